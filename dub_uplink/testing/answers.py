@@ -1,0 +1,137 @@
+"""How the server writes: JSON, errors, pages for people, customers. Imports the messages.
+
+The texts are the server's own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .messages import Answer
+from .store import Row
+
+STATUS_OF_CODE = {
+    "bad_request": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "conflict": 409,
+    "invite_expired": 410,
+    "unprocessable_entity": 422,
+    "rate_limit_exceeded": 429,
+    "internal_server_error": 500,
+}
+NOT_FOUND = (
+    "Customer not found. Make sure you're using the correct customer ID (e.g. "
+    "`cus_3TagGjzRzmsFJdH8od2BNCsc`) or external ID (has to be prefixed with `ext_`)."
+)
+CONFLICT = "A customer with this external ID already exists."
+BAD_JSON = (
+    "Invalid JSON format in request body. Please ensure the request body is a valid JSON object."
+)
+NO_WORKSPACE = (
+    "Workspace ID not found. Did you forget to include a `workspaceId` query parameter? It looks "
+    "like you might be using personal API keys, we also recommend refactoring to workspace API "
+    "keys: https://d.to/keys"
+)
+NO_BEARER = (
+    "Misconfigured authorization header. Did you forget to add 'Bearer '? "
+    "Learn more: https://d.to/auth"
+)
+WRONG_ROLE = (
+    "You don't have the required role to access this endpoint. Required role(s): owner, member."
+)
+WRONG_PLAN = "Unauthorized: Need higher plan."
+RATE_LIMITED = "Too many requests."
+SERVER_ERROR = (
+    "An internal server error occurred. Please contact our support if the problem persists."
+)
+
+JSON_TYPE = {"Content-Type": "application/json"}
+HTML_TYPE = {"Content-Type": "text/html; charset=utf-8"}
+
+
+def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer as the server writes JSON: UTF-8, without blanks."""
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return Answer(status, {**JSON_TYPE, **(headers or {})}, body)
+
+
+def error_answer(code: str, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer with Dub's error object.
+
+    The ``doc_url`` has only the first ``_`` of the code as ``-``.
+    """
+    anchor = code.replace("_", "-", 1)
+    error = {
+        "code": code,
+        "message": message,
+        "doc_url": f"https://dub.co/docs/api-reference/errors#{anchor}",
+    }
+    return json_answer(STATUS_OF_CODE[code], {"error": error}, headers)
+
+
+def html_answer(status: int, text: str) -> Answer:
+    """An answer for people, as the web framework in front of the API gives it."""
+    title = f"{status}: {text}"
+    page = (
+        '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/>'
+        f"<title>{title}</title></head><body><h1>{status}</h1><h2>{text}</h2></body></html>"
+    )
+    return Answer(status, dict(HTML_TYPE), page.encode())
+
+
+def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
+    """The object of a stored row; ``number`` is new for every read, for the invented name."""
+    customer = {
+        "id": row[0],
+        # An empty name counts as none.
+        "name": row[1] or row[2] or invented_name(number),
+        "email": row[2],
+        "avatar": row[3],
+        "externalId": row[4],
+        "stripeCustomerId": row[5],
+        "country": row[6],
+        "sales": row[7],
+        "saleAmount": row[8],
+        "createdAt": _timestamp(row[9]),
+        "firstSaleAt": _timestamp(row[10]),
+        "subscriptionCanceledAt": _timestamp(row[11]),
+    }
+    if expanded:
+        if row[12] is not None:
+            customer["programId"] = row[12]
+        for name, column in (("link", 13), ("partner", 14), ("discount", 15)):
+            if row[column] is not None:
+                customer[name] = json.loads(row[column])
+    return customer
+
+
+_EPOCH = dt.datetime(1970, 1, 1)  # naive, so that it is written without an offset
+
+
+def _timestamp(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    moment = _EPOCH + dt.timedelta(milliseconds=milliseconds)
+    return moment.isoformat(timespec="milliseconds") + "Z"
+
+
+_ADJECTIVES = (
+    "Amber Brave Calm Clever Curious Eager Gentle Happy Quiet Silver Witty".split()  # noqa: SIM905
+)
+_ANIMALS = (
+    "Badger Falcon Gazelle Heron Ibex Lynx Marten Otter Puffin Quokka Raven Seal Tapir".split()  # noqa: SIM905
+)
+
+
+def invented_name(number: int) -> str:
+    """A name for a customer that has neither a name nor an email.
+
+    It comes back after 143 numbers, which is more than a page has rows: no two reads of a row in a
+    row are the same.
+    """
+    return f"{_ADJECTIVES[number % len(_ADJECTIVES)]} {_ANIMALS[number % len(_ANIMALS)]}"

@@ -1,0 +1,73 @@
+"""A fake as a WSGI application on werkzeug, for test clients and servers that take one.
+
+Imports the messages.
+
+The one module that needs werkzeug, which the ``testing`` extra installs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from . import clock
+from .messages import Request
+
+try:
+    from werkzeug.wrappers import Request as WSGIRequest
+    from werkzeug.wrappers import Response
+except ImportError as error:
+    raise ImportError(
+        "the fake's WSGI application needs werkzeug: pip install 'dub-uplink[testing]'"
+    ) from error
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from .fake import FakeDub
+
+
+class App:
+    """The WSGI application of a fake.
+
+    WSGI has no connection that could be dropped: where a fault would drop it, calling the
+    application raises ``ConnectionResetError``; a body that would break off ends there, and none
+    drips.
+    """
+
+    def __init__(self, fake: FakeDub) -> None:
+        self._fake = fake
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        asked = WSGIRequest(environ)
+        outcome = self._fake.handle(
+            Request(
+                method=asked.method,
+                path=_raw_path(environ),
+                query_string=asked.query_string.decode("latin-1"),
+                headers={name.lower(): value for name, value in asked.headers.items()},
+                body=asked.get_data(),
+            )
+        )
+        clock.sleep(outcome.delay)
+        answer = outcome.answer
+        if answer is None:
+            raise ConnectionResetError("the fake closed the connection without an answer")
+        response = Response(answer.body[: outcome.cut], status=answer.status)
+        # Neither a default type nor a location made absolute: what Dub sends, and no more.
+        response.headers.clear()
+        response.autocorrect_location_header = False
+        response.headers.extend({**answer.headers, "Content-Length": str(len(answer.body))})
+        return response(environ, start_response)
+
+
+def _raw_path(environ: WSGIEnvironment) -> str:
+    """The path as sent: ``PATH_INFO`` is decoded, and cannot tell ``%2F`` from a slash."""
+    for name in ("REQUEST_URI", "RAW_URI"):
+        raw: str = environ.get(name) or ""
+        if raw.startswith("/"):
+            return raw.partition("?")[0]
+    path: str = environ.get("PATH_INFO") or "/"
+    root, slash, key = path[1:].partition("/")
+    return f"/{root}{slash}{quote(key.encode('latin-1'), safe='')}" if key.strip("/") else path

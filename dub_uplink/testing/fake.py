@@ -1,0 +1,280 @@
+"""FakeDub: a fake workspace with its customers, its clock, its faults and its ways in.
+
+Imports the rest of ``testing``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .api import ROLES, Access, CustomersApi
+from .clock import FakeClock
+from .expansions import discount_fields, link_fields, partner_fields
+from .faults import Faults
+from .ids import CustomerIds, id_at
+from .limits import PLAN_LIMITS, RateLimiter
+from .messages import Answer, Outcome, Request
+from .store import Store, StoredCustomer, Taken, from_milliseconds
+
+if TYPE_CHECKING:
+    import requests
+
+    from .app import App
+    from .server import Server
+
+_COUNTRIES = ("US", "GB", "DE", "FR", "IN", "BR", "JP", "NG")
+
+
+class FakeDub:
+    """A fake of Dub's customers API that answers as Dub's own routes do, and fails on command.
+
+    Args:
+        token: The API key that is let in, or several.
+        expired: Keys past their date.
+        role: The role of the keys' owner in the workspace: ``owner``, ``member``, ``viewer`` or
+            ``billing``.
+        plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or
+            ``enterprise``. The customers API needs a plan above ``pro``.
+        rate_limit: Requests that each key has in a ``window`` (seconds) before it is answered 429;
+            ``None`` refuses nothing, and the headers of errors count against the plan's limit.
+        now: The time, an aware datetime or Unix seconds; by default the wall clock's.
+        ids: New customers' ids; by default Dub's form, sorting by time.
+        database: A sqlite file that keeps the customers; by default they are in memory.
+        base_url: Where a mounted fake is found.
+        latency: Seconds every answer takes.
+        keep_requests: How many of the latest requests ``requests`` shows.
+
+    Thread-safe. Raises ``ValueError`` for a role, a plan or a number that is none of these.
+    """
+
+    def __init__(
+        self,
+        token: str | Iterable[str] = "dub_test",
+        *,
+        expired: Iterable[str] = ("dub_expired",),
+        role: str = "owner",
+        plan: str = "business",
+        rate_limit: int | None = None,
+        window: float = 60.0,
+        now: Callable[[], dt.datetime | float] | None = None,
+        ids: Callable[[], str] | None = None,
+        database: str | None = None,
+        base_url: str = "https://api.dub.co",
+        latency: float = 0.0,
+        keep_requests: int = 10_000,
+    ) -> None:
+        tokens = (token,) if isinstance(token, str) else tuple(token)
+        if not tokens:
+            raise ValueError("token is empty: no key would be let in")
+        if role not in ROLES:
+            raise ValueError(f"role must be one of {', '.join(ROLES)}, not {role!r}")
+        if plan not in PLAN_LIMITS:
+            raise ValueError(f"plan must be one of {', '.join(PLAN_LIMITS)}, not {plan!r}")
+        if rate_limit is not None and rate_limit < 0:
+            raise ValueError(f"rate_limit must not be below 0, not {rate_limit}")
+        if not window > 0:
+            raise ValueError(f"window must be above 0 seconds, not {window}")
+        if not latency >= 0:
+            raise ValueError(f"latency must not be below 0 seconds, not {latency}")
+        self.token = tokens[0]
+        self.base_url = base_url.rstrip("/")
+        self.latency = latency
+        self.clock = FakeClock(now)
+        self.faults = Faults()
+        self._ids = ids
+        self._sorted_ids = CustomerIds()
+        self._store = Store(database)
+        self._lock = threading.RLock()
+        self._requests: deque[Request] = deque(maxlen=keep_requests)
+        self._api = CustomersApi(
+            self._store,
+            Access(frozenset(tokens), frozenset(expired), role, plan),
+            RateLimiter(
+                PLAN_LIMITS[plan] if rate_limit is None else rate_limit,
+                window,
+                enforced=rate_limit is not None,
+            ),
+            self.clock,
+            self._new_id,
+        )
+
+    def session(self, *, sleep: Callable[[float], object] | None = None) -> requests.Session:
+        """A session whose requests to ``base_url`` this fake answers, without a socket.
+
+        All others raise ``NetworkRefused``.
+
+        ``sleep`` waits for latency and delays (seconds); by default ``time.sleep``, or nothing
+        within ``no_sleep()``.
+        """
+        from .session import mounted_session  # noqa: PLC0415 - a served fake needs no requests
+
+        return mounted_session(self, sleep)
+
+    def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
+        """A real HTTP server on this fake: ``with fake.serve() as url: ...``.
+
+        Port 0 is any free one.
+
+        Raises ``OSError`` where the port is taken.
+        """
+        from .server import Server  # noqa: PLC0415 - a mounted fake needs no server
+
+        return Server(self, host, port)
+
+    @property
+    def wsgi_app(self) -> App:
+        """This fake as a WSGI application. Raises ``ImportError`` where werkzeug is missing."""
+        from .app import App  # noqa: PLC0415 - the rest of the fake needs no werkzeug
+
+        return App(self)
+
+    def handle(self, request: Request) -> Outcome:
+        """Deal with a request, for a transport: the fault it meets, or else its answer."""
+        with self._lock:
+            self._requests.append(request)
+        fault = self.faults.next(request)
+        if fault is None:
+            outcome = Outcome(self._carry_out(request))
+        else:
+            outcome = fault.outcome(lambda: self._carry_out(request), self.clock.time())
+        outcome.delay += self.latency
+        request.status = None if outcome.answer is None else outcome.answer.status
+        return outcome
+
+    def _carry_out(self, request: Request) -> Answer:
+        with self._lock:
+            return self._api.answer(request)
+
+    def _new_id(self) -> str:
+        return self._sorted_ids(self.clock.milliseconds()) if self._ids is None else self._ids()
+
+    @property
+    def customers(self) -> list[StoredCustomer]:
+        """What is stored, in order of id; a copy."""
+        with self._lock:
+            rows = self._store.all()
+        return [StoredCustomer.from_row(row) for row in rows]
+
+    @property
+    def requests(self) -> list[Request]:
+        """What was asked, the oldest first; a copy."""
+        with self._lock:
+            return [request.copy() for request in self._requests]
+
+    def add(
+        self,
+        *,
+        external_id: str | None = None,
+        id: str | None = None,
+        name: str | None = None,
+        email: str | None = None,
+        avatar: str | None = None,
+        stripe_customer_id: str | None = None,
+        country: str | None = None,
+        created_at: dt.datetime | None = None,
+        sales: int = 0,
+        sale_amount: int = 0,
+        first_sale_at: dt.datetime | None = None,
+        subscription_canceled_at: dt.datetime | None = None,
+        program_id: str | None = None,
+        link: Mapping[str, Any] | None = None,
+        partner: Mapping[str, Any] | None = None,
+        discount: Mapping[str, Any] | None = None,
+    ) -> StoredCustomer:
+        """Put a customer in directly, unchecked by the API's rules; gives it as stored.
+
+        ``created_at`` back-dates it, as an import does: its id still tells of now. ``sale_amount``
+        is in cents. ``link``, ``partner`` and ``discount`` take any of Dub's keys, in snake_case or
+        camelCase; what they leave out is filled in.
+
+        Raises:
+            ValueError: its id, ``external_id`` or ``stripe_customer_id`` is taken, or a date has no
+            time zone.
+        """
+        for label, moment in (
+            ("created_at", created_at),
+            ("first_sale_at", first_sale_at),
+            ("subscription_canceled_at", subscription_canceled_at),
+        ):
+            if moment is not None and moment.tzinfo is None:
+                raise ValueError(f"{label} has no time zone")
+        with self._lock:
+            customer_id = self._new_id() if id is None else id
+            customer = StoredCustomer(
+                id=customer_id,
+                name=name,
+                email=email,
+                avatar=avatar,
+                external_id=f"user_{customer_id.removeprefix('cus_')}"
+                if external_id is None
+                else external_id,
+                stripe_customer_id=stripe_customer_id,
+                country=country,
+                created_at=created_at or from_milliseconds(self.clock.milliseconds()),
+                sales=sales,
+                sale_amount=sale_amount,
+                first_sale_at=first_sale_at,
+                subscription_canceled_at=subscription_canceled_at,
+                program_id=program_id,
+                link=None if link is None else link_fields(link),
+                partner=None if partner is None else partner_fields(partner),
+                discount=None if discount is None else discount_fields(discount),
+            )
+            try:
+                self._store.add(customer)
+            except Taken as error:
+                raise ValueError(f"a key of this customer is taken: {error}") from error
+            found = self._store.get(customer_id)
+        assert found is not None
+        return StoredCustomer.from_row(found)
+
+    def add_many(self, count: int) -> int:
+        """Make sure that ``user_1`` to ``user_<count>`` exist, a second apart, the last one now.
+
+        About 100,000 a second. Gives how many were added: none where all were there already.
+        """
+        now = self.clock.milliseconds()
+        rng = random.Random(count)
+
+        def customers() -> Iterator[StoredCustomer]:
+            for number in range(1, count + 1):
+                created = max(now - (count - number) * 1000, 0)
+                yield StoredCustomer(
+                    id=id_at(created, rng) if self._ids is None else self._ids(),
+                    name=f"User {number}",
+                    email=f"user_{number}@example.com",
+                    avatar=None,
+                    external_id=f"user_{number}",
+                    stripe_customer_id=None,
+                    country=_COUNTRIES[number % len(_COUNTRIES)],
+                    created_at=from_milliseconds(created),
+                )
+
+        with self._lock:
+            return self._store.add_missing(customers())
+
+    def clear(self) -> None:
+        """Remove every customer, every recorded request and every fault."""
+        self.faults.clear()
+        with self._lock:
+            self._store.clear()
+            self._requests.clear()
+
+    def close(self) -> None:
+        """Close the database. A fake in memory needs no closing."""
+        with self._lock:
+            self._store.close()
+
+    def __enter__(self) -> FakeDub:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"FakeDub(base_url={self.base_url!r})"

@@ -1,0 +1,223 @@
+"""Dub's checks of a query and of a body, as pure functions that give the text of its 422.
+
+Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import unquote
+
+SORT_FIELDS = ("createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt")
+SORT_ORDERS = ("asc", "desc")
+BOOLEANS = ("true", "false")
+MAX_PAGE = 1000
+MAX_PAGE_SIZE = 100
+UNKNOWN_CURSOR = "Invalid cursor: the provided ID does not exist."
+MAX_SAFE_INTEGER = 2**53 - 1
+
+_JS_SPACE = " \t\n\v\f\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_PREFIXED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
+
+
+def to_number(text: str) -> float | None:
+    """A query value as the server's JavaScript reads a number: ``""`` is 0, ``0x10`` is 16.
+
+    ``None`` where it is none.
+    """
+    text = text.strip(_JS_SPACE)
+    if not text:
+        return 0.0
+    if _DECIMAL.fullmatch(text):
+        number = float(text)
+    elif _PREFIXED.fullmatch(text):
+        try:
+            number = float(int(text, 0))
+        except OverflowError:
+            return None
+    else:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _check_count(field: str, label: str, text: str) -> str | None:
+    number = to_number(text)
+    if number is None:
+        return f"invalid_type: {field}: {label} must be a number."
+    if not number.is_integer():
+        return f"invalid_type: {field}: {label} must be an integer."
+    if abs(number) > MAX_SAFE_INTEGER:
+        return f"{'too_big' if number > 0 else 'too_small'}: {field}: {label} must be an integer."
+    if number <= 0:
+        return f"too_small: {field}: {label} must be greater than 0."
+    return None
+
+
+def _check_option(field: str, options: tuple[str, ...], text: str) -> str | None:
+    if text in options:
+        return None
+    expected = "|".join(f'"{option}"' for option in options)
+    return f"invalid_value: {field}: Invalid option: expected one of {expected}"
+
+
+def check_query(query: Mapping[str, str]) -> str | None:
+    """The first problem of a list query that Dub's schema reports.
+
+    List, get and update all check the whole of it.
+    """
+    if not query:
+        return None
+    problem: str | None = None
+    if "page" in query:
+        problem = _check_count("page", "Page", query["page"])
+    if problem is None and "pageSize" in query:
+        problem = _check_count("pageSize", "Page size", query["pageSize"])
+        if problem is None and (to_number(query["pageSize"]) or 0) > MAX_PAGE_SIZE:
+            problem = f"too_big: pageSize: Max page size is {MAX_PAGE_SIZE}."
+    for field, options in (
+        ("includeExpandedFields", BOOLEANS),
+        ("sortBy", SORT_FIELDS),
+        ("sortOrder", SORT_ORDERS),
+    ):
+        if problem is None and field in query:
+            problem = _check_option(field, options, query[field])
+    return problem
+
+
+def check_paging(query: Mapping[str, str]) -> str | None:
+    """The first problem of the paging of a list, after :func:`check_query`.
+
+    An empty cursor counts as absent.
+
+    Dub's text for a cursor with another ``sortBy`` than ``createdAt`` is not published: that one is
+    this module's own.
+    """
+    after, before = query.get("startingAfter"), query.get("endingBefore")
+    if after and before:
+        return "You cannot use both startingAfter and endingBefore at the same time."
+    if (after or before) and query.get("sortBy", "createdAt") != "createdAt":
+        return "You cannot use startingAfter/endingBefore with a sortBy other than createdAt."
+    if (after or before) and "page" in query:
+        return (
+            "You cannot use both page and startingAfter/endingBefore at the same time. "
+            "Please use one pagination method."
+        )
+    if (to_number(query.get("page", "1")) or 0) > MAX_PAGE:
+        return (
+            f"Page is too big (cannot be more than {MAX_PAGE}), "
+            "recommend using cursor-based pagination instead."
+        )
+    return None
+
+
+# The pattern of the validation library that Dub uses; what it takes for an email is what Dub takes
+# for one.
+_EMAIL = re.compile(
+    r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}"
+)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_FORBIDDEN_IN_HOST = re.compile(r"[\x00-\x20#%/:<>?@\[\\\]^|\x7f]")
+_PORT = re.compile(r"0*[0-9]{1,5}")
+_CONTROLS = "".join(map(chr, range(0x21)))
+_SPECIAL = ("http", "https", "ws", "wss", "ftp")
+
+
+def is_email(text: str) -> bool:
+    """Whether Dub takes a text for an email address."""
+    return _EMAIL.fullmatch(text) is not None
+
+
+def is_url(text: str) -> bool:
+    """Whether Dub takes a text for a URL: what ``new URL(text)`` parses in JavaScript."""
+    text = text.strip(_JS_SPACE).strip(_CONTROLS).translate({9: None, 10: None, 13: None})
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return False
+    rest = text[scheme.end() :]
+    if scheme.group()[:-1].lower() not in _SPECIAL:
+        return not rest.startswith("//") or _is_authority(
+            re.split(r"[/?#]", rest[2:], maxsplit=1)[0], host_required=False
+        )
+    authority = re.split(r"[/\\?#]", rest.lstrip("/\\"), maxsplit=1)[0]
+    return _is_authority(authority, host_required=True)
+
+
+def _is_authority(authority: str, *, host_required: bool) -> bool:
+    address = authority.rpartition("@")[2]
+    host, colon, port = address.rpartition(":")
+    if not colon or address.endswith("]"):
+        host, port = address, ""
+    if port and not (_PORT.fullmatch(port) and int(port.lstrip("0") or 0) <= 65535):
+        return False
+    if host.startswith("["):
+        try:
+            ipaddress.IPv6Address(host[1:-1])
+        except ValueError:
+            return False
+        return host.endswith("]")
+    if not host:
+        return not host_required and not authority
+    return _FORBIDDEN_IN_HOST.search(unquote(host) if host_required else host) is None
+
+
+Kind = Literal["text", "email", "url"]
+
+# In the order in which Dub reports: only the first problem is.
+_FIELDS: tuple[tuple[str, Kind, bool], ...] = (
+    ("email", "email", True),
+    ("name", "text", True),
+    ("avatar", "url", True),
+    ("externalId", "text", False),
+    ("stripeCustomerId", "text", True),
+    ("country", "text", False),
+)
+_REQUIRED = ("externalId", "country")
+
+
+def _type_name(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "array" if isinstance(value, list) else "object"
+
+
+def check_body(body: Any, *, creating: bool) -> str | None:
+    """The first problem of a create or an update body, ``None`` where there is none.
+
+    Unknown keys are no problem.
+    """
+    if not isinstance(body, dict):
+        return f"invalid_type: : Invalid input: expected object, received {_type_name(body)}"
+    for field, kind, nullable in _FIELDS:
+        problem = None
+        if field not in body:
+            if creating and field in _REQUIRED:
+                problem = _wrong_type(field, "undefined")
+        elif not isinstance(body[field], str):
+            if body[field] is not None or not nullable:
+                problem = _wrong_type(field, _type_name(body[field]))
+        elif kind == "email" and not is_email(body[field]):
+            problem = "invalid_format: email: Invalid email address"
+        elif kind == "url" and not is_url(body[field]):
+            problem = f"invalid_format: {field}: Invalid URL"
+        if problem is not None:
+            return problem
+    return None
+
+
+def _wrong_type(field: str, received: str) -> str:
+    if field == "externalId":
+        return "invalid_type: externalId: External ID is required"
+    return f"invalid_type: {field}: Invalid input: expected string, received {received}"

@@ -1,0 +1,284 @@
+"""The customers of a fake workspace, in sqlite: look-ups, unique keys, pages.
+
+Imports nothing of ours.
+
+sqlite keeps a row compact and every page an index walk, in memory as in a file, so that a million
+customers are affordable and what is in a file is there after a restart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+_COLUMNS = (
+    "id",
+    "name",
+    "email",
+    "avatar",
+    "external_id",
+    "stripe_customer_id",
+    "country",
+    "sales",
+    "sale_amount",
+    "created_at",
+    "first_sale_at",
+    "subscription_canceled_at",
+    "program_id",
+    "link",
+    "partner",
+    "discount",
+)
+_DATES = ("created_at", "first_sale_at", "subscription_canceled_at")
+_OBJECTS = ("link", "partner", "discount")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS customers (
+    id TEXT PRIMARY KEY,
+    name TEXT,
+    email TEXT,
+    avatar TEXT,
+    external_id TEXT NOT NULL,
+    stripe_customer_id TEXT,
+    country TEXT,
+    sales INTEGER NOT NULL,
+    sale_amount INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    first_sale_at INTEGER,
+    subscription_canceled_at INTEGER,
+    program_id TEXT,
+    link TEXT,
+    partner TEXT,
+    discount TEXT,
+    link_id TEXT,
+    partner_id TEXT
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS by_external_id ON customers (external_id);
+CREATE UNIQUE INDEX IF NOT EXISTS by_stripe_customer_id ON customers (stripe_customer_id)
+    WHERE stripe_customer_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS by_created_at ON customers (created_at);
+"""
+# Built when first asked for: most fakes never are, and every index makes each write dearer.
+_LAZY_INDEXES = ("email", "sale_amount", "first_sale_at", "subscription_canceled_at")
+
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM customers"
+_INSERT = (
+    f"INSERT INTO customers ({', '.join(_COLUMNS)}, link_id, partner_id) "
+    f"VALUES ({', '.join('?' * (len(_COLUMNS) + 2))})"
+)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+class Taken(Exception):
+    """The ``externalId`` or ``stripeCustomerId`` of another customer."""
+
+
+def to_milliseconds(moment: dt.datetime) -> int:
+    """Unix milliseconds of an aware datetime."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_milliseconds(milliseconds: int) -> dt.datetime:
+    """The aware datetime of Unix milliseconds."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredCustomer:
+    """A customer as it is stored: without the invented name, with everything that expands.
+
+    ``link``, ``partner`` and ``discount`` have Dub's own camelCase keys.
+    """
+
+    id: str
+    name: str | None
+    email: str | None
+    avatar: str | None
+    external_id: str
+    stripe_customer_id: str | None
+    country: str | None
+    created_at: dt.datetime
+    sales: int = 0
+    sale_amount: int = 0
+    first_sale_at: dt.datetime | None = None
+    subscription_canceled_at: dt.datetime | None = None
+    program_id: str | None = None
+    link: Mapping[str, Any] | None = None
+    partner: Mapping[str, Any] | None = None
+    discount: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_row(cls, row: Row) -> StoredCustomer:
+        fields = dict(zip(_COLUMNS, row, strict=True))
+        for name in _DATES:
+            if fields[name] is not None:
+                fields[name] = from_milliseconds(fields[name])
+        for name in _OBJECTS:
+            if fields[name] is not None:
+                fields[name] = json.loads(fields[name])
+        return cls(**fields)
+
+    def to_row(self) -> Row:
+        fields = {name: getattr(self, name) for name in _COLUMNS}
+        for name in _DATES:
+            if fields[name] is not None:
+                fields[name] = to_milliseconds(fields[name])
+        ids = [
+            None if self.link is None else self.link.get("id"),
+            None if self.partner is None else self.partner.get("id"),
+        ]
+        for name in _OBJECTS:
+            if fields[name] is not None:
+                fields[name] = json.dumps(fields[name], ensure_ascii=False)
+        return (*fields.values(), *ids)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listing:
+    """What a list asks for. ``equal`` are columns and the values they must have.
+
+    ``search`` is full text.
+    """
+
+    equal: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    search: str | None = None
+    sort_by: str = "created_at"
+    ascending: bool = False
+    page: int = 1
+    page_size: int = 100
+    starting_after: str | None = None
+    ending_before: str | None = None
+
+
+_WORD = re.compile(r"\w+")
+
+
+def _words(text: str | None) -> set[str]:
+    return set(_WORD.findall(text.casefold())) if text else set()
+
+
+def _shares_a_word(search: str, name: str | None, email: str | None) -> bool:
+    return not _words(search).isdisjoint(_words(name) | _words(email))
+
+
+class Store:
+    """Customers in a sqlite file, or in memory. Not thread-safe: the caller holds a lock.
+
+    Orders that Dub's server leaves open are fixed here: equal values sort by id, in the same
+    direction, and nulls come before every value when ascending. Full text finds whole words, of any
+    case, and a row with any one of them.
+    """
+
+    def __init__(self, database: str | None = None) -> None:
+        self._db = sqlite3.connect(
+            database or ":memory:", isolation_level=None, check_same_thread=False
+        )
+        self._db.create_function("shares_a_word", 3, _shares_a_word, deterministic=True)
+        # A fake's file outlives its process, not a power cut: no write waits for the disk.
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.executescript(_SCHEMA)
+        self._indexed: set[str] = set()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __len__(self) -> int:
+        count: int = self._db.execute("SELECT count(*) FROM customers").fetchone()[0]
+        return count
+
+    def get(self, key: str) -> Row | None:
+        """The row of a Dub id, or of ``ext_`` and an externalId."""
+        if key.startswith("ext_"):
+            found = self._db.execute(f"{_SELECT} WHERE external_id = ?", (key[4:],))
+        else:
+            found = self._db.execute(f"{_SELECT} WHERE id = ?", (key,))
+        row: Row | None = found.fetchone()
+        return row
+
+    def has(self, id: str) -> bool:
+        """Whether there is a customer of a Dub id."""
+        return (
+            self._db.execute("SELECT 1 FROM customers WHERE id = ?", (id,)).fetchone() is not None
+        )
+
+    def all(self) -> list[Row]:
+        """Every row, in order of id."""
+        return self._db.execute(f"{_SELECT} ORDER BY id").fetchall()
+
+    def add(self, customer: StoredCustomer) -> None:
+        """Store a customer. ``Taken`` where a unique key of it is another customer's."""
+        self._write(_INSERT, customer.to_row())
+
+    def add_missing(self, customers: Iterable[StoredCustomer]) -> int:
+        """Store, in one transaction, those whose keys are free; their number."""
+        before = self._db.total_changes
+        with self._db:
+            self._db.execute("BEGIN")
+            self._db.executemany(
+                _INSERT.replace("INSERT", "INSERT OR IGNORE", 1), (c.to_row() for c in customers)
+            )
+        return self._db.total_changes - before
+
+    def update(self, id: str, values: Mapping[str, str | None]) -> None:
+        """Write columns of one customer. ``Taken`` where a unique key is another customer's.
+
+        Then nothing is written.
+        """
+        if values:
+            columns = ", ".join(f"{column} = ?" for column in values)
+            self._write(f"UPDATE customers SET {columns} WHERE id = ?", (*values.values(), id))
+
+    def delete(self, id: str) -> None:
+        self._db.execute("DELETE FROM customers WHERE id = ?", (id,))
+
+    def clear(self) -> None:
+        self._db.execute("DELETE FROM customers")
+
+    def page(self, listing: Listing) -> list[Row]:
+        """The rows of one page."""
+        conditions = [f"{column} = ?" for column in listing.equal]
+        values: list[str | int] = list(listing.equal.values())
+        if "email" in listing.equal:
+            self._index("email")
+        if listing.search is not None:
+            conditions.append("shares_a_word(?, name, email)")
+            values.append(listing.search)
+        cursor = listing.starting_after or listing.ending_before
+        # The rows before a cursor are the rows after it in the opposite order.
+        ascending = listing.ascending != bool(listing.ending_before)
+        direction = "ASC" if ascending else "DESC"
+        if cursor:
+            conditions.append("id > ?" if ascending else "id < ?")
+            values.append(cursor)
+            order = f"id {direction}"
+        else:
+            self._index(listing.sort_by)
+            order = f"{listing.sort_by} {direction}, id {direction}"
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        values += [listing.page_size, (listing.page - 1) * listing.page_size]
+        rows: list[Row] = self._db.execute(
+            f"{_SELECT}{where} ORDER BY {order} LIMIT ? OFFSET ?", values
+        ).fetchall()
+        return rows[::-1] if listing.ending_before else rows
+
+    def _write(self, statement: str, values: Sequence[Any]) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.IntegrityError as error:
+            if "customers.id" in str(error):
+                raise
+            raise Taken from error
+
+    def _index(self, column: str) -> None:
+        if column in _LAZY_INDEXES and column not in self._indexed:
+            self._db.execute(f"CREATE INDEX IF NOT EXISTS by_{column} ON customers ({column})")
+            self._indexed.add(column)
