@@ -1,0 +1,42 @@
+"""A small, typed client of Dub.co's customers API.
+
+Everything a user needs is here, in ``models`` (what travels, and the errors), in ``utils`` (the
+retry policies, under the seed's path) and in ``testing`` (a fake server).
+"""
+
+from __future__ import annotations
+
+from . import models, retries, utils
+from .backend import DeadlineAdapter
+from .client import Dub
+from .customers import CustomersConsumer
+from .endpoints import endpoint
+from .models import components, errors, operations
+from .models.response import Response
+from .models.unset import UNSET, Unset
+from .pagination import CustomerPage
+from .retries import BackoffStrategy, Clock, RateLimitStatus, RetryBudget, RetryConfig
+from .version import __version__
+
+__all__ = [
+    "UNSET",
+    "BackoffStrategy",
+    "Clock",
+    "CustomerPage",
+    "CustomersConsumer",
+    "DeadlineAdapter",
+    "Dub",
+    "RateLimitStatus",
+    "Response",
+    "RetryBudget",
+    "RetryConfig",
+    "Unset",
+    "__version__",
+    "components",
+    "endpoint",
+    "errors",
+    "models",
+    "operations",
+    "retries",
+    "utils",
+]

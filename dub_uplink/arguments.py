@@ -1,0 +1,160 @@
+"""How an endpoint's arguments become a request: uplink's annotations, which check as well.
+
+May import the transport and what is to its right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import uplink
+
+from .config import extra_headers, timeout_seconds
+from .models.unset import UNSET
+from .retries import RetryConfig
+from .schemas import GetSchema, ListSchema, RequestSchema, camel, wire
+from .transport import OPTIONS
+
+#: Routes of the server's own beside `customers/{id}`.
+_RESERVED = frozenset({"count", "export", "search-stripe"})
+
+
+class Segment(uplink.Path):  # type: ignore[misc]  # uplink has no types
+    """A string that becomes exactly one segment of the path, whatever it holds."""
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        request_builder.set_url_variable({self.name: self._checked(value)})
+
+    def _checked(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
+        if value in ("", ".", ".."):
+            # An empty id would be the list, dots other routes altogether.
+            raise ValueError(f"{self.name} must not be {value!r}")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{self.name} holds half of a surrogate pair: {value!r}") from None
+        return value
+
+
+class CustomerId(Segment):
+    """Dub's id of a customer, or ``ext_`` and the caller's own."""
+
+    def _checked(self, value: Any) -> str:
+        if isinstance(value, str) and value in _RESERVED:
+            raise ValueError(f"{self.name} must not be {value!r}, which is another route")
+        return super()._checked(value)
+
+
+class CustomerRequest(CustomerId):
+    """An id, a ``GetCustomerRequest`` or a mapping like it."""
+
+    _schema = GetSchema()
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        if not isinstance(value, str):
+            given = wire(self._schema, value, "get()")
+            value = given["id"]
+            Query("includeExpandedFields").modify_request(
+                request_builder, given.get("includeExpandedFields")
+            )
+        super().modify_request(request_builder, value)
+
+
+class Query(uplink.Query):  # type: ignore[misc]
+    """A query parameter in the server's spelling; ``None`` is not sent."""
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        if value is not None:
+            request_builder.info["params"][self.name] = _query_text(value)
+
+
+def _query_text(value: Any) -> str:
+    return ("false", "true")[value] if isinstance(value, bool) else str(value)
+
+
+class JsonBody(uplink.Body):  # type: ignore[misc]
+    """A body that is checked by a schema and sent as JSON."""
+
+    def __init__(self, schema: RequestSchema, where: str) -> None:
+        super().__init__()
+        self._schema = schema
+        self._where = where
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        body = {} if value is None else wire(self._schema, value, self._where)
+        request_builder.info["data"] = json.dumps(body, separators=(",", ":")).encode()
+        request_builder.info["headers"]["Content-Type"] = "application/json"
+
+
+class Filter(uplink.Query):  # type: ignore[misc]
+    """One of several arguments that :func:`list_query` checks together."""
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        if value is not None:
+            request_builder.info[OPTIONS].setdefault("filters", {})[self.name] = value
+
+
+_LIST = ListSchema()
+
+
+def list_query(request_builder: Any) -> None:
+    """Make the query of a list from its filters, or refuse it as the server would.
+
+    Raises:
+        TypeError: the request is neither a ``GetCustomersRequest`` nor a mapping.
+        ValueError: a filter that the server would refuse, or ignore; the message names it.
+    """
+    filters = request_builder.info[OPTIONS].pop("filters", {})
+    request = filters.pop("request", None)
+    query = {} if request is None else wire(_LIST, request, "list()")
+    twice = [name for name in filters if camel(name) in query]
+    if twice:
+        raise ValueError(f"list(): {twice[0]} is given twice, in the request and by keyword")
+    # Once more together: a cursor of the one may not go with a page of the other.
+    query = wire(_LIST, {**query, **filters}, "list()")
+    request_builder.info[OPTIONS]["query"] = query
+    request_builder.info["params"].update(
+        {name: _query_text(value) for name, value in query.items()}
+    )
+
+
+class _Option(uplink.Query):  # type: ignore[misc]
+    """An argument that is for the transport and not for the server."""
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        if value is not UNSET:
+            self._check(value)
+            request_builder.info[OPTIONS][self.name] = value
+
+    def _check(self, value: Any) -> None:
+        raise NotImplementedError
+
+
+class _Retries(_Option):
+    def _check(self, value: Any) -> None:
+        if value is not None and not isinstance(value, RetryConfig):
+            raise TypeError(f"retries must be a RetryConfig or None, not {type(value).__name__}")
+
+
+class _TimeoutMs(_Option):
+    def _check(self, value: Any) -> None:
+        timeout_seconds(value, 1.0)
+
+
+class _HttpHeaders(uplink.HeaderMap):  # type: ignore[misc]
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        if value:
+            request_builder.info[OPTIONS]["http_headers"] = value
+            request_builder.info["headers"].update(extra_headers(value))
+
+
+#: What every endpoint takes by keyword, without saying so in its declaration.
+OPTION_ARGUMENTS: Mapping[str, Any] = {
+    "retries": _Retries("retries"),
+    "timeout_ms": _TimeoutMs("timeout_ms"),
+    "http_headers": _HttpHeaders(),
+}

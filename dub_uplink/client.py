@@ -1,0 +1,76 @@
+"""The whole client: one configuration and one lifetime for the APIs of a workspace.
+
+May import customers and what is to its right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from .config import DEFAULT_TIMEOUT_MS
+from .customers import CustomersConsumer
+from .models.unset import UNSET, Unset
+from .retries import Clock, RateLimitStatus, RetryBudget, RetryConfig
+from .transport import OnRetry
+
+
+class Dub:
+    """A client of Dub's API: ``Dub(token="dub_…").customers``.
+
+    Takes the same arguments as :class:`~dub_uplink.CustomersConsumer`, which has their meaning.
+    May be shared by threads. As a context manager it closes at the end what it opened itself::
+
+        with Dub() as s:  # the token is in DUB_API_KEY
+            s.customers.list()
+    """
+
+    #: The customers of the workspace.
+    customers: CustomersConsumer
+
+    def __init__(
+        self,
+        token: str | Callable[[], str] | None = None,
+        *,
+        server_url: str | None = None,
+        client: Any = None,
+        retry_config: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float = DEFAULT_TIMEOUT_MS,
+        retry_budget: RetryBudget | Unset | None = UNSET,
+        on_retry: OnRetry | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.customers = CustomersConsumer(
+            token,
+            server_url=server_url,
+            client=client,
+            retry_config=retry_config,
+            timeout_ms=timeout_ms,
+            retry_budget=retry_budget,
+            on_retry=on_retry,
+            clock=clock,
+        )
+
+    @property
+    def rate_limit(self) -> RateLimitStatus | None:
+        """What the server last said of the token's rate limit; ``None`` before it has."""
+        return self.customers.rate_limit
+
+    def close(self) -> None:
+        """Close what this client opened; a session it was given is left alone."""
+        self.customers.close()
+
+    def __enter__(self) -> Dub:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Dub {self.customers!r}>"

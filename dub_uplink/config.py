@@ -1,0 +1,187 @@
+"""What a client is told: the token, the server, the bounds; checked before anything is sent.
+
+Imports nothing of ours but the sentinel.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+TOKEN_VARIABLE = "DUB_API_KEY"
+SERVER_VARIABLE = "DUB_SERVER_URL"
+DEFAULT_SERVER = "https://api.dub.co"
+DEFAULT_TIMEOUT_MS = 30_000
+CONNECT_TIMEOUT = 5.0  # seconds
+#: A list of 100 expanded customers is below 0.2 MB; anything near this is not from Dub.
+MAX_BODY_BYTES = 32 * 1024 * 1024
+
+_WRITTEN_TOKEN = re.compile(r"[!-~]+")  # visible ASCII: what a header can carry unchanged
+
+
+class Secret(str):
+    """A header value that shows itself to the wire and to nobody else.
+
+    The local variables of a traceback are printed by ``repr``, which is why it is this class that
+    travels through requests and not a plain string.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'Bearer ***'"
+
+
+class Token:
+    """The token, or the callable that gives it anew for every attempt."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: str | Callable[[], str] | None) -> None:
+        if source is None:
+            source = os.environ.get(TOKEN_VARIABLE)
+            if not source:
+                raise ValueError(
+                    f"no token: pass token=… or set the environment variable {TOKEN_VARIABLE}"
+                )
+        if isinstance(source, str):
+            self._source: Secret | Callable[[], str] = _authorization(source)
+        elif callable(source):
+            self._source = source
+        else:
+            raise TypeError(
+                f"token must be a string or a callable that returns one, not {type(source)}"
+            )
+
+    def authorization(self) -> Secret:
+        """The value of the ``Authorization`` header.
+
+        Raises:
+            TypeError: the callable did not return a string.
+            ValueError: it returned one that a header cannot carry.
+        """
+        if isinstance(self._source, Secret):
+            return self._source
+        token = self._source()
+        if not isinstance(token, str):
+            raise TypeError(f"the token callable returned {type(token).__name__}, not a string")
+        return _authorization(token)
+
+    def __repr__(self) -> str:
+        return "Token(***)"
+
+
+def _authorization(token: str) -> Secret:
+    if not _WRITTEN_TOKEN.fullmatch(token):
+        # None of these messages may show the token.
+        if not token.strip():
+            raise ValueError("the token is empty")
+        if token != token.strip():
+            raise ValueError("the token has blanks or line breaks around it")
+        raise ValueError("the token holds a blank, a control or a non-ASCII character")
+    return Secret(f"Bearer {token}")
+
+
+def base_url(server_url: str | None) -> str:
+    """The server's URL with exactly one slash at its end, so that paths join onto its prefix.
+
+    Raises:
+        TypeError: it is not a string.
+        ValueError: it is not a plain http(s) URL.
+    """
+    if server_url is None:
+        server_url = os.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER
+    if not isinstance(server_url, str):
+        raise TypeError(f"server_url must be a string, not {type(server_url).__name__}")
+    try:
+        url = urlsplit(server_url)
+        host, _ = url.hostname, url.port
+    except ValueError as error:
+        raise ValueError(f"server_url is not a URL: {error}") from None
+    if url.scheme not in ("https", "http") or not host:
+        raise ValueError('server_url must begin with "https://" and name a host')
+    if url.username is not None or url.password is not None:
+        raise ValueError("server_url must not hold credentials")
+    if "?" in server_url or "#" in server_url:
+        raise ValueError("server_url must not have a query or a fragment")
+    if re.search(r"[^!-~]", server_url):
+        raise ValueError("server_url holds a blank, a control or a non-ASCII character")
+    if url.scheme == "http" and not _is_loopback(host):
+        warnings.warn(f"the token goes unencrypted over http to {host}; use https", stacklevel=4)
+    return server_url.rstrip("/") + "/"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def timeout_seconds(timeout_ms: float | None, default: float) -> float:
+    """``timeout_ms`` in seconds; ``default`` (seconds) where it is ``None``.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is not above 0, or not finite.
+    """
+    if timeout_ms is None:
+        return default
+    if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, (int, float)):
+        raise TypeError(f"timeout_ms must be a number, not {type(timeout_ms).__name__}")
+    if not math.isfinite(timeout_ms) or timeout_ms <= 0:
+        raise ValueError(f"timeout_ms must be above 0 and finite, not {timeout_ms!r}")
+    return timeout_ms / 1000
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+#: Ours to set: the token's, and those that say how the body is framed.
+_REFUSED_HEADERS = frozenset(
+    {"authorization", "host", "content-length", "transfer-encoding", "connection"}
+)
+
+
+def extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """The caller's ``http_headers``, checked.
+
+    Raises:
+        TypeError: not a mapping of strings to strings.
+        ValueError: a name or value that HTTP does not allow, that is given twice, or that is not
+            the caller's to set.
+    """
+    if not headers:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"http_headers must be a mapping, not {type(headers).__name__}")
+    seen: set[str] = set()
+    checked: dict[str, str] = {}
+    for name, value in headers.items():
+        _check_header(name, value)
+        if name.lower() in seen:
+            raise ValueError(f"http_headers holds {name!r} twice")
+        seen.add(name.lower())
+        checked[name] = value
+    return checked
+
+
+def _check_header(name: Any, value: Any) -> None:
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise TypeError("http_headers must map strings to strings")
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"http_headers: {name!r} is not a header name")
+    if name.lower() in _REFUSED_HEADERS:
+        raise ValueError(f"http_headers cannot set {name}")
+    if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
+        raise ValueError(
+            f"http_headers: the value of {name} holds a control character, one outside Latin-1,"
+            " or blanks around it"
+        )

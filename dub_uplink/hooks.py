@@ -1,0 +1,167 @@
+"""From an answer or a failed connection to the error a user catches.
+
+Pure functions, and the one session hook that raises what they return. May import the models.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from typing import Any
+
+import requests
+import urllib3.exceptions
+
+from .models.errors import (
+    BY_STATUS,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    ErrorData,
+    ErrorDetail,
+    SDKError,
+)
+from .models.response import Response
+
+_SHOWN = 120  # characters of a foreign body that an error message shows
+
+
+def raise_for_status(response: Response) -> Response:
+    """The session hook: hand on a success, raise anything else.
+
+    It sits on the session and not on the class, so that endpoints which a subclass adds have it.
+    """
+    if response.ok:
+        return response
+    raise status_error(detached(response))
+
+
+def detached(response: Response) -> Response:
+    """The response without the call it answers, as an error keeps it."""
+    response.call = None
+    return response
+
+
+def json_or_none(response: Response) -> Any:
+    """The body as JSON, or ``None`` where it is not."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def status_error(response: Response) -> APIStatusError:
+    """The error of an answer that is no success; its class follows the status."""
+    data = error_data(response)
+    if data is not None:
+        message = " ".join(data.error.message.split())
+        cls = BY_STATUS.get(response.status_code, SDKError)
+        return (cls if response.status_code >= 400 else SDKError)(message, response, data)
+    if 300 <= response.status_code < 400:
+        location = response.headers.get("Location", "nowhere")
+        return SDKError(
+            f"the server redirects to {location[:_SHOWN]!r}; redirects are not followed,"
+            " check server_url",
+            response,
+        )
+    shown = " ".join(response.text.split())
+    if not shown:
+        return SDKError("the answer has no body", response)
+    kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
+    if len(shown) > _SHOWN:
+        shown = shown[:_SHOWN] + "…"
+    return SDKError(f"the answer is not an error of Dub's ({kind[:_SHOWN]}): {shown}", response)
+
+
+def error_data(response: Response) -> ErrorData | None:
+    """The body of an error as Dub sends it, or ``None`` for any other body."""
+    try:
+        body: Any = json.loads(response.content)
+        error = body["error"]
+        code, message = error["code"], error["message"]
+        doc_url = error.get("doc_url")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, IndexError):
+        return None
+    if not isinstance(code, str) or not isinstance(message, str):
+        return None
+    return ErrorData(ErrorDetail(code, message, doc_url if isinstance(doc_url, str) else None))
+
+
+def breaks_off(content: bytes) -> bool:
+    """Whether this is the beginning of a JSON document, cut short before its end."""
+    text = content.strip()
+    closing = {b"{": b"}", b"[": b"]"}.get(text[:1])
+    if closing is None:
+        return False
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return text[-1:] != closing or error.pos >= len(error.doc)
+    except (ValueError, RecursionError):
+        return text[-1:] != closing
+    return False
+
+
+def connection_error(error: BaseException, method: str, timeout: float) -> APIConnectionError:
+    """The error of an attempt that got no whole answer; ``timeout`` is the attempt's, in seconds.
+
+    The original is not kept as a cause: its request, and the local variables of the frames in its
+    traceback, hold the token. What it says is in the message.
+    """
+    chain = _reasons(error)
+    sent = not any(isinstance(e, _NEVER_SENT) for e in chain)
+    if any(isinstance(e, _TIMEOUTS) for e in chain):
+        what = "no whole answer" if sent else "no connection"
+        return APITimeoutError(f"{method}: {what} within {timeout:.3g} s", sent=sent)
+    said = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
+    return APIConnectionError(f"{method}: {_what(chain)}: {said[:_SHOWN]}", sent=sent)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether a failed attempt could go better the next time."""
+    chain = _reasons(error)
+    if any(isinstance(e, _DROPPED_TLS) for e in chain):
+        return True  # an established connection that broke, not a refused certificate
+    # requests makes its classes for invalid URLs, headers and schemes ValueErrors.
+    return not isinstance(error, ValueError) and not any(isinstance(e, _TLS) for e in chain)
+
+
+_TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+_NEVER_SENT = (
+    ConnectionRefusedError,
+    ssl.SSLCertVerificationError,
+    urllib3.exceptions.NewConnectionError,  # refused, unreachable, an unknown host
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    requests.ConnectTimeout,
+    requests.exceptions.ProxyError,
+    ValueError,
+)
+_DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+_TLS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError)
+_PHRASES: tuple[tuple[Any, str], ...] = (
+    ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "the proxy failed"),
+    (urllib3.exceptions.NewConnectionError, "no connection"),
+    (_DROPPED_TLS, "the connection broke"),
+    (_TLS, "TLS failed"),
+    (ValueError, "the request could not be made"),
+)
+
+
+def _what(chain: list[BaseException]) -> str:
+    for classes, phrase in _PHRASES:
+        if any(isinstance(error, classes) for error in chain):
+            return phrase
+    return "the connection broke"
+
+
+def _reasons(error: BaseException) -> list[BaseException]:
+    """The error and what it was made of, as requests and urllib3 wrap them, outermost first."""
+    chain: list[BaseException] = []
+    queue: list[object] = [error]
+    while queue and len(chain) < 20:  # a bound, should a cause ever lead back to itself
+        found = queue.pop(0)
+        if isinstance(found, BaseException) and not any(found is seen for seen in chain):
+            chain.append(found)
+            queue += [*found.args, getattr(found, "reason", None), found.__cause__]
+    return chain

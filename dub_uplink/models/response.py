@@ -1,0 +1,84 @@
+"""One whole answer of the server, however it was fetched.
+
+It has what response handlers look at (``status_code``, ``headers``, ``content``, ``text``,
+``json()``) and nothing of the request, whose headers hold the token. Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from requests.structures import CaseInsensitiveDict
+
+
+class Response:
+    """A status, headers and a body that was read to its end.
+
+    ``attempts`` counts the requests that were sent for it, ``elapsed`` is the whole call's time
+    in seconds, waits included. ``retry_after`` is how many seconds the server asked to wait.
+    """
+
+    __slots__ = ("attempts", "call", "content", "elapsed", "headers", "retry_after", "status_code")
+
+    def __init__(
+        self, status_code: int, headers: Mapping[str, str] | None = None, content: bytes = b""
+    ) -> None:
+        self.status_code = status_code
+        self.headers = (
+            headers if isinstance(headers, CaseInsensitiveDict) else CaseInsensitiveDict(headers)
+        )
+        self.content = content
+        self.attempts = 1
+        self.elapsed = 0.0
+        self.retry_after: float | None = None
+        #: The transport's own note of what was asked; not pickled.
+        self.call: Any = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status says success (2XX)."""
+        return 200 <= self.status_code < 300
+
+    @property
+    def reason(self) -> str:
+        """The status in words; empty for one that HTTP does not know."""
+        try:
+            return HTTPStatus(self.status_code).phrase
+        except ValueError:
+            return ""
+
+    @property
+    def text(self) -> str:
+        """The body as text; what is not UTF-8 in it is replaced."""
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ValueError: the body is not JSON.
+        """
+        return json.loads(self.content)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kept = (self.attempts, self.elapsed, self.retry_after)
+        return _restore, (self.status_code, self.headers, self.content, *kept)
+
+    def __repr__(self) -> str:
+        return f"<Response [{self.status_code}]>"
+
+
+def _restore(
+    status_code: int,
+    headers: Mapping[str, str],
+    content: bytes,
+    attempts: int,
+    elapsed: float,
+    retry_after: float | None,
+) -> Response:
+    response = Response(status_code, headers, content)
+    response.attempts, response.elapsed, response.retry_after = attempts, elapsed, retry_after
+    return response

@@ -1,0 +1,305 @@
+"""marshmallow schemas between JSON and the models; the one place that knows camelCase.
+
+May import the models.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import difflib
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow
+from marshmallow import fields, validate
+
+from .models import components, operations
+from .models.unset import UNSET
+
+
+def camel(name: str) -> str:
+    """The server's spelling of a field: ``external_id`` is ``externalId``."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+class ModelSchema(marshmallow.Schema):
+    """A record of the server's, read into the dataclass ``Meta.model`` names.
+
+    Fields are declared under the dataclass's names. What is not declared goes to ``extra``, so
+    that a field the server adds tomorrow is kept and breaks nothing.
+    """
+
+    #: The dataclass that :meth:`load` makes.
+    model: type[Any]
+
+    class Meta:
+        unknown = marshmallow.INCLUDE
+
+    def on_bind_field(self, field_name: str, field_obj: Any) -> None:
+        if field_obj.data_key is None:
+            field_obj.data_key = camel(field_name)
+
+    @marshmallow.post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Any:
+        known = {name: data.pop(name) for name in self.fields if name in data}
+        return self.model(**known, extra=data)
+
+
+def problem(error: marshmallow.ValidationError) -> str:
+    """Where a body of the server's is not what was promised, in one line."""
+    path: list[str] = []
+    found: Any = error.messages
+    while isinstance(found, Mapping) and found:
+        key, found = next(iter(found.items()))
+        path.append(str(key))
+    text = found[0] if isinstance(found, list) and found else str(found)
+    return f"{'.'.join(part for part in path if part != '_schema') or 'the body'}: {text}"
+
+
+def _text() -> fields.String:
+    return fields.String(allow_none=True)
+
+
+def _integer() -> fields.Integer:
+    return fields.Integer(strict=True, allow_none=True)
+
+
+def _moment() -> fields.AwareDateTime:
+    return fields.AwareDateTime(format="iso", default_timezone=dt.timezone.utc, allow_none=True)
+
+
+class LinkSchema(ModelSchema):
+    model = components.Link
+
+    id = fields.String(required=True)
+    domain = _text()
+    key = _text()
+    short_link = _text()
+    url = _text()
+    program_id = _text()
+
+
+class PartnerSchema(ModelSchema):
+    model = components.Partner
+
+    id = fields.String(required=True)
+    name = _text()
+    email = _text()
+    image = _text()
+
+
+class DiscountSchema(ModelSchema):
+    model = components.Discount
+
+    id = fields.String(required=True)
+    amount = _integer()
+    type = _text()
+    max_duration = _integer()
+    coupon_id = _text()
+    coupon_test_id = _text()
+    description = _text()
+    partners_count = _integer()
+
+
+class CustomerSchema(ModelSchema):
+    model = components.Customer
+
+    id = fields.String(required=True)
+    name = _text()
+    email = _text()
+    avatar = _text()
+    external_id = _text()
+    stripe_customer_id = _text()
+    country = _text()
+    sales = _integer()
+    sale_amount = _integer()
+    created_at = _moment()
+    first_sale_at = _moment()
+    subscription_canceled_at = _moment()
+    program_id = _text()
+    link = fields.Nested(LinkSchema, allow_none=True)
+    partner = fields.Nested(PartnerSchema, allow_none=True)
+    discount = fields.Nested(DiscountSchema, allow_none=True)
+
+
+class DeletedSchema(ModelSchema):
+    model = operations.DeleteCustomerResponseBody
+
+    id = fields.String(required=True)
+
+
+class _Moment(fields.AwareDateTime):
+    """A date to send: an aware datetime, or the ISO text of one."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, dt.datetime):
+            if value.tzinfo is None:
+                raise self.make_error("invalid_awareness", awareness="aware", obj_type="datetime")
+            return value
+        return super()._deserialize(value, attr, data, **kwargs)
+
+    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:
+        if value is None:
+            return None
+        # Milliseconds and a Z, as the server itself writes dates.
+        text = value.astimezone(dt.timezone.utc).isoformat(timespec="milliseconds")
+        return text.replace("+00:00", "Z")
+
+
+class _Flag(fields.Boolean):
+    """True or False and nothing that only looks like it."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+def _filter() -> fields.String:
+    # The server takes an empty filter for none at all and would list every customer.
+    return fields.String(validate=validate.Length(min=1, error="Must not be empty."))
+
+
+class RequestSchema(marshmallow.Schema):
+    """What a caller sends, checked by ``load`` and written by ``dump``."""
+
+    #: The dataclass that is taken as well as a mapping.
+    model: type[Any]
+    #: Whether ``None`` is sent, as ``null``, or not at all.
+    nulls = True
+
+    class Meta:
+        unknown = marshmallow.RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: Any) -> None:
+        field_obj.data_key = camel(field_name)
+
+
+class CreateSchema(RequestSchema):
+    model = operations.CreateCustomerRequestBody
+
+    external_id = fields.String(required=True)
+    email = _text()
+    name = _text()
+    avatar = _text()
+    stripe_customer_id = _text()
+    country = fields.String()
+
+
+class UpdateSchema(RequestSchema):
+    model = operations.UpdateCustomerRequestBody
+
+    email = _text()
+    name = _text()
+    avatar = _text()
+    external_id = fields.String()
+    stripe_customer_id = _text()
+    country = fields.String()
+    subscription_canceled_at = _Moment(format="iso", default_timezone=None, allow_none=True)
+
+
+class GetSchema(RequestSchema):
+    model = operations.GetCustomerRequest
+    nulls = False
+
+    id = fields.Raw(required=True)
+    include_expanded_fields = _Flag()
+
+
+class ListSchema(RequestSchema):
+    model = operations.GetCustomersRequest
+    nulls = False
+
+    email = _filter()
+    external_id = _filter()
+    search = _filter()
+    country = _filter()
+    link_id = _filter()
+    program_id = _filter()
+    partner_id = _filter()
+    include_expanded_fields = _Flag()
+    sort_by = fields.String(
+        validate=validate.OneOf(
+            ["createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt"]
+        )
+    )
+    sort_order = fields.String(validate=validate.OneOf(["asc", "desc"]))
+    page = fields.Integer(strict=True, validate=validate.Range(1, 1000))
+    page_size = fields.Integer(strict=True, validate=validate.Range(1, 100))
+    starting_after = _filter()
+    ending_before = _filter()
+
+    @marshmallow.validates_schema
+    def one_way_to_page(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Refuse what the server would, in its order."""
+        cursors = [name for name in ("starting_after", "ending_before") if name in data]
+        if len(cursors) == 2:
+            raise marshmallow.ValidationError("Give starting_after or ending_before, not both.")
+        if cursors and data.get("sort_by", "createdAt") != "createdAt":
+            raise marshmallow.ValidationError("Cursors go by createdAt only.", "sort_by")
+        if cursors and "page" in data:
+            raise marshmallow.ValidationError("Give a page or a cursor, not both.", "page")
+
+
+def wire(schema: RequestSchema, request: Any, where: str) -> dict[str, Any]:
+    """A request of the caller's as the JSON object that is sent.
+
+    ``request`` is the schema's dataclass, or a mapping with snake_case or camelCase keys.
+    ``where`` names the call in error messages.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: a field is unknown, missing, given twice or of the wrong type; the message
+            names it.
+    """
+    if isinstance(request, schema.model):
+        names = (field.name for field in dataclasses.fields(schema.model))
+        given = {camel(name): getattr(request, name) for name in names}
+    elif isinstance(request, Mapping):
+        given = _by_wire_name(schema, request, where)
+    else:
+        raise TypeError(
+            f"{where} takes a {schema.model.__name__} or a mapping, not {type(request).__name__}"
+        )
+    left_out = (UNSET,) if schema.nulls else (UNSET, None)
+    given = {
+        name: _plain(value)
+        for name, value in given.items()
+        if not any(value is absent for absent in left_out)
+    }
+    try:
+        dumped: Any = schema.dump(schema.load(given))
+    except marshmallow.ValidationError as error:
+        raise ValueError(f"{where}: {_explain(schema, error)}") from None
+    return dict(dumped)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+def _by_wire_name(schema: RequestSchema, request: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for key, value in request.items():
+        name = camel(key) if isinstance(key, str) and key in schema.fields else key
+        if name in given:
+            raise ValueError(f"{where}: {key!r} is given twice, in snake_case and in camelCase")
+        if not isinstance(key, str) or not any(name == f.data_key for f in schema.fields.values()):
+            near = difflib.get_close_matches(str(key), schema.fields, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(schema.fields)
+            raise ValueError(f"{where}: unknown field {key!r}; {hint}")
+        given[name] = value
+    return given
+
+
+def _explain(schema: RequestSchema, error: marshmallow.ValidationError) -> str:
+    """The first problem in one line, under the name the caller knows."""
+    names = {field.data_key: name for name, field in schema.fields.items()}
+    messages: Any = error.messages
+    key, found = next(iter(messages.items()))
+    text = found[0] if isinstance(found, list) else str(found)
+    name = names.get(key, key)
+    return text if name == "_schema" else f"{name}: {text}"

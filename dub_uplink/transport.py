@@ -1,0 +1,329 @@
+"""The uplink client that every call goes through: attempts, tenacity's loop, exactly once.
+
+It sits below uplink, so that it sees raw statuses and headers, serves every backend, and covers
+the endpoints that subclasses add. May import hooks, retries, recovery, configuration and models.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Protocol
+
+import tenacity
+from uplink.clients.interfaces import HttpClientAdapter
+from uplink.clients.io import BlockingStrategy
+
+from . import hooks
+from .config import Secret, Token, timeout_seconds
+from .models.errors import APIConnectionError, DubError
+from .models.response import Response
+from .models.unset import UNSET, Unset
+from .recovery import Write
+from .retries import (
+    Attempts,
+    Clock,
+    Outcome,
+    RateLimitStatus,
+    RetryBudget,
+    RetryConfig,
+    current_clock,
+)
+
+logger = logging.getLogger("dub_uplink")
+logger.addHandler(logging.NullHandler())
+
+#: The key under which an endpoint leaves what is meant for the transport in uplink's request.
+OPTIONS = "dub_uplink"
+
+#: Called before a wait: the number of the attempt that failed, the seconds to wait, and the error
+#: or the response that it ended with.
+OnRetry = Callable[[int, float, "DubError | Response"], object]
+
+
+class Backend(Protocol):
+    """What sends a request once, and what that may raise."""
+
+    failures: tuple[type[Exception], ...]
+
+    def send(
+        self, method: str, url: str, info: Mapping[str, Any], authorization: Secret, timeout: float
+    ) -> Response: ...
+
+    def close(self) -> None: ...
+
+
+class Call:
+    """One call of an endpoint: its request, its options and its attempts so far."""
+
+    __slots__ = ("attempts", "info", "method", "options", "pending", "timeout", "url", "write")
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        info: Mapping[str, Any],
+        options: Mapping[str, Any],
+        write: Write,
+        timeout: float,
+        attempts: Attempts,
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.info = info
+        self.options = options
+        self.write = write
+        self.timeout = timeout
+        self.attempts = attempts
+        self.pending: Outcome | None = None
+
+    def lookup(self, url: str) -> Call:
+        """The reading of a customer on behalf of this call, within its time."""
+        headers = {k: v for k, v in self.info["headers"].items() if k != "Content-Type"}
+        options = {"route": "customers/{id}"}
+        write = Write("GET", "", None)
+        self.attempts.repeatable = True
+        return Call("GET", url, {"headers": headers}, options, write, self.timeout, self.attempts)
+
+
+def check_policy(
+    retry_config: RetryConfig | None,
+    budget: RetryBudget | None,
+    on_retry: OnRetry | None,
+    clock: Clock | None,
+) -> None:
+    """Refuse a policy of the wrong types when the client is made, not when a call fails.
+
+    Raises:
+        TypeError: an argument is of the wrong type; the message names it.
+    """
+    expected = (
+        ("retry_config", retry_config, RetryConfig),
+        ("retry_budget", budget, RetryBudget),
+        ("clock", clock, Clock),
+    )
+    for name, value, kind in expected:
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} must be a {kind.__name__} or None, not {value!r}")
+    if on_retry is not None and not callable(on_retry):
+        raise TypeError(f"on_retry must be callable, not {on_retry!r}")
+
+
+class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no types
+    """Sends a request of uplink's as often as its policy allows, and not once more.
+
+    Safe to share between threads: what belongs to a call is on the call's own objects.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        server_url: str,
+        token: Token,
+        *,
+        retry_config: RetryConfig | None,
+        timeout: float,
+        budget: RetryBudget | None = None,
+        on_retry: OnRetry | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._backend = backend
+        self.server_url = server_url
+        self._token = token
+        self._retry_config = retry_config
+        self._timeout = timeout
+        self._budget = budget
+        self._on_retry = on_retry
+        self._clock = clock
+        self._closed = False
+        self.rate_limit: RateLimitStatus | None = None
+
+    def io(self) -> Any:
+        return BlockingStrategy()
+
+    def apply_callback(self, callback: Callable[[Any], Any], response: Any) -> Any:
+        return callback(response)
+
+    def close(self) -> None:
+        """End the client; a call after this is a ``RuntimeError``."""
+        self._closed = True
+        self._backend.close()
+
+    def send(self, request: tuple[str, str, dict[str, Any]]) -> Response:
+        conversation = self._converse(self._call(request))
+        call = next(conversation)
+        while True:
+            outcome = self._until_done(call)
+            try:
+                call = conversation.send(outcome)
+            except StopIteration as end:
+                return _result(end.value)
+
+    def _call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
+        if self._closed:
+            raise RuntimeError("the client is closed; make a new one, or call it before close()")
+        method, url, gathered = request
+        info = {key: value for key, value in gathered.items() if key != OPTIONS}
+        info.setdefault("headers", {})
+        options = gathered.get(OPTIONS, {})
+        retries: RetryConfig | Unset | None = options.get("retries", UNSET)
+        config = self._retry_config if isinstance(retries, Unset) else retries
+        write = Write(method, url.removeprefix(self.server_url), info.get("data"))
+        attempts = Attempts(
+            config,
+            self._clock or current_clock(),
+            self._budget,
+            repeatable=options.get("idempotent") or write.repeatable,
+        )
+        timeout = timeout_seconds(options.get("timeout_ms"), self._timeout)
+        return Call(method, url, info, options, write, timeout, attempts)
+
+    def _converse(self, call: Call) -> Generator[Call, Outcome, Outcome]:
+        """What one call of an endpoint asks of the server: nearly always just that.
+
+        A generator, so that the synchronous and the asynchronous client share it.
+        """
+        outcome = yield call
+        refusal = outcome.response
+        if refusal is None or refusal.ok or not call.attempts.ambiguous:
+            return outcome
+        deleted = call.write.already_deleted(refusal)
+        if deleted is not None:
+            return _in_place_of(refusal, deleted)
+        path = call.write.lookup(refusal)
+        if path is None:
+            return outcome
+        found = yield call.lookup(self.server_url + path)
+        answer = found.response
+        if answer is None or (not answer.ok and answer.status_code != 404):
+            return found  # whether it is ours is not known: no false Conflict
+        if not answer.ok or not call.write.carried_out(hooks.json_or_none(answer)):
+            return _in_place_of(answer, refusal)
+        status = 201 if call.method == "POST" else 200
+        return _in_place_of(answer, Response(status, answer.headers, answer.content))
+
+    def _until_done(self, call: Call) -> Outcome:
+        outcome = self._attempt(call)
+        if not call.attempts.may_retry(outcome):
+            return outcome
+        call.pending = outcome
+        retrying = tenacity.Retrying(sleep=call.attempts.clock.sleep, **self._policy(call))
+        last: Outcome = retrying(self._resume, call)
+        return last
+
+    def _policy(self, call: Call) -> dict[str, Any]:
+        """tenacity's questions, answered by the call's own attempts."""
+        attempts = call.attempts
+
+        def retry(state: tenacity.RetryCallState) -> bool:
+            # An exception is a caller's mistake or an interrupt: neither is tried again.
+            return not _failed(state) and attempts.may_retry(_outcome(state))
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            if attempts.out_of_time(state.upcoming_sleep):
+                return True
+            return attempts.budget is not None and not attempts.budget.take()
+
+        return {
+            "retry": retry,
+            "wait": lambda state: attempts.wait(_outcome(state)),
+            "stop": stop,
+            "before_sleep": lambda state: self._announce(call, state),
+            "retry_error_callback": _outcome,
+            "reraise": True,
+        }
+
+    def _resume(self, call: Call) -> Outcome:
+        """An attempt; the first of a call was made before tenacity was asked for the rest."""
+        if call.pending is not None:
+            outcome, call.pending = call.pending, None
+            return outcome
+        return self._attempt(call)
+
+    def _attempt(self, call: Call) -> Outcome:
+        authorization = self._token.authorization()
+        attempts = call.attempts
+        timeout = min(call.timeout, max(attempts.remaining(), 0.001))
+        started = attempts.clock.monotonic()
+        failure: Exception | None = None
+        response: Response | None = None
+        try:
+            response = self._backend.send(call.method, call.url, call.info, authorization, timeout)
+        except self._backend.failures as error:
+            failure = error
+        # Outside of `except`, so that the error gets no context that leads to the token.
+        outcome = attempts.record(self._judge(call, response, failure, timeout))
+        if response is not None:
+            response.call = call
+        self._note(call, outcome, attempts.clock.monotonic() - started)
+        return outcome
+
+    def _judge(
+        self, call: Call, response: Response | None, failure: Exception | None, timeout: float
+    ) -> Outcome:
+        if response is None:
+            assert failure is not None
+            error = hooks.connection_error(failure, call.method, timeout)
+            return Outcome(error=error, transient=hooks.is_transient(failure))
+        if response.ok and hooks.breaks_off(response.content):
+            error = APIConnectionError(f"{call.method}: the answer broke off within its JSON")
+            return Outcome(error=error, transient=True)
+        return Outcome(response)
+
+    def _note(self, call: Call, outcome: Outcome, seconds: float) -> None:
+        response = outcome.response
+        if response is not None and not response.ok:
+            status = RateLimitStatus.from_headers(response.headers, call.attempts.clock.time())
+            self.rate_limit = status or self.rate_limit
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "%s /%s: %s, attempt %d, %.0f ms",
+                call.method,
+                call.options.get("route", "…"),
+                _word(outcome),
+                call.attempts.count,
+                seconds * 1000,
+            )
+
+    def _announce(self, call: Call, state: tenacity.RetryCallState) -> None:
+        outcome, wait = _outcome(state), state.upcoming_sleep
+        logger.info(
+            "%s /%s: %s, attempt %d; trying again in %.2f s",
+            call.method,
+            call.options.get("route", "…"),
+            _word(outcome),
+            call.attempts.count,
+            wait,
+        )
+        if self._on_retry is not None:
+            failed = outcome.error if outcome.response is None else outcome.response
+            assert failed is not None
+            self._on_retry(call.attempts.count, wait, failed)
+
+
+def _failed(state: tenacity.RetryCallState) -> bool:
+    return state.outcome is None or state.outcome.failed
+
+
+def _outcome(state: tenacity.RetryCallState) -> Outcome:
+    assert state.outcome is not None
+    outcome: Outcome = state.outcome.result()
+    return outcome
+
+
+def _word(outcome: Outcome) -> str:
+    if outcome.response is not None:
+        return str(outcome.response.status_code)
+    return type(outcome.error).__name__
+
+
+def _in_place_of(asked: Response, answer: Response) -> Outcome:
+    answer.attempts, answer.elapsed = asked.attempts, asked.elapsed
+    return Outcome(answer)
+
+
+def _result(outcome: Outcome) -> Response:
+    if outcome.response is None:
+        assert outcome.error is not None
+        raise outcome.error
+    return outcome.response
