@@ -1,0 +1,191 @@
+"""``dub-uplink demo``, on the embedded fake and, as far as no network allows, live."""
+
+from __future__ import annotations
+
+import ast
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dub_uplink.cli.demo import steps_of
+from dub_uplink.cli.tour import live_tour, tour
+from dub_uplink.testing import FakeDub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+
+COMMAND = [sys.executable, "-m", "dub_uplink", "demo"]
+
+
+@pytest.fixture(scope="module")
+def demo(run: Run) -> subprocess.CompletedProcess[str]:
+    """A demo that ran to its end, into a pipe."""
+    return run("demo")
+
+
+def test_the_demo_shows_the_whole_job(demo: subprocess.CompletedProcess[str]) -> None:
+    assert (demo.returncode, demo.stderr) == (0, "")
+    for told in (
+        "s.customers.create(",
+        "s.customers.get(",
+        "s.customers.update(",
+        "s.customers.list(",
+        "s.customers.delete(",
+        "ada@example.com",
+        "Ada Lovelace",
+        "429, attempt 1; trying again in 1.",
+        "404 not_found: Customer not found.",
+        "7 steps in",
+    ):
+        assert told in demo.stdout
+
+
+def test_a_line_that_is_shown_is_a_line_that_ran() -> None:
+    steps = steps_of(tour)
+    assert len(steps) == 7
+    lines = {line.strip() for line in Path(tour.__code__.co_filename).read_text().splitlines()}
+    for step in steps:
+        ast.parse(step.code)
+        assert {line.strip() for line in step.code.splitlines()} <= lines
+    # Every statement of the tour is shown: only docstring, comments, and yields are not.
+    shown = "\n".join(step.code for step in steps)
+    assert shown.count("s.customers.") == Path(tour.__code__.co_filename).read_text().split(
+        "def live_tour"
+    )[0].count("s.customers.")
+
+
+def test_a_pipe_gets_neither_colour_nor_lines_beyond_its_width(
+    demo: subprocess.CompletedProcess[str],
+) -> None:
+    assert "\x1b" not in demo.stdout
+    assert max(len(line) for line in demo.stdout.splitlines()) <= 80
+    assert [line for line in demo.stdout.splitlines() if line != line.rstrip()] == []
+
+
+@pytest.fixture
+def live() -> Iterator[tuple[FakeDub, dict[str, str]]]:
+    """A fake in the place of Dub, and the variables that lead to it."""
+    fake = FakeDub(token="dub_test")
+    with fake.serve() as url:
+        yield fake, {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+
+
+def test_colour_comes_on_demand_and_no_color_turns_it_off(
+    run: Run, live: tuple[FakeDub, dict[str, str]]
+) -> None:
+    colour = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+    env = {**live[1], "FORCE_COLOR": "1"}
+    assert colour.search(run("demo", "--live", env=env).stdout)
+    assert not colour.search(run("demo", "--live", env={**env, "NO_COLOR": "1"}).stdout)
+
+
+def test_a_terminal_that_knows_only_ascii_gets_ascii(
+    run: Run, live: tuple[FakeDub, dict[str, str]]
+) -> None:
+    live[0].add(external_id="user_1", name="Zoë")
+    done = run("demo", "--live", env={**live[1], "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Zo?" in done.stdout
+
+
+def test_what_a_customer_is_called_cannot_steer_the_terminal(
+    run: Run, live: tuple[FakeDub, dict[str, str]]
+) -> None:
+    live[0].add(external_id="user_1", name="\x1b[2J\x07[bold]Ada\u202e")
+    done = run("demo", "--live", env=live[1])
+    assert "[2J [bold]Ada" in done.stdout
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", done.stdout)
+
+
+def test_a_reader_who_leaves_early_sees_no_traceback(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        COMMAND,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        process.wait(timeout=30)
+
+
+def test_ctrl_c_ends_the_demo_at_once_and_quietly(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        COMMAND,
+        cwd=tmp_path,
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if "rate limit" in line:
+                break
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.stdout.read() + process.stderr.read()
+        assert process.wait(timeout=10) != 0
+
+
+def test_live_without_a_key_names_the_variable(run: Run) -> None:
+    done = run("demo", "--live")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "DUB_API_KEY" in done.stderr
+
+
+def test_live_without_a_network_is_one_line(run: Run) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        done = run("demo", "--live", env={"DUB_API_KEY": "dub_secret", "DUB_SERVER_URL": url})
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert "dub_secret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("customers", [0, 3])
+def test_live_reads_and_writes_nothing(
+    run: Run, live: tuple[FakeDub, dict[str, str]], customers: int
+) -> None:
+    fake, env = live
+    fake.add_many(customers)
+    done = run("demo", "--live", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {request.method for request in fake.requests} == {"GET"}
+    assert len(fake.requests) == (2 if customers else 1)
+    assert ("no customers yet" in done.stdout) == (customers == 0)
+
+
+def test_live_with_a_wrong_key_is_one_line(run: Run, live: tuple[FakeDub, dict[str, str]]) -> None:
+    done = run("demo", "--live", env={**live[1], "DUB_API_KEY": "dub_wrong"})
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: 401")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_live_tour_only_reads() -> None:
+    code = "\n".join(step.code for step in steps_of(live_tour))
+    assert set(re.findall(r"s\.customers\.(\w+)", code)) == {"list", "get"}

@@ -1,0 +1,167 @@
+"""``dub-uplink serve``: a server for any language, driven with the standard library alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+    Serve = Callable[..., AbstractContextManager["Server"]]
+
+
+class Server:
+    """A running ``dub-uplink serve``."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.stdout = process.stdout
+        self.url = ""
+        self.greeting = ""
+        for line in self.stdout:
+            self.greeting += line
+            if found := re.search(r"http://\S+$", line.strip()):
+                self.url = found[0].removesuffix("/customers")
+            if "Ctrl-C" in line:
+                return
+
+    def ask(self, path: str, *, token: str = "dub_test", body: object = None) -> tuple[int, Any]:
+        """The status and the JSON of an answer."""
+        request = urllib.request.Request(
+            self.url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def stop(self, with_signal: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
+        """Its exit status, and what it wrote since its greeting."""
+        self.process.send_signal(with_signal)
+        out, err = self.process.communicate(timeout=20)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture
+def serve(environment: dict[str, str], tmp_path: Path) -> Serve:
+    """Start a server on a free port with further options."""
+
+    @contextmanager
+    def serve(*options: str) -> Iterator[Server]:
+        with subprocess.Popen(
+            [sys.executable, "-m", "dub_uplink", "serve", "--port", "0", *options],
+            cwd=tmp_path,
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield Server(process)
+            finally:
+                process.kill()
+
+    return serve
+
+
+def test_it_says_its_url_logs_each_request_and_stops_on_ctrl_c(serve: Serve) -> None:
+    with serve() as server:
+        assert re.search(r"http://127\.0\.0\.1:\d+", server.greeting)
+        assert server.ask("/customers") == (200, [])
+        assert server.ask("/customers/ext_nobody")[0] == 404
+        status, out, err = server.stop()
+    assert (status, err) == (0, "")
+    assert re.search(r"^\d\d:\d\d:\d\d GET /customers 200 ", out, re.MULTILINE)
+    assert re.search(r"^\d\d:\d\d:\d\d GET /customers/ext_nobody 404 ", out, re.MULTILINE)
+    assert out.endswith("Stopped.\n")
+
+
+def test_the_curl_line_of_the_greeting_is_a_request_that_works(serve: Serve) -> None:
+    with serve("--token", "dub_mine") as server:
+        assert f"curl -H 'Authorization: Bearer dub_mine' {server.url}/customers" in server.greeting
+        assert server.ask("/customers", token="dub_mine") == (200, [])
+
+
+def test_a_token_that_is_not_the_one_is_refused(serve: Serve) -> None:
+    with serve("--token", "dub_mine") as server:
+        assert server.ask("/customers")[0] == 401
+
+
+def test_the_rate_limit_counts(serve: Serve) -> None:
+    with serve("--rate-limit", "2") as server:
+        assert [server.ask("/customers")[0] for _ in range(3)] == [200, 200, 429]
+
+
+def test_seeded_customers_are_there(serve: Serve) -> None:
+    with serve("--seed-customers", "7") as server:
+        assert "7 customers are stored" in server.greeting
+        assert len(server.ask("/customers")[1]) == 7
+
+
+def test_a_database_outlives_the_server(serve: Serve, tmp_path: Path) -> None:
+    body = {"externalId": "user_1", "country": "GB"}
+    with serve("--database", "customers.sqlite3") as server:
+        assert server.ask("/customers", body=body)[0] == 201
+        assert server.stop(signal.SIGTERM)[0] == 0
+    assert (tmp_path / "customers.sqlite3").exists()
+    with serve("--database", "customers.sqlite3") as server:
+        assert "1 customer is stored" in server.greeting
+        assert server.ask("/customers/ext_user_1")[0] == 200
+
+
+def test_it_goes_on_serving_when_nobody_reads_its_log(serve: Serve) -> None:
+    with serve() as server:
+        server.stdout.close()
+        assert [server.ask("/customers")[0] for _ in range(3)] == [200, 200, 200]
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(timeout=20) == 0
+        assert server.process.stderr is not None
+        assert server.process.stderr.read() == ""
+
+
+def test_a_port_that_is_taken_is_one_line(serve: Serve, run: Run) -> None:
+    with serve() as server:
+        port = server.url.rpartition(":")[2]
+        done = run("serve", "--port", port)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: cannot serve on 127.0.0.1:{port}: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("made", ["nonsense", "directory"])
+def test_a_database_that_is_none_is_one_line(run: Run, tmp_path: Path, made: str) -> None:
+    if made == "nonsense":
+        path = tmp_path / "notes"
+        path.write_text("These are notes and not a database. " * 100)
+    else:
+        path = tmp_path / "missing" / "customers.sqlite3"
+    done = run("serve", "--port", "0", "--database", str(path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: cannot use ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_empty_token_is_refused(run: Run) -> None:
+    done = run("serve", "--token", " ")
+    assert done.returncode == 2
+    assert "--token" in done.stderr

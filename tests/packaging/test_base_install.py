@@ -1,0 +1,104 @@
+"""What works with the base dependencies alone: every other distribution is made unimportable."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from pathlib import Path
+
+# Stands in for an environment in which the named top-level modules were never installed.
+BLOCKER = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+BLOCKED = frozenset(%r)
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def base_distributions() -> set[str]:
+    """dub-uplink and all that pip brings in with it when no extra is asked for."""
+    found: set[str] = set()
+    queue = ["dub-uplink"]
+    while queue:
+        name = canonical(queue.pop())
+        if name in found:
+            continue
+        try:
+            requires = distribution(name).requires or []
+        except PackageNotFoundError:  # one for another platform or Python
+            continue
+        found.add(name)
+        queue += [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in requires if "extra" not in line]
+    return found
+
+
+def run_without_extras(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    base = base_distributions()
+    blocked = sorted(
+        module
+        for module, owners in packages_distributions().items()
+        if not base & {canonical(owner) for owner in owners}
+    )
+    assert {"click", "rich", "werkzeug", "pytest"} <= set(blocked)
+    return subprocess.run(
+        [sys.executable, "-c", BLOCKER % (blocked,) + code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+
+
+def test_the_package_imports_with_its_base_dependencies_alone(tmp_path: Path) -> None:
+    done = run_without_extras(
+        "import dub_uplink, dub_uplink.cli, dub_uplink.utils\n"
+        "from dub_uplink.models import components, errors, operations",
+        tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_command_says_in_one_line_what_to_install(tmp_path: Path) -> None:
+    done = run_without_extras("from dub_uplink.cli import main; main()", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert 'pip install "dub-uplink[cli]"' in done.stderr
+    assert "click and rich and werkzeug" in done.stderr
+
+
+def test_pytest_starts_without_werkzeug(tmp_path: Path) -> None:
+    (tmp_path / "test_nothing.py").write_text("def test_nothing(): pass\n")
+    code = (
+        "import sys\n"
+        "class NoWerkzeug:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'werkzeug':\n"
+        "            raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, NoWerkzeug())\n"
+        "import pytest\n"
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_importing_the_package_leaves_what_a_call_does_not_need_unloaded(tmp_path: Path) -> None:
+    code = (
+        "import sys, dub_uplink\n"
+        "print(sorted({'click', 'rich', 'werkzeug', 'dub_uplink.testing'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,87 @@
+"""What setup.cfg promises, and that the files which repeat a part of it say the same."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BOUND = re.compile(r"^(?P<name>[A-Za-z0-9_-]+)>=(?P<version>[0-9.]+)(,<[0-9.]+)?$")
+
+
+def setup_cfg() -> configparser.ConfigParser:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    return config
+
+
+def declared_requirements() -> list[str]:
+    config = setup_cfg()
+    groups = [config["options"]["install_requires"], *config["options.extras_require"].values()]
+    return sorted({line for group in groups for line in group.split("\n") if line})
+
+
+def test_the_base_dependencies_are_these_four() -> None:
+    names = [
+        re.split(r"[<>=]", line)[0]
+        for line in setup_cfg()["options"]["install_requires"].split("\n")
+        if line
+    ]
+    assert sorted(names) == ["marshmallow", "requests", "tenacity", "uplink"]
+
+
+def test_every_requirement_has_a_lower_bound() -> None:
+    assert [line for line in declared_requirements() if not BOUND.match(line)] == []
+
+
+def test_mindeps_installs_the_lower_bounds_of_setup_cfg() -> None:
+    pins = (ROOT / "tests" / "packaging" / "lower-bounds.txt").read_text(encoding="utf-8")
+    pinned = sorted(line for line in pins.splitlines() if line and not line.startswith("#"))
+    bounds = [BOUND.match(line) for line in declared_requirements()]
+    assert pinned == sorted({f"{m['name']}=={m['version']}" for m in bounds if m})
+
+
+def test_the_installed_metadata_is_that_of_setup_cfg() -> None:
+    metadata = distribution("dub-uplink").metadata
+    expected = setup_cfg()["metadata"]
+    assert metadata["Name"] == expected["name"] == "dub-uplink"
+    assert metadata["Version"] == expected["version"]
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["License-Expression"] == "MIT"
+
+
+@pytest.mark.parametrize("minor", range(10, 14))
+def test_every_supported_python_is_classified_and_tested(minor: int) -> None:
+    assert f"Programming Language :: Python :: 3.{minor}" in setup_cfg()["metadata"]["classifiers"]
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    assert f"py3{minor}" in re.split(r"[,\s]+", tox["tox"]["env_list"])
+
+
+def test_setup_py_is_a_shim_and_pyproject_holds_no_metadata() -> None:
+    assert re.search(r"^setup\(\)$", (ROOT / "setup.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert "[project]" not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_ci_runs_the_command_that_the_readme_gives() -> None:
+    readme = ROOT / "README.rst"
+    if not readme.exists():
+        pytest.skip("there is no README.rst yet")
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    command = re.search(r"^test_command='(.+)'$", ci, re.MULTILINE)
+    assert command is not None
+    assert command[1] in (line.strip() for line in readme.read_text(encoding="utf-8").splitlines())
+
+
+def test_the_changelog_opens_with_the_version_of_setup_cfg() -> None:
+    version = setup_cfg()["metadata"]["version"]
+    headings = re.findall(
+        r"^(\d+\.\d+\.\d+) \(.+\)\n-+$",
+        (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert headings[0] == version
