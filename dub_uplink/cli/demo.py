@@ -111,7 +111,7 @@ def run(console: Console, steps: list[Step], results: Iterator[object]) -> None:
         seconds = time.perf_counter() - started
         total += seconds
         for line in wire.lines:
-            show(console, Text(printable(line), style="dim"))
+            show(console, Text(f"-> {printable(line)}", style="dim"))
         outcome = printed.getvalue() or "nothing" if result is None else result
         took = Text(duration(seconds), "dim")
         show(console, beside(rendered(outcome, narrow=console.width < 90), took))
