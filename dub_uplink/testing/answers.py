@@ -54,9 +54,12 @@ JSON_TYPE = {"Content-Type": "application/json"}
 HTML_TYPE = {"Content-Type": "text/html; charset=utf-8"}
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
     """An answer as the server writes JSON: UTF-8, without blanks."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    body = _encode(value).encode()
     return Answer(status, {**JSON_TYPE, **(headers or {})}, body)
 
 
@@ -98,8 +101,8 @@ def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
         "sales": row[7],
         "saleAmount": row[8],
         "createdAt": _timestamp(row[9]),
-        "firstSaleAt": _timestamp(row[10]),
-        "subscriptionCanceledAt": _timestamp(row[11]),
+        "firstSaleAt": None if row[10] is None else _timestamp(row[10]),
+        "subscriptionCanceledAt": None if row[11] is None else _timestamp(row[11]),
     }
     if expanded:
         if row[12] is not None:
@@ -113,9 +116,7 @@ def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
 _EPOCH = dt.datetime(1970, 1, 1)  # naive, so that it is written without an offset
 
 
-def _timestamp(milliseconds: int | None) -> str | None:
-    if milliseconds is None:
-        return None
+def _timestamp(milliseconds: int) -> str:
     moment = _EPOCH + dt.timedelta(milliseconds=milliseconds)
     return moment.isoformat(timespec="milliseconds") + "Z"
 

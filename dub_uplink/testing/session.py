@@ -5,11 +5,12 @@ Imports requests, urllib3 and the messages.
 
 from __future__ import annotations
 
+import functools
 import http.client
 import io
+import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import requests
 import urllib3
@@ -18,12 +19,15 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from . import clock
-from .messages import Answer, Outcome, Request
+from .messages import Answer, Request
 
 if TYPE_CHECKING:
     from .fake import FakeDub
 
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": ":80", "https": ":443"}
+
+
+Timeout: TypeAlias = float | tuple[float | None, float | None] | urllib3.Timeout | None
 
 
 class NetworkRefused(RuntimeError):
@@ -51,21 +55,19 @@ class FakeAdapter(BaseAdapter):
         super().__init__()
         self._fake = fake
         self._sleep = sleep
-        base = urlsplit(fake.base_url)
-        self._origin = (base.scheme, base.hostname, base.port or _PORTS.get(base.scheme))
-        self._prefix = base.path
+        self._base_url = _comparable(fake.base_url)
 
     def send(
         self,
         request: requests.PreparedRequest,
         stream: bool = False,
-        timeout: float | tuple[float | None, float | None] | None = None,
+        timeout: Timeout = None,
         verify: bool | str = True,
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         outcome = self._fake.handle(self._asked(request))
-        read_timeout = timeout[1] if isinstance(timeout, tuple) else timeout
+        read_timeout, total = _bounds(timeout)
         if read_timeout is not None and outcome.delay > read_timeout:
             self._sleep(read_timeout)
             raise requests.ReadTimeout(
@@ -78,25 +80,40 @@ class FakeAdapter(BaseAdapter):
             raise requests.ConnectionError(
                 urllib3.exceptions.ProtocolError("Connection aborted.", closed), request=request
             )
-        return self._response(request, outcome, outcome.answer, stream, read_timeout)
+        whole = outcome.cut is None and outcome.bytes_per_second is None
+        body = io.BytesIO(outcome.answer.body[: outcome.cut])
+        if outcome.bytes_per_second is not None:
+            body = _Dripping(
+                body.read(), outcome.bytes_per_second, read_timeout, total, self._sleep
+            )
+        if whole and not stream:
+            body.seek(0, io.SEEK_END)
+        response = self._response(request, outcome.answer, body, enforce_length=not whole)
+        if whole and not stream:
+            # What reading it would come to, for a fifth of the time that a mounted call takes.
+            response._content = outcome.answer.body
+            response._content_consumed = True  # type: ignore[attr-defined]
+        elif not stream:
+            _ = response.content
+        return response
 
     def close(self) -> None:
         """Nothing is open."""
 
     def _asked(self, request: requests.PreparedRequest) -> Request:
-        url = urlsplit(request.url or "")
-        path = url.path or "/"
-        origin = (url.scheme, url.hostname, url.port or _PORTS.get(url.scheme))
-        if origin != self._origin or not f"{path}/".startswith(f"{self._prefix}/"):
+        url = _comparable(request.url or "")
+        target = url.removeprefix(self._base_url)
+        if target == url or target[:1] not in ("/", "?", ""):
             raise NetworkRefused(
-                f"{request.method} {request.url} would have gone to the network: this "
-                f"session only reaches a FakeDub at {self._fake.base_url}. Give the client that "
-                "server_url, make the fake with FakeDub(base_url=...), or use another session for other hosts."
+                f"{request.method} {request.url} would have gone to the network: this session only"
+                f" reaches a FakeDub at {self._fake.base_url}. Give the client that server_url,"
+                " make the fake with FakeDub(base_url=...), or use another session for other hosts."
             )
+        path, _, query_string = target.partition("#")[0].partition("?")
         return Request(
             method=request.method or "GET",
-            path=path[len(self._prefix) :] or "/",
-            query_string=url.query,
+            path=path or "/",
+            query_string=query_string,
             headers={name.lower(): _text(value) for name, value in request.headers.items()},
             body=_body(request),
         )
@@ -104,54 +121,95 @@ class FakeAdapter(BaseAdapter):
     def _response(
         self,
         request: requests.PreparedRequest,
-        outcome: Outcome,
         answer: Answer,
-        stream: bool,
-        read_timeout: float | None,
+        body: io.BytesIO,
+        *,
+        enforce_length: bool,
     ) -> requests.Response:
         headers = {**answer.headers, "Content-Length": str(len(answer.body))}
-        body = answer.body if outcome.cut is None else answer.body[: outcome.cut]
-        pause = 0.0 if outcome.bytes_per_second is None else 1 / outcome.bytes_per_second
         response = requests.Response()
         response.status_code = answer.status
         response.reason = http.client.responses.get(answer.status, "")
         response.headers = CaseInsensitiveDict(headers)
-        response.encoding = get_encoding_from_headers(response.headers)
+        response.encoding = _encoding(answer.headers.get("Content-Type"))
         response.url = request.url or ""
         response.request = request
         response.connection = self  # type: ignore[assignment]
         response.raw = urllib3.HTTPResponse(
-            body=io.BytesIO(body)
-            if not pause
-            else _Dripping(body, pause, read_timeout, self._sleep),
+            body=body,
             headers=headers,
             status=answer.status,
             reason=response.reason,
             version=11,
             preload_content=False,
-            enforce_content_length=True,
+            enforce_content_length=enforce_length,
             request_method=request.method,
         )
         return response
 
 
+def _bounds(timeout: Timeout) -> tuple[float | None, float | None]:
+    """Seconds that a pause may last, and those of the whole answer.
+
+    Of requests' own forms only the first is one; urllib3's ``total`` is taken to bound the body
+    too, as the client's adapter has it.
+    """
+    if isinstance(timeout, urllib3.Timeout):
+        started = timeout.clone()
+        started.start_connect()
+        pause = started.read_timeout
+        total = timeout.total
+        return _seconds(pause), _seconds(total)
+    return (timeout[1] if isinstance(timeout, tuple) else timeout), None
+
+
+def _seconds(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _comparable(url: str) -> str:
+    """A URL without the port that its scheme implies and with a lower-case host."""
+    scheme, separator, rest = url.partition("://")
+    end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
+    host = rest[:end].lower().removesuffix(_PORTS.get(scheme.lower(), "/"))
+    return f"{scheme.lower()}{separator}{host}{rest[end:]}"
+
+
+@functools.lru_cache(maxsize=64)
+def _encoding(content_type: str | None) -> str | None:
+    headers = {} if content_type is None else {"content-type": content_type}
+    return get_encoding_from_headers(CaseInsensitiveDict(headers))
+
+
 class _Dripping(io.BytesIO):
-    """A body that comes a byte at a time, ``pause`` seconds apart."""
+    """A body that comes a byte at a time.
+
+    ``TimeoutError`` where a byte takes longer than ``timeout``, or all of them longer than
+    ``total`` (seconds).
+    """
 
     def __init__(
-        self, body: bytes, pause: float, timeout: float | None, sleep: Callable[[float], object]
+        self,
+        body: bytes,
+        bytes_per_second: float,
+        timeout: float | None,
+        total: float | None,
+        sleep: Callable[[float], object],
     ) -> None:
         super().__init__(body)
-        self._pause = pause
-        self._timeout = timeout
+        self._pause = 1 / bytes_per_second
+        self._timeout = math.inf if timeout is None else timeout
+        self._left = math.inf if total is None else total
         self._sleep = sleep
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = super().read(size)
-        if data and self._timeout is not None and self._pause > self._timeout:
-            self._sleep(self._timeout)
+        seconds = len(data) * self._pause
+        if data and (self._pause > self._timeout or seconds > self._left):
+            self._sleep(min(self._timeout, self._left))
             raise TimeoutError("timed out")
-        self._sleep(len(data) * self._pause)
+        self._left -= seconds
+        self._sleep(seconds)
         return data
 
     def read1(self, size: int | None = -1, /) -> bytes:
