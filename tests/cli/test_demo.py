@@ -172,8 +172,10 @@ def test_live_reads_and_writes_nothing(
 ) -> None:
     fake, env = live
     fake.add_many(customers)
-    done = run("demo", "--live", env=env)
+    done = run("demo", "--live", env={**env, "COLUMNS": "120"})
     assert (done.returncode, done.stderr) == (0, "")
+    assert max(len(line) for line in done.stdout.splitlines()) <= 100
+    assert [c.id for c in fake.customers if c.id not in done.stdout] == []
     assert {request.method for request in fake.requests} == {"GET"}
     assert len(fake.requests) == (2 if customers else 1)
     assert ("no customers yet" in done.stdout) == (customers == 0)
