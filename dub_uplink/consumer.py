@@ -1,15 +1,26 @@
-"""The base class of the consumers, typed and without uplink's reference cycles.
+"""The base of the consumers: typed, without uplink's reference cycles, configured and closed.
 
-Imports nothing of ours.
+May import the transport and what is to its right.
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import uplink
 from uplink.interfaces import Annotation
+
+from . import hooks
+from .backend import backend
+from .config import DEFAULT_TIMEOUT_MS, Token, base_url, timeout_seconds
+from .models.unset import UNSET, Unset
+from .retries import DEFAULT_RETRY_CONFIG, Clock, RateLimitStatus, RetryBudget, RetryConfig
+from .transport import OnRetry, RetryingClient, check_policy
+
+C = TypeVar("C", bound="DubConsumer")
 
 
 class _HoldBackInit(type(uplink.Consumer)):  # type: ignore[misc]
@@ -54,3 +65,76 @@ else:
 
     class Consumer(uplink.Consumer, metaclass=_HoldBackInit):
         """The base of the consumers: ``uplink.Consumer`` with plain constructors."""
+
+
+class DubConsumer(Consumer):
+    """A consumer of one of Dub's APIs: its configuration and its lifetime, without endpoints.
+
+    See :class:`~dub_uplink.CustomersConsumer` for the arguments.
+    """
+
+    def __init__(
+        self,
+        token: str | Callable[[], str] | None = None,
+        *,
+        server_url: str | None = None,
+        client: Any = None,
+        retry_config: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float = DEFAULT_TIMEOUT_MS,
+        retry_budget: RetryBudget | Unset | None = UNSET,
+        on_retry: OnRetry | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        server = base_url(server_url)
+        if isinstance(retry_config, Unset):
+            retry_config = DEFAULT_RETRY_CONFIG
+        if isinstance(retry_budget, Unset):
+            retry_budget = RetryBudget()
+        check_policy(retry_config, retry_budget, on_retry, clock)
+        self._transport = RetryingClient(
+            backend(client, server),
+            server,
+            Token(token),
+            retry_config=retry_config,
+            timeout=timeout_seconds(timeout_ms, DEFAULT_TIMEOUT_MS / 1000),
+            budget=retry_budget,
+            on_retry=on_retry,
+            clock=clock,
+        )
+        super().__init__(
+            base_url=server,
+            client=self._transport,
+            hooks=(uplink.response_handler(hooks.raise_for_status),),
+        )
+
+    @property
+    def rate_limit(self) -> RateLimitStatus | None:
+        """What the server last said of the token's rate limit; ``None`` before it has.
+
+        It says so only with errors.
+        """
+        return self._transport.rate_limit
+
+    def close(self) -> None:
+        """Close what this client opened; a session it was given is left alone."""
+        self._transport.close()
+
+    def __enter__(self: C) -> C:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._transport.server_url}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled: it holds open connections and the token;"
+            " make one in each process"
+        )

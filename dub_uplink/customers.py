@@ -6,19 +6,15 @@ May import endpoints and what is to their right.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-import uplink
-
-from . import hooks
 from .arguments import CustomerId, CustomerRequest, Filter, JsonBody, list_query
-from .backend import backend
-from .config import DEFAULT_TIMEOUT_MS, Token, base_url, timeout_seconds
-from .consumer import Consumer
+from .bulk import check_workers, in_order
+from .consumer import DubConsumer
 from .endpoints import Paged, endpoint
 from .models.components import Customer
+from .models.errors import Conflict, DubError, NotFound
 from .models.operations import (
     CreateCustomerRequestBody,
     DeleteCustomerResponseBody,
@@ -27,25 +23,26 @@ from .models.operations import (
     UpdateCustomerRequestBody,
 )
 from .models.unset import UNSET, Unset
-from .pagination import CustomerPage
-from .retries import (
-    DEFAULT_RETRY_CONFIG,
-    Clock,
-    RateLimitStatus,
-    RetryBudget,
-    RetryConfig,
+from .pagination import CustomerIterator, CustomerPage, traversal
+from .retries import RetryConfig
+from .schemas import (
+    CreateSchema,
+    CustomerSchema,
+    DeletedSchema,
+    ListSchema,
+    UpdateSchema,
+    wire,
 )
-from .schemas import CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
-from .transport import OnRetry, RetryingClient, check_policy
 
 _CUSTOMER = CustomerSchema()
 _CUSTOMERS = CustomerSchema(many=True)
 _DELETED = DeletedSchema()
+_CREATE = CreateSchema()
+_LIST = ListSchema()
 
 _FILTERS = {field.name: Filter(field.name) for field in dataclasses.fields(GetCustomersRequest)} | {
     "request": Filter("request")
 }
-C = TypeVar("C", bound="CustomersConsumer")
 
 
 def _page(consumer: CustomersConsumer, customers: list[Customer], call: Any) -> CustomerPage:
@@ -57,7 +54,7 @@ def _page(consumer: CustomersConsumer, customers: list[Customer], call: Any) -> 
     )
 
 
-class CustomersConsumer(Consumer):
+class CustomersConsumer(DubConsumer):
     """The customers of a workspace: list, create, get, update, delete.
 
     It is the same object as ``Dub(…).customers``; make one on its own, or subclass it and declare
@@ -87,72 +84,6 @@ class CustomersConsumer(Consumer):
     :class:`~dub_uplink.models.errors.DubError`; a mistake in the arguments is a ``ValueError`` or
     ``TypeError`` before anything is sent.
     """
-
-    def __init__(
-        self,
-        token: str | Callable[[], str] | None = None,
-        *,
-        server_url: str | None = None,
-        client: Any = None,
-        retry_config: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float = DEFAULT_TIMEOUT_MS,
-        retry_budget: RetryBudget | Unset | None = UNSET,
-        on_retry: OnRetry | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        server = base_url(server_url)
-        if isinstance(retry_config, Unset):
-            retry_config = DEFAULT_RETRY_CONFIG
-        if isinstance(retry_budget, Unset):
-            retry_budget = RetryBudget()
-        check_policy(retry_config, retry_budget, on_retry, clock)
-        self._transport = RetryingClient(
-            backend(client, server),
-            server,
-            Token(token),
-            retry_config=retry_config,
-            timeout=timeout_seconds(timeout_ms, DEFAULT_TIMEOUT_MS / 1000),
-            budget=retry_budget,
-            on_retry=on_retry,
-            clock=clock,
-        )
-        super().__init__(
-            base_url=server,
-            client=self._transport,
-            hooks=(uplink.response_handler(hooks.raise_for_status),),
-        )
-
-    @property
-    def rate_limit(self) -> RateLimitStatus | None:
-        """What the server last said of the token's rate limit; ``None`` before it has.
-
-        It says so only with errors.
-        """
-        return self._transport.rate_limit
-
-    def close(self) -> None:
-        """Close what this client opened; a session it was given is left alone."""
-        self._transport.close()
-
-    def __enter__(self: C) -> C:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._transport.server_url}>"
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise TypeError(
-            f"a {type(self).__name__} cannot be pickled: it holds open connections and the token;"
-            " make one in each process"
-        )
 
     @endpoint.get("customers", returns=Paged(_CUSTOMERS, _page), args=_FILTERS, prepare=list_query)
     def list(
@@ -207,9 +138,69 @@ class CustomersConsumer(Consumer):
         """
         raise NotImplementedError
 
-    @endpoint.post(
-        "customers", returns=_CUSTOMER, args={"request": JsonBody(CreateSchema(), "create()")}
-    )
+    def iterate(
+        self,
+        *,
+        email: str | None = None,
+        external_id: str | None = None,
+        search: str | None = None,
+        country: str | None = None,
+        link_id: str | None = None,
+        program_id: str | None = None,
+        partner_id: str | None = None,
+        include_expanded_fields: bool | None = None,
+        sort_by: str | None = None,
+        sort_order: str | None = None,
+        page_size: int | None = None,
+        cursor: str | None = None,
+        retries: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> CustomerIterator:
+        """Go through every customer, each exactly once, page after page as they are needed.
+
+        Customers may be deleted meanwhile, those just returned above all; those created meanwhile
+        may or may not appear. The order is the list's but for customers whose ``createdAt``
+        disagrees with their id. At most three pages are in memory.
+
+        Args:
+            cursor: the ``cursor`` of an iteration with the same filters, to go on where it was.
+            page_size: customers a request, 1 to 100.
+            sort_by: any but ``createdAt`` goes by page number, for which the server has a limit
+                of 1,000 pages, and misses customers where others are deleted meanwhile.
+
+        The other arguments are those of :meth:`list`. Errors are raised by the iteration, which
+        may go on after one: ``next()`` tries the same page again.
+
+        Raises:
+            ValueError: a filter that the server would refuse or ignore, or not a cursor.
+            PageLimitReached: there is more than page numbers reach.
+        """
+        query = wire(
+            _LIST,
+            GetCustomersRequest(
+                email=email,
+                external_id=external_id,
+                search=search,
+                country=country,
+                link_id=link_id,
+                program_id=program_id,
+                partner_id=partner_id,
+                include_expanded_fields=include_expanded_fields,
+                sort_by=sort_by,
+                sort_order=sort_order,
+                page_size=page_size,
+            ),
+            "iterate()",
+        )
+        return CustomerIterator(
+            lambda query: self.list(
+                query, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
+            ),
+            traversal(query, cursor),
+        )
+
+    @endpoint.post("customers", returns=_CUSTOMER, args={"request": JsonBody(_CREATE, "create()")})
     def create(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
@@ -311,3 +302,102 @@ class CustomersConsumer(Consumer):
             NotFound: there is no such customer.
         """
         raise NotImplementedError
+
+    def ensure(
+        self,
+        request: CreateCustomerRequestBody | Mapping[str, Any],
+        *,
+        retries: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> Customer:
+        """Get the customer with this external id; create it where there is none.
+
+        Safe when two workers do it at once. A customer that is there is returned as it is: nothing
+        of ``request`` but the external id is compared or written.
+
+        Args:
+            request: what :meth:`create` takes.
+            retries, timeout_ms, http_headers: for each request of this call; see the class.
+
+        Raises:
+            ValueError: a field is unknown, missing or of the wrong type.
+            Conflict: the Stripe id is taken by a customer with another external id.
+        """
+        body = wire(_CREATE, request, "ensure()")
+        options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
+        try:
+            return self.get(f"ext_{body['externalId']}", **options)
+        except NotFound:
+            pass
+        try:
+            return self.create(body, **options)
+        except Conflict as error:
+            conflict = error
+        try:
+            return self.get(f"ext_{body['externalId']}", **options)
+        except NotFound:
+            raise conflict from None
+
+    def create_many(
+        self,
+        requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
+        *,
+        workers: int = 8,
+        retries: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> Iterator[Customer | DubError | ValueError | TypeError]:
+        """Create customers through a few threads, each exactly once.
+
+        Lazy: ``requests`` is read no faster than the results are. A rate limit that one worker
+        runs into is waited out by all.
+
+        Args:
+            requests: what :meth:`create` takes, as many as you like.
+            workers: how many calls may be in flight.
+            retries, timeout_ms, http_headers: for each call; see the class.
+
+        Returns:
+            In the order of ``requests``, the customer or the error of each.
+
+        Raises:
+            ValueError: ``workers`` is below 1.
+        """
+
+        def create(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
+            return self.create(
+                request, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
+            )
+
+        return in_order(create, requests, check_workers(workers))
+
+    def delete_many(
+        self,
+        ids: Iterable[str],
+        *,
+        workers: int = 8,
+        retries: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> Iterator[DeleteCustomerResponseBody | DubError | ValueError | TypeError]:
+        """Delete customers through a few threads; as :meth:`create_many`.
+
+        Args:
+            ids: Dub's ids, or ``ext_`` and your own.
+            workers: how many calls may be in flight.
+            retries, timeout_ms, http_headers: for each call; see the class.
+
+        Returns:
+            In the order of ``ids``, what :meth:`delete` returns or the error of each.
+
+        Raises:
+            ValueError: ``workers`` is below 1.
+        """
+
+        def delete(id: str) -> DeleteCustomerResponseBody:
+            return self.delete(
+                id, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
+            )
+
+        return in_order(delete, ids, check_workers(workers))

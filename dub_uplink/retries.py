@@ -36,7 +36,7 @@ __all__ = [
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 #: Where `Retry-After` means something; Dub's server sends it on a 404 as well.
 _TIMED_STATUSES = frozenset({429, 503})
-_JITTER_AFTER_LIMIT = 1.0  # seconds
+JITTER_AFTER_LIMIT = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -330,7 +330,7 @@ class Attempts:
         if asked is not None:
             # Jitter, or all who were refused would come back in the same millisecond; but not so
             # much that it alone would pass the deadline.
-            slack = min(_JITTER_AFTER_LIMIT, max(self.remaining() - asked, 0.0))
+            slack = min(JITTER_AFTER_LIMIT, max(self.remaining() - asked, 0.0))
             return asked + chance * slack
         # Never below half: a client that comes back at once is no help to an overloaded server.
         return self.config.backoff.interval(self.count) * (0.5 + 0.5 * chance)

@@ -6,6 +6,7 @@ the endpoints that subclasses add. May import hooks, retries, recovery, configur
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Protocol
@@ -19,8 +20,10 @@ from .config import Secret, Token, timeout_seconds
 from .models.errors import APIConnectionError, DubError
 from .models.response import Response
 from .models.unset import UNSET, Unset
+from .pause import current_pause
 from .recovery import Write
 from .retries import (
+    JITTER_AFTER_LIMIT,
     Attempts,
     Clock,
     Outcome,
@@ -207,7 +210,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if not call.attempts.may_retry(outcome):
             return outcome
         call.pending = outcome
-        retrying = tenacity.Retrying(sleep=call.attempts.clock.sleep, **self._policy(call))
+        retrying = tenacity.Retrying(sleep=sleeper(call.attempts.clock), **self._policy(call))
         last: Outcome = retrying(self._resume, call)
         return last
 
@@ -241,8 +244,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return self._attempt(call)
 
     def _attempt(self, call: Call) -> Outcome:
-        authorization = self._token.authorization()
         attempts = call.attempts
+        heed_pause(attempts)
+        authorization = self._token.authorization()
         timeout = min(call.timeout, max(attempts.remaining(), 0.001))
         started = attempts.clock.monotonic()
         failure: Exception | None = None
@@ -255,6 +259,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         outcome = attempts.record(self._judge(call, response, failure, timeout))
         if response is not None:
             response.call = call
+            share_pause(response, attempts.clock)
         self._note(call, outcome, attempts.clock.monotonic() - started)
         return outcome
 
@@ -299,6 +304,30 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             failed = outcome.error if outcome.response is None else outcome.response
             assert failed is not None
             self._on_retry(call.attempts.count, wait, failed)
+
+
+def sleeper(clock: Clock) -> Callable[[float], None]:
+    """How a call of this thread sleeps: one of a bulk's wakes up when the bulk ends."""
+    pause = current_pause.get()
+    return clock.sleep if pause is None else functools.partial(pause.sleep, clock=clock)
+
+
+def heed_pause(attempts: Attempts) -> None:
+    """Wait for what the server told another worker of the same bulk, where there is time to."""
+    pause = current_pause.get()
+    if pause is None:
+        return
+    left = pause.left(attempts.clock)
+    if 0 < left < attempts.remaining():
+        slack = min(JITTER_AFTER_LIMIT, attempts.remaining() - left)
+        pause.sleep(left + attempts.clock.random() * slack, attempts.clock)
+
+
+def share_pause(response: Response, clock: Clock) -> None:
+    """Let the other workers of the same bulk heed what the server asked of this one."""
+    pause = current_pause.get()
+    if pause is not None and response.retry_after is not None:
+        pause.until(clock.monotonic() + response.retry_after)
 
 
 def _failed(state: tenacity.RetryCallState) -> bool:

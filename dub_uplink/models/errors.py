@@ -179,6 +179,13 @@ class SDKError(APIStatusError):
     """Any other 4XX or 5XX, a redirect, or a failure whose body is not Dub's JSON."""
 
 
+class PageLimitReached(DubError):
+    """The server has more customers than the pages it gives out by number.
+
+    Nothing is wrong with those that were returned; the ones beyond page 1,000 are missing.
+    """
+
+
 class ResponseValidationError(_Answered):
     """A success whose body is not what was promised: not JSON, or not of the expected form.
 

@@ -1,0 +1,54 @@
+"""A wait that the threads of one bulk share, and one way to end them all.
+
+Imports nothing of ours but the clock.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+
+from .clock import Clock
+
+_SLICE = 0.25  # seconds until a sleeping thread notices that its bulk has ended
+
+
+class Stopped(Exception):
+    """The bulk that this thread works for was ended; nothing more is sent."""
+
+
+class Pause:
+    """What one worker is told by the server, the others heed.
+
+    Without it each of eight workers would run into the same rate limit by itself.
+    """
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._until = float("-inf")
+
+    def stop(self) -> None:
+        """End every wait, now and later."""
+        self._stopped.set()
+
+    def until(self, moment: float) -> None:
+        """Let nobody send before ``moment`` of the monotonic clock."""
+        self._until = max(self._until, moment)
+
+    def left(self, clock: Clock) -> float:
+        """Seconds until one may send again; at most 0 where one may."""
+        if self._stopped.is_set():
+            raise Stopped
+        return self._until - clock.monotonic()
+
+    def sleep(self, seconds: float, clock: Clock) -> None:
+        """Sleep as the clock does, but wake up when the bulk ends."""
+        end = clock.monotonic() + seconds
+        while (left := end - clock.monotonic()) > 0:
+            if self._stopped.is_set():
+                raise Stopped
+            clock.sleep(min(left, _SLICE))
+
+
+#: The pause of the bulk that the current thread works for.
+current_pause: ContextVar[Pause | None] = ContextVar("dub_uplink_pause", default=None)
