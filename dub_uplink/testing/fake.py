@@ -225,6 +225,8 @@ class FakeDub:
                 partner=None if partner is None else partner_fields(partner),
                 discount=None if discount is None else discount_fields(discount),
             )
+            if self._store.has(customer_id):
+                raise ValueError(f"the id {customer_id} is taken")
             try:
                 self._store.add(customer)
             except Taken as error:

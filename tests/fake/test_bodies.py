@@ -1,0 +1,142 @@
+"""Dub's answers to each bad body, and what a good one writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+BAD_JSON = (
+    "Invalid JSON format in request body. Please ensure the request body is a valid JSON object."
+)
+GOOD = {"externalId": "a", "country": "GB"}
+NO_EXTERNAL_ID = "invalid_type: externalId: External ID is required"
+
+
+def wrong_type(field: str, received: str) -> str:
+    return f"invalid_type: {field}: Invalid input: expected string, received {received}"
+
+
+BOTH = [
+    ([], "invalid_type: : Invalid input: expected object, received array"),
+    ("x", "invalid_type: : Invalid input: expected object, received string"),
+    (None, "invalid_type: : Invalid input: expected object, received null"),
+    (1.5, "invalid_type: : Invalid input: expected object, received number"),
+    (True, "invalid_type: : Invalid input: expected object, received boolean"),
+    ({"email": 5}, wrong_type("email", "number")),
+    ({"email": ""}, "invalid_format: email: Invalid email address"),
+    ({"email": "a@b"}, "invalid_format: email: Invalid email address"),
+    ({"email": "a@b.c"}, "invalid_format: email: Invalid email address"),
+    ({"email": "a..b@example.com"}, "invalid_format: email: Invalid email address"),
+    ({"email": ".a@example.com"}, "invalid_format: email: Invalid email address"),
+    ({"email": "a@example.com\n"}, "invalid_format: email: Invalid email address"),
+    ({"email": "ü@example.com"}, "invalid_format: email: Invalid email address"),
+    ({"name": 5}, wrong_type("name", "number")),
+    ({"name": True}, wrong_type("name", "boolean")),
+    ({"name": []}, wrong_type("name", "array")),
+    ({"name": {}}, wrong_type("name", "object")),
+    ({"avatar": 5}, wrong_type("avatar", "number")),
+    ({"avatar": ""}, "invalid_format: avatar: Invalid URL"),
+    ({"avatar": "nope"}, "invalid_format: avatar: Invalid URL"),
+    ({"avatar": "//example.com/a.png"}, "invalid_format: avatar: Invalid URL"),
+    ({"avatar": "http://"}, "invalid_format: avatar: Invalid URL"),
+    ({"avatar": "https://exa mple.com"}, "invalid_format: avatar: Invalid URL"),
+    ({"avatar": "https://example.com:99999/"}, "invalid_format: avatar: Invalid URL"),
+    ({"avatar": "https://[::g]/"}, "invalid_format: avatar: Invalid URL"),
+    ({"externalId": None}, NO_EXTERNAL_ID),
+    ({"externalId": 7}, NO_EXTERNAL_ID),
+    ({"stripeCustomerId": 7}, wrong_type("stripeCustomerId", "number")),
+    ({"country": 7}, wrong_type("country", "number")),
+    ({"country": None}, wrong_type("country", "null")),
+    # Only the first problem is told of, in the schema's order and not the body's.
+    ({"name": 5, "email": "x"}, "invalid_format: email: Invalid email address"),
+    ({"avatar": "x", "name": 5}, wrong_type("name", "number")),
+    ({"externalId": 7, "avatar": "x"}, "invalid_format: avatar: Invalid URL"),
+    ({"stripeCustomerId": 7, "externalId": 7}, NO_EXTERNAL_ID),
+    ({"country": 7, "stripeCustomerId": 7}, wrong_type("stripeCustomerId", "number")),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), BOTH)
+def test_create_and_update_name_the_first_problem_of_a_body(
+    api: Any, body: Any, message: str
+) -> None:
+    api.create("taken")
+    creating = {**GOOD, **body} if isinstance(body, dict) else body
+    raw = {"body": "null"} if body is None else {"json": creating}
+    assert api.message("POST", "/customers", **raw) == f"422 {message}"
+    raw = {"body": "null"} if body is None else {"json": body}
+    assert api.message("PATCH", "/customers/ext_taken", **raw) == f"422 {message}"
+    assert api.listed() == ["taken"]
+
+
+def test_create_requires_an_external_id_and_then_a_country(api: Any) -> None:
+    assert api.message("POST", "/customers", json={}) == f"422 {NO_EXTERNAL_ID}"
+    missing = f"422 {wrong_type('country', 'undefined')}"
+    assert api.message("POST", "/customers", json={"externalId": "a"}) == missing
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"{'a': 1}",
+        b'{"externalId": "a", "country": "GB",}',
+        b'{"externalId": NaN}',
+        b"\xff\xfe{\x00}\x00",
+        b"[" * 200_000,
+        bytes(range(256)),
+    ],
+)
+def test_body_that_is_no_json_is_a_400(api: Any, body: bytes) -> None:
+    api.create("a")
+    assert api.message("POST", "/customers", body=body) == f"400 {BAD_JSON}"
+    assert api.message("PATCH", "/customers/ext_a", body=body) == f"400 {BAD_JSON}"
+
+
+def test_update_reads_the_body_before_it_looks_for_the_customer(api: Any) -> None:
+    assert api.message("PATCH", "/customers/cus_unknown", body="{") == f"400 {BAD_JSON}"
+
+
+def test_content_type_is_not_looked_at(api: Any) -> None:
+    headers = {"Authorization": "Bearer dub_test", "Content-Type": "text/plain; charset=utf-16"}
+    body = '{"externalId": "a", "country": "GB", "name": "Åda"}'.encode()
+    answer = api("POST", "/customers", body=b"\xef\xbb\xbf" + body, headers=headers)
+    assert (answer.status_code, answer.json()["name"]) == (201, "Åda")
+
+
+def test_numbers_of_any_length_are_read(api: Any) -> None:
+    body = '{"externalId": "a", "country": "GB", "x": ' + "9" * 10_000 + "}"
+    assert api("POST", "/customers", body=body).status_code == 201
+
+
+def test_lone_surrogates_are_replaced(api: Any) -> None:
+    body = '{"externalId": "a", "country": "GB", "name": "x\\ud800y"}'
+    assert api("POST", "/customers", body=body).json()["name"] == "x\N{REPLACEMENT CHARACTER}y"
+
+
+@pytest.mark.parametrize(
+    "avatar",
+    [
+        "https://example.com/a.png",
+        "HTTP:example.com",
+        "https://user:secret@example.com:8443/?q#f",
+        "https://[::1]/",
+        "data:image/png;base64,AAAA",
+        "  https://example.com/  ",
+    ],
+)
+def test_any_url_is_taken_for_an_avatar_and_hosted_anew(api: Any, avatar: str) -> None:
+    created = api.create("a", avatar=avatar)
+    assert created["avatar"].startswith(f"https://dubassets.com/customers/{created['id']}/avatar_")
+
+
+def test_avatar_that_dub_hosts_already_is_kept(api: Any) -> None:
+    avatar = "https://dubassets.com/customers/cus_1/avatar_1"
+    assert api.create("a", avatar=avatar)["avatar"] == avatar
+    changed = api("PATCH", "/customers/ext_a", json={"avatar": "https://example.com/b.png"}).json()
+    assert changed["avatar"] not in (avatar, "https://example.com/b.png")
+    cleared = api("PATCH", "/customers/ext_a", json={"avatar": None}).json()
+    assert cleared["avatar"] is None

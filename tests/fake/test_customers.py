@@ -1,0 +1,264 @@
+"""What is stored, how it is addressed and what is shown of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from dub_uplink.testing import FakeDub
+
+CONFLICT = "409 A customer with this external ID already exists."
+UTC = dt.timezone.utc
+
+
+@pytest.mark.parametrize(
+    "external_id", ["ext_1", "a/b", "?#%", "%2F", "..", "ü \N{SNOWMAN}", "a\nb", "\x00", "+", ""]
+)
+def test_external_id_is_decoded_once_and_loses_one_prefix(
+    fake: FakeDub, api: Any, external_id: str
+) -> None:
+    created = api.create(external_id)
+    assert created["externalId"] == external_id
+    path = "/customers/" + quote(f"ext_{external_id}", safe="")
+    assert api("GET", path).json()["id"] == created["id"]
+    assert api("PATCH", path, json={"name": "x"}).json()["name"] == "x"
+    assert api("DELETE", path).json() == {"id": created["id"]}
+    assert fake.customers == []
+
+
+def test_prefix_is_not_part_of_an_external_id(api: Any) -> None:
+    api.create("1")
+    assert api("GET", "/customers/ext_ext_1").status_code == 404
+    assert api("GET", "/customers/1").status_code == 404
+
+
+def test_taken_external_id_or_stripe_id_is_a_conflict_and_writes_nothing(api: Any) -> None:
+    api.create("a", stripeCustomerId="stripe_a")
+    api.create("b", name="B")
+    for body in (
+        {"externalId": "a", "country": "GB"},
+        {"externalId": "c", "country": "GB", "stripeCustomerId": "stripe_a"},
+    ):
+        assert api.message("POST", "/customers", json=body) == CONFLICT
+    for change in ({"name": "x", "externalId": "a"}, {"name": "x", "stripeCustomerId": "stripe_a"}):
+        assert api.message("PATCH", "/customers/ext_b", json=change) == CONFLICT
+    assert api("GET", "/customers/ext_b").json()["name"] == "B"
+    assert api.listed("sortOrder=asc") == ["a", "b"]
+
+
+def test_own_keys_and_missing_ones_are_no_conflict(api: Any) -> None:
+    api.create("a", stripeCustomerId="stripe_a")
+    api.create("b", stripeCustomerId=None)
+    api.create("c")
+    same = {"externalId": "a", "stripeCustomerId": "stripe_a"}
+    assert api("PATCH", "/customers/ext_a", json=same).status_code == 200
+
+
+def test_keys_are_free_again_after_a_change_or_a_deletion(api: Any) -> None:
+    api.create("a", stripeCustomerId="s")
+    api("PATCH", "/customers/ext_a", json={"externalId": "b", "stripeCustomerId": None})
+    api.create("a", stripeCustomerId="s")
+    api("DELETE", "/customers/ext_a")
+    api.create("a", stripeCustomerId="s")
+
+
+def test_update_leaves_what_is_absent_and_clears_what_is_null(api: Any) -> None:
+    fields = {"email": "a@example.com", "name": "A", "stripeCustomerId": "s"}
+    before = api.create("a", avatar="https://dubassets.com/x", **fields)
+    assert api("PATCH", "/customers/ext_a", json={}).json() == before
+    cleared = dict.fromkeys(("email", "avatar", "stripeCustomerId"))
+    after = api("PATCH", "/customers/ext_a", json=cleared).json()
+    assert after == {**before, **cleared}
+
+
+def test_update_checks_a_country_and_does_not_write_it(fake: FakeDub, api: Any) -> None:
+    api.create("a")
+    assert api("PATCH", "/customers/ext_a", json={"country": "FR"}).json()["country"] == "GB"
+    assert fake.customers[0].country == "GB"
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_missing_name_shows_the_email_and_is_not_stored(
+    fake: FakeDub, api: Any, name: str | None
+) -> None:
+    created = api.create("a", name=name, email="a@example.com")
+    assert created["name"] == "a@example.com"
+    assert fake.customers[0].name == name
+
+
+def test_invented_name_is_new_on_every_read(api: Any) -> None:
+    created = api.create("a")
+    names = [created["name"], *(api("GET", "/customers/ext_a").json()["name"] for _ in range(5))]
+    names += [api("GET", "/customers").json()[0]["name"] for _ in range(5)]
+    assert all(names)
+    assert all(one != another for one, another in itertools.pairwise(names))
+
+
+def test_ids_have_dubs_form_and_sort_by_creation(fake: FakeDub, api: Any) -> None:
+    ids = [api.create(str(number))["id"] for number in range(50)]
+    fake.clock.advance(5)
+    ids.append(api.create("later")["id"])
+    assert ids == sorted(ids)
+    assert all(re.fullmatch(r"cus_[0-9A-Z]{25}", one) for one in ids)
+
+
+def test_ids_sort_by_creation_even_when_the_clock_goes_back(mount: Any) -> None:
+    moments = iter([2000.0, 1000.0, 1000.0, 3000.0] * 2)
+    with FakeDub(now=lambda: next(moments)) as fake:
+        ids = [fake.add().id for _ in range(3)]
+    assert ids == sorted(ids)
+
+
+def test_time_and_ids_can_be_fixed(mount: Any) -> None:
+    moment = dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=UTC)
+    ids = iter(["cus_1", "cus_2"])
+    with FakeDub(now=lambda: moment, ids=lambda: next(ids)) as fake:
+        api = mount(fake)
+        created = api.create("a")
+        assert (created["id"], created["createdAt"]) == ("cus_1", "2026-08-21T21:14:02.000Z")
+        fake.clock.advance(0.5)
+        created = api.create("b")
+        assert (created["id"], created["createdAt"]) == ("cus_2", "2026-08-21T21:14:02.500Z")
+
+
+def test_duplicate_id_of_the_users_own_is_a_500_and_a_log_line(
+    mount: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with FakeDub(ids=lambda: "cus_1") as fake:
+        api = mount(fake)
+        api.create("a")
+        answer = api("POST", "/customers", json={"externalId": "b", "country": "GB"})
+        assert answer.status_code == 500
+        assert answer.json()["error"]["code"] == "internal_server_error"
+        assert "Traceback" not in answer.text
+        assert "POST /customers" in caplog.text
+        assert api.listed() == ["a"]
+
+
+def test_expansions_are_shown_only_when_asked_for_and_there(fake: FakeDub, api: Any) -> None:
+    fake.add(
+        external_id="a",
+        program_id="prog_1",
+        link={"id": "link_9", "domain": "acme.link", "key": "ada", "program_id": "prog_1"},
+        partner={"name": "Grace"},
+        discount={"amount": 20, "type": "flat", "max_duration": 3},
+    )
+    fake.add(external_id="b")
+    plain = api("GET", "/customers/ext_a").json()
+    assert len(plain) == 12
+    expanded = api("GET", "/customers/ext_a", "includeExpandedFields=true").json()
+    assert {key: expanded[key] for key in plain if key != "name"} == {
+        key: plain[key] for key in plain if key != "name"
+    }
+    assert expanded["programId"] == "prog_1"
+    assert expanded["link"] == {
+        "id": "link_9",
+        "domain": "acme.link",
+        "key": "ada",
+        "shortLink": "https://acme.link/ada",
+        "url": "https://example.com",
+        "programId": "prog_1",
+    }
+    assert expanded["partner"] == {"id": "pn_1", "name": "Grace", "email": None, "image": None}
+    assert (expanded["discount"]["amount"], expanded["discount"]["maxDuration"]) == (20, 3)
+    listed = api("GET", "/customers", "includeExpandedFields=true&sortOrder=asc").json()
+    assert [len(customer) for customer in listed] == [16, 12]
+    updated = api("PATCH", "/customers/ext_a", "includeExpandedFields=true", json={}).json()
+    assert updated["link"] == expanded["link"]
+    created = api(
+        "POST",
+        "/customers",
+        "includeExpandedFields=true",
+        json={"externalId": "c", "country": "GB"},
+    )
+    assert len(created.json()) == 12
+
+
+def test_add_stores_what_it_was_given(fake: FakeDub, api: Any) -> None:
+    moment = dt.datetime(2024, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+    fields = {
+        "external_id": "a",
+        "name": "A",
+        "email": "a@example.com",
+        "avatar": "https://example.com/a.png",
+        "stripe_customer_id": "s",
+        "country": "DE",
+        "created_at": moment,
+        "sales": 3,
+        "sale_amount": 4500,
+        "first_sale_at": moment,
+        "subscription_canceled_at": moment,
+    }
+    added = fake.add(**fields)
+    assert {name: getattr(added, name) for name in fields} == fields
+    assert fake.customers == [added]
+    shown = api("GET", "/customers/ext_a").json()
+    assert (shown["sales"], shown["saleAmount"]) == (3, 4500)
+    assert shown["createdAt"] == shown["firstSaleAt"] == "2024-01-02T03:04:05.678Z"
+
+
+def test_add_refuses_taken_keys_and_dates_without_a_zone(fake: FakeDub) -> None:
+    fake.add(id="cus_1", external_id="a", stripe_customer_id="s")
+    for fields in ({"id": "cus_1"}, {"external_id": "a"}, {"stripe_customer_id": "s"}):
+        with pytest.raises(ValueError, match="taken"):
+            fake.add(**fields)
+    with pytest.raises(ValueError, match="created_at has no time zone"):
+        fake.add(created_at=dt.datetime(2024, 1, 1))
+    with pytest.raises(TypeError):
+        fake.add(nickname="x")  # type: ignore[call-arg]
+
+
+def test_add_many_adds_what_is_missing_in_order(fake: FakeDub, api: Any) -> None:
+    fake.add(external_id="user_2", name="Mine")
+    assert fake.add_many(250) == 249
+    assert fake.add_many(250) == 0
+    assert fake.add_many(251) == 1
+    assert len(fake.customers) == 251
+    newest = api("GET", "/customers", "pageSize=2").json()
+    assert newest[0]["externalId"] == "user_251"
+
+
+def test_customers_and_requests_are_copies(fake: FakeDub, api: Any) -> None:
+    api.create("a", name="A")
+    fake.customers.clear()
+    fake.requests.clear()
+    assert len(fake.customers) == 1
+    asked = fake.requests[0]
+    assert (asked.method, asked.path, asked.status) == ("POST", "/customers", 201)
+    assert asked.json == {"externalId": "a", "country": "GB", "name": "A"}
+    assert asked.headers["authorization"] == "Bearer dub_test"
+    asked.status = 0
+    assert fake.requests[0].status == 201
+    api("GET", "/customers/ext_a%2Fb", {"email": "a b", "page": "1"})
+    asked = fake.requests[-1]
+    assert (asked.path, asked.query) == ("/customers/ext_a%2Fb", {"email": "a b", "page": "1"})
+    assert asked.status == 404
+    assert "dub_test" not in repr(asked)
+
+
+def test_clear_empties_the_fake(fake: FakeDub, api: Any) -> None:
+    api.create("a")
+    fake.clear()
+    assert (fake.customers, fake.requests) == ([], [])
+    api.create("a")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"role": "king"},
+        {"plan": "gold"},
+        {"rate_limit": -1},
+        {"window": 0},
+        {"latency": -1},
+        {"token": ()},
+    ],
+)
+def test_configuration_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        FakeDub(**wrong)
