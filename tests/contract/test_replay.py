@@ -1,0 +1,229 @@
+"""Every recorded exchange with Dub's own routes goes through the client.
+
+Each recorded answer, served on a socket, becomes the right object or error, field by field. Each
+recorded request that the client can make is what it sends; the others it refuses, or cannot be
+asked for.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import datetime as dt
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dub_uplink import CustomersConsumer
+from dub_uplink.models import components, errors, operations
+
+RECORDED = Path(__file__).parents[2] / ".." / "shared" / "contract" / "customers.jsonl"
+ABSENT = "the recorded exchanges are not beside this checkout (shared/contract)"
+MOMENT = "2026-08-21T21:14:02.000Z"
+WHEN = dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=dt.timezone.utc)
+
+pytestmark = pytest.mark.skipif(not RECORDED.exists(), reason=ABSENT)
+
+
+def steps() -> list[tuple[str, dict[str, Any]]]:
+    """Every exchange with the name of its scenario, its placeholders filled in."""
+    found = []
+    for line in RECORDED.read_text(encoding="utf-8").splitlines() if RECORDED.exists() else ():
+        scenario = json.loads(line)
+        for number, step in enumerate(scenario["steps"], 1):
+            found.append((f"{scenario['scenario']}, {number}", filled(step)))
+    return found
+
+
+def filled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: filled(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [filled(item) for item in value]
+    if value == "<datetime>":
+        return MOMENT
+    if value == "<name>":
+        return "Brave Falcon"
+    return re.sub(r"^(/customers/)?\$(\d+)\.id$", r"\1cus_\2", value) if _text(value) else value
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+STEPS = steps()
+EACH = pytest.mark.parametrize(
+    "step", [step for _, step in STEPS], ids=[name.replace(" ", "-") for name, _ in STEPS]
+)
+NUMBERS = {"page", "pageSize"}
+
+
+def call(request: dict[str, Any], customers: CustomersConsumer) -> Callable[[], Any]:
+    """The call of the client that asks for what this request asks for."""
+    method, customer_id = request["method"], request["path"].removeprefix("/customers").lstrip("/")
+    query = {name: typed(name, value) for name, value in request.get("query", {}).items()}
+    if method == "POST":
+        return lambda: customers.create(request["json"])
+    if method == "PATCH":
+        return lambda: customers.update(customer_id, request["json"])
+    if method == "DELETE":
+        return lambda: customers.delete(customer_id)
+    if customer_id:
+        return lambda: customers.get({"id": customer_id, **query})
+    return lambda: customers.list(query)
+
+
+def typed(name: str, value: str) -> Any:
+    """A query value as a caller of the client has it."""
+    if name in NUMBERS and value.isdecimal():
+        return int(value)
+    return {"true": True, "false": False}.get(value, value)
+
+
+def kind(request: dict[str, Any]) -> str:
+    """What the client makes of a recorded request."""
+    authorization = request.get("headers", {"Authorization": "Bearer dub_test"})
+    if not authorization.get("Authorization", "").startswith("Bearer "):
+        return "cannot be asked for: no bearer token"
+    if "body" in request:
+        return "cannot be asked for: not JSON"
+    return "refused" if refused(request) else "sent"
+
+
+def refused(request: dict[str, Any]) -> bool:
+    """Whether the client must refuse it: what the server refuses, or drops, whatever it holds."""
+    body, query = request.get("json", {}), request.get("query", {})
+    if request["method"] in ("POST", "PATCH"):
+        if not isinstance(body, dict) or "nickname" in body:
+            return True
+        if request["method"] == "POST" and not isinstance(body.get("externalId"), str):
+            return True
+        return body.get("externalId", "") is None or isinstance(body.get("name"), int)
+    return (
+        query.get("includeExpandedFields") == "yes"
+        or query.get("sortBy") == "name"
+        or query.get("pageSize") in ("101", "abc")
+        or query.get("page") == "1001"
+        or {"startingAfter", "endingBefore"} <= set(query)
+        or {"startingAfter", "page"} <= set(query)
+    )
+
+
+def test_every_recorded_request_is_of_a_known_kind() -> None:
+    counted = collections.Counter(kind(step["request"]) for _, step in STEPS)
+    assert counted == {
+        "sent": 98,
+        "refused": 13,
+        "cannot be asked for: not JSON": 2,
+        "cannot be asked for: no bearer token": 2,
+    }
+
+
+@EACH
+def test_recorded_request_is_what_the_client_sends_or_refuses(
+    step: dict[str, Any], serving: Callable[..., Any]
+) -> None:
+    request, recorded = step["request"], step["response"]
+    server = serving(recorded["status"], json.dumps(recorded["json"]))
+    token = request.get("headers", {}).get("Authorization", "Bearer dub_test")
+    token = token.removeprefix("Bearer ")
+    with CustomersConsumer(token, server_url=server.url, retry_config=None) as customers:
+        asked = call(request, customers) if "body" not in request else None
+        if kind(request) == "refused":
+            assert asked is not None
+            with pytest.raises((ValueError, TypeError)):
+                asked()
+            assert server.received == []
+        elif kind(request) == "sent":
+            assert asked is not None
+            fails = recorded["status"] >= 400
+            with pytest.raises(errors.APIStatusError) if fails else contextlib.nullcontext():
+                asked()
+            assert len(server.received) == 1
+            sent = server.received[0]
+            assert sent.method == request["method"]
+            assert sent.path == request["path"]
+            assert sent.query == request.get("query", {})
+            assert sent.headers["authorization"] == f"Bearer {token}"
+            body = json.loads(sent.body) if sent.body else None
+            assert body == request.get("json")
+
+
+def expected_customer(body: dict[str, Any]) -> components.Customer:
+    """What the twelve fields of a recorded customer must become, one by one."""
+    assert len(body) == 12
+    return components.Customer(
+        id=body["id"],
+        name=body["name"],
+        email=body["email"],
+        avatar=body["avatar"],
+        external_id=body["externalId"],
+        stripe_customer_id=body["stripeCustomerId"],
+        country=body["country"],
+        sales=body["sales"],
+        sale_amount=body["saleAmount"],
+        created_at=WHEN if body["createdAt"] == MOMENT else pytest.fail("another date"),
+        first_sale_at=body["firstSaleAt"],
+        subscription_canceled_at=body["subscriptionCanceledAt"],
+        program_id=None,
+        link=None,
+        partner=None,
+        discount=None,
+        extra={},
+    )
+
+
+def expected(method: str, body: Any) -> Any:
+    if method == "DELETE":
+        assert set(body) == {"id"}
+        return operations.DeleteCustomerResponseBody(body["id"])
+    if isinstance(body, list):
+        return [expected_customer(customer) for customer in body]
+    return expected_customer(body)
+
+
+CLASSES = {
+    400: errors.BadRequest,
+    401: errors.Unauthorized,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    422: errors.UnprocessableEntity,
+}
+
+
+@EACH
+def test_recorded_answer_becomes_the_right_object_or_error(
+    step: dict[str, Any], serving: Callable[..., Any]
+) -> None:
+    recorded, method = step["response"], step["request"]["method"]
+    server = serving(recorded["status"], json.dumps(recorded["json"]))
+    with CustomersConsumer("dub_test", server_url=server.url, retry_config=None) as customers:
+        listed = step["request"]["path"] == "/customers" and method == "GET"
+        calls: dict[str, Callable[[], Any]] = {
+            "GET": customers.list if listed else lambda: customers.get("cus_1"),
+            "POST": lambda: customers.create({"external_id": "user_1"}),
+            "PATCH": lambda: customers.update("cus_1", {"name": "Ada"}),
+            "DELETE": lambda: customers.delete("cus_1"),
+        }
+        if recorded["status"] < 300:
+            assert calls[method]() == expected(method, recorded["json"])
+            return
+        with pytest.raises(errors.APIStatusError) as caught:
+            calls[method]()
+    error, said = caught.value, recorded["json"]["error"]
+    assert type(error) is CLASSES[recorded["status"]]
+    assert error.status_code == recorded["status"]
+    assert (error.code, error.doc_url) == (said["code"], said["doc_url"])
+    assert error.message == said["message"]
+    assert error.data == errors.ErrorData(errors.ErrorDetail(**said))
+    assert json.loads(error.body) == recorded["json"]
+    assert str(error) == f"{recorded['status']} {said['code']}: {said['message']}"
+
+
+def test_every_recorded_answer_is_a_success_or_an_error_of_a_known_class() -> None:
+    counted = collections.Counter(step["response"]["status"] for _, step in STEPS)
+    assert counted == {200: 25, 201: 61, 400: 3, 401: 3, 404: 6, 409: 2, 422: 15}
