@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
-pytest.importorskip("werkzeug")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

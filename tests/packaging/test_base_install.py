@@ -24,12 +24,12 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def base_distributions() -> set[str]:
-    """dub-uplink and all that pip brings in with it when no extra is asked for."""
+def installed_with(extra: str) -> set[str]:
+    """What pip brings in for dub-uplink with an extra, or with ``""`` for none."""
     found: set[str] = set()
-    queue = ["dub-uplink"]
+    queue = [canonical("dub-uplink")]
     while queue:
-        name = canonical(queue.pop())
+        name = queue.pop()
         if name in found:
             continue
         try:
@@ -37,7 +37,12 @@ def base_distributions() -> set[str]:
         except PackageNotFoundError:  # one for another platform or Python
             continue
         found.add(name)
-        queue += [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in requires if "extra" not in line]
+        asked_for = f'extra == "{extra}"' if name == "dub-uplink" and extra else ""
+        queue += [
+            canonical(re.split(r"[^A-Za-z0-9._-]", line)[0])
+            for line in requires
+            if "extra ==" not in line or (asked_for and asked_for in line)
+        ]
     return found
 
 
@@ -47,14 +52,15 @@ def top_level_modules(found: Distribution) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def run_without_extras(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    base = base_distributions()
+def run_with(extra: str, code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    base = installed_with(extra)
     needed: set[str] = set()
     others: set[str] = set()
     for found in distributions():
         (needed if canonical(found.name) in base else others).update(top_level_modules(found))
     blocked = sorted(others - needed)
-    assert {"click", "rich", "werkzeug", "pytest"} <= set(blocked)
+    assert {"werkzeug", "pytest"} <= set(blocked)
+    assert {"click", "rich"} <= set(needed if extra == "cli" else blocked)
     return subprocess.run(
         [sys.executable, "-c", BLOCKER % (blocked,) + code],
         capture_output=True,
@@ -65,7 +71,8 @@ def run_without_extras(code: str, tmp_path: Path) -> subprocess.CompletedProcess
 
 
 def test_the_package_imports_with_its_base_dependencies_alone(tmp_path: Path) -> None:
-    done = run_without_extras(
+    done = run_with(
+        "",
         "import dub_uplink, dub_uplink.cli, dub_uplink.utils\n"
         "from dub_uplink.models import components, errors, operations",
         tmp_path,
@@ -74,11 +81,24 @@ def test_the_package_imports_with_its_base_dependencies_alone(tmp_path: Path) ->
 
 
 def test_the_command_says_in_one_line_what_to_install(tmp_path: Path) -> None:
-    done = run_without_extras("from dub_uplink.cli import main; main()", tmp_path)
+    done = run_with("", "from dub_uplink.cli import main; main()", tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert 'pip install "dub-uplink[cli]"' in done.stderr
-    assert "click and rich and werkzeug" in done.stderr
+    assert "needs click and rich:" in done.stderr
+
+
+def test_the_command_needs_no_more_than_its_own_extra(tmp_path: Path) -> None:
+    done = run_with(
+        "cli",
+        "import dub_uplink.cli.commands, dub_uplink.cli.demo, dub_uplink.cli.serve\n"
+        "from dub_uplink import Dub\n"
+        "from dub_uplink.testing import FakeDub\n"
+        "with FakeDub().serve() as url, Dub('dub_test', server_url=url) as s:\n"
+        "    assert s.customers.list() == []",
+        tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_pytest_starts_without_werkzeug(tmp_path: Path) -> None:
