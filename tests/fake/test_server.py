@@ -1,0 +1,389 @@
+"""The served fake on raw sockets: whatever is sent, it answers or closes, and serves the next."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from dub_uplink.testing import FakeDub
+from dub_uplink.testing.server import Server, serve_forever
+
+Raw = Callable[[bytes], bytes]
+KEY = b"Authorization: Bearer dub_test\r\n"
+BODY = b'{"externalId": "a", "country": "GB"}'
+
+
+def statuses(answers: bytes) -> list[int]:
+    """The status of each answer on a connection; every body has its length."""
+    found = []
+    while answers:
+        head, _, rest = answers.partition(b"\r\n\r\n")
+        found.append(int(head.split(b" ")[1]))
+        lengths = [
+            int(line.split(b":")[1])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length:")
+        ]
+        answers = rest[lengths[0] :] if lengths else rest
+    return found
+
+
+def post(body: bytes, headers: bytes = b"") -> bytes:
+    length = b"Content-Length: %d\r\n" % len(body)
+    return b"POST /customers HTTP/1.1\r\n" + KEY + length + headers + b"\r\n" + body
+
+
+GET = b"GET /customers HTTP/1.1\r\n" + KEY + b"\r\n"
+
+
+def test_answer_is_http_1_1_and_kept_alive(raw: Raw) -> None:
+    assert raw(GET) == (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
+    )
+
+
+def test_pipelined_requests_are_answered_in_turn(fake: FakeDub, raw: Raw) -> None:
+    assert statuses(raw(post(BODY) + GET + post(BODY) + GET * 50)) == [201, 200, 409] + [200] * 50
+
+
+def test_chunked_body_is_read(fake: FakeDub, raw: Raw) -> None:
+    chunks = (
+        b"5;x=y\r\n" + BODY[:5] + b"\r\n" + b"1F\r\n" + BODY[5:] + b"\r\n0\r\nTrailer: x\r\n\r\n"
+    )
+    assert len(BODY) == 0x24
+    head = b"POST /customers HTTP/1.1\r\n" + KEY + b"Transfer-Encoding: chunked\r\n\r\n"
+    assert statuses(raw(head + chunks + GET)) == [201, 200]
+
+
+def test_connection_close_and_http_1_0_are_honoured(raw: Raw) -> None:
+    closing = GET[:-2] + b"Connection: close\r\n\r\n"
+    answer = raw(closing + GET)
+    assert statuses(answer) == [200]
+    assert b"Connection: close" in answer
+    old = GET.replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert statuses(raw(old + old)) == [200]
+    keeping = old[:-2] + b"Connection: Keep-Alive\r\n\r\n"
+    assert statuses(raw(keeping + keeping)) == [200, 200]
+
+
+def test_expect_100_continue_is_answered_before_the_body(fake: FakeDub) -> None:
+    with fake.serve() as url, socket.create_connection(address(url), timeout=20) as sock:
+        head, body = post(BODY, b"Expect: 100-continue\r\n").split(b"\r\n\r\n")
+        sock.sendall(head + b"\r\n\r\n")
+        assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(body)
+        assert sock.recv(1000).startswith(b"HTTP/1.1 201 Created")
+
+
+def address(url: str) -> tuple[str, int]:
+    return "127.0.0.1", int(url.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("cut", [1, 30, 90])
+def test_request_in_pieces_is_read_as_one(fake: FakeDub, cut: int) -> None:
+    request = post(BODY)
+    with fake.serve() as url, socket.create_connection(address(url), timeout=20) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(request), cut):
+            sock.sendall(request[start : start + cut])
+        assert sock.recv(1000).startswith(b"HTTP/1.1 201 Created")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"\x00\x01\x02\xff" * 100, 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"hello\r\n\r\n", 400),
+        (b"GET /customers\r\n\r\n", 400),
+        (b"GET  /customers HTTP/1.1\r\n\r\n", 400),
+        (b"GET /cus tomers HTTP/1.1\r\n\r\n", 400),
+        (b"GET /customers HTTP/2.0\r\n\r\n", 505),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"GET /customers HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET /customers HTTP/1.1\r\nA : b\r\n\r\n", 400),
+        (b"GET /customers HTTP/1.1\r\nA: b\r\n folded\r\n\r\n", 400),
+        (b"GET /customers HTTP/1.1\r\nA: \x00\r\n\r\n", 400),
+        (b"GET /customers HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET /customers HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET /customers HTTP/1.1\r\nContent-Length: \xb2\r\n\r\n", 400),
+        (b"GET /customers HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"GET /customers HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (post(b"x", b"Transfer-Encoding: chunked\r\n"), 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFF\r\n", 413),
+        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000 + b"\r\n", 431),
+    ],
+)
+def test_bytes_that_are_no_request_are_refused_and_the_next_client_served(
+    raw: Raw, sent: bytes, status: int
+) -> None:
+    answer = raw(sent)
+    assert statuses(answer) == [status]
+    assert b"Traceback" not in answer
+    assert statuses(raw(GET)) == [200]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"\r\n",
+        b"GET",
+        b"GET /customers HTTP/1.1\r\nAuth",
+        post(BODY)[:-5],
+        b"POST /customers HTTP/1.1\r\n" + KEY + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+    ],
+)
+def test_broken_off_request_is_dropped_and_not_carried_out(
+    fake: FakeDub, raw: Raw, sent: bytes
+) -> None:
+    assert raw(sent) == b""
+    assert (fake.requests, fake.customers) == ([], [])
+    assert statuses(raw(GET)) == [200]
+
+
+def test_half_open_connections_keep_nobody_waiting(fake: FakeDub) -> None:
+    with fake.serve() as url, contextlib.ExitStack() as stack:
+        for _ in range(50):
+            sock = stack.enter_context(socket.create_connection(address(url), timeout=20))
+            sock.sendall(post(BODY)[:-5])
+        assert requests.get(f"{url}/customers", timeout=20).status_code == 401
+
+
+def test_client_that_goes_away_is_no_error(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:
+    fake.add_many(100)
+    with fake.serve() as url:
+        for _ in range(10):
+            with socket.create_connection(address(url), timeout=20) as sock:
+                # A reset and not an orderly end.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                sock.sendall(GET * 20)
+        assert requests.get(f"{url}/customers", timeout=20).status_code == 401
+    assert caplog.records == []
+
+
+def test_body_of_ten_megabytes_is_read(fake: FakeDub, raw: Raw) -> None:
+    name = b"x" * 10_000_000
+    body = BODY[:-1] + b', "name": "' + name + b'"}'
+    assert statuses(raw(post(body) + GET)) == [201, 200]
+    assert fake.customers[0].name == name.decode()
+    assert statuses(raw(post(b"\xff" * 10_000_000) + GET)) == [400, 200]
+
+
+def test_repeated_headers_are_read_as_the_server_reads_them(fake: FakeDub, raw: Raw) -> None:
+    twice = (
+        b"GET /customers HTTP/1.1\r\n" + KEY + b"Authorization: Bearer x\r\nA: 1\r\na: 2\r\n\r\n"
+    )
+    assert statuses(raw(twice)) == [200]
+    assert fake.requests[0].headers["a"] == "1, 2"
+    same_length = post(BODY, b"Content-Length: %d\r\n" % len(BODY))
+    assert statuses(raw(same_length + GET)) == [201, 200]
+
+
+def test_targets_of_other_forms_are_read(fake: FakeDub, raw: Raw) -> None:
+    fake.add(external_id="ü")
+    for target, status in (
+        (b"http://api.dub.co/customers", 200),
+        (b"/customers/ext_\xc3\xbc", 200),
+        (b"/customers/ext_\xfc", 400),
+        (b"/customers#x", 200),
+        (b"*", 404),
+        (b"api.dub.co:443", 404),
+        (b"/customers?email=%ff&a=\xff", 200),
+    ):
+        assert statuses(raw(GET.replace(b"/customers", target))) == [status]
+
+
+def test_failure_inside_is_a_500_a_log_line_and_no_traceback(
+    fake: FakeDub, raw: Raw, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.close()
+    answer = raw(GET + GET)
+    assert statuses(answer) == [500, 500]
+    assert b"internal_server_error" in answer
+    assert b"Traceback" not in answer
+    assert "GET /customers" in caplog.text
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_bytes_never_stop_the_server(raw: Raw, seed: int) -> None:
+    import random
+
+    rng = random.Random(seed)
+    noise = bytes(rng.choices(b"\r\n\x00\xff :/%GETPOST1.HTTP", k=rng.randrange(1, 5000)))
+    assert b"Traceback" not in raw(GET[:-2] + noise + b"\r\n\r\n")
+    assert b"Traceback" not in raw(post(noise) + noise)
+    assert statuses(raw(GET)) == [200]
+
+
+def test_many_clients_at_once_lose_nothing(fake: FakeDub) -> None:
+    def work(number: int) -> None:
+        with requests.Session() as session:
+            session.headers["Authorization"] = "Bearer dub_test"
+            for count in range(20):
+                body = {"externalId": f"{number}_{count}", "country": "GB"}
+                answers.append(session.post(f"{url}/customers", json=body).status_code)
+                answers.append(session.get(f"{url}/customers/ext_{number}_{count}").status_code)
+
+    answers: list[int] = []
+    with fake.serve() as url:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(answers) == [200] * 160 + [201] * 160
+    assert len(fake.customers) == 160
+    assert len(fake.requests) == 320
+
+
+def test_two_servers_share_a_fake(fake: FakeDub) -> None:
+    with fake.serve() as one, fake.serve() as two:
+        requests.post(f"{one}/customers", data=BODY, headers={"Authorization": "Bearer dub_test"})
+        found = requests.get(f"{two}/customers", headers={"Authorization": "Bearer dub_test"})
+    assert len(found.json()) == 1
+
+
+def test_end_closes_connections_and_frees_the_port(fake: FakeDub) -> None:
+    with fake.serve() as url:
+        sock = socket.create_connection(address(url), timeout=20)
+        sock.sendall(GET)
+        sock.recv(1000)
+    assert sock.recv(1000) == b""
+    sock.close()
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(address(url), timeout=20)
+    with fake.serve(port=address(url)[1]) as again:
+        assert again == url
+
+
+def test_port_that_is_taken_is_an_error(fake: FakeDub) -> None:
+    with fake.serve() as url, pytest.raises(OSError, match="in use"):
+        fake.serve(port=address(url)[1])
+
+
+def test_server_logs_a_line_for_each_request(fake: FakeDub) -> None:
+    lines: list[str] = []
+    with Server(fake, log=lines.append) as url, requests.Session() as session:
+        session.get(f"{url}/customers/ext_\N{SNOWMAN}?email=secret@example.com")
+        with contextlib.suppress(requests.ConnectionError):
+            from dub_uplink.testing import faults
+
+            fake.faults.add(faults.DropBefore())
+            session.post(f"{url}/customers")
+        session.get(f"{url}/unknown")
+    assert [line.split(" ")[:3] for line in lines] == [
+        ["GET", "/customers/ext_%E2%98%83", "401"],
+        ["POST", "/customers", "dropped"],
+        ["GET", "/unknown", "404"],
+    ]
+    assert all(line.endswith(" ms") for line in lines)
+    assert not any("secret" in line for line in lines)
+
+
+SCRIPT = """
+import sys
+from dub_uplink.testing import FakeDub
+from dub_uplink.testing.server import serve_forever
+fake = FakeDub(database=sys.argv[1])
+serve_forever(fake, port=0, log=print, ready=lambda url: print(url, flush=True))
+fake.close()
+print("stopped")
+"""
+
+
+@contextlib.contextmanager
+def served_process(database: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, database],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to another process")
+def test_serve_forever_stops_cleanly_on_ctrl_c_and_keeps_what_was_stored(tmp_path: Any) -> None:
+    database = str(tmp_path / "dub.sqlite")
+    headers = {"Authorization": "Bearer dub_test"}
+    with served_process(database) as (process, url):
+        answer = requests.post(f"{url}/customers", data=BODY, headers=headers, timeout=20)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert output.splitlines()[0].startswith("POST /customers 201")
+        assert output.splitlines()[-1] == "stopped"
+    with served_process(database) as (_, url):
+        found = requests.get(f"{url}/customers", headers=headers, timeout=20).json()
+    assert [customer["id"] for customer in found] == [answer.json()["id"]]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_what_was_stored_outlives_a_killed_process(tmp_path: Any) -> None:
+    database = str(tmp_path / "dub.sqlite")
+    headers = {"Authorization": "Bearer dub_test"}
+    with served_process(database) as (process, url):
+        requests.post(f"{url}/customers", data=BODY, headers=headers, timeout=20)
+        process.kill()
+    with FakeDub(database=database) as fake:
+        assert [customer.external_id for customer in fake.customers] == ["a"]
+
+
+def test_database_keeps_everything_of_a_customer(tmp_path: Any, mount: Any) -> None:
+    database = str(tmp_path / "dub.sqlite")
+    with FakeDub(database=database) as fake:
+        before = fake.add(
+            external_id="a", email="a@example.com", link={"id": "l"}, partner={}, program_id="p"
+        )
+        mount(fake).listed("sortBy=saleAmount&email=a@example.com")
+    with FakeDub(database=database) as fake:
+        assert fake.customers == [before]
+        api = mount(fake)
+        assert api.listed("linkId=l&sortBy=saleAmount") == ["a"]
+        assert api("POST", "/customers", body=BODY).status_code == 409
+
+
+def test_serve_forever_tells_where_it_is_before_it_waits(
+    fake: FakeDub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls: list[str] = []
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dub_uplink.testing.server.time.sleep", interrupted)
+    serve_forever(fake, port=0, ready=urls.append)
+    assert urls[0].startswith("http://127.0.0.1:")
+    with pytest.raises(requests.ConnectionError):
+        requests.get(urls[0], timeout=20)
+
+
+def test_log_of_the_fake_is_silent_by_default(
+    raw: Raw, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "dub_uplink.testing")
+    raw(GET)
+    assert json.loads(raw(GET).rpartition(b"\r\n")[2]) == []
+    assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
