@@ -131,22 +131,42 @@ class DeletedSchema(ModelSchema):
     id = fields.String(required=True)
 
 
+class _SentText(fields.String):
+    """Text to send: no bytes, and no half of a surrogate pair, which no query can carry."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise marshmallow.ValidationError("Holds half of a surrogate pair.") from None
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 class _Moment(fields.AwareDateTime):
     """A date to send: an aware datetime, or the ISO text of one."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        if isinstance(value, dt.datetime):
-            if value.tzinfo is None:
-                raise self.make_error("invalid_awareness", awareness="aware", obj_type="datetime")
-            return value
-        return super()._deserialize(value, attr, data, **kwargs)
+        moment = value
+        if not isinstance(value, dt.datetime):
+            moment = super()._deserialize(value, attr, data, **kwargs)
+        if moment.tzinfo is None:
+            raise self.make_error("invalid_awareness", awareness="aware", obj_type="datetime")
+        try:
+            return moment.astimezone(dt.timezone.utc)
+        except OverflowError:  # in UTC it is before year 1 or after 9999
+            raise self.make_error("invalid", input=value, obj_type="datetime") from None
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:
-        if value is None:
-            return None
         # Milliseconds and a Z, as the server itself writes dates.
-        text = value.astimezone(dt.timezone.utc).isoformat(timespec="milliseconds")
-        return text.replace("+00:00", "Z")
+        return None if value is None else moment_text(value)
+
+
+def moment_text(moment: dt.datetime) -> str:
+    """An aware datetime as the server writes one."""
+    text = moment.astimezone(dt.timezone.utc).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 class _Flag(fields.Boolean):
@@ -158,9 +178,13 @@ class _Flag(fields.Boolean):
         return value
 
 
-def _filter() -> fields.String:
+def _nullable() -> _SentText:
+    return _SentText(allow_none=True)
+
+
+def _filter() -> _SentText:
     # The server takes an empty filter for none at all and would list every customer.
-    return fields.String(validate=validate.Length(min=1, error="Must not be empty."))
+    return _SentText(validate=validate.Length(min=1, error="Must not be empty."))
 
 
 class RequestSchema(marshmallow.Schema):
@@ -181,23 +205,23 @@ class RequestSchema(marshmallow.Schema):
 class CreateSchema(RequestSchema):
     model = operations.CreateCustomerRequestBody
 
-    external_id = fields.String(required=True)
-    email = _text()
-    name = _text()
-    avatar = _text()
-    stripe_customer_id = _text()
-    country = fields.String()
+    external_id = _SentText(required=True)
+    email = _nullable()
+    name = _nullable()
+    avatar = _nullable()
+    stripe_customer_id = _nullable()
+    country = _SentText()
 
 
 class UpdateSchema(RequestSchema):
     model = operations.UpdateCustomerRequestBody
 
-    email = _text()
-    name = _text()
-    avatar = _text()
-    external_id = fields.String()
-    stripe_customer_id = _text()
-    country = fields.String()
+    email = _nullable()
+    name = _nullable()
+    avatar = _nullable()
+    external_id = _SentText()
+    stripe_customer_id = _nullable()
+    country = _SentText()
     subscription_canceled_at = _Moment(format="iso", default_timezone=None, allow_none=True)
 
 
@@ -221,12 +245,12 @@ class ListSchema(RequestSchema):
     program_id = _filter()
     partner_id = _filter()
     include_expanded_fields = _Flag()
-    sort_by = fields.String(
+    sort_by = _SentText(
         validate=validate.OneOf(
             ["createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt"]
         )
     )
-    sort_order = fields.String(validate=validate.OneOf(["asc", "desc"]))
+    sort_order = _SentText(validate=validate.OneOf(["asc", "desc"]))
     page = fields.Integer(strict=True, validate=validate.Range(1, 1000))
     page_size = fields.Integer(strict=True, validate=validate.Range(1, 100))
     starting_after = _filter()

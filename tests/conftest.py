@@ -6,6 +6,7 @@ The server is a socket and a few lines, not the fake: it can send what no server
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import threading
@@ -15,6 +16,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+import requests
+import uplink
+
+from dub_uplink import CustomersConsumer
+from dub_uplink.testing import FakeDub
 
 SETTINGS = ("DUB_API_KEY", "DUB_SERVER_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -45,6 +51,10 @@ class Received:
     @property
     def query(self) -> dict[str, str]:
         return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
 
 def answer(
@@ -173,3 +183,58 @@ def serving() -> Iterator[Serving]:
 def said() -> Callable[..., bytes]:
     """The bytes of an answer: ``said(status, body, headers)``."""
     return answer
+
+
+TOKEN = "dub_s3cr3tT0k3n"
+
+
+@pytest.fixture
+def token() -> str:
+    """A token that is found wherever it has no business to be."""
+    return TOKEN
+
+
+@pytest.fixture
+def connect(token: str) -> Iterator[Callable[..., CustomersConsumer]]:
+    """Make clients of a URL, without retries unless told otherwise; closed after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(url: str, cls: Any = CustomersConsumer, **settings: Any) -> Any:
+            settings = {"retry_config": None, **settings}
+            return stack.enter_context(
+                cls(settings.pop("token", token), server_url=url, **settings)
+            )
+
+        yield make
+
+
+BACKENDS: dict[str, Callable[[], Any]] = {
+    "own session": lambda: None,
+    "given session": requests.Session,
+    "uplink client": lambda: uplink.RequestsClient(requests.Session()),
+}
+
+
+@pytest.fixture(params=BACKENDS, ids=[name.replace(" ", "-") for name in BACKENDS])
+def client(request: pytest.FixtureRequest) -> Any:
+    """Each of the three kinds of ``client=`` in turn."""
+    return BACKENDS[request.param]()
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeDub]:
+    with FakeDub(TOKEN) as fake:
+        yield fake
+
+
+@pytest.fixture
+def served(fake: FakeDub) -> Iterator[str]:
+    """The URL of ``fake`` on a real socket."""
+    with fake.serve() as url:
+        yield url
+
+
+@pytest.fixture
+def customers(served: str, connect: Callable[..., CustomersConsumer]) -> CustomersConsumer:
+    """A client without retries on ``fake``."""
+    return connect(served)

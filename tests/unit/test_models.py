@@ -1,0 +1,257 @@
+"""Answers of the server become models: those of today, those of 2024, and those of tomorrow."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dub_uplink import components, errors, operations
+
+UTC = dt.timezone.utc
+TODAY: dict[str, Any] = {
+    "id": "cus_1",
+    "name": "Ada",
+    "email": "ada@example.com",
+    "avatar": "https://example.com/ada.png",
+    "externalId": "user_1",
+    "stripeCustomerId": "cus_stripe",
+    "country": "GB",
+    "sales": 3,
+    "saleAmount": 4200,
+    "createdAt": "2026-08-21T21:14:02.000Z",
+    "firstSaleAt": "2026-08-22T00:00:00.001Z",
+    "subscriptionCanceledAt": "2026-09-01T12:00:00.000Z",
+}
+LINK = {
+    "id": "link_1",
+    "domain": "dub.sh",
+    "key": "ada",
+    "shortLink": "https://dub.sh/ada",
+    "url": "https://example.com",
+    "programId": None,
+}
+PARTNER = {"id": "pn_1", "name": "Grace", "email": None, "image": "https://example.com/g.png"}
+DISCOUNT = {
+    "id": "disc_1",
+    "amount": 25,
+    "type": "percentage",
+    "maxDuration": 12,
+    "couponId": "c_1",
+    "couponTestId": None,
+    "description": "A quarter off",
+    "partnersCount": 2,
+}
+
+
+@pytest.fixture
+def got(serving: Any, connect: Any) -> Callable[[Any], components.Customer]:
+    """What ``get`` makes of a body."""
+
+    def get(body: Any) -> components.Customer:
+        customer: components.Customer = connect(serving(200, json.dumps(body)).url).get("cus_1")
+        return customer
+
+    return get
+
+
+def test_every_field_of_today_is_read(got: Any) -> None:
+    assert got(TODAY) == components.Customer(
+        id="cus_1",
+        name="Ada",
+        email="ada@example.com",
+        avatar="https://example.com/ada.png",
+        external_id="user_1",
+        stripe_customer_id="cus_stripe",
+        country="GB",
+        sales=3,
+        sale_amount=4200,
+        created_at=dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=UTC),
+        first_sale_at=dt.datetime(2026, 8, 22, 0, 0, 0, 1000, tzinfo=UTC),
+        subscription_canceled_at=dt.datetime(2026, 9, 1, 12, tzinfo=UTC),
+    )
+
+
+def test_a_body_of_2024_has_six_fields_and_the_rest_is_none(got: Any) -> None:
+    body = {k: TODAY[k] for k in ("id", "externalId", "name", "email", "avatar", "createdAt")}
+    customer = got({**body, "id": "cm0c1ckd4000108l13n2w9m5v"})
+    assert customer == components.Customer(
+        id="cm0c1ckd4000108l13n2w9m5v",
+        external_id="user_1",
+        name="Ada",
+        email="ada@example.com",
+        avatar="https://example.com/ada.png",
+        created_at=dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=UTC),
+    )
+    assert (customer.country, customer.sales, customer.sale_amount) == (None, None, None)
+
+
+@pytest.mark.parametrize("name", [field for field in TODAY if field != "id"])
+def test_null_and_absent_are_both_none(got: Any, name: str) -> None:
+    null = got({**TODAY, name: None})
+    absent = got({key: value for key, value in TODAY.items() if key != name})
+    assert null == absent != got(TODAY)
+
+
+def test_expanded_records_are_models_of_their_own(got: Any) -> None:
+    customer = got(
+        {**TODAY, "programId": "prog_1", "link": LINK, "partner": PARTNER, "discount": DISCOUNT}
+    )
+    assert customer.program_id == "prog_1"
+    assert customer.link == components.Link(
+        "link_1", "dub.sh", "ada", "https://dub.sh/ada", "https://example.com", None
+    )
+    assert customer.partner == components.Partner(
+        "pn_1", "Grace", None, "https://example.com/g.png"
+    )
+    assert customer.discount == components.Discount(
+        "disc_1", 25, "percentage", 12, "c_1", None, "A quarter off", 2
+    )
+    assert customer.extra == {}
+
+
+@pytest.mark.parametrize("name", ["programId", "link", "partner", "discount"])
+def test_an_expanded_record_that_is_null_is_none(got: Any, name: str) -> None:
+    assert got({**TODAY, name: None}) == got(TODAY)
+
+
+def test_an_unknown_enum_value_stays_a_string(got: Any) -> None:
+    customer = got({**TODAY, "country": "XK", "discount": {**DISCOUNT, "type": "bogo"}})
+    assert customer.country == "XK"
+    assert customer.discount is not None
+    assert customer.discount.type == "bogo"
+
+
+def test_unknown_fields_are_kept_in_extra_of_the_record_they_came_in(got: Any) -> None:
+    customer = got(
+        {
+            **TODAY,
+            "loyalty": {"tier": "gold", "points": [1, 2]},
+            "a.dotted key": None,
+            "link": {**LINK, "clicks": 7},
+            "discount": {**DISCOUNT, "newFlag": True},
+        }
+    )
+    assert customer.extra == {"loyalty": {"tier": "gold", "points": [1, 2]}, "a.dotted key": None}
+    assert customer.link.extra == {"clicks": 7}
+    assert customer.discount.extra == {"newFlag": True}
+    assert "loyalty" not in repr(customer)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-08-21T21:14:02.000Z", dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=UTC)),
+        ("2026-08-21T21:14:02Z", dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=UTC)),
+        ("2026-08-21T23:14:02.5+02:00", dt.datetime(2026, 8, 21, 21, 14, 2, 500000, tzinfo=UTC)),
+        ("2026-08-21T21:14:02", dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=UTC)),
+    ],
+)
+def test_dates_are_aware(got: Any, text: str, moment: dt.datetime) -> None:
+    created = got({**TODAY, "createdAt": text}).created_at
+    assert created == moment
+    assert created.utcoffset() is not None
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"id": None}, "id"),
+    ({"id": 5}, "id"),
+    ({"name": 5}, "name"),
+    ({"email": ["a"]}, "email"),
+    ({"sales": "3"}, "sales"),
+    ({"sales": 3.5}, "sales"),
+    ({"sales": True}, "sales"),
+    ({"saleAmount": {}}, "saleAmount"),
+    ({"createdAt": "yesterday"}, "createdAt"),
+    ({"createdAt": 1724275000}, "createdAt"),
+    ({"createdAt": ""}, "createdAt"),
+    ({"link": "dub.sh/ada"}, "link"),
+    ({"link": {}}, "link.id"),
+    ({"link": {**LINK, "domain": 1}}, "link.domain"),
+    ({"partner": []}, "partner"),
+    ({"discount": {**DISCOUNT, "amount": "25"}}, "discount.amount"),
+]
+
+
+@pytest.mark.parametrize(("change", "field"), WRONG, ids=[f"{c}"[:30] for c, _ in WRONG])
+def test_a_field_of_the_wrong_type_is_an_error_that_names_it(
+    got: Any, change: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(errors.ResponseValidationError) as caught:
+        got({**TODAY, **change})
+    error = caught.value
+    assert f"promised: {field}: " in str(error)
+    assert str(error).startswith("200: ")
+    assert error.status_code == 200
+    assert json.loads(error.body) == {**TODAY, **change}
+    assert error.response.json() == {**TODAY, **change}
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("body", [[], "x", 5, None, True])
+def test_a_customer_that_is_no_object_is_an_error(got: Any, body: Any) -> None:
+    with pytest.raises(errors.ResponseValidationError, match=r"200: .*the body: Invalid input"):
+        got(body)
+
+
+def test_a_list_says_which_of_its_customers_is_wrong(serving: Any, connect: Any) -> None:
+    body = json.dumps([TODAY, {**TODAY, "sales": "many"}])
+    with pytest.raises(errors.ResponseValidationError, match=r"promised: 1\.sales: "):
+        connect(serving(200, body).url).list()
+
+
+@pytest.mark.parametrize("body", ["{}", '"x"', "null", "7", '{"data": []}'])
+def test_a_list_that_is_no_array_is_an_error(serving: Any, connect: Any, body: str) -> None:
+    with pytest.raises(errors.ResponseValidationError):
+        connect(serving(200, body).url).list()
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "  ", "<html>It works!</html>", "[1,", "nope", "\ufeff", b"\xff\xfe", "[" * 9000],
+)
+def test_a_success_that_is_not_json_is_an_error_and_never_another_exception(
+    serving: Any, connect: Any, body: Any
+) -> None:
+    server = serving(200, body, {"Content-Type": "text/html"})
+    with pytest.raises(errors.DubError) as caught:
+        connect(server.url).get("cus_1")
+    assert isinstance(caught.value, (errors.ResponseValidationError, errors.APIConnectionError))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_deleted_customer_is_its_id_and_what_else_was_said(serving: Any, connect: Any) -> None:
+    server = serving(200, '{"id": "cus_1", "purged": true}')
+    deleted = connect(server.url).delete("ext_user_1")
+    assert deleted == operations.DeleteCustomerResponseBody("cus_1", {"purged": True})
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", '{"id": 1}', "null"])
+def test_a_delete_without_an_id_in_its_answer_is_an_error(
+    serving: Any, connect: Any, body: str
+) -> None:
+    with pytest.raises(errors.ResponseValidationError):
+        connect(serving(200, body).url).delete("cus_1")
+
+
+def test_four_responses_of_the_seed_are_one_class_under_four_names() -> None:
+    for name in ("Create", "Get", "Update"):
+        assert getattr(operations, f"{name}CustomerResponseBody") is components.Customer
+    assert operations.ResponseBody is components.Customer
+
+
+def test_models_are_dataclasses_that_compare_by_value(got: Any) -> None:
+    one, other = got(TODAY), got(TODAY)
+    assert one == other
+    assert dataclasses.replace(one, name="Grace") != one
+    assert dataclasses.asdict(one)["external_id"] == "user_1"
+
+
+def test_an_answer_in_utf_16_or_with_a_byte_order_mark_is_read(serving: Any, connect: Any) -> None:
+    for encoding in ("utf-16", "utf-32", "utf-8-sig"):
+        body = json.dumps({**TODAY, "name": "Zoë"}, ensure_ascii=False).encode(encoding)
+        assert connect(serving(200, body).url).get("cus_1").name == "Zoë"
