@@ -55,7 +55,7 @@ class CustomerRequest(CustomerId):
     _schema = GetSchema()
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        if not isinstance(value, str):
+        if isinstance(value, (Mapping, self._schema.model)):
             given = wire(self._schema, value, "get()")
             value = given["id"]
             Query("includeExpandedFields").modify_request(
@@ -85,7 +85,7 @@ class JsonBody(uplink.Body):  # type: ignore[misc]
         self._where = where
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        body = {} if value is None else wire(self._schema, value, self._where)
+        body = wire(self._schema, {} if value is None else value, self._where)
         request_builder.info["data"] = json.dumps(body, separators=(",", ":")).encode()
         request_builder.info["headers"]["Content-Type"] = "application/json"
 
