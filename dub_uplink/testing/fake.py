@@ -49,7 +49,11 @@ class FakeDub:
         latency: Seconds every answer takes.
         keep_requests: How many of the latest requests ``requests`` shows.
 
-    Thread-safe. Raises ``ValueError`` for a role, a plan or a number that is none of these.
+    Thread-safe.
+
+    Raises:
+        ValueError: a role, a plan or a number is none of these.
+        sqlite3.Error: ``database`` is no sqlite file, or cannot be written.
     """
 
     def __init__(
@@ -159,6 +163,12 @@ class FakeDub:
         with self._lock:
             rows = self._store.all()
         return [StoredCustomer.from_row(row) for row in rows]
+
+    @property
+    def customer_count(self) -> int:
+        """How many are stored, without reading them."""
+        with self._lock:
+            return len(self._store)
 
     @property
     def requests(self) -> list[Request]:

@@ -1,26 +1,22 @@
-"""Fixtures for a user's tests: ``fake_dub``, and ``dub``, a client on it. Imports pytest.
+"""Fixtures for a user's tests: ``fake_dub``, and ``dub``, a client on it.
 
-The rest of the package is imported by the fixtures that need it, so that pytest starts no slower.
+pytest loads it by its entry point. Imports pytest, the client's public names and the fake.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from dub_uplink import Dub
-
-    from .fake import FakeDub
+from .. import Dub
+from .clock import SkippingClock
+from .fake import FakeDub
 
 
 @pytest.fixture
 def fake_dub() -> Iterator[FakeDub]:
     """An empty :class:`~dub_uplink.testing.FakeDub` with the key ``dub_test``."""
-    from .fake import FakeDub  # noqa: PLC0415 - only where it is used
-
     with FakeDub() as fake:
         yield fake
 
@@ -31,10 +27,6 @@ def dub(fake_dub: FakeDub) -> Iterator[Dub]:
 
     Its requests can reach nothing but the fake.
     """
-    from dub_uplink import Dub  # noqa: PLC0415 - only where it is used
-
-    from .clock import SkippingClock  # noqa: PLC0415
-
     skipping = SkippingClock(on_sleep=fake_dub.clock.advance)
     with (
         fake_dub.session(sleep=skipping.sleep) as session,

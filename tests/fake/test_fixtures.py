@@ -1,0 +1,125 @@
+"""What a user's tests use: the fixtures, ``no_sleep()`` and clocks that skip."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dub_uplink import Dub, errors, retries
+from dub_uplink.testing import FakeDub, NetworkRefused, SkippingClock, faults, no_sleep
+
+
+def test_dub_is_a_client_on_fake_dub(fake_dub: FakeDub, dub: Dub) -> None:
+    created = dub.customers.create(request={"external_id": "a", "country": "GB"})
+    assert [customer.id for customer in fake_dub.customers] == [created.id]
+
+
+def test_dub_waits_out_a_rate_limit_without_waiting(fake_dub: FakeDub, dub: Dub) -> None:
+    fake_dub.faults.add(faults.RateLimited(), times=1)
+    before = fake_dub.clock.time()
+    started = time.monotonic()
+    dub.customers.list()
+    assert time.monotonic() - started < 30
+    # The fake's time has moved with the client's: a window has passed for both.
+    assert fake_dub.clock.time() - before >= 59
+    assert len(fake_dub.requests) == 2
+
+
+def test_deadline_of_dub_still_holds(fake_dub: FakeDub, dub: Dub) -> None:
+    fake_dub.faults.add(faults.Status(503), times=None)
+    before = fake_dub.clock.time()
+    with pytest.raises(errors.APIStatusError) as caught:
+        dub.customers.list()
+    assert caught.value.status_code == 503
+    assert 1 < fake_dub.clock.time() - before < 91
+
+
+def test_dub_reaches_nothing_but_its_fake(fake_dub: FakeDub) -> None:
+    with (
+        fake_dub.session() as session,
+        Dub(token="dub_test", server_url="https://example.com", client=session) as elsewhere,
+        pytest.raises(NetworkRefused, match=r"example\.com"),
+    ):
+        elsewhere.customers.list()
+
+
+def test_no_sleep_skips_for_clients_without_a_clock_and_for_every_fake() -> None:
+    with FakeDub(rate_limit=1) as fake, no_sleep() as clock:
+        client = Dub(token="dub_test", client=fake.session())
+        started = time.monotonic()
+        for _ in range(3):
+            client.customers.list()
+        assert time.monotonic() - started < 30
+    assert len(clock.slept) == 2
+    assert all(59 < seconds < 62 for seconds in clock.slept)
+
+
+def test_no_sleep_skips_delays_and_latency_of_mounted_fakes() -> None:
+    with FakeDub(latency=7) as fake, no_sleep() as clock:
+        fake.faults.add(faults.Delay(20))
+        fake.session().get(f"{fake.base_url}/customers")
+        assert clock.slept == [27]
+    fake.latency = 0
+
+
+def test_no_sleep_ends() -> None:
+    before = retries.current_clock()
+    with contextlib.suppress(KeyError), no_sleep():
+        assert retries.current_clock() is not before
+        raise KeyError
+    assert retries.current_clock() is before
+
+
+def test_skipping_clock_moves_only_when_slept_on() -> None:
+    skipped: list[float] = []
+    clock = SkippingClock(on_sleep=skipped.append)
+    wall, monotonic = time.time(), time.monotonic()
+    clock.sleep(100)
+    clock.sleep(-1)
+    asyncio.run(clock.async_sleep(50))
+    assert 150 <= clock.monotonic() - monotonic < 200
+    assert 150 <= clock.time() - wall < 200
+    assert (clock.slept, skipped) == ([100, -1, 50], [100, 0.0, 50])
+
+
+SUITE = """
+from dub_uplink.testing import faults
+{fixtures}
+
+def sign_up(dub, email):
+    return dub.customers.create(request={{"external_id": "1", "email": email, "country": "GB"}})
+
+def test_sign_up(dub, fake_dub):
+    sign_up(dub, "ada@example.com")
+    assert fake_dub.customers[0].email == "ada@example.com"
+
+def test_each_test_has_a_fake_of_its_own(fake_dub):
+    assert fake_dub.customers == []
+
+def test_sign_up_survives_a_dropped_answer(dub, fake_dub):
+    fake_dub.faults.add(faults.DropAfter(), method="POST")
+    assert sign_up(dub, "ada@example.com").email == "ada@example.com"
+    assert len(fake_dub.customers) == 1
+"""
+
+
+def test_users_suite_runs_on_the_fixtures(tmp_path: Path) -> None:
+    fixtures = "from dub_uplink.testing.plugin import dub, fake_dub"
+    suite = tmp_path / "test_suite.py"
+    suite.write_text(SUITE.format(fixtures=fixtures))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "3 passed" in done.stdout, done.stdout + done.stderr
