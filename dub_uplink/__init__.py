@@ -9,12 +9,14 @@ from __future__ import annotations
 from . import models, retries, utils
 from .backend import DeadlineAdapter
 from .client import Dub
+from .consumer import DubConsumer
 from .customers import CustomersConsumer
 from .endpoints import endpoint
 from .models import components, errors, operations
+from .models.components import Customer
 from .models.response import Response
 from .models.unset import UNSET, Unset
-from .pagination import CustomerPage
+from .pagination import CustomerIterator, CustomerPage
 from .retries import BackoffStrategy, Clock, RateLimitStatus, RetryBudget, RetryConfig
 from .version import __version__
 
@@ -22,10 +24,13 @@ __all__ = [
     "UNSET",
     "BackoffStrategy",
     "Clock",
+    "Customer",
+    "CustomerIterator",
     "CustomerPage",
     "CustomersConsumer",
     "DeadlineAdapter",
     "Dub",
+    "DubConsumer",
     "RateLimitStatus",
     "Response",
     "RetryBudget",

@@ -160,7 +160,8 @@ class CustomersConsumer(DubConsumer):
         """Go through every customer, each exactly once, page after page as they are needed.
 
         Customers may be deleted meanwhile, those just returned above all; those created meanwhile
-        may or may not appear. The order is the list's but for customers whose ``createdAt``
+        may or may not appear; with ``sort_order="asc"`` they come last, so that an iteration which
+        creates a customer for each it returns does not end. The order is the list's but for customers whose ``createdAt``
         disagrees with their id. At most three pages are in memory.
 
         Args:

@@ -15,6 +15,7 @@ by comparing ids, what it has passed. May import the models.
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
@@ -133,6 +134,9 @@ class ByCursor(Traversal):
         #: The page in hand when another customer had to serve as its cursor.
         self._recent: frozenset[str] = frozenset()
         self._ahead: Page | None = None
+        #: The latest ``createdAt`` at the start: who is newer was created meanwhile, and the way
+        #: back would not end while a caller creates a customer for each that he is given.
+        self._newest: dt.datetime | None = None
         super().__init__(query, cursor)
 
     def _walk(self) -> Steps:
@@ -155,6 +159,8 @@ class ByCursor(Traversal):
         if len(page) < self._size:
             yield from self._new(page)
             return True
+        if self._descending:
+            self._newest = page[0].created_at
         yield from self._new(page[:-1])
         for row in _candidates([row.id for row in page]):
             back = yield self._at(BACK, row)
@@ -184,7 +190,9 @@ class ByCursor(Traversal):
     def _follow(self, way: Way, page: Page) -> Steps:
         """Return a page and those after it."""
         while True:
-            rows = page if way == ON else page[::-1]
+            rows = page if way == ON else [row for row in page[::-1] if not self._is_newer(row)]
+            if not rows:
+                return
             if len(page) < self._size or not self._is_worth(way, rows[-1].id):
                 yield from self._new(rows)
                 return
@@ -215,6 +223,10 @@ class ByCursor(Traversal):
             any(self._lies(way, edge, customer_id) for way, edge in layer) for layer in self._layers
         )
 
+    def _is_newer(self, customer: Customer) -> bool:
+        created = customer.created_at
+        return created is not None and self._newest is not None and created > self._newest
+
     def _is_worth(self, way: Way, edge: str) -> bool:
         """Whether anything wanted can lie further on this way."""
         return all(
@@ -241,10 +253,12 @@ class ByCursor(Traversal):
             self._edges[ON] = customer.id
 
     def _state(self) -> Any:
-        return [self._phase, self._edges, sorted(self._seen), self._layers]
+        newest = None if self._newest is None else self._newest.isoformat()
+        return [self._phase, self._edges, sorted(self._seen), self._layers, newest]
 
     def _restore(self, state: Any) -> None:
-        self._phase, self._edges, seen, layers = state
+        self._phase, self._edges, seen, layers, newest = state
+        self._newest = None if newest is None else dt.datetime.fromisoformat(newest)
         self._seen = set(seen)
         self._layers = [[(way, edge) for way, edge in layer] for layer in layers]
 

@@ -1,0 +1,246 @@
+"""Every customer, once: what `iterate` holds where others break. Over a mounted fake."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dub_uplink import Dub, errors
+from dub_uplink.testing import FakeDub, faults
+
+LONG_AGO = dt.datetime(2019, 5, 1, tzinfo=dt.timezone.utc)
+FAR_AHEAD = dt.datetime(2099, 5, 1, tzinfo=dt.timezone.utc)
+
+
+@pytest.fixture
+def fake() -> FakeDub:
+    return FakeDub()
+
+
+@pytest.fixture
+def dub(fake: FakeDub) -> Iterator[Dub]:
+    with client(fake) as s:
+        yield s
+
+
+def client(fake: FakeDub) -> Dub:
+    return Dub("dub_test", client=fake.session(), retry_config=None)
+
+
+def ids(fake: FakeDub) -> set[str]:
+    return {customer.id for customer in fake.customers}
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 101, 150, 199, 250])
+def test_iterate_needs_one_request_more_than_pages(fake: FakeDub, dub: Dub, count: int) -> None:
+    fake.add_many(count)
+    assert {c.id for c in dub.customers.iterate()} == ids(fake)
+    assert len(fake.requests) <= -(-count // 100) + 1
+
+
+@pytest.mark.parametrize("count", [100, 200])
+def test_a_full_last_page_costs_the_request_that_shows_it_is_the_last(
+    fake: FakeDub, dub: Dub, count: int
+) -> None:
+    fake.add_many(count)
+    assert len(list(dub.customers.iterate())) == count
+    assert len(fake.requests) == count // 100 + 2
+
+
+def test_iterate_is_lazy_and_fetches_ahead_only_for_the_last_row_in_hand(
+    fake: FakeDub, dub: Dub
+) -> None:
+    fake.add_many(10)
+    iterator = dub.customers.iterate(page_size=4)
+    assert len(fake.requests) == 0
+    for _ in range(3):
+        next(iterator)
+    assert len(fake.requests) == 1
+    next(iterator)
+    assert len(fake.requests) == 3  # both ways from the last row of the first page
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("created_at", [LONG_AGO, FAR_AHEAD])
+def test_customers_whose_created_at_disagrees_with_their_id_are_returned_once(
+    fake: FakeDub, dub: Dub, order: str, created_at: dt.datetime
+) -> None:
+    fake.add_many(7)
+    odd = fake.add(external_id="odd", created_at=created_at)
+    fake.add_many(7)
+    found = [c.id for c in dub.customers.iterate(page_size=5, sort_order=order)]
+    assert found.count(odd.id) == 1
+    assert sorted(found) == sorted(ids(fake))
+
+
+def test_simply_going_on_does_lose_a_back_dated_customer(fake: FakeDub, dub: Dub) -> None:
+    fake.add_many(7)
+    odd = fake.add(external_id="odd", created_at=LONG_AGO)
+    page = dub.customers.list(page_size=5)
+    pages = list(page)
+    while (following := page.next()) is not None:
+        pages += following
+        page = following
+    assert odd.id not in [c.id for c in pages]
+
+
+def test_deleting_every_customer_that_is_returned_empties_the_workspace(
+    fake: FakeDub, dub: Dub
+) -> None:
+    fake.add_many(1_000)
+    for customer in dub.customers.iterate():
+        dub.customers.delete(customer.id)
+    assert ids(fake) == set()
+
+
+@given(
+    back_dated=st.lists(st.integers(-400, 400) | st.none(), max_size=30),
+    page_size=st.integers(1, 7),
+    order=st.sampled_from(["asc", "desc"]),
+)
+def test_every_customer_is_returned_exactly_once(
+    back_dated: list[int | None], page_size: int, order: str
+) -> None:
+    fake = FakeDub()
+    for days in back_dated:
+        moment = None
+        if days is not None:
+            moment = dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=days)
+        fake.add(created_at=moment)
+    with client(fake) as s:
+        found = [c.id for c in s.customers.iterate(page_size=page_size, sort_order=order)]
+    assert sorted(found) == sorted(ids(fake))
+    assert len(fake.requests) <= -(-len(back_dated) // page_size) + 3
+
+
+@given(
+    count=st.integers(0, 25),
+    page_size=st.integers(1, 6),
+    order=st.sampled_from(["asc", "desc"]),
+    data=st.data(),
+)
+def test_nobody_who_stays_is_missed_and_nobody_is_returned_twice_while_others_come_and_go(
+    count: int, page_size: int, order: str, data: st.DataObject
+) -> None:
+    fake = FakeDub()
+    fake.add_many(count)
+    staying, found, created = ids(fake), [], 0
+    with client(fake) as s:
+        for customer in s.customers.iterate(page_size=page_size, sort_order=order):
+            found.append(customer.id)
+            assert len(found) <= 100
+            present = sorted(ids(fake))
+            if present and data.draw(st.booleans()):
+                for gone in data.draw(st.sets(st.sampled_from(present), max_size=6)):
+                    s.customers.delete(gone)
+                    staying.discard(gone)
+            if created < 10 and data.draw(st.integers(0, 3)) == 0:
+                created += 1
+                fake.add(created_at=data.draw(st.sampled_from([None, LONG_AGO, FAR_AHEAD])))
+    assert len(found) == len(set(found))
+    assert staying <= set(found)
+
+
+def test_creating_a_customer_for_each_that_is_returned_comes_to_an_end(
+    fake: FakeDub, dub: Dub
+) -> None:
+    fake.add_many(30)
+    before = ids(fake)
+    found = []
+    for customer in dub.customers.iterate(page_size=5):
+        found.append(customer.id)
+        dub.customers.create({"external_id": f"copy_{len(found)}", "country": "GB"})
+        assert len(found) < 100
+    assert before <= set(found)
+    assert len(found) == len(set(found))
+
+
+def test_deleting_the_whole_page_in_hand_starts_anew_behind_it(fake: FakeDub, dub: Dub) -> None:
+    fake.add_many(30)
+    everyone = sorted(ids(fake), reverse=True)
+    iterator = dub.customers.iterate(page_size=5)
+    found = [next(iterator).id for _ in range(12)]
+    for gone in everyone[:15]:
+        dub.customers.delete(gone)
+    found += [c.id for c in iterator]
+    assert len(found) == len(set(found))
+    assert set(everyone[15:]) <= set(found)
+
+
+def test_a_failed_page_loses_nothing_and_the_iteration_goes_on(fake: FakeDub, dub: Dub) -> None:
+    fake.add_many(12)
+    iterator = dub.customers.iterate(page_size=4)
+    found = [next(iterator).id for _ in range(7)]
+    fake.faults.add(faults.Status(500))
+    with pytest.raises(errors.InternalServerError):
+        for customer in iterator:
+            found.append(customer.id)  # noqa: PERF401 - it ends with the error
+    found += [c.id for c in iterator]
+    assert sorted(found) == sorted(ids(fake))
+
+
+@given(
+    count=st.integers(0, 20),
+    page_size=st.integers(1, 5),
+    odd=st.sampled_from([None, LONG_AGO, FAR_AHEAD]),
+)
+def test_the_cursor_takes_the_iteration_up_after_every_single_customer(
+    count: int, page_size: int, odd: dt.datetime | None
+) -> None:
+    fake = FakeDub()
+    for number in range(count):
+        fake.add(created_at=odd if number % 4 == 3 else None)
+    found: list[str] = []
+    with client(fake) as s:
+        iterator = s.customers.iterate(page_size=page_size)
+        for customer in iterator:
+            found.append(customer.id)
+            assert len(found) <= count
+            iterator = s.customers.iterate(page_size=page_size, cursor=iterator.cursor)
+            break
+        while found and (customer := next(iterator, None)) is not None:  # type: ignore[assignment]
+            found.append(customer.id)
+            assert len(found) <= count
+            iterator = s.customers.iterate(page_size=page_size, cursor=iterator.cursor)
+    assert sorted(found) == sorted(ids(fake))
+
+
+@given(st.text() | st.binary().map(lambda raw: raw.hex()))
+def test_a_cursor_that_is_none_is_a_value_error(text: str) -> None:
+    with client(FakeDub()) as s, pytest.raises(ValueError, match="cursor"):
+        s.customers.iterate(cursor=text)
+
+
+def test_a_cursor_of_other_filters_is_refused(fake: FakeDub, dub: Dub) -> None:
+    fake.add(country="GB")
+    cursor = dub.customers.iterate(country="GB").cursor
+    with pytest.raises(ValueError, match="other filters"):
+        dub.customers.iterate(country="US", cursor=cursor)
+
+
+def test_filters_hold_on_every_page(fake: FakeDub, dub: Dub) -> None:
+    for number in range(24):
+        fake.add(country="GB" if number % 3 else "US")
+    found = list(dub.customers.iterate(country="GB", page_size=4))
+    assert [c.country for c in found] == ["GB"] * 16
+
+
+def test_an_order_that_cursors_do_not_know_goes_by_page_number(fake: FakeDub, dub: Dub) -> None:
+    for number in range(11):
+        fake.add(sale_amount=number * 100)
+    found = list(dub.customers.iterate(sort_by="saleAmount", page_size=4))
+    assert [c.sale_amount for c in found] == [number * 100 for number in range(10, -1, -1)]
+    assert [r.query.get("page") for r in fake.requests] == ["1", "2", "3"]
+
+
+def test_the_servers_page_limit_is_an_error_and_no_silent_end(fake: FakeDub, dub: Dub) -> None:
+    fake.add_many(1_001)
+    found = []
+    with pytest.raises(errors.PageLimitReached, match="1000"):
+        for customer in dub.customers.iterate(sort_by="saleAmount", page_size=1):
+            found.append(customer.id)  # noqa: PERF401 - it ends with the error
+    assert len(set(found)) == 1_000
