@@ -18,9 +18,17 @@ from urllib.parse import parse_qsl
 import pytest
 import requests
 import uplink
+from hypothesis import HealthCheck, settings
 
 from dub_uplink import CustomersConsumer
 from dub_uplink.testing import FakeDub
+
+# No test depends on the machine's speed; `thorough` is for a long look by hand.
+_CALM = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("quick", max_examples=30, deadline=None, suppress_health_check=_CALM)
+settings.register_profile("ci", settings.get_profile("quick"), derandomize=True, print_blob=True)
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2_000)
+settings.load_profile("quick")
 
 SETTINGS = ("DUB_API_KEY", "DUB_SERVER_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
