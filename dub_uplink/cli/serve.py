@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 
 import click
 
@@ -30,8 +31,6 @@ def run_server(
 
     Raises ``OSError`` where the address is taken, ``sqlite3.Error`` where the database is none.
     """
-    # A container is stopped by SIGTERM: it too shall close the database.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def ready(url: str) -> None:
         _say(f"Dub's customers API, a fake of it, answers on {url}")
@@ -40,6 +39,7 @@ def run_server(
 
     with (
         contextlib.suppress(KeyboardInterrupt),
+        _sigterm_as_ctrl_c(),
         FakeDub(token=token, rate_limit=rate_limit, database=database) as fake,
     ):
         if seed_customers:
@@ -49,6 +49,16 @@ def run_server(
             _say("1 customer is stored." if stored == 1 else f"{stored:,} customers are stored.")
         serve_forever(fake, host, port, log=_log, ready=ready)
     _say("Stopped.")
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    # A container is stopped by SIGTERM: then too the database is closed.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _log(line: str) -> None:

@@ -1,13 +1,19 @@
-"""Runs the installed command as a process of its own, as a user's shell would."""
+"""Runs the installed command: as a process of its own, as a user's shell would, or in this one.
+
+What depends on the process (signals, pipes, colours, the encoding) is tested in one; the rest needs
+none, and a process takes most of a second.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+
+from dub_uplink.testing import FakeDub
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
@@ -48,3 +54,11 @@ def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         )
 
     return run
+
+
+@pytest.fixture
+def live() -> Iterator[tuple[FakeDub, dict[str, str]]]:
+    """A fake in the place of Dub, and the variables that lead to it."""
+    fake = FakeDub(token="dub_test")
+    with fake.serve() as url:
+        yield fake, {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}

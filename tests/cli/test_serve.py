@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
+
+from dub_uplink.cli.commands import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    Run = Callable[..., subprocess.CompletedProcess[str]]
     Serve = Callable[..., AbstractContextManager["Server"]]
 
 
@@ -101,18 +103,15 @@ def test_it_says_its_url_logs_each_request_and_stops_on_ctrl_c(serve: Serve) -> 
     assert out.endswith("Stopped.\n")
 
 
-def test_only_the_token_of_the_greeting_is_let_in(serve: Serve) -> None:
-    with serve("--token", "dub_mine") as server:
-        assert f"curl -H 'Authorization: Bearer dub_mine' {server.url}/customers" in server.greeting
-        assert server.ask("/customers", token="dub_mine") == (200, [])
-        assert server.ask("/customers", token="dub_test")[0] == 401
-
-
-def test_seeded_customers_are_there_and_the_rate_limit_counts(serve: Serve) -> None:
-    with serve("--seed-customers", "7", "--rate-limit", "2") as server:
+def test_every_option_has_its_effect(serve: Serve) -> None:
+    options = ("--token", "dub_mine", "--seed-customers", "7", "--rate-limit", "2")
+    with serve(*options) as server:
         assert "7 customers are stored" in server.greeting
-        assert len(server.ask("/customers")[1]) == 7
-        assert [server.ask("/customers")[0] for _ in range(2)] == [200, 429]
+        assert f"curl -H 'Authorization: Bearer dub_mine' {server.url}/customers" in server.greeting
+        assert server.ask("/customers", token="dub_test")[0] == 401
+        answers = [server.ask("/customers", token="dub_mine") for _ in range(3)]
+    assert [status for status, _ in answers] == [200, 200, 429]
+    assert len(answers[0][1]) == 7
 
 
 def test_a_database_outlives_the_server(serve: Serve, tmp_path: Path) -> None:
@@ -136,25 +135,27 @@ def test_it_goes_on_serving_when_nobody_reads_its_log(serve: Serve) -> None:
         assert server.process.stderr.read() == ""
 
 
-def test_a_port_that_is_taken_is_one_line(run: Run) -> None:
+def test_a_port_that_is_taken_is_one_line() -> None:
+    before = signal.getsignal(signal.SIGTERM)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run("serve", "--port", str(port))
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"Error: cannot serve on 127.0.0.1:{port}: ")
-    assert done.stderr.count("\n") == 1
+        done = CliRunner().invoke(cli, ["serve", "--port", str(port)])
+    assert done.exit_code == 1
+    assert done.output.startswith(f"Error: cannot serve on 127.0.0.1:{port}: ")
+    assert done.output.count("\n") == 1
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_database_that_is_none_is_one_line(run: Run, tmp_path: Path) -> None:
+def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.write_text("These are notes and not a database. " * 100)
-    done = run("serve", "--port", "0", "--database", str(notes))
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"Error: cannot use {notes} as a database: ")
-    assert done.stderr.count("\n") == 1
+    done = CliRunner().invoke(cli, ["serve", "--port", "0", "--database", str(notes)])
+    assert done.exit_code == 1
+    assert done.output.startswith(f"Error: cannot use {notes} as a database: ")
+    assert done.output.count("\n") == 1
 
 
-def test_an_empty_token_is_refused(run: Run) -> None:
-    done = run("serve", "--token", " ")
-    assert done.returncode == 2
-    assert "--token" in done.stderr
+def test_an_empty_token_is_refused() -> None:
+    done = CliRunner().invoke(cli, ["serve", "--token", " "])
+    assert done.exit_code == 2
+    assert "--token" in done.output
