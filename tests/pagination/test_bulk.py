@@ -117,7 +117,8 @@ def test_the_input_is_read_no_faster_than_the_results_are(fake: FakeDub, dub: Du
         next(results)
         assert len(read) <= returned + 3
     results.close()  # type: ignore[attr-defined]
-    assert len(fake.customers) == len(read)
+    # What was not begun when it ended was not sent either.
+    assert 9 <= len(fake.customers) <= len(read)
 
 
 def test_never_more_than_workers_are_in_flight_and_all_of_them_are(fake: FakeDub) -> None:
