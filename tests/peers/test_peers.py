@@ -1,0 +1,143 @@
+"""Other people's clients on the served fake: the official SDK, today's and that of 2024, and curl.
+
+The SDKs are never imported here: each has an environment of its own, made with pip where
+``DUB_PEERS`` names a directory to keep them in, which the tox environment ``peers`` does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dub_uplink.testing import FakeDub
+
+HERE = Path(__file__).parent
+KEPT = os.environ.get("DUB_PEERS")
+needs_sdks = pytest.mark.skipif(
+    not KEPT, reason="runs where DUB_PEERS names a directory: tox -e peers"
+)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeDub]:
+    with FakeDub() as fake:
+        for number in range(1, 6):
+            fake.add(
+                external_id=f"user_{number}",
+                name=f"User {number}",
+                email=f"user_{number}@example.com",
+                country="GB",
+                sale_amount=number * 100,
+                partner={"name": "Acme"},
+                link={},
+                discount={},
+                program_id="prog_1",
+            )
+        yield fake
+
+
+def interpreter_with(requirement: str) -> Path:
+    """The interpreter of an environment that holds a requirement, made if it is not there."""
+    home = Path(KEPT or "").resolve() / requirement.replace("==", "-")
+    python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    if not (home / "complete").exists():
+        venv.create(home, clear=True, with_pip=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, requirement], check=True)
+        (home / "complete").touch()
+    return python
+
+
+def run(requirement: str, script: str, url: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [interpreter_with(requirement), "-I", HERE / script, url],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return seen
+
+
+@needs_sdks
+def test_todays_official_sdk_notices_nothing(fake: FakeDub) -> None:
+    with fake.serve() as url:
+        seen = run("dub==0.39.0", "sdk_0_39.py", url)
+    assert seen == {
+        "get": ["user_3", "User 3", 300, "Acme"],
+        "list": ["user_5", "user_4", "user_3", "user_2", "user_1"],
+        "cursor": ["user_2", "user_1"],
+        "update": ["Grace", "GB"],
+        "delete": True,
+        "not found": "not_found",
+        "deleted cursor": "Invalid cursor: the provided ID does not exist.",
+        "wrong key": "Unauthorized: Invalid API key.",
+    }
+    assert [customer.external_id for customer in fake.customers] == [
+        "user_1",
+        "user_2",
+        "user_4",
+        "user_5",
+    ]
+
+
+@needs_sdks
+def test_official_sdk_of_2024_notices_nothing_but_the_country(fake: FakeDub) -> None:
+    with fake.serve() as url:
+        seen = run("dub==0.14.1", "sdk_0_14.py", url)
+    assert seen == {
+        "get": ["user_3", "User 3"],
+        "list": ["user_5", "user_4", "user_3", "user_2", "user_1"],
+        "update": "Grace",
+        "delete": True,
+        "not found": "not_found",
+        "create": "invalid_type: country: Invalid input: expected string, received undefined",
+    }
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_notices_nothing(fake: FakeDub, tmp_path: Path) -> None:
+    def curl(*arguments: str) -> tuple[int, str]:
+        command = ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "20"]
+        key = ["--header", "Authorization: Bearer dub_test"]
+        status = ["--write-out", "\n%{http_code}"]
+        done = subprocess.run(
+            [*command, *key, *status, *arguments], capture_output=True, text=True, check=True
+        )
+        body, _, code = done.stdout.rpartition("\n")
+        return int(code), body
+
+    large = tmp_path / "large.json"
+    # Above a megabyte curl asks first whether it may send the body.
+    large.write_text(json.dumps({"externalId": "large", "country": "GB", "name": "x" * 2_000_000}))
+    as_json = ("--header", "Content-Type: application/json", "--data")
+    with fake.serve() as url:
+        customers = f"{url}/customers"
+        status, body = curl(customers, *as_json, '{"externalId": "new", "country": "GB"}')
+        assert (status, json.loads(body)["externalId"]) == (201, "new")
+        status, body = curl(customers, *as_json, f"@{large}")
+        assert (status, len(json.loads(body)["name"])) == (201, 2_000_000)
+        status, body = curl(customers, "--header", "Transfer-Encoding: chunked", "--data", "{")
+        assert (status, json.loads(body)["error"]["code"]) == (400, "bad_request")
+        status, body = curl("--get", customers, "--data", "pageSize=2&sortOrder=asc")
+        assert [one["externalId"] for one in json.loads(body)] == ["user_1", "user_2"]
+        status, body = curl("--request", "PATCH", f"{customers}/ext_new", *as_json, '{"name":"x"}')
+        assert (status, json.loads(body)["name"]) == (200, "x")
+        assert curl("--request", "DELETE", f"{customers}/ext_new")[0] == 200
+        assert curl(f"{customers}/ext_new")[0] == 404
+        assert curl("--location", f"{customers}/")[0] == 200
+        assert curl("--request", "PUT", customers) == (405, "")
+        # Two requests over one connection.
+        assert curl(f"{customers}/ext_user_1", f"{customers}/ext_user_2")[0] == 200
+    assert len(fake.requests) == 12
