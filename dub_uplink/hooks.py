@@ -1,6 +1,7 @@
 """From an answer or a failed connection to the error a user catches.
 
-Pure functions, and the one session hook that raises what they return. May import the models.
+Pure functions, and the one session hook that raises what they return. May import configuration and
+the models.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import requests
 import urllib3.exceptions
 
+from .config import CONNECT_TIMEOUT
 from .models.errors import (
     BY_STATUS,
     APIConnectionError,
@@ -110,9 +112,10 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
     """
     chain = _reasons(error)
     sent = not any(isinstance(e, _NEVER_SENT) for e in chain)
-    if any(isinstance(e, _TIMEOUTS) for e in chain):
+    if any(isinstance(e, _TIMEOUTS) and not isinstance(e, _NO_CONNECTION) for e in chain):
         what = "no whole answer" if sent else "no connection"
-        return APITimeoutError(f"{method}: {what} within {timeout:.3g} s", sent=sent)
+        seconds = timeout if sent else min(timeout, CONNECT_TIMEOUT)
+        return APITimeoutError(f"{method}: {what} within {seconds:.3g} s", sent=sent)
     said = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
     return APIConnectionError(f"{method}: {_what(chain)}: {said[:_SHOWN]}", sent=sent)
 
@@ -127,10 +130,12 @@ def is_transient(error: BaseException) -> bool:
 
 
 _TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+# Refused, unreachable, an unknown host: to urllib3 that is a kind of time-out as well.
+_NO_CONNECTION = urllib3.exceptions.NewConnectionError
 _NEVER_SENT = (
     ConnectionRefusedError,
     ssl.SSLCertVerificationError,
-    urllib3.exceptions.NewConnectionError,  # refused, unreachable, an unknown host
+    _NO_CONNECTION,
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.ProxyError,
     requests.ConnectTimeout,
@@ -141,7 +146,7 @@ _DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _TLS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError)
 _PHRASES: tuple[tuple[Any, str], ...] = (
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "the proxy failed"),
-    (urllib3.exceptions.NewConnectionError, "no connection"),
+    (_NO_CONNECTION, "no connection"),
     (_DROPPED_TLS, "the connection broke"),
     (_TLS, "TLS failed"),
     (ValueError, "the request could not be made"),

@@ -81,13 +81,15 @@ def answer(
 class RawServer:
     """Sends its answers in turn, the last one again and again, and keeps what it was sent.
 
-    ``drip`` is how many seconds pass between two bytes of an answer. With ``silent`` it reads and
-    never answers.
+    ``drip`` is how many seconds pass between two bytes of an answer, from its byte ``drip_from``
+    on. With ``silent`` it reads and never answers, with ``hang_up`` it closes after each answer.
     """
 
     answers: list[bytes]
     drip: float = 0.0
+    drip_from: int = 0
     silent: bool = False
+    hang_up: bool = False
     received: list[Received] = field(default_factory=list)
     connections: int = 0
 
@@ -132,7 +134,7 @@ class RawServer:
                     self._stop.wait()
                     return
                 self._send(sock, said)
-                if not said:  # an empty answer is a dropped connection
+                if not said or self.hang_up:  # an empty answer is a dropped connection
                     sock.shutdown(socket.SHUT_RDWR)
                     return
 
@@ -153,7 +155,8 @@ class RawServer:
         if not self.drip:
             sock.sendall(said)
             return
-        for position in range(len(said)):
+        sock.sendall(said[: self.drip_from])
+        for position in range(self.drip_from, len(said)):
             if self._stop.wait(self.drip):
                 return
             sock.sendall(said[position : position + 1])
