@@ -151,21 +151,19 @@ class SessionBackend:
     ) -> Response:
         """Send a request once and read the answer to its end.
 
-        ``info`` has what uplink gathered: ``params``, ``headers``, ``data``. ``timeout`` is in
-        seconds and bounds it all.
+        ``info`` has what uplink gathered: ``params``, ``headers``, ``data``, and ``json`` and
+        ``files`` for a subclass's own declarations. ``timeout`` is in seconds and bounds it all.
         """
         deadline = time.monotonic() + timeout
-        if self._owned:
-            prepared, settings = self._from_template(method, url, info, authorization)
-        else:
-            prepared, settings = self._from_session(method, url, info, authorization)
+        make = self._from_template if self._owned and _is_plain(info) else self._from_session
+        prepared, settings = make(method, url, info, authorization)
         answer = self._session.send(
             prepared,
             timeout=_bounds(timeout),
             allow_redirects=False,
             **{**settings, "stream": True},
         )
-        return Response(answer.status_code, answer.headers, read_body(answer, deadline))
+        return whole(answer, deadline)
 
     def close(self) -> None:
         """Close the session, if it is ours."""
@@ -185,6 +183,8 @@ class SessionBackend:
             headers=headers,
             params=info.get("params"),
             data=info.get("data"),
+            json=info.get("json"),
+            files=info.get("files"),
             # As an `auth` it goes before the session's own and before .netrc.
             auth=_bearer(authorization),
         )
@@ -241,7 +241,7 @@ class UplinkBackend:
             "stream": True,
         }
         answer = self._client.send((method, url, sent))
-        return Response(answer.status_code, answer.headers, read_body(answer, deadline))
+        return whole(answer, deadline)
 
     def close(self) -> None:
         """Nothing: the client is the caller's."""
@@ -268,12 +268,38 @@ def _bounds(timeout: float) -> Any:
     return urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), total=timeout)
 
 
+def _is_plain(info: Mapping[str, Any]) -> bool:
+    """Whether this is a request as our own endpoints make it: a query, and a body in bytes."""
+    body = info.get("data")
+    return (body is None or isinstance(body, bytes)) and not (
+        info.get("json") is not None or info.get("files") or isinstance(info.get("params"), str)
+    )
+
+
 def _bearer(authorization: Secret) -> Callable[[requests.PreparedRequest], Any]:
     def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = authorization
+        request.hooks["response"].append(_hide_redirect)
         return request
 
     return authorize
+
+
+def _hide_redirect(answer: requests.Response, **_: Any) -> None:
+    """Keep requests from a redirect that it is not to follow.
+
+    It parses the ``Location`` all the same, and reads the body to its end without our bounds.
+    """
+    if "Location" in answer.headers:
+        vars(answer)["hidden_location"] = answer.headers.pop("Location")
+
+
+def whole(answer: requests.Response, deadline: float) -> Response:
+    """An answer of requests' as ours, read to its end; see :func:`read_body`."""
+    location = vars(answer).pop("hidden_location", None)
+    if location is not None:
+        answer.headers["Location"] = location
+    return Response(answer.status_code, answer.headers, read_body(answer, deadline))
 
 
 def read_body(answer: requests.Response, deadline: float) -> bytes:
