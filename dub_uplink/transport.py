@@ -160,7 +160,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             try:
                 call = conversation.send(outcome)
             except StopIteration as end:
-                return _result(end.value)
+                last: Outcome = end.value
+                break
+        return _result(last)  # outside of `except`, or its traceback would tell of StopIteration
 
     def _call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:

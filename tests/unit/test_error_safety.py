@@ -1,0 +1,185 @@
+"""Errors travel, and the token does not travel with them."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import pickle
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dub_uplink import CustomersConsumer, errors
+
+
+def scenarios() -> dict[str, tuple[bytes | None, type[errors.DubError]]]:
+    """For every class of error, an answer that makes it; ``None`` for no server at all."""
+    detail = b'{"error": {"code": "c", "message": "m", "doc_url": "https://dub.co/docs"}}'
+
+    def reply(status: int, body: bytes) -> bytes:
+        return b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+
+    found: dict[str, tuple[bytes | None, type[errors.DubError]]] = {
+        cls.__name__: (reply(status, detail), cls) for status, cls in errors.BY_STATUS.items()
+    }
+    return {
+        **found,
+        "SDKError": (reply(502, b"<html>"), errors.SDKError),
+        "SDKError, a redirect": (
+            b"HTTP/1.1 302 X\r\nLocation: https://x.example/\r\nContent-Length: 0\r\n\r\n",
+            errors.SDKError,
+        ),
+        "ResponseValidationError": (reply(200, b"<html>"), errors.ResponseValidationError),
+        "ResponseValidationError, a field": (
+            reply(200, b'{"id": 5}'),
+            errors.ResponseValidationError,
+        ),
+        "APIConnectionError": (b"", errors.APIConnectionError),
+        "APIConnectionError, broken": (b"no HTTP at all\r\n\r\n", errors.APIConnectionError),
+        "APIConnectionError, cut short": (reply(200, b'{"id": "cus_'), errors.APIConnectionError),
+        "APIConnectionError, refused": (None, errors.APIConnectionError),
+        "APITimeoutError": (b"HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\n", errors.APITimeoutError),
+    }
+
+
+SCENARIOS = scenarios()
+
+
+@pytest.fixture(params=SCENARIOS, ids=[name.replace(" ", "-") for name in SCENARIOS])
+def error(
+    request: pytest.FixtureRequest, serving: Any, connect: Any, client: Any
+) -> errors.DubError:
+    """An error of a real call, through each kind of ``client=``."""
+    raw, cls = SCENARIOS[request.param]
+    server = serving(raw=raw or b"")
+    if raw is None:
+        server.close()
+    customers = connect(server.url, client=client, timeout_ms=150)
+    with pytest.raises(errors.DubError) as caught:
+        customers.get("cus_1")
+    assert type(caught.value) is cls
+    return caught.value
+
+
+def test_every_class_of_error_is_among_these() -> None:
+    made = {cls for _, cls in SCENARIOS.values()}
+    named = {
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.DubError) and value.__doc__
+    }
+    abstract = {errors.DubError, errors.APIStatusError, errors._Answered}
+    # Raised by an iteration, of which another file of tests makes sure.
+    assert named - abstract - made <= {getattr(errors, "PageLimitReached", None)}
+    assert len(made) == 13
+
+
+def facts(error: errors.DubError) -> dict[str, Any]:
+    names = ("status_code", "code", "message", "doc_url", "data", "body", "sent")
+    numbers = ("attempts", "elapsed", "retry_after")
+    found = {name: getattr(error, name, None) for name in (*names, *numbers)}
+    if hasattr(error, "response"):
+        found["headers"] = dict(error.headers)
+        found["content"] = error.response.content
+        found["reason"] = error.response.reason
+    return found
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "pickle": lambda error: pickle.loads(pickle.dumps(error)),
+    "oldest pickle": lambda error: pickle.loads(pickle.dumps(error, 0)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+}
+
+
+def test_an_error_is_the_same_after_pickling_and_copying(error: errors.DubError) -> None:
+    for make in COPIES.values():
+        again = make(error)
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert repr(again) == repr(error)
+        assert again.args == error.args
+        assert facts(again) == facts(error)
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        yield from chain(error.__cause__)
+        error = error.__context__
+
+
+def test_no_foreign_exception_is_raised_or_hidden_in_a_cause(error: errors.DubError) -> None:
+    for link in chain(error):
+        module = type(link).__module__
+        assert module.startswith("dub_uplink.") or module in ("builtins", "json.decoder"), link
+    assert error.__cause__ is None
+    printed = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    assert "During handling of the above exception" not in printed
+
+
+def shown(error: BaseException) -> str:
+    """Everything that a log, a report or a debugger prints of an error."""
+    printed = [pickle.dumps(error).decode("latin-1"), pickle.dumps(error, 0).decode("latin-1")]
+    for link in chain(error):
+        printed += [str(link), repr(link), repr(link.args), repr(vars(link))]
+        printed += traceback.format_exception(type(link), link, link.__traceback__)
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            if frame.f_code.co_filename == __file__:
+                continue  # this test's own, which knows the token
+            for value in frame.f_locals.values():
+                printed += [repr(value), repr(getattr(value, "__dict__", None))]
+    response = getattr(error, "response", None)
+    printed += [repr(response), repr(dict(getattr(response, "headers", {})))]
+    return "\n".join(printed)
+
+
+def test_no_error_shows_the_token_even_with_its_local_variables(
+    error: errors.DubError, token: str
+) -> None:
+    printed = shown(error)
+    assert len(printed) > 1000
+    assert token not in printed
+
+
+def test_no_interrupt_of_a_call_shows_the_token_in_our_frames(
+    serving: Any, connect: Any, client: Any, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception that is nobody's plan, such as Ctrl-C, passes through with our frames on it."""
+
+    def interrupt(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dub_uplink.backend.read_body", interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        connect(serving().url, client=client).list()
+    frames = traceback.walk_tb(caught.value.__traceback__)
+    ours = [frame for frame, _ in frames if "/dub_uplink/" in frame.f_code.co_filename]
+    assert len(ours) > 2
+    assert token not in repr([(frame.f_locals) for frame in ours])
+
+
+def test_a_token_callable_that_fails_shows_no_token_in_our_frames(serving: Any) -> None:
+    """Its answer is in no local variable of ours when it is refused."""
+    customers = CustomersConsumer(lambda: "dub_s3cr3t\n", server_url=serving().url)
+    with pytest.raises(ValueError, match="blanks or line breaks") as caught:
+        customers.list()
+    assert "s3cr3t" not in str(caught.value)
+    tb = itertools.islice(traceback.walk_tb(caught.value.__traceback__), 1, None)
+    assert "s3cr3t" not in repr([frame.f_locals for frame, _ in tb])
+
+
+def test_neither_a_client_nor_its_parts_show_the_token(
+    serving: Any, connect: Any, client: Any, token: str
+) -> None:
+    customers = connect(serving().url, client=client)
+    page = customers.list()
+    for part in (customers, page, vars(customers), vars(page), customers._transport):
+        assert token not in repr(part)
+        assert token not in str(part)
+    parts = vars(customers._transport)
+    assert token not in repr(parts)
+    assert token not in repr({name: getattr(part, "__dict__", 0) for name, part in parts.items()})
