@@ -6,7 +6,6 @@ Imports nothing of ours but the sentinel.
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
 import re
 import warnings
@@ -19,6 +18,7 @@ SERVER_VARIABLE = "DUB_SERVER_URL"
 DEFAULT_SERVER = "https://api.dub.co"
 DEFAULT_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT = 5.0  # seconds
+_A_DAY_MS = 86_400_000
 #: A list of 100 expanded customers is below 0.2 MB; anything near this is not from Dub.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
@@ -68,16 +68,16 @@ class Token:
         """
         if isinstance(self._source, Secret):
             return self._source
-        token = self._source()
-        if not isinstance(token, str):
-            raise TypeError(f"the token callable returned {type(token).__name__}, not a string")
-        return _authorization(token)
+        return _authorization(self._source())
 
     def __repr__(self) -> str:
         return "Token(***)"
 
 
-def _authorization(token: str) -> Secret:
+def _authorization(token: object) -> Secret:
+    if not isinstance(token, str):
+        raise TypeError(f"the token callable returned {type(token).__name__}, not a string")
+    token = Secret(token)  # from here on no local variable shows it
     if not _WRITTEN_TOKEN.fullmatch(token):
         # None of these messages may show the token.
         if not token.strip():
@@ -131,14 +131,14 @@ def timeout_seconds(timeout_ms: float | None, default: float) -> float:
 
     Raises:
         TypeError: it is not a number.
-        ValueError: it is not above 0, or not finite.
+        ValueError: it is not above 0, or more than a day.
     """
     if timeout_ms is None:
         return default
     if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, (int, float)):
         raise TypeError(f"timeout_ms must be a number, not {type(timeout_ms).__name__}")
-    if not math.isfinite(timeout_ms) or timeout_ms <= 0:
-        raise ValueError(f"timeout_ms must be above 0 and finite, not {timeout_ms!r}")
+    if not 0 < timeout_ms <= _A_DAY_MS:  # a socket takes no number that is much larger
+        raise ValueError(f"timeout_ms must be above 0 and at most a day, not {timeout_ms!r:.20}")
     return timeout_ms / 1000
 
 
