@@ -178,7 +178,7 @@ def test_a_failed_page_loses_nothing_and_the_iteration_goes_on(fake: FakeDub, du
     fake.faults.add(faults.Status(500))
     with pytest.raises(errors.InternalServerError):
         for customer in iterator:
-            found.append(customer.id)  # noqa: PERF401 - it ends with the error
+            found.append(customer.id)
     found += [c.id for c in iterator]
     assert sorted(found) == sorted(ids(fake))
 
@@ -242,5 +242,5 @@ def test_the_servers_page_limit_is_an_error_and_no_silent_end(fake: FakeDub, dub
     found = []
     with pytest.raises(errors.PageLimitReached, match="1000"):
         for customer in dub.customers.iterate(sort_by="saleAmount", page_size=1):
-            found.append(customer.id)  # noqa: PERF401 - it ends with the error
+            found.append(customer.id)
     assert len(set(found)) == 1_000

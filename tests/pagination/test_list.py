@@ -1,0 +1,207 @@
+"""list(): what is sent, what is refused before it is, and pages that go on. Over a mounted fake."""
+
+from __future__ import annotations
+
+import copy
+import enum
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dub_uplink import Customer, CustomerPage, Dub, RetryConfig, operations
+from dub_uplink.testing import FakeDub
+
+
+class SortBy(str, enum.Enum):
+    SALE_AMOUNT = "saleAmount"
+
+
+@pytest.fixture
+def fake() -> FakeDub:
+    return FakeDub()
+
+
+@pytest.fixture
+def dub(fake: FakeDub) -> Iterator[Dub]:
+    with Dub("dub_test", client=fake.session(), retry_config=None) as s:
+        yield s
+
+
+def asked(fake: FakeDub) -> dict[str, str]:
+    return dict(fake.requests[-1].query)
+
+
+def test_a_list_without_arguments_sends_none(fake: FakeDub, dub: Dub) -> None:
+    dub.customers.list()
+    assert asked(fake) == {}
+
+
+def test_every_filter_is_sent_as_the_server_wants_it(fake: FakeDub, dub: Dub) -> None:
+    dub.customers.list(
+        email="a+b@example.com",
+        external_id="ü/ ?",
+        search="Ada Lovelace",
+        country="GB",
+        link_id="link_1",
+        program_id="prog_1",
+        partner_id="pn_1",
+        include_expanded_fields=True,
+        sort_by=SortBy.SALE_AMOUNT,
+        sort_order="asc",
+        page=2,
+        page_size=50,
+    )
+    assert asked(fake) == {
+        "email": "a+b@example.com",
+        "externalId": "ü/ ?",
+        "search": "Ada Lovelace",
+        "country": "GB",
+        "linkId": "link_1",
+        "programId": "prog_1",
+        "partnerId": "pn_1",
+        "includeExpandedFields": "true",
+        "sortBy": "saleAmount",
+        "sortOrder": "asc",
+        "page": "2",
+        "pageSize": "50",
+    }
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"page_size": 5, "external_id": "x", "include_expanded_fields": False, "email": None},
+        {"pageSize": 5, "externalId": "x", "includeExpandedFields": False},
+        operations.GetCustomersRequest(page_size=5, external_id="x", include_expanded_fields=False),
+    ],
+)
+def test_the_official_sdks_way_of_one_request_is_the_same(
+    fake: FakeDub, dub: Dub, request_: Any
+) -> None:
+    dub.customers.list(request=request_)
+    assert asked(fake) == {"pageSize": "5", "externalId": "x", "includeExpandedFields": "false"}
+
+
+@pytest.mark.parametrize(
+    ("filters", "name"),
+    [
+        ({"starting_after": "a", "ending_before": "b"}, "starting_after or ending_before"),
+        ({"starting_after": "a", "page": 2}, "page"),
+        ({"ending_before": "a", "page": 1}, "page"),
+        ({"starting_after": "a", "sort_by": "saleAmount"}, "sort_by"),
+        ({"page_size": 0}, "page_size"),
+        ({"page_size": 101}, "page_size"),
+        ({"page_size": "5"}, "page_size"),
+        ({"page_size": 5.5}, "page_size"),
+        ({"page_size": True}, "page_size"),
+        ({"page": 0}, "page"),
+        ({"page": 1_001}, "page"),
+        ({"sort_by": "name"}, "sort_by"),
+        ({"sort_order": "up"}, "sort_order"),
+        ({"include_expanded_fields": "yes"}, "include_expanded_fields"),
+        ({"include_expanded_fields": 1}, "include_expanded_fields"),
+        ({"email": 5}, "email"),
+        ({"email": ""}, "email"),
+        ({"external_id": ""}, "external_id"),
+        ({"starting_after": ""}, "starting_after"),
+        ({"request": {"nope": 1}}, "unknown field 'nope'"),
+        ({"request": {"country": "GB"}, "country": "US"}, "country is given twice"),
+        ({"request": {"starting_after": "a"}, "page": 2}, "page"),
+    ],
+)
+def test_what_the_server_would_refuse_or_ignore_is_a_value_error_before_sending(
+    fake: FakeDub, dub: Dub, filters: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(ValueError, match=name):
+        dub.customers.list(**filters)
+    assert not fake.requests
+
+
+def test_a_request_that_is_no_request_is_a_type_error(fake: FakeDub, dub: Dub) -> None:
+    with pytest.raises(TypeError, match="GetCustomersRequest or a mapping"):
+        dub.customers.list(["GB"])  # type: ignore[arg-type]
+    assert not fake.requests
+
+
+def test_a_page_is_a_list(fake: FakeDub, dub: Dub) -> None:
+    fake.add_many(3)
+    page = dub.customers.list()
+    assert isinstance(page, CustomerPage)
+    assert page == list(page)
+    assert type(page[:2]) is list
+    assert all(isinstance(customer, Customer) for customer in page)
+
+
+def test_a_page_copies_and_pickles_as_the_plain_list_it_holds(fake: FakeDub, dub: Dub) -> None:
+    fake.add_many(2)
+    page = dub.customers.list()
+    for twin in (pickle.loads(pickle.dumps(page)), copy.deepcopy(page), copy.copy(page)):
+        assert type(twin) is list
+        assert twin == page
+
+
+def test_next_goes_on_to_the_end(fake: FakeDub, dub: Dub) -> None:
+    fake.add_many(7)
+    page: CustomerPage | None = dub.customers.list(page_size=3)
+    sizes, found = [], []
+    while page is not None:
+        sizes.append((len(page), page.has_next))
+        found += [customer.id for customer in page]
+        page = page.next()
+    assert sizes == [(3, True), (3, True), (1, False)]
+    assert found == [customer.id for customer in dub.customers.list()]
+
+
+def test_next_goes_on_backwards_from_ending_before(fake: FakeDub, dub: Dub) -> None:
+    fake.add_many(7)
+    newest_first = [customer.id for customer in dub.customers.list()]
+    page: CustomerPage | None = dub.customers.list(ending_before=newest_first[-1], page_size=3)
+    pages = []
+    while page is not None:
+        pages.append([customer.id for customer in page])
+        page = page.next()
+    assert pages == [newest_first[3:6], newest_first[0:3], []]
+
+
+@pytest.mark.parametrize("filters", [{"page": 1}, {"sort_by": "saleAmount"}])
+def test_next_goes_by_number_where_cursors_do_not_go(
+    fake: FakeDub, dub: Dub, filters: dict[str, Any]
+) -> None:
+    fake.add_many(5)
+    page = dub.customers.list(page_size=2, **filters).next()
+    assert page is not None
+    assert len(page) == 2
+    assert asked(fake)["page"] == "2"
+
+
+def test_next_keeps_the_filters_and_the_options_of_the_call(fake: FakeDub, dub: Dub) -> None:
+    fake.add(country="GB")
+    fake.add(country="GB")
+    fake.add(country="US")
+    headers = {"X-Team": "growth"}
+    page = dub.customers.list(
+        country="GB", page_size=1, retries=RetryConfig("none"), http_headers=headers
+    )
+    following = page.next()
+    assert following is not None
+    assert [customer.country for customer in following] == ["GB"]
+    assert fake.requests[-1].headers["x-team"] == "growth"
+
+
+def test_an_overridden_list_is_what_pages_and_iterations_ask(fake: FakeDub) -> None:
+    from dub_uplink import CustomersConsumer
+
+    calls = []
+
+    class Noting(CustomersConsumer):
+        def list(self, *args: Any, **filters: Any) -> CustomerPage:  # type: ignore[override]
+            calls.append(args)
+            return super().list(*args, **filters)
+
+    fake.add_many(3)
+    with Noting("dub_test", client=fake.session(), retry_config=None) as customers:
+        customers.list(page_size=2).next()
+        assert len(list(customers.iterate(page_size=2))) == 3
+    assert len(calls) >= 4
