@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,7 +37,11 @@ __all__ = [
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 #: Where `Retry-After` means something; Dub's server sends it on a 404 as well.
 _TIMED_STATUSES = frozenset({429, 503})
-JITTER_AFTER_LIMIT = 1.0  # seconds
+_JITTER_AFTER_LIMIT = 1.0  # seconds
+_LONGEST = 1e8  # seconds, three years; what nobody waits for, and what a sleep does not overflow at
+
+
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,8 @@ class BackoffStrategy:
             value: object = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise ValueError(f"{name} must be a number, not {value!r}")
-            if not math.isfinite(value) or value <= 0:
-                raise ValueError(f"{name} must be above 0, not {value!r}")
+            if not 0 < value <= _LARGEST:  # false for nan as well
+                raise ValueError(f"{name} must be above 0 and finite, not {value!r:.40}")
         if self.exponent < 1:
             raise ValueError(f"exponent must be 1 or more, not {self.exponent!r}")
         if self.max_interval < self.initial_interval:
@@ -73,11 +78,11 @@ class BackoffStrategy:
 
     def interval(self, attempt: int) -> float:
         """Seconds to wait after failed attempt ``attempt`` (from 1), before jitter."""
-        growth = (attempt - 1) * math.log(self.exponent)
-        # Compared as logarithms: the power itself overflows a float near attempt 1,000.
-        if growth >= math.log(self.max_interval / self.initial_interval):
-            return self.max_interval / 1000
-        return self.initial_interval * math.exp(growth) / 1000
+        try:
+            interval = self.initial_interval * float(self.exponent) ** (attempt - 1)
+        except OverflowError:  # near attempt 1,000 where it doubles
+            interval = self.max_interval
+        return min(interval, self.max_interval) / 1000
 
 
 @dataclass(frozen=True)
@@ -129,9 +134,11 @@ def parse_retry_after(text: str, now: float) -> float | None:
     if _NUMBER.fullmatch(text):
         value = float(text)
         if value >= _UNIX_MILLISECONDS:
-            value = value / 1000 - now
+            value = (value - now * 1000) / 1000
         elif value >= _UNIX_SECONDS:
             value -= now
+    elif "," in text.partition(" ")[2]:
+        return None  # a repeated header: the parser would take the first of its dates
     else:
         try:
             moment = parsedate_to_datetime(text)
@@ -188,17 +195,19 @@ _COUNT = re.compile(r"\d{1,9}", re.ASCII)
 class RetryBudget:
     """How many retries a client may have in hand, so that it does not add load to an outage.
 
-    A token bucket as in botocore's standard mode: a retry takes a token, a success puts one back.
-    While most calls succeed it stays full; where everything fails, retries end after ``capacity``
-    of them. One budget may be shared by clients and threads.
+    A token bucket as in botocore's standard mode: a retry takes a token, an answer of a server that
+    is well puts one back, a 404 as much as a 200. While most attempts succeed it stays full; where
+    everything fails, retries end after ``capacity`` of them. One budget may be shared by clients
+    and threads.
 
     Raises:
         ValueError: ``capacity`` is below 1.
     """
 
     def __init__(self, capacity: int = 100) -> None:
-        if isinstance(capacity, float) or capacity < 1:
-            raise ValueError(f"capacity must be 1 or more, not {capacity!r}")
+        given: object = capacity
+        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+            raise ValueError(f"capacity must be a whole number above 0, not {capacity!r}")
         self.capacity = capacity
         self._tokens = capacity
         self._lock = threading.Lock()
@@ -217,7 +226,7 @@ class RetryBudget:
             return True
 
     def refill(self) -> None:
-        """Put a token back after a success."""
+        """Put a token back after an answer that is no failure of the server's."""
         if self._tokens < self.capacity:  # looked at without the lock: nearly always full
             with self._lock:
                 self._tokens = min(self.capacity, self._tokens + 1)
@@ -289,7 +298,7 @@ class Attempts:
         self.deadline = (
             math.inf
             if self.config is None
-            else self.started + self.config.backoff.max_elapsed_time / 1000
+            else self.started + min(self.config.backoff.max_elapsed_time / 1000, _LONGEST)
         )
 
     def remaining(self) -> float:
@@ -308,7 +317,7 @@ class Attempts:
         if response is not None:
             response.attempts, response.elapsed = self.count, self.elapsed()
             response.retry_after = asked_wait(response, self.clock.time())
-            if self.budget is not None and response.ok:
+            if self.budget is not None and not outcome.transient:
                 self.budget.refill()
         elif outcome.error is not None:
             outcome.error.attempts, outcome.error.elapsed = self.count, self.elapsed()
@@ -325,15 +334,20 @@ class Attempts:
     def wait(self, outcome: Outcome) -> float:
         """Seconds to wait before the next attempt."""
         assert self.config is not None  # may_retry() said so
-        chance = self.clock.random()
         asked = None if outcome.response is None else outcome.response.retry_after
         if asked is not None:
-            # Jitter, or all who were refused would come back in the same millisecond; but not so
-            # much that it alone would pass the deadline.
-            slack = min(JITTER_AFTER_LIMIT, max(self.remaining() - asked, 0.0))
-            return asked + chance * slack
+            return self.no_sooner(asked)
         # Never below half: a client that comes back at once is no help to an overloaded server.
-        return self.config.backoff.interval(self.count) * (0.5 + 0.5 * chance)
+        return self.config.backoff.interval(self.count) * (0.5 + 0.5 * self.clock.random())
+
+    def no_sooner(self, asked: float) -> float:
+        """``asked`` seconds, and up to one more.
+
+        Without it all who were refused would come back in the same millisecond. It is never so much
+        that less than half of the time that is left would remain for the attempt.
+        """
+        slack = min(_JITTER_AFTER_LIMIT, max(self.remaining() - asked, 0.0) / 2)
+        return asked + self.clock.random() * slack
 
     def out_of_time(self, wait: float) -> bool:
         """Whether nothing would be left of the call's time after this wait."""

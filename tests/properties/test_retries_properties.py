@@ -1,0 +1,177 @@
+"""What holds of the retries for every input there is."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import math
+from datetime import datetime, timezone
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dub_uplink import BackoffStrategy, Clock, RateLimitStatus, Response, RetryConfig
+from dub_uplink.hooks import breaks_off
+from dub_uplink.retries import Attempts, Outcome, parse_retry_after
+
+NOW = 1_795_333_861.424
+
+_dates = st.datetimes(min_value=datetime(1900, 1, 1)).map(
+    lambda moment: email.utils.format_datetime(moment.replace(tzinfo=timezone.utc), usegmt=True)
+)
+_zones = st.sampled_from(["GMT", "UTC", "EST", "PDT", "Z", "A", "+0000", "-0000", "+2359", "-2400"])
+_odd_dates = st.builds("{0} {1}{2}".format, _dates.map(lambda d: d[:-4]), _zones, st.text())
+_numbers = st.one_of(
+    st.integers().map(str),
+    st.floats().map(str),
+    st.integers(min_value=0, max_value=10**30).map(str),
+    st.decimals().map(str),
+)
+_headers = st.one_of(
+    st.text(),
+    st.text(alphabet="0123456789.,:;+-eE GMTnaifSun"),
+    _numbers,
+    _dates,
+    _odd_dates,
+    st.lists(st.one_of(_numbers, _dates), min_size=2, max_size=3).map(", ".join),
+)
+
+
+@given(
+    text=_headers, now=st.floats(min_value=0, max_value=2**40), status=st.sampled_from([429, 503])
+)
+@example(text="1" * 5000, now=NOW, status=429)
+@example(text="Sun, 22 Nov 2026 07:51:11 +99999999999999999999", now=NOW, status=429)
+@example(text="Sun, 22 Nov 99999999999 07:51:11 GMT", now=NOW, status=429)
+@example(text="1, 2, 3, 4, 5:6:7 8", now=NOW, status=503)
+@example(text="\u0661", now=NOW, status=503)
+def test_any_header_gives_a_finite_wait(text: str, now: float, status: int) -> None:
+    seconds = parse_retry_after(text, now)
+    assert seconds is None or (seconds > 0 and math.isfinite(seconds))
+    for name in ("Retry-After", "X-RateLimit-Reset"):
+        attempts = Attempts(RetryConfig(), Clock(time=lambda: now))
+        wait = attempts.wait(attempts.record(Outcome(Response(status, {name: text}))))
+        assert math.isfinite(wait)
+        assert wait >= 0
+        if seconds is not None:
+            assert seconds <= wait <= seconds + 1 + 1e-9 * seconds
+
+
+@given(limit=_headers, remaining=_headers, reset=_headers)
+def test_any_rate_limit_headers_are_read_or_left_alone(
+    limit: str, remaining: str, reset: str
+) -> None:
+    headers = {
+        "X-RateLimit-Limit": limit,
+        "X-RateLimit-Remaining": remaining,
+        "X-RateLimit-Reset": reset,
+    }
+    for counts in (headers, {**headers, "X-RateLimit-Limit": "6", "X-RateLimit-Remaining": "5"}):
+        status = RateLimitStatus.from_headers(counts, NOW)
+        assert status is None or (status.limit > 0 and status.remaining >= 0)
+        assert status is None or status.reset is None or status.reset.tzinfo is not None
+
+
+@given(seconds=st.integers(min_value=1, max_value=10**9 - 1))
+def test_a_count_of_seconds_is_a_count_of_seconds(seconds: int) -> None:
+    assert parse_retry_after(str(seconds), NOW) == seconds
+
+
+@given(ahead=st.integers(min_value=1, max_value=10**11))
+def test_a_moment_is_never_taken_for_an_earlier_one(ahead: int) -> None:
+    moment = round(NOW * 1000) + ahead
+    milliseconds = parse_retry_after(str(moment), NOW)
+    assert milliseconds is not None
+    assert abs(milliseconds - ahead / 1000) < 1e-6
+    seconds = parse_retry_after(str(moment // 1000 + 1), NOW)
+    assert seconds is not None
+    assert seconds >= milliseconds - 1e-6
+
+
+_strategies = st.builds(
+    lambda low, factor, exponent: BackoffStrategy(low, low * factor, exponent, 90_000),
+    st.integers(min_value=1, max_value=10**12),
+    st.integers(min_value=1, max_value=10**6),
+    st.floats(min_value=1, max_value=1e300),
+)
+
+
+@given(
+    backoff=_strategies,
+    attempt=st.integers(min_value=1, max_value=10**6),
+    chance=st.floats(min_value=0, max_value=1, exclude_max=True),
+)
+def test_a_backoff_stays_between_half_of_its_interval_and_its_bound(
+    backoff: BackoffStrategy, attempt: int, chance: float
+) -> None:
+    attempts = Attempts(RetryConfig("backoff", backoff), Clock(random=lambda: chance))
+    attempts.count = attempt - 1
+    wait = attempts.wait(attempts.record(Outcome(Response(500))))
+    assert 0 < wait <= backoff.max_interval / 1000
+    assert backoff.initial_interval / 2000 <= wait * (1 + 1e-9)
+    assert backoff.interval(attempt) <= backoff.interval(attempt + 1) <= backoff.max_interval / 1000
+
+
+@given(
+    backoff=_strategies,
+    steps=st.lists(
+        st.tuples(
+            st.floats(min_value=0, max_value=200),  # how long an attempt would take
+            st.sampled_from(["", "0", "3", "89", "90", "1795333900424", "3600"]),
+            st.floats(min_value=0, max_value=1, exclude_max=True),
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+)
+def test_no_wait_ends_after_the_deadline(
+    backoff: BackoffStrategy, steps: list[tuple[float, str, float]]
+) -> None:
+    ticks = [0.0]
+    chances = [0.5]
+    clock = Clock(
+        monotonic=lambda: ticks[0], time=lambda: NOW + ticks[0], random=lambda: chances[0]
+    )
+    attempts = Attempts(RetryConfig("backoff", backoff), clock)
+    for seconds, header, chances[0] in steps:
+        ticks[0] += min(seconds, max(attempts.remaining(), 0.0))
+        outcome = attempts.record(Outcome(Response(429, {"Retry-After": header})))
+        wait = attempts.wait(outcome)
+        if attempts.out_of_time(wait):
+            break
+        ticks[0] += wait
+        assert attempts.elapsed() < backoff.max_elapsed_time / 1000
+
+
+_json = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
+    max_leaves=8,
+)
+_documents = st.one_of(st.lists(_json), st.dictionaries(st.text(), _json))
+
+
+@given(document=_documents, ascii_only=st.booleans(), data=st.data())
+@example(document={"a": "b}"}, ascii_only=True, data=None)
+@example(document=[{"a": "]"}], ascii_only=True, data=None)
+@example(document={"a": {"b": {}}}, ascii_only=True, data=None)
+@example(document={"a\\": '"é"'}, ascii_only=False, data=None)
+def test_every_beginning_of_a_document_breaks_off_and_no_whole_one_does(
+    document: object, ascii_only: bool, data: st.DataObject | None
+) -> None:
+    whole = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "replace")
+    assert not breaks_off(whole)
+    assert not breaks_off(b" \n" + whole + b"\r\n")
+    assert not breaks_off(whole + b"<p>")
+    if data is None:
+        cuts = list(range(1, len(whole)))
+    else:
+        cuts = [data.draw(st.integers(min_value=1, max_value=len(whole) - 1))]
+    for cut in cuts:
+        assert breaks_off(whole[:cut]), whole[:cut]
+
+
+@given(content=st.binary())
+def test_any_bytes_break_off_or_not(content: bytes) -> None:
+    assert breaks_off(content) in (True, False)
+    assert breaks_off(b"{" + content) in (True, False)

@@ -1,0 +1,192 @@
+"""What a ``Retry-After`` is taken to say, and how long an attempt waits because of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from dub_uplink import Clock, RateLimitStatus, Response, RetryConfig, retries
+from dub_uplink.retries import Attempts, Outcome, parse_retry_after
+
+NOW = 1_795_333_861.0  # Sunday, 22 November 2026, 07:51:01 GMT
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1", 1),
+        ("120", 120),
+        ("0.25", 0.25),
+        ("5.", 5),
+        ("  7\t", 7),
+        ("31536000", 31_536_000),  # a year
+        ("999999999", 999_999_999),  # still seconds: as Unix time it is September 2001
+        ("1795333871", 10),
+        ("1795333871.5", 10.5),
+        ("1795333871424", 10.424),
+        ("Sun, 22 Nov 2026 07:51:11 GMT", 10),
+        ("Sunday, 22-Nov-26 07:51:11 GMT", 10),  # RFC 850
+        ("Sun Nov 22 07:51:11 2026", 10),  # asctime
+        ("Sun, 22 Nov 2026 07:51:11", 10),
+        ("Sun, 22 Nov 2026 07:51:11 -0000", 10),
+        ("Sun, 22 Nov 2026 07:51:11 UT", 10),
+        ("Sun, 22 Nov 2026 09:51:11 +0200", 10),
+        ("Sun, 22 Nov 2026 13:36:11 +0545", 10),
+        ("Sun, 22 Nov 2026 02:51:11 EST", 10),
+        ("Sat, 21 Nov 2026 23:51:11 PST", 10),
+        ("22 Nov 2026 07:51:11 GMT", 10),
+    ],
+)
+def test_every_form_is_read_by_its_size(text: str, seconds: float) -> None:
+    assert parse_retry_after(text, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "0",
+        "0.0",
+        "-1",
+        "-0",
+        "+5",
+        "1e3",
+        "0x10",
+        "1_000",
+        "\u0665",  # a digit, but not of HTTP's
+        "5s",
+        "inf",
+        "-inf",
+        "Infinity",
+        "nan",
+        "soon",
+        "5, 7",
+        "1795333871424, 1795333872424",
+        "120, Sun, 22 Nov 2026 07:51:11 GMT",
+        "Sun, 22 Nov 2026 07:51:11 GMT, Sun, 22 Nov 2026 07:52:11 GMT",
+        "Sun, 22 Nov 2026 07:51:11 GMT, 120",
+        "1795333860",  # past
+        "1795333860999",
+        "1795333861000",  # now
+        "Sun, 22 Nov 2026 07:51:01 GMT",
+        "Sun, 22 Nov 2026 07:51:00 GMT",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Mon, 01 Jan 0001 00:00:00 +2359",
+        "Sun, 32 Nov 2026 07:51:11 GMT",
+        "Sun, 22 Nov 2026 25:51:11 GMT",
+        "Sun, 22 Nov 2026 07:51:11 +9999",
+        "2026-11-22T07:51:11Z",
+        "9" * 25,
+        "9" * 5000,
+        "0." + "9" * 5000,
+        "\x00",
+        "Sun, 22 Nov 2026 07:51:\udcff GMT",
+    ],
+)
+def test_what_has_passed_or_cannot_be_read_says_nothing(text: str) -> None:
+    assert parse_retry_after(text, NOW) is None
+
+
+def _wait(
+    status: int, headers: dict[str, str], *, chance: float = 0.0, left: float = 90.0
+) -> float:
+    ticks = [0.0]
+    clock = Clock(monotonic=lambda: ticks[0], time=lambda: NOW, random=lambda: chance)
+    attempts = Attempts(RetryConfig(), clock)
+    ticks[0] = 90.0 - left
+    return attempts.wait(attempts.record(Outcome(Response(status, headers))))
+
+
+BACKOFF = 0.25  # the shortest first wait of the default strategy
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "10"},
+        {"retry-after": "10"},
+        {"Retry-After": "1795333871000"},
+        {"X-RateLimit-Reset": "1795333871000"},
+        {"Retry-After": "10", "X-RateLimit-Reset": "1795333861999"},
+    ],
+)
+def test_a_wait_is_never_sooner_than_asked_and_a_second_later_at_most(
+    status: int, headers: dict[str, str]
+) -> None:
+    assert _wait(status, headers, chance=0.0) == 10
+    assert 10.9 < _wait(status, headers, chance=0.999) <= 11
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_only_on_429_and_503_does_it_mean_anything(status: int) -> None:
+    headers = {"Retry-After": "10", "X-RateLimit-Reset": "1795333871000"}
+    assert _wait(status, headers) == BACKOFF
+    assert retries.asked_wait(Response(404, headers), NOW) is None
+    assert retries.asked_wait(Response(200, headers), NOW) is None
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "rubbish", "5, 7", "1795333860000", ""])
+def test_a_header_that_says_nothing_means_backoff(text: str) -> None:
+    # One that cannot be read is not missing: the other header is not asked in its place.
+    assert _wait(429, {"Retry-After": text, "X-RateLimit-Reset": "1795333871000"}) == BACKOFF
+    assert _wait(429, {"X-RateLimit-Reset": text}) == BACKOFF
+
+
+@pytest.mark.parametrize("left", [10.001, 10.5, 11.0, 12.0, 90.0])
+def test_jitter_leaves_the_next_attempt_at_least_half_of_what_is_left(left: float) -> None:
+    wait = _wait(429, {"Retry-After": "10"}, chance=0.999_999, left=left)
+    assert 10 <= wait <= 11
+    assert left - wait >= (left - 10) / 2
+
+
+def test_a_rate_limit_is_read_from_its_headers() -> None:
+    headers = {
+        "X-RateLimit-Limit": "600",
+        "x-ratelimit-remaining": "0",
+        "X-RateLimit-Reset": "1795333921424",
+    }
+    status = RateLimitStatus.from_headers(Response(429, headers).headers, NOW)
+    moment = datetime(2026, 11, 22, 7, 52, 1, 424_000, tzinfo=timezone.utc)
+    assert status is not None
+    assert (status.limit, status.remaining) == (600, 0)
+    assert status.reset is not None
+    assert abs((status.reset - moment).total_seconds()) < 0.001
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "reset"),
+    [
+        ("", "", ""),
+        ("0", "0", "0"),  # the limiter's store was slow
+        ("600", "", "1795333921424"),
+        ("-1", "5", "1795333921424"),
+        ("six", "5", "1795333921424"),
+        ("6, 6", "5, 5", "1795333921424"),
+        ("9" * 5000, "5", "1795333921424"),
+        ("\u0666", "\u0665", "1795333921424"),
+    ],
+)
+def test_rate_limit_headers_that_say_nothing_are_none(
+    limit: str, remaining: str, reset: str
+) -> None:
+    headers = {
+        "X-RateLimit-Limit": limit,
+        "X-RateLimit-Remaining": remaining,
+        "X-RateLimit-Reset": reset,
+    }
+    assert RateLimitStatus.from_headers(headers, NOW) is None
+
+
+@pytest.mark.parametrize("reset", ["", "0", "soon", "1", "9" * 24, "1795333860000"])
+def test_a_reset_that_cannot_be_read_takes_nothing_from_the_counts(reset: str) -> None:
+    headers = {
+        "X-RateLimit-Limit": "60",
+        "X-RateLimit-Remaining": "59",
+        "X-RateLimit-Reset": reset,
+    }
+    status = RateLimitStatus.from_headers(headers, NOW)
+    assert status is not None
+    assert (status.limit, status.remaining) == (60, 59)

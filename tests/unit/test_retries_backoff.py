@@ -1,0 +1,166 @@
+"""How waits grow and spread, and what a strategy refuses to be."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pickle
+import random
+from typing import Any
+
+import pytest
+
+from dub_uplink import BackoffStrategy, Clock, Response, RetryBudget, RetryConfig, utils
+from dub_uplink.models.errors import APIConnectionError
+from dub_uplink.retries import DEFAULT_RETRY_CONFIG, Attempts, Outcome
+
+
+def _waits(backoff: BackoffStrategy, attempt: int, chances: list[float]) -> list[float]:
+    """The wait of each of so many clients after the same failed attempt."""
+    waits = []
+    for chance in chances:
+        attempts = Attempts(RetryConfig("backoff", backoff), Clock(random=lambda c=chance: c))
+        attempts.count = attempt - 1
+        waits.append(attempts.wait(attempts.record(Outcome(Response(503)))))
+    return waits
+
+
+def test_intervals_double_up_to_their_bound() -> None:
+    backoff = BackoffStrategy(500, 8_000, 2.0, 90_000)
+    assert [backoff.interval(n) for n in range(1, 8)] == pytest.approx([0.5, 1, 2, 4, 8, 8, 8])
+
+
+@pytest.mark.parametrize("attempt", [1, 3, 5, 50, 10_000])
+def test_a_thousand_clients_spread_evenly(attempt: int) -> None:
+    rng = random.Random(attempt)
+    backoff = BackoffStrategy(500, 8_000, 2.0, 90_000)
+    waits = _waits(backoff, attempt, [rng.random() for _ in range(1_000)])
+    most = backoff.interval(attempt)
+    assert all(most / 2 <= wait <= most for wait in waits)
+    # Ten equal slices hold about a tenth of the clients each, the last attempts' among them:
+    # the bound is no wall that they pile up at. 100 ± 9.5 is one standard deviation.
+    slices = [0] * 10
+    for wait in waits:
+        slices[min(int((wait / most - 0.5) * 20), 9)] += 1
+    assert all(60 <= count <= 140 for count in slices), slices
+    assert len({round(wait, 9) for wait in waits}) > 990
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 10, 1_023, 1_024, 1_025, 10_000, 10**9])
+@pytest.mark.parametrize("exponent", [1, 1.0, 1.000_001, 2, 10, 1e10, 1e308])
+def test_no_wait_is_above_the_bound_and_none_overflows(attempt: int, exponent: float) -> None:
+    backoff = BackoffStrategy(1, 8_000, exponent, 90_000)
+    low, high = _waits(backoff, attempt, [0.0, math.nextafter(1.0, 0.0)])
+    assert 0 < low <= high <= 8.0
+
+
+@pytest.mark.parametrize(
+    ("initial", "most"), [(5e-324, 1e308), (1e-300, 1e-299), (1, 1), (1e307, 1e308)]
+)
+@pytest.mark.parametrize("attempt", [1, 2, 1_000, 10_000])
+def test_extreme_bounds_give_finite_waits(initial: float, most: float, attempt: int) -> None:
+    interval = BackoffStrategy(initial, most, 2.0, 1).interval(attempt)  # type: ignore[arg-type]
+    assert 0 <= interval <= most / 1000
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({name: bad}, name)
+        for name in ("initial_interval", "max_interval", "exponent", "max_elapsed_time")
+        for bad in (0, -1, -0.5, math.nan, math.inf, -math.inf, 10**400, True, "5", None, [5])
+    ]
+    + [
+        ({"exponent": 0.99}, "exponent"),
+        ({"initial_interval": 8_001}, "max_interval"),
+        ({"max_interval": 499}, "max_interval"),
+    ],
+)
+def test_a_strategy_out_of_range_is_a_value_error_that_names_the_field(
+    values: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} "):
+        BackoffStrategy(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"strategy": "linear"}, "strategy"),
+        ({"strategy": None}, "strategy"),
+        ({"strategy": ["backoff"]}, "strategy"),
+        ({"backoff": None}, "backoff"),
+        ({"backoff": {"initial_interval": 5}}, "backoff"),
+        ({"retry_connection_errors": 1}, "retry_connection_errors"),
+        ({"retry_connection_errors": "no"}, "retry_connection_errors"),
+    ],
+)
+def test_a_config_out_of_range_is_a_value_error_that_names_the_field(
+    values: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} "):
+        RetryConfig(**values)
+
+
+@pytest.mark.parametrize("capacity", [0, -1, 1.5, math.nan, True, "10", None])
+def test_a_budget_out_of_range_is_a_value_error_that_names_the_field(capacity: Any) -> None:
+    with pytest.raises(ValueError, match=r"^capacity "):
+        RetryBudget(capacity)
+
+
+def test_configs_are_frozen_compare_and_show_what_they_are() -> None:
+    config = RetryConfig("backoff", BackoffStrategy(200, 5_000, 2.0, 30_000), True)
+    same = RetryConfig("backoff", BackoffStrategy(200, 5_000, 2.0, 30_000), True)
+    assert config == same
+    assert hash(config) == hash(same)
+    assert config != RetryConfig("none")
+    assert config.backoff != BackoffStrategy()
+    assert eval(repr(config)) == config
+    assert pickle.loads(pickle.dumps(config)) == config
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.strategy = "none"  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.backoff.exponent = 3.0  # type: ignore[misc]
+    assert utils.RetryConfig is RetryConfig
+    assert utils.BackoffStrategy is BackoffStrategy
+
+
+def test_the_default_outlasts_a_rate_limit_window() -> None:
+    assert RetryConfig("backoff", BackoffStrategy(500, 8_000, 2.0, 90_000), True) == (
+        DEFAULT_RETRY_CONFIG
+    )
+
+
+def test_a_budget_gives_what_it_has_and_gets_it_back() -> None:
+    budget = RetryBudget(2)
+    assert [budget.take() for _ in range(4)] == [True, True, False, False]
+    assert budget.tokens == 0
+    for _ in range(5):
+        budget.refill()
+    assert budget.tokens == 2
+    assert repr(budget) == "RetryBudget(capacity=2, tokens=2)"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "refilled"),
+    [
+        (Outcome(Response(200)), True),
+        (Outcome(Response(201)), True),
+        # The server is well where it says no: a client that asks for what is not there, or that
+        # creates what is, is not to lose its retries over it.
+        (Outcome(Response(404)), True),
+        (Outcome(Response(409)), True),
+        (Outcome(Response(429)), False),
+        (Outcome(Response(500)), False),
+        (Outcome(Response(503)), False),
+        (Outcome(error=APIConnectionError("reset"), transient=True), False),
+        (Outcome(error=APIConnectionError("TLS failed"), transient=False), False),
+    ],
+)
+def test_an_answer_of_a_server_that_is_well_refills_the_budget(
+    outcome: Outcome, refilled: bool
+) -> None:
+    budget = RetryBudget(5)
+    budget.take()
+    Attempts(RetryConfig(), Clock(), budget).record(outcome)
+    assert budget.tokens == (5 if refilled else 4)
