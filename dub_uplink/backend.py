@@ -26,6 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from .config import CONNECT_TIMEOUT, MAX_BODY_BYTES, Secret
+from .hooks import BodyTooLarge, BrokenAnswer
 from .models.response import Response
 from .version import __version__
 
@@ -34,10 +35,6 @@ _HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json"}
 _REQUESTS_OWN = (None, default_user_agent(), "*/*")
 _CHUNK = 64 * 1024
 _POOL_SIZE = 32  # connections that are kept open between calls
-
-
-class BodyTooLarge(requests.RequestException):
-    """The answer is longer than the client reads."""
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -49,6 +46,7 @@ class _DeadlineReader(io.RawIOBase):
 
     def __init__(self, sock: Any) -> None:
         super().__init__()
+        self.ended = False
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         timeout = sock.gettimeout()
@@ -57,13 +55,14 @@ class _DeadlineReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:
+    def readinto(self, buffer: Any) -> int:
         if self._deadline is not None:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
             self._sock.settimeout(left)
-        count: int | None = self._raw.readinto(buffer)
+        count: int = self._raw.readinto(buffer)
+        self.ended = count == 0
         return count
 
     def close(self) -> None:
@@ -76,7 +75,14 @@ class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = io.BufferedReader(_DeadlineReader(sock))
+        self._reader = _DeadlineReader(sock)
+        self.fp = io.BufferedReader(self._reader)
+
+    def begin(self) -> None:
+        super().begin()
+        # http.client takes the end of the stream for the end of the headers.
+        if self._reader.ended:
+            raise http.client.RemoteDisconnected("Remote end closed connection within its headers")
 
 
 class _Connection(HTTPConnection):
@@ -201,9 +207,10 @@ class SessionBackend:
             self._settings = session.merge_environment_settings(server, {}, None, None, None)
             request = requests.Request("GET", server, headers=_HEADERS)
             request.auth = _bearer(authorization)
-            template = self._template = session.prepare_request(request)
+            template = session.prepare_request(request)
             # The token is set at every attempt; the template outlives them.
             del template.headers["Authorization"]
+            self._template = template  # only now, when no other thread can see it change
         prepared = copy.copy(template)
         prepared.method = method
         params = info.get("params")
@@ -295,11 +302,19 @@ def _hide_redirect(answer: requests.Response, **_: Any) -> None:
 
 
 def whole(answer: requests.Response, deadline: float) -> Response:
-    """An answer of requests' as ours, read to its end; see :func:`read_body`."""
+    """An answer of requests' as ours, read to its end; see :func:`read_body`.
+
+    Raises:
+        BrokenAnswer: it could not be; why is its argument.
+    """
     location = vars(answer).pop("hidden_location", None)
     if location is not None:
         answer.headers["Location"] = location
-    return Response(answer.status_code, answer.headers, read_body(answer, deadline))
+    try:
+        content = read_body(answer, deadline)
+    except SessionBackend.failures as error:
+        raise BrokenAnswer(answer.status_code, error) from None
+    return Response(answer.status_code, answer.headers, content)
 
 
 def read_body(answer: requests.Response, deadline: float) -> bytes:

@@ -7,6 +7,7 @@ the models.
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from typing import Any
 
@@ -25,7 +26,24 @@ from .models.errors import (
 )
 from .models.response import Response
 
+_LITERAL = len("-Infinity")  # the longest thing in JSON, but for strings, that is read as one
 _SHOWN = 120  # characters of a foreign body that an error message shows
+
+
+class BodyTooLarge(requests.RequestException):
+    """The answer is longer than the client reads."""
+
+
+class BrokenAnswer(requests.RequestException):
+    """The answer began and did not come to its end; ``cause`` says why.
+
+    Attributes:
+        refused: its status says that the request was not carried out, whatever the body was.
+    """
+
+    def __init__(self, status_code: int, cause: Exception) -> None:
+        super().__init__(cause)
+        self.refused = 400 <= status_code < 500
 
 
 def raise_for_status(response: Response) -> Response:
@@ -95,12 +113,19 @@ def breaks_off(content: bytes) -> bool:
     closing = {b"{": b"}", b"[": b"]"}.get(text[:1])
     if closing is None:
         return False
+    closed = text[-1:] == closing
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        return text[-1:] != closing or error.pos >= len(error.doc)
+        left = len(error.doc) - error.pos
+        if error.msg.startswith("Unterminated string"):
+            return True
+        # Near its end, or it is something else that only begins like JSON.
+        return not error.msg.startswith("Extra data") and left <= (0 if closed else _LITERAL)
+    except UnicodeDecodeError as error:
+        return error.end >= len(text) and not closed  # within a character
     except (ValueError, RecursionError):
-        return text[-1:] != closing
+        return not closed
     return False
 
 
@@ -111,10 +136,13 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
     traceback, hold the token. What it says is in the message.
     """
     chain = _reasons(error)
-    sent = not any(isinstance(e, _NEVER_SENT) for e in chain)
+    answered = [e for e in chain if isinstance(e, BrokenAnswer)]
+    refused = any(e.refused for e in answered)
+    sent = not refused and not any(isinstance(e, _NEVER_SENT) for e in chain)
     if any(isinstance(e, _TIMEOUTS) and not isinstance(e, _NO_CONNECTION) for e in chain):
-        what = "no whole answer" if sent else "no connection"
-        seconds = timeout if sent else min(timeout, CONNECT_TIMEOUT)
+        what, seconds = "no whole answer", timeout
+        if not sent and not answered:
+            what, seconds = "no connection", min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {what} within {seconds:.3g} s", sent=sent)
     said = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
     return APIConnectionError(f"{method}: {_what(chain)}: {said[:_SHOWN]}", sent=sent)
@@ -125,8 +153,13 @@ def is_transient(error: BaseException) -> bool:
     chain = _reasons(error)
     if any(isinstance(e, _DROPPED_TLS) for e in chain):
         return True  # an established connection that broke, not a refused certificate
-    # requests makes its classes for invalid URLs, headers and schemes ValueErrors.
-    return not isinstance(error, ValueError) and not any(isinstance(e, _TLS) for e in chain)
+    if any(isinstance(e, (*_TLS, BodyTooLarge)) for e in chain):
+        return False
+    # requests makes its classes for invalid URLs, headers and schemes ValueErrors, and raises a
+    # plain OSError for a file with certificates that is not there.
+    if isinstance(error, OSError) and not isinstance(error, _NETWORK):
+        return False
+    return not isinstance(error, ValueError)
 
 
 _TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
@@ -137,16 +170,20 @@ _NEVER_SENT = (
     ssl.SSLCertVerificationError,
     _NO_CONNECTION,
     urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.LocationValueError,
     requests.ConnectTimeout,
-    requests.exceptions.ProxyError,
-    ValueError,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
 )
+_NETWORK = (requests.RequestException, ConnectionError, TimeoutError, socket.gaierror)
 _DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _TLS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError)
 _PHRASES: tuple[tuple[Any, str], ...] = (
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "the proxy failed"),
     (_NO_CONNECTION, "no connection"),
+    (BodyTooLarge, "the answer was not read"),
     (_DROPPED_TLS, "the connection broke"),
     (_TLS, "TLS failed"),
     (ValueError, "the request could not be made"),

@@ -54,7 +54,7 @@ class Write:
             return path if response.status_code == 409 else None
         # An update that gives a customer a new external id is not found under the old one again.
         if self.method == "PATCH" and _ITEM.fullmatch(self.path) and path != self.path:
-            return path if _is_missing(response) else None
+            return path if is_missing(response) else None
         return None
 
     def carried_out(self, customer: Any) -> bool:
@@ -74,7 +74,7 @@ class Write:
     def already_deleted(self, response: Response) -> Response | None:
         """The success of a delete that an earlier attempt carried out, else ``None``."""
         item = _ITEM.fullmatch(self.path)
-        if self.method != "DELETE" or item is None or not _is_missing(response):
+        if self.method != "DELETE" or item is None or not is_missing(response):
             return None
         body = json.dumps({"id": unquote(item[1])}).encode()
         return Response(200, {"Content-Type": "application/json"}, body)
@@ -87,7 +87,7 @@ class Write:
         return body if isinstance(body, Mapping) else {}
 
 
-def _is_missing(response: Response) -> bool:
+def is_missing(response: Response) -> bool:
     """Whether this is Dub's 404 of a customer: not a proxy's, nor that of a token's workspace."""
     data = error_data(response) if response.status_code == 404 else None
     return (

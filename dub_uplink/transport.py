@@ -21,9 +21,8 @@ from .models.errors import APIConnectionError, DubError
 from .models.response import Response
 from .models.unset import UNSET, Unset
 from .pause import current_pause
-from .recovery import Write
+from .recovery import Write, is_missing
 from .retries import (
-    JITTER_AFTER_LIMIT,
     Attempts,
     Clock,
     Outcome,
@@ -57,9 +56,22 @@ class Backend(Protocol):
 
 
 class Call:
-    """One call of an endpoint: its request, its options and its attempts so far."""
+    """One call of an endpoint: its request, its options and its attempts so far.
 
-    __slots__ = ("attempts", "info", "method", "options", "pending", "timeout", "url", "write")
+    ``last`` is what came of the latest attempt, ``wait`` the seconds until the next one.
+    """
+
+    __slots__ = (
+        "attempts",
+        "info",
+        "last",
+        "method",
+        "options",
+        "timeout",
+        "url",
+        "wait",
+        "write",
+    )
 
     def __init__(
         self,
@@ -78,15 +90,16 @@ class Call:
         self.write = write
         self.timeout = timeout
         self.attempts = attempts
-        self.pending: Outcome | None = None
+        self.last: Outcome | None = None
+        self.wait: float | None = None
 
     def lookup(self, url: str) -> Call:
         """The reading of a customer on behalf of this call, within its time."""
         headers = {k: v for k, v in self.info["headers"].items() if k != "Content-Type"}
+        info = {"headers": headers, "params": self.info.get("params")}
         options = {"route": "customers/{id}"}
-        write = Write("GET", "", None)
         self.attempts.repeatable = True
-        return Call("GET", url, {"headers": headers}, options, write, self.timeout, self.attempts)
+        return Call("GET", url, info, options, Write("GET", "", None), self.timeout, self.attempts)
 
 
 def check_policy(
@@ -200,7 +213,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             return outcome
         found = yield call.lookup(self.server_url + path)
         answer = found.response
-        if answer is None or (not answer.ok and answer.status_code != 404):
+        if answer is None or not (answer.ok or is_missing(answer)):
             return found  # whether it is ours is not known: no false Conflict
         if not answer.ok or not call.write.carried_out(hooks.json_or_none(answer)):
             return _in_place_of(answer, refusal)
@@ -211,7 +224,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         outcome = self._attempt(call)
         if not call.attempts.may_retry(outcome):
             return outcome
-        call.pending = outcome
+        call.last = outcome
         retrying = tenacity.Retrying(sleep=sleeper(call.attempts.clock), **self._policy(call))
         last: Outcome = retrying(self._resume, call)
         return last
@@ -222,16 +235,21 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
         def retry(state: tenacity.RetryCallState) -> bool:
             # An exception is a caller's mistake or an interrupt: neither is tried again.
-            return not _failed(state) and attempts.may_retry(_outcome(state))
+            if _failed(state) or not attempts.may_retry(_outcome(state)):
+                return False
+            # Here, since this is the first question of every release; `wait` and `stop` changed
+            # places once.
+            call.wait = attempts.wait(_outcome(state))
+            return True
 
-        def stop(state: tenacity.RetryCallState) -> bool:
-            if attempts.out_of_time(state.upcoming_sleep):
+        def stop(_: tenacity.RetryCallState) -> bool:
+            if attempts.out_of_time(call.wait or 0.0):
                 return True
             return attempts.budget is not None and not attempts.budget.take()
 
         return {
             "retry": retry,
-            "wait": lambda state: attempts.wait(_outcome(state)),
+            "wait": lambda _: call.wait,
             "stop": stop,
             "before_sleep": lambda state: self._announce(call, state),
             "retry_error_callback": _outcome,
@@ -239,11 +257,13 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         }
 
     def _resume(self, call: Call) -> Outcome:
-        """An attempt; the first of a call was made before tenacity was asked for the rest."""
-        if call.pending is not None:
-            outcome, call.pending = call.pending, None
-            return outcome
-        return self._attempt(call)
+        """An attempt; the first of a call was made before tenacity was asked for the rest.
+
+        None begins after the deadline, should a sleep have lasted longer than it was to.
+        """
+        if call.last is None or (call.wait is not None and call.attempts.remaining() > 0):
+            call.last = self._attempt(call)
+        return call.last
 
     def _attempt(self, call: Call) -> Outcome:
         attempts = call.attempts
@@ -293,7 +313,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             )
 
     def _announce(self, call: Call, state: tenacity.RetryCallState) -> None:
-        outcome, wait = _outcome(state), state.upcoming_sleep
+        outcome, wait = _outcome(state), call.wait or 0.0
         logger.info(
             "%s /%s: %s, attempt %d; trying again in %.2f s",
             call.method,
@@ -321,8 +341,7 @@ def heed_pause(attempts: Attempts) -> None:
         return
     left = pause.left(attempts.clock)
     if 0 < left < attempts.remaining():
-        slack = min(JITTER_AFTER_LIMIT, attempts.remaining() - left)
-        pause.sleep(left + attempts.clock.random() * slack, attempts.clock)
+        pause.sleep(attempts.no_sooner(left), attempts.clock)
 
 
 def share_pause(response: Response, clock: Clock) -> None:

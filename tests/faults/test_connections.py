@@ -1,0 +1,306 @@
+"""What is tried again when no whole answer came, each over a real socket."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from dub_uplink import CustomersConsumer
+from dub_uplink.models import errors
+from dub_uplink.testing import faults
+
+CUSTOMER = {"id": "cus_1", "externalId": "user_1", "name": "Ada"}
+LISTED = json.dumps([CUSTOMER]).encode()
+
+
+def chunks(*parts: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + end
+
+
+def cut(whole: bytes, missing: int = 5) -> bytes:
+    return whole[:-missing]
+
+
+FAILURES = [
+    pytest.param(b"", "close", id="closed without an answer"),
+    pytest.param(b"", "reset", id="reset"),
+    pytest.param(b"HTTP/1.1 200 O", "close", id="cut in the status line"),
+    pytest.param(b"HTTP/1.1 200 OK\r\nContent-Le", "reset", id="reset in the headers"),
+    pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "close", id="headers alone"),
+    pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n[", "close", id="a length cut"),
+    pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n[", "reset", id="a length reset"),
+    pytest.param(cut(chunks(LISTED)), "close", id="chunks without their end"),
+    pytest.param(chunks(end=b"5\r\n[{"), "close", id="cut within a chunk"),
+    pytest.param(chunks(b"[", end=b"5"), "close", id="cut within the size of a chunk"),
+    pytest.param(chunks(b"[", end=b""), "close", id="no further chunk"),
+    pytest.param(chunks(b"[", end=b""), "reset", id="reset between chunks"),
+    pytest.param(b"nonsense\r\n\r\n", "close", id="no HTTP"),
+    pytest.param(b"HTTP/1.1 503 No\r\nContent-Length: 90\r\n\r\n<", "close", id="a cut 503"),
+    pytest.param(b"HTTP/1.1 404 No\r\nContent-Length: 90\r\n\r\n{", "close", id="a cut 404"),
+]
+
+
+@pytest.mark.parametrize(("send", "then"), FAILURES)
+def test_an_answer_that_is_not_whole_is_asked_for_again(
+    wire: Any, step: Any, said: Any, connect: Any, timeline: Any, send: bytes, then: str
+) -> None:
+    server = wire(step(send, then), said(200, [CUSTOMER]))
+    assert [customer.id for customer in connect(server.url).list()] == ["cus_1"]
+    assert server.seen == ["GET /customers"] * 2
+    assert timeline.slept == [0.375]
+
+
+@pytest.mark.parametrize(("send", "then"), FAILURES)
+def test_without_retries_it_is_a_connection_error(
+    wire: Any, step: Any, connect: Any, send: bytes, then: str
+) -> None:
+    server = wire(step(send, then))
+    with pytest.raises(errors.APIConnectionError) as caught:
+        connect(server.url, retry_config=None).list()
+    assert not isinstance(caught.value, errors.APITimeoutError)
+    assert str(caught.value).startswith("GET: ")
+    assert [caught.value.__cause__, caught.value.__context__] == [None, None]
+
+
+@pytest.mark.parametrize("length", [1, 10, len(LISTED) - 1])
+@pytest.mark.parametrize("framed", ["length", "chunks", "close"])
+def test_a_success_whose_json_breaks_off_is_asked_for_again(
+    wire: Any, step: Any, said: Any, connect: Any, framed: str, length: int
+) -> None:
+    part = LISTED[:length]
+    broken = {
+        "length": step(said(200, part)),  # a proxy that counted what it had
+        "chunks": step(chunks(part)),
+        "close": step(b"HTTP/1.1 200 OK\r\n\r\n" + part, "close"),
+    }[framed]
+    server = wire(broken, said(200, [CUSTOMER]))
+    assert len(connect(server.url).list()) == 1
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>Sign in</html>", b"", b"null", b'{"a": 1} <p>', b"{ color: red }"]
+)
+def test_a_success_that_is_whole_and_wrong_is_not(
+    wire: Any, said: Any, connect: Any, body: bytes
+) -> None:
+    server = wire(said(200, body))
+    with pytest.raises(errors.ResponseValidationError):
+        connect(server.url).list()
+    assert len(server.seen) == 1
+
+
+def test_a_compressed_body_that_is_cut_is_asked_for_again(
+    wire: Any, step: Any, said: Any, connect: Any
+) -> None:
+    packed = gzip.compress(LISTED)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    server = wire(step(head + packed[:-10], "close"), step(head + packed))
+    assert len(connect(server.url).list()) == 1
+    assert len(server.seen) == 2
+
+
+def test_a_refused_connection_is_tried_again(said: Any, wire: Any, connect: Any) -> None:
+    server = wire(said(200, [CUSTOMER]))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        refusing = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    seen = []
+    client = connect(refusing, on_retry=lambda *args: seen.append(args))
+    with pytest.raises(errors.APIConnectionError) as caught:
+        client.list()
+    assert caught.value.attempts > 10
+    assert caught.value.sent is False
+    assert "no connection" in str(caught.value)
+    assert [number for number, *_ in seen] == list(range(1, caught.value.attempts))
+    assert server.seen == []
+
+
+def test_an_unknown_host_is_tried_again(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(
+        errors.APIConnectionError, match=r"no connection.*name resolution"
+    ) as caught:
+        connect("https://api.dub.invalid").list()
+    assert caught.value.attempts > 10
+    assert caught.value.sent is False
+
+
+@contextlib.contextmanager
+def full_queue() -> Iterator[str]:
+    """A server that takes no more connections: to connect takes until the time-out."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_connect_timeout_is_tried_again_and_nothing_was_sent(
+    connect: Any, policy: Any, timeline: Any
+) -> None:
+    with full_queue() as url:
+        client = connect(url, timeout_ms=40, retry_config=policy(max_elapsed_time=900))
+        with pytest.raises(errors.APITimeoutError, match=r"no connection within 0\.04 s") as caught:
+            client.list()
+    assert caught.value.attempts == 2
+    assert caught.value.sent is False
+
+
+@pytest.mark.parametrize("send", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n["])
+def test_a_read_timeout_is_tried_again(
+    wire: Any, step: Any, said: Any, connect: Any, send: bytes
+) -> None:
+    server = wire(step(send, "hold"), said(200, [CUSTOMER]))
+    started = time.monotonic()
+    assert len(connect(server.url, timeout_ms=60).list()) == 1
+    assert 0.05 < time.monotonic() - started < 0.6
+    assert server.by == [1, 2], "on a new connection: the answer may still come on the old one"
+
+
+def test_a_read_timeout_is_an_error_of_its_own(wire: Any, step: Any, connect: Any) -> None:
+    server = wire(step(b"", "hold"))
+    with pytest.raises(errors.APITimeoutError, match=r"no whole answer within 0\.05 s") as caught:
+        connect(server.url, timeout_ms=50, retry_config=None).list()
+    assert caught.value.sent is True
+
+
+def test_a_stale_pooled_connection_does_not_fail_the_call(
+    wire: Any, said: Any, connect: Any, timeline: Any
+) -> None:
+    server = wire(said(200, [CUSTOMER]), said(201, CUSTOMER))
+    client = connect(server.url)
+    client.list()
+    server.drop()  # the server closes what was idle
+    time.sleep(0.01)
+    assert client.create({"external_id": "user_1", "country": "GB"}, retries=None).id == "cus_1"
+    assert server.by == [1, 2]
+    assert timeline.slept == []
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+def test_a_pooled_connection_that_ends_when_it_is_used_does_not_fail_the_call(
+    wire: Any, step: Any, said: Any, connect: Any, then: str
+) -> None:
+    """The client cannot have noticed: the end and the request cross on their way."""
+    server = wire(said(200, [CUSTOMER]), step(b"", then), said(201, CUSTOMER))
+    client = connect(server.url)
+    client.list()
+    assert client.create({"external_id": "user_1", "country": "GB"}).id == "cus_1"
+    assert server.seen == ["GET /customers", "POST /customers", "POST /customers"]
+    assert server.by == [1, 1, 2]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_sessions_of_the_callers_are_retried_alike(
+    wire: Any, step: Any, said: Any, connect: Any, own: bool
+) -> None:
+    server = wire(step(b"", "reset"), said(503), said(200, [CUSTOMER]))
+    with requests.Session() as session:
+        client: CustomersConsumer = connect(server.url, client=None if own else session)
+        assert len(client.list()) == 1
+    assert len(server.seen) == 3
+
+
+def test_a_body_that_is_too_long_is_not_asked_for_again(
+    wire: Any, said: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dub_uplink.backend.MAX_BODY_BYTES", 10)
+    server = wire(said(200, LISTED))
+    with pytest.raises(errors.APIConnectionError, match="longer than"):
+        connect(server.url).list()
+    assert len(server.seen) == 1
+
+
+def test_a_redirect_to_nowhere_is_not_followed_nor_asked_for_again(
+    wire: Any, said: Any, connect: Any
+) -> None:
+    server = wire(said(307, b"", {"Location": "http://[nowhere"}))
+    with pytest.raises(errors.SDKError, match="redirects"):
+        connect(server.url).delete("cus_1")
+    assert len(server.seen) == 1
+
+
+def test_a_call_without_an_end_is_only_a_long_one(
+    fake: Any, on_fake: Any, policy: Any, timeline: Any
+) -> None:
+    """What a caller may write who means for ever, and a server that means it too."""
+    fake.faults.add(faults.Status(429, {"Retry-After": "999999999999999999999999"}), times=1)
+    client = on_fake(retry_config=policy(max_elapsed_time=10**300))
+    with pytest.raises(errors.RateLimitExceeded):
+        client.list()
+    assert timeline.slept == []
+    assert client.list() == []
+
+
+class Recorded(requests.adapters.BaseAdapter):
+    """Raises what it is given and counts how often."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+        self.sent = 0
+
+    def send(self, *_: Any, **__: Any) -> requests.Response:
+        self.sent += 1
+        raise self.error
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.exceptions.InvalidURL("no host"),
+        requests.exceptions.MissingSchema("no scheme"),
+        requests.exceptions.InvalidSchema("no adapter"),
+        requests.exceptions.InvalidHeader("a line break"),
+        requests.exceptions.InvalidProxyURL("no proxy"),
+        ValueError("Invalid IPv6 URL"),
+        UnicodeError("label too long"),
+        OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /none"),
+        FileNotFoundError(2, "No such file"),
+        PermissionError(13, "Permission denied"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_no_second_attempt_would_mend_is_sent_once(connect: Any, error: Exception) -> None:
+    session, adapter = requests.Session(), Recorded(error)
+    session.mount("https://", adapter)
+    with pytest.raises(errors.APIConnectionError):
+        connect("https://api.dub.co", client=session).list()
+    assert adapter.sent == 1
+
+
+def test_a_bundle_that_is_not_there_is_not_tried_again(connect: Any, timeline: Any) -> None:
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = "/no/such/bundle.pem"
+    with pytest.raises(errors.APIConnectionError, match="bundle"):
+        connect("https://127.0.0.1:9", client=session).list()
+    assert timeline.slept == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("x"), AssertionError()])
+def test_a_bug_in_an_adapter_is_neither_hidden_nor_repeated(connect: Any, error: Exception) -> None:
+    session, adapter = requests.Session(), Recorded(error)
+    session.mount("https://", adapter)
+    with pytest.raises(type(error)):
+        connect("https://api.dub.co", client=session).list()
+    assert adapter.sent == 1

@@ -1,0 +1,187 @@
+"""``max_elapsed_time`` is a promise: nothing of a call goes on after it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from dub_uplink import Clock
+from dub_uplink.models import errors
+from dub_uplink.testing import faults
+
+HOST = "https://api.dub.co"
+
+
+def test_an_attempt_gets_no_longer_than_what_is_left(
+    script: Any, connect: Any, policy: Any, timeline: Any
+) -> None:
+    session, adapter = script((1_000, 200, {}))  # never answers in time
+    client = connect(
+        HOST,
+        client=session,
+        timeout_ms=4_000,
+        retry_config=policy(initial_interval=1_000, exponent=1.0, max_elapsed_time=10_000),
+    )
+    with pytest.raises(errors.APITimeoutError) as caught:
+        client.list()
+    # 4 seconds, a wait of 0.75, 4 seconds, a wait of 0.75; then half a second is left.
+    assert adapter.given == [4.0, 4.0, pytest.approx(0.5)]
+    assert timeline.passed == pytest.approx(10.0)
+    assert caught.value.attempts == 3
+    assert caught.value.elapsed == pytest.approx(10.0)
+    assert "within 0.5 s" in str(caught.value)
+
+
+def test_the_first_attempt_too_gets_no_longer_than_the_whole_call(
+    script: Any, connect: Any, policy: Any, timeline: Any
+) -> None:
+    session, adapter = script((1_000, 200, {}))
+    with pytest.raises(errors.APITimeoutError):
+        connect(HOST, client=session, retry_config=policy(max_elapsed_time=700)).list()
+    assert adapter.given == [pytest.approx(0.7)]
+    assert timeline.passed == pytest.approx(0.7)
+
+
+def test_without_retries_only_the_timeout_bounds_a_call(script: Any, connect: Any) -> None:
+    session, adapter = script((1_000, 200, {}))
+    with pytest.raises(errors.APITimeoutError):
+        connect(HOST, client=session, retry_config=None, timeout_ms=100_000).list()
+    assert adapter.given == [100.0]
+
+
+@pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_cannot_be_waited_out_is_raised_at_once(
+    fake: Any, on_fake: Any, timeline: Any, form: Any, status: int
+) -> None:
+    limited = faults.RateLimited(3_600, form)
+    header = limited.outcome(lambda: None, timeline.unix()).answer.headers["Retry-After"]
+    fake.faults.add(faults.Status(status, {"Retry-After": header}), times=None)
+    with pytest.raises(errors.APIStatusError) as caught:
+        on_fake().list()
+    assert caught.value.status_code == status
+    assert 3_600 <= caught.value.retry_after < 3_601.5
+    assert caught.value.attempts == 1
+    assert timeline.slept == []
+    assert on_fake()._transport._budget.tokens == 100
+
+
+def test_dubs_own_429_is_waited_out(fake: Any, on_fake: Any, timeline: Any) -> None:
+    """Its window of a minute fits into the default strategy."""
+    fake.faults.add(faults.RateLimited())
+    assert on_fake().list() == []
+    assert len(fake.requests) == 2
+    assert 60 <= timeline.slept[0] <= 61
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(89.5, True), (90, False), (90.001, False)])
+def test_a_wait_for_exactly_what_is_left_leaves_nothing_and_is_not_begun(
+    fake: Any, on_fake: Any, timeline: Any, asked: float, waits: bool
+) -> None:
+    timeline.chance = 0.999_999
+    fake.faults.add(faults.Status(429, {"Retry-After": str(asked)}))
+    if waits:
+        assert on_fake().list() == []
+        assert asked <= timeline.slept[0] < 90
+    else:
+        with pytest.raises(errors.RateLimitExceeded):
+            on_fake().list()
+        assert timeline.slept == []
+
+
+def test_what_an_attempt_took_counts(script: Any, connect: Any, timeline: Any) -> None:
+    session, adapter = script((25, 503, {"Retry-After": "66"}))
+    with pytest.raises(errors.SDKError) as caught:
+        connect(HOST, client=session).list()
+    assert adapter.given == [30.0]
+    assert caught.value.retry_after == 66
+    assert timeline.slept == []
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_sleep_ends_after_the_deadline_and_no_attempt_begins_there(
+    script: Any, connect: Any, policy: Any, timeline: Any, seed: int
+) -> None:
+    rng = random.Random(seed)
+    timeline.chance = None
+    session, adapter = script(
+        *(
+            (
+                rng.choice([0, 0.01, 1, 20, 500]),
+                rng.choice([429, 500, 503]),
+                rng.choice([{}, {"Retry-After": str(rng.randint(0, 40))}]),
+            )
+            for _ in range(300)
+        )
+    )
+    client = connect(HOST, client=session, retry_config=policy(max_elapsed_time=60_000))
+    with pytest.raises(errors.DubError) as caught:
+        client.list()
+    assert timeline.passed <= 60
+    assert caught.value.elapsed <= 60
+    assert all(given > 0.001 for given in adapter.given)
+
+
+@pytest.mark.parametrize("longer", [100.0, 10**6])
+def test_nothing_is_sent_after_a_sleep_that_lasted_too_long(
+    fake: Any, on_fake: Any, timeline: Any, longer: float
+) -> None:
+    """A computer that was suspended, say, in the middle of it."""
+    fake.faults.add(faults.Status(503), times=None)
+    client = on_fake(clock=timeline.clock(sleep=lambda seconds: timeline.sleep(seconds + longer)))
+    with pytest.raises(errors.SDKError) as caught:
+        client.create({"external_id": "user_1", "country": "GB"})
+    assert caught.value.status_code == 503
+    assert caught.value.attempts == len(fake.requests) == 1
+
+
+def test_a_hook_that_takes_too_long_does_not_send_anything_late(
+    fake: Any, on_fake: Any, timeline: Any
+) -> None:
+    fake.faults.add(faults.Status(503), times=None)
+    with pytest.raises(errors.SDKError) as caught:
+        on_fake(on_retry=lambda *_: timeline.tick(100)).list()
+    assert caught.value.attempts == len(fake.requests) == 1
+
+
+def test_the_wall_clock_has_no_say_in_the_deadline(fake: Any, on_fake: Any, timeline: Any) -> None:
+    """It may be set in the middle of a call, to any time, and only dates are compared with it."""
+    wall = iter([0.0, 1e12, 5.0] * 200)
+    fake.faults.add(faults.Status(503), times=4)
+    assert on_fake(clock=timeline.clock(time=lambda: next(wall))).list() == []
+    assert timeline.slept == [0.375, 0.75, 1.5, 3.0]
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1e12])
+def test_a_wall_clock_that_is_wrong_neither_hangs_nor_breaks_a_call(
+    fake: Any, on_fake: Any, timeline: Any, wrong: float
+) -> None:
+    fake.faults.add(faults.RateLimited())
+    client = on_fake(clock=timeline.clock(time=lambda: wrong))
+    if wrong:  # the date has long passed
+        assert client.list() == []
+        assert timeline.slept == [0.375]
+    else:  # the date is decades away
+        with pytest.raises(errors.RateLimitExceeded) as caught:
+            client.list()
+        assert caught.value.retry_after > 1e9
+        assert timeline.slept == []
+
+
+def test_the_default_clock_is_monotonic() -> None:
+    import time
+
+    assert Clock().monotonic is time.monotonic
+
+
+def test_a_lookup_has_the_time_of_its_call(fake: Any, on_fake: Any, timeline: Any) -> None:
+    body = {"external_id": "user_1", "country": "GB"}
+    fake.faults.add(faults.DropAfter())
+    fake.faults.add(faults.Status(503), method="GET", times=None)
+    with pytest.raises(errors.SDKError) as caught:
+        on_fake().create(body)
+    assert caught.value.status_code == 503
+    assert timeline.passed <= 90
+    assert caught.value.attempts == len(fake.requests)

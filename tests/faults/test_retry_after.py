@@ -1,0 +1,94 @@
+"""``Retry-After`` as servers and proxies send it: never sooner, and a second later at most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dub_uplink.models import errors
+from dub_uplink.testing import faults
+
+
+@pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
+@pytest.mark.parametrize("seconds", [1, 2.5, 30, 60])
+@pytest.mark.parametrize("chance", [0.0, 0.999_999])
+def test_a_429_is_waited_out(
+    fake: Any, on_fake: Any, timeline: Any, form: Any, seconds: float, chance: float
+) -> None:
+    timeline.chance = chance
+    fake.faults.add(faults.RateLimited(seconds, form))
+    limited = faults.RateLimited(seconds, form).outcome(lambda: None, timeline.unix())
+    assert on_fake().list() == []
+    [waited] = timeline.slept
+    # A date has whole seconds: the header itself may say up to one more than was meant.
+    rounded = 1.0 if form in ("http_date", "unix") else 0.001
+    assert seconds <= waited <= seconds + rounded + 1, limited.answer.headers["Retry-After"]
+    assert chance * 0.9 <= waited - seconds
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": ["7", "7"]},
+        {"Retry-After": ["7", "9"]},
+        {"retry-after": ["Sun, 22 Nov 2026 07:51:11 GMT", "Sun, 22 Nov 2026 07:53:11 GMT"]},
+        {"Retry-After": ""},
+        {"Retry-After": "\xff\xfe"},
+        {"Retry-After": "inf"},
+        {"Retry-After": "-7"},
+        {"X-RateLimit-Reset": ["1795333871424", "1795333891424"]},
+    ],
+)
+def test_repeated_headers_and_rubbish_mean_backoff(
+    wire: Any, said: Any, connect: Any, timeline: Any, headers: dict[str, Any]
+) -> None:
+    server = wire(said(429, {}, headers), said(200))
+    assert connect(server.url).list() == []
+    assert timeline.slept == [0.375]
+
+
+def test_the_reset_of_the_limit_counts_where_nothing_else_is_said(
+    wire: Any, said: Any, connect: Any, timeline: Any
+) -> None:
+    reset = str(round(timeline.unix() * 1000) + 12_000)
+    server = wire(said(429, {}, {"X-RateLimit-Reset": reset}), said(200))
+    assert connect(server.url).list() == []
+    assert timeline.slept == [pytest.approx(12.5)]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+def test_on_other_errors_it_means_nothing(fake: Any, on_fake: Any, status: int) -> None:
+    """Dub's server sends it with every error that is raised after its limiter was asked."""
+    fake.faults.add(faults.Status(status, {"Retry-After": "30"}))
+    with pytest.raises(errors.APIStatusError) as caught:
+        on_fake().list()
+    assert caught.value.retry_after is None
+    assert caught.value.attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("30", 30), ("0.5", 0.5), ("0", None), ("soon", None), (None, None)]
+)
+def test_a_rate_limit_error_says_when_to_come_back(
+    fake: Any, on_fake: Any, header: str | None, seconds: float | None
+) -> None:
+    fake.faults.add(faults.RateLimited(header))
+    with pytest.raises(errors.RateLimitExceeded) as caught:
+        on_fake(retry_config=None).list()
+    assert caught.value.retry_after == seconds
+
+
+def test_an_enforced_limit_is_kept_to(timeline: Any, connect: Any) -> None:
+    """Against a limiter that counts: nothing is refused twice."""
+    from dub_uplink.testing import FakeDub
+
+    with FakeDub(now=timeline.unix, rate_limit=5, window=60) as fake:
+        client = connect(fake.base_url, client=fake.session())
+        for _ in range(23):
+            client.list()
+        refused = [request for request in fake.requests if request.status == 429]
+        assert len(refused) == 4
+        assert len(fake.requests) == 23 + len(refused)
+        assert client.rate_limit is not None
+        assert (client.rate_limit.limit, client.rate_limit.remaining) == (5, 0)

@@ -1,0 +1,98 @@
+"""TLS that fails is not tried again; an established connection that breaks is."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from dub_uplink.models import errors
+
+OPENSSL = shutil.which("openssl")
+pytestmark = pytest.mark.skipif(OPENSSL is None, reason="the openssl command makes the certificate")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1, and its key."""
+    home = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        f"{OPENSSL} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+        " -keyout key.pem -out cert.pem -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1",
+        shell=True,
+        cwd=home,
+        check=True,
+        capture_output=True,
+    )
+    return home / "cert.pem", home / "key.pem"
+
+
+@pytest.fixture
+def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+@pytest.fixture
+def trusting(certificate: tuple[Path, Path]) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = str(certificate[0])
+    return session
+
+
+def test_an_untrusted_certificate_is_refused_once(
+    wire: Any, said: Any, connect: Any, timeline: Any, tls: ssl.SSLContext
+) -> None:
+    server = wire(said(200), tls=tls)
+    with pytest.raises(errors.APIConnectionError, match=r"TLS failed: .*certificate") as caught:
+        connect(server.url).list()
+    assert caught.value.attempts == 1
+    assert caught.value.sent is False
+    assert (server.connections, server.seen, timeline.slept) == (1, [], [])
+
+
+def test_a_certificate_of_another_host_is_refused_once(
+    wire: Any, said: Any, connect: Any, timeline: Any, tls: ssl.SSLContext, trusting: Any
+) -> None:
+    server = wire(said(200), tls=tls)
+    url = server.url.replace("127.0.0.1", "localhost")
+    with pytest.raises(errors.APIConnectionError, match=r"TLS failed: .*localhost") as caught:
+        connect(url, client=trusting).list()
+    assert caught.value.attempts == 1
+    assert timeline.slept == []
+
+
+def test_a_server_that_speaks_no_tls_is_asked_once(
+    wire: Any, step: Any, connect: Any, timeline: Any
+) -> None:
+    server = wire(step(b"HTTP/1.1 400 No\r\n\r\n", "hold", unread=True))
+    with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
+        connect(server.url.replace("http:", "https:")).list()
+    assert caught.value.attempts == 1
+    assert timeline.slept == []
+
+
+def test_a_trusted_server_answers(
+    wire: Any, said: Any, connect: Any, tls: ssl.SSLContext, trusting: Any
+) -> None:
+    server = wire(said(503), said(200), tls=tls)
+    assert connect(server.url, client=trusting).list() == []
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+def test_an_established_connection_that_breaks_is_made_again(
+    wire: Any, step: Any, said: Any, connect: Any, tls: ssl.SSLContext, trusting: Any, then: str
+) -> None:
+    customer = {"id": "cus_1", "externalId": "user_1"}
+    server = wire(step(b"", then), said(201, customer), tls=tls)
+    client = connect(server.url, client=trusting)
+    assert client.create({"external_id": "user_1", "country": "GB"}).id == "cus_1"
+    assert len(server.seen) == 2
