@@ -113,19 +113,19 @@ class CustomersApi:
         return self._authorized(operation, key, request)
 
     def _authorized(self, operation: _Operation, key: str, request: Request) -> Answer:
-        # Headers of the limit are on every error that is raised after it was looked at.
-        limits: dict[str, str] = {}
+        usage: Usage | None = None
         try:
             token = self._token(request.headers.get("authorization"))
             usage = self._limiter.take(token, self._clock.milliseconds())
-            limits = usage.headers()
             self._check_access(usage, request.method)
             return operation(self, key, request)
         except Refused as refused:
-            return error_answer(refused.code, refused.message, limits)
+            code, message = refused.code, refused.message
         except Exception:
             logger.exception("%s %s", request.method, request.path)
-            return error_answer("internal_server_error", SERVER_ERROR, limits)
+            code, message = "internal_server_error", SERVER_ERROR
+        # Headers of the limit are on every error that is raised after it was looked at.
+        return error_answer(code, message, None if usage is None else usage.headers())
 
     def _check_access(self, usage: Usage, method: str) -> None:
         if not usage.allowed:

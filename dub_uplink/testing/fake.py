@@ -19,7 +19,7 @@ from .faults import Faults
 from .ids import CustomerIds, id_at
 from .limits import PLAN_LIMITS, RateLimiter
 from .messages import Answer, Outcome, Request
-from .store import Store, StoredCustomer, Taken, from_milliseconds
+from .store import Row, Store, StoredCustomer, Taken, from_milliseconds
 
 if TYPE_CHECKING:
     import requests
@@ -248,27 +248,32 @@ class FakeDub:
     def add_many(self, count: int) -> int:
         """Make sure that ``user_1`` to ``user_<count>`` exist, a second apart, the last one now.
 
-        About 100,000 a second. Gives how many were added: none where all were there already.
+        Gives how many were added: none where all were there already. A million take half a minute.
         """
         now = self.clock.milliseconds()
         rng = random.Random(count)
+        blank = StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0)).to_row()
 
-        def customers() -> Iterator[StoredCustomer]:
+        def rows() -> Iterator[Row]:
+            # Of a million, every step counts: a row is put together and not made of a customer.
             for number in range(1, count + 1):
                 created = max(now - (count - number) * 1000, 0)
-                yield StoredCustomer(
-                    id=id_at(created, rng) if self._ids is None else self._ids(),
-                    name=f"User {number}",
-                    email=f"user_{number}@example.com",
-                    avatar=None,
-                    external_id=f"user_{number}",
-                    stripe_customer_id=None,
-                    country=_COUNTRIES[number % len(_COUNTRIES)],
-                    created_at=from_milliseconds(created),
+                yield (
+                    id_at(created, rng) if self._ids is None else self._ids(),
+                    f"User {number}",
+                    f"user_{number}@example.com",
+                    None,
+                    f"user_{number}",
+                    None,
+                    _COUNTRIES[number % len(_COUNTRIES)],
+                    0,
+                    0,
+                    created,
+                    *blank[10:],
                 )
 
         with self._lock:
-            return self._store.add_missing(customers())
+            return self._store.add_missing(rows())
 
     def clear(self) -> None:
         """Remove every customer, every recorded request and every fault."""

@@ -23,6 +23,7 @@ logger = logging.getLogger("dub_uplink.testing")
 
 _IDLE = 75.0  # seconds without a byte, after which a connection is closed
 _LINGER = 1.0  # seconds in which a client that is still sending may read why it was refused
+_STOP = 5.0  # seconds that the end waits for requests that are still being carried out
 _DRIP_INTERVAL = 0.02
 
 
@@ -46,7 +47,7 @@ class Server:
         self._log = log
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
+        self._connections: dict[threading.Thread, socket.socket] = {}
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=128)
         bound: str = self._listener.getsockname()[0]
@@ -62,19 +63,25 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Stop, and close every connection. Calling it again does nothing."""
+        """Stop: close every connection, and wait for what is being carried out.
+
+        Calling it again does nothing.
+        """
         self._stopping.set()
         with contextlib.suppress(OSError):
             # Wakes the thread that waits for a connection; closing alone does not everywhere.
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout=_STOP)
         with self._lock:
-            sockets = list(self._sockets)
-        for sock in sockets:
+            connections = list(self._connections.items())
+        for _, sock in connections:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(timeout=5)
+        deadline = time.monotonic() + _STOP
+        for thread, _ in connections:
+            thread.join(timeout=max(deadline - time.monotonic(), 0))
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
@@ -84,11 +91,14 @@ class Server:
                 if self._stopping.wait(0.05):  # out of file descriptors, maybe: they come back
                     return
                 continue
-            threading.Thread(target=self._serve, args=(sock,), name="fake-dub", daemon=True).start()
+            thread = threading.Thread(
+                target=self._serve, args=(sock,), name="fake-dub", daemon=True
+            )
+            with self._lock:
+                self._connections[thread] = sock
+            thread.start()
 
     def _serve(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._sockets.add(sock)
         try:
             with sock:
                 sock.settimeout(_IDLE)
@@ -107,7 +117,7 @@ class Server:
             logger.exception("a connection failed")
         finally:
             with self._lock:
-                self._sockets.discard(sock)
+                self._connections.pop(threading.current_thread(), None)
 
     def _answer_one(self, connection: Connection) -> bool:
         """Read and answer a request; whether another may follow."""

@@ -218,14 +218,12 @@ class Store:
         """Store a customer. ``Taken`` where a unique key of it is another customer's."""
         self._write(_INSERT, customer.to_row())
 
-    def add_missing(self, customers: Iterable[StoredCustomer]) -> int:
-        """Store, in one transaction, those whose keys are free; their number."""
+    def add_missing(self, rows: Iterable[Row]) -> int:
+        """Store, in one transaction, the rows of ``to_row()`` whose keys are free; their number."""
         before = self._db.total_changes
         with self._db:
             self._db.execute("BEGIN")
-            self._db.executemany(
-                _INSERT.replace("INSERT", "INSERT OR IGNORE", 1), (c.to_row() for c in customers)
-            )
+            self._db.executemany(_INSERT.replace("INSERT", "INSERT OR IGNORE", 1), rows)
         return self._db.total_changes - before
 
     def update(self, id: str, values: Mapping[str, str | None]) -> None:
