@@ -5,8 +5,10 @@ May import the transport and what is to its right.
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import uplink
@@ -14,7 +16,7 @@ import uplink
 from .config import extra_headers, timeout_seconds
 from .models.unset import UNSET
 from .retries import RetryConfig
-from .schemas import GetSchema, ListSchema, RequestSchema, camel, wire
+from .schemas import GetSchema, ListSchema, RequestSchema, camel, moment_text, wire
 from .transport import OPTIONS
 
 #: Routes of the server's own beside `customers/{id}`.
@@ -69,11 +71,31 @@ class Query(uplink.Query):  # type: ignore[misc]
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         if value is not None:
-            request_builder.info["params"][self.name] = _query_text(value)
+            request_builder.info["params"][self.name] = _query_text(self.name, value)
 
 
-def _query_text(value: Any) -> str:
-    return ("false", "true")[value] if isinstance(value, bool) else str(value)
+def _query_text(name: str, value: Any) -> str:
+    """A query value as the server reads it.
+
+    Raises:
+        ValueError: there is no one way to write it; the message names the parameter.
+    """
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{name} must be a datetime with a time zone")
+        return moment_text(value)
+    if isinstance(value, Collection) and not isinstance(value, str):
+        raise ValueError(f"{name} must be a single value, not {type(value).__name__}")
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} holds half of a surrogate pair") from None
+    return text
 
 
 class JsonBody(uplink.Body):  # type: ignore[misc]
@@ -118,7 +140,7 @@ def list_query(request_builder: Any) -> None:
     query = wire(_LIST, {**query, **filters}, "list()")
     request_builder.info[OPTIONS]["query"] = query
     request_builder.info["params"].update(
-        {name: _query_text(value) for name, value in query.items()}
+        {name: _query_text(name, value) for name, value in query.items()}
     )
 
 

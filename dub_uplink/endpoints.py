@@ -81,10 +81,10 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         load = compile_loader(returns)
     elif returns is None:
         load = _unchanged
-    elif callable(returns):
+    elif callable(returns) and not _is_schema_class(returns):
         load = returns
     else:
-        raise TypeError(f"returns must be a schema or a callable, not {returns!r}")
+        raise TypeError(f"returns must be a schema instance or a callable, not {returns!r}")
 
     def read(consumer: Any, response: Response) -> Any:
         try:
@@ -103,6 +103,10 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         raise ResponseValidationError(message, hooks.detached(response))
 
     return read
+
+
+def _is_schema_class(returns: Any) -> bool:
+    return isinstance(returns, type) and issubclass(returns, marshmallow.Schema)
 
 
 def _unchanged(body: Any) -> Any:
@@ -203,10 +207,16 @@ def _stub(function: Callable[..., Any]) -> Any:
 def _annotations(
     signature: inspect.Signature, path: str, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """An annotation for every argument: as given, else by its name."""
+    """An annotation for every argument: as given, else by its name.
+
+    Raises:
+        TypeError: there are arguments without a name, ``*args`` or ``**kwargs``.
+    """
     variables = set(_VARIABLE.findall(path))
     found: dict[str, Any] = {}
-    for name in list(signature.parameters)[1:]:
+    for name, parameter in list(signature.parameters.items())[1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"an endpoint names its arguments: not {parameter}")
         if name in given:
             found[name] = given[name]
         elif name in variables:
