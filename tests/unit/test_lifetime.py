@@ -1,0 +1,177 @@
+"""Clients are opened, shared by threads, closed and let go."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+import uplink
+
+from dub_uplink import CustomersConsumer, Dub, endpoint, errors
+from dub_uplink.testing import FakeDub
+
+
+def test_closing_closes_what_the_client_opened(serving: Any) -> None:
+    server = serving()
+    dub = Dub("dub_x", server_url=server.url)
+    dub.customers.list()
+    session = dub.customers._transport._backend._session
+    pools = session.get_adapter(server.url).poolmanager.pools
+    assert len(pools) == 1
+    dub.close()
+    assert len(pools) == 0
+
+
+@pytest.mark.parametrize("wrap", [lambda s: s, uplink.RequestsClient], ids=["session", "uplink"])
+def test_closing_leaves_alone_what_it_was_given(serving: Any, wrap: Any) -> None:
+    server = serving()
+    with requests.Session() as session:
+        with Dub("dub_x", server_url=server.url, client=wrap(session)) as dub:
+            dub.customers.list()
+        assert session.get(server.url).text == "[]"
+        assert server.connections == 1, "its pool was emptied"
+
+
+@pytest.mark.parametrize("make", [Dub, CustomersConsumer])
+def test_a_context_manager_gives_itself_and_closes(serving: Any, make: Any) -> None:
+    server = serving()
+    with make("dub_x", server_url=server.url) as made:
+        assert isinstance(made, make)
+        customers = made.customers if isinstance(made, Dub) else made
+        assert customers.list() == []
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        customers.list()
+    assert len(server.received) == 1
+
+
+def test_an_error_within_passes_through_a_context_manager(serving: Any) -> None:
+    with (
+        pytest.raises(errors.SDKError),
+        Dub("dub_x", server_url=serving(404, "").url, retry_config=None) as dub,
+    ):
+        dub.customers.list()
+    with pytest.raises(RuntimeError):
+        dub.customers.list()
+
+
+def test_closing_twice_is_closing_once_and_a_given_session_is_not_used_after(
+    serving: Any, client: Any
+) -> None:
+    server = serving()
+    dub = Dub("dub_x", server_url=server.url, client=client)
+    dub.close()
+    dub.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        dub.customers.list()
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("make", [Dub, CustomersConsumer])
+def test_a_client_cannot_be_pickled_and_says_what_to_do(make: Any) -> None:
+    for attempt in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(
+            TypeError, match=r"cannot be pickled.*make one in each process"
+        ) as caught:
+            attempt(make("dub_s3cr3t"))
+        assert "s3cr3t" not in str(caught.value)
+
+
+def test_customers_of_dub_are_a_customers_consumer() -> None:
+    customers = Dub("dub_x").customers
+    assert type(customers) is CustomersConsumer
+
+
+def test_calls_one_after_another_share_a_connection(
+    serving: Any, connect: Any, client: Any
+) -> None:
+    bodies = ["[]", '{"id": "cus_1"}']
+    for body, call in zip(bodies, (lambda c: c.list(), lambda c: c.get("cus_1")), strict=True):
+        server = serving(200, body)
+        customers = connect(server.url, client=client)
+        for _ in range(4):
+            call(customers)
+        assert (server.connections, len(server.received)) == (1, 4)
+
+
+def test_errors_leave_the_connection_usable(serving: Any, connect: Any, client: Any) -> None:
+    server = serving(404, '{"error": {"code": "not_found", "message": "No."}}')
+    customers = connect(server.url, client=client)
+    for _ in range(4):
+        with pytest.raises(errors.NotFound):
+            customers.get("cus_1")
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("kind", ["own", "given"])
+def test_threads_that_share_a_client_get_their_own_answers(
+    fake: FakeDub, served: str, connect: Any, kind: str
+) -> None:
+    count, threads = 160, 16
+    fake.add_many(count)
+    with requests.Session() as session:
+        customers = connect(served, client=None if kind == "own" else session)
+        barrier = threading.Barrier(threads)
+
+        def work(thread: int) -> list[tuple[str, str]]:
+            barrier.wait()
+            found = []
+            for number in range(thread + 1, count + 1, threads):
+                asked = f"user_{number}"
+                if number % 2:
+                    got = customers.get(f"ext_{asked}", http_headers={"X-Asked": asked})
+                    found.append((asked, got.external_id))
+                else:
+                    with pytest.raises(errors.NotFound):
+                        customers.get(f"ext_nobody_{number}")
+                    page = customers.list(external_id=asked)
+                    found.append((asked, page[0].external_id))
+            return found
+
+        with ThreadPoolExecutor(threads) as pool:
+            results = [pair for found in pool.map(work, range(threads)) for pair in found]
+    assert len(results) == count
+    assert all(asked == got for asked, got in results)
+    for request in fake.requests:
+        if "x-asked" in request.headers:
+            assert request.path == f"/customers/ext_{request.headers['x-asked']}"
+
+
+def test_the_first_calls_of_many_threads_all_carry_the_token(serving: Any, token: str) -> None:
+    server = serving()
+    threads = 12
+    for _ in range(5):
+        with CustomersConsumer(token, server_url=server.url) as customers:
+            barrier = threading.Barrier(threads)
+
+            def call(_: int, barrier: Any = barrier, customers: Any = customers) -> None:
+                barrier.wait()
+                customers.list()
+
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(call, range(threads)))
+    assert len(server.received) == 5 * threads
+    assert {request.headers["authorization"] for request in server.received} == {f"Bearer {token}"}
+
+
+def test_clients_do_not_share_what_belongs_to_one(serving: Any) -> None:
+    class Other(CustomersConsumer):
+        @endpoint.get("other")
+        def other(self) -> Any:
+            raise NotImplementedError
+
+    one_server, other_server = serving(), serving()
+    one = CustomersConsumer("dub_one", server_url=one_server.url)
+    other = Other("dub_other", server_url=other_server.url + "/prefix")
+    one.list()
+    other.list()
+    other.other()
+    one.list()
+    assert {r.headers["authorization"] for r in one_server.received} == {"Bearer dub_one"}
+    assert [r.target for r in other_server.received] == ["/prefix/customers", "/prefix/other"]
+    one.close()
+    assert other.list() == []

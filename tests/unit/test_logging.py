@@ -1,0 +1,130 @@
+"""The logger ``dub_uplink`` tells what happened and nothing that is anybody's secret."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import uplink
+
+from dub_uplink import Clock, CustomersConsumer, RetryConfig, errors
+
+MARK = "s3nsitive"
+
+
+@pytest.fixture
+def quick(connect: Any) -> Any:
+    """Make clients that retry and do not sleep."""
+
+    def make(url: str, **settings: Any) -> Any:
+        clock = Clock(sleep=lambda _: None)
+        return connect(url, retry_config=RetryConfig(), clock=clock, **settings)
+
+    return make
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "dub_uplink"]
+
+
+def test_every_attempt_is_a_line_at_debug_and_every_retry_one_at_info(
+    serving: Any, quick: Any, said: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "dub_uplink")
+    server = serving(raw=[said(503, ""), b"", said(200, '{"id": "cus_1"}')])
+    quick(server.url).get("cus_1")
+    found = lines(caplog)
+    assert [level for level, _ in found] == ["DEBUG", "INFO", "DEBUG", "INFO", "DEBUG"]
+    shapes = [
+        r"GET /customers/\{id\}: 503, attempt 1, \d+ ms",
+        r"GET /customers/\{id\}: 503, attempt 1; trying again in \d\.\d\d s",
+        r"GET /customers/\{id\}: APIConnectionError, attempt 2, \d+ ms",
+        r"GET /customers/\{id\}: APIConnectionError, attempt 2; trying again in \d\.\d\d s",
+        r"GET /customers/\{id\}: 200, attempt 3, \d+ ms",
+    ]
+    for (_, message), shape in zip(found, shapes, strict=True):
+        assert re.fullmatch(shape, message)
+
+
+def test_each_operation_says_its_own_path_template(
+    serving: Any, connect: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "dub_uplink")
+    connect(serving(200, "[]").url).list()
+    customers = connect(serving(200, '{"id": "cus_1"}').url)
+    customers.create({"external_id": "u"})
+    customers.get("cus_1")
+    customers.update("cus_1")
+    customers.delete("cus_1")
+    assert [message.partition(":")[0] for _, message in lines(caplog)] == [
+        "GET /customers",
+        "POST /customers",
+        "GET /customers/{id}",
+        "PATCH /customers/{id}",
+        "DELETE /customers/{id}",
+    ]
+
+
+def test_no_record_holds_a_body_a_query_an_id_a_header_or_the_token(
+    serving: Any, quick: Any, said: Any, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "dub_uplink")
+    refusal = f'{{"error": {{"code": "conflict", "message": "{MARK}"}}}}'
+
+    class Mine(CustomersConsumer):
+        @uplink.get("raw/{id}", args={"id": uplink.Path, "q": uplink.Query})
+        def raw(self, id: str, q: str) -> Any: ...
+
+    for status in (200, 409, 503, 302):
+        headers = {"X-Secret": MARK, "Location": f"/{MARK}"}
+        replies = [said(status, refusal, headers), said(409, refusal)]
+        url = serving(raw=replies).url
+        customers = quick(url, cls=Mine, client=client, token=f"dub_{MARK}")
+        for call in (
+            lambda c: c.create({"external_id": MARK, "name": MARK}),
+            lambda c: c.get(f"ext_{MARK}", http_headers={"X-Mine": MARK}),
+            lambda c: c.update(MARK, {"email": f"{MARK}@example.com"}),
+            lambda c: c.delete(MARK),
+            lambda c: c.list(email=f"{MARK}@example.com"),
+            lambda c: c.raw(MARK, MARK),
+        ):
+            with pytest.raises(errors.DubError):
+                call(customers)
+    records = [record for record in caplog.records if record.name.startswith("dub_uplink")]
+    assert len(records) > 20
+    for record in records:
+        assert MARK not in record.getMessage()
+        assert MARK not in repr(vars(record))
+
+
+def test_at_info_only_the_retries_are_told(
+    serving: Any, quick: Any, said: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "dub_uplink")
+    customers = quick(serving(raw=[said(503, ""), said(200, "[]")]).url)
+    customers.list()
+    customers.list()
+    assert [level for level, _ in lines(caplog)] == ["INFO"]
+
+
+def test_nothing_is_printed_by_a_program_that_sets_up_no_logging(serving: Any) -> None:
+    server = serving(500, "")
+    program = (
+        "from dub_uplink import Dub, Clock, errors\n"
+        f"dub = Dub('dub_x', server_url={server.url!r}, clock=Clock(sleep=lambda _: None))\n"
+        "try:\n    dub.customers.get('x', timeout_ms=5000)\n"
+        "except errors.SDKError as error:\n    assert error.attempts > 3, error\n"
+    )
+    # The clock's time stands still but for the attempts, so the budget of retries ends it.
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,165 @@
+"""``timeout_ms`` bounds an attempt, whatever way the server has of being slow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from dub_uplink import Clock, CustomersConsumer, DeadlineAdapter, RetryConfig, errors
+
+BOUND = 0.2  # seconds, as the time-out of these calls
+# What it may take on a machine that is busy; a server that is never done takes for ever.
+PATIENCE = 5.0
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"
+MOVED = b"HTTP/1.1 302 X\r\nLocation: /x\r\nContent-Length: 2000\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+LONG = b"[" + b" " * 1998 + b"]"
+SLOW: dict[str, dict[str, Any]] = {
+    "silent": {"raw": b"x", "silent": True},
+    "drips its body": {"raw": HEAD + LONG, "drip": 0.01, "drip_from": len(HEAD)},
+    "drips its chunks": {
+        "raw": CHUNKED + b"1\r\n \r\n" * 400,
+        "drip": 0.01,
+        "drip_from": len(CHUNKED),
+    },
+    "stops in its body": {"raw": HEAD + b"["},
+    "drips a redirect": {"raw": MOVED + LONG, "drip": 0.01, "drip_from": len(MOVED)},
+}
+DRIPPING_HEADERS = {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 300 + b"\r\n", "drip": 0.01}
+
+
+def times_out(call: Callable[[], Any]) -> errors.APITimeoutError:
+    started = time.monotonic()
+    with pytest.raises(errors.APITimeoutError) as caught:
+        call()
+    took = time.monotonic() - started
+    assert BOUND * 0.9 <= took < PATIENCE
+    return caught.value
+
+
+@pytest.mark.parametrize("slow", SLOW.values(), ids=[name.replace(" ", "-") for name in SLOW])
+def test_a_slow_server_is_given_up_with_every_kind_of_client(
+    serving: Any, connect: Any, client: Any, slow: dict[str, Any]
+) -> None:
+    customers = connect(serving(**slow).url, client=client, timeout_ms=BOUND * 1000)
+    error = times_out(customers.list)
+    assert str(error) == "GET: no whole answer within 0.2 s"
+    assert error.sent is True
+
+
+def test_dripping_headers_are_given_up_on_a_session_of_our_own(serving: Any, connect: Any) -> None:
+    customers = connect(serving(**DRIPPING_HEADERS).url, timeout_ms=BOUND * 1000)
+    assert times_out(customers.list).sent is True
+
+
+def test_dripping_headers_are_given_up_where_the_deadline_adapter_is_mounted(
+    serving: Any, connect: Any
+) -> None:
+    with requests.Session() as session:
+        session.mount("http://", DeadlineAdapter())
+        server = serving(**DRIPPING_HEADERS)
+        customers = connect(server.url, client=session, timeout_ms=BOUND * 1000)
+        times_out(customers.list)
+
+
+def test_a_deadline_adapter_bounds_other_calls_of_its_session_too(serving: Any) -> None:
+    with requests.Session() as session:
+        session.mount("http://", DeadlineAdapter())
+        started = time.monotonic()
+        with pytest.raises(requests.RequestException):
+            session.get(serving(**DRIPPING_HEADERS).url, timeout=BOUND)
+        assert time.monotonic() - started < PATIENCE
+        # And none at all is none at all.
+        assert session.get(serving().url).text == "[]"
+
+
+def test_a_time_out_of_a_call_goes_before_that_of_the_client(serving: Any, connect: Any) -> None:
+    server = serving(raw=b"x", silent=True)
+    patient = connect(server.url, timeout_ms=60_000)
+    bounded: list[Callable[[], Any]] = [
+        lambda: patient.list(timeout_ms=BOUND * 1000),
+        lambda: patient.create({"external_id": "u"}, timeout_ms=BOUND * 1000),
+        lambda: patient.get("x", timeout_ms=BOUND * 1000),
+        lambda: patient.update("x", timeout_ms=BOUND * 1000),
+        lambda: patient.delete("x", timeout_ms=BOUND * 1000),
+    ]
+    for call in bounded:
+        times_out(call)
+    hasty = connect(server.url, timeout_ms=BOUND * 1000)
+    times_out(lambda: hasty.list(timeout_ms=None))
+
+
+@pytest.mark.parametrize("timeout_ms", [1, 0.001, 86_400_000])
+def test_any_time_out_in_bounds_is_one_a_socket_takes(
+    serving: Any, connect: Any, client: Any, timeout_ms: float
+) -> None:
+    customers = connect(serving().url, client=client)
+    try:
+        assert customers.list(timeout_ms=timeout_ms) == []
+    except errors.APITimeoutError:
+        assert timeout_ms <= 1
+
+
+def test_each_attempt_has_the_time_out_to_itself(serving: Any, connect: Any) -> None:
+    server = serving(raw=b"x", silent=True)
+    waits: list[float] = []
+
+    def stop_after_two(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            server.silent, server.answers = (
+                False,
+                [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"],
+            )
+
+    customers = connect(
+        server.url,
+        timeout_ms=BOUND * 1000,
+        retry_config=RetryConfig(),
+        clock=Clock(sleep=stop_after_two),
+    )
+    assert customers.list() == []
+    assert (len(waits), len(server.received)) == (2, 3)
+
+
+def test_an_answer_that_is_slow_but_in_time_is_whole(serving: Any, connect: Any) -> None:
+    server = serving(200, "[ ]", drip=0.001)
+    customers = connect(server.url, timeout_ms=30_000)
+    for _ in range(3):
+        assert customers.list() == []
+    assert server.connections == 1
+
+
+def test_a_connection_that_cannot_be_made_in_time_was_not_sent(
+    connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Any, address: Any) -> None:
+        raise TimeoutError("timed out")  # what a full queue of connections comes to
+
+    monkeypatch.setattr("socket.socket.connect", full)
+    with pytest.raises(errors.APITimeoutError) as caught:
+        connect("http://127.0.0.1:9", client=client, timeout_ms=30_000).list()
+    assert caught.value.sent is False
+    assert str(caught.value) == "GET: no connection within 5 s"
+
+
+def test_without_a_time_out_of_its_own_a_client_waits_thirty_seconds(
+    serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds: list[Any] = []
+
+    class Noting(requests.adapters.HTTPAdapter):
+        def send(self, *args: Any, **kwargs: Any) -> Any:
+            bounds.append(kwargs["timeout"])
+            return super().send(*args, **kwargs)
+
+    with requests.Session() as session:
+        session.mount("http://", Noting())
+        CustomersConsumer("dub_x", server_url=serving().url, client=session).list()
+    assert bounds[0].total == pytest.approx(30, abs=0.1)
+    assert bounds[0].connect_timeout == 5.0
