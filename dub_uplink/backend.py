@@ -7,6 +7,7 @@ configuration and models.
 from __future__ import annotations
 
 import copy
+import functools
 import http.client
 import io
 import time
@@ -328,11 +329,14 @@ def read_body(answer: requests.Response, deadline: float) -> bytes:
     # An adapter that answers by itself may have set the content and no raw stream at all.
     if vars(answer).get("_content", False) is not False or not hasattr(raw, "read"):
         return answer.content or b""
-    read = getattr(raw, "read1", raw.read)  # what is there now, not a full chunk
+    read: Callable[[int], bytes] = raw.read
+    if hasattr(raw, "stream"):  # urllib3's; requests tells it from a plain file in the same way
+        # What is there now, not a full chunk, where it can give that.
+        read = functools.partial(getattr(raw, "read1", raw.read), decode_content=True)
     chunks: list[bytes] = []
     size = 0
     try:
-        while chunk := read(_CHUNK, decode_content=True):
+        while chunk := read(_CHUNK):
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_BODY_BYTES:

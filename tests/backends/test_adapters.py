@@ -1,0 +1,214 @@
+"""A session with an adapter of one's own mounted, and uplink's own client, are backends as well."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+import uplink
+import urllib3
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from dub_uplink import CustomersConsumer, errors
+from dub_uplink.testing import FakeDub, NetworkRefused
+
+CUSTOMER = b'{"id": "cus_1", "name": "Ada"}'
+
+
+class Canned(BaseAdapter):
+    """Answers from memory, in one of the ways that adapters found in the wild do."""
+
+    def __init__(self, fill: Callable[[requests.Response], None], status: int = 200) -> None:
+        super().__init__()
+        self.fill = fill
+        self.status = status
+        self.seen: list[requests.PreparedRequest] = []
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        self.seen.append(request)
+        response = requests.Response()
+        response.status_code = self.status
+        response.request = request
+        response.url = request.url or ""
+        response.headers["Content-Type"] = "application/json"
+        self.fill(response)
+        return response
+
+    def close(self) -> None: ...
+
+
+def content_only(response: requests.Response) -> None:
+    response._content = CUSTOMER
+
+
+def bytes_stream(response: requests.Response) -> None:
+    response.raw = io.BytesIO(CUSTOMER)  # its read() knows no decode_content
+
+
+def urllib3_stream(response: requests.Response) -> None:
+    response.raw = urllib3.HTTPResponse(io.BytesIO(CUSTOMER), preload_content=False)
+
+
+class OldStream:
+    """A raw stream without ``read1``, as urllib3 before 2 has."""
+
+    stream = None
+
+    def __init__(self) -> None:
+        self._stream = io.BytesIO(CUSTOMER)
+
+    def read(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
+        assert decode_content
+        return self._stream.read(amt)
+
+    def close(self) -> None: ...
+
+
+def old_stream(response: requests.Response) -> None:
+    response.raw = OldStream()  # type: ignore[assignment]
+
+
+FILLS = pytest.mark.parametrize("fill", [content_only, urllib3_stream, old_stream, bytes_stream])
+
+
+def client_of(adapter: BaseAdapter, wrap: Any = None) -> CustomersConsumer:
+    session = requests.Session()
+    session.mount("https://", adapter)
+    client = session if wrap is None else wrap(session)
+    return CustomersConsumer("dub_x", client=client, retry_config=None)
+
+
+@FILLS
+@pytest.mark.parametrize("wrap", [None, uplink.RequestsClient], ids=["session", "uplink"])
+def test_a_mounted_adapter_answers(fill: Any, wrap: Any) -> None:
+    adapter = Canned(fill)
+    customers = client_of(adapter, wrap)
+    assert customers.get("cus_1").name == "Ada"
+    assert customers.update("cus_1", {"name": "Ada"}).id == "cus_1"
+    get, patch = adapter.seen
+    assert get.url == "https://api.dub.co/customers/cus_1"
+    assert get.headers["Authorization"] == patch.headers["Authorization"] == "Bearer dub_x"
+    assert json.loads(patch.body or b"") == {"name": "Ada"}
+
+
+@FILLS
+def test_a_mounted_adapters_failure_is_mapped(fill: Any) -> None:
+    with pytest.raises(errors.SDKError, match="418: the answer is not an error of Dub's"):
+        client_of(Canned(fill, status=418)).get("cus_1")
+
+
+def test_an_answer_without_any_body_is_one_without_a_body() -> None:
+    with pytest.raises(errors.SDKError, match="500: the answer has no body"):
+        client_of(Canned(lambda _: None, status=500)).get("cus_1")
+
+
+def test_a_response_hook_that_reads_the_body_does_not_take_it(serving: Any, connect: Any) -> None:
+    server = serving(200, CUSTOMER)
+    with requests.Session() as session:
+        read: list[bytes] = []
+        session.hooks["response"].append(lambda response, **_: read.append(response.content))
+        assert connect(server.url, client=session).get("cus_1").name == "Ada"
+        assert read == [CUSTOMER]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ConnectionError("gone"),
+        requests.exceptions.ChunkedEncodingError("gone"),
+        requests.exceptions.ContentDecodingError("gone"),
+        requests.exceptions.RetryError("gone"),
+        requests.exceptions.InvalidURL("gone"),
+        requests.exceptions.SSLError("gone"),
+        requests.exceptions.ProxyError("gone"),
+        urllib3.exceptions.ProtocolError("gone"),
+        urllib3.exceptions.DecodeError("gone"),
+        ConnectionResetError(104, "gone"),
+        OSError("gone"),
+        UnicodeError("gone"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("wrap", [None, uplink.RequestsClient], ids=["session", "uplink"])
+def test_whatever_an_adapter_fails_with_is_a_connection_error(error: Any, wrap: Any) -> None:
+    def fail(_: Any) -> None:
+        raise error
+
+    with pytest.raises(errors.APIConnectionError, match=r"^GET: .*gone") as caught:
+        client_of(Canned(fail), wrap).get("cus_1")
+    assert type(caught.value) is errors.APIConnectionError
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "error", [requests.ReadTimeout(), requests.ConnectTimeout(), TimeoutError("timed out")]
+)
+def test_an_adapters_time_out_is_a_time_out(error: Any) -> None:
+    def fail(_: Any) -> None:
+        raise error
+
+    with pytest.raises(errors.APITimeoutError):
+        client_of(Canned(fail)).get("cus_1")
+
+
+def test_an_adapters_own_bug_is_not_dressed_up() -> None:
+    def fail(_: Any) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        client_of(Canned(fail)).get("cus_1")
+
+
+def test_uplinks_client_sends_through_its_session(fake: FakeDub, served: str, connect: Any) -> None:
+    with requests.Session() as session:
+        session.headers["X-Team"] = "growth"
+        customers = connect(served, client=uplink.RequestsClient(session))
+        created = customers.create({"external_id": "u", "name": "Ada", "country": "GB"})
+        assert customers.get("ext_u") == created
+        assert customers.list(country="GB") == [created]
+        assert customers.delete(created.id).id == created.id
+        with pytest.raises(errors.NotFound):
+            customers.get(created.id)
+    assert {r.headers["x-team"] for r in fake.requests} == {"growth"}
+
+
+def test_an_exception_of_uplinks_client_is_a_connection_error() -> None:
+    class Failed(Exception):
+        pass
+
+    class Exceptions(uplink.clients.exceptions.Exceptions):
+        BaseClientException = Failed
+
+    class Failing(uplink.RequestsClient):
+        exceptions = Exceptions()
+
+        def send(self, request: Any) -> Any:
+            raise Failed("out of order")
+
+    customers = CustomersConsumer("dub_x", client=Failing(), retry_config=None)
+    with pytest.raises(errors.APIConnectionError, match="out of order"):
+        customers.list()
+
+
+def test_a_session_of_the_fake_needs_no_socket_and_reaches_nothing_else(token: str) -> None:
+    with FakeDub(token) as fake, fake.session() as session:
+        customers = CustomersConsumer(token, client=session, retry_config=None)
+        created = customers.create({"external_id": "u", "name": "Ada", "country": "GB"})
+        assert customers.get("ext_u") == created
+        elsewhere = CustomersConsumer(
+            token, server_url="https://other.example", client=session, retry_config=None
+        )
+        with pytest.raises(NetworkRefused):
+            elsewhere.list()
+
+
+def test_an_adapter_mounted_for_one_host_leaves_the_others_alone(serving: Any) -> None:
+    server = serving(200, CUSTOMER)
+    with requests.Session() as session:
+        session.mount(server.url, HTTPAdapter(pool_maxsize=1))
+        customers = CustomersConsumer("dub_x", server_url=server.url, client=session)
+        assert customers.get("cus_1").name == "Ada"

@@ -1,0 +1,194 @@
+"""What a given session, a session of our own and the environment each have a say in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import uplink
+
+from dub_uplink import CustomersConsumer
+
+GIVEN = pytest.mark.parametrize(
+    "wrap", [lambda s: s, uplink.RequestsClient], ids=["session", "uplink"]
+)
+
+
+@pytest.fixture
+def session() -> Any:
+    with requests.Session() as session:
+        yield session
+
+
+@GIVEN
+def test_a_given_sessions_headers_parameters_and_cookies_are_sent(
+    serving: Any, connect: Any, session: requests.Session, wrap: Any
+) -> None:
+    server = serving(200, "[]", {"Set-Cookie": "seen=1"})
+    session.headers["X-Team"] = "growth"
+    session.params = {"team": "growth"}
+    session.cookies.set("mine", "2")
+    customers = connect(server.url, client=wrap(session))
+    customers.list(page=2)
+    customers.list()
+    session.headers["X-Team"] = "sales"
+    customers.list()
+    first, second, third = server.received
+    assert first.query == {"team": "growth", "page": "2"}
+    assert [r.headers["x-team"] for r in (first, second, third)] == ["growth", "growth", "sales"]
+    assert first.headers["cookie"] == "mine=2"
+    assert "seen=1" in second.headers["cookie"]
+
+
+def test_a_given_sessions_own_user_agent_stays(
+    serving: Any, connect: Any, session: requests.Session
+) -> None:
+    server = serving()
+    session.headers["User-Agent"] = "mine/1"
+    session.headers["Accept"] = "application/vnd.mine+json"
+    connect(server.url, client=session).list()
+    connect(server.url, client=session).list(http_headers={"User-Agent": "call/1"})
+    first, second = server.received
+    assert (first.headers["user-agent"], second.headers["user-agent"]) == ("mine/1", "call/1")
+    assert first.headers["accept"] == "application/vnd.mine+json"
+
+
+@GIVEN
+def test_neither_a_given_sessions_auth_nor_its_header_replaces_the_token(
+    serving: Any, connect: Any, session: requests.Session, wrap: Any, token: str
+) -> None:
+    server = serving()
+    session.auth = ("user", "password")
+    session.headers["Authorization"] = "Bearer other"
+    connect(server.url, client=wrap(session)).list()
+    request = server.received[0]
+    assert request.headers["authorization"] == f"Bearer {token}"
+    assert len([line for line in request.lines if line.lower().startswith("authorization")]) == 1
+    assert session.headers["Authorization"] == "Bearer other"
+    assert session.auth == ("user", "password")
+
+
+def test_a_netrc_never_replaces_the_token(
+    serving: Any,
+    connect: Any,
+    client: Any,
+    token: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login other password other\ndefault login a password b\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server = serving(200, "[]")
+    customers = connect(server.url, client=client)
+    customers.list()
+    customers.list()
+    assert {r.headers["authorization"] for r in server.received} == {f"Bearer {token}"}
+    # Without a token of ours requests does take it, so the file was found.
+    requests.get(server.url, timeout=5)
+    assert server.received[-1].headers["authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_the_environments_proxy_applies(
+    serving: Any,
+    connect: Any,
+    client: Any,
+    token: str,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    proxy = serving(200, "[]")
+    monkeypatch.setenv(variable, proxy.url)
+    with pytest.warns(UserWarning, match="unencrypted"):
+        customers = connect("http://dub.internal", client=client)
+    assert customers.list(page=1) == []
+    assert customers.list() == []
+    assert [r.target for r in proxy.received] == [
+        "http://dub.internal/customers?page=1",
+        "http://dub.internal/customers",
+    ]
+    assert proxy.received[0].headers["authorization"] == f"Bearer {token}"
+
+
+def test_no_proxy_is_heeded(
+    serving: Any, connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, server = serving(500, ""), serving(200, "[]")
+    monkeypatch.setenv("http_proxy", proxy.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert connect(server.url, client=client).list() == []
+    assert proxy.connections == 0
+
+
+def test_a_proxy_that_is_out_of_order_is_a_connection_error(
+    serving: Any, connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dub_uplink import errors
+
+    proxy = serving()
+    proxy.close()
+    monkeypatch.setenv("http_proxy", proxy.url)
+    with (
+        pytest.warns(UserWarning, match="unencrypted"),
+        pytest.raises(errors.APIConnectionError, match=r"^GET: ") as caught,
+    ):
+        connect("http://dub.internal", client=client).list()
+    assert type(caught.value) is errors.APIConnectionError
+    assert caught.value.sent is False
+
+
+def test_a_session_of_our_own_keeps_no_cookies(serving: Any, connect: Any) -> None:
+    server = serving(200, "[]", {"Set-Cookie": "seen=1; Path=/"})
+    customers = connect(server.url)
+    for _ in range(3):
+        customers.list()
+    assert not any("cookie" in r.headers for r in server.received)
+
+
+@GIVEN
+def test_a_given_session_is_not_changed(
+    serving: Any, connect: Any, session: requests.Session, wrap: Any
+) -> None:
+    before = (dict(session.headers), session.auth, dict(session.adapters), session.hooks)
+    customers = connect(serving().url, client=wrap(session))
+    customers.list()
+    customers.close()
+    assert (dict(session.headers), session.auth, dict(session.adapters), session.hooks) == before
+    assert session.hooks == {"response": []}
+
+
+@GIVEN
+def test_a_given_sessions_hooks_see_every_answer(
+    serving: Any, connect: Any, session: requests.Session, wrap: Any, said: Any
+) -> None:
+    seen: list[int] = []
+    session.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
+    server = serving(raw=[said(200, "[]"), said(302, "", {"Location": "/x"})])
+    customers = connect(server.url, client=wrap(session))
+    customers.list()
+    with pytest.raises(Exception, match=r"redirects to '/x'"):
+        customers.list()
+    assert seen == [200, 302]
+
+
+def test_an_answer_in_gzip_is_unpacked(serving: Any, connect: Any, client: Any) -> None:
+    import gzip
+
+    packed = gzip.compress(b'[{"id": "cus_1"}]' + b" " * 100_000)
+    server = serving(200, packed, {"Content-Encoding": "gzip"})
+    assert [c.id for c in connect(server.url, client=client).list()] == ["cus_1"]
+
+
+def test_two_clients_may_share_a_session(serving: Any, session: requests.Session) -> None:
+    server = serving()
+    one = CustomersConsumer("dub_1", server_url=server.url, client=session)
+    two = CustomersConsumer("dub_2", server_url=server.url, client=session)
+    for customers in (one, two, one):
+        customers.list()
+    one.close()
+    two.list()
+    sent = [r.headers["authorization"].removeprefix("Bearer ") for r in server.received]
+    assert sent == ["dub_1", "dub_2", "dub_1", "dub_2"]
