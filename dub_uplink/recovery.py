@@ -28,12 +28,13 @@ _KEPT = ("externalId", "email", "stripeCustomerId", "country")
 class Write:
     """A create, update or delete of a customer, as far as its recovery needs it.
 
-    ``path`` is relative to the server's URL, ``body`` is the JSON that was sent.
+    ``path`` is relative to the server's URL. ``body`` is the JSON that was sent, as bytes or as the
+    mapping that an endpoint of a subclass left it to requests to write.
     """
 
     method: str
     path: str
-    body: bytes | None
+    body: Any
 
     @property
     def repeatable(self) -> bool:
@@ -57,10 +58,8 @@ class Write:
             return path if is_missing(response) else None
         return None
 
-    def carried_out(self, customer: Any) -> bool:
+    def carried_out(self, customer: Mapping[str, Any]) -> bool:
         """Whether this customer is what the write would have left behind."""
-        if not isinstance(customer, Mapping):
-            return False
         sent = self._sent()
         if sent.get("name") and customer.get("name") != sent["name"]:
             return False
@@ -80,10 +79,12 @@ class Write:
         return Response(200, {"Content-Type": "application/json"}, body)
 
     def _sent(self) -> Mapping[str, Any]:
-        try:
-            body = json.loads(self.body or b"{}")
-        except ValueError:
-            return {}
+        body = self.body
+        if isinstance(body, (bytes, str)):
+            try:
+                body = json.loads(body)
+            except ValueError:
+                return {}
         return body if isinstance(body, Mapping) else {}
 
 

@@ -186,7 +186,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         options = gathered.get(OPTIONS, {})
         retries: RetryConfig | Unset | None = options.get("retries", UNSET)
         config = self._retry_config if isinstance(retries, Unset) else retries
-        write = Write(method, url.removeprefix(self.server_url), info.get("data"))
+        body = info.get("json") or info.get("data")
+        write = Write(method, url.removeprefix(self.server_url), body)
         attempts = Attempts(
             config,
             self._clock or current_clock(),
@@ -215,7 +216,10 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         answer = found.response
         if answer is None or not (answer.ok or is_missing(answer)):
             return found  # whether it is ours is not known: no false Conflict
-        if not answer.ok or not call.write.carried_out(hooks.json_or_none(answer)):
+        customer = hooks.json_or_none(answer) if answer.ok else None
+        if answer.ok and not isinstance(customer, Mapping):
+            return found  # nor is it from what is no customer
+        if customer is None or not call.write.carried_out(customer):
             return _in_place_of(answer, refusal)
         status = 201 if call.method == "POST" else 200
         return _in_place_of(answer, Response(status, answer.headers, answer.content))

@@ -1,0 +1,123 @@
+"""A client whose every call fails stops adding load, and one that works misses no retry."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from dub_uplink import RetryBudget
+from dub_uplink.models import errors
+from dub_uplink.testing import faults
+
+
+def failures(client: Any, calls: int) -> int:
+    """How many of so many calls fail."""
+    failed = 0
+    for _ in range(calls):
+        try:
+            client.list()
+        except errors.DubError:
+            failed += 1
+    return failed
+
+
+def test_where_everything_fails_retries_come_to_an_end(fake: Any, on_fake: Any) -> None:
+    fake.faults.add(faults.Status(503), times=None)
+    client = on_fake()
+    assert failures(client, 300) == 300
+    assert len(fake.requests) == 400
+    # In the long run at most one retry for ten calls; here it is none at all.
+    sent = len(fake.requests)
+    assert failures(client, 200) == 200
+    assert len(fake.requests) == sent + 200
+
+
+def test_without_a_budget_they_do_not(fake: Any, on_fake: Any) -> None:
+    fake.faults.add(faults.Status(503), times=None)
+    failures(on_fake(retry_budget=None), 20)
+    assert len(fake.requests) > 300
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_a_third_of_attempts_fail_no_call_goes_without_its_retry(
+    fake: Any, on_fake: Any, seed: int
+) -> None:
+    fake.faults.randomly({faults.Status(503): 0.2, faults.DropBefore(): 0.1}, seed=seed)
+    assert failures(on_fake(), 400) == 0
+
+
+def test_a_client_whose_answers_are_404s_keeps_its_retries(fake: Any, on_fake: Any) -> None:
+    """As one has that looks for customers before it creates them."""
+    fake.faults.randomly({faults.Status(503): 0.3}, seed=7)
+    client = on_fake()
+    for number in range(400):
+        with pytest.raises(errors.NotFound):
+            client.get(f"ext_{number}")
+    assert client._transport._budget.tokens > 80
+
+
+def test_after_an_outage_the_budget_comes_back(fake: Any, on_fake: Any) -> None:
+    client = on_fake(retry_budget=RetryBudget(10))
+    fake.faults.add(faults.Status(503), times=50)
+    failures(client, 40)
+    assert len(fake.requests) == 50
+    fake.faults.clear()
+    assert failures(client, 10) == 0
+    fake.faults.add(faults.Status(503), times=10)
+    assert failures(client, 1) == 0
+
+
+def test_what_is_raised_without_a_retry_is_the_failure_itself(fake: Any, on_fake: Any) -> None:
+    budget = RetryBudget(1)
+    budget.take()
+    fake.faults.add(faults.Status(503))
+    fake.faults.add(faults.DropBefore())
+    client = on_fake(retry_budget=budget)
+    with pytest.raises(errors.SDKError) as status:
+        client.list()
+    with pytest.raises(errors.APIConnectionError) as connection:
+        client.list()
+    assert status.value.attempts == connection.value.attempts == 1
+
+
+def test_a_budget_may_be_shared_by_clients(fake: Any, on_fake: Any) -> None:
+    budget = RetryBudget(10)
+    fake.faults.add(faults.Status(503), times=None)
+    one, other = on_fake(retry_budget=budget), on_fake(retry_budget=budget)
+    failures(one, 1)
+    failures(other, 5)
+    assert budget.tokens == 0
+    assert len(fake.requests) == 6 + 10
+
+
+def test_clients_have_their_own_unless_told_otherwise(fake: Any, on_fake: Any) -> None:
+    fake.faults.add(faults.Status(503), times=None)
+    failures(on_fake(), 50)
+    sent = len(fake.requests)
+    failures(on_fake(), 1)
+    assert len(fake.requests) > sent + 1
+
+
+def test_threads_share_one_and_none_of_it_is_lost(fake: Any, on_fake: Any) -> None:
+    budget = RetryBudget(50)
+    fake.faults.add(faults.Status(503), times=None)
+    client = on_fake(retry_budget=budget)
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(lambda _: failures(client, 20), range(8))) == 160
+    assert len(fake.requests) == 160 + 50
+    assert budget.tokens == 0
+    fake.faults.clear()
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(lambda _: failures(client, 4), range(8))) == 0
+    assert budget.tokens == 32
+
+
+def test_what_cannot_be_retried_takes_nothing_from_the_budget(fake: Any, on_fake: Any) -> None:
+    client = on_fake()
+    for fault in (faults.Status(404), faults.RateLimited(3_600), faults.Garbage()):
+        fake.faults.add(fault)
+        failures(client, 1)
+    failures(on_fake(retry_budget=client._transport._budget, retry_config=None), 1)
+    assert client._transport._budget.tokens == 100

@@ -1,0 +1,342 @@
+"""A create, a delete and an update are carried out once, whatever becomes of their answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dub_uplink.models import errors
+from dub_uplink.testing import faults
+
+BODY = {"external_id": "user_1", "email": "ada@example.com", "name": "Ada", "country": "GB"}
+#: Failures after which the server may have carried the request out, and here has.
+CARRIED_OUT = [
+    faults.DropAfter(),
+    faults.Truncate(0),
+    faults.Truncate(17),
+    faults.Status(500, carried_out=True),
+    faults.Status(502, carried_out=True),
+    faults.Status(503, carried_out=True),
+    faults.Status(504, carried_out=True),
+]
+#: Failures after which it may have, and here has not.
+NOT_CARRIED_OUT = [faults.DropBefore(), *(faults.Status(code) for code in (500, 502, 503, 504))]
+IDS = ["user_1", "ext_1", "a/b", "a b", "ü€😀", "100%", "?q=1#x", "..", ".", "%2F", "a+b", "=&;"]
+
+
+def asked(fake: Any) -> list[str]:
+    return [f"{request.method} {request.path}" for request in fake.requests]
+
+
+@pytest.mark.parametrize("fault", CARRIED_OUT, ids=str)
+def test_a_create_whose_answer_was_lost_returns_the_customer(
+    fake: Any, on_fake: Any, fault: Any
+) -> None:
+    fake.faults.add(fault)
+    created = on_fake().create(BODY)
+    [stored] = fake.customers
+    assert created.id == stored.id
+    assert (created.external_id, created.email, created.name) == ("user_1", BODY["email"], "Ada")
+    assert asked(fake) == ["POST /customers", "POST /customers", "GET /customers/ext_user_1"]
+    assert [request.status for request in fake.requests][1:] == [409, 200]
+
+
+@pytest.mark.parametrize("fault", NOT_CARRIED_OUT, ids=str)
+def test_a_create_that_never_arrived_is_sent_again(fake: Any, on_fake: Any, fault: Any) -> None:
+    fake.faults.add(fault)
+    created = on_fake().create(BODY)
+    assert [customer.id for customer in fake.customers] == [created.id]
+    assert asked(fake) == ["POST /customers"] * 2
+
+
+def test_a_create_that_is_lost_again_and_again_is_still_one_customer(
+    fake: Any, on_fake: Any
+) -> None:
+    for fault in (faults.DropBefore(), faults.DropAfter(), faults.Status(500), faults.Truncate(3)):
+        fake.faults.add(fault)
+    fake.faults.add(faults.DropBefore(), method="GET")
+    fake.faults.add(faults.Status(503), method="GET")
+    created = on_fake().create(BODY)
+    assert [customer.id for customer in fake.customers] == [created.id]
+
+
+@pytest.mark.parametrize("external_id", IDS)
+def test_ids_that_need_encoding_are_found_again(
+    fake: Any, on_fake: Any, external_id: str
+) -> None:
+    client = on_fake()
+    body = {"external_id": external_id, "country": "GB"}
+    fake.faults.add(faults.DropAfter())
+    created = client.create(body)
+    fake.faults.add(faults.DropAfter())
+    renamed = client.update(f"ext_{external_id}", {"external_id": f"{external_id}/2"})
+    assert renamed.id == created.id
+    fake.faults.add(faults.DropAfter())
+    assert client.delete(f"ext_{external_id}/2").id == f"ext_{external_id}/2"
+    assert fake.customers == []
+
+
+@pytest.mark.parametrize("external_id", ["a/b ü", "?", "%41"])
+def test_ids_that_need_encoding_are_found_over_a_socket_and_below_a_path(
+    wire: Any, step: Any, said: Any, connect: Any, external_id: str
+) -> None:
+    customer = {"id": "cus_1", "externalId": external_id, "country": "GB"}
+    conflict = {"error": {"code": "conflict", "message": "exists"}}
+    server = wire(step(b"", "close"), said(409, conflict), said(200, customer))
+    client = connect(server.url + "/proxied/dub")
+    assert client.create({"external_id": external_id, "country": "GB"}).id == "cus_1"
+    encoded = {"a/b ü": "a%2Fb%20%C3%BC", "?": "%3F", "%41": "%2541"}[external_id]
+    assert server.seen[-1] == f"GET /proxied/dub/customers/ext_{encoded}"
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"email": "other@example.com"},
+        {"email": None},
+        {"name": "Grace"},
+        {"country": "US"},
+        {"stripe_customer_id": "cus_stripe"},
+    ],
+    ids=str,
+)
+def test_another_customer_of_that_id_is_a_conflict(
+    fake: Any, on_fake: Any, theirs: dict[str, Any]
+) -> None:
+    fake.add(**{**BODY, **theirs})
+    fake.faults.add(faults.DropBefore())
+    with pytest.raises(errors.Conflict) as caught:
+        on_fake().create(BODY)
+    assert asked(fake)[-1] == "GET /customers/ext_user_1"
+    assert caught.value.attempts == 3
+    assert caught.value.code == "conflict"
+    assert len(fake.customers) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"external_id": "user_1", "country": "GB"},  # the server invents a name
+        {"external_id": "user_1", "country": "GB", "email": "a@example.com"},  # or shows this one
+        {"external_id": "user_1", "country": "GB", "name": None, "email": None},
+        {"external_id": "user_1", "country": "GB", "name": ""},
+        {"external_id": "user_1", "country": "GB", "avatar": "https://example.com/a.png"},
+        {"external_id": "user_1", "country": "GB", "stripe_customer_id": "cus_stripe"},
+        {**BODY, "name": "Ада ❤"},
+    ],
+    ids=str,
+)
+def test_what_the_server_makes_up_is_not_compared(
+    fake: Any, on_fake: Any, body: dict[str, Any]
+) -> None:
+    fake.faults.add(faults.DropAfter())
+    assert on_fake().create(body).id == fake.customers[0].id
+
+
+def test_a_server_without_countries_is_understood(
+    wire: Any, step: Any, said: Any, connect: Any
+) -> None:
+    """That of 2024 knows neither a country nor a Stripe id."""
+    customer = {"id": "1", "externalId": "user_1", "name": "Ada", "email": BODY["email"]}
+    server = wire(step(b"", "reset"), said(409, {}), said(200, customer))
+    assert connect(server.url).create(BODY).id == "1"
+
+
+@pytest.mark.parametrize("fault", [*NOT_CARRIED_OUT, faults.Status(500)], ids=str)
+def test_a_taken_stripe_id_is_a_conflict(fake: Any, on_fake: Any, fault: Any) -> None:
+    fake.add(external_id="other", stripe_customer_id="cus_stripe")
+    fake.faults.add(fault)
+    with pytest.raises(errors.Conflict):
+        on_fake().create({**BODY, "stripe_customer_id": "cus_stripe"})
+    assert [request.status for request in fake.requests][1:] == [409, 404]
+
+
+def test_a_conflict_of_a_first_attempt_is_one_and_nothing_is_looked_up(
+    fake: Any, on_fake: Any
+) -> None:
+    fake.add(**BODY)  # the very same
+    with pytest.raises(errors.Conflict) as caught:
+        on_fake().create(BODY)
+    assert caught.value.attempts == 1
+    assert asked(fake) == ["POST /customers"]
+
+
+def test_a_first_conflict_with_a_cut_body_is_one_too(
+    fake: Any, on_fake: Any, timeline: Any
+) -> None:
+    """Its status says that nothing was carried out; only the words are asked for again."""
+    fake.add(**BODY)
+    fake.faults.add(faults.Truncate(20))
+    with pytest.raises(errors.Conflict):
+        on_fake().create(BODY)
+    assert asked(fake) == ["POST /customers"] * 2
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_429_is_not_ambiguous(fake: Any, on_fake: Any, times: int) -> None:
+    fake.add(**BODY)
+    fake.faults.add(faults.RateLimited(1, "unix_ms"), times=times)
+    with pytest.raises(errors.Conflict):
+        on_fake().create(BODY)
+    assert asked(fake) == ["POST /customers"] * (times + 1)
+
+
+def test_a_refused_connection_is_not_ambiguous(
+    fake: Any, connect: Any, script: Any, timeline: Any
+) -> None:
+    from requests.exceptions import ConnectionError as Failed
+    from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+    refused = NewConnectionError(None, "Failed: [Errno 111]")  # type: ignore[arg-type]
+    refused.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    failed = Failed(MaxRetryError(None, "/", refused))  # type: ignore[arg-type]
+    session, adapter = script(failed, (0, 409, {}))
+    with pytest.raises(errors.APIStatusError) as caught:
+        connect("https://api.dub.co", client=session).create(BODY)
+    assert caught.value.status_code == 409
+    assert len(adapter.given) == 2
+
+
+def test_an_ambiguous_attempt_stays_so_whatever_follows(fake: Any, on_fake: Any) -> None:
+    fake.faults.add(faults.DropAfter())
+    fake.faults.add(faults.RateLimited(1), times=3)
+    assert on_fake().create(BODY).id == fake.customers[0].id
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "status"),
+    [
+        (faults.Status(401), errors.Unauthorized, 401),
+        (faults.Status(403), errors.Forbidden, 403),
+        (faults.Status(503), errors.SDKError, 503),
+        (faults.Status(404, body="<h1>404</h1>"), errors.SDKError, 404),  # a proxy's
+        (faults.Status(302), errors.SDKError, 302),
+        (faults.RateLimited(3_600), errors.RateLimitExceeded, 429),
+    ],
+)
+def test_a_lookup_that_fails_is_never_a_conflict(
+    fake: Any, on_fake: Any, fault: Any, error: type[errors.APIStatusError], status: int
+) -> None:
+    """It may well have been created: what is not known is not said."""
+    fake.faults.add(faults.DropAfter())
+    fake.faults.add(fault, method="GET", times=None)
+    with pytest.raises(error) as caught:
+        on_fake().create(BODY)
+    assert caught.value.status_code == status
+    assert not isinstance(caught.value, errors.Conflict)
+
+
+def test_a_lookup_that_gets_no_answer_is_a_connection_error(fake: Any, on_fake: Any) -> None:
+    fake.faults.add(faults.DropAfter())
+    fake.faults.add(faults.DropBefore(), method="GET", times=None)
+    with pytest.raises(errors.APIConnectionError):
+        on_fake().create(BODY)
+
+
+def test_a_lookup_that_answers_no_customer_is_not_a_conflict(
+    fake: Any, on_fake: Any
+) -> None:
+    fake.faults.add(faults.DropAfter())
+    fake.faults.add(faults.Garbage(), method="GET")
+    with pytest.raises(errors.ResponseValidationError):
+        on_fake().create(BODY)
+
+
+@pytest.mark.parametrize("fault", CARRIED_OUT, ids=str)
+def test_a_delete_whose_answer_was_lost_is_the_success_it_was(
+    fake: Any, on_fake: Any, fault: Any
+) -> None:
+    customer = fake.add(**BODY)
+    fake.faults.add(fault)
+    assert on_fake().delete(customer.id).id == customer.id
+    assert fake.customers == []
+    assert [request.status for request in fake.requests][1:] == [404]
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.RateLimited(1, "unix_ms"), faults.Status(429), faults.Truncate(9)], ids=str
+)
+def test_a_delete_of_nobody_is_not_found(fake: Any, on_fake: Any, fault: Any) -> None:
+    """After a 429, and after a 404 whose body was cut, nothing can have been deleted."""
+    fake.faults.add(fault)
+    with pytest.raises(errors.NotFound) as caught:
+        on_fake().delete("ext_nobody")
+    assert caught.value.attempts == 2
+    with pytest.raises(errors.NotFound):
+        on_fake().delete("ext_nobody")
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        faults.Status(404, body="<h1>404</h1>"),
+        faults.Status(404, body={"error": {"code": "gone", "message": "gone"}}),
+        faults.Status(
+            404, body={"error": {"code": "not_found", "message": "Workspace ID not found."}}
+        ),
+        faults.Status(410),
+    ],
+)
+def test_only_dubs_404_of_a_customer_says_that_it_is_deleted(
+    fake: Any, on_fake: Any, missing: Any
+) -> None:
+    customer = fake.add(**BODY)
+    fake.faults.add(faults.DropBefore())
+    fake.faults.add(missing)
+    with pytest.raises(errors.APIStatusError):
+        on_fake().delete(customer.id)
+    assert len(fake.customers) == 1
+
+
+@pytest.mark.parametrize("fault", CARRIED_OUT, ids=str)
+def test_an_update_that_renames_is_found_under_the_new_name(
+    fake: Any, on_fake: Any, fault: Any
+) -> None:
+    customer = fake.add(**BODY, link={"key": "sale"}, program_id="prog_1")
+    fake.faults.add(fault)
+    updated = on_fake().update(
+        "ext_user_1",
+        {"external_id": "user_2", "name": "Grace", "country": "US"},
+        include_expanded_fields=True,
+    )
+    assert (updated.id, updated.external_id, updated.name) == (customer.id, "user_2", "Grace")
+    assert updated.program_id == "prog_1", "as it was asked for"
+    assert asked(fake)[1:] == ["PATCH /customers/ext_user_1", "GET /customers/ext_user_2"]
+
+
+@pytest.mark.parametrize("fault", CARRIED_OUT, ids=str)
+def test_other_updates_are_simply_sent_again(fake: Any, on_fake: Any, fault: Any) -> None:
+    customer = fake.add(**BODY)
+    fake.faults.add(fault, times=2)
+    updated = on_fake().update(customer.id, {"external_id": "user_2", "name": None})
+    assert (updated.id, updated.external_id) == (customer.id, "user_2")
+    assert asked(fake) == [f"PATCH /customers/{customer.id}"] * 3
+
+
+@pytest.mark.parametrize("others", [{"name": "Grace"}, {"email": "grace@example.com"}])
+def test_an_update_of_nobody_is_not_found_though_another_has_the_new_name(
+    fake: Any, on_fake: Any, others: dict[str, Any]
+) -> None:
+    fake.add(external_id="user_2", **others)
+    fake.faults.add(faults.Status(503))
+    with pytest.raises(errors.NotFound):
+        on_fake().update("ext_nobody", {"external_id": "user_2", "name": "A", "email": "a@b.co"})
+
+
+def test_an_update_of_nobody_is_not_found(fake: Any, on_fake: Any) -> None:
+    for body in ({"name": "A"}, {"external_id": "nobody"}, {"external_id": "user_2"}):
+        fake.faults.add(faults.Status(503))
+        with pytest.raises(errors.NotFound):
+            on_fake().update("ext_nobody", body)
+    # Only a rename can have left the customer under another name.
+    assert [line for line in asked(fake) if "GET" in line] == ["GET /customers/ext_user_2"]
+
+
+def test_headers_of_the_call_go_with_its_lookup(fake: Any, on_fake: Any) -> None:
+    fake.faults.add(faults.DropAfter())
+    on_fake().create(BODY, http_headers={"X-Trace": "1"}, timeout_ms=5_000)
+    lookup = fake.requests[-1]
+    assert lookup.headers["x-trace"] == "1"
+    assert "content-type" not in lookup.headers
+    assert lookup.body == b""

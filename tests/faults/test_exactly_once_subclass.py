@@ -1,0 +1,175 @@
+"""Exactly once in subclasses too, and what is not repeated because nobody can tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+import uplink
+
+from dub_uplink import UNSET, CustomersConsumer, endpoint
+from dub_uplink.models import errors
+from dub_uplink.models.components import Customer
+from dub_uplink.testing import faults
+
+BODY = {"external_id": "user/1", "email": "ada@example.com", "country": "GB"}
+WIRE = {"externalId": "user/1", "email": "ada@example.com", "country": "GB"}
+
+
+class Extends(CustomersConsumer):
+    """Overrides the five and calls them."""
+
+    def create(self, request: Any, **options: Any) -> Customer:
+        return super().create({**request, "name": "Extended"}, **options)
+
+    def delete(self, id: str, **options: Any) -> Any:
+        return super().delete(f"ext_{id}", **options)
+
+
+class Declares(CustomersConsumer):
+    """Declares them anew, with a body of uplink's own."""
+
+    @endpoint.post("/customers", args={"request": uplink.Body})  # type: ignore[override]
+    def create(self, request: bytes, *, retries: Any = UNSET) -> dict[str, Any]:
+        raise NotImplementedError
+
+    @uplink.json
+    @endpoint.post("customers", args={"request": uplink.Body})
+    def create_json(self, request: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    @endpoint.delete("customers/{id}")  # type: ignore[override]
+    def delete(self, id: str) -> dict[str, Any]:
+        raise NotImplementedError
+
+    @endpoint.patch("customers/{key}", args={"body": uplink.Body})
+    def rename(self, key: str, body: bytes) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class Tracks(CustomersConsumer):
+    """Declares what is elsewhere."""
+
+    @endpoint.post("track/lead", args={"event": uplink.Body})
+    def lead(self, event: bytes) -> dict[str, Any]:
+        raise NotImplementedError
+
+    @endpoint.post("track/sale", args={"event": uplink.Body}, idempotent=True)
+    def sale(self, event: bytes) -> dict[str, Any]:
+        raise NotImplementedError
+
+    @endpoint.put("links/upsert", args={"link": uplink.Body})
+    def upsert(self, link: bytes) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+def test_a_create_that_is_overridden_is_carried_out_once(fake: Any, on_fake: Any) -> None:
+    client = on_fake(cls=Extends)
+    fake.faults.add(faults.DropAfter())
+    created = client.create(BODY)
+    assert (created.id, created.name) == (fake.customers[0].id, "Extended")
+    fake.faults.add(faults.DropAfter())
+    assert client.delete("user/1").id == "ext_user/1"
+    assert fake.customers == []
+
+
+@pytest.mark.parametrize("name", ["create", "create_json"])
+def test_a_create_that_is_declared_anew_is_carried_out_once(
+    fake: Any, on_fake: Any, name: str
+) -> None:
+    import json
+
+    client = on_fake(cls=Declares)
+    body: Any = WIRE if name == "create_json" else json.dumps(WIRE).encode()
+    fake.faults.add(faults.DropAfter())
+    created = getattr(client, name)(body)
+    assert created["id"] == fake.customers[0].id
+    with pytest.raises(errors.Conflict):
+        getattr(client, name)(body)
+    fake.faults.add(faults.DropAfter())
+    assert client.rename("ext_user/1", b'{"externalId": "b"}')["id"] == created["id"]
+    fake.faults.add(faults.DropAfter())
+    assert client.delete("ext_b") == {"id": "ext_b"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.DropBefore(),
+        faults.DropAfter(),
+        faults.Status(500),
+        faults.Status(503, {"Retry-After": "1"}),
+        faults.Status(504),
+        faults.Status(200, body="[{"),
+    ],
+    ids=str,
+)
+def test_a_post_elsewhere_is_not_repeated_where_it_may_have_been_carried_out(
+    fake: Any, on_fake: Any, timeline: Any, fault: Any
+) -> None:
+    """Two leads for one would be two payments."""
+    fake.faults.add(fault)
+    with pytest.raises(errors.DubError) as caught:
+        on_fake(cls=Tracks).lead(b"{}")
+    assert caught.value.attempts == len(fake.requests) == 1
+    assert timeline.slept == []
+
+
+def test_a_post_elsewhere_is_repeated_after_a_429(fake: Any, on_fake: Any) -> None:
+    fake.faults.add(faults.RateLimited(1, "unix_ms"), times=2)
+    fake.faults.add(faults.Status(201, body={"ok": True}))
+    assert on_fake(cls=Tracks).lead(b"{}") == {"ok": True}
+    assert len(fake.requests) == 3
+
+
+def test_a_post_elsewhere_is_repeated_after_a_refused_connection(
+    connect: Any, wire: Any, said: Any, timeline: Any
+) -> None:
+    server = wire(said(201, {"ok": True}))
+    port = int(server.url.rpartition(":")[2])
+
+    class Refused(requests.adapters.HTTPAdapter):
+        """Its first attempt goes where nobody listens."""
+
+        def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
+            if not timeline.slept:
+                request.url = request.url.replace(str(port), "1")
+            else:
+                request.url = request.url.replace("127.0.0.1:1/", f"127.0.0.1:{port}/")
+            return super().send(request, *args, **options)
+
+    session = requests.Session()
+    session.mount("http://", Refused())
+    assert connect(server.url, cls=Tracks, client=session).lead(b"{}") == {"ok": True}
+    assert timeline.slept == [0.375]
+    assert server.seen == ["POST /track/lead"]
+
+
+@pytest.mark.parametrize("name", ["sale", "upsert"])
+def test_what_is_declared_to_be_repeatable_is_repeated(
+    fake: Any, on_fake: Any, name: str
+) -> None:
+    fake.faults.add(faults.DropAfter())
+    fake.faults.add(faults.Status(503))
+    fake.faults.add(faults.Status(200, body={"ok": True}))
+    assert getattr(on_fake(cls=Tracks), name)(b"{}") == {"ok": True}
+    assert len(fake.requests) == 3
+
+
+@pytest.mark.parametrize("name", ["lead", "sale"])
+def test_a_conflict_elsewhere_is_not_looked_up(fake: Any, on_fake: Any, name: str) -> None:
+    fake.faults.add(faults.RateLimited(1))
+    fake.faults.add(faults.Status(409))
+    with pytest.raises(errors.Conflict):
+        getattr(on_fake(cls=Tracks), name)(b'{"externalId": "user_1"}')
+    assert len(fake.requests) == 2
+
+
+def test_retries_of_uplinks_clients_are_ours_too(fake: Any, connect: Any) -> None:
+    client = connect(fake.base_url, client=uplink.RequestsClient(fake.session()))
+    fake.faults.add(faults.DropAfter())
+    assert client.create(BODY).id == fake.customers[0].id
+    fake.faults.add(faults.RateLimited(1, "unix_ms"))
+    fake.faults.add(faults.Truncate(5))
+    assert len(client.list()) == 1

@@ -1,0 +1,224 @@
+"""What a caller sees of retries: numbers on errors, a hook, a line in the log, the rate limit."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import logging
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from dub_uplink import Dub, Response
+from dub_uplink.models import errors
+from dub_uplink.testing import faults
+
+BODY = {"external_id": "user_1", "country": "GB"}
+
+
+@pytest.mark.parametrize("fault", [faults.Status(503), faults.DropBefore(), faults.RateLimited(1)])
+def test_errors_tell_of_their_attempts_and_survive_a_pickle(
+    fake: Any, on_fake: Any, policy: Any, timeline: Any, fault: Any
+) -> None:
+    fake.faults.add(fault, times=None)
+    with pytest.raises(errors.DubError) as caught:
+        on_fake(retry_config=policy(max_elapsed_time=5_000)).list()
+    error = caught.value
+    assert error.attempts == len(fake.requests) > 1
+    assert error.elapsed == pytest.approx(timeline.passed)
+    for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert type(twin) is type(error)
+        assert (twin.attempts, twin.elapsed, str(twin)) == (
+            error.attempts,
+            error.elapsed,
+            str(error),
+        )
+        assert twin.retry_after == error.retry_after
+    assert error.elapsed > 1
+    assert f"{error.attempts} attempts in " in str(error)
+
+
+def test_a_single_attempt_is_not_made_much_of(fake: Any, on_fake: Any) -> None:
+    with pytest.raises(errors.NotFound) as caught:
+        on_fake().get("ext_nobody")
+    assert (caught.value.attempts, caught.value.elapsed) == (1, 0.0)
+    assert "attempt" not in str(caught.value)
+
+
+def test_an_error_in_reading_tells_of_its_attempts(fake: Any, on_fake: Any) -> None:
+    fake.faults.add(faults.Status(503))
+    fake.faults.add(faults.Garbage())
+    with pytest.raises(errors.ResponseValidationError) as caught:
+        on_fake().list()
+    assert caught.value.attempts == 2
+    assert caught.value.elapsed == pytest.approx(0.375)
+
+
+def test_a_hook_sees_every_wait_before_it_begins(fake: Any, on_fake: Any, timeline: Any) -> None:
+    seen: list[tuple[int, float, Any, int]] = []
+    client = on_fake(on_retry=lambda *args: seen.append((*args, len(timeline.slept))))
+    fake.faults.add(faults.DropBefore())
+    fake.faults.add(faults.RateLimited(4))
+    client.list()
+    (first, wait_1, error, slept_1), (second, wait_2, response, slept_2) = seen
+    assert (first, second, slept_1, slept_2) == (1, 2, 0, 1)
+    assert [wait_1, wait_2] == timeline.slept
+    assert isinstance(error, errors.APIConnectionError)
+    assert isinstance(response, Response)
+    assert (response.status_code, response.retry_after, response.attempts) == (429, 4, 2)
+    assert "dub_test" not in repr(vars(error)) + repr(response) + str(error)
+
+
+def test_a_hook_of_the_whole_client_sees_them_too(fake: Any, timeline: Any) -> None:
+    seen: list[Any] = []
+    fake.faults.add(faults.Status(503))
+    session, clock = fake.session(), timeline.clock()
+    with Dub("dub_test", client=session, clock=clock, on_retry=lambda *a: seen.append(a)) as dub:
+        dub.customers.list()
+    assert [number for number, *_ in seen] == [1]
+
+
+def test_a_hook_is_not_called_where_nothing_is_tried_again(fake: Any, on_fake: Any) -> None:
+    seen: list[Any] = []
+    client = on_fake(on_retry=lambda *args: seen.append(args))
+    client.list()
+    with pytest.raises(errors.NotFound):
+        client.get("ext_nobody")
+    fake.faults.add(faults.RateLimited(3_600))
+    with pytest.raises(errors.RateLimitExceeded):
+        client.list()
+    assert seen == []
+
+
+def test_a_hook_that_raises_ends_the_call_with_its_own_error(
+    fake: Any, on_fake: Any, timeline: Any
+) -> None:
+    """That is how a caller gives up early; and an error of his is not to be hidden."""
+
+    class GaveUp(Exception):
+        pass
+
+    def give_up(number: int, wait: float, failed: Any) -> None:
+        if number == 2:
+            raise GaveUp
+
+    fake.faults.add(faults.Status(503), times=None)
+    client = on_fake(on_retry=give_up)
+    with pytest.raises(GaveUp):
+        client.list()
+    assert len(fake.requests) == 2
+    assert len(timeline.slept) == 1
+    fake.faults.clear()
+    assert client.list() == []
+
+
+def test_a_hook_may_call_the_client(fake: Any, on_fake: Any) -> None:
+    found: list[Any] = []
+    client = on_fake(on_retry=lambda *_: found.append(client.list(retries=None)))
+    fake.faults.add(faults.Status(503), method="POST")
+    client.create(BODY)
+    assert found == [[]]
+
+
+def test_a_retry_is_a_line_at_info(
+    fake: Any, on_fake: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="dub_uplink")
+    fake.add(external_id="secret_1")
+    fake.faults.add(faults.Status(503))
+    fake.faults.add(faults.RateLimited(2))
+    fake.faults.add(faults.DropBefore())
+    on_fake().update("ext_secret_1", {"email": "ada@example.com"})
+    assert [record.getMessage() for record in caplog.records] == [
+        "PATCH /customers/{id}: 503, attempt 1; trying again in 0.38 s",
+        "PATCH /customers/{id}: 429, attempt 2; trying again in 2.50 s",
+        "PATCH /customers/{id}: APIConnectionError, attempt 3; trying again in 1.50 s",
+    ]
+    caplog.clear()
+    caplog.set_level(logging.DEBUG, logger="dub_uplink")
+    fake.faults.add(faults.Status(503))
+    on_fake().get("ext_secret_1")
+    assert len(caplog.records) == 3
+    text = caplog.text
+    assert not any(word in text for word in ("secret_1", "ada@", "dub_test"))
+
+
+def test_a_call_that_succeeds_is_silent(
+    fake: Any, on_fake: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="dub_uplink")
+    on_fake().list()
+    assert caplog.records == []
+
+
+def test_the_rate_limit_is_known_once_the_server_has_said_it(
+    fake: Any, on_fake: Any, timeline: Any
+) -> None:
+    client = on_fake()
+    assert client.rate_limit is None
+    client.list()
+    assert client.rate_limit is None, "Dub says it with errors only"
+    fake.faults.add(faults.RateLimited())
+    client.list()
+    assert client.rate_limit.limit == 60
+    assert client.rate_limit.remaining == 0
+    reset = client.rate_limit.reset
+    assert reset.tzinfo is timezone.utc
+    assert abs(reset.timestamp() - timeline.unix()) < 2, "it was waited for"
+    with pytest.raises(errors.NotFound):
+        client.get("ext_nobody")
+    assert client.rate_limit.remaining > 0
+    known = client.rate_limit
+    for headers in ({}, {"X-RateLimit-Limit": "0", "X-RateLimit-Remaining": "0"}):
+        fake.faults.add(faults.Status(422, headers))
+        with pytest.raises(errors.UnprocessableEntity):
+            client.list()
+        assert client.rate_limit == known, "what says nothing takes nothing away"
+
+
+def test_the_rate_limit_is_seen_on_the_whole_client(fake: Any, timeline: Any) -> None:
+    fake.faults.add(faults.RateLimited())
+    with Dub("dub_test", client=fake.session(), clock=timeline.clock()) as dub:
+        assert dub.rate_limit is None
+        dub.customers.list()
+        assert dub.rate_limit == dub.customers.rate_limit
+        assert dub.rate_limit is not None
+        assert dub.rate_limit.reset is not None
+        assert dub.rate_limit.reset > datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def test_calls_of_many_threads_do_not_meet(fake: Any, connect: Any, policy: Any) -> None:
+    """Each thread's attempts, answers and errors are its own, over one client and real sockets."""
+    lock = threading.Lock()
+    waits: dict[int, list[int]] = {}
+
+    def note(number: int, wait: float, failed: Any) -> None:
+        with lock:
+            waits.setdefault(threading.get_ident(), []).append(number)
+
+    fake.faults.randomly({faults.Status(503): 0.2, faults.DropAfter(): 0.2}, seed=1)
+    with fake.serve() as url, ThreadPoolExecutor(8) as pool:
+        # Whoever sleeps moves the time of all: none of them is to run out of it.
+        patient = policy(max_elapsed_time=10**9)
+        client = connect(url, on_retry=note, retry_budget=None, retry_config=patient)
+
+        def work(number: int) -> int:
+            waits[threading.get_ident()] = []
+            name = f"user_{number}"
+            created = client.create({"external_id": name, "name": name, "country": "GB"})
+            assert (created.external_id, created.name) == (name, name)
+            with pytest.raises(errors.NotFound) as caught:
+                client.get(f"ext_nobody_{number}")
+            own = waits[threading.get_ident()]
+            # The numbers of a call go up from 1: no other thread's are among them.
+            assert all(b > a or b == 1 for a, b in itertools.pairwise([0, *own])), own
+            tail = own[len(own) - own[::-1].index(1) - 1 :] if caught.value.attempts > 1 else []
+            assert caught.value.attempts == len(tail) + 1
+            return number
+
+        assert sorted(pool.map(work, range(150))) == list(range(150))
+    assert len(fake.customers) == 150
