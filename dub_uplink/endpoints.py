@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
@@ -88,7 +87,7 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
 
     def read(consumer: Any, response: Response) -> Any:
         try:
-            body = json.loads(response.content)
+            body = response.json()
         except (ValueError, RecursionError):
             shown = " ".join(response.text.split())[:80]
             raise ResponseValidationError(

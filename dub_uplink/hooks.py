@@ -107,17 +107,17 @@ def error_data(response: Response) -> ErrorData | None:
     return ErrorData(ErrorDetail(code, message, doc_url if isinstance(doc_url, str) else None))
 
 
-def breaks_off(content: bytes) -> bool:
-    """Whether this is the beginning of a JSON document, cut short before its end."""
-    text = content.strip()
+def breaks_off(response: Response) -> bool:
+    """Whether the body is the beginning of a JSON document, cut short before its end."""
+    text = response.content.strip()
     closing = {b"{": b"}", b"[": b"]"}.get(text[:1])
     if closing is None:
         return False
     closed = text[-1:] == closing
     try:
-        json.loads(text)
+        response.parse()
     except json.JSONDecodeError as error:
-        left = len(error.doc) - error.pos
+        left = len(error.doc.rstrip()) - error.pos
         if error.msg.startswith("Unterminated string"):
             return True
         # Near its end, or it is something else that only begins like JSON.

@@ -213,16 +213,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if path is None:
             return outcome
         found = yield call.lookup(self.server_url + path)
-        answer = found.response
-        if answer is None or not (answer.ok or is_missing(answer)):
-            return found  # whether it is ours is not known: no false Conflict
-        customer = hooks.json_or_none(answer) if answer.ok else None
-        if answer.ok and not isinstance(customer, Mapping):
-            return found  # nor is it from what is no customer
-        if customer is None or not call.write.carried_out(customer):
-            return _in_place_of(answer, refusal)
-        status = 201 if call.method == "POST" else 200
-        return _in_place_of(answer, Response(status, answer.headers, answer.content))
+        return _in_view_of(found, call, refusal)
 
     def _until_done(self, call: Call) -> Outcome:
         outcome = self._attempt(call)
@@ -296,7 +287,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             assert failure is not None
             error = hooks.connection_error(failure, call.method, timeout)
             return Outcome(error=error, transient=hooks.is_transient(failure))
-        if response.ok and hooks.breaks_off(response.content):
+        if response.ok and hooks.breaks_off(response):
             error = APIConnectionError(f"{call.method}: the answer broke off within its JSON")
             return Outcome(error=error, transient=True)
         return Outcome(response)
@@ -369,6 +360,20 @@ def _word(outcome: Outcome) -> str:
     if outcome.response is not None:
         return str(outcome.response.status_code)
     return type(outcome.error).__name__
+
+
+def _in_view_of(found: Outcome, call: Call, refusal: Response) -> Outcome:
+    """What a write comes to that was refused, now that its customer was looked up."""
+    answer = found.response
+    if answer is None or not (answer.ok or is_missing(answer)):
+        return found  # whether it is ours is not known: no false Conflict
+    customer = hooks.json_or_none(answer) if answer.ok else None
+    if answer.ok and not isinstance(customer, Mapping):
+        return found  # nor is it from what is no customer
+    if customer is None or not call.write.carried_out(customer):
+        return _in_place_of(answer, refusal)
+    status = 201 if call.method == "POST" else 200
+    return _in_place_of(answer, Response(status, answer.headers, answer.content))
 
 
 def _in_place_of(asked: Response, answer: Response) -> Outcome:

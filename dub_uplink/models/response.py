@@ -21,7 +21,16 @@ class Response:
     in seconds, waits included. ``retry_after`` is how many seconds the server asked to wait.
     """
 
-    __slots__ = ("attempts", "call", "content", "elapsed", "headers", "retry_after", "status_code")
+    __slots__ = (
+        "_parsed",
+        "attempts",
+        "call",
+        "content",
+        "elapsed",
+        "headers",
+        "retry_after",
+        "status_code",
+    )
 
     def __init__(
         self, status_code: int, headers: Mapping[str, str] | None = None, content: bytes = b""
@@ -36,6 +45,7 @@ class Response:
         self.retry_after: float | None = None
         #: The transport's own note of what was asked; not pickled.
         self.call: Any = None
+        self._parsed: tuple[Any] | None = None
 
     @property
     def ok(self) -> bool:
@@ -61,7 +71,18 @@ class Response:
         Raises:
             ValueError: the body is not JSON.
         """
-        return json.loads(self.content)
+        if self._parsed is None:
+            return json.loads(self.content)
+        (value,), self._parsed = self._parsed, None  # whoever takes it may change it
+        return value
+
+    def parse(self) -> None:
+        """Parse the body now; the next :meth:`json` does not have to.
+
+        Raises:
+            ValueError: the body is not JSON.
+        """
+        self._parsed = (json.loads(self.content),)
 
     def __reduce__(self) -> tuple[Any, ...]:
         kept = (self.attempts, self.elapsed, self.retry_after)

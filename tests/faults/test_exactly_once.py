@@ -62,9 +62,7 @@ def test_a_create_that_is_lost_again_and_again_is_still_one_customer(
 
 
 @pytest.mark.parametrize("external_id", IDS)
-def test_ids_that_need_encoding_are_found_again(
-    fake: Any, on_fake: Any, external_id: str
-) -> None:
+def test_ids_that_need_encoding_are_found_again(fake: Any, on_fake: Any, external_id: str) -> None:
     client = on_fake()
     body = {"external_id": external_id, "country": "GB"}
     fake.faults.add(faults.DropAfter())
@@ -234,9 +232,7 @@ def test_a_lookup_that_gets_no_answer_is_a_connection_error(fake: Any, on_fake: 
         on_fake().create(BODY)
 
 
-def test_a_lookup_that_answers_no_customer_is_not_a_conflict(
-    fake: Any, on_fake: Any
-) -> None:
+def test_a_lookup_that_answers_no_customer_is_not_a_conflict(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.Garbage(), method="GET")
     with pytest.raises(errors.ResponseValidationError):

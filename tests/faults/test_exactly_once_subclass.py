@@ -147,9 +147,7 @@ def test_a_post_elsewhere_is_repeated_after_a_refused_connection(
 
 
 @pytest.mark.parametrize("name", ["sale", "upsert"])
-def test_what_is_declared_to_be_repeatable_is_repeated(
-    fake: Any, on_fake: Any, name: str
-) -> None:
+def test_what_is_declared_to_be_repeatable_is_repeated(fake: Any, on_fake: Any, name: str) -> None:
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.Status(503))
     fake.faults.add(faults.Status(200, body={"ok": True}))

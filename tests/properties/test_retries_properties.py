@@ -10,8 +10,7 @@ from datetime import datetime, timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dub_uplink import BackoffStrategy, Clock, RateLimitStatus, Response, RetryConfig
-from dub_uplink.hooks import breaks_off
+from dub_uplink import BackoffStrategy, Clock, RateLimitStatus, Response, RetryConfig, hooks
 from dub_uplink.retries import Attempts, Outcome, parse_retry_after
 
 NOW = 1_795_333_861.424
@@ -143,6 +142,10 @@ def test_no_wait_ends_after_the_deadline(
         assert attempts.elapsed() < backoff.max_elapsed_time / 1000
 
 
+def breaks_off(content: bytes) -> bool:
+    return hooks.breaks_off(Response(200, None, content))
+
+
 _json = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
     lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
@@ -160,7 +163,10 @@ def test_every_beginning_of_a_document_breaks_off_and_no_whole_one_does(
     document: object, ascii_only: bool, data: st.DataObject | None
 ) -> None:
     whole = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "replace")
-    assert not breaks_off(whole)
+    response = Response(200, None, whole)
+    assert not hooks.breaks_off(response)
+    assert response.json() == document
+    assert response.json() is not response.json(), "what was parsed is given away once"
     assert not breaks_off(b" \n" + whole + b"\r\n")
     assert not breaks_off(whole + b"<p>")
     if data is None:
