@@ -99,6 +99,14 @@ def test_invented_name_is_new_on_every_read(api: Any) -> None:
     assert all(one != another for one, another in itertools.pairwise(names))
 
 
+@pytest.mark.parametrize("count", [11, 13, 26, 99, 100])
+def test_invented_names_are_new_on_every_list(fake: FakeDub, api: Any, count: int) -> None:
+    for _ in range(count):
+        fake.add()
+    first, second = ([one["name"] for one in api("GET", "/customers").json()] for _ in range(2))
+    assert not any(one == another for one, another in zip(first, second, strict=True))
+
+
 def test_ids_have_dubs_form_and_sort_by_creation(fake: FakeDub, api: Any) -> None:
     ids = [api.create(str(number))["id"] for number in range(50)]
     fake.clock.advance(5)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+import urllib3
 
 from dub_uplink.testing import FakeDub, faults
 
@@ -39,6 +40,9 @@ def test_dropped_connection_is_a_connection_error(
     assert create(api).status_code == (409 if stored else 201)
 
 
+@pytest.mark.skipif(
+    urllib3.__version__.startswith("1."), reason="urllib3 1 takes a short body for a whole one"
+)
 def test_truncated_body_is_a_chunked_encoding_error(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Truncate(10))

@@ -298,7 +298,9 @@ def test_server_logs_a_line_for_each_request(fake: FakeDub) -> None:
 
 
 SCRIPT = """
-import sys
+import signal, sys
+# Where the tests run in the background of a shell, Ctrl-C is ignored from the start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from dub_uplink.testing import FakeDub
 from dub_uplink.testing.server import serve_forever
 fake = FakeDub(database=sys.argv[1])
