@@ -29,7 +29,7 @@ class Clock:
     time: Callable[[], float] = time_.time
     sleep: Callable[[float], None] = time_.sleep
     random: Callable[[], float] = random_.random
-    async_sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 _current = Clock()

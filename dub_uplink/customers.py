@@ -161,8 +161,8 @@ class CustomersConsumer(DubConsumer):
 
         Customers may be deleted meanwhile, those just returned above all; those created meanwhile
         may or may not appear; with ``sort_order="asc"`` they come last, so that an iteration which
-        creates a customer for each it returns does not end. The order is the list's but for customers whose ``createdAt``
-        disagrees with their id. At most three pages are in memory.
+        creates a customer for each it returns does not end. The order is the list's but for
+        customers whose ``createdAt`` disagrees with their id. Three pages are in memory at most.
 
         Args:
             cursor: the ``cursor`` of an iteration with the same filters, to go on where it was.

@@ -34,6 +34,10 @@ class BodyTooLarge(requests.RequestException):
     """The answer is longer than the client reads."""
 
 
+class NotConnected(requests.ConnectionError):
+    """The server was not reached."""
+
+
 class BrokenAnswer(requests.RequestException):
     """The answer began and did not come to its end; ``cause`` says why.
 
@@ -168,6 +172,7 @@ _NO_CONNECTION = urllib3.exceptions.NewConnectionError
 _NEVER_SENT = (
     ConnectionRefusedError,
     ssl.SSLCertVerificationError,
+    NotConnected,
     _NO_CONNECTION,
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.LocationValueError,
@@ -182,7 +187,7 @@ _DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _TLS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError)
 _PHRASES: tuple[tuple[Any, str], ...] = (
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "the proxy failed"),
-    (_NO_CONNECTION, "no connection"),
+    ((_NO_CONNECTION, NotConnected), "no connection"),
     (BodyTooLarge, "the answer was not read"),
     (_DROPPED_TLS, "the connection broke"),
     (_TLS, "TLS failed"),

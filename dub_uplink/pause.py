@@ -1,14 +1,18 @@
 """A wait that the threads of one bulk share, and one way to end them all.
 
-Imports nothing of ours but the clock.
+May import the clock, the retries and the models.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 
 from .clock import Clock
+from .models.response import Response
+from .retries import Attempts
 
 _SLICE = 0.25  # seconds until a sleeping thread notices that its bulk has ended
 
@@ -52,3 +56,26 @@ class Pause:
 
 #: The pause of the bulk that the current thread works for.
 current_pause: ContextVar[Pause | None] = ContextVar("dub_uplink_pause", default=None)
+
+
+def sleeper(clock: Clock) -> Callable[[float], None]:
+    """How a call of this thread sleeps: one of a bulk's wakes up when the bulk ends."""
+    pause = current_pause.get()
+    return clock.sleep if pause is None else functools.partial(pause.sleep, clock=clock)
+
+
+def heed_pause(attempts: Attempts) -> None:
+    """Wait for what the server told another worker of the same bulk, where there is time to."""
+    pause = current_pause.get()
+    if pause is None:
+        return
+    left = pause.left(attempts.clock)
+    if 0 < left < attempts.remaining():
+        pause.sleep(attempts.no_sooner(left), attempts.clock)
+
+
+def share_pause(response: Response, clock: Clock) -> None:
+    """Let the other workers of the same bulk heed what the server asked of this one."""
+    pause = current_pause.get()
+    if pause is not None and response.retry_after is not None:
+        pause.until(clock.monotonic() + response.retry_after)

@@ -6,10 +6,9 @@ the endpoints that subclasses add. May import hooks, retries, recovery, configur
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import tenacity
 from uplink.clients.interfaces import HttpClientAdapter
@@ -20,7 +19,7 @@ from .config import Secret, Token, timeout_seconds
 from .models.errors import APIConnectionError, DubError
 from .models.response import Response
 from .models.unset import UNSET, Unset
-from .pause import current_pause
+from .pause import heed_pause, share_pause, sleeper
 from .recovery import Write, is_missing
 from .retries import (
     Attempts,
@@ -53,6 +52,13 @@ class Backend(Protocol):
     ) -> Response: ...
 
     def close(self) -> None: ...
+
+
+class Attempt(NamedTuple):
+    """What one attempt sends, the last of it the seconds it may take, and when it began."""
+
+    request: tuple[str, str, Mapping[str, Any], Secret, float]
+    started: float
 
 
 class Call:
@@ -165,7 +171,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         self._closed = True
         self._backend.close()
 
-    def send(self, request: tuple[str, str, dict[str, Any]]) -> Response:
+    def send(self, request: tuple[str, str, dict[str, Any]]) -> Any:
+        """Send a request of uplink's; the response, or the error that it ended with."""
         conversation = self._converse(self._call(request))
         call = next(conversation)
         while True:
@@ -175,7 +182,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             except StopIteration as end:
                 last: Outcome = end.value
                 break
-        return _result(last)  # outside of `except`, or its traceback would tell of StopIteration
+        return result(last)  # outside of `except`, or its traceback would tell of StopIteration
 
     def _call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:
@@ -256,37 +263,46 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
         None begins after the deadline, should a sleep have lasted longer than it was to.
         """
-        if call.last is None or (call.wait is not None and call.attempts.remaining() > 0):
+        if self._is_due(call):
             call.last = self._attempt(call)
+        assert call.last is not None
         return call.last
 
+    def _is_due(self, call: Call) -> bool:
+        return call.last is None or (call.wait is not None and call.attempts.remaining() > 0)
+
     def _attempt(self, call: Call) -> Outcome:
-        attempts = call.attempts
-        heed_pause(attempts)
-        authorization = self._token.authorization()
-        timeout = min(call.timeout, max(attempts.remaining(), 0.001))
-        started = attempts.clock.monotonic()
-        failure: Exception | None = None
-        response: Response | None = None
+        heed_pause(call.attempts)
+        attempt = self._begin(call)
+        came: Response | Exception
         try:
-            response = self._backend.send(call.method, call.url, call.info, authorization, timeout)
+            came = self._backend.send(*attempt.request)
         except self._backend.failures as error:
-            failure = error
+            came = error
         # Outside of `except`, so that the error gets no context that leads to the token.
-        outcome = attempts.record(self._judge(call, response, failure, timeout))
-        if response is not None:
-            response.call = call
-            share_pause(response, attempts.clock)
-        self._note(call, outcome, attempts.clock.monotonic() - started)
+        return self._end(call, attempt, came)
+
+    def _begin(self, call: Call) -> Attempt:
+        authorization = self._token.authorization()
+        attempts = call.attempts
+        timeout = min(call.timeout, max(attempts.remaining(), 0.001))
+        request = (call.method, call.url, call.info, authorization, timeout)
+        return Attempt(request, attempts.clock.monotonic())
+
+    def _end(self, call: Call, attempt: Attempt, came: Response | Exception) -> Outcome:
+        attempts = call.attempts
+        outcome = attempts.record(self._judge(call, came, attempt.request[-1]))
+        if outcome.response is not None:
+            outcome.response.call = call
+            share_pause(outcome.response, attempts.clock)
+        self._note(call, outcome, attempts.clock.monotonic() - attempt.started)
         return outcome
 
-    def _judge(
-        self, call: Call, response: Response | None, failure: Exception | None, timeout: float
-    ) -> Outcome:
-        if response is None:
-            assert failure is not None
-            error = hooks.connection_error(failure, call.method, timeout)
-            return Outcome(error=error, transient=hooks.is_transient(failure))
+    def _judge(self, call: Call, came: Response | Exception, timeout: float) -> Outcome:
+        if isinstance(came, Exception):
+            error = hooks.connection_error(came, call.method, timeout)
+            return Outcome(error=error, transient=hooks.is_transient(came))
+        response = came
         if response.ok and hooks.breaks_off(response):
             error = APIConnectionError(f"{call.method}: the answer broke off within its JSON")
             return Outcome(error=error, transient=True)
@@ -321,29 +337,6 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             failed = outcome.error if outcome.response is None else outcome.response
             assert failed is not None
             self._on_retry(call.attempts.count, wait, failed)
-
-
-def sleeper(clock: Clock) -> Callable[[float], None]:
-    """How a call of this thread sleeps: one of a bulk's wakes up when the bulk ends."""
-    pause = current_pause.get()
-    return clock.sleep if pause is None else functools.partial(pause.sleep, clock=clock)
-
-
-def heed_pause(attempts: Attempts) -> None:
-    """Wait for what the server told another worker of the same bulk, where there is time to."""
-    pause = current_pause.get()
-    if pause is None:
-        return
-    left = pause.left(attempts.clock)
-    if 0 < left < attempts.remaining():
-        pause.sleep(attempts.no_sooner(left), attempts.clock)
-
-
-def share_pause(response: Response, clock: Clock) -> None:
-    """Let the other workers of the same bulk heed what the server asked of this one."""
-    pause = current_pause.get()
-    if pause is not None and response.retry_after is not None:
-        pause.until(clock.monotonic() + response.retry_after)
 
 
 def _failed(state: tenacity.RetryCallState) -> bool:
@@ -381,7 +374,8 @@ def _in_place_of(asked: Response, answer: Response) -> Outcome:
     return Outcome(answer)
 
 
-def _result(outcome: Outcome) -> Response:
+def result(outcome: Outcome) -> Response:
+    """The response of a call that had one; raises the error of one that had none."""
     if outcome.response is None:
         assert outcome.error is not None
         raise outcome.error
