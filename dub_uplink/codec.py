@@ -1,16 +1,408 @@
-"""A schema as a plain function from JSON to a model.
+"""A schema compiled to a plain function from JSON to a model.
 
-May import the schemas.
+The schema stays the only declaration, and its own ``load`` decides wherever a value is not the
+plain expected one, so that odd values and errors are marshmallow's. May import the schemas.
 """
 
 from __future__ import annotations
 
+import abc
+import datetime as dt
+import inspect
+import itertools
+import linecache
 from collections.abc import Callable
 from typing import Any
 
 import marshmallow
+from marshmallow import fields
+
+from .schemas import ModelSchema
+
+Load = Callable[[Any], Any]
+
+_MISSING = marshmallow.missing
+_numbers = itertools.count(1)
 
 
-def compile_loader(schema: marshmallow.Schema) -> Callable[[Any], Any]:
-    """The function that does what ``schema.load`` does."""
-    return schema.load
+class Unexpected(Exception):
+    """A value that the schema itself must look at; never leaves a compiled function."""
+
+
+class _Unknown(Exception):
+    """Something in a schema that this module does not know; never leaves it."""
+
+
+def compile_loader(schema: marshmallow.Schema) -> Load:
+    """The function that does what ``schema.load`` does, faster on what is usual.
+
+    A schema with hooks, validators, field classes or options that are not known here gets its own
+    ``load`` back. A compiled function has its code as ``source``; tracebacks show it.
+    """
+    return _compile(schema, None, schema.load)
+
+
+def lazy_loader(schema: marshmallow.Schema) -> Load:
+    """:func:`compile_loader`, at the first call: a program pays only for what it uses."""
+    compiled: Load | None = None
+
+    def load(data: Any) -> Any:
+        nonlocal compiled
+        if compiled is None:
+            compiled = compile_loader(schema)
+        return compiled(data)
+
+    return load
+
+
+def _compile(schema: marshmallow.Schema, unknown: str | None, stock: Load) -> Load:
+    """``stock`` is what the compiled function stands in for; ``unknown`` overrides the schema's."""
+    try:
+        one = _Writer(schema, unknown or schema.unknown).function()
+    except _Unknown:
+        return stock
+    return _list_loader(one, stock) if schema.many else one
+
+
+def _list_loader(one: Load, stock: Load) -> Load:
+    def load_list(data: Any) -> Any:
+        if type(data) is list:
+            try:
+                # An odd item is read by the schema alone; the others do not wait for it.
+                return [one(item) for item in data]
+            except Exception:  # noqa: BLE001 - whatever it is, the schema says it with an index
+                pass
+        return stock(data)
+
+    load_list.source = one.source  # type: ignore[attr-defined]
+    return load_list
+
+
+class _Writer:
+    """Writes the function for one schema.
+
+    Every field is a variable that holds the raw value, then the loaded one. Anything unusual
+    raises, and the schema's own ``load`` has the last word, outside of the ``except``, so that its
+    errors carry no context.
+    """
+
+    def __init__(self, schema: marshmallow.Schema, unknown: Any) -> None:
+        _check_schema(schema)
+        self._schema = schema
+        self._unknown = unknown
+        self._is_model = _load_hooks(type(schema)) != {}
+        self._variables: dict[str, str] = {}
+        self._names: dict[str, Any] = {
+            "missing": _MISSING,
+            "Unexpected": Unexpected,
+            "stock": lambda data: schema.load(data, many=False, unknown=unknown),
+        }
+        keys: list[str] = []
+        for number, (name, field) in enumerate(schema.load_fields.items()):
+            _check_field(name, field)
+            keys.append(_data_key(name, field))
+            readable = name.isascii() and name.isidentifier()
+            self._variables[name] = f"v_{name}" if readable else f"v{number}"
+        if len(set(keys)) < len(keys):
+            raise _Unknown
+        self._known = frozenset(keys)
+
+    def function(self) -> Load:
+        """The compiled function."""
+        schema = self._schema
+        # What a constructor takes decides what becomes of a field that is missing.
+        parameters = _parameters(schema) if self._is_model else {}
+        body: list[str] = []
+        for name, field in schema.load_fields.items():
+            body += self._field(name, field, parameters)
+        body += self._model(parameters) if self._is_model else self._dict()
+        kind = type(schema).__name__
+        lines = [
+            f"def load_{kind if kind.isidentifier() else 'schema'}(data):",
+            "    try:",
+            "        if type(data) is not dict:",
+            "            raise Unexpected",
+            "        get = data.get",
+            "        absent = 0",
+            *("        " + line for line in body),
+            "    except Exception:",
+            "        pass",
+            "    return stock(data)",
+        ]
+        source = "\n".join(lines) + "\n"
+        filename = f"<compiled {type(schema).__module__}.{kind} {next(_numbers)}>"
+        exec(compile(source, filename, "exec"), self._names)
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        function: Any = self._names[lines[0][4:].partition("(")[0]]
+        function.source = source
+        return function  # type: ignore[no-any-return]
+
+    def _constant(self, name: str, value: Any) -> str:
+        """An expression for a value that stays the same."""
+        if value is None or value is True or value is False:
+            return repr(value)
+        self._names[name] = value
+        return name
+
+    def _field(
+        self, name: str, field: fields.Field[Any], parameters: dict[str, inspect.Parameter]
+    ) -> list[str]:
+        v = self._variables[name]
+        key = _data_key(name, field)
+        wrong, convert = _READERS[type(field)](self, v, field)
+        if field.required:
+            lines = [f"{v} = data[{key!r}]"]
+            otherwise = ["raise Unexpected"]
+        else:
+            lines = [f"{v} = get({key!r}, missing)"]
+            otherwise = self._absent(name, field, parameters)
+            if wrong != f"{v} is missing":
+                otherwise = [f"if {v} is not missing:", "    raise Unexpected", *otherwise]
+        null = f" and {v} is not None" if field.allow_none and "missing" not in wrong else ""
+        lines += [f"if {wrong}{null}:", *_indented(otherwise)]
+        if convert:
+            lines += [f"elif {v} is not None:" if field.allow_none else "else:"]
+            lines += _indented(convert)
+        return lines
+
+    def _absent(
+        self, name: str, field: fields.Field[Any], parameters: dict[str, inspect.Parameter]
+    ) -> list[str]:
+        """What to do where the body does not have the field."""
+        v = self._variables[name]
+        default = field.load_default
+        counted = ["absent += 1"]
+        if default is not _MISSING:
+            expression = self._constant(f"default_{v}", default)
+            return [f"{v} = {expression}{'()' if callable(default) else ''}", *counted]
+        if not self._is_model:
+            return counted
+        parameter = parameters[name]
+        if parameter.default is parameter.empty:
+            return ["raise Unexpected"]
+        return [f"{v} = {self._constant(f'default_{v}', parameter.default)}", *counted]
+
+    def _beyond(self, target: str, clash: list[str]) -> list[str]:
+        """What becomes of keys that are no field's."""
+        if self._unknown == marshmallow.EXCLUDE:
+            return []
+        some = f"if len(data) + absent != {len(self._known)}:"
+        if self._unknown == marshmallow.RAISE:
+            return [some, "    raise Unexpected"]
+        self._names["known"] = self._known
+        loop = ["for key in set(data) - known:", *_indented([*clash, f"{target}[key] = data[key]"])]
+        return [some, *_indented(loop)]
+
+    def _model(self, parameters: dict[str, inspect.Parameter]) -> list[str]:
+        arguments: list[str] = []
+        by_name = False
+        for name, parameter in parameters.items():
+            value = "extra" if name == "extra" else self._variables.get(name)
+            if value is None:
+                by_name = True  # it has a default, and what follows needs its name
+                continue
+            by_name = by_name or parameter.kind is parameter.KEYWORD_ONLY
+            arguments.append(f"{name}={value}" if by_name else value)
+        self._names["Model"] = self._schema.model  # type: ignore[attr-defined]
+        self._names["names"] = frozenset(self._schema.fields)
+        # A foreign key with the name of a field would take its place.
+        clash = ["if key in names:", "    raise Unexpected"]
+        build = f"return Model({', '.join(arguments)})"
+        return ["extra = {}", *self._beyond("extra", clash), build]
+
+    def _dict(self) -> list[str]:
+        lines = ["result = {}"]
+        for name, field in self._schema.load_fields.items():
+            v = self._variables[name]
+            always = field.required or field.load_default is not _MISSING
+            lines += [] if always else [f"if {v} is not missing:"]
+            lines.append(f"{'' if always else '    '}result[{name!r}] = {v}")
+        return [*lines, *self._beyond("result", []), "return result"]
+
+    # How a kind of field is read: the test that tells a value which is not the plain case, null
+    # aside where it is allowed, and what is to be done with one that is.
+
+    def text(self, v: str, field: Any) -> tuple[str, list[str]]:
+        return f"type({v}) is not str", []
+
+    def integer(self, v: str, field: Any) -> tuple[str, list[str]]:
+        return f"type({v}) is not int", []
+
+    def number(self, v: str, field: Any) -> tuple[str, list[str]]:
+        # Infinity less itself is not zero, nor is NaN: both are for the schema to judge. A whole
+        # number is written without a point by JavaScript.
+        wrong = f"type({v}) is not int and (type({v}) is not float or {v} - {v} != 0.0)"
+        return wrong, [f"{v} = float({v})"]
+
+    def flag(self, v: str, field: Any) -> tuple[str, list[str]]:
+        try:
+            plain = field.deserialize(True) is True and field.deserialize(False) is False
+        except marshmallow.ValidationError:
+            plain = False
+        if not plain:
+            raise _Unknown
+        return f"type({v}) is not bool", []
+
+    def anything(self, v: str, field: Any) -> tuple[str, list[str]]:
+        return f"{v} is missing" if field.allow_none else f"({v} is missing or {v} is None)", []
+
+    def moment(self, v: str, field: Any) -> tuple[str, list[str]]:
+        read = field.DESERIALIZATION_FUNCS.get(field.format or field.DEFAULT_FORMAT)
+        self._names["moment"] = dt.datetime.fromisoformat
+        if read == dt.datetime.fromisoformat:
+            lines = [f"{v} = moment({v})"]
+        elif read is not None and read is getattr(marshmallow.utils, "from_iso_datetime", None):
+            # This one is a regular expression: the form that Dub's server writes is told by six
+            # characters, and put so that Python 3.10 reads it too.
+            lines = [
+                f"if {v}[4:20:3] != '--T::.' or {v}[23:] != 'Z' or {v}[11:13] == '24':",
+                "    raise Unexpected",
+                f"{v} = moment({v}[:23] + '+00:00')",
+            ]
+        else:
+            raise _Unknown
+        if type(field) is fields.AwareDateTime:
+            lines += [f"if {v}.tzinfo is None:", "    raise Unexpected"]
+        return f"type({v}) is not str", lines
+
+    def nested(self, v: str, field: Any) -> tuple[str, list[str]]:
+        name = f"load_{v}"
+
+        def first(value: Any) -> Any:
+            # Compiled when it is needed, in place of this: schemas may nest themselves.
+            schema = field.schema
+            stock = lambda data: schema.load(data, unknown=field.unknown)  # noqa: E731
+            self._names[name] = load = _compile(schema, field.unknown, stock)
+            return load(value)
+
+        self._names[name] = first
+        wrong = f"{v} is missing" if field.allow_none else f"({v} is missing or {v} is None)"
+        return wrong, [f"{v} = {name}({v})"]
+
+
+_READERS: dict[type, Callable[[_Writer, str, Any], tuple[str, list[str]]]] = {
+    fields.String: _Writer.text,
+    fields.Integer: _Writer.integer,
+    fields.Float: _Writer.number,
+    fields.Boolean: _Writer.flag,
+    fields.Raw: _Writer.anything,
+    fields.DateTime: _Writer.moment,
+    fields.AwareDateTime: _Writer.moment,
+    fields.Nested: _Writer.nested,
+}
+
+#: What a schema may say otherwise than marshmallow's own without a change of how it loads.
+_HARMLESS = frozenset(
+    {
+        "Meta",
+        "OPTIONS_CLASS",
+        "TYPE_MAPPING",
+        "_abc_impl",
+        "_declared_fields",
+        "_default_error_messages",
+        "_hooks",
+        "dict_class",  # looked at where it counts
+        "error_messages",
+        "get_attribute",
+        "on_bind_field",
+        "opts",
+    }
+)
+
+
+def _check_schema(schema: marshmallow.Schema) -> None:
+    """Refuse a schema that loads in a way of its own.
+
+    Raises:
+        _Unknown: it does.
+    """
+    cls: Any = type(schema)
+    hooks = _load_hooks(cls)
+    if hooks and not (
+        isinstance(schema, ModelSchema)
+        and hooks == _load_hooks(ModelSchema)
+        and cls.make is ModelSchema.make
+        and "extra" not in schema.fields
+    ):
+        raise _Unknown
+    for base in cls.__mro__[: cls.__mro__.index(marshmallow.Schema)]:
+        for name in vars(base):
+            special = name.startswith("__") and name not in ("__getattr__", "__getattribute__")
+            if hasattr(marshmallow.Schema, name) and not special and name not in _HARMLESS:
+                raise _Unknown
+    if (
+        _is_shadowed(schema)
+        or schema.dict_class is not dict
+        or schema.partial not in (None, False)
+        or "__getattr__" in dir(cls)
+    ):
+        raise _Unknown
+
+
+def _load_hooks(cls: type[marshmallow.Schema]) -> dict[str, Any]:
+    found: Any = getattr(cls, "_hooks", None)
+    if not isinstance(found, dict):
+        raise _Unknown
+    return {tag: list(hooks) for tag, hooks in found.items() if hooks and "dump" not in tag}
+
+
+def _check_field(name: str, field: fields.Field[Any]) -> None:
+    """Refuse a field of which more is known than its class and its options.
+
+    Raises:
+        _Unknown: it is of another class, checks or changes values, or goes to another place.
+    """
+    default = field.load_default
+    if (
+        type(field) not in _READERS
+        or field.validators
+        or getattr(field, "pre_load", None)
+        or getattr(field, "post_load", None)
+        or field.attribute not in (None, name)
+        or "." in name
+        or _is_shadowed(field)
+        # A class makes a default and no more; a function may count how often it is called.
+        or (callable(default) and not isinstance(default, type))
+    ):
+        raise _Unknown
+
+
+def _is_shadowed(thing: Any) -> bool:
+    """Whether a method of its class was set anew on the instance."""
+    return any(callable(getattr(type(thing), name, None)) for name in vars(thing))
+
+
+def _data_key(name: str, field: fields.Field[Any]) -> str:
+    return name if field.data_key is None else field.data_key
+
+
+def _parameters(schema: Any) -> dict[str, inspect.Parameter]:
+    """The parameters of the model's constructor, if calling it in their order is the same.
+
+    Raises:
+        _Unknown: it is not, or a field has no parameter.
+    """
+    model: Any = schema.model
+    init = getattr(model, "__init__", None)
+    if (
+        type(model) not in (type, abc.ABCMeta)  # another one may make objects its own way
+        or model.__new__ is not object.__new__
+        or not inspect.isfunction(init)
+    ):
+        raise _Unknown
+    _, *parameters = inspect.signature(init, follow_wrapped=False).parameters.values()
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    found = {parameter.name: parameter for parameter in parameters}
+    wanted = {"extra", *schema.load_fields}
+    required = {name for name, p in found.items() if p.default is p.empty}
+    if (
+        any(parameter.kind not in plain for parameter in parameters)
+        or not wanted <= found.keys()
+        or not required <= wanted
+    ):
+        raise _Unknown
+    return found
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return ["    " + line for line in lines]
