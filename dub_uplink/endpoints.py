@@ -17,7 +17,7 @@ from uplink import hooks as uplink_hooks
 
 from . import hooks
 from .arguments import OPTION_ARGUMENTS, Query, Segment
-from .codec import compile_loader
+from .codec import lazy_loader
 from .models.errors import ResponseValidationError
 from .models.response import Response
 from .schemas import camel, problem
@@ -77,7 +77,7 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
     if isinstance(returns, Paged):
         return returns.reader()
     if isinstance(returns, marshmallow.Schema):
-        load = compile_loader(returns)
+        load = lazy_loader(returns)
     elif returns is None:
         load = _unchanged
     elif callable(returns) and not _is_schema_class(returns):
