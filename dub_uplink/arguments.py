@@ -74,7 +74,7 @@ class Query(uplink.Query):  # type: ignore[misc]
             request_builder.info["params"][self.name] = _query_text(self.name, value)
 
 
-def _query_text(name: str, value: Any) -> str:
+def _query_text(name: Any, value: Any) -> str:
     """A query value as the server reads it.
 
     Raises:

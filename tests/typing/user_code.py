@@ -1,0 +1,213 @@
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+"""What a user's own code looks like to a strict type checker; test_user_code.py also runs it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Mapping
+from typing import Any, cast
+
+import requests
+
+import dub_uplink
+from dub_uplink import (
+    UNSET,
+    BackoffStrategy,
+    Clock,
+    CustomerPage,
+    CustomersConsumer,
+    DeadlineAdapter,
+    Dub,
+    RateLimitStatus,
+    Response,
+    RetryBudget,
+    RetryConfig,
+    Unset,
+    endpoint,
+)
+from dub_uplink.models import components, errors, operations
+from dub_uplink.models.components import Customer, Discount, Link, Partner
+from dub_uplink.models.operations import DeleteCustomerResponseBody
+
+if sys.version_info >= (3, 11):
+    from typing import assert_type
+else:
+    from typing_extensions import assert_type
+
+POLICY = RetryConfig("backoff", BackoffStrategy(200, 5_000, 2.0, 30_000), True)
+
+
+def policies() -> None:
+    assert_type(POLICY.backoff, BackoffStrategy)
+    assert_type(POLICY.backoff.exponent, float)
+    assert_type(POLICY.retry_connection_errors, bool)
+    RetryConfig("none")
+    RetryConfig("sometimes")  # type: ignore[arg-type]
+
+
+class Leads(CustomersConsumer):
+    """A subclass with endpoints of its own, which keep their types."""
+
+    @endpoint.get("customers/count", returns=int)
+    def count(self, *, country: str | None = None) -> int:
+        raise NotImplementedError
+
+    @endpoint.get("customers/{id}", returns=Response)
+    def response(self, id: str, *, timeout_ms: float | None = None) -> Response:
+        raise NotImplementedError
+
+    @endpoint.get("customers")
+    def raw(self) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def newest(self, country: str) -> Customer | None:
+        page = super().list(country=country, page_size=1)
+        return page[0] if page else None
+
+
+def operations_of(dub: Dub) -> None:
+    assert_type(dub.customers, CustomersConsumer)
+    assert_type(dub.rate_limit, RateLimitStatus | None)
+
+    created = dub.customers.create(
+        request={"external_id": "user_1", "email": "ada@example.com", "country": "GB"}
+    )
+    assert_type(created, Customer)
+    body = operations.CreateCustomerRequestBody(external_id="user_2", email=None, country="GB")
+    other = dub.customers.create(body, retries=POLICY, timeout_ms=5_000, http_headers={"X-A": "b"})
+    assert_type(other, Customer)
+
+    assert_type(dub.customers.get("ext_user_1"), Customer)
+    assert_type(dub.customers.get({"id": created.id}, retries=None), Customer)
+    assert_type(dub.customers.get(request=operations.GetCustomerRequest(id=created.id)), Customer)
+    assert_type(
+        dub.customers.get(created.id, include_expanded_fields=True, retries=UNSET), Customer
+    )
+
+    assert_type(dub.customers.update(id=created.id), Customer)
+    assert_type(dub.customers.update(created.id, {"name": None}), Customer)
+    change = operations.UpdateCustomerRequestBody(name="Ada", email=UNSET)
+    assert_type(dub.customers.update(id=created.id, request_body=change), Customer)
+    assert_type(change.name, str | Unset | None)
+
+    gone = dub.customers.delete(id=other.id)
+    assert_type(gone, DeleteCustomerResponseBody)
+    assert_type(gone.id, str)
+
+
+def pages_of(dub: Dub) -> list[str]:
+    page = dub.customers.list(country="GB", page_size=50, sort_by="createdAt")
+    assert_type(page, CustomerPage)
+    as_list: list[Customer] = page
+    assert_type(as_list[0], Customer)
+    assert_type(page.has_next, bool)
+    assert_type(page.next(), CustomerPage | None)
+    dub.customers.list(operations.GetCustomersRequest(email="ada@example.com"))
+    return [customer.id for customer in dub.customers.list({"country": "GB"})]
+
+
+def fields_of(customer: components.Customer) -> None:
+    assert_type(customer.id, str)
+    assert_type(customer.name, str | None)
+    assert_type(customer.sale_amount, int | None)
+    assert_type(customer.created_at, dt.datetime | None)
+    assert_type(customer.link, Link | None)
+    assert_type(customer.partner, Partner | None)
+    assert_type(customer.discount, Discount | None)
+    assert_type(customer.extra, dict[str, Any])
+    same: operations.GetCustomerResponseBody = customer
+    assert_type(same, Customer)
+
+
+def errors_of(customers: CustomersConsumer) -> str | None:
+    try:
+        customers.get("ext_nobody")
+    except errors.NotFound as error:
+        assert_type(error.status_code, int)
+        assert_type(error.code, str | None)
+        assert_type(error.message, str)
+        assert_type(error.doc_url, str | None)
+        assert_type(error.body, str)
+        assert_type(error.headers, Mapping[str, str])
+        assert_type(error.response, Response)
+        assert_type(error.attempts, int)
+        assert_type(error.retry_after, float | None)
+        return error.data.error.code if error.data is not None else None
+    except (errors.RateLimitExceeded, errors.APITimeoutError) as error:
+        assert_type(error.elapsed, float)
+    except errors.APIConnectionError as error:
+        assert_type(error.sent, bool)
+    except errors.ResponseValidationError as error:
+        assert_type(error.status_code, int)
+    except errors.DubError as error:
+        assert_type(error.message, str)
+    return None
+
+
+def subclass_of(leads: Leads) -> int:
+    assert_type(leads.count(country="GB"), int)
+    assert_type(leads.response("cus_1", timeout_ms=500), Response)
+    assert_type(leads.raw(), list[dict[str, Any]])
+    assert_type(leads.list(), CustomerPage)
+    assert_type(leads.newest("GB"), "Customer | None")
+    with leads as same:
+        assert_type(same, Leads)
+        return leads.count()
+
+
+def note(attempt: int, seconds: float, failed: errors.DubError | Response) -> None:
+    assert_type(failed.attempts, int)
+
+
+def clients(server_url: str) -> None:
+    session = requests.Session()
+    session.mount("https://", DeadlineAdapter())
+    with Dub(
+        lambda: "dub_test",
+        server_url=server_url,
+        client=session,
+        retry_config=None,
+        timeout_ms=10_000,
+        retry_budget=RetryBudget(20),
+        on_retry=note,
+        clock=Clock(),
+    ) as dub:
+        assert_type(dub, Dub)
+    CustomersConsumer(token="dub_test", retry_config=UNSET, retry_budget=None).close()
+    assert_type(dub_uplink.__version__, str)
+
+
+def mistakes(dub: Dub, leads: Leads) -> None:
+    """What a checker must refuse, were it ever run."""
+    dub.customers.create()  # type: ignore[call-arg]
+    dub.customers.get(5)  # type: ignore[arg-type]
+    dub.customers.list(limit=5)  # type: ignore[call-arg]
+    dub.customers.delete("x", retries=3)  # type: ignore[arg-type]
+    dub.customer  # type: ignore[attr-defined] # noqa: B018
+    leads.count(city="x")  # type: ignore[call-arg]
+    operations.CreateCustomerRequestBody()  # type: ignore[call-arg]
+
+
+def narrowed(value: str | Unset | None) -> str:
+    """UNSET is an enum, so that a comparison narrows it away."""
+    if value is UNSET or value is None:
+        return ""
+    return assert_type(value, str)
+
+
+def main(server_url: str) -> list[str]:
+    """Run it all against a server."""
+    policies()
+    clients(server_url)
+    with Dub("dub_test", server_url=server_url, retry_config=None) as dub:
+        operations_of(dub)
+        fields_of(dub.customers.get("ext_user_1"))
+        ids = pages_of(dub)
+    with Leads("dub_test", server_url=server_url, retry_config=None) as leads:
+        assert errors_of(leads) == "not_found"
+        assert cast("Customer", leads.newest("GB")).id == ids[0]
+        assert leads.response("ext_user_1").status_code == 200
+        assert leads.raw()[0]["id"] == ids[0]
+    assert narrowed(UNSET) == ""
+    return ids
