@@ -169,7 +169,7 @@ class _TimeoutMs(_Option):
 
 class _HttpHeaders(uplink.HeaderMap):  # type: ignore[misc]
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        if value:
+        if value is not None:
             request_builder.info[OPTIONS]["http_headers"] = value
             request_builder.info["headers"].update(extra_headers(value))
 

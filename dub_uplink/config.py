@@ -150,7 +150,7 @@ _REFUSED_HEADERS = frozenset(
 )
 
 
-def extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+def extra_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The caller's ``http_headers``, checked.
 
     Raises:
@@ -158,8 +158,6 @@ def extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         ValueError: a name or value that HTTP does not allow, that is given twice, or that is not
             the caller's to set.
     """
-    if not headers:
-        return {}
     if not isinstance(headers, Mapping):
         raise TypeError(f"http_headers must be a mapping, not {type(headers).__name__}")
     seen: set[str] = set()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from dub_uplink import errors
 from dub_uplink.testing import FakeDub, faults
@@ -240,6 +243,48 @@ def test_an_answer_cut_short_is_a_connection_error_and_never_half_a_list(
         connect(server.url, client=client, timeout_ms=2000).list()
     assert type(caught.value) is errors.APIConnectionError
     assert caught.value.sent is True
+
+
+def test_an_answer_cut_short_in_its_headers_is_a_connection_error(
+    serving: Any, connect: Any
+) -> None:
+    for raw in (b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 200 OK\r\nX: y\r\n"):
+        server = serving(raw=raw, hang_up=True)
+        with pytest.raises(errors.APIConnectionError, match="within its headers"):
+            connect(server.url).list()
+
+
+def test_a_folded_header_does_not_break_the_line(serving: Any, connect: Any) -> None:
+    server = serving(502, "<html>", {"Content-Type": "text/html\r\n more", "Location": "a\r\n b"})
+    with pytest.raises(errors.SDKError) as caught:
+        connect(server.url).list()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_speaks_no_tls_is_a_connection_error(connect: Any, client: Any) -> None:
+    def greet() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = listener.accept()
+                with sock:
+                    sock.recv(1)
+                    sock.sendall(b"220 mail.example ESMTP\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=greet, daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(errors.APIConnectionError, match=r"^GET: TLS failed: ") as caught:
+            connect(url, client=client).list()
+        listener.shutdown(socket.SHUT_RDWR)
+    assert type(caught.value) is errors.APIConnectionError
+
+
+def test_a_file_of_certificates_that_is_missing_is_an_error_that_names_it(connect: Any) -> None:
+    with requests.Session() as session:
+        session.verify = "/nowhere/ca.pem"
+        customers = connect("https://127.0.0.1:9", client=session)
+        with pytest.raises(errors.APIConnectionError, match=r"/nowhere/ca\.pem"):
+            customers.list()
 
 
 @pytest.mark.parametrize("fault", [faults.DropBefore(), faults.DropAfter(), faults.Truncate(5)])

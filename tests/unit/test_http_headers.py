@@ -81,6 +81,8 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     ({5: "b"}, TypeError, "strings to strings"),
     ([("X-A", "b")], TypeError, "must be a mapping"),
     ("X-A: b", TypeError, "must be a mapping"),
+    ([], TypeError, "must be a mapping"),
+    ("", TypeError, "must be a mapping"),
 ]
 
 
