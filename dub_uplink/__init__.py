@@ -7,8 +7,10 @@ retry policies, under the seed's path) and in ``testing`` (a fake server).
 from __future__ import annotations
 
 from . import models, retries, utils
+from .aio import AsyncCustomersConsumer, AsyncDubConsumer
+from .aio_pagination import AsyncCustomerIterator, AsyncCustomerPage
 from .backend import DeadlineAdapter
-from .client import Dub
+from .client import AsyncDub, Dub
 from .consumer import DubConsumer
 from .customers import CustomersConsumer
 from .endpoints import endpoint
@@ -22,6 +24,11 @@ from .version import __version__
 
 __all__ = [
     "UNSET",
+    "AsyncCustomerIterator",
+    "AsyncCustomerPage",
+    "AsyncCustomersConsumer",
+    "AsyncDub",
+    "AsyncDubConsumer",
     "BackoffStrategy",
     "Clock",
     "Customer",

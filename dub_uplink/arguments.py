@@ -14,6 +14,7 @@ from typing import Any
 import uplink
 
 from .config import extra_headers, timeout_seconds
+from .models.operations import GetCustomersRequest
 from .models.unset import UNSET
 from .retries import RetryConfig
 from .schemas import GetSchema, ListSchema, RequestSchema, camel, moment_text, wire
@@ -142,6 +143,15 @@ def list_query(request_builder: Any) -> None:
     request_builder.info["params"].update(
         {name: _query_text(name, value) for name, value in query.items()}
     )
+
+
+def iteration_query(**filters: Any) -> dict[str, Any]:
+    """The query of an iteration, as :func:`list_query` makes that of a list.
+
+    Raises:
+        ValueError: a filter that the server would refuse or ignore; the message names it.
+    """
+    return wire(_LIST, GetCustomersRequest(**filters), "iterate()")
 
 
 class _Option(uplink.Query):  # type: ignore[misc]

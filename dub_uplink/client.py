@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from .aio import AsyncCustomersConsumer
 from .config import DEFAULT_TIMEOUT_MS
 from .customers import CustomersConsumer
 from .models.unset import UNSET, Unset
@@ -74,3 +75,63 @@ class Dub:
 
     def __repr__(self) -> str:
         return f"<Dub {self.customers!r}>"
+
+
+class AsyncDub:
+    """An asynchronous client of Dub's API: ``AsyncDub(token="dub_…").customers``.
+
+    Takes the arguments of :class:`Dub`; ``client`` is an ``aiohttp.ClientSession``. It needs the
+    ``aiohttp`` extra and belongs to the event loop of its first call::
+
+        async with AsyncDub() as s:  # the token is in DUB_API_KEY
+            await s.customers.list()
+    """
+
+    #: The customers of the workspace.
+    customers: AsyncCustomersConsumer
+
+    def __init__(
+        self,
+        token: str | Callable[[], str] | None = None,
+        *,
+        server_url: str | None = None,
+        client: Any = None,
+        retry_config: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float = DEFAULT_TIMEOUT_MS,
+        retry_budget: RetryBudget | Unset | None = UNSET,
+        on_retry: OnRetry | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.customers = AsyncCustomersConsumer(
+            token,
+            server_url=server_url,
+            client=client,
+            retry_config=retry_config,
+            timeout_ms=timeout_ms,
+            retry_budget=retry_budget,
+            on_retry=on_retry,
+            clock=clock,
+        )
+
+    @property
+    def rate_limit(self) -> RateLimitStatus | None:
+        """What the server last said of the token's rate limit; ``None`` before it has."""
+        return self.customers.rate_limit
+
+    async def aclose(self) -> None:
+        """Close what this client opened; a session it was given is left alone."""
+        await self.customers.aclose()
+
+    async def __aenter__(self) -> AsyncDub:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<AsyncDub {self.customers!r}>"

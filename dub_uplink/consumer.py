@@ -67,11 +67,8 @@ else:
         """The base of the consumers: ``uplink.Consumer`` with plain constructors."""
 
 
-class DubConsumer(Consumer):
-    """A consumer of one of Dub's APIs: its configuration and its lifetime, without endpoints.
-
-    See :class:`~dub_uplink.CustomersConsumer` for the arguments.
-    """
+class ConfiguredConsumer(Consumer):
+    """What the synchronous and the asynchronous consumers share: their configuration."""
 
     def __init__(
         self,
@@ -91,8 +88,8 @@ class DubConsumer(Consumer):
         if isinstance(retry_budget, Unset):
             retry_budget = RetryBudget()
         check_policy(retry_config, retry_budget, on_retry, clock)
-        self._transport = RetryingClient(
-            backend(client, server),
+        self._transport = self._connect(
+            client,
             server,
             Token(token),
             retry_config=retry_config,
@@ -107,6 +104,10 @@ class DubConsumer(Consumer):
             hooks=(uplink.response_handler(hooks.raise_for_status),),
         )
 
+    def _connect(self, client: Any, server: str, token: Token, **policy: Any) -> RetryingClient:
+        """The transport over what was given as ``client``."""
+        raise NotImplementedError
+
     @property
     def rate_limit(self) -> RateLimitStatus | None:
         """What the server last said of the token's rate limit; ``None`` before it has.
@@ -114,6 +115,25 @@ class DubConsumer(Consumer):
         It says so only with errors.
         """
         return self._transport.rate_limit
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._transport.server_url}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled: it holds open connections and the token;"
+            " make one in each process"
+        )
+
+
+class DubConsumer(ConfiguredConsumer):
+    """A consumer of one of Dub's APIs: its configuration and its lifetime, without endpoints.
+
+    See :class:`~dub_uplink.CustomersConsumer` for the arguments.
+    """
+
+    def _connect(self, client: Any, server: str, token: Token, **policy: Any) -> RetryingClient:
+        return RetryingClient(backend(client, server), server, token, **policy)
 
     def close(self) -> None:
         """Close what this client opened; a session it was given is left alone."""
@@ -129,12 +149,3 @@ class DubConsumer(Consumer):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._transport.server_url}>"
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise TypeError(
-            f"a {type(self).__name__} cannot be pickled: it holds open connections and the token;"
-            " make one in each process"
-        )

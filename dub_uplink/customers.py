@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .arguments import CustomerId, CustomerRequest, Filter, JsonBody, list_query
+from .arguments import CustomerId, CustomerRequest, Filter, JsonBody, iteration_query, list_query
 from .bulk import check_workers, in_order
 from .consumer import DubConsumer
 from .endpoints import Paged, endpoint
@@ -29,7 +29,6 @@ from .schemas import (
     CreateSchema,
     CustomerSchema,
     DeletedSchema,
-    ListSchema,
     UpdateSchema,
     wire,
 )
@@ -38,18 +37,17 @@ _CUSTOMER = CustomerSchema()
 _CUSTOMERS = CustomerSchema(many=True)
 _DELETED = DeletedSchema()
 _CREATE = CreateSchema()
-_LIST = ListSchema()
 
 _FILTERS = {field.name: Filter(field.name) for field in dataclasses.fields(GetCustomersRequest)} | {
     "request": Filter("request")
 }
 
 
-def _page(consumer: CustomersConsumer, customers: list[Customer], call: Any) -> CustomerPage:
+def _page(consumer: Any, customers: list[Customer], call: Any) -> Any:
     """A page, and the way to the next one: the same call with another query."""
     names = ("retries", "timeout_ms", "http_headers")
     options = {name: call.options[name] for name in names if name in call.options}
-    return CustomerPage(
+    return consumer._page_type(
         customers, call.options["query"], lambda query: consumer.list(request=query, **options)
     )
 
@@ -84,6 +82,8 @@ class CustomersConsumer(DubConsumer):
     :class:`~dub_uplink.models.errors.DubError`; a mistake in the arguments is a ``ValueError`` or
     ``TypeError`` before anything is sent.
     """
+
+    _page_type = CustomerPage
 
     @endpoint.get("customers", returns=Paged(_CUSTOMERS, _page), args=_FILTERS, prepare=list_query)
     def list(
@@ -177,22 +177,18 @@ class CustomersConsumer(DubConsumer):
             ValueError: a filter that the server would refuse or ignore, or not a cursor.
             PageLimitReached: there is more than page numbers reach.
         """
-        query = wire(
-            _LIST,
-            GetCustomersRequest(
-                email=email,
-                external_id=external_id,
-                search=search,
-                country=country,
-                link_id=link_id,
-                program_id=program_id,
-                partner_id=partner_id,
-                include_expanded_fields=include_expanded_fields,
-                sort_by=sort_by,
-                sort_order=sort_order,
-                page_size=page_size,
-            ),
-            "iterate()",
+        query = iteration_query(
+            email=email,
+            external_id=external_id,
+            search=search,
+            country=country,
+            link_id=link_id,
+            program_id=program_id,
+            partner_id=partner_id,
+            include_expanded_fields=include_expanded_fields,
+            sort_by=sort_by,
+            sort_order=sort_order,
+            page_size=page_size,
         )
         return CustomerIterator(
             lambda query: self.list(

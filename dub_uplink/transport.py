@@ -54,6 +54,18 @@ class Backend(Protocol):
     def close(self) -> None: ...
 
 
+class AsyncBackend(Protocol):
+    """What a :class:`Backend` is, awaited."""
+
+    failures: tuple[type[Exception], ...]
+
+    async def send(
+        self, method: str, url: str, info: Mapping[str, Any], authorization: Secret, timeout: float
+    ) -> Response: ...
+
+    async def close(self) -> None: ...
+
+
 class Attempt(NamedTuple):
     """What one attempt sends, the last of it the seconds it may take, and when it began."""
 
@@ -139,7 +151,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Backend | AsyncBackend,
         server_url: str,
         token: Token,
         *,
@@ -149,7 +161,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._backend = backend
+        self._backend: Any = backend
         self.server_url = server_url
         self._token = token
         self._retry_config = retry_config
