@@ -1,0 +1,77 @@
+"""The figures of ``python -m benchmarks.faults`` at a size that fits into a run of the tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dub_uplink import Clock
+
+# At the end, so that it is the installed package that is tested.
+sys.path.append(str(Path(__file__).parents[2]))
+
+storm: Any = pytest.importorskip("benchmarks.faults_storm")
+load: Any = pytest.importorskip("benchmarks.faults_load")
+report: Any = pytest.importorskip("benchmarks.faults")
+
+SIZE = 200
+
+
+@pytest.fixture(scope="module")
+def tallies() -> Any:
+    """Waits are skipped, and no deadline passes on a machine that is busy."""
+    return storm.run(SIZE, clock=Clock(sleep=lambda seconds: None), seed=2026)
+
+
+@pytest.mark.parametrize("kind", ["creates", "updates", "deletes"])
+def test_in_a_storm_of_faults_every_write_is_carried_out_once(tallies: Any, kind: str) -> None:
+    tally = tallies[kind]
+    assert tally.clean, tally
+    assert tally.calls == SIZE
+    assert tally.requests > SIZE * 1.3
+    assert 0.2 < tally.faulty / tally.requests < 0.4, "the storm did blow"
+
+
+def test_the_storm_has_what_can_go_wrong() -> None:
+    assert sum(storm.SHARES.values()) == pytest.approx(0.3)
+
+
+def test_a_dirty_tally_is_seen() -> None:
+    assert storm.Tally(1).clean
+    for name in ("lost", "doubled", "false_errors", "false_successes", "failed", "foreign"):
+        assert not storm.Tally(1, **{name: 1}).clean
+
+
+@pytest.mark.parametrize(
+    ("share", "budget", "per_call", "late"),
+    [
+        (0.3, True, (1.3, 1.6), (1.0, 2.0)),
+        (0.5, False, (1.7, 2.3), (1.0, 3.0)),
+        (1.0, True, (1.0, 1.5), (1.0, 1.1)),
+        (1.0, False, (15.0, 25.0), (15.0, 25.0)),
+    ],
+)
+def test_the_load_of_retries_is_bounded(
+    share: float, budget: bool, per_call: tuple[float, float], late: tuple[float, float]
+) -> None:
+    seen = load.measure(share, 300 if share < 1 or budget else 30, budget=budget)
+    assert per_call[0] <= seen.per_call <= per_call[1]
+    assert late[0] <= seen.late_per_call <= late[1]
+    assert seen.failed == (seen.calls if share == 1 else 0)
+
+
+def test_the_report_shows_its_tables_and_says_what_is_wrong(tallies: Any) -> None:
+    bad = {**tallies, "creates": dataclasses.replace(tallies["creates"], lost=1)}
+    loads = [load.measure(1.0, 300, budget=True)]
+    made = report.Report(None, tallies, loads)
+    assert made.failures() == []
+    assert report.Report(None, bad, loads).failures() == ["storm: creates"]
+    for show in (report.as_text, report.as_rst):
+        text = "\n".join(map(show, made.tables()))
+        assert "doubled" in text
+        assert "1.33" in text
+    assert made.as_json()["storm"]["creates"]["calls"] == SIZE
