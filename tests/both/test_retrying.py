@@ -1,0 +1,147 @@
+"""Retries, deadlines and exactly once, as both clients keep them. No sleep is real."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dub_uplink import BackoffStrategy, Customer, RetryBudget, RetryConfig, errors
+from dub_uplink.testing import FakeDub, faults
+
+BODY = {"external_id": "u/1", "email": "ada@example.com", "country": "GB"}
+AMBIGUOUS = [faults.DropAfter(), faults.Truncate(8)]
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(
+    fake: FakeDub, customers: Any, skips: Any, status: int
+) -> None:
+    fake.add(external_id="1")
+    fake.faults.add(faults.Status(status), times=3)
+    assert customers.get("ext_1").external_id == "1"
+    assert skips.slept == [0.375, 0.75, 1.5]
+
+
+@pytest.mark.parametrize("fault", AMBIGUOUS, ids=repr)
+def test_a_create_whose_answer_was_lost_happens_once_and_is_returned(
+    fake: FakeDub, customers: Any, fault: faults.Fault
+) -> None:
+    fake.faults.add(fault)
+    made = customers.create(BODY)
+    assert [c.id for c in fake.customers] == [made.id]
+    assert [r.method for r in fake.requests] == ["POST", "POST", "GET"]
+
+
+@pytest.mark.parametrize("fault", AMBIGUOUS, ids=repr)
+def test_another_customer_with_the_external_id_is_a_conflict_all_the_same(
+    fake: FakeDub, customers: Any, fault: faults.Fault
+) -> None:
+    fake.add(external_id="u/1", email="bob@example.com", country="GB")
+    fake.faults.add(faults.DropBefore())
+    with pytest.raises(errors.Conflict):
+        customers.create(BODY)
+
+
+@pytest.mark.parametrize("fault", AMBIGUOUS, ids=repr)
+def test_a_delete_whose_answer_was_lost_is_a_success(
+    fake: FakeDub, customers: Any, fault: faults.Fault
+) -> None:
+    fake.add(external_id="u/1")
+    fake.faults.add(fault)
+    assert customers.delete("ext_u/1").id == "ext_u/1"
+    assert not fake.customers
+
+
+def test_a_rename_whose_answer_was_lost_is_found_under_its_new_id(
+    fake: FakeDub, customers: Any
+) -> None:
+    fake.add(external_id="old", country="GB")
+    fake.faults.add(faults.DropAfter())
+    assert customers.update("ext_old", {"external_id": "new"}).external_id == "new"
+
+
+def test_retry_after_is_kept_to_and_never_undercut(
+    fake: FakeDub, customers: Any, skips: Any
+) -> None:
+    fake.add(external_id="1")
+    fake.faults.add(faults.RateLimited(retry_after=20))
+    customers.get("ext_1")
+    assert 20 <= sum(skips.slept) <= 21
+
+
+def test_what_cannot_be_waited_out_is_raised_at_once(
+    fake: FakeDub, customers: Any, skips: Any
+) -> None:
+    fake.faults.add(faults.RateLimited(retry_after=3_600))
+    with pytest.raises(errors.RateLimitExceeded) as caught:
+        customers.get("ext_1")
+    assert caught.value.retry_after == pytest.approx(3_600, abs=5)
+    assert skips.slept == []
+
+
+def test_the_deadline_bounds_the_whole_call(fake: FakeDub, make: Any, skips: Any) -> None:
+    fake.faults.add(faults.Status(503), times=100)
+    config = RetryConfig("backoff", BackoffStrategy(1_000, 4_000, 2.0, 10_000), True)
+    with pytest.raises(errors.SDKError) as caught:
+        make(retry_config=config, retry_budget=None).get("ext_1")
+    assert sum(skips.slept) < 10
+    assert caught.value.attempts == len(skips.slept) + 1
+    assert f"{caught.value.attempts} attempts" in str(caught.value)
+
+
+def test_a_call_may_go_without_retries(fake: FakeDub, customers: Any, skips: Any) -> None:
+    fake.faults.add(faults.Status(503), times=2)
+    for retries in (None, RetryConfig("none")):
+        with pytest.raises(errors.SDKError):
+            customers.get("ext_1", retries=retries)
+    assert skips.slept == []
+
+
+def test_an_empty_budget_ends_the_retries(fake: FakeDub, make: Any) -> None:
+    fake.faults.add(faults.Status(503), times=1_000)
+    customers = make(retry_budget=RetryBudget(5))
+    for _ in range(50):
+        with pytest.raises(errors.SDKError):
+            customers.get("ext_1")
+    assert len(fake.requests) == 55
+
+
+def test_retries_are_announced_and_the_rate_limit_is_seen(fake: FakeDub, make: Any) -> None:
+    heard: list[tuple[int, float, Any]] = []
+    customers = make(on_retry=lambda *told: heard.append(told))
+    assert customers.rate_limit is None
+    fake.add(external_id="1")
+    fake.faults.add(faults.RateLimited())
+    fake.faults.add(faults.DropBefore())
+    customers.get("ext_1")
+    assert [(attempt, type(what).__name__) for attempt, _, what in heard] == [
+        (1, "Response"),
+        (2, "APIConnectionError"),
+    ]
+    assert customers.rate_limit is not None
+
+
+def test_nothing_is_lost_or_doubled_while_three_in_ten_attempts_fail(
+    fake: FakeDub, make: Any
+) -> None:
+    fake.faults.randomly(
+        {
+            faults.DropBefore(): 0.05,
+            faults.DropAfter(): 0.05,
+            faults.Truncate(30): 0.05,
+            faults.Status(500): 0.05,
+            faults.Status(503): 0.05,
+            faults.RateLimited(retry_after=1): 0.05,
+        },
+        seed=11,
+    )
+    customers = make(retry_budget=None)
+    names = [f"user {n}" for n in range(150)]
+    bodies = ({"external_id": name, "country": "GB"} for name in names)
+    made = list(customers.create_many(bodies, workers=8))
+    assert [type(result) for result in made] == [Customer] * len(names)
+    assert sorted(c.external_id for c in fake.customers) == sorted(names)
+    gone = list(customers.delete_many(f"ext_{name}" for name in names))
+    assert {type(result).__name__ for result in gone} == {"DeleteCustomerResponseBody"}
+    assert not fake.customers
