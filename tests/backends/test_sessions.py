@@ -146,6 +146,15 @@ def test_a_session_of_our_own_keeps_no_cookies(serving: Any, connect: Any) -> No
     for _ in range(3):
         customers.list()
     assert not any("cookie" in r.headers for r in server.received)
+    assert list(customers._transport._backend._session.cookies) == []
+
+
+def test_a_session_of_our_own_keeps_no_token_that_a_callable_gave(serving: Any) -> None:
+    customers = CustomersConsumer(lambda: "dub_once", server_url=serving().url)
+    customers.list()
+    kept = vars(customers._transport._backend)
+    assert "Authorization" not in kept["_template"].headers
+    assert "Authorization" not in kept["_session"].headers
 
 
 @GIVEN

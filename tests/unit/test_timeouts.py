@@ -78,6 +78,16 @@ def test_a_deadline_adapter_bounds_other_calls_of_its_session_too(serving: Any) 
         assert session.get(serving().url).text == "[]"
 
 
+def test_a_pause_after_a_late_byte_does_not_begin_the_time_out_anew(
+    serving: Any, connect: Any
+) -> None:
+    server = serving(raw=HEAD + LONG, drip=0.9, drip_from=len(HEAD))
+    started = time.monotonic()
+    with pytest.raises(errors.APITimeoutError):
+        connect(server.url, timeout_ms=1000).list()
+    assert 0.9 < time.monotonic() - started < 1.6  # 1.8 is when the second byte comes
+
+
 def test_a_time_out_of_a_call_goes_before_that_of_the_client(serving: Any, connect: Any) -> None:
     server = serving(raw=b"x", silent=True)
     patient = connect(server.url, timeout_ms=60_000)
