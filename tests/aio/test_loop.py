@@ -1,0 +1,297 @@
+"""What only the asynchronous client has to hold: its loop, its lifetime, what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+import aiohttp
+import pytest
+
+from dub_uplink import AsyncCustomersConsumer, AsyncDub, Clock, errors
+from dub_uplink.testing import FakeDub, faults
+
+T = TypeVar("T")
+Run = Callable[[Callable[[], Awaitable[T]]], T]
+
+
+def loops() -> list[str]:
+    try:
+        import uvloop  # noqa: F401
+    except ImportError:
+        return ["asyncio"]
+    return ["asyncio", "uvloop"]
+
+
+@pytest.fixture(params=loops())
+def run(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Run a coroutine function in a loop of either kind, and see that it leaves no task."""
+    if request.param == "uvloop":
+        import uvloop
+
+        loop = uvloop.new_event_loop()
+    else:
+        loop = asyncio.new_event_loop()
+
+    def run(main: Callable[[], Awaitable[T]]) -> T:
+        async def whole() -> T:
+            value = await main()
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            assert left == set()
+            return value
+
+        return loop.run_until_complete(whole())
+
+    yield run
+    loop.close()
+
+
+@pytest.fixture
+def fake() -> FakeDub:
+    return FakeDub()
+
+
+@pytest.fixture
+def url(fake: FakeDub) -> Iterator[str]:
+    with fake.serve() as url:
+        yield url
+
+
+def open_sockets() -> int:
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+        except OSError:
+            continue
+    return found
+
+
+def test_a_call_starts_no_thread_and_no_loop(url: str, run: Any, monkeypatch: Any) -> None:
+    async def main() -> None:
+        async with AsyncDub("dub_test", server_url=url) as s:
+            await s.customers.list()
+            # The fake's server has a thread for each connection: only ours are of interest.
+            started: list[str] = []
+            start = threading.Thread.start
+            monkeypatch.setattr(
+                threading.Thread,
+                "start",
+                lambda self: (started.append(repr(self)), start(self))[1],
+            )
+            monkeypatch.setattr(asyncio, "new_event_loop", None)
+            await s.customers.list()
+            with pytest.raises(errors.NotFound):
+                await s.customers.get("cus_no")
+            assert started == []
+            monkeypatch.undo()
+
+    run(main)
+
+
+def test_the_loop_goes_on_while_customers_are_listed(fake: FakeDub, url: str, run: Any) -> None:
+    fake.add_many(1_000)
+
+    async def main() -> tuple[int, int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        async with AsyncDub("dub_test", server_url=url) as s:
+            ticking = asyncio.create_task(tick())
+            count = len([c async for c in s.customers.iterate()])
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
+        return count, ticks
+
+    count, ticks = run(main)
+    assert count == 1_000
+    assert ticks > 12  # at every wait for one of the twelve answers, and many times in each
+
+
+def test_cancelling_a_call_ends_it_and_its_connection(fake: FakeDub, url: str, run: Any) -> None:
+    fake.faults.add(faults.Delay(20))
+
+    async def main() -> None:
+        async with AsyncDub("dub_test", server_url=url) as s:
+            call = asyncio.create_task(s.customers.list())  # type: ignore[arg-type]
+            while not fake.requests:
+                await asyncio.sleep(0.01)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert await s.customers.list() == []
+
+    run(main)
+
+
+def test_cancelling_a_wait_between_attempts_ends_the_call(
+    fake: FakeDub, url: str, run: Any
+) -> None:
+    fake.faults.add(faults.Status(503), times=100)
+
+    async def main() -> None:
+        async with AsyncDub("dub_test", server_url=url) as s:
+            with pytest.raises((asyncio.TimeoutError, TimeoutError)):
+                await asyncio.wait_for(s.customers.list(), 0.2)
+
+    run(main)
+    assert len(fake.requests) == 1
+
+
+def test_a_given_session_is_left_open_and_its_own_auth_does_not_replace_the_token(
+    url: str, run: Any
+) -> None:
+    async def main() -> None:
+        async with aiohttp.ClientSession(auth=aiohttp.BasicAuth("x", "y")) as session:
+            async with AsyncDub("dub_test", server_url=url, client=session) as s:
+                assert await s.customers.list() == []
+            assert not session.closed
+
+    run(main)
+
+
+def test_use_after_close_is_an_error_that_says_so(url: str, run: Any) -> None:
+    async def main() -> None:
+        s = AsyncDub("dub_test", server_url=url)
+        await s.aclose()
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            await s.customers.list()
+
+    run(main)
+
+
+def test_use_from_another_loop_is_an_error_that_says_so(url: str) -> None:
+    s = AsyncDub("dub_test", server_url=url)
+    first = asyncio.new_event_loop()
+    first.run_until_complete(s.customers.list())
+    second = asyncio.new_event_loop()
+    with pytest.raises(RuntimeError, match="another event loop"):
+        second.run_until_complete(s.customers.list())
+    second.close()
+    first.run_until_complete(s.aclose())
+    first.close()
+
+
+@pytest.mark.parametrize("client", [object(), 5, "session"])
+def test_a_client_that_is_none_is_refused(client: Any) -> None:
+    with pytest.raises(TypeError, match=r"aiohttp\.ClientSession"):
+        AsyncCustomersConsumer("dub_test", client=client)
+
+
+def test_many_calls_at_once_leave_no_socket_task_or_thread_behind(
+    fake: FakeDub, url: str, run: Any
+) -> None:
+    fake.faults.randomly({faults.DropAfter(): 0.1, faults.Status(503): 0.1}, seed=3)
+    before = open_sockets(), threading.active_count()
+
+    async def quick(_: float) -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        clock = Clock(async_sleep=quick)
+        async with AsyncDub("dub_test", server_url=url, clock=clock, retry_budget=None) as s:
+            for _ in range(5):
+                await asyncio.gather(*(s.customers.list() for _ in range(100)))
+
+    run(main)
+    gc.collect()
+    deadline = threading.Event()
+    for _ in range(500):  # the fake's side of the connections ends in threads of its own
+        if (open_sockets(), threading.active_count()) <= before:
+            break
+        deadline.wait(0.01)
+    assert open_sockets() <= before[0]
+    assert threading.active_count() <= before[1]
+
+
+def test_prefetch_fetches_the_next_page_while_this_one_is_used(
+    fake: FakeDub, url: str, run: Any
+) -> None:
+    fake.add_many(30)
+
+    async def main() -> None:
+        async with AsyncDub("dub_test", server_url=url) as s:
+            iterator = s.customers.iterate(page_size=10, prefetch=True)
+            found = [await anext(iterator)]
+            while len(fake.requests) < 2:
+                await asyncio.sleep(0.01)
+            found += [c async for c in iterator]
+            assert len({c.id for c in found}) == len(found) == 30
+            # As many as without it, and one that looked beyond the last page in vain.
+            assert len(fake.requests) <= 6
+
+    run(main)
+
+
+def test_letting_go_of_a_prefetching_iteration_leaves_no_task(
+    fake: FakeDub, url: str, run: Any
+) -> None:
+    fake.add_many(30)
+
+    async def main() -> None:
+        async with AsyncDub("dub_test", server_url=url) as s:
+            iterator = s.customers.iterate(page_size=10, prefetch=True)
+            await anext(iterator)
+            await iterator.aclose()
+
+    run(main)
+
+
+def test_no_more_than_workers_are_in_flight_and_ending_cancels_them(
+    fake: FakeDub, url: str, run: Any
+) -> None:
+    in_flight = most = 0
+
+    class Counting(AsyncCustomersConsumer):
+        async def create(self, *args: Any, **options: Any) -> Any:
+            nonlocal in_flight, most
+            in_flight += 1
+            most = max(most, in_flight)
+            try:
+                return await super().create(*args, **options)
+            finally:
+                in_flight -= 1
+
+    def bodies() -> Iterator[dict[str, str]]:
+        number = 0
+        while True:
+            number += 1
+            yield {"external_id": str(number), "country": "GB"}
+
+    async def main() -> None:
+        async with Counting("dub_test", server_url=url) as customers:
+            results = customers.create_many(bodies(), workers=4)
+            for _ in range(20):
+                await anext(results)
+            await results.aclose()  # type: ignore[attr-defined]
+
+    run(main)
+    assert most == 4
+    assert in_flight == 0
+    assert 20 <= len(fake.customers) <= 24
+
+
+def test_aiohttps_own_second_attempt_does_not_hide_a_delete_that_was_carried_out(
+    fake: FakeDub, url: str, run: Any
+) -> None:
+    fake.add(external_id="1")
+
+    async def main() -> None:
+        async with AsyncDub("dub_test", server_url=url) as s:
+            await s.customers.list()  # the connection is pooled now
+            fake.faults.add(faults.DropAfter())
+            with pytest.raises(errors.APIConnectionError) as caught:
+                await s.customers.delete("ext_1", retries=None)
+            assert caught.value.sent
+
+    run(main)
+    assert [r.method for r in fake.requests] == ["GET", "DELETE"]
