@@ -322,6 +322,23 @@ def test_compiled_and_stock_agree_on_generated_schemas(data: st.DataObject) -> N
         assert outcome(compiled, body) == outcome(schema.load, body)
 
 
+ODD = [
+    *(None, True, False, 0, 1, 10**400, 0.0, -0.0, 1.5, 1e308, math.nan, math.inf, -math.inf),
+    *("", "1", "1.5", "on", "true", "nan", "2026-08-21T21:14:02.000Z", "2026-08-21T21:14:02"),
+    *([], [1], {}, {"id": "1"}),
+]
+
+
+@pytest.mark.parametrize("allow_none", [False, True])
+@pytest.mark.parametrize("kind", [*KINDS, *RELATIONS])
+def test_every_kind_of_field_agrees_on_every_odd_value(kind: str, allow_none: bool) -> None:
+    field = (KINDS | RELATIONS)[kind]
+    schema = marshmallow.Schema.from_dict({"a": field(allow_none=allow_none)})()
+    load = compile_loader(schema)
+    for value in ODD:
+        assert outcome(load, {"a": value}) == outcome(schema.load, {"a": value}), value
+
+
 @given(ODD_DATES | DATES)
 @example("2026-08-21T21:14:02.000Z")
 def test_a_date_is_read_as_marshmallow_reads_it(text: str) -> None:
