@@ -66,6 +66,9 @@ else:
     class Consumer(uplink.Consumer, metaclass=_HoldBackInit):
         """The base of the consumers: ``uplink.Consumer`` with plain constructors."""
 
+    # The constructor of uplink's own base class is wrapped as well; this is what it wraps.
+    type.__setattr__(Consumer, "__init__", uplink.Consumer.__init__.__wrapped__)
+
 
 class ConfiguredConsumer(Consumer):
     """What the synchronous and the asynchronous consumers share: their configuration."""

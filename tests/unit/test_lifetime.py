@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -79,6 +81,21 @@ def test_a_client_cannot_be_pickled_and_says_what_to_do(make: Any) -> None:
         ) as caught:
             attempt(make("dub_s3cr3t"))
         assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_client_that_is_let_go_is_gone_at_once_with_its_session_and_token(serving: Any) -> None:
+    gc.collect()
+    gc.disable()  # so that nothing but the last reference frees it
+    try:
+        dub = Dub("dub_x", server_url=serving().url)
+        dub.customers.list()
+        transport = dub.customers._transport
+        parts = [dub.customers, transport, transport._backend, transport._backend._session]
+        watched = [weakref.ref(part) for part in parts]
+        del dub, transport, parts
+        assert [ref() for ref in watched] == [None] * 4
+    finally:
+        gc.enable()
 
 
 def test_customers_of_dub_are_a_customers_consumer() -> None:
