@@ -6,7 +6,6 @@ The texts are the server's own.
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -117,7 +116,6 @@ def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
 _EPOCH = dt.datetime(1970, 1, 1)  # naive, so that it is written without an offset
 
 
-@functools.lru_cache(maxsize=4096)
 def _timestamp(milliseconds: int) -> str:
     moment = _EPOCH + dt.timedelta(milliseconds=milliseconds)
     return moment.isoformat(timespec="milliseconds") + "Z"

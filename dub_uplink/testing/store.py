@@ -66,7 +66,7 @@ CREATE INDEX IF NOT EXISTS by_created_at ON customers (created_at);
 # Built when first asked for: most fakes never are, and every index makes each write dearer.
 _LAZY_INDEXES = ("email", "sale_amount", "first_sale_at", "subscription_canceled_at")
 
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM customers"
+_SELECT = f"SELECT {', '.join(_COLUMNS)}"
 _INSERT = (
     f"INSERT INTO customers ({', '.join(_COLUMNS)}, link_id, partner_id) "
     f"VALUES ({', '.join('?' * (len(_COLUMNS) + 2))})"
@@ -198,9 +198,9 @@ class Store:
     def get(self, key: str) -> Row | None:
         """The row of a Dub id, or of ``ext_`` and an externalId."""
         if key.startswith("ext_"):
-            found = self._db.execute(f"{_SELECT} WHERE external_id = ?", (key[4:],))
+            found = self._db.execute(f"{_SELECT} FROM customers WHERE external_id = ?", (key[4:],))
         else:
-            found = self._db.execute(f"{_SELECT} WHERE id = ?", (key,))
+            found = self._db.execute(f"{_SELECT} FROM customers WHERE id = ?", (key,))
         row: Row | None = found.fetchone()
         return row
 
@@ -212,7 +212,7 @@ class Store:
 
     def all(self) -> list[Row]:
         """Every row, in order of id."""
-        return self._db.execute(f"{_SELECT} ORDER BY id").fetchall()
+        return self._db.execute(f"{_SELECT} FROM customers ORDER BY id").fetchall()
 
     def add(self, customer: StoredCustomer) -> None:
         """Store a customer. ``Taken`` where a unique key of it is another customer's."""
@@ -263,11 +263,11 @@ class Store:
             order = f"{listing.sort_by} {direction}, id {direction}"
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         values += [listing.page_size, (listing.page - 1) * listing.page_size]
-        # The ids alone come from an index; whole rows are read for the page, not for what it skips.
-        page = f"SELECT id FROM customers{where} ORDER BY {order} LIMIT ? OFFSET ?"
-        rows: list[Row] = self._db.execute(
-            f"{_SELECT} WHERE id IN ({page}) ORDER BY {order}", values
-        ).fetchall()
+        page = f"FROM customers{where} ORDER BY {order} LIMIT ? OFFSET ?"
+        if listing.page > 1:
+            # What is skipped is skipped in an index, and whole rows are read for the page alone.
+            page = f"FROM customers WHERE id IN (SELECT id {page}) ORDER BY {order}"
+        rows: list[Row] = self._db.execute(f"{_SELECT} {page}", values).fetchall()
         return rows[::-1] if listing.ending_before else rows
 
     def _write(self, statement: str, values: Sequence[Any]) -> None:

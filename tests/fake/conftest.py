@@ -36,6 +36,7 @@ class Api:
     ) -> requests.Response:
         if headers is None:
             headers = {"Authorization": "Bearer dub_test"}
+        settings.setdefault("timeout", 60)
         return self.session.request(
             method,
             self.url + path,
