@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 import requests
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
@@ -150,7 +150,6 @@ def test_any_json_is_a_customer_or_an_error_that_travels(body: Any) -> None:
         assert customer.created_at is None or customer.created_at.tzinfo is not None
 
 
-@settings(max_examples=200)
 @given(
     status=st.integers(200, 599), content=st.binary() | JSON.map(lambda b: json.dumps(b).encode())
 )

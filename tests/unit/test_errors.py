@@ -219,7 +219,7 @@ def test_an_answer_that_is_broken_is_a_connection_error(
 ) -> None:
     server = serving(raw=raw)
     with pytest.raises(errors.DubError) as caught:
-        connect(server.url, client=client, timeout_ms=2000).list()
+        connect(server.url, client=client).list()
     assert type(caught.value) is errors.APIConnectionError
     assert caught.value.sent is True
     assert str(caught.value).startswith("GET: the connection broke: ")
@@ -240,7 +240,7 @@ def test_an_answer_cut_short_is_a_connection_error_and_never_half_a_list(
 ) -> None:
     server = serving(raw=raw, hang_up=True)
     with pytest.raises(errors.APIConnectionError) as caught:
-        connect(server.url, client=client, timeout_ms=2000).list()
+        connect(server.url, client=client).list()
     assert type(caught.value) is errors.APIConnectionError
     assert caught.value.sent is True
 
