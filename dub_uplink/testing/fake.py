@@ -35,7 +35,7 @@ class FakeDub:
 
     Args:
         token: The API key that is let in, or several.
-        expired: Keys past their date.
+        expired: A key past its date, or several.
         role: The role of the keys' owner in the workspace: ``owner``, ``member``, ``viewer`` or
             ``billing``.
         plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or
@@ -60,7 +60,7 @@ class FakeDub:
         self,
         token: str | Iterable[str] = "dub_test",
         *,
-        expired: Iterable[str] = ("dub_expired",),
+        expired: str | Iterable[str] = ("dub_expired",),
         role: str = "owner",
         plan: str = "business",
         rate_limit: int | None = None,
@@ -73,8 +73,11 @@ class FakeDub:
         keep_requests: int = 10_000,
     ) -> None:
         tokens = (token,) if isinstance(token, str) else tuple(token)
-        if not tokens:
+        expired = (expired,) if isinstance(expired, str) else tuple(expired)
+        if not tokens or not all(tokens):
             raise ValueError("token is empty: no key would be let in")
+        if "://" not in base_url:
+            raise ValueError(f"base_url must begin with https://, not {base_url!r}")
         if role not in ROLES:
             raise ValueError(f"role must be one of {', '.join(ROLES)}, not {role!r}")
         if plan not in PLAN_LIMITS:

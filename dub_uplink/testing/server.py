@@ -96,7 +96,13 @@ class Server:
             )
             with self._lock:
                 self._connections[thread] = sock
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                # More connections than threads can be had: this one is refused, and not all.
+                with self._lock:
+                    del self._connections[thread]
+                sock.close()
 
     def _serve(self, sock: socket.socket) -> None:
         try:

@@ -67,6 +67,9 @@ def test_several_keys_are_let_in_and_expired_ones_can_be_named(mount: Any) -> No
             for key in ("dub_1", "dub_2", "dub_old", "dub_test")
         ]
     assert answers == [200, 200, 401, 401]
+    with FakeDub(expired="dub_old") as fake:
+        headers = {"Authorization": "Bearer dub_old"}
+        assert mount(fake).message("GET", "/customers", headers=headers) == EXPIRED
 
 
 @pytest.mark.parametrize("role", ["viewer", "billing"])

@@ -265,6 +265,8 @@ def test_clear_empties_the_fake(fake: FakeDub, api: Any) -> None:
         {"window": 0},
         {"latency": -1},
         {"token": ()},
+        {"token": ""},
+        {"base_url": "api.dub.co"},
     ],
 )
 def test_configuration_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:

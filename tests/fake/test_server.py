@@ -389,3 +389,19 @@ def test_log_of_the_fake_is_silent_by_default(
     assert json.loads(raw(GET).rpartition(b"\r\n")[2]) == []
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
+
+
+def test_connection_for_which_there_is_no_thread_is_refused_and_the_next_served(
+    fake: FakeDub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake.serve() as url:
+        start = threading.Thread.start
+
+        def refuse(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with socket.create_connection(address(url), timeout=20) as sock:
+            assert sock.recv(1000) == b""
+        monkeypatch.setattr(threading.Thread, "start", start)
+        assert requests.get(f"{url}/customers", timeout=20).status_code == 401
