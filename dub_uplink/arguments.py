@@ -137,8 +137,9 @@ def list_query(request_builder: Any) -> None:
     twice = [name for name in filters if camel(name) in query]
     if twice:
         raise ValueError(f"list(): {twice[0]} is given twice, in the request and by keyword")
-    # Once more together: a cursor of the one may not go with a page of the other.
-    query = wire(_LIST, {**query, **filters}, "list()")
+    if filters:
+        # Once more together: a cursor of the one may not go with a page of the other.
+        query = wire(_LIST, {**query, **filters}, "list()")
     request_builder.info[OPTIONS]["query"] = query
     request_builder.info["params"].update(
         {name: _query_text(name, value) for name, value in query.items()}
