@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import difflib
 import enum
 from collections.abc import Mapping
 from typing import Any
@@ -312,6 +311,8 @@ def _by_wire_name(schema: RequestSchema, request: Mapping[Any, Any], where: str)
         if name in given:
             raise ValueError(f"{where}: {key!r} is given twice, in snake_case and in camelCase")
         if not isinstance(key, str) or not any(name == f.data_key for f in schema.fields.values()):
+            import difflib  # noqa: PLC0415 - for mistakes only
+
             near = difflib.get_close_matches(str(key), schema.fields, 1)
             hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(schema.fields)
             raise ValueError(f"{where}: unknown field {key!r}; {hint}")

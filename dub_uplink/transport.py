@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import tenacity
 from uplink.clients.interfaces import HttpClientAdapter
 from uplink.clients.io import BlockingStrategy
 
@@ -30,6 +29,9 @@ from .retries import (
     RetryConfig,
     current_clock,
 )
+
+if TYPE_CHECKING:
+    import tenacity
 
 logger = logging.getLogger("dub_uplink")
 logger.addHandler(logging.NullHandler())
@@ -239,6 +241,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if not call.attempts.may_retry(outcome):
             return outcome
         call.last = outcome
+        import tenacity  # noqa: PLC0415 - most processes never try again
+
         retrying = tenacity.Retrying(sleep=sleeper(call.attempts.clock), **self._policy(call))
         last: Outcome = retrying(self._resume, call)
         return last
