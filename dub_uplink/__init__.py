@@ -6,9 +6,10 @@ retry policies, under the seed's path) and in ``testing`` (a fake server).
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from . import models, retries, utils
-from .aio import AsyncCustomersConsumer, AsyncDubConsumer
-from .aio_pagination import AsyncCustomerIterator, AsyncCustomerPage
 from .backend import DeadlineAdapter
 from .client import AsyncDub, Dub
 from .consumer import DubConsumer
@@ -21,6 +22,10 @@ from .models.unset import UNSET, Unset
 from .pagination import CustomerIterator, CustomerPage
 from .retries import BackoffStrategy, Clock, RateLimitStatus, RetryBudget, RetryConfig
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .aio import AsyncCustomersConsumer, AsyncDubConsumer
+    from .aio_pagination import AsyncCustomerIterator, AsyncCustomerPage
 
 __all__ = [
     "UNSET",
@@ -52,3 +57,25 @@ __all__ = [
     "retries",
     "utils",
 ]
+
+#: What only asynchronous programs use, and where it is: loaded when it is asked for.
+_ASYNCHRONOUS = {
+    "AsyncCustomerIterator": ".aio_pagination",
+    "AsyncCustomerPage": ".aio_pagination",
+    "AsyncCustomersConsumer": ".aio",
+    "AsyncDubConsumer": ".aio",
+}
+
+
+if not TYPE_CHECKING:  # to a type checker every name would be one of the package's
+
+    def __getattr__(name: str) -> Any:
+        if name not in _ASYNCHRONOUS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(importlib.import_module(_ASYNCHRONOUS[name], __name__), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ASYNCHRONOUS})

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .aio import AsyncCustomersConsumer
 from .config import DEFAULT_TIMEOUT_MS
 from .customers import CustomersConsumer
 from .models.unset import UNSET, Unset
 from .retries import Clock, RateLimitStatus, RetryBudget, RetryConfig
 from .transport import OnRetry
+
+if TYPE_CHECKING:
+    from .aio import AsyncCustomersConsumer
 
 
 class Dub:
@@ -102,6 +104,8 @@ class AsyncDub:
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
     ) -> None:
+        from .aio import AsyncCustomersConsumer  # noqa: PLC0415 - its declarations take time
+
         self.customers = AsyncCustomersConsumer(
             token,
             server_url=server_url,
