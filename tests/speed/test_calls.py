@@ -1,0 +1,122 @@
+"""How many functions a call runs through: counted, since times on shared machines say nothing.
+
+A bound that is passed is no error of itself. It asks whether what was added has to run at every
+call; if it has to, raise the bound in the same change.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import marshmallow
+import pytest
+import uplink
+
+import dub_uplink
+
+#: Functions written in Python that run in one call, by whose they are, with room for one Python's
+#: way of counting and another's. uplink's grow with what is declared: an argument, a hook, a
+#: decorator costs some each.
+GET_BOUNDS = {"dub_uplink": 72, "uplink": 165, "marshmallow": 0}
+LIST_BOUNDS = {"dub_uplink": 92, "uplink": 165, "marshmallow": 0}
+#: For one more customer in a list: the compiled function and the dataclass's constructor, then
+#: the calls of built-in functions, a few for each of twelve fields.
+CUSTOMER_BOUND = 2
+CUSTOMER_BUILTINS_BOUND = 24
+
+ROOTS = {
+    str(Path(package.__file__ or "").parent): package.__name__
+    for package in (dub_uplink, uplink, marshmallow)
+}
+
+CUSTOMER = {
+    "id": "cus_1",
+    "name": "Ada",
+    "email": "ada@example.com",
+    "avatar": None,
+    "externalId": "user_1",
+    "stripeCustomerId": None,
+    "country": "GB",
+    "sales": 1,
+    "saleAmount": 4900,
+    "createdAt": "2026-08-21T21:14:02.000Z",
+    "firstSaleAt": "2026-08-21T21:14:02.000Z",
+    "subscriptionCanceledAt": None,
+}
+
+
+def counted(call: Callable[[], object]) -> tuple[Counter[str], Counter[str]]:
+    """The functions that run in a call, by name, and how many are whose."""
+    names: Counter[str] = Counter()
+    owners: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event == "c_call":
+            owners["built-in"] += 1
+        if event != "call":
+            return
+        code = frame.f_code
+        owner = next(
+            (name for root, name in ROOTS.items() if code.co_filename.startswith(root)), ""
+        )
+        if code.co_filename.startswith(("<compiled", "<string")):  # of a schema, of a dataclass
+            owner = "made"
+        owners[owner] += 1
+        names[f"{owner or 'elsewhere'}: {code.co_name}"] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return names, owners
+
+
+def check(what: str, call: Callable[[], object], bounds: dict[str, int]) -> None:
+    for _ in range(3):  # what happens once: the connection, the compiled schema, caches
+        call()
+    names, owners = counted(call)
+    for owner, bound in bounds.items():
+        most = [f"{n} x{count}" for n, count in names.most_common() if n.startswith(owner + ":")]
+        assert owners[owner] <= bound, (
+            f"{what} runs {owners[owner]} functions of {owner}, where {bound} did so far;"
+            f" most often: {', '.join(most[:25])}"
+        )
+
+
+@pytest.fixture
+def getting(serving: Any, connect: Any) -> Callable[[Any], Any]:
+    """A client of a server that always answers this."""
+    return lambda body: connect(serving(body=json.dumps(body)).url)
+
+
+def test_a_get_runs_no_more_functions_than_it_did(getting: Any) -> None:
+    customers = getting(CUSTOMER)
+    check("get", lambda: customers.get("cus_1"), GET_BOUNDS)
+
+
+def test_a_list_runs_no_more_functions_than_it_did(getting: Any) -> None:
+    customers = getting([])
+    check("list", customers.list, LIST_BOUNDS)
+
+
+def test_a_customer_more_in_a_list_costs_two_functions(getting: Any) -> None:
+    counts = []
+    for size in (50, 150):
+        customers = getting([CUSTOMER] * size)
+        customers.list()
+        counts.append(counted(customers.list))
+    (few_names, few), (many_names, many) = counts
+    grown = {n: c / 100 for n, c in (many_names - few_names).items() if c >= 50}
+    functions = sum(many[owner] - few[owner] for owner in many if owner != "built-in") / 100
+    # What is read from the socket grows a little, too.
+    assert functions <= CUSTOMER_BOUND + 0.5, f"functions for each customer: {grown}"
+    builtins = (many["built-in"] - few["built-in"]) / 100
+    assert builtins <= CUSTOMER_BUILTINS_BOUND, f"{builtins} calls of built-ins for each customer"
