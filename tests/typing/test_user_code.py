@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import sys
 from pathlib import Path
@@ -12,17 +13,29 @@ import pytest
 from dub_uplink.testing import FakeDub
 
 
-@pytest.fixture
-def user_code() -> Any:
+def load(name: str) -> Any:
     if sys.version_info < (3, 11):
         pytest.importorskip("typing_extensions")
-    path = Path(__file__).with_name("user_code.py")
-    spec = importlib.util.spec_from_file_location("user_code", path)
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def user_code() -> Any:
+    return load("user_code")
+
+
+def test_the_users_asynchronous_code_runs_as_it_is_typed() -> None:
+    code = load("async_user_code")
+    with FakeDub() as fake, fake.serve() as url:
+        asyncio.run(code.every_operation(url))
+        asyncio.run(code.a_subclass(url))
+        assert [customer.external_id for customer in fake.customers] == ["1"]
 
 
 def test_the_users_code_runs_as_it_is_typed(user_code: Any, monkeypatch: Any) -> None:

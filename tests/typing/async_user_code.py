@@ -1,0 +1,81 @@
+"""A user's asynchronous code, as strict checkers see it: every awaited type is exact."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from dub_uplink import (
+    UNSET,
+    AsyncCustomerIterator,
+    AsyncCustomerPage,
+    AsyncCustomersConsumer,
+    AsyncDub,
+    Customer,
+    RetryConfig,
+    Unset,
+    endpoint,
+    errors,
+    operations,
+)
+
+if sys.version_info >= (3, 11):
+    from typing import assert_type
+else:
+    from typing_extensions import assert_type
+
+
+class MyCustomers(AsyncCustomersConsumer):
+    """A subclass with an endpoint of its own, and an override."""
+
+    @endpoint.get("customers/{id}/activity", returns=dict)
+    async def activity(
+        self, id: str, *, page_size: int | None = None, retries: RetryConfig | None = None
+    ) -> dict[str, Any]:
+        """Declared as awaited: the body is never run."""
+        raise NotImplementedError
+
+    async def get(
+        self,
+        request: str | operations.GetCustomerRequest | Mapping[str, Any],
+        *,
+        include_expanded_fields: bool | None = True,
+        retries: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> Customer:
+        return await super().get(request, include_expanded_fields=include_expanded_fields)
+
+
+async def every_operation(url: str) -> None:
+    async with AsyncDub("dub_test", server_url=url, timeout_ms=5_000) as s:
+        customers = assert_type(s.customers, AsyncCustomersConsumer)
+        made = await customers.create({"external_id": "1", "country": "GB"})
+        assert_type(made, Customer)
+        assert_type(await customers.get("ext_1", retries=None), Customer)
+        assert_type(await customers.update(made.id, {"name": None}), Customer)
+        deleted = await customers.delete(id=made.id)
+        assert_type(deleted, operations.DeleteCustomerResponseBody)
+        page = await customers.list(country="GB", page_size=50)
+        assert_type(page, AsyncCustomerPage)
+        assert_type(await page.next(), AsyncCustomerPage | None)
+        assert_type(page[0], Customer)
+        iterator = customers.iterate(prefetch=True)
+        assert_type(iterator, AsyncCustomerIterator)
+        async for customer in iterator:
+            assert_type(customer, Customer)
+        assert_type(iterator.cursor, str)
+        assert_type(await customers.ensure({"external_id": "1"}), Customer)
+        async for result in customers.create_many([{"external_id": "1"}], workers=4):
+            assert_type(result, Customer | errors.DubError | ValueError | TypeError)
+
+
+async def a_subclass(url: str) -> None:
+    async with MyCustomers("dub_test", server_url=url) as mine:
+        assert_type(mine, MyCustomers)
+        assert_type(await mine.get("ext_1"), Customer)
+        try:
+            assert_type(await mine.activity("ext_1"), dict[str, Any])
+        except errors.SDKError as error:
+            assert_type(error.status_code, int)  # the fake has no such route
