@@ -60,13 +60,14 @@ async def every_operation(url: str) -> None:
         page = await customers.list(country="GB", page_size=50)
         assert_type(page, AsyncCustomerPage)
         assert_type(await page.next(), AsyncCustomerPage | None)
-        assert_type(page[0], Customer)
+        for listed in page:
+            assert_type(listed, Customer)
         iterator = customers.iterate(prefetch=True)
         assert_type(iterator, AsyncCustomerIterator)
         async for customer in iterator:
             assert_type(customer, Customer)
         assert_type(iterator.cursor, str)
-        assert_type(await customers.ensure({"external_id": "1"}), Customer)
+        assert_type(await customers.ensure({"external_id": "1", "country": "GB"}), Customer)
         async for result in customers.create_many([{"external_id": "1"}], workers=4):
             assert_type(result, Customer | errors.DubError | ValueError | TypeError)
 
