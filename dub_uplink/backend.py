@@ -72,12 +72,21 @@ class _DeadlineReader(io.RawIOBase):
             super().close()
 
 
+class _DeadlineStream:
+    """What http.client asks of a socket to read from it."""
+
+    def __init__(self, sock: Any) -> None:
+        self.reader = _DeadlineReader(sock)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self.reader)
+
+
 class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self._reader = _DeadlineReader(sock)
-        self.fp = io.BufferedReader(self._reader)
+        stream: Any = _DeadlineStream(sock)
+        self._reader = stream.reader
+        super().__init__(stream, *args, **kwargs)
 
     def begin(self) -> None:
         super().begin()
