@@ -118,6 +118,9 @@ class DeadlineAdapter(HTTPAdapter):
     same bound there: ``session.mount("https://", DeadlineAdapter())``.
     """
 
+    #: The pool of the last request, and what it was chosen by.
+    _last: tuple[Any, Any] | None = None
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
@@ -127,6 +130,23 @@ class DeadlineAdapter(HTTPAdapter):
         if isinstance(manager, urllib3.ProxyManager):
             manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
         return manager
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        # A client asks one server: working out its pool anew is a tenth of requests' own time.
+        origin = (request.url or "").split("/", 3)[:3]
+        key = origin, verify, cert, proxies and dict(proxies)
+        last = self._last
+        if last is not None and last[0] == key and last[1].pool is not None:  # not closed since
+            return last[1]
+        pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        self._last = key, pool
+        return pool
+
+    def close(self) -> None:
+        self._last = None  # a pool that is held is not closed
+        super().close()
 
 
 def new_session() -> requests.Session:
@@ -175,11 +195,17 @@ class SessionBackend:
         prepared, settings = make(method, url, info, authorization)
         answer = self._session.send(
             prepared,
-            timeout=_bounds(timeout),
+            timeout=self._bounds(url, timeout),
             allow_redirects=False,
             **{**settings, "stream": True},
         )
         return whole(answer, deadline)
+
+    def _bounds(self, url: str, timeout: float) -> Any:
+        if isinstance(self._session.get_adapter(url), HTTPAdapter):
+            return _bounds(timeout)
+        # What an adapter of another kind knows is what requests documents.
+        return (min(CONNECT_TIMEOUT, timeout), timeout)
 
     def close(self) -> None:
         """Close the session, if it is ours."""

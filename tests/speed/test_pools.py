@@ -1,0 +1,69 @@
+"""The adapter remembers the last server's pool, and is never wrong about it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import requests
+
+from dub_uplink import DeadlineAdapter
+
+
+@pytest.fixture
+def session() -> Any:
+    session = requests.Session()
+    session.trust_env = False
+    session.mount("http://", DeadlineAdapter())
+    with session:
+        yield session
+
+
+def test_calls_of_one_server_share_a_connection(serving: Any, session: Any) -> None:
+    server = serving(body="[]")
+    for _ in range(3):
+        assert session.get(f"{server.url}/customers").json() == []
+    assert server.connections == 1
+
+
+def test_each_of_two_servers_gets_what_is_meant_for_it(serving: Any, session: Any) -> None:
+    servers = [serving(body=f'["{name}"]') for name in "ab"]
+    for _ in range(2):
+        assert [session.get(f"{s.url}/x").json() for s in servers] == [["a"], ["b"]]
+
+
+def test_a_pool_that_was_closed_is_not_used_again(serving: Any, session: Any) -> None:
+    server = serving(body="[]")
+    for _ in range(2):
+        session.get(server.url)
+        session.close()
+    assert server.connections == 2
+
+
+def test_a_pool_of_another_server_is_closed_when_there_are_too_many(serving: Any) -> None:
+    servers = [serving(body=f'["{name}"]') for name in "abc"]
+    with requests.Session() as session:
+        session.trust_env = False
+        session.mount("http://", DeadlineAdapter(pool_connections=1))
+        for _ in range(2):
+            assert [session.get(s.url).json() for s in servers] == [["a"], ["b"], ["c"]]
+
+
+def test_a_proxy_set_later_is_used(serving: Any, session: Any) -> None:
+    server, proxy = serving(body='["server"]'), serving(body='["proxy"]')
+    assert session.get(server.url).json() == ["server"]
+    session.proxies = {"http": proxy.url}
+    assert session.get(server.url).json() == ["proxy"]
+    session.proxies = {}
+    assert session.get(server.url).json() == ["server"]
+
+
+def test_an_adapter_still_travels(serving: Any) -> None:
+    server = serving(body="[]")
+    adapter = DeadlineAdapter()
+    for travelled in (pickle.loads(pickle.dumps(adapter)), copy.copy(adapter)):
+        with requests.Session() as session:
+            session.mount("http://", travelled)
+            assert session.get(server.url).json() == []
