@@ -339,6 +339,37 @@ def test_every_kind_of_field_agrees_on_every_odd_value(kind: str, allow_none: bo
         assert outcome(load, {"a": value}) == outcome(schema.load, {"a": value}), value
 
 
+INNER = marshmallow.Schema.from_dict({"id": fields.Integer(required=True, strict=True)})
+NESTED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "class": lambda o: fields.Nested(INNER, **o),
+    "many": lambda o: fields.Nested(INNER, many=True, **o),
+    "instance": lambda o: fields.Nested(INNER(), **o),
+    "instance of many": lambda o: fields.Nested(INNER(many=True), **o),
+    "one of an instance of many": lambda o: fields.Nested(INNER(many=True), many=False, **o),
+    "some fields": lambda o: fields.Nested(INNER(), exclude=("id",), **o),
+    "partial": lambda o: fields.Nested(INNER(partial=True), **o),
+    "include": lambda o: fields.Nested(INNER, unknown="include", **o),
+    "include in an instance": lambda o: fields.Nested(INNER(unknown="include"), **o),
+    "exclude": lambda o: fields.Nested(INNER(unknown="include"), unknown="exclude", **o),
+    "raise": lambda o: fields.Nested(INNER(unknown="exclude"), unknown="raise", **o),
+    "not there": lambda o: fields.Nested("NoSuchSchema", **o),
+}
+INNERS = [None, {}, [], 1, {"id": 1}, {"id": True}, {"id": 1, "x": 2}, [{"id": 1}], [{"id": "1"}]]
+
+
+@pytest.mark.parametrize("required", [False, True])
+@pytest.mark.parametrize("allow_none", [False, True])
+@pytest.mark.parametrize("kind", NESTED)
+def test_every_kind_of_nesting_agrees_on_every_body(
+    kind: str, allow_none: bool, required: bool
+) -> None:
+    nested = NESTED[kind]({"allow_none": allow_none, "required": required})
+    schema = marshmallow.Schema.from_dict({"a": nested})()
+    load = compile_loader(schema)
+    for body in [{}, *({"a": inner} for inner in INNERS)]:
+        assert outcome(load, body) == outcome(schema.load, body), body
+
+
 @given(ODD_DATES | DATES)
 @example("2026-08-21T21:14:02.000Z")
 def test_a_date_is_read_as_marshmallow_reads_it(text: str) -> None:
