@@ -364,6 +364,9 @@ def read_body(answer: requests.Response, deadline: float) -> bytes:
     # An adapter that answers by itself may have set the content and no raw stream at all.
     if vars(answer).get("_content", False) is not False or not hasattr(raw, "read"):
         return answer.content or b""
+    if getattr(raw, "enforce_content_length", None) is False:
+        # urllib3 1.26, which requests takes as well, lets a body pass that was cut short.
+        raw.enforce_content_length = True
     read: Callable[[int], bytes] = raw.read
     if hasattr(raw, "stream"):  # urllib3's; requests tells it from a plain file in the same way
         # What is there now, not a full chunk, where it can give that.

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import marshmallow
+import marshmallow.utils
 from marshmallow import fields
 
 from .schemas import ModelSchema
@@ -182,16 +183,18 @@ class _Writer:
             return ["raise Unexpected"]
         return [f"{v} = {self._constant(f'default_{v}', parameter.default)}", *counted]
 
-    def _beyond(self, target: str, clash: list[str]) -> list[str]:
+    def _beyond(self) -> list[str]:
         """What becomes of keys that are no field's."""
         if self._unknown == marshmallow.EXCLUDE:
             return []
-        some = f"if len(data) + absent != {len(self._known)}:"
         if self._unknown == marshmallow.RAISE:
-            return [some, "    raise Unexpected"]
+            return [self._if_more(), "    raise Unexpected"]
+        loop = ["for key in set(data) - known:", "    result[key] = data[key]"]
+        return [self._if_more(), *_indented(loop)]
+
+    def _if_more(self) -> str:
         self._names["known"] = self._known
-        loop = ["for key in set(data) - known:", *_indented([*clash, f"{target}[key] = data[key]"])]
-        return [some, *_indented(loop)]
+        return f"if len(data) + absent != {len(self._known)}:"
 
     def _model(self, parameters: dict[str, inspect.Parameter]) -> list[str]:
         arguments: list[str] = []
@@ -204,11 +207,12 @@ class _Writer:
             by_name = by_name or parameter.kind is parameter.KEYWORD_ONLY
             arguments.append(f"{name}={value}" if by_name else value)
         self._names["Model"] = self._schema.model  # type: ignore[attr-defined]
-        self._names["names"] = frozenset(self._schema.fields)
-        # A foreign key with the name of a field would take its place.
-        clash = ["if key in names:", "    raise Unexpected"]
+        # A model keeps what it excludes as `extra`; told to include it, the schema decides.
+        beyond = ["raise Unexpected"]
+        if self._unknown == marshmallow.EXCLUDE:
+            beyond = ["extra = {key: data[key] for key in data if key not in known}"]
         build = f"return Model({', '.join(arguments)})"
-        return ["extra = {}", *self._beyond("extra", clash), build]
+        return ["extra = {}", self._if_more(), *_indented(beyond), build]
 
     def _dict(self) -> list[str]:
         lines = ["result = {}"]
@@ -217,7 +221,7 @@ class _Writer:
             always = field.required or field.load_default is not _MISSING
             lines += [] if always else [f"if {v} is not missing:"]
             lines.append(f"{'' if always else '    '}result[{name!r}] = {v}")
-        return [*lines, *self._beyond("result", []), "return result"]
+        return [*lines, *self._beyond(), "return result"]
 
     # How a kind of field is read: the test that tells a value which is not the plain case, null
     # aside where it is allowed, and what is to be done with one that is.

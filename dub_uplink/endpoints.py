@@ -86,6 +86,8 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         raise TypeError(f"returns must be a schema instance or a callable, not {returns!r}")
 
     def read(consumer: Any, response: Response) -> Any:
+        if returns is None and not response.content:
+            return None  # 204, say: an endpoint that promised nothing
         try:
             body = response.json()
         except (ValueError, RecursionError):

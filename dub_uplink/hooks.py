@@ -78,23 +78,28 @@ def status_error(response: Response) -> APIStatusError:
     """The error of an answer that is no success; its class follows the status."""
     data = error_data(response)
     if data is not None:
-        message = " ".join(data.error.message.split())
+        message = one_line(data.error.message)
         cls = BY_STATUS.get(response.status_code, SDKError)
         return (cls if response.status_code >= 400 else SDKError)(message, response, data)
-    if 300 <= response.status_code < 400:
-        location = response.headers.get("Location", "nowhere")
+    location = response.headers.get("Location")
+    if 300 <= response.status_code < 400 and location is not None:
         return SDKError(
             f"the server redirects to {location[:_SHOWN]!r}; redirects are not followed,"
             " check server_url",
             response,
         )
-    shown = " ".join(response.text.split())
+    shown = one_line(response.text)
     if not shown:
         return SDKError("the answer has no body", response)
     kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
     if len(shown) > _SHOWN:
         shown = shown[:_SHOWN] + "…"
     return SDKError(f"the answer is not an error of Dub's ({kind[:_SHOWN]}): {shown}", response)
+
+
+def one_line(text: str) -> str:
+    """A foreign text as a log or a terminal may have it: one line, no control characters."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
 
 
 def error_data(response: Response) -> ErrorData | None:
@@ -148,7 +153,7 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
         if not sent and not answered:
             what, seconds = "no connection", min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {what} within {seconds:.3g} s", sent=sent)
-    said = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
+    said = one_line(str(chain[-1])) or type(chain[-1]).__name__
     return APIConnectionError(f"{method}: {_what(chain)}: {said[:_SHOWN]}", sent=sent)
 
 

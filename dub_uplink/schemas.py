@@ -35,16 +35,19 @@ class ModelSchema(marshmallow.Schema):
     model: type[Any]
 
     class Meta:
-        unknown = marshmallow.INCLUDE
+        # And put into `extra` from the original: included, a key `created_at` beside `createdAt`
+        # would take the place of the value that was checked.
+        unknown = marshmallow.EXCLUDE
 
     def on_bind_field(self, field_name: str, field_obj: Any) -> None:
         if field_obj.data_key is None:
             field_obj.data_key = camel(field_name)
 
-    @marshmallow.post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Any:
-        known = {name: data.pop(name) for name in self.fields if name in data}
-        return self.model(**known, extra=data)
+    @marshmallow.post_load(pass_original=True)
+    def make(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
+        keys = {field.data_key for field in self.fields.values()}
+        known = {name: value for name, value in data.items() if name in self.fields}
+        return self.model(**known, extra={k: v for k, v in original.items() if k not in keys})
 
 
 def problem(error: marshmallow.ValidationError) -> str:
@@ -284,8 +287,10 @@ def wire(schema: RequestSchema, request: Any, where: str) -> dict[str, Any]:
     elif isinstance(request, Mapping):
         given = _by_wire_name(schema, request, where)
     else:
+        name = schema.model.__name__
+        article = "an" if name[0] in "AEIOU" else "a"
         raise TypeError(
-            f"{where} takes a {schema.model.__name__} or a mapping, not {type(request).__name__}"
+            f"{where} takes {article} {name} or a mapping, not {type(request).__name__}"
         )
     left_out = (UNSET,) if schema.nulls else (UNSET, None)
     given = {

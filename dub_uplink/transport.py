@@ -203,6 +203,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             raise RuntimeError("the client is closed; make a new one, or call it before close()")
         method, url, gathered = request
         info = {key: value for key, value in gathered.items() if key != OPTIONS}
+        # What `@uplink.timeout` sets on an endpoint, in seconds.
+        declared = info.pop("timeout", self._timeout)
         info.setdefault("headers", {})
         options = gathered.get(OPTIONS, {})
         retries: RetryConfig | Unset | None = options.get("retries", UNSET)
@@ -215,7 +217,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             self._budget,
             repeatable=options.get("idempotent") or write.repeatable,
         )
-        timeout = timeout_seconds(options.get("timeout_ms"), self._timeout)
+        timeout = timeout_seconds(options.get("timeout_ms"), declared)
         return Call(method, url, info, options, write, timeout, attempts)
 
     def _converse(self, call: Call) -> Generator[Call, Outcome, Outcome]:

@@ -44,7 +44,7 @@ def run_server(
     ):
         if seed_customers:
             fake.add_many(seed_customers)
-        stored = len(fake.customers) if database else seed_customers
+        stored = fake.customer_count if database else seed_customers
         if stored:
             _say("1 customer is stored." if stored == 1 else f"{stored:,} customers are stored.")
         serve_forever(fake, host, port, log=_log, ready=ready)

@@ -313,3 +313,12 @@ def test_every_error_has_its_place_in_the_tree() -> None:
     for cls in (*errors.BY_STATUS.values(), errors.SDKError):
         assert issubclass(cls, errors.APIStatusError)
     assert not issubclass(errors.APIConnectionError, errors.APIStatusError)
+
+
+def test_control_characters_of_a_servers_message_do_not_reach_a_terminal(
+    serving: Any, connect: Any
+) -> None:
+    body = '{"error": {"code": "not_found", "message": "no\\u001b[2J such\\ncustomer"}}'
+    with pytest.raises(errors.NotFound) as caught:
+        connect(serving(404, body).url).get("cus_1")
+    assert str(caught.value) == "404 not_found: no\ufffd[2J such customer"

@@ -255,3 +255,11 @@ def test_an_answer_in_utf_16_or_with_a_byte_order_mark_is_read(serving: Any, con
     for encoding in ("utf-16", "utf-32", "utf-8-sig"):
         body = json.dumps({**TODAY, "name": "Zoë"}, ensure_ascii=False).encode(encoding)
         assert connect(serving(200, body).url).get("cus_1").name == "Zoë"
+
+
+def test_a_foreign_key_with_the_name_of_a_field_does_not_take_its_place(got: Any) -> None:
+    customer = got({**TODAY, "created_at": "yesterday", "sale_amount": "much"})
+    assert customer.sale_amount == TODAY["saleAmount"]
+    assert customer.created_at is not None
+    assert customer.created_at.year == 2026
+    assert customer.extra == {"created_at": "yesterday", "sale_amount": "much"}

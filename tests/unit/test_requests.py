@@ -226,7 +226,7 @@ UPDATE: dict[str, tuple[Any, str]] = {
     ),
     "another request": (
         operations.CreateCustomerRequestBody("u"),
-        "TypeError: update() takes a UpdateCustomerRequestBody or a mapping, not Create",
+        "TypeError: update() takes an UpdateCustomerRequestBody or a mapping, not Create",
     ),
 }
 

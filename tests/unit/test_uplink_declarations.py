@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import uplink
 
-from dub_uplink import Clock, CustomersConsumer, RetryConfig, errors
+from dub_uplink import Clock, CustomersConsumer, RetryConfig, endpoint, errors
 
 
 @pytest.fixture
@@ -98,3 +98,25 @@ def test_raw_declarations_have_mapped_errors_and_retries(
     with pytest.raises(errors.SDKError, match="503"):
         customers.make()
     assert len(server.received) == 3
+
+
+def test_uplinks_own_timeout_bounds_an_endpoint(serving: Any, connect: Any) -> None:
+    class Hasty(CustomersConsumer):
+        @uplink.timeout(0.2)
+        @uplink.get("customers")
+        def hasty(self) -> Any: ...
+
+    server = serving(silent=True)
+    with pytest.raises(errors.APITimeoutError, match=r"within 0\.2 s"):
+        connect(server.url, Hasty).hasty()
+
+
+def test_an_endpoint_that_promises_nothing_takes_an_empty_answer(
+    serving: Any, connect: Any
+) -> None:
+    class Mine(CustomersConsumer):
+        @endpoint.delete("customers/{id}/note")
+        def forget(self, id: str) -> None:
+            raise NotImplementedError
+
+    assert connect(serving(204, b"").url, Mine).forget("cus_1") is None
