@@ -1,7 +1,7 @@
 """One call of one client on a server that fails; run by the interpreter that has the client.
 
 ``python faults_driver.py ours|official URL create|lead|get|pickle`` writes, as JSON, what the
-caller got. Imports the client that it is told to, and nothing else that is not in the standard library.
+caller got. Imports the client that it is told to, and else nothing outside the standard library.
 """
 
 from __future__ import annotations
