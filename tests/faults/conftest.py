@@ -245,13 +245,14 @@ class Script(requests.adapters.BaseAdapter):
         self.given: list[float] = []
 
     def send(self, request: Any, *_: Any, timeout: Any = None, **__: Any) -> requests.Response:
-        self.given.append(timeout.total)
+        _, given = timeout  # to connect, and to read
+        self.given.append(given)
         planned = self._attempts.pop(0) if len(self._attempts) > 1 else self._attempts[0]
         if isinstance(planned, BaseException):
             raise planned
         seconds, status, headers = planned
-        if seconds > timeout.total:
-            self._timeline.tick(timeout.total)
+        if seconds > given:
+            self._timeline.tick(given)
             raise requests.ReadTimeout("timed out", request=request)
         self._timeline.tick(seconds)
         response = requests.Response()
