@@ -286,7 +286,10 @@ def test_what_a_model_raises_is_raised_and_the_traceback_shows_the_code() -> Non
     assert "return stock(data)" in "".join(traceback.format_tb(caught.tb))
 
 
-def test_a_schema_is_compiled_at_the_first_call_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("many", "compiled"), [(False, [0, 1, 1]), (True, [1, 1, 1])])
+def test_a_schema_is_compiled_once_and_for_more_than_one_record(
+    monkeypatch: pytest.MonkeyPatch, many: bool, compiled: list[int]
+) -> None:
     made: list[Any] = []
 
     def compiling(schema: Any) -> Any:
@@ -294,7 +297,9 @@ def test_a_schema_is_compiled_at_the_first_call_and_once(monkeypatch: pytest.Mon
         return compile_loader(schema)
 
     monkeypatch.setattr(codec, "compile_loader", compiling)
-    load = lazy_loader(DeletedSchema())
-    assert made == []
-    assert [load({"id": "1"}).id, load({"id": "2"}).id] == ["1", "2"]
-    assert len(made) == 1
+    schema = DeletedSchema(many=many)
+    load = lazy_loader(schema)
+    for number in compiled:
+        body: Any = [{"id": "1", "x": 2}] if many else {"id": "1", "x": 2}
+        assert load(body) == schema.load(body)
+        assert len(made) == number
