@@ -79,7 +79,7 @@ class AiohttpBackend:
         """Send a request once and read the answer to its end; ``timeout`` is in seconds."""
         try:
             return await self._exchange(method, url, info, authorization, timeout)
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             failure = _as_requests(error)
         raise failure
 
@@ -105,7 +105,7 @@ class AiohttpBackend:
             try:
                 content = await _read(answer)
             except self.failures as error:
-                raise BrokenAnswer(answer.status, error) from None
+                raise BrokenAnswer(answer.status, _as_requests(error)) from None
             headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
             for name, value in answer.headers.items():
                 headers[name] = f"{headers[name]}, {value}" if name in headers else value
@@ -150,18 +150,19 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
     return b"".join(chunks)
 
 
-def _as_requests(error: aiohttp.ClientError) -> Exception:
+def _as_requests(error: Exception) -> Exception:
     """A failure in the terms of requests, which is how the hooks judge it."""
+    if isinstance(error, (requests.RequestException, ValueError)):
+        return error
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return requests.ConnectTimeout(str(error))
-    if isinstance(error, aiohttp.ServerTimeoutError):
+    # Before Python 3.11 that of asyncio is none of the built-in kind.
+    if isinstance(error, (aiohttp.ServerTimeoutError, asyncio.TimeoutError)):
         return requests.ReadTimeout(str(error))
     if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch)):
         return requests.exceptions.SSLError(*error.args)
     if isinstance(error, aiohttp.ClientConnectorError):
         return NotConnected(str(error.os_error))
-    if isinstance(error, aiohttp.InvalidURL):
-        return requests.exceptions.InvalidURL(str(error))
     return requests.ConnectionError(str(error) or type(error).__name__)
 
 

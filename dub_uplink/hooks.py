@@ -7,6 +7,7 @@ the models.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 from typing import Any
@@ -91,7 +92,7 @@ def status_error(response: Response) -> APIStatusError:
     shown = one_line(response.text)
     if not shown:
         return SDKError("the answer has no body", response)
-    kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
+    kind = one_line(response.headers.get("Content-Type", "no content type").partition(";")[0])
     if len(shown) > _SHOWN:
         shown = shown[:_SHOWN] + "…"
     return SDKError(f"the answer is not an error of Dub's ({kind[:_SHOWN]}): {shown}", response)
@@ -153,7 +154,7 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
         if not sent and not answered:
             what, seconds = "no connection", min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {what} within {seconds:.3g} s", sent=sent)
-    said = one_line(str(chain[-1])) or type(chain[-1]).__name__
+    said = _OBJECT.sub("", one_line(str(chain[-1]))) or type(chain[-1]).__name__
     return APIConnectionError(f"{method}: {_what(chain)}: {said[:_SHOWN]}", sent=sent)
 
 
@@ -171,6 +172,8 @@ def is_transient(error: BaseException) -> bool:
     return not isinstance(error, ValueError)
 
 
+#: What urllib3 1.26 puts before its reasons.
+_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
 _TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
 # Refused, unreachable, an unknown host: to urllib3 that is a kind of time-out as well.
 _NO_CONNECTION = urllib3.exceptions.NewConnectionError
