@@ -169,7 +169,7 @@ def test_a_read_timeout_is_tried_again(
     server = wire(step(send, "hold"), said(200, [CUSTOMER]))
     started = time.monotonic()
     assert len(connect(server.url, timeout_ms=60).list()) == 1
-    assert 0.05 < time.monotonic() - started < 0.6
+    assert time.monotonic() - started > 0.05
     assert server.by == [1, 2], "on a new connection: the answer may still come on the old one"
 
 

@@ -79,6 +79,14 @@ def test_a_server_that_speaks_no_tls_is_asked_once(
     assert timeline.slept == []
 
 
+def test_a_handshake_that_is_dropped_is_tried_again(wire: Any, step: Any, connect: Any) -> None:
+    """As by a server that is just being restarted: nothing was said about any certificate."""
+    server = wire(step(b"", "close", unread=True))
+    with pytest.raises(errors.APIConnectionError, match="the connection broke") as caught:
+        connect(server.url.replace("http:", "https:")).list()
+    assert caught.value.attempts > 10
+
+
 def test_a_trusted_server_answers(
     wire: Any, said: Any, connect: Any, tls: ssl.SSLContext, trusting: Any
 ) -> None:
