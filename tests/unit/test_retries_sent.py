@@ -1,0 +1,53 @@
+"""What is sure not to have been carried out, by the exception that tells of it."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
+
+from dub_uplink import hooks
+
+_ANY: Any = None
+
+
+def _proxy_failed(reason: Exception) -> requests.exceptions.ProxyError:
+    failed = urllib3.exceptions.ProxyError("Cannot connect to proxy.", reason)
+    return requests.exceptions.ProxyError(MaxRetryError(_ANY, "/", failed))
+
+
+@pytest.mark.parametrize(
+    ("error", "sent"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), False),
+        (requests.ConnectionError(ConnectionRefusedError(111, "Connection refused")), False),
+        (requests.ConnectionError(MaxRetryError(_ANY, "/", NewConnectionError(_ANY, "x"))), False),
+        (requests.ConnectTimeout("timed out"), False),
+        (urllib3.exceptions.ConnectTimeoutError("timed out"), False),
+        (ssl.SSLCertVerificationError("self-signed"), False),
+        (requests.exceptions.InvalidURL("no host"), False),
+        (_proxy_failed(NewConnectionError(_ANY, "refused")), False),
+        # urllib3 1.26 says so of any connection through a proxy that breaks.
+        (_proxy_failed(ConnectionResetError(104, "Connection reset by peer")), True),
+        (requests.ReadTimeout("timed out"), True),
+        (TimeoutError("timed out"), True),
+        (ConnectionResetError(104, "Connection reset by peer"), True),
+        (requests.ConnectionError(ProtocolError("aborted", ConnectionResetError())), True),
+        (requests.exceptions.ChunkedEncodingError("cut short"), True),
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), True),
+        (ValueError("Invalid IPv6 URL"), True),  # of a Location, it may be
+        (hooks.BrokenAnswer(200, ConnectionResetError()), True),
+        (hooks.BrokenAnswer(503, TimeoutError()), True),
+        (hooks.BrokenAnswer(404, ConnectionResetError()), False),
+        (hooks.BrokenAnswer(429, TimeoutError()), False),
+    ],
+    ids=repr,
+)
+def test_an_error_says_whether_the_request_may_have_been_carried_out(
+    error: Exception, sent: bool
+) -> None:
+    assert hooks.connection_error(error, "POST", 1.0).sent is sent
