@@ -6,7 +6,6 @@ plain expected one, so that odd values and errors are marshmallow's. May import 
 
 from __future__ import annotations
 
-import abc
 import datetime as dt
 import inspect
 import itertools
@@ -18,7 +17,7 @@ import marshmallow
 import marshmallow.utils
 from marshmallow import fields
 
-from .schemas import ModelSchema
+from .plainness import NotPlain, check_field, check_schema, data_key_of, load_hooks, parameters_of
 
 Load = Callable[[Any], Any]
 
@@ -28,10 +27,6 @@ _numbers = itertools.count(1)
 
 class Unexpected(Exception):
     """A value that the schema itself must look at; never leaves a compiled function."""
-
-
-class _Unknown(Exception):
-    """Something in a schema that this module does not know; never leaves it."""
 
 
 def compile_loader(schema: marshmallow.Schema) -> Load:
@@ -67,7 +62,7 @@ def _compile(schema: marshmallow.Schema, unknown: str | None, stock: Load) -> Lo
     """``stock`` is what the compiled function stands in for; ``unknown`` overrides the schema's."""
     try:
         one = _Writer(schema, unknown or schema.unknown).function()
-    except _Unknown:
+    except NotPlain:
         return stock
     return _list_loader(one, stock) if schema.many else one
 
@@ -95,10 +90,10 @@ class _Writer:
     """
 
     def __init__(self, schema: marshmallow.Schema, unknown: Any) -> None:
-        _check_schema(schema)
+        check_schema(schema)
         self._schema = schema
         self._unknown = unknown
-        self._is_model = _load_hooks(type(schema)) != {}
+        self._is_model = load_hooks(type(schema)) != {}
         self._variables: dict[str, str] = {}
         self._names: dict[str, Any] = {
             "missing": _MISSING,
@@ -107,20 +102,20 @@ class _Writer:
         }
         keys: list[str] = []
         for number, (name, field) in enumerate(schema.load_fields.items()):
-            _check_field(name, field)
-            keys.append(_data_key(name, field))
+            check_field(name, field, _READERS)
+            keys.append(data_key_of(name, field))
             readable = name.isascii() and name.isidentifier()
             self._variables[name] = f"v_{name}" if readable else f"v{number}"
         if len(set(keys)) < len(keys):
-            raise _Unknown
+            raise NotPlain
         self._known = frozenset(keys)
 
     def function(self) -> Load:
         """The compiled function."""
         schema = self._schema
         # What a constructor takes decides what becomes of a field that is missing.
-        parameters = _parameters(schema) if self._is_model else {}
-        body: list[str] = []
+        parameters = parameters_of(schema) if self._is_model else {}
+        body = self._reading()
         for name, field in schema.load_fields.items():
             body += self._field(name, field, parameters)
         body += self._model(parameters) if self._is_model else self._dict()
@@ -130,7 +125,6 @@ class _Writer:
             "    try:",
             "        if type(data) is not dict:",
             "            raise Unexpected",
-            "        get = data.get",
             "        absent = 0",
             *("        " + line for line in body),
             "    except Exception:",
@@ -152,22 +146,37 @@ class _Writer:
         self._names[name] = value
         return name
 
+    def _reading(self) -> list[str]:
+        """Take the raw values: by subscript, which is faster, while only fields at the end of the
+        declared order are left out, as it is in what Dub's server writes.
+        """
+        by_place: list[str] = []
+        by_name: list[str] = []
+        for place, (name, field) in enumerate(self._schema.load_fields.items()):
+            v, key = self._variables[name], data_key_of(name, field)
+            always = f"{v} = data[{key!r}]"
+            by_place.append(
+                always if field.required else f"{always} if size > {place} else missing"
+            )
+            by_name.append(always if field.required else f"{v} = get({key!r}, missing)")
+        if not by_name:
+            return []
+        attempt = ["try:", *_indented(by_place), "except KeyError:", "    get = data.get"]
+        return ["size = len(data)", *attempt, *_indented(by_name)]
+
     def _field(
         self, name: str, field: fields.Field[Any], parameters: dict[str, inspect.Parameter]
     ) -> list[str]:
         v = self._variables[name]
-        key = _data_key(name, field)
         wrong, convert = _READERS[type(field)](self, v, field)
         if field.required:
-            lines = [f"{v} = data[{key!r}]"]
             otherwise = ["raise Unexpected"]
         else:
-            lines = [f"{v} = get({key!r}, missing)"]
             otherwise = self._absent(name, field, parameters)
             if wrong != f"{v} is missing":
                 otherwise = [f"if {v} is not missing:", "    raise Unexpected", *otherwise]
         null = f" and {v} is not None" if field.allow_none and "missing" not in wrong else ""
-        lines += [f"if {wrong}{null}:", *_indented(otherwise)]
+        lines = [f"if {wrong}{null}:", *_indented(otherwise)]
         if convert:
             lines += [f"elif {v} is not None:" if field.allow_none else "else:"]
             lines += _indented(convert)
@@ -251,7 +260,7 @@ class _Writer:
         except marshmallow.ValidationError:
             plain = False
         if not plain:
-            raise _Unknown
+            raise NotPlain
         return f"type({v}) is not bool", []
 
     def anything(self, v: str, field: Any) -> tuple[str, list[str]]:
@@ -271,7 +280,7 @@ class _Writer:
                 f"{v} = moment({v}[:23] + '+00:00')",
             ]
         else:
-            raise _Unknown
+            raise NotPlain
         if type(field) is fields.AwareDateTime:
             lines += [f"if {v}.tzinfo is None:", "    raise Unexpected"]
         return f"type({v}) is not str", lines
@@ -301,118 +310,6 @@ _READERS: dict[type, Callable[[_Writer, str, Any], tuple[str, list[str]]]] = {
     fields.AwareDateTime: _Writer.moment,
     fields.Nested: _Writer.nested,
 }
-
-#: What a schema may say otherwise than marshmallow's own without a change of how it loads.
-_HARMLESS = frozenset(
-    {
-        "Meta",
-        "OPTIONS_CLASS",
-        "TYPE_MAPPING",
-        "_abc_impl",
-        "_declared_fields",
-        "_default_error_messages",
-        "_hooks",
-        "dict_class",  # looked at where it counts
-        "error_messages",
-        "get_attribute",
-        "on_bind_field",
-        "opts",
-    }
-)
-
-
-def _check_schema(schema: marshmallow.Schema) -> None:
-    """Refuse a schema that loads in a way of its own.
-
-    Raises:
-        _Unknown: it does.
-    """
-    cls: Any = type(schema)
-    hooks = _load_hooks(cls)
-    if hooks and not (
-        isinstance(schema, ModelSchema)
-        and hooks == _load_hooks(ModelSchema)
-        and cls.make is ModelSchema.make
-        and "extra" not in schema.fields
-    ):
-        raise _Unknown
-    for base in cls.__mro__[: cls.__mro__.index(marshmallow.Schema)]:
-        for name in vars(base):
-            special = name.startswith("__") and name not in ("__getattr__", "__getattribute__")
-            if hasattr(marshmallow.Schema, name) and not special and name not in _HARMLESS:
-                raise _Unknown
-    if (
-        _is_shadowed(schema)
-        or schema.dict_class is not dict
-        or schema.partial not in (None, False)
-        or "__getattr__" in dir(cls)
-    ):
-        raise _Unknown
-
-
-def _load_hooks(cls: type[marshmallow.Schema]) -> dict[str, Any]:
-    found: Any = getattr(cls, "_hooks", None)
-    if not isinstance(found, dict):
-        raise _Unknown
-    return {tag: list(hooks) for tag, hooks in found.items() if hooks and "dump" not in tag}
-
-
-def _check_field(name: str, field: fields.Field[Any]) -> None:
-    """Refuse a field of which more is known than its class and its options.
-
-    Raises:
-        _Unknown: it is of another class, checks or changes values, or goes to another place.
-    """
-    default = field.load_default
-    if (
-        type(field) not in _READERS
-        or field.validators
-        or getattr(field, "pre_load", None)
-        or getattr(field, "post_load", None)
-        or field.attribute not in (None, name)
-        or "." in name
-        or _is_shadowed(field)
-        # A class makes a default and no more; a function may count how often it is called.
-        or (callable(default) and not isinstance(default, type))
-    ):
-        raise _Unknown
-
-
-def _is_shadowed(thing: Any) -> bool:
-    """Whether a method of its class was set anew on the instance."""
-    return any(callable(getattr(type(thing), name, None)) for name in vars(thing))
-
-
-def _data_key(name: str, field: fields.Field[Any]) -> str:
-    return name if field.data_key is None else field.data_key
-
-
-def _parameters(schema: Any) -> dict[str, inspect.Parameter]:
-    """The parameters of the model's constructor, if calling it in their order is the same.
-
-    Raises:
-        _Unknown: it is not, or a field has no parameter.
-    """
-    model: Any = schema.model
-    init = getattr(model, "__init__", None)
-    if (
-        type(model) not in (type, abc.ABCMeta)  # another one may make objects its own way
-        or model.__new__ is not object.__new__
-        or not inspect.isfunction(init)
-    ):
-        raise _Unknown
-    _, *parameters = inspect.signature(init, follow_wrapped=False).parameters.values()
-    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = {parameter.name: parameter for parameter in parameters}
-    wanted = {"extra", *schema.load_fields}
-    required = {name for name, p in found.items() if p.default is p.empty}
-    if (
-        any(parameter.kind not in plain for parameter in parameters)
-        or not wanted <= found.keys()
-        or not required <= wanted
-    ):
-        raise _Unknown
-    return found
 
 
 def _indented(lines: list[str]) -> list[str]:
