@@ -5,6 +5,7 @@ May import the transport and what is to its right.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import enum
 import json
@@ -122,6 +123,12 @@ class Filter(uplink.Query):  # type: ignore[misc]
 
 
 _LIST = ListSchema()
+
+#: The arguments of a list that :func:`list_query` checks.
+LIST_FILTERS: Mapping[str, Any] = {
+    name: Filter(name)
+    for name in ("request", *(field.name for field in dataclasses.fields(GetCustomersRequest)))
+}
 
 
 def list_query(request_builder: Any) -> None:

@@ -18,7 +18,7 @@ from .backend import backend
 from .config import DEFAULT_TIMEOUT_MS, Token, base_url, timeout_seconds
 from .models.unset import UNSET, Unset
 from .retries import DEFAULT_RETRY_CONFIG, Clock, RateLimitStatus, RetryBudget, RetryConfig
-from .transport import OnRetry, RetryingClient, check_policy
+from .transport import OnRetry, RetryingClient
 
 C = TypeVar("C", bound="DubConsumer")
 
@@ -68,6 +68,29 @@ else:
 
     # The constructor of uplink's own base class is wrapped as well; this is what it wraps.
     type.__setattr__(Consumer, "__init__", uplink.Consumer.__init__.__wrapped__)
+
+
+def check_policy(
+    retry_config: RetryConfig | None,
+    budget: RetryBudget | None,
+    on_retry: OnRetry | None,
+    clock: Clock | None,
+) -> None:
+    """Refuse a policy of the wrong types when the client is made, not when a call fails.
+
+    Raises:
+        TypeError: an argument is of the wrong type; the message names it.
+    """
+    expected = (
+        ("retry_config", retry_config, RetryConfig),
+        ("retry_budget", budget, RetryBudget),
+        ("clock", clock, Clock),
+    )
+    for name, value, kind in expected:
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} must be a {kind.__name__} or None, not {value!r}")
+    if on_retry is not None and not callable(on_retry):
+        raise TypeError(f"on_retry must be callable, not {on_retry!r}")
 
 
 class ConfiguredConsumer(Consumer):

@@ -5,11 +5,18 @@ May import endpoints and what is to their right.
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .arguments import CustomerId, CustomerRequest, Filter, JsonBody, iteration_query, list_query
+from .arguments import (
+    LIST_FILTERS,
+    CustomerId,
+    CustomerRequest,
+    JsonBody,
+    iteration_query,
+    list_query,
+)
 from .bulk import check_workers, in_order
 from .consumer import DubConsumer
 from .endpoints import Paged, endpoint
@@ -37,10 +44,6 @@ _CUSTOMER = CustomerSchema()
 _CUSTOMERS = CustomerSchema(many=True)
 _DELETED = DeletedSchema()
 _CREATE = CreateSchema()
-
-_FILTERS = {field.name: Filter(field.name) for field in dataclasses.fields(GetCustomersRequest)} | {
-    "request": Filter("request")
-}
 
 
 def _page(consumer: Any, customers: list[Customer], call: Any) -> Any:
@@ -85,7 +88,9 @@ class CustomersConsumer(DubConsumer):
 
     _page_type = CustomerPage
 
-    @endpoint.get("customers", returns=Paged(_CUSTOMERS, _page), args=_FILTERS, prepare=list_query)
+    @endpoint.get(
+        "customers", returns=Paged(_CUSTOMERS, _page), args=LIST_FILTERS, prepare=list_query
+    )
     def list(
         self,
         request: GetCustomersRequest | Mapping[str, Any] | None = None,
@@ -361,12 +366,8 @@ class CustomersConsumer(DubConsumer):
         Raises:
             ValueError: ``workers`` is below 1.
         """
-
-        def create(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
-            return self.create(
-                request, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
-            )
-
+        options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
+        create = functools.partial(self.create, **options)
         return in_order(create, requests, check_workers(workers))
 
     def delete_many(
@@ -391,10 +392,6 @@ class CustomersConsumer(DubConsumer):
         Raises:
             ValueError: ``workers`` is below 1.
         """
-
-        def delete(id: str) -> DeleteCustomerResponseBody:
-            return self.delete(
-                id, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
-            )
-
+        options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
+        delete = functools.partial(self.delete, **options)
         return in_order(delete, ids, check_workers(workers))

@@ -47,11 +47,12 @@ class Pause:
 
     def sleep(self, seconds: float, clock: Clock) -> None:
         """Sleep as the clock does, but wake up when the bulk ends."""
-        end = clock.monotonic() + seconds
-        while (left := end - clock.monotonic()) > 0:
+        left = seconds
+        while left > 0:
             if self._stopped.is_set():
                 raise Stopped
             clock.sleep(min(left, _SLICE))
+            left -= _SLICE
 
 
 #: The pause of the bulk that the current thread works for.

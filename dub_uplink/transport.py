@@ -122,29 +122,6 @@ class Call:
         return Call("GET", url, info, options, Write("GET", "", None), self.timeout, self.attempts)
 
 
-def check_policy(
-    retry_config: RetryConfig | None,
-    budget: RetryBudget | None,
-    on_retry: OnRetry | None,
-    clock: Clock | None,
-) -> None:
-    """Refuse a policy of the wrong types when the client is made, not when a call fails.
-
-    Raises:
-        TypeError: an argument is of the wrong type; the message names it.
-    """
-    expected = (
-        ("retry_config", retry_config, RetryConfig),
-        ("retry_budget", budget, RetryBudget),
-        ("clock", clock, Clock),
-    )
-    for name, value, kind in expected:
-        if value is not None and not isinstance(value, kind):
-            raise TypeError(f"{name} must be a {kind.__name__} or None, not {value!r}")
-    if on_retry is not None and not callable(on_retry):
-        raise TypeError(f"on_retry must be callable, not {on_retry!r}")
-
-
 class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no types
     """Sends a request of uplink's as often as its policy allows, and not once more.
 
