@@ -18,6 +18,7 @@ import marshmallow.utils
 from marshmallow import fields
 
 from .plainness import NotPlain, check_field, check_schema, data_key_of, load_hooks, parameters_of
+from .schemas import utc
 
 Load = Callable[[Any], Any]
 
@@ -187,7 +188,7 @@ class _Writer:
     ) -> list[str]:
         """What to do where the body does not have the field."""
         v = self._variables[name]
-        default = field.load_default
+        default = utc(field.load_default) if self._is_model else field.load_default
         counted = ["absent += 1"]
         if default is not _MISSING:
             expression = self._constant(f"default_{v}", default)
@@ -281,8 +282,15 @@ class _Writer:
             ]
         else:
             raise NotPlain
+        other: list[str] = []
         if type(field) is fields.AwareDateTime:
-            lines += [f"if {v}.tzinfo is None:", "    raise Unexpected"]
+            other += [f"if {v}.tzinfo is None:", "    raise Unexpected"]
+        if self._is_model:
+            self._names["utc"] = utc
+            other.append(f"{v} = utc({v})")
+        if other:
+            self._names["timezone_utc"] = dt.timezone.utc
+            lines += [f"if {v}.tzinfo is not timezone_utc:", *_indented(other)]
         return f"type({v}) is not str", lines
 
     def nested(self, v: str, field: Any) -> tuple[str, list[str]]:

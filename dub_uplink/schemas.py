@@ -46,11 +46,11 @@ class ModelSchema(marshmallow.Schema):
     @marshmallow.post_load(pass_original=True)
     def make(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
         keys = {field.data_key for field in self.fields.values()}
-        known = {name: _utc(value) for name, value in data.items() if name in self.fields}
+        known = {name: utc(value) for name, value in data.items() if name in self.fields}
         return self.model(**known, extra={k: v for k, v in original.items() if k not in keys})
 
 
-def _utc(value: Any) -> Any:
+def utc(value: Any) -> Any:
     """A date of UTC as Python's own: some releases of marshmallow have a class for it."""
     if isinstance(value, dt.datetime) and value.utcoffset() == dt.timedelta(0):
         return value.replace(tzinfo=dt.timezone.utc)
