@@ -46,7 +46,7 @@ def described(pythons: dict[str, Path]) -> dict[str, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="turns of each client (20)")
+    parser.add_argument("--rounds", type=int, default=80, help="turns of each client (80)")
     parser.add_argument("--quick", action="store_true", help="two rounds, nothing written: a test")
     parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results")
     chosen = parser.parse_args(arguments)
