@@ -219,7 +219,7 @@ class ByCursor(Traversal):
     def _is_wanted(self, customer_id: str) -> bool:
         if customer_id in self._seen or customer_id in self._recent:
             return False
-        return all(
+        return not self._layers or all(
             any(self._lies(way, edge, customer_id) for way, edge in layer) for layer in self._layers
         )
 
