@@ -6,6 +6,7 @@ call; if it has to, raise the bound in the same change.
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections import Counter
@@ -23,17 +24,17 @@ import dub_uplink
 #: Functions written in Python that run in one call, by whose they are, with room for one Python's
 #: way of counting and another's. uplink's grow with what is declared: an argument, a hook, a
 #: decorator costs some each.
-GET_BOUNDS = {"dub_uplink": 72, "uplink": 165, "marshmallow": 0}
-LIST_BOUNDS = {"dub_uplink": 92, "uplink": 165, "marshmallow": 0}
+GET_BOUNDS = {"dub_uplink": 76, "uplink": 165, "marshmallow": 0, "inspect": 58}
+LIST_BOUNDS = {"dub_uplink": 92, "uplink": 165, "marshmallow": 0, "inspect": 160}
 #: For one more customer in a list: the compiled function and the dataclass's constructor, then
-#: the calls of built-in functions, a few for each of twelve fields.
+#: the calls of built-in functions: two dates, the size and little else.
 CUSTOMER_BOUND = 2
-CUSTOMER_BUILTINS_BOUND = 24
+CUSTOMER_BUILTINS_BOUND = 8
 
 ROOTS = {
     str(Path(package.__file__ or "").parent): package.__name__
     for package in (dub_uplink, uplink, marshmallow)
-}
+} | {inspect.__file__: "inspect"}  # what a signature that is not kept is worked out by
 
 CUSTOMER = {
     "id": "cus_1",
