@@ -134,7 +134,7 @@ def plot(measured: Measured, about: Mapping[str, str]) -> str:
                 f' fill="{_COLOURS[client]}"><title>{escape(CLIENTS[client])}: {ratio:.2f} times'
                 " plain requests</title></rect>"
             )
-            parts.append(_text(_LEFT + ratio * scale + 5, y + 8, f"{ratio:.2f}", size=9))
+            parts.append(_text(_LEFT + max(ratio, 1.0) * scale + 5, y + 8, f"{ratio:.2f}", size=9))
             y += _BAR
         y += _GAP
     line = _LEFT + scale
