@@ -286,8 +286,12 @@ class _Writer:
         if type(field) is fields.AwareDateTime:
             other += [f"if {v}.tzinfo is None:", "    raise Unexpected"]
         if self._is_model:
-            self._names["utc"] = utc
-            other.append(f"{v} = utc({v})")
+            # What `utc` does, without a call: some releases of marshmallow have a class for UTC.
+            self._names["zero"] = dt.timedelta(0)
+            other += [
+                f"if {v}.utcoffset() == zero:",
+                f"    {v} = {v}.replace(tzinfo=timezone_utc)",
+            ]
         if other:
             self._names["timezone_utc"] = dt.timezone.utc
             lines += [f"if {v}.tzinfo is not timezone_utc:", *_indented(other)]
