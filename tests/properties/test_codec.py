@@ -339,6 +339,20 @@ def test_every_kind_of_field_agrees_on_every_odd_value(kind: str, allow_none: bo
         assert outcome(load, {"a": value}) == outcome(schema.load, {"a": value}), value
 
 
+@pytest.mark.parametrize("unknown", ["exclude", "include", "raise"])
+@pytest.mark.parametrize("base", [marshmallow.Schema, schemas.ModelSchema])
+@pytest.mark.parametrize("default", [None, 0, "x", [], list, dict, lambda: 5, dt.datetime.max])
+def test_every_kind_of_default_agrees_on_what_is_missing(
+    default: Any, base: Any, unknown: Any
+) -> None:
+    model = dataclasses.make_dataclass("Model", [("extra", Any), ("a", Any, 7), ("b", Any, 8)])
+    declared = {"a": fields.Raw(load_default=default), "b": fields.Raw(), "model": model}
+    schema = type("Defaulted", (base,), declared)(unknown=unknown)
+    load = compile_loader(schema)
+    for body in ({}, {"a": 1}, {"b": 2}, {"c": 3}, {"a": 1, "c": 3}, {"a": 1, "b": 2, "c": 3}):
+        assert outcome(load, body) == outcome(schema.load, body), body
+
+
 INNER = marshmallow.Schema.from_dict({"id": fields.Integer(required=True, strict=True)})
 NESTED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "class": lambda o: fields.Nested(INNER, **o),
