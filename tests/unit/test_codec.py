@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import collections
 import dataclasses
 import traceback
 from typing import Any
@@ -191,6 +192,19 @@ class ByFunction(DeletedSchema):
     model = staticmethod(lambda **given: given)  # type: ignore[assignment]
 
 
+class Counting(CustomerSchema):
+    # Whoever counts its calls would count two where the schema reads a record once more.
+    name = fields.String(load_default=lambda: "made")
+
+
+class OtherDict(QuietMake):
+    dict_class = collections.OrderedDict
+
+
+class FieldExtra(DeletedSchema):
+    extra = fields.String()
+
+
 def shadowed() -> marshmallow.Schema:
     schema = CustomerSchema()
     schema.fields["name"].deserialize = lambda *_, **__: "shadow"  # type: ignore[method-assign]
@@ -214,6 +228,9 @@ def shadowed() -> marshmallow.Schema:
         OtherModel(),
         WithoutExtra(),
         ByFunction(),
+        Counting(),
+        OtherDict(),
+        FieldExtra(),
         CustomerSchema(partial=True),
         CustomerSchema(partial=("id",)),
         shadowed(),
@@ -261,6 +278,23 @@ def test_a_make_that_is_no_hook_makes_nothing() -> None:
     load = compile_loader(QuietMake())
     assert hasattr(load, "source")
     assert load({"id": "cus_1", "x": 1}) == QuietMake().load({"id": "cus_1", "x": 1})
+
+
+@dataclasses.dataclass
+class Gap:
+    id: str
+    between: str = "kept"
+    extra: Any = None
+
+
+class GapSchema(DeletedSchema):
+    model = Gap
+
+
+def test_a_parameter_that_is_no_field_keeps_its_default() -> None:
+    load = compile_loader(GapSchema())
+    assert hasattr(load, "source")
+    assert load({"id": "1", "x": 2}) == Gap("1", "kept", {"x": 2})
 
 
 @dataclasses.dataclass
