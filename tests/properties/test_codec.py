@@ -354,6 +354,9 @@ def test_every_kind_of_default_agrees_on_what_is_missing(
 
 
 INNER = marshmallow.Schema.from_dict({"id": fields.Integer(required=True, strict=True)})
+CHECKED = marshmallow.Schema.from_dict(
+    {"id": fields.Integer(validate=marshmallow.validate.Range(max=9))}
+)
 NESTED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "class": lambda o: fields.Nested(INNER, **o),
     "many": lambda o: fields.Nested(INNER, many=True, **o),
@@ -366,9 +369,21 @@ NESTED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "include in an instance": lambda o: fields.Nested(INNER(unknown="include"), **o),
     "exclude": lambda o: fields.Nested(INNER(unknown="include"), unknown="exclude", **o),
     "raise": lambda o: fields.Nested(INNER(unknown="exclude"), unknown="raise", **o),
+    "left alone": lambda o: fields.Nested(CHECKED, unknown="include", **o),
+    "many left alone": lambda o: fields.Nested(CHECKED, unknown="include", many=True, **o),
     "not there": lambda o: fields.Nested("NoSuchSchema", **o),
 }
-INNERS = [None, {}, [], 1, {"id": 1}, {"id": True}, {"id": 1, "x": 2}, [{"id": 1}], [{"id": "1"}]]
+INNERS = [
+    None,
+    {},
+    [],
+    1,
+    {"id": 1},
+    {"id": True},
+    {"id": 1, "x": 2},
+    [{"id": 1}],
+    [{"id": "1", "x": 2}],
+]
 
 
 @pytest.mark.parametrize("required", [False, True])

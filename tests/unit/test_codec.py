@@ -131,8 +131,8 @@ class PostLoaded(CustomerSchema):
 
 
 class OtherMake(CustomerSchema):
-    @marshmallow.post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Any:
+    @marshmallow.post_load(pass_original=True)
+    def make(self, data: dict[str, Any], original: Any, **_: Any) -> Any:
         return data
 
 
@@ -155,7 +155,8 @@ class Elsewhere(CustomerSchema):
     name = fields.String(attribute="nickname")
 
 
-class TwoOfOneKey(CustomerSchema):
+class TwoOfOneKey(marshmallow.Schema):
+    first = fields.String(data_key="name")
     second = fields.String(data_key="name", load_only=True)
 
 
@@ -186,6 +187,19 @@ class NoExtra:
 
 class WithoutExtra(DeletedSchema):
     model = NoExtra
+
+
+@dataclasses.dataclass
+class Single:
+    id: str
+    extra: Any = None
+
+    def __new__(cls, *_: Any, **given: Any) -> Any:
+        return given or super().__new__(cls)
+
+
+class OfSingles(DeletedSchema):
+    model = Single
 
 
 class ByFunction(DeletedSchema):
@@ -227,6 +241,7 @@ def shadowed() -> marshmallow.Schema:
         Getting(),
         OtherModel(),
         WithoutExtra(),
+        OfSingles(),
         ByFunction(),
         Counting(),
         OtherDict(),
