@@ -1,0 +1,57 @@
+"""The six plain tests that clients of this kind fail, and Dub's own ``Retry-After``, on both."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from dub_uplink import errors
+from dub_uplink.testing import FakeDub, faults
+
+BODY = {"external_id": "u/1", "email": "ada@example.com", "country": "GB"}
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_a_post_answered_503_is_sent_again_and_written_once(
+    fake: FakeDub, customers: Any, carried_out: bool
+) -> None:
+    fake.faults.add(faults.Status(503, carried_out=carried_out))
+    made = customers.create(BODY)
+    assert [customer.id for customer in fake.customers] == [made.id]
+
+
+def test_a_post_whose_connection_drops_after_the_body_is_written_once(
+    fake: FakeDub, customers: Any
+) -> None:
+    fake.faults.add(faults.DropAfter())
+    made = customers.create(BODY)
+    assert [customer.id for customer in fake.customers] == [made.id]
+
+
+@pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
+def test_a_429_is_waited_out_in_every_form_of_its_header(
+    fake: FakeDub, customers: Any, skips: Any, form: Any
+) -> None:
+    fake.faults.add(faults.RateLimited(retry_after=30, form=form))
+    assert customers.create(BODY).external_id == "u/1"
+    # A date has whole seconds, the next of them; half a second is jitter.
+    assert 29 <= sum(skips.slept) <= 31.5
+    assert len(skips.slept) == 1
+
+
+def test_an_hour_is_not_slept_but_said(fake: FakeDub, customers: Any, skips: Any) -> None:
+    fake.faults.add(faults.RateLimited(retry_after=3_600))
+    with pytest.raises(errors.RateLimitExceeded) as caught:
+        customers.create(BODY)
+    assert caught.value.retry_after == pytest.approx(3_600, abs=5)
+    assert skips.slept == []
+
+
+def test_a_silent_server_is_given_up_and_the_error_pickles(fake: FakeDub, customers: Any) -> None:
+    fake.faults.add(faults.Delay(20))
+    with pytest.raises(errors.APITimeoutError) as caught:
+        customers.get("ext_1", timeout_ms=200, retries=None)
+    twin = pickle.loads(pickle.dumps(caught.value))
+    assert (type(twin), str(twin), twin.sent) == (type(caught.value), str(caught.value), True)
