@@ -9,10 +9,10 @@ import os
 import sqlite3
 
 import click
-from rich.console import Console
 
 from dub_uplink import __version__
-from dub_uplink.models import errors
+from dub_uplink.cli.failures import ExitCode, Failure
+from dub_uplink.cli.lazy import Lazy, RootGroup
 
 EXAMPLES = """\b
 Examples:
@@ -20,12 +20,20 @@ Examples:
   DUB_API_KEY=dub_... dub-uplink demo --live
   dub-uplink serve --port 8000 --token dub_test
   dub-uplink serve --seed-customers 1000 --database customers.sqlite3
+  dub-uplink customers list --country GB --limit 20
 """
+
+COMMANDS = {
+    "customers": Lazy("dub_uplink.cli.customers:customers", "The customers of a workspace."),
+    "retries": Lazy("dub_uplink.cli.retries:retries", "Draw when a call is tried again."),
+}
 
 
 @click.group(
+    cls=RootGroup,
+    lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Dub's customers API, to look at and to test against.",
+    help="Dub's customers API: your customers, and a fake to test against.",
     epilog=EXAMPLES,
 )
 @click.version_option(__version__, message="dub-uplink %(version)s")
@@ -45,21 +53,15 @@ def cli() -> None:
 )
 def demo(*, live: bool) -> None:
     """Show the client at work."""
-    from dub_uplink.cli.demo import (  # noqa: PLC0415 - the help needs none of it
-        MAX_WIDTH,
-        printable,
-        run_demo,
-        run_live_demo,
-    )
+    from rich.console import Console  # noqa: PLC0415 - the help needs none of it
+
+    from dub_uplink.cli.demo import MAX_WIDTH, run_demo, run_live_demo  # noqa: PLC0415
 
     console = Console(highlight=False)
     console.width = min(console.width, MAX_WIDTH)
     if live and not os.environ.get("DUB_API_KEY"):
-        raise click.ClickException("--live needs your API key in the variable DUB_API_KEY.")
-    try:
-        (run_live_demo if live else run_demo)(console)
-    except (errors.DubError, ValueError) as error:
-        raise click.ClickException(printable(str(error))) from error
+        raise Failure("--live needs your API key in the variable DUB_API_KEY.", ExitCode.AUTH)
+    (run_live_demo if live else run_demo)(console)
 
 
 @cli.command(
