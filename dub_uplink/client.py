@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .config import DEFAULT_TIMEOUT_MS
+from .config import DEFAULT_TIMEOUT_MS, Token
 from .customers import CustomersConsumer
 from .models.unset import UNSET, Unset
 from .retries import Clock, RateLimitStatus, RetryBudget, RetryConfig
@@ -44,8 +44,10 @@ class Dub:
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
     ) -> None:
+        held: Any = Token(token)
+        del token  # from here on only the caller's own frame shows it
         self.customers = CustomersConsumer(
-            token,
+            held,
             server_url=server_url,
             client=client,
             retry_config=retry_config,
@@ -104,10 +106,12 @@ class AsyncDub:
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
     ) -> None:
+        held: Any = Token(token)
+        del token  # from here on only the caller's own frame shows it
         from .aio import AsyncCustomersConsumer  # noqa: PLC0415 - its declarations take time
 
         self.customers = AsyncCustomersConsumer(
-            token,
+            held,
             server_url=server_url,
             client=client,
             retry_config=retry_config,

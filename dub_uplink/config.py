@@ -8,8 +8,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,26 +38,43 @@ class Secret(str):
     def __repr__(self) -> str:
         return "'Bearer ***'"
 
+    def __getitem__(self, index: Any) -> Secret:
+        # rich prints the first 80 characters of a long string, and that is a string of its own.
+        return Secret(super().__getitem__(index))
+
 
 class Token:
-    """The token, or the callable that gives it anew for every attempt."""
+    """The token, or the callable that gives it anew for every attempt.
+
+    It takes whatever it is given and raises nothing before :meth:`check`. A constructor puts it in
+    the place of its argument first of all, so that no frame of ours shows a token, a bad one
+    neither.
+    """
 
     __slots__ = ("_source",)
 
-    def __init__(self, source: str | Callable[[], str] | None) -> None:
-        if source is None:
-            source = os.environ.get(TOKEN_VARIABLE)
-            if not source:
+    def __init__(self, source: object) -> None:
+        self._source: Any = source._source if isinstance(source, Token) else source
+
+    def check(self) -> None:
+        """Make sure that there is one, as the client is made.
+
+        Raises:
+            TypeError: it is neither a string nor a callable.
+            ValueError: there is none, or a header cannot carry it.
+        """
+        if self._source is None:
+            self._source = os.environ.get(TOKEN_VARIABLE)
+            if not self._source:
                 raise ValueError(
                     f"no token: pass token=… or set the environment variable {TOKEN_VARIABLE}"
                 )
-        if isinstance(source, str):
-            self._source: Secret | Callable[[], str] = _authorization(source)
-        elif callable(source):
-            self._source = source
-        else:
+        if isinstance(self._source, str):
+            self._source = _authorization(self._source)
+        elif not callable(self._source):
             raise TypeError(
-                f"token must be a string or a callable that returns one, not {type(source)}"
+                "token must be a string or a callable that returns one,"
+                f" not {type(self._source).__name__}"
             )
 
     def authorization(self) -> Secret:
@@ -75,9 +93,11 @@ class Token:
 
 
 def _authorization(token: object) -> Secret:
-    if not isinstance(token, str):
-        raise TypeError(f"the token callable returned {type(token).__name__}, not a string")
-    token = Secret(token)  # from here on no local variable shows it
+    kind = type(token).__name__
+    # From here on no local variable shows it, whatever it is.
+    token = Secret(token) if isinstance(token, str) else None
+    if token is None:
+        raise TypeError(f"the token callable returned {kind}, not a string")
     if not _WRITTEN_TOKEN.fullmatch(token):
         # None of these messages may show the token.
         if not token.strip():
@@ -113,8 +133,18 @@ def base_url(server_url: str | None) -> str:
     if re.search(r"[^!-~]", server_url):
         raise ValueError("server_url holds a blank, a control or a non-ASCII character")
     if url.scheme == "http" and not _is_loopback(host):
-        warnings.warn(f"the token goes unencrypted over http to {host}; use https", stacklevel=4)
+        message = f"the token goes unencrypted over http to {host}; use https"
+        warnings.warn(message, stacklevel=_level_of_caller())
     return server_url.rstrip("/") + "/"
+
+
+def _level_of_caller() -> int:
+    """The ``stacklevel``, seen from who asks, of the first line that is not this package's."""
+    level, frame = 1, sys._getframe(1)
+    package = __name__.partition(".")[0]
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _is_loopback(host: str) -> bool:

@@ -108,16 +108,19 @@ class ConfiguredConsumer(Consumer):
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
     ) -> None:
+        held = Token(token)
+        del token  # from here on only the caller's own frame shows it
         server = base_url(server_url)
         if isinstance(retry_config, Unset):
             retry_config = DEFAULT_RETRY_CONFIG
         if isinstance(retry_budget, Unset):
             retry_budget = RetryBudget()
         check_policy(retry_config, retry_budget, on_retry, clock)
+        held.check()
         self._transport = self._connect(
             client,
             server,
-            Token(token),
+            held,
             retry_config=retry_config,
             timeout=timeout_seconds(timeout_ms, DEFAULT_TIMEOUT_MS / 1000),
             budget=retry_budget,

@@ -1,0 +1,81 @@
+"""What the promises of SECURITY.rst are held with: both kinds of client, call by call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dub_uplink import AsyncCustomersConsumer, CustomersConsumer
+
+KINDS = ["sync", "async"]
+Reach = Callable[..., Any]
+
+
+class Driven:
+    """An asynchronous consumer whose calls are driven through a loop, one at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, consumer: AsyncCustomersConsumer) -> None:
+        self.loop = loop
+        self.consumer = consumer
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.consumer, name)
+        return lambda *args, **options: self.loop.run_until_complete(method(*args, **options))
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of client in turn."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def reach(kind: str, token: str) -> Iterator[Reach]:
+    """Make clients of a URL, of either kind, without retries; closed after the test."""
+    with contextlib.ExitStack() as stack:
+        loop = asyncio.new_event_loop()
+        stack.callback(loop.close)
+
+        def make(url: str, **settings: Any) -> Any:
+            settings = {"token": token, "server_url": url, "retry_config": None, **settings}
+            if kind == "sync":
+                return stack.enter_context(CustomersConsumer(**settings))
+            consumer = AsyncCustomersConsumer(**settings)
+            stack.callback(lambda: loop.run_until_complete(consumer.aclose()))
+            return Driven(loop, consumer)
+
+        yield make
+
+
+def _chain(error: BaseException, seen: list[BaseException]) -> list[BaseException]:
+    if not any(error is other for other in seen):
+        seen.append(error)
+        for link in (error.__cause__, error.__context__):
+            if link is not None:
+                _chain(link, seen)
+    return seen
+
+
+@pytest.fixture
+def shown() -> Callable[..., str]:
+    """All that a log, a report or a debugger prints of an error, but for the tests' own frames."""
+
+    def render(error: BaseException) -> str:
+        printed: list[str] = []
+        for link in _chain(error, []):
+            printed += [str(link), repr(link), repr(link.args), repr(vars(link))]
+            printed += traceback.format_exception(type(link), link, link.__traceback__)
+            for frame, _ in traceback.walk_tb(link.__traceback__):
+                if "/tests/" in frame.f_code.co_filename.replace("\\", "/"):
+                    continue  # they know the token
+                for value in frame.f_locals.values():
+                    printed += [repr(value), repr(getattr(value, "__dict__", None))]
+        return "\n".join(printed)
+
+    return render
