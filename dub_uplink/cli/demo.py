@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dub_uplink import Dub
+from dub_uplink.cli.text import printable
 from dub_uplink.cli.tour import connect, live_tour, tour
 from dub_uplink.models import components
 from dub_uplink.testing import FakeDub
@@ -140,11 +141,6 @@ def beside(left: RenderableType, right: RenderableType) -> Table:
 def duration(seconds: float) -> str:
     """A time as short as it can be read."""
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
-
-
-def printable(text: str) -> str:
-    """Text of others on one line, without the control characters that would steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
 def code_text(code: str) -> Text:

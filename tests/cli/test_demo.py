@@ -140,7 +140,7 @@ def test_live_without_a_network_is_one_line(run: Run) -> None:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         done = run("demo", "--live", env={"DUB_API_KEY": "dub_secret", "DUB_SERVER_URL": url})
-    assert done.returncode == 1
+    assert done.returncode == 5
     assert done.stderr.startswith("Error: ")
     assert done.stderr.count("\n") == 1
     assert "dub_secret" not in done.stdout + done.stderr
@@ -148,7 +148,7 @@ def test_live_without_a_network_is_one_line(run: Run) -> None:
 
 def test_live_without_a_key_names_the_variable() -> None:
     done = CliRunner().invoke(cli, ["demo", "--live"])
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert done.output.count("\n") == 1
     assert "DUB_API_KEY" in done.output
 
@@ -171,7 +171,7 @@ def test_live_reads_and_writes_nothing(
 def test_live_with_a_wrong_key_says_so(live: tuple[FakeDub, dict[str, str]]) -> None:
     env = {**live[1], "DUB_API_KEY": "dub_wrong"}
     done = CliRunner().invoke(cli, ["demo", "--live"], env=env)
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert done.output.splitlines()[-1].startswith("Error: 401 unauthorized: ")
 
 

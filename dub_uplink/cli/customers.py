@@ -1,0 +1,37 @@
+"""``dub-uplink customers``: the group of commands on the customers of a workspace.
+
+May import the public names of dub_uplink only.
+"""
+
+from __future__ import annotations
+
+import click
+
+from dub_uplink.cli.lazy import Lazy, LazyGroup
+
+EXAMPLES = """\b
+Examples:
+  dub-uplink customers list --country GB --limit 20
+  dub-uplink customers get ext_user_1
+  dub-uplink customers create --external-id user_1 --email ada@example.com --country GB
+  dub-uplink customers update ext_user_1 --name Ada --avatar null
+  dub-uplink customers delete ext_user_1
+
+\b
+Exit codes:
+  0 done    1 some or all failed    2 a mistake in the command
+  3 no API key, or one that is refused    4 not found    5 no (usable) answer
+"""
+
+COMMANDS: dict[str, Lazy] = {}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    help="List, get, create, update and delete the customers of a workspace. An id is Dub's own"
+    " (cus_...), or ext_ and yours.",
+    epilog=EXAMPLES,
+)
+def customers() -> None:
+    """The group."""
