@@ -69,7 +69,7 @@ class Connection:
 
     def _token(self) -> str:
         if self.token_file is not None:
-            return _read_token(self.token_file)
+            return read_token(self.token_file)
         token = os.environ.get("DUB_API_KEY", "")
         if token:
             return token.strip()
@@ -80,7 +80,7 @@ class Connection:
         )
 
 
-def _read_token(path: str) -> str:
+def read_token(path: str) -> str:
     """The one line of a file; the messages show nothing of it, which may be half a key."""
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8-sig")
