@@ -25,7 +25,11 @@ Examples:
 
 COMMANDS = {
     "customers": Lazy("dub_uplink.cli.customers:customers", "The customers of a workspace."),
-    "retries": Lazy("dub_uplink.cli.retries:retries", "Draw when a call is tried again."),
+    "doctor": Lazy("dub_uplink.cli.doctor:doctor", "Say what is installed, and what works."),
+    "retries": Lazy("dub_uplink.cli.retries:retries", "Show when a call would be tried again."),
+    "completion": Lazy(
+        "dub_uplink.cli.completion:completion", "Print what makes a shell complete this command."
+    ),
 }
 
 

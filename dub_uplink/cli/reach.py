@@ -1,0 +1,199 @@
+"""Whether the server answers, step by step, and what it says to the key.
+
+Each step is bounded by the time that is left, look-ups of names as well, which cannot be. May
+import the public names of dub_uplink only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+import requests
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
+from urllib3.util.ssl_ import create_urllib3_context
+
+from dub_uplink import DeadlineAdapter, Dub, errors
+from dub_uplink.cli.failures import ExitCode, failure
+from dub_uplink.cli.findings import Finding, hide_credentials
+
+R = TypeVar("R")
+
+_SERVER, _KEY = "Server", "API key"
+#: Seconds between two clocks from which on waits for a `Retry-After` in Unix time go wrong.
+MOST_SKEW = 10.0
+_SOON = 14  # days
+_LOCAL = "is there a network, and is the server's name right?"
+_BUNDLE = "behind a proxy that opens TLS, put its certificates in REQUESTS_CA_BUNDLE"
+
+
+class Watch:
+    """How much is left of the seconds that all steps share."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds, never none at all: a time-out of 0 would mean something else."""
+        return max(self._end - time.monotonic(), 0.001)
+
+    def within(self, step: Callable[[], R]) -> tuple[R, float]:
+        """What a step returns, and the milliseconds that it took.
+
+        Raises:
+            TimeoutError: it was not done in time. It goes on by itself, in a daemon's thread.
+        """
+        results: list[Any] = []
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                results.append(step())
+            except BaseException as error:  # noqa: BLE001 - raised again, in the caller's thread
+                failures.append(error)
+
+        started = time.perf_counter()
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(self.left())
+        if failures:
+            raise failures[0]
+        if not results:
+            raise TimeoutError("no answer within --timeout")
+        return results[0], (time.perf_counter() - started) * 1000
+
+
+def connection(url: str, watch: Watch) -> Iterator[Finding]:
+    """The name, the connection and the certificate, up to the first that fails."""
+    parts = urlsplit(url)
+    yield Finding(_SERVER, "URL", hide_credentials(url))
+    proxy = select_proxy(url, get_environ_proxies(url))
+    if proxy is not None:
+        yield Finding(_SERVER, "through", f"the proxy {hide_credentials(proxy)}")
+        try:
+            parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+            port = parts.port or 80
+        except ValueError:
+            yield _trouble("proxy", "not a URL", "correct HTTPS_PROXY or HTTP_PROXY")
+            return
+    else:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    host = parts.hostname or ""
+    try:
+        found, took = watch.within(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (OSError, UnicodeError) as error:
+        yield _trouble("DNS", f"{host} is not found: {_said(error)}", _LOCAL)
+        return
+    addresses = list(dict.fromkeys(str(address[4][0]) for address in found))
+    yield Finding(_SERVER, "DNS", f"{', '.join(addresses[:4])} ({took:.0f} ms)")
+    try:
+        sock, took = watch.within(lambda: socket.create_connection((host, port), watch.left()))
+    except OSError as error:
+        hint = "is the server running, and does a firewall let you through?"
+        yield _trouble("TCP", f"no connection to port {port}: {_said(error)}", hint)
+        return
+    yield Finding(_SERVER, "TCP", f"connected to port {port} ({took:.0f} ms)")
+    with sock:
+        if parts.scheme == "https" and proxy is None:
+            yield _tls(sock, parts, watch)
+
+
+def _tls(sock: socket.socket, parts: SplitResult, watch: Watch) -> Finding:
+    settings = requests.Session().merge_environment_settings(parts.geturl(), {}, None, None, None)
+    bundle = str(DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"])
+
+    def handshake() -> tuple[Any, str]:
+        # The context that requests' connections have, with the certificates that it would give it.
+        context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+        context.check_hostname = True
+        if Path(bundle).is_dir():
+            context.load_verify_locations(capath=bundle)
+        else:
+            context.load_verify_locations(cafile=bundle)
+        sock.settimeout(watch.left())
+        with context.wrap_socket(sock, server_hostname=parts.hostname) as wrapped:
+            return wrapped.getpeercert(), wrapped.version() or ""
+
+    try:
+        (certificate, version), took = watch.within(handshake)
+    except ssl.SSLCertVerificationError as error:
+        return _trouble("TLS", f"the certificate is refused: {error.verify_message}", _BUNDLE)
+    except OSError as error:
+        return _trouble("TLS", f"failed: {_said(error)}", "does the server speak TLS on this port?")
+    issuer = dict(part[0] for part in certificate.get("issuer", ()))
+    by = issuer.get("organizationName") or issuer.get("commonName", "an unnamed authority")
+    expires = dt.datetime.fromtimestamp(
+        ssl.cert_time_to_seconds(certificate["notAfter"]), dt.timezone.utc
+    )
+    days = (expires - dt.datetime.now(dt.timezone.utc)).days
+    hint = "the certificate expires soon" if days < _SOON else ""
+    told = f"{version}, certificate by {by}, valid until {expires:%Y-%m-%d} ({took:.0f} ms)"
+    return Finding(_SERVER, "TLS", told, hint=hint)
+
+
+class Heard:
+    """A session that keeps the ``Date`` of the last answer, and when that came."""
+
+    def __init__(self) -> None:
+        self.session = requests.Session()
+        self.session.mount("https://", DeadlineAdapter())
+        self.session.mount("http://", DeadlineAdapter())
+        self.session.hooks["response"].append(self._hear)
+        self._date: str | None = None
+        self._at = 0.0
+
+    def _hear(self, answer: requests.Response, **_: Any) -> None:
+        self._date, self._at = answer.headers.get("Date"), time.time()
+
+    def clock(self) -> Finding | None:
+        """The difference between the server's clock and ours, if there was an answer."""
+        if self._date is None:
+            return None
+        try:
+            theirs = parsedate_to_datetime(self._date).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            return Finding(_SERVER, "clock", "its Date header cannot be read")
+        # The header has no fraction of a second: on the average half of one is missing.
+        ahead = self._at - (theirs + 0.5)
+        if abs(ahead) < MOST_SKEW:
+            return Finding(_SERVER, "clock", "as this machine's, within a few seconds")
+        told = f"this machine is {abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}"
+        hint = "set it: waits for a Retry-After in Unix time are wrong by as much"
+        return Finding(_SERVER, "clock", told, ExitCode.FAILED, hint)
+
+
+def key(client: Dub, watch: Watch) -> Iterator[Finding]:
+    """One cheap read, and what it says of the server and of the key."""
+
+    def read() -> Any:
+        return client.customers.list(page_size=1, retries=None, timeout_ms=watch.left() * 1000)
+
+    try:
+        _, took = watch.within(read)
+    except TimeoutError as error:
+        yield _trouble("HTTP", str(error), "--timeout gives it more seconds")
+    except errors.DubError as error:
+        told = failure(error)
+        section = _KEY if told.exit_code == ExitCode.AUTH else _SERVER
+        name = "is refused" if section == _KEY else "HTTP"
+        yield Finding(section, name, str(error), ExitCode(told.exit_code), told.hint.rstrip("."))
+    else:
+        yield Finding(_SERVER, "HTTP", f"one customer read ({took:.0f} ms)")
+        yield Finding(_KEY, "works", "it may read customers")
+
+
+def _trouble(name: str, value: str, hint: str) -> Finding:
+    return Finding(_SERVER, name, value, ExitCode.NETWORK, hint)
+
+
+def _said(error: BaseException) -> str:
+    """What an error of the system's says, without its number."""
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
