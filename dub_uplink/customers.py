@@ -80,7 +80,7 @@ class CustomersConsumer(DubConsumer):
         ValueError: there is no token, or an argument is out of range.
         TypeError: an argument is of the wrong type.
 
-    Every call takes ``retries`` (a :class:`~dub_uplink.utils.RetryConfig`, or ``None`` for none),
+    Every call takes ``retries`` (a :class:`~dub_uplink.RetryConfig`, or ``None`` for none),
     ``timeout_ms`` and ``http_headers``, each for this call only. Every failure is a
     :class:`~dub_uplink.models.errors.DubError`; a mistake in the arguments is a ``ValueError`` or
     ``TypeError`` before anything is sent.

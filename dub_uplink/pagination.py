@@ -37,7 +37,7 @@ class CustomerPage(list[Customer]):
 
     @property
     def has_next(self) -> bool:
-        """Whether there may be another page: the server says so only by a full one."""
+        """Whether there may be another page; the server says so only by a full one."""
         size: int = self.query.get("pageSize", DEFAULT_PAGE_SIZE)
         return len(self) >= size
 

@@ -207,7 +207,7 @@ class FakeDub:
 
         Raises:
             ValueError: its id, ``external_id`` or ``stripe_customer_id`` is taken, or a date has no
-            time zone.
+                time zone.
         """
         for label, moment in (
             ("created_at", created_at),
