@@ -23,7 +23,13 @@ Exit codes:
   3 no API key, or one that is refused    4 not found    5 no (usable) answer
 """
 
-COMMANDS: dict[str, Lazy] = {}
+COMMANDS = {
+    "list": Lazy("dub_uplink.cli.reading:list_command", "List customers."),
+    "get": Lazy("dub_uplink.cli.reading:get_command", "Show customers by their ids."),
+    "create": Lazy("dub_uplink.cli.writing:create_command", "Create a customer, exactly once."),
+    "update": Lazy("dub_uplink.cli.writing:update_command", "Change fields of a customer."),
+    "delete": Lazy("dub_uplink.cli.writing:delete_command", "Delete customers, after asking."),
+}
 
 
 @click.group(

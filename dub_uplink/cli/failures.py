@@ -9,13 +9,15 @@ import contextlib
 import enum
 import os
 import sys
-from collections.abc import Iterator
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any, TypeVar
 
 import click
 
 from dub_uplink.cli.text import printable
 from dub_uplink.models import errors
+
+R = TypeVar("R")
 
 
 class ExitCode(enum.IntEnum):
@@ -55,7 +57,7 @@ class Failure(click.ClickException):
 def failure(error: errors.DubError | ValueError | TypeError, customer_id: str = "") -> Failure:
     """How an error of the client is told; ``customer_id`` is the id that the call was given."""
     about = f"{customer_id}: " if customer_id else ""
-    return Failure(f"{about}{error}", exit_code(error), _hint(error, customer_id))
+    return Failure(f"{about}{error}", exit_code(error), _hint(error))
 
 
 def exit_code(error: Exception) -> ExitCode:
@@ -72,11 +74,6 @@ def exit_code(error: Exception) -> ExitCode:
     return ExitCode.FAILED
 
 
-def ends_everything(error: Exception) -> bool:
-    """Whether the next call would end the same way: the key is refused, or nobody answers."""
-    return isinstance(error, errors.APIConnectionError) or exit_code(error) == ExitCode.AUTH
-
-
 def _is_elsewhere(error: errors.DubError) -> bool:
     """Whether no server answered, or one that is not Dub's."""
     if isinstance(error, errors.SDKError):
@@ -84,7 +81,7 @@ def _is_elsewhere(error: errors.DubError) -> bool:
     return isinstance(error, (errors.APIConnectionError, errors.ResponseValidationError))
 
 
-def _hint(error: Exception, customer_id: str) -> str:
+def _hint(error: Exception) -> str:
     status = getattr(error, "status_code", 0)
     hint = ""
     if isinstance(error, errors.APITimeoutError):
@@ -97,9 +94,6 @@ def _hint(error: Exception, customer_id: str) -> str:
         hint = "a limit of the workspace's plan is used up."
     elif status == 403:
         hint = "the key's role or the workspace's plan does not allow this."
-    elif isinstance(error, errors.NotFound):
-        if customer_id and not customer_id.startswith(("cus_", "ext_")):
-            hint = f"for an id of your own write ext_{customer_id}."
     elif isinstance(error, errors.RateLimitExceeded):
         wait = error.retry_after
         hint = "try again in a minute." if wait is None else f"try again in {wait:.0f} s."
@@ -108,6 +102,45 @@ def _hint(error: Exception, customer_id: str) -> str:
     elif status >= 500:
         hint = "Dub has a trouble of its own; try again later."
     return hint
+
+
+class Tally:
+    """Calls for several ids, one after the other: each failure is a line, the others go on.
+
+    ``worst`` is the highest exit code so far; ``ended`` whether the rest was not tried, because
+    it would have failed in the same way.
+    """
+
+    def __init__(self) -> None:
+        self.worst = int(ExitCode.DONE)
+        self.ended = False
+
+    def each(self, ids: Iterable[str], call: Callable[[str], R]) -> Iterator[R]:
+        """The results of the calls that went well."""
+        left = list(ids)
+        while left and not self.ended:
+            customer_id = left.pop(0)
+            try:
+                result = call(customer_id)
+            except (errors.DubError, ValueError) as error:
+                told = failure(error, customer_id)
+                told.show()
+                self.worst = max(self.worst, told.exit_code)
+                self.ended = _ends_everything(error)
+            else:
+                yield result
+        if left:
+            click.echo(f"Not tried: {printable(' '.join(left))}", err=True)
+
+    def exit(self) -> None:
+        """End the command with the worst exit code."""
+        if self.worst:
+            raise click.exceptions.Exit(self.worst)
+
+
+def _ends_everything(error: Exception) -> bool:
+    """Whether the next call would end the same way: the key is refused, or nobody answers."""
+    return isinstance(error, errors.APIConnectionError) or exit_code(error) == ExitCode.AUTH
 
 
 @contextlib.contextmanager

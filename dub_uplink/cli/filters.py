@@ -28,6 +28,14 @@ def text(value: str) -> str:
 
 SORTS = ("createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt")
 
+expand_option = click.option(
+    "--expand",
+    "include_expanded_fields",
+    is_flag=True,
+    default=None,
+    help="With link, partner, discount and programId.",
+)
+
 #: What both a page and an iteration take, by the client's names.
 _FILTERS = {
     "email": click.option("--email", type=text, help="Exactly this email."),
@@ -39,13 +47,7 @@ _FILTERS = {
     "link_id": click.option("--link-id", type=text, help="Brought by this link."),
     "program_id": click.option("--program-id", type=text, help="Of this partner program."),
     "partner_id": click.option("--partner-id", type=text, help="Referred by this partner."),
-    "include_expanded_fields": click.option(
-        "--expand",
-        "include_expanded_fields",
-        is_flag=True,
-        default=None,
-        help="With link, partner, discount and programId.",
-    ),
+    "include_expanded_fields": expand_option,
     "sort_by": click.option("--sort-by", type=click.Choice(SORTS), help="[default: createdAt]"),
     "sort_order": click.option(
         "--sort-order", type=click.Choice(["asc", "desc"]), help="[default: desc]"

@@ -7,22 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import functools
 import json
-from collections.abc import Hashable
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
 from dub_uplink.models import components
 
 #: What the server leaves out where there is nothing to show; everything else it sends as null.
 _LEFT_OUT = frozenset({"program_id", "link", "partner", "discount"})
-
-
-@functools.cache
-def names_of(model: Hashable) -> dict[str, str]:
-    """The fields of a record of the server's, and how the server spells them."""
-    names = (field.name for field in dataclasses.fields(cast("Any", model)))
-    return {name: camel(name) for name in names if name != "extra"}
 
 
 def camel(name: str) -> str:
@@ -31,11 +23,22 @@ def camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in tail)
 
 
+#: The records of the server's, and how it spells their fields.
+NAMES: Mapping[type[Any], Mapping[str, str]] = {
+    model: {
+        field.name: camel(field.name)
+        for field in dataclasses.fields(model)
+        if field.name != "extra"
+    }
+    for model in (components.Customer, components.Link, components.Partner, components.Discount)
+}
+
+
 def record(value: Any) -> dict[str, Any]:
     """Everything the server sent of a customer, as it sent it: JSON's own types, camelCase."""
     found = {
         spelled: _plain(getattr(value, name))
-        for name, spelled in names_of(type(value)).items()
+        for name, spelled in NAMES[type(value)].items()
         if not (name in _LEFT_OUT and getattr(value, name) is None)
     }
     found.update(value.extra)
@@ -87,14 +90,12 @@ def columns(*, expanded: bool) -> tuple[str, ...]:
     version does not know are in JSON only.
     """
     found: list[str] = []
-    for name, spelled in names_of(components.Customer).items():
+    for name, spelled in NAMES[components.Customer].items():
         if name not in _LEFT_OUT:
             found.append(spelled)
         elif expanded:
             nested = _NESTED.get(name)
-            found += (
-                [f"{spelled}.{sub}" for sub in names_of(nested).values()] if nested else [spelled]
-            )
+            found += [f"{spelled}.{sub}" for sub in NAMES[nested].values()] if nested else [spelled]
     return tuple(found)
 
 
