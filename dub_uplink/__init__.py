@@ -10,16 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import models, retries, utils
-from .backend import DeadlineAdapter
 from .client import AsyncDub, Dub
 from .consumer import DubConsumer
 from .customers import CustomersConsumer
+from .deadline_adapter import DeadlineAdapter
 from .endpoints import endpoint
 from .models import components, errors, operations
 from .models.components import Customer
 from .models.response import Response
 from .models.unset import UNSET, Unset
 from .pagination import CustomerIterator, CustomerPage
+from .ratelimit import RateLimit
 from .retries import BackoffStrategy, Clock, RateLimitStatus, RetryBudget, RetryConfig
 from .version import __version__
 
@@ -43,6 +44,7 @@ __all__ = [
     "DeadlineAdapter",
     "Dub",
     "DubConsumer",
+    "RateLimit",
     "RateLimitStatus",
     "Response",
     "RetryBudget",

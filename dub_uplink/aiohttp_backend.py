@@ -13,14 +13,16 @@ import yarl
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies, select_proxy
 
-from .config import CONNECT_TIMEOUT, MAX_BODY_BYTES, Secret
-from .hooks import BodyTooLarge, BrokenAnswer, NotConnected
+from .config import CONNECT_TIMEOUT, Secret, hide_request
+from .hooks import BrokenAnswer, NotConnected
 from .models.response import Response
+from .unpacking import ACCEPT_ENCODING, Unpacker, check_size
 from .version import __version__
 
 _HEADERS = {
     "User-Agent": f"dub-uplink/{__version__} aiohttp/{aiohttp.__version__}",
     "Accept": "application/json",
+    "Accept-Encoding": ACCEPT_ENCODING,
 }
 _POOL_SIZE = 100  # connections at once; aiohttp lets the calls beyond them wait for one
 
@@ -81,6 +83,9 @@ class AiohttpBackend:
             return await self._exchange(method, url, info, authorization, timeout)
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             failure = _as_requests(error)
+        except BaseException as error:
+            hide_request(error)
+            raise
         raise failure
 
     async def _exchange(
@@ -97,6 +102,7 @@ class AiohttpBackend:
             headers={**_HEADERS, **info["headers"]},
             middlewares=(_once(authorization),),
             allow_redirects=False,
+            auto_decompress=False,
             proxy=self._proxy,
             timeout=aiohttp.ClientTimeout(
                 total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout)
@@ -140,13 +146,16 @@ class AiohttpBackend:
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    encoding = answer.headers.get("Content-Encoding")
+    unpacker = Unpacker(encoding) if encoding else None
     chunks: list[bytes] = []
     size = 0
     async for chunk in answer.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise BodyTooLarge(f"the answer is longer than {MAX_BODY_BYTES >> 20} MB")
+        chunks.append(unpacker.unpacked(chunk) if unpacker else chunk)
+        size += len(chunks[-1])
+        check_size(size)
+    if unpacker:
+        unpacker.end()
     return b"".join(chunks)
 
 

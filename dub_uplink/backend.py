@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import functools
 import http.client
-import io
 import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
@@ -20,133 +19,26 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import default_user_agent
+from requests.utils import default_headers, default_user_agent
 from uplink.clients.interfaces import HttpClientAdapter
 from uplink.clients.io import BlockingStrategy
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from .config import CONNECT_TIMEOUT, MAX_BODY_BYTES, Secret
-from .hooks import BodyTooLarge, BrokenAnswer
+from .config import CONNECT_TIMEOUT, Secret, hide_request
+from .deadline_adapter import DeadlineAdapter
+from .hooks import BrokenAnswer
 from .models.response import Response
+from .unpacking import ACCEPT_ENCODING, Unpacker, check_size
 from .version import __version__
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
-_HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json"}
-_REQUESTS_OWN = (None, default_user_agent(), "*/*")
+_HEADERS = {
+    "User-Agent": USER_AGENT,
+    "Accept": "application/json",
+    "Accept-Encoding": ACCEPT_ENCODING,
+}
+_REQUESTS_OWN = (None, *default_headers().values())
 _CHUNK = 64 * 1024
 _POOL_SIZE = 32  # connections that are kept open between calls
-
-
-class _DeadlineReader(io.RawIOBase):
-    """A socket's bytes until a moment, not until a pause.
-
-    A socket's own time-out starts again with every byte, so that a server that drips its headers
-    or its body is never late.
-    """
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__()
-        self.ended = False
-        self._sock = sock
-        self._raw = sock.makefile("rb", buffering=0)
-        timeout = sock.gettimeout()
-        self._deadline = None if timeout is None else time.monotonic() + timeout
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if self._deadline is not None:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("timed out")
-            self._sock.settimeout(left)
-        count: int = self._raw.readinto(buffer)
-        self.ended = count == 0
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._raw.close()
-            super().close()
-
-
-class _DeadlineStream:
-    """What http.client asks of a socket to read from it."""
-
-    def __init__(self, sock: Any) -> None:
-        self.reader = _DeadlineReader(sock)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self.reader)
-
-
-class _DeadlineResponse(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        stream: Any = _DeadlineStream(sock)
-        self._reader = stream.reader
-        super().__init__(stream, *args, **kwargs)
-
-    def begin(self) -> None:
-        super().begin()
-        # http.client takes the end of the stream for the end of the headers.
-        if self._reader.ended:
-            raise http.client.RemoteDisconnected("Remote end closed connection within its headers")
-
-
-class _Connection(HTTPConnection):
-    response_class = _DeadlineResponse
-
-
-class _TLSConnection(HTTPSConnection):
-    response_class = _DeadlineResponse
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection  # pyright: ignore[reportAssignmentType]
-
-
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection  # pyright: ignore[reportAssignmentType]
-
-
-class DeadlineAdapter(HTTPAdapter):
-    """A requests adapter whose time-out bounds the whole answer, headers and body.
-
-    A client that makes its own session mounts it. Mount it on a session of your own to get the
-    same bound there: ``session.mount("https://", DeadlineAdapter())``.
-    """
-
-    #: The pool of the last request, and what it was chosen by.
-    _last: tuple[Any, Any] | None = None
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if isinstance(manager, urllib3.ProxyManager):
-            manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-        return manager
-
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        # A client asks one server: working out its pool anew is a tenth of requests' own time.
-        origin = (request.url or "").split("/", 3)[:3]
-        key = origin, verify, cert, proxies and dict(proxies)
-        last = self._last
-        if last is not None and last[0] == key and last[1].pool is not None:  # not closed since
-            return last[1]
-        pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-        self._last = key, pool
-        return pool
-
-    def close(self) -> None:
-        self._last = None  # a pool that is held is not closed
-        super().close()
 
 
 def new_session() -> requests.Session:
@@ -193,12 +85,16 @@ class SessionBackend:
         deadline = time.monotonic() + timeout
         make = self._from_template if self._owned and _is_plain(info) else self._from_session
         prepared, settings = make(method, url, info, authorization)
-        answer = self._session.send(
-            prepared,
-            timeout=self._bounds(url, timeout),
-            allow_redirects=False,
-            **{**settings, "stream": True},
-        )
+        try:
+            answer = self._session.send(
+                prepared,
+                timeout=self._bounds(url, timeout),
+                allow_redirects=False,
+                **{**settings, "stream": True},
+            )
+        except BaseException as error:
+            hide_request(error)
+            raise
         return whole(answer, deadline)
 
     def _bounds(self, url: str, timeout: float) -> Any:
@@ -283,7 +179,11 @@ class UplinkBackend:
             "allow_redirects": False,
             "stream": True,
         }
-        answer = self._client.send((method, url, sent))
+        try:
+            answer = self._client.send((method, url, sent))
+        except BaseException as error:
+            hide_request(error)
+            raise
         return whole(answer, deadline)
 
     def close(self) -> None:
@@ -348,8 +248,11 @@ def whole(answer: requests.Response, deadline: float) -> Response:
         answer.headers["Location"] = location
     try:
         content = read_body(answer, deadline)
-    except SessionBackend.failures as error:
-        raise BrokenAnswer(answer.status_code, error) from None
+    except BaseException as error:
+        answer.close()  # or what is left of it would be the next answer
+        if isinstance(error, SessionBackend.failures):
+            raise BrokenAnswer(answer.status_code, error) from None
+        raise
     return Response(answer.status_code, answer.headers, content)
 
 
@@ -359,6 +262,7 @@ def read_body(answer: requests.Response, deadline: float) -> bytes:
     Raises:
         TimeoutError: it was not whole at the deadline.
         BodyTooLarge: it is longer than a client reads.
+        PackedWrongly, UnknownPacking: it cannot be unpacked.
     """
     raw = answer.raw
     # An adapter that answers by itself may have set the content and no raw stream at all.
@@ -368,20 +272,20 @@ def read_body(answer: requests.Response, deadline: float) -> bytes:
         # urllib3 1.26, which requests takes as well, lets a body pass that was cut short.
         raw.enforce_content_length = True
     read: Callable[[int], bytes] = raw.read
+    unpacker: Unpacker | None = None
     if hasattr(raw, "stream"):  # urllib3's; requests tells it from a plain file in the same way
+        encoding = answer.headers.get("Content-Encoding")
+        unpacker = Unpacker(encoding) if encoding else None
         # What is there now, not a full chunk, where it can give that.
-        read = functools.partial(getattr(raw, "read1", raw.read), decode_content=True)
+        read = functools.partial(getattr(raw, "read1", raw.read), decode_content=False)
     chunks: list[bytes] = []
     size = 0
-    try:
-        while chunk := read(_CHUNK):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_BODY_BYTES:
-                raise BodyTooLarge(f"the answer is longer than {MAX_BODY_BYTES >> 20} MB")
-            if time.monotonic() > deadline:
-                raise TimeoutError("timed out")
-    except BaseException:
-        answer.close()
-        raise
+    while chunk := read(_CHUNK):
+        chunks.append(unpacker.unpacked(chunk) if unpacker else chunk)
+        size += len(chunks[-1])
+        check_size(size)
+        if time.monotonic() > deadline:
+            raise TimeoutError("timed out")
+    if unpacker:
+        unpacker.end()
     return b"".join(chunks)

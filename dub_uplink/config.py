@@ -5,10 +5,12 @@ Imports nothing of ours but the sentinel.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -41,6 +43,29 @@ class Secret(str):
     def __getitem__(self, index: Any) -> Secret:
         # rich prints the first 80 characters of a long string, and that is a string of its own.
         return Secret(super().__getitem__(index))
+
+
+def hide_request(error: BaseException) -> None:
+    """Empty the frames of a traceback that held a request as it goes over the wire.
+
+    In requests, urllib3 and aiohttp the token hides itself. Where they write to a socket it is
+    plain bytes, in the local variables of whatever an interrupt stops there.
+    """
+    link: BaseException | None = error
+    for _ in range(20):  # a bound, should a context ever lead back to itself
+        if link is None:
+            return
+        below = False
+        for frame, _line in traceback.walk_tb(link.__traceback__):
+            below = below or frame.f_globals.get("__name__") in _WRITERS
+            if below:
+                with contextlib.suppress(RuntimeError):  # still running: of an earlier error
+                    frame.clear()
+        link = link.__context__
+
+
+#: Where a request becomes bytes.
+_WRITERS = ("http.client", "aiohttp.http_writer")
 
 
 class Token:

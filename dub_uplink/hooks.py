@@ -35,6 +35,14 @@ class BodyTooLarge(requests.RequestException):
     """The answer is longer than the client reads."""
 
 
+class UnknownPacking(requests.RequestException):
+    """The answer is compressed in a way that was not asked for."""
+
+
+class PackedWrongly(requests.RequestException):
+    """The answer is not compressed as it says, or breaks off within it."""
+
+
 class NotConnected(requests.ConnectionError):
     """The server was not reached."""
 
@@ -163,7 +171,7 @@ def is_transient(error: BaseException) -> bool:
     chain = _reasons(error)
     if any(isinstance(e, _DROPPED_TLS) for e in chain):
         return True  # an established connection that broke, not a refused certificate
-    if any(isinstance(e, (*_TLS, BodyTooLarge)) for e in chain):
+    if any(isinstance(e, (*_TLS, BodyTooLarge, UnknownPacking)) for e in chain):
         return False
     # requests makes its classes for invalid URLs, headers and schemes ValueErrors, and raises a
     # plain OSError for a file with certificates that is not there.
@@ -196,7 +204,7 @@ _TLS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError)
 _PHRASES: tuple[tuple[Any, str], ...] = (
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "the proxy failed"),
     ((_NO_CONNECTION, NotConnected), "no connection"),
-    (BodyTooLarge, "the answer was not read"),
+    ((BodyTooLarge, UnknownPacking), "the answer was not read"),
     (_DROPPED_TLS, "the connection broke"),
     (_TLS, "TLS failed"),
     (ValueError, "the request could not be made"),

@@ -62,7 +62,7 @@ class OldStream:
         self._stream = io.BytesIO(CUSTOMER)
 
     def read(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
-        assert decode_content
+        assert decode_content is False
         return self._stream.read(amt)
 
     def close(self) -> None: ...

@@ -1,0 +1,130 @@
+"""Connections whose time-out bounds the whole answer, and the requests adapter that uses them.
+
+Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import time
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+class _DeadlineReader(io.RawIOBase):
+    """A socket's bytes until a moment, not until a pause.
+
+    A socket's own time-out starts again with every byte, so that a server that drips its headers
+    or its body is never late.
+    """
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__()
+        self.ended = False
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        timeout = sock.gettimeout()
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._deadline is not None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._sock.settimeout(left)
+        count: int = self._raw.readinto(buffer)
+        self.ended = count == 0
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+            super().close()
+
+
+class _DeadlineStream:
+    """What http.client asks of a socket to read from it."""
+
+    def __init__(self, sock: Any) -> None:
+        self.reader = _DeadlineReader(sock)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self.reader)
+
+
+class _DeadlineResponse(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        stream: Any = _DeadlineStream(sock)
+        self._reader = stream.reader
+        super().__init__(stream, *args, **kwargs)
+
+    def begin(self) -> None:
+        super().begin()
+        # http.client takes the end of the stream for the end of the headers.
+        if self._reader.ended:
+            raise http.client.RemoteDisconnected("Remote end closed connection within its headers")
+
+
+class _Connection(HTTPConnection):
+    response_class = _DeadlineResponse
+    debuglevel = 0  # set on http.client's own class it would print the token
+
+
+class _TLSConnection(HTTPSConnection):
+    response_class = _DeadlineResponse
+    debuglevel = 0
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection  # pyright: ignore[reportAssignmentType]
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection  # pyright: ignore[reportAssignmentType]
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """A requests adapter whose time-out bounds the whole answer, headers and body.
+
+    A client that makes its own session mounts it. Mount it on a session of your own to get the
+    same bound there: ``session.mount("https://", DeadlineAdapter())``.
+    """
+
+    #: The pool of the last request, and what it was chosen by.
+    _last: tuple[Any, Any] | None = None
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if isinstance(manager, urllib3.ProxyManager):
+            manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        return manager
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        # A client asks one server: working out its pool anew is a tenth of requests' own time.
+        origin = (request.url or "").split("/", 3)[:3]
+        key = origin, verify, cert, proxies and dict(proxies)
+        last = self._last
+        if last is not None and last[0] == key and last[1].pool is not None:  # not closed since
+            return last[1]
+        pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        self._last = key, pool
+        return pool
+
+    def close(self) -> None:
+        self._last = None  # a pool that is held is not closed
+        super().close()
