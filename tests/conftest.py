@@ -9,9 +9,11 @@ import contextlib
 import json
 import os
 import socket
+import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -45,13 +47,17 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Received:
-    """A request as it came over the socket; ``headers`` has lower-case names."""
+    """A request as it came over the socket; ``headers`` has lower-case names.
+
+    ``connection`` numbers the one that it came by, from 1.
+    """
 
     method: str
     target: str
     headers: dict[str, str]
     lines: list[str]
     body: bytes
+    connection: int
 
     @property
     def path(self) -> str:
@@ -78,41 +84,70 @@ def answer(
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode("latin-1") + content
 
 
-@dataclass
-class RawServer:
-    """Sends its answers in turn, the last one again and again, and keeps what it was sent.
+@dataclass(frozen=True)
+class Step:
+    """What happens to one request: bytes are sent, then the connection stays or is done with.
 
-    ``drip`` is how many seconds pass between two bytes of an answer, from its byte ``drip_from``
-    on. With ``silent`` it reads and never answers, with ``hang_up`` it closes after each answer.
+    ``then`` is ``keep``, ``close``, ``reset`` (RST instead of FIN) or ``hold`` (nothing follows).
+    ``drip`` is how many seconds pass between two of the bytes, from number ``drip_from`` on.
+    ``unread`` does not read the request first.
     """
 
-    answers: list[bytes]
+    send: bytes = b""
+    then: str = "keep"
     drip: float = 0.0
     drip_from: int = 0
-    silent: bool = False
-    hang_up: bool = False
-    received: list[Received] = field(default_factory=list)
-    connections: int = 0
+    unread: bool = False
 
-    def __post_init__(self) -> None:
+
+class RawServer:
+    """A server that follows a script, one step a request, the last one again and again.
+
+    It keeps the requests that it read; ``connections`` counts those that it accepted.
+    """
+
+    def __init__(self, *steps: Step | bytes, tls: ssl.SSLContext | None = None) -> None:
+        self.received: list[Received] = []
+        self.connections = 0
+        self.play(*steps)
+        self._tls = tls
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        port = self._listener.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def play(self, *steps: Step | bytes) -> None:
+        """Go on with another script; bytes are an answer, after which the connection stays."""
+        self._steps = [step if isinstance(step, Step) else Step(step) for step in steps]
+
+    @property
+    def seen(self) -> list[str]:
+        """The requests that were read, method and target."""
+        return [f"{request.method} {request.target}" for request in self.received]
+
+    @property
+    def by(self) -> list[int]:
+        """The connection that each request came by."""
+        return [request.connection for request in self.received]
 
     def close(self) -> None:
         self._stop.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.drop()
+
+    def drop(self) -> None:
+        """Close every connection, as a server does with idle ones."""
         with self._lock:
-            for sock in self._open:
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
-                sock.close()
+            sockets, self._open = self._open, []
+        for sock in sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
 
     def _accept(self) -> None:
         while not self._stop.is_set():
@@ -120,75 +155,109 @@ class RawServer:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError, ValueError), sock:
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True)
             with self._lock:
-                self.connections += 1
                 self._open.append(sock)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+            with sock, sock.makefile("rb") as stream:
+                while self._one(sock, stream, number):
+                    pass
 
-    def _serve(self, sock: socket.socket) -> None:
-        with contextlib.suppress(OSError, ValueError), sock.makefile("rb") as stream:
-            while (request := self._read(stream)) is not None:
-                with self._lock:
-                    self.received.append(request)
-                    said = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
-                if self.silent:
-                    self._stop.wait()
-                    return
-                self._send(sock, said)
-                if not said or self.hang_up:  # an empty answer is a dropped connection
-                    sock.shutdown(socket.SHUT_RDWR)
-                    return
+    def _one(self, sock: socket.socket, stream: Any, number: int) -> bool:
+        """Follow a step; whether the connection stays."""
+        step = self._steps[0]
+        if not step.unread:
+            request = _read(stream, number)
+            if request is None:
+                return False
+            with self._lock:
+                self.received.append(request)
+                step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
+        if step.drip:
+            self._drip(sock, step)
+        else:
+            sock.sendall(step.send)
+        if step.then == "hold":
+            self._stop.wait()
+        elif step.then == "reset":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif step.then == "close":
+            sock.shutdown(socket.SHUT_RDWR)
+        return step.then == "keep"
 
-    def _read(self, stream: Any) -> Received | None:
-        lines = []
-        while (line := stream.readline().rstrip(b"\r\n").decode("latin-1")) or not lines:
-            if not line:
-                return None
-            lines.append(line)
-        method, target, _ = lines[0].split(" ")
-        headers = {
-            name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines[1:])
-        }
-        body = stream.read(int(headers.get("content-length", 0)))
-        return Received(method, target, headers, lines, body)
-
-    def _send(self, sock: socket.socket, said: bytes) -> None:
-        if not self.drip:
-            sock.sendall(said)
-            return
-        sock.sendall(said[: self.drip_from])
-        for position in range(self.drip_from, len(said)):
-            if self._stop.wait(self.drip):
+    def _drip(self, sock: socket.socket, step: Step) -> None:
+        sock.sendall(step.send[: step.drip_from])
+        for position in range(step.drip_from, len(step.send)):
+            if self._stop.wait(step.drip):
                 return
-            sock.sendall(said[position : position + 1])
+            sock.sendall(step.send[position : position + 1])
+
+
+def _read(stream: Any, number: int) -> Received | None:
+    """A request of connection ``number``, or ``None`` where no further one comes."""
+    lines = []
+    while (line := stream.readline().rstrip(b"\r\n").decode("latin-1")) or not lines:
+        if not line:
+            return None
+        lines.append(line)
+    method, target, _ = lines[0].split(" ")
+    headers = {
+        name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines[1:])
+    }
+    body = stream.read(int(headers.get("content-length", 0)))
+    return Received(method, target, headers, lines, body, number)
 
 
 Serving = Callable[..., RawServer]
 
 
 @pytest.fixture
-def serving() -> Iterator[Serving]:
-    """Start servers: ``serving(status, body, headers)``, or ``serving(raw=…)`` for exact bytes.
-
-    ``raw`` may be a list, of what is sent in turn.
-    """
+def wire() -> Iterator[Callable[..., RawServer]]:
+    """Start servers by their scripts: ``wire(step, step, …)``, over TLS with ``tls=``."""
     with contextlib.ExitStack() as stack:
 
-        def start(
-            status: int = 200,
-            body: bytes | str = b"[]",
-            headers: Mapping[str, str] | None = None,
-            *,
-            raw: bytes | list[bytes] | None = None,
-            **behaviour: Any,
-        ) -> RawServer:
-            if raw is None:
-                raw = answer(status, body, headers)
-            server = RawServer(raw if isinstance(raw, list) else [raw], **behaviour)
+        def start(*steps: Step | bytes, tls: ssl.SSLContext | None = None) -> RawServer:
+            server = RawServer(*steps, tls=tls)
             stack.callback(server.close)
             return server
 
         yield start
+
+
+@pytest.fixture
+def step() -> type[Step]:
+    return Step
+
+
+@pytest.fixture
+def serving(wire: Callable[..., RawServer]) -> Serving:
+    """Start servers: ``serving(status, body, headers)``, or ``serving(raw=…)`` for exact bytes.
+
+    ``raw`` may be a list, of what is sent in turn; nothing at all is a dropped connection. What
+    else a :class:`Step` takes is the same for every answer.
+    """
+
+    def start(
+        status: int = 200,
+        body: bytes | str = b"[]",
+        headers: Mapping[str, str] | None = None,
+        *,
+        raw: bytes | list[bytes] | None = None,
+        **behaviour: Any,
+    ) -> RawServer:
+        if raw is None:
+            raw = answer(status, body, headers)
+        sent = raw if isinstance(raw, list) else [raw]
+        return wire(
+            *(Step(one, **{"then": "keep" if one else "close", **behaviour}) for one in sent)
+        )
+
+    return start
 
 
 @pytest.fixture

@@ -8,10 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-import socket
-import ssl
-import struct
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,122 +73,6 @@ def http(
     for name, value in (headers or {}).items():
         lines += [f"{name}: {one}" for one in ([value] if isinstance(value, str) else value)]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
-
-
-@dataclass(frozen=True)
-class Step:
-    """What happens to one request: bytes are sent, then the connection stays or is done with.
-
-    ``then`` is ``keep``, ``close``, ``reset`` (RST instead of FIN) or ``hold`` (nothing follows).
-    ``unread`` does not read the request first.
-    """
-
-    send: bytes = b""
-    then: str = "keep"
-    unread: bool = False
-
-
-class Wire:
-    """A server that follows a script, one step a request, the last one again and again."""
-
-    def __init__(self, *steps: Step | bytes, tls: ssl.SSLContext | None = None) -> None:
-        self._steps = [step if isinstance(step, Step) else Step(step) for step in steps]
-        self._tls = tls
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._sockets: list[socket.socket] = []
-        #: The requests that were read, method and target, and the connection each came by.
-        self.seen: list[str] = []
-        self.bodies: list[bytes] = []
-        self.by: list[int] = []
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        port = self._listener.getsockname()[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._stop.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.drop()
-
-    def drop(self) -> None:
-        """Close every connection, as a server does with idle ones."""
-        with self._lock:
-            sockets, self._sockets = self._sockets, []
-        for sock in sockets:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
-
-    def _accept(self) -> None:
-        while not self._stop.is_set():
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
-
-    def _serve(self, sock: socket.socket, number: int) -> None:
-        with contextlib.suppress(OSError, ValueError), sock:
-            if self._tls is not None:
-                sock = self._tls.wrap_socket(sock, server_side=True)
-            with self._lock:
-                self._sockets.append(sock)
-            with sock, sock.makefile("rb") as stream:
-                while self._one(sock, stream, number):
-                    pass
-
-    def _one(self, sock: socket.socket, stream: Any, number: int) -> bool:
-        if self._steps[0].unread:
-            sock.sendall(self._steps[0].send)
-            return self._finish(sock, self._steps[0])
-        line = stream.readline().decode()
-        if not line:
-            return False
-        length = 0
-        while header := stream.readline().strip().decode().lower():
-            name, _, value = header.partition(":")
-            if name == "content-length":
-                length = int(value)
-        body = stream.read(length)
-        with self._lock:
-            self.seen.append(line.rpartition(" ")[0])
-            self.bodies.append(body)
-            self.by.append(number)
-            step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
-        sock.sendall(step.send)
-        return self._finish(sock, step)
-
-    def _finish(self, sock: socket.socket, step: Step) -> bool:
-        if step.then == "hold":
-            self._stop.wait(10)
-        elif step.then == "reset":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        elif step.then == "close":
-            sock.shutdown(socket.SHUT_RDWR)
-        return step.then == "keep"
-
-
-@pytest.fixture
-def wire() -> Iterator[Callable[..., Wire]]:
-    """Start scripted servers: ``wire(step, step, …)``."""
-    with contextlib.ExitStack() as stack:
-
-        def start(*steps: Step | bytes, tls: ssl.SSLContext | None = None) -> Wire:
-            server = Wire(*steps, tls=tls)
-            stack.callback(server.close)
-            return server
-
-        yield start
-
-
-@pytest.fixture
-def step() -> type[Step]:
-    return Step
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ CUT: dict[str, bytes] = {
 def test_an_answer_cut_short_is_a_connection_error_and_never_half_a_list(
     serving: Any, connect: Any, client: Any, raw: bytes
 ) -> None:
-    server = serving(raw=raw, hang_up=True)
+    server = serving(raw=raw, then="close")
     with pytest.raises(errors.APIConnectionError) as caught:
         connect(server.url, client=client).list()
     assert type(caught.value) is errors.APIConnectionError
@@ -249,7 +249,7 @@ def test_an_answer_cut_short_in_its_headers_is_a_connection_error(
     serving: Any, connect: Any
 ) -> None:
     for raw in (b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 200 OK\r\nX: y\r\n"):
-        server = serving(raw=raw, hang_up=True)
+        server = serving(raw=raw, then="close")
         with pytest.raises(errors.APIConnectionError, match="within its headers"):
             connect(server.url).list()
 

@@ -20,7 +20,7 @@ MOVED = b"HTTP/1.1 302 X\r\nLocation: /x\r\nContent-Length: 2000\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LONG = b"[" + b" " * 1998 + b"]"
 SLOW: dict[str, dict[str, Any]] = {
-    "silent": {"raw": b"x", "silent": True},
+    "silent": {"raw": b"", "then": "hold"},
     "drips its body": {"raw": HEAD + LONG, "drip": 0.01, "drip_from": len(HEAD)},
     "drips its chunks": {
         "raw": CHUNKED + b"1\r\n \r\n" * 400,
@@ -89,7 +89,7 @@ def test_a_pause_after_a_late_byte_does_not_begin_the_time_out_anew(
 
 
 def test_a_time_out_of_a_call_goes_before_that_of_the_client(serving: Any, connect: Any) -> None:
-    server = serving(raw=b"x", silent=True)
+    server = serving(raw=b"", then="hold")
     patient = connect(server.url, timeout_ms=60_000)
     bounded: list[Callable[[], Any]] = [
         lambda: patient.list(timeout_ms=BOUND * 1000),
@@ -116,16 +116,13 @@ def test_any_time_out_in_bounds_is_one_a_socket_takes(
 
 
 def test_each_attempt_has_the_time_out_to_itself(serving: Any, connect: Any) -> None:
-    server = serving(raw=b"x", silent=True)
+    server = serving(raw=b"", then="hold")
     waits: list[float] = []
 
     def stop_after_two(seconds: float) -> None:
         waits.append(seconds)
         if len(waits) >= 2:
-            server.silent, server.answers = (
-                False,
-                [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"],
-            )
+            server.play(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
 
     customers = connect(
         server.url,

@@ -106,7 +106,7 @@ def test_uplinks_own_timeout_bounds_an_endpoint(serving: Any, connect: Any) -> N
         @uplink.get("customers")
         def hasty(self) -> Any: ...
 
-    server = serving(silent=True)
+    server = serving(raw=b"", then="hold")
     with pytest.raises(errors.APITimeoutError, match=r"within 0\.2 s"):
         connect(server.url, Hasty).hasty()
 
