@@ -11,10 +11,11 @@ from typing import Any
 import tenacity
 from uplink.clients.io import AsyncioStrategy
 
+from .call import Call, last_of
 from .models.response import Response
 from .pause import current_pause
 from .retries import Attempts, Outcome
-from .transport import Call, RetryingClient, result
+from .transport import RetryingClient, result
 
 
 class AsyncRetryingClient(RetryingClient):
@@ -56,20 +57,24 @@ class AsyncRetryingClient(RetryingClient):
         return last
 
     async def _resume(self, call: Call) -> Outcome:  # type: ignore[override]
-        if self._is_due(call):
-            call.last = await self._attempt(call)
-        assert call.last is not None
-        return call.last
+        return self._kept(call, await self._attempt(call)) if self._is_due(call) else last_of(call)
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
         await heed_pause(call.attempts)
-        attempt = self._begin(call)
+        turn = None if self._limit is None else self._turn(call, self._limit)
+        refusal = None if turn is None else await turn.take_awaited()
+        if refusal is not None and not call.follows:
+            return refusal
+        attempt = self._begin(call, turn)
         came: Response | Exception
         try:
             came = await self._backend.send(*attempt.request)
         except self._backend.failures as error:
             came = error
-        return self._end(call, attempt, came)
+        outcome = self._end(call, attempt, came)
+        if turn is not None:
+            await turn.heed_awaited(outcome)
+        return outcome
 
 
 async def heed_pause(attempts: Attempts) -> None:

@@ -14,12 +14,12 @@ from typing import Any
 
 import uplink
 
+from .call import OPTIONS
 from .config import extra_headers, timeout_seconds
 from .models.operations import GetCustomersRequest
 from .models.unset import UNSET
 from .retries import RetryConfig
 from .schemas import GetSchema, ListSchema, RequestSchema, camel, moment_text, wire
-from .transport import OPTIONS
 
 #: Routes of the server's own beside `customers/{id}`.
 _RESERVED = frozenset({"count", "export", "search-stripe"})

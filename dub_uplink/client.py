@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .config import DEFAULT_TIMEOUT_MS, Token
 from .customers import CustomersConsumer
 from .models.unset import UNSET, Unset
+from .ratelimit import RateLimit
 from .retries import Clock, RateLimitStatus, RetryBudget, RetryConfig
 from .transport import OnRetry
 
@@ -43,6 +44,7 @@ class Dub:
         retry_budget: RetryBudget | Unset | None = UNSET,
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         held: Any = Token(token)
         del token  # from here on only the caller's own frame shows it
@@ -55,6 +57,7 @@ class Dub:
             retry_budget=retry_budget,
             on_retry=on_retry,
             clock=clock,
+            rate_limit=rate_limit,
         )
 
     @property
@@ -105,6 +108,7 @@ class AsyncDub:
         retry_budget: RetryBudget | Unset | None = UNSET,
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         held: Any = Token(token)
         del token  # from here on only the caller's own frame shows it
@@ -119,6 +123,7 @@ class AsyncDub:
             retry_budget=retry_budget,
             on_retry=on_retry,
             clock=clock,
+            rate_limit=rate_limit,
         )
 
     @property

@@ -17,6 +17,7 @@ from . import hooks
 from .backend import backend
 from .config import DEFAULT_TIMEOUT_MS, Token, base_url, timeout_seconds
 from .models.unset import UNSET, Unset
+from .ratelimit import RateLimit
 from .retries import DEFAULT_RETRY_CONFIG, Clock, RateLimitStatus, RetryBudget, RetryConfig
 from .transport import OnRetry, RetryingClient
 
@@ -75,6 +76,7 @@ def check_policy(
     budget: RetryBudget | None,
     on_retry: OnRetry | None,
     clock: Clock | None,
+    rate_limit: RateLimit | None,
 ) -> None:
     """Refuse a policy of the wrong types when the client is made, not when a call fails.
 
@@ -85,6 +87,7 @@ def check_policy(
         ("retry_config", retry_config, RetryConfig),
         ("retry_budget", budget, RetryBudget),
         ("clock", clock, Clock),
+        ("rate_limit", rate_limit, RateLimit),
     )
     for name, value, kind in expected:
         if value is not None and not isinstance(value, kind):
@@ -107,6 +110,7 @@ class ConfiguredConsumer(Consumer):
         retry_budget: RetryBudget | Unset | None = UNSET,
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         held = Token(token)
         del token  # from here on only the caller's own frame shows it
@@ -115,7 +119,7 @@ class ConfiguredConsumer(Consumer):
             retry_config = DEFAULT_RETRY_CONFIG
         if isinstance(retry_budget, Unset):
             retry_budget = RetryBudget()
-        check_policy(retry_config, retry_budget, on_retry, clock)
+        check_policy(retry_config, retry_budget, on_retry, clock, rate_limit)
         held.check()
         self._transport = self._connect(
             client,
@@ -126,6 +130,7 @@ class ConfiguredConsumer(Consumer):
             budget=retry_budget,
             on_retry=on_retry,
             clock=clock,
+            rate_limit=rate_limit,
         )
         super().__init__(
             base_url=server,

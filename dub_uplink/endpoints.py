@@ -17,11 +17,11 @@ from uplink import hooks as uplink_hooks
 
 from . import hooks
 from .arguments import OPTION_ARGUMENTS, Query, Segment
+from .call import OPTIONS
 from .codec import lazy_loader
 from .models.errors import ResponseValidationError
 from .models.response import Response
 from .schemas import camel, problem
-from .transport import OPTIONS
 
 P = ParamSpec("P")
 T = TypeVar("T")

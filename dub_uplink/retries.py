@@ -157,7 +157,22 @@ def asked_wait(response: Response, now: float) -> float | None:
     header = response.headers.get("Retry-After")
     if header is None:
         header = response.headers.get("X-RateLimit-Reset", "")
-    return parse_retry_after(header, now)
+    return parse_retry_after(header, server_time(response.headers, now))
+
+
+_DISAGREEMENT = 2.0  # seconds; `Date` has whole ones, and the answer took its time
+
+
+def server_time(headers: Mapping[str, str], now: float) -> float:
+    """Unix time in seconds by the server's clock, where its ``Date`` and ours disagree.
+
+    A moment that the server names is one of its own clock.
+    """
+    try:
+        date = parsedate_to_datetime(headers["Date"]).timestamp()
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+        return now
+    return date if abs(date - now) > _DISAGREEMENT else now
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from uplink.clients.interfaces import HttpClientAdapter
 from uplink.clients.io import BlockingStrategy
 
 from . import hooks
+from .call import OPTIONS, Attempt, Call, last_of
 from .config import Secret, Token, timeout_seconds
 from .models.errors import APIConnectionError, DubError
 from .models.response import Response
 from .models.unset import UNSET, Unset
 from .pause import heed_pause, share_pause, sleeper
+from .ratelimit import RateLimit
 from .recovery import Write, is_missing
 from .retries import (
     Attempts,
@@ -29,15 +31,13 @@ from .retries import (
     RetryConfig,
     current_clock,
 )
+from .turns import Turn
 
 if TYPE_CHECKING:
     import tenacity
 
 logger = logging.getLogger("dub_uplink")
 logger.addHandler(logging.NullHandler())
-
-#: The key under which an endpoint leaves what is meant for the transport in uplink's request.
-OPTIONS = "dub_uplink"
 
 #: Called before a wait: the number of the attempt that failed, the seconds to wait, and the error
 #: or the response that it ended with.
@@ -68,60 +68,6 @@ class AsyncBackend(Protocol):
     async def close(self) -> None: ...
 
 
-class Attempt(NamedTuple):
-    """What one attempt sends, the last of it the seconds it may take, and when it began."""
-
-    request: tuple[str, str, Mapping[str, Any], Secret, float]
-    started: float
-
-
-class Call:
-    """One call of an endpoint: its request, its options and its attempts so far.
-
-    ``last`` is what came of the latest attempt, ``wait`` the seconds until the next one.
-    """
-
-    __slots__ = (
-        "attempts",
-        "info",
-        "last",
-        "method",
-        "options",
-        "timeout",
-        "url",
-        "wait",
-        "write",
-    )
-
-    def __init__(
-        self,
-        method: str,
-        url: str,
-        info: Mapping[str, Any],
-        options: Mapping[str, Any],
-        write: Write,
-        timeout: float,
-        attempts: Attempts,
-    ) -> None:
-        self.method = method
-        self.url = url
-        self.info = info
-        self.options = options
-        self.write = write
-        self.timeout = timeout
-        self.attempts = attempts
-        self.last: Outcome | None = None
-        self.wait: float | None = None
-
-    def lookup(self, url: str) -> Call:
-        """The reading of a customer on behalf of this call, within its time."""
-        headers = {k: v for k, v in self.info["headers"].items() if k != "Content-Type"}
-        info = {"headers": headers, "params": self.info.get("params")}
-        options = {"route": "customers/{id}"}
-        self.attempts.repeatable = True
-        return Call("GET", url, info, options, Write("GET", "", None), self.timeout, self.attempts)
-
-
 class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no types
     """Sends a request of uplink's as often as its policy allows, and not once more.
 
@@ -139,6 +85,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         budget: RetryBudget | None = None,
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         self._backend: Any = backend
         self.server_url = server_url
@@ -148,6 +95,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         self._budget = budget
         self._on_retry = on_retry
         self._clock = clock
+        self._limit = rate_limit
         self._closed = False
         self.rate_limit: RateLimitStatus | None = None
 
@@ -249,7 +197,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             "wait": lambda _: call.wait,
             "stop": stop,
             "before_sleep": lambda state: self._announce(call, state),
-            "retry_error_callback": _outcome,
+            "retry_error_callback": lambda _: call.last,
             "reraise": True,
         }
 
@@ -258,27 +206,47 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
         None begins after the deadline, should a sleep have lasted longer than it was to.
         """
-        if self._is_due(call):
-            call.last = self._attempt(call)
-        assert call.last is not None
-        return call.last
+        return self._kept(call, self._attempt(call)) if self._is_due(call) else last_of(call)
+
+    def _kept(self, call: Call, outcome: Outcome) -> Outcome:
+        """An outcome, kept unless it is that of an attempt that was not sent for want of a turn.
+
+        A call then ends with what its last attempt came to, which may have been carried out.
+        """
+        if outcome.response is None or outcome.response.call is not None:
+            call.last = outcome
+        return outcome
 
     def _is_due(self, call: Call) -> bool:
         return call.last is None or (call.wait is not None and call.attempts.remaining() > 0)
 
     def _attempt(self, call: Call) -> Outcome:
         heed_pause(call.attempts)
-        attempt = self._begin(call)
+        turn = None if self._limit is None else self._turn(call, self._limit)
+        refusal = None if turn is None else turn.take()
+        if refusal is not None and not call.follows:
+            return refusal
+        attempt = self._begin(call, turn)
         came: Response | Exception
         try:
             came = self._backend.send(*attempt.request)
         except self._backend.failures as error:
             came = error
         # Outside of `except`, so that the error gets no context that leads to the token.
-        return self._end(call, attempt, came)
+        outcome = self._end(call, attempt, came)
+        if turn is not None:
+            turn.heed(outcome)
+        return outcome
 
-    def _begin(self, call: Call) -> Attempt:
+    def _turn(self, call: Call, limit: RateLimit) -> Turn:
         authorization = self._token.authorization()
+        turns = limit.turns(self.server_url, authorization)
+        return Turn(limit, turns, call.attempts, call.timeout, authorization)
+
+    def _begin(self, call: Call, turn: Turn | None) -> Attempt:
+        authorization = None if turn is None else turn.authorization
+        if authorization is None:
+            authorization = self._token.authorization()
         attempts = call.attempts
         timeout = min(call.timeout, max(attempts.remaining(), 0.001))
         request = (call.method, call.url, call.info, authorization, timeout)

@@ -1,0 +1,52 @@
+"""The turns of a key in a storage that only counts, such as memcached, as ``limits`` counts there.
+
+There is no queue in it: who finds no room asks again. May import the window.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import limits
+import limits.strategies
+
+from .window import Notice, Rules, Ticket
+
+
+class CountedTurns:
+    """The turns of one key, counted in a sliding window of whole seconds."""
+
+    def __init__(self, storage: Any, name: str, rules: Rules) -> None:
+        self._storage = storage
+        self._rules = rules
+        self._name = name
+        self._pause = f"dub_uplink/{name}/pause"
+        self._strategy = limits.strategies.SlidingWindowCounterRateLimiter(storage)
+        self._item = limits.RateLimitItemPerSecond(
+            rules.limit, math.ceil(rules.window), namespace="dub_uplink"
+        )
+
+    def ask(self, ticket: Ticket, patience: float, *, waited: bool) -> tuple[float, int]:
+        if self._storage.get(self._pause):
+            return self._later(ticket, self._storage.get_expiry(self._pause) - time.time()), 1
+        if not self._strategy.hit(self._item, self._name):
+            # The time until all of the window is free says little; a slot is free sooner.
+            return self._later(ticket, self._rules.window / self._rules.limit), 1
+        ticket.due, ticket.place = ticket.clock.monotonic(), self
+        return 0.0, 1
+
+    def _later(self, ticket: Ticket, seconds: float) -> float:
+        return max(seconds, 0.01) * (1 + ticket.clock.random() / 2)
+
+    def give_back(self, ticket: Ticket) -> None:
+        """Nothing: what was counted leaves with the window."""
+
+    def heed(self, notice: Notice, name: str) -> None:
+        if notice.refused:
+            self._storage.incr(self._pause, max(math.ceil(notice.reset), 1))
+
+    def restore(self, given: Iterable[tuple[float, str]]) -> None:
+        self._storage.get(self._pause)  # raises while it is away
