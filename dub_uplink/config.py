@@ -133,6 +133,9 @@ def _authorization(token: object) -> Secret:
     return Secret(f"Bearer {token}")
 
 
+_NO_URL = re.compile(r'["<>\\^`{|}]')
+
+
 def base_url(server_url: str | None) -> str:
     """The server's URL with exactly one slash at its end, so that paths join onto its prefix.
 
@@ -147,8 +150,8 @@ def base_url(server_url: str | None) -> str:
     try:
         url = urlsplit(server_url)
         host, _ = url.hostname, url.port
-    except ValueError as error:
-        raise ValueError(f"server_url is not a URL: {error}") from None
+    except ValueError:  # its text may hold credentials
+        raise ValueError("server_url is not a URL: its host or port cannot be read") from None
     if url.scheme not in ("https", "http") or not host:
         raise ValueError('server_url must begin with "https://" and name a host')
     if url.username is not None or url.password is not None:
@@ -157,6 +160,8 @@ def base_url(server_url: str | None) -> str:
         raise ValueError("server_url must not have a query or a fragment")
     if re.search(r"[^!-~]", server_url):
         raise ValueError("server_url holds a blank, a control or a non-ASCII character")
+    if _NO_URL.search(server_url):  # a backslash is a slash to some, and part of a name to others
+        raise ValueError("server_url holds a character that no URL has")
     if url.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
         warnings.warn(message, stacklevel=_level_of_caller())

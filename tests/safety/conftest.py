@@ -8,12 +8,24 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import aiohttp
 import pytest
+import requests
+import uplink
 
 from dub_uplink import AsyncCustomersConsumer, CustomersConsumer
 
-KINDS = ["sync", "async"]
 Reach = Callable[..., Any]
+
+#: Every way to a server: by which consumer, and what is given to it as ``client``.
+KINDS: dict[str, tuple[bool, Callable[[], Any]]] = {
+    "own session": (False, lambda: None),
+    "given session": (False, requests.Session),
+    "uplink client": (False, lambda: uplink.RequestsClient(requests.Session())),
+    "own aiohttp": (True, lambda: None),
+    "given aiohttp": (True, aiohttp.ClientSession),
+}
+SHORT = ["own session", "own aiohttp"]
 
 
 class Driven:
@@ -28,28 +40,46 @@ class Driven:
         return lambda *args, **options: self.loop.run_until_complete(method(*args, **options))
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of client in turn."""
-    name: str = request.param
-    return name
-
-
-@pytest.fixture
-def reach(kind: str, token: str) -> Iterator[Reach]:
-    """Make clients of a URL, of either kind, without retries; closed after the test."""
+@contextlib.contextmanager
+def _reaching(kind: str, token: str) -> Iterator[Reach]:
+    is_async, client = KINDS[kind]
     with contextlib.ExitStack() as stack:
         loop = asyncio.new_event_loop()
         stack.callback(loop.close)
 
+        async def made() -> Any:
+            return client()
+
         def make(url: str, **settings: Any) -> Any:
             settings = {"token": token, "server_url": url, "retry_config": None, **settings}
-            if kind == "sync":
+            if not is_async:
+                settings.setdefault("client", client())
                 return stack.enter_context(CustomersConsumer(**settings))
+            settings.setdefault("client", loop.run_until_complete(made()))
             consumer = AsyncCustomersConsumer(**settings)
             stack.callback(lambda: loop.run_until_complete(consumer.aclose()))
+            if settings["client"] is not None:
+                stack.callback(lambda: loop.run_until_complete(settings["client"].close()))
             return Driven(loop, consumer)
 
+        yield make
+
+
+def _name(kind: str) -> str:
+    return kind.replace(" ", "-")
+
+
+@pytest.fixture(params=KINDS, ids=_name)
+def reach(request: pytest.FixtureRequest, token: str) -> Iterator[Reach]:
+    """Make clients of a URL, of each kind in turn, without retries; closed after the test."""
+    with _reaching(request.param, token) as make:
+        yield make
+
+
+@pytest.fixture(params=SHORT, ids=_name)
+def reach_own(request: pytest.FixtureRequest, token: str) -> Iterator[Reach]:
+    """As ``reach``, with nothing given as ``client``: the synchronous one and the other."""
+    with _reaching(request.param, token) as make:
         yield make
 
 

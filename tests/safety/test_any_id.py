@@ -1,0 +1,86 @@
+"""Whatever text an id is: refused before anything is sent, or one segment that decodes to it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dub_uplink import Dub
+
+REFUSED = {"", ".", "..", "count", "export", "search-stripe"}
+#: Above all what means something in a URL, in HTTP or in a template.
+IDS = st.text(st.sampled_from("./?#%\\ \n\r\0;:@&=+{}~_e2E\ud800ü🦊") | st.characters())
+#: A segment by RFC 3986, without the characters that end one.
+SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})+")
+CALLS = [
+    ("GET", lambda c, x: c.get(x)),
+    ("PATCH", lambda c, x: c.update(x, {"name": "Ada"})),
+    ("DELETE", lambda c, x: c.delete(x)),
+]
+
+
+@pytest.mark.parametrize("prefix", ["", "/prefix", "/a%2Fb/c/"])
+def test_an_id_is_refused_or_one_segment_that_decodes_to_it(
+    serving: Any, reach: Any, prefix: str
+) -> None:
+    server = serving(200, '{"id": "cus_1"}')
+    customers = reach(server.url + prefix)
+    base = f"{prefix.rstrip('/')}/customers/"
+
+    @settings(max_examples=20)
+    @given(IDS, st.sampled_from(CALLS))
+    @example("../links/l1", CALLS[2])
+    @example("ext_a?b", CALLS[0])
+    @example("%2e%2e", CALLS[0])
+    @example("/", CALLS[1])
+    @example("ext_\n\x00\x7f\u2028", CALLS[1])
+    def holds(customer_id: str, made: tuple[str, Any]) -> None:
+        method, call = made
+        before = len(server.received)
+        try:
+            call(customers, customer_id)
+        except ValueError:
+            assert customer_id in REFUSED or any("\ud800" <= c <= "\udfff" for c in customer_id)
+            assert len(server.received) == before
+            return
+        assert len(server.received) == before + 1
+        sent = server.received[-1]
+        segment = sent.target.removeprefix(base)
+        assert sent.lines[0] == f"{method} {base}{segment} HTTP/1.1"
+        assert SEGMENT.fullmatch(segment)
+        assert segment not in (".", "..")
+        assert unquote_to_bytes(segment) == customer_id.encode()
+
+    holds()
+
+
+#: URLs that look like a plain one, built of what one may hold.
+URLS = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["https://", "http://", "HTTPS://", "ftp://", "file://", "//", "", "https:"]),
+    st.sampled_from(["", "u:p@", "u@", ":@", "@"]),
+    st.sampled_from(["api.dub.co", "127.0.0.1:80", "[::1]:80", "x:99999", "", "a b", "ü.example"]),
+    st.sampled_from(["", "/", "/v1", "/?", "?a=b", "/#", "#x", "/v1?a#b", "/\n", "/\u200b", "\\"]),
+)
+
+
+PLAIN_URL = re.compile(r"https?://(?:[a-z0-9.]+|\[::1\])(?::80)?(?:/|/v1)?", re.IGNORECASE)
+
+
+@given(URLS)
+@example("https://u:p@dub\u2100.example")
+@example("https://u:p@[x")
+@pytest.mark.filterwarnings("ignore:the token goes unencrypted")
+def test_a_server_url_is_plain_or_an_error_at_construction(server_url: str) -> None:
+    if PLAIN_URL.fullmatch(server_url):
+        Dub("dub_x", server_url=server_url).close()
+        return
+    with pytest.raises(ValueError, match=r"^server_url ") as caught:
+        Dub("dub_x", server_url=server_url)
+    assert "u:p" not in str(caught.value)
+    assert caught.value.__cause__ is None
