@@ -6,6 +6,7 @@ import the window.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterable
 from typing import Any
@@ -16,6 +17,7 @@ from .window import LEARNED_FOR, LEFT_TO_INTERACTIVE, Notice, Rules, Ticket
 _KEYS = ("slots", "state", "sharers")
 #: How long one who sends nothing is counted among those who share, in seconds, if not a window.
 _QUIET = 10.0
+_COUNT_EVERY = 1.0  # seconds between two times that a process says that it is there
 _AT_ONCE = 500  # turns that are put back in one exchange
 
 _PRELUDE = """
@@ -25,31 +27,33 @@ local window = tonumber(ARGV[1])
 local slots, state, sharers = KEYS[1], KEYS[2], KEYS[3]
 -- Lua writes a number with 14 digits, which leaves a moment a hundredth of a second.
 local function text(n) return string.format('%.6f', n) end
+local facts = redis.call('HMGET', state, 'version', 'not_before', 'limit', 'until')
+local version, not_before = facts[1] or '0', tonumber(facts[2] or 0)
 local function limit(given)
-    local learned = redis.call('HMGET', state, 'limit', 'until')
-    if learned[1] and tonumber(learned[2]) > now then
-        return math.min(given, tonumber(learned[1]))
-    end
+    if facts[3] and tonumber(facts[4]) > now then return math.min(given, tonumber(facts[3])) end
     return given
 end
 """
 
-# 2 member, 3 process, 4 version it waits under, 5 limit, 6 patience, 7 one in so many is left over,
-# 8 the seconds after a pause. Returns wait, version, sharers, requests in the window, new place.
+# 2 member, 3 process if it is to be counted anew, 4 the version it waits under, 5 limit,
+# 6 patience, 7 one in so many is left over, 8 the seconds after a pause.
+# Returns wait, version, requests in the window, whether it has a new place, who shares if counted.
 _ASK = (
     _PRELUDE
     + f"""
-local member, known, patience, left = ARGV[2], ARGV[4], tonumber(ARGV[6]), tonumber(ARGV[7])
-local quiet = math.max(window, {_QUIET})
-redis.call('ZADD', sharers, text(now), ARGV[3])
-redis.call('ZREMRANGEBYSCORE', sharers, '-inf', text(now - quiet))
-redis.call('PEXPIRE', sharers, math.ceil(quiet * 1000))
-local count = redis.call('ZCARD', sharers)
-local version = redis.call('HGET', state, 'version') or '0'
+local member, me, known = ARGV[2], ARGV[3], ARGV[4]
+local patience, left, count = tonumber(ARGV[6]), tonumber(ARGV[7]), 0
+if me ~= '' then
+    local quiet = math.max(window, {_QUIET})
+    redis.call('ZADD', sharers, text(now), me)
+    redis.call('ZREMRANGEBYSCORE', sharers, '-inf', text(now - quiet))
+    redis.call('PEXPIRE', sharers, math.ceil(quiet * 1000))
+    count = redis.call('ZCARD', sharers)
+end
 if known ~= '' then
     local due = redis.call('ZSCORE', slots, member)
     if due and known == version then
-        return {{text(math.max(tonumber(due) - now, 0)), version, count, 0, 0}}
+        return {{text(math.max(tonumber(due) - now, 0)), version, 0, 0, count}}
     end
     redis.call('ZREM', slots, member)
 end
@@ -60,15 +64,14 @@ if taken >= room then
     local first = redis.call('ZRANGE', slots, taken - room, taken - room, 'WITHSCORES')
     due = math.max(now, tonumber(first[2]) + window)
 end
-local not_before = tonumber(redis.call('HGET', state, 'not_before') or 0)
 if due < not_before then due = not_before + tonumber(ARGV[8]) end
 local wait = due - now
 if wait > patience or (left > 0 and wait > 0) then
-    return {{text(wait), version, count, taken, 0}}
+    return {{text(wait), version, taken, 0, count}}
 end
 redis.call('ZADD', slots, text(due), member)
 redis.call('PEXPIRE', slots, math.ceil((wait + window) * 1000))
-return {{text(wait), version, count, taken, 1}}
+return {{text(wait), version, taken, 1, count}}
 """
 )
 
@@ -80,7 +83,7 @@ local given, reset, changed = tonumber(ARGV[2]), tonumber(ARGV[5]), false
 if ARGV[3] ~= '' then
     local before = limit(given)
     redis.call('HSET', state, 'limit', ARGV[3], 'until', text(now + {LEARNED_FOR}))
-    local allowed = limit(given)
+    local allowed = math.min(given, tonumber(ARGV[3]))
     local used = redis.call('ZCOUNT', slots, '(' .. text(now - window), text(now))
     local missing, first = allowed - tonumber(ARGV[4]) - used, math.min(reset, window)
     for n = 0, missing - 1 do
@@ -91,7 +94,6 @@ if ARGV[3] ~= '' then
     changed = missing > 0 or allowed < before
 end
 if ARGV[6] == '1' then
-    local not_before = tonumber(redis.call('HGET', state, 'not_before') or 0)
     if now + reset > not_before then
         redis.call('HSET', state, 'not_before', text(now + reset))
         changed = true
@@ -113,47 +115,63 @@ if #ARGV > 1 then redis.call('PEXPIRE', slots, math.ceil(window * 2000)) end
 """
 )
 
+# What Redis calls a script by.
+_SHA = {text: hashlib.sha1(text.encode()).hexdigest() for text in (_ASK, _HEED, _RESTORE)}
+
 
 class RedisTurns:
     """The turns of one key in a Redis, of version 5 or later."""
 
     def __init__(self, storage: Any, name: str, rules: Rules) -> None:
-        client = storage.get_connection()
+        self._client = storage.get_connection()
         self._rules = rules
         # In braces what a cluster looks at to keep the three together.
         self._keys = [f"dub_uplink:{{{name}}}:{kind}" for kind in _KEYS]
-        self._ask = client.register_script(_ASK)
-        self._heed = client.register_script(_HEED)
-        self._restore = client.register_script(_RESTORE)
-        self._client = client
         self._notices = itertools.count()
+        self._sharers = 1
+        self._counted = float("-inf")
 
     def ask(self, ticket: Ticket, patience: float, *, waited: bool) -> tuple[float, int]:
         rules = self._rules
-        arguments = (
+        now = ticket.clock.monotonic()
+        count = not 0 <= now - self._counted < _COUNT_EVERY
+        wait, version, taken, placed, sharers = self._run(
+            _ASK,
             rules.window,
             ticket.member,
-            ticket.member.rpartition(":")[0],
+            ticket.member.rpartition(":")[0] if count else "",
             ticket.version if waited else "",
             rules.limit,
             min(patience, 1e9),
             LEFT_TO_INTERACTIVE if ticket.bulk else 0,
             ticket.clock.random() * rules.spread,
         )
-        wait, version, sharers, taken, placed = self._ask(self._keys, arguments)
+        if count:
+            self._counted, self._sharers = now, int(sharers)
         seconds = float(wait)
         if placed:
             ticket.due = ticket.clock.monotonic() + seconds
             ticket.version, ticket.used, ticket.place = int(version), int(taken), self
-        elif waited and seconds > patience:
+        elif seconds > patience:
             ticket.due = None
-        return seconds, int(sharers)
+        return seconds, self._sharers
+
+    def _run(self, script: str, *arguments: Any) -> Any:
+        # Not the library's own Script: it takes as long as the exchange itself.
+        command = (len(_KEYS), *self._keys, *arguments)
+        try:
+            return self._client.execute_command("EVALSHA", _SHA[script], *command)
+        except Exception as error:
+            if "NOSCRIPT" not in str(error) and type(error).__name__ != "NoScriptError":
+                raise
+            return self._client.execute_command("EVAL", script, *command)
 
     def give_back(self, ticket: Ticket) -> None:
         self._client.zrem(self._keys[0], ticket.member)
 
     def heed(self, notice: Notice, name: str) -> None:
-        arguments = (
+        self._run(
+            _HEED,
             self._rules.window,
             self._rules.limit,
             "" if notice.limit is None else notice.limit,
@@ -162,9 +180,8 @@ class RedisTurns:
             int(notice.refused),
             f"{name}:{next(self._notices)}",
         )
-        self._heed(self._keys, arguments)
 
     def restore(self, given: Iterable[tuple[float, str]]) -> None:
         flat: list[Any] = [part for pair in given for part in pair]
         for start in range(0, max(len(flat), 1), 2 * _AT_ONCE):
-            self._restore(self._keys, [self._rules.window, *flat[start : start + 2 * _AT_ONCE]])
+            self._run(_RESTORE, self._rules.window, *flat[start : start + 2 * _AT_ONCE])
