@@ -1,0 +1,41 @@
+"""Create a customer for each line of a CSV file, eight at once, and say what became of each.
+
+    python examples/import_csv.py examples/customers.csv
+
+Run it again after it was interrupted: who is there already is left alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+
+from dub_uplink import Dub, errors
+
+
+def import_customers(s: Dub, rows: list[dict[str, str]]) -> dict[str, int]:
+    """How many were created, how many were there, how many were refused."""
+    counts = {"created": 0, "there already": 0, "refused": 0}
+    # In the order of the rows. What fails is a result like the others, so nothing stops the rest.
+    for row, result in zip(rows, s.customers.create_many(rows), strict=True):
+        if isinstance(result, errors.Conflict):
+            counts["there already"] += 1
+        elif isinstance(result, Exception):
+            counts["refused"] += 1
+            sys.stderr.write(f"{row['external_id']}: {result}\n")
+        else:
+            counts["created"] += 1
+    return counts
+
+
+def main() -> None:
+    """Import the file that is named on the command line."""
+    with open(sys.argv[1], newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with Dub() as s:
+        for what, count in import_customers(s, rows).items():
+            sys.stdout.write(f"{count} {what}\n")
+
+
+if __name__ == "__main__":
+    main()

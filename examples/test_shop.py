@@ -1,0 +1,65 @@
+"""A test suite with the fixtures ``dub`` and ``fake_dub``, which come with the ``testing`` extra.
+
+    pytest examples/test_shop.py
+
+Each test has a fake of its own, and nothing sleeps. The last one is a smoke test of the server that
+``DUB_SERVER_URL`` names, and is skipped where that is not set.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+import pytest
+import shop
+
+from dub_uplink import Dub, errors
+from dub_uplink.testing import FakeDub, faults
+
+
+def test_signing_up_creates_a_customer(dub: Dub, fake_dub: FakeDub) -> None:
+    customer = shop.sign_up(dub, "user_1", "ada@example.com", "GB")
+    assert [(stored.id, stored.email) for stored in fake_dub.customers] == [
+        (customer.id, "ada@example.com")
+    ]
+
+
+def test_signing_up_again_changes_nothing(dub: Dub, fake_dub: FakeDub) -> None:
+    ada = fake_dub.add(external_id="user_1", email="ada@example.com", country="GB")
+    assert shop.sign_up(dub, "user_1", "other@example.com", "US").id == ada.id
+    assert fake_dub.customers == [ada]
+
+
+def test_a_lost_answer_does_not_double_the_customer(dub: Dub, fake_dub: FakeDub) -> None:
+    fake_dub.faults.add(faults.DropAfter(), method="POST")
+    shop.sign_up(dub, "user_1", "ada@example.com", "GB")
+    assert len(fake_dub.customers) == 1
+
+
+def test_a_rate_limit_is_waited_out(dub: Dub, fake_dub: FakeDub) -> None:
+    fake_dub.faults.add(faults.RateLimited(retry_after=45))
+    assert shop.close_account(dub, "nobody") is False
+    assert [request.status for request in fake_dub.requests] == [429, 404]
+
+
+def test_an_outage_is_an_error_in_the_end(dub: Dub, fake_dub: FakeDub) -> None:
+    fake_dub.faults.add(faults.Status(503), times=None)
+    with pytest.raises(errors.DubError) as caught:
+        shop.sign_up(dub, "user_1", "ada@example.com", "GB")
+    assert caught.value.attempts > 1
+
+
+def test_revenue_counts_every_customer_once(dub: Dub, fake_dub: FakeDub) -> None:
+    for number in range(250):
+        fake_dub.add(external_id=f"user_{number}", country="GB", sale_amount=100)
+    fake_dub.faults.randomly({faults.DropBefore(): 0.2, faults.Status(502): 0.2}, seed=1)
+    assert shop.revenue(dub) == {"GB": 250.0}
+
+
+@pytest.mark.skipif(not os.environ.get("DUB_SERVER_URL"), reason="DUB_SERVER_URL is not set")
+def test_a_real_server_takes_a_customer_and_lets_it_go() -> None:
+    user_id = f"smoke_{uuid.uuid4()}"
+    with Dub() as dub:
+        shop.sign_up(dub, user_id, f"{user_id}@example.com", "GB")
+        assert shop.close_account(dub, user_id)
