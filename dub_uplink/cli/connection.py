@@ -107,7 +107,7 @@ def _tell_wait(attempt: int, seconds: float, failed: object) -> None:
 
 def _show_attempts() -> None:
     """Show what the client logs of each attempt: method, path, status, time; never a secret."""
-    logger, handler, before = logging.getLogger("dub_uplink"), _ToStderr(), logging.NOTSET
+    logger, handler = logging.getLogger("dub_uplink"), _ToStderr()
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,16 +24,18 @@ from dub_uplink.models.components import Customer
 
 R = TypeVar("R")
 
-_FIELDS = {
+CREATE_FIELDS: dict[str, str | None] = {
     "external_id": "Your own id of the customer.",
-    "name": "",
-    "email": "",
+    "name": None,
+    "email": None,
     "avatar": "The URL of a picture; Dub keeps a copy and shows its own URL.",
-    "stripe_customer_id": "",
+    "stripe_customer_id": None,
     "country": "Two letters, such as GB.",
 }
-#: What the API sets by itself: known in a file, where `get` has written it, and not sent.
-_NOT_SENT = frozenset(NAMES[Customer]) - set(_FIELDS) - {"subscription_canceled_at"}
+UPDATE_FIELDS: dict[str, str | None] = {
+    **CREATE_FIELDS,
+    "subscription_canceled_at": "A moment, such as 2026-08-21T21:14:02Z.",
+}
 
 NULL = (
     "The word null is a JSON null: it clears a field. For the word itself give JSON:"
@@ -41,32 +43,39 @@ NULL = (
 )
 
 
-def field_options(command: Callable[..., R]) -> Callable[..., R]:
+def field_options(
+    fields: dict[str, str | None],
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Add an option for each field; the command gets the JSON object to send as ``body``."""
 
-    @functools.wraps(command)
-    def filled(*args: Any, from_file: str | None, **given: Any) -> R:
-        options = {name: given.pop(name) for name in _FIELDS}
-        body = {} if from_file is None else _read_object(from_file)
-        for name, value in options.items():
-            if value is not None:
-                body[camel(name)] = None if value == "null" else value
-        return command(*args, body=body, **given)
+    def add(command: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(command)
+        def filled(*args: Any, from_file: str | None, **given: Any) -> R:
+            options = {name: given.pop(name) for name in fields}
+            body = {} if from_file is None else _read_object(from_file, fields)
+            for name, value in options.items():
+                if value is not None:
+                    body[camel(name)] = None if value == "null" else value
+            return command(*args, body=body, **given)
 
-    filled = click.option(
-        "--from-file",
-        type=click.Path(allow_dash=True),
-        metavar="FILE",
-        help="A JSON object with fields, - for stdin; options go before what is in it.",
-    )(filled)
-    for name, help_text in reversed(_FIELDS.items()):
-        option = f"--{name.replace('_', '-')}"
-        filled = click.option(option, type=text, help=help_text or None)(filled)
-    return filled
+        filled = click.option(
+            "--from-file",
+            type=click.Path(allow_dash=True),
+            metavar="FILE",
+            help="A JSON object with fields, - for stdin; options go before what is in it.",
+        )(filled)
+        for name, help_text in reversed(fields.items()):
+            option = f"--{name.replace('_', '-')}"
+            filled = click.option(option, type=text, help=help_text)(filled)
+        return filled
+
+    return add
 
 
-def _read_object(path: str) -> dict[str, Any]:
+def _read_object(path: str, fields: Iterable[str]) -> dict[str, Any]:
     """The object in a file, in the API's spelling.
+
+    What the API sets by itself is left out, so that what ``get`` wrote is read back.
 
     Raises:
         click.UsageError: there is none.
@@ -79,18 +88,21 @@ def _read_object(path: str) -> dict[str, Any]:
         raise click.UsageError(f"cannot read {where}: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise click.UsageError(f"{where} is not UTF-8, at byte {error.start + 1}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.UsageError(f"{where} is not JSON: {error}.") from None
     if isinstance(found, list):
         raise click.UsageError(f"{where} holds a list; customers import takes many.")
     if not isinstance(found, dict):
         raise click.UsageError(f"{where} holds no JSON object.")
-    spelled = {camel(name) for name in _NOT_SENT}
-    return {
-        camel(name): value
-        for name, value in found.items()
-        if name not in _NOT_SENT and name not in spelled
-    }
+    body: dict[str, Any] = {}
+    for key, value in found.items():
+        name = NAMES[Customer].get(key, key)
+        if name in body:
+            raise click.UsageError(f"{where} has {name} twice, in camelCase and in snake_case.")
+        body[name] = value
+    ours = {camel(name) for name in fields}
+    theirs = set(NAMES[Customer].values()) - ours
+    return {name: value for name, value in body.items() if name not in theirs}
 
 
 CREATE_EXAMPLES = """\b
@@ -107,7 +119,7 @@ Examples:
     f" not created again. Dub asks for --external-id and --country.\n\n{NULL}",
     epilog=CREATE_EXAMPLES,
 )
-@field_options
+@field_options(CREATE_FIELDS)
 @output_option
 @connection_options
 def create_command(*, connection: Connection, output: str, body: dict[str, Any]) -> None:
@@ -134,7 +146,7 @@ Examples:
     epilog=UPDATE_EXAMPLES,
 )
 @click.argument("customer_id", metavar="ID", type=text)
-@field_options
+@field_options(UPDATE_FIELDS)
 @output_option
 @connection_options
 def update_command(

@@ -1,4 +1,4 @@
-"""Runs the installed command: as a process of its own, as a user's shell would, or in this one.
+"""Runs the installed command: as a process, also at a terminal, or within this one.
 
 What depends on the process (signals, pipes, colours, the encoding) is tested in one; the rest needs
 none, and a process takes most of a second.
@@ -6,10 +6,17 @@ none, and a process takes most of a second.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import select
+import struct
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +24,9 @@ from dub_uplink.testing import FakeDub
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
+
+if TYPE_CHECKING:
+    from click.testing import Result
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -62,3 +72,99 @@ def live() -> Iterator[tuple[FakeDub, dict[str, str]]]:
     fake = FakeDub(token="dub_test")
     with fake.serve() as url:
         yield fake, {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+
+
+@pytest.fixture
+def invoke(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
+    """Call it with the arguments of ``dub-uplink``, to run them on ``live`` within this process.
+
+    ``env`` adds variables; those that are ``None`` are taken away.
+    """
+    from click.testing import CliRunner
+
+    from dub_uplink.cli.commands import cli
+
+    def invoke(
+        *arguments: str, input: str | bytes | None = None, env: dict[str, Any] | None = None
+    ) -> Result:
+        return CliRunner().invoke(
+            cli, arguments, prog_name="dub-uplink", input=input, env={**live[1], **(env or {})}
+        )
+
+    return invoke
+
+
+# Makes the terminal on its standard input the one that /dev/tty and Ctrl-C mean.
+AT_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Terminal:
+    """The command at a terminal of so many columns; ``shown`` is what was on it so far."""
+
+    def __init__(self, arguments: tuple[str, ...], env: dict[str, str], columns: int) -> None:
+        self._ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        command = [sys.executable, "-m", "dub_uplink", *arguments]
+        self.process = subprocess.Popen(
+            [sys.executable, "-S", "-E", "-c", AT_TERMINAL, *command],
+            env={name: value for name, value in env.items() if name != "COLUMNS"},
+            stderr=theirs,
+            stdin=theirs,
+            stdout=theirs,
+        )
+        os.close(theirs)
+        self.shown = ""
+
+    def wait_for(self, text: str, seconds: float = 30) -> None:
+        """Read on until a text is shown."""
+        end = time.monotonic() + seconds
+        while text not in self.shown:
+            assert time.monotonic() < end, self.shown
+            assert self._read(0.2), self.shown
+
+    def send(self, keys: str) -> None:
+        """Type something; ``\\x03`` is Ctrl-C."""
+        os.write(self._ours, keys.encode())
+
+    def finish(self, seconds: float = 30) -> int:
+        """Read on to the end, and return the exit status."""
+        end = time.monotonic() + seconds
+        while self._read(0.2):
+            assert time.monotonic() < end, self.shown
+        return self.process.wait(timeout=seconds)
+
+    def close(self) -> None:
+        """End what is still running."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def _read(self, seconds: float) -> bool:
+        if select.select([self._ours], [], [], seconds)[0]:
+            try:
+                got = os.read(self._ours, 65536)
+            except OSError:  # on Linux, the end
+                return False
+            self.shown += got.decode("utf-8", "replace").replace("\r\n", "\n")
+            return bool(got)
+        return True
+
+
+@pytest.fixture
+def terminal(environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
+    """Start the command at a terminal: ``terminal(*arguments, env=…, columns=80)``."""
+    with contextlib.ExitStack() as stack:
+
+        def start(
+            *arguments: str, env: dict[str, str] | None = None, columns: int = 80
+        ) -> Terminal:
+            started = Terminal(arguments, {**environment, **(env or {})}, columns)
+            stack.callback(started.close)
+            return started
+
+        yield start

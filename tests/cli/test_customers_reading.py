@@ -1,0 +1,210 @@
+"""``customers list`` and ``customers get``: what they ask for, and what they write."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dub_uplink import CustomersConsumer
+from dub_uplink.cli.reading import list_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.testing import Result
+
+    from dub_uplink.testing import FakeDub
+
+    Invoke = Callable[..., Result]
+    Live = tuple[FakeDub, dict[str, str]]
+
+# As a server of tomorrow might send it: with fields and values that nobody knows today.
+SENT: dict[str, Any] = {
+    "id": "cus_1",
+    "name": "Zoë \U0001f600 \u202e",
+    "email": None,
+    "avatar": None,
+    "externalId": "user_1",
+    "stripeCustomerId": None,
+    "country": "GB",
+    "sales": 3,
+    "saleAmount": 4900,
+    "createdAt": "2026-08-21T21:14:02.007Z",
+    "firstSaleAt": None,
+    "subscriptionCanceledAt": None,
+    "programId": "prog_1",
+    "link": {"id": "link_1", "domain": "dub.sh", "key": "a", "shortLink": None, "url": "u", "x": 1},
+    "partner": {"id": "pn_1", "name": "=1+1", "email": None, "image": None},
+    "mood": {"of": ["the", 1, None]},
+}
+
+
+def table(done: Result) -> list[dict[str, str]]:
+    assert done.exit_code == 0, done.output
+    # From the bytes: the runner's text has other line ends.
+    return list(csv.DictReader(io.StringIO(done.stdout_bytes.decode())))
+
+
+def lines(done: Result) -> list[dict[str, Any]]:
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.output.splitlines()]
+
+
+def test_a_pipe_gets_a_line_of_json_with_everything_the_api_sent(
+    invoke: Invoke, serving: Any
+) -> None:
+    server = serving(body=json.dumps([SENT, {**SENT, "id": "cus_2"}]))
+    done = invoke("customers", "list", env={"DUB_SERVER_URL": server.url})
+    assert lines(done) == [SENT | {"link": SENT["link"]}, {**SENT, "id": "cus_2"}]
+    assert "Zoë \U0001f600" in done.output
+    assert "\u202e" not in done.output
+
+
+def test_json_is_one_list_and_empty_it_is_one_too(invoke: Invoke, live: Live) -> None:
+    assert json.loads(invoke("customers", "list", "-o", "json").output) == []
+    live[0].add_many(2)
+    for arguments in (["list"], ["list", "--all"], ["get", "ext_user_2", "ext_user_1"]):
+        done = invoke("customers", *arguments, "-o", "json")
+        assert [found["externalId"] for found in json.loads(done.output)] == ["user_2", "user_1"]
+
+
+def test_list_has_every_argument_of_the_client_as_an_option() -> None:
+    of_client = set(inspect.signature(CustomersConsumer.list).parameters)
+    of_client -= {"self", "request", "retries", "timeout_ms", "http_headers"}
+    assert of_client <= {parameter.name for parameter in list_command.params}
+
+
+def test_every_filter_reaches_the_server(invoke: Invoke, live: Live) -> None:
+    common = ["--country", "GB", "--link-id", "l", "--program-id", "p", "--partner-id", "pn"]
+    common += ["--expand", "--sort-order", "asc", "--page-size", "7"]
+    as_sent = {"country": "GB", "linkId": "l", "programId": "p", "partnerId": "pn"}
+    as_sent |= {"includeExpandedFields": "true", "sortOrder": "asc", "pageSize": "7"}
+    for more, query in (
+        (["--email", "a@b.c", "--page", "2"], {"email": "a@b.c", "page": "2"}),
+        (["--external-id", "é", "--sort-by", "saleAmount"], {"externalId": "é", "sortBy": ...}),
+        (["--search", "ada"], {"search": "ada"}),
+    ):
+        assert lines(invoke("customers", "list", *common, *more)) == []
+        sent = live[0].requests[-1].query
+        assert sent == as_sent | {k: sent[k] if v is ... else v for k, v in query.items()}
+
+
+def test_a_cursor_is_a_page(invoke: Invoke, live: Live) -> None:
+    live[0].add_many(5)
+    middle = lines(invoke("customers", "list"))[2]["id"]
+    for option, found in (("--starting-after", ["2", "1"]), ("--ending-before", ["5", "4"])):
+        listed = lines(invoke("customers", "list", option, middle))
+        assert [customer["externalId"][-1] for customer in listed] == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count", "requests"),
+    [
+        ([], 100, 1),
+        (["--page-size", "20"], 20, 1),
+        (["--limit", "3"], 3, 1),
+        (["--limit", "150"], 150, 3),
+        (["--limit", "10", "--page-size", "4"], 10, 4),
+        (["--limit", "1000", "--sort-by", "saleAmount"], 230, 3),
+        (["--all"], 230, None),
+    ],
+)
+def test_limit_and_all_go_on_page_after_page_as_far_as_they_must(
+    invoke: Invoke, live: Live, arguments: list[str], count: int, requests: int | None
+) -> None:
+    live[0].add_many(230)
+    found = lines(invoke("customers", "list", *arguments))
+    assert len({customer["id"] for customer in found}) == len(found) == count
+    assert requests is None or len(live[0].requests) == requests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--all", "--limit", "3"], "give --all or --limit"),
+        (["--all", "--page", "2"], "--page, --starting-after and --ending-before are of one page"),
+        (["--limit", "9", "--starting-after", "cus_1"], "leave out --all and --limit"),
+        (["--limit", "0"], "--limit"),
+        (["--page-size", "101"], "--page-size"),
+        (["--sort-by", "name"], "--sort-by"),
+        (["--email", ""], "list(): email: Must not be empty."),
+        (["--page", "2", "--starting-after", "cus_1"], "page: Give a page or a cursor, not both."),
+        (["--contry", "GB"], "--country"),
+        (["--token", "dub_x"], "--token-file"),
+        (["--timeout", "0"], "--timeout"),
+        (["--country", "Z\udceb"], "byte 0xeb at position 2 is not UTF-8"),
+    ],
+)
+def test_a_mistake_in_the_options_is_told_and_nothing_is_sent(
+    invoke: Invoke, live: Live, arguments: list[str], told: str
+) -> None:
+    done = invoke("customers", "list", *arguments)
+    assert done.exit_code == 2
+    assert told in done.output
+    assert live[0].requests == []
+
+
+def test_csv_has_the_same_columns_for_every_row_and_reads_back(invoke: Invoke, live: Live) -> None:
+    hard = 'Ada "A", of\r\nLondon'
+    live[0].add(external_id="user_1", name=hard, country="GB", sale_amount=4900)
+    live[0].add(external_id="user_2", name="Bo", link={"key": "k"}, partner={"name": "P"})
+    plain = table(invoke("customers", "list", "-o", "csv"))
+    assert [row["name"] for row in plain] == ["Bo", hard]
+    assert list(plain[0]) == list(SENT)[:12]
+    assert (plain[1]["saleAmount"], plain[1]["email"]) == ("4900", "")
+    expanded = invoke("customers", "get", "ext_user_1", "ext_user_2", "--expand", "-o", "csv")
+    first, second = table(expanded)
+    assert (first["link.key"], second["link.key"], second["partner.name"]) == ("", "k", "P")
+
+
+def test_csv_holds_nothing_that_a_spreadsheet_would_run(invoke: Invoke, live: Live) -> None:
+    names = ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "\t=1", "-5", "+44 20 7946", "a=b"]
+    for number, name in enumerate(names):
+        live[0].add(external_id=str(number), name=name)
+    done = invoke("customers", "list", "--sort-order", "asc", "-o", "csv")
+    shown = [row["name"] for row in table(done)]
+    assert shown == [f"'{name}" for name in names[:5]] + names[5:]
+
+
+def test_get_of_one_is_an_object_in_json(invoke: Invoke, live: Live) -> None:
+    live[0].add(external_id="user_1", name="Ada", link={"key": "k"})
+    done = invoke("customers", "get", "ext_user_1", "-o", "json", "--expand")
+    found = json.loads(done.output)
+    assert (done.exit_code, found["name"], found["link"]["key"]) == (0, "Ada", "k")
+
+
+def test_get_shows_those_who_are_there_and_tells_of_the_others(invoke: Invoke, live: Live) -> None:
+    live[0].add_many(2)
+    done = invoke("customers", "get", "ext_user_2", "nobody", "..", "ext_user_1", "-o", "jsonl")
+    assert done.exit_code == 4
+    shown = done.output.splitlines()
+    told = [line for line in shown if not line.startswith("{")]
+    assert [json.loads(line)["externalId"] for line in shown if line not in told] == [
+        "user_2",
+        "user_1",
+    ]
+    assert [line.split(":")[1].strip() for line in told] == ["nobody", ".."]
+    assert "404 not_found" in told[0]
+    assert "id must not be '..'" in told[1]
+
+
+@pytest.mark.parametrize("customer_id", ["", ".", "..", "count"])
+def test_an_id_that_cannot_be_one_is_told_and_not_asked_for(
+    invoke: Invoke, live: Live, customer_id: str
+) -> None:
+    done = invoke("customers", "get", customer_id)
+    assert (done.exit_code, live[0].requests) == (2, [])
+    assert f"id must not be {customer_id!r}" in done.output
+
+
+def test_a_refused_key_ends_the_command_at_the_first_id(invoke: Invoke, live: Live) -> None:
+    done = invoke("customers", "get", "a", "b", "c", env={"DUB_API_KEY": "dub_wrong"})
+    assert done.exit_code == 3
+    assert len(live[0].requests) == 1
+    assert done.output.splitlines()[-1] == "Not tried: b c"
+    assert "dub_wrong" not in done.output
