@@ -12,11 +12,19 @@ import warnings
 from collections.abc import Iterator
 
 import click
+import requests
 
 from dub_uplink import Dub
 from dub_uplink.cli.connection import read_token
 from dub_uplink.cli.failures import ExitCode, Failure
-from dub_uplink.cli.findings import Finding, environment, installed, scrub
+from dub_uplink.cli.findings import (
+    Finding,
+    credentials,
+    environment,
+    hide_credentials,
+    installed,
+    scrub,
+)
 from dub_uplink.cli.text import printable
 
 EXAMPLES = """\b
@@ -60,12 +68,13 @@ def doctor(
     *, token_file: str | None, server_url: str | None, timeout: float, as_json: bool
 ) -> None:
     """Look at everything, then print it."""
-    secrets = [os.environ.get("DUB_API_KEY", "").strip()]
+    secrets = [os.environ.get("DUB_API_KEY", "").strip(), *credentials(os.environ)]
     found = [*installed(), *environment(os.environ)]
     found += _online(token_file, server_url, timeout, secrets)
+    sections = list(dict.fromkeys(finding.section for finding in found))
     report = [
         finding._replace(value=_safe(finding.value, secrets), hint=_safe(finding.hint, secrets))
-        for finding in found
+        for finding in sorted(found, key=lambda finding: sections.index(finding.section))
     ]
     click.echo(_json(report) if as_json else _text(report))
     raise click.exceptions.Exit(max(finding.code for finding in report))
@@ -77,46 +86,61 @@ def _online(
     """What the network says; ``secrets`` gets the key of a file."""
     from dub_uplink.cli import reach  # noqa: PLC0415 - the help needs none of it
 
-    try:
-        url = _url(server_url)
-    except ValueError as error:
-        hint = "correct --server-url or DUB_SERVER_URL"
-        yield Finding("Server", "URL", str(error), ExitCode.USAGE, hint)
-        return
     watch = reach.Watch(timeout)
+    try:
+        url, warning = _url(server_url)
+    except ValueError as error:
+        given = server_url or os.environ.get("DUB_SERVER_URL", "")
+        # The error may quote what it took for a port.
+        told = "it must not hold credentials" if "@" in given else str(error)
+        hint = "correct --server-url or DUB_SERVER_URL"
+        yield Finding("Server", "URL", told, ExitCode.USAGE, hint)
+        return
+    yield Finding("Server", "URL", hide_credentials(url), hint=warning)
     well = True
     for finding in reach.connection(url, watch):
         well = well and finding.code == ExitCode.DONE
         yield finding
-    heard = reach.Heard()
-    token = ""
+    answers = reach.Answers()
+    client = None
     try:
-        token = read_token(token_file) if token_file else os.environ.get("DUB_API_KEY", "").strip()
-        secrets.append(token)
-        client = Dub(token or None, server_url=url, client=heard.session, retry_config=None)
+        client = _client(token_file, url, answers.session, secrets)
     except (Failure, ValueError) as error:
         told = error.message if isinstance(error, Failure) else str(error)
         hint = "put it in DUB_API_KEY, or give --token-file FILE"
-        yield Finding("API key", "is none", told, ExitCode.AUTH, hint)
-        return
-    if well:
+        yield Finding("API key", "cannot be used", told, ExitCode.AUTH, hint)
+    if client is not None and well:
         with client:
-            yield from reach.key(client, watch)
-        clock = heard.clock()
-        if clock is not None:
-            yield clock
+            yield from reach.read(client, watch)
+        if answers.any:
+            yield answers.clock()
 
 
-def _url(server_url: str | None) -> str:
-    """The server's URL, as a client would have it.
+def _url(server_url: str | None) -> tuple[str, str]:
+    """The server's URL, as a client would have it, and what it would warn of.
 
     Raises:
         ValueError: it is none.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a key goes over plain http is told by the real one
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         with Dub("dub_none", server_url=server_url) as client:
-            return str(client.customers.session.base_url)
+            return str(client.customers.session.base_url), "".join(str(w.message) for w in caught)
+
+
+def _client(token_file: str | None, url: str, session: requests.Session, secrets: list[str]) -> Dub:
+    """A client that tries once; ``secrets`` gets its key.
+
+    Raises:
+        Failure, ValueError: there is no key, or it cannot be one.
+    """
+    token = read_token(token_file) if token_file else os.environ.get("DUB_API_KEY", "").strip()
+    if not token:
+        raise ValueError("there is none")
+    secrets.append(token)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the URL's finding has told it
+        return Dub(token, server_url=url, client=session, retry_config=None)
 
 
 def _safe(text: str, secrets: list[str]) -> str:

@@ -12,8 +12,8 @@ import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from dub_uplink import __version__
 from dub_uplink.cli.failures import ExitCode
@@ -21,8 +21,12 @@ from dub_uplink.cli.failures import ExitCode
 #: The variables that the client, or requests on its behalf, heeds. Lower case goes first.
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-_HOST_AND_PORT = re.compile(r"(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
+# The last `@` is what counts: a password may hold one, or a slash, that was not encoded.
+_PLAIN_URL = re.compile(
+    r"(?P<scheme>(?:https?|socks[45][ah]?)://)?(?P<credentials>.*@)?"
+    r"(?P<host>\[[\da-f:.]+\]|[\w.-]+)(?P<port>:\d{1,5})?(?:[/?#].*)?",
+    re.ASCII | re.IGNORECASE | re.DOTALL,
+)
 _UNPROXIED = re.compile(r"[\w.:*\[\]/-]+", re.ASCII)
 
 
@@ -122,13 +126,9 @@ def environment(variables: Mapping[str, str]) -> Iterator[Finding]:
             shown = ",".join(h.strip() if _UNPROXIED.fullmatch(h.strip()) else "***" for h in hosts)
             yield Finding(section, name, shown)
     yield from _certificates(variables)
-    netrc = [Path(variables["NETRC"])] if variables.get("NETRC") else _netrc_files()
-    if any(path.is_file() for path in netrc):
+    netrc = [variables.get("NETRC", "")] if variables.get("NETRC") else ["~/.netrc", "~/_netrc"]
+    if any(os.path.isfile(os.path.expanduser(path)) for path in netrc):
         yield Finding(section, ".netrc", "there; ignored")
-
-
-def _netrc_files() -> list[Path]:
-    return [Path(os.path.expanduser(f"~/{name}")) for name in (".netrc", "_netrc")]
 
 
 def _certificates(variables: Mapping[str, str]) -> Iterator[Finding]:
@@ -137,7 +137,7 @@ def _certificates(variables: Mapping[str, str]) -> Iterator[Finding]:
         path = variables.get(name)
         if not path:
             continue
-        if Path(path).exists():
+        if os.path.exists(path):  # a Path would raise at a name that is too long
             yield Finding(section, name, _short(path))
         else:
             hint = f"no connection can be checked: unset {name}, or correct it"
@@ -154,26 +154,43 @@ def _short(path: str) -> str:
 
 
 def hide_credentials(url: str) -> str:
-    """A URL's scheme, host and port; what a host cannot hold is not shown at all.
-
-    The last ``@`` is what counts: a password may hold one, or a slash, that was not encoded.
-    """
-    scheme, found, rest = url.strip().partition("://")
-    if scheme.lower() not in _SCHEMES:
-        scheme, found, rest = "", "", url.strip()
-    _, at, host = rest.rpartition("@")
-    host = re.split(r"[/?#]", host, maxsplit=1)[0]
-    if not _HOST_AND_PORT.fullmatch(host):
-        return "set, but no plain URL: not shown"
-    return f"{scheme}{found}{'***@' if at else ''}{host}"
+    """A URL's scheme, host and port; what is none is not shown at all."""
+    plain = _PLAIN_URL.fullmatch(url.strip())
+    if plain is None:
+        return "(no plain URL: not shown)"
+    hidden = "***@" if plain["credentials"] else ""
+    return f"{plain['scheme'] or ''}{hidden}{plain['host']}{plain['port'] or ''}"
 
 
+def address(url: str) -> tuple[str, int] | None:
+    """The host and port of a proxy, or ``None`` where its credentials make them unclear."""
+    plain = _PLAIN_URL.fullmatch(url.strip())
+    try:
+        parts = urlsplit(url.strip() if "://" in url else f"http://{url.strip()}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    if plain is None or host != plain["host"].strip("[]").lower():
+        return None
+    return host, port or {"https": 443, "http": 80}.get(parts.scheme, 1080)
+
+
+def credentials(variables: Mapping[str, str]) -> Iterator[str]:
+    """What must not be shown of the variables that may hold a URL with credentials."""
+    for name in (*PROXIES, *(name.lower() for name in PROXIES), "DUB_SERVER_URL"):
+        plain = _PLAIN_URL.fullmatch(variables.get(name, "").strip())
+        if plain is not None and plain["credentials"]:
+            yield plain["credentials"][:-1]
+            yield plain["credentials"][:-1].partition(":")[2]
+
+
+_SHORTEST = 4  # what is shorter would be found in every word
 _LOOKS_LIKE_A_KEY = re.compile(r"\bdub_\w{6,}")
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:
     """The text without these secrets, nor anything that looks like an API key of Dub's."""
     for secret in sorted(secrets, key=len, reverse=True):
-        if secret:
+        if len(secret) >= _SHORTEST:
             text = text.replace(secret, "***")
     return _LOOKS_LIKE_A_KEY.sub("***", text)

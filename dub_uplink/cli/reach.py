@@ -23,7 +23,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from dub_uplink import DeadlineAdapter, Dub, errors
 from dub_uplink.cli.failures import ExitCode, failure
-from dub_uplink.cli.findings import Finding, hide_credentials
+from dub_uplink.cli.findings import Finding, address, hide_credentials
 
 R = TypeVar("R")
 
@@ -74,19 +74,16 @@ class Watch:
 def connection(url: str, watch: Watch) -> Iterator[Finding]:
     """The name, the connection and the certificate, up to the first that fails."""
     parts = urlsplit(url)
-    yield Finding(_SERVER, "URL", hide_credentials(url))
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxy = select_proxy(url, get_environ_proxies(url))
     if proxy is not None:
         yield Finding(_SERVER, "through", f"the proxy {hide_credentials(proxy)}")
-        try:
-            parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-            port = parts.port or 80
-        except ValueError:
-            yield _trouble("proxy", "not a URL", "correct HTTPS_PROXY or HTTP_PROXY")
+        at = address(proxy)
+        if at is None:
+            hint = "in HTTPS_PROXY or HTTP_PROXY, percent-encode what stands before the @"
+            yield _trouble("proxy", "its host cannot be read", hint)
             return
-    else:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    host = parts.hostname or ""
+        host, port = at
     try:
         found, took = watch.within(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
@@ -139,51 +136,51 @@ def _tls(sock: socket.socket, parts: SplitResult, watch: Watch) -> Finding:
     return Finding(_SERVER, "TLS", told, hint=hint)
 
 
-class Heard:
-    """A session that keeps the ``Date`` of the last answer, and when that came."""
+class Answers:
+    """A session that keeps when the last answer came, and what it said the time was."""
 
     def __init__(self) -> None:
         self.session = requests.Session()
         self.session.mount("https://", DeadlineAdapter())
         self.session.mount("http://", DeadlineAdapter())
-        self.session.hooks["response"].append(self._hear)
-        self._date: str | None = None
-        self._at = 0.0
+        self.session.hooks["response"].append(self._keep)
+        self.any = False
+        self._date = ""
+        self._came = 0.0
 
-    def _hear(self, answer: requests.Response, **_: Any) -> None:
-        self._date, self._at = answer.headers.get("Date"), time.time()
+    def _keep(self, answer: requests.Response, **_: Any) -> None:
+        self.any, self._date, self._came = True, answer.headers.get("Date", ""), time.time()
 
-    def clock(self) -> Finding | None:
-        """The difference between the server's clock and ours, if there was an answer."""
-        if self._date is None:
-            return None
+    def clock(self) -> Finding:
+        """The difference between the server's clock and ours."""
         try:
             theirs = parsedate_to_datetime(self._date).timestamp()
         except (ValueError, TypeError, OverflowError):
-            return Finding(_SERVER, "clock", "its Date header cannot be read")
+            return Finding(_SERVER, "clock", "it does not say its time")
         # The header has no fraction of a second: on the average half of one is missing.
-        ahead = self._at - (theirs + 0.5)
+        ahead = self._came - (theirs + 0.5)
         if abs(ahead) < MOST_SKEW:
             return Finding(_SERVER, "clock", "as this machine's, within a few seconds")
-        told = f"this machine is {abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}"
+        told = f"this machine is {abs(ahead):,.0f} s {'ahead' if ahead > 0 else 'behind'}"
         hint = "set it: waits for a Retry-After in Unix time are wrong by as much"
         return Finding(_SERVER, "clock", told, ExitCode.FAILED, hint)
 
 
-def key(client: Dub, watch: Watch) -> Iterator[Finding]:
-    """One cheap read, and what it says of the server and of the key."""
+def read(client: Dub, watch: Watch) -> Iterator[Finding]:
+    """One customer, and what the answer says of the server and of the key."""
 
-    def read() -> Any:
-        return client.customers.list(page_size=1, retries=None, timeout_ms=watch.left() * 1000)
+    def page() -> Any:
+        return client.customers.list(page_size=1, timeout_ms=watch.left() * 1000)
 
     try:
-        _, took = watch.within(read)
+        _, took = watch.within(page)
     except TimeoutError as error:
         yield _trouble("HTTP", str(error), "--timeout gives it more seconds")
     except errors.DubError as error:
         told = failure(error)
-        section = _KEY if told.exit_code == ExitCode.AUTH else _SERVER
-        name = "is refused" if section == _KEY else "HTTP"
+        section, name = _SERVER, "HTTP"
+        if told.exit_code == ExitCode.AUTH:
+            section, name = _KEY, "is refused"
         yield Finding(section, name, str(error), ExitCode(told.exit_code), told.hint.rstrip("."))
     else:
         yield Finding(_SERVER, "HTTP", f"one customer read ({took:.0f} ms)")

@@ -1,0 +1,378 @@
+"""``dub-uplink doctor``: each trouble with its hint, within its time, and no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import time
+import warnings
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dub_uplink import __version__
+from dub_uplink.cli import findings
+from dub_uplink.cli.commands import cli
+from dub_uplink.cli.findings import hide_credentials, scrub, within
+from dub_uplink.testing import FakeDub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Doctor = Callable[..., Result]
+
+SECRET = "s3cr3t"
+
+
+@pytest.fixture
+def doctor() -> Doctor:
+    """Run it with these arguments, and these variables beside the tests' own."""
+
+    def run(*arguments: str, **variables: str) -> Result:
+        env = {"DUB_API_KEY": "dub_test", **variables}
+        return CliRunner().invoke(cli, ["doctor", *arguments], env=env)
+
+    return run
+
+
+def line(report: str, name: str) -> str:
+    """What the report says of something, and the hint below it."""
+    found = re.search(rf"^[ !] {re.escape(name)} +(.*(?:\n +-> .*)?)", report, re.MULTILINE)
+    assert found is not None, report
+    return found[1]
+
+
+def test_where_all_is_well_it_says_so_and_reads_once(
+    live: tuple[FakeDub, dict[str, str]], doctor: Doctor
+) -> None:
+    fake, env = live
+    done = doctor(**env)
+    assert done.exit_code == 0, done.output
+    assert done.output.endswith("\nAll is well.\n")
+    assert line(done.output, "dub-uplink") == __version__
+    for package in ("uplink", "requests", "urllib3", "marshmallow", "tenacity", "click"):
+        assert line(done.output, package) == metadata.version(package)
+    assert line(done.output, "URL") == env["DUB_SERVER_URL"]
+    assert line(done.output, "TCP").startswith("connected to port ")
+    assert line(done.output, "works") == "it may read customers"
+    assert [(r.method, r.query.get("pageSize")) for r in fake.requests] == [("GET", "1")]
+    assert re.findall(r"^\S.*", done.output, re.MULTILINE) == [
+        "Installed",
+        "Environment",
+        "Server",
+        "API key",
+        "All is well.",
+    ]
+
+
+def test_json_says_the_same(live: tuple[FakeDub, dict[str, str]], doctor: Doctor) -> None:
+    report = json.loads(doctor("--json", **live[1]).output)
+    assert report["ok"] is True
+    assert all(finding["ok"] for finding in report["findings"])
+    assert {"section": "Installed", "name": "dub-uplink", "value": __version__, "ok": True} == {
+        key: value for key, value in report["findings"][0].items() if key != "hint"
+    }
+    done = doctor("--json", **{**live[1], "DUB_API_KEY": "dub_wrong"})
+    report = json.loads(done.output)
+    assert (done.exit_code, report["ok"]) == (3, False)
+    assert [f["name"] for f in report["findings"] if not f["ok"]] == ["is refused"]
+
+
+def test_a_key_that_is_refused_is_told_with_3(
+    live: tuple[FakeDub, dict[str, str]], doctor: Doctor
+) -> None:
+    done = doctor(**{**live[1], "DUB_API_KEY": "dub_wrong"})
+    assert done.exit_code == 3
+    assert "401 unauthorized" in line(done.output, "is refused")
+    assert "-> check the API key" in line(done.output, "is refused")
+    assert done.output.endswith("\n1 trouble, marked with !.\n")
+
+
+@pytest.mark.parametrize("key", ["", "dub test", "dub_tést"])
+def test_a_key_that_is_none_is_told_with_3_and_the_server_is_looked_at_all_the_same(
+    live: tuple[FakeDub, dict[str, str]], doctor: Doctor, key: str
+) -> None:
+    done = doctor(**{**live[1], "DUB_API_KEY": key})
+    assert done.exit_code == 3
+    assert "DUB_API_KEY" in line(done.output, "cannot be used")
+    assert line(done.output, "TCP").startswith("connected")
+    assert live[0].requests == []
+
+
+def test_the_key_may_be_in_a_file(
+    live: tuple[FakeDub, dict[str, str]], doctor: Doctor, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("dub_test\n")
+    assert doctor("--token-file", str(file), **{**live[1], "DUB_API_KEY": ""}).exit_code == 0
+    done = doctor("--token-file", str(tmp_path / "none"), **live[1])
+    assert done.exit_code == 3
+    assert "cannot read the API key" in line(done.output, "cannot be used")
+
+
+def test_a_server_that_is_not_there_is_told_with_5(doctor: Doctor, serving: Any) -> None:
+    server = serving()
+    server.close()
+    done = doctor(DUB_SERVER_URL=server.url)
+    assert done.exit_code == 5
+    assert "Connection refused" in line(done.output, "TCP")
+    assert "-> is the server running" in line(done.output, "TCP")
+
+
+def test_a_name_that_is_not_found_is_told_with_5(doctor: Doctor) -> None:
+    # Too long for a label of a name: refused without asking anybody.
+    done = doctor("--server-url", f"https://{'x' * 70}.invalid")
+    assert done.exit_code == 5
+    assert "is not found" in line(done.output, "DNS")
+    assert "-> is there a network" in line(done.output, "DNS")
+
+
+def test_a_server_that_says_nothing_takes_no_longer_than_the_time_out(
+    doctor: Doctor, serving: Any
+) -> None:
+    server = serving(raw=b"", then="hold")
+    started = time.monotonic()
+    done = doctor("--timeout", "0.3", DUB_SERVER_URL=server.url)
+    assert time.monotonic() - started < 10  # far below the 30 s of a client that is told nothing
+    assert done.exit_code == 5
+    assert "--timeout" in line(done.output, "HTTP")
+    # In the handshake: the server waits for a request, and speaks no TLS.
+    done = doctor("--timeout", "0.3", "--server-url", server.url.replace("http:", "https:"))
+    assert done.exit_code == 5
+    assert "no answer within --timeout" in line(done.output.partition("Server")[2], "TLS")
+
+
+def test_a_server_that_is_not_dubs_is_told_with_5(doctor: Doctor, serving: Any) -> None:
+    server = serving(404, "<html>Not here", {"Content-Type": "text/html"})
+    done = doctor(DUB_SERVER_URL=server.url)
+    assert done.exit_code == 5
+    assert "404: the answer is not an error of Dub's" in line(done.output, "HTTP")
+    assert "-> is --server-url (DUB_SERVER_URL)" in line(done.output, "HTTP")
+
+
+@pytest.mark.parametrize("url", ["ftp://api.dub.co", "https://", "https://a b", "nonsense"])
+def test_a_url_that_is_none_is_told_with_2(doctor: Doctor, url: str) -> None:
+    done = doctor("--server-url", url)
+    assert done.exit_code == 2
+    assert "-> correct --server-url or DUB_SERVER_URL" in line(done.output, "URL")
+
+
+def test_a_key_over_plain_http_is_warned_of(doctor: Doctor) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is told in the report, not beside it
+        done = doctor("--server-url", f"http://{'x' * 70}.invalid")
+    assert "-> the token goes unencrypted" in line(done.output, "URL")
+
+
+def test_a_certificate_that_is_not_trusted_is_told_with_its_remedy(
+    doctor: Doctor, wire: Any, said: Any, tls: ssl.SSLContext
+) -> None:
+    server = wire(said(), tls=tls)
+    done = doctor(DUB_SERVER_URL=server.url)
+    assert done.exit_code == 5
+    told = line(done.output.partition("Server")[2], "TLS")
+    assert "the certificate is refused" in told
+    assert "REQUESTS_CA_BUNDLE" in told
+    assert server.seen == []
+
+
+def test_a_certificate_that_is_trusted_is_named(
+    doctor: Doctor, wire: Any, said: Any, tls: ssl.SSLContext, certificate: tuple[Path, Path]
+) -> None:
+    server = wire(said(), tls=tls)
+    done = doctor(DUB_SERVER_URL=server.url, REQUESTS_CA_BUNDLE=str(certificate[0]))
+    assert done.exit_code == 0, done.output
+    report = done.output.partition("Server")[2]
+    told = line(report, "TLS")
+    assert re.match(r"TLSv1\.\d, certificate by 127\.0\.0\.1, valid until \d{4}-", told)
+    assert "-> the certificate expires soon" in told
+    assert server.seen == ["GET /customers?pageSize=1"]
+
+
+def test_a_bundle_of_certificates_that_is_missing_is_told(doctor: Doctor, serving: Any) -> None:
+    done = doctor(DUB_SERVER_URL=serving().url, REQUESTS_CA_BUNDLE="/none/ca.pem")
+    assert done.exit_code == 5
+    assert "is not there" in line(done.output, "REQUESTS_CA_BUNDLE")
+
+
+def dated(ahead: float) -> dict[str, str]:
+    moment = datetime.now(timezone.utc) + timedelta(seconds=ahead)
+    return {"Date": format_datetime(moment, usegmt=True)}
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(3600, "behind"), (-3600, "ahead")])
+def test_a_clock_that_is_wrong_is_told(
+    doctor: Doctor, serving: Any, ahead: float, told: str
+) -> None:
+    done = doctor(DUB_SERVER_URL=serving(headers=dated(ahead)).url)
+    assert done.exit_code == 1
+    assert re.search(rf"this machine is 3,[56]\d\d s {told}", line(done.output, "clock"))
+    assert "-> set it" in line(done.output, "clock")
+
+
+def test_a_clock_that_is_right_or_not_told_is_no_trouble(doctor: Doctor, serving: Any) -> None:
+    for headers, told in (
+        (dated(0), "as this machine's"),
+        ({}, "does not say"),
+        ({"Date": "x"}, "does not"),
+    ):
+        done = doctor(DUB_SERVER_URL=serving(headers=headers).url)
+        assert done.exit_code == 0
+        assert told in line(done.output, "clock")
+
+
+def test_a_proxy_is_what_the_connection_goes_through(doctor: Doctor, serving: Any) -> None:
+    proxy = serving()
+    address = proxy.url.removeprefix("http://")
+    done = doctor("--server-url", "http://dub.invalid", HTTP_PROXY=f"http://me:{SECRET}@{address}")
+    assert done.exit_code == 0, done.output
+    assert line(done.output, "through") == f"the proxy http://***@{address}"
+    assert proxy.received[0].target == "http://dub.invalid/customers?pageSize=1"
+    assert SECRET not in done.output
+
+
+def test_without_a_proxy_and_netrc_it_says_so(doctor: Doctor, tmp_path: Path) -> None:
+    done = doctor("--server-url", "nonsense")
+    assert line(done.output, "proxies") == "none"
+    assert ".netrc" not in done.output
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine api.dub.co login me password {SECRET}\n")
+    done = doctor("--server-url", "nonsense", NETRC=str(netrc))
+    assert line(done.output, ".netrc") == "there; ignored"
+    assert SECRET not in done.output
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://me:{}@proxy.invalid:1",
+        "http://me:12/{}@proxy.invalid:1",
+        "http://{}:{}@[",
+        "me:{}@proxy.invalid:1",
+        "me:{}",
+        "http://me:x@{}@proxy.invalid",
+        "http://me:{}:99999@proxy.invalid:99999",
+    ],
+)
+def test_no_credentials_of_a_proxy_are_shown(doctor: Doctor, proxy: str) -> None:
+    secret = f"{SECRET}{'x' * 64}"  # so long that no host can have that name
+    value = proxy.format(secret, secret)
+    done = doctor(
+        "--timeout", "1", "--server-url", "http://dub.invalid", HTTP_PROXY=value, http_proxy=value
+    )
+    assert done.exit_code == 5, done.output
+    assert SECRET not in done.output
+
+
+@pytest.mark.parametrize("url", ["https://me:{}@x", "https://me:{}/1@x", "https://{}@x:y"])
+def test_no_credentials_of_a_server_url_are_shown(doctor: Doctor, url: str) -> None:
+    done = doctor(DUB_SERVER_URL=url.format(SECRET))
+    assert done.exit_code == 2
+    assert SECRET not in done.output
+
+
+def test_a_key_that_a_server_sends_back_is_not_shown(doctor: Doctor, serving: Any) -> None:
+    body = f"<html>Who is {SECRET}? Or dub_another{SECRET}"
+    server = serving(500, body, {"Content-Type": "text/html"})
+    done = doctor(DUB_SERVER_URL=server.url, DUB_API_KEY=SECRET)
+    assert "Who is ***? Or ***" in line(done.output, "HTTP")
+    assert SECRET not in done.output
+
+
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12)
+schemes = st.sampled_from(["http://", "https://", "socks5h://", "", "HTTP://", "ftp://", "a:"])
+
+
+@given(scheme=schemes, before=texts, after=texts, encoded=st.booleans())
+@example(scheme="http://", before="me:12/", after="://", encoded=False)
+@example(scheme="", before="", after="", encoded=False)
+def test_no_variable_shows_its_credentials(
+    scheme: str, before: str, after: str, encoded: bool
+) -> None:
+    credentials = f"{before}{SECRET}{after}"
+    if encoded:
+        credentials = quote(credentials, safe=":")
+    value = f"{scheme}{credentials}@proxy.example:3128"
+    names = ("HTTPS_PROXY", "http_proxy", "ALL_PROXY", "NO_PROXY", "DUB_SERVER_URL")
+    variables = {**dict.fromkeys(names, value), "DUB_API_KEY": credentials, "NETRC": os.devnull}
+    for finding in findings.environment(variables):
+        assert SECRET not in finding.value + finding.hint, finding
+
+
+@given(value=st.text())
+def test_whatever_a_url_is_it_is_read_or_not_shown(value: str) -> None:
+    shown = hide_credentials(value)
+    assert re.fullmatch(r"[\w.:/@*\[\]-]+", shown) or shown == "(no plain URL: not shown)"
+
+
+@given(before=st.text(), secret=st.text(min_size=4), after=st.text())
+def test_a_secret_is_scrubbed_wherever_it_stands(before: str, secret: str, after: str) -> None:
+    shown = scrub(f"{before}{secret}{after}", ["", secret])
+    assert secret not in shown or secret in "***"
+
+
+@pytest.mark.parametrize(
+    ("version", "bounds", "expected"),
+    [
+        ("3.12", ">=3.12", True),
+        ("3.12.0", ">=3.12", True),
+        ("3.11.9", ">=3.12", False),
+        ("3.9", ">=3.12", False),
+        ("0.10.0", "<0.11,>=0.10", True),
+        ("0.11.0", "<0.11,>=0.10", False),
+        ("8.4.1rc1", ">=8.4.1", True),
+        ("10.0.post1", ">=9.9.9", True),
+        ("1.0", "==1", True),
+        ("1.0", "!=1.0.0", False),
+        ("nonsense", ">=1", False),
+        ("1", "", True),
+    ],
+)
+def test_a_version_is_held_against_its_bounds(version: str, bounds: str, expected: bool) -> None:
+    assert within(version, bounds) is expected
+
+
+def test_every_bound_of_ours_is_one_that_is_understood() -> None:
+    for requirement in metadata.requires("dub-uplink") or []:
+        found = findings._REQUIREMENT.match(requirement)
+        assert found is not None
+        assert findings._BOUND.sub("", found[2]).strip(" ,") == ""
+        assert (found[3] is not None) == ("extra" in requirement)
+
+
+def test_a_package_that_is_too_old_or_missing_is_told_with_what_to_do(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tenacity-8.0.dist-info").mkdir()
+    (tmp_path / "tenacity-8.0.dist-info" / "METADATA").write_text("Name: tenacity\nVersion: 8.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    done = doctor("--server-url", "nonsense")
+    assert done.exit_code == 2  # the highest of its codes, that of the URL
+    told = line(done.output, "tenacity")
+    assert told.startswith("8.0, not >=8.4.1\n")
+    assert '-> pip install "tenacity>=8.4.1"' in told
+
+
+def test_a_missing_extra_is_no_trouble_but_a_missing_package_is() -> None:
+    extra = findings._package('none_such>=1; extra == "parquet"')
+    assert (extra.value, extra.code) == ("missing (extra parquet)", 0)
+    base = findings._package("none_such>=1")
+    assert (base.value, base.code) == ("missing", 1)
+    assert base.hint == "pip install dub-uplink"
+
+
+def test_help_tells_the_exit_codes() -> None:
+    done = CliRunner().invoke(cli, ["doctor", "--help"], terminal_width=80)
+    assert done.exit_code == 0
+    assert "Ends with 0 where all is well" in done.output
+    assert max(map(len, done.output.splitlines())) <= 80
