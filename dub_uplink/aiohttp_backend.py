@@ -13,7 +13,7 @@ import yarl
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies, select_proxy
 
-from .config import CONNECT_TIMEOUT, Secret, hide_request
+from .config import CONNECT_TIMEOUT, Secret
 from .hooks import BrokenAnswer, NotConnected
 from .models.response import Response
 from .unpacking import ACCEPT_ENCODING, Unpacker, check_size
@@ -83,9 +83,6 @@ class AiohttpBackend:
             return await self._exchange(method, url, info, authorization, timeout)
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             failure = _as_requests(error)
-        except BaseException as error:
-            hide_request(error)
-            raise
         raise failure
 
     async def _exchange(

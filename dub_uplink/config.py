@@ -48,8 +48,8 @@ class Secret(str):
 def hide_request(error: BaseException) -> None:
     """Empty the frames of a traceback that held a request as it goes over the wire.
 
-    In requests, urllib3 and aiohttp the token hides itself. Where they write to a socket it is
-    plain bytes, in the local variables of whatever an interrupt stops there.
+    In requests and urllib3 the token hides itself. From http.client down it is plain bytes, in the
+    local variables of whatever an interrupt stops there.
     """
     link: BaseException | None = error
     for _ in range(20):  # a bound, should a context ever lead back to itself
@@ -57,15 +57,11 @@ def hide_request(error: BaseException) -> None:
             return
         below = False
         for frame, _line in traceback.walk_tb(link.__traceback__):
-            below = below or frame.f_globals.get("__name__") in _WRITERS
+            below = below or frame.f_globals.get("__name__") == "http.client"
             if below:
                 with contextlib.suppress(RuntimeError):  # still running: of an earlier error
                     frame.clear()
         link = link.__context__
-
-
-#: Where a request becomes bytes.
-_WRITERS = ("http.client", "aiohttp.http_writer")
 
 
 class Token:

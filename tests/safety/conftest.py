@@ -98,13 +98,15 @@ def shown() -> Callable[..., str]:
 
     def render(error: BaseException) -> str:
         printed: list[str] = []
+        seen: dict[int, object] = {}
         for link in _chain(error, []):
             printed += [str(link), repr(link), repr(link.args), repr(vars(link))]
             printed += traceback.format_exception(type(link), link, link.__traceback__)
             for frame, _ in traceback.walk_tb(link.__traceback__):
                 if "/tests/" in frame.f_code.co_filename.replace("\\", "/"):
                     continue  # they know the token
-                for value in frame.f_locals.values():
+                values = [v for v in frame.f_locals.values() if seen.setdefault(id(v), v) is v]
+                for value in values:
                     printed += [repr(value), repr(getattr(value, "__dict__", None))]
         return "\n".join(printed)
 

@@ -1,0 +1,274 @@
+"""The token is in nothing that a failed call leaves behind, whatever the failure and the client."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import logging
+import pickle
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from dub_uplink import (
+    AsyncDub,
+    CustomersConsumer,
+    DeadlineAdapter,
+    RetryConfig,
+    endpoint,
+    errors,
+)
+
+DETAIL = b'{"error": {"code": "c", "message": "m", "doc_url": null}}'
+
+
+def reply(status: int, body: bytes, headers: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %d X\r\n%sContent-Length: %d\r\n\r\n%s" % (status, headers, len(body), body)
+
+
+#: What a server answers; nothing at all is a connection that is dropped.
+ANSWERS: dict[str, bytes] = {
+    "401": reply(401, DETAIL),
+    "404 of a proxy": reply(404, b"<html>"),
+    "redirect": reply(302, b"", b"Location: https://x.example/\r\n"),
+    "no JSON": reply(200, b"<html>"),
+    "no customer": reply(200, b'{"id": 5}'),
+    "cut": reply(200, b'{"id": "cus_'),
+    "rotten gzip": reply(200, b"hello", b"Content-Encoding: gzip\r\n"),
+    "unknown packing": reply(200, b"hello", b"Content-Encoding: br\r\n"),
+    "no HTTP": b"no HTTP at all\r\n\r\n",
+    "dropped": b"",
+    "time-out": b"HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\n",
+}
+
+
+@pytest.fixture
+def dumping(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Everything that can log does, asyncio's debug mode among it."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("urllib3", "asyncio", "aiohttp.client", "requests", "dub_uplink"):
+        caplog.set_level(logging.DEBUG, name)
+    monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
+
+
+@pytest.mark.usefixtures("dumping")
+@pytest.mark.parametrize("name", [*ANSWERS, "refused"])
+def test_no_failure_shows_the_token(
+    serving: Any, reach: Any, shown: Any, token: str, name: str, caplog: Any, capfd: Any
+) -> None:
+    server = serving(raw=ANSWERS.get(name, b""))
+    if name == "refused":
+        server.close()
+    patience = 100 if name == "time-out" else 20_000
+    customers = reach(server.url, timeout_ms=patience)
+    with pytest.raises(errors.DubError) as caught:
+        customers.get("cus_1", http_headers={"X-Trace": "1"})
+    error = caught.value
+    printed = [shown(error), shown(pickle.loads(pickle.dumps(error)))]
+    printed += [repr(pickle.dumps(error, protocol)) for protocol in range(6)]
+    printed += [repr(vars(record)) + record.getMessage() for record in caplog.records]
+    printed += capfd.readouterr()
+    assert len(printed[0]) > 1000
+    assert not [text for text in printed if token in text]
+
+
+def fail(*_: Any, **__: Any) -> Any:
+    raise ZeroDivisionError
+
+
+class Mine(CustomersConsumer):
+    @endpoint.get("broken", returns=fail)
+    def broken(self) -> Any:
+        raise NotImplementedError
+
+
+def test_an_exception_in_a_handler_of_the_callers_shows_no_token(
+    serving: Any, token: str, shown: Any
+) -> None:
+    """In an endpoint's reader, in ``on_retry``, in a hook of the session, in its adapter."""
+
+    def session(**hooks: Any) -> requests.Session:
+        made = requests.Session()
+        made.hooks.update(hooks)
+        return made
+
+    class Broken(HTTPAdapter):
+        def send(self, *args: Any, **kwargs: Any) -> Any:
+            super().send(*args, **kwargs)
+            raise ZeroDivisionError
+
+    adapted = session()
+    adapted.mount("http://", Broken())
+    url = serving(500, DETAIL).url
+    ways: list[dict[str, Any]] = [
+        {"on_retry": fail, "retry_config": RetryConfig()},
+        {"client": session(response=[fail])},
+        {"client": adapted},
+    ]
+    for way in ways:
+        with (
+            Mine(token, server_url=url, **{"retry_config": None, **way}) as mine,
+            pytest.raises(ZeroDivisionError) as caught,
+        ):
+            mine.broken()
+        assert len(shown(caught.value)) > 1000
+        assert token not in shown(caught.value)
+    with (
+        Mine(token, server_url=serving().url) as mine,
+        pytest.raises(ZeroDivisionError) as caught,
+    ):
+        mine.broken()
+    assert token not in shown(caught.value)
+
+
+#: More than sockets take at once whose buffers are this narrow.
+LONG = {"X-Long": "x" * 400_000}
+NARROW = (socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+
+class Deaf:
+    """A server that takes a connection and reads nothing of it; ``taken`` when it has one."""
+
+    def __init__(self) -> None:
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen()
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.taken = threading.Event()
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        sock, _ = self._listener.accept()
+        self._sockets.append(sock)
+        self.taken.set()
+
+    def close(self) -> None:
+        for sock in (*self._sockets, self._listener):
+            sock.close()
+
+
+@pytest.fixture
+def deaf() -> Iterator[Deaf]:
+    server = Deaf()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Any]:
+    """Ctrl-C by another signal, since pytest would stop at the real one: sent after an event."""
+    if not hasattr(signal, "SIGUSR1"):
+        pytest.skip("no signal to send")
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    main = threading.main_thread().ident
+    assert main is not None
+    ended = threading.Event()
+
+    def send(when: threading.Event) -> None:
+        def wait() -> None:
+            if when.wait(10) and not ended.wait(0.1):
+                signal.pthread_kill(main, signal.SIGUSR1)
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    yield send
+    ended.set()
+    signal.signal(signal.SIGUSR1, before)
+
+
+def modules(error: BaseException | None) -> set[str]:
+    """The modules whose frames are on a traceback."""
+    found: set[str] = set()
+    tb = error.__traceback__ if error else None
+    while tb is not None:
+        found.add(str(tb.tb_frame.f_globals["__name__"]))
+        tb = tb.tb_next
+    return found
+
+
+@pytest.mark.parametrize("adapter", [DeadlineAdapter, HTTPAdapter])
+def test_an_interrupt_while_the_request_is_written_shows_no_token(
+    deaf: Deaf, interrupt: Any, connect: Any, shown: Any, token: str, adapter: Any
+) -> None:
+    class Narrow(adapter):  # type: ignore[misc]
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, socket_options=[NARROW], **kwargs)
+
+    with requests.Session() as session:
+        session.mount("http://", Narrow())
+        customers = connect(deaf.url, client=session)
+        interrupt(deaf.taken)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            customers.list(http_headers=LONG, timeout_ms=20_000)
+    assert "http.client" in modules(caught.value), "it was not stopped where it writes"
+    printed = shown(caught.value)
+    assert "Authorization" in printed
+    assert token not in printed
+
+
+def test_an_interrupt_while_the_answer_is_awaited_shows_no_token(
+    deaf: Deaf, interrupt: Any, connect: Any, shown: Any, token: str
+) -> None:
+    interrupt(deaf.taken)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        connect(deaf.url).list(timeout_ms=20_000)
+    assert token not in shown(caught.value)
+
+
+def narrow(address: Any) -> socket.socket:
+    sock = socket.socket(*address[:3])
+    sock.setsockopt(*NARROW)
+    return sock
+
+
+@pytest.mark.parametrize("headers", [None, LONG], ids=["waiting", "writing"])
+def test_a_cancelled_task_shows_no_token(deaf: Deaf, shown: Any, token: str, headers: Any) -> None:
+    async def run() -> BaseException:
+        connector = aiohttp.TCPConnector(socket_factory=narrow)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            AsyncDub(token, server_url=deaf.url, client=session) as dub,
+        ):
+            task = asyncio.ensure_future(dub.customers.list(http_headers=headers))
+            while not deaf.taken.is_set():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError as error:
+                return error
+        raise AssertionError("it was not cancelled")
+
+    error = asyncio.run(run())
+    assert token not in shown(error)
+    assert len(shown(error)) > 1000
+
+
+def test_http_clients_own_debugging_prints_no_token(
+    serving: Any, connect: Any, token: str, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """``http.client.HTTPConnection.debuglevel = 1`` prints every byte that others send."""
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    server = serving()
+    connect(server.url).list()
+    assert token not in "".join(capfd.readouterr())
+    # It does print what it is told to: the recipe is in force.
+    plain = http.client.HTTPConnection(server.url.removeprefix("http://"))
+    plain.request("GET", "/", headers={"X-Mark": "seen"})
+    plain.getresponse().read()
+    plain.close()
+    assert "X-Mark: seen" in "".join(capfd.readouterr())
