@@ -29,6 +29,10 @@ COMMANDS = {
     "create": Lazy("dub_uplink.cli.writing:create_command", "Create a customer, exactly once."),
     "update": Lazy("dub_uplink.cli.writing:update_command", "Change fields of a customer."),
     "delete": Lazy("dub_uplink.cli.writing:delete_command", "Delete customers, after asking."),
+    "export": Lazy("dub_uplink.cli.export_file:export_command", "Write every customer to a file."),
+    "import": Lazy(
+        "dub_uplink.cli.import_file:import_command", "Create the customers of a file, each once."
+    ),
 }
 
 

@@ -1,0 +1,87 @@
+"""A line on the terminal that says how far a long command is.
+
+Imports nothing of ours; rich only where there is a terminal to draw on.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import rich.progress
+
+_REFRESHES = 4  # a second: each takes milliseconds from the work
+
+
+class Progress:
+    """A bar with a count, a rate and the time, on stderr, while within its ``with``.
+
+    Nothing at all where stderr is no terminal, or if ``quiet``. Without a ``total`` there is no bar
+    to fill. ``done`` of the total were done before, and count for no rate.
+    """
+
+    def __init__(
+        self, title: str, total: int | None = None, *, done: int = 0, quiet: bool = False
+    ) -> None:
+        self._live: rich.progress.Progress | None = None
+        if quiet or sys.stderr is None or not sys.stderr.isatty():
+            return
+        from rich.console import Console  # noqa: PLC0415 - a pipe is drawn on by nobody
+
+        self._live = _bar(Console(stderr=True), endless=total is None)
+        self._task = self._live.add_task(title, total=total, completed=done, note="")
+
+    def at(self, count: int) -> None:
+        """So many are done."""
+        if self._live is not None:
+            self._live.update(self._task, completed=count)
+
+    def note(self, text: str) -> None:
+        """Say what it waits for; an empty text takes that back."""
+        if self._live is not None:
+            self._live.update(self._task, note=text)
+
+    def __enter__(self) -> Progress:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+def _bar(console: rich.console.Console, *, endless: bool) -> rich.progress.Progress:
+    from rich import progress  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    class Count(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> Text:
+            of = "" if task.total is None else f"/{task.total:,.0f}"
+            return Text(f"{task.completed:,.0f}{of}", style="progress.download")
+
+    class Rate(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
+
+    shape: tuple[progress.ProgressColumn, ...] = (
+        (progress.SpinnerColumn(finished_text=" "),) if endless else (progress.BarColumn(24),)
+    )
+    return progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        *shape,
+        Count(),
+        Rate(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("{task.fields[note]}", markup=False, style="dim"),
+        console=console,
+        refresh_per_second=_REFRESHES,
+    )

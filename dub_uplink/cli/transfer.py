@@ -1,0 +1,71 @@
+"""What ``customers export`` and ``customers import`` share: options, formats, and the client.
+
+May import the public names of dub_uplink only.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dub_uplink import Dub, RateLimit
+from dub_uplink.cli.connection import Connection
+from dub_uplink.cli.progress import Progress
+from dub_uplink.cli.text import printable
+
+_LONG_WAIT = 1.0  # seconds after which someone at a terminal wonders
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+
+
+def _rate_limit(
+    _ctx: click.Context, _param: click.Parameter, given: str | None
+) -> RateLimit | None:
+    if given is None:
+        return None
+    limit, _, per = given.partition("/")
+    try:
+        return RateLimit(int(limit), per or "minute")  # type: ignore[arg-type]
+    except ValueError:
+        raise click.BadParameter(f"{given!r} is none; write it as 600 or 600/minute.") from None
+
+
+rate_limit_option = click.option(
+    "--rate-limit",
+    metavar="N",
+    callback=_rate_limit,
+    help="Send no more than N requests a minute, and leave the rest of the key's limit to others."
+    " N/second and N/hour are understood as well.",
+)
+
+
+def format_of(path: str, given: str | None) -> str:
+    """The format of a file: as it was given, or else by its name.
+
+    Raises:
+        click.UsageError: its name says nothing.
+    """
+    found = given or _SUFFIXES.get(Path(path).suffix.lower())
+    if found is None:
+        raise click.UsageError(f"{path}: its name does not say the format; give --format.")
+    return found
+
+
+def open_client(connection: Connection, progress: Progress, rate_limit: RateLimit | None) -> Dub:
+    """The client; a wait that is worth a word is told beside the progress."""
+
+    def tell(attempt: int, seconds: float, failed: object) -> None:
+        if seconds >= _LONG_WAIT:
+            why: Any = getattr(failed, "status_code", None) or getattr(failed, "message", failed)
+            progress.note(printable(f"{why}: waiting {seconds:.0f} s"))
+
+    return connection.open(on_retry=tell, rate_limit=rate_limit)
+
+
+def server_of(connection: Connection) -> str:
+    """The server as it was given, empty for Dub's own: what is half done belongs to one."""
+    return (connection.server_url or os.environ.get("DUB_SERVER_URL", "")).rstrip("/")
