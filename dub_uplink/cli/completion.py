@@ -17,7 +17,8 @@ EXAMPLES = """\b
 Set it up once:
   bash  echo 'eval "$(dub-uplink completion bash)"' >> ~/.bashrc
   zsh   echo 'eval "$(dub-uplink completion zsh)"' >> ~/.zshrc
-  fish  dub-uplink completion fish > ~/.config/fish/completions/dub-uplink.fish
+  fish  dub-uplink completion fish >
+          ~/.config/fish/completions/dub-uplink.fish
 """
 
 

@@ -42,8 +42,7 @@ class Connection:
         Must be called within a command: what ``-v`` asked for ends with it.
 
         Raises:
-            Failure: there is no API key, or it cannot be one.
-            click.UsageError: the server's URL is none.
+            Failure: there is no API key, or it cannot be one; or the server's URL is none.
         """
         if self.verbose:
             _show_attempts()
@@ -60,7 +59,9 @@ class Connection:
                 )
             except ValueError as error:
                 if str(error).startswith("server_url"):
-                    raise click.UsageError(f"{error} (--server-url or DUB_SERVER_URL).") from None
+                    raise Failure(
+                        f"{error} (--server-url, DUB_SERVER_URL).", ExitCode.USAGE
+                    ) from None
                 where = "--token-file" if self.token_file else "DUB_API_KEY"
                 raise Failure(f"{error} ({where}).", ExitCode.AUTH) from None
         for warning in caught:
@@ -83,7 +84,8 @@ class Connection:
 def read_token(path: str) -> str:
     """The one line of a file; the messages show nothing of it, which may be half a key."""
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8-sig")
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise Failure(
             f"cannot read the API key from {path}: {error.strerror}.", ExitCode.AUTH

@@ -13,7 +13,7 @@ EXAMPLES = """\b
 Examples:
   dub-uplink customers list --country GB --limit 20
   dub-uplink customers get ext_user_1
-  dub-uplink customers create --external-id user_1 --email ada@example.com --country GB
+  dub-uplink customers create --external-id user_1 --country GB --name Ada
   dub-uplink customers update ext_user_1 --name Ada --avatar null
   dub-uplink customers delete ext_user_1
 

@@ -143,6 +143,10 @@ def _ends_everything(error: Exception) -> bool:
     return isinstance(error, errors.APIConnectionError) or exit_code(error) == ExitCode.AUTH
 
 
+#: How click shows the help of a group that is called alone; older releases have no error for it.
+_HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
+
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """Turn whatever ends the command into an exit code and at most one line.
@@ -160,6 +164,11 @@ def told() -> Iterator[None]:
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line on which a terminal shows ^C
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
+    except click.UsageError as error:
+        if error.ctx is None or isinstance(error, _HELP):
+            raise
+        hint = f"{error.ctx.command_path} --help"
+        raise Failure(error.format_message(), ExitCode.USAGE, hint) from None
     except BrokenPipeError:
         _discard_output()
         raise click.exceptions.Exit(ExitCode.PIPE_CLOSED) from None

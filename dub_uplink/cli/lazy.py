@@ -72,6 +72,11 @@ class LazyGroup(click.Group):
 class RootGroup(LazyGroup):
     """The command itself: what fails below it is told in one line."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the options before the name of a command."""
+        with told():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         with told():

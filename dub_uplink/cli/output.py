@@ -104,17 +104,17 @@ def write_records(
 
 
 def _write_lines(records: Iterable[dict[str, Any]], out: TextIO) -> None:
-    out.writelines(json_text(found, out.encoding) + "\n" for found in records)
+    out.writelines(json_text(found, out.encoding or "utf-8") + "\n" for found in records)
 
 
 def _write_objects(records: Iterable[dict[str, Any]], out: TextIO) -> None:
-    out.writelines(json_text(found, out.encoding, indent=2) + "\n" for found in records)
+    out.writelines(json_text(found, out.encoding or "utf-8", indent=2) + "\n" for found in records)
 
 
 def _write_list(records: Iterable[dict[str, Any]], out: TextIO) -> None:
     before = "["
     for found in records:
-        text = json_text(found, out.encoding, indent=2)
+        text = json_text(found, out.encoding or "utf-8", indent=2)
         out.write(before + "\n  " + text.replace("\n", "\n  "))
         before = ","
     out.write("[]\n" if before == "[" else "\n]\n")
@@ -153,19 +153,22 @@ def write_table(records: Iterable[dict[str, Any]], out: TextIO) -> None:
         max(cell_len(cell) for cell in column)
         for column in zip([c.name for c in TABLE], *first, strict=True)
     ]
-    widths = fit(natural, [column.floor for column in TABLE], _width(out))
+    edge = _width(out)
+    widths = fit(natural, [column.floor for column in TABLE], edge)
+
+    def sized(cell: str, width: int, column: Column) -> str:
+        if cell_len(cell) <= width:
+            return set_cell_size(cell, width)
+        if _NO_EDGE in (column.floor, edge):
+            return cell  # longer than the first ones were, and not to be cut
+        return set_cell_size(f"{set_cell_size(cell, width - 1)}…", width)
 
     def line(row: Sequence[str]) -> str:
-        cut = (
-            set_cell_size(f"{set_cell_size(cell, width - 1)}…", width)
-            if cell_len(cell) > width
-            else set_cell_size(cell, width)
-            for cell, width in zip(row, widths, strict=False)
-        )
-        return _GAP.join(cut).rstrip()
+        return _GAP.join(map(sized, row, widths, TABLE)).rstrip()
 
+    console = _console(out)
     header = line([column.name for column in TABLE])
-    _console(out).print(header, style="bold", markup=False, soft_wrap=True)
+    console.print(header, style=_bold(console), markup=False, soft_wrap=True)
     out.writelines(line(row) + "\n" for row in _chained(first, rows))
 
 
@@ -204,7 +207,9 @@ def _write_fields(records: Iterable[dict[str, Any]], out: TextIO) -> None:
         width = max(map(len, fields))
         console = _console(out)
         for name, cell in fields.items():
-            console.print(name.ljust(width), style="bold", end=_GAP, markup=False, soft_wrap=True)
+            console.print(
+                name.ljust(width), style=_bold(console), end=_GAP, markup=False, soft_wrap=True
+            )
             out.write(cell + "\n")
 
 
@@ -230,3 +235,8 @@ def _console(out: TextIO) -> Console:
     from rich.console import Console  # noqa: PLC0415 - a pipe needs none of it
 
     return Console(file=out, highlight=False)
+
+
+def _bold(console: Console) -> str:
+    # To rich, bold is no colour; whoever sets NO_COLOR wants plain text.
+    return "" if console.no_color else "bold"

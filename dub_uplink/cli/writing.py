@@ -107,8 +107,10 @@ def _read_object(path: str, fields: Iterable[str]) -> dict[str, Any]:
 
 CREATE_EXAMPLES = """\b
 Examples:
-  dub-uplink customers create --external-id user_1 --email ada@example.com --country GB
-  echo '{"externalId": "user_2", "country": "GB"}' | dub-uplink customers create --from-file -
+  dub-uplink customers create --external-id user_1 --country GB --name Ada
+  dub-uplink customers create --from-file customer.json
+  echo '{"externalId": "user_2", "country": "GB"}' |
+    dub-uplink customers create --from-file - --output json
 """
 
 
@@ -134,7 +136,8 @@ UPDATE_EXAMPLES = """\b
 Examples:
   dub-uplink customers update ext_user_1 --name "Ada Lovelace"
   dub-uplink customers update ext_user_1 --email null
-  echo '{"name": "null"}' | dub-uplink customers update ext_user_1 --from-file -
+  echo '{"name": "null"}' |
+    dub-uplink customers update ext_user_1 --from-file -
 """
 
 

@@ -8,10 +8,12 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from dub_uplink.cli.commands import cli
+from dub_uplink.cli.lazy import LazyGroup
 
 
 def test_help_names_every_command_and_gives_examples() -> None:
@@ -21,13 +23,6 @@ def test_help_names_every_command_and_gives_examples() -> None:
     assert "  demo " in done.output
     assert "  serve " in done.output
     assert " dub-uplink serve --port 8000 --token dub_test\n" in done.output
-
-
-@pytest.mark.parametrize("command", ["demo", "serve"])
-def test_each_command_has_help_within_80_columns(command: str) -> None:
-    done = CliRunner().invoke(cli, [command, "--help"], terminal_width=80)
-    assert done.exit_code == 0
-    assert max(len(line) for line in done.output.splitlines()) <= 80
 
 
 def test_the_console_script_is_there_and_tells_the_version_of_the_distribution(
@@ -46,9 +41,48 @@ def test_the_console_script_is_there_and_tells_the_version_of_the_distribution(
     assert (done.returncode, done.stdout) == (0, f"dub-uplink {version('dub-uplink')}\n")
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["serve", "--port", "70000"], ["demo", "-x"]])
-def test_a_mistyped_command_is_told_with_its_usage(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["serve", "--port", "70000"], ["demo", "-x"], ["--nothing"]]
+)
+def test_a_mistyped_command_is_told_in_one_line_with_where_its_help_is(
+    arguments: list[str],
+) -> None:
     done = CliRunner().invoke(cli, arguments, prog_name="dub-uplink")
-    assert done.exit_code == 2
-    assert done.output.startswith("Usage: dub-uplink")
-    assert "Error: " in done.output
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert done.output.startswith("Error: ")
+    assert "  Hint: dub-uplink " in done.output
+    assert done.output.endswith(" --help\n")
+
+
+def every_command(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    context = click.Context(group)
+    found: list[tuple[str, ...]] = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        found.append((*path, name))
+        if isinstance(command, click.Group):
+            found += every_command(command, (*path, name))
+    return found
+
+
+@pytest.mark.parametrize("path", every_command(cli), ids="-".join)
+def test_every_command_has_help_within_80_columns(path: tuple[str, ...]) -> None:
+    for option in ("--help", "-h"):
+        done = CliRunner().invoke(cli, [*path, option], prog_name="dub-uplink", terminal_width=80)
+        assert done.exit_code == 0
+        assert max(len(line) for line in done.output.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("path", [p for p in every_command(cli) if p[0] == "customers"])
+def test_the_help_of_the_everyday_commands_has_examples(path: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(cli, [*path, "-h"], prog_name="dub-uplink", terminal_width=80)
+    assert f"Examples:\n    dub-uplink {path[0]}" in done.output
+
+
+def test_the_help_of_a_group_has_the_line_of_each_command_that_the_command_has() -> None:
+    context = click.Context(cli)
+    for group in (cli, cli.get_command(context, "customers")):
+        assert isinstance(group, LazyGroup)
+        for name, lazy in group.lazy.items():
+            assert lazy.load().name == name
+            assert lazy.help

@@ -1,0 +1,169 @@
+"""How customers are written: widths, JSON that survives, nothing that steers a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+pytest.importorskip("rich")
+
+from rich.cells import cell_len
+
+from dub_uplink.cli.output import TABLE, fit, write_records, write_table
+from dub_uplink.cli.records import columns, json_text, record
+from dub_uplink.schemas import CustomerSchema
+
+TEXT = st.text() | st.none()
+MOMENT = st.datetimes().map(lambda m: m.isoformat(timespec="milliseconds") + "Z") | st.none()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+CUSTOMER = st.fixed_dictionaries(
+    {
+        "id": st.text(),
+        "name": TEXT,
+        "email": TEXT,
+        "avatar": TEXT,
+        "externalId": TEXT,
+        "stripeCustomerId": TEXT,
+        "country": TEXT,
+        "sales": st.integers() | st.none(),
+        "saleAmount": st.integers() | st.none(),
+        "createdAt": MOMENT,
+        "firstSaleAt": MOMENT,
+        "subscriptionCanceledAt": MOMENT,
+    },
+    optional={
+        "programId": st.text(),
+        "partner": st.fixed_dictionaries(
+            {"id": st.text(), "name": TEXT, "email": TEXT, "image": TEXT}, optional={"new": JSON}
+        ),
+        "new_field": JSON,
+        "newField": JSON,
+    },
+)
+
+
+class Terminal(io.StringIO):
+    """What is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_columns_of_csv_are_the_apis_names() -> None:
+    assert columns(expanded=False)[:5] == ("id", "name", "email", "avatar", "externalId")
+    assert len(columns(expanded=False)) == 12
+    more = columns(expanded=True)[12:]
+    assert more[0] == "programId"
+    assert {"link.shortLink", "partner.email", "discount.maxDuration"} <= set(more)
+
+
+@given(CUSTOMER)
+def test_a_record_is_what_the_server_sent(sent: dict[str, Any]) -> None:
+    assert record(CustomerSchema().load(sent)) == sent
+
+
+@given(JSON, st.sampled_from(["utf-8", "ascii", "latin-1"]), st.none() | st.just(2))
+@example("\x7f\x85\u2028\u202e\ud800\U000e0001\U0001f600\xa0é", "latin-1", None)
+@example("\ud800", "utf-8", 2)
+def test_json_says_the_same_in_every_encoding_and_steers_no_terminal(
+    value: Any, encoding: str, indent: int | None
+) -> None:
+    text = json_text(value, encoding, indent)
+    assert json.loads(text.encode(encoding).decode(encoding)) == value
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert indent or "\n" not in text
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=8),
+    st.integers(1, 200),
+)
+def test_columns_fit_the_width_or_only_the_first_is_left(
+    sizes: list[tuple[int, int]], width: int
+) -> None:
+    natural, floors = [n for n, _ in sizes], [f for _, f in sizes]
+    widths = fit(natural, floors, width)
+    assert sum(widths) + 2 * (len(widths) - 1) <= width or len(widths) == 1
+    for got, wanted, floor in zip(widths, natural, floors, strict=False):
+        assert min(wanted, floor) <= got <= wanted
+    if sum(natural) + 2 * (len(natural) - 1) <= width:
+        assert widths == natural
+
+
+@given(st.lists(CUSTOMER, min_size=1, max_size=4), st.integers(50, 200))
+def test_a_table_fits_the_terminal_whatever_is_in_it(
+    customers: list[dict[str, Any]], width: int
+) -> None:
+    for customer in customers:
+        customer["id"] = "cus_1KBD2SP6PGV6RQ7SYX8ZTX7YB"
+    out = Terminal()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("NO_COLOR", "1")
+        write_table(iter(customers), out)
+    lines = out.getvalue().split("\n")[:-1]
+    assert len(lines) == len(customers) + 1
+    assert all(line.isprintable() and cell_len(line) <= width for line in lines)
+    assert all(customers[0]["id"] in line for line in lines[1:])
+
+
+def test_wide_characters_keep_the_columns_straight() -> None:
+    out = io.StringIO()
+    rows = [{"id": "1", "name": "永和大道", "email": "x"}, {"id": "2", "name": "Ada", "email": "y"}]
+    write_table(iter(rows), out)
+    header, first, second = out.getvalue().splitlines()
+    start = cell_len(header[: header.index("email")])
+    assert cell_len(first[: first.index("x")]) == cell_len(second[: second.index("y")]) == start
+
+
+def test_a_table_into_a_pipe_is_not_cut() -> None:
+    out = io.StringIO()
+    write_table(iter([{column.name: "x" * 90 for column in TABLE}]), out)
+    assert out.getvalue().splitlines()[1].split() == ["x" * 90] * len(TABLE)
+
+
+@pytest.mark.parametrize("output", ["table", "json", "jsonl", "csv"])
+def test_customers_are_written_as_they_come(output: str) -> None:
+    out, seen = io.StringIO(), 0
+
+    def many() -> Iterator[dict[str, Any]]:
+        nonlocal seen
+        for number in range(1_000):
+            if number == 200:
+                seen = len(out.getvalue())
+            yield {"id": f"cus_{number}"}
+
+    with contextlib.redirect_stdout(out):
+        assert write_records(many(), output, ("id",)) == 1_000
+    assert seen > 0
+    assert "cus_999" in out.getvalue()
+
+
+def test_one_customer_is_a_table_of_its_fields() -> None:
+    out = io.StringIO()
+    found = {"id": "cus_1", "name": None, "link": {"id": "l", "url": "\x1b[2J"}, "new": [1, "ü"]}
+    with contextlib.redirect_stdout(out):
+        write_records([found], "table", (), single=True)
+    assert out.getvalue() == (
+        'id        cus_1\nname      -\nlink.id   l\nlink.url  [2J\nnew       [1, "ü"]\n'
+    )
+
+
+def test_what_comes_later_and_is_longer_is_cut_on_a_terminal_but_for_its_id() -> None:
+    rows = [{"id": "1", "name": "Ada"}] * 100 + [{"id": "cus_12", "name": "Ada Lovelace"}]
+    for out, name in ((io.StringIO(), "Ada Lovelace"), (Terminal(), "Ada…")):
+        write_table(iter(rows), out)
+        last = out.getvalue().splitlines()[-1]
+        assert "cus_12" in last
+        assert last.endswith(name)

@@ -1,0 +1,211 @@
+"""What each failure ends with: its exit code, and one line with the hint that helps."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from dub_uplink.cli.commands import cli
+from dub_uplink.cli.connection import Connection, connection_options
+from dub_uplink.cli.lazy import RootGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.testing import Result
+
+    from dub_uplink.testing import FakeDub
+
+    Invoke = Callable[..., Result]
+    Live = tuple[FakeDub, dict[str, str]]
+
+LIST = ("customers", "list", "--no-retries", "--timeout", "1")
+
+
+def error(code: str) -> str:
+    return json.dumps({"error": {"code": code, "message": "Told\x1b by\nDub.", "doc_url": None}})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "exit_code", "told"),
+    [
+        (400, error("bad_request"), 1, "400 bad_request: Told"),
+        (401, error("unauthorized"), 3, "Hint: check the API key in --token-file or DUB_API_KEY."),
+        (403, error("forbidden"), 3, "Hint: the key's role or the workspace's plan"),
+        (403, error("exceeded_limit"), 3, "Hint: a limit of the workspace's plan is used up."),
+        (404, error("not_found"), 4, "404 not_found: Told"),
+        (409, error("conflict"), 1, "409 conflict: Told"),
+        (422, error("unprocessable_entity"), 1, "422 unprocessable_entity: Told"),
+        (429, error("rate_limit_exceeded"), 5, "Hint: try again in"),
+        (500, error("internal_server_error"), 5, "Hint: Dub has a trouble of its own"),
+        (404, "<html>nginx</html>", 5, "Hint: is --server-url (DUB_SERVER_URL) that of Dub's API?"),
+        (302, "", 5, "Hint: is --server-url"),
+        (200, "<html>hello</html>", 5, "Hint: is --server-url"),
+        (200, '[{"id": 5}]', 5, "Hint: is --server-url"),
+    ],
+)
+def test_every_answer_that_is_no_success_is_one_line(
+    invoke: Invoke, serving: Any, status: int, body: str, exit_code: int, told: str
+) -> None:
+    done = invoke(*LIST, env={"DUB_SERVER_URL": serving(status, body).url})
+    assert done.exit_code == exit_code
+    assert done.output.startswith("Error: ")
+    assert told in done.output
+    assert done.output.count("\n") == 1
+    assert "\x1b" not in done.output
+
+
+def test_a_rate_limit_says_how_long_it_lasts(invoke: Invoke, serving: Any) -> None:
+    server = serving(429, error("rate_limit_exceeded"), {"Retry-After": "17"})
+    done = invoke(*LIST, env={"DUB_SERVER_URL": server.url})
+    assert done.output.endswith("Hint: try again in 17 s.\n")
+
+
+def test_without_an_answer_it_is_the_network(invoke: Invoke, serving: Any) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        done = invoke(*LIST, "--server-url", url)
+    assert done.exit_code == 5
+    assert "Hint: is there a network, and is --server-url (DUB_SERVER_URL) right?" in done.output
+    silent = serving(raw=b"", then="hold")
+    done = invoke(*LIST, "--timeout", "0.1", "--server-url", silent.url)
+    assert (done.exit_code, len(silent.received)) == (5, 1)
+    assert "Hint: --timeout gives an attempt more seconds." in done.output
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "holds no API key: it is empty."),
+        (b"\n \n", "holds no API key: it is empty."),
+        (b"dub_secret1\ndub_secret2\n", "holds no API key: it has 2 lines, not one."),
+        (b"dub_\xff", "holds no API key: it is not text."),
+        (b"dub_secret \x07x", "the token holds a blank, a control or a non-ASCII character"),
+        (None, "cannot read the API key from {path}: "),
+    ],
+)
+def test_a_file_without_a_key_is_told_and_shows_nothing_of_it(
+    invoke: Invoke, live: Live, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    path = tmp_path / "key"
+    path.mkdir() if content is None else path.write_bytes(content)
+    done = invoke("customers", "list", "--token-file", str(path))
+    assert (done.exit_code, live[0].requests, done.output.count("\n")) == (3, [], 1)
+    assert told.format(path=path) in done.output
+    assert "secret" not in done.output
+
+
+@pytest.mark.parametrize("content", ["dub_test", "dub_test\n", "\ufeffdub_test\r\n\n"])
+def test_a_key_comes_from_a_file_before_the_environment(
+    invoke: Invoke, live: Live, tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "key"
+    path.write_text(content, encoding="utf-8")
+    wrong = {"DUB_API_KEY": "dub_wrong"}
+    assert invoke("customers", "list", "--token-file", str(path), env=wrong).exit_code == 0
+    done = invoke("customers", "list", "--token-file", "-", input=content, env=wrong)
+    assert (done.exit_code, len(live[0].requests)) == (0, 2)
+
+
+def test_without_a_key_it_says_where_to_put_it(invoke: Invoke, live: Live) -> None:
+    done = invoke("customers", "list", env={"DUB_API_KEY": None})
+    assert (done.exit_code, live[0].requests) == (3, [])
+    assert done.output == (
+        "Error: no API key.  Hint: put it in DUB_API_KEY, or give --token-file FILE.\n"
+    )
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com", "", "http://a:b@example.com", "http://["])
+def test_a_server_that_is_no_url_is_a_mistake_in_the_command(invoke: Invoke, url: str) -> None:
+    done = invoke("customers", "list", "--server-url", url)
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert "--server-url" in done.output
+
+
+def test_every_option_of_the_connection_reaches_the_client(invoke: Invoke, serving: Any) -> None:
+    server = serving(raw=[b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"])
+    done = invoke("customers", "list", "--server-url", server.url, "-v")
+    assert done.exit_code == 0
+    first, again, second = done.output.splitlines()
+    assert first.startswith("GET /customers: ")
+    assert "attempt 1; trying again in" in again
+    assert second.startswith("GET /customers: 200, attempt 2, ")
+    server = serving(503, "")
+    done = invoke("customers", "list", "--server-url", server.url, "--no-retries")
+    assert (done.exit_code, len(server.received)) == (5, 1)
+    assert "DUB" not in done.output.replace("DUB_SERVER_URL", "")
+
+
+def test_an_unencrypted_server_is_warned_of_in_one_line() -> None:
+    @click.command()
+    @connection_options
+    def command(connection: Connection) -> None:
+        connection.open().close()
+
+    done = CliRunner().invoke(
+        command, ["--server-url", "http://example.com"], env={"DUB_API_KEY": "dub_x"}
+    )
+    assert (done.exit_code, done.output.count("\n")) == (0, 1)
+    assert done.output.startswith("Warning: the token goes unencrypted over http to example.com")
+
+
+@pytest.mark.parametrize(
+    ("raised", "exit_code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "\n"),
+        (click.Abort(), 130, "\n"),
+        (BrokenPipeError(32, "Broken pipe"), 141, ""),
+        (OSError(28, "No space left on device"), 1, "cannot write the output: No space left"),
+        (OSError(13, "Permission denied", "a.csv"), 1, "a.csv: Permission denied."),
+        (ValueError("id must not be ''"), 2, "Error: id must not be ''"),
+    ],
+)
+def test_whatever_ends_a_command_is_told_without_a_traceback(
+    raised: BaseException, exit_code: int, told: str
+) -> None:
+    @click.group(cls=RootGroup)
+    def root() -> None:
+        pass
+
+    @root.command()
+    def fail() -> None:
+        raise raised
+
+    done = CliRunner().invoke(root, ["fail"])
+    assert (done.exit_code, type(done.exception)) == (exit_code, SystemExit)
+    assert told in done.output
+    assert done.output.count("\n") <= 1
+
+
+def test_a_mistake_of_ours_is_not_taken_for_the_users() -> None:
+    @click.group(cls=RootGroup)
+    def root() -> None:
+        pass
+
+    @root.command()
+    def fail() -> None:
+        raise AttributeError("ours")
+
+    assert isinstance(CliRunner().invoke(root, ["fail"]).exception, AttributeError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["custmers"], "Did you mean 'customers'?"),
+        (["customers", "lst"], "Did you mean 'list'?"),
+        (["customers", "zzz"], "There are: list, get, create, update, delete"),
+        (["customers", "get", "x", "--expnd"], "--expand"),
+    ],
+)
+def test_what_is_mistyped_is_told_with_what_was_meant(arguments: list[str], told: str) -> None:
+    done = CliRunner().invoke(cli, arguments, prog_name="dub-uplink")
+    assert done.exit_code == 2
+    assert told in done.output
