@@ -90,11 +90,8 @@ def _online(
     try:
         url, warning = _url(server_url)
     except ValueError as error:
-        given = server_url or os.environ.get("DUB_SERVER_URL", "")
-        # The error may quote what it took for a port.
-        told = "it must not hold credentials" if "@" in given else str(error)
         hint = "correct --server-url or DUB_SERVER_URL"
-        yield Finding("Server", "URL", told, ExitCode.USAGE, hint)
+        yield Finding("Server", "URL", str(error), ExitCode.USAGE, hint)
         return
     yield Finding("Server", "URL", hide_credentials(url), hint=warning)
     well = True

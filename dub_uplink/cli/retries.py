@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from dub_uplink.cli.failures import Failure
 from dub_uplink.utils import BackoffStrategy, RetryConfig
 
 EXAMPLES = """\b
@@ -120,7 +121,7 @@ def retries(
         try:
             svg.write_text(drawing.svg(found), "utf-8", newline="\n")
         except OSError as error:
-            raise click.ClickException(f"cannot write {svg}: {error.strerror}") from error
+            raise Failure(f"cannot write {svg}: {error.strerror}.") from error
         click.echo(f"Drawn into {svg}.")
         return
     written = f"{initial_interval}, {max_interval}, {exponent:g}, {max_elapsed_time}"

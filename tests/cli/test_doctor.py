@@ -127,6 +127,7 @@ def test_a_server_that_is_not_there_is_told_with_5(doctor: Doctor, serving: Any)
     assert done.exit_code == 5
     assert "Connection refused" in line(done.output, "TCP")
     assert "-> is the server running" in line(done.output, "TCP")
+    assert "HTTP  " not in done.output, "one trouble is enough"
 
 
 def test_a_name_that_is_not_found_is_told_with_5(doctor: Doctor) -> None:
@@ -261,6 +262,7 @@ def test_without_a_proxy_and_netrc_it_says_so(doctor: Doctor, tmp_path: Path) ->
         "me:{}@proxy.invalid:1",
         "me:{}",
         "http://me:x@{}@proxy.invalid",
+        "http://me:{}@pro xy",
         "http://me:{}:99999@proxy.invalid:99999",
     ],
 )
@@ -281,11 +283,28 @@ def test_no_credentials_of_a_server_url_are_shown(doctor: Doctor, url: str) -> N
     assert SECRET not in done.output
 
 
-def test_a_key_that_a_server_sends_back_is_not_shown(doctor: Doctor, serving: Any) -> None:
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_key_that_a_server_sends_back_is_not_shown(
+    doctor: Doctor, serving: Any, tmp_path: Path, in_file: bool
+) -> None:
     body = f"<html>Who is {SECRET}? Or dub_another{SECRET}"
     server = serving(500, body, {"Content-Type": "text/html"})
-    done = doctor(DUB_SERVER_URL=server.url, DUB_API_KEY=SECRET)
+    (tmp_path / "key").write_text(SECRET)
+    options = ["--token-file", str(tmp_path / "key")] if in_file else []
+    variables = {} if in_file else {"DUB_API_KEY": SECRET}
+    done = doctor(*options, DUB_SERVER_URL=server.url, **variables)
     assert "Who is ***? Or ***" in line(done.output, "HTTP")
+    assert SECRET not in done.output
+
+
+@pytest.mark.parametrize("credentials", [SECRET, f"me:{SECRET}", f"{SECRET}:me"])
+def test_credentials_that_a_proxy_sends_back_are_not_shown(
+    doctor: Doctor, serving: Any, credentials: str
+) -> None:
+    proxy = serving(407, f"Who is {credentials}?", {"Content-Type": "text/plain"})
+    value = proxy.url.replace("//", f"//{credentials}@")
+    done = doctor("--server-url", "http://dub.invalid", HTTP_PROXY=value)
+    assert "407: the answer is not an error of Dub's" in line(done.output, "HTTP")
     assert SECRET not in done.output
 
 

@@ -129,6 +129,13 @@ def test_the_range_of_a_wait_is_what_chance_makes_of_it(retry_after: str | None)
         assert called(QUICK, 0, 503, retry_after, chance)[1][0] == expected
 
 
+def test_the_budget_of_a_client_ends_a_call_as_well() -> None:
+    config = RetryConfig("backoff", BackoffStrategy(1, 1, 1.0, 10**6))
+    found = timeline(config, attempt_seconds=0)
+    assert len(found.tries) == len(called(config, 0, 503, None, 0.5)[0]) == 101
+    assert found.end == "The client's budget of 100 retries is used up: the error is raised."
+
+
 def test_a_call_without_retries_is_one_attempt() -> None:
     for config in (None, RetryConfig("none")):
         assert len(timeline(config).tries) == len(called(config, 0.2, 503, None, 0.5)[0]) == 1
