@@ -276,8 +276,10 @@ def read_body(answer: requests.Response, deadline: float) -> bytes:
     if hasattr(raw, "stream"):  # urllib3's; requests tells it from a plain file in the same way
         encoding = answer.headers.get("Content-Encoding")
         unpacker = Unpacker(encoding) if encoding else None
-        # What is there now, not a full chunk, where it can give that.
-        read = functools.partial(getattr(raw, "read1", raw.read), decode_content=False)
+        # What is there now, not a full chunk, where it can give that: vcrpy's takes no arguments.
+        own = getattr(urllib3.HTTPResponse, "read1", None)
+        at_once = own is not None and getattr(type(raw), "read1", None) is own
+        read = functools.partial(raw.read1 if at_once else raw.read, decode_content=False)
     chunks: list[bytes] = []
     size = 0
     while chunk := read(_CHUNK):

@@ -84,12 +84,21 @@ class _TLSConnection(HTTPSConnection):
     debuglevel = 0
 
 
+# A class that someone has put in the place of urllib3's own goes first: vcrpy records so.
+
+
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection  # pyright: ignore[reportAssignmentType]
+    @property
+    def ConnectionCls(self) -> Any:  # type: ignore[override]
+        stock = HTTPConnectionPool.ConnectionCls
+        return _Connection if stock is HTTPConnection else stock
 
 
 class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection  # pyright: ignore[reportAssignmentType]
+    @property
+    def ConnectionCls(self) -> Any:  # type: ignore[override]
+        stock = HTTPSConnectionPool.ConnectionCls
+        return _TLSConnection if stock is HTTPSConnection else stock
 
 
 class DeadlineAdapter(HTTPAdapter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import requests_mock
 import responses
 
 from dub_uplink import CustomersConsumer, Dub, RetryConfig, errors
-from dub_uplink.testing import no_sleep
+from dub_uplink.testing import FakeDub, no_sleep
 
 CUSTOMER = {"id": "cus_1", "externalId": "user_1", "name": "Ada"}
 REFUSAL = {"error": {"code": "not_found", "message": "No such customer."}}
@@ -118,3 +119,21 @@ def test_requests_mock_maps_an_error_of_dubs(dub: Dub) -> None:
         mock.get("https://api.dub.co/customers/x", status_code=404, text=json.dumps(REFUSAL))
         with pytest.raises(errors.NotFound, match="No such customer"):
             dub.customers.get("x")
+
+
+def test_vcrpy_records_and_plays_back(tmp_path: Path, client: Any) -> None:
+    vcr = pytest.importorskip("vcr", reason="vcrpy is not installed")
+    recorder = vcr.VCR(cassette_library_dir=str(tmp_path), filter_headers=["authorization"])
+    with FakeDub() as fake:
+        fake.add(external_id="user_1", name="Ada", country="GB")
+        with fake.serve() as url:
+            dub = Dub("dub_test", server_url=url, client=client)
+            before = dub.customers.get("ext_user_1")  # its connection is kept in the pool
+            with recorder.use_cassette("get.yaml"):
+                recorded = dub.customers.get("ext_user_1")
+            assert "dub_test" not in (tmp_path / "get.yaml").read_text()
+    with recorder.use_cassette("get.yaml") as cassette:  # the server is gone
+        assert dub.customers.get("ext_user_1") == recorded == before
+    assert cassette.play_count == 1
+    with pytest.raises(errors.APIConnectionError):
+        dub.customers.get("ext_user_1", retries=None)
