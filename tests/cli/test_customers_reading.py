@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dub_uplink import CustomersConsumer
+from dub_uplink.cli.output import write_records
 from dub_uplink.cli.reading import list_command
 
 if TYPE_CHECKING:
@@ -208,3 +209,12 @@ def test_a_refused_key_ends_the_command_at_the_first_id(invoke: Invoke, live: Li
     assert len(live[0].requests) == 1
     assert done.output.splitlines()[-1] == "Not tried: b c"
     assert "dub_wrong" not in done.output
+
+
+def test_csv_is_utf_8_whatever_the_terminal_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = io.BytesIO()
+    out = io.TextIOWrapper(content, encoding="latin-1", newline="\n")
+    monkeypatch.setattr("sys.stdout", out)
+    write_records([{"id": "Zoë 永 \ud800"}], "csv", ("id",))
+    out.flush()
+    assert content.getvalue().decode() == "id\nZoë 永 ?\n"
