@@ -76,6 +76,27 @@ class Query(uplink.Query):  # type: ignore[misc]
             request_builder.info["params"][self.name] = _query_text(self.name, value)
 
 
+class Expanded(Query):
+    """``include_expanded_fields``, which the request of a call may hold as well."""
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        if value is None:
+            return
+        if not isinstance(value, bool):
+            raise ValueError(f"include_expanded_fields must be True or False, not {value!r:.40}")
+        in_request = request_builder.info["params"].get(self.name)
+        super().modify_request(request_builder, value)
+        if in_request not in (None, request_builder.info["params"][self.name]):
+            raise ValueError(
+                "include_expanded_fields is given twice, in the request and by keyword;"
+                " leave one out"
+            )
+
+
+#: The argument of a get and an update.
+EXPANDED = Expanded("includeExpandedFields")
+
+
 def _query_text(name: Any, value: Any) -> str:
     """A query value as the server reads it.
 

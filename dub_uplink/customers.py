@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .arguments import (
+    EXPANDED,
     LIST_FILTERS,
     CustomerId,
     CustomerRequest,
@@ -44,6 +45,13 @@ _CUSTOMER = CustomerSchema()
 _CUSTOMERS = CustomerSchema(many=True)
 _DELETED = DeletedSchema()
 _CREATE = CreateSchema()
+
+_GET = {"request": CustomerRequest("id"), "include_expanded_fields": EXPANDED}
+_UPDATE = {
+    "id": CustomerId("id"),
+    "request_body": JsonBody(UpdateSchema(), "update()"),
+    "include_expanded_fields": EXPANDED,
+}
 
 
 def _page(consumer: Any, customers: list[Customer], call: Any) -> Any:
@@ -227,7 +235,7 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
-    @endpoint.get("customers/{id}", returns=_CUSTOMER, args={"request": CustomerRequest("id")})
+    @endpoint.get("customers/{id}", returns=_CUSTOMER, args=_GET)
     def get(
         self,
         request: str | GetCustomerRequest | Mapping[str, Any],
@@ -250,11 +258,7 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
-    @endpoint.patch(
-        "customers/{id}",
-        returns=_CUSTOMER,
-        args={"id": CustomerId("id"), "request_body": JsonBody(UpdateSchema(), "update()")},
-    )
+    @endpoint.patch("customers/{id}", returns=_CUSTOMER, args=_UPDATE)
     def update(
         self,
         id: str,

@@ -114,6 +114,12 @@ def test_a_get_without_an_id_is_refused(connect: Any, serving: Any, request_: An
             lambda c: c.get(operations.GetCustomerRequest("x", True)),
             {"includeExpandedFields": "true"},
         ),
+        (
+            lambda c: c.get(
+                {"id": "x", "include_expanded_fields": False}, include_expanded_fields=False
+            ),
+            {"includeExpandedFields": "false"},
+        ),
         (lambda c: c.update("x", include_expanded_fields=True), {"includeExpandedFields": "true"}),
     ],
 )
@@ -133,4 +139,23 @@ def test_a_flag_that_only_looks_like_one_is_refused(serving: Any, connect: Any, 
         customers.get({"id": "x", "include_expanded_fields": flag})
     with pytest.raises(ValueError, match="include_expanded_fields: "):
         customers.list(include_expanded_fields=flag)
+    with pytest.raises(ValueError, match="include_expanded_fields must be True or False"):
+        customers.get("x", include_expanded_fields=flag)
+    with pytest.raises(ValueError, match="include_expanded_fields must be True or False"):
+        customers.update("x", include_expanded_fields=flag)
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("flag", [True, False])
+@pytest.mark.parametrize("as_mapping", [True, False])
+def test_a_request_and_a_keyword_that_disagree_are_refused(
+    serving: Any, connect: Any, flag: bool, as_mapping: bool
+) -> None:
+    server = serving(200, CUSTOMER)
+    request = operations.GetCustomerRequest("x", flag)
+    given = {"id": "x", "includeExpandedFields": flag} if as_mapping else request
+    with pytest.raises(
+        ValueError, match=r"^include_expanded_fields is given twice, in the request"
+    ):
+        connect(server.url).get(given, include_expanded_fields=not flag)
     assert server.connections == 0
