@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -72,6 +73,7 @@ class AiohttpBackend:
         self._given = session
         self._session = session
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process: int | None = None
         self._server_url = server_url
         self._proxy: str | None = None
 
@@ -116,6 +118,12 @@ class AiohttpBackend:
 
     def _ready(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
+        self._process = self._process or os.getpid()
+        if self._is_forked():
+            raise RuntimeError(
+                "the client belongs to the process that this one was forked from;"
+                " make one in each process"
+            )
         if self._session is None:
             # Not `trust_env`: it would look for .netrc in a thread at every call. The
             # environment's proxies are read here, once, as requests reads them.
@@ -134,9 +142,13 @@ class AiohttpBackend:
             )
         return self._session
 
+    def _is_forked(self) -> bool:
+        return self._process not in (None, os.getpid())
+
     async def close(self) -> None:
         """Close the session, if it is ours."""
-        if self._given is None and self._session is not None:
+        # In a child it would take the parent's sockets from the loop, which they share.
+        if self._given is None and self._session is not None and not self._is_forked():
             await self._session.close()
             # aiohttp ends its connections in the next turn of the loop.
             await asyncio.sleep(0)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 import functools
 import http.client
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
@@ -25,6 +27,7 @@ from uplink.clients.io import BlockingStrategy
 
 from .config import CONNECT_TIMEOUT, Secret, hide_request
 from .deadline_adapter import DeadlineAdapter
+from .forks import in_children
 from .hooks import BrokenAnswer
 from .models.response import Response
 from .unpacking import ACCEPT_ENCODING, Unpacker, check_size
@@ -73,6 +76,21 @@ class SessionBackend:
         self._template: requests.PreparedRequest | None = None
         self._settings: Mapping[str, Any] = {}
         self._server_url = server_url
+        #: Held while a session that came with a fork parts from the connections of the parent.
+        self._parting: threading.Lock | None = None
+        in_children(self, SessionBackend._renew)
+
+    def _renew(self) -> None:
+        if self._owned:
+            self._session, self._template = new_session(), None
+        else:
+            self._parting = threading.Lock()
+
+    def _part(self, parting: threading.Lock) -> None:
+        with parting:
+            if self._parting is not None:
+                self._session.close()  # and it opens new ones
+                self._parting = None
 
     def send(
         self, method: str, url: str, info: Mapping[str, Any], authorization: Secret, timeout: float
@@ -83,6 +101,8 @@ class SessionBackend:
         ``files`` for a subclass's own declarations. ``timeout`` is in seconds and bounds it all.
         """
         deadline = time.monotonic() + timeout
+        if self._parting is not None:
+            self._part(self._parting)
         make = self._from_template if self._owned and _is_plain(info) else self._from_session
         prepared, settings = make(method, url, info, authorization)
         try:
@@ -164,12 +184,23 @@ class UplinkBackend:
         if not isinstance(client.io(), BlockingStrategy):
             raise TypeError(f"client must be synchronous, not {type(client).__name__}")
         self._client = client
+        self._process: int | None = None
         self.failures = (client.exceptions.BaseClientException, *SessionBackend.failures)
 
     def send(
         self, method: str, url: str, info: Mapping[str, Any], authorization: Secret, timeout: float
     ) -> Response:
-        """See :meth:`SessionBackend.send`."""
+        """See :meth:`SessionBackend.send`.
+
+        Raises:
+            RuntimeError: another process used this client, and this one was forked from it.
+        """
+        self._process = self._process or os.getpid()
+        if self._process != os.getpid():
+            raise RuntimeError(
+                "this client of uplink's has the connections of the process that this one was"
+                " forked from; make one in each process"
+            )
         deadline = time.monotonic() + timeout
         sent = {
             **info,

@@ -6,6 +6,7 @@ Knows neither customers nor HTTP. May import the pause.
 from __future__ import annotations
 
 import contextvars
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -48,6 +49,13 @@ def in_order(
             return error
 
     pending: deque[Future[R | DubError | ValueError | TypeError]] = deque()
+    process = os.getpid()
+
+    def following() -> R | DubError | ValueError | TypeError:
+        if os.getpid() != process:
+            raise RuntimeError("this bulk was begun in another process, where its workers are")
+        return pending.popleft().result()
+
     source = iter(items)
     with ThreadPoolExecutor(workers, thread_name_prefix="dub_uplink") as pool:
         try:
@@ -55,9 +63,9 @@ def in_order(
                 # A context of its own, so that the caller's variables are there and ours go.
                 pending.append(pool.submit(contextvars.copy_context().run, one, item))
                 if len(pending) == workers:
-                    yield pending.popleft().result()
+                    yield following()
             while pending:
-                yield pending.popleft().result()
+                yield following()
         finally:
             pause.stop()
             for future in pending:

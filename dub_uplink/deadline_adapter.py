@@ -1,12 +1,15 @@
 """Connections whose time-out bounds the whole answer, and the requests adapter that uses them.
 
-Imports nothing of ours.
+May import the forks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
+import os
+import queue
 import time
 from typing import Any
 
@@ -15,6 +18,8 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from .forks import in_children
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -74,20 +79,51 @@ class _DeadlineResponse(http.client.HTTPResponse):
             raise http.client.RemoteDisconnected("Remote end closed connection within its headers")
 
 
+def _let_go(connection: Any) -> None:
+    """Close this process's end of a socket that is another's, without a word to the server."""
+    sock, connection.sock = connection.sock, None
+    with contextlib.suppress(OSError, AttributeError):
+        # Not by its `close`, which waits until nobody reads from it: that thread is not here.
+        os.close(getattr(sock, "socket", sock).detach())  # urllib3 wraps that of TLS within TLS
+
+
 class _Connection(HTTPConnection):
     response_class = _DeadlineResponse
     debuglevel = 0  # set on http.client's own class it would print the token
+
+    def connect(self) -> None:
+        super().connect()
+        in_children(self, _let_go)
 
 
 class _TLSConnection(HTTPSConnection):
     response_class = _DeadlineResponse
     debuglevel = 0
 
+    def connect(self) -> None:
+        super().connect()
+        in_children(self, _let_go)
+
+
+class _Idle(queue.LifoQueue[Any]):
+    """urllib3's queue of the connections that wait; a forked process begins without any."""
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        in_children(self, _Idle._renew)
+
+    def _renew(self) -> None:
+        super().__init__(self.maxsize)  # with locks that nobody holds
+        for _ in range(self.maxsize):
+            self.put(None)  # as urllib3 begins: a place without a connection
+
 
 # A class that someone has put in the place of urllib3's own goes first: vcrpy records so.
 
 
 class _Pool(HTTPConnectionPool):
+    QueueCls = _Idle
+
     @property
     def ConnectionCls(self) -> Any:  # type: ignore[override]
         stock = HTTPConnectionPool.ConnectionCls
@@ -95,6 +131,8 @@ class _Pool(HTTPConnectionPool):
 
 
 class _TLSPool(HTTPSConnectionPool):
+    QueueCls = _Idle
+
     @property
     def ConnectionCls(self) -> Any:  # type: ignore[override]
         stock = HTTPSConnectionPool.ConnectionCls

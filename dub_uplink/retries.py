@@ -1,7 +1,7 @@
 """When to try again and how long to wait first: decisions only, no I/O.
 
-The transport asks through tenacity. Time and chance come from a ``Clock``. Imports the models and
-the clock.
+The transport asks through tenacity. Time and chance come from a ``Clock``. Imports the models,
+the clock and the forks.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from .clock import Clock, current_clock, use_clock
+from .forks import in_children
 from .models.errors import APIConnectionError
 from .models.response import Response
 
@@ -225,6 +226,10 @@ class RetryBudget:
             raise ValueError(f"capacity must be a whole number above 0, not {capacity!r}")
         self.capacity = capacity
         self._tokens = capacity
+        self._renew()
+        in_children(self, RetryBudget._renew)
+
+    def _renew(self) -> None:
         self._lock = threading.Lock()
 
     @property
