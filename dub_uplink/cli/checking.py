@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dub_uplink.cli.files import replacing
-from dub_uplink.cli.rows import Problem, Row, Rows
+from dub_uplink.cli.rows import Problem, Row, Rows, shown
 
 #: What the server keeps unique.
 _UNIQUE = ("external_id", "stripe_customer_id")
@@ -114,7 +114,9 @@ class Seen:
             key = f"{number}{value}".encode("utf-8", "replace")
             line = self._line_of(key, row.line)
             if line is not None:
-                problems.append(Problem(row.line, name, f"{value!r} is on line {line} already"))
+                problems.append(
+                    Problem(row.line, name, f"{shown(value)} is on line {line} already")
+                )
         return problems
 
     def _line_of(self, key: bytes, line: int) -> int | None:

@@ -74,6 +74,8 @@ def export_command(
     rate_limit: RateLimit | None,
 ) -> None:
     """Write every customer to a file."""
+    if Path(path).is_dir():
+        raise Failure(f"{path} is a directory.", ExitCode.USAGE)
     kind: Any = "jsonl" if path == "-" and of is None else format_of(path, of)
     if kind == "parquet" and find_spec("pyarrow") is None:
         raise Failure("Parquet needs pyarrow.", ExitCode.USAGE, 'pip install "dub-uplink[parquet]"')
@@ -83,7 +85,7 @@ def export_command(
         if kind == "parquet" or resume:
             what = "Parquet" if kind == "parquet" else "--resume"
             raise click.UsageError(f"{what} needs a file to write to, not {path}.")
-        bar = Progress("Exporting", quiet=quiet)
+        bar = Progress("Exporting", quiet=quiet or sys.stdout.isatty())
         with open_client(connection, bar, rate_limit) as dub, _written(path) as file, bar:
             customers = dub.customers.iterate(**filters)
             stream(customers, file, kind, expanded=expanded, shown=bar.at)
@@ -112,10 +114,8 @@ def _may_write(target: Path, path: str, *, resume: bool, force: bool) -> None:
     """Refuse what would take the place of something.
 
     Raises:
-        Failure: there is a file already, or an interrupted export that was not asked for.
+        Failure: there is a file already, or an interrupted export, and nobody said what of it.
     """
-    if target.is_dir():
-        raise Failure(f"{path} is a directory.", ExitCode.USAGE)
     if not target.parent.is_dir():
         raise Failure(f"{target.parent} is no directory.", ExitCode.USAGE)
     if interrupted(target) and not resume and not force:

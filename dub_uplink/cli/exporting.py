@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import IO, Any, Literal
 
 from dub_uplink import Clock, CustomerIterator
-from dub_uplink.cli.files import beside, lock, put_in_place, replacing, sync
+from dub_uplink.cli.files import beside, lock, named, put_in_place, replacing, sync
 from dub_uplink.cli.records import cells, columns, json_text, record
 from dub_uplink.models.components import Customer
 from dub_uplink.models.errors import DubError
@@ -167,23 +167,24 @@ class Part:
         """
         writer = CustomerWriter(self._file, "csv" if of == "csv" else "jsonl", expanded=expanded)
         count = self._at.customers
-        try:
-            if not self._at.bytes:
-                writer.begin()
-            for customer in iterator:
-                writer.write(customer)
-                count += 1
-                if count % _SHOWN_EVERY == 0:
-                    shown(count)
-                    late = self._clock() - self._when >= _AFTER
-                    if late or count % _EVERY == 0:
-                        self._checkpoint(writer, iterator, count)
-        except DubError:
-            self._checkpoint(writer, iterator, count)
-            raise
-        finally:
-            writer.detach()
-        sync(self._file)
+        with named(self._part):
+            try:
+                if not self._at.bytes:
+                    writer.begin()
+                for customer in iterator:
+                    writer.write(customer)
+                    count += 1
+                    if count % _SHOWN_EVERY == 0:
+                        shown(count)
+                        late = self._clock() - self._when >= _AFTER
+                        if late or count % _EVERY == 0:
+                            self._checkpoint(writer, iterator, count)
+            except DubError:
+                self._checkpoint(writer, iterator, count)
+                raise
+            finally:
+                writer.detach()
+            sync(self._file)
         return count
 
     def _checkpoint(self, writer: CustomerWriter, iterator: CustomerIterator, count: int) -> None:

@@ -36,6 +36,17 @@ def lock(file: IO[Any]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Let an error of the system say which file it is about: one of writing does not know."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def sync(file: IO[Any]) -> None:
     """Let what was written to a file be there after a power failure as well."""
     file.flush()

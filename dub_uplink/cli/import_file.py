@@ -159,6 +159,7 @@ def import_command(
     rate_limit: RateLimit | None,
 ) -> None:
     """Create the customers of a file."""
+    _must_be_file(path)
     kind: Any = format_of(path, of)
     if kind == "parquet":
         raise click.UsageError("import reads CSV and JSONL, not Parquet.")
@@ -182,7 +183,8 @@ def import_command(
                 open_client(connection, progress, rate_limit) as dub,
                 Journal(journal_file, about, checked.rows, restart=restart) as journal,
             ):
-                run = Import(dub.customers, file, rows, journal, on_conflict, workers)
+                most = workers if rate_limit is None else min(workers, rate_limit.limit)
+                run = Import(dub.customers, file, rows, journal, on_conflict, most)
                 _import(run, Path(path), progress)
     except BadFile as error:
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None
@@ -192,21 +194,37 @@ def import_command(
 
 @contextlib.contextmanager
 def _readable(path: str) -> Iterator[IO[bytes]]:
-    """A file that can be read twice, open.
+    """A file, open.
 
     Raises:
-        Failure: it is none.
+        Failure: it cannot be read.
     """
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            what = "a directory" if stat.S_ISDIR(status.st_mode) else "no file that is there twice"
-            raise Failure(f"{path} is {what}; save what is to be imported.", ExitCode.USAGE)
         file = open(path, "rb")  # noqa: SIM115 - closed below
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}.", ExitCode.USAGE) from None
     with file:
         yield file
+
+
+def _must_be_file(path: str) -> None:
+    """Refuse what cannot be read twice: a pipe, a device, the standard input.
+
+    Raises:
+        Failure: it is none, or cannot be found.
+    """
+    try:
+        mode = os.stat(path).st_mode if path != "-" else stat.S_IFIFO
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}.", ExitCode.USAGE) from None
+    if stat.S_ISDIR(mode):
+        raise Failure(f"{path} is a directory.", ExitCode.USAGE)
+    if not stat.S_ISREG(mode):
+        raise Failure(
+            f"{path} is no file, and what is imported is read twice.",
+            ExitCode.USAGE,
+            "save it first.",
+        )
 
 
 def _identity(file: IO[bytes]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, get_args
 
-from dub_uplink.cli.files import lock, sync, sync_directory
+from dub_uplink.cli.files import lock, named, sync, sync_directory
 
 Ending = Literal["created", "updated", "skipped", "failed"]
 
@@ -72,8 +72,9 @@ class Journal:
             end = 0 if restart else self._read()
             self._file.truncate(end)
             if not end:
-                self._file.write(_line(self._header).encode())
-                sync(self._file)
+                with named(path):
+                    self._file.write(_line(self._header).encode())
+                    sync(self._file)
                 sync_directory(path)
         except BaseException:
             self._file.close()
@@ -164,8 +165,9 @@ class Journal:
             OSError: it cannot be written.
         """
         if self._pending:
-            self._file.write("".join(self._pending).encode())
-            sync(self._file)
+            with named(self.path):
+                self._file.write("".join(self._pending).encode())
+                sync(self._file)
             self._pending.clear()
 
     def _enter(self, row: int, ending: Ending, reason: str) -> None:

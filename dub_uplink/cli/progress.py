@@ -36,10 +36,10 @@ class Progress:
     def at(self, count: int) -> None:
         """So many are done."""
         if self._live is not None:
-            self._live.update(self._task, completed=count)
+            self._live.update(self._task, completed=count, note="")
 
     def note(self, text: str) -> None:
-        """Say what it waits for; an empty text takes that back."""
+        """Say what it waits for, until it goes on."""
         if self._live is not None:
             self._live.update(self._task, note=text)
 

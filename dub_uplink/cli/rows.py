@@ -285,7 +285,7 @@ def _unknown(header: tuple[str, ...], unknown: list[str], options: Options) -> s
     if len(header) == 1 and options.delimiter not in header[0] and re.search("[,;\t|]", header[0]):
         return f"the only column is {header[0]!r}; --delimiter says what is between two."
     return (
-        f"unknown column {_listed(unknown)}{_hint(unknown[0])}  Hint: --map"
+        f"unknown: {_listed(unknown)}{_hint(unknown[0])}.  Hint: --map"
         f" {unknown[0] + '=external_id'!r} says what a column is, --ignore-unknown leaves out what"
         " is unknown."
     )
@@ -318,15 +318,16 @@ def _reason(name: str, value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        return f"is no text: {_shown(value)}"
+        return f"is no text: {shown(value)}"
     if _NO_TEXT.search(value):
         return "holds a NUL character" if "\0" in value else "holds half of a surrogate pair"
     pattern, kind = _PATTERNS.get(name, (None, ""))
     if pattern is None or pattern.fullmatch(value):
         return None
-    return f"is no {kind}: {_shown(value)}"
+    return f"is no {kind}: {shown(value)}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of the file, not too much of it."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
