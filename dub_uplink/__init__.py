@@ -6,27 +6,27 @@ retry policies, under the seed's path) and in ``testing`` (a fake server).
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import models, retries, utils
-from .client import AsyncDub, Dub
-from .consumer import DubConsumer
-from .customers import CustomersConsumer
-from .deadline_adapter import DeadlineAdapter
-from .endpoints import endpoint
-from .models import components, errors, operations
-from .models.components import Customer
-from .models.response import Response
-from .models.unset import UNSET, Unset
-from .pagination import CustomerIterator, CustomerPage
-from .ratelimit import RateLimit
-from .retries import BackoffStrategy, Clock, RateLimitStatus, RetryBudget, RetryConfig
+from .names import on_demand
 from .version import __version__
 
 if TYPE_CHECKING:
+    from . import models, retries, utils
     from .aio import AsyncCustomersConsumer, AsyncDubConsumer
     from .aio_pagination import AsyncCustomerIterator, AsyncCustomerPage
+    from .client import AsyncDub, Dub
+    from .consumer import DubConsumer
+    from .customers import CustomersConsumer
+    from .deadline_adapter import DeadlineAdapter
+    from .endpoints import endpoint
+    from .models import components, errors, operations
+    from .models.components import Customer
+    from .models.response import Response
+    from .models.unset import UNSET, Unset
+    from .pagination import CustomerIterator, CustomerPage
+    from .ratelimit import RateLimit
+    from .retries import BackoffStrategy, Clock, RateLimitStatus, RetryBudget, RetryConfig
 
 __all__ = [
     "UNSET",
@@ -60,24 +60,40 @@ __all__ = [
     "utils",
 ]
 
-#: What only asynchronous programs use, and where it is: loaded when it is asked for.
-_ASYNCHRONOUS = {
-    "AsyncCustomerIterator": ".aio_pagination",
-    "AsyncCustomerPage": ".aio_pagination",
-    "AsyncCustomersConsumer": ".aio",
-    "AsyncDubConsumer": ".aio",
+_WHERE = {
+    "UNSET": ".models.unset:UNSET",
+    "AsyncCustomerIterator": ".aio_pagination:AsyncCustomerIterator",
+    "AsyncCustomerPage": ".aio_pagination:AsyncCustomerPage",
+    "AsyncCustomersConsumer": ".aio:AsyncCustomersConsumer",
+    "AsyncDub": ".client:AsyncDub",
+    "AsyncDubConsumer": ".aio:AsyncDubConsumer",
+    "BackoffStrategy": ".retries:BackoffStrategy",
+    "Clock": ".retries:Clock",
+    "Customer": ".models.components:Customer",
+    "CustomerIterator": ".pagination:CustomerIterator",
+    "CustomerPage": ".pagination:CustomerPage",
+    "CustomersConsumer": ".customers:CustomersConsumer",
+    "DeadlineAdapter": ".deadline_adapter:DeadlineAdapter",
+    "Dub": ".client:Dub",
+    "DubConsumer": ".consumer:DubConsumer",
+    "RateLimit": ".ratelimit:RateLimit",
+    "RateLimitStatus": ".retries:RateLimitStatus",
+    "Response": ".models.response:Response",
+    "RetryBudget": ".retries:RetryBudget",
+    "RetryConfig": ".retries:RetryConfig",
+    "Unset": ".models.unset:Unset",
+    "components": ".models.components",
+    "endpoint": ".endpoints:endpoint",
+    "errors": ".models.errors",
+    "models": ".models",
+    "operations": ".models.operations",
+    "retries": ".retries",
+    "utils": ".utils",
 }
 
-
 if not TYPE_CHECKING:  # to a type checker every name would be one of the package's
-
-    def __getattr__(name: str) -> Any:
-        if name not in _ASYNCHRONOUS:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = getattr(importlib.import_module(_ASYNCHRONOUS[name], __name__), name)
-        globals()[name] = found
-        return found
+    __getattr__ = on_demand(__name__, _WHERE)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ASYNCHRONOUS})
+    return sorted({*globals(), *__all__})

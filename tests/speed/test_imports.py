@@ -1,14 +1,17 @@
-"""What ``import dub_uplink`` loads, told by a fresh process."""
+"""What importing the client loads, told by a fresh process."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 import dub_uplink
+import dub_uplink.testing
 
 #: Extras, and what only some calls need.
 NOT_LOADED = (
@@ -38,7 +41,7 @@ def loaded_by(statement: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def by_dub_uplink() -> set[str]:
-    return loaded_by("import dub_uplink")
+    return loaded_by("from dub_uplink import Dub")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,43 @@ def by_uplink() -> set[str]:
 @pytest.mark.parametrize("name", NOT_LOADED)
 def test_the_package_does_not_load(name: str, by_dub_uplink: set[str], by_uplink: set[str]) -> None:
     assert name not in by_dub_uplink - by_uplink
+
+
+def test_a_name_is_loaded_when_it_is_asked_for() -> None:
+    nothing = loaded_by("pass")
+    loaded = loaded_by("import dub_uplink") - nothing
+    assert {name for name in loaded if name.startswith("dub_uplink")} == {
+        "dub_uplink",
+        "dub_uplink.names",
+        "dub_uplink.version",
+    }
+    assert not {"marshmallow", "requests", "uplink", "urllib3"} & loaded
+
+
+@pytest.mark.parametrize("package", [dub_uplink, dub_uplink.testing], ids=["client", "testing"])
+def test_every_public_name_is_there_and_the_one_it_says(package: Any) -> None:
+    assert {*package._WHERE} == {*package.__all__} - {"__version__"}
+    assert {*package.__all__} <= {*dir(package)}
+    for name, where in package._WHERE.items():
+        found = getattr(package, name)
+        module, _, attribute = where.partition(":")
+        if not attribute:
+            assert found.__name__ == package.__name__ + module
+        elif inspect.isclass(found):
+            assert found.__name__ == attribute
+
+
+def test_the_pytest_plugin_loads_nothing_but_itself() -> None:
+    loaded = loaded_by("import dub_uplink.testing.plugin") - loaded_by("import pytest")
+    ours = {name for name in loaded if name.startswith("dub_uplink")}
+    assert ours == {
+        "dub_uplink",
+        "dub_uplink.names",
+        "dub_uplink.testing",
+        "dub_uplink.testing.plugin",
+        "dub_uplink.version",
+    }
+    assert not {"marshmallow", "requests", "uplink", "urllib3", "werkzeug"} & loaded
 
 
 def test_the_names_of_the_asynchronous_client_are_there_when_they_are_asked_for() -> None:
