@@ -34,7 +34,8 @@ class RateLimit:
         Dub(rate_limit=RateLimit(600, per="minute", storage="redis://localhost:6379"))
 
     Waiting counts against the time of a call. One that cannot have its turn within it is a
-    :class:`~dub_uplink.errors.RateLimitExceeded` at once, unsent, with ``retry_after`` in seconds.
+    :class:`~dub_uplink.models.errors.RateLimitExceeded` at once, unsent, with ``retry_after`` in
+    seconds.
     What the server says with its errors corrects the limit downwards, never above ``limit``.
 
     Args:

@@ -1,0 +1,79 @@
+"""Sphinx's configuration; builds with the network away. ``tox -e docs`` runs it."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from typing import Any
+
+import dub_uplink
+
+project = "dub-uplink"
+author = "The dub_uplink authors"
+copyright = "the dub_uplink authors"  # noqa: A001 - Sphinx's name for it
+version = release = dub_uplink.__version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"dub-uplink {release}"
+html_show_sphinx = False
+html_theme_options = {"source_repository": "", "top_of_page_buttons": []}
+
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+add_module_names = False
+python_maximum_signature_line_length = 88
+# As in a signature: a link's text is the name, without where it lives.
+python_use_unqualified_type_names = True
+
+# What is not ours is not looked up: an inventory would have to be fetched at every build.
+_FOREIGN = (
+    "abc|aiohttp|asyncio|collections|datetime|dt|enum|marshmallow|requests|sqlite3|types|typing"
+    "|uplink|urllib3|werkzeug"
+)
+_BUILTIN = (
+    r"bool|bytes|dict|dict\[str|float|frozenset|int|list|None|object|set|str|tuple|type|Exception"
+    "|ImportError|OSError|RuntimeError|TypeError|ValueError"
+)
+_TYPING = (
+    "Any|AsyncIterator|Awaitable|Callable|ClassVar|Final|Iterable|Iterator|Literal|Mapping"
+    "|MutableMapping|Sequence|TracebackType|datetime|optional"
+)
+_INTERNAL = "C|P|T|Query|Traversal|OnRetry|App|Server|FakeClock|Outcome|Answer"
+nitpick_ignore_regex = [
+    ("py:.*", rf"({_FOREIGN})\..*"),
+    ("py:.*", f"{_BUILTIN}|{_TYPING}"),
+    # Type variables and the package's own aliases, which have no page of their own.
+    ("py:.*", rf"(dub_uplink\.[\w.]+\.)?({_INTERNAL})"),
+]
+linkcheck_anchors = False
+linkcheck_timeout = 20
+
+
+def _as_functions(cls: type) -> None:
+    """Let autodoc see the methods that are declared with ``endpoint`` as what a user calls.
+
+    To Python they are uplink's objects, which have the arguments, and the types apart.
+    """
+    for name, found in list(vars(cls).items()):
+        declared = getattr(cls, name, None)
+        if isinstance(found, types.FunctionType) or type(declared).__module__ != "uplink.commands":
+            continue
+        hints = declared.__annotations__
+        signature = inspect.signature(declared)
+        stub: Any = types.FunctionType((lambda self: None).__code__, {}, name)
+        stub.__doc__, stub.__module__ = declared.__doc__, cls.__module__
+        stub.__qualname__ = f"{cls.__qualname__}.{name}"
+        stub.__signature__ = signature.replace(
+            parameters=[
+                parameter.replace(annotation=hints.get(argument, parameter.empty))
+                for argument, parameter in signature.parameters.items()
+            ],
+            return_annotation=hints.get("return", signature.empty),
+        )
+        type.__setattr__(cls, name, stub)
+
+
+_as_functions(dub_uplink.CustomersConsumer)

@@ -1,0 +1,130 @@
+"""The pages say what is so: their Python runs, as sessions, as snippets, or as the files it names.
+
+Everything on a page runs in one namespace from top to bottom, against a served fake that
+``DUB_API_KEY`` and ``DUB_SERVER_URL`` point to. A snippet may await. A captioned one is a file, and
+a test if its name says so. What needs a library that is not installed is left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import doctest
+import importlib.util
+import inspect
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dub_uplink
+from dub_uplink import Dub, testing
+from dub_uplink.testing import FakeDub
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = sorted(DOCS.rglob("*.rst"))
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+BLOCK = re.compile(
+    r"^\.\. code-block:: python\n(?:   :caption: (?P<file>\S+)\n)?\n(?P<code>(?:   .*\n|\n)+)",
+    re.MULTILINE,
+)
+IMPORT = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
+
+pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="docs/ is not beside the tests")
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+
+
+def blocks(page: Path) -> list[tuple[str | None, str]]:
+    """Each block of Python with the name of the file that it is, or ``None``."""
+    found = BLOCK.finditer(page.read_text(encoding="utf-8"))
+    return [(block["file"], textwrap.dedent(block["code"])) for block in found]
+
+
+def missing_library(code: str) -> str | None:
+    """The first library that ``code`` imports and that is not installed."""
+    for name in IMPORT.findall(code):
+        if importlib.util.find_spec(name) is None and not any(
+            file == f"{name}.py" for page in PAGES for file, _ in blocks(page)
+        ):
+            return str(name)
+    return None
+
+
+@pages
+def test_the_sessions_of_a_page_go_as_shown(
+    page: Path, fake_as_dub: FakeDub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: dict[str, Any] = {}
+    if page.parent != DOCS:  # the reference says at its top what its examples start from
+        names = {name: getattr(dub_uplink, name) for name in dub_uplink.__all__}
+        names |= {name: getattr(testing, name) for name in testing.__all__}
+        names |= {"asyncio": asyncio, "dub_uplink": dub_uplink, "fake": fake_as_dub, "s": Dub()}
+        if page.stem == "async" and importlib.util.find_spec("aiohttp") is None:
+            pytest.skip("aiohttp is not installed")
+    if page.stem == "testing":  # a user's own fakes: mounted, where Dub would be
+        monkeypatch.delenv("DUB_SERVER_URL")
+    results = doctest.testfile(str(page), module_relative=False, optionflags=FLAGS, globs=names)
+    assert results.failed == 0
+
+
+@pages
+def test_the_snippets_of_a_page_run(
+    page: Path, fake_as_dub: FakeDub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_as_dub.add_many(3)
+    snippets = [code for file, code in blocks(page) if file is None]
+    if not snippets:
+        return
+    library = missing_library("\n".join(snippets))
+    if library is not None:
+        pytest.skip(f"{library} is not installed")
+    module = types.ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)  # Django looks its routes up by name
+    names = vars(module)
+
+    async def run() -> None:
+        for code in snippets:
+            compiled = compile(code, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            if inspect.iscoroutine(coroutine := eval(compiled, names)):
+                await coroutine
+
+    if any("await " in code or "async " in code for code in snippets):
+        asyncio.run(run())
+    else:  # outside of a loop, as a user would
+        for code in snippets:
+            exec(compile(code, str(page), "exec"), names)
+
+
+def test_the_files_on_the_pages_are_tests_that_pass(tmp_path: Path) -> None:
+    files = [(file, code) for page in PAGES for file, code in blocks(page) if file is not None]
+    assert len(files) > 8
+    names = [name for name, _ in files]
+    assert sorted(set(names)) == sorted(names)
+    for name, code in files:
+        if missing_library(code) is None:
+            (tmp_path / name).write_text(code, encoding="utf-8")
+    (tmp_path / "conftest.py").write_text("from dub_uplink.testing.plugin import dub, fake_dub\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": os.pathsep.join(path for path in [str(tmp_path), *sys.path] if path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pages
+def test_a_page_shows_python_only_where_it_is_run(page: Path) -> None:
+    """No ``::`` block holds Python, which nothing would run."""
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"(?<!\.\. )[^:\n]::\n\n((?:   .*\n|\n)+)", text):
+        assert not re.search(r"^\s*(import |from \w+ import|def |with |s\.)", block, re.MULTILINE)
