@@ -13,7 +13,7 @@ from typing import Any
 import limits
 import limits.strategies
 
-from .window import Notice, Rules, Ticket
+from .window import Given, Notice, Rules, Ticket
 
 
 class CountedTurns:
@@ -29,17 +29,16 @@ class CountedTurns:
             rules.limit, math.ceil(rules.window), namespace="dub_uplink"
         )
 
-    def ask(self, ticket: Ticket, patience: float, *, waited: bool) -> tuple[float, int]:
+    def ask(self, ticket: Ticket, patience: float) -> Given:
         if self._storage.get(self._pause):
-            return self._later(ticket, self._storage.get_expiry(self._pause) - time.time()), 1
+            return self._later(ticket, self._storage.get_expiry(self._pause) - time.time())
         if not self._strategy.hit(self._item, self._name):
             # The time until all of the window is free says little; a slot is free sooner.
-            return self._later(ticket, self._rules.window / self._rules.limit), 1
-        ticket.due, ticket.place = ticket.clock.monotonic(), self
-        return 0.0, 1
+            return self._later(ticket, self._rules.window / self._rules.limit)
+        return Given(0.0, placed=True)
 
-    def _later(self, ticket: Ticket, seconds: float) -> float:
-        return max(seconds, 0.01) * (1 + ticket.clock.random() / 2)
+    def _later(self, ticket: Ticket, seconds: float) -> Given:
+        return Given(max(seconds, 0.01) * (1 + ticket.clock.random() / 2), placed=False)
 
     def give_back(self, ticket: Ticket) -> None:
         """Nothing: what was counted leaves with the window."""

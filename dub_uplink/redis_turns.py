@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from .window import LEARNED_FOR, LEFT_TO_INTERACTIVE, Notice, Rules, Ticket
+from .window import LEARNED_FOR, LEFT_TO_INTERACTIVE, Given, Notice, Rules, Ticket
 
 #: Of a key: the moments of its requests, those that wait among them; what was learned; who shares.
 _KEYS = ("slots", "state", "sharers")
@@ -20,29 +20,42 @@ _QUIET = 10.0
 _COUNT_EVERY = 1.0  # seconds between two times that a process says that it is there
 _AT_ONCE = 500  # turns that are put back in one exchange
 
-_PRELUDE = """
+
+_PRELUDE = f"""
 local t = redis.call('TIME')
 local now = tonumber(t[1]) + tonumber(t[2]) / 1e6
-local window = tonumber(ARGV[1])
+local window, given = tonumber(ARGV[1]), tonumber(ARGV[2])
 local slots, state, sharers = KEYS[1], KEYS[2], KEYS[3]
 -- Lua writes a number with 14 digits, which leaves a moment a hundredth of a second.
 local function text(n) return string.format('%.6f', n) end
-local facts = redis.call('HMGET', state, 'version', 'not_before', 'limit', 'until')
-local version, not_before = facts[1] or '0', tonumber(facts[2] or 0)
-local function limit(given)
-    if facts[3] and tonumber(facts[4]) > now then return math.min(given, tonumber(facts[3])) end
-    return given
+local facts = redis.call('HMGET', state, 'memory', 'not_before', 'limit', 'until')
+local memory, not_before = facts[1], tonumber(facts[2] or 0)
+local function keep_state(seconds)
+    if not memory then
+        memory = text(now)
+        redis.call('HSET', state, 'memory', memory)
+    end
+    redis.call('PEXPIRE', state, math.ceil((window + seconds + {LEARNED_FOR}) * 1000))
 end
+local function keep_slots()
+    local last = redis.call('ZRANGE', slots, -1, -1, 'WITHSCORES')[2]
+    if last then
+        redis.call('PEXPIRE', slots, math.ceil((tonumber(last) - now + 2 * window) * 1000))
+    end
+end
+local limit = given
+if facts[3] and tonumber(facts[4]) > now then limit = math.min(given, tonumber(facts[3])) end
 """
 
-# 2 member, 3 process if it is to be counted anew, 4 the version it waits under, 5 limit,
-# 6 patience, 7 one in so many is left over, 8 the seconds after a pause.
-# Returns wait, version, requests in the window, whether it has a new place, who shares if counted.
+# 3 member, 4 process if it is to be counted anew, 5 patience, 6 one in so many is left over,
+# 7 the seconds after a pause.
+# Returns wait, whether it has a new place, requests in the window, who shares if counted, memory.
 _ASK = (
     _PRELUDE
     + f"""
-local member, me, known = ARGV[2], ARGV[3], ARGV[4]
-local patience, left, count = tonumber(ARGV[6]), tonumber(ARGV[7]), 0
+local member, me = ARGV[3], ARGV[4]
+local patience, left, count = tonumber(ARGV[5]), tonumber(ARGV[6]), 0
+if me ~= '' or not memory then keep_state(math.max(not_before - now, 0)) end
 if me ~= '' then
     local quiet = math.max(window, {_QUIET})
     redis.call('ZADD', sharers, text(now), me)
@@ -50,68 +63,91 @@ if me ~= '' then
     redis.call('PEXPIRE', sharers, math.ceil(quiet * 1000))
     count = redis.call('ZCARD', sharers)
 end
-if known ~= '' then
-    local due = redis.call('ZSCORE', slots, member)
-    if due and known == version then
-        return {{text(math.max(tonumber(due) - now, 0)), version, 0, 0, count}}
+local due = tonumber(redis.call('ZSCORE', slots, member) or nil)
+if due and now < not_before and due < not_before then
+    redis.call('ZREM', slots, member)
+    due = nil
+end
+local placed, taken = 0, 0
+if not due then
+    redis.call('ZREMRANGEBYSCORE', slots, '-inf', text(now - window))
+    local room = limit
+    if left > 0 then room = room - math.floor(room / left) end
+    taken, due = redis.call('ZCARD', slots), now
+    if now < not_before then due = not_before + tonumber(ARGV[7]) end
+    if taken >= room then
+        local firsts = redis.call('ZRANGE', slots, 0, taken - room, 'WITHSCORES')
+        local lasts = redis.call('ZRANGE', slots, room - 1, -1, 'WITHSCORES')
+        for i = 2, #firsts, 2 do
+            local first, last = tonumber(firsts[i]), tonumber(lasts[i])
+            if last - window >= due then break end
+            if last - first < window then due = math.max(due, first + window) end
+        end
     end
+    if due - now < patience and (left == 0 or due <= now) then
+        placed = 1
+        redis.call('ZADD', slots, text(due), member)
+        keep_slots()
+    end
+elseif math.max(due - now, 0) >= patience then
     redis.call('ZREM', slots, member)
 end
-redis.call('ZREMRANGEBYSCORE', slots, '-inf', text(now - window))
-local room, taken, due = limit(tonumber(ARGV[5])), redis.call('ZCARD', slots), now
-if left > 0 then room = room - math.floor(room / left) end
-if taken >= room then
-    local first = redis.call('ZRANGE', slots, taken - room, taken - room, 'WITHSCORES')
-    due = math.max(now, tonumber(first[2]) + window)
-end
-if due < not_before then due = not_before + tonumber(ARGV[8]) end
-local wait = due - now
-if wait > patience or (left > 0 and wait > 0) then
-    return {{text(wait), version, taken, 0, count}}
-end
-redis.call('ZADD', slots, text(due), member)
-redis.call('PEXPIRE', slots, math.ceil((wait + window) * 1000))
-return {{text(wait), version, taken, 1, count}}
+return {{text(math.max(due - now, 0)), placed, taken, count, memory}}
 """
 )
 
-# 2 limit, 3 the server's limit or '', 4 remaining, 5 reset, 6 whether it refused, 7 a name.
+# 3 the server's limit or '', 4 remaining or '', 5 reset, 6 whether it refused, 7 a name, 8 the
+# seconds over which they come back after a pause.
 _HEED = (
     _PRELUDE
     + f"""
-local given, reset, changed = tonumber(ARGV[2]), tonumber(ARGV[5]), false
+local reset = tonumber(ARGV[5])
+if ARGV[6] == '1' and now + reset > not_before then
+    not_before = now + reset
+    redis.call('HSET', state, 'not_before', text(not_before))
+end
 if ARGV[3] ~= '' then
-    local before = limit(given)
     redis.call('HSET', state, 'limit', ARGV[3], 'until', text(now + {LEARNED_FOR}))
-    local allowed = math.min(given, tonumber(ARGV[3]))
-    local used = redis.call('ZCOUNT', slots, '(' .. text(now - window), text(now))
-    local missing, first = allowed - tonumber(ARGV[4]) - used, math.min(reset, window)
+    limit = math.min(given, tonumber(ARGV[3]))
+end
+local waiting = redis.call('ZRANGEBYSCORE', slots, '(' .. text(now), '+inf')
+redis.call('ZREMRANGEBYSCORE', slots, '(' .. text(now), '+inf')
+redis.call('ZREMRANGEBYSCORE', slots, '-inf', text(now - window))
+if ARGV[4] ~= '' then
+    local missing = limit - tonumber(ARGV[4]) - redis.call('ZCARD', slots)
+    local first = math.min(reset, window)
     for n = 0, missing - 1 do
         local leaves = first + (window - first) * n / missing
         redis.call('ZADD', slots, text(now + leaves - window), ARGV[7] .. ':' .. n)
     end
-    if missing > 0 then redis.call('PEXPIRE', slots, math.ceil(window * 2000)) end
-    changed = missing > 0 or allowed < before
 end
-if ARGV[6] == '1' then
-    if now + reset > not_before then
-        redis.call('HSET', state, 'not_before', text(now + reset))
-        changed = true
-    end
+-- All who wait have another turn, by what is known now and in the same order.
+local taken = {{}}
+for i, part in ipairs(redis.call('ZRANGE', slots, 0, -1, 'WITHSCORES')) do
+    if i % 2 == 0 then taken[#taken + 1] = tonumber(part) end
 end
-if changed then redis.call('HINCRBY', state, 'version', 1) end
-redis.call('PEXPIRE', state, math.ceil((math.max(window, reset) + {LEARNED_FOR}) * 1000))
+local start, step = math.max(now, not_before), 0
+if start > now then step = tonumber(ARGV[8]) / math.max(#waiting, 1) end
+for i, member in ipairs(waiting) do
+    local due, before = start + step * (i - 1), taken[#taken - limit + 1]
+    if before then due = math.max(due, before + window) end
+    taken[#taken + 1] = due
+    redis.call('ZADD', slots, text(due), member)
+end
+keep_slots()
+keep_state(math.max(not_before - now, 0))
 """
 )
 
-# Pairs from 2 on: the age of a turn in seconds, below 0 where it is to come, and its name.
+# Pairs from 3 on: the age of a turn in seconds, below 0 where it is to come, and its name.
 _RESTORE = (
     _PRELUDE
     + """
-for n = 2, #ARGV, 2 do
+for n = 3, #ARGV, 2 do
     redis.call('ZADD', slots, 'NX', text(now - tonumber(ARGV[n])), ARGV[n + 1])
 end
-if #ARGV > 1 then redis.call('PEXPIRE', slots, math.ceil(window * 2000)) end
+keep_slots()
+keep_state(0)
 """
 )
 
@@ -131,34 +167,26 @@ class RedisTurns:
         self._sharers = 1
         self._counted = float("-inf")
 
-    def ask(self, ticket: Ticket, patience: float, *, waited: bool) -> tuple[float, int]:
+    def ask(self, ticket: Ticket, patience: float) -> Given:
         rules = self._rules
         now = ticket.clock.monotonic()
         count = not 0 <= now - self._counted < _COUNT_EVERY
-        wait, version, taken, placed, sharers = self._run(
+        wait, placed, used, sharers, memory = self._run(
             _ASK,
-            rules.window,
             ticket.member,
             ticket.member.rpartition(":")[0] if count else "",
-            ticket.version if waited else "",
-            rules.limit,
             min(patience, 1e9),
             LEFT_TO_INTERACTIVE if ticket.bulk else 0,
             ticket.clock.random() * rules.spread,
         )
         if count:
             self._counted, self._sharers = now, int(sharers)
-        seconds = float(wait)
-        if placed:
-            ticket.due = ticket.clock.monotonic() + seconds
-            ticket.version, ticket.used, ticket.place = int(version), int(taken), self
-        elif seconds > patience:
-            ticket.due = None
-        return seconds, self._sharers
+        return Given(float(wait), bool(placed), int(used), self._sharers, str(memory))
 
     def _run(self, script: str, *arguments: Any) -> Any:
         # Not the library's own Script: it takes as long as the exchange itself.
-        command = (len(_KEYS), *self._keys, *arguments)
+        rules = self._rules
+        command = (len(_KEYS), *self._keys, rules.window, rules.limit, *arguments)
         try:
             return self._client.execute_command("EVALSHA", _SHA[script], *command)
         except Exception as error:
@@ -172,16 +200,15 @@ class RedisTurns:
     def heed(self, notice: Notice, name: str) -> None:
         self._run(
             _HEED,
-            self._rules.window,
-            self._rules.limit,
             "" if notice.limit is None else notice.limit,
-            notice.remaining,
+            "" if notice.remaining is None else notice.remaining,
             notice.reset,
             int(notice.refused),
             f"{name}:{next(self._notices)}",
+            self._rules.spread,
         )
 
     def restore(self, given: Iterable[tuple[float, str]]) -> None:
         flat: list[Any] = [part for pair in given for part in pair]
         for start in range(0, max(len(flat), 1), 2 * _AT_ONCE):
-            self._run(_RESTORE, self._rules.window, *flat[start : start + 2 * _AT_ONCE])
+            self._run(_RESTORE, *flat[start : start + 2 * _AT_ONCE])

@@ -1,10 +1,11 @@
 """A rate limit that processes and machines share, in Redis or another storage of ``limits``.
 
-May import the window.
+May import the errands and the window.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import itertools
@@ -14,29 +15,37 @@ import threading
 import time
 import uuid
 import weakref
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from .window import Notice, Rules, Ticket, Turns, Window
+from .errands import Errands
+from .forks import in_children
+from .window import Given, Notice, Rules, Ticket, Turns, Window
 
 if TYPE_CHECKING:
     from .clock import Clock
 
 logger = logging.getLogger("dub_uplink")
 
-#: Seconds for one exchange with the storage. A call has at most two: to connect, and to ask.
-_PATIENCE = 0.045
-_TRY_AGAIN = 0.5  # seconds between two looks whether a storage is back
+_PATIENCE = 0.08  # seconds that a call waits for the storage before it goes on without
+#: Seconds after which a storage that answers nobody in time is taken to be away. Longer than a call
+#: waits: a machine that is very busy is not a storage that is gone.
+_GRACE = 0.25
+_INTERVAL = 0.5  # seconds between two looks whether it is back
+#: So often it must be found in a row: by then the other processes have told it of theirs as well.
+_FOUND = 2
+_LOOKS_FOR = 60.0  # seconds after the last call, then the next one has to ask for it
+_SAID_FOR = 60.0  # seconds in which it is not said again that it is away
 _REDIS = ("redis", "rediss", "redis+unix", "valkey", "valkeys", "valkey+unix")
 
 
 class Remote(Protocol):
     """Turns as a storage gives them; every method may raise what its library raises."""
 
-    def ask(self, ticket: Ticket, patience: float, *, waited: bool) -> tuple[float, int]:
-        """The wait as :meth:`Turns.ask` has it, and how many processes share the limit."""
+    def ask(self, ticket: Ticket, patience: float) -> Given:
+        """See :meth:`Turns.ask`; writes nothing on the ticket, which another thread has."""
 
     def give_back(self, ticket: Ticket) -> None: ...
 
@@ -47,12 +56,27 @@ class Remote(Protocol):
 
 
 class Storage:
-    """A storage that was opened, and the turns of each key in it."""
+    """A storage that was opened: the turns of each key in it, and whether it is there.
+
+    No call waits for a storage that has failed. The thread that talks to it looks for it.
+    """
 
     def __init__(self, url: str, storage: Any, rules: Rules) -> None:
         self._url = url
         self._storage = storage
         self._rules = rules
+        self._turns: weakref.WeakSet[SharedTurns] = weakref.WeakSet()
+        self._errands = Errands(self._look, _INTERVAL)
+        self._away = False
+        self._found = 0
+        # When, on the real clock; the last of them since when no answer has come in time.
+        self._said = self._asked = float("-inf")
+        self._unanswered: float | None = None
+        self._lock = threading.Lock()
+        in_children(self, Storage._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
 
     def turns(self, name: str) -> Turns:
         """The turns of the key that goes by ``name``."""
@@ -65,11 +89,98 @@ class Storage:
             from .counted_turns import CountedTurns  # noqa: PLC0415 - only where it is not
 
             remote = CountedTurns(self._storage, name, self._rules)
-        return SharedTurns(remote, self._rules, str(self))
+        turns = SharedTurns(self, remote, self._rules)
+        self._turns.add(turns)
+        return turns
+
+    def reachable(self) -> bool:
+        """Whether it was there when it was last asked."""
+        if self._away:
+            self._asked = time.monotonic()
+            self._errands.start()
+        return not self._away
+
+    def send(self, exchange: Callable[[], Given]) -> Future[Given]:
+        """Have an exchange made, for its result."""
+
+        if self._unanswered is None:
+            self._unanswered = time.monotonic()
+
+        def errand() -> Given:
+            started = time.monotonic()
+            try:
+                given = exchange()
+            except Exception as error:
+                self.lost(error)
+                raise
+            if time.monotonic() - started < _PATIENCE:
+                self._unanswered = None
+            return given
+
+        return self._errands.send(errand)
+
+    def tell(self, exchange: Callable[[], object]) -> None:
+        """Have an exchange made that nobody waits for, where the storage is there."""
+
+        def errand() -> None:
+            try:
+                exchange()
+            except Exception as error:  # noqa: BLE001 - whatever it is, calls go on
+                self.lost(error)
+
+        if self.reachable():
+            self._errands.send(errand)
+
+    def late(self) -> None:
+        """Told by a call that has waited as long as it may."""
+        since = self._unanswered
+        if since is not None and time.monotonic() - since > _GRACE:
+            self.lost(TimeoutError())
+
+    def lost(self, error: Exception) -> None:
+        """Go on without it, and look for it."""
+        with self._lock:
+            if self._away:
+                return
+            self._away, self._found, self._unanswered = True, 0, None
+            self._asked = now = time.monotonic()
+            level = logging.WARNING if now - self._said > _SAID_FOR else logging.DEBUG
+            self._said = now
+        sharers = max((turns.sharers for turns in list(self._turns)), default=1)
+        logger.log(
+            level,
+            "the storage of the rate limit, %s, is out of reach (%s): this process goes on with its"
+            " own share, %d of %d requests, and comes back by itself",
+            self,
+            type(error).__name__,
+            max(self._rules.limit // sharers, 1),
+            self._rules.limit,
+        )
+        self._errands.start()
+
+    def _look(self) -> bool:
+        """Whether to look again; called by the thread."""
+        started = time.monotonic()
+        if not self._away or started - self._asked > _LOOKS_FOR:
+            return False
+        try:
+            for turns in list(self._turns):
+                turns.restore()
+        except Exception:  # noqa: BLE001 - not yet
+            self._found = 0
+        else:
+            self._found = self._found + 1 if time.monotonic() - started < _PATIENCE else 0
+        if self._found == _FOUND:
+            self._away = False
+            logger.info("the storage of the rate limit, %s, is back", self)
+        return True
 
     def close(self) -> None:
         """Close the connections."""
-        self._storage.storage.close()
+        closed = self._errands.send(self._storage.storage.close)
+        self._errands.end()
+        with contextlib.suppress(Exception):  # it is away, or busy: they close with the process
+            closed.result(_PATIENCE)
 
     def __str__(self) -> str:
         url = urlsplit(self._url)
@@ -82,7 +193,7 @@ def open_storage(url: str, rules: Rules) -> Storage:
 
     Raises:
         TypeError: the URL is not a string.
-        ValueError: it is of no storage that is known here.
+        ValueError: it is of no storage that is known here, or cannot be read.
         ImportError: a library is missing.
     """
     if not isinstance(url, str):
@@ -91,9 +202,9 @@ def open_storage(url: str, rules: Rules) -> Storage:
     options: dict[str, Any]
     if scheme in _REDIS:
         # Without `retry` the library would try three times, with pauses, before it gives up.
-        options = {"socket_timeout": _PATIENCE, "socket_connect_timeout": _PATIENCE, "retry": None}
+        options = {"socket_timeout": _GRACE, "socket_connect_timeout": _GRACE, "retry": None}
     elif scheme == "memcached":
-        options = {"timeout": _PATIENCE, "connect_timeout": _PATIENCE}
+        options = {"timeout": _GRACE, "connect_timeout": _GRACE}
     else:
         known = ", ".join(f"{name}://" for name in (*_REDIS, "memcached"))
         raise ValueError(f"storage must begin with one of {known}, not with {scheme[:20]!r}")
@@ -118,126 +229,133 @@ class SharedTurns:
 
     Every turn of this process is noted in a window of its own. When the storage fails, that window
     goes on alone, with the part of the limit that falls to one process; when the storage is back it
-    is told what happened meanwhile. No call waits for a storage that has failed: a thread looks for
-    it.
+    is told what happened meanwhile.
     """
 
-    remote = True
-
-    def __init__(self, remote: Remote, rules: Rules, shown: str) -> None:
+    def __init__(self, storage: Storage, remote: Remote, rules: Rules) -> None:
+        self._storage = storage
         self._remote = remote
-        self._own = Window(rules)
         self._rules = rules
-        self._shown = shown
-        self._name = uuid.uuid4().hex
+        self._own = Window(rules)
+        self._name = uuid.uuid4().hex[:16]
         self._numbers = itertools.count()
-        self._given: deque[tuple[float, str]] = deque()
+        self._given: dict[str, float] = {}
         self._clock: Clock | None = None
-        self._sharers = 1
-        self._away = False
-        self._search: threading.Thread | None = None
+        self.sharers = 1
+        self._memory: str | None = None
+        self._lock = threading.Lock()
+        in_children(self, SharedTurns._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
 
     def ask(self, ticket: Ticket, patience: float) -> float:
+        asking = self._begin(ticket, patience)
+        if asking is None:
+            return self._alone(ticket, patience)
+        try:
+            given = asking.result(_PATIENCE)
+        except Exception:  # noqa: BLE001 - whatever it is, calls go on
+            self._storage.late()
+            return self._alone(ticket, patience)
+        return self._take(ticket, patience, given)
+
+    async def ask_awaited(self, ticket: Ticket, patience: float) -> float:
+        asking = self._begin(ticket, patience)
+        if asking is None:
+            return self._alone(ticket, patience)
+        answer = asyncio.wrap_future(asking)
+        # Looked at, however late it comes, or asyncio would complain that nobody did.
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait([answer], timeout=_PATIENCE)
+        try:
+            given = answer.result()
+        except Exception:  # noqa: BLE001 - whatever it is, calls go on
+            self._storage.late()
+            return self._alone(ticket, patience)
+        return self._take(ticket, patience, given)
+
+    def _begin(self, ticket: Ticket, patience: float) -> Future[Given] | None:
         self._clock = ticket.clock
         if not ticket.member:
             # The process is asked for each time: a fork has all the rest in common.
             ticket.member = f"{self._name}:{os.getpid()}:{next(self._numbers)}"
-        waited = ticket.due is not None
-        if ticket.place is self._own:
-            return self._own.ask(ticket, patience)
-        if self._reachable():
-            try:
-                wait, self._sharers = self._remote.ask(ticket, patience, waited=waited)
-            except Exception as error:  # noqa: BLE001 - whatever it is, calls go on
-                self._lost(error)
-            else:
-                if not waited and ticket.due is not None:
-                    self._own.note(ticket.due)
-                    self._note(ticket)
-                return wait
-        if waited:
-            return 0.0  # it has waited for its turn, and nobody can say that it was put off
-        self._own.share_with(self._sharers)
+        if ticket.place is self._own or not self._storage.reachable():
+            return None
+
+        def exchange() -> Given:
+            given = self._remote.ask(ticket, patience)
+            if ticket.gone:
+                self._remote.give_back(ticket)
+            return given
+
+        return self._storage.send(exchange)
+
+    def _take(self, ticket: Ticket, patience: float, given: Given) -> float:
+        if given.memory != self._memory:
+            if self._memory is not None:
+                self._storage.tell(self.restore)
+            self._memory = given.memory
+        self.sharers = given.sharers
+        if given.wait >= patience:
+            self._forget(ticket)
+        elif given.placed or ticket.due is not None:
+            if ticket.due is not None:
+                self._own.forget(ticket.due)
+            ticket.due = ticket.clock.monotonic() + given.wait
+            ticket.place, ticket.used = self._remote, given.used
+            self._own.note(ticket.due)
+            self._note(ticket)
+        return given.wait
+
+    def _alone(self, ticket: Ticket, patience: float) -> float:
+        if ticket.due is not None and ticket.place is self._remote:
+            # It has waited for its turn, and nobody can say that it was put off.
+            wait = max(ticket.due - ticket.clock.monotonic(), 0.0)
+            if wait >= patience:
+                self._forget(ticket)
+            return wait
+        self._own.share_with(self.sharers)
         wait = self._own.ask(ticket, patience)
         if ticket.due is not None:
             self._note(ticket)
         return wait
 
     def _note(self, ticket: Ticket) -> None:
-        given, due = self._given, ticket.due
-        assert due is not None
-        given.append((due, ticket.member))
-        with contextlib.suppress(IndexError):  # another thread may have been quicker
-            while given[0][0] < due - 2 * self._rules.window:
-                given.popleft()
+        assert ticket.due is not None
+        with self._lock:
+            self._given[ticket.member] = ticket.due
+            oldest = next(iter(self._given))
+            while self._given[oldest] < ticket.due - 2 * self._rules.window:
+                del self._given[oldest]
+                oldest = next(iter(self._given))
+
+    def _forget(self, ticket: Ticket) -> None:
+        with self._lock:
+            self._given.pop(ticket.member, None)
+        if ticket.due is not None:
+            self._own.forget(ticket.due)
+            ticket.due = None
 
     def give_back(self, ticket: Ticket) -> None:
+        ticket.gone = True
         if ticket.place is self._own:
             self._own.give_back(ticket)
-        elif ticket.due is not None and not self._away:
-            try:
-                self._remote.give_back(ticket)
-            except Exception as error:  # noqa: BLE001 - the place runs out by itself
-                self._lost(error)
+        if ticket.member:
+            self._storage.tell(lambda: self._remote.give_back(ticket))
+        self._forget(ticket)
 
     def heed(self, notice: Notice, ticket: Ticket) -> None:
-        self._own.heed(notice, ticket)
-        if self._reachable():
-            try:
-                self._remote.heed(notice, ticket.member)
-            except Exception as error:  # noqa: BLE001 - this process knows, at least
-                self._lost(error)
+        # What is missing in the server's count are the other processes, not strangers.
+        self._own.heed(Notice(notice.limit, None, notice.reset, refused=notice.refused), ticket)
+        self._storage.tell(lambda: self._remote.heed(notice, ticket.member))
 
-    def _reachable(self) -> bool:
-        if self._away and (self._search is None or not self._search.is_alive()):
-            self._look_for_it()  # the thread that did was not forked off with this process
-        return not self._away
-
-    def _lost(self, error: Exception) -> None:
-        with self._own.lock:
-            if self._away:
-                return
-            self._away = True
-        share = max(self._rules.limit // max(self._sharers, 1), 1)
-        logger.warning(
-            "the storage of the rate limit, %s, is out of reach (%s): this process goes on with its"
-            " own share, %d of %d, and comes back by itself",
-            self._shown,
-            type(error).__name__,
-            share,
-            self._rules.limit,
-        )
-        self._look_for_it()
-
-    def _look_for_it(self) -> None:
-        with self._own.lock:
-            if self._search is not None and self._search.is_alive():
-                return
-            self._search = threading.Thread(
-                target=_search, args=(weakref.ref(self),), name="dub_uplink_storage", daemon=True
-            )
-            self._search.start()
-
-    def found(self) -> bool:
-        """Whether the storage is back, and knows of the turns that were given meanwhile."""
-        assert self._clock is not None
-        now = self._clock.monotonic()
-        recent = now - self._rules.window
-        try:
-            self._remote.restore(
-                [(now - due, name) for due, name in list(self._given) if due > recent]
-            )
-        except Exception:  # noqa: BLE001 - not yet
-            return False
-        self._away = False
-        logger.info("the storage of the rate limit, %s, is back", self._shown)
-        return True
-
-
-def _search(turns: weakref.ref[SharedTurns]) -> None:
-    while True:
-        time.sleep(_TRY_AGAIN)
-        lost = turns()
-        if lost is None or lost.found():
+    def restore(self) -> None:
+        """Tell the storage of the turns of this process."""
+        if self._clock is None:
             return
-        del lost
+        now = self._clock.monotonic()
+        with self._lock:
+            given = list(self._given.items())
+        recent = now - self._rules.window
+        self._remote.restore([(now - due, name) for name, due in given if due > recent])

@@ -5,10 +5,8 @@ May import the rate limit, the retries, the pause and the models.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
-from typing import Any
 
 from .config import Secret
 from .models.response import Response
@@ -47,16 +45,31 @@ class Turn:
     def take(self) -> Outcome | None:
         """Wait for the turn. Returns the refusal of a call that cannot have one in its time."""
         sleep = sleeper(self._attempts.clock)
-        while (wait := self._turns.ask(self._ticket, self._left())) > 0:
-            if wait >= self._left():
-                return self._refusal(wait)
-            self.authorization = None
-            try:
+        try:
+            while (wait := self._turns.ask(self._ticket, left := self._left())) < left:
+                if wait <= 0:
+                    return None
+                self.authorization = None
                 sleep(wait)
-            except BaseException:
-                self._turns.give_back(self._ticket)
-                raise
-        return None
+        except BaseException:
+            self._turns.give_back(self._ticket)
+            raise
+        return self._refusal(wait, left)
+
+    async def take_awaited(self) -> Outcome | None:
+        """:meth:`take`, awaited."""
+        try:
+            while (
+                wait := await self._turns.ask_awaited(self._ticket, left := self._left())
+            ) < left:
+                if wait <= 0:
+                    return None
+                self.authorization = None
+                await self._attempts.clock.async_sleep(wait)
+        except BaseException:
+            self._turns.give_back(self._ticket)
+            raise
+        return self._refusal(wait, left)
 
     def heed(self, outcome: Outcome) -> None:
         """Let all who share the limit know what an answer says of it."""
@@ -64,39 +77,11 @@ class Turn:
         if notice is not None:
             self._turns.heed(notice, self._ticket)
 
-    async def take_awaited(self) -> Outcome | None:
-        """:meth:`take`, awaited."""
-        while (wait := await self._away(self._turns.ask, self._ticket, self._left())) > 0:
-            if wait >= self._left():
-                return self._refusal(wait)
-            self.authorization = None
-            try:
-                await self._attempts.clock.async_sleep(wait)
-            except BaseException:
-                # Not awaited: who is cancelled should end at once.
-                asyncio.get_running_loop().run_in_executor(
-                    None, self._turns.give_back, self._ticket
-                )
-                raise
-        return None
-
-    async def heed_awaited(self, outcome: Outcome) -> None:
-        """:meth:`heed`, awaited."""
-        notice = self._notice(outcome)
-        if notice is not None:
-            await self._away(self._turns.heed, notice, self._ticket)
-
-    async def _away(self, function: Any, *arguments: Any) -> Any:
-        """Call a function: in a thread, where it may take a moment."""
-        if self._turns.remote:
-            return await asyncio.to_thread(function, *arguments)
-        return function(*arguments)
-
-    def _refusal(self, wait: float) -> Outcome:
+    def _refusal(self, wait: float, left: float) -> Outcome:
         attempts = self._attempts
         message = (
             f"the client's own rate limit of {self._limit.limit:,} has no turn for this call before"
-            f" {wait:.3g} s, and it has {max(self._left(), 0):.3g} s left; it was not sent"
+            f" {wait:.3g} s, and it has {max(left, 0):.3g} s left; it was not sent"
         )
         error = {"code": "rate_limit_exceeded", "message": message}
         response = Response(429, {"Retry-After": str(math.ceil(wait))})
@@ -114,14 +99,15 @@ class Turn:
         refused = answer.status_code == 429
         if status is None:
             asked = answer.retry_after if refused else None
-            return None if asked is None else Notice(None, 0, asked, refused=True)
+            return None if asked is None else Notice(None, None, asked, refused=True)
         reset = answer.retry_after if refused else None
         if reset is None:
             reset = 0.0 if status.reset is None else status.reset.timestamp() - now
         if not refused and not self._is_news(status):
             return None
         self._limit.told(status.limit)
-        return Notice(status.limit, status.remaining, reset, refused=refused)
+        remaining = 0 if refused else status.remaining
+        return Notice(status.limit, remaining, reset, refused=refused)
 
     def _is_news(self, status: RateLimitStatus) -> bool:
         limit = self._limit.limit

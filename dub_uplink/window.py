@@ -1,17 +1,17 @@
 """Whose turn it is to send, and when: the requests of one key in a moving window.
 
-Pure but for the clock, which comes with each question. Imports nothing else of ours.
+Pure but for the clock, which comes with each question. May import the clock and the forks.
 """
 
 from __future__ import annotations
 
 import bisect
-import os
 import threading
-import weakref
-from typing import Protocol
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 from .clock import Clock
+from .forks import in_children
 
 #: How much longer a window is taken to be than it is: a request that travels slower than the one a
 #: window later would otherwise be in the same window of the server's.
@@ -20,21 +20,24 @@ _MARGIN, _MARGIN_AT_MOST = 0.02, 1.0  # of the window; seconds
 LEFT_TO_INTERACTIVE = 20
 #: What a refusal taught is tried again after this many seconds: a plan may have been upgraded.
 LEARNED_FOR = 600.0
-#: A server that asks for a longer pause than this is not heeded by the others, only by the caller.
-_LONGEST_PAUSE = 86_400.0  # seconds
+#: Of a longer pause the others learn no more than this: a mistaken one would stop them all.
+_LONGEST_PAUSE = 3_600.0  # seconds
 
 
 class Ticket:
-    """One attempt that asks for its turn: ``due`` once it has a place, ``place`` where that is."""
+    """One attempt that asks for its turn: ``due`` once it has a place, ``place`` where that is.
 
-    __slots__ = ("bulk", "clock", "due", "member", "place", "used", "version")
+    ``gone`` says that its caller waits no longer.
+    """
+
+    __slots__ = ("bulk", "clock", "due", "gone", "member", "place", "used")
 
     def __init__(self, clock: Clock, *, bulk: bool) -> None:
         self.clock = clock
         self.bulk = bulk
         self.due: float | None = None
         self.place: object = None
-        self.version = 0
+        self.gone = False
         self.member = ""
         #: How many requests the window held when this one was let in.
         self.used = 0
@@ -43,14 +46,17 @@ class Ticket:
 class Notice:
     """What the server said of the limit: with any error, or as the refusal of a request.
 
-    ``reset`` is in seconds from now; ``limit`` is ``None`` where only a pause was asked for.
+    ``reset`` is in seconds from now. ``limit`` is ``None`` where only a pause was asked for,
+    ``remaining`` where the count says nothing.
     """
 
     __slots__ = ("limit", "refused", "remaining", "reset")
 
-    def __init__(self, limit: int | None, remaining: int, reset: float, *, refused: bool) -> None:
+    def __init__(
+        self, limit: int | None, remaining: int | None, reset: float, *, refused: bool
+    ) -> None:
         self.limit = limit
-        self.remaining = 0 if refused else remaining
+        self.remaining = remaining
         self.reset = min(max(reset, 0.0), _LONGEST_PAUSE)
         self.refused = refused
 
@@ -58,21 +64,36 @@ class Notice:
 class Turns(Protocol):
     """Who gives out the turns of one key."""
 
-    #: Whether asking may take a moment, since it goes over a socket.
-    remote: bool
-
     def ask(self, ticket: Ticket, patience: float) -> float:
         """Seconds until the ticket's turn, 0 where it has come.
 
-        More than ``patience`` (seconds): there is no turn in time, and no place is kept. Otherwise
+        ``patience`` (seconds) or more: there is no turn in time, and no place is kept. Otherwise
         sleep so long and ask again, since the turn may have been put off meanwhile.
         """
+
+    async def ask_awaited(self, ticket: Ticket, patience: float) -> float:
+        """:meth:`ask`, awaited where that takes a moment."""
 
     def give_back(self, ticket: Ticket) -> None:
         """Give up the place of a ticket whose caller waits no longer."""
 
     def heed(self, notice: Notice, ticket: Ticket) -> None:
         """Correct the limit, what is left of it, and its end by what the server said."""
+
+
+class Given(NamedTuple):
+    """What a storage says of a ticket.
+
+    ``wait`` is as :meth:`Turns.ask` has it, ``placed`` whether a place was given now, ``used`` the
+    requests in the window, ``sharers`` the processes that share it. ``memory`` changes when the
+    storage has forgotten.
+    """
+
+    wait: float
+    placed: bool
+    used: int = 0
+    sharers: int = 1
+    memory: str = ""
 
 
 class Rules:
@@ -87,10 +108,6 @@ class Rules:
         #: Seconds over which those who were held up by a pause come back.
         self.spread = self.window - per
 
-    def room(self, limit: int, *, bulk: bool) -> int:
-        """How many of ``limit`` a call of this priority may see taken before it has to wait."""
-        return limit - limit // LEFT_TO_INTERACTIVE if bulk else limit
-
 
 def strangers(notice: Notice, limit: int, used: int, window: float) -> list[float]:
     """Requests of others that the server's count betrays: seconds until each leaves the window.
@@ -98,6 +115,8 @@ def strangers(notice: Notice, limit: int, used: int, window: float) -> list[floa
     Nobody knows when they were sent. The first leaves at the reset, the others are taken to follow
     evenly, which is how the server's own sliding window gives its room back.
     """
+    if notice.remaining is None:
+        return []
     missing = max(limit - notice.remaining - used, 0)
     first = min(notice.reset, window)
     return [first + (window - first) * n / missing for n in range(missing)]
@@ -111,42 +130,80 @@ class Window:
     and nobody has to ask twice. Safe to share between threads.
     """
 
-    remote = False
-
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._sharers = 1
         self._slots: list[float] = []
-        self._version = 0
+        self._waiting: dict[Ticket, None] = {}  # in the order in which they asked
         self._not_before = float("-inf")
         self._learned: tuple[int, float] | None = None
-        self.lock = threading.Lock()
-        _windows.add(self)
+        self._lock = threading.Lock()
+        in_children(self, Window._renew)
+
+    def _renew(self) -> None:
+        # Another thread may have held it; those that waited are not here either.
+        self._lock = threading.Lock()
+        for ticket in list(self._waiting):
+            self._leave(ticket)
 
     def ask(self, ticket: Ticket, patience: float) -> float:
-        with self.lock:
+        with self._lock:
             now = ticket.clock.monotonic()
             if ticket.due is not None:
-                if ticket.version == self._version:
-                    return max(ticket.due - now, 0.0)
+                wait = ticket.due - now
+            else:
+                del self._slots[: bisect.bisect_right(self._slots, now - self._rules.window)]
+                ticket.used = len(self._slots)
+                wait = self._next(now, ticket) - now
+            if wait >= patience:
                 self._leave(ticket)
-            del self._slots[: bisect.bisect_right(self._slots, now - self._rules.window)]
-            ticket.used = len(self._slots)
-            wait = self._next(now, ticket) - now
+            elif wait <= 0:
+                if ticket.due is None:
+                    self._enter(ticket, now)
+                self._waiting.pop(ticket, None)
             # A bulk takes no place in the queue, or interactive calls would have to stand behind.
-            if wait > patience or (wait > 0 and ticket.bulk):
-                return wait
-            ticket.due, ticket.version, ticket.place = now + wait, self._version, self
-            bisect.insort(self._slots, ticket.due)
-            return wait
+            elif ticket.due is None and not ticket.bulk:
+                self._enter(ticket, now + wait)
+                self._waiting[ticket] = None
+            return max(wait, 0.0)
+
+    async def ask_awaited(self, ticket: Ticket, patience: float) -> float:
+        return self.ask(ticket, patience)
 
     def _next(self, now: float, ticket: Ticket) -> float:
-        room = self._rules.room(max(self.limit(now) // self._sharers, 1), bulk=ticket.bulk)
-        taken = len(self._slots)
-        due = now if taken < room else self._slots[taken - room] + self._rules.window
-        if due < self._not_before:
+        due = now
+        if now < self._not_before:
             due = self._not_before + ticket.clock.random() * self._rules.spread
-        return max(due, now)
+        return self._first_free(due, self._room(now, bulk=ticket.bulk))
+
+    def _room(self, now: float, *, bulk: bool) -> int:
+        room = max(self.limit(now) // self._sharers, 1)
+        return room - room // LEFT_TO_INTERACTIVE if bulk else room
+
+    def _first_free(self, due: float, room: int) -> float:
+        """The first moment from ``due`` on that makes no window of more than ``room``."""
+        window = self._rules.window
+        for first, last in zip(self._slots, islice(self._slots, room - 1, None), strict=False):
+            if last - window >= due:
+                break
+            if last - first < window:  # as many as may be: none between the ends of their windows
+                due = max(due, first + window)
+        return due
+
+    def _enter(self, ticket: Ticket, due: float) -> None:
+        ticket.due, ticket.place = due, self
+        bisect.insort(self._slots, due)
+
+    def _leave(self, ticket: Ticket) -> None:
+        if ticket.due is not None:
+            self._remove(ticket.due)
+            ticket.due = None
+        self._waiting.pop(ticket, None)
+
+    def _remove(self, due: float) -> None:
+        index = bisect.bisect_left(self._slots, due)
+        if self._slots[index : index + 1] == [due]:
+            del self._slots[index]
 
     def limit(self, now: float) -> int:
         """The limit as it is known at ``now``: what was given, or what a refusal taught."""
@@ -160,48 +217,41 @@ class Window:
 
     def note(self, due: float) -> None:
         """Take note of a turn that was given elsewhere."""
-        with self.lock:
+        with self._lock:
             del self._slots[: bisect.bisect_right(self._slots, due - 2 * self._rules.window)]
             bisect.insort(self._slots, due)
 
+    def forget(self, due: float) -> None:
+        """Take back a note."""
+        with self._lock:
+            self._remove(due)
+
     def give_back(self, ticket: Ticket) -> None:
-        with self.lock:
+        with self._lock:
             self._leave(ticket)
 
-    def _leave(self, ticket: Ticket) -> None:
-        if ticket.due is not None:
-            index = bisect.bisect_left(self._slots, ticket.due)
-            if self._slots[index : index + 1] == [ticket.due]:
-                del self._slots[index]
-            ticket.due = None
-
     def heed(self, notice: Notice, ticket: Ticket) -> None:
-        with self.lock:
+        with self._lock:
             now = ticket.clock.monotonic()
             if notice.limit is not None:
-                before = self.limit(now)
                 self._learned = (notice.limit, now + LEARNED_FOR)
-                limit = self.limit(now)
                 used = bisect.bisect_right(self._slots, now)
                 used -= bisect.bisect_right(self._slots, now - self._rules.window)
-                others = strangers(notice, limit, used, self._rules.window)
-                for leaves in others:
+                for leaves in strangers(notice, self.limit(now), used, self._rules.window):
                     bisect.insort(self._slots, now + leaves - self._rules.window)
-                if others or limit < before:
-                    self._version += 1
-            if notice.refused and now + notice.reset > self._not_before:
-                self._not_before = now + notice.reset
-                self._version += 1
+            if notice.refused:
+                self._not_before = max(self._not_before, now + notice.reset)
+            self._plan_anew(now)
 
-
-_windows: weakref.WeakSet[Window] = weakref.WeakSet()
-
-
-def _renew_locks() -> None:
-    # Another thread may have held one when this process was forked off; it is not here to let go.
-    for window in _windows:
-        window.lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
+    def _plan_anew(self, now: float) -> None:
+        """Give all who wait another turn, by what is known now and in the same order."""
+        waiting = sorted(self._waiting, key=lambda ticket: ticket.due or 0.0)
+        for ticket in waiting:
+            self._leave(ticket)
+        first = max(now, self._not_before)
+        # Not all in the same millisecond.
+        step = self._rules.spread / len(waiting) if first > now else 0.0
+        for number, ticket in enumerate(waiting):
+            room = self._room(now, bulk=False)
+            self._enter(ticket, self._first_free(first + number * step, room))
+            self._waiting[ticket] = None
