@@ -75,7 +75,7 @@ class Connection:
         if token:
             return token.strip()
         if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
-            return str(click.prompt("API key of Dub", hide_input=True, err=True)).strip()
+            return str(click.prompt("Dub API key", hide_input=True, err=True)).strip()
         raise Failure(
             "no API key.", ExitCode.AUTH, "put it in DUB_API_KEY, or give --token-file FILE."
         )
@@ -143,7 +143,7 @@ _OPTIONS = (
     click.option(
         "--timeout",
         type=click.FloatRange(0, 86_400, min_open=True),
-        default=30.0,
+        default=30,
         show_default=True,
         metavar="SECONDS",
         help="What one attempt may take in all.",

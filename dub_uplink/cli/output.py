@@ -64,8 +64,7 @@ def output_option(command: Callable[..., R]) -> Callable[..., R]:
         "-o",
         "--output",
         type=click.Choice(FORMATS),
-        help="json and jsonl have everything, under the API's names; csv is for spreadsheets."
-        "  [default: table on a terminal, else jsonl]",
+        help="[default: table on a terminal, else jsonl]",
     )(formatted)
 
 

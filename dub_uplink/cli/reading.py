@@ -35,9 +35,9 @@ Examples:
     short_help="List customers, the newest 100 unless told otherwise.",
     help="List customers: one page, the newest 100, unless --limit or --all say otherwise. Filters"
     " are combined with and; of --email, --external-id and --search the API takes the first."
-    "\n\nOf what is listed, customers import reads json and jsonl back. csv is for a spreadsheet:"
-    " a cell that it would run as a formula has an apostrophe before it; customers export writes"
-    " values as they are.",
+    "\n\njson and jsonl have everything that the API sent, under its own names; customers import"
+    " reads jsonl back. csv is for a spreadsheet: a cell that it would run as a formula has an"
+    " apostrophe before it; customers export writes values as they are.",
     epilog=LIST_EXAMPLES,
 )
 @filter_options

@@ -72,7 +72,7 @@ def test_the_first_page_says_that_there_may_be_more(terminal: Any, live: Live) -
 def test_a_key_that_is_asked_for_is_not_shown(terminal: Any, live: Live) -> None:
     fake, env = live
     shown = terminal("customers", "list", env={"DUB_SERVER_URL": env["DUB_SERVER_URL"]})
-    shown.wait_for("API key of Dub: ")
+    shown.wait_for("Dub API key: ")
     shown.send("dub_test\n")
     assert shown.finish() == 0
     assert "dub_test" not in shown.shown
@@ -82,7 +82,7 @@ def test_a_key_that_is_asked_for_is_not_shown(terminal: Any, live: Live) -> None
 
 def test_ctrl_c_at_the_question_for_the_key_ends_it_quietly(terminal: Any) -> None:
     shown = terminal("customers", "list")
-    shown.wait_for("API key of Dub: ")
+    shown.wait_for("Dub API key: ")
     shown.send("\x03")
     assert shown.finish() == 130
     assert "Traceback" not in shown.shown
