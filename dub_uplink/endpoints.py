@@ -91,7 +91,7 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         try:
             body = response.json()
         except (ValueError, RecursionError):
-            shown = " ".join(response.text.split())[:80]
+            shown = hooks.beginning(response)
             raise ResponseValidationError(
                 f"the answer is not JSON: {shown!r}", hooks.detached(response)
             ) from None

@@ -24,11 +24,13 @@ from .models.errors import (
     ErrorData,
     ErrorDetail,
     SDKError,
+    one_line,
 )
 from .models.response import Response
 
 _LITERAL = len("-Infinity")  # the longest thing in JSON, but for strings, that is read as one
-_SHOWN = 120  # characters of a foreign body that an error message shows
+_SHOWN = 120  # characters of a foreign text that an error message shows
+_MESSAGE = 2_000  # and of a message of Dub's own
 
 
 class BodyTooLarge(requests.RequestException):
@@ -87,7 +89,7 @@ def status_error(response: Response) -> APIStatusError:
     """The error of an answer that is no success; its class follows the status."""
     data = error_data(response)
     if data is not None:
-        message = one_line(data.error.message)
+        message = one_line(data.error.message, _MESSAGE)
         cls = BY_STATUS.get(response.status_code, SDKError)
         return (cls if response.status_code >= 400 else SDKError)(message, response, data)
     location = response.headers.get("Location")
@@ -97,18 +99,17 @@ def status_error(response: Response) -> APIStatusError:
             " check server_url",
             response,
         )
-    shown = one_line(response.text)
+    shown = beginning(response)
     if not shown:
         return SDKError("the answer has no body", response)
     kind = one_line(response.headers.get("Content-Type", "no content type").partition(";")[0])
-    if len(shown) > _SHOWN:
-        shown = shown[:_SHOWN] + "…"
-    return SDKError(f"the answer is not an error of Dub's ({kind[:_SHOWN]}): {shown}", response)
+    return SDKError(f"the answer is not an error of Dub's ({kind}): {shown}", response)
 
 
-def one_line(text: str) -> str:
-    """A foreign text as a log or a terminal may have it: one line, no control characters."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
+def beginning(response: Response) -> str:
+    """The beginning of a body that is not what it should be, for an error message."""
+    # A body may be 32 MB long: only what is shown of it is worth the work.
+    return one_line(response.content.lstrip()[: 8 * _SHOWN].decode("utf-8", "replace"))
 
 
 def error_data(response: Response) -> ErrorData | None:
@@ -162,8 +163,8 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
         if not sent and not answered:
             what, seconds = "no connection", min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {what} within {seconds:.3g} s", sent=sent)
-    said = _OBJECT.sub("", one_line(str(chain[-1]))) or type(chain[-1]).__name__
-    return APIConnectionError(f"{method}: {_what(chain)}: {said[:_SHOWN]}", sent=sent)
+    said = one_line(_OBJECT.sub("", str(chain[-1]))) or type(chain[-1]).__name__
+    return APIConnectionError(f"{method}: {_what(chain)}: {said}", sent=sent)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -13,6 +13,13 @@ from typing import Any
 from .response import Response
 
 
+def one_line(text: str, longest: int = 120) -> str:
+    """A foreign text as a log or a terminal may have it: one line, no control characters."""
+    line = " ".join(text[: 8 * longest].split())
+    shown = "".join(char if char.isprintable() else "\ufffd" for char in line[:longest])
+    return shown + "…" if len(line) > longest or len(text) > 8 * longest else shown
+
+
 @dataclass(frozen=True)
 class ErrorDetail:
     """What Dub says about an error. ``code`` is an open string: the class follows the status."""
@@ -136,7 +143,8 @@ class APIStatusError(_Answered):
         return self.data.error.doc_url if self.data else None
 
     def _line(self) -> str:
-        return " ".join(f"{self.status_code} {self.code or ''}".split()) + f": {self.message}"
+        code = one_line(self.code or "")
+        return f"{self.status_code} {code}".rstrip() + f": {self.message}"
 
 
 class BadRequest(APIStatusError):
