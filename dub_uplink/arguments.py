@@ -36,11 +36,13 @@ class Segment(uplink.Path):  # type: ignore[misc]  # uplink has no types
             raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
         if value in ("", ".", ".."):
             # An empty id would be the list, dots other routes altogether.
-            raise ValueError(f"{self.name} must not be {value!r}")
+            raise ValueError(f"{self.name} must not be {value!r}, which would be another route")
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ValueError(f"{self.name} holds half of a surrogate pair: {value!r}") from None
+            raise ValueError(
+                f"{self.name} holds half of a surrogate pair, which UTF-8 cannot write: {value!r}"
+            ) from None
         return value
 
 
@@ -49,7 +51,10 @@ class CustomerId(Segment):
 
     def _checked(self, value: Any) -> str:
         if isinstance(value, str) and value in _RESERVED:
-            raise ValueError(f"{self.name} must not be {value!r}, which is another route")
+            raise ValueError(
+                f"{self.name} must not be {value!r}, which is another route;"
+                f" for an id of your own write 'ext_{value}'"
+            )
         return super()._checked(value)
 
 
@@ -109,7 +114,9 @@ def _query_text(name: Any, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, dt.datetime):
         if value.tzinfo is None:
-            raise ValueError(f"{name} must be a datetime with a time zone")
+            raise ValueError(
+                f"{name} must be a datetime with a time zone, such as datetime.now(timezone.utc)"
+            )
         return moment_text(value)
     if isinstance(value, Collection) and not isinstance(value, str):
         raise ValueError(f"{name} must be a single value, not {type(value).__name__}")
@@ -117,7 +124,9 @@ def _query_text(name: Any, value: Any) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{name} holds half of a surrogate pair") from None
+        raise ValueError(
+            f"{name} holds half of a surrogate pair, which UTF-8 cannot write"
+        ) from None
     return text
 
 
@@ -164,7 +173,9 @@ def list_query(request_builder: Any) -> None:
     query = {} if request is None else wire(_LIST, request, "list()")
     twice = [name for name in filters if camel(name) in query]
     if twice:
-        raise ValueError(f"list(): {twice[0]} is given twice, in the request and by keyword")
+        raise ValueError(
+            f"list(): {twice[0]} is given twice, in the request and by keyword; leave one out"
+        )
     if filters:
         # Once more together: a cursor of the one may not go with a page of the other.
         query = wire(_LIST, {**query, **filters}, "list()")

@@ -182,7 +182,10 @@ class UplinkBackend:
 
     def __init__(self, client: Any) -> None:
         if not isinstance(client.io(), BlockingStrategy):
-            raise TypeError(f"client must be synchronous, not {type(client).__name__}")
+            raise TypeError(
+                f"client must be synchronous, not {type(client).__name__};"
+                " AsyncDub takes an aiohttp.ClientSession"
+            )
         self._client = client
         self._process: int | None = None
         self.failures = (client.exceptions.BaseClientException, *SessionBackend.failures)

@@ -53,7 +53,9 @@ def in_order(
 
     def following() -> R | DubError | ValueError | TypeError:
         if os.getpid() != process:
-            raise RuntimeError("this bulk was begun in another process, where its workers are")
+            raise RuntimeError(
+                "this bulk was begun in another process, where its workers are; begin one in each"
+            )
         return pending.popleft().result()
 
     source = iter(items)

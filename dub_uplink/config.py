@@ -122,10 +122,12 @@ def _authorization(token: object) -> Secret:
     if not _WRITTEN_TOKEN.fullmatch(token):
         # None of these messages may show the token.
         if not token.strip():
-            raise ValueError("the token is empty")
+            raise ValueError("the token is empty; look where it comes from")
         if token != token.strip():
-            raise ValueError("the token has blanks or line breaks around it")
-        raise ValueError("the token holds a blank, a control or a non-ASCII character")
+            raise ValueError("the token has blanks or line breaks around it; strip() it")
+        raise ValueError(
+            "the token holds a blank, a control or a non-ASCII character; copy it anew"
+        )
     return Secret(f"Bearer {token}")
 
 
@@ -151,11 +153,15 @@ def base_url(server_url: str | None) -> str:
     if url.scheme not in ("https", "http") or not host:
         raise ValueError('server_url must begin with "https://" and name a host')
     if url.username is not None or url.password is not None:
-        raise ValueError("server_url must not hold credentials")
+        raise ValueError("server_url must not hold credentials; the key is given as token=…")
     if "?" in server_url or "#" in server_url:
-        raise ValueError("server_url must not have a query or a fragment")
+        raise ValueError(
+            "server_url must not have a query or a fragment; leave out what begins at ? or #"
+        )
     if re.search(r"[^!-~]", server_url):
-        raise ValueError("server_url holds a blank, a control or a non-ASCII character")
+        raise ValueError(
+            "server_url holds a blank, a control or a non-ASCII character; percent-encode it"
+        )
     if _NO_URL.search(server_url):  # a backslash is a slash to some, and part of a name to others
         raise ValueError("server_url holds a character that no URL has")
     if url.scheme == "http" and not _is_loopback(host):
@@ -194,7 +200,9 @@ def timeout_seconds(timeout_ms: float | None, default: float) -> float:
     if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, (int, float)):
         raise TypeError(f"timeout_ms must be a number, not {type(timeout_ms).__name__}")
     if not 0 < timeout_ms <= _A_DAY_MS:  # a socket takes no number that is much larger
-        raise ValueError(f"timeout_ms must be above 0 and at most a day, not {timeout_ms!r:.20}")
+        raise ValueError(
+            f"timeout_ms must be above 0 and at most a day, in milliseconds, not {timeout_ms!r:.20}"
+        )
     return timeout_ms / 1000
 
 
@@ -221,7 +229,9 @@ def extra_headers(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         _check_header(name, value)
         if name.lower() in seen:
-            raise ValueError(f"http_headers holds {name!r} twice")
+            raise ValueError(
+                f"http_headers holds {name!r} twice, in upper and in lower case; leave one out"
+            )
         seen.add(name.lower())
         checked[name] = value
     return checked
@@ -233,7 +243,7 @@ def _check_header(name: Any, value: Any) -> None:
     if not _HEADER_NAME.fullmatch(name):
         raise ValueError(f"http_headers: {name!r} is not a header name")
     if name.lower() in _REFUSED_HEADERS:
-        raise ValueError(f"http_headers cannot set {name}")
+        raise ValueError(f"http_headers cannot set {name}: the client sets it")
     if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
         raise ValueError(
             f"http_headers: the value of {name} holds a control character, one outside Latin-1,"

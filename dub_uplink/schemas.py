@@ -272,7 +272,9 @@ class ListSchema(RequestSchema):
         if len(cursors) == 2:
             raise marshmallow.ValidationError("Give starting_after or ending_before, not both.")
         if cursors and data.get("sort_by", "createdAt") != "createdAt":
-            raise marshmallow.ValidationError("Cursors go by createdAt only.", "sort_by")
+            raise marshmallow.ValidationError(
+                "Cursors go by createdAt only: leave out the cursor or this.", "sort_by"
+            )
         if cursors and "page" in data:
             raise marshmallow.ValidationError("Give a page or a cursor, not both.", "page")
 
@@ -326,7 +328,9 @@ def _by_wire_name(schema: RequestSchema, request: Mapping[Any, Any], where: str)
     for key, value in request.items():
         name = camel(key) if isinstance(key, str) and key in schema.fields else key
         if name in given:
-            raise ValueError(f"{where}: {key!r} is given twice, in snake_case and in camelCase")
+            raise ValueError(
+                f"{where}: {key!r} is given twice, in snake_case and in camelCase; leave one out"
+            )
         if not isinstance(key, str) or not any(name == f.data_key for f in schema.fields.values()):
             import difflib  # noqa: PLC0415 - for mistakes only
 

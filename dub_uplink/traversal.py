@@ -69,7 +69,9 @@ class Traversal(ABC):
             except OtherFilters:
                 raise
             except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-                raise ValueError("cursor is not one that an iteration gave out") from None
+                raise ValueError(
+                    "cursor is not one that an iteration gave out; store iterate().cursor as it is"
+                ) from None
         self._steps = self._walk()
         self._step: Fetch | Customer | None = None
 

@@ -38,7 +38,10 @@ class FakeClock:
         now = self._now()
         if isinstance(now, dt.datetime):
             if now.tzinfo is None:
-                raise ValueError("FakeDub(now=...) returned a datetime without a time zone")
+                raise ValueError(
+                    "FakeDub(now=...) returned a datetime without a time zone;"
+                    " use datetime.now(timezone.utc)"
+                )
             now = now.timestamp()
         return now + self._ahead
 

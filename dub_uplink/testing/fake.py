@@ -215,7 +215,7 @@ class FakeDub:
             ("subscription_canceled_at", subscription_canceled_at),
         ):
             if moment is not None and moment.tzinfo is None:
-                raise ValueError(f"{label} has no time zone")
+                raise ValueError(f"{label} has no time zone; give it one, such as timezone.utc")
         with self._lock:
             customer_id = self._new_id() if id is None else id
             customer = StoredCustomer(
@@ -239,11 +239,13 @@ class FakeDub:
                 discount=None if discount is None else discount_fields(discount),
             )
             if self._store.has(customer_id):
-                raise ValueError(f"the id {customer_id} is taken")
+                raise ValueError(f"the id {customer_id} is taken; leave it out for a new one")
             try:
                 self._store.add(customer)
             except Taken as error:
-                raise ValueError(f"a key of this customer is taken: {error}") from error
+                raise ValueError(
+                    "the external_id or stripe_customer_id is taken by another customer"
+                ) from error
             found = self._store.get(customer_id)
         assert found is not None
         return StoredCustomer.from_row(found)

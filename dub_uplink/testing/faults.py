@@ -120,9 +120,13 @@ class RateLimited(Fault):
     def __post_init__(self) -> None:
         if self.form is not None:
             if self.form not in ("seconds", "http_date", "unix", "unix_ms"):
-                raise ValueError(f"form is none of those of Retry-After: {self.form!r}")
+                raise ValueError(
+                    f"form must be seconds, http_date, unix or unix_ms, not {self.form!r}"
+                )
             if not _is_number(self.retry_after):
-                raise TypeError("with a form, retry_after is a number of seconds")
+                raise TypeError(
+                    "retry_after must be a number of seconds where form says how to write it"
+                )
 
     def outcome(self, carry_out: Callable[[], Answer], now: float) -> Outcome:
         headers: dict[str, str] = {}
@@ -275,7 +279,7 @@ class Faults:
             ValueError: ``times`` below 1.
         """
         if not isinstance(fault, Fault):
-            raise TypeError(f"not a fault: {fault!r}")
+            raise TypeError(f"not a fault: {fault!r}; make one of dub_uplink.testing.faults")
         if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, not {times}")
         queued = _Queued(fault, times, None if method is None else method.upper(), path)
@@ -294,10 +298,10 @@ class Faults:
         """
         for fault, share in shares.items():
             if not isinstance(fault, Fault):
-                raise TypeError(f"not a fault: {fault!r}")
+                raise TypeError(f"not a fault: {fault!r}; make one of dub_uplink.testing.faults")
             _check_number("a share", share)
         if sum(shares.values()) > 1 + 1e-9:
-            raise ValueError("the shares come to more than 1")
+            raise ValueError("the shares come to more than 1; each is a part of all requests")
         with self._lock:
             self._shares = list(shares.items())
             self._random = random.Random(seed)
