@@ -13,7 +13,10 @@ from 0. Whatever a crash left of the last lines is cut off. Imports the files.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import stat
 from array import array
 from collections import Counter
 from collections.abc import Mapping
@@ -26,6 +29,8 @@ from dub_uplink.cli.files import lock, named, sync, sync_directory
 Ending = Literal["created", "updated", "skipped", "failed"]
 
 _VERSION = 1
+_LONGEST = 2**20  # bytes of a line; the longest reason, escaped, is far below
+_LONGEST_REASON = 10_000  # characters
 _OPEN, _EXISTS = 0, 1
 _ENDINGS: tuple[Ending, ...] = get_args(Ending)
 #: What a row's entry is: one of the two above, an ending from here on, or behind these a reason.
@@ -92,14 +97,16 @@ class Journal:
 
     def _read(self) -> int:
         """Take in what is there; how many bytes of it are whole lines."""
-        first = self._file.readline()
+        if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+            raise JournalError(f"{self.path} is no file that could be gone on with")
+        first = self._file.readline(_LONGEST)
         if not first.endswith(b"\n"):
             if not _line(self._header)[:12].encode().startswith(first[:12]):
                 raise JournalError(f"{self.path} is not a journal of an import")
             return 0  # nothing was ever sent: the first line is synced before anything is
         self._check(first)
         end = len(first)
-        for line in self._file:
+        while line := self._file.readline(_LONGEST):
             if not line.endswith(b"\n") or not self._take(line):
                 break
             end += len(line)
@@ -153,6 +160,7 @@ class Journal:
 
     def finish(self, row: int, ending: Ending, reason: str = "") -> None:
         """A row has come to its end, ``reason`` says why one failed."""
+        reason = reason[:_LONGEST_REASON]
         self._enter(row, ending, reason)
         self._pending.append(
             _line(["failed", row, reason] if ending == "failed" else [ending, row])
@@ -210,7 +218,8 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the journal; what was not committed is lost."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of what could not be committed
+            self._file.close()
 
     def __enter__(self) -> Journal:
         return self

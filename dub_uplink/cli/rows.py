@@ -194,7 +194,7 @@ class JsonRows(Rows):
 
     def _row(self, number: int, line: int, text: str) -> Row:
         try:
-            value = json.loads(text, object_pairs_hook=_unique)
+            value = json.loads(text.rstrip("\r\n"), object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
             return _bad(number, line, text, _json_reason(error))
         if not isinstance(value, dict):
