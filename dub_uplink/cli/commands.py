@@ -124,6 +124,11 @@ def serve(
             database=database,
         )
     except sqlite3.Error as error:
-        raise click.ClickException(f"cannot use {database} as a database: {error}") from error
+        raise Failure(
+            f"cannot use {database} as a database: {error}.",
+            hint="give a new file, or one that serve has made.",
+        ) from error
     except OSError as error:
-        raise click.ClickException(f"cannot serve on {host}:{port}: {error.strerror}") from error
+        raise Failure(
+            f"cannot serve on {host}:{port}: {error.strerror}.", hint="--port 0 takes a free port."
+        ) from error

@@ -31,7 +31,7 @@ def _rate_limit(
     try:
         return RateLimit(int(limit), per or "minute")  # type: ignore[arg-type]
     except ValueError:
-        raise click.BadParameter(f"{given!r} is none; write it as 600 or 600/minute.") from None
+        raise click.BadParameter(f"{given!r} is no rate; write it as 600 or 600/minute.") from None
 
 
 rate_limit_option = click.option(
