@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import click
 
-from dub_uplink import Dub
+import dub_uplink  # its names are loaded when they are asked for: the help needs none
 from dub_uplink.cli.failures import ExitCode, Failure
 from dub_uplink.cli.text import printable
 
@@ -36,7 +36,7 @@ class Connection:
     retries: bool = True
     verbose: bool = False
 
-    def open(self, **more: Any) -> Dub:
+    def open(self, **more: Any) -> dub_uplink.Dub:
         """The client; ``more`` are further arguments of ``Dub``.
 
         Must be called within a command: what ``-v`` asked for ends with it.
@@ -54,7 +54,7 @@ class Connection:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                client = Dub(
+                client = dub_uplink.Dub(
                     token, server_url=self.server_url, timeout_ms=self.timeout * 1000, **more
                 )
             except ValueError as error:

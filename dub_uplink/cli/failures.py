@@ -14,8 +14,8 @@ from typing import IO, Any, TypeVar
 
 import click
 
+import dub_uplink  # its names are loaded when they are asked for: the help needs none
 from dub_uplink.cli.text import printable
-from dub_uplink.models import errors
 
 R = TypeVar("R")
 
@@ -50,11 +50,13 @@ class Failure(click.ClickException):
         return f"{self.message}  Hint: {self.hint}" if self.hint else self.message
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print it as click prints its own errors."""
+        """Print it as click prints its own dub_uplink.errors."""
         click.echo(f"Error: {printable(str(self))}", file, err=True)
 
 
-def failure(error: errors.DubError | ValueError | TypeError, customer_id: str = "") -> Failure:
+def failure(
+    error: dub_uplink.errors.DubError | ValueError | TypeError, customer_id: str = ""
+) -> Failure:
     """How an error of the client is told; ``customer_id`` is the id that the call was given."""
     about = f"{customer_id}: " if customer_id else ""
     return Failure(f"{about}{error}", exit_code(error), _hint(error))
@@ -62,31 +64,33 @@ def failure(error: errors.DubError | ValueError | TypeError, customer_id: str = 
 
 def exit_code(error: Exception) -> ExitCode:
     """The exit code of an error of the client's; a mistake in an argument is one of usage."""
-    if not isinstance(error, errors.DubError):
+    if not isinstance(error, dub_uplink.errors.DubError):
         return ExitCode.USAGE
     status = getattr(error, "status_code", 0)
     if status in (401, 403):
         return ExitCode.AUTH
-    if isinstance(error, errors.NotFound):
+    if isinstance(error, dub_uplink.errors.NotFound):
         return ExitCode.NOT_FOUND
     if status == 429 or status >= 500 or _is_elsewhere(error):
         return ExitCode.NETWORK
     return ExitCode.FAILED
 
 
-def _is_elsewhere(error: errors.DubError) -> bool:
+def _is_elsewhere(error: dub_uplink.errors.DubError) -> bool:
     """Whether no server answered, or one that is not Dub's."""
-    if isinstance(error, errors.SDKError):
+    if isinstance(error, dub_uplink.errors.SDKError):
         return error.data is None
-    return isinstance(error, (errors.APIConnectionError, errors.ResponseValidationError))
+    return isinstance(
+        error, (dub_uplink.errors.APIConnectionError, dub_uplink.errors.ResponseValidationError)
+    )
 
 
 def _hint(error: Exception) -> str:
     status = getattr(error, "status_code", 0)
     hint = ""
-    if isinstance(error, errors.APITimeoutError):
+    if isinstance(error, dub_uplink.errors.APITimeoutError):
         hint = "--timeout gives an attempt more seconds."
-    elif isinstance(error, errors.APIConnectionError):
+    elif isinstance(error, dub_uplink.errors.APIConnectionError):
         hint = "is there a network, and is --server-url (DUB_SERVER_URL) right?"
     elif status == 401:
         hint = "check the API key in --token-file or DUB_API_KEY."
@@ -94,10 +98,10 @@ def _hint(error: Exception) -> str:
         hint = "a limit of the workspace's plan is used up."
     elif status == 403:
         hint = "the key's role or the workspace's plan does not allow this."
-    elif isinstance(error, errors.RateLimitExceeded):
+    elif isinstance(error, dub_uplink.errors.RateLimitExceeded):
         wait = error.retry_after
         hint = "try again in a minute." if wait is None else f"try again in {wait:.0f} s."
-    elif isinstance(error, errors.DubError) and _is_elsewhere(error):
+    elif isinstance(error, dub_uplink.errors.DubError) and _is_elsewhere(error):
         hint = "is --server-url (DUB_SERVER_URL) that of Dub's API?"
     elif status >= 500:
         hint = "Dub has a trouble of its own; try again later."
@@ -122,7 +126,7 @@ class Tally:
             customer_id = left.pop(0)
             try:
                 result = call(customer_id)
-            except (errors.DubError, ValueError) as error:
+            except (dub_uplink.errors.DubError, ValueError) as error:
                 told = failure(error, customer_id)
                 told.show()
                 self.worst = max(self.worst, told.exit_code)
@@ -140,7 +144,9 @@ class Tally:
 
 def _ends_everything(error: Exception) -> bool:
     """Whether the next call would end the same way: the key is refused, or nobody answers."""
-    return isinstance(error, errors.APIConnectionError) or exit_code(error) == ExitCode.AUTH
+    return (
+        isinstance(error, dub_uplink.errors.APIConnectionError) or exit_code(error) == ExitCode.AUTH
+    )
 
 
 #: How click shows the help of a group that is called alone; older releases have no error for it.
@@ -161,6 +167,8 @@ def told() -> Iterator[None]:
             yield
         finally:
             stdout.flush()  # here, where a failure can still be told
+    except click.exceptions.Exit:
+        raise  # before the clauses that would load the client's errors to look at it
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line on which a terminal shows ^C
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
@@ -176,7 +184,7 @@ def told() -> Iterator[None]:
         _discard_output()
         what = error.filename or "cannot write the output"
         raise Failure(f"{what}: {error.strerror or error}.") from error
-    except (errors.DubError, ValueError) as error:
+    except (dub_uplink.errors.DubError, ValueError) as error:
         raise failure(error) from error
 
 
