@@ -5,13 +5,11 @@ There is no queue in it: who finds no room asks again. May import the window.
 
 from __future__ import annotations
 
+import importlib
 import math
 import time
 from collections.abc import Iterable
 from typing import Any
-
-import limits
-import limits.strategies
 
 from .window import Given, Notice, Rules, Ticket
 
@@ -24,6 +22,8 @@ class CountedTurns:
         self._rules = rules
         self._name = name
         self._pause = f"dub_uplink/{name}/pause"
+        # Not imported above: type checkers look here where it is not installed.
+        limits: Any = importlib.import_module("limits")
         self._strategy = limits.strategies.SlidingWindowCounterRateLimiter(storage)
         self._item = limits.RateLimitItemPerSecond(
             rules.limit, math.ceil(rules.window), namespace="dub_uplink"

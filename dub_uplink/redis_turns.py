@@ -159,7 +159,7 @@ class RedisTurns:
     """The turns of one key in a Redis, of version 5 or later."""
 
     def __init__(self, storage: Any, name: str, rules: Rules) -> None:
-        self._client = storage.get_connection()
+        self._client = storage.storage
         self._rules = rules
         # In braces what a cluster looks at to keep the three together.
         self._keys = [f"dub_uplink:{{{name}}}:{kind}" for kind in _KEYS]

@@ -250,7 +250,7 @@ class Window:
             self._leave(ticket)
         first = max(now, self._not_before)
         # Not all in the same millisecond.
-        step = self._rules.spread / len(waiting) if first > now else 0.0
+        step = self._rules.spread / max(len(waiting), 1) if first > now else 0.0
         for number, ticket in enumerate(waiting):
             room = self._room(now, bulk=False)
             self._enter(ticket, self._first_free(first + number * step, room))
