@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import tenacity
-from uplink.clients.io import AsyncioStrategy
 
 from .call import Call, last_of
+from .execution import Awaiting, without_frames
 from .models.response import Response
 from .pause import current_pause
 from .retries import Attempts, Outcome
@@ -22,7 +22,7 @@ class AsyncRetryingClient(RetryingClient):
     """What :class:`RetryingClient` is, over a backend that is awaited."""
 
     def io(self) -> Any:
-        return AsyncioStrategy()
+        return Awaiting()
 
     async def apply_callback(self, callback: Callable[[Any], Any], response: Any) -> Any:
         # The response has been read: a handler is a plain function here too.
@@ -53,7 +53,10 @@ class AsyncRetryingClient(RetryingClient):
         call.last = outcome
         clock = call.attempts.clock
         retrying = tenacity.AsyncRetrying(sleep=clock.async_sleep, **self._policy(call))
-        last: Outcome = await retrying(self._resume, call)
+        try:
+            last: Outcome = await retrying(self._resume, call)
+        finally:
+            vars(retrying).pop("_local", None)  # see RetryingClient
         return last
 
     async def _resume(self, call: Call) -> Outcome:  # type: ignore[override]
@@ -70,10 +73,10 @@ class AsyncRetryingClient(RetryingClient):
         try:
             came = await self._backend.send(*attempt.request)
         except self._backend.failures as error:
-            came = error
+            came = without_frames(error)
         outcome = self._end(call, attempt, came)
         if turn is not None:
-            await turn.heed_awaited(outcome)
+            turn.heed(outcome)
         return outcome
 
 

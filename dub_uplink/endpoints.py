@@ -19,6 +19,7 @@ from . import hooks
 from .arguments import OPTION_ARGUMENTS, Query, Segment
 from .call import OPTIONS
 from .codec import lazy_loader
+from .execution import without_frames
 from .models.errors import ResponseValidationError
 from .models.response import Response
 from .schemas import camel, problem
@@ -98,6 +99,7 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         try:
             return load(body)
         except marshmallow.ValidationError as error:
+            without_frames(error)  # one of marshmallow's has it in a variable
             message = f"the answer is not what was promised: {problem(error)}"
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
             message = f"the answer is not what was promised: {type(error).__name__}: {error}"

@@ -11,11 +11,11 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from uplink.clients.interfaces import HttpClientAdapter
-from uplink.clients.io import BlockingStrategy
 
 from . import hooks
 from .call import OPTIONS, Attempt, Call, last_of
 from .config import Secret, Token, timeout_seconds
+from .execution import Blocking, without_frames
 from .models.errors import APIConnectionError, DubError
 from .models.response import Response
 from .models.unset import UNSET, Unset
@@ -100,7 +100,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         self.rate_limit: RateLimitStatus | None = None
 
     def io(self) -> Any:
-        return BlockingStrategy()
+        return Blocking()
 
     def apply_callback(self, callback: Callable[[Any], Any], response: Any) -> Any:
         return callback(response)
@@ -171,7 +171,12 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         import tenacity  # noqa: PLC0415 - most processes never try again
 
         retrying = tenacity.Retrying(sleep=sleeper(call.attempts.clock), **self._policy(call))
-        last: Outcome = retrying(self._resume, call)
+        try:
+            last: Outcome = retrying(self._resume, call)
+        finally:
+            vars(retrying).pop(
+                "_local", None
+            )  # a circle through it holds the policy, and that the client
         return last
 
     def _policy(self, call: Call) -> dict[str, Any]:
@@ -231,7 +236,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         try:
             came = self._backend.send(*attempt.request)
         except self._backend.failures as error:
-            came = error
+            came = without_frames(error)
         # Outside of `except`, so that the error gets no context that leads to the token.
         outcome = self._end(call, attempt, came)
         if turn is not None:

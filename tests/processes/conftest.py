@@ -30,7 +30,11 @@ class Seen:
 
 
 class TellingServer(ThreadingHTTPServer):
-    """Answers each request with a customer of the id that it asks for, and closes no connection."""
+    """Answers each request with a customer of the id that it asks for, and closes no connection.
+
+    An id of digits is answered with that status; ``drop`` with the end of the connection, ``half``
+    with half of its JSON, ``odd`` with what is no customer.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -80,11 +84,16 @@ class _Handler(BaseHTTPRequestHandler):
         sender = self.headers.get("X-Process", "")
         self.server.seen.append(Seen(self.client_address[1], sender, self.command))
         asked = unquote(self.path.rpartition("/")[2])
+        if asked == "drop":
+            self.close_connection = True
+            return
         status = int(asked) if asked.isdigit() else 200
-        body: Any = {"id": asked}
+        body: Any = [] if asked == "odd" else {"id": asked}
         if status >= 400:
             body = {"error": {"code": "said", "message": f"I said {asked}."}}
         content = json.dumps(body).encode()
+        if asked == "half":
+            content = content[:4]
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))

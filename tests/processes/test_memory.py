@@ -1,0 +1,122 @@
+"""Nothing of a call stays behind, nor of a client that is let go, and no collector is needed.
+
+The figure for 100,000 calls is ``python -m benchmarks.soak memory``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dub_uplink import (
+    AsyncDub,
+    BackoffStrategy,
+    CustomersConsumer,
+    Dub,
+    RetryBudget,
+    RetryConfig,
+    errors,
+)
+
+if TYPE_CHECKING:
+    from .conftest import TellingServer
+
+QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.0, 10_000))
+#: What is asked for; see the server.
+ENDINGS = ("cus_1", "404", "409", "418", "500", "half", "odd", "drop")
+RETRIES = {"retries": QUICK, "none": None}
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def settings(url: str, retries: str) -> dict[str, Any]:
+    # The budget has a single token: one retry and no more, where nothing puts it back.
+    return {"server_url": url, "retry_config": RETRIES[retries], "retry_budget": RetryBudget(1)}
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("retries", RETRIES)
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_client_that_is_let_go_closes_its_sockets_at_once_however_its_call_ended(
+    telling: TellingServer, ending: str, retries: str
+) -> None:
+    dub = Dub("dub_x", **settings(telling.url, retries))
+    with contextlib.suppress(errors.DubError):
+        dub.customers.get(ending)
+    transport = dub.customers._transport
+    parts = [dub.customers, transport, transport._backend, transport._backend._session]
+    watched = [weakref.ref(part) for part in parts]
+    del dub, transport, parts
+    assert [ref() for ref in watched] == [None] * 4
+    assert telling.none_left()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("retries", RETRIES)
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_asynchronous_client_that_was_closed_is_gone_at_once_however_its_call_ended(
+    telling: TellingServer, ending: str, retries: str
+) -> None:
+    pytest.importorskip("aiohttp")
+
+    async def main() -> list[Any]:
+        async with AsyncDub("dub_x", **settings(telling.url, retries)) as dub:
+            with contextlib.suppress(errors.DubError):
+                await dub.customers.get(ending)
+        transport = dub.customers._transport
+        watched = [weakref.ref(part) for part in (dub.customers, transport, transport._backend)]
+        del dub, transport
+        return [ref() for ref in watched]
+
+    assert asyncio.run(main()) == [None] * 3
+    assert telling.none_left()
+
+
+def test_an_error_that_is_kept_does_not_keep_the_client(telling: TellingServer) -> None:
+    customers = CustomersConsumer("dub_x", **settings(telling.url, "none"))
+    kept = []
+    for ending in ENDINGS[1:]:
+        try:
+            customers.get(ending)
+        except errors.DubError as error:
+            kept.append(error.with_traceback(None))  # that is of the frames of this test as well
+    assert len(kept) == len(ENDINGS) - 1
+    watched = weakref.ref(customers._transport)
+    del customers
+    assert watched() is None
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("retries", RETRIES)
+def test_calls_leave_no_objects_behind(telling: TellingServer, retries: str, connect: Any) -> None:
+    def round_of_calls(customers: CustomersConsumer) -> None:
+        for ending in ENDINGS:
+            with contextlib.suppress(errors.DubError):
+                customers.get(ending)
+
+    customers = connect(telling.url, retry_config=RETRIES[retries], retry_budget=RetryBudget(1))
+    for _ in range(3):
+        round_of_calls(customers)  # what is made once is made
+    telling.seen.clear()
+    gc.collect()
+    before = Counter(type(found).__name__ for found in gc.get_objects())
+    for _ in range(40):
+        round_of_calls(customers)
+    telling.seen.clear()
+    gc.collect()
+    after = Counter(type(found).__name__ for found in gc.get_objects())
+    grown = {name: more for name, more in (after - before).items() if more >= 40}
+    assert grown == {}, "40 rounds left these behind"
