@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,14 +41,7 @@ def in_order(
     of it, ends the waits of the workers and sends nothing more.
     """
     pause = Pause()
-
-    def one(item: A) -> R | DubError | ValueError | TypeError:
-        current_pause.set(pause)
-        try:
-            return call(item)
-        except (DubError, ValueError, TypeError) as error:
-            return error
-
+    one = _caught(call, pause)
     pending: deque[Future[R | DubError | ValueError | TypeError]] = deque()
     process = os.getpid()
 
@@ -72,3 +66,50 @@ def in_order(
             pause.stop()
             for future in pending:
                 future.cancel()
+
+
+def as_they_end(
+    call: Callable[[A], R], items: Iterable[A], workers: int
+) -> Iterator[tuple[A, R | DubError | ValueError | TypeError]]:
+    """Each item with its result as soon as there is one; for the rest as :func:`in_order`.
+
+    One that is tried again for a minute does not hold up those behind it.
+    """
+    pause = Pause()
+    one = _caught(call, pause)
+    ended: queue.SimpleQueue[Future[R | DubError | ValueError | TypeError]] = queue.SimpleQueue()
+    running: dict[Future[R | DubError | ValueError | TypeError], A] = {}
+
+    def following() -> tuple[A, R | DubError | ValueError | TypeError]:
+        future = ended.get()
+        return running.pop(future), future.result()
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="dub_uplink") as pool:
+        try:
+            for item in items:
+                future = pool.submit(contextvars.copy_context().run, one, item)
+                running[future] = item
+                future.add_done_callback(ended.put)
+                if len(running) == workers:
+                    yield following()
+            while running:
+                yield following()
+        finally:
+            pause.stop()
+            for future in list(running):
+                future.cancel()
+
+
+def _caught(
+    call: Callable[[A], R], pause: Pause
+) -> Callable[[A], R | DubError | ValueError | TypeError]:
+    """``call`` as a worker makes it: within the pause of its bulk, its errors as values."""
+
+    def one(item: A) -> R | DubError | ValueError | TypeError:
+        current_pause.set(pause)
+        try:
+            return call(item)
+        except (DubError, ValueError, TypeError) as error:
+            return error
+
+    return one

@@ -11,11 +11,11 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import IO, Any, Literal, cast
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal, NamedTuple, cast
 
 from dub_uplink import Clock, CustomersConsumer
+from dub_uplink.bulk import as_they_end
 from dub_uplink.cli.journal import Ending, Journal
 from dub_uplink.cli.rows import Row, Rows
 from dub_uplink.cli.textfile import BadFile
@@ -48,6 +48,14 @@ class Halted(Exception):
         self.error = error
 
 
+class Step(NamedTuple):
+    """A call that a row needs; ``reason`` is the conflict that led to it."""
+
+    row: Row
+    call: Literal["create", "look", "update"] = "create"
+    reason: str = ""
+
+
 @dataclass
 class Import:
     """One run over the rows that have not ended yet.
@@ -72,6 +80,9 @@ class Import:
     workers: int
     done: Callable[[int], object] = lambda count: None
     clock: Callable[[], float] = Clock().monotonic
+    _next: deque[Step] = field(default_factory=deque, init=False)
+    _unsettled: int = field(default=0, init=False)
+    _in_a_row: int = field(default=0, init=False)
 
     def run(self) -> int:
         """Send what is left; how many rows have no end, since their answers could not be used.
@@ -81,56 +92,98 @@ class Import:
             BadFile: the file was changed meanwhile.
             OSError: the journal cannot be written.
         """
-        self._sent: deque[Row] = deque()
-        self._conflicts: list[tuple[Row, str]] = []
-        self._unsettled = 0
-        self._in_a_row = 0
         self._ended = sum(self.journal.counts().values())
         self._synced = self.clock()
-        requests = (row.request for row in self._rows())
-        results = self.customers.create_many(requests, workers=self.workers)
-        with (
-            ThreadPoolExecutor(self.workers) as self._pool,
-            contextlib.closing(cast("Generator[Result]", results)),
-        ):
-            try:
-                for result in results:
-                    self._take(self._sent.popleft(), result)
-                    if len(self._conflicts) >= self.workers:
-                        self._settle()
-                    if self.clock() - self._synced >= _COMMIT_AFTER:
-                        self._commit()
-                self._settle()
-            finally:
-                self._commit()
+        try:
+            self._through(self._steps())
+            while self._next:
+                self._through(self._following())
+        finally:
+            self._commit()
         return self._unsettled
 
-    def _rows(self) -> Iterator[Row]:
-        """The rows that are to be created, each begun in the journal before it is given out."""
+    def _through(self, steps: Iterator[Step]) -> None:
+        results = as_they_end(self._call, steps, self.workers)
+        with contextlib.closing(cast("Generator[tuple[Step, Result]]", results)):
+            for step, result in results:
+                self._take(step, result)
+                if self.clock() - self._synced >= _COMMIT_AFTER:
+                    self._commit()
+
+    def _steps(self) -> Iterator[Step]:
+        """The calls, each written down in the journal before it is given out."""
         before = _state(self.file)
         for row in self.rows:
+            yield from self._following()
             if row.problems or row.number >= self.journal.rows:
                 raise BadFile("was changed while it was read.")
             if self.journal.ending(row.number) is not None:
                 continue
             if self.journal.is_known_to_exist(row.number):
-                self._conflicts.append((row, "it exists"))
+                self._decide(row, "its customer exists")
                 continue
             if row.number >= self.journal.begun:
                 if _state(self.file) != before:
                     raise BadFile("was changed while it was read.")
                 self._commit(begin=min(row.number + _BLOCK, self.journal.rows))
-            self._sent.append(row)
-            yield row
+            yield Step(row)
 
-    def _take(self, row: Row, result: Result) -> None:
+    def _following(self) -> Iterator[Step]:
+        while self._next:
+            if self._next[0].call == "update":
+                # Before the update makes it look like one that was created as the row asks.
+                self.journal.commit()
+            yield self._next.popleft()
+
+    def _call(self, step: Step) -> Customer:
+        row = step.row.request
+        if step.call == "create":
+            return self.customers.create(row)
+        customer_id = f"ext_{row['external_id']}"
+        if step.call == "look":
+            return self.customers.get(customer_id)
+        changes = {name: value for name, value in row.items() if name != "external_id"}
+        return self.customers.update(customer_id, changes)
+
+    def _take(self, step: Step, result: Result) -> None:
+        row, call, reason = step
         if isinstance(result, Customer):
-            self._finish(row, "created")
-        elif isinstance(result, errors.Conflict):
+            if call == "look" and not self._is_ours(row, result):
+                self._decide(row, reason)
+            else:
+                self._finish(row, "updated" if call == "update" else "created")
+        elif call == "create" and isinstance(result, errors.Conflict):
             self._in_a_row = 0
-            self._conflicts.append((row, told(result)))
+            if self._must_look(row):
+                self._next.append(Step(row, "look", told(result)))
+            else:
+                self._decide(row, told(result))
+        elif call != "create" and isinstance(result, errors.NotFound):
+            self._finish(row, "failed", reason)  # it is the Stripe id that another has
         else:
             self._fail(row, result)
+
+    def _must_look(self, row: Row) -> bool:
+        """Whether more must be known than that something of the row is taken.
+
+        That is who has it: this import itself, if it was interrupted, or else perhaps somebody who
+        has only the Stripe id, so that leaving him alone would leave the row's customer out.
+        """
+        stripe = row.request.get("stripe_customer_id") is not None
+        return self.journal.is_in_doubt(row.number) or (stripe and self.on_conflict == "skip")
+
+    def _is_ours(self, row: Row, customer: Customer) -> bool:
+        return self.journal.is_in_doubt(row.number) and as_asked(row.request, customer)
+
+    def _decide(self, row: Row, reason: str) -> None:
+        """What becomes of a row whose customer was there before it."""
+        if self.on_conflict == "fail":
+            self._finish(row, "failed", reason)
+        elif self.on_conflict == "skip":
+            self._finish(row, "skipped")
+        else:
+            self.journal.exists(row.number)
+            self._next.append(Step(row, "update", reason))
 
     def _fail(self, row: Row, error: errors.DubError | ValueError | TypeError) -> None:
         if not isinstance(error, errors.DubError) or isinstance(error, _OF_THE_ROW):
@@ -153,72 +206,6 @@ class Import:
         self.journal.commit()
         self._synced = self.clock()
         self.done(self._ended)
-
-    def _settle(self) -> None:
-        """What becomes of rows that were told that their customer exists."""
-        conflicts, self._conflicts = self._conflicts, []
-        asked = [pair for pair in conflicts if self._must_look(pair[0])]
-        looked_up = self._in_parallel(self._look, asked)
-        found = {row.number: each for (row, _), each in zip(asked, looked_up, strict=True)}
-        theirs = []
-        for row, reason in conflicts:
-            customer = found.get(row.number)
-            if isinstance(customer, errors.DubError) and not isinstance(customer, errors.NotFound):
-                self._fail(row, customer)
-            elif isinstance(customer, Customer) and self._is_ours(row, customer):
-                self._finish(row, "created")
-            elif self.on_conflict == "fail" or isinstance(customer, errors.NotFound):
-                self._finish(row, "failed", reason)
-            elif self.on_conflict == "skip":
-                self._finish(row, "skipped")
-            else:
-                theirs.append((row, reason))
-        self._update(theirs)
-
-    def _must_look(self, row: Row) -> bool:
-        """Whether more must be known than that something of the row is taken.
-
-        That is who has it: this import itself, if it was interrupted, or else perhaps somebody who
-        has only the Stripe id, so that leaving him alone would leave the row's customer out.
-        """
-        stripe = row.request.get("stripe_customer_id") is not None
-        return self.journal.is_in_doubt(row.number) or (stripe and self.on_conflict == "skip")
-
-    def _is_ours(self, row: Row, customer: Customer) -> bool:
-        return self.journal.is_in_doubt(row.number) and as_asked(row.request, customer)
-
-    def _update(self, rows: list[tuple[Row, str]]) -> None:
-        for row, _ in rows:
-            # Before the update makes it look like one that was created as the row asks.
-            self.journal.exists(row.number)
-        self._commit()
-        for (row, reason), result in zip(rows, self._in_parallel(self._change, rows), strict=True):
-            if isinstance(result, Customer):
-                self._finish(row, "updated")
-            elif isinstance(result, errors.NotFound):
-                self._finish(row, "failed", reason)  # it is the Stripe id that is taken
-            else:
-                self._fail(row, result)
-
-    def _in_parallel(
-        self,
-        call: Callable[[Row], Customer],
-        rows: list[tuple[Row, str]],
-    ) -> Iterator[Customer | errors.DubError]:
-        def one(row: Row) -> Customer | errors.DubError:
-            try:
-                return call(row)
-            except errors.DubError as error:
-                return error
-
-        return self._pool.map(one, [row for row, _ in rows])
-
-    def _look(self, row: Row) -> Customer:
-        return self.customers.get(f"ext_{row.request['external_id']}")
-
-    def _change(self, row: Row) -> Customer:
-        changes = {name: value for name, value in row.request.items() if name != "external_id"}
-        return self.customers.update(f"ext_{row.request['external_id']}", changes)
 
 
 def as_asked(request: dict[str, Any], customer: Customer) -> bool:
