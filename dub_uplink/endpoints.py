@@ -94,7 +94,8 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         except (ValueError, RecursionError):
             shown = hooks.beginning(response)
             raise ResponseValidationError(
-                f"the answer is not JSON: {shown!r}", hooks.detached(response)
+                f"the answer is not JSON, is server_url that of Dub's API? {shown!r}",
+                hooks.detached(response),
             ) from None
         try:
             return load(body)

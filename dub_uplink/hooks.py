@@ -101,7 +101,8 @@ def status_error(response: Response) -> APIStatusError:
         )
     shown = beginning(response)
     if not shown:
-        return SDKError("the answer has no body", response)
+        hint = "" if response.status_code >= 500 else "; is server_url that of Dub's API?"
+        return SDKError(f"the answer has no body{hint}", response)
     kind = one_line(response.headers.get("Content-Type", "no content type").partition(";")[0])
     return SDKError(f"the answer is not an error of Dub's ({kind}): {shown}", response)
 
