@@ -98,8 +98,8 @@ class Expanded(Query):
             )
 
 
-#: The argument of a get and an update.
-EXPANDED = Expanded("includeExpandedFields")
+#: An argument of a get and of an update.
+EXPANDED: Mapping[str, Any] = {"include_expanded_fields": Expanded("includeExpandedFields")}
 
 
 def _query_text(name: Any, value: Any) -> str:

@@ -46,12 +46,8 @@ _CUSTOMERS = CustomerSchema(many=True)
 _DELETED = DeletedSchema()
 _CREATE = CreateSchema()
 
-_GET = {"request": CustomerRequest("id"), "include_expanded_fields": EXPANDED}
-_UPDATE = {
-    "id": CustomerId("id"),
-    "request_body": JsonBody(UpdateSchema(), "update()"),
-    "include_expanded_fields": EXPANDED,
-}
+_GET = {"request": CustomerRequest("id"), **EXPANDED}
+_UPDATE = {"id": CustomerId("id"), "request_body": JsonBody(UpdateSchema(), "update()"), **EXPANDED}
 
 
 def _page(consumer: Any, customers: list[Customer], call: Any) -> Any:
