@@ -46,8 +46,8 @@ class Column(NamedTuple):
 TABLE = (
     Column("id", _NO_EDGE),
     Column("externalId", 10),
-    Column("name", 10),
-    Column("email", 12),
+    Column("name", 12),
+    Column("email", 20),
     Column("country", 7),
     Column("createdAt", 10),
 )

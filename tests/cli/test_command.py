@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -86,3 +88,25 @@ def test_the_help_of_a_group_has_the_line_of_each_command_that_the_command_has()
         for name, lazy in group.lazy.items():
             assert lazy.load().name == name
             assert lazy.help
+
+
+def command_at(path: tuple[str, ...]) -> click.Command:
+    command: click.Command = cli
+    for name in path:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None, name
+        command = found
+    return command
+
+
+EXAMPLE = re.compile(r"^ *(?:[A-Z_]+=\S+ )*dub-uplink ([^|>\n]+)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", [(), *every_command(cli)], ids="-".join)
+def test_every_example_in_the_help_is_accepted(path: tuple[str, ...]) -> None:
+    for example in EXAMPLE.findall(command_at(path).epilog or ""):
+        words = shlex.split(example)
+        depth = 2 if words[0] == "customers" else 1
+        command = command_at(tuple(words[:depth]))
+        command.make_context(command.name, words[depth:])  # raises what a user would be told
