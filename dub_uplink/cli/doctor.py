@@ -103,9 +103,9 @@ def _online(
     try:
         client = _client(token_file, url, answers.session, secrets)
     except (Failure, ValueError) as error:
-        told = error.message if isinstance(error, Failure) else str(error)
+        told = error.message if isinstance(error, Failure) else f"cannot be used: {error}"
         hint = "put it in DUB_API_KEY, or give --token-file FILE"
-        yield Finding("API key", "cannot be used", told, ExitCode.AUTH, hint)
+        yield Finding("API key", "key", told, ExitCode.AUTH, hint)
     if client is not None and well:
         with client:
             yield from reach.read(client, watch)
@@ -133,7 +133,7 @@ def _client(token_file: str | None, url: str, session: requests.Session, secrets
     """
     token = read_token(token_file) if token_file else os.environ.get("DUB_API_KEY", "").strip()
     if not token:
-        raise ValueError("there is none")
+        raise Failure("none is given")
     secrets.append(token)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the URL's finding has told it

@@ -178,13 +178,14 @@ def read(client: Dub, watch: Watch) -> Iterator[Finding]:
         yield _trouble("HTTP", str(error), "--timeout gives it more seconds")
     except errors.DubError as error:
         told = failure(error)
-        section, name = _SERVER, "HTTP"
-        if told.exit_code == ExitCode.AUTH:
-            section, name = _KEY, "is refused"
-        yield Finding(section, name, str(error), ExitCode(told.exit_code), told.hint.rstrip("."))
+        code, hint = ExitCode(told.exit_code), told.hint.rstrip(".")
+        if code == ExitCode.AUTH:
+            yield Finding(_KEY, "key", f"refused: {error}", code, hint)
+        else:
+            yield Finding(_SERVER, "HTTP", str(error), code, hint)
     else:
         yield Finding(_SERVER, "HTTP", f"one customer read ({took:.0f} ms)")
-        yield Finding(_KEY, "works", "it may read customers")
+        yield Finding(_KEY, "key", "works: it may read customers")
 
 
 def _trouble(name: str, value: str, hint: str) -> Finding:

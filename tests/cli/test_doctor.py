@@ -64,7 +64,7 @@ def test_where_all_is_well_it_says_so_and_reads_once(
         assert line(done.output, package) == metadata.version(package)
     assert line(done.output, "URL") == env["DUB_SERVER_URL"]
     assert line(done.output, "TCP").startswith("connected to port ")
-    assert line(done.output, "works") == "it may read customers"
+    assert line(done.output, "key") == "works: it may read customers"
     assert [(r.method, r.query.get("pageSize")) for r in fake.requests] == [("GET", "1")]
     assert re.findall(r"^\S.*", done.output, re.MULTILINE) == [
         "Installed",
@@ -85,7 +85,7 @@ def test_json_says_the_same(live: tuple[FakeDub, dict[str, str]], doctor: Doctor
     done = doctor("--json", **{**live[1], "DUB_API_KEY": "dub_wrong"})
     report = json.loads(done.output)
     assert (done.exit_code, report["ok"]) == (3, False)
-    assert [f["name"] for f in report["findings"] if not f["ok"]] == ["is refused"]
+    assert [f["name"] for f in report["findings"] if not f["ok"]] == ["key"]
 
 
 def test_a_key_that_is_refused_is_told_with_3(
@@ -93,8 +93,8 @@ def test_a_key_that_is_refused_is_told_with_3(
 ) -> None:
     done = doctor(**{**live[1], "DUB_API_KEY": "dub_wrong"})
     assert done.exit_code == 3
-    assert "401 unauthorized" in line(done.output, "is refused")
-    assert "-> check the API key" in line(done.output, "is refused")
+    assert "401 unauthorized" in line(done.output, "key")
+    assert "-> check the API key" in line(done.output, "key")
     assert done.output.endswith("\n1 trouble, marked with !.\n")
 
 
@@ -104,7 +104,7 @@ def test_a_key_that_is_none_is_told_with_3_and_the_server_is_looked_at_all_the_s
 ) -> None:
     done = doctor(**{**live[1], "DUB_API_KEY": key})
     assert done.exit_code == 3
-    assert "DUB_API_KEY" in line(done.output, "cannot be used")
+    assert "DUB_API_KEY" in line(done.output, "key")
     assert line(done.output, "TCP").startswith("connected")
     assert live[0].requests == []
 
@@ -117,7 +117,7 @@ def test_the_key_may_be_in_a_file(
     assert doctor("--token-file", str(file), **{**live[1], "DUB_API_KEY": ""}).exit_code == 0
     done = doctor("--token-file", str(tmp_path / "none"), **live[1])
     assert done.exit_code == 3
-    assert "cannot read the API key" in line(done.output, "cannot be used")
+    assert "cannot read the API key" in line(done.output, "key")
 
 
 def test_a_server_that_is_not_there_is_told_with_5(doctor: Doctor, serving: Any) -> None:
@@ -138,16 +138,22 @@ def test_a_name_that_is_not_found_is_told_with_5(doctor: Doctor) -> None:
     assert "-> is there a network" in line(done.output, "DNS")
 
 
-def test_a_server_that_says_nothing_takes_no_longer_than_the_time_out(
-    doctor: Doctor, serving: Any
+@pytest.mark.parametrize("behaviour", [{"raw": b"", "then": "hold"}, {"drip": 1.0}])
+def test_a_server_that_is_slow_takes_no_longer_than_the_time_out(
+    doctor: Doctor, serving: Any, behaviour: dict[str, Any]
 ) -> None:
-    server = serving(raw=b"", then="hold")
+    server = serving(**behaviour)
     started = time.monotonic()
     done = doctor("--timeout", "0.3", DUB_SERVER_URL=server.url)
     assert time.monotonic() - started < 10  # far below the 30 s of a client that is told nothing
     assert done.exit_code == 5
     assert "--timeout" in line(done.output, "HTTP")
-    # In the handshake: the server waits for a request, and speaks no TLS.
+
+
+def test_a_server_that_says_nothing_in_the_handshake_is_given_up(
+    doctor: Doctor, serving: Any
+) -> None:
+    server = serving(raw=b"", then="hold")
     done = doctor("--timeout", "0.3", "--server-url", server.url.replace("http:", "https:"))
     assert done.exit_code == 5
     assert "no answer within --timeout" in line(done.output.partition("Server")[2], "TLS")
