@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -41,8 +42,8 @@ _SHOWN = 20  # problems of a file; the rest is in another
 IMPORT_EXAMPLES = """\b
 Examples:
   dub-uplink customers import --dry-run customers.csv
-  dub-uplink customers import --map "User ID=external_id" --map "Notes=" people.csv
-  dub-uplink customers import --on-conflict update --rate-limit 500 customers.jsonl
+  dub-uplink customers import --map "User ID=external_id" --map "Notes=" a.csv
+  dub-uplink customers import --on-conflict update --rate-limit 500 a.jsonl
   dub-uplink customers import customers.failed.csv
 """
 
@@ -74,7 +75,7 @@ def _delimiter(_ctx: click.Context, _param: click.Parameter, given: str) -> str:
 
 def _encoding(_ctx: click.Context, _param: click.Parameter, given: str) -> str:
     try:
-        b"".decode(given)
+        io.TextIOWrapper(io.BytesIO(), given)
         return codecs.lookup(given).name
     except LookupError:
         raise click.BadParameter(f"{given!r} is no encoding of text.") from None
