@@ -93,7 +93,7 @@ class RateLimit:
         return found
 
     def told(self, limit: int) -> None:
-        """Say so once if the server allows less than this. Called by the client."""
+        """Say so once if the server allows fewer requests than this. Called by the client."""
         if limit < self.limit and not self._said:
             self._said = True
             logger.warning(

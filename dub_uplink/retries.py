@@ -370,5 +370,5 @@ class Attempts:
         return asked + self.clock.random() * slack
 
     def out_of_time(self, wait: float) -> bool:
-        """Whether nothing would be left of the call's time after this wait."""
+        """Whether nothing would be left of the call's time after this wait, in seconds."""
         return wait >= self.remaining()

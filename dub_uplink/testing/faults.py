@@ -62,6 +62,9 @@ class Status(Fault):
     Without a ``body`` it has Dub's error object where the status is one of Dub's errors, else an
     HTML page, as from a proxy. ``body`` is text, bytes, or what is written as JSON. ``carried_out``
     says whether the request was, before the answer.
+
+    Raises:
+        TypeError, ValueError: ``code`` is no integer, or not between 200 and 599.
     """
 
     code: int
@@ -112,6 +115,9 @@ class RateLimited(Fault):
     for no header. With a ``form``, ``retry_after`` is seconds from now by the fake's clock, written
     in that form. Left out, it is Dub's own: Unix milliseconds, a minute ahead, and the
     ``X-RateLimit-`` headers beside it.
+
+    Raises:
+        TypeError, ValueError: an unknown ``form``, or with one a ``retry_after`` that is no number.
     """
 
     retry_after: float | str | dt.datetime | None = "dub"
@@ -173,6 +179,9 @@ class Truncate(Fault):
     """The request is carried out, the connection closed after so many bytes of the body.
 
     ``Content-Length`` is that of the whole body; a body that is not longer is sent whole.
+
+    Raises:
+        TypeError, ValueError: ``bytes`` is no integer, or below 0.
     """
 
     bytes: int
@@ -189,7 +198,11 @@ class Truncate(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Delay(Fault):
-    """The request is carried out, and the answer comes ``seconds`` later."""
+    """The request is carried out, and the answer comes ``seconds`` later.
+
+    Raises:
+        TypeError, ValueError: ``seconds`` is no number, or below 0.
+    """
 
     seconds: float
 
@@ -202,7 +215,11 @@ class Delay(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Drip(Fault):
-    """The request is carried out, and the answer's body comes at so many bytes a second."""
+    """The request is carried out, and the answer's body comes at so many bytes a second.
+
+    Raises:
+        TypeError, ValueError: ``bytes_per_second`` is no number, or not above 0.
+    """
 
     bytes_per_second: float
 
@@ -219,7 +236,10 @@ class Drip(Fault):
 class Garbage(Fault):
     """A success whose body is not what was promised, as from a captive portal.
 
-    Nothing carried out.
+    Nothing carried out. ``status`` is one of the successes, 200 to 299.
+
+    Raises:
+        TypeError, ValueError: ``body`` is neither text nor bytes, or ``status`` is no success.
     """
 
     body: str | bytes = "<html><body>It works!</body></html>"

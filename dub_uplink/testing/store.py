@@ -95,7 +95,8 @@ def from_milliseconds(milliseconds: int) -> dt.datetime:
 class StoredCustomer:
     """A customer as it is stored: without the invented name, with everything that expands.
 
-    ``link``, ``partner`` and ``discount`` have Dub's own camelCase keys.
+    ``sale_amount`` is in cents, dates are aware. ``link``, ``partner`` and ``discount`` have Dub's
+    own camelCase keys.
     """
 
     id: str

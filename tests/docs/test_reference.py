@@ -1,0 +1,148 @@
+"""The reference is complete: every public name is there, with an example, its units and its errors.
+
+Read from the pages and from the code, without Sphinx; that the pages build is the environment
+``docs``'s to say.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import inspect
+import re
+import textwrap
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dub_uplink
+from dub_uplink import models, retries, testing, utils
+from dub_uplink import types as unset_types
+from dub_uplink.models import components, errors, operations
+from dub_uplink.testing import faults
+
+PAGES = Path(__file__).parents[2] / "docs" / "reference"
+DIRECTIVE = re.compile(
+    r"^ *\.\. (?:auto\w+|data|currentmodule):: (?P<names>\S+(?:\n +dub_\S+)*)", re.MULTILINE
+)
+#: A number's unit, or what it counts.
+UNIT = re.compile(
+    r"\b(?:milliseconds?|seconds?|cents|per cent|months|bytes|requests|retries|calls|customers"
+    r"|numbers?|how many|attempts?|status|window|port)\b|[Ss]ee :meth:",
+    re.IGNORECASE,
+)
+
+pytestmark = pytest.mark.skipif(not PAGES.exists(), reason="docs/ is not beside the tests")
+
+
+def documented() -> dict[str, str]:
+    """Every name that the reference has, by its last part, and what stands below it."""
+    found: dict[str, str] = {}
+    for page in PAGES.glob("*.rst"):
+        text = page.read_text(encoding="utf-8")
+        entries = list(DIRECTIVE.finditer(text))
+        for entry, following in zip(entries, [*entries[1:], None], strict=True):
+            body = text[entry.end() : following.start() if following else len(text)]
+            for name in entry["names"].split():
+                found[name.rpartition(".")[2]] = body
+    return found
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """Every public name that is a class, a function or a value; a module only holds more names."""
+    for module in (dub_uplink, models, utils, unset_types, retries, testing):
+        for name in module.__all__:
+            if not isinstance(value := getattr(module, name), types.ModuleType):
+                yield name, value
+    for module in (components, operations, errors, faults):
+        for name, value in vars(module).items():
+            # What was imported is not its own, but for the four names of one class.
+            own = getattr(value, "__module__", "") == module.__name__ or name.endswith("Body")
+            if own and inspect.isclass(value) and not name.startswith("_"):
+                yield name, value
+    yield "BY_STATUS", errors.BY_STATUS
+
+
+PUBLIC = dict(public())
+CLASSES = {name: one for name, one in PUBLIC.items() if inspect.isclass(one)}
+named = pytest.mark.parametrize("name", sorted(PUBLIC))
+
+
+def callables() -> Iterator[tuple[str, Any, str]]:
+    """Every public function, method and constructor, with the docstring that speaks for it."""
+    for name, value in PUBLIC.items():
+        if inspect.isfunction(value):
+            yield name, value, inspect.getdoc(value) or ""
+    for name, cls in CLASSES.items():
+        if issubclass(cls, (enum.Enum, BaseException)) or name != cls.__name__:
+            continue
+        for method in vars(cls):
+            function = getattr(cls, method)
+            if not inspect.isfunction(function):
+                continue
+            if method == ("__post_init__" if dataclasses.is_dataclass(cls) else "__init__"):
+                yield f"{name}.{method}", function, cls.__doc__ or ""
+            elif not method.startswith("_"):
+                yield f"{name}.{method}", function, inspect.getdoc(function) or ""
+
+
+CALLABLES = {name: (function, doc) for name, function, doc in callables()}
+
+
+@named
+def test_a_public_name_is_in_the_reference(name: str) -> None:
+    assert name in documented()
+
+
+@named
+def test_a_public_name_has_an_example(name: str) -> None:
+    assert ">>>" in documented()[name]
+
+
+@named
+def test_a_public_name_says_what_it_is(name: str) -> None:
+    value = PUBLIC[name]
+    if inspect.isclass(value) or inspect.isfunction(value):
+        assert value.__doc__
+        # A dataclass without a docstring gets its signature for one.
+        assert not value.__doc__.startswith(f"{value.__name__}(")
+
+
+@pytest.mark.parametrize("name", sorted(CALLABLES))
+def test_what_is_raised_is_in_the_docstring(name: str) -> None:
+    function, doc = CALLABLES[name]
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    raised = {
+        node.exc.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Call)
+        and isinstance(node.exc.func, ast.Name)
+    }
+    assert {error for error in raised if error not in doc} == set()
+
+
+@pytest.mark.parametrize("name", sorted(CALLABLES))
+def test_a_number_has_a_unit_in_the_docstring(name: str) -> None:
+    function, doc = CALLABLES[name]
+    numbers = [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if re.search(r"\b(int|float)\b", str(parameter.annotation))
+    ]
+    for parameter in numbers:
+        # An argument that every method has is told of once, at its class.
+        if parameter.name in ("timeout_ms", "page", "page_size") and "timeout_ms, http" in doc:
+            continue
+        assert UNIT.search(doc), parameter
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_a_field_that_is_a_number_has_a_unit_in_the_docstring(name: str) -> None:
+    fields = inspect.get_annotations(CLASSES[name])
+    if any(re.search(r"\b(int|float)\b", str(kind)) for kind in fields.values()):
+        assert UNIT.search(CLASSES[name].__doc__ or "")
