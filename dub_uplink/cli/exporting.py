@@ -137,13 +137,11 @@ class Part:
 
     def _saved(self) -> _Position:
         try:
-            text = self._record.read_text("utf-8")
-        except FileNotFoundError:
-            return _Position()
-        try:
-            saved = json.loads(text)
+            saved = json.loads(self._record.read_bytes())
             about = {name: saved[name] for name in self._about}
             position = _Position(saved["customers"], saved["bytes"], saved["cursor"])
+        except FileNotFoundError:
+            return _Position()
         except (ValueError, TypeError, KeyError):
             raise PartError(f"{self._record} does not say how far {self._part} is") from None
         other = [name for name, value in self._about.items() if about[name] != value]
@@ -180,7 +178,8 @@ class Part:
                         if late or count % _EVERY == 0:
                             self._checkpoint(writer, iterator, count)
             except DubError:
-                self._checkpoint(writer, iterator, count)
+                if count:
+                    self._checkpoint(writer, iterator, count)
                 raise
             finally:
                 writer.detach()
@@ -221,7 +220,7 @@ class Part:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-        if not self._at.bytes:
+        if not self._at.customers:
             # Nothing to go on with: neither of them says anything.
             self._part.unlink(missing_ok=True)
             self._record.unlink(missing_ok=True)

@@ -1,0 +1,308 @@
+"""``customers import`` on a served fake: what is sent, what is told, and how it ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dub_uplink.testing import FakeDub, faults, no_sleep
+
+pytest.importorskip("click")
+
+if TYPE_CHECKING:
+    from click.testing import Result
+
+    Invoke = Callable[..., Result]
+    Live = tuple[FakeDub, dict[str, str]]
+
+HEADER = "external_id,email,country\n"
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Ten good rows."""
+    path = tmp_path / "people.csv"
+    write(path, range(10))
+    return path
+
+
+def write(path: Path, numbers: range) -> None:
+    rows = (f"user_{number},user_{number}@example.com,GB\n" for number in numbers)
+    path.write_text(HEADER + "".join(rows))
+
+
+def posts(fake: FakeDub) -> int:
+    return sum(request.method == "POST" for request in fake.requests)
+
+
+def last(done: Result) -> str:
+    return done.stdout.splitlines()[-1]
+
+
+def test_each_row_is_created_once_and_the_same_command_again_sends_nothing(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    done = invoke("customers", "import", str(people))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert last(done) == "10 rows: 10 created, 0 updated, 0 skipped, 0 failed"
+    assert min(str(c.email) for c in live[0].customers) == "user_0@example.com"
+    asked = len(live[0].requests)
+    again = invoke("customers", "import", str(people))
+    assert (again.exit_code, last(again)) == (0, last(done))
+    assert "10 of 10 rows are done" in again.stderr
+    assert len(live[0].requests) == asked
+    assert sorted(path.name for path in people.parent.iterdir()) == [
+        "people.csv",
+        "people.csv.journal",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected", "name", "code"),
+    [
+        ("fail", "8 created, 0 updated, 0 skipped, 2 failed", "Theirs", 1),
+        ("skip", "8 created, 0 updated, 2 skipped, 0 failed", "Theirs", 0),
+        ("update", "8 created, 2 updated, 0 skipped, 0 failed", "user_1@example.com", 0),
+    ],
+)
+def test_what_becomes_of_customers_who_exist_is_as_it_was_asked_for(
+    invoke: Invoke, live: Live, people: Path, policy: str, expected: str, name: str, code: int
+) -> None:
+    live[0].add(external_id="user_1", email="theirs@example.com")
+    live[0].add(external_id="user_2")
+    done = invoke("customers", "import", "--on-conflict", policy, str(people))
+    assert done.exit_code == code
+    assert expected in last(done)
+    stored = {c.external_id: c.email for c in live[0].customers}
+    kept = "theirs@example.com" if name == "Theirs" else name
+    assert (len(stored), stored["user_1"]) == (10, kept)
+    assert people.with_name("people.failed.csv").exists() == (policy == "fail")
+
+
+def test_failed_rows_are_in_a_file_of_their_own_that_can_be_mended_and_imported(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text('User ID;country;Notes\na;GB;"x;\ry"\nb;GB;\nc;GB;\n')
+    options = ("--delimiter", ";", "--map", "User ID=external_id", "--map", "Notes=")
+    live[0].add(external_id="a")
+    live[0].add(external_id="c")
+    done = invoke("customers", "import", *options, str(people))
+    failed = tmp_path / "people.failed.csv"
+    assert last(done).endswith(f"1 created, 0 updated, 0 skipped, 2 failed ({failed})")
+    with failed.open(newline="") as file:
+        rows = list(csv.reader(file, delimiter=";"))
+    assert rows[0] == ["User ID", "country", "Notes", "reason"]
+    assert [row[:3] for row in rows[1:]] == [["a", "GB", "x;\ry"], ["c", "GB", ""]]
+    assert rows[1][3] == "409 conflict: A customer with this external ID already exists."
+
+    failed.write_text(failed.read_text().replace('"a"', '"a2"'), newline="")
+    done = invoke("customers", "import", *options, "--on-conflict", "skip", str(failed))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "1 created, 0 updated, 1 skipped, 0 failed" in last(done)
+
+
+def test_failed_rows_of_json_are_lines_of_json(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+    people = tmp_path / "people.jsonl"
+    row = {"externalId": "a", "country": "GB", "name": "Zoë\u2028", "email": None}
+    people.write_text(json.dumps(row) + "\n")
+    live[0].add(external_id="a")
+    assert invoke("customers", "import", str(people)).exit_code == 1
+    (failed,) = (tmp_path / "people.failed.jsonl").read_text().splitlines()
+    assert json.loads(failed).pop("reason").startswith("409 conflict")
+    assert {**json.loads(failed), "reason": 0} == {**row, "reason": 0}
+
+
+def test_mended_rows_are_not_overwritten_by_the_command_that_made_them(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    live[0].add(external_id="user_1")
+    invoke("customers", "import", str(people))
+    failed = people.with_name("people.failed.csv")
+    failed.write_text("mended")
+    assert invoke("customers", "import", str(people)).exit_code == 1
+    assert failed.read_text() == "mended"
+
+
+def test_a_dry_run_sends_nothing_and_leaves_nothing(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    done = invoke("customers", "import", "--dry-run", str(people), env={"DUB_API_KEY": None})
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert last(done) == f"{people}: 10 rows, all of them good; nothing was sent."
+    assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
+
+
+def test_one_bad_row_keeps_all_from_being_sent(invoke: Invoke, live: Live, people: Path) -> None:
+    people.write_text(people.read_text() + "user_3,ada@,\n" * 30)
+    done = invoke("customers", "import", str(people))
+    assert done.exit_code == 2
+    lines = done.stderr.splitlines()
+    assert lines[:3] == [
+        f"{people}:12: country is missing",
+        f'{people}:12: email is no email address: "ada@"',
+        f'{people}:12: external_id "user_3" is on line 5 already',
+    ]
+    rest = people.with_name("people.problems.csv")
+    assert lines[20] == (
+        f"Error: 30 of 40 rows cannot be imported; the rest is in {rest}. Nothing was sent."
+    )
+    assert len(rest.read_text().splitlines()) == 91
+    assert live[0].requests == []
+    assert not people.with_name("people.csv.journal").exists()
+
+
+def test_a_refused_key_ends_the_import_at_once_and_it_goes_on_with_the_right_one(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
+    people = tmp_path / "people.csv"
+    write(people, range(200))
+    done = invoke("customers", "import", str(people), env={"DUB_API_KEY": "dub_wrong"})
+    assert done.exit_code == 3
+    assert last(done) == "200 rows: 0 created, 0 updated, 0 skipped, 0 failed, 200 left"
+    assert done.stderr.startswith("Error: 401 unauthorized: ")
+    assert "Then the same command goes on." in done.stderr
+    assert len(live[0].requests) <= 8
+    done = invoke("customers", "import", str(people))
+    assert (done.exit_code, live[0].customer_count) == (0, 200)
+
+
+def test_a_used_up_limit_of_the_plan_ends_the_import(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    body = {"error": {"code": "exceeded_limit", "message": "Too many.", "doc_url": ""}}
+    live[0].faults.add(faults.Status(403, body=body), times=None, method="POST")
+    done = invoke("customers", "import", "--workers", "1", str(people))
+    assert done.exit_code == 3
+    assert "a limit of the workspace's plan is used up" in done.stderr
+    assert posts(live[0]) == 1
+
+
+def test_a_network_that_is_gone_ends_the_import_and_fails_no_row(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    gone = invoke(
+        *("customers", "import", "--no-retries", str(people)),
+        env={"DUB_SERVER_URL": "http://127.0.0.1:9"},
+    )
+    assert gone.exit_code == 5
+    assert "0 failed, 10 left" in last(gone)
+    live[0].faults.add(faults.DropBefore(), times=None)
+    with no_sleep():
+        done = invoke("customers", "import", "--restart", "--no-retries", str(people))
+    assert (done.exit_code, posts(live[0]) < 12) == (5, True)
+    assert "the same command goes on" in done.stderr
+    live[0].faults.clear()
+    done = invoke("customers", "import", str(people))
+    assert (done.exit_code, live[0].customer_count) == (0, 10)
+
+
+def test_a_row_without_a_usable_answer_is_left_open_and_the_others_go_on(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    live[0].faults.add(faults.Status(500, carried_out=True), method="POST")
+    done = invoke("customers", "import", "--no-retries", "--workers", "1", str(people))
+    assert done.exit_code == 5
+    assert last(done) == "10 rows: 9 created, 0 updated, 0 skipped, 0 failed, 1 left"
+    assert "1 row had no usable answer" in done.stderr
+    # It was created all the same: now it is found to be ours, and is no conflict.
+    done = invoke("customers", "import", str(people))
+    assert (done.exit_code, last(done)) == (
+        0,
+        "10 rows: 10 created, 0 updated, 0 skipped, 0 failed",
+    )
+
+
+def test_a_rate_limit_is_waited_out_and_all_are_created(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    live[0].faults.add(faults.RateLimited(30, "unix_ms"))
+    with no_sleep() as clock:
+        done = invoke("customers", "import", "--workers", "1", str(people))
+    assert (done.exit_code, live[0].customer_count) == (0, 10)
+    assert sum(clock.slept) >= 30
+
+
+def test_a_rate_limit_of_ones_own_is_kept(invoke: Invoke, live: Live, people: Path) -> None:
+    with no_sleep() as clock:
+        arguments = ("import", "--workers", "1", "--rate-limit", "5/minute", str(people))
+        done = invoke("customers", *arguments)
+    assert (done.exit_code, live[0].customer_count) == (0, 10)
+    assert sum(clock.slept) >= 45
+    done = invoke("customers", "import", "--rate-limit", "fast", str(people))
+    assert (done.exit_code, "600/minute" in done.stderr) == (2, True)
+
+
+def test_a_file_that_changed_is_refused_and_can_be_begun_anew(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    invoke("customers", "import", str(people))
+    people.write_text(people.read_text().replace("user_9", "user_x"))
+    done = invoke("customers", "import", str(people))
+    assert done.exit_code == 2
+    assert "people.csv.journal is the journal of another import: the file changed" in done.stderr
+    done = invoke("customers", "import", "--restart", "--on-conflict", "skip", str(people))
+    assert (done.exit_code, live[0].customer_count) == (0, 11)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        ("", (), "the file is empty"),
+        ("name\n", (), "there is no column external_id"),
+        ("Zo\xeb", (), "line 1, byte 3 (0xeb) is not utf-8.  Hint: perhaps --encoding latin-1"),
+        ("external_id,country,Plan\n", (), "unknown: 'Plan'"),
+        (HEADER, ("--map", "email=mail"), "is not COLUMN=FIELD with one of external_id, email"),
+        (HEADER, ("--map", "nonsense"), "is not COLUMN=FIELD"),
+        (HEADER, ("--map", "a=name", "--map", "a=email"), "'a' is there twice"),
+        (HEADER, ("--encoding", "klingon"), "'klingon' is no encoding of text"),
+        (HEADER, ("--encoding", "hex"), "'hex' is no encoding of text"),
+        (HEADER, ("--delimiter", "::"), "give one character, or tab"),
+        ("a\0b", (), "line 1 holds a NUL byte"),
+    ],
+)
+def test_what_cannot_be_imported_is_one_line_and_exit_code_2(
+    invoke: Invoke, live: Live, people: Path, content: str, options: tuple[str, ...], expected: str
+) -> None:
+    people.write_bytes(content.encode("latin-1"))
+    done = invoke("customers", "import", *options, str(people))
+    assert done.exit_code == 2
+    assert expected in done.stderr.splitlines()[-1]
+    assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
+
+
+def test_what_is_no_file_is_one_line_and_exit_code_2(invoke: Invoke, tmp_path: Path) -> None:
+    for path, expected in (
+        (str(tmp_path), "is a directory"),
+        (str(tmp_path / "none.csv"), "No such file or directory"),
+        ("-", "is no file"),
+        ("/dev/null", "is no file"),
+    ):
+        done = invoke("customers", "import", path)
+        assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+        assert expected in done.stderr
+    (tmp_path / "people.xlsx").touch()
+    done = invoke("customers", "import", str(tmp_path / "people.xlsx"))
+    assert (done.exit_code, "give --format" in done.stderr) == (2, True)
+
+
+def test_a_header_alone_is_nothing_to_import(invoke: Invoke, live: Live, people: Path) -> None:
+    people.write_text(HEADER)
+    done = invoke("customers", "import", str(people))
+    assert (done.exit_code, "there is nothing to import" in done.stdout) == (0, True)
+    assert list(people.parent.iterdir()) == [people]
+
+
+def test_the_journal_may_be_elsewhere_but_not_in_the_place_of_another_file(
+    invoke: Invoke, live: Live, people: Path, tmp_path: Path
+) -> None:
+    done = invoke("customers", "import", "--journal", str(people), str(people))
+    assert (done.exit_code, "is not a journal" in done.stderr) == (2, True)
+    journal = tmp_path / "elsewhere"
+    assert invoke("customers", "import", "--journal", str(journal), str(people)).exit_code == 0
+    assert journal.read_text().count('"created"') == 10

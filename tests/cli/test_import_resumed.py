@@ -1,0 +1,197 @@
+"""What becomes of rows that were sent when an import was killed, and of which nobody was told."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dub_uplink import Dub, errors
+from dub_uplink.testing import FakeDub, faults
+
+pytest.importorskip("click")
+
+from dub_uplink.cli.importing import Halted, Import, OnConflict
+from dub_uplink.cli.journal import Ending, Journal
+from dub_uplink.cli.rows import Options, rows_of
+from dub_uplink.cli.textfile import BadFile
+
+ABOUT = {"file": 1}
+Start = Callable[..., contextlib.AbstractContextManager[Import]]
+
+
+@pytest.fixture
+def fake() -> FakeDub:
+    return FakeDub()
+
+
+@pytest.fixture
+def start(fake: FakeDub, tmp_path: Path) -> Start:
+    """An import of the rows ``(external_id, email, stripe id)``, with the journal as it is."""
+
+    @contextlib.contextmanager
+    def start(
+        *rows: tuple[str, str, str], on_conflict: OnConflict = "fail", workers: int = 1
+    ) -> Iterator[Import]:
+        path = tmp_path / "people.csv"
+        lines = [f"{','.join(row)},GB" for row in rows]
+        text = "\n".join(["external_id,email,stripe_customer_id,country", *lines])
+        if not path.exists():
+            path.write_text(text)
+        with (
+            path.open("rb") as file,
+            Dub("dub_test", client=fake.session(), retry_config=None) as dub,
+            Journal(tmp_path / "journal", ABOUT, len(rows)) as journal,
+        ):
+            read = rows_of(file, Options())
+            yield Import(dub.customers, file, read, journal, on_conflict, workers)
+
+    return start
+
+
+ROW = ("u1", "u1@example.com", "")
+
+
+def killed_after_sending(start: Start) -> None:
+    with start(ROW) as run:
+        run.journal.begin(1)
+
+
+@pytest.mark.parametrize("on_conflict", ["fail", "skip", "update"])
+def test_a_customer_created_just_before_the_kill_counts_as_created(
+    fake: FakeDub, start: Start, on_conflict: OnConflict
+) -> None:
+    killed_after_sending(start)
+    fake.add(external_id="u1", email="u1@example.com", country="GB")
+    with start(ROW, on_conflict=on_conflict) as run:
+        assert run.run() == 0
+        assert run.journal.counts()["created"] == 1
+    assert [request.method for request in fake.requests] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "expected"), [("fail", "failed"), ("skip", "skipped"), ("update", "updated")]
+)
+@pytest.mark.parametrize(
+    "theirs", [{"email": None}, {"country": "FR"}, {"stripe_customer_id": "x"}]
+)
+def test_a_customer_of_somebody_else_does_not_count_as_created_by_a_killed_import(
+    fake: FakeDub,
+    start: Start,
+    on_conflict: OnConflict,
+    expected: Ending,
+    theirs: dict[str, str | None],
+) -> None:
+    killed_after_sending(start)
+    fake.add(**{"external_id": "u1", "email": ROW[1], "country": "GB", **theirs})  # type: ignore[arg-type]
+    with start(ROW, on_conflict=on_conflict) as run:
+        run.run()
+        assert run.journal.ending(0) == expected
+
+
+def test_a_customer_who_was_there_before_is_a_conflict_however_alike(
+    fake: FakeDub, start: Start
+) -> None:
+    fake.add(external_id="u1", email="u1@example.com", country="GB")
+    with start(ROW) as run:
+        run.run()
+        assert run.journal.ending(0) == "failed"
+    assert [request.method for request in fake.requests] == ["POST"]
+
+
+def test_an_update_that_was_cut_short_counts_as_updated_and_not_as_created(
+    fake: FakeDub, start: Start
+) -> None:
+    fake.add(external_id="u1")
+    fake.faults.add(faults.DropAfter(), method="PATCH")
+    with start(ROW, on_conflict="update") as run:
+        assert run.run() == 1
+        assert run.journal.ending(0) is None
+    assert fake.customers[0].email == "u1@example.com"
+    with start(ROW, on_conflict="update") as run:
+        assert run.run() == 0
+        assert run.journal.ending(0) == "updated"
+    assert [request.method for request in fake.requests] == ["POST", "PATCH", "PATCH"]
+
+
+@pytest.mark.parametrize("on_conflict", ["skip", "update"])
+def test_a_stripe_id_of_another_customer_is_a_failure_since_nobody_has_the_external_id(
+    fake: FakeDub, start: Start, on_conflict: OnConflict
+) -> None:
+    fake.add(external_id="other", stripe_customer_id="cus_1")
+    with start(("u1", "", "cus_1"), on_conflict=on_conflict) as run:
+        run.run()
+        assert run.journal.ending(0) == "failed"
+        assert run.journal.reason(0).startswith("409 conflict: ")
+
+
+def test_rows_without_an_answer_end_the_import_after_the_third_in_a_row(
+    fake: FakeDub, start: Start
+) -> None:
+    rows = [(f"u{number}", "", "") for number in range(20)]
+    # Two, and then one that is well, end nothing.
+    for fault in (*[faults.Status(500)] * 2, faults.Delay(0), *[faults.Status(503)] * 20):
+        fake.faults.add(fault)
+    with start(*rows) as run:
+        with pytest.raises(Halted) as caught:
+            run.run()
+        assert isinstance(caught.value.error, errors.SDKError)
+        assert (run.journal.counts()["created"], len(fake.requests)) == (1, 6)
+    fake.faults.clear()
+    with start(*rows) as run:
+        assert run.run() == 0
+        assert run.journal.counts()["created"] == 20
+
+
+def test_an_answer_of_the_row_fails_the_row_alone(fake: FakeDub, start: Start) -> None:
+    fake.faults.add(faults.Status(422))
+    with start(ROW, ("u2", "", "")) as run:
+        assert run.run() == 0
+        assert run.journal.reason(0) == "422 unprocessable_entity: Fault: 422"
+        assert run.journal.ending(1) == "created"
+
+
+def test_no_row_is_sent_before_the_journal_says_that_it_is_begun(
+    fake: FakeDub, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(f"u{number}", "", "") for number in range(70)]
+    begun: list[bool] = []
+    handle = fake.handle
+
+    def handled(request: object) -> object:
+        lines = (tmp_path / "journal").read_text().splitlines()
+        until = max(int(line[9:-1]) for line in lines if line.startswith('["begun",'))
+        begun.append(len(begun) < until)
+        return handle(request)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fake, "handle", handled)
+    with start(*rows) as run:
+        run.run()
+    assert begun == [True] * 70
+
+
+def test_what_is_told_as_done_is_in_the_journal_on_disk(
+    fake: FakeDub, start: Start, tmp_path: Path
+) -> None:
+    rows = [(f"u{number}", "", "") for number in range(70)]
+    told: list[tuple[int, int]] = []
+    with start(*rows) as run:
+        journal = tmp_path / "journal"
+        run.done = lambda count: told.append((count, journal.read_text().count("created")))
+        run.run()
+    assert told[-1] == (70, 70)
+    assert [pair for pair in told if pair[0] > pair[1]] == []
+
+
+def test_a_file_that_is_written_to_meanwhile_ends_the_import(
+    fake: FakeDub, start: Start, tmp_path: Path
+) -> None:
+    rows = [(f"u{number}", "", "") for number in range(500)]
+    with start(*rows) as run:
+        path = tmp_path / "people.csv"
+        run.done = lambda count: path.open("a").write("\n") if count == 32 else None
+        with pytest.raises(BadFile, match="was changed"):
+            run.run()
+        assert run.journal.counts()["created"] < 100

@@ -1,0 +1,85 @@
+"""Many calls whose results are wanted as they come, not in order."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from dub_uplink import BackoffStrategy, Clock, Dub, RetryConfig, errors
+from dub_uplink.bulk import as_they_end
+from dub_uplink.testing import FakeDub, faults
+
+
+def test_a_slow_call_does_not_hold_up_those_behind_it() -> None:
+    free = threading.Event()
+
+    def call(number: int) -> int:
+        if number == 0:
+            assert free.wait(20)
+        return number * 10
+
+    ended = []
+    for item, result in as_they_end(call, range(8), 2):
+        ended.append((item, result))
+        if len(ended) == 7:
+            free.set()
+    assert ended[:-1] == [(number, number * 10) for number in range(1, 8)]
+    assert ended[-1] == (0, 0)
+
+
+def test_errors_are_values_and_a_mistake_in_the_call_is_raised() -> None:
+    def call(number: int) -> int:
+        if number == 1:
+            raise errors.APIConnectionError("gone")
+        if number == 2:
+            raise KeyError(number)
+        return number
+
+    results = as_they_end(call, range(3), 1)
+    assert next(results) == (0, 0)
+    assert isinstance(next(results)[1], errors.APIConnectionError)
+    with pytest.raises(KeyError):
+        next(results)
+
+
+def test_no_more_items_are_taken_than_there_are_workers() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in itertools.count():
+            taken.append(number)
+            yield number
+
+    results = as_they_end(lambda number: number, items(), 3)
+    assert next(results)[1] in {0, 1, 2}
+    assert len(taken) == 3
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_letting_go_ends_the_waits_and_sends_nothing_more() -> None:
+    fake = FakeDub()
+    fake.faults.add(faults.RateLimited(3600, "unix_ms"), method="GET", times=None)
+    waiting = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        waiting.set()
+        time.sleep(0.001)
+
+    patient = RetryConfig("backoff", BackoffStrategy(500, 8_000, 2.0, 7_200_000), True)
+    clock = Clock(sleep=sleep)
+    with Dub("dub_test", client=fake.session(), retry_config=patient, clock=clock) as dub:
+
+        def call(number: int) -> object:
+            if number == 1:
+                return dub.customers.list()
+            return dub.customers.create({"external_id": f"u{number}", "country": "GB"})
+
+        results = as_they_end(call, range(100), 2)
+        assert next(results)[0] == 0
+        assert waiting.wait(20)
+        results.close()  # type: ignore[attr-defined]
+    assert sorted(request.method for request in fake.requests) == ["GET", "POST"]
