@@ -31,6 +31,7 @@ _SERVER, _KEY = "Server", "API key"
 #: Seconds between two clocks from which on waits for a `Retry-After` in Unix time go wrong.
 MOST_SKEW = 10.0
 _SOON = 14  # days
+_TOO_LATE = "no answer within --timeout"
 _LOCAL = "is there a network, and is the server's name right?"
 _BUNDLE = "behind a proxy that opens TLS, put its certificates in REQUESTS_CA_BUNDLE"
 
@@ -67,7 +68,7 @@ class Watch:
         if failures:
             raise failures[0]
         if not results:
-            raise TimeoutError("no answer within --timeout")
+            raise TimeoutError(_TOO_LATE)
         return results[0], (time.perf_counter() - started) * 1000
 
 
@@ -194,4 +195,6 @@ def _trouble(name: str, value: str, hint: str) -> Finding:
 
 def _said(error: BaseException) -> str:
     """What an error of the system's says, without its number."""
+    if isinstance(error, TimeoutError):
+        return _TOO_LATE  # whichever of the two clocks was faster, the socket's or ours
     return str(getattr(error, "strerror", None) or error) or type(error).__name__

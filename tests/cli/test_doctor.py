@@ -147,7 +147,8 @@ def test_a_server_that_is_slow_takes_no_longer_than_the_time_out(
     done = doctor("--timeout", "0.3", DUB_SERVER_URL=server.url)
     assert time.monotonic() - started < 10  # far below the 30 s of a client that is told nothing
     assert done.exit_code == 5
-    assert "--timeout" in line(done.output, "HTTP")
+    # Of the last step or, on a machine that is busy, of one before.
+    assert "--timeout" in done.output.partition("Server")[2]
 
 
 def test_a_server_that_says_nothing_in_the_handshake_is_given_up(
@@ -156,7 +157,7 @@ def test_a_server_that_says_nothing_in_the_handshake_is_given_up(
     server = serving(raw=b"", then="hold")
     done = doctor("--timeout", "0.3", "--server-url", server.url.replace("http:", "https:"))
     assert done.exit_code == 5
-    assert "no answer within --timeout" in line(done.output.partition("Server")[2], "TLS")
+    assert "no answer within --timeout" in done.output.partition("Server")[2]
 
 
 def test_a_server_that_is_not_dubs_is_told_with_5(doctor: Doctor, serving: Any) -> None:
