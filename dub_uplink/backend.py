@@ -72,6 +72,7 @@ class SessionBackend:
 
     def __init__(self, session: requests.Session | None, server_url: str) -> None:
         self._owned = session is None
+        self._closed = False
         self._session = new_session() if session is None else session
         self._template: requests.PreparedRequest | None = None
         self._settings: Mapping[str, Any] = {}
@@ -115,7 +116,10 @@ class SessionBackend:
         except BaseException as error:
             hide_request(error)
             raise
-        return whole(answer, deadline)
+        response = whole(answer, deadline)
+        if self._closed:  # while this call was on its way: its connection is in a new pool
+            self.close()
+        return response
 
     def _bounds(self, url: str, timeout: float) -> Any:
         if isinstance(self._session.get_adapter(url), HTTPAdapter):
@@ -125,6 +129,7 @@ class SessionBackend:
 
     def close(self) -> None:
         """Close the session, if it is ours."""
+        self._closed = True
         if self._owned:
             self._session.close()
 
