@@ -12,14 +12,13 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 import dub_uplink  # its names are loaded when they are asked for: the help needs none
 from dub_uplink.cli.failures import ExitCode, Failure
-from dub_uplink.cli.text import printable
+from dub_uplink.cli.text import can_ask, content_of, is_terminal, printable
 
 R = TypeVar("R")
 
@@ -46,7 +45,7 @@ class Connection:
         """
         if self.verbose:
             _show_attempts()
-        elif sys.stderr.isatty():
+        elif is_terminal(sys.stderr):
             more.setdefault("on_retry", _tell_wait)
         if not self.retries:
             more.setdefault("retry_config", None)
@@ -74,7 +73,7 @@ class Connection:
         token = os.environ.get("DUB_API_KEY", "")
         if token:
             return token.strip()
-        if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+        if can_ask():
             return str(click.prompt("Dub API key", hide_input=True, err=True)).strip()
         raise Failure(
             "no API key.", ExitCode.AUTH, "put it in DUB_API_KEY, or give --token-file FILE."
@@ -83,19 +82,19 @@ class Connection:
 
 def read_token(path: str) -> str:
     """The one line of a file; the messages show nothing of it, which may be half a key."""
+    where = "the standard input" if path == "-" else path
     try:
-        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        text = content.decode("utf-8-sig")
+        text = content_of(path).decode("utf-8-sig")
     except OSError as error:
         raise Failure(
-            f"cannot read the API key from {path}: {error.strerror}.", ExitCode.AUTH
+            f"cannot read the API key from {where}: {error.strerror}.", ExitCode.AUTH
         ) from None
     except ValueError:
-        raise Failure(f"{path} holds no API key: it is not text.", ExitCode.AUTH) from None
+        raise Failure(f"{where} holds no API key: it is not text.", ExitCode.AUTH) from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) != 1:
         found = "it is empty" if not lines else f"it has {len(lines)} lines, not one"
-        raise Failure(f"{path} holds no API key: {found}.", ExitCode.AUTH)
+        raise Failure(f"{where} holds no API key: {found}.", ExitCode.AUTH)
     return lines[0]
 
 

@@ -9,7 +9,6 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -19,7 +18,7 @@ from dub_uplink.cli.failures import ExitCode, Failure, Tally
 from dub_uplink.cli.filters import text
 from dub_uplink.cli.output import output_option, write_customers, write_records, write_table
 from dub_uplink.cli.records import NAMES, camel, record
-from dub_uplink.cli.text import printable
+from dub_uplink.cli.text import can_ask, content_of, printable
 from dub_uplink.models.components import Customer
 
 R = TypeVar("R")
@@ -82,8 +81,7 @@ def _read_object(path: str, fields: Iterable[str]) -> dict[str, Any]:
     """
     where = "the standard input" if path == "-" else path
     try:
-        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        found = json.loads(content)
+        found = json.loads(content_of(path))
     except OSError as error:
         raise click.UsageError(f"cannot read {where}: {error.strerror}.") from None
     except UnicodeDecodeError as error:
@@ -188,7 +186,7 @@ Examples:
 @connection_options
 def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...], yes: bool) -> None:
     """Delete customers."""
-    if not yes and not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not yes and not can_ask():
         raise Failure(
             "nothing is deleted: there is no terminal to ask on.",
             ExitCode.USAGE,

@@ -124,8 +124,9 @@ def test_a_reader_who_leaves_early_ends_the_command_quietly(shell: Any, live: Li
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_output_that_cannot_be_written_is_told(shell: Any, live: Live) -> None:
     live[0].add_many(2)
-    done = shell("$DUB customers list >/dev/full; echo $?; $DUB customers list >&-; echo $?")
-    assert done.stdout == b"1\n1\n"
+    full, closed = "$DUB customers list >/dev/full", "$DUB customers list >&-"
+    done = shell(f"{full}; echo $?; {closed}; echo $?; $DUB customers delete x <&- 2>&-; echo $?")
+    assert done.stdout == b"1\n1\n2\n"
     assert done.stderr.decode().splitlines() == [
         "Error: cannot write the output: No space left on device.",
         "Error: there is nowhere to write to: the standard output is closed.",

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from dub_uplink.cli.commands import cli
 from dub_uplink.cli.connection import Connection, connection_options
+from dub_uplink.cli.failures import Failure
 from dub_uplink.cli.lazy import RootGroup
 
 if TYPE_CHECKING:
@@ -112,6 +113,17 @@ def test_a_key_comes_from_a_file_before_the_environment(
     assert invoke("customers", "list", "--token-file", str(path), env=wrong).exit_code == 0
     done = invoke("customers", "list", "--token-file", "-", input=content, env=wrong)
     assert (done.exit_code, len(live[0].requests)) == (0, 2)
+
+
+def test_closed_streams_are_no_terminal_and_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    monkeypatch.setattr("sys.stderr", None)
+    for connection, told in (
+        (Connection(), "no API key"),
+        (Connection(token_file="-"), "the standard input holds no API key: it is empty"),
+    ):
+        with pytest.raises(Failure, match=told):
+            connection.open()
 
 
 def test_without_a_key_it_says_where_to_put_it(invoke: Invoke, live: Live) -> None:

@@ -92,6 +92,7 @@ def test_the_command_needs_no_more_than_its_own_extra(tmp_path: Path) -> None:
     done = run_with(
         "cli",
         "import dub_uplink.cli.commands, dub_uplink.cli.demo, dub_uplink.cli.serve\n"
+        "import dub_uplink.cli.reading, dub_uplink.cli.writing, dub_uplink.cli.completion\n"
         "from dub_uplink import Dub\n"
         "from dub_uplink.testing import FakeDub\n"
         "with FakeDub().serve() as url, Dub('dub_test', server_url=url) as s:\n"
