@@ -31,10 +31,8 @@ local function text(n) return string.format('%.6f', n) end
 local facts = redis.call('HMGET', state, 'memory', 'not_before', 'limit', 'until')
 local memory, not_before = facts[1], tonumber(facts[2] or 0)
 local function keep_state(seconds)
-    if not memory then
-        memory = text(now)
-        redis.call('HSET', state, 'memory', memory)
-    end
+    memory = memory or text(now)
+    redis.call('HSET', state, 'memory', memory)  -- which fails where Redis is full
     redis.call('PEXPIRE', state, math.ceil((window + seconds + {LEARNED_FOR}) * 1000))
 end
 local function keep_slots()

@@ -198,7 +198,12 @@ def open_storage(url: str, rules: Rules) -> Storage:
     """
     if not isinstance(url, str):
         raise TypeError(f"storage must be a URL or None, not {type(url).__name__}")
-    scheme = urlsplit(url).scheme
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port
+    except ValueError:  # its text may hold the password
+        raise ValueError("storage is not a URL: its host or port cannot be read") from None
+    scheme = parts.scheme
     options: dict[str, Any]
     if scheme in _REDIS:
         # Without `retry` the library would try three times, with pauses, before it gives up.
@@ -207,7 +212,7 @@ def open_storage(url: str, rules: Rules) -> Storage:
         options = {"timeout": _GRACE, "connect_timeout": _GRACE}
     else:
         known = ", ".join(f"{name}://" for name in (*_REDIS, "memcached"))
-        raise ValueError(f"storage must begin with one of {known}, not with {scheme[:20]!r}")
+        raise ValueError(f"storage must begin with one of {known}")
     try:
         storages = importlib.import_module("limits.storage")
         errors = importlib.import_module("limits.errors")
@@ -217,11 +222,12 @@ def open_storage(url: str, rules: Rules) -> Storage:
         ) from error
     try:
         return Storage(url, storages.storage_from_string(url, **options), rules)
-    except errors.ConfigurationError as error:
-        library = "pymemcache" if scheme == "memcached" else scheme[:6].rstrip("s+")
+    except errors.ConfigurationError:  # its text may hold the URL
+        library = "redis" if scheme.startswith("redis") else scheme[:6]
+        library = "pymemcache" if scheme == "memcached" else library
         raise ImportError(
             f"storage={scheme}://… needs the library {library}: run  pip install {library}"
-        ) from error
+        ) from None
 
 
 class SharedTurns:

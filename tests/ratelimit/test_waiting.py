@@ -1,0 +1,321 @@
+"""Calls that wait for their turn, by both clients, in a time that only sleeps move."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from dub_uplink import BackoffStrategy, RateLimit, RetryConfig, errors
+from dub_uplink.testing import faults
+
+BODY = {"external_id": "u/1", "email": "ada@example.com", "country": "GB"}
+SHORT = RetryConfig("backoff", BackoffStrategy(100, 1_000, 2.0, 10_000))
+
+
+def test_calls_wait_for_their_turn_instead_of_being_refused(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    fake, url = limited(5, 10.0)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(5, per=10.0))
+    for _ in range(16):
+        client.get("ext_1")
+    assert [request.status for request in fake.requests] == [200] * 16
+    assert timeline.slept == pytest.approx([10.2] * 3)
+
+
+def test_a_call_that_has_no_turn_in_its_time_is_refused_at_once_unsent(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    fake, url = limited(None)
+    limit = RateLimit(1)
+    client = driven(url, clock=timeline.clock(), rate_limit=limit, retry_config=SHORT)
+    client.get("ext_1")
+    timeline.now += 20
+    with pytest.raises(errors.RateLimitExceeded) as caught:
+        client.get("ext_1")
+    error = caught.value
+    assert error.retry_after == pytest.approx(41.0)
+    assert (error.attempts, error.code) == (0, "rate_limit_exceeded")
+    assert "it was not sent" in error.message
+    assert timeline.slept == []
+    assert len(fake.requests) == 1
+    # And it took no place: who comes then is the next.
+    timeline.now += 41.0
+    client.get("ext_1")
+    assert timeline.slept == []
+
+
+def test_a_call_without_retries_waits_no_longer_than_its_attempt_may_take(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    _, url = limited(None)
+    settings = {"clock": timeline.clock(), "retry_config": None, "rate_limit": RateLimit(1, 10.0)}
+    client = driven(url, **settings)
+    client.get("ext_1")
+    with pytest.raises(errors.RateLimitExceeded):
+        client.get("ext_1", timeout_ms=10_000)
+    client.get("ext_1", timeout_ms=11_000)
+    assert timeline.slept == pytest.approx([10.2])
+
+
+def test_the_wait_counts_against_the_time_of_the_call(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    fake, url = limited(None)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(1, 9.0), retry_config=SHORT)
+    client.get("ext_1")
+    fake.faults.add(faults.Status(503))
+    with pytest.raises(errors.SDKError) as caught:
+        client.get("ext_1")
+    # 9.18 of its 10 seconds went by before it was sent: there is no second turn in what is left.
+    assert (caught.value.status_code, caught.value.attempts) == (503, 1)
+    assert len(fake.requests) == 2
+
+
+def test_a_create_that_may_have_happened_is_not_hidden_by_a_refusal_of_our_own(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    fake, url = limited(None)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(1), retry_config=SHORT)
+    fake.faults.add(faults.DropAfter())
+    with pytest.raises(errors.APIConnectionError) as caught:
+        client.create(BODY)
+    assert (caught.value.sent, caught.value.attempts) == (True, 1)
+    assert [request.method for request in fake.requests] == ["POST"]
+
+
+def test_the_look_up_of_a_create_that_may_have_happened_goes_without_a_turn(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    fake, url = limited(None)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(2), retry_config=SHORT)
+    fake.faults.add(faults.DropAfter())
+    assert client.create(BODY).external_id == "u/1"
+    assert [request.method for request in fake.requests] == ["POST", "POST", "GET"]
+
+
+def test_a_callable_token_is_asked_once_an_attempt_and_anew_after_a_wait(
+    driven: Any, limited: Any, timeline: Any, token: str
+) -> None:
+    _, url = limited(None)
+    asked: list[float] = []
+
+    def give() -> str:
+        asked.append(timeline.now)
+        return token
+
+    client = driven(url, token=give, clock=timeline.clock(), rate_limit=RateLimit(1, 10.0))
+    client.get("ext_1")
+    assert len(asked) == 1
+    client.get("ext_1")
+    assert asked[1:] == pytest.approx([1_000.0, 1_010.2])
+
+
+def test_keys_and_servers_are_counted_apart(driven: Any, limited: Any, timeline: Any) -> None:
+    _, url = limited(None)
+    _, other = limited(None)
+    shared = {"clock": timeline.clock(), "rate_limit": RateLimit(1)}
+    driven(url, **shared).get("ext_1")
+    driven(other, **shared).get("ext_1")
+    with pytest.raises(errors.Unauthorized):
+        driven(url, token="dub_another", **shared).get("ext_1")
+    assert timeline.slept == []
+    driven(url, **shared).get("ext_1")
+    assert timeline.slept == pytest.approx([61.0])
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_who_is_interrupted_while_waiting_gives_its_place_to_the_next(
+    driven: Any, limited: Any, timeline: Any, interrupt: Any
+) -> None:
+    fake, url = limited(None)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(1, 10.0))
+    client.get("ext_1")
+
+    def stop() -> None:
+        raise interrupt
+
+    timeline.on_sleep = stop
+    with pytest.raises(interrupt):
+        client.get("ext_1")
+    timeline.on_sleep = lambda: None
+    timeline.now = 1_000.0
+    client.get("ext_1")
+    assert timeline.slept == pytest.approx([10.2, 10.2])
+    assert len(fake.requests) == 2
+
+
+def test_a_wrong_number_is_found_within_one_refusal_and_said_once(
+    driven: Any, limited: Any, timeline: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake, url = limited(5, 10.0)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(50, per=10.0))
+    with caplog.at_level(logging.WARNING, "dub_uplink"):
+        for _ in range(26):
+            client.get("ext_1")
+    assert [request.status for request in fake.requests].count(429) == 1
+    [said] = caplog.messages
+    assert said.startswith("the server allows 5 requests where this client was told RateLimit(50")
+
+
+def test_what_was_learned_is_tried_again_after_ten_minutes_and_never_exceeds_what_was_given(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    fake, url = limited(5, 10.0)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(6, per=10.0))
+    for _ in range(8):
+        client.get("ext_1")
+    assert [request.status for request in fake.requests].count(429) == 1
+    timeline.now += 700
+    before = len(fake.requests)
+    for _ in range(6):
+        client.get("ext_1")
+    assert [request.status for request in fake.requests[before:]].count(429) == 1
+
+    fake, url = limited(500, 10.0)
+    generous = driven(url, clock=timeline.clock(), rate_limit=RateLimit(2, per=10.0))
+    with pytest.raises(errors.NotFound):
+        generous.get("ext_2")  # an error tells that 500 are allowed
+    timeline.slept.clear()
+    for _ in range(4):
+        generous.get("ext_1")
+    assert timeline.slept == pytest.approx([10.2, 10.2])
+
+
+def test_an_error_that_tells_of_a_second_tool_leaves_it_its_part(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    fake, url = limited(10, 10.0)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(10, per=10.0))
+    second = driven(url, clock=timeline.clock())
+    for _ in range(7):
+        second.get("ext_1")
+    with pytest.raises(errors.NotFound):
+        client.get("ext_2")
+    for _ in range(10):
+        client.get("ext_1")
+    assert [request.status for request in fake.requests].count(429) == 0
+    assert sum(timeline.slept) >= 10
+
+
+def test_a_second_tool_is_found_within_one_refusal(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    fake, url = limited(10, 10.0)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(10, per=10.0))
+    second = driven(url, clock=timeline.clock())
+    for _ in range(7):
+        second.get("ext_1")
+    for _ in range(10):
+        client.get("ext_1")
+    assert [request.status for request in fake.requests].count(429) == 1
+
+
+def test_errors_of_a_client_that_is_alone_with_its_key_change_nothing(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    _, url = limited(10, 10.0)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(10, per=10.0))
+    for _ in range(30):
+        with pytest.raises(errors.NotFound):
+            client.get("ext_2")
+        timeline.now += 0.3
+    assert sum(timeline.slept) == pytest.approx(2 * (10.2 - 10 * 0.3))
+
+
+REFUSED = '{"error": {"code": "rate_limit_exceeded", "message": "", "doc_url": ""}}'
+ZEROS = dict.fromkeys(("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"), "0")
+
+
+def test_zeros_are_no_information(driven: Any, timeline: Any, serving: Any, said: Any) -> None:
+    refused = said(429, "{}", {**ZEROS, "Retry-After": "0"})
+    server = serving(raw=[refused, said(200)])
+    client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(10))
+    for _ in range(9):
+        client.list()
+    assert len(timeline.slept) == 1  # the back-off of the first, and none of the others
+    assert timeline.slept[0] <= 0.5
+
+
+def test_a_proxys_plain_seconds_pause_the_others_too(
+    driven: Any, timeline: Any, serving: Any, said: Any
+) -> None:
+    server = serving(raw=[said(429, "slow down", {"Retry-After": "7"}), said(200)])
+    shared = {"clock": timeline.clock(), "rate_limit": RateLimit(100)}
+    with pytest.raises(errors.SDKError):  # 429, but no error of Dub's
+        driven(server.url, retry_config=None, **shared).list()
+    driven(server.url, **shared).list()
+    assert timeline.slept == [pytest.approx(7.5, abs=0.5)]
+
+
+def test_a_server_that_asks_for_days_stops_the_others_for_an_hour(
+    driven: Any, timeline: Any, serving: Any, said: Any
+) -> None:
+    server = serving(raw=[said(429, REFUSED, {"Retry-After": "9000000"}), said(200)])
+    client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(100))
+    for expected in (9_000_000, 3_600):
+        with pytest.raises(errors.RateLimitExceeded) as caught:
+            client.list()
+        assert caught.value.retry_after == pytest.approx(expected, abs=5)
+    assert len(server.received) == 1
+    timeline.now += 3_602
+    client.list()
+
+
+@pytest.mark.parametrize("wrong", [-5.0, 5.0, 86_400.0])
+def test_a_wrong_clock_does_no_harm(
+    driven: Any, timeline: Any, serving: Any, said: Any, wrong: float
+) -> None:
+    from email.utils import formatdate
+
+    reset = str(round((timeline.unix() + 10) * 1000))
+    headers = {"Retry-After": reset, "X-RateLimit-Reset": reset, "X-RateLimit-Limit": "10"}
+    headers |= {"X-RateLimit-Remaining": "0", "Date": formatdate(timeline.unix(), usegmt=True)}
+    server = serving(raw=[said(429, "{}", headers), said(200)])
+    timeline.wrong = wrong
+    client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(10, 30.0))
+    client.list()
+    assert sum(timeline.slept) == pytest.approx(11, abs=2)
+
+
+def test_a_bulk_leaves_one_in_twenty_to_the_others(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    fake, url = limited(40, 10.0)
+    limit = RateLimit(40, per=10.0)
+    client = driven(url, clock=timeline.clock(), rate_limit=limit)
+    results = client.create_many(
+        ({"external_id": f"row_{n}", "country": "GB"} for n in range(38)), workers=1
+    )
+    assert len([result for result in results if not isinstance(result, Exception)]) == 38
+    assert timeline.slept == []
+    slow = driven(url, clock=timeline.clock(), rate_limit=limit, retry_config=SHORT)
+    [refused] = slow.delete_many(["ext_row_0"], workers=1)
+    assert isinstance(refused, errors.RateLimitExceeded)
+    slow.get("ext_1")
+    slow.get("ext_1")
+    assert timeline.slept == []
+    assert [request.status for request in fake.requests].count(429) == 0
+
+
+def test_a_client_may_be_bulk_as_a_whole(driven: Any, limited: Any, timeline: Any) -> None:
+    _, url = limited(None)
+    limit = RateLimit(20, per=10.0, priority="bulk")
+    client = driven(url, clock=timeline.clock(), rate_limit=limit)
+    for _ in range(20):
+        client.get("ext_1")
+    assert sum(timeline.slept) == pytest.approx(10.2)
+
+
+def test_interactive_calls_that_wait_go_before_a_bulk_that_asked_sooner(timeline: Any) -> None:
+    from dub_uplink.window import Rules, Window
+
+    window = Window(Rules(1, 10.0))
+    assert window.ask(timeline.ticket(), 60) == 0
+    bulk, interactive = timeline.ticket(bulk=True), timeline.ticket()
+    assert window.ask(bulk, 60) == window.ask(interactive, 60) == pytest.approx(10.2)
+    timeline.now += 10.21
+    assert window.ask(bulk, 60) == pytest.approx(10.19)
+    assert window.ask(interactive, 60) == 0
