@@ -79,6 +79,7 @@ class CustomersConsumer(DubConsumer):
         on_retry: called before each wait with the number of the attempt that failed, the seconds
             to wait, and the error or the response it ended with.
         clock: time and chance, for tests.
+        rate_limit: a :class:`~dub_uplink.RateLimit` whose turn each attempt waits for.
 
     Raises:
         ValueError: there is no token, or an argument is out of range.

@@ -146,3 +146,27 @@ def test_a_field_that_is_a_number_has_a_unit_in_the_docstring(name: str) -> None
     fields = inspect.get_annotations(CLASSES[name])
     if any(re.search(r"\b(int|float)\b", str(kind)) for kind in fields.values()):
         assert UNIT.search(CLASSES[name].__doc__ or "")
+
+
+def argument_lists() -> dict[str, Any]:
+    """What has an ``Args:`` section: classes, and their methods, those declared with uplink too."""
+    found: dict[str, Any] = dict(PUBLIC)
+    for name, cls in CLASSES.items():
+        found |= {
+            f"{name}.{one}": getattr(cls, one) for one in vars(cls) if not one.startswith("_")
+        }
+    return {name: one for name, one in found.items() if "Args:" in (inspect.getdoc(one) or "")}
+
+
+ARGUMENT_LISTS = argument_lists()
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENT_LISTS))
+def test_a_list_of_arguments_is_complete(name: str) -> None:
+    one = ARGUMENT_LISTS[name]
+    doc = inspect.getdoc(one) or ""
+    arguments = {argument for argument in inspect.signature(one).parameters if argument != "self"}
+    if "other arguments are those of" not in doc and not doc.rstrip().count("\nAs :meth:"):
+        assert {
+            argument for argument in arguments if not re.search(rf"\b{argument}\b", doc)
+        } == set()
