@@ -43,7 +43,7 @@ def lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterato
                         " --encoding names another."
                     )
                 yield line.removeprefix("\ufeff") if number == 1 else line
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise BadFile(_undecodable(file, encoding)) from None
 
 
@@ -64,8 +64,10 @@ def _undecodable(file: IO[bytes], encoding: str) -> str:
             data = held + chunk
             line, position = _after(data[: error.start], line, position)
             return _told(encoding, line, position, data[error.start])
+        except UnicodeError as error:  # of the file as a whole: UTF-16 without its mark
+            return f"it is not {encoding}: {error}."
         if not chunk:
-            return f"it is not {encoding}"
+            return f"it is not {encoding}."
         data, held = held + chunk, decoder.getstate()[0]
         line, position = _after(data[: len(data) - len(held)], line, position)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("click")
 
@@ -82,6 +86,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(read: Read) -> None:
         (HEADER.encode() * 9_000 + b"\xc3", "utf-8", r"line 9001, byte 1 \(0xc3\)"),
         (HEADER.encode() * 9_000 + b"ab\xe2\x82,", "utf-8", r"line 9001, byte 3 \(0xe2\)"),
         (HEADER.encode() + b"\x81", "cp1252", r"line 2, byte 1 \(0x81\) .* utf-8"),
+        (HEADER.encode(), "utf-16", "UTF-16 stream does not start with BOM"),
     ],
 )
 def test_a_byte_of_another_encoding_is_named_with_its_line_and_place(
@@ -240,3 +245,38 @@ def test_a_row_keeps_its_cells(read: Read) -> None:
     (row,) = read(HEADER + "u1,bad,,GB\n")
     assert isinstance(row, Row)
     assert row.cells == ["u1", "bad", "", "GB"]
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+LIKE_A_FILE = st.one_of(
+    st.binary(max_size=80),
+    st.text(st.sampled_from('external_id,country\n\r"u1GB{}[]:\0\ufeff\\é'), max_size=80).map(
+        lambda text: f"external_id,country\n{text}".encode()
+    ),
+    st.lists(
+        st.dictionaries(st.sampled_from(["externalId", "country", "x"]), st.text() | st.integers())
+    ).map(lambda rows: "\n".join(map(json.dumps, rows)).encode()),
+)
+
+
+@given(
+    content=LIKE_A_FILE,
+    of=st.sampled_from(["csv", "jsonl"]),
+    encoding=st.sampled_from(["utf-8", "latin-1", "utf-16", "shift_jis"]),
+)
+def test_any_file_is_rows_or_a_word_on_why_not(
+    folder: Path, content: bytes, of: Any, encoding: str
+) -> None:
+    path = folder / "file"
+    path.write_bytes(content)
+    rows: list[Row] = []
+    with path.open("rb") as file, contextlib.suppress(BadFile):
+        rows.extend(rows_of(file, Options(of, encoding)))
+    for number, row in enumerate(rows):
+        assert (row.number, row.line >= 1) == (number, True)
+        assert row.problems or {"external_id", "country"} <= set(row.request)

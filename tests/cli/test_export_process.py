@@ -1,0 +1,67 @@
+"""``customers export`` as a process: killed, interrupted, with nobody to read."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dub_uplink.testing import FakeDub
+
+if TYPE_CHECKING:
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+
+COMMAND = [sys.executable, "-m", "dub_uplink", "customers", "export"]
+CUSTOMERS = 3_100
+
+
+def test_an_export_that_is_killed_and_interrupted_is_gone_on_with(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    target = tmp_path / "customers.jsonl"
+    record = tmp_path / "customers.jsonl.part.json"
+
+    def customers() -> int:
+        return int(json.loads(record.read_bytes())["customers"]) if record.exists() else 0
+
+    with FakeDub(latency=0.02) as fake, fake.serve() as url:
+        fake.add_many(CUSTOMERS)
+        env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        for how, status in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+            before = customers()
+            with subprocess.Popen(
+                [*COMMAND, "--resume", str(target)], env=env, stderr=subprocess.PIPE, text=True
+            ) as process:
+                while customers() == before and process.poll() is None:
+                    time.sleep(0.005)
+                process.send_signal(how)
+                _, err = process.communicate(timeout=30)
+            assert (process.returncode, target.exists()) == (status, False)
+            assert "Traceback" not in err
+        assert "customers are in" in err
+        assert "--resume goes on." in err
+        done = run("customers", "export", "--resume", str(target), env=env)
+        assert done.returncode == 0
+        ids = [json.loads(line)["id"] for line in target.read_text().splitlines()]
+        assert (len(ids), set(ids)) == (CUSTOMERS, {c.id for c in fake.customers})
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_a_reader_who_has_seen_enough_ends_it_quietly(environment: dict[str, str]) -> None:
+    with FakeDub() as fake, fake.serve() as url:
+        fake.add_many(2_000)
+        env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        with subprocess.Popen(
+            [*COMMAND, "-"], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            json.loads(process.stdout.readline())
+            process.stdout.close()
+            assert process.stderr.read() == ""
+            assert process.wait(timeout=30) == 141

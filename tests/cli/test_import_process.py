@@ -1,0 +1,88 @@
+"""``customers import`` as a process: killed, interrupted, and on a terminal."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dub_uplink.testing import FakeDub, faults
+
+if TYPE_CHECKING:
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+
+ROWS = 160
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    rows = (f"user_{number},user_{number}@example.com,GB\n" for number in range(ROWS))
+    path.write_text("external_id,email,country\n" + "".join(rows))
+    return path
+
+
+def ended_by(
+    how: signal.Signals, when: Callable[[], bool], command: list[str], env: dict[str, str]
+) -> tuple[int, str]:
+    """Start the command, send it a signal when it is time, and give its status and stderr."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "dub_uplink", "customers", *command],
+        env=env,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        while not when() and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(how)
+        _, err = process.communicate(timeout=30)
+        return process.returncode, err
+
+
+def test_nobody_is_lost_doubled_or_failed_by_a_kill_an_interrupt_and_lost_answers(
+    run: Run, environment: dict[str, str], people: Path
+) -> None:
+    # Slow enough to be killed on the way, and one answer in twenty is lost.
+    with FakeDub(latency=0.01) as fake, fake.serve() as url:
+        fake.faults.randomly({faults.DropAfter(): 0.03, faults.Truncate(9): 0.02}, seed=1)
+        env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        command = ["import", "--workers", "4", str(people)]
+
+        status, _ = ended_by(signal.SIGKILL, lambda: fake.customer_count > ROWS // 4, command, env)
+        assert (status, fake.customer_count < ROWS) == (-signal.SIGKILL, True)
+
+        status, err = ended_by(signal.SIGINT, lambda: fake.customer_count > ROWS // 2, command, env)
+        assert (status, fake.customer_count < ROWS) == (130, True)
+        assert err.splitlines()[0].startswith("Going on: ")
+        assert "Stopped; the same command goes on." in err
+        assert "Traceback" not in err
+
+        done = run("customers", *command, env=env)
+        assert (done.returncode, done.stdout) == (
+            0,
+            f"{ROWS} rows: {ROWS} created, 0 updated, 0 skipped, 0 failed\n",
+        )
+        stored = [customer.external_id for customer in fake.customers]
+        assert (len(stored), len(set(stored))) == (ROWS, ROWS)
+
+
+def test_a_terminal_shows_how_far_it_is_and_a_pipe_does_not(
+    terminal: Callable[..., Any], people: Path
+) -> None:
+    with FakeDub(latency=0.01) as fake, fake.serve() as url:
+        env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        shown = terminal("customers", "import", str(people), env=env, columns=100)
+        shown.wait_for(f"/{ROWS}")
+        shown.wait_for("/s")
+        assert shown.finish() == 0
+        assert shown.shown.rstrip().endswith(
+            f"{ROWS} rows: {ROWS} created, 0 updated, 0 skipped, 0 failed"
+        )
