@@ -7,13 +7,11 @@ none, and a process takes most of a second.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -107,6 +105,9 @@ class Terminal:
     """The command at a terminal of so many columns; ``shown`` is what was on it so far."""
 
     def __init__(self, arguments: tuple[str, ...], env: dict[str, str], columns: int) -> None:
+        import fcntl
+        import termios
+
         self._ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         command = [sys.executable, "-m", "dub_uplink", *arguments]
@@ -158,6 +159,7 @@ class Terminal:
 @pytest.fixture
 def terminal(environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
     """Start the command at a terminal: ``terminal(*arguments, env=…, columns=80)``."""
+    pytest.importorskip("termios")
     with contextlib.ExitStack() as stack:
 
         def start(
