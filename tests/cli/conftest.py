@@ -7,6 +7,7 @@ none, and a process takes most of a second.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import select
 import struct
@@ -88,6 +89,24 @@ def invoke(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
         return CliRunner().invoke(
             cli, arguments, prog_name="dub-uplink", input=input, env={**live[1], **(env or {})}
         )
+
+    return invoke
+
+
+@pytest.fixture
+def invoke_apart(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
+    """As ``invoke``, for tests that tell stdout from stderr."""
+    from click.testing import CliRunner
+
+    from dub_uplink.cli.commands import cli
+
+    # Until 8.2 click mixed the two unless told otherwise.
+    mixes = "mix_stderr" in inspect.signature(CliRunner).parameters
+    options: dict[str, Any] = {"mix_stderr": False} if mixes else {}
+
+    def invoke(*arguments: str, env: dict[str, Any] | None = None) -> Result:
+        runner = CliRunner(**options)
+        return runner.invoke(cli, arguments, prog_name="dub-uplink", env={**live[1], **(env or {})})
 
     return invoke
 

@@ -49,6 +49,11 @@ NASTY = (
 
 
 @pytest.fixture
+def invoke(invoke_apart: Invoke) -> Invoke:
+    return invoke_apart
+
+
+@pytest.fixture
 def target(tmp_path: Path) -> Path:
     return tmp_path / "customers.csv"
 

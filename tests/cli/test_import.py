@@ -24,6 +24,11 @@ HEADER = "external_id,email,country\n"
 
 
 @pytest.fixture
+def invoke(invoke_apart: Invoke) -> Invoke:
+    return invoke_apart
+
+
+@pytest.fixture
 def people(tmp_path: Path) -> Path:
     """Ten good rows."""
     path = tmp_path / "people.csv"
