@@ -138,13 +138,14 @@ def _certificates(variables: Mapping[str, str]) -> Iterator[Finding]:
         if not path:
             continue
         if os.path.exists(path):  # a Path would raise at a name that is too long
-            yield Finding(section, name, _short(path))
+            hint = "" if variables.get("SSL_CERT_FILE") else "AsyncDub asks SSL_CERT_FILE"
+            yield Finding(section, name, _short(path), hint=hint)
         else:
             hint = f"no connection can be checked: unset {name}, or correct it"
             yield Finding(section, name, f"{_short(path)} is not there", ExitCode.NETWORK, hint)
     if variables.get("SSL_CERT_FILE") and not any(variables.get(name) for name in BUNDLES):
-        hint = "the client asks REQUESTS_CA_BUNDLE instead"
-        yield Finding(section, "SSL_CERT_FILE", "set; not read", hint=hint)
+        hint = "Dub asks REQUESTS_CA_BUNDLE"
+        yield Finding(section, "SSL_CERT_FILE", "set; read by AsyncDub only", hint=hint)
 
 
 def _short(path: str) -> str:

@@ -213,6 +213,16 @@ def test_a_bundle_of_certificates_that_is_missing_is_told(doctor: Doctor, servin
     assert "is not there" in line(done.output, "REQUESTS_CA_BUNDLE")
 
 
+def test_certificates_that_only_one_of_the_clients_reads_are_told(doctor: Doctor) -> None:
+    done = doctor("--server-url", "nonsense", SSL_CERT_FILE="ca.pem")
+    assert "read by AsyncDub only\n" in line(done.output, "SSL_CERT_FILE")
+    done = doctor("--server-url", "nonsense", SSL_CERT_FILE="a", CURL_CA_BUNDLE=os.devnull)
+    assert "SSL_CERT_FILE" not in done.output
+    assert line(done.output, "CURL_CA_BUNDLE") == os.devnull
+    done = doctor("--server-url", "nonsense", REQUESTS_CA_BUNDLE=os.devnull)
+    assert "-> AsyncDub asks SSL_CERT_FILE" in line(done.output, "REQUESTS_CA_BUNDLE")
+
+
 def dated(ahead: float) -> dict[str, str]:
     moment = datetime.now(timezone.utc) + timedelta(seconds=ahead)
     return {"Date": format_datetime(moment, usegmt=True)}
