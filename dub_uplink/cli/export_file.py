@@ -88,7 +88,7 @@ def export_command(
         bar = Progress("Exporting", quiet=quiet or sys.stdout.isatty())
         with open_client(connection, bar, rate_limit) as dub, _written(path) as file, bar:
             customers = dub.customers.iterate(**filters)
-            stream(customers, file, kind, expanded=expanded, shown=bar.at)
+            bar.end(stream(customers, file, kind, expanded=expanded, shown=bar.at))
         return
     _may_write(target, path, resume=resume, force=force)
     _export(
@@ -156,7 +156,7 @@ def _export(
                 with progress:
                     progress.at(before)
                     count = part.fill(customers, of, expanded=expanded, shown=progress.at)
-                    progress.at(count)
+                    progress.end(count)
                     part.finish(_to_parquet(expanded=expanded) if of == "parquet" else None)
             except (errors.DubError, OSError, KeyboardInterrupt):
                 if part.customers:

@@ -38,6 +38,11 @@ class Progress:
         if self._live is not None:
             self._live.update(self._task, completed=count, note="")
 
+    def end(self, count: int) -> None:
+        """These were all."""
+        if self._live is not None:
+            self._live.update(self._task, completed=count, total=count, note="")
+
     def note(self, text: str) -> None:
         """Say what it waits for, until it goes on."""
         if self._live is not None:
@@ -64,7 +69,7 @@ def _bar(console: rich.console.Console, *, endless: bool) -> rich.progress.Progr
 
     class Count(progress.ProgressColumn):
         def render(self, task: progress.Task) -> Text:
-            of = "" if task.total is None else f"/{task.total:,.0f}"
+            of = "" if endless else f"/{task.total:,.0f}"
             return Text(f"{task.completed:,.0f}{of}", style="progress.download")
 
     class Rate(progress.ProgressColumn):
