@@ -78,7 +78,13 @@ def test_without_an_answer_it_is_the_network(invoke: Invoke, serving: Any) -> No
     silent = serving(raw=b"", then="hold")
     done = invoke(*LIST, "--timeout", "0.1", "--server-url", silent.url)
     assert (done.exit_code, len(silent.received)) == (5, 1)
-    assert "Hint: --timeout gives an attempt more seconds." in done.output
+    assert "no whole answer within 0.1 s  Hint: --timeout gives an attempt more" in done.output
+
+
+def test_what_a_user_typed_steers_no_terminal_when_it_is_told(invoke: Invoke) -> None:
+    done = invoke("customers", "list", "--token-file", "no\x1b[31m\nwhere")
+    assert (done.exit_code, done.output.count("\n")) == (3, 1)
+    assert "cannot read the API key from no [31m where: " in done.output
 
 
 @pytest.mark.parametrize(
