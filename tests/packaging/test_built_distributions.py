@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -19,31 +20,44 @@ pytest.importorskip("setuptools", minversion="77")
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("setup.cfg", "setup.py", "pyproject.toml", "tox.ini", "toxfile.py", "MANIFEST.in")
 TEXTS = ("LICENSE", "README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst")
+#: What is packed with all that is in it.
+TREES = ("dub_uplink", "tests", "docs", "examples")
+NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", "_build", ".*")
+
+
+def build(directory: Path, umask: int, root: Path = ROOT) -> Path:
+    """The directory of a fresh sdist, and of the wheel made from that sdist."""
+    # From a copy, so that the build leaves nothing in the checkout and takes nothing stale from it.
+    source, out = directory / "source", directory / "dist"
+    for tree in TREES:
+        if (root / tree).exists():
+            shutil.copytree(root / tree, source / tree, ignore=NO_SOURCE)
+    for name in SOURCES + TEXTS:
+        shutil.copy(root / name, source / name)
+    source.joinpath("tests", "__pycache__").mkdir()
+    # What has no business in a distribution, for the tests below to look for.
+    (source / ".env").write_text("DUB_API_KEY=dub_x")
+    (source / "tests" / "__pycache__" / "stale.pyc").write_bytes(b"")
+    before = os.umask(umask)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=directory,
+            # A build that is traced for coverage takes three times as long.
+            env={name: value for name, value in os.environ.items() if "COVERAGE" not in name},
+        )
+    finally:
+        os.umask(before)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a fresh sdist, and of the wheel made from that sdist."""
-    # From a copy, so that the build leaves nothing in the checkout and takes nothing stale from it.
-    source = tmp_path_factory.mktemp("source") / "dub_uplink"
-    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
-    for package in ("dub_uplink", "tests"):
-        shutil.copytree(ROOT / package, source / package, ignore=ignored)
-    for name in SOURCES + TEXTS:
-        if (ROOT / name).exists():
-            shutil.copy(ROOT / name, source / name)
-    out = tmp_path_factory.mktemp("dist")
-    done = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=out,
-        # A build that is traced for coverage takes three times as long.
-        env={name: value for name, value in os.environ.items() if "COVERAGE" not in name},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return out
+    return build(tmp_path_factory.mktemp("built"), 0o022)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +72,8 @@ def wheel_names(built: Path) -> list[str]:
 def sdist_names(built: Path) -> list[str]:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
-        return [str(PurePosixPath(*PurePosixPath(n).parts[1:])) for n in archive.getnames()]
+        files = [PurePosixPath(member.name) for member in archive if member.isfile()]
+    return [str(PurePosixPath(*path.parts[1:])) for path in files]
 
 
 def test_the_wheel_holds_every_module_and_nothing_else(wheel_names: list[str]) -> None:
@@ -67,15 +82,45 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel_names: list[str]) -
     assert packed == modules | {"dub_uplink/py.typed"}
 
 
-def test_the_wheel_carries_the_licence(wheel_names: list[str]) -> None:
-    assert "dub_uplink-0.1.0.dist-info/licenses/LICENSE" in wheel_names
+def test_the_wheel_carries_the_licence_and_no_more_than_a_wheel_needs(
+    wheel_names: list[str],
+) -> None:
+    about = "dub_uplink-0.1.0.dist-info/"
+    needed = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt"}
+    packed = {name.removeprefix(about) for name in wheel_names if name.startswith(about)}
+    assert packed == needed | {"licenses/LICENSE"}
+
+
+def test_the_sdist_holds_what_is_in_the_repository_and_nothing_else(
+    built: Path, sdist_names: list[str]
+) -> None:
+    source = built.parent / "source"
+    expected = {path for tree in TREES for path in (source / tree).rglob("*") if path.is_file()}
+    names = {path.relative_to(source).as_posix() for path in expected} | {*SOURCES, *TEXTS}
+    about = "PKG-INFO SOURCES.txt dependency_links.txt entry_points.txt requires.txt top_level.txt"
+    made = {"PKG-INFO"} | {f"dub_uplink.egg-info/{name}" for name in about.split()}
+    stale = {"tests/__pycache__/stale.pyc"}
+    assert set(sdist_names) == (names - stale) | made
 
 
 def test_the_sdist_can_run_its_own_tests(sdist_names: list[str]) -> None:
-    assert {"setup.cfg", "setup.py", "pyproject.toml", "tox.ini", "LICENSE"} <= set(sdist_names)
     tests = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.py")}
     assert tests <= set(sdist_names)
-    assert not [name for name in sdist_names if "__pycache__" in name]
+
+
+def test_two_builds_are_the_same_to_the_last_bit(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    again = build(
+        tmp_path, 0o077, built.parent / "source"
+    )  # elsewhere, later, and by someone with other habits
+    hashes = [
+        {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
+        for out in (built, again)
+    ]
+    assert len(hashes[0]) == 2
+    assert hashes[0] == hashes[1]
 
 
 def test_the_metadata_names_the_extras_and_the_entry_points(built: Path) -> None:
