@@ -85,7 +85,8 @@ def export_command(
         if kind == "parquet" or resume:
             what = "Parquet" if kind == "parquet" else "--resume"
             raise click.UsageError(f"{what} needs a file to write to, not {path}.")
-        bar = Progress("Exporting", quiet=quiet or sys.stdout.isatty())
+        # Beside what the reader of a pipe shows, a bar would only be in its way.
+        bar = Progress("Exporting", quiet=quiet or path == "-")
         with open_client(connection, bar, rate_limit) as dub, _written(path) as file, bar:
             customers = dub.customers.iterate(**filters)
             bar.end(stream(customers, file, kind, expanded=expanded, shown=bar.at))

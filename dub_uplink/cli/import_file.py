@@ -246,7 +246,7 @@ def _check(path: str, rows: Rows, *, quiet: bool) -> Checked:
         Exit: rows are bad; each is told.
     """
     rest = Path(path).with_name(f"{Path(path).stem}.problems.csv")
-    with Progress("Checking", quiet=quiet) as progress:
+    with Progress("Checking", passing=True, quiet=quiet) as progress:
         checked = check(rows, _SHOWN, rest, progress.at)
     if not checked.bad_rows:
         return checked

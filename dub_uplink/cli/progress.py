@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import rich.progress
+    from rich.console import RenderableType
 
 _REFRESHES = 4  # a second: each takes milliseconds from the work
 
@@ -19,19 +20,19 @@ class Progress:
     """A bar with a count, a rate and the time, on stderr, while within its ``with``.
 
     Nothing at all where stderr is no terminal, or if ``quiet``. Without a ``total`` there is no bar
-    to fill. ``done`` of the total were done before, and count for no rate.
+    to fill. A ``passing`` one leaves nothing behind.
     """
 
     def __init__(
-        self, title: str, total: int | None = None, *, done: int = 0, quiet: bool = False
+        self, title: str, total: int | None = None, *, passing: bool = False, quiet: bool = False
     ) -> None:
         self._live: rich.progress.Progress | None = None
         if quiet or sys.stderr is None or not sys.stderr.isatty():
             return
         from rich.console import Console  # noqa: PLC0415 - a pipe is drawn on by nobody
 
-        self._live = _bar(Console(stderr=True), endless=total is None)
-        self._task = self._live.add_task(title, total=total, completed=done, note="")
+        self._live = _bar(Console(stderr=True), endless=total is None, passing=passing)
+        self._task = self._live.add_task(title, total=total, note="", ended=False)
 
     def at(self, count: int) -> None:
         """So many are done."""
@@ -41,7 +42,7 @@ class Progress:
     def end(self, count: int) -> None:
         """These were all."""
         if self._live is not None:
-            self._live.update(self._task, completed=count, total=count, note="")
+            self._live.update(self._task, completed=count, note="", ended=True)
 
     def note(self, text: str) -> None:
         """Say what it waits for, until it goes on."""
@@ -63,7 +64,7 @@ class Progress:
             self._live.stop()
 
 
-def _bar(console: rich.console.Console, *, endless: bool) -> rich.progress.Progress:
+def _bar(console: rich.console.Console, *, endless: bool, passing: bool) -> rich.progress.Progress:
     from rich import progress  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
@@ -72,13 +73,17 @@ def _bar(console: rich.console.Console, *, endless: bool) -> rich.progress.Progr
             of = "" if endless else f"/{task.total:,.0f}"
             return Text(f"{task.completed:,.0f}{of}", style="progress.download")
 
+    class Spinner(progress.SpinnerColumn):
+        def render(self, task: progress.Task) -> RenderableType:
+            return " " if task.fields["ended"] else super().render(task)
+
     class Rate(progress.ProgressColumn):
         def render(self, task: progress.Task) -> Text:
             speed = task.finished_speed or task.speed
             return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
     shape: tuple[progress.ProgressColumn, ...] = (
-        (progress.SpinnerColumn(finished_text=" "),) if endless else (progress.BarColumn(24),)
+        (Spinner(),) if endless else (progress.BarColumn(24),)
     )
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
@@ -88,5 +93,6 @@ def _bar(console: rich.console.Console, *, endless: bool) -> rich.progress.Progr
         progress.TimeElapsedColumn(),
         progress.TextColumn("{task.fields[note]}", markup=False, style="dim"),
         console=console,
+        transient=passing,
         refresh_per_second=_REFRESHES,
     )
