@@ -46,6 +46,7 @@ class Remote(Protocol):
 
     def ask(self, ticket: Ticket, patience: float) -> Given:
         """See :meth:`Turns.ask`; writes nothing on the ticket, which another thread has."""
+        raise NotImplementedError
 
     def give_back(self, ticket: Ticket) -> None: ...
 

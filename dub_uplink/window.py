@@ -70,9 +70,11 @@ class Turns(Protocol):
         ``patience`` (seconds) or more: there is no turn in time, and no place is kept. Otherwise
         sleep so long and ask again, since the turn may have been put off meanwhile.
         """
+        raise NotImplementedError
 
     async def ask_awaited(self, ticket: Ticket, patience: float) -> float:
         """:meth:`ask`, awaited where that takes a moment."""
+        raise NotImplementedError
 
     def give_back(self, ticket: Ticket) -> None:
         """Give up the place of a ticket whose caller waits no longer."""

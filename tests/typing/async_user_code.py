@@ -13,6 +13,7 @@ from dub_uplink import (
     AsyncCustomersConsumer,
     AsyncDub,
     Customer,
+    RateLimit,
     RetryConfig,
     Unset,
     endpoint,
@@ -49,7 +50,8 @@ class MyCustomers(AsyncCustomersConsumer):
 
 
 async def every_operation(url: str) -> None:
-    async with AsyncDub("dub_test", server_url=url, timeout_ms=5_000) as s:
+    limit = RateLimit(50, per=0.5, priority="bulk")
+    async with AsyncDub("dub_test", server_url=url, timeout_ms=5_000, rate_limit=limit) as s:
         customers = assert_type(s.customers, AsyncCustomersConsumer)
         made = await customers.create({"external_id": "1", "country": "GB"})
         assert_type(made, Customer)

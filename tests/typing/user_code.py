@@ -19,6 +19,7 @@ from dub_uplink import (
     CustomersConsumer,
     DeadlineAdapter,
     Dub,
+    RateLimit,
     RateLimitStatus,
     Response,
     RetryBudget,
@@ -172,8 +173,10 @@ def clients(server_url: str) -> None:
         retry_budget=RetryBudget(20),
         on_retry=note,
         clock=Clock(),
+        rate_limit=RateLimit(600, per="minute"),
     ) as dub:
         assert_type(dub, Dub)
+        assert_type(dub.rate_limit, RateLimitStatus | None)
     CustomersConsumer(token="dub_test", retry_config=UNSET, retry_budget=None).close()
     assert_type(dub_uplink.__version__, str)
 
@@ -187,6 +190,8 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     dub.customer  # type: ignore[attr-defined] # noqa: B018
     leads.count(city="x")  # type: ignore[call-arg]
     operations.CreateCustomerRequestBody()  # type: ignore[call-arg]
+    Dub(rate_limit=600)  # type: ignore[arg-type]
+    RateLimit(600, per="week")  # type: ignore[arg-type]
 
 
 def narrowed(value: str | Unset | None) -> str:

@@ -1,0 +1,251 @@
+"""``python -m benchmarks.workers``: many workers and one key, with a shared limit and without.
+
+Eight processes of four threads call for three windows, against a server with a limit of its own.
+What was permitted is what the server's sliding window allows in that time. As root, with
+``--machines``, the processes stand on four machines: network namespaces on a bridge. Needs
+``redis-server`` and the extra ``redis``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dub_uplink import Clock, RateLimit
+from dub_uplink.config import Secret
+from dub_uplink.retries import Attempts
+from dub_uplink.turns import Turn
+
+from .workers_plot import plot
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+PROCESSES, WINDOWS, LIMIT, WINDOW = 8, 3, 600, 5.0
+MACHINES, BRIDGE, NETWORK = 4, "dub-bench", "10.213.97"
+
+
+class Redis:
+    """A redis-server of its own, which can be killed and started again."""
+
+    def __init__(self, host: str) -> None:
+        with socket.create_server((host, 0)) as found:
+            self._port = found.getsockname()[1]
+        self.url = f"redis://{host}:{self._port}"
+        self._host = host
+        self._home = tempfile.mkdtemp()
+        self.start()
+
+    def start(self) -> None:
+        """Start it, empty."""
+        command = f"redis-server --bind {self._host} --port {self._port} --appendonly no --save"
+        self._process = subprocess.Popen(
+            [*command.split(), "", "--protected-mode", "no"],
+            stdout=subprocess.DEVNULL,
+            cwd=self._home,
+        )
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection((self._host, self._port)).close()
+                return
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End it and leave nothing behind."""
+        self.kill()
+        shutil.rmtree(self._home)
+
+
+@contextlib.contextmanager
+def machines(count: int) -> Iterator[list[list[str]]]:
+    """Network namespaces on a bridge; for each what a command on it begins with."""
+
+    def ip(command: str) -> None:
+        subprocess.run(["ip", *command.split()], check=True)
+
+    names = [f"{BRIDGE}-{number}" for number in range(count)]
+    with contextlib.ExitStack() as stack:
+        ip(f"link add {BRIDGE} type bridge")
+        stack.callback(ip, f"link del {BRIDGE}")
+        ip(f"addr add {NETWORK}.1/24 dev {BRIDGE}")
+        ip(f"link set {BRIDGE} up")
+        for number, name in enumerate(names):
+            ip(f"netns add {name}")
+            stack.callback(ip, f"netns del {name}")
+            ip(f"link add dubb{number} type veth peer name eth0 netns {name}")
+            ip(f"link set dubb{number} master {BRIDGE} up")
+            ip(f"-n {name} addr add {NETWORK}.{number + 2}/24 dev eth0")
+            ip(f"-n {name} link set eth0 up")
+            ip(f"-n {name} link set lo up")
+        yield [["ip", "netns", "exec", name] for name in names]
+
+
+class Process:
+    """A script of ours, spoken to by lines."""
+
+    def __init__(self, script: str, *arguments: object, on: list[str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            [*(on or []), sys.executable, "-W", "ignore", HERE / script, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
+
+    def read(self) -> str:
+        """The next line."""
+        line = self._out.readline()
+        if not line:
+            raise RuntimeError("a process ended; its error is above")
+        return line
+
+    def say(self, line: object = "") -> None:
+        """Send a line."""
+        self._in.write(f"{line}\n")
+        self._in.flush()
+
+    def end(self) -> None:
+        """Close its input, and end it if that does not."""
+        self._in.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        self._process.kill()
+        self._process.wait()
+
+
+def run(how: str, host: str, on: list[list[str]], meanwhile: Callable[[], object]) -> Any:
+    """One way of sharing: what the server saw, and what came of the calls."""
+    server = Process("workers_server.py", host, LIMIT, WINDOW)
+    url = server.read().strip()
+    seconds = WINDOWS * WINDOW
+    workers = [
+        Process("workers_worker.py", url, LIMIT, WINDOW, seconds, how, on=on[n % len(on)])
+        for n in range(PROCESSES)
+    ]
+    for worker in workers:
+        worker.read()
+    start = time.time() + 0.3
+    for worker in workers:
+        worker.say(start - 0.3)
+    beside = threading.Thread(target=meanwhile)
+    beside.start()
+    came: Counter[str] = Counter()
+    for worker in workers:
+        came.update(json.loads(worker.read()))
+    beside.join()
+    server.say()
+    seen = json.loads(server.read())
+    for process in (*workers, server):
+        process.end()
+    first = min(at for at, _ in seen)
+    inside = [(at - first, status) for at, status in seen if at - first < seconds]
+    answered = sum(status == 200 for _, status in inside)
+    refused = sum(status == 429 for _, status in inside)
+    failed = {name: count for name, count in came.items() if name != "answered"}
+    return {
+        "used": answered / (LIMIT * WINDOWS),
+        "refused": refused / len(inside),
+        "requests": len(inside),
+        "failed calls": failed,
+        "seen": [(round(at, 3), status) for at, status in inside],
+    }
+
+
+def per_call(storage: str | None, calls: int = 5_000) -> dict[str, float]:
+    """Milliseconds that a turn costs a call, by both clients; medians."""
+    limit = RateLimit(1_000_000, "second", storage=storage)
+    key = Secret("Bearer dub_test")
+
+    def turn() -> Turn:
+        turns = limit.turns("https://api.dub.co/", key)
+        return Turn(limit, turns, Attempts(None, Clock()), 30.0, key)
+
+    def one() -> float:
+        started = time.perf_counter()
+        turn().take()
+        return time.perf_counter() - started
+
+    async def awaited() -> list[float]:
+        taken = []
+        for _ in range(calls):
+            started = time.perf_counter()
+            await turn().take_awaited()
+            taken.append(time.perf_counter() - started)
+        return taken
+
+    one()
+    found = {"sync": [one() for _ in range(calls)], "async": asyncio.run(awaited())}
+    limit.close()
+    return {name: statistics.median(taken) * 1000 for name, taken in found.items()}
+
+
+def main() -> None:
+    """Measure, print, and write the results with ``--write``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--machines", action="store_true", help="four network namespaces")
+    parser.add_argument("--write", action="store_true", help="keep the results and the plot")
+    given = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        host, on = "127.0.0.1", [[]]
+        if given.machines:
+            host, on = f"{NETWORK}.1", stack.enter_context(machines(MACHINES))
+        redis = Redis(host)
+        stack.callback(redis.close)
+
+        def accident() -> None:
+            time.sleep(WINDOW * 1.2)
+            redis.kill()
+            time.sleep(WINDOW * 0.4)
+            redis.start()
+
+        found: dict[str, Any] = {}
+        ways: list[tuple[str, str, Callable[[], object]]] = [
+            ("shared in Redis", redis.url, lambda: None),
+            ("Redis killed and restarted", redis.url, accident),
+            ("each process by itself", "own", lambda: None),
+            ("no rate limit, retries only", "none", lambda: None),
+        ]
+        for name, how, meanwhile in ways:
+            found[name] = one = run(how, host, on, meanwhile)
+            print(  # noqa: T201
+                f"{name:28} used {one['used']:6.1%}  refused {one['refused']:6.2%}"
+                f"  of {one['requests']} requests; failed calls: {one['failed calls'] or 0}"
+            )
+        costs = {"in-process": per_call(None), "Redis": per_call(redis.url)}
+        for name, cost in costs.items():
+            told = ", ".join(f"{client} {ms:.4f} ms" for client, ms in cost.items())
+            print(f"a turn, {name}: {told}")  # noqa: T201
+    about = f"Python {platform.python_version()}, {os.cpu_count()} cores"
+    about += f", {MACHINES} network namespaces" if given.machines else ", one machine"
+    if given.write:
+        RESULTS.joinpath("workers.svg").write_text(plot(found, LIMIT, WINDOW, about), "utf-8")
+        kept = {name: {k: v for k, v in one.items() if k != "seen"} for name, one in found.items()}
+        text = json.dumps({"about": about, "ways": kept, "milliseconds": costs}, indent=2) + "\n"
+        RESULTS.joinpath("workers.json").write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

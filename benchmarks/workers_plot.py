@@ -1,0 +1,80 @@
+"""The plot of the benchmark of many workers, as SVG. Imports the standard library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+# Mid-tones that hold on a white page and on a black one.
+_ANSWERED, _REFUSED, _TEXT = "#0d9488", "#dc2626", "#6b7280"
+_WIDTH, _LEFT, _PANEL, _GAP, _TOP, _STEP = 760, 62, 110, 44, 62, 0.1
+
+
+def plot(found: Mapping[str, Any], limit: int, window: float, about: str) -> str:
+    """For each way the requests within the last window, answered and refused, over time."""
+    parts: list[str] = []
+    y = _TOP
+    for name, one in found.items():
+        told = f"{name}: {one['used']:.1%} of the permitted used, {one['refused']:.2%} refused"
+        parts.append(_text(_LEFT, y - 8, told))
+        parts += _panel(one["seen"], y, limit, window)
+        y += _PANEL + _GAP
+    for n, (colour, told) in enumerate(((_ANSWERED, "answered"), (_REFUSED, "refused"))):
+        x = _LEFT + n * 90
+        parts.append(f'<rect x="{x}" y="26" width="10" height="10" rx="2" fill="{colour}"/>')
+        parts.append(_text(x + 15, 35, told))
+    title = f"Requests within the last {window:g} s, dashed the limit of {limit}"
+    parts.append(_text(_LEFT, 15, title, size=12))
+    parts.append(_text(_LEFT, y - 6, about, size=8))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" role="img"'
+        f' font-family="sans-serif"><title>{escape(title)}</title>{"".join(parts)}</svg>\n'
+    )
+
+
+def _panel(seen: list[tuple[float, int]], top: float, limit: int, window: float) -> list[str]:
+    end = max(at for at, _ in seen)
+    moments = [n * _STEP for n in range(round(end / _STEP) + 1)]
+    answered = [_count(seen, at, window, refused=False) for at in moments]
+    refused = [_count(seen, at, window, refused=True) for at in moments]
+    most = max(limit * 1.25, *(a + b for a, b in zip(answered, refused, strict=True)))
+    bottom = top + _PANEL
+
+    def area(values: list[int], below: list[int], colour: str) -> str:
+        pairs = zip(values, below, strict=True)
+        xs = [_LEFT + at / end * (_WIDTH - _LEFT - 20) for at in moments]
+        upper = [bottom - (a + b) / most * _PANEL for a, b in pairs]
+        lower = [bottom - b / most * _PANEL for b in below]
+        points = [*zip(xs, upper, strict=True), *zip(reversed(xs), reversed(lower), strict=True)]
+        told = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        return f'<polygon points="{told}" fill="{colour}" fill-opacity="0.75"/>'
+
+    line = bottom - limit / most * _PANEL
+    right = _WIDTH - 20
+    parts = [
+        area(answered, [0] * len(answered), _ANSWERED),
+        area(refused, answered, _REFUSED),
+        (
+            f'<line x1="{_LEFT}" y1="{line:.1f}" x2="{right}" y2="{line:.1f}" stroke="{_TEXT}"'
+            ' stroke-dasharray="4 3"/>'
+        ),
+        f'<line x1="{_LEFT}" y1="{bottom}" x2="{right}" y2="{bottom}" stroke="{_TEXT}"/>',
+        _text(_LEFT - 6, line + 4, f"{limit}", anchor="end", size=9),
+        _text(_LEFT - 6, bottom + 3, "0", anchor="end", size=9),
+    ]
+    for seconds in range(0, int(end) + 1, 5):
+        x = _LEFT + seconds / end * (right - _LEFT)
+        parts.append(_text(x, bottom + 13, f"{seconds} s", anchor="middle", size=9))
+    return parts
+
+
+def _count(seen: list[tuple[float, int]], at: float, window: float, *, refused: bool) -> int:
+    return sum(at - window < moment <= at and (status == 429) == refused for moment, status in seen)
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 11) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{_TEXT}"'
+        f' text-anchor="{anchor}">{escape(text)}</text>'
+    )
