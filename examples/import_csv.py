@@ -22,7 +22,7 @@ def import_customers(s: Dub, rows: list[dict[str, str]]) -> dict[str, int]:
             counts["there already"] += 1
         elif isinstance(result, Exception):
             counts["refused"] += 1
-            sys.stderr.write(f"{row['external_id']}: {result}\n")
+            print(f"{row['external_id']}: {result}", file=sys.stderr)
         else:
             counts["created"] += 1
     return counts
@@ -34,7 +34,7 @@ def main() -> None:
         rows = list(csv.DictReader(file))
     with Dub() as s:
         for what, count in import_customers(s, rows).items():
-            sys.stdout.write(f"{count} {what}\n")
+            print(count, what)
 
 
 if __name__ == "__main__":
