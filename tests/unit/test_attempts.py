@@ -1,0 +1,234 @@
+"""What the attempts of one call add up to: values in, decisions out, nothing sent."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from dub_uplink import BackoffStrategy, Clock, Response, RetryBudget, RetryConfig, errors
+from dub_uplink.retries import Attempts, Outcome, parse_retry_after, server_time
+
+NOW = 1_795_333_861.0  # Sunday, 22 November 2026, 07:51:01 GMT
+
+
+class Time:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.passed = 100.0
+        self.chance = 0.5
+
+    def clock(self) -> Clock:
+        return Clock(monotonic=lambda: self.passed, time=lambda: NOW, random=lambda: self.chance)
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def answered(status: int, **headers: str) -> Outcome:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Outcome(Response(status, named, b""))
+
+
+def broke(*, sent: bool, transient: bool = True) -> Outcome:
+    return Outcome(error=errors.APIConnectionError("x", sent=sent), transient=transient)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ambiguous"),
+    [
+        (answered(200), False),
+        (answered(404), False),
+        (answered(409), False),
+        (answered(429), False),  # may pass, and was not carried out
+        (answered(500), True),
+        (answered(503), True),
+        (broke(sent=True), True),
+        (broke(sent=False), False),
+        (broke(sent=True, transient=False), False),
+        (broke(sent=False, transient=False), False),
+    ],
+)
+def test_only_what_may_have_been_carried_out_and_may_pass_is_ambiguous(
+    time: Time, outcome: Outcome, ambiguous: bool
+) -> None:
+    attempts = Attempts(RetryConfig(), time.clock())
+    assert attempts.record(outcome) is outcome
+    assert attempts.ambiguous is ambiguous
+
+
+def test_an_ambiguous_call_stays_so(time: Time) -> None:
+    attempts = Attempts(RetryConfig(), time.clock())
+    for outcome in (answered(500), answered(429), answered(409)):
+        attempts.record(outcome)
+        assert attempts.ambiguous
+
+
+def test_attempts_are_counted_and_timed_on_what_they_ended_with(time: Time) -> None:
+    attempts = Attempts(RetryConfig(), time.clock())
+    assert (attempts.count, attempts.elapsed()) == (0, 0.0)
+    for number in (1, 2, 3):
+        time.passed += 0.25
+        response = Response(500, {}, b"")
+        error = errors.APIConnectionError("x", sent=True)
+        kept: Any = response if number % 2 else error
+        attempts.record(Outcome(response) if number % 2 else Outcome(error=error, transient=True))
+        assert (kept.attempts, kept.elapsed) == (number, 0.25 * number)
+
+
+@pytest.mark.parametrize("config", [None, RetryConfig("none")])
+def test_without_retries_there_is_no_deadline_and_no_other_attempt(
+    time: Time, config: RetryConfig | None
+) -> None:
+    attempts = Attempts(config, time.clock())
+    assert attempts.remaining() == math.inf
+    assert not attempts.may_retry(answered(503))
+    assert not attempts.out_of_time(1e9)
+
+
+def test_the_deadline_is_as_long_after_the_start_as_the_strategy_says(time: Time) -> None:
+    attempts = Attempts(RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, 2_500)), time.clock())
+    assert attempts.remaining() == 2.5
+    time.passed += 1.0
+    assert attempts.remaining() == 1.5
+    assert not attempts.out_of_time(1.4999)
+    assert attempts.out_of_time(1.5)  # nothing would be left for the attempt
+    endless = Attempts(RetryConfig(backoff=BackoffStrategy(max_elapsed_time=10**15)), time.clock())
+    assert endless.remaining() == 1e8
+
+
+@pytest.mark.parametrize(
+    ("outcome", "repeatable", "connection_errors", "again"),
+    [
+        (answered(200), True, True, False),
+        (answered(404), True, True, False),
+        (answered(503), True, True, True),
+        (answered(503), False, True, False),
+        (answered(429), False, True, True),  # was not carried out
+        (answered(503), True, False, True),
+        (broke(sent=True), True, True, True),
+        (broke(sent=True), False, True, False),
+        (broke(sent=False), False, True, True),
+        (broke(sent=False), True, False, False),
+        (broke(sent=False, transient=False), True, True, False),
+    ],
+)
+def test_what_is_tried_again(
+    time: Time, outcome: Outcome, repeatable: bool, connection_errors: bool, again: bool
+) -> None:
+    config = RetryConfig(retry_connection_errors=connection_errors)
+    attempts = Attempts(config, time.clock(), repeatable=repeatable)
+    attempts.record(outcome)
+    assert attempts.may_retry(outcome) is again
+
+
+@pytest.mark.parametrize(("chance", "share"), [(0.0, 0.5), (0.5, 0.75), (0.999, 0.9995)])
+def test_a_wait_is_from_half_of_the_interval_up_to_all_of_it(
+    time: Time, chance: float, share: float
+) -> None:
+    time.chance = chance
+    attempts = Attempts(RetryConfig(backoff=BackoffStrategy(400, 1_000, 2.0)), time.clock())
+    for interval in (0.4, 0.8, 1.0, 1.0):
+        outcome = attempts.record(answered(500))
+        assert attempts.wait(outcome) == pytest.approx(interval * share)
+
+
+@pytest.mark.parametrize(
+    ("asked", "left", "chance", "wait"),
+    [
+        (10.0, 100.0, 0.0, 10.0),
+        (10.0, 100.0, 0.5, 10.5),
+        (10.0, 11.0, 0.5, 10.25),  # half of what is left stays for the attempt
+        (10.0, 11.0, 1.0, 10.5),
+        (10.0, 10.0, 1.0, 10.0),
+        (10.0, 5.0, 1.0, 10.0),
+    ],
+)
+def test_a_wait_that_was_asked_for_is_up_to_a_second_longer(
+    time: Time, asked: float, left: float, chance: float, wait: float
+) -> None:
+    config = RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, int(left * 1000)))
+    attempts = Attempts(config, time.clock())
+    time.chance = chance
+    assert attempts.no_sooner(asked) == pytest.approx(wait)
+    outcome = attempts.record(answered(429, Retry_After=str(asked)))
+    assert attempts.wait(outcome) == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "refills"),
+    [
+        (answered(200), 1),
+        (answered(404), 1),
+        (answered(429), 0),
+        (answered(500), 0),
+        (broke(sent=True), 0),
+        (broke(sent=False, transient=False), 0),
+    ],
+)
+def test_a_server_that_is_well_puts_back_one_token(
+    time: Time, outcome: Outcome, refills: int
+) -> None:
+    budget = RetryBudget(3)
+    assert [budget.take() for _ in range(4)] == [True, True, True, False]
+    assert budget.tokens == 0
+    Attempts(RetryConfig(), time.clock(), budget).record(outcome)
+    assert budget.tokens == refills
+    assert repr(budget) == f"RetryBudget(capacity=3, tokens={refills})"
+
+
+def test_a_budget_is_never_fuller_than_it_may_be() -> None:
+    budget = RetryBudget(2)
+    budget.refill()
+    assert budget.tokens == 2
+    budget.take()
+    budget.refill()
+    budget.refill()
+    assert budget.tokens == 2
+    assert RetryBudget().tokens == RetryBudget(100).tokens == 100
+    assert RetryBudget(1).take()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("100000000000", None),  # in milliseconds it is of 1973
+        ("99999999999", 99_999_999_999 - NOW),  # in seconds still
+        ("1000000000", None),  # in Unix seconds it is of 2001
+        ("999999999", 999_999_999.0),
+        ("1795333861000", None),  # this very moment
+        ("1795333861", None),
+        ("1795333861001", 0.001),
+        ("0", None),
+        ("0.001", 0.001),
+    ],
+)
+def test_the_size_of_a_number_tells_what_it_counts(text: str, seconds: float | None) -> None:
+    assert parse_retry_after(text, NOW) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("date", "taken"),
+    [
+        ("Sun, 22 Nov 2026 07:51:03 GMT", 0.0),  # two seconds: the answer took its time
+        ("Sun, 22 Nov 2026 07:51:04 GMT", 3.0),
+        ("Sun, 22 Nov 2026 07:50:59 GMT", 0.0),
+        ("Sun, 22 Nov 2026 07:50:58 GMT", -3.0),
+        ("Sun, 22 Nov 2026 08:51:01 GMT", 3600.0),
+        ("yesterday", 0.0),
+        ("Sun, 22 Nov 99999 07:51:01 GMT", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_a_server_whose_clock_differs_is_taken_at_its_own_word(date: str, taken: float) -> None:
+    assert server_time({"Date": date}, NOW) == NOW + taken
+    assert server_time({}, NOW) == NOW
+    moment = str(int((NOW + taken + 10) * 1000))
+    outcome = answered(429, Retry_After=moment, Date=date)
+    Attempts(RetryConfig(), Time().clock()).record(outcome)
+    assert outcome.response is not None
+    assert outcome.response.retry_after == pytest.approx(10.0)

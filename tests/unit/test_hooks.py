@@ -1,0 +1,230 @@
+"""From an exception or an answer to what a user is told of it: pure functions."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
+
+from dub_uplink import Response, errors, hooks
+
+_ANY: Any = None
+TLS = ssl.SSLError(1, "wrong version number")
+
+
+@pytest.mark.parametrize(
+    ("error", "transient"),
+    [
+        (requests.ConnectionError("reset"), True),
+        (requests.ReadTimeout("late"), True),
+        (requests.ConnectTimeout("late"), True),
+        (ConnectionResetError(), True),
+        (TimeoutError(), True),
+        (urllib3.exceptions.ProtocolError("broken"), True),
+        (requests.exceptions.ChunkedEncodingError("broken"), True),
+        (requests.exceptions.ProxyError("no"), True),
+        (hooks.NotConnected("refused"), True),
+        (hooks.BrokenAnswer(200, TimeoutError()), True),
+        (requests.exceptions.SSLError(TLS), False),
+        (TLS, False),
+        (
+            requests.ConnectionError(MaxRetryError(_ANY, "/", urllib3.exceptions.SSLError(TLS))),
+            False,
+        ),
+        (requests.exceptions.SSLError(ssl.SSLEOFError(8, "EOF")), True),
+        (ssl.SSLZeroReturnError(6, "closed"), True),
+        (hooks.BrokenAnswer(200, hooks.BodyTooLarge("too long")), False),
+        (hooks.BodyTooLarge("too long"), False),
+        (requests.exceptions.InvalidURL("no host"), False),
+        (requests.exceptions.InvalidHeader("no"), False),
+        (requests.exceptions.MissingSchema("no"), False),
+        (ValueError("no"), False),
+        (OSError("no file with certificates"), False),
+        (PermissionError("no"), False),
+    ],
+    ids=repr,
+)
+def test_what_could_go_better_the_next_time(error: Exception, transient: bool) -> None:
+    assert hooks.is_transient(error) is transient
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (requests.ConnectTimeout("x"), "GET: no connection within 5 s"),
+        (urllib3.exceptions.ConnectTimeoutError(_ANY, "x"), "GET: no connection within 5 s"),
+        (requests.ReadTimeout("x"), "GET: no whole answer within 30 s"),
+        (hooks.BrokenAnswer(200, TimeoutError("x")), "GET: no whole answer within 30 s"),
+        (hooks.BrokenAnswer(404, TimeoutError("x")), "GET: no whole answer within 30 s"),
+        (
+            requests.ConnectionError(MaxRetryError(_ANY, "/", NewConnectionError(_ANY, "refused"))),
+            "GET: no connection: ",
+        ),
+        (hooks.NotConnected("refused"), "GET: no connection: refused"),
+        (requests.exceptions.ProxyError("gone"), "GET: the proxy failed: gone"),
+        (urllib3.exceptions.ProxyError("gone", TLS), "GET: the proxy failed: "),
+        (hooks.BodyTooLarge("32 MB"), "GET: the answer was not read: 32 MB"),
+        (ssl.SSLEOFError(8, "EOF"), "GET: the connection broke: "),
+        (requests.exceptions.SSLError("bad"), "GET: TLS failed: bad"),
+        (ValueError("no port"), "GET: the request could not be made: no port"),
+        (ConnectionResetError(104, "reset"), "GET: the connection broke: [Errno 104] reset"),
+        (ProtocolError("aborted", ConnectionResetError(104, "reset")), "[Errno 104] reset"),
+        (ConnectionResetError(), "GET: the connection broke: ConnectionResetError"),
+        (
+            requests.ConnectionError("<urllib3.connection.HTTPConnection object at 0x7f00>: down"),
+            "GET: the connection broke: down",
+        ),
+        (ConnectionResetError("one\r\n\x1b[31mtwo"), "one \ufffd[31mtwo"),
+    ],
+    ids=repr,
+)
+def test_a_failed_attempt_is_told_in_one_line(error: Exception, message: str) -> None:
+    told = hooks.connection_error(error, "GET", 30.0)
+    assert isinstance(told, errors.APITimeoutError) is ("within" in message)
+    assert message in str(told)
+    assert str(told).startswith("GET: ")
+    assert "\n" not in str(told)
+    assert told.__cause__ is None
+
+
+def test_a_time_out_below_that_of_connecting_is_what_is_told() -> None:
+    told = hooks.connection_error(requests.ConnectTimeout("x"), "PATCH", 0.25)
+    assert str(told).startswith("PATCH: no connection within 0.25 s")
+
+
+def test_errors_that_lead_back_to_themselves_are_told_all_the_same() -> None:
+    one, other = requests.ConnectionError("one"), requests.ConnectionError("other")
+    one.__cause__, other.__cause__ = other, one
+    assert "the connection broke: other" in str(hooks.connection_error(one, "GET", 1.0))
+    chain: Exception = ConnectionResetError("the first of all")
+    for number in range(30):
+        chain = requests.ConnectionError(number, chain)
+    assert "the connection broke" in str(hooks.connection_error(chain, "GET", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("body", "broken"),
+    [
+        ('{"id": "cus_1"}', False),
+        ("[]", False),
+        ("[1, 2", True),
+        ('{"id": "cus_', True),
+        ('{"id": "cus_1"', True),
+        ('{"id":', True),
+        ('{"id": tru', True),
+        ('{"id": -Infinit', True),
+        ('{"id', True),
+        ("{", True),
+        (" [ ", True),
+        ("", False),
+        ("<html>", False),
+        ('"cut', False),  # no object and no list
+        ("tru", False),
+        ('{"id": nonsense that goes on}', False),
+        ('{"id": nonsense that goes on', False),
+        ('{"id": "cus_1"} and more', False),
+        ('{"id": 1} {', False),
+        ("{a}", False),
+    ],
+)
+def test_a_body_that_breaks_off_is_told_from_one_that_is_no_json(body: str, broken: bool) -> None:
+    assert hooks.breaks_off(Response(200, {}, body.encode())) is broken
+
+
+@pytest.mark.parametrize(
+    ("content", "broken"),
+    [
+        ('{"name": "ü'.encode()[:-1], True),
+        (b'{"name": "\xff"}', False),
+        (b'{"name": "\xff and so on', False),
+        (b"[" * 100_000, True),
+        (b"[" * 100_000 + b"]" * 100_000, False),
+    ],
+    ids=["within a character", "no UTF-8", "no UTF-8, open", "deep", "deep, closed"],
+)
+def test_what_cannot_be_read_breaks_off_where_it_is_not_closed(
+    content: bytes, broken: bool
+) -> None:
+    assert hooks.breaks_off(Response(200, {}, content)) is broken
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("plain", "plain"),
+        ("  two\n lines\t", "two lines"),
+        ("\x1b[31mred", "\ufffd[31mred"),
+        ("a\x00b", "a\ufffdb"),
+        ("", ""),
+        ("ü 漢", "ü 漢"),
+    ],
+)
+def test_a_foreign_text_becomes_one_line(text: str, line: str) -> None:
+    assert hooks.one_line(text) == line
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        ('{"error": {"code": "c", "message": "m", "doc_url": "d"}}', ("c", "m", "d")),
+        ('{"error": {"code": "c", "message": "m"}}', ("c", "m", None)),
+        ('{"error": {"code": "c", "message": "m", "doc_url": 7}}', ("c", "m", None)),
+        ('{"error": {"code": 1, "message": "m"}}', None),
+        ('{"error": {"code": "c", "message": null}}', None),
+        ('{"error": {"code": "c"}}', None),
+        ('{"error": []}', None),
+        ('{"error": "no"}', None),
+        ("[]", None),
+        ("[1]", None),
+        ("null", None),
+        ("", None),
+        ("[" * 100_000, None),
+    ],
+)
+def test_only_what_has_the_form_of_dubs_errors_is_one(body: str, read: Any) -> None:
+    data = hooks.error_data(Response(400, {}, body.encode()))
+    found = data and (data.error.code, data.error.message, data.error.doc_url)
+    assert found == read
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "said"),
+    [
+        (302, {"Location": "/x"}, b"", "the server redirects to '/x'; redirects are not followed"),
+        (300, {"Location": "/x"}, b"", "the server redirects to '/x'"),
+        (399, {"Location": "/x"}, b"", "the server redirects to '/x'"),
+        (302, {}, b"", "the answer has no body"),
+        (400, {"Location": "/x"}, b"", "the answer has no body"),
+        (299, {"Location": "/x"}, b"", "the answer has no body"),
+        (500, {}, b"  ", "the answer has no body"),
+        (502, {"Content-Type": "text/html; charset=x"}, b"<b>", "error of Dub's (text/html): <b>"),
+        (502, {}, b"<b>", "error of Dub's (no content type): <b>"),
+    ],
+)
+def test_an_answer_that_is_not_dubs_is_described(
+    status: int, headers: dict[str, str], body: bytes, said: str
+) -> None:
+    told = hooks.status_error(Response(status, headers, body))
+    assert type(told) is errors.SDKError
+    assert said in str(told)
+
+
+def test_a_long_text_is_shown_to_its_beginning() -> None:
+    for told in (
+        hooks.status_error(Response(502, {"Content-Type": "k" * 10_000}, b"x" * 10_000)),
+        hooks.status_error(Response(302, {"Location": "l" * 10_000}, b"")),
+        hooks.connection_error(ConnectionResetError("x" * 10_000), "GET", 1.0),
+    ):
+        assert 100 < len(str(told)) < 500
+
+
+def test_an_error_of_dubs_below_400_is_no_class_of_a_status() -> None:
+    body = b'{"error": {"code": "not_found", "message": "No."}}'
+    assert type(hooks.status_error(Response(302, {}, body))) is errors.SDKError
+    assert type(hooks.status_error(Response(400, {}, body))) is errors.BadRequest
+    assert type(hooks.status_error(Response(404, {}, body))) is errors.NotFound
+    assert type(hooks.status_error(Response(418, {}, body))) is errors.SDKError
