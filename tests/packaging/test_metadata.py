@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
-from importlib.metadata import distribution
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ def test_mindeps_installs_the_lower_bounds_of_setup_cfg() -> None:
     pinned = sorted(line for line in pins.splitlines() if line and not line.startswith("#"))
     bounds = [BOUND.match(line) for line in declared_requirements()]
     assert pinned == sorted({f"{m['name']}=={m['version']}" for m in bounds if m})
+
+
+@pytest.mark.skipif(os.environ.get("TOX_ENV_NAME") != "mindeps", reason="for tox -e mindeps")
+@pytest.mark.parametrize("requirement", declared_requirements())
+def test_in_mindeps_every_dependency_is_the_oldest_that_is_allowed(requirement: str) -> None:
+    bound = BOUND.match(requirement)
+    assert bound is not None
+    release, oldest = version(bound["name"]), bound["version"]
+    assert re.sub(r"(\.0)+$", "", release) == re.sub(r"(\.0)+$", "", oldest)
 
 
 def test_the_installed_metadata_is_that_of_setup_cfg() -> None:
