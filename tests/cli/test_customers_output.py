@@ -21,7 +21,14 @@ from dub_uplink.cli.records import columns, json_text, record
 from dub_uplink.schemas import CustomerSchema
 
 TEXT = st.text() | st.none()
-MOMENT = st.datetimes().map(lambda m: m.isoformat(timespec="milliseconds") + "Z") | st.none()
+# In milliseconds as the server writes them today, or finer as it may tomorrow.
+MILLISECONDS = st.datetimes().map(lambda moment: moment.isoformat(timespec="milliseconds") + "Z")
+MICROSECONDS = (
+    st.datetimes()
+    .map(lambda moment: moment.replace(microsecond=moment.microsecond | 1).isoformat() + "Z")
+    .filter(lambda text: not text.endswith("000Z"))
+)
+MOMENT = MILLISECONDS | MICROSECONDS | st.none()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8")),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
