@@ -104,7 +104,9 @@ class AiohttpBackend:
             auto_decompress=False,
             proxy=self._proxy,
             timeout=aiohttp.ClientTimeout(
-                total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout)
+                # Somewhat sooner, or it is seldom known that nothing was sent.
+                total=timeout,
+                sock_connect=min(CONNECT_TIMEOUT, timeout * 0.9),
             ),
         ) as answer:
             try:

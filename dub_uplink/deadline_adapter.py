@@ -74,6 +74,10 @@ class _DeadlineResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
+        while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            # http.client takes a 103 for the answer, and the answer for that of the next request.
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
         # http.client takes the end of the stream for the end of the headers.
         if self._reader.ended:
             raise http.client.RemoteDisconnected("Remote end closed connection within its headers")

@@ -1,0 +1,248 @@
+"""Whatever bytes an answer is made of: a value or an error of ours, in bounded time and memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+import sys
+import time
+import tracemalloc
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dub_uplink import errors
+
+CPU_SECONDS = 2.0  # an answer
+MEMORY = 200 << 20
+
+DEEP = 100_000
+HELL: dict[str, bytes] = {
+    "deep lists": b"[" * DEEP,
+    "deep lists, closed": b"[" * DEEP + b"]" * DEEP,
+    "deep objects": b'{"a":' * DEEP,
+    "deep enough to read": b"[" * 900 + b"]" * 900,
+    "a huge integer": b"9" * 100_000,
+    "a huge negative integer": b"-" + b"9" * 100_000,
+    "a huge float": b"1e" + b"9" * 1_000,
+    "not a number": b"NaN",
+    "infinity": b"-Infinity",
+    "half a pair, escaped": b'"\\ud800"',
+    "half a pair, in bytes": b'"\xed\xa0\x80"',
+    "the other half": b'"\\udfff\\ud800"',
+    "control characters": b'"\x1b[2J\\u001b[2J\\u0000\\r\\n\\u202e"',
+    "keys twice": b'{"id": 1, "id": "cus_1", "id": null}',
+    "keys of Python": b'{"id": "cus_1", "__class__": 1, "self": 2, "extra": {"extra": 3}}',
+    "UTF-16": '"é"'.encode("utf-16"),
+    "UTF-16, big": '"é"'.encode("utf-16-be"),
+    "UTF-32": '"é"'.encode("utf-32"),
+    "UTF-7": "+AGE-".encode("ascii"),
+    "Latin-1": '"é"'.encode("latin-1"),
+    "a byte order mark": b'\xef\xbb\xbf{"id": "cus_1"}',
+    "two byte order marks": b'\xef\xbb\xbf\xef\xbb\xbf{"id": "cus_1"}',
+    "no text": bytes(range(256)),
+    "many words": b"ab " * 100_000,
+    "many lists": b"[" + b"[]," * 50_000 + b"[]]",
+    "blanks": b" " * 300_000,
+}
+#: Where it stands: the status, and what is around it.
+PLACES: dict[str, tuple[int, bytes]] = {
+    "alone": (200, b"%s"),
+    "as an id": (200, b'{"id": %s}'),
+    "as a field": (200, b'{"id": "cus_1", "sales": %s, "name": "Ada"}'),
+    "as a field to come": (200, b'{"id": "cus_1", "new": %s}'),
+    "as an error": (404, b"%s"),
+    "as a message": (404, b'{"error": {"code": "not_found", "message": %s}}'),
+    "as a code": (503, b'{"error": {"code": %s, "message": "No."}}'),
+}
+
+
+def peak() -> int:
+    """Bytes that this process has had at most; 0 where no one counts them."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def outcome(call: Any) -> Any:
+    """What a call comes to, its time and memory bounded, and what a user does with an error."""
+    started = time.process_time()
+    try:
+        made = call()
+    except errors.DubError as error:
+        made = error
+    if isinstance(made, errors.DubError):
+        line = str(made)
+        assert line.isprintable()
+        assert len(line) < 3_000
+        assert made.__cause__ is None
+        assert str(pickle.loads(pickle.dumps(made))) == line
+    assert time.process_time() - started < CPU_SECONDS
+    return made
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_hell_is_a_value_or_an_error_of_ours(
+    serving: Any, connect: Any, said: Any, place: str
+) -> None:
+    status, around = PLACES[place]
+    server = serving()
+    customers = connect(server.url, timeout_ms=60_000)
+    before = peak()
+    for name, body in HELL.items():
+        server.play(said(status, around.replace(b"%s", body)))
+        made = outcome(lambda: customers.get("cus_1"))
+        if status >= 400:
+            assert isinstance(made, errors.APIStatusError), name
+        elif place == "alone":
+            outcome(customers.list)
+    assert peak() - before < MEMORY
+
+
+BODIES = st.binary(max_size=40) | st.lists(
+    st.sampled_from([b"[", b"]", b"{", b"}", b'"id"', b":", b",", b'"a"', b"1", b"null", b"\xff"]),
+    max_size=12,
+).map(b"".join)
+TYPES = st.sampled_from(["application/json", "text/html; charset=utf-16", "", "\xff/;=", "x" * 999])
+
+
+def test_any_bytes_under_any_status_and_type_are_a_value_or_an_error_of_ours(
+    serving: Any, reach: Any, said: Any
+) -> None:
+    server = serving()
+    customers = reach(server.url)
+
+    @settings(max_examples=20)
+    @given(BODIES, st.sampled_from([200, 201, 206, 300, 304, 400, 404, 429, 500, 599, 999]), TYPES)
+    @example(b'{"id": "cus_1"}', 200, "application/json")
+    def holds(body: bytes, status: int, content_type: str) -> None:
+        server.play(said(status, body, {"Content-Type": content_type}))
+        outcome(customers.list)
+        outcome(lambda: customers.get("cus_1"))
+        outcome(lambda: customers.delete("cus_1"))
+
+    holds()
+
+
+def test_any_bytes_in_the_place_of_an_answer_are_an_error_of_ours(
+    serving: Any, reach: Any, step: Any
+) -> None:
+    server = serving()
+    customers = reach(server.url)
+    pieces = [
+        b"HTTP/1.1 ",
+        b"200 OK",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"Content-Length: ",
+        b"-1",
+        b"[]",
+        b": ",
+    ]
+    pieces += [b"Transfer-Encoding: chunked", b"0", b"Content-Encoding: gzip", b"\0", b"\xff"]
+
+    @settings(max_examples=20)
+    @given(st.lists(st.sampled_from(pieces), max_size=12).map(b"".join))
+    @example(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n[]")
+    @example(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n[]")
+    @example(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n[]")
+    @example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n[]\r\n")
+    @example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 99 + b"\r\n")
+    def holds(raw: bytes) -> None:
+        server.play(step(raw, "close"))
+        outcome(customers.list)
+
+    holds()
+
+
+def test_a_list_of_more_records_than_any_page_has_is_not_read(serving: Any, reach_own: Any) -> None:
+    body = b"[" + b'{"id":"c"},' * 10_000 + b"{}]"
+    with pytest.raises(errors.ResponseValidationError, match="it has 10001 records"):
+        reach_own(serving(200, body).url).list()
+
+
+def zeros(megabytes: int, wbits: int) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, wbits)
+    megabyte = bytes(1 << 20)
+    return b"".join(packer.compress(megabyte) for _ in range(megabytes)) + packer.flush()
+
+
+BOMBS: dict[str, tuple[str, bytes]] = {
+    "gzip": ("gzip", zeros(250, 31)),
+    "deflate": ("deflate", zeros(250, 15)),
+    "many members": ("gzip", zeros(5, 31) * 50),
+    "gzip in capitals": (" GZIP ", zeros(40, 31)),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_unpacked_no_further_than_a_client_reads(
+    serving: Any, reach: Any, name: str
+) -> None:
+    coding, packed = BOMBS[name]
+    assert len(packed) < 300_000
+    customers = reach(serving(200, packed, {"Content-Encoding": coding}).url, timeout_ms=60_000)
+    tracemalloc.start()
+    try:
+        error = outcome(customers.list)
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+    assert str(error) == "GET: the answer was not read: the answer is longer than 32 MB"
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip, br", "\xff"])
+def test_a_packing_that_was_not_asked_for_is_not_unpacked(
+    serving: Any, reach: Any, coding: str
+) -> None:
+    server = serving(200, b"\x1b\xff\xff", {"Content-Encoding": coding})
+    with pytest.raises(errors.APIConnectionError, match="not asked for") as caught:
+        reach(server.url).list()
+    assert "the answer was not read: it is packed in" in str(caught.value)
+    assert server.received[0].headers["accept-encoding"] == "gzip, deflate"
+
+
+WHOLE = json.dumps([{"id": "cus_1", "name": "Ada" * 100}]).encode()
+PACKED: dict[str, tuple[str, bytes]] = {
+    "gzip": ("gzip", gzip.compress(WHOLE)),
+    "deflate": ("deflate", zlib.compress(WHOLE)),
+    "x-gzip": ("X-Gzip", gzip.compress(WHOLE)),
+    "identity": ("identity", WHOLE),
+    "two members": ("gzip", gzip.compress(WHOLE[:50]) + gzip.compress(WHOLE[50:])),
+    "padding after its end": ("gzip", gzip.compress(WHOLE) + bytes(10)),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_body_that_is_packed_as_asked_for_is_read(serving: Any, reach: Any, name: str) -> None:
+    coding, packed = PACKED[name]
+    server = serving(200, packed, {"Content-Encoding": coding}, drip=0.0001)
+    assert [customer.id for customer in reach(server.url).list()] == ["cus_1"]
+
+
+@pytest.mark.parametrize("missing", [1, 8, 20])
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_packed_body_that_breaks_off_is_an_error_of_ours(
+    serving: Any, reach: Any, missing: int, status: int
+) -> None:
+    server = serving(status, gzip.compress(WHOLE)[:-missing], {"Content-Encoding": "gzip"})
+    with pytest.raises(errors.APIConnectionError, match="the compressed data breaks off"):
+        reach(server.url).list()
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_body_without_end_is_read_no_further_than_32_mb(
+    serving: Any, reach: Any, status: int
+) -> None:
+    head = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n\r\n" % status
+    server = serving(raw=head + b"[" + b" " * (33 << 20), then="close")
+    error = outcome(reach(server.url, timeout_ms=60_000).list)
+    assert type(error) is errors.APIConnectionError
+    assert str(error).endswith("the answer was not read: the answer is longer than 32 MB")

@@ -1,0 +1,102 @@
+"""``timeout_ms`` bounds the whole attempt, whatever the server does, for every kind of client."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from dub_uplink import errors
+
+BOUND = 0.15  # seconds
+# What it may take on a machine that is busy; a server that is never done takes for ever.
+PATIENCE = 8.0
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+FAILED = b"HTTP/1.1 500 X\r\nContent-Length: 9000\r\n\r\n"
+SLOW: dict[str, dict[str, Any]] = {
+    "is silent": {"raw": b"x", "drip": 60.0},
+    "sends nothing": {"raw": [b""], "then": "hold"},
+    "stops in its headers": {"raw": b"HTTP/1.1 200 OK\r\nContent-Le", "then": "hold"},
+    "stops in its body": {"raw": HEAD + b"[", "then": "hold"},
+    "drips its body": {"raw": HEAD + b" " * 9000, "drip": 0.01, "drip_from": len(HEAD)},
+    "drips its chunks": {"raw": CHUNKED + b"1\r\n \r\n" * 900, "drip": 0.01, "drip_from": 50},
+    "drips an error": {"raw": FAILED + b" " * 9000, "drip": 0.01, "drip_from": len(FAILED)},
+}
+#: What only a connection of ours, or aiohttp, bounds in total; see SECURITY.rst.
+DRIPPING: dict[str, dict[str, Any]] = {
+    "drips its headers": {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01},
+    "only says it goes on": {"raw": b"HTTP/1.1 100 Continue\r\n\r\n" * 900, "drip": 0.01},
+    "only gives hints": {"raw": b"HTTP/1.1 103 X\r\nA: b\r\n\r\n" * 900, "drip": 0.01},
+}
+
+
+def times_out(call: Any, bound: float = BOUND) -> errors.APITimeoutError:
+    started = time.monotonic()
+    with pytest.raises(errors.APITimeoutError) as caught:
+        call()
+    assert bound * 0.9 <= time.monotonic() - started < PATIENCE
+    return caught.value
+
+
+@pytest.mark.parametrize("slow", SLOW)
+def test_no_slow_server_takes_longer_than_the_time_out(serving: Any, reach: Any, slow: str) -> None:
+    customers = reach(serving(**SLOW[slow]).url, timeout_ms=BOUND * 1000)
+    error = times_out(customers.list)
+    assert str(error) == "GET: no whole answer within 0.15 s"
+    assert error.sent is True
+
+
+@pytest.mark.parametrize("slow", DRIPPING)
+def test_nor_one_that_drips_its_headers(serving: Any, reach_own: Any, slow: str) -> None:
+    customers = reach_own(serving(**DRIPPING[slow]).url, timeout_ms=BOUND * 1000)
+    times_out(customers.list)
+
+
+def test_a_plain_session_of_the_callers_bounds_each_pause_within_the_headers(
+    serving: Any, connect: Any
+) -> None:
+    """And their total when they have come, unless a DeadlineAdapter is mounted on it."""
+    with requests.Session() as session:
+        server = serving(raw=b"HTTP/1.1 200 OK\r\nX: y", then="hold")
+        times_out(connect(server.url, client=session, timeout_ms=BOUND * 1000).list)
+        dripping = serving(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", drip=0.01)
+        times_out(connect(dripping.url, client=session, timeout_ms=BOUND * 1000).list)
+
+
+@pytest.fixture
+def full() -> Iterator[str]:
+    """A server that takes no more connections: to connect takes until the time-out."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_no_slow_connect_takes_longer_than_the_time_out(full: str, reach: Any) -> None:
+    customers = reach(full, timeout_ms=BOUND * 1000)
+    error = times_out(customers.list)
+    # With aiohttp two timers end together, and the other one does not know what was sent.
+    assert error.sent is False or hasattr(customers, "loop")
+
+
+@pytest.mark.parametrize("early", [b"103 Early Hints\r\nLink: </x>\r\n", b"100 Continue\r\n"])
+def test_what_comes_before_an_answer_is_neither_it_nor_that_of_the_next_request(
+    serving: Any, reach_own: Any, said: Any, early: bytes
+) -> None:
+    replies = [said(200, '{"id": "cus_1"}'), said(200, '{"id": "cus_2"}')]
+    server = serving(raw=[b"HTTP/1.1 " + early + b"\r\n" + reply for reply in replies])
+    customers = reach_own(server.url)
+    assert [customers.get(f"cus_{n}").id for n in (1, 2)] == ["cus_1", "cus_2"]
+    assert server.connections == 1
