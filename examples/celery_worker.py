@@ -55,4 +55,4 @@ def sign_up(self: Task, user_id: str, email: str, country: str) -> str:
 
 
 if __name__ == "__main__":
-    print(sign_up.delay(*sys.argv[1:4]).get(timeout=30, interval=0.1))
+    print(sign_up.delay(*sys.argv[1:4]).get(timeout=100, interval=0.1))

@@ -82,7 +82,7 @@ def callables() -> Iterator[tuple[str, Any, str]]:
             continue
         for method in vars(cls):
             function = getattr(cls, method)
-            if not inspect.isfunction(function):
+            if not inspect.isfunction(function) or "dub_uplink" not in function.__module__:
                 continue
             if method == ("__post_init__" if dataclasses.is_dataclass(cls) else "__init__"):
                 yield f"{name}.{method}", function, cls.__doc__ or ""
