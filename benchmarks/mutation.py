@@ -37,11 +37,12 @@ TESTS = {
     " properties/test_retries_properties.py",
     "hooks": "unit/test_hooks.py unit/test_retries_sent.py unit/test_errors.py"
     " properties/test_wire.py",
-    "schemas": "unit/test_requests.py unit/test_models.py unit/test_listing.py unit/test_ids.py"
-    " pagination/test_list.py unit/test_codec.py",
+    "schemas": "unit/test_schemas.py unit/test_requests.py unit/test_models.py unit/test_ids.py"
+    " unit/test_listing.py pagination/test_list.py unit/test_codec.py",
     "codec": "unit/test_codec_flags.py unit/test_codec.py unit/test_models.py"
     " properties/test_codec.py",
-    "pagination": "pagination/test_list.py both/test_operations.py pagination/test_iterate.py",
+    "pagination": "unit/test_pages.py pagination/test_list.py both/test_operations.py"
+    " pagination/test_iterate.py",
     "transport": "unit/test_logging.py unit/test_lifetime.py both faults/test_statuses.py"
     " faults/test_exactly_once.py faults/test_deadline.py unit/test_configuration.py"
     " unit/test_subclassing.py",

@@ -1,0 +1,153 @@
+"""What is asked for after a page: values in, a query out, nothing sent."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from dub_uplink import Customer, Response, errors
+from dub_uplink.pagination import (
+    CustomerIterator,
+    CustomerPage,
+    by_number,
+    fetch_or_gone,
+    next_query,
+    traversal,
+)
+from dub_uplink.traversal import ByCursor, ByNumber, Fetch
+
+THREE = [Customer(id=f"cus_{n}") for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("query", "following"),
+    [
+        ({}, {"startingAfter": "cus_3"}),
+        ({"pageSize": 3}, {"pageSize": 3, "startingAfter": "cus_3"}),
+        ({"startingAfter": "cus_0"}, {"startingAfter": "cus_3"}),
+        ({"endingBefore": "cus_9"}, {"endingBefore": "cus_1"}),
+        ({"endingBefore": "cus_9", "country": "GB"}, {"endingBefore": "cus_1", "country": "GB"}),
+        ({"sortBy": "createdAt"}, {"sortBy": "createdAt", "startingAfter": "cus_3"}),
+        ({"sortBy": "saleAmount"}, {"sortBy": "saleAmount", "page": 2}),
+        ({"sortBy": "saleAmount", "page": 7}, {"sortBy": "saleAmount", "page": 8}),
+        ({"page": 1}, {"page": 2}),
+        ({"page": 998}, {"page": 999}),
+        ({"page": 999}, {"page": 1000}),
+        ({"sortBy": "createdAt", "page": 2}, {"sortBy": "createdAt", "page": 3}),
+    ],
+)
+def test_what_is_asked_for_after_a_page(query: dict[str, Any], following: dict[str, Any]) -> None:
+    before = dict(query)
+    assert next_query(query, THREE) == following
+    assert query == before
+
+
+def test_the_page_after_the_last_one_of_the_servers_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(errors.PageLimitReached) as caught:
+        next_query({"page": 1000}, THREE)
+    said = "the server gives out no pages beyond number 1000, and there are more customers;"
+    assert str(caught.value).startswith(said)
+    assert "narrow the list by a filter, or leave out sort_by" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "numbered"),
+    [
+        ({}, False),
+        ({"sortBy": "createdAt"}, False),
+        ({"sortBy": "saleAmount"}, True),
+        ({"page": 1}, True),
+        ({"page": 1, "sortBy": "createdAt"}, True),
+        ({"startingAfter": "cus_1"}, False),
+    ],
+)
+def test_which_lists_go_by_number(query: dict[str, Any], numbered: bool) -> None:
+    assert by_number(query) is numbered
+    assert type(traversal(query, None)) is (ByNumber if numbered else ByCursor)
+
+
+@pytest.mark.parametrize(
+    ("size", "query", "more"),
+    [
+        (3, {"pageSize": 3}, True),
+        (2, {"pageSize": 3}, False),
+        (0, {"pageSize": 3}, False),
+        (4, {"pageSize": 3}, True),
+        (99, {}, False),
+        (100, {}, True),
+    ],
+)
+def test_a_full_page_is_the_sign_of_another(size: int, query: dict[str, Any], more: bool) -> None:
+    asked: list[Any] = []
+
+    def fetch(query: Any) -> CustomerPage:
+        asked.append(query)
+        return CustomerPage([], query, fetch)
+
+    page = CustomerPage([Customer(id=f"cus_{n}") for n in range(size)], query, fetch)
+    assert page.query == query
+    assert page.has_next is more
+    following = page.next()
+    assert (following is not None) is more
+    assert asked == ([{**query, "startingAfter": f"cus_{size - 1}"}] if more else [])
+
+
+def test_a_page_that_travels_is_a_plain_list() -> None:
+    page = CustomerPage(THREE, {"country": "GB"}, lambda query: page)
+    for travelled in (pickle.loads(pickle.dumps(page)), copy.deepcopy(page), copy.copy(page)):
+        assert type(travelled) is list
+        assert travelled == THREE
+
+
+@pytest.mark.parametrize(
+    ("query", "message", "gone"),
+    [
+        ({"startingAfter": "cus_1"}, "Invalid cursor: no such customer", True),
+        ({"endingBefore": "cus_1"}, "Invalid cursor", True),
+        ({"startingAfter": "cus_1"}, "Invalid country", False),
+        ({"startingAfter": "cus_1"}, "No Invalid cursor", False),
+        ({}, "Invalid cursor", False),
+        ({"page": 2}, "Invalid cursor", False),
+    ],
+)
+def test_only_a_refused_cursor_is_one_whose_customer_is_gone(
+    query: dict[str, Any], message: str, gone: bool
+) -> None:
+    refusal = errors.UnprocessableEntity(message, Response(422, {}, b""))
+
+    def fetch(_: Any) -> list[Customer]:
+        raise refusal
+
+    if gone:
+        assert fetch_or_gone(fetch, Fetch(query)) is None
+    else:
+        with pytest.raises(errors.UnprocessableEntity) as caught:
+            fetch_or_gone(fetch, Fetch(query))
+        assert caught.value is refusal
+
+
+def test_a_page_that_is_there_is_what_was_fetched() -> None:
+    asked: list[Any] = []
+    query = {"startingAfter": "cus_1"}
+    assert fetch_or_gone(lambda q: asked.append(q) or THREE, Fetch(query)) is THREE
+    assert asked == [query]
+
+
+def test_an_iteration_ends_once_and_for_all() -> None:
+    pages = {"first": THREE[:2], "back": [], "on": THREE[2:]}
+
+    def fetch(query: Any) -> list[Customer]:
+        if "startingAfter" in query:
+            return pages["on"] if query["startingAfter"] == "cus_2" else []
+        return pages["back"] if "endingBefore" in query else pages["first"]
+
+    iteration = CustomerIterator(fetch, traversal({"pageSize": 2}, None))
+    assert iter(iteration) is iteration
+    assert [customer.id for customer in iteration] == ["cus_1", "cus_2", "cus_3"]
+    for _ in range(2):
+        with pytest.raises(StopIteration):
+            next(iteration)
+    assert isinstance(iteration.cursor, str)
