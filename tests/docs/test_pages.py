@@ -28,12 +28,14 @@ from dub_uplink import Dub, testing
 from dub_uplink.testing import FakeDub
 
 DOCS = Path(__file__).parents[2] / "docs"
+README = DOCS.parent / "README.rst"
 PAGES = sorted(DOCS.rglob("*.rst"))
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 BLOCK = re.compile(
     r"^\.\. code-block:: python\n(?:   :caption: (?P<file>\S+)\n)?\n(?P<code>(?:   .*\n|\n)+)",
     re.MULTILINE,
 )
+NAMED = re.compile(r"``((?:benchmarks|docs|examples|tests)/[\w./-]+\.\w+)``")
 IMPORT = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
 
 pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="docs/ is not beside the tests")
@@ -105,7 +107,9 @@ def test_the_snippets_of_a_page_run(
 
 def test_the_files_on_the_pages_are_tests_that_pass(tmp_path: Path) -> None:
     files = [(file, code) for page in PAGES for file, code in blocks(page) if file is not None]
-    assert len(files) > 8
+    ((_, first),) = blocks(README)
+    files.append(("test_first.py", first))
+    assert len(files) > 9
     names = [name for name, _ in files]
     assert sorted(set(names)) == sorted(names)
     for name, code in files:
@@ -130,3 +134,12 @@ def test_a_page_shows_python_only_where_it_is_run(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for block in re.findall(r"(?<!\.\. )[^:\n]::\n\n((?:   .*\n|\n)+)", text):
         assert not re.search(r"^\s*(import |from \w+ import|def |with |s\.)", block, re.MULTILINE)
+
+
+@pages
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    named = NAMED.findall(page.read_text(encoding="utf-8"))
+    root = DOCS.parent
+    kept = {path.name for path in root.iterdir()}  # an sdist has no benchmarks
+    wanted = [name for name in named if name.partition("/")[0] in kept]
+    assert [name for name in wanted if not (root / name).exists()] == []

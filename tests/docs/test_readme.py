@@ -5,8 +5,6 @@ from __future__ import annotations
 import doctest
 import json
 import re
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -21,24 +19,6 @@ def test_the_readmes_python_does_what_it_shows() -> None:
     results = doctest.testfile(str(README), module_relative=False, optionflags=doctest.ELLIPSIS)
     assert results.attempted > 8
     assert results.failed == 0
-
-
-def test_the_readmes_test_passes(tmp_path: Path) -> None:
-    block = re.search(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", TEXT)
-    assert block is not None
-    code = re.sub("^    ", "", block[1], flags=re.MULTILINE)
-    (tmp_path / "test_mine.py").write_text(code)
-    (tmp_path / "conftest.py").write_text("from dub_uplink.testing.plugin import dub, fake_dub\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
 
 
 def test_the_two_commands_are_in_the_first_screen() -> None:
