@@ -32,7 +32,7 @@ logger = logging.getLogger("dub_uplink")
 _PATIENCE = 0.08  # seconds that a call waits for the storage before it goes on without
 #: Seconds after which a storage that answers nobody in time is taken to be away. Longer than a call
 #: waits: a machine that is very busy is not a storage that is gone.
-_GRACE = 0.25
+_GRACE = 1.0
 _INTERVAL = 0.5  # seconds between two looks whether it is back
 #: So often it must be found in a row: by then the other processes have told it of theirs as well.
 _FOUND = 2

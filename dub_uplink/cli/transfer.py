@@ -6,8 +6,9 @@ May import the public names of dub_uplink only.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -16,31 +17,55 @@ from dub_uplink.cli.connection import Connection
 from dub_uplink.cli.progress import Progress
 from dub_uplink.cli.text import printable
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _LONG_WAIT = 1.0  # seconds after which someone at a terminal wonders
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 
 
-def _rate_limit(
-    _ctx: click.Context, _param: click.Parameter, given: str | None
-) -> RateLimit | None:
+def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) -> RateLimit | None:
+    storage = ctx.params.pop("rate_limit_storage")
     if given is None:
+        if storage is not None and ctx.get_parameter_source("rate_limit_storage") is _COMMANDLINE:
+            raise click.UsageError("--rate-limit-storage needs --rate-limit: how many requests.")
         return None
     limit, _, per = given.partition("/")
     try:
-        return RateLimit(int(limit), per or "minute")  # type: ignore[arg-type]
+        rate_limit = RateLimit(int(limit), per or "minute")  # type: ignore[arg-type]
     except ValueError:
         raise click.BadParameter(f"{given!r} is no rate; write it as 600 or 600/minute.") from None
+    if storage is None:
+        return rate_limit
+    try:
+        # Others have the same limit, and somebody may be waiting for them.
+        return RateLimit(rate_limit.limit, rate_limit.per, storage=storage, priority="bulk")
+    except (ValueError, ImportError) as error:  # their texts show no password
+        raise click.UsageError(f"--rate-limit-storage: {error}.") from None
 
 
-rate_limit_option = click.option(
+_COMMANDLINE = click.core.ParameterSource.COMMANDLINE
+_RATE = click.option(
     "--rate-limit",
     metavar="N",
     callback=_rate_limit,
     help="Send no more than N requests a minute, and leave the rest of the key's limit to others."
     " N/second and N/hour are understood as well.",
 )
+_STORAGE = click.option(
+    "--rate-limit-storage",
+    metavar="URL",
+    envvar="DUB_RATE_LIMIT_STORAGE",
+    is_eager=True,  # the other option reads it
+    help="Share --rate-limit with all who have it there, as in redis://localhost, and let them go"
+    " first. [env var: DUB_RATE_LIMIT_STORAGE]",
+)
+
+
+def rate_limit_option(command: F) -> F:
+    """The options of a rate limit; the command is given ``rate_limit``, a RateLimit or ``None``."""
+    return _STORAGE(_RATE(command))
 
 
 def format_of(path: str, given: str | None) -> str:

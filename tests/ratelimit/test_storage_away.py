@@ -131,10 +131,10 @@ def test_a_name_that_nobody_knows_delays_no_call(
     let_go = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: let_go.wait(10) and [])
     limit = limit_on("redis://redis.example:6379")
-    took = [ask(limit)[1] for _ in range(12)]
+    took = [ask(limit)[1] for _ in range(40)]
     let_go.set()
     assert max(took) < 0.3
-    assert statistics.median(took) < 0.05  # after a quarter of a second none waits at all
+    assert statistics.median(took) < 0.05  # after a second none waits at all
 
 
 def test_killed_and_restarted_empty_it_comes_back_by_itself_and_knows_what_was_sent(
