@@ -103,7 +103,8 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
             ) from None
         if is_schema and isinstance(body, list) and len(body) > _MAX_RECORDS:
             raise ResponseValidationError(
-                f"the answer is not what was promised: it has {len(body)} records",
+                f"the answer is not what was promised: it has {len(body)} records,"
+                f" of which at most {_MAX_RECORDS} are read",
                 hooks.detached(response),
             )
         try:
