@@ -192,10 +192,10 @@ def test_a_network_that_is_gone_ends_the_import_and_fails_no_row(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     gone = invoke(
-        *("customers", "import", "--no-retries", str(people)),
+        *("customers", "import", "--no-retries", "--workers", "1", "-v", str(people)),
         env={"DUB_SERVER_URL": "http://127.0.0.1:9"},
     )
-    assert gone.exit_code == 5
+    assert (gone.exit_code, gone.stderr.count("attempt 1")) == (5, 1)
     assert "0 failed, 10 left" in last(gone)
     live[0].faults.add(faults.DropBefore(), times=None)
     with no_sleep():

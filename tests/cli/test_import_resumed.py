@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,30 @@ def test_a_stripe_id_of_another_customer_is_a_failure_since_nobody_has_the_exter
         run.run()
         assert run.journal.ending(0) == "failed"
         assert run.journal.reason(0).startswith("409 conflict: ")
+
+
+def test_a_customer_who_has_the_stripe_id_as_well_is_skipped(fake: FakeDub, start: Start) -> None:
+    fake.add(external_id="u1", stripe_customer_id="cus_1", country="GB")
+    with start(("u1", "", "cus_1"), on_conflict="skip") as run:
+        run.run()
+        assert run.journal.ending(0) == "skipped"
+
+
+def test_before_an_update_the_journal_on_disk_says_that_the_customer_existed(
+    fake: FakeDub, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.add(external_id="u1")
+    handle, seen = fake.handle, []
+
+    def handled(request: Any) -> Any:
+        if request.method == "PATCH":
+            seen.append('["exists",0]' in (tmp_path / "journal").read_text())
+        return handle(request)
+
+    monkeypatch.setattr(fake, "handle", handled)
+    with start(ROW, on_conflict="update") as run:
+        run.run()
+    assert seen == [True]
 
 
 def test_rows_without_an_answer_end_the_import_after_the_third_in_a_row(
