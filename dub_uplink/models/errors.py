@@ -16,7 +16,9 @@ from .response import Response
 def one_line(text: str, longest: int = 120) -> str:
     """A foreign text as a log or a terminal may have it: one line, no control characters."""
     line = " ".join(text[: 8 * longest].split())
-    shown = "".join(char if char.isprintable() else "\ufffd" for char in line[:longest])
+    shown = line[:longest]
+    if not shown.isprintable():
+        shown = "".join(char if char.isprintable() else "\ufffd" for char in shown)
     return shown + "…" if len(line) > longest or len(text) > 8 * longest else shown
 
 
