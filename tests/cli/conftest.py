@@ -31,6 +31,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 # What would make the output depend on who runs the tests.
 UNWANTED = ("CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "TERM")
+UNWANTED += ("PYTHONUNBUFFERED",)  # a failure to write then comes when the buffer is flushed
 
 
 @pytest.fixture(scope="session")

@@ -102,8 +102,13 @@ def test_columns_fit_the_width_or_only_the_first_is_left(
     natural, floors = [n for n, _ in sizes], [f for _, f in sizes]
     widths = fit(natural, floors, width)
     assert sum(widths) + 2 * (len(widths) - 1) <= width or len(widths) == 1
-    for got, wanted, floor in zip(widths, natural, floors, strict=False):
+    columns = list(zip(widths, natural, floors, strict=False))
+    for got, wanted, floor in columns:
         assert min(wanted, floor) <= got <= wanted
+    # The widest loses first: none that could give more is left much wider than one that gave.
+    giving = [got for got, wanted, floor in columns if got > min(wanted, floor)]
+    gave = [got for got, wanted, _ in columns if got < wanted]
+    assert not giving or not gave or max(giving) <= min(gave) + 1
     if sum(natural) + 2 * (len(natural) - 1) <= width:
         assert widths == natural
 
