@@ -179,3 +179,10 @@ def test_what_comes_later_and_is_longer_is_cut_on_a_terminal_but_for_its_id() ->
         last = out.getvalue().splitlines()[-1]
         assert "cus_12" in last
         assert last.endswith(name)
+
+
+def test_a_column_has_the_day_of_a_date_and_text_that_only_looks_like_one_in_full() -> None:
+    out = io.StringIO()
+    date = "2026-08-21T21:14:02.007Z"
+    write_table(iter([{"id": "1", "name": f"{date}!", "createdAt": date}]), out)
+    assert out.getvalue().splitlines()[1].split() == ["1", f"{date}!", "2026-08-21"]

@@ -109,6 +109,7 @@ def test_a_cursor_is_a_page(invoke: Invoke, live: Live) -> None:
         ([], 100, 1),
         (["--page-size", "20"], 20, 1),
         (["--limit", "3"], 3, 1),
+        (["--limit", "3", "--page-size", "50"], 3, 1),
         (["--limit", "150"], 150, 3),
         (["--limit", "10", "--page-size", "4"], 10, 4),
         (["--limit", "1000", "--sort-by", "saleAmount"], 230, 3),
@@ -122,6 +123,12 @@ def test_limit_and_all_go_on_page_after_page_as_far_as_they_must(
     found = lines(invoke("customers", "list", *arguments))
     assert len({customer["id"] for customer in found}) == len(found) == count
     assert requests is None or len(live[0].requests) == requests
+
+
+def test_a_small_limit_asks_for_no_more(invoke: Invoke, live: Live) -> None:
+    live[0].add_many(5)
+    assert len(lines(invoke("customers", "list", "--limit", "3"))) == 3
+    assert live[0].requests[0].query == {"pageSize": "3"}
 
 
 @pytest.mark.parametrize(
