@@ -1,29 +1,34 @@
 """How many small mistakes in the code the tests notice: ``tox -e mutation``.
 
-    tox -e mutation                                # every mutant, some hours
+    tox -e mutation                                # every mutant
     tox -e mutation -- retries hooks --sample 60   # so many of each, the same ones every time
 
 cosmic-ray changes one operator, number or condition at a time in a copy of this tree, and the tests
-of that module run until one fails. Survivors are printed as diffs. Ends with status 1 where less
-than 90 % of a module's mutants are killed.
+of that module run until one fails, in a fork. Survivors are printed as diffs. Ends with status 1
+where less than 90 % of a module's mutants are killed.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
+import difflib
+import importlib
 import os
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
-from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
+import pytest
+from cosmic_ray.commands import init
+from cosmic_ray.mutating import use_mutation
+from cosmic_ray.plugins import get_operator
+from cosmic_ray.work_db import use_db
+from cosmic_ray.work_item import MutationSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("dub_uplink", "tests", "benchmarks", "setup.cfg", "tox.ini", "pyproject.toml")
@@ -31,6 +36,9 @@ WANTED = 0.9
 TIMEOUT = 120.0  # seconds; a mutant that never ends is a killed one
 #: Only ever in annotations, which are not evaluated.
 SKIPPED_OPERATORS = "core/ReplaceBinaryOperator_BitOr_"
+HEADS = ("---", "+++")
+#: Loaded once, for all mutants: what the package and its tests import of others.
+LOADED = "aiohttp hypothesis.strategies requests rich tenacity uplink uplink.clients marshmallow"
 #: The tests that are about a module, the fast ones first.
 TESTS = {
     "retries": "unit/test_attempts.py unit/test_retries_after.py unit/test_retries_backoff.py"
@@ -63,71 +71,56 @@ class Score:
         return 1 - len(self.survivors) / self.tried if self.tried else 0.0
 
 
-def configure(directory: Path, module: str) -> Path:
-    """The configuration of cosmic-ray for a module."""
-    tests = " ".join(
-        f"tests/{name}" for name in TESTS[module].split() if (directory / "tests" / name).exists()
-    )
-    command = (
-        f"{sys.executable} -m pytest -c tox.ini -p no:cacheprovider -x -q"
-        f" --hypothesis-profile=ci {tests}"
-    )
-    config = directory / f"{module}.toml"
-    config.write_text(
-        "[cosmic-ray]\n"
-        f'module-path = "dub_uplink/{module}.py"\n'
-        f"timeout = {TIMEOUT}\n"
-        "excluded-modules = []\n"
-        f"test-command = {json.dumps(command)}\n"
-        '[cosmic-ray.distributor]\nname = "local"\n',
-        encoding="utf-8",
-    )
-    return config
+def mutants_of(directory: Path, module: str) -> list[MutationSpec]:
+    """What cosmic-ray would change, but for what is not run."""
+    with use_db(directory / f"{module}.sqlite") as database:
+        init([Path("dub_uplink", f"{module}.py")], database, {})
+        found = [item.mutations[0] for item in database.work_items]
+    found = [spec for spec in found if not spec.operator_name.startswith(SKIPPED_OPERATORS)]
+    return sorted(found, key=lambda spec: (spec.start_pos, spec.operator_name, spec.occurrence))
 
 
-def choose(database: WorkDB, sample: int | None) -> tuple[int, int]:
-    """Leave out what is no mutant of running code, and all but a sample: how many there are."""
-    items = sorted(database.work_items, key=lambda item: str(item.mutations[0]))
-    mutants = [i for i in items if not i.mutations[0].operator_name.startswith(SKIPPED_OPERATORS)]
-    chosen = mutants
-    if sample is not None:
-        chosen = random.Random(9).sample(mutants, min(sample, len(mutants)))
-    kept = {item.job_id for item in chosen}
-    for item in items:
-        if item.job_id not in kept:
-            database.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
-    return len(mutants), len(chosen)
-
-
-def survivors(database: WorkDB) -> Iterator[str]:
-    """The diffs that no test noticed."""
-    for _, result in database.completed_work_items:
-        if result.test_outcome == TestOutcome.SURVIVED:
-            yield "\n".join(line for line in (result.diff or "").splitlines() if line)
+def passes(module: str) -> bool:
+    """Whether a module's tests pass; in a fork, so that every mutant is imported afresh."""
+    for stale in Path("dub_uplink", "__pycache__").glob(f"{module}.*"):
+        stale.unlink()  # a mutant of the same length, made in the same second, would be taken so
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        options = "-c tox.ini -p no:cacheprovider -p no:xdist -x -q --hypothesis-profile=ci"
+        tests = [f"tests/{name}" for name in TESTS[module].split()]
+        os._exit(int(pytest.main([*options.split(), *tests])))
+    end = time.monotonic() + TIMEOUT
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status == 0
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
 
 
 def mutate(directory: Path, module: str, sample: int | None) -> Score:
     """Try a module's mutants in this copy of the tree."""
-    config, session = configure(directory, module), directory / f"{module}.sqlite"
-    tool = shutil.which("cosmic-ray", path=str(Path(sys.executable).parent)) or "cosmic-ray"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(directory),
-        # A mutant of the same length, written in the same second, would be taken from the cache.
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-
-    def run(*arguments: object) -> None:
-        command = [tool, *map(str, arguments)]
-        subprocess.run(command, cwd=directory, env=environment, check=True)
-
-    run("baseline", config)
-    run("init", config, session)
-    with use_db(session) as database:
-        mutants, tried = choose(database, sample)
-    run("exec", config, session)
-    with use_db(session) as database:
-        return Score(mutants, tried, list(survivors(database)))
+    if not passes(module):
+        raise SystemExit(f"{module}: its tests fail without a mutant")
+    mutants = chosen = mutants_of(directory, module)
+    if sample is not None:
+        chosen = random.Random(9).sample(mutants, min(sample, len(mutants)))
+    survivors: list[str] = []
+    for number, spec in enumerate(chosen, 1):
+        operator = get_operator(spec.operator_name)(**spec.operator_args)
+        with use_mutation(spec.module_path, operator, spec.occurrence) as (before, after):
+            if passes(module):
+                lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="")
+                survivors.append("\n".join(line for line in lines if line[:3] not in HEADS))
+        if number % 10 == 0:
+            say(f"{module}: {number} of {len(chosen)}, {len(survivors)} survived")
+    return Score(len(mutants), len(chosen), survivors)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -146,6 +139,10 @@ def main(arguments: list[str] | None = None) -> int:
                 shutil.copytree(ROOT / name, directory / name, ignore=ignored)
             else:
                 shutil.copy(ROOT / name, directory / name)
+        os.chdir(directory)
+        sys.path.insert(0, str(directory))
+        for name in LOADED.split():
+            importlib.import_module(name)
         for module in chosen.modules or TESTS:
             score = mutate(directory, module, chosen.sample)
             for diff in score.survivors:

@@ -126,6 +126,12 @@ def test_what_is_tried_again(
     assert attempts.may_retry(outcome) is again
 
 
+def test_a_request_may_be_sent_again_unless_told_otherwise(time: Time) -> None:
+    outcome = broke(sent=True)
+    assert Attempts(RetryConfig(), time.clock()).may_retry(outcome)
+    assert not Attempts(RetryConfig(), time.clock(), repeatable=False).may_retry(outcome)
+
+
 @pytest.mark.parametrize(("chance", "share"), [(0.0, 0.5), (0.5, 0.75), (0.999, 0.9995)])
 def test_a_wait_is_from_half_of_the_interval_up_to_all_of_it(
     time: Time, chance: float, share: float
