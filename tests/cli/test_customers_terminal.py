@@ -104,6 +104,13 @@ def test_delete_shows_whom_and_asks(terminal: Any, live: Live, keys: str, left: 
     assert ("Nothing is deleted." in shown.shown) == (keys == "n\n")
 
 
+def test_delete_asks_nothing_where_nobody_was_found(terminal: Any, live: Live) -> None:
+    shown = terminal("customers", "delete", "ext_nobody", env=live[1])
+    assert shown.finish() == 4
+    assert shown.shown.startswith("Error: ext_nobody: 404 not_found")
+    assert "[y/N]" not in shown.shown
+
+
 def test_a_long_wait_is_told_at_a_terminal(terminal: Any, live: Live) -> None:
     from dub_uplink.testing import faults
 
