@@ -43,6 +43,9 @@ class CountedTurns:
     def give_back(self, ticket: Ticket) -> None:
         """Nothing: what was counted leaves with the window."""
 
+    def late(self, ticket: Ticket) -> None:
+        """Nothing: there are no moments in it."""
+
     def heed(self, notice: Notice, name: str) -> None:
         if notice.refused:
             self._storage.incr(self._pause, max(math.ceil(notice.reset), 1))

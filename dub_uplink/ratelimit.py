@@ -92,6 +92,11 @@ class RateLimit:
                         del self._turns[old]
         return found
 
+    @property
+    def margin(self) -> float:
+        """Seconds by which an answer may be late without being counted anew."""
+        return self._rules.spread
+
     def told(self, limit: int) -> None:
         """Say so once if the server allows fewer requests than this. Called by the client."""
         if limit < self.limit and not self._said:

@@ -95,7 +95,7 @@ return {{text(math.max(due - now, 0)), placed, taken, count, memory}}
 )
 
 # 3 the server's limit or '', 4 remaining or '', 5 reset, 6 whether it refused, 7 a name, 8 the
-# seconds over which they come back after a pause.
+# seconds over which they come back after a pause, 9 a member whose answer was late or ''.
 _HEED = (
     _PRELUDE
     + f"""
@@ -107,6 +107,9 @@ end
 if ARGV[3] ~= '' then
     redis.call('HSET', state, 'limit', ARGV[3], 'until', text(now + {LEARNED_FOR}))
     limit = math.min(given, tonumber(ARGV[3]))
+end
+if ARGV[9] ~= '' then
+    redis.call('ZADD', slots, 'XX', text(now - tonumber(ARGV[8])), ARGV[9])
 end
 local waiting = redis.call('ZRANGEBYSCORE', slots, '(' .. text(now), '+inf')
 redis.call('ZREMRANGEBYSCORE', slots, '(' .. text(now), '+inf')
@@ -195,7 +198,13 @@ class RedisTurns:
     def give_back(self, ticket: Ticket) -> None:
         self._client.zrem(self._keys[0], ticket.member)
 
+    def late(self, ticket: Ticket) -> None:
+        self._correct(Notice(None, None, 0.0, refused=False), late=ticket.member)
+
     def heed(self, notice: Notice, name: str) -> None:
+        self._correct(notice, name)
+
+    def _correct(self, notice: Notice, name: str = "", late: str = "") -> None:
         self._run(
             _HEED,
             "" if notice.limit is None else notice.limit,
@@ -204,6 +213,7 @@ class RedisTurns:
             int(notice.refused),
             f"{name}:{next(self._notices)}",
             self._rules.spread,
+            late,
         )
 
     def restore(self, given: Iterable[tuple[float, str]]) -> None:

@@ -50,6 +50,8 @@ class Remote(Protocol):
 
     def give_back(self, ticket: Ticket) -> None: ...
 
+    def late(self, ticket: Ticket) -> None: ...
+
     def heed(self, notice: Notice, name: str) -> None: ...
 
     def restore(self, given: Iterable[tuple[float, str]]) -> None:
@@ -351,6 +353,12 @@ class SharedTurns:
         if ticket.member:
             self._storage.tell(lambda: self._remote.give_back(ticket))
         self._forget(ticket)
+
+    def late(self, ticket: Ticket) -> None:
+        self._own.late(ticket)  # its note moves as the place of one of its own does
+        if ticket.due is not None:
+            self._note(ticket)
+            self._storage.tell(lambda: self._remote.late(ticket))
 
     def heed(self, notice: Notice, ticket: Ticket) -> None:
         # What is missing in the server's count are the other processes, not strangers.

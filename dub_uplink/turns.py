@@ -72,10 +72,14 @@ class Turn:
         return self._refusal(wait, left)
 
     def heed(self, outcome: Outcome) -> None:
-        """Let all who share the limit know what an answer says of it."""
+        """Let all who share the limit know what an answer says of it, by its time and its word."""
+        ticket = self._ticket
+        if ticket.due is not None and ticket.clock.monotonic() - ticket.due > self._limit.margin:
+            # The server may have counted it only now.
+            self._turns.late(ticket)
         notice = self._notice(outcome)
         if notice is not None:
-            self._turns.heed(notice, self._ticket)
+            self._turns.heed(notice, ticket)
 
     def _refusal(self, wait: float, left: float) -> Outcome:
         attempts = self._attempts

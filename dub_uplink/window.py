@@ -79,6 +79,9 @@ class Turns(Protocol):
     def give_back(self, ticket: Ticket) -> None:
         """Give up the place of a ticket whose caller waits no longer."""
 
+    def late(self, ticket: Ticket) -> None:
+        """Take note of an answer that came so late that the margin does not cover it."""
+
     def heed(self, notice: Notice, ticket: Ticket) -> None:
         """Correct the limit, what is left of it, and its end by what the server said."""
 
@@ -231,6 +234,14 @@ class Window:
     def give_back(self, ticket: Ticket) -> None:
         with self._lock:
             self._leave(ticket)
+
+    def late(self, ticket: Ticket) -> None:
+        with self._lock:
+            if ticket.due is not None:
+                now = ticket.clock.monotonic()
+                self._remove(ticket.due)
+                self._enter(ticket, now - self._rules.spread)
+                self._plan_anew(now)
 
     def heed(self, notice: Notice, ticket: Ticket) -> None:
         with self._lock:

@@ -25,11 +25,14 @@ TOKEN = "dub_s3cr3tT0k3n"
 
 
 class Timeline:
-    """Time that only moves when something sleeps; ``wrong`` is what the wall clock is off by."""
+    """Time that only moves when something sleeps; ``wrong`` is what the wall clock is off by.
+
+    ``lag`` are the seconds that the server takes to look at its own.
+    """
 
     def __init__(self) -> None:
         self.now = 1_000.0
-        self.wrong = 0.0
+        self.wrong = self.lag = 0.0
         self.slept: list[float] = []
         self.on_sleep: Callable[[], object] = lambda: None
 
@@ -44,6 +47,7 @@ class Timeline:
 
     def unix(self) -> float:
         """The server's time."""
+        self.now += self.lag
         return NOW + self.now - 1_000
 
     def clock(self) -> Clock:

@@ -238,6 +238,16 @@ def test_a_place_that_was_given_back_is_the_nexts(shared: Any, token: str) -> No
     assert ask(limit, token) == pytest.approx(10.2, abs=0.5)
 
 
+def test_who_waits_behind_a_request_that_was_late_waits_longer(shared: Any, token: str) -> None:
+    turns = turns_of(shared(1, 2.0), token)
+    first, second = Ticket(Clock(), bulk=False), Ticket(Clock(), bulk=False)
+    turns.ask(first, 60)
+    assert turns.ask(second, 60) == pytest.approx(2.04, abs=0.2)
+    time.sleep(0.6)
+    turns.late(first)
+    assert turns.ask(second, 60) == pytest.approx(2.0, abs=0.2)
+
+
 def test_a_cancelled_task_gives_back_even_the_place_that_it_was_just_getting(
     shared: Any, token: str
 ) -> None:

@@ -226,6 +226,19 @@ def test_errors_of_a_client_that_is_alone_with_its_key_change_nothing(
 
 
 REFUSED = '{"error": {"code": "rate_limit_exceeded", "message": "", "doc_url": ""}}'
+
+
+def test_a_request_that_was_late_is_counted_from_when_the_server_may_have_counted_it(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
+    fake, url = limited(1, 10.0)
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(1, per=10.0))
+    for lag in (0.0, 3.0, 0.0, 1.0, 0.0):
+        timeline.lag = lag
+        client.get("ext_1")
+    assert [request.status for request in fake.requests] == [200] * 5
+
+
 ZEROS = dict.fromkeys(("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"), "0")
 
 
