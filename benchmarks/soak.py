@@ -55,10 +55,11 @@ def connections_to(url: str) -> int:
     return sum(row[2].endswith(port) and row[3] in open_states for row in rows)
 
 
-def connected() -> int:
-    """How many connections this process has open, at one moment: ``/proc`` takes its time."""
+def connected(url: str) -> int:
+    """How many connections to it this process has, at one moment: ``/proc`` takes its time."""
+    port = urlsplit(url).port
     found = [thing for thing in gc.get_objects() if issubclass(type(thing), HTTPConnection)]
-    return sum(connection.sock is not None for connection in found)
+    return sum(other.port == port and other.sock is not None for other in found)
 
 
 def resident() -> int:
@@ -119,7 +120,7 @@ def threads(url: str, seconds: float, count: int = THREADS, seed: int = 1) -> Ta
         for worker in workers:
             worker.start()
         while any(worker.is_alive() for worker in workers):
-            tally.most = max(tally.most, connected())
+            tally.most = max(tally.most, connected(url))
             time.sleep(0.1)
     tally.left = connections_to(url)
     return tally
