@@ -106,8 +106,13 @@ def test_failed_rows_are_in_a_file_of_their_own_that_can_be_mended_and_imported(
     assert [row[:3] for row in rows[1:]] == [["a", "GB", "x;\ry"], ["c", "GB", ""]]
     assert rows[1][3] == "409 conflict: A customer with this external ID already exists."
 
-    failed.write_text(failed.read_text().replace('"a"', '"a2"'), newline="")
-    done = invoke("customers", "import", *options, "--on-conflict", "skip", str(failed))
+    assert invoke("customers", "import", *options, str(failed)).exit_code == 1
+    twice = (tmp_path / "people.failed.failed.csv").read_text().splitlines()[0]
+    assert twice == '"User ID";"country";"Notes";"reason"'
+
+    failed.write_text(failed.read_text().replace('"a"', '"a2"'))
+    options = (*options, "--restart", "--on-conflict", "skip")
+    done = invoke("customers", "import", *options, str(failed))
     assert (done.exit_code, done.stderr) == (0, "")
     assert "1 created, 0 updated, 1 skipped, 0 failed" in last(done)
 
