@@ -51,7 +51,9 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it as click prints its own dub_uplink.errors."""
-        click.echo(f"Error: {printable(str(self))}", file, err=True)
+        stderr: Any = sys.stderr
+        if stderr is not None:  # closed by the shell: `2>&-`; older releases of click fail there
+            click.echo(f"Error: {printable(str(self))}", file, err=True)
 
 
 def failure(
