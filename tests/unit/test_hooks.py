@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from typing import Any
 
@@ -213,13 +214,72 @@ def test_an_answer_that_is_not_dubs_is_described(
     assert said in str(told)
 
 
-def test_a_long_text_is_shown_to_its_beginning() -> None:
-    for told in (
-        hooks.status_error(Response(502, {"Content-Type": "k" * 10_000}, b"x" * 10_000)),
-        hooks.status_error(Response(302, {"Location": "l" * 10_000}, b"")),
-        hooks.connection_error(ConnectionResetError("x" * 10_000), "GET", 1.0),
-    ):
-        assert 100 < len(str(told)) < 500
+@pytest.mark.parametrize(("letters", "shown"), [(119, 119), (120, 120), (121, 120), (9_999, 120)])
+def test_a_long_text_is_shown_to_its_beginning(letters: int, shown: int) -> None:
+    foreign = hooks.status_error(Response(502, {"Content-Type": "K" * letters}, b"Z" * letters))
+    assert (str(foreign).count("K"), str(foreign).count("Z")) == (shown, shown)
+    assert str(foreign).count("…") == (2 if letters > shown else 0)
+    moved = hooks.status_error(Response(302, {"Location": "L" * letters}, b""))
+    assert str(moved).count("L") == shown
+    broken = hooks.connection_error(ConnectionResetError("Z" * letters), "GET", 1.0)
+    assert str(broken).count("Z") == shown
+
+
+@pytest.mark.parametrize(("letters", "shown"), [(2_000, 2_000), (2_001, 2_000)])
+def test_a_message_of_dubs_is_shown_to_its_two_thousandth_character(
+    letters: int, shown: int
+) -> None:
+    body = json.dumps({"error": {"code": "c", "message": "Z" * letters}}).encode()
+    assert str(hooks.status_error(Response(400, {}, body))).count("Z") == shown
+
+
+def test_a_body_after_much_blank_space_is_shown() -> None:
+    foreign = hooks.status_error(Response(502, {}, b" " * 5_000 + b"<b>"))
+    assert str(foreign).endswith(": <b>")
+    gaps = hooks.status_error(Response(502, {}, b"Z" + b" " * 900 + b"Z" + b" " * 900 + b"Z"))
+    assert str(gaps).count("Z") == 2  # only so much of a body is looked at
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"), [(200, False), (399, False), (400, True), (499, True), (500, False)]
+)
+def test_a_broken_answer_was_refused_by_a_status_of_four_hundred(
+    status: int, refused: bool
+) -> None:
+    assert hooks.BrokenAnswer(status, TimeoutError()).refused is refused
+
+
+@pytest.mark.parametrize(("letters", "broken"), [(8, True), (9, True), (10, False)])
+def test_what_is_no_longer_than_a_literal_may_be_the_beginning_of_one(
+    letters: int, broken: bool
+) -> None:
+    assert hooks.breaks_off(Response(200, {}, b'{"a": ' + b"x" * letters)) is broken
+
+
+def test_a_response_is_handed_on_or_raised_without_its_call() -> None:
+    good, bad = Response(204, {}, b""), Response(404, {}, b"")
+    call: Any = object()
+    good.call = bad.call = call
+    assert hooks.raise_for_status(good) is good
+    assert good.call is call
+    with pytest.raises(errors.SDKError) as caught:
+        hooks.raise_for_status(bad)
+    assert caught.value.response is bad
+    assert bad.call is None
+
+
+def test_json_or_nothing() -> None:
+    assert hooks.json_or_none(Response(200, {}, b'{"a": 1}')) == {"a": 1}
+    for content in (b"", b"<b>", b"\xff", b"[" * 100_000):
+        assert hooks.json_or_none(Response(200, {}, content)) is None
+
+
+@pytest.mark.parametrize(("links", "told"), [(19, True), (20, False)])
+def test_so_many_errors_of_a_chain_are_looked_at(links: int, told: bool) -> None:
+    chain: Exception = ConnectionRefusedError()
+    for _ in range(links):
+        chain = requests.ConnectionError(chain)
+    assert hooks.connection_error(chain, "GET", 1.0).sent is not told
 
 
 def test_an_error_of_dubs_below_400_is_no_class_of_a_status() -> None:
