@@ -1,6 +1,6 @@
 """A rate limit that is kept instead of run into, by one process or by many.
 
-May import the window, configuration and, where processes share it, the shared limit.
+May import the window, the forks, configuration and, where processes share it, the shared limit.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 from typing import Literal
 
 from .config import Secret
+from .forks import in_children
 from .window import Rules, Turns, Window
 
 __all__ = ["RateLimit"]
@@ -74,10 +75,19 @@ class RateLimit:
             self._storage = open_storage(storage, self._rules)
         self._said = False
         self._turns: dict[str, Turns] = {}
+        # A key's name takes longer to work out than all the rest of a turn.
+        self._last: tuple[Secret, str, Turns] | None = None
+        self._renew()
+        in_children(self, RateLimit._renew)
+
+    def _renew(self) -> None:
         self._lock = threading.Lock()
 
     def turns(self, server_url: str, authorization: Secret) -> Turns:
         """The turns of one key on one server. Called by the client."""
+        last = self._last
+        if last is not None and last[0] is authorization and last[1] == server_url:
+            return last[2]
         name = _name(server_url, authorization)
         found = self._turns.get(name)
         if found is None:
@@ -90,6 +100,7 @@ class RateLimit:
                     # Tokens that are renewed leave their windows behind.
                     for old in list(itertools.islice(self._turns, max(len(self._turns) - 64, 0))):
                         del self._turns[old]
+        self._last = (authorization, server_url, found)
         return found
 
     @property

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import bisect
 import threading
-from itertools import islice
 from typing import NamedTuple, Protocol
 
 from .clock import Clock
@@ -188,7 +187,8 @@ class Window:
     def _first_free(self, due: float, room: int) -> float:
         """The first moment from ``due`` on that makes no window of more than ``room``."""
         window = self._rules.window
-        for first, last in zip(self._slots, islice(self._slots, room - 1, None), strict=False):
+        # As many as follow each other within a window; with fewer than ``room`` there are none.
+        for first, last in zip(self._slots, self._slots[room - 1 :], strict=False):
             if last - window >= due:
                 break
             if last - first < window:  # as many as may be: none between the ends of their windows
