@@ -1,0 +1,405 @@
+"""Any bytes as an answer: a value or an error of ours, in bounded time and memory.
+
+    python -m benchmarks.fuzz --runs 1000000                    # by chance, and no other package
+    python -m benchmarks.fuzz --engine hypothesis --runs 100000
+    python -m benchmarks.fuzz --engine atheris --runs 1000000   # pip install atheris
+
+``--through sockets`` is one call of ``CustomersConsumer`` for each input, and all of its code runs:
+uplink, the transport, requests, urllib3 and http.client, which reads the answer from a real socket
+(one of a pair), unpacking, hooks, schemas (compiled, and marshmallow's own) and models.
+``--through answers`` begins where the body has been read: unpacking, hooks, ``Retry-After``, the
+endpoints' readers, schemas and models; it takes a tenth of the time. What comes out is used: an
+error is printed and pickled, a value looked at and printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import contextlib
+import gzip
+import pickle
+import random
+import resource
+import socket
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import requests
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+if "atheris" in sys.argv:
+    import atheris
+
+    with atheris.instrument_imports(include=["dub_uplink", "json"]):
+        import dub_uplink  # noqa: F401 - so that what is imported from here on counts its branches
+
+from dub_uplink import Customer, CustomersConsumer, DeadlineAdapter, errors, hooks
+from dub_uplink.deadline_adapter import _Connection
+from dub_uplink.endpoints import reader
+from dub_uplink.models.response import Response
+from dub_uplink.retries import RateLimitStatus, parse_retry_after
+from dub_uplink.schemas import CustomerSchema, DeletedSchema
+from dub_uplink.unpacking import Unpacker
+
+MAX_SECONDS = 2.0  # an input
+MAX_MEMORY = 200 << 20  # bytes that the process may grow by, in all
+LONGEST = 60_000  # bytes of an answer, so that a socket holds it
+
+STATUSES = [200, 200, 201, 204, 206, 299, 302, 304, 308, 400, 401, 404, 409, 422, 429, 500, 503]
+STATUSES += [100, 103, 199, 600, 999, 0]
+TYPES = [
+    "application/json",
+    "application/json; charset=utf-16",
+    "text/html",
+    "",
+    "\x80\xff",
+    "a/b;",
+]
+CODINGS = ["", "", "", "gzip", "deflate", "x-gzip", "identity", "br", "zstd", "gzip, gzip", "\xff"]
+WAITS = ["", "3", "1795333861424", "9" * 400, "-1", "nan", "Wed, 21 Oct 2015 07:28:00 GMT", "\xff"]
+FIELDS = "id name email externalId country sales saleAmount createdAt firstSaleAt link discount new"
+
+#: How the rest of an input becomes a body.
+SHAPES: list[Callable[[bytes, int], bytes]] = [
+    lambda rest, n: rest,
+    lambda rest, n: b'{"id": %s}' % rest,
+    lambda rest, n: b'{"id": "cus_1", "%s": %s}' % (FIELDS.split()[n % 12].encode(), rest),
+    lambda rest, n: b'[{"id": "cus_1", "link": {"id": "l", "url": %s}}]' % rest,
+    lambda rest, n: b'[{"id": "cus_1", "createdAt": "%s"}, {"id": "cus_2"}]' % rest,
+    lambda rest, n: b'{"error": {"code": "not_found", "message": %s}}' % rest,
+    lambda rest, n: b'{"error": {"code": "%s", "message": "m", "doc_url": %s}}' % (rest, rest),
+    lambda rest, n: b'[{"id": "cus_1", "sales": %s}]' % (b"9" * (n * 40) + rest),
+    lambda rest, n: (rest[:3] or b"[") * min(n * 200, LONGEST // 3),
+    lambda rest, n: b"\xef\xbb\xbf" + rest,
+    lambda rest, n: rest.decode("latin-1").encode(
+        ("utf-16", "utf-32", "utf-7", "cp1252")[n % 4], "replace"
+    ),
+]
+CALLS: list[Callable[[CustomersConsumer], Any]] = [
+    lambda c: c.list(),
+    lambda c: c.get("ext_user_1", include_expanded_fields=True),
+    lambda c: c.create({"external_id": "user_1", "country": "GB"}),
+    lambda c: c.update("cus_1", {"name": "Ada"}),
+    lambda c: c.delete("cus_1"),
+]
+
+
+def parts(data: bytes) -> tuple[int, dict[str, str], bytes]:
+    """A status, headers and a body: the first six bytes of an input say of what kind."""
+    choice, rest = data[:6].ljust(6, b"\0"), data[6:LONGEST]
+    body = SHAPES[choice[1] % len(SHAPES)](rest, choice[2])[:LONGEST]
+    coding = CODINGS[choice[3] % len(CODINGS)]
+    grown = 200 if choice[2] == 255 and len(body) < 1_000 else 1 + choice[2] % 2
+    if choice[2] % 2 and coding in ("gzip", "x-gzip"):
+        body = gzip.compress(body * grown, 1, mtime=0)[:LONGEST]
+    elif choice[2] % 2 and coding == "deflate":
+        body = zlib.compress(body * grown, 1)[:LONGEST]
+    headers = {"Content-Type": TYPES[choice[5] % len(TYPES)]}
+    if coding:
+        headers["Content-Encoding"] = coding
+    wait = WAITS[choice[5] // 8 % len(WAITS)]
+    if wait:
+        headers["Retry-After"] = headers["X-RateLimit-Reset"] = wait
+    return STATUSES[choice[4] % len(STATUSES)], headers, body
+
+
+def answer(data: bytes) -> bytes:
+    """The bytes of an answer; how it is framed is for a seventh byte to say."""
+    if data[:1] >= b"\xe0":
+        return data[1:LONGEST]  # whatever it is, from its status line on
+    status, headers, body = parts(data[:6] + data[7:])
+    framing = (data[6:7] or b"\0")[0] % 8
+    if framing < 4:
+        headers["Content-Length"] = str(len(body))
+    elif framing == 4:
+        headers["Content-Length"] = str(len(body) + 9)
+    elif framing < 7:
+        headers["Transfer-Encoding"] = "chunked"
+    if framing == 5:  # a 6 says so and is not
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} X\r\n{lines}\r\n".encode("latin-1") + body
+
+
+class Scripted(DeadlineAdapter):
+    """Connections to nobody: a pair of sockets, with the answer in one of them."""
+
+    said = b""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        adapter = self
+
+        class Connection(_Connection):
+            def connect(self) -> None:
+                self.sock, self.other = socket.socketpair()
+                self.other.sendall(adapter.said)
+                self.other.shutdown(socket.SHUT_WR)
+
+            def close(self) -> None:
+                HTTPConnection.close(self)
+                if getattr(self, "other", None) is not None:
+                    self.other.close()
+
+        class Pool(HTTPConnectionPool):
+            ConnectionCls = Connection
+
+        self.poolmanager.pool_classes_by_scheme = {"http": Pool}
+
+
+class Fuzz:
+    """What came of the inputs so far."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.slowest = 0.0
+        self.findings: Counter[str] = Counter()
+        self.before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def call(self, data: bytes) -> Any:
+        """What comes of an answer that this input makes."""
+        raise NotImplementedError
+
+    def one(self, data: bytes) -> None:
+        """Take an input.
+
+        Raises:
+            AssertionError: it took too long, or too much memory.
+            Exception: whatever came out that is no error of ours.
+        """
+        started = time.perf_counter()
+        try:
+            value = self.call(data)
+        except errors.DubError as error:
+            self.outcomes[type(error).__name__] += 1
+            check_error(error)
+        else:
+            self.outcomes[type(value).__name__] += 1
+            check_value(value)
+        took = time.perf_counter() - started
+        self.slowest = max(self.slowest, took)
+        assert took < MAX_SECONDS, f"it took {took:.1f} s"
+        if self.outcomes.total() % 64 == 0:
+            assert self.grown() < MAX_MEMORY, f"the process grew by {self.grown() >> 20} MB"
+
+    def grown(self) -> int:
+        """Bytes by which the process grew at most since the start."""
+        return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - self.before) * 1024
+
+    def report(self) -> str:
+        """What came of it all, in a few lines."""
+        count = sum(self.outcomes.values())
+        lines = [f"{count:,} inputs; at most {self.slowest * 1000:.0f} ms each"]
+        lines += [f"the process grew by {self.grown() / (1 << 20):.0f} MB"]
+        lines += [f"  {count:>9,}  {name}" for name, count in self.outcomes.most_common()]
+        lines += [f"  {count:>9,}  FOUND: {what}" for what, count in self.findings.items()]
+        return "\n".join(lines)
+
+
+class Sockets(Fuzz):
+    """A call of the client, whose answer comes out of a socket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.adapter = Scripted()
+        self.customers = CustomersConsumer(
+            "dub_x", server_url="http://localhost", retry_config=None
+        )
+        # The session that the client makes for itself is asked less, and so is faster.
+        backend: Any = self.customers._transport._backend
+        backend._session.mount("http://", self.adapter)
+
+    def call(self, data: bytes) -> Any:
+        self.adapter.said = answer(data)
+        try:
+            return CALLS[(data[:1] or b"\0")[0] % len(CALLS)](self.customers)
+        finally:
+            self.adapter.poolmanager.clear()  # what is left of it is not the next one's
+
+
+class Answers(Fuzz):
+    """What is done with an answer that was read: unpacking, hooks, schemas and models."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        one, many = CustomerSchema(), CustomerSchema(many=True)
+        self.readers = [reader(many), reader(one), reader(DeletedSchema())]
+
+    def call(self, data: bytes) -> Any:
+        status, headers, body = parts(data[:6] + data[7:])
+        try:
+            unpacker = Unpacker(headers.get("Content-Encoding", ""))
+            body = b"".join(
+                unpacker.unpacked(body[at : at + 999]) for at in range(0, len(body), 999)
+            )
+            unpacker.end()
+        except (requests.RequestException, OSError) as error:
+            failed = hooks.connection_error(hooks.BrokenAnswer(status, error), "GET", 1.0)
+            hooks.is_transient(error)
+            raise failed from None
+        response = Response(status, headers, body)
+        RateLimitStatus.from_headers(response.headers, 1_795_333_861.0)
+        parse_retry_after(headers.get("Retry-After", ""), 1_795_333_861.0)
+        if response.ok and hooks.breaks_off(response):
+            raise errors.APIConnectionError("GET: the answer broke off within its JSON")
+        return self.readers[(data[:1] or b"\0")[0] % 3](None, hooks.raise_for_status(response))
+
+
+def check_error(error: errors.DubError) -> None:
+    """An error is one printable line, pickles, and leads to no foreign exception."""
+    line = str(error)
+    assert line.isprintable(), repr(line)
+    assert len(line) < 3_000
+    assert error.__cause__ is None
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), line)
+    repr(error)
+    if isinstance(error, (errors.APIStatusError, errors.ResponseValidationError)):
+        assert isinstance(error.body, str)
+        dict(error.headers)
+
+
+def check_value(value: Any) -> None:
+    """A value is what the call promises."""
+    customers = value if isinstance(value, list) else [value]
+    for customer in customers:
+        assert isinstance(customer.id, str)
+        repr(customer)
+        if isinstance(customer, Customer):
+            for moment in (customer.created_at, customer.first_sale_at):
+                assert moment is None or moment.tzinfo is not None
+            for number in (customer.sales, customer.sale_amount):
+                assert number is None or type(number) is int
+
+
+def seed(call: int, shape: int, rest: bytes, **choices: int) -> bytes:
+    """An input: what is called, the shape of its body, and what else is chosen."""
+    named = [choices.get(name, 0) for name in ("size", "coding", "status", "type", "framing")]
+    return bytes([call, shape, *named]) + rest
+
+
+#: Where the changes begin.
+SEEDS = [
+    seed(0, 0, b"[]"),
+    seed(
+        1, 0, b'{"id": "cus_1", "name": null, "sales": 1, "createdAt": "2026-08-21T21:14:02.000Z"}'
+    ),
+    seed(0, 0, b'[{"id": "a", "link": {"id": "l"}, "partner": null, "discount": {"id": "d"}}]'),
+    seed(1, 0, b'{"error": {"code": "not_found", "message": "No.", "doc_url": "x"}}', status=11),
+    seed(1, 0, b'{"id": "a", "id": "b", "created_at": 1, "__class__": 2, "self": 3, "extra": {}}'),
+    seed(1, 2, b"-1e999", size=5),
+    seed(1, 2, b'"2026-13-01T00:00:00+99:99"', size=7),
+    seed(1, 2, b'"\\ud800"', size=1),
+    seed(1, 2, b"NaN", size=5),
+    seed(1, 2, b"Infinity", size=6),
+    seed(1, 7, b"", size=255),
+    seed(0, 8, b"[", size=255),
+    seed(0, 8, b"[{}", size=255),
+    seed(0, 8, b'{"":', size=255),
+    seed(0, 8, b"[],", size=255, coding=3),
+    seed(0, 8, b"   ", size=255, coding=4),
+    b"\xe0HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",
+    b"\xe0HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    b"\xe0HTTP/1.0 200\r\nContent-Length: 2, 2\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b",
+]
+TOKENS = [b"[", b"]", b"{", b"}", b'"', b",", b":", b"null", b"true", b"1e400", b"-0", b"NaN"]
+TOKENS += [b"\\ud800", b"\xff", b"\xed\xa0\x80", b"\0", b"\r\n", b'"id"', b"2026-08-21T21:14:02Z"]
+TOKENS += [b"9" * 5000, b"[" * 3000]
+
+
+def mutated(chance: random.Random, known: list[bytes]) -> bytes:
+    """An input like one that is known, with a few changes."""
+    data = bytearray(chance.choice(known))
+    for _ in range(chance.randint(1, 6)):
+        place = chance.randint(0, len(data))
+        kind = chance.random()
+        if kind < 0.3:
+            data[place:place] = chance.choice(TOKENS)
+        elif kind < 0.5:
+            data[place : place + 1] = bytes([chance.randrange(256)])
+        elif kind < 0.7:
+            data[min(place, 6) : min(place, 6) + 1] = bytes([chance.randrange(256)])
+        elif kind < 0.8:
+            del data[place : place + chance.randint(1, 8)]
+        elif kind < 0.9:
+            other = chance.choice(known)
+            data[place:] = other[chance.randint(0, len(other)) :]
+        else:
+            data[place:place] = chance.randbytes(chance.randint(1, 12))
+    return bytes(data)
+
+
+def by_chance(fuzz: Fuzz, runs: int, number: int) -> None:
+    """Mutate inputs that are known, as often as told; what is found is counted, not raised."""
+    chance = random.Random(number)
+    for data in SEEDS:
+        fuzz.one(data)
+    for _ in range(runs - len(SEEDS)):
+        data = mutated(chance, SEEDS)
+        try:
+            fuzz.one(data)
+        except Exception as error:  # noqa: BLE001 - each of them is a finding
+            found = f"{type(error).__name__}: {error}"[:200]
+            if not fuzz.findings[found]:
+                sys.stdout.write(f"FOUND {found}\n  by {data[:300]!r}\n")
+            fuzz.findings[found] += 1
+
+
+def by_hypothesis(fuzz: Fuzz, runs: int, number: int) -> None:
+    """Let hypothesis look, which shrinks what it finds."""
+    import hypothesis  # noqa: PLC0415 - none of the other engines needs it
+    from hypothesis import strategies as st  # noqa: PLC0415
+
+    pieces = st.sampled_from(TOKENS) | st.binary(max_size=20)
+    inputs = st.binary(min_size=7, max_size=7).flatmap(
+        lambda head: st.lists(pieces, max_size=12).map(lambda rest: head + b"".join(rest))
+    )
+
+    @hypothesis.seed(number)
+    @hypothesis.settings(max_examples=runs, deadline=None, database=None)
+    @hypothesis.given(
+        inputs
+        | st.sampled_from(SEEDS).flatmap(
+            lambda data: st.randoms().map(lambda chance: mutated(chance, [data]))
+        )
+    )
+    def look(data: bytes) -> None:
+        fuzz.one(data)
+
+    look()
+
+
+def by_atheris(fuzz: Fuzz, runs: int, number: int) -> None:
+    """Let libFuzzer look for inputs that reach further; it ends the process."""
+    atexit.register(lambda: sys.stdout.write(fuzz.report() + "\n"))
+    argv = [sys.argv[0], f"-runs={runs}", f"-seed={number}", "-max_len=4096", "-rss_limit_mb=2048"]
+    atheris.Setup(argv, fuzz.one)
+    atheris.Fuzz()
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--engine", choices=["chance", "hypothesis", "atheris"], default="chance")
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--through", choices=["sockets", "answers"], default="sockets")
+    options = parser.parse_args()
+    engines = {"chance": by_chance, "hypothesis": by_hypothesis, "atheris": by_atheris}
+    fuzz = Sockets() if options.through == "sockets" else Answers()
+    with contextlib.suppress(KeyboardInterrupt):
+        engines[options.engine](fuzz, options.runs, options.seed)
+    sys.stdout.write(fuzz.report() + "\n")
+    sys.exit(1 if fuzz.findings else 0)
+
+
+if __name__ == "__main__":
+    main()
