@@ -61,6 +61,25 @@ def test_only_what_may_have_been_carried_out_and_may_pass_is_ambiguous(
     assert attempts.ambiguous is ambiguous
 
 
+def test_five_statuses_may_pass_and_429_alone_was_not_carried_out() -> None:
+    outcomes = {status: answered(status) for status in range(100, 600)}
+    passing = {status for status, outcome in outcomes.items() if outcome.transient}
+    assert passing == {429, 500, 502, 503, 504}
+    assert [status for status, outcome in outcomes.items() if not outcome.sent] == [429]
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 428, 430, 500, 502, 504, 505])
+def test_only_429_and_503_ask_for_a_wait(time: Time, status: int) -> None:
+    for outcome, asked in (
+        (answered(status, Retry_After="7"), None),
+        (answered(429, Retry_After="7"), 7.0),
+        (answered(503, Retry_After="7"), 7.0),
+    ):
+        Attempts(RetryConfig(), time.clock()).record(outcome)
+        assert outcome.response is not None
+        assert outcome.response.retry_after == asked
+
+
 def test_an_ambiguous_call_stays_so(time: Time) -> None:
     attempts = Attempts(RetryConfig(), time.clock())
     for outcome in (answered(500), answered(429), answered(409)):
