@@ -289,9 +289,11 @@ def bar(size: int, turns: int, say: Callable[[str], object]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place, contextlib.closing(Server()) as server:
         folder = Path(place)
         source = folder / "customers.csv"
-        server.tell("seed", size)
-        command(server.url, "export", str(source))
-        for kind in ("export", "import"):
+        for kind, count in (("import", size // 5), ("export", size)):
+            server.tell("clear")
+            server.tell("seed", count)
+            if kind == "import":
+                command(server.url, "export", str(source))
             runs: dict[str, list[Run]] = {"with": [], "without": []}
             for turn in range(turns):
                 for which in sorted(runs, reverse=bool(turn % 2)):
@@ -323,8 +325,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=64)
-    parser.add_argument("--bar-size", type=int, default=10_000)
-    parser.add_argument("--turns", type=int, default=7, help="runs with the bar, and without")
+    parser.add_argument("--bar-size", type=int, default=50_000, help="of an import, a fifth")
+    parser.add_argument("--turns", type=int, default=5, help="runs with the bar, and without")
     parser.add_argument("--only", choices=["transfer", "bar"])
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args(arguments)

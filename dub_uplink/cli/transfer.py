@@ -31,9 +31,10 @@ def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) 
         if storage is not None and ctx.get_parameter_source("rate_limit_storage") is _COMMANDLINE:
             raise click.UsageError("--rate-limit-storage needs --rate-limit: how many requests.")
         return None
-    limit, _, per = given.partition("/")
+    limit, _, period = given.partition("/")
+    per: Any = period or "minute"
     try:
-        rate_limit = RateLimit(int(limit), per or "minute")  # type: ignore[arg-type]
+        rate_limit = RateLimit(int(limit), per)
     except ValueError:
         raise click.BadParameter(f"{given!r} is no rate; write it as 600 or 600/minute.") from None
     if storage is None:
