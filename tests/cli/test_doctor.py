@@ -13,17 +13,12 @@ from email.utils import format_datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from dub_uplink import __version__
-from dub_uplink.cli import findings
 from dub_uplink.cli.commands import cli
-from dub_uplink.cli.findings import hide_credentials, scrub, within
 from dub_uplink.testing import FakeDub
 
 if TYPE_CHECKING:
@@ -325,67 +320,6 @@ def test_credentials_that_a_proxy_sends_back_are_not_shown(
     assert SECRET not in done.output
 
 
-texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12)
-schemes = st.sampled_from(["http://", "https://", "socks5h://", "", "HTTP://", "ftp://", "a:"])
-
-
-@given(scheme=schemes, before=texts, after=texts, encoded=st.booleans())
-@example(scheme="http://", before="me:12/", after="://", encoded=False)
-@example(scheme="", before="", after="", encoded=False)
-def test_no_variable_shows_its_credentials(
-    scheme: str, before: str, after: str, encoded: bool
-) -> None:
-    credentials = f"{before}{SECRET}{after}"
-    if encoded:
-        credentials = quote(credentials, safe=":")
-    value = f"{scheme}{credentials}@proxy.example:3128"
-    names = ("HTTPS_PROXY", "http_proxy", "ALL_PROXY", "NO_PROXY", "DUB_SERVER_URL")
-    variables = {**dict.fromkeys(names, value), "DUB_API_KEY": credentials, "NETRC": os.devnull}
-    for finding in findings.environment(variables):
-        assert SECRET not in finding.value + finding.hint, finding
-
-
-@given(value=st.text())
-def test_whatever_a_url_is_it_is_read_or_not_shown(value: str) -> None:
-    shown = hide_credentials(value)
-    assert re.fullmatch(r"[\w.:/@*\[\]-]+", shown) or shown == "(no plain URL: not shown)"
-
-
-@given(before=st.text(), secret=st.text(min_size=4), after=st.text())
-def test_a_secret_is_scrubbed_wherever_it_stands(before: str, secret: str, after: str) -> None:
-    shown = scrub(f"{before}{secret}{after}", ["", secret])
-    assert secret not in shown or secret in "***"
-
-
-@pytest.mark.parametrize(
-    ("version", "bounds", "expected"),
-    [
-        ("3.12", ">=3.12", True),
-        ("3.12.0", ">=3.12", True),
-        ("3.11.9", ">=3.12", False),
-        ("3.9", ">=3.12", False),
-        ("0.10.0", "<0.11,>=0.10", True),
-        ("0.11.0", "<0.11,>=0.10", False),
-        ("8.4.1rc1", ">=8.4.1", True),
-        ("10.0.post1", ">=9.9.9", True),
-        ("1.0", "==1", True),
-        ("1.0", "!=1.0.0", False),
-        ("nonsense", ">=1", False),
-        ("1", "", True),
-    ],
-)
-def test_a_version_is_held_against_its_bounds(version: str, bounds: str, expected: bool) -> None:
-    assert within(version, bounds) is expected
-
-
-def test_every_bound_of_ours_is_one_that_is_understood() -> None:
-    for requirement in metadata.requires("dub-uplink") or []:
-        found = findings._REQUIREMENT.match(requirement)
-        assert found is not None
-        assert findings._BOUND.sub("", found[2]).strip(" ,") == ""
-        assert (found[3] is not None) == ("extra" in requirement)
-
-
 def test_a_package_that_is_too_old_or_missing_is_told_with_what_to_do(
     doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,14 +331,6 @@ def test_a_package_that_is_too_old_or_missing_is_told_with_what_to_do(
     told = line(done.output, "tenacity")
     assert told.startswith("8.0, not >=8.4.1\n")
     assert '-> pip install "tenacity>=8.4.1"' in told
-
-
-def test_a_missing_extra_is_no_trouble_but_a_missing_package_is() -> None:
-    extra = findings._package('none_such>=1; extra == "parquet"')
-    assert (extra.value, extra.code) == ("missing (extra parquet)", 0)
-    base = findings._package("none_such>=1")
-    assert (base.value, base.code) == ("missing", 1)
-    assert base.hint == "pip install dub-uplink"
 
 
 def test_help_tells_the_exit_codes() -> None:
