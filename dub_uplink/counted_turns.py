@@ -52,3 +52,6 @@ class CountedTurns:
 
     def restore(self, given: Iterable[tuple[float, str]]) -> None:
         self._storage.get(self._pause)  # raises while it is away
+
+    def close(self) -> None:
+        """Nothing: the connections are the storage's."""

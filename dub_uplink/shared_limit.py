@@ -57,6 +57,8 @@ class Remote(Protocol):
     def restore(self, given: Iterable[tuple[float, str]]) -> None:
         """Put back turns that the storage may not know of: the age of each in seconds, its name."""
 
+    def close(self) -> None: ...
+
 
 class Storage:
     """A storage that was opened: the turns of each key in it, and whether it is there.
@@ -180,10 +182,15 @@ class Storage:
 
     def close(self) -> None:
         """Close the connections."""
-        closed = self._errands.send(self._storage.storage.close)
+        closed = self._errands.send(self._close)
         self._errands.end()
         with contextlib.suppress(Exception):  # it is away, or busy: they close with the process
             closed.result(_PATIENCE)
+
+    def _close(self) -> None:
+        for turns in list(self._turns):
+            turns.close()
+        self._storage.storage.close()
 
     def __str__(self) -> str:
         url = urlsplit(self._url)
@@ -364,6 +371,10 @@ class SharedTurns:
         # What is missing in the server's count are the other processes, not strangers.
         self._own.heed(Notice(notice.limit, None, notice.reset, refused=notice.refused), ticket)
         self._storage.tell(lambda: self._remote.heed(notice, ticket.member))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._remote.close()
 
     def restore(self) -> None:
         """Tell the storage of the turns of this process."""

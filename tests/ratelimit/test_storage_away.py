@@ -237,6 +237,21 @@ def test_a_storage_that_is_a_little_slow_is_waited_for(
     assert warnings(caplog) == []
 
 
+def test_a_connection_that_was_closed_while_it_was_idle_is_no_loss(
+    start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = start_redis()
+    limit = limit_on(server.url)
+    ask(limit)
+    time.sleep(1.1)
+    with server.client() as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+    assert ask(limit)[0] == 0
+    with server.client() as client:
+        assert client.zcard(client.keys("dub_uplink:*:slots")[0]) == 2
+    assert warnings(caplog) == []
+
+
 def test_a_full_storage_is_as_good_as_none(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
