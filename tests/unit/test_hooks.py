@@ -130,6 +130,8 @@ def test_errors_that_lead_back_to_themselves_are_told_all_the_same() -> None:
         ('{"id": "cus_1"} and more', False),
         ('{"id": 1} {', False),
         ("{a}", False),
+        ('{"a": }', False),
+        ("[1,]", False),
     ],
 )
 def test_a_body_that_breaks_off_is_told_from_one_that_is_no_json(body: str, broken: bool) -> None:
@@ -199,7 +201,9 @@ def test_only_what_has_the_form_of_dubs_errors_is_one(body: str, read: Any) -> N
         (300, {"Location": "/x"}, b"", "the server redirects to '/x'"),
         (399, {"Location": "/x"}, b"", "the server redirects to '/x'"),
         (302, {}, b"", "the answer has no body"),
-        (400, {"Location": "/x"}, b"", "the answer has no body"),
+        (400, {"Location": "/x"}, b"", "the answer has no body; is server_url that of Dub's API?"),
+        (404, {"Location": "/x"}, b"", "the answer has no body; is server_url"),
+        (499, {}, b"", "the answer has no body; is server_url"),
         (299, {"Location": "/x"}, b"", "the answer has no body"),
         (500, {}, b"  ", "the answer has no body"),
         (502, {"Content-Type": "text/html; charset=x"}, b"<b>", "error of Dub's (text/html): <b>"),
@@ -212,6 +216,12 @@ def test_an_answer_that_is_not_dubs_is_described(
     told = hooks.status_error(Response(status, headers, body))
     assert type(told) is errors.SDKError
     assert said in str(told)
+
+
+@pytest.mark.parametrize("status", [500, 501, 599])
+def test_a_server_that_is_out_of_order_is_no_wrong_url(status: int) -> None:
+    assert "the answer has no body" in str(hooks.status_error(Response(status, {}, b"")))
+    assert "server_url" not in str(hooks.status_error(Response(status, {}, b"")))
 
 
 @pytest.mark.parametrize(("letters", "shown"), [(119, 119), (120, 120), (121, 120), (9_999, 120)])
