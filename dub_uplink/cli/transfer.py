@@ -41,7 +41,7 @@ def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) 
         return rate_limit
     try:
         # Others have the same limit, and somebody may be waiting for them.
-        return RateLimit(rate_limit.limit, rate_limit.per, storage=storage, priority="bulk")
+        return RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
     except (ValueError, ImportError) as error:  # their texts show no password
         raise click.UsageError(f"--rate-limit-storage: {error}.") from None
 
