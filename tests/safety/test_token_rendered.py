@@ -138,6 +138,7 @@ def test_no_traceback_with_local_variables_shows_the_token(
         cwd=tmp_path,
         env={
             **{name: value for name, value in os.environ.items() if "COVERAGE" not in name},
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # which take longer than the tests
             "DUB_API_KEY": TOKEN,
             "URLS": json.dumps({name: server.url for name, server in servers.items()}),
         },
