@@ -94,7 +94,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"starting_after": "a", "page": 2}, "page: Give a page or a cursor, not both."),
     ({"ending_before": "a", "page": 1}, "page: Give a page or a cursor, not both."),
-    ({"starting_after": "a", "sort_by": "saleAmount"}, "sort_by: Cursors go by createdAt only: leave"),
+    (
+        {"starting_after": "a", "sort_by": "saleAmount"},
+        "sort_by: Cursors go by createdAt only: leave",
+    ),
 ]
 
 
