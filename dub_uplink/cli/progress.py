@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import rich.progress
     from rich.console import RenderableType
 
-_REFRESHES = 4  # a second: each takes milliseconds from the work
+_REFRESHES = 2  # a second: each takes some milliseconds from the work
 
 
 class Progress:

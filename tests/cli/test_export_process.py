@@ -40,7 +40,7 @@ def test_an_export_that_is_killed_and_interrupted_is_gone_on_with(
                 while customers() == before and process.poll() is None:
                     time.sleep(0.005)
                 process.send_signal(how)
-                _, err = process.communicate(timeout=30)
+                _, err = process.communicate(timeout=60)
             assert (process.returncode, target.exists()) == (status, False)
             assert "Traceback" not in err
         assert "customers are in" in err

@@ -17,7 +17,7 @@ from dub_uplink.testing import FakeDub, faults
 if TYPE_CHECKING:
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
-ROWS = 160
+ROWS = 100
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def ended_by(
         while not when() and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(how)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
         return process.returncode, err
 
 
