@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("setup.cfg", "setup.py", "pyproject.toml", "tox.ini", "toxfile.py", "MANIFEST.in")
 TEXTS = ("LICENSE", "README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst", "SECURITY.rst")
 #: What is packed with all that is in it.
-TREES = ("dub_uplink", "tests", "docs", "examples")
+TREES = ("dub_uplink", "tests", "docs", "examples", "benchmarks/results")
 NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", "_build", ".*")
 
 
