@@ -1,0 +1,41 @@
+"""The figures in the log's lines, and those that ``on_retry`` is given, are those of the call."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from dub_uplink import BackoffStrategy, Clock, CustomersConsumer, RetryConfig
+
+
+def test_how_long_an_attempt_took_and_a_wait_will_take_is_said_as_it_is(
+    serving: Any, said: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serving(raw=[said(503), said(200)])
+    passed = 1_000.0
+    told: list[tuple[int, float]] = []
+
+    def monotonic() -> float:
+        nonlocal passed
+        passed += 0.25  # at every look at the clock
+        return passed
+
+    clock = Clock(monotonic=monotonic, sleep=lambda _: None, random=lambda: 0.5)
+    caplog.set_level(logging.DEBUG, "dub_uplink")
+    with CustomersConsumer(
+        "dub_test",
+        server_url=server.url,
+        clock=clock,
+        retry_config=RetryConfig(backoff=BackoffStrategy(2_000, 8_000, 2.0, 90_000)),
+        on_retry=lambda attempt, wait, _: told.append((attempt, wait)),
+    ) as customers:
+        assert customers.list() == []
+    assert told == [(1, 1.5)]
+    first, again, second = (record.getMessage() for record in caplog.records)
+    assert again.endswith("attempt 1; trying again in 1.50 s")
+    for line in (first, second):
+        milliseconds = float(line.removesuffix(" ms").rpartition(" ")[2])
+        assert milliseconds % 250 == 0
+        assert 0 < milliseconds <= 1_500
