@@ -196,6 +196,19 @@ def test_a_refusal_of_one_pauses_all_once_and_they_come_back_one_by_one(
     assert len({round(wait, 3) for wait in waits}) >= 8
 
 
+def test_those_who_waited_come_back_from_a_pause_in_their_order(shared: Any, token: str) -> None:
+    turns = turns_of(shared(3, 5.0), token)
+    tickets = [Ticket(Clock(), bulk=False) for _ in range(6)]
+    for ticket in tickets:
+        turns.ask(ticket, 60)
+    turns.heed(Notice(None, None, 8.0, refused=True), tickets[0])
+    dues = [time.monotonic() + turns.ask(ticket, 60) for ticket in tickets[3:]]
+    assert dues[0] - time.monotonic() == pytest.approx(8.0, abs=0.3)
+    assert [round(later - sooner, 2) for sooner, later in itertools.pairwise(dues)] == [
+        pytest.approx(0.033, abs=0.02)
+    ] * 2
+
+
 def test_a_lower_limit_is_learned_by_all(shared: Any, token: str) -> None:
     first, second = shared(50, 60.0), shared(50, 60.0)
     ticket = Ticket(Clock(), bulk=False)

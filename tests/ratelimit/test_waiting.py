@@ -155,6 +155,9 @@ def test_a_wrong_number_is_found_within_one_refusal_and_said_once(
     with caplog.at_level(logging.WARNING, "dub_uplink"):
         for _ in range(26):
             client.get("ext_1")
+        for _ in range(3):
+            with pytest.raises(errors.NotFound):
+                client.get("ext_2")  # which tells of the limit as well
     assert [request.status for request in fake.requests].count(429) == 1
     [said] = caplog.messages
     assert said.startswith("the server allows 5 requests where this client was told RateLimit(50")
@@ -291,6 +294,23 @@ def test_a_wrong_clock_does_no_harm(
     client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(10, 30.0))
     client.list()
     assert sum(timeline.slept) == pytest.approx(11, abs=2)
+
+
+def test_the_reset_that_an_error_tells_is_read_by_the_servers_clock(
+    driven: Any, timeline: Any, serving: Any, said: Any
+) -> None:
+    from email.utils import formatdate
+
+    reset = str(round((timeline.unix() + 20) * 1000))
+    headers = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+    headers["Date"] = formatdate(timeline.unix(), usegmt=True)
+    server = serving(raw=[said(404, "{}", headers), said(200)])
+    timeline.wrong = 86_400.0
+    client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(10, 30.0))
+    with pytest.raises(errors.SDKError):
+        client.get("ext_1")
+    client.list()
+    assert sum(timeline.slept) == pytest.approx(20, abs=2)
 
 
 def test_a_bulk_leaves_one_in_twenty_to_the_others(

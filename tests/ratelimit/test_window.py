@@ -154,7 +154,8 @@ def test_redis_gives_the_same_turns_as_the_window(
             pair = (timeline.ticket(bulk=what == "bulk"), timeline.ticket(bulk=what == "bulk"))
             patience = number
             if what in ("again", "leave") and pairs:
-                pair, patience = pairs[int(number) % len(pairs)], 10_000.0
+                pair = pairs[int(number) % len(pairs)]
+                patience = (40.0, 10_000.0)[int(number) % 2]
             elif what in ("limit", "count", "pause"):
                 remaining = {"limit": None, "count": min(int(number), limit), "pause": 0}[what]
                 told = None if what == "pause" else limit if what == "count" else int(number)
