@@ -53,6 +53,8 @@ def test_a_moment_is_aware_and_may_be_null(key: str) -> None:
     later = value_of(read(**{key: "2026-08-21T23:14:02+02:00"}), key)
     assert later == WHEN
     assert later.utcoffset() == dt.timedelta(hours=2)
+    west = value_of(read(**{key: "2026-08-21T16:14:02-05:00"}), key)
+    assert (west, west.utcoffset()) == (WHEN, dt.timedelta(hours=-5))
     assert value_of(read(**{key: None}), key) is None
     with pytest.raises(marshmallow.ValidationError):
         read(**{key: "Fri, 21 Aug 2026 21:14:02 GMT"})
@@ -89,6 +91,31 @@ def test_a_discounts_numbers_may_be_null() -> None:
         discount = read(discount={"id": "x", **values}).discount
         found = (discount.amount, discount.max_duration, discount.partners_count)
         assert found == tuple(values.values())
+
+
+def test_a_moment_of_utc_is_pythons_own() -> None:
+    class OtherUTC(dt.tzinfo):
+        def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
+            return dt.timedelta(0)
+
+    assert schemas.utc(WHEN.replace(tzinfo=OtherUTC())).tzinfo is UTC
+    assert schemas.utc("text") == "text"
+
+
+@pytest.mark.parametrize("record", ["CustomerSchema", "DeletedSchema"])
+def test_a_record_has_an_id(record: str) -> None:
+    assert getattr(schemas, record)().load({"id": "cus_1"}).id == "cus_1"
+    for odd in ({}, {"id": None}, {"id": 1}):
+        with pytest.raises(marshmallow.ValidationError):
+            getattr(schemas, record)().load(odd)
+
+
+def test_a_sort_that_is_made_at_run_time_is_the_same() -> None:
+    made = "".join(["created", "At"])
+    sent = {"sortBy": "createdAt", "startingAfter": "c"}
+    assert (
+        schemas.wire(schemas.ListSchema(), {"sort_by": made, "starting_after": "c"}, "f()") == sent
+    )
 
 
 def test_what_is_not_declared_is_extra_and_only_that() -> None:
