@@ -142,13 +142,17 @@ def parse_retry_after(text: str, now: float) -> float | None:
         return None  # a repeated header: the parser would take the first of its dates
     else:
         try:
-            moment = parsedate_to_datetime(text)
-            if moment.tzinfo is None:  # "-0000": UTC, its origin unknown (RFC 5322, 3.3)
-                moment = moment.replace(tzinfo=timezone.utc)
-            value = moment.timestamp() - now
+            value = _unix_time(text) - now
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
     return value if value > 0 else None
+
+
+def _unix_time(date: str) -> float:
+    moment = parsedate_to_datetime(date)
+    if moment.tzinfo is None:  # "-0000": UTC, its origin unknown (RFC 5322, 3.3)
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.timestamp()
 
 
 def asked_wait(response: Response, now: float) -> float | None:
@@ -170,7 +174,7 @@ def server_time(headers: Mapping[str, str], now: float) -> float:
     A moment that the server names is one of its own clock.
     """
     try:
-        date = parsedate_to_datetime(headers["Date"]).timestamp()
+        date = _unix_time(headers["Date"])
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return now
     return date if abs(date - now) > _DISAGREEMENT else now

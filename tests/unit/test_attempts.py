@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time as time_
 from typing import Any
 
 import pytest
@@ -234,6 +235,19 @@ def test_a_budget_is_never_fuller_than_it_may_be() -> None:
 )
 def test_the_size_of_a_number_tells_what_it_counts(text: str, seconds: float | None) -> None:
     assert parse_retry_after(text, NOW) == pytest.approx(seconds)
+
+
+@pytest.mark.skipif(not hasattr(time_, "tzset"), reason="the time zone cannot be set here")
+def test_a_date_of_unknown_origin_is_utc_wherever_the_client_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "UTC-9")
+    time_.tzset()
+    try:
+        assert server_time({"Date": "Sun, 22 Nov 2026 08:51:01 -0000"}, NOW) == NOW + 3600
+    finally:
+        monkeypatch.undo()
+        time_.tzset()
 
 
 @pytest.mark.parametrize(
