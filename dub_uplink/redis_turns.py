@@ -147,11 +147,11 @@ keep_state(math.max(not_before - now, 0))
 _RESTORE = (
     _PRELUDE
     + """
+keep_state(0)  -- first: after another write Redis would not say that it is full
 for n = 3, #ARGV, 2 do
     redis.call('ZADD', slots, 'NX', text(now - tonumber(ARGV[n])), ARGV[n + 1])
 end
 keep_slots()
-keep_state(0)
 """
 )
 

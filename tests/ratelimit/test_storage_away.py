@@ -29,6 +29,12 @@ pytest.importorskip("limits", reason="the extra redis is not installed")
 KEY = "Bearer dub_test"
 
 
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten times a second, where users have half a second between two looks."""
+    monkeypatch.setattr("dub_uplink.shared_limit._INTERVAL", 0.1)
+
+
 @pytest.fixture
 def limit_on() -> Iterator[Callable[..., RateLimit]]:
     made: list[RateLimit] = []
@@ -259,11 +265,13 @@ def test_a_full_storage_is_as_good_as_none(
     limit = limit_on(server.url)
     ask(limit)
     with server.client() as client:
+        client.set("much", "x" * 5_000_000)
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", "1mb")
         asked = [ask(limit) for _ in range(20)]
-        time.sleep(1.2)  # two looks and more
+        time.sleep(1.1)  # once a second it is told who is there, and says that it is full
         asked += [ask(limit) for _ in range(20)]
+        time.sleep(0.5)  # two looks and more
         assert {wait for wait, _ in asked} == {0.0}
         assert max(took for _, took in asked) < 0.3
         assert not limit._storage.reachable()
