@@ -176,8 +176,9 @@ class Storage:
         else:
             self._found = self._found + 1 if time.monotonic() - started < _PATIENCE else 0
         if self._found == _FOUND:
-            self._away = False
+            # Said first: once it is back, it may be said at once that it is away again.
             logger.info("the storage of the rate limit, %s, is back", self)
+            self._away = False
         return True
 
     def close(self) -> None:

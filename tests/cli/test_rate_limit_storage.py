@@ -25,7 +25,7 @@ def people(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("by", ["option", "environment"])
 def test_the_storage_is_asked_and_none_waits_for_one_that_is_silent(
-    invoke: Invoke,
+    invoke_apart: Invoke,
     live: tuple[FakeDub, dict[str, str]],
     people: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -38,26 +38,26 @@ def test_the_storage_is_asked_and_none_waits_for_one_that_is_silent(
             arguments += ["--rate-limit-storage", url]
         else:
             monkeypatch.setenv("DUB_RATE_LIMIT_STORAGE", url)
-        done = invoke("customers", "import", *arguments, str(people))
+        done = invoke_apart("customers", "import", *arguments, str(people))
         silent.settimeout(5)
         silent.accept()[0].close()
     assert (done.exit_code, live[0].customer_count) == (0, 5)
 
 
 def test_a_storage_without_a_limit_is_a_mistake_unless_it_is_there_for_all(
-    invoke: Invoke, people: Path, monkeypatch: pytest.MonkeyPatch
+    invoke_apart: Invoke, people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = invoke("customers", "import", "--rate-limit-storage", "redis://x", str(people))
+    done = invoke_apart("customers", "import", "--rate-limit-storage", "redis://x", str(people))
     assert (done.exit_code, "needs --rate-limit" in done.stderr) == (2, True)
     monkeypatch.setenv("DUB_RATE_LIMIT_STORAGE", "redis://x")
-    assert invoke("customers", "import", str(people)).exit_code == 0
+    assert invoke_apart("customers", "import", str(people)).exit_code == 0
 
 
 @pytest.mark.parametrize("url", ["postgres://:pa55@x", "redis://:pa55@[::1", "redis://x:pa55"])
 def test_what_is_no_storage_is_a_mistake_and_shows_no_password(
-    invoke: Invoke, people: Path, url: str
+    invoke_apart: Invoke, people: Path, url: str
 ) -> None:
     arguments = ["--rate-limit", "5", "--rate-limit-storage", url, str(people)]
-    done = invoke("customers", "import", *arguments)
+    done = invoke_apart("customers", "import", *arguments)
     assert (done.exit_code, "--rate-limit-storage: storage" in done.stderr) == (2, True)
     assert "pa55" not in done.output
