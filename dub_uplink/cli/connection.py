@@ -5,12 +5,13 @@ May import the public names of dub_uplink only.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -50,8 +51,7 @@ class Connection:
         if not self.retries:
             more.setdefault("retry_config", None)
         token = self._token()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with told_warnings() as caught:
             try:
                 client = dub_uplink.Dub(
                     token, server_url=self.server_url, timeout_ms=self.timeout * 1000, **more
@@ -96,6 +96,18 @@ def read_token(path: str) -> str:
         found = "it is empty" if not lines else f"it has {len(lines)} lines, not one"
         raise Failure(f"{where} holds no API key: {found}.", ExitCode.AUTH)
     return lines[0]
+
+
+@contextlib.contextmanager
+def told_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """Collect the warnings that are meant for who made a client.
+
+    Others are dropped: they are for developers, or of what happened to be freed at that moment.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        yield caught
 
 
 def _tell_wait(attempt: int, seconds: float, failed: object) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Iterator
 
 import click
 import requests
 
 from dub_uplink import Dub
-from dub_uplink.cli.connection import read_token
+from dub_uplink.cli.connection import read_token, told_warnings
 from dub_uplink.cli.failures import ExitCode, Failure
 from dub_uplink.cli.findings import (
     Finding,
@@ -119,10 +118,8 @@ def _url(server_url: str | None) -> tuple[str, str]:
     Raises:
         ValueError: it is none.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with Dub("dub_none", server_url=server_url) as client:
-            return str(client.customers.session.base_url), "".join(str(w.message) for w in caught)
+    with told_warnings() as caught, Dub("dub_none", server_url=server_url) as client:
+        return str(client.customers.session.base_url), "".join(str(w.message) for w in caught)
 
 
 def _client(token_file: str | None, url: str, session: requests.Session, secrets: list[str]) -> Dub:
@@ -135,8 +132,7 @@ def _client(token_file: str | None, url: str, session: requests.Session, secrets
     if not token:
         raise Failure("none is given")
     secrets.append(token)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the URL's finding has told it
+    with told_warnings():  # the URL's finding has them
         return Dub(token, server_url=url, client=session, retry_config=None)
 
 

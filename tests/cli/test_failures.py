@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from dub_uplink.cli.commands import cli
-from dub_uplink.cli.connection import Connection, connection_options
+from dub_uplink.cli.connection import Connection, connection_options, told_warnings
 from dub_uplink.cli.failures import Failure
 from dub_uplink.cli.lazy import RootGroup
 
@@ -151,6 +152,7 @@ def test_every_option_of_the_connection_reaches_the_client(invoke: Invoke, servi
     server = serving(raw=[b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"])
     done = invoke("customers", "list", "--server-url", server.url, "-v")
     assert done.exit_code == 0
+    assert done.output.count("\n") == 3, done.output
     first, again, second = done.output.splitlines()
     assert first.startswith("GET /customers: ")
     assert "attempt 1; trying again in" in again
@@ -159,6 +161,15 @@ def test_every_option_of_the_connection_reaches_the_client(invoke: Invoke, servi
     done = invoke("customers", "list", "--server-url", server.url, "--no-retries")
     assert (done.exit_code, len(server.received)) == (5, 1)
     assert "DUB" not in done.output.replace("DUB_SERVER_URL", "")
+
+
+def test_what_is_freed_while_a_client_is_made_is_no_warning_to_its_user() -> None:
+    with told_warnings() as told:
+        warnings.warn("unclosed <socket.socket fd=7>", ResourceWarning, stacklevel=2)
+        warnings.warn("soon to be gone", DeprecationWarning, stacklevel=2)
+        warnings.warn("the token goes unencrypted", stacklevel=2)
+        warnings.warn("the token goes unencrypted", stacklevel=2)
+    assert [str(warning.message) for warning in told] == ["the token goes unencrypted"] * 2
 
 
 def test_an_unencrypted_server_is_warned_of_in_one_line() -> None:
