@@ -305,7 +305,7 @@ HOOKS: list[dict[str, Any]] = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(data=st.data())
 def test_compiled_and_stock_agree_on_generated_schemas(data: st.DataObject) -> None:
     try:
