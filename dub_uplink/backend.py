@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import requests
+import uplink
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
@@ -26,7 +27,7 @@ from uplink.clients.interfaces import HttpClientAdapter
 from uplink.clients.io import BlockingStrategy
 
 from .config import CONNECT_TIMEOUT, Secret, hide_request
-from .deadline_adapter import DeadlineAdapter
+from .deadline_adapter import DeadlineAdapter, bounded
 from .forks import in_children
 from .hooks import BrokenAnswer
 from .models.response import Response
@@ -106,8 +107,9 @@ class SessionBackend:
             self._part(self._parting)
         make = self._from_template if self._owned and _is_plain(info) else self._from_session
         prepared, settings = make(method, url, info, authorization)
+        session = self._session if self._owned else bounded(self._session)
         try:
-            answer = self._session.send(
+            answer = session.send(
                 prepared,
                 timeout=self._bounds(url, timeout),
                 allow_redirects=False,
@@ -219,7 +221,7 @@ class UplinkBackend:
             "stream": True,
         }
         try:
-            answer = self._client.send((method, url, sent))
+            answer = _bounded_client(self._client).send((method, url, sent))
         except BaseException as error:
             hide_request(error)
             raise
@@ -227,6 +229,14 @@ class UplinkBackend:
 
     def close(self) -> None:
         """Nothing: the client is the caller's."""
+
+
+def _bounded_client(client: Any) -> Any:
+    # uplink has no public way to the session of its client.
+    session = getattr(client, "_RequestsClient__session", None)
+    if type(client) is uplink.RequestsClient and isinstance(session, requests.Session):
+        return uplink.RequestsClient(bounded(session))
+    return client
 
 
 def backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend:

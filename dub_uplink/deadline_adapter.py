@@ -6,6 +6,8 @@ May import the forks.
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import http.client
 import io
 import os
@@ -143,6 +145,9 @@ class _TLSPool(HTTPSConnectionPool):
         return _TLSConnection if stock is HTTPSConnection else stock
 
 
+_POOLS: dict[str, Any] = {"http": _Pool, "https": _TLSPool}
+
+
 class DeadlineAdapter(HTTPAdapter):
     """A requests adapter whose time-out bounds the whole answer, headers and body.
 
@@ -155,12 +160,12 @@ class DeadlineAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
         if isinstance(manager, urllib3.ProxyManager):
-            manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+            manager.pool_classes_by_scheme = _POOLS
         return manager
 
     def get_connection_with_tls_context(
@@ -179,3 +184,60 @@ class DeadlineAdapter(HTTPAdapter):
     def close(self) -> None:
         self._last = None  # a pool that is held is not closed
         super().close()
+
+
+# A session of the caller's is neither changed nor left without a bound. What follows looks at it:
+# the same settings and the same pools, and in these, beside its own, connections of ours.
+
+
+def bounded(session: requests.Session) -> requests.Session:
+    """The caller's session, for one request: with ours in the place of requests' own adapter.
+
+    It shares the session's attributes, so that what one of its own methods sets is set. Adapters of
+    another class are used as they are.
+    """
+    if any(vars(kind).get("__slots__") for kind in type(session).__mro__):
+        return session  # what is in those is not in its attributes
+    kind: Any = type(session)
+    view: requests.Session = object.__new__(_bounded_kind(kind))
+    view.__dict__ = vars(session)
+    return view
+
+
+@functools.lru_cache(maxsize=64)
+def _bounded_kind(kind: type[requests.Session]) -> type[requests.Session]:
+    class Bounded(kind):  # type: ignore[misc, valid-type]
+        def get_adapter(self, url: str | bytes) -> Any:
+            adapter = super().get_adapter(url)
+            return _Beside(adapter) if type(adapter) is HTTPAdapter else adapter
+
+        def __del__(self) -> None:
+            """Nothing: it is the session that is to be closed, when that is dropped."""
+
+    return Bounded
+
+
+class _Beside(DeadlineAdapter):
+    def __init__(self, adapter: HTTPAdapter) -> None:
+        vars(self).update(vars(adapter))
+        self.poolmanager = _beside(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        # Kept, and one day closed, by the caller's adapter.
+        return _beside(HTTPAdapter.proxy_manager_for(self, proxy, **kwargs))
+
+
+def _beside(manager: Any) -> Any:
+    stock = urllib3.poolmanager.pool_classes_by_scheme
+    if getattr(manager, "pool_classes_by_scheme", None) is not stock:
+        return manager  # SOCKS, or something of the caller's
+    view = copy.copy(manager)
+    view.pool_classes_by_scheme = _POOLS
+    view.key_fn_by_scheme = {
+        scheme: functools.partial(_key, key) for scheme, key in manager.key_fn_by_scheme.items()
+    }
+    return view
+
+
+def _key(key: Any, request_context: dict[str, Any]) -> Any:
+    return DeadlineAdapter, key(request_context)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 from dub_uplink import errors
 
@@ -29,7 +30,6 @@ SLOW: dict[str, dict[str, Any]] = {
     "drips its chunks": {"raw": CHUNKED + b"1\r\n \r\n" * 900, "drip": 0.01, "drip_from": 50},
     "drips an error": {"raw": FAILED + b" " * 9000, "drip": 0.01, "drip_from": len(FAILED)},
 }
-#: What only a connection of ours, or aiohttp, bounds in total; see SECURITY.rst.
 DRIPPING: dict[str, dict[str, Any]] = {
     "drips its headers": {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01},
     "only says it goes on": {"raw": b"HTTP/1.1 100 Continue\r\n\r\n" * 900, "drip": 0.01},
@@ -54,16 +54,21 @@ def test_no_slow_server_takes_longer_than_the_time_out(serving: Any, reach: Any,
 
 
 @pytest.mark.parametrize("slow", DRIPPING)
-def test_nor_one_that_drips_its_headers(serving: Any, reach_own: Any, slow: str) -> None:
-    customers = reach_own(serving(**DRIPPING[slow]).url, timeout_ms=BOUND * 1000)
+def test_nor_one_that_drips_its_headers(serving: Any, reach: Any, slow: str) -> None:
+    customers = reach(serving(**DRIPPING[slow]).url, timeout_ms=BOUND * 1000)
     times_out(customers.list)
 
 
-def test_a_plain_session_of_the_callers_bounds_each_pause_within_the_headers(
+def test_an_adapter_of_the_callers_own_bounds_each_pause_within_the_headers(
     serving: Any, connect: Any
 ) -> None:
-    """And their total when they have come, unless a DeadlineAdapter is mounted on it."""
+    """And their total when they have come, unless it is a kind of DeadlineAdapter."""
+
+    class Own(HTTPAdapter):
+        pass
+
     with requests.Session() as session:
+        session.mount("http://", Own())
         server = serving(raw=b"HTTP/1.1 200 OK\r\nX: y", then="hold")
         times_out(connect(server.url, client=session, timeout_ms=BOUND * 1000).list)
         dripping = serving(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", drip=0.01)

@@ -259,12 +259,17 @@ def test_a_cancelled_task_shows_no_token(deaf: Deaf, shown: Any, token: str, hea
 
 
 def test_http_clients_own_debugging_prints_no_token(
-    serving: Any, connect: Any, token: str, monkeypatch: pytest.MonkeyPatch, capfd: Any
+    serving: Any,
+    connect: Any,
+    client: Any,
+    token: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: Any,
 ) -> None:
     """``http.client.HTTPConnection.debuglevel = 1`` prints every byte that others send."""
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     server = serving()
-    connect(server.url).list()
+    connect(server.url, client=client).list()
     assert token not in "".join(capfd.readouterr())
     # It does print what it is told to: the recipe is in force.
     plain = http.client.HTTPConnection(server.url.removeprefix("http://"))

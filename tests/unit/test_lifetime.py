@@ -35,8 +35,10 @@ def test_closing_leaves_alone_what_it_was_given(serving: Any, wrap: Any) -> None
     with requests.Session() as session:
         with Dub("dub_x", server_url=server.url, client=wrap(session)) as dub:
             dub.customers.list()
-        assert session.get(server.url).text == "[]"
+        with Dub("dub_x", server_url=server.url, client=wrap(session)) as dub:
+            dub.customers.list()
         assert server.connections == 1, "its pool was emptied"
+        assert session.get(server.url).text == "[]"
 
 
 @pytest.mark.parametrize("make", [Dub, CustomersConsumer])
