@@ -15,6 +15,8 @@ version = release = dub_uplink.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
+# A block without a language is of a shell, or text.
+highlight_language = "none"
 html_theme = "furo"
 html_title = f"dub-uplink {release}"
 html_show_sphinx = False
