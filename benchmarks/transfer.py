@@ -4,8 +4,8 @@
 process. One attempt in ten meets a fault, and each of the two commands is killed twice (SIGKILL)
 and started again. Then the files, the journal and the server must agree on every customer. The
 peak of each process's memory is the kernel's own (VmHWM), so that this needs Linux. The cost of
-the progress bar is measured on a terminal, runs with and without it in turn. Ends with status 1
-where a customer is lost or doubled. Needs the ``cli`` extra.
+the progress bar is measured on a terminal: by a watch on its own CPU, and by runs with and without
+it in turn. Ends with status 1 where a customer is lost or doubled. Needs the ``cli`` extra.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.transfer_bar import START
 from dub_uplink.testing import FakeDub, Request, faults
 
 #: What goes wrong, each at its share of the attempts: one in ten in all. Of the 500s and 503s some
@@ -129,6 +130,7 @@ def command(
     *arguments: str,
     kill_when: Callable[[], bool] | None = None,
     terminal: bool = False,
+    module: str = "dub_uplink",
 ) -> Run:
     """Run the command, on a terminal or on pipes, and kill it when it is time to."""
     env = {
@@ -143,7 +145,7 @@ def command(
     pipes: dict[str, Any] = where or {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "dub_uplink", "customers", *arguments],
+        [sys.executable, "-m", module, "customers", *arguments],
         env=env,
         stdin=subprocess.DEVNULL,
         **pipes,
@@ -303,7 +305,8 @@ def bar(size: int, turns: int, say: Callable[[str], object]) -> dict[str, Any]:
                     else:
                         server.tell("clear")
                         arguments = ("import", "--restart", *quiet, str(source))
-                    run = command(server.url, *arguments, terminal=True)
+                    module = "benchmarks.transfer_bar" if which == "with" else "dub_uplink"
+                    run = command(server.url, *arguments, terminal=True, module=module)
                     assert run.status == 0, run.out
                     runs[which].append(run)
             found[kind] = {
@@ -315,6 +318,10 @@ def bar(size: int, turns: int, say: Callable[[str], object]) -> dict[str, Any]:
             for what in ("seconds", "cpu"):
                 ratio = statistics.median(getattr(a, what) / getattr(b, what) for a, b in pairs)
                 found[kind][f"{what}_more_percent"] = round((ratio - 1) * 100, 1)
+            own = [float(run.out.partition(START)[2].split()[0]) for run in runs["with"]]
+            shares = [took / run.cpu for took, run in zip(own, runs["with"], strict=True)]
+            found[kind]["cpu_of_the_bar"] = round(statistics.median(own), 3)
+            found[kind]["cpu_of_the_bar_percent"] = round(statistics.median(shares) * 100, 1)
             say(f"  {kind}: {found[kind]}")
     return found
 
