@@ -47,7 +47,8 @@ TESTS = {
     " properties/test_wire.py",
     "schemas": "unit/test_schemas.py unit/test_requests.py unit/test_models.py unit/test_ids.py"
     " unit/test_listing.py pagination/test_list.py unit/test_codec.py",
-    "codec": "unit/test_codec_flags.py unit/test_codec.py unit/test_models.py"
+    "codec": "unit/test_codec_plain.py unit/test_codec_flags.py unit/test_codec.py"
+    " unit/test_models.py"
     " properties/test_codec.py",
     "pagination": "unit/test_pages.py pagination/test_list.py both/test_operations.py"
     " pagination/test_iterate.py",
