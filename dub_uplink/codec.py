@@ -140,13 +140,6 @@ class _Writer:
         function.source = source
         return function  # type: ignore[no-any-return]
 
-    def _constant(self, name: str, value: Any) -> str:
-        """An expression for a value that stays the same."""
-        if value is None or value is True or value is False:
-            return repr(value)
-        self._names[name] = value
-        return name
-
     def _reading(self) -> list[str]:
         """Take the raw values: by subscript, which is faster, while only fields at the end of the
         declared order are left out, as it is in what Dub's server writes.
@@ -173,9 +166,8 @@ class _Writer:
         if field.required:
             otherwise = ["raise Unexpected"]
         else:
-            otherwise = self._absent(name, field, parameters)
-            if wrong != f"{v} is missing":
-                otherwise = [f"if {v} is not missing:", "    raise Unexpected", *otherwise]
+            otherwise = [f"if {v} is not missing:", "    raise Unexpected"]
+            otherwise += self._absent(name, field, parameters)
         null = f" and {v} is not None" if field.allow_none and "missing" not in wrong else ""
         lines = [f"if {wrong}{null}:", *_indented(otherwise)]
         if convert:
@@ -191,23 +183,22 @@ class _Writer:
         default = utc(field.load_default) if self._is_model else field.load_default
         counted = ["absent += 1"]
         if default is not _MISSING:
-            expression = self._constant(f"default_{v}", default)
-            return [f"{v} = {expression}{'()' if callable(default) else ''}", *counted]
+            self._names[f"default_{v}"] = default
+            return [f"{v} = default_{v}{'()' if callable(default) else ''}", *counted]
         if not self._is_model:
             return counted
         parameter = parameters[name]
         if parameter.default is parameter.empty:
             return ["raise Unexpected"]
-        return [f"{v} = {self._constant(f'default_{v}', parameter.default)}", *counted]
+        self._names[f"default_{v}"] = parameter.default
+        return [f"{v} = default_{v}", *counted]
 
     def _beyond(self) -> list[str]:
         """What becomes of keys that are no field's."""
-        if self._unknown == marshmallow.EXCLUDE:
-            return []
-        if self._unknown == marshmallow.RAISE:
-            return [self._if_more(), "    raise Unexpected"]
+        more = self._if_more()
         loop = ["for key in set(data) - known:", "    result[key] = data[key]"]
-        return [self._if_more(), *_indented(loop)]
+        kept = {marshmallow.EXCLUDE: [], marshmallow.INCLUDE: [more, *_indented(loop)]}
+        return kept.get(self._unknown, [more, "    raise Unexpected"])
 
     def _if_more(self) -> str:
         self._names["known"] = self._known
@@ -225,9 +216,8 @@ class _Writer:
             arguments.append(f"{name}={value}" if by_name else value)
         self._names["Model"] = self._schema.model  # type: ignore[attr-defined]
         # A model keeps what it excludes as `extra`; told to include it, the schema decides.
-        beyond = ["raise Unexpected"]
-        if self._unknown == marshmallow.EXCLUDE:
-            beyond = ["extra = {key: data[key] for key in data if key not in known}"]
+        kept = ["extra = {key: data[key] for key in data if key not in known}"]
+        beyond = {marshmallow.EXCLUDE: kept}.get(self._unknown, ["raise Unexpected"])
         build = f"return Model({', '.join(arguments)})"
         return ["extra = {}", self._if_more(), *_indented(beyond), build]
 
@@ -286,7 +276,8 @@ class _Writer:
         if type(field) is fields.AwareDateTime:
             other += [f"if {v}.tzinfo is None:", "    raise Unexpected"]
         if self._is_model:
-            # What `utc` does, without a call: some releases of marshmallow have a class for UTC.
+            # What `utc` does, without a call: some releases of marshmallow have a class for UTC,
+            # and on Python 3.10 so has what it reads dates with.
             self._names["zero"] = dt.timedelta(0)
             other += [
                 f"if {v}.utcoffset() == zero:",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import marshmallow
@@ -98,3 +99,36 @@ def test_a_customers_dates(date: str) -> None:
 @pytest.mark.parametrize("many", [1, 3])
 def test_a_list(many: int) -> None:
     assert len(unasked(CustomerSchema(many=True), [{"id": f"c{n}"} for n in range(many)])) == many
+
+
+def test_names_that_are_no_variables() -> None:
+    kind = marshmallow.Schema.from_dict({"a-b": fields.String(), "\xe9": fields.String()})
+    unasked(kind(), {"a-b": "x", "\xe9": "y"})
+
+
+def test_arguments_of_a_model_that_have_to_be_named() -> None:
+    class Named(CustomerSchema):
+        @dataclasses.dataclass
+        class model:
+            id: str
+            name: str | None = dataclasses.field(default=None, kw_only=True)
+            extra: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+        class Meta:
+            fields = ("id", "name")
+
+    unasked(Named(), {"id": "c", "name": "Ada"})
+
+
+def test_the_code_is_what_takes_least_time() -> None:
+    """By subscript, a size for what may be missing, and arguments by their places."""
+    source = compile_loader(CustomerSchema()).source  # type: ignore[attr-defined]
+    assert "            v_id = data['id']\n" in source
+    assert "v_name = data['name'] if size > 1 else missing\n" in source
+    assert "return Model(v_id, v_name, v_email," in source
+
+
+def test_a_date_in_a_form_of_its_own_is_left_to_marshmallow() -> None:
+    schema = of(fields.DateTime(format="%Y"))
+    with pytest.raises(marshmallow.ValidationError):
+        compile_loader(schema)({"f": MOMENT})
