@@ -207,7 +207,7 @@ def bounded(session: requests.Session) -> requests.Session:
 @functools.lru_cache(maxsize=64)
 def _bounded_kind(kind: type[requests.Session]) -> type[requests.Session]:
     class Bounded(kind):  # type: ignore[misc, valid-type]
-        def get_adapter(self, url: str | bytes) -> Any:
+        def get_adapter(self, url: Any) -> Any:
             adapter = super().get_adapter(url)
             return _Beside(adapter) if type(adapter) is HTTPAdapter else adapter
 
