@@ -29,8 +29,6 @@ SLOW: dict[str, dict[str, Any]] = {
     "drips its body": {"raw": HEAD + b" " * 9000, "drip": 0.01, "drip_from": len(HEAD)},
     "drips its chunks": {"raw": CHUNKED + b"1\r\n \r\n" * 900, "drip": 0.01, "drip_from": 50},
     "drips an error": {"raw": FAILED + b" " * 9000, "drip": 0.01, "drip_from": len(FAILED)},
-}
-DRIPPING: dict[str, dict[str, Any]] = {
     "drips its headers": {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01},
     "only says it goes on": {"raw": b"HTTP/1.1 100 Continue\r\n\r\n" * 900, "drip": 0.01},
     "only gives hints": {"raw": b"HTTP/1.1 103 X\r\nA: b\r\n\r\n" * 900, "drip": 0.01},
@@ -51,12 +49,6 @@ def test_no_slow_server_takes_longer_than_the_time_out(serving: Any, reach: Any,
     error = times_out(customers.list)
     assert str(error) == "GET: no whole answer within 0.15 s"
     assert error.sent is True
-
-
-@pytest.mark.parametrize("slow", DRIPPING)
-def test_nor_one_that_drips_its_headers(serving: Any, reach: Any, slow: str) -> None:
-    customers = reach(serving(**DRIPPING[slow]).url, timeout_ms=BOUND * 1000)
-    times_out(customers.list)
 
 
 def test_an_adapter_of_the_callers_own_bounds_each_pause_within_the_headers(
