@@ -1,9 +1,8 @@
-"""One budget in a real Redis: threads, tasks, processes and forks, in short windows."""
+"""One budget in a real Redis: threads, tasks, processes and forks."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 import subprocess
@@ -13,7 +12,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -21,6 +20,12 @@ from dub_uplink import AsyncDub, Clock, Dub, RateLimit, errors
 from dub_uplink.config import Secret
 from dub_uplink.testing import FakeDub
 from dub_uplink.window import Notice, Ticket
+
+
+@pytest.fixture(autouse=True)
+def waits_for_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a call does that Redis does not answer in time stands in ``test_storage_away``."""
+    monkeypatch.setattr("dub_uplink.shared_limit._PATIENCE", 20.0)
 
 
 @pytest.fixture
@@ -47,15 +52,39 @@ def turns_of(limit: RateLimit, token: str) -> Any:
     return limit.turns("https://api.dub.co/", Secret(f"Bearer {token}"))
 
 
-def ask(limit: RateLimit, token: str, patience: float = 60.0, *, bulk: bool = False) -> float:
+def ask(limit: RateLimit, token: str, *, bulk: bool = False) -> float:
     """The wait of a new ticket."""
-    wait: float = turns_of(limit, token).ask(Ticket(Clock(), bulk=bulk), patience)
+    wait: float = turns_of(limit, token).ask(Ticket(Clock(), bulk=bulk), 10_000.0)
     return wait
+
+
+class Due(NamedTuple):
+    """Between when and when a turn comes: nobody knows how long the question took to get there."""
+
+    soonest: float
+    latest: float
+
+    def is_later(self, other: Due, seconds: float, by: float = 0.05) -> bool:
+        """Whether it may be so many seconds after another, give or take ``by``."""
+        least, most = self.soonest - other.latest, self.latest - other.soonest
+        return least - by <= seconds <= most + by
+
+
+def due(turns: Any, ticket: Ticket | None = None) -> Due:
+    """The turn of a ticket, or of a new one."""
+    before = time.monotonic()
+    wait = turns.ask(ticket or Ticket(Clock(), bulk=False), 10_000.0)
+    return Due(before + wait, time.monotonic() + wait)
+
+
+def now() -> Due:
+    return Due(time.monotonic(), time.monotonic())
 
 
 WORKER = """
 import sys, threading
-from dub_uplink import Dub, RateLimit
+from dub_uplink import Dub, RateLimit, shared_limit
+shared_limit._PATIENCE = 20.0
 url, token, storage, calls = sys.argv[1:]
 with Dub(token, server_url=url, rate_limit=RateLimit(20, 1.0, storage=storage)) as dub:
     def work():
@@ -69,7 +98,7 @@ with Dub(token, server_url=url, rate_limit=RateLimit(20, 1.0, storage=storage)) 
 
 def test_processes_with_one_key_share_one_budget(redis: Any, token: str) -> None:
     # The server's window is shorter than what the workers keep to: a busy machine may be late.
-    fake = FakeDub(token, rate_limit=20, window=0.6)
+    fake = FakeDub(token, rate_limit=20, window=0.3)
     fake.add(external_id="1")
     with fake.serve() as url:
         started = time.monotonic()
@@ -88,38 +117,38 @@ def test_processes_with_one_key_share_one_budget(redis: Any, token: str) -> None
 def test_many_callers_at_once_have_their_turns_in_the_order_of_asking(
     shared: Any, token: str, kind: str
 ) -> None:
-    limit = shared(5, 0.3)
-    turns = turns_of(limit, token)
-    dues: list[float] = []
+    turns = turns_of(shared(5, 30.0), token)
     if kind == "threads":
-        for _ in range(15):
-            dues.append(turns.ask(Ticket(Clock(), bulk=False), 60) + time.monotonic())
+        dues = [due(turns) for _ in range(15)]
     else:
 
-        async def main() -> None:
+        async def main() -> list[Due]:
+            before = time.monotonic()
             tickets = [Ticket(Clock(), bulk=False) for _ in range(15)]
-            waits = await asyncio.gather(*(turns.ask_awaited(t, 60.0) for t in tickets))
-            dues.extend(wait + time.monotonic() for wait in waits)
+            waits = await asyncio.gather(*(turns.ask_awaited(t, 10_000.0) for t in tickets))
+            after = time.monotonic()
+            return [Due(before + wait, after + wait) for wait in waits]
 
-        asyncio.run(main())
-    # In each window of 0.306 s five of them, one after the other.
-    assert dues == sorted(dues) or max(a - b for a, b in itertools.pairwise(dues)) < 0.05
-    assert dues[14] - dues[0] == pytest.approx(2 * 0.306, abs=0.15)
+        dues = asyncio.run(main())
+    # In each window of 30.6 s five of them: each when the fifth before it leaves.
+    assert all(due.soonest <= now().latest for due in dues[:5])
+    for number in range(5, 15):
+        assert dues[number].is_later(dues[number - 5], 30.6)
 
 
 def test_tasks_wait_and_none_is_refused(shared: Any, token: str) -> None:
-    fake = FakeDub(token, rate_limit=20, window=0.3)  # shorter: a busy machine may be late
+    fake = FakeDub(token, rate_limit=20, window=0.2)  # shorter: a busy machine may be late
     fake.add(external_id="1")
 
     async def main(url: str) -> None:
-        async with AsyncDub(token, server_url=url, rate_limit=shared(20, 0.5)) as dub:
+        async with AsyncDub(token, server_url=url, rate_limit=shared(20, 0.8)) as dub:
             await asyncio.gather(*(dub.customers.get("ext_1") for _ in range(50)))
 
     with fake.serve() as url:
         asyncio.run(main(url))
     statuses = [request.status for request in fake.requests]
     assert statuses.count(200) == 50
-    assert statuses.count(429) <= 5
+    assert statuses.count(429) <= 10  # without turns thirty, at once
 
 
 def test_other_keys_and_servers_have_budgets_of_their_own(shared: Any, token: str) -> None:
@@ -184,29 +213,31 @@ def test_a_refusal_of_one_pauses_all_once_and_they_come_back_one_by_one(
     shared: Any, token: str
 ) -> None:
     """Three rate limits stand for three processes."""
-    limits = [shared(50, 10.0) for _ in range(3)]
+    limits = [shared(50, 100.0) for _ in range(3)]
     tickets = [Ticket(Clock(), bulk=False) for _ in limits]
     for limit, ticket in zip(limits, tickets, strict=True):
         assert turns_of(limit, token).ask(ticket, 60) == 0
     for limit, ticket in zip(limits[:2], tickets, strict=False):  # two were on their way at once
-        turns_of(limit, token).heed(Notice(50, 0, 2.0, refused=True), ticket)
-    time.sleep(0.05)
+        turns_of(limit, token).heed(Notice(50, 0, 20.0, refused=True), ticket)
+    # Each limit tells what it heard before it asks, and the first of them asks first.
     waits = [ask(limit, token) for limit in limits for _ in range(3)]
-    assert all(1.5 <= wait <= 12.3 for wait in waits)
+    assert all(10 <= wait <= 123 for wait in waits)
     assert len({round(wait, 3) for wait in waits}) >= 8
 
 
 def test_those_who_waited_come_back_from_a_pause_in_their_order(shared: Any, token: str) -> None:
-    turns = turns_of(shared(3, 5.0), token)
+    turns = turns_of(shared(3, 100.0), token)
     tickets = [Ticket(Clock(), bulk=False) for _ in range(6)]
     for ticket in tickets:
-        turns.ask(ticket, 60)
-    turns.heed(Notice(None, None, 8.0, refused=True), tickets[0])
-    dues = [time.monotonic() + turns.ask(ticket, 60) for ticket in tickets[3:]]
-    assert dues[0] - time.monotonic() == pytest.approx(8.0, abs=0.3)
-    assert [round(later - sooner, 2) for sooner, later in itertools.pairwise(dues)] == [
-        pytest.approx(0.033, abs=0.02)
-    ] * 2
+        turns.ask(ticket, 10_000)
+    before = now()
+    turns.heed(Notice(None, None, 200.0, refused=True), tickets[0])
+    first, second, third = (due(turns, ticket) for ticket in tickets[3:])
+    assert first.soonest <= now().latest + 200
+    assert first.latest >= before.soonest + 200
+    # Those who were held up come back within the margin of the window, here of a second.
+    assert second.is_later(first, 1 / 3)
+    assert third.is_later(second, 1 / 3)
 
 
 def test_a_lower_limit_is_learned_by_all(shared: Any, token: str) -> None:
@@ -219,19 +250,19 @@ def test_a_lower_limit_is_learned_by_all(shared: Any, token: str) -> None:
     assert ask(second, token) > 50
 
 
-@pytest.mark.parametrize("wrong", [-5.0, 5.0])
+@pytest.mark.parametrize("wrong", [-500.0, 500.0])
 def test_machines_whose_clocks_disagree_share_all_the_same(
     shared: Any, token: str, wrong: float
 ) -> None:
     real = Clock()
     skewed = Clock(monotonic=lambda: real.monotonic() + 1_000_000, time=lambda: real.time() + wrong)
-    limit, other = shared(2, 10.0), shared(2, 10.0)
-    assert ask(limit, token) == 0
-    assert turns_of(other, token).ask(Ticket(skewed, bulk=False), 60) == 0
-    assert ask(limit, token) == pytest.approx(10.2, abs=0.5)
+    right, other = turns_of(shared(2, 1_000.0), token), turns_of(shared(2, 1_000.0), token)
+    first = due(right)
+    second = due(other, Ticket(skewed, bulk=False))
+    assert due(right).is_later(first, 1_001)
     ticket = Ticket(skewed, bulk=False)
-    assert turns_of(other, token).ask(ticket, 60) == pytest.approx(10.2, abs=0.5)
-    assert turns_of(other, token).ask(ticket, 60) == pytest.approx(10.2, abs=0.5)
+    assert due(other, ticket).is_later(second, 1_001)
+    assert due(other, ticket).is_later(second, 1_001)
 
 
 def test_a_bulk_leaves_one_in_twenty_and_never_stands_in_the_queue(shared: Any, token: str) -> None:
@@ -240,33 +271,35 @@ def test_a_bulk_leaves_one_in_twenty_and_never_stands_in_the_queue(shared: Any, 
     assert waits[:38] == [0.0] * 38
     assert waits[38] > 50
     assert [ask(interactive, token) for _ in range(2)] == [0.0, 0.0]
-    assert ask(interactive, token) == pytest.approx(61, abs=1)
+    assert 30 < ask(interactive, token) < 61
 
 
 def test_a_place_that_was_given_back_is_the_nexts(shared: Any, token: str) -> None:
-    limit = shared(1, 10.0)
-    ask(limit, token)
-    ticket = Ticket(Clock(), bulk=False)
-    assert turns_of(limit, token).ask(ticket, 60) == pytest.approx(10.2, abs=0.5)
-    turns_of(limit, token).give_back(ticket)
-    assert ask(limit, token) == pytest.approx(10.2, abs=0.5)
+    turns = turns_of(shared(1, 100.0), token)
+    first, ticket = due(turns), Ticket(Clock(), bulk=False)
+    assert due(turns, ticket).is_later(first, 101)
+    turns.give_back(ticket)
+    assert due(turns).is_later(first, 101)
 
 
 def test_who_waits_behind_a_request_that_was_late_waits_longer(shared: Any, token: str) -> None:
-    turns = turns_of(shared(1, 2.0), token)
+    turns = turns_of(shared(1, 10.0), token)
     first, second = Ticket(Clock(), bulk=False), Ticket(Clock(), bulk=False)
-    turns.ask(first, 60)
-    assert turns.ask(second, 60) == pytest.approx(2.04, abs=0.2)
+    asked = due(turns, first)
+    assert due(turns, second).is_later(asked, 10.2)
     time.sleep(0.6)
+    answered = now()
     turns.late(first)
-    assert turns.ask(second, 60) == pytest.approx(2.0, abs=0.2)
+    # As if it had been sent when its answer came, but for the margin of the window.
+    assert due(turns, second).latest >= answered.soonest + 10.0
+    assert due(turns, second).soonest <= now().latest + 10.2
 
 
 def test_a_cancelled_task_gives_back_even_the_place_that_it_was_just_getting(
     shared: Any, token: str
 ) -> None:
-    limit = shared(1, 10.0)
-    ask(limit, token)
+    limit = shared(1, 60.0)
+    first = due(turns_of(limit, token))
 
     async def main() -> None:
         async with AsyncDub(token, server_url="https://api.dub.co", rate_limit=limit) as dub:
@@ -277,10 +310,10 @@ def test_a_cancelled_task_gives_back_even_the_place_that_it_was_just_getting(
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-            await asyncio.sleep(0.1)
 
     asyncio.run(main())
-    assert ask(limit, token) == pytest.approx(10.2, abs=1)
+    # What was given back is told before the next question.
+    assert due(turns_of(limit, token)).is_later(first, 61)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -309,7 +342,7 @@ def test_close_closes_the_connections_and_ends_the_thread(redis: Any, token: str
     limit = RateLimit(5, storage=redis.url)
     ask(limit, token)
     limit.close()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while time.monotonic() < end and any(
         thread.name == "dub_uplink_storage" for thread in threading.enumerate()
     ):
@@ -320,8 +353,11 @@ def test_close_closes_the_connections_and_ends_the_thread(redis: Any, token: str
 
 
 def test_two_thousand_who_ask_at_once_are_neither_refused_nor_a_loss(
-    shared: Any, token: str, caplog: pytest.LogCaptureFixture
+    shared: Any, token: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The last of them wait longer than a call waits for a storage, which answers all the time."""
+    monkeypatch.setattr("dub_uplink.shared_limit._PATIENCE", 0.08)
+    monkeypatch.setattr("dub_uplink.shared_limit._GRACE", 20.0)
     limit = shared(100_000, 60.0)
     turns = turns_of(limit, token)
 

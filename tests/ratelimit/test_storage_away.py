@@ -1,6 +1,8 @@
 """A storage that is gone, slow, full or locked: no call fails or waits for it, and it is said once.
 
-A call waits 0.08 seconds at most; the tests allow for a busy machine beside that.
+A call waits 0.08 seconds at most. Where that is what a test is about, to wait for the storage would
+take 10 seconds or more, and the test allows half of it: no machine is so busy. Elsewhere calls wait
+for as long as the storage takes.
 """
 
 from __future__ import annotations
@@ -27,12 +29,19 @@ from dub_uplink.window import Ticket
 pytest.importorskip("limits", reason="the extra redis is not installed")
 
 KEY = "Bearer dub_test"
+BUSY = 5.0  # seconds
 
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times a second, where users have half a second between two looks."""
     monkeypatch.setattr("dub_uplink.shared_limit._INTERVAL", 0.1)
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The storage is given the time that it takes."""
+    monkeypatch.setattr("dub_uplink.shared_limit._PATIENCE", 20.0)
 
 
 @pytest.fixture
@@ -48,14 +57,25 @@ def limit_on() -> Iterator[Callable[..., RateLimit]]:
         limit.close()
 
 
-def ask(limit: RateLimit, patience: float = 600.0) -> tuple[float, float]:
+def ask(limit: RateLimit, clock: Clock | None = None) -> tuple[float, float]:
     """The wait of a new ticket, and the seconds that it took to ask."""
     started = time.monotonic()
-    wait: float = limit.turns("x", Secret(KEY)).ask(Ticket(Clock(), bulk=False), patience)
+    wait: float = limit.turns("x", Secret(KEY)).ask(Ticket(clock or Clock(), bulk=False), 600.0)
     return wait, time.monotonic() - started
 
 
-def is_back(limit: RateLimit, seconds: float = 10.0) -> bool:
+def later(seconds: float) -> Clock:
+    """A clock that is ahead of that of the others."""
+    return Clock(monotonic=lambda: time.monotonic() + seconds)
+
+
+def settle(limit: RateLimit) -> None:
+    """Wait until the storage has been told what nobody waits for."""
+    storage: Any = limit._storage
+    storage._errands.send(lambda: None).result(60)
+
+
+def is_back(limit: RateLimit, seconds: float = 60.0) -> bool:
     """Whether the storage was found again, within so many seconds."""
     end = time.monotonic() + seconds
     storage: Any = limit._storage
@@ -103,11 +123,17 @@ class Proxy:
                         time.sleep(self.delay)
                     (far if one is near else near).sendall(data)
 
-    def close(self) -> None:
-        for one in [self._listener, *self._open]:
+    def drop(self) -> None:
+        """Close the connections."""
+        while self._open:
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+                self._open.pop().shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.drop()
 
 
 @pytest.fixture
@@ -124,7 +150,7 @@ def test_a_storage_that_was_never_there_costs_nothing_and_is_said_once(
     asked = [ask(limit) for _ in range(31)]
     assert [wait for wait, _ in asked[:30]] == [0.0] * 30
     assert asked[30][0] > 50  # its own share, that of one process
-    assert max(took for _, took in asked) < 0.3
+    assert max(took for _, took in asked) < BUSY
     [said] = warnings(caplog)
     assert "redis://127.0.0.1:1, is out of reach (ConnectionError)" in said
     assert "30 of 30 requests" in said
@@ -135,14 +161,15 @@ def test_a_name_that_nobody_knows_delays_no_call(
 ) -> None:
     """A resolver that does not answer: what no time-out of a socket bounds."""
     let_go = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: let_go.wait(10) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: let_go.wait(20) and [])
     limit = limit_on("redis://redis.example:6379")
     took = [ask(limit)[1] for _ in range(40)]
     let_go.set()
-    assert max(took) < 0.3
+    assert max(took) < BUSY
     assert statistics.median(took) < 0.05  # after a second none waits at all
 
 
+@pytest.mark.usefixtures("answers")
 def test_killed_and_restarted_empty_it_comes_back_by_itself_and_knows_what_was_sent(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -153,7 +180,7 @@ def test_killed_and_restarted_empty_it_comes_back_by_itself_and_knows_what_was_s
     with caplog.at_level(logging.INFO, "dub_uplink"):
         asked = [ask(limit) for _ in range(5)]
         assert [wait for wait, _ in asked] == [0.0] * 5
-        assert max(took for _, took in asked) < 0.3
+        assert max(took for _, took in asked) < BUSY
         server.start()
         assert is_back(limit)
     assert len(warnings(caplog)) == 1
@@ -164,6 +191,7 @@ def test_killed_and_restarted_empty_it_comes_back_by_itself_and_knows_what_was_s
     assert [ask(limit)[0] > 0 for _ in range(11)] == [False] * 10 + [True]
 
 
+@pytest.mark.usefixtures("answers")
 def test_a_storage_that_has_forgotten_is_told_again(start_redis: Any, limit_on: Any) -> None:
     server = start_redis()
     limit = limit_on(server.url, 10)
@@ -171,36 +199,39 @@ def test_a_storage_that_has_forgotten_is_told_again(start_redis: Any, limit_on: 
     with server.client() as client:
         client.flushall()
     assert ask(limit)[0] == 0
-    time.sleep(0.1)  # it is told after the answer
+    settle(limit)  # it is told after the answer
     assert [ask(limit)[0] > 0 for _ in range(5)] == [False] * 4 + [True]
 
 
+@pytest.mark.usefixtures("answers")
 def test_while_it_is_away_each_process_keeps_to_its_share(start_redis: Any, limit_on: Any) -> None:
     """Two rate limits stand for two processes."""
     server = start_redis()
     first, second = limit_on(server.url, 20), limit_on(server.url, 20)
     ask(first), ask(second)
-    time.sleep(1.1)  # each says once a second that it is there
-    ask(first), ask(second)
+    ask(first, later(1.1)), ask(second, later(1.1))  # each says once a second that it is there
     server.kill()
     for limit in (first, second):
         assert [ask(limit)[0] > 0 for _ in range(9)] == [False] * 8 + [True]
 
 
+@pytest.mark.usefixtures("answers")
 def test_who_waits_for_a_turn_when_it_goes_has_it_all_the_same(
     start_redis: Any, limit_on: Any
 ) -> None:
     server = start_redis()
-    turns = limit_on(server.url, 1, 0.5).turns("x", Secret(KEY))
-    turns.ask(Ticket(Clock(), bulk=False), 60)
-    ticket = Ticket(Clock(), bulk=False)
-    wait = turns.ask(ticket, 60)
-    assert wait == pytest.approx(0.51, abs=0.1)
+    turns = limit_on(server.url, 1, 100.0).turns("x", Secret(KEY))
+    ahead = 0.0
+    clock = Clock(monotonic=lambda: time.monotonic() + ahead)
+    turns.ask(Ticket(clock, bulk=False), 600)
+    ticket = Ticket(clock, bulk=False)
+    wait = turns.ask(ticket, 600)
+    assert 50 < wait <= 101
     server.kill()
-    assert turns.ask(ticket, 60) == pytest.approx(wait, abs=0.2)
-    time.sleep(wait)
-    assert turns.ask(ticket, 60) == 0
-    assert turns.ask(Ticket(Clock(), bulk=False), 60) > 0
+    assert 20 < turns.ask(ticket, 600) <= wait
+    ahead = wait
+    assert turns.ask(ticket, 600) == 0
+    assert turns.ask(Ticket(clock, bulk=False), 600) > 0
 
 
 @pytest.mark.parametrize("how", ["swallows", "is slow", "stands still"])
@@ -209,7 +240,8 @@ def test_a_storage_that_does_not_answer_in_time_delays_no_call_by_much(
 ) -> None:
     server = start_redis()
     proxy = Proxy(server.port)
-    limit = limit_on(proxy.url)
+    # What waits for the storage and not for 0.08 s takes this long.
+    limit = limit_on(f"{proxy.url}?socket_timeout={2 * BUSY}")
     ask(limit)
     assert is_back(limit)
     process = server._process.pid
@@ -223,15 +255,17 @@ def test_a_storage_that_does_not_answer_in_time_delays_no_call_by_much(
     time.sleep(0.3)
     asked += [ask(limit) for _ in range(12)]
     assert {wait for wait, _ in asked} == {0.0}
-    assert max(took for _, took in asked[:12]) < 0.3
-    assert statistics.median(took for _, took in asked[12:]) < 0.01
+    assert max(took for _, took in asked) < BUSY
+    assert statistics.median(took for _, took in asked[12:]) < 0.05
     assert len(warnings(caplog)) == 1
     os.kill(process, signal.SIGCONT)
     proxy.swallow, proxy.delay = False, 0.0
+    proxy.drop()
     assert is_back(limit)
     proxy.close()
 
 
+@pytest.mark.usefixtures("answers")
 def test_a_storage_that_is_a_little_slow_is_waited_for(
     proxy: Proxy, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -243,6 +277,7 @@ def test_a_storage_that_is_a_little_slow_is_waited_for(
     assert warnings(caplog) == []
 
 
+@pytest.mark.usefixtures("answers")
 def test_a_connection_that_was_closed_while_it_was_idle_is_no_loss(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -258,6 +293,7 @@ def test_a_connection_that_was_closed_while_it_was_idle_is_no_loss(
     assert warnings(caplog) == []
 
 
+@pytest.mark.usefixtures("answers")
 def test_a_full_storage_is_as_good_as_none(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -269,17 +305,17 @@ def test_a_full_storage_is_as_good_as_none(
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", "1mb")
         asked = [ask(limit) for _ in range(20)]
-        time.sleep(1.1)  # once a second it is told who is there, and says that it is full
-        asked += [ask(limit) for _ in range(20)]
+        # Once a second it is told who is there, and says that it is full.
+        asked += [ask(limit, later(1.1)) for _ in range(20)]
         time.sleep(0.5)  # two looks and more
         assert {wait for wait, _ in asked} == {0.0}
-        assert max(took for _, took in asked) < 0.3
         assert not limit._storage.reachable()
         assert len(warnings(caplog)) == 1
         client.config_set("maxmemory", "0")
     assert is_back(limit)
 
 
+@pytest.mark.usefixtures("answers")
 def test_a_wrong_password_is_as_good_as_no_storage(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -295,6 +331,7 @@ def test_a_wrong_password_is_as_good_as_no_storage(
     assert password not in caplog.text
 
 
+@pytest.mark.usefixtures("answers")
 def test_a_storage_that_comes_and_goes_is_said_once_a_minute(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
