@@ -139,9 +139,18 @@ def test_cancelling_a_wait_between_attempts_ends_the_call(
     fake.faults.add(faults.Status(503), times=100)
 
     async def main() -> None:
-        async with AsyncDub("dub_test", server_url=url) as s:
-            with pytest.raises((asyncio.TimeoutError, TimeoutError)):
-                await asyncio.wait_for(s.customers.list(), 0.2)
+        waits = asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            waits.set()
+            await asyncio.sleep(3_600)
+
+        async with AsyncDub("dub_test", server_url=url, clock=Clock(async_sleep=sleep)) as s:
+            call = asyncio.ensure_future(s.customers.list())
+            await waits.wait()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
 
     run(main)
     assert len(fake.requests) == 1

@@ -164,6 +164,22 @@ def test_ctrl_c_while_nobody_answers_ends_it_at_once(terminal: Any, serving: Any
     assert "Traceback" not in shown.shown
 
 
+def test_ctrl_c_before_the_command_is_loaded_ends_it_quietly(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from dub_uplink.cli import main\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'dub_uplink.cli.lazy': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, cwd=tmp_path, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def wait_until_asked(server: Any, shown: Any) -> None:
     while not server.received:
         assert shown.process.poll() is None

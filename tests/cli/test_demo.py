@@ -114,25 +114,28 @@ def test_a_reader_who_leaves_early_sees_no_traceback(
 
 
 def test_ctrl_c_ends_the_demo_at_once_and_quietly(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path, at_best: Callable[..., object]
 ) -> None:
-    with subprocess.Popen(
-        COMMAND,
-        cwd=tmp_path,
-        env={**environment, "PYTHONUNBUFFERED": "1"},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        for line in process.stdout:
-            if "rate limit" in line:
-                break
-        time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        assert "Traceback" not in process.stdout.read() + process.stderr.read()
-        assert process.wait(timeout=10) != 0
+    def check() -> None:  # where this machine stands still, the demo may be done before
+        with subprocess.Popen(
+            COMMAND,
+            cwd=tmp_path,
+            env={**environment, "PYTHONUNBUFFERED": "1"},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            for line in process.stdout:
+                if "rate limit" in line:
+                    break
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            assert "Traceback" not in process.stdout.read() + process.stderr.read()
+            assert process.wait(timeout=60) != 0
+
+    at_best(check)
 
 
 def test_live_without_a_network_is_one_line(run: Run) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dub_uplink.testing import FakeDub
+from dub_uplink.testing import FakeDub, faults
 
 if TYPE_CHECKING:
     Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -29,11 +29,14 @@ def test_an_export_that_is_killed_and_interrupted_is_gone_on_with(
     def customers() -> int:
         return int(json.loads(record.read_bytes())["customers"]) if record.exists() else 0
 
-    with FakeDub(latency=0.02) as fake, fake.serve() as url:
+    with FakeDub() as fake, fake.serve() as url:
         fake.add_many(CUSTOMERS)
         env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
         for how, status in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
             before = customers()
+            # It comes so far and no further.
+            fake.faults.add(faults.Delay(0), times=12)
+            fake.faults.add(faults.Delay(60), times=None)
             with subprocess.Popen(
                 [*COMMAND, "--resume", str(target)], env=env, stderr=subprocess.PIPE, text=True
             ) as process:
@@ -41,6 +44,7 @@ def test_an_export_that_is_killed_and_interrupted_is_gone_on_with(
                     time.sleep(0.005)
                 process.send_signal(how)
                 _, err = process.communicate(timeout=60)
+            fake.faults.clear()
             assert (process.returncode, target.exists()) == (status, False)
             assert "Traceback" not in err
         assert "customers are in" in err

@@ -19,7 +19,7 @@ def test_a_slow_call_does_not_hold_up_those_behind_it() -> None:
 
     def call(number: int) -> int:
         if number == 0:
-            assert free.wait(20)
+            assert free.wait(60)
         return number * 10
 
     ended = []
@@ -80,6 +80,6 @@ def test_letting_go_ends_the_waits_and_sends_nothing_more() -> None:
 
         results = as_they_end(call, range(100), 2)
         assert next(results)[0] == 0
-        assert waiting.wait(20)
+        assert waiting.wait(60)
         results.close()  # type: ignore[attr-defined]
     assert sorted(request.method for request in fake.requests) == ["GET", "POST"]

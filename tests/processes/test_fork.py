@@ -52,7 +52,7 @@ def ask(customers: CustomersConsumer, count: int) -> int:
     right = 0
     for number in range(count):
         asked = f"cus_{me}_{number}"
-        right += customers.get(asked, timeout_ms=4_000, http_headers={"X-Process": me}).id == asked
+        right += customers.get(asked, timeout_ms=50_000, http_headers={"X-Process": me}).id == asked
     return right
 
 
