@@ -22,8 +22,10 @@ def main() -> None:
             f"dub-uplink needs {' and '.join(missing)}: "
             'run  pip install "dub-uplink[cli]"  and try again.'
         )
-    from dub_uplink.cli.commands import cli  # noqa: PLC0415 - click is an optional dependency
-
+    try:
+        from dub_uplink.cli.commands import cli  # noqa: PLC0415 - click is an optional dependency
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a command ends that Ctrl-C finds later
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A customer's name may hold what this terminal cannot write.
         sys.stdout.reconfigure(errors="replace")
