@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import uplink
 
+from dub_uplink import CustomersConsumer, Response, endpoint
 from dub_uplink.models import errors
 from dub_uplink.testing import faults
 
@@ -327,6 +329,38 @@ def test_an_update_of_nobody_is_not_found(fake: Any, on_fake: Any) -> None:
             on_fake().update("ext_nobody", body)
     # Only a rename can have left the customer under another name.
     assert [line for line in asked(fake) if "GET" in line] == ["GET /customers/ext_user_2"]
+
+
+class Raw(CustomersConsumer):
+    """What the answers themselves are."""
+
+    @uplink.json
+    @endpoint.post("customers", args={"body": uplink.Body}, returns=Response)
+    def make(self, body: Any) -> Response:
+        raise NotImplementedError
+
+    @uplink.json
+    @endpoint.patch("customers/{customer_id}", args={"body": uplink.Body}, returns=Response)
+    def change(self, customer_id: str, body: Any) -> Response:
+        raise NotImplementedError
+
+    @endpoint.delete("customers/{customer_id}", returns=Response)
+    def remove(self, customer_id: str) -> Response:
+        raise NotImplementedError
+
+
+def test_an_answer_that_was_lost_is_given_as_it_would_have_come(fake: Any, on_fake: Any) -> None:
+    customers = on_fake(cls=Raw)
+    fake.faults.add(faults.DropAfter())
+    made = customers.make({"externalId": "user_1", "country": "GB"})
+    fake.faults.add(faults.DropAfter())
+    changed = customers.change("ext_user_1", {"externalId": "user_2"})
+    fake.faults.add(faults.DropAfter())
+    removed = customers.remove("ext_user_2")
+    assert [answer.status_code for answer in (made, changed, removed)] == [201, 200, 200]
+    assert [answer.json()["id"] for answer in (made, changed)] == [made.json()["id"]] * 2
+    assert changed.json()["externalId"] == "user_2"
+    assert fake.customers == []
 
 
 def test_headers_of_the_call_go_with_its_lookup(fake: Any, on_fake: Any) -> None:

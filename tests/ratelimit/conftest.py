@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import random
+import secrets
 import shutil
 import socket
 import subprocess
@@ -132,9 +133,11 @@ def limited(timeline: Timeline) -> Iterator[Callable[..., tuple[FakeDub, str]]]:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
+    """One that no connection is given by chance, so that a server can be started there again."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Redis:
@@ -156,7 +159,7 @@ class Redis:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return
