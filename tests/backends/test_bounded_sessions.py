@@ -47,13 +47,15 @@ def test_its_clients_share_a_connection_which_it_closes(
         assert server.connections == 2
 
 
-def test_its_own_requests_are_bounded_as_requests_bounds_them(serving: Any, connect: Any) -> None:
+def test_its_own_requests_are_bounded_as_requests_bounds_them(
+    wire: Any, step: Any, said: Any, connect: Any
+) -> None:
     """Between two bytes: a long download may take longer than its time-out."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n"
     with requests.Session() as session:
-        server = serving(raw=[head + b"[" + b" " * 38 + b"]"], drip=0.01, drip_from=len(head))
+        server = wire(said(200), step(head + b" " * 40, drip=0.04, drip_from=len(head)))
         connect(server.url, client=session).list()
-        assert len(session.get(server.url, timeout=0.2).content) == 40
+        assert len(session.get(server.url, timeout=1).content) == 40  # in 1.6 seconds
         assert server.connections == 2  # the one of ours would have been bounded otherwise
 
 
