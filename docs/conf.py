@@ -40,10 +40,10 @@ _BUILTIN = (
     "|ImportError|OSError|RuntimeError|TypeError|ValueError"
 )
 _TYPING = (
-    "Any|AsyncIterator|Awaitable|Callable|ClassVar|Final|Iterable|Iterator|Literal|Mapping"
+    "Any|AsyncIterator|Awaitable|Callable|ClassVar|Final|Generator|Iterable|Iterator|Literal|Mapping"
     "|MutableMapping|Sequence|TracebackType|datetime|optional"
 )
-_INTERNAL = "C|P|T|Query|Traversal|OnRetry|App|Server|FakeClock|Outcome|Answer"
+_INTERNAL = "A|C|P|R|T|Query|Traversal|OnRetry|App|Server|FakeClock|Outcome|Answer"
 nitpick_ignore_regex = [
     ("py:.*", rf"({_FOREIGN})\..*"),
     ("py:.*", f"{_BUILTIN}|{_TYPING}"),

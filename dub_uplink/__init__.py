@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from . import models, retries, utils
     from .aio import AsyncCustomersConsumer, AsyncDubConsumer
     from .aio_pagination import AsyncCustomerIterator, AsyncCustomerPage
+    from .bulk import as_they_end
     from .client import AsyncDub, Dub
     from .consumer import DubConsumer
     from .customers import CustomersConsumer
@@ -51,6 +52,7 @@ __all__ = [
     "RetryConfig",
     "Unset",
     "__version__",
+    "as_they_end",
     "components",
     "endpoint",
     "errors",
@@ -82,6 +84,7 @@ _WHERE = {
     "RetryBudget": ".retries:RetryBudget",
     "RetryConfig": ".retries:RetryConfig",
     "Unset": ".models.unset:Unset",
+    "as_they_end": ".bulk:as_they_end",
     "components": ".models.components",
     "endpoint": ".endpoints:endpoint",
     "errors": ".models.errors",

@@ -9,7 +9,7 @@ import contextvars
 import os
 import queue
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -46,10 +46,7 @@ def in_order(
     process = os.getpid()
 
     def following() -> R | DubError | ValueError | TypeError:
-        if os.getpid() != process:
-            raise RuntimeError(
-                "this bulk was begun in another process, where its workers are; begin one in each"
-            )
+        _check_process(process)
         return pending.popleft().result()
 
     source = iter(items)
@@ -69,18 +66,44 @@ def in_order(
 
 
 def as_they_end(
-    call: Callable[[A], R], items: Iterable[A], workers: int
-) -> Iterator[tuple[A, R | DubError | ValueError | TypeError]]:
-    """Each item with its result as soon as there is one; for the rest as :func:`in_order`.
+    call: Callable[[A], R], items: Iterable[A], workers: int = 8
+) -> Generator[tuple[A, R | DubError | ValueError | TypeError]]:
+    """Calls of any kind through a few threads: each item with its result, as soon as there is one.
 
-    One that is tried again for a minute does not hold up those behind it.
+    For what ``create_many`` and ``delete_many`` do not do, such as ``ensure`` for a whole table.
+    One call that is tried again for a minute does not hold up those behind it; a rate limit that
+    one of them runs into is waited out by all. Lazy: no more items are taken than there are
+    workers. Ending the iteration, by an error or by ``close()``, ends the waits of the workers and
+    sends nothing more.
+
+    Args:
+        call: is called with an item, in a thread.
+        items: read as the results are taken.
+        workers: how many calls are under way at once.
+
+    Returns:
+        Pairs of an item and what ``call`` returned for it, or the ``DubError``, ``ValueError`` or
+        ``TypeError`` that it raised. Any other exception of it, or of ``items``, ends the
+        iteration.
+
+    Raises:
+        ValueError: ``workers`` below 1, or no whole number.
+        RuntimeError: it is iterated in a fork of the process that began it.
     """
+    return _as_they_end(call, items, check_workers(workers))
+
+
+def _as_they_end(
+    call: Callable[[A], R], items: Iterable[A], workers: int
+) -> Generator[tuple[A, R | DubError | ValueError | TypeError]]:
     pause = Pause()
     one = _caught(call, pause)
     ended: queue.SimpleQueue[Future[R | DubError | ValueError | TypeError]] = queue.SimpleQueue()
     running: dict[Future[R | DubError | ValueError | TypeError], A] = {}
+    process = os.getpid()
 
     def following() -> tuple[A, R | DubError | ValueError | TypeError]:
+        _check_process(process)
         future = ended.get()
         return running.pop(future), future.result()
 
@@ -98,6 +121,13 @@ def as_they_end(
             pause.stop()
             for future in list(running):
                 future.cancel()
+
+
+def _check_process(begun_in: int) -> None:
+    if os.getpid() != begun_in:
+        raise RuntimeError(
+            "this bulk was begun in another process, where its workers are; begin one in each"
+        )
 
 
 def _caught(

@@ -10,12 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, NamedTuple, cast
+from typing import IO, Any, Literal, NamedTuple
 
-from dub_uplink import Clock, CustomersConsumer
-from dub_uplink.bulk import as_they_end
+from dub_uplink import Clock, CustomersConsumer, as_they_end
 from dub_uplink.cli.journal import Ending, Journal
 from dub_uplink.cli.rows import Row, Rows
 from dub_uplink.cli.textfile import BadFile
@@ -104,7 +103,7 @@ class Import:
 
     def _through(self, steps: Iterator[Step]) -> None:
         results = as_they_end(self._call, steps, self.workers)
-        with contextlib.closing(cast("Generator[tuple[Step, Result]]", results)):
+        with contextlib.closing(results):
             for step, result in results:
                 self._take(step, result)
                 if self.clock() - self._synced >= _COMMIT_AFTER:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dub_uplink import BackoffStrategy, Clock, Dub, RetryConfig, errors
-from dub_uplink.bulk import as_they_end
+from dub_uplink import BackoffStrategy, Clock, Dub, RetryConfig, as_they_end, errors
 from dub_uplink.testing import FakeDub, faults
 
 
@@ -46,6 +45,12 @@ def test_errors_are_values_and_a_mistake_in_the_call_is_raised() -> None:
         next(results)
 
 
+@pytest.mark.parametrize("workers", [0, -1, 1.5])
+def test_a_number_of_workers_that_there_cannot_be_is_refused_at_once(workers: float) -> None:
+    with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
+        as_they_end(str, [1], workers)  # type: ignore[arg-type]
+
+
 def test_no_more_items_are_taken_than_there_are_workers() -> None:
     taken = []
 
@@ -57,7 +62,7 @@ def test_no_more_items_are_taken_than_there_are_workers() -> None:
     results = as_they_end(lambda number: number, items(), 3)
     assert next(results)[1] in {0, 1, 2}
     assert len(taken) == 3
-    results.close()  # type: ignore[attr-defined]
+    results.close()
 
 
 def test_letting_go_ends_the_waits_and_sends_nothing_more() -> None:
@@ -81,5 +86,5 @@ def test_letting_go_ends_the_waits_and_sends_nothing_more() -> None:
         results = as_they_end(call, range(100), 2)
         assert next(results)[0] == 0
         assert waiting.wait(60)
-        results.close()  # type: ignore[attr-defined]
+        results.close()
     assert sorted(request.method for request in fake.requests) == ["GET", "POST"]

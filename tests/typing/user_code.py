@@ -25,6 +25,7 @@ from dub_uplink import (
     RetryBudget,
     RetryConfig,
     Unset,
+    as_they_end,
     endpoint,
 )
 from dub_uplink.models import components, errors, operations
@@ -80,6 +81,12 @@ def operations_of(dub: Dub) -> None:
     assert_type(other, Customer)
 
     assert_type(dub.customers.get("ext_user_1"), Customer)
+    bodies: list[Mapping[str, Any]] = [{"external_id": "user_1"}, {"external_id": "user_2"}]
+    ensured = as_they_end(dub.customers.ensure, bodies, workers=2)
+    for given, result in ensured:
+        assert_type(given, Mapping[str, Any])
+        assert_type(result, Customer | errors.DubError | ValueError | TypeError)
+    ensured.close()
     assert_type(dub.customers.get({"id": created.id}, retries=None), Customer)
     assert_type(dub.customers.get(request=operations.GetCustomerRequest(id=created.id)), Customer)
     assert_type(
