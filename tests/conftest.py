@@ -355,6 +355,12 @@ def client(request: pytest.FixtureRequest) -> Any:
     return BACKENDS[request.param]()
 
 
+@pytest.fixture(params=[lambda session: session, uplink.RequestsClient], ids=["session", "uplink"])
+def wrap(request: pytest.FixtureRequest) -> Any:
+    """Each of the two ways to give a session of one's own: ``client=wrap(session)``."""
+    return request.param
+
+
 @pytest.fixture
 def fake() -> Iterator[FakeDub]:
     with FakeDub(TOKEN) as fake:

@@ -75,15 +75,13 @@ def old_stream(response: requests.Response) -> None:
 FILLS = pytest.mark.parametrize("fill", [content_only, urllib3_stream, old_stream, bytes_stream])
 
 
-def client_of(adapter: BaseAdapter, wrap: Any = None) -> CustomersConsumer:
+def client_of(adapter: BaseAdapter, wrap: Any = lambda session: session) -> CustomersConsumer:
     session = requests.Session()
     session.mount("https://", adapter)
-    client = session if wrap is None else wrap(session)
-    return CustomersConsumer("dub_x", client=client, retry_config=None)
+    return CustomersConsumer("dub_x", client=wrap(session), retry_config=None)
 
 
 @FILLS
-@pytest.mark.parametrize("wrap", [None, uplink.RequestsClient], ids=["session", "uplink"])
 def test_a_mounted_adapter_answers(fill: Any, wrap: Any) -> None:
     adapter = Canned(fill)
     customers = client_of(adapter, wrap)
@@ -133,7 +131,6 @@ def test_a_response_hook_that_reads_the_body_does_not_take_it(serving: Any, conn
     ],
     ids=lambda error: type(error).__name__,
 )
-@pytest.mark.parametrize("wrap", [None, uplink.RequestsClient], ids=["session", "uplink"])
 def test_whatever_an_adapter_fails_with_is_a_connection_error(error: Any, wrap: Any) -> None:
     def fail(_: Any) -> None:
         raise error

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import requests
-import uplink
 from requests.adapters import HTTPAdapter
 
 from dub_uplink import errors
@@ -15,11 +14,7 @@ from dub_uplink import errors
 PATIENCE = 8.0  # seconds; a server that is never done takes for ever
 DRIPPING = {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01}
 
-#: What may be given as ``client=`` for a session.
-GIVEN = pytest.mark.parametrize("wrap", [lambda session: session, uplink.RequestsClient])
 
-
-@GIVEN
 def test_dripping_headers_that_come_through_a_proxy_are_given_up(
     serving: Any, connect: Any, wrap: Any
 ) -> None:
@@ -32,7 +27,6 @@ def test_dripping_headers_that_come_through_a_proxy_are_given_up(
         assert time.monotonic() - started < PATIENCE
 
 
-@GIVEN
 def test_its_clients_share_a_connection_which_it_closes(
     serving: Any, connect: Any, wrap: Any
 ) -> None:

@@ -7,13 +7,8 @@ from typing import Any
 
 import pytest
 import requests
-import uplink
 
 from dub_uplink import CustomersConsumer
-
-GIVEN = pytest.mark.parametrize(
-    "wrap", [lambda s: s, uplink.RequestsClient], ids=["session", "uplink"]
-)
 
 
 @pytest.fixture
@@ -22,7 +17,6 @@ def session() -> Any:
         yield session
 
 
-@GIVEN
 def test_a_given_sessions_headers_parameters_and_cookies_are_sent(
     serving: Any, connect: Any, session: requests.Session, wrap: Any
 ) -> None:
@@ -55,7 +49,6 @@ def test_a_given_sessions_own_user_agent_stays(
     assert first.headers["accept"] == "application/vnd.mine+json"
 
 
-@GIVEN
 def test_neither_a_given_sessions_auth_nor_its_header_replaces_the_token(
     serving: Any, connect: Any, session: requests.Session, wrap: Any, token: str
 ) -> None:
@@ -157,7 +150,6 @@ def test_a_session_of_our_own_keeps_no_token_that_a_callable_gave(serving: Any) 
     assert "Authorization" not in kept["_session"].headers
 
 
-@GIVEN
 def test_a_given_session_is_not_changed(
     serving: Any, connect: Any, session: requests.Session, wrap: Any
 ) -> None:
@@ -169,7 +161,6 @@ def test_a_given_session_is_not_changed(
     assert session.hooks == {"response": []}
 
 
-@GIVEN
 def test_a_given_sessions_hooks_see_every_answer(
     serving: Any, connect: Any, session: requests.Session, wrap: Any, said: Any
 ) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import requests
-import uplink
 
 from dub_uplink import CustomersConsumer, Dub, endpoint, errors
 from dub_uplink.testing import FakeDub
@@ -29,7 +28,6 @@ def test_closing_closes_what_the_client_opened(serving: Any) -> None:
     assert len(pools) == 0
 
 
-@pytest.mark.parametrize("wrap", [lambda s: s, uplink.RequestsClient], ids=["session", "uplink"])
 def test_closing_leaves_alone_what_it_was_given(serving: Any, wrap: Any) -> None:
     server = serving()
     with requests.Session() as session:
