@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dub_uplink import BackoffStrategy, Clock, Dub, RetryConfig, as_they_end, errors
+from dub_uplink import BackoffStrategy, Clock, Dub, RateLimit, RetryConfig, as_they_end, errors
 from dub_uplink.testing import FakeDub, faults
 
 
@@ -88,3 +88,13 @@ def test_letting_go_ends_the_waits_and_sends_nothing_more() -> None:
         assert waiting.wait(60)
         results.close()
     assert sorted(request.method for request in fake.requests) == ["GET", "POST"]
+
+
+def test_one_request_in_twenty_is_left_to_others() -> None:
+    limit = RateLimit(20, per=3_600.0)
+    client = FakeDub().session()
+    with Dub("dub_test", client=client, rate_limit=limit, retry_config=None) as dub:
+        results = [page for _, page in as_they_end(lambda _: dub.customers.list(), range(20), 1)]
+        assert results[:19] == [[]] * 19
+        assert isinstance(results[19], errors.RateLimitExceeded)
+        assert dub.customers.list() == []
