@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from dub_uplink import Clock, RateLimit
+from dub_uplink import Clock, RateLimit, shared_limit
 from dub_uplink.config import Secret
 from dub_uplink.window import Ticket
 
@@ -232,6 +232,11 @@ def test_who_waits_for_a_turn_when_it_goes_has_it_all_the_same(
     ahead = wait
     assert turns.ask(ticket, 600) == 0
     assert turns.ask(Ticket(clock, bulk=False), 600) > 0
+
+
+def test_a_call_waits_for_a_storage_for_a_tenth_of_a_second_at_most() -> None:
+    """How much later a busy machine wakes it is nobody's promise; that it does stands below."""
+    assert 0.05 <= shared_limit._PATIENCE <= 0.1
 
 
 @pytest.mark.parametrize("how", ["swallows", "is slow", "stands still"])
