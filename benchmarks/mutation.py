@@ -54,7 +54,7 @@ TESTS = {
     " pagination/test_iterate.py",
     "transport": "unit/test_log_figures.py unit/test_logging.py unit/test_lifetime.py both"
     " faults/test_statuses.py faults/test_exactly_once.py faults/test_deadline.py"
-    " unit/test_configuration.py unit/test_subclassing.py",
+    " unit/test_configuration.py unit/test_subclassing.py ratelimit/test_waiting.py",
 }
 
 
