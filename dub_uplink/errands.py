@@ -7,11 +7,13 @@ May import the forks.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .forks import in_children
 
@@ -91,6 +93,30 @@ class Errands:
                     if jobs.empty():
                         self._thread = None
                         return
+
+
+async def ended_within(errand: Future[Any], seconds: float) -> None:
+    """Wait until an errand has come to its end, so long at most.
+
+    ``asyncio.wait`` of ``asyncio.wrap_future`` does the same and takes a tenth longer, for all.
+    """
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+
+    def wake() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def ended(_: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(wake)
+
+    late = loop.call_later(seconds, wake)
+    errand.add_done_callback(ended)
+    try:
+        await waiter
+    finally:
+        late.cancel()
 
 
 def _nothing() -> None:

@@ -5,7 +5,6 @@ May import the errands and the window.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import itertools
@@ -20,7 +19,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from .errands import Errands
+from .errands import Errands, ended_within
 from .forks import in_children
 from .window import Given, Notice, Rules, Ticket, Turns, Window
 
@@ -281,12 +280,9 @@ class SharedTurns:
         asking = self._begin(ticket, patience)
         if asking is None:
             return self._alone(ticket, patience)
-        answer = asyncio.wrap_future(asking)
-        # Looked at, however late it comes, or asyncio would complain that nobody did.
-        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.wait([answer], timeout=_PATIENCE)
+        await ended_within(asking, _PATIENCE)
         try:
-            given = answer.result()
+            given = asking.result(0)
         except Exception:  # noqa: BLE001 - whatever it is, calls go on
             self._storage.late()
             return self._alone(ticket, patience)

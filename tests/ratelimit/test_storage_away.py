@@ -7,6 +7,7 @@ for as long as the storage takes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -268,6 +269,21 @@ def test_a_storage_that_does_not_answer_in_time_delays_no_call_by_much(
     proxy.drop()
     assert is_back(limit)
     proxy.close()
+
+
+def test_an_awaited_call_goes_on_too_and_an_answer_after_its_loop_disturbs_nobody(
+    proxy: Proxy, limit_on: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    limit = limit_on(f"{proxy.url}?socket_timeout={4 * BUSY}")
+    ask(limit)
+    assert is_back(limit)
+    proxy.swallow = True
+    turns, started = limit.turns("x", Secret(KEY)), time.monotonic()
+    assert asyncio.run(turns.ask_awaited(Ticket(Clock(), bulk=False), 600.0)) == 0
+    assert time.monotonic() - started < BUSY
+    proxy.drop()
+    settle(limit)
+    assert [record.name for record in caplog.records] == ["dub_uplink"]  # that it is away
 
 
 @pytest.mark.usefixtures("answers")
