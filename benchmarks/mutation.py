@@ -53,8 +53,9 @@ TESTS = {
     "pagination": "unit/test_pages.py pagination/test_list.py both/test_operations.py"
     " pagination/test_iterate.py",
     "transport": "unit/test_log_figures.py unit/test_logging.py unit/test_lifetime.py both"
-    " faults/test_statuses.py faults/test_exactly_once.py faults/test_deadline.py"
-    " unit/test_configuration.py unit/test_subclassing.py ratelimit/test_waiting.py",
+    " faults/test_connections.py faults/test_statuses.py faults/test_exactly_once.py"
+    " faults/test_deadline.py unit/test_configuration.py unit/test_subclassing.py"
+    " ratelimit/test_waiting.py",
 }
 
 
