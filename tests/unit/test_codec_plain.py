@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from typing import Any
 
 import marshmallow
@@ -132,3 +133,15 @@ def test_a_date_in_a_form_of_its_own_is_left_to_marshmallow() -> None:
     schema = of(fields.DateTime(format="%Y"))
     with pytest.raises(marshmallow.ValidationError):
         compile_loader(schema)({"f": MOMENT})
+
+
+class Zulu(dt.tzinfo):
+    """UTC by another class than Python's."""
+
+    def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
+        return dt.timedelta(0)
+
+
+def test_a_default_of_a_plain_schema_is_given_as_it_is() -> None:
+    moment = dt.datetime(2026, 1, 1, tzinfo=Zulu())
+    assert unasked(of(fields.AwareDateTime(load_default=moment)), {})["f"] is moment
