@@ -164,6 +164,12 @@ def test_ctrl_c_while_nobody_answers_ends_it_at_once(terminal: Any, serving: Any
     assert "Traceback" not in shown.shown
 
 
+def python(code: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, cwd=home, text=True
+    )
+
+
 def test_ctrl_c_before_the_command_is_loaded_ends_it_quietly(tmp_path: Path) -> None:
     code = (
         "import sys\n"
@@ -174,9 +180,7 @@ def test_ctrl_c_before_the_command_is_loaded_ends_it_quietly(tmp_path: Path) -> 
         "sys.meta_path.insert(0, Stop())\n"
         "main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=False, cwd=tmp_path, text=True
-    )
+    done = python(code, tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
@@ -197,9 +201,7 @@ def test_help_loads_neither_the_commands_nor_what_they_need(tmp_path: Path) -> N
         "    names.add('dub_uplink.cli.writing')\n"
         "    print(sorted(names & set(sys.modules)), file=sys.stderr)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=False, cwd=tmp_path, text=True
-    )
+    done = python(code, tmp_path)
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 

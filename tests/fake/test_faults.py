@@ -71,8 +71,10 @@ def test_delay_above_the_time_out_is_a_read_timeout_of_what_was_carried_out(
     fake.faults.add(faults.Delay(3600))
     with pytest.raises(requests.ReadTimeout):
         create(api, timeout=(5, 0.05))
-    while not fake.customers:  # a busy machine may come to it later
+    end = time.monotonic() + 30
+    while not fake.customers and time.monotonic() < end:  # a busy machine may come to it later
         time.sleep(0.01)
+    assert len(fake.customers) == 1
 
 
 def test_delay_below_the_time_out_is_waited_for(fake: FakeDub, reach: Reach) -> None:

@@ -149,7 +149,7 @@ def test_tasks_wait_and_none_is_refused(shared: Any, token: str) -> None:
         asyncio.run(main(url))
     statuses = [request.status for request in fake.requests]
     assert statuses.count(200) == 50
-    assert statuses.count(429) <= 10  # without turns thirty, at once
+    assert statuses.count(429) <= 5  # without turns thirty, at once
 
 
 def test_other_keys_and_servers_have_budgets_of_their_own(shared: Any, token: str) -> None:
@@ -222,7 +222,7 @@ def test_a_refusal_of_one_pauses_all_once_and_they_come_back_one_by_one(
         turns_of(limit, token).heed(Notice(50, 0, 20.0, refused=True), ticket)
     # Each limit tells what it heard before it asks, and the first of them asks first.
     waits = [ask(limit, token) for limit in limits for _ in range(3)]
-    assert all(10 <= wait <= 123 for wait in waits)
+    assert all(15 <= wait <= 123 for wait in waits)
     assert len({round(wait, 3) for wait in waits}) >= 8
 
 
@@ -268,11 +268,14 @@ def test_machines_whose_clocks_disagree_share_all_the_same(
 
 def test_a_bulk_leaves_one_in_twenty_and_never_stands_in_the_queue(shared: Any, token: str) -> None:
     bulk, interactive = shared(40, 60.0, priority="bulk"), shared(40, 60.0)
+    began = now()
     waits = [ask(bulk, token, bulk=True) for _ in range(39)]
     assert waits[:38] == [0.0] * 38
     assert waits[38] > 50
     assert [ask(interactive, token) for _ in range(2)] == [0.0, 0.0]
-    assert 30 < ask(interactive, token) < 61
+    next_one = due(turns_of(interactive, token))
+    assert began.soonest + 61 <= next_one.latest
+    assert next_one.soonest <= now().latest + 61
 
 
 def test_a_place_that_was_given_back_is_the_nexts(shared: Any, token: str) -> None:

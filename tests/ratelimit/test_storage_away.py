@@ -330,6 +330,7 @@ def test_a_full_storage_is_as_good_as_none(
         asked += [ask(limit, later(1.1)) for _ in range(20)]
         time.sleep(0.5)  # two looks and more
         assert {wait for wait, _ in asked} == {0.0}
+        assert max(took for _, took in asked) < BUSY
         assert not limit._storage.reachable()
         assert len(warnings(caplog)) == 1
         client.config_set("maxmemory", "0")
