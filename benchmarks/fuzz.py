@@ -40,15 +40,16 @@ if "atheris" in sys.argv:
     with atheris.instrument_imports(include=["dub_uplink", "json"]):
         # Here first, so that their branches are counted.
 
-        import dub_uplink.customers  # noqa: F401
+        import dub_uplink._customers.consumer  # noqa: F401
 
-from dub_uplink import Customer, CustomersConsumer, DeadlineAdapter, errors, hooks
-from dub_uplink.deadline_adapter import _Connection
-from dub_uplink.endpoints import reader
+from dub_uplink import Customer, CustomersConsumer, DeadlineAdapter, errors
+from dub_uplink._declarative.endpoints import reader
+from dub_uplink._declarative.schemas import CustomerSchema, DeletedSchema
+from dub_uplink._http.deadline_adapter import _Connection
+from dub_uplink._http.decoding import Unpacker
+from dub_uplink._transport import errors as hooks
 from dub_uplink.models.response import Response
 from dub_uplink.retries import RateLimitStatus, parse_retry_after
-from dub_uplink.schemas import CustomerSchema, DeletedSchema
-from dub_uplink.unpacking import Unpacker
 
 MAX_SECONDS = 2.0  # an input
 MAX_MEMORY = 200 << 20  # bytes that the process may grow by, in all

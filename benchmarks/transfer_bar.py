@@ -44,7 +44,7 @@ def main() -> None:
         setattr(kind, name, watched(getattr(kind, name)))
     atexit.register(lambda: print(f"{START}{took[0]:.4f}"))  # noqa: T201 - what it is for
 
-    from dub_uplink.cli import main as command  # noqa: PLC0415 - after what is watched
+    from dub_uplink._cli import main as command  # noqa: PLC0415 - after what is watched
 
     command()
 

@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from dub_uplink import Clock, RateLimit
-from dub_uplink.config import Secret
+from dub_uplink._internal.config import Secret
+from dub_uplink._transport.rate_limit_gate import Turn
 from dub_uplink.retries import Attempts
-from dub_uplink.turns import Turn
 
 from .workers_plot import plot
 

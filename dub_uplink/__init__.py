@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .names import on_demand
-from .version import __version__
+from ._internal.lazy_names import on_demand
+from ._internal.version import __version__
 
 if TYPE_CHECKING:
     from . import models, retries, utils
-    from .aio import AsyncCustomersConsumer, AsyncDubConsumer
-    from .aio_pagination import AsyncCustomerIterator, AsyncCustomerPage
-    from .bulk import as_they_end
-    from .client import AsyncDub, Dub
-    from .consumer import DubConsumer
-    from .customers import CustomersConsumer
-    from .deadline_adapter import DeadlineAdapter
-    from .endpoints import endpoint
+    from ._client import AsyncDub, Dub
+    from ._concurrency.threads import as_they_end
+    from ._customers.async_consumer import AsyncCustomersConsumer, AsyncDubConsumer
+    from ._customers.async_pages import AsyncCustomerIterator, AsyncCustomerPage
+    from ._customers.consumer import CustomersConsumer
+    from ._customers.pages import CustomerIterator, CustomerPage
+    from ._declarative.consumer import DubConsumer
+    from ._declarative.endpoints import endpoint
+    from ._http.deadline_adapter import DeadlineAdapter
+    from ._rate_limit.rate_limit import RateLimit
     from .models import components, errors, operations
     from .models.components import Customer
     from .models.response import Response
     from .models.unset import UNSET, Unset
-    from .pagination import CustomerIterator, CustomerPage
-    from .ratelimit import RateLimit
     from .retries import BackoffStrategy, Clock, RateLimitStatus, RetryBudget, RetryConfig
 
 __all__ = [
@@ -64,29 +64,29 @@ __all__ = [
 
 _WHERE = {
     "UNSET": ".models.unset:UNSET",
-    "AsyncCustomerIterator": ".aio_pagination:AsyncCustomerIterator",
-    "AsyncCustomerPage": ".aio_pagination:AsyncCustomerPage",
-    "AsyncCustomersConsumer": ".aio:AsyncCustomersConsumer",
-    "AsyncDub": ".client:AsyncDub",
-    "AsyncDubConsumer": ".aio:AsyncDubConsumer",
+    "AsyncCustomerIterator": "._customers.async_pages:AsyncCustomerIterator",
+    "AsyncCustomerPage": "._customers.async_pages:AsyncCustomerPage",
+    "AsyncCustomersConsumer": "._customers.async_consumer:AsyncCustomersConsumer",
+    "AsyncDub": "._client:AsyncDub",
+    "AsyncDubConsumer": "._customers.async_consumer:AsyncDubConsumer",
     "BackoffStrategy": ".retries:BackoffStrategy",
     "Clock": ".retries:Clock",
     "Customer": ".models.components:Customer",
-    "CustomerIterator": ".pagination:CustomerIterator",
-    "CustomerPage": ".pagination:CustomerPage",
-    "CustomersConsumer": ".customers:CustomersConsumer",
-    "DeadlineAdapter": ".deadline_adapter:DeadlineAdapter",
-    "Dub": ".client:Dub",
-    "DubConsumer": ".consumer:DubConsumer",
-    "RateLimit": ".ratelimit:RateLimit",
+    "CustomerIterator": "._customers.pages:CustomerIterator",
+    "CustomerPage": "._customers.pages:CustomerPage",
+    "CustomersConsumer": "._customers.consumer:CustomersConsumer",
+    "DeadlineAdapter": "._http.deadline_adapter:DeadlineAdapter",
+    "Dub": "._client:Dub",
+    "DubConsumer": "._declarative.consumer:DubConsumer",
+    "RateLimit": "._rate_limit.rate_limit:RateLimit",
     "RateLimitStatus": ".retries:RateLimitStatus",
     "Response": ".models.response:Response",
     "RetryBudget": ".retries:RetryBudget",
     "RetryConfig": ".retries:RetryConfig",
     "Unset": ".models.unset:Unset",
-    "as_they_end": ".bulk:as_they_end",
+    "as_they_end": "._concurrency.threads:as_they_end",
     "components": ".models.components",
-    "endpoint": ".endpoints:endpoint",
+    "endpoint": "._declarative.endpoints:endpoint",
     "errors": ".models.errors",
     "models": ".models",
     "operations": ".models.operations",

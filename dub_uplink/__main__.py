@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dub_uplink.cli import main
+from dub_uplink._cli import main
 
 if __name__ == "__main__":
     main()

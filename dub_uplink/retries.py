@@ -1,7 +1,6 @@
 """When to try again and how long to wait first: decisions only, no I/O.
 
-The transport asks through tenacity. Time and chance come from a ``Clock``. Imports the models,
-the clock and the forks.
+The transport asks through tenacity. Time and chance come from a ``Clock``.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
-from .clock import Clock, current_clock, use_clock
-from .forks import in_children
+from ._internal.clock import Clock, current_clock, use_clock
+from ._internal.forks import in_children
 from .models.errors import APIConnectionError
 from .models.response import Response
 

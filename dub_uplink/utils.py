@@ -1,6 +1,6 @@
 """The seed's import path for the retry classes, and the rate limit beside them."""
 
-from .ratelimit import RateLimit
+from ._rate_limit.rate_limit import RateLimit
 from .retries import BackoffStrategy, RetryConfig
 
 __all__ = ["BackoffStrategy", "RateLimit", "RetryConfig"]

@@ -1,8 +1,7 @@
 """What the server sends: customers and the records that hang on them.
 
-Only ``id`` is certain. Every other field is ``None`` where the server sent ``null`` or nothing,
-so one class reads today's answers and those of 2024, which have six fields. Imports nothing of
-ours.
+Only ``id`` is certain. Every other field is ``None`` where the server sent ``null`` or nothing, so
+one class reads today's answers and those of 2024, which have six fields.
 """
 
 from __future__ import annotations

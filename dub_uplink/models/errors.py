@@ -1,7 +1,7 @@
 """Every way a call can fail, below :class:`DubError`.
 
 A mistake of the caller's own is not here: it is a ``ValueError`` or ``TypeError``, raised before
-anything is sent. Imports nothing of ours but the response.
+anything is sent.
 """
 
 from __future__ import annotations

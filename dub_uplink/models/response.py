@@ -1,7 +1,7 @@
 """One whole answer of the server, however it was fetched.
 
 It has what response handlers look at (``status_code``, ``headers``, ``content``, ``text``,
-``json()``) and nothing of the request, whose headers hold the token. Imports nothing of ours.
+``json()``) and nothing of the request, whose headers hold the token.
 """
 
 from __future__ import annotations

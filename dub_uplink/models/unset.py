@@ -1,7 +1,4 @@
-"""The sentinel for "not given", told apart from ``None``, which is sent as ``null``.
-
-Imports nothing of ours.
-"""
+"""The sentinel for "not given", told apart from ``None``, which is sent as ``null``."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..names import on_demand
+from .._internal.lazy_names import on_demand
 
 if TYPE_CHECKING:
     from . import faults

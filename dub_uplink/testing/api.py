@@ -33,14 +33,7 @@ from .answers import (
 from .clock import FakeClock
 from .limits import RateLimiter, Usage
 from .messages import Answer, Request, parse_query
-from .rules import (
-    MAX_PAGE_SIZE,
-    UNKNOWN_CURSOR,
-    check_body,
-    check_paging,
-    check_query,
-    to_number,
-)
+from .rules import MAX_PAGE_SIZE, UNKNOWN_CURSOR, check_body, check_paging, check_query, to_number
 from .store import Listing, Row, Store, StoredCustomer, Taken, from_milliseconds
 
 logger = logging.getLogger("dub_uplink.testing")

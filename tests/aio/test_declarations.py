@@ -24,8 +24,8 @@ def methods(module: str, cls: str) -> dict[str, ast.FunctionDef | ast.AsyncFunct
     return {n.name: n for n in found if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
 
 
-SYNC = methods("customers.py", "CustomersConsumer")
-ASYNC = methods("aio.py", "AsyncCustomersConsumer")
+SYNC = methods("_customers/consumer.py", "CustomersConsumer")
+ASYNC = methods("_customers/async_consumer.py", "AsyncCustomersConsumer")
 
 
 def test_neither_has_an_operation_that_the_other_lacks() -> None:

@@ -83,7 +83,7 @@ def invoke(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
     """
     from click.testing import CliRunner
 
-    from dub_uplink.cli.commands import cli
+    from dub_uplink._cli.commands import cli
 
     def invoke(
         *arguments: str, input: str | bytes | None = None, env: dict[str, Any] | None = None
@@ -100,7 +100,7 @@ def invoke_apart(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
     """As ``invoke``, for tests that tell stdout from stderr."""
     from click.testing import CliRunner
 
-    from dub_uplink.cli.commands import cli
+    from dub_uplink._cli.commands import cli
 
     # Until 8.2 click mixed the two unless told otherwise.
     mixes = "mix_stderr" in inspect.signature(CliRunner).parameters

@@ -14,8 +14,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from dub_uplink.cli.commands import cli
-from dub_uplink.cli.lazy import LazyGroup
+from dub_uplink._cli.commands import cli
+from dub_uplink._cli.lazy_group import LazyGroup
 
 
 def test_help_names_every_command_and_gives_examples() -> None:

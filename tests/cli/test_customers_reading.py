@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dub_uplink import CustomersConsumer
-from dub_uplink.cli.output import write_records
-from dub_uplink.cli.reading import list_command
+from dub_uplink._cli.customers.read import list_command
+from dub_uplink._cli.io.output import write_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -173,10 +173,10 @@ def python(code: str, home: Path) -> subprocess.CompletedProcess[str]:
 def test_ctrl_c_before_the_command_is_loaded_ends_it_quietly(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from dub_uplink.cli import main\n"
+        "from dub_uplink._cli import main\n"
         "class Stop:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'dub_uplink.cli.lazy': raise KeyboardInterrupt\n"
+        "        if name == 'dub_uplink._cli.lazy_group': raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Stop())\n"
         "main()\n"
     )
@@ -194,11 +194,11 @@ def test_help_loads_neither_the_commands_nor_what_they_need(tmp_path: Path) -> N
     code = (
         "import sys\n"
         "sys.argv = ['dub-uplink', 'customers', '-h']\n"
-        "from dub_uplink.cli import main\n"
+        "from dub_uplink._cli import main\n"
         "try: main()\n"
         "finally:\n"
         "    names = {'rich.console', 'requests', 'uplink', 'werkzeug', 'dub_uplink.testing'}\n"
-        "    names.add('dub_uplink.cli.writing')\n"
+        "    names.add('dub_uplink._cli.customers.write')\n"
         "    print(sorted(names & set(sys.modules)), file=sys.stderr)\n"
     )
     done = python(code, tmp_path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dub_uplink.cli.writing import create_command, update_command
+from dub_uplink._cli.customers.write import create_command, update_command
 from dub_uplink.models import operations
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from dub_uplink.cli.commands import cli
-from dub_uplink.cli.demo import steps_of
-from dub_uplink.cli.tour import live_tour, tour
+from dub_uplink._cli.commands import cli
+from dub_uplink._cli.demo.command import steps_of
+from dub_uplink._cli.demo.tour import live_tour, tour
 from dub_uplink.testing import FakeDub
 
 if TYPE_CHECKING:

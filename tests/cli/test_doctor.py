@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dub_uplink import __version__
-from dub_uplink.cli.commands import cli
+from dub_uplink._cli.commands import cli
 from dub_uplink.testing import FakeDub
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from dub_uplink.testing import FakeDub, faults
 
 pytest.importorskip("click")
 
-from dub_uplink.cli.exporting import CustomerWriter
-from dub_uplink.cli.rows import Options, rows_of
+from dub_uplink._cli.export.job import CustomerWriter
+from dub_uplink._cli.import_job.rows import Options, rows_of
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -305,7 +305,7 @@ def test_the_standard_output_is_a_target_too(invoke: Invoke, live: Live) -> None
 def test_parquet_without_pyarrow_says_what_to_install(
     invoke: Invoke, live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dub_uplink.cli.export_file.find_spec", lambda name: None)
+    monkeypatch.setattr("dub_uplink._cli.export.command.find_spec", lambda name: None)
     done = invoke("customers", "export", str(tmp_path / "c.parquet"))
     assert (done.exit_code, live[0].requests, names(tmp_path)) == (2, [], [])
     assert 'pip install "dub-uplink[parquet]"' in done.stderr

@@ -12,10 +12,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from dub_uplink.cli.commands import cli
-from dub_uplink.cli.connection import Connection, connection_options, told_warnings
-from dub_uplink.cli.failures import Failure
-from dub_uplink.cli.lazy import RootGroup
+from dub_uplink._cli.commands import cli
+from dub_uplink._cli.connection import Connection, connection_options, told_warnings
+from dub_uplink._cli.failures import Failure
+from dub_uplink._cli.lazy_group import RootGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dub_uplink.cli import findings
-from dub_uplink.cli.findings import hide_credentials, scrub, within
+from dub_uplink._cli.doctor import installation as findings
+from dub_uplink._cli.doctor.installation import hide_credentials, scrub, within
 
 SECRET = "s3cr3t"
 

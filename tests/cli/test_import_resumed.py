@@ -14,10 +14,10 @@ from dub_uplink.testing import FakeDub, faults
 
 pytest.importorskip("click")
 
-from dub_uplink.cli.importing import Halted, Import, OnConflict
-from dub_uplink.cli.journal import Ending, Journal
-from dub_uplink.cli.rows import Options, rows_of
-from dub_uplink.cli.textfile import BadFile
+from dub_uplink._cli.import_job.job import Halted, Import, OnConflict
+from dub_uplink._cli.import_job.journal import Ending, Journal
+from dub_uplink._cli.import_job.rows import Options, rows_of
+from dub_uplink._cli.io.text_file import BadFile
 
 ABOUT = {"file": 1}
 Start = Callable[..., contextlib.AbstractContextManager[Import]]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("click")
 
-from dub_uplink.cli.journal import Journal, JournalError
+from dub_uplink._cli.import_job.journal import Journal, JournalError
 
 ABOUT = {"file": {"size": 1, "sha256": "ab"}, "server": ""}
 ROWS = 8

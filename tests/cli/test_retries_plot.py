@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dub_uplink import Clock, CustomersConsumer, errors
-from dub_uplink.cli import drawing
-from dub_uplink.cli.commands import cli
-from dub_uplink.cli.drawing import plot
-from dub_uplink.cli.timeline import timeline
+from dub_uplink._cli.commands import cli
+from dub_uplink._cli.retries import drawing
+from dub_uplink._cli.retries.drawing import plot
+from dub_uplink._cli.retries.timeline import timeline
 from dub_uplink.utils import BackoffStrategy, RetryConfig
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def test_a_drawing_shows_attempts_waits_and_the_deadline() -> None:
 
 def test_a_drawing_needs_neither_click_nor_rich(environment: dict[str, str]) -> None:
     code = (
-        "import sys\nfrom dub_uplink.cli.drawing import plot\nplot()\n"
+        "import sys\nfrom dub_uplink._cli.retries.drawing import plot\nplot()\n"
         "print({'click', 'rich'} & {*sys.modules})"
     )
     done = subprocess.run(

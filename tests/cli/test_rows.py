@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("click")
 
-from dub_uplink.cli.checking import check
-from dub_uplink.cli.rows import Options, Row, Rows, rows_of
-from dub_uplink.cli.textfile import MAX_LENGTH, BadFile
+from dub_uplink._cli.import_job.rows import Options, Row, Rows, rows_of
+from dub_uplink._cli.import_job.validation import check
+from dub_uplink._cli.io.text_file import MAX_LENGTH, BadFile
 
 Read = Callable[..., Rows]
 HEADER = "external_id,email,name,country\n"

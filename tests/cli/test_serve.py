@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from dub_uplink.cli.commands import cli
+from dub_uplink._cli.commands import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable

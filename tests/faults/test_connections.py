@@ -232,7 +232,7 @@ def test_sessions_of_the_callers_are_retried_alike(
 def test_a_body_that_is_too_long_is_not_asked_for_again(
     wire: Any, said: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dub_uplink.unpacking.MAX_BODY_BYTES", 10)
+    monkeypatch.setattr("dub_uplink._http.decoding.MAX_BODY_BYTES", 10)
     server = wire(said(200, LISTED))
     with pytest.raises(errors.APIConnectionError, match="longer than"):
         connect(server.url).list()

@@ -73,7 +73,7 @@ def run_with(extra: str, code: str, tmp_path: Path) -> subprocess.CompletedProce
 def test_the_package_imports_with_its_base_dependencies_alone(tmp_path: Path) -> None:
     done = run_with(
         "",
-        "import dub_uplink, dub_uplink.cli, dub_uplink.utils\n"
+        "import dub_uplink, dub_uplink._cli, dub_uplink.utils\n"
         "from dub_uplink.models import components, errors, operations",
         tmp_path,
     )
@@ -81,7 +81,7 @@ def test_the_package_imports_with_its_base_dependencies_alone(tmp_path: Path) ->
 
 
 def test_the_command_says_in_one_line_what_to_install(tmp_path: Path) -> None:
-    done = run_with("", "from dub_uplink.cli import main; main()", tmp_path)
+    done = run_with("", "from dub_uplink._cli import main; main()", tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert 'pip install "dub-uplink[cli]"' in done.stderr
@@ -91,8 +91,9 @@ def test_the_command_says_in_one_line_what_to_install(tmp_path: Path) -> None:
 def test_the_command_needs_no_more_than_its_own_extra(tmp_path: Path) -> None:
     done = run_with(
         "cli",
-        "import dub_uplink.cli.commands, dub_uplink.cli.demo, dub_uplink.cli.serve\n"
-        "import dub_uplink.cli.reading, dub_uplink.cli.writing, dub_uplink.cli.completion\n"
+        "import dub_uplink._cli.commands, dub_uplink._cli.demo.command, dub_uplink._cli.serve\n"
+        "import dub_uplink._cli.customers.read, dub_uplink._cli.customers.write\n"
+        "import dub_uplink._cli.completion\n"
         "from dub_uplink import Dub\n"
         "from dub_uplink.testing import FakeDub\n"
         "with FakeDub().serve() as url, Dub('dub_test', server_url=url) as s:\n"

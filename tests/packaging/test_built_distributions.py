@@ -126,5 +126,5 @@ def test_the_metadata_names_the_extras_and_the_entry_points(built: Path) -> None
         entry_points = archive.read("dub_uplink-0.1.0.dist-info/entry_points.txt").decode()
     assert {"cli", "testing"} <= set(metadata.get_all("Provides-Extra", []))
     assert metadata["Description-Content-Type"] == "text/x-rst"
-    assert "dub-uplink = dub_uplink.cli:main" in entry_points
+    assert "dub-uplink = dub_uplink._cli:main" in entry_points
     assert "dub_uplink = dub_uplink.testing.plugin" in entry_points

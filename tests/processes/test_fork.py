@@ -17,14 +17,7 @@ import pytest
 import requests
 import uplink
 
-from dub_uplink import (
-    AsyncDub,
-    CustomersConsumer,
-    DeadlineAdapter,
-    Dub,
-    RetryBudget,
-    as_they_end,
-)
+from dub_uplink import AsyncDub, CustomersConsumer, DeadlineAdapter, Dub, RetryBudget, as_they_end
 
 if TYPE_CHECKING:
     from .conftest import Child, TellingServer

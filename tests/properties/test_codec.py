@@ -22,8 +22,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from marshmallow import fields
 
-from dub_uplink import schemas
-from dub_uplink.codec import compile_loader
+from dub_uplink._declarative import schemas
+from dub_uplink._declarative.schema_compiler import compile_loader
 
 
 def typed(value: Any) -> Any:

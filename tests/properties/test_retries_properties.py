@@ -10,7 +10,8 @@ from datetime import datetime, timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dub_uplink import BackoffStrategy, Clock, RateLimitStatus, Response, RetryConfig, hooks
+from dub_uplink import BackoffStrategy, Clock, RateLimitStatus, Response, RetryConfig
+from dub_uplink._transport import errors as hooks
 from dub_uplink.retries import Attempts, Outcome, parse_retry_after
 
 NOW = 1_795_333_861.424

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from dub_uplink import AsyncCustomersConsumer, Clock, CustomersConsumer
+from dub_uplink._rate_limit.sliding_window import Ticket
 from dub_uplink.testing import FakeDub
-from dub_uplink.window import Ticket
 
 NOW = 1_795_333_861.424
 TOKEN = "dub_s3cr3tT0k3n"

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from dub_uplink import AsyncDub, Clock, CustomersConsumer, Dub, RateLimit, utils
-from dub_uplink.config import Secret
-from dub_uplink.window import Notice, Ticket
+from dub_uplink._internal.config import Secret
+from dub_uplink._rate_limit.sliding_window import Notice, Ticket
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,9 @@ def memcached() -> Iterator[str]:
 def test_memcached_counts_for_several_and_heeds_a_pause(
     memcached: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dub_uplink.shared_limit._PATIENCE", 20.0)  # seconds; this machine's
+    monkeypatch.setattr(
+        "dub_uplink._rate_limit.shared_limiter._PATIENCE", 20.0
+    )  # seconds; this machine's
     first, second = (RateLimit(4, 60.0, storage=memcached) for _ in range(2))
     tickets = [Ticket(Clock(), bulk=False) for _ in range(5)]
     both = [limit.turns("x", Secret("Bearer a")) for limit in (first, second)]

@@ -17,15 +17,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from dub_uplink import AsyncDub, Clock, Dub, RateLimit, errors
-from dub_uplink.config import Secret
+from dub_uplink._internal.config import Secret
+from dub_uplink._rate_limit.sliding_window import Notice, Ticket
 from dub_uplink.testing import FakeDub
-from dub_uplink.window import Notice, Ticket
 
 
 @pytest.fixture(autouse=True)
 def waits_for_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a call does that Redis does not answer in time stands in ``test_storage_away``."""
-    monkeypatch.setattr("dub_uplink.shared_limit._PATIENCE", 20.0)
+    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._PATIENCE", 20.0)
 
 
 @pytest.fixture
@@ -360,8 +360,8 @@ def test_two_thousand_who_ask_at_once_are_neither_refused_nor_a_loss(
     shared: Any, token: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last of them wait longer than a call waits for a storage, which answers all the time."""
-    monkeypatch.setattr("dub_uplink.shared_limit._PATIENCE", 0.08)
-    monkeypatch.setattr("dub_uplink.shared_limit._GRACE", 20.0)
+    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._PATIENCE", 0.08)
+    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._GRACE", 20.0)
     limit = shared(100_000, 60.0)
     turns = turns_of(limit, token)
 

@@ -23,9 +23,10 @@ from typing import Any
 
 import pytest
 
-from dub_uplink import Clock, RateLimit, shared_limit
-from dub_uplink.config import Secret
-from dub_uplink.window import Ticket
+from dub_uplink import Clock, RateLimit
+from dub_uplink._internal.config import Secret
+from dub_uplink._rate_limit import shared_limiter as shared_limit
+from dub_uplink._rate_limit.sliding_window import Ticket
 
 pytest.importorskip("limits", reason="the extra redis is not installed")
 
@@ -36,13 +37,13 @@ BUSY = 5.0  # seconds
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times a second, where users have half a second between two looks."""
-    monkeypatch.setattr("dub_uplink.shared_limit._INTERVAL", 0.1)
+    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._INTERVAL", 0.1)
 
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The storage is given the time that it takes."""
-    monkeypatch.setattr("dub_uplink.shared_limit._PATIENCE", 20.0)
+    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._PATIENCE", 20.0)
 
 
 @pytest.fixture
@@ -371,8 +372,8 @@ def test_a_storage_that_comes_and_goes_is_said_once_a_minute(
 def test_a_limit_that_nobody_uses_any_more_is_not_looked_for(
     limit_on: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dub_uplink.shared_limit._LOOKS_FOR", 0.0)
-    monkeypatch.setattr("dub_uplink.errands._IDLE", 0.1)
+    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._LOOKS_FOR", 0.0)
+    monkeypatch.setattr("dub_uplink._rate_limit.worker._IDLE", 0.1)
     limit = limit_on("redis://127.0.0.1:1")
     ask(limit)
     storage: Any = limit._storage

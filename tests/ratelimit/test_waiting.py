@@ -343,7 +343,7 @@ def test_a_client_may_be_bulk_as_a_whole(driven: Any, limited: Any, timeline: An
 
 
 def test_interactive_calls_that_wait_go_before_a_bulk_that_asked_sooner(timeline: Any) -> None:
-    from dub_uplink.window import Rules, Window
+    from dub_uplink._rate_limit.sliding_window import Rules, Window
 
     window = Window(Rules(1, 10.0))
     assert window.ask(timeline.ticket(), 60) == 0

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dub_uplink import RateLimit
-from dub_uplink.config import Secret
-from dub_uplink.window import Notice, Rules, Ticket, Window
+from dub_uplink._internal.config import Secret
+from dub_uplink._rate_limit.sliding_window import Notice, Rules, Ticket, Window
 
 #: What happens: time passes (seconds), one asks with a patience, one gives its place back.
 STEPS = st.lists(

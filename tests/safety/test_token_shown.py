@@ -17,14 +17,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from dub_uplink import (
-    AsyncDub,
-    CustomersConsumer,
-    DeadlineAdapter,
-    RetryConfig,
-    endpoint,
-    errors,
-)
+from dub_uplink import AsyncDub, CustomersConsumer, DeadlineAdapter, RetryConfig, endpoint, errors
 
 DETAIL = b'{"error": {"code": "c", "message": "m", "doc_url": null}}'
 

@@ -18,9 +18,9 @@ NOT_LOADED = (
     "aiohttp",
     "click",
     "difflib",
-    "dub_uplink.aio",
-    "dub_uplink.aiohttp_backend",
-    "dub_uplink.cli",
+    "dub_uplink._customers.async_consumer",
+    "dub_uplink._http.aiohttp_backend",
+    "dub_uplink._cli",
     "dub_uplink.testing",
     "pytest",
     "rich",
@@ -60,8 +60,9 @@ def test_a_name_is_loaded_when_it_is_asked_for() -> None:
     loaded = loaded_by("import dub_uplink") - nothing
     assert {name for name in loaded if name.startswith("dub_uplink")} == {
         "dub_uplink",
-        "dub_uplink.names",
-        "dub_uplink.version",
+        "dub_uplink._internal",
+        "dub_uplink._internal.lazy_names",
+        "dub_uplink._internal.version",
     }
     assert not {"marshmallow", "requests", "uplink", "urllib3"} & loaded
 
@@ -84,21 +85,22 @@ def test_the_pytest_plugin_loads_nothing_but_itself() -> None:
     ours = {name for name in loaded if name.startswith("dub_uplink")}
     assert ours == {
         "dub_uplink",
-        "dub_uplink.names",
+        "dub_uplink._internal",
+        "dub_uplink._internal.lazy_names",
         "dub_uplink.testing",
         "dub_uplink.testing.plugin",
-        "dub_uplink.version",
+        "dub_uplink._internal.version",
     }
     assert not {"marshmallow", "requests", "uplink", "urllib3", "werkzeug"} & loaded
 
 
 def test_the_names_of_the_asynchronous_client_are_there_when_they_are_asked_for() -> None:
     loaded = loaded_by("from dub_uplink import *; AsyncCustomersConsumer, AsyncCustomerPage")
-    assert "dub_uplink.aio" in loaded
+    assert "dub_uplink._customers.async_consumer" in loaded
     assert {"AsyncCustomersConsumer", "AsyncDub"} <= set(dir(dub_uplink))
     with pytest.raises(AttributeError, match="no attribute 'AsyncThing'"):
         dub_uplink.AsyncThing  # noqa: B018
 
 
 def test_the_comparison_can_fail(by_dub_uplink: set[str], by_uplink: set[str]) -> None:
-    assert "dub_uplink.customers" in by_dub_uplink - by_uplink
+    assert "dub_uplink._customers.consumer" in by_dub_uplink - by_uplink

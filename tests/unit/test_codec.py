@@ -12,10 +12,10 @@ import marshmallow
 import pytest
 from marshmallow import fields
 
-from dub_uplink import codec
-from dub_uplink.codec import compile_loader, lazy_loader
+from dub_uplink._declarative import schema_compiler as codec
+from dub_uplink._declarative.schema_compiler import compile_loader, lazy_loader
+from dub_uplink._declarative.schemas import CustomerSchema, DeletedSchema
 from dub_uplink.models.components import Customer
-from dub_uplink.schemas import CustomerSchema, DeletedSchema
 
 PLAIN = {
     "id": "cus_1",

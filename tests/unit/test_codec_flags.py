@@ -8,7 +8,7 @@ import marshmallow
 import pytest
 from marshmallow import fields
 
-from dub_uplink.codec import compile_loader
+from dub_uplink._declarative.schema_compiler import compile_loader
 
 
 def schema_of(**options: Any) -> marshmallow.Schema:

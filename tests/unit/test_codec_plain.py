@@ -10,9 +10,9 @@ import marshmallow
 import pytest
 from marshmallow import fields
 
-from dub_uplink.codec import compile_loader
+from dub_uplink._declarative.schema_compiler import compile_loader
+from dub_uplink._declarative.schemas import CustomerSchema
 from dub_uplink.models.components import Customer
-from dub_uplink.schemas import CustomerSchema
 
 MOMENT = "2026-08-21T21:14:02.000Z"
 OTHERS = ["1999-12-31T23:59:59.999Z", "2026-01-01T00:00:00.000Z", "2024-02-29T20:04:05.678Z"]

@@ -299,7 +299,7 @@ def test_a_dropped_call_of_the_fake_is_a_connection_error(
 def test_an_answer_larger_than_is_read_is_a_connection_error(
     serving: Any, connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dub_uplink.unpacking.MAX_BODY_BYTES", 3 << 20)
+    monkeypatch.setattr("dub_uplink._http.decoding.MAX_BODY_BYTES", 3 << 20)
     server = serving(200, b"[" + b" " * (4 << 20) + b"]")
     with pytest.raises(errors.APIConnectionError, match="longer than 3 MB"):
         connect(server.url, client=client).list()

@@ -11,7 +11,8 @@ import requests
 import urllib3
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from dub_uplink import Response, errors, hooks
+from dub_uplink import Response, errors
+from dub_uplink._transport import errors as hooks
 
 _ANY: Any = None
 TLS = ssl.SSLError(1, "wrong version number")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dub_uplink import Customer, Response, errors
-from dub_uplink.pagination import (
+from dub_uplink._customers.pages import (
     CustomerIterator,
     CustomerPage,
     by_number,
@@ -17,7 +17,7 @@ from dub_uplink.pagination import (
     next_query,
     traversal,
 )
-from dub_uplink.traversal import ByCursor, ByNumber, Fetch
+from dub_uplink._customers.traversal import ByCursor, ByNumber, Fetch
 
 THREE = [Customer(id=f"cus_{n}") for n in (1, 2, 3)]
 

@@ -10,7 +10,7 @@ import requests
 import urllib3
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from dub_uplink import hooks
+from dub_uplink._transport import errors as hooks
 
 _ANY: Any = None
 

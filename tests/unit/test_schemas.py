@@ -9,7 +9,7 @@ from typing import Any
 import marshmallow
 import pytest
 
-from dub_uplink import schemas
+from dub_uplink._declarative import schemas
 from dub_uplink.models.unset import UNSET
 
 TEXTS = ["name", "email", "avatar", "externalId", "stripeCustomerId", "country", "programId"]

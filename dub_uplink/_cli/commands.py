@@ -1,0 +1,129 @@
+"""The options of the ``dub-uplink`` command, and how its failures are told."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+import click
+
+from dub_uplink import __version__
+from dub_uplink._cli.failures import ExitCode, Failure
+from dub_uplink._cli.lazy_group import Lazy, RootGroup
+
+EXAMPLES = """\b
+Examples:
+  dub-uplink demo
+  DUB_API_KEY=dub_... dub-uplink demo --live
+  dub-uplink serve --port 8000 --token dub_test
+  dub-uplink serve --seed-customers 1000 --database customers.sqlite3
+  dub-uplink customers list --country GB --limit 20
+"""
+
+COMMANDS = {
+    "customers": Lazy("customers.group:customers", "The customers of a workspace."),
+    "doctor": Lazy("doctor.command:doctor", "Say what is installed, and what works."),
+    "retries": Lazy("retries.command:retries", "Show when a call would be tried again."),
+    "completion": Lazy("completion:completion", "Print what makes a shell complete this command."),
+}
+
+
+@click.group(
+    cls=RootGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Dub's customers API: your customers, and a fake to test against.",
+    epilog=EXAMPLES,
+)
+@click.version_option(__version__, message="dub-uplink %(version)s")
+def cli() -> None:
+    """The group of commands."""
+
+
+@cli.command(
+    short_help="Show the client at work, on a fake of Dub's API.",
+    help="Create, get, update, list and delete a customer, with a rate limit and an error on the"
+    " way, on a fake of Dub's API inside this process. Takes a few seconds and needs no account.",
+)
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Run the part that only reads, on your own workspace: needs DUB_API_KEY.",
+)
+def demo(*, live: bool) -> None:
+    """Show the client at work."""
+    from rich.console import Console  # noqa: PLC0415 - the help needs none of it
+
+    from dub_uplink._cli.demo.command import MAX_WIDTH, run_demo, run_live_demo  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    console.width = min(console.width, MAX_WIDTH)
+    if live and not os.environ.get("DUB_API_KEY"):
+        raise Failure("--live needs your API key in the variable DUB_API_KEY.", ExitCode.AUTH)
+    (run_live_demo if live else run_demo)(console)
+
+
+@cli.command(
+    short_help="Run a fake of Dub's API for any language.",
+    help="Run a fake of Dub's customers API, for a client in any language, until Ctrl-C.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="The port to listen on; 0 takes a free one.",
+)
+@click.option("--token", default="dub_test", show_default=True, help="The API key it accepts.")
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Answer 429 after N requests a minute, as Dub does.  [default: no limit]",
+)
+@click.option(
+    "--seed-customers",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    help="Put N invented customers in first.",
+)
+@click.option(
+    "--database",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Keep the customers in this SQLite file.  [default: in memory]",
+)
+def serve(
+    *,
+    host: str,
+    port: int,
+    token: str,
+    rate_limit: int | None,
+    seed_customers: int,
+    database: str | None,
+) -> None:
+    """Serve the fake."""
+    from dub_uplink._cli.serve import run_server  # noqa: PLC0415 - the help needs none of it
+
+    if not token.strip():
+        raise click.UsageError("--token is empty: no request would be let in.")
+    try:
+        run_server(
+            host=host,
+            port=port,
+            token=token,
+            rate_limit=rate_limit,
+            seed_customers=seed_customers,
+            database=database,
+        )
+    except sqlite3.Error as error:
+        raise Failure(
+            f"cannot use {database} as a database: {error}.",
+            hint="give a new file, or one that serve has made.",
+        ) from error
+    except OSError as error:
+        raise Failure(
+            f"cannot serve on {host}:{port}: {error.strerror}.", hint="--port 0 takes a free port."
+        ) from error

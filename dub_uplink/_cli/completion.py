@@ -1,0 +1,34 @@
+"""``dub-uplink completion``: the script by which a shell completes commands and options."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+SHELLS = ("bash", "zsh", "fish")
+PROGRAM = "dub-uplink"
+#: Where click looks for what a shell asks: the program's name, in capitals.
+VARIABLE = "_DUB_UPLINK_COMPLETE"
+
+EXAMPLES = """\b
+Set it up once:
+  bash  echo 'eval "$(dub-uplink completion bash)"' >> ~/.bashrc
+  zsh   echo 'eval "$(dub-uplink completion zsh)"' >> ~/.zshrc
+  fish  dub-uplink completion fish >
+          ~/.config/fish/completions/dub-uplink.fish
+"""
+
+
+@click.command(
+    short_help="Print what makes a shell complete this command.",
+    help="Print the script that makes a shell complete the commands and options of dub-uplink with"
+    " the Tab key. bash must be 4.4 or newer.",
+    epilog=EXAMPLES,
+)
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script."""
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())

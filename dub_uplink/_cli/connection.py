@@ -1,0 +1,189 @@
+"""Which server a command talks to, with which key, and how patiently."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+import dub_uplink  # its names are loaded when they are asked for: the help needs none
+from dub_uplink._cli.failures import ExitCode, Failure
+from dub_uplink._cli.io.text import can_ask, content_of, is_terminal, printable
+
+R = TypeVar("R")
+
+LONG_WAIT = 1.0  # seconds after which someone at a terminal wonders
+
+
+@dataclass(frozen=True)
+class Connection:
+    """What the options of :func:`connection_options` say; ``timeout`` is in seconds."""
+
+    token_file: str | None = None
+    server_url: str | None = None
+    timeout: float = 30.0
+    retries: bool = True
+    verbose: bool = False
+
+    def open(self, **more: Any) -> dub_uplink.Dub:
+        """The client; ``more`` are further arguments of ``Dub``.
+
+        Must be called within a command: what ``-v`` asked for ends with it.
+
+        Raises:
+            Failure: there is no API key, or it cannot be one; or the server's URL is none.
+        """
+        if self.verbose:
+            _show_attempts()
+        elif is_terminal(sys.stderr):
+            more.setdefault("on_retry", _tell_wait)
+        if not self.retries:
+            more.setdefault("retry_config", None)
+        token = self._token()
+        with told_warnings() as caught:
+            try:
+                client = dub_uplink.Dub(
+                    token, server_url=self.server_url, timeout_ms=self.timeout * 1000, **more
+                )
+            except ValueError as error:
+                if str(error).startswith("server_url"):
+                    raise Failure(
+                        f"{error} (--server-url, DUB_SERVER_URL).", ExitCode.USAGE
+                    ) from None
+                where = "--token-file" if self.token_file else "DUB_API_KEY"
+                raise Failure(f"{error} ({where}).", ExitCode.AUTH) from None
+        for warning in caught:
+            click.echo(f"Warning: {warning.message}.", err=True)
+        return client
+
+    def _token(self) -> str:
+        if self.token_file is not None:
+            return read_token(self.token_file)
+        token = os.environ.get("DUB_API_KEY", "")
+        if token:
+            return token.strip()
+        if can_ask():
+            return str(click.prompt("Dub API key", hide_input=True, err=True)).strip()
+        raise Failure(
+            "no API key.", ExitCode.AUTH, "put it in DUB_API_KEY, or give --token-file FILE."
+        )
+
+
+def read_token(path: str) -> str:
+    """The one line of a file; the messages show nothing of it, which may be half a key."""
+    where = "the standard input" if path == "-" else path
+    try:
+        text = content_of(path).decode("utf-8-sig")
+    except OSError as error:
+        raise Failure(
+            f"cannot read the API key from {where}: {error.strerror}.", ExitCode.AUTH
+        ) from None
+    except ValueError:
+        raise Failure(f"{where} holds no API key: it is not text.", ExitCode.AUTH) from None
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) != 1:
+        found = "it is empty" if not lines else f"it has {len(lines)} lines, not one"
+        raise Failure(f"{where} holds no API key: {found}.", ExitCode.AUTH)
+    return lines[0]
+
+
+@contextlib.contextmanager
+def told_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """Collect the warnings that are meant for who made a client.
+
+    Others are dropped: they are for developers, or of what happened to be freed at that moment.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        yield caught
+
+
+def _tell_wait(attempt: int, seconds: float, failed: object) -> None:
+    if seconds >= LONG_WAIT:
+        why = getattr(failed, "status_code", None) or getattr(failed, "message", failed)
+        click.echo(
+            printable(f"{why}, attempt {attempt}; trying again in {seconds:.0f} s"), err=True
+        )
+
+
+def _show_attempts() -> None:
+    """Show what the client logs of each attempt: method, path, status, time; never a secret."""
+    logger, handler = logging.getLogger("dub_uplink"), _ToStderr()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+
+    def restore() -> None:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+    click.get_current_context().call_on_close(restore)
+
+
+class _ToStderr(logging.Handler):
+    """Writes to whatever stderr is at the time: a progress bar puts itself there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(printable(record.getMessage()), err=True)
+
+
+_OPTIONS = (
+    click.option(
+        "--token-file",
+        type=click.Path(allow_dash=True),
+        metavar="FILE",
+        help="Read the API key from this file.  [default: DUB_API_KEY, else ask for it]",
+    ),
+    click.option(
+        "--server-url",
+        metavar="URL",
+        help="The API to talk to.  [default: DUB_SERVER_URL, else https://api.dub.co]",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(0, 86_400, min_open=True),
+        default=30,
+        show_default=True,
+        metavar="SECONDS",
+        help="What one attempt may take in all.",
+    ),
+    click.option(
+        "--retries/--no-retries",
+        default=True,
+        help="Try again after a rate limit, a server error or a failed connection, for up to 90"
+        " seconds.  [default: retries]",
+    ),
+    click.option(
+        "-v", "--verbose", is_flag=True, help="Show each attempt on stderr, without secrets."
+    ),
+)
+
+
+def connection_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add the options of a connection; the command gets them as ``connection``."""
+
+    @functools.wraps(command)
+    def connected(
+        *args: Any,
+        token_file: str | None,
+        server_url: str | None,
+        timeout: float,
+        retries: bool,
+        verbose: bool,
+        **rest: Any,
+    ) -> R:
+        connection = Connection(token_file, server_url, timeout, retries, verbose)
+        return command(*args, connection=connection, **rest)
+
+    for option in reversed(_OPTIONS):
+        connected = option(connected)
+    return connected

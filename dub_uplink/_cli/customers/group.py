@@ -1,0 +1,45 @@
+"""``dub-uplink customers``: the group of commands on the customers of a workspace."""
+
+from __future__ import annotations
+
+import click
+
+from dub_uplink._cli.lazy_group import Lazy, LazyGroup
+
+EXAMPLES = """\b
+Examples:
+  dub-uplink customers list --country GB --limit 20
+  dub-uplink customers get ext_user_1
+  dub-uplink customers create --external-id user_1 --country GB --name Ada
+  dub-uplink customers update ext_user_1 --name Ada --avatar null
+  dub-uplink customers delete ext_user_1
+
+\b
+Exit codes:
+  0 done    1 some or all failed    2 a mistake in the command
+  3 no API key, or one that is refused    4 not found    5 no (usable) answer
+"""
+
+COMMANDS = {
+    "list": Lazy("customers.read:list_command", "List customers."),
+    "get": Lazy("customers.read:get_command", "Show customers by their ids."),
+    "create": Lazy("customers.write:create_command", "Create a customer, exactly once."),
+    "update": Lazy("customers.write:update_command", "Change fields of a customer."),
+    "delete": Lazy("customers.write:delete_command", "Delete customers, after asking."),
+    "export": Lazy("export.command:export_command", "Write every customer to a file."),
+    "import": Lazy(
+        "import_job.command:import_command",
+        "Create the customers of a file, each once.",
+    ),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    help="List, get, create, update and delete the customers of a workspace. An id is Dub's own"
+    " (cus_...), or ext_ and yours.",
+    epilog=EXAMPLES,
+)
+def customers() -> None:
+    """The group."""

@@ -1,0 +1,168 @@
+"""Runs a tour step by step and shows each: its lines, what went over the wire, its result."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import logging
+import re
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rich.console import Console, RenderableType
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from dub_uplink import Dub
+from dub_uplink._cli.demo.tour import connect, live_tour, tour
+from dub_uplink._cli.io.text import printable
+from dub_uplink.models import components
+from dub_uplink.testing import FakeDub
+from dub_uplink.utils import BackoffStrategy, RetryConfig
+
+# Beyond this, a line of code and its time stand too far apart to be read as one.
+MAX_WIDTH = 100
+INDENT = 2
+
+# What each step is about; the rest of a customer would only hide it.
+SHOWN_FIELDS = ("id", "external_id", "name", "email", "country")
+
+# Someone who tries the demo wants an answer in seconds, also where there is no network.
+LIVE_RETRIES = RetryConfig("backoff", BackoffStrategy(500, 2_000, 2.0, 10_000), False)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A title and the lines below it, as they stand in the tour."""
+
+    title: str
+    code: str
+
+
+def steps_of(function: Callable[..., Iterator[object]]) -> list[Step]:
+    """The steps of a tour, read from its own source so that they are the lines that run."""
+    body = textwrap.dedent("".join(inspect.getsourcelines(function)[0][1:]))
+    blocks = re.findall(r"^# (.+)\n((?:.*\n)*?)yield .*$", body, re.MULTILINE)
+    return [Step(title, code.rstrip()) for title, code in blocks]
+
+
+def run_demo(console: Console) -> None:
+    """The main job on a fake of Dub's API, over a real socket."""
+    fake = FakeDub(token="dub_test")
+    fake.add(external_id="user_0", name="Charles Babbage", email="cb@example.com", country="GB")
+    with fake.serve() as url, connect(url) as s:
+        console.print(Text.assemble("A fake of Dub's API answers on ", (url, "bold"), ":"))
+        show(console, code_text(inspect.getsource(connect).splitlines()[2].strip()))
+        console.print()
+        run(console, steps_of(tour), tour(s, fake))
+    console.print("The same with your own customers, reading only:")
+    console.print("  DUB_API_KEY=dub_... dub-uplink demo --live", style="bold")
+
+
+def run_live_demo(console: Console) -> None:
+    """The part of the tour that only reads, against Dub."""
+    with Dub(retry_config=LIVE_RETRIES, timeout_ms=10_000) as s:
+        run(console, steps_of(live_tour), live_tour(s))
+
+
+class Wire(logging.Handler):
+    """While entered, collects what the client logs: a line an attempt, a line a retry."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        if record.levelno > logging.DEBUG:
+            # The line of a retry says all that the line of its attempt has just said.
+            del self.lines[-1:]
+        self.lines.append(record.getMessage())
+
+    def __enter__(self) -> Wire:
+        logger = logging.getLogger("dub_uplink")
+        self._level_before = logger.level
+        logger.addHandler(self)
+        logger.setLevel(logging.DEBUG)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logger = logging.getLogger("dub_uplink")
+        logger.setLevel(self._level_before)
+        logger.removeHandler(self)
+
+
+def run(console: Console, steps: list[Step], results: Iterator[object]) -> None:
+    """Run the steps one by one. Each ends where its tour yields."""
+    total = 0.0
+    for number, step in enumerate(steps, 1):
+        console.print(Text.assemble((f"{number} ", "bold cyan"), (step.title, "bold")))
+        show(console, code_text(step.code))
+        printed = io.StringIO()
+        started = time.perf_counter()
+        with Wire() as wire, contextlib.redirect_stdout(printed):
+            result = next(results)
+        seconds = time.perf_counter() - started
+        total += seconds
+        for line in wire.lines:
+            show(console, Text(f"-> {printable(line)}", style="dim"))
+        outcome = printed.getvalue() or "nothing" if result is None else result
+        took = Text(duration(seconds), "dim")
+        show(console, beside(rendered(outcome, narrow=console.width < 90), took))
+        console.print()
+    console.print(Text(f"{len(steps)} steps in {duration(total)}.", style="bold green"))
+
+
+def show(console: Console, content: RenderableType) -> None:
+    """Print, indented, and without the spaces up to the edge that a pipe would keep."""
+    options = console.options.update_width(console.width - INDENT)
+    for segments in console.render_lines(content, options, pad=False):
+        line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
+        line.rstrip()
+        console.print(Text(" " * INDENT) + line, no_wrap=True)
+
+
+def beside(left: RenderableType, right: RenderableType) -> Table:
+    """Two things on the same lines, the second one at the right edge."""
+    grid = Table.grid(expand=True, padding=(0, 1))
+    grid.add_column(ratio=1)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_row(left, right)
+    return grid
+
+
+def duration(seconds: float) -> str:
+    """A time as short as it can be read."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+
+
+def code_text(code: str) -> Text:
+    """Python, coloured; as text, because a Syntax fills its lines with spaces up to the edge."""
+    highlighted = Syntax("", "python", theme="ansi_dark").highlight(code)
+    highlighted.rstrip()
+    return highlighted
+
+
+def rendered(result: object, *, narrow: bool) -> RenderableType:
+    """A result as a person wants to see it: customers as a table, anything else as it prints."""
+    if isinstance(result, components.Customer):
+        return customer_table([result], narrow=narrow)
+    if isinstance(result, list):
+        return customer_table(result, narrow=narrow) if result else Text("no customers yet")
+    return Text(printable(str(result)))
+
+
+def customer_table(customers: list[components.Customer], *, narrow: bool) -> Table:
+    """A row for each customer; columns in which none has anything are left out."""
+    names = [name for name in SHOWN_FIELDS if any(getattr(c, name) for c in customers)]
+    table = Table(*names, box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for customer in customers:
+        cells = {name: printable(getattr(customer, name) or "") for name in names}
+        if narrow:
+            cells["id"] = f"{cells['id'][:10]}..."
+        table.add_row(*map(Text, cells.values()))
+    return table

@@ -1,0 +1,194 @@
+"""Describe an installation without a network: versions and environment variables."""
+
+from __future__ import annotations
+
+import operator
+import os
+import platform
+import re
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from dub_uplink import __version__
+from dub_uplink._cli.failures import ExitCode
+
+#: The variables that the client, or requests on its behalf, heeds. Lower case goes first.
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# The last `@` is what counts: a password may hold one, or a slash, that was not encoded.
+_PLAIN_URL = re.compile(
+    r"(?P<scheme>(?:https?|socks[45][ah]?)://)?(?P<credentials>.*@)?"
+    r"(?P<host>\[[\da-f:.]+\]|[\w.-]+)(?P<port>:\d{1,5})?(?:[/?#].*)?",
+    re.ASCII | re.IGNORECASE | re.DOTALL,
+)
+_UNPROXIED = re.compile(r"[\w.:*\[\]/-]+", re.ASCII)
+
+
+class Finding(NamedTuple):
+    """A line of the report. ``code`` is what the command ends with because of it."""
+
+    section: str
+    name: str
+    value: str
+    code: ExitCode = ExitCode.DONE
+    hint: str = ""
+
+
+def installed() -> Iterator[Finding]:
+    """Ours, Python, and each package that we ask for, held against our own metadata."""
+    section = "Installed"
+    yield Finding(section, "dub-uplink", __version__)
+    python = f"{platform.python_version()} ({platform.python_implementation()})"
+    yield Finding(section, "Python", python)
+    yield Finding(section, "platform", platform.platform())
+    yield Finding(section, "TLS", ssl.OPENSSL_VERSION)
+    try:
+        asked = metadata.requires("dub-uplink") or []
+    except metadata.PackageNotFoundError:
+        hint = "it runs from its sources: versions are not checked"
+        yield Finding(section, "metadata", "not found", hint=hint)
+        asked = []
+    packages = [_package(requirement) for requirement in asked]
+    yield from {package.name: package for package in packages}.values()
+    yield Finding(section, "urllib3", _version("urllib3") or "missing")
+    yield Finding(section, "certifi", _version("certifi") or "missing")
+
+
+_REQUIREMENT = re.compile(r"([\w.-]+)\s*([^;]*)(?:;.*extra\s*==\s*[\"']([\w-]+))?")
+_BOUND = re.compile(r"([<>=!]=?)\s*([\d.]+)")
+_COMPARE = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+def _package(requirement: str) -> Finding:
+    """A package that our metadata asks for, such as ``aiohttp>=3.12; extra == "aiohttp"``."""
+    found = _REQUIREMENT.match(requirement)
+    assert found is not None
+    name, bounds, extra = found[1], found[2].strip(), found[3]
+    install = f'pip install --upgrade "dub-uplink[{extra}]"' if extra else "pip install dub-uplink"
+    version = _version(name)
+    if version is None:
+        code = ExitCode.DONE if extra else ExitCode.FAILED
+        note = f"missing (extra {extra})" if extra else "missing"
+        return Finding("Installed", name, note, code, "" if extra else install)
+    if not within(version, bounds):
+        told = f"{version}, not {bounds}"
+        return Finding("Installed", name, told, ExitCode.FAILED, f'pip install "{name}{bounds}"')
+    return Finding("Installed", name, version)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def within(version: str, bounds: str) -> bool:
+    """Whether a version is within bounds such as ``>=0.10,<0.11``; the numbers decide."""
+    release = _release(version)
+    return all(_COMPARE[sign](release, _release(bound)) for sign, bound in _BOUND.findall(bounds))
+
+
+def _release(version: str) -> list[int]:
+    numbers = [int(n) for n in re.findall(r"\d+", re.split(r"[^\d.]", version, maxsplit=1)[0])]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()  # 1.0 is 1
+    return numbers
+
+
+def environment(variables: Mapping[str, str]) -> Iterator[Finding]:
+    """What the variables of the environment have a say in; of secrets only whether they are set."""
+    section = "Environment"
+    yield Finding(section, "DUB_API_KEY", "set" if variables.get("DUB_API_KEY") else "not set")
+    server = variables.get("DUB_SERVER_URL", "")
+    yield Finding(section, "DUB_SERVER_URL", hide_credentials(server) if server else "not set")
+    proxies = [name for pair in PROXIES for name in (pair.lower(), pair) if variables.get(name)]
+    for name in proxies:
+        yield Finding(section, name, hide_credentials(variables[name]))
+    if not proxies:
+        yield Finding(section, "proxies", "none")
+    for name in ("no_proxy", "NO_PROXY"):
+        if variables.get(name):
+            hosts = variables[name].split(",")
+            shown = ",".join(h.strip() if _UNPROXIED.fullmatch(h.strip()) else "***" for h in hosts)
+            yield Finding(section, name, shown)
+    yield from _certificates(variables)
+    netrc = [variables.get("NETRC", "")] if variables.get("NETRC") else ["~/.netrc", "~/_netrc"]
+    if any(os.path.isfile(os.path.expanduser(path)) for path in netrc):
+        yield Finding(section, ".netrc", "there; ignored")
+
+
+def _certificates(variables: Mapping[str, str]) -> Iterator[Finding]:
+    section = "Environment"
+    for name in BUNDLES:
+        path = variables.get(name)
+        if not path:
+            continue
+        if os.path.exists(path):  # a Path would raise at a name that is too long
+            hint = "" if variables.get("SSL_CERT_FILE") else "AsyncDub asks SSL_CERT_FILE"
+            yield Finding(section, name, _short(path), hint=hint)
+        else:
+            hint = f"no connection can be checked: unset {name}, or correct it"
+            yield Finding(section, name, f"{_short(path)} is not there", ExitCode.NETWORK, hint)
+    if variables.get("SSL_CERT_FILE") and not any(variables.get(name) for name in BUNDLES):
+        hint = "Dub asks REQUESTS_CA_BUNDLE"
+        yield Finding(section, "SSL_CERT_FILE", "set; read by AsyncDub only", hint=hint)
+
+
+def _short(path: str) -> str:
+    """A path without the name of whoever is at home there."""
+    home = os.path.expanduser("~")
+    return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
+
+
+def hide_credentials(url: str) -> str:
+    """A URL's scheme, host and port; what is none is not shown at all."""
+    plain = _PLAIN_URL.fullmatch(url.strip())
+    if plain is None:
+        return "(no plain URL: not shown)"
+    hidden = "***@" if plain["credentials"] else ""
+    return f"{plain['scheme'] or ''}{hidden}{plain['host']}{plain['port'] or ''}"
+
+
+def address(url: str) -> tuple[str, int] | None:
+    """The host and port of a proxy, or ``None`` where its credentials make them unclear."""
+    plain = _PLAIN_URL.fullmatch(url.strip())
+    try:
+        parts = urlsplit(url.strip() if "://" in url else f"http://{url.strip()}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    if plain is None or host != plain["host"].strip("[]").lower():
+        return None
+    return host, port or {"https": 443, "http": 80}.get(parts.scheme, 1080)
+
+
+def credentials(variables: Mapping[str, str]) -> Iterator[str]:
+    """What must not be shown of the variables that may hold a URL with credentials."""
+    for name in (*PROXIES, *(name.lower() for name in PROXIES), "DUB_SERVER_URL"):
+        plain = _PLAIN_URL.fullmatch(variables.get(name, "").strip())
+        if plain is not None and plain["credentials"]:
+            yield plain["credentials"][:-1]
+            yield plain["credentials"][:-1].partition(":")[2]
+
+
+_SHORTEST = 4  # what is shorter would be found in every word
+_LOOKS_LIKE_A_KEY = re.compile(r"\bdub_\w{6,}")
+
+
+def scrub(text: str, secrets: Iterable[str]) -> str:
+    """The text without these secrets, nor anything that looks like an API key of Dub's."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, "***")
+    return _LOOKS_LIKE_A_KEY.sub("***", text)

@@ -1,0 +1,114 @@
+"""A customer as plain data, in the API's own spelling: what JSON and CSV are written from."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dub_uplink.models import components
+
+#: What the server leaves out where there is nothing to show; everything else it sends as null.
+_LEFT_OUT = frozenset({"program_id", "link", "partner", "discount"})
+
+
+def camel(name: str) -> str:
+    """``external_id`` is ``externalId``."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+#: The records of the server's, and how it spells their fields.
+NAMES: Mapping[type[Any], Mapping[str, str]] = {
+    model: {
+        field.name: camel(field.name)
+        for field in dataclasses.fields(model)
+        if field.name != "extra"
+    }
+    for model in (components.Customer, components.Link, components.Partner, components.Discount)
+}
+
+
+def record(value: Any) -> dict[str, Any]:
+    """Everything the server sent of a customer, as it sent it: JSON's own types, camelCase."""
+    found = {
+        spelled: _plain(getattr(value, name))
+        for name, spelled in NAMES[type(value)].items()
+        if not (name in _LEFT_OUT and getattr(value, name) is None)
+    }
+    found.update(value.extra)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return moment_text(value)
+    return record(value) if dataclasses.is_dataclass(value) else value
+
+
+def moment_text(moment: dt.datetime) -> str:
+    """A date as the server writes one: UTC, in milliseconds where those say it all."""
+    unit = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.astimezone(dt.timezone.utc).isoformat(timespec=unit).replace("+00:00", "Z")
+
+
+def json_text(value: Any, encoding: str = "utf-8", indent: int | None = None) -> str:
+    """JSON that is readable, and safe on a terminal and in a file of lines.
+
+    Letters are as they are where ``encoding`` has them. Control characters, among them the line
+    ends that only some readers know and half surrogates, are escaped.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=indent)
+    # Within a string JSON has no raw line end, so that these are those of the indentation.
+    return "\n".join(_escaped(line) for line in text.split("\n"))
+
+
+def _escaped(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else _escape(c) for c in line)
+
+
+def _escape(char: str) -> str:
+    # json.dumps would leave DEL as it is, and knows the two halves of what is beyond 16 bits.
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else json.dumps(char)[1:-1]
+
+
+def columns(*, expanded: bool) -> tuple[str, ...]:
+    """The columns of CSV, the same for every row; what is nested has a dot, as ``link.id``.
+
+    A table cannot have a column for a field that only some row turns out to have: fields that this
+    version does not know are in JSON only.
+    """
+    found: list[str] = []
+    for name, spelled in NAMES[components.Customer].items():
+        if name not in _LEFT_OUT:
+            found.append(spelled)
+        elif expanded:
+            nested = _NESTED.get(name)
+            found += [f"{spelled}.{sub}" for sub in NAMES[nested].values()] if nested else [spelled]
+    return tuple(found)
+
+
+_NESTED = {
+    "link": components.Link,
+    "partner": components.Partner,
+    "discount": components.Discount,
+}
+
+
+def cells(found: dict[str, Any], of: tuple[str, ...]) -> list[Any]:
+    """The values of a record in the order of its columns; ``None`` where there is none."""
+    return [_cell(found, column) for column in of]
+
+
+def _cell(found: dict[str, Any], column: str) -> Any:
+    name, _, nested = column.partition(".")
+    value = found.get(name)
+    return (value or {}).get(nested) if nested else value

@@ -1,0 +1,37 @@
+"""Text of others, made safe to show, and the streams that it comes and goes through."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def printable(text: str) -> str:
+    """Text on one line, without the control characters that would steer a terminal."""
+    if text.isprintable():
+        return text.strip()
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def can_ask() -> bool:
+    """Whether somebody sits at a terminal and can answer; a shell may have closed either stream."""
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
+def is_terminal(stream: object) -> bool:
+    """Whether a stream is a terminal; ``None`` is one that was closed, as by ``<&-``."""
+    isatty = getattr(stream, "isatty", None)
+    return isatty is not None and bool(isatty())
+
+
+def content_of(path: str) -> bytes:
+    """The bytes of a file, or with ``-`` those of stdin.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if path != "-":
+        return Path(path).read_bytes()
+    stdin: Any = sys.stdin
+    return b"" if stdin is None else bytes(stdin.buffer.read())

@@ -1,0 +1,70 @@
+"""Serves the fake until it is told to stop, and says what it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+import click
+
+from dub_uplink.testing import FakeDub
+from dub_uplink.testing.server import serve_forever
+
+
+def run_server(
+    *,
+    host: str,
+    port: int,
+    token: str,
+    rate_limit: int | None,
+    seed_customers: int,
+    database: str | None,
+) -> None:
+    """Serve on an address until Ctrl-C or SIGTERM.
+
+    Raises ``OSError`` where the address is taken, ``sqlite3.Error`` where the database is none.
+    """
+
+    def ready(url: str) -> None:
+        _say(f"Dub's customers API, a fake of it, answers on {url}")
+        _say(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
+        _say("Ctrl-C stops it.")
+
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        _sigterm_as_ctrl_c(),
+        FakeDub(token=token, rate_limit=rate_limit, database=database) as fake,
+    ):
+        if seed_customers:
+            fake.add_many(seed_customers)
+        stored = fake.customer_count if database else seed_customers
+        if stored:
+            _say("1 customer is stored." if stored == 1 else f"{stored:,} customers are stored.")
+        serve_forever(fake, host, port, log=_log, ready=ready)
+    _say("Stopped.")
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    # A container is stopped by SIGTERM: then too the database is closed.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _log(line: str) -> None:
+    _say(f"{time.strftime('%H:%M:%S')} {line}")
+
+
+def _say(line: str) -> None:
+    try:
+        click.echo(line)
+    except BrokenPipeError:
+        # Whoever read along has left; the clients of the server have not.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

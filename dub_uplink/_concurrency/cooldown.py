@@ -1,0 +1,79 @@
+"""A wait that the threads of one bulk share, and one way to end them all."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from .._internal.clock import Clock
+from ..models.response import Response
+from ..retries import Attempts
+
+_SLICE = 0.25  # seconds until a sleeping thread notices that its bulk has ended
+
+
+class Stopped(Exception):
+    """The bulk that this thread works for was ended; nothing more is sent."""
+
+
+class Pause:
+    """What one worker is told by the server, the others heed.
+
+    Without it each of eight workers would run into the same rate limit by itself.
+    """
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._until = float("-inf")
+
+    def stop(self) -> None:
+        """End every wait, now and later."""
+        self._stopped.set()
+
+    def until(self, moment: float) -> None:
+        """Let nobody send before ``moment`` of the monotonic clock."""
+        self._until = max(self._until, moment)
+
+    def left(self, clock: Clock) -> float:
+        """Seconds until one may send again; at most 0 where one may."""
+        if self._stopped.is_set():
+            raise Stopped
+        return self._until - clock.monotonic()
+
+    def sleep(self, seconds: float, clock: Clock) -> None:
+        """Sleep as the clock does, but wake up when the bulk ends."""
+        left = seconds
+        while left > 0:
+            if self._stopped.is_set():
+                raise Stopped
+            clock.sleep(min(left, _SLICE))
+            left -= _SLICE
+
+
+#: The pause of the bulk that the current thread works for.
+current_pause: ContextVar[Pause | None] = ContextVar("dub_uplink_pause", default=None)
+
+
+def sleeper(clock: Clock) -> Callable[[float], None]:
+    """How a call of this thread sleeps: one of a bulk's wakes up when the bulk ends."""
+    pause = current_pause.get()
+    return clock.sleep if pause is None else functools.partial(pause.sleep, clock=clock)
+
+
+def heed_pause(attempts: Attempts) -> None:
+    """Wait for what the server told another worker of the same bulk, where there is time to."""
+    pause = current_pause.get()
+    if pause is None:
+        return
+    left = pause.left(attempts.clock)
+    if 0 < left < attempts.remaining():
+        pause.sleep(attempts.no_sooner(left), attempts.clock)
+
+
+def share_pause(response: Response, clock: Clock) -> None:
+    """Let the other workers of the same bulk heed what the server asked of this one."""
+    pause = current_pause.get()
+    if pause is not None and response.retry_after is not None:
+        pause.until(clock.monotonic() + response.retry_after)

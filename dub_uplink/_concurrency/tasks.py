@@ -1,0 +1,46 @@
+"""Many awaited calls, a few in flight: lazy, in order, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from ..models.errors import DubError
+from .cooldown import Pause, current_pause
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+async def in_order(
+    call: Callable[[A], Awaitable[R]], items: Iterable[A], workers: int
+) -> AsyncIterator[R | DubError | ValueError | TypeError]:
+    """The results of ``call`` for each item, in the items' order, each a value or its error.
+
+    The asynchronous ``in_order``. Ending the iteration cancels what is in flight.
+    """
+    pause = Pause()
+
+    async def one(item: A) -> R | DubError | ValueError | TypeError:
+        current_pause.set(pause)  # of this task's own context
+        try:
+            return await call(item)
+        except (DubError, ValueError, TypeError) as error:
+            return error
+
+    pending: deque[asyncio.Task[R | DubError | ValueError | TypeError]] = deque()
+    try:
+        for item in items:
+            pending.append(asyncio.create_task(one(item)))
+            if len(pending) == workers:
+                yield await pending[0]
+                pending.popleft()
+        while pending:
+            yield await pending[0]
+            pending.popleft()
+    finally:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)

@@ -1,0 +1,88 @@
+"""Pages of customers, and every customer once, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+from ..models.components import Customer
+from ..models.errors import UnprocessableEntity
+from .pages import DEFAULT_PAGE_SIZE, CustomerPage, is_lost_cursor, next_query
+from .traversal import Fetch, Query, Traversal
+
+AsyncFetch = Callable[[Query], Awaitable["AsyncCustomerPage"]]
+
+
+class AsyncCustomerPage(CustomerPage):
+    """A :class:`~dub_uplink.CustomerPage` whose ``next()`` is awaited."""
+
+    def __init__(self, customers: Iterable[Customer], query: Query, fetch: AsyncFetch) -> None:
+        super().__init__(customers, query, fetch)  # type: ignore[arg-type]
+        self._fetch_page = fetch
+
+    async def next(self) -> AsyncCustomerPage | None:  # type: ignore[override]
+        """See :meth:`CustomerPage.next`."""
+        return await self._fetch_page(next_query(self.query, self)) if self.has_next else None
+
+
+class AsyncCustomerIterator(AsyncIterator[Customer]):
+    """Every customer of a list, each exactly once; see ``AsyncCustomersConsumer.iterate``."""
+
+    def __init__(
+        self, fetch: AsyncFetch, traversal: Traversal, query: Query, *, prefetch: bool
+    ) -> None:
+        self._fetch = fetch
+        self._traversal = traversal
+        self._query = query
+        self._prefetch = prefetch
+        self._ahead: tuple[Query, asyncio.Task[AsyncCustomerPage]] | None = None
+
+    @property
+    def cursor(self) -> str:
+        """See :attr:`CustomerIterator.cursor`."""
+        return self._traversal.cursor
+
+    async def __anext__(self) -> Customer:
+        traversal = self._traversal
+        while isinstance(step := traversal.step(), Fetch):
+            traversal.fetched(await self._page(step))
+        if step is None:
+            await self.aclose()
+            raise StopAsyncIteration
+        return step
+
+    async def aclose(self) -> None:
+        """Let go of a page that is being fetched ahead."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead[1].cancel()
+            await asyncio.gather(ahead[1], return_exceptions=True)
+
+    async def _page(self, step: Fetch) -> list[Customer] | None:
+        try:
+            page = await self._asked(step.query)
+        except UnprocessableEntity as error:
+            if not is_lost_cursor(step, error):
+                raise
+            return None
+        size = self._query.get("pageSize", DEFAULT_PAGE_SIZE)
+        if self._prefetch and len(page) >= size and "endingBefore" not in step.query:
+            await self._look_ahead(next_query(page.query, page))
+        return page
+
+    async def _asked(self, query: Query) -> AsyncCustomerPage:
+        ahead = self._ahead
+        if ahead is None or ahead[0] != query:
+            return await self._fetch(query)
+        self._ahead = None
+        return await ahead[1]
+
+    async def _look_ahead(self, query: Query) -> None:
+        """Begin to fetch the page that will most likely be asked for next."""
+        await self.aclose()
+
+        async def fetch() -> Any:
+            return await self._fetch(query)
+
+        self._ahead = query, asyncio.create_task(fetch())

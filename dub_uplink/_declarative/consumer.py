@@ -1,0 +1,182 @@
+"""The base of the consumers: typed, without uplink's reference cycles, configured and closed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import uplink
+from uplink.interfaces import Annotation
+
+from .._http.requests_backend import backend
+from .._internal.config import DEFAULT_TIMEOUT_MS, Token, base_url, timeout_seconds
+from .._rate_limit.rate_limit import RateLimit
+from .._transport import errors as hooks
+from .._transport.client import OnRetry, RetryingClient
+from ..models.unset import UNSET, Unset
+from ..retries import DEFAULT_RETRY_CONFIG, Clock, RateLimitStatus, RetryBudget, RetryConfig
+
+C = TypeVar("C", bound="DubConsumer")
+
+
+class _HoldBackInit(type(uplink.Consumer)):  # type: ignore[misc]
+    """Keeps uplink from wrapping constructors whose arguments are no annotations of its own.
+
+    The wrapper ties the constructor's arguments, the token among them, into a reference cycle and
+    looks at them again at every call.
+    """
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+        init = namespace.get("__init__")
+        if init is None or _is_annotated(init):
+            return super().__new__(mcs, name, bases, namespace)
+        rest = {key: value for key, value in namespace.items() if key != "__init__"}
+        cls = super().__new__(mcs, name, bases, rest)
+        type.__setattr__(cls, "__init__", init)
+        return cls
+
+
+def _is_annotated(init: Any) -> bool:
+    """Whether uplink finds something of its own on a constructor's arguments."""
+    found = getattr(init, "__annotations__", {}).values()
+    return bool(vars(init)) or any(
+        isinstance(a, Annotation) or (inspect.isclass(a) and issubclass(a, Annotation))
+        for a in found
+    )
+
+
+if TYPE_CHECKING:
+
+    class Consumer:
+        """What a type checker sees of ``uplink.Consumer``, which has no types."""
+
+        session: Any
+        exceptions: Any
+
+        def __init__(
+            self, base_url: str = "", client: Any = None, *, hooks: tuple[Any, ...] = ()
+        ) -> None: ...
+
+else:
+
+    class Consumer(uplink.Consumer, metaclass=_HoldBackInit):
+        """The base of the consumers: ``uplink.Consumer`` with plain constructors."""
+
+    # The constructor of uplink's own base class is wrapped as well; this is what it wraps.
+    type.__setattr__(Consumer, "__init__", uplink.Consumer.__init__.__wrapped__)
+
+
+def check_policy(
+    retry_config: RetryConfig | None,
+    budget: RetryBudget | None,
+    on_retry: OnRetry | None,
+    clock: Clock | None,
+    rate_limit: RateLimit | None,
+) -> None:
+    """Refuse a policy of the wrong types when the client is made, not when a call fails.
+
+    Raises:
+        TypeError: an argument is of the wrong type; the message names it.
+    """
+    expected = (
+        ("retry_config", retry_config, RetryConfig),
+        ("retry_budget", budget, RetryBudget),
+        ("clock", clock, Clock),
+        ("rate_limit", rate_limit, RateLimit),
+    )
+    for name, value, kind in expected:
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} must be a {kind.__name__} or None, not {value!r}")
+    if on_retry is not None and not callable(on_retry):
+        raise TypeError(f"on_retry must be callable, not {on_retry!r}")
+
+
+class ConfiguredConsumer(Consumer):
+    """What the synchronous and the asynchronous consumers share: their configuration."""
+
+    def __init__(
+        self,
+        token: str | Callable[[], str] | None = None,
+        *,
+        server_url: str | None = None,
+        client: Any = None,
+        retry_config: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float = DEFAULT_TIMEOUT_MS,
+        retry_budget: RetryBudget | Unset | None = UNSET,
+        on_retry: OnRetry | None = None,
+        clock: Clock | None = None,
+        rate_limit: RateLimit | None = None,
+    ) -> None:
+        held = Token(token)
+        del token  # from here on only the caller's own frame shows it
+        server = base_url(server_url)
+        if isinstance(retry_config, Unset):
+            retry_config = DEFAULT_RETRY_CONFIG
+        if isinstance(retry_budget, Unset):
+            retry_budget = RetryBudget()
+        check_policy(retry_config, retry_budget, on_retry, clock, rate_limit)
+        held.check()
+        self._transport = self._connect(
+            client,
+            server,
+            held,
+            retry_config=retry_config,
+            timeout=timeout_seconds(timeout_ms, DEFAULT_TIMEOUT_MS / 1000),
+            budget=retry_budget,
+            on_retry=on_retry,
+            clock=clock,
+            rate_limit=rate_limit,
+        )
+        super().__init__(
+            base_url=server,
+            client=self._transport,
+            hooks=(uplink.response_handler(hooks.raise_for_status),),
+        )
+
+    def _connect(self, client: Any, server: str, token: Token, **policy: Any) -> RetryingClient:
+        """The transport over what was given as ``client``."""
+        raise NotImplementedError
+
+    @property
+    def rate_limit(self) -> RateLimitStatus | None:
+        """What the server last said of the token's rate limit; ``None`` before it has.
+
+        It says so only with errors.
+        """
+        return self._transport.rate_limit
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._transport.server_url}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled: it holds open connections and the token;"
+            " make one in each process"
+        )
+
+
+class DubConsumer(ConfiguredConsumer):
+    """A consumer of one of Dub's APIs: its configuration and its lifetime, without endpoints.
+
+    See :class:`~dub_uplink.CustomersConsumer` for the arguments.
+    """
+
+    def _connect(self, client: Any, server: str, token: Token, **policy: Any) -> RetryingClient:
+        return RetryingClient(backend(client, server), server, token, **policy)
+
+    def close(self) -> None:
+        """Close what this client opened; a session it was given is left alone."""
+        self._transport.close()
+
+    def __enter__(self: C) -> C:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

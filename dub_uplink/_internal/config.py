@@ -1,0 +1,248 @@
+"""What a client is told: the token, the server, the bounds; checked before anything is sent."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+TOKEN_VARIABLE = "DUB_API_KEY"
+SERVER_VARIABLE = "DUB_SERVER_URL"
+DEFAULT_SERVER = "https://api.dub.co"
+DEFAULT_TIMEOUT_MS = 30_000
+CONNECT_TIMEOUT = 5.0  # seconds
+_A_DAY_MS = 86_400_000
+#: A list of 100 expanded customers is below 0.2 MB; anything near this is not from Dub.
+MAX_BODY_BYTES = 32 * 1024 * 1024
+
+_WRITTEN_TOKEN = re.compile(r"[!-~]+")  # visible ASCII: what a header can carry unchanged
+
+
+class Secret(str):
+    """A header value that shows itself to the wire and to nobody else.
+
+    The local variables of a traceback are printed by ``repr``, which is why it is this class that
+    travels through requests and not a plain string.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'Bearer ***'"
+
+    def __getitem__(self, index: Any) -> Secret:
+        # rich prints the first 80 characters of a long string, and that is a string of its own.
+        return Secret(super().__getitem__(index))
+
+
+def hide_request(error: BaseException) -> None:
+    """Empty the frames of a traceback that held a request as it goes over the wire.
+
+    In requests and urllib3 the token hides itself. From http.client down it is plain bytes, in the
+    local variables of whatever an interrupt stops there.
+    """
+    link: BaseException | None = error
+    for _ in range(20):  # a bound, should a context ever lead back to itself
+        if link is None:
+            return
+        below = False
+        for frame, _line in traceback.walk_tb(link.__traceback__):
+            below = below or frame.f_globals.get("__name__") == "http.client"
+            if below:
+                with contextlib.suppress(RuntimeError):  # still running: of an earlier error
+                    frame.clear()
+        link = link.__context__
+
+
+class Token:
+    """The token, or the callable that gives it anew for every attempt.
+
+    It takes whatever it is given and raises nothing before :meth:`check`. A constructor puts it in
+    the place of its argument first of all, so that no frame of ours shows a token, a bad one
+    neither.
+    """
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: object) -> None:
+        self._source: Any = source._source if isinstance(source, Token) else source
+
+    def check(self) -> None:
+        """Make sure that there is one, as the client is made.
+
+        Raises:
+            TypeError: it is neither a string nor a callable.
+            ValueError: there is none, or a header cannot carry it.
+        """
+        if self._source is None:
+            self._source = os.environ.get(TOKEN_VARIABLE)
+            if not self._source:
+                raise ValueError(
+                    f"no token: pass token=… or set the environment variable {TOKEN_VARIABLE}"
+                )
+        if isinstance(self._source, str):
+            self._source = _authorization(self._source)
+        elif not callable(self._source):
+            raise TypeError(
+                "token must be a string or a callable that returns one,"
+                f" not {type(self._source).__name__}"
+            )
+
+    def authorization(self) -> Secret:
+        """The value of the ``Authorization`` header.
+
+        Raises:
+            TypeError: the callable did not return a string.
+            ValueError: it returned one that a header cannot carry.
+        """
+        if isinstance(self._source, Secret):
+            return self._source
+        return _authorization(self._source())
+
+    def __repr__(self) -> str:
+        return "Token(***)"
+
+
+def _authorization(token: object) -> Secret:
+    kind = type(token).__name__
+    # From here on no local variable shows it, whatever it is.
+    token = Secret(token) if isinstance(token, str) else None
+    if token is None:
+        raise TypeError(f"the token callable returned {kind}, not a string")
+    if not _WRITTEN_TOKEN.fullmatch(token):
+        # None of these messages may show the token.
+        if not token.strip():
+            raise ValueError("the token is empty; look where it comes from")
+        if token != token.strip():
+            raise ValueError("the token has blanks or line breaks around it; strip() it")
+        raise ValueError(
+            "the token holds a blank, a control or a non-ASCII character; copy it anew"
+        )
+    return Secret(f"Bearer {token}")
+
+
+_NO_URL = re.compile(r'["<>\\^`{|}]')
+
+
+def base_url(server_url: str | None) -> str:
+    """The server's URL with exactly one slash at its end, so that paths join onto its prefix.
+
+    Raises:
+        TypeError: it is not a string.
+        ValueError: it is not a plain http(s) URL.
+    """
+    if server_url is None:
+        server_url = os.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER
+    if not isinstance(server_url, str):
+        raise TypeError(f"server_url must be a string, not {type(server_url).__name__}")
+    try:
+        url = urlsplit(server_url)
+        host, _ = url.hostname, url.port
+    except ValueError:  # its text may hold credentials
+        raise ValueError("server_url is not a URL: its host or port cannot be read") from None
+    if url.scheme not in ("https", "http") or not host:
+        raise ValueError('server_url must begin with "https://" and name a host')
+    if url.username is not None or url.password is not None:
+        raise ValueError("server_url must not hold credentials; the key is given as token=…")
+    if "?" in server_url or "#" in server_url:
+        raise ValueError(
+            "server_url must not have a query or a fragment; leave out what begins at ? or #"
+        )
+    if re.search(r"[^!-~]", server_url):
+        raise ValueError(
+            "server_url holds a blank, a control or a non-ASCII character; percent-encode it"
+        )
+    if _NO_URL.search(server_url):  # a backslash is a slash to some, and part of a name to others
+        raise ValueError("server_url holds a character that no URL has")
+    if url.scheme == "http" and not _is_loopback(host):
+        message = f"the token goes unencrypted over http to {host}; use https"
+        warnings.warn(message, stacklevel=_level_of_caller())
+    return server_url.rstrip("/") + "/"
+
+
+def _level_of_caller() -> int:
+    """The ``stacklevel``, seen from who asks, of the first line that is not this package's."""
+    level, frame = 1, sys._getframe(1)
+    package = __name__.partition(".")[0]
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def timeout_seconds(timeout_ms: float | None, default: float) -> float:
+    """``timeout_ms`` in seconds; ``default`` (seconds) where it is ``None``.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is not above 0, or more than a day.
+    """
+    if timeout_ms is None:
+        return default
+    if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, (int, float)):
+        raise TypeError(f"timeout_ms must be a number, not {type(timeout_ms).__name__}")
+    if not 0 < timeout_ms <= _A_DAY_MS:  # a socket takes no number that is much larger
+        raise ValueError(
+            f"timeout_ms must be above 0 and at most a day, in milliseconds, not {timeout_ms!r:.20}"
+        )
+    return timeout_ms / 1000
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+#: Ours to set: the token's, and those that say how the body is framed.
+_REFUSED_HEADERS = frozenset(
+    {"authorization", "host", "content-length", "transfer-encoding", "connection"}
+)
+
+
+def extra_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The caller's ``http_headers``, checked.
+
+    Raises:
+        TypeError: not a mapping of strings to strings.
+        ValueError: a name or value that HTTP does not allow, that is given twice, or that is not
+            the caller's to set.
+    """
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"http_headers must be a mapping, not {type(headers).__name__}")
+    seen: set[str] = set()
+    checked: dict[str, str] = {}
+    for name, value in headers.items():
+        _check_header(name, value)
+        if name.lower() in seen:
+            raise ValueError(
+                f"http_headers holds {name!r} twice, in upper and in lower case; leave one out"
+            )
+        seen.add(name.lower())
+        checked[name] = value
+    return checked
+
+
+def _check_header(name: Any, value: Any) -> None:
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise TypeError("http_headers must map strings to strings")
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"http_headers: {name!r} is not a header name")
+    if name.lower() in _REFUSED_HEADERS:
+        raise ValueError(f"http_headers cannot set {name}: the client sets it")
+    if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
+        raise ValueError(
+            f"http_headers: the value of {name} holds a control character, one outside Latin-1,"
+            " or blanks around it"
+        )

@@ -1,0 +1,31 @@
+"""What a process must not take over from the one that it was forked from: sockets and locks."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_renewals: weakref.WeakKeyDictionary[Any, Callable[[Any], None]] = weakref.WeakKeyDictionary()
+
+
+def in_children(thing: T, renew: Callable[[T], None]) -> None:
+    """Have ``renew(thing)`` called in every process that is forked off, before all else there.
+
+    On a socket that two processes use, one is given the other's answers. And a child has no thread
+    but the one that forked: a lock that another one held would be held for ever.
+    """
+    _renewals[thing] = renew
+
+
+def _renew_all() -> None:
+    # The newest first: what is let go of may need a lock of what was made for it.
+    for thing, renew in reversed(list(_renewals.items())):
+        renew(thing)
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_renew_all)
