@@ -48,8 +48,9 @@ from dub_uplink._declarative.schemas import CustomerSchema, DeletedSchema
 from dub_uplink._http.deadline_adapter import _Connection
 from dub_uplink._http.decoding import Unpacker
 from dub_uplink._transport import errors as hooks
+from dub_uplink._transport.rate_limit_headers import rate_limit_status
+from dub_uplink._transport.retry_after import parse_retry_after
 from dub_uplink.models.response import Response
-from dub_uplink.retries import RateLimitStatus, parse_retry_after
 
 MAX_SECONDS = 2.0  # an input
 MAX_MEMORY = 200 << 20  # bytes that the process may grow by, in all
@@ -248,7 +249,7 @@ class Answers(Fuzz):
             hooks.is_transient(error)
             raise failed from None
         response = Response(status, headers, body)
-        RateLimitStatus.from_headers(response.headers, 1_795_333_861.0)
+        rate_limit_status(response.headers, 1_795_333_861.0)
         parse_retry_after(headers.get("Retry-After", ""), 1_795_333_861.0)
         if response.ok and hooks.breaks_off(response):
             raise errors.APIConnectionError("GET: the answer broke off within its JSON")

@@ -30,7 +30,7 @@ from typing import Any
 from dub_uplink import Clock, RateLimit
 from dub_uplink._internal.config import Secret
 from dub_uplink._transport.rate_limit_gate import Turn
-from dub_uplink.retries import Attempts
+from dub_uplink._transport.retry_state import Attempts
 
 from .workers_plot import plot
 

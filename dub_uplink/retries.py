@@ -1,45 +1,29 @@
-"""When to try again and how long to wait first: decisions only, no I/O.
-
-The transport asks through tenacity. Time and chance come from a ``Clock``.
-"""
+"""Retry policies, retry budgets and clocks: what a user configures about retries."""
 
 from __future__ import annotations
 
-import math
-import re
+import asyncio
+import random as random_
 import sys
 import threading
-from collections.abc import Mapping
+import time as time_
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Literal
 
-from ._internal.clock import Clock, current_clock, use_clock
 from ._internal.forks import in_children
-from .models.errors import APIConnectionError
-from .models.response import Response
 
 __all__ = [
-    "Attempts",
     "BackoffStrategy",
     "Clock",
-    "Outcome",
     "RateLimitStatus",
     "RetryBudget",
     "RetryConfig",
     "current_clock",
-    "parse_retry_after",
     "use_clock",
 ]
-
-#: The statuses that may pass: too many requests, and four ways of a server being out of order.
-RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
-#: Where `Retry-After` means something; Dub's server sends it on a 404 as well.
-_TIMED_STATUSES = frozenset({429, 503})
-_JITTER_AFTER_LIMIT = 1.0  # seconds
-_LONGEST = 1e8  # seconds, three years; what nobody waits for, and what a sleep does not overflow at
-
 
 _LARGEST = sys.float_info.max
 
@@ -116,68 +100,6 @@ class RetryConfig:
 #: What a client does that was told nothing. 90 seconds, since a rate-limit window of Dub's is 60.
 DEFAULT_RETRY_CONFIG = RetryConfig()
 
-_NUMBER = re.compile(r"\d{1,24}(?:\.\d{0,24})?", re.ASCII)
-# Unix time in seconds has been above this since 2001, as a count of seconds it is 31 years.
-_UNIX_SECONDS = 1e9
-# Unix time in milliseconds has been above this since 1973, in seconds it is the year 5138.
-_UNIX_MILLISECONDS = 1e11
-
-
-def parse_retry_after(text: str, now: float) -> float | None:
-    """Seconds to wait for a ``Retry-After`` or ``X-RateLimit-Reset`` of any form, or ``None``.
-
-    Seconds and HTTP dates are the standard's (RFC 9110, 10.2.3). Dub's server sends Unix time in
-    milliseconds, other servers in seconds; a number's size tells them apart. ``now`` is Unix time
-    in seconds. A moment that has passed, zero and anything that cannot be read are ``None``.
-    """
-    text = text.strip()
-    if _NUMBER.fullmatch(text):
-        value = float(text)
-        if value >= _UNIX_MILLISECONDS:
-            value = (value - now * 1000) / 1000
-        elif value >= _UNIX_SECONDS:
-            value -= now
-    elif "," in text.partition(" ")[2]:
-        return None  # a repeated header: the parser would take the first of its dates
-    else:
-        try:
-            value = _unix_time(text) - now
-        except (ValueError, TypeError, IndexError, OverflowError):
-            return None
-    return value if value > 0 else None
-
-
-def _unix_time(date: str) -> float:
-    moment = parsedate_to_datetime(date)
-    if moment.tzinfo is None:  # "-0000": UTC, its origin unknown (RFC 5322, 3.3)
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.timestamp()
-
-
-def asked_wait(response: Response, now: float) -> float | None:
-    """Seconds the server asked to wait, on the statuses where it means that."""
-    if response.status_code not in _TIMED_STATUSES:
-        return None
-    header = response.headers.get("Retry-After")
-    if header is None:
-        header = response.headers.get("X-RateLimit-Reset", "")
-    return parse_retry_after(header, server_time(response.headers, now))
-
-
-_DISAGREEMENT = 2.0  # seconds; `Date` has whole ones, and the answer took its time
-
-
-def server_time(headers: Mapping[str, str], now: float) -> float:
-    """Unix time in seconds by the server's clock, where its ``Date`` and ours disagree.
-
-    A moment that the server names is one of its own clock.
-    """
-    try:
-        date = _unix_time(headers["Date"])
-    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
-        return now
-    return date if abs(date - now) > _DISAGREEMENT else now
-
 
 @dataclass(frozen=True)
 class RateLimitStatus:
@@ -189,26 +111,6 @@ class RateLimitStatus:
     limit: int
     remaining: int
     reset: datetime | None
-
-    @classmethod
-    def from_headers(cls, headers: Mapping[str, str], now: float) -> RateLimitStatus | None:
-        """Read ``X-RateLimit-*``; ``None`` where they are missing, rubbish, or say nothing.
-
-        When the store of Dub's limiter is slow, its server sends zero for all of them.
-        """
-        limit = headers.get("X-RateLimit-Limit", "")
-        remaining = headers.get("X-RateLimit-Remaining", "")
-        if not all(map(_COUNT.fullmatch, (limit, remaining))) or int(limit) == 0:
-            return None
-        wait = parse_retry_after(headers.get("X-RateLimit-Reset", ""), now)
-        try:
-            reset = None if wait is None else datetime.fromtimestamp(now + wait, timezone.utc)
-        except (ValueError, OverflowError, OSError):
-            reset = None
-        return cls(int(limit), int(remaining), reset)
-
-
-_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class RetryBudget:
@@ -258,120 +160,42 @@ class RetryBudget:
         return f"RetryBudget(capacity={self.capacity}, tokens={self._tokens})"
 
 
-class Outcome:
-    """What came of one attempt: a response, or the error that no whole answer came.
+@dataclass(frozen=True)
+class Clock:
+    """Where a client gets its time, its pauses and its random numbers.
 
-    ``sent`` says whether the server may have carried it out, ``transient`` whether it could go
-    better the next time.
+    Attributes:
+        monotonic: seconds that never go back; deadlines are measured on it.
+        time: Unix time in seconds; ``Retry-After`` dates are compared with it.
+        sleep: pauses for so many seconds.
+        random: a number from 0 up to, not including, 1; for the jitter.
+        async_sleep: pauses a coroutine for so many seconds.
     """
 
-    __slots__ = ("error", "response", "sent", "transient")
-
-    def __init__(
-        self,
-        response: Response | None = None,
-        error: APIConnectionError | None = None,
-        *,
-        transient: bool = False,
-    ) -> None:
-        self.response = response
-        self.error = error
-        if response is not None:
-            self.transient = response.status_code in RETRIED_STATUSES
-            # A server that answers 5XX may have failed before or after it wrote.
-            self.sent = response.status_code != 429
-        else:
-            self.transient = transient
-            self.sent = error is not None and error.sent
+    monotonic: Callable[[], float] = time_.monotonic
+    time: Callable[[], float] = time_.time
+    sleep: Callable[[float], None] = time_.sleep
+    random: Callable[[], float] = random_.random
+    async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-class Attempts:
-    """The attempts of one call: how many there were, and whether there is another.
+_current = Clock()
 
-    ``ambiguous`` says that an attempt may have been carried out although it failed. ``repeatable``
-    is whether sending the request once more does no harm even then.
+
+def current_clock() -> Clock:
+    """The clock of every client that was not given one of its own."""
+    return _current
+
+
+@contextmanager
+def use_clock(clock: Clock) -> Iterator[Clock]:
+    """Let every client without a clock of its own use this one, in all threads.
+
+    For tests of code that makes its own client. :func:`dub_uplink.testing.no_sleep` is built on it.
     """
-
-    __slots__ = (
-        "ambiguous",
-        "budget",
-        "clock",
-        "config",
-        "count",
-        "deadline",
-        "repeatable",
-        "started",
-    )
-
-    def __init__(
-        self,
-        config: RetryConfig | None,
-        clock: Clock,
-        budget: RetryBudget | None = None,
-        *,
-        repeatable: bool = True,
-    ) -> None:
-        self.config = None if config is None or config.strategy == "none" else config
-        self.clock = clock
-        self.budget = budget
-        self.repeatable = repeatable
-        self.count = 0
-        self.ambiguous = False
-        self.started = clock.monotonic()
-        self.deadline = (
-            math.inf
-            if self.config is None
-            else self.started + min(self.config.backoff.max_elapsed_time / 1000, _LONGEST)
-        )
-
-    def remaining(self) -> float:
-        """Seconds until the deadline."""
-        return self.deadline - self.clock.monotonic()
-
-    def elapsed(self) -> float:
-        """Seconds since the call started."""
-        return self.clock.monotonic() - self.started
-
-    def record(self, outcome: Outcome) -> Outcome:
-        """Take note of an attempt that has ended."""
-        self.count += 1
-        self.ambiguous = self.ambiguous or (outcome.sent and outcome.transient)
-        response = outcome.response
-        if response is not None:
-            response.attempts, response.elapsed = self.count, self.elapsed()
-            response.retry_after = asked_wait(response, self.clock.time())
-            if self.budget is not None and not outcome.transient:
-                self.budget.refill()
-        elif outcome.error is not None:
-            outcome.error.attempts, outcome.error.elapsed = self.count, self.elapsed()
-        return outcome
-
-    def may_retry(self, outcome: Outcome) -> bool:
-        """Whether this outcome is one that another attempt is allowed for."""
-        if self.config is None or not outcome.transient:
-            return False
-        if outcome.error is not None and not self.config.retry_connection_errors:
-            return False
-        return self.repeatable or not outcome.sent
-
-    def wait(self, outcome: Outcome) -> float:
-        """Seconds to wait before the next attempt."""
-        assert self.config is not None  # may_retry() said so
-        asked = None if outcome.response is None else outcome.response.retry_after
-        if asked is not None:
-            return self.no_sooner(asked)
-        # Never below half: a client that comes back at once is no help to an overloaded server.
-        return self.config.backoff.interval(self.count) * (0.5 + 0.5 * self.clock.random())
-
-    def no_sooner(self, asked: float) -> float:
-        """``asked`` seconds, and up to one more.
-
-        Without it all who were refused would come back in the same millisecond. It is never so much
-        that less than half of the time that is left would remain for the attempt.
-        """
-        slack = min(_JITTER_AFTER_LIMIT, max(self.remaining() - asked, 0.0) / 2)
-        return asked + self.clock.random() * slack
-
-    def out_of_time(self, wait: float) -> bool:
-        """Whether nothing would be left of the call's time after this wait, in seconds."""
-        return wait >= self.remaining()
+    global _current  # noqa: PLW0603 - one process, one time
+    before, _current = _current, clock
+    try:
+        yield clock
+    finally:
+        _current = before

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 
-from .._internal.clock import Clock
+from .._transport.retry_state import Attempts
 from ..models.response import Response
-from ..retries import Attempts
+from ..retries import Clock
 
 _SLICE = 0.25  # seconds until a sleeping thread notices that its bulk has ended
 

@@ -21,7 +21,7 @@ from .sliding_window import Given, Notice, Rules, Ticket, Turns, Window
 from .worker import Errands, ended_within
 
 if TYPE_CHECKING:
-    from .._internal.clock import Clock
+    from ..retries import Clock
 
 logger = logging.getLogger("dub_uplink")
 

@@ -9,8 +9,8 @@ import bisect
 import threading
 from typing import NamedTuple, Protocol
 
-from .._internal.clock import Clock
 from .._internal.forks import in_children
+from ..retries import Clock
 
 #: How much longer a window is taken to be than it is: a request that travels slower than the one a
 #: window later would otherwise be in the same window of the server's.

@@ -9,10 +9,10 @@ import tenacity
 
 from .._concurrency.cooldown import current_pause
 from ..models.response import Response
-from ..retries import Attempts, Outcome
 from .call import Call, last_of
 from .client import RetryingClient, result
 from .execution import Awaiting, without_frames
+from .retry_state import Attempts, Outcome
 
 
 class AsyncRetryingClient(RetryingClient):

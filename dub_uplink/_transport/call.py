@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .._customers.recovery import Write
 from .._internal.config import Secret
-from ..retries import Attempts, Outcome
+from .retry_state import Attempts, Outcome
 
 #: The key under which an endpoint leaves what is meant for the transport in uplink's request.
 OPTIONS = "dub_uplink"

@@ -19,19 +19,13 @@ from .._rate_limit.rate_limit import RateLimit
 from ..models.errors import APIConnectionError, DubError
 from ..models.response import Response
 from ..models.unset import UNSET, Unset
-from ..retries import (
-    Attempts,
-    Clock,
-    Outcome,
-    RateLimitStatus,
-    RetryBudget,
-    RetryConfig,
-    current_clock,
-)
+from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_clock
 from . import errors as hooks
 from .call import OPTIONS, Attempt, Call, last_of
 from .execution import Blocking, without_frames
 from .rate_limit_gate import Turn
+from .rate_limit_headers import rate_limit_status
+from .retry_state import Attempts, Outcome
 
 if TYPE_CHECKING:
     import tenacity
@@ -279,7 +273,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     def _note(self, call: Call, outcome: Outcome, seconds: float) -> None:
         response = outcome.response
         if response is not None and not response.ok:
-            status = RateLimitStatus.from_headers(response.headers, call.attempts.clock.time())
+            status = rate_limit_status(response.headers, call.attempts.clock.time())
             self.rate_limit = status or self.rate_limit
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(

@@ -10,7 +10,10 @@ from .._internal.config import Secret
 from .._rate_limit.rate_limit import RateLimit
 from .._rate_limit.sliding_window import Notice, Ticket, Turns
 from ..models.response import Response
-from ..retries import Attempts, Outcome, RateLimitStatus, server_time
+from ..retries import RateLimitStatus
+from .rate_limit_headers import rate_limit_status
+from .retry_after import server_time
+from .retry_state import Attempts, Outcome
 
 
 class Turn:
@@ -96,7 +99,7 @@ class Turn:
         if answer is None or answer.ok:
             return None
         now = server_time(answer.headers, self._attempts.clock.time())
-        status = RateLimitStatus.from_headers(answer.headers, now)
+        status = rate_limit_status(answer.headers, now)
         refused = answer.status_code == 429
         if status is None:
             asked = answer.retry_after if refused else None

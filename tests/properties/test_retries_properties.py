@@ -10,9 +10,11 @@ from datetime import datetime, timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dub_uplink import BackoffStrategy, Clock, RateLimitStatus, Response, RetryConfig
+from dub_uplink import BackoffStrategy, Clock, Response, RetryConfig
 from dub_uplink._transport import errors as hooks
-from dub_uplink.retries import Attempts, Outcome, parse_retry_after
+from dub_uplink._transport.rate_limit_headers import rate_limit_status
+from dub_uplink._transport.retry_after import parse_retry_after
+from dub_uplink._transport.retry_state import Attempts, Outcome
 
 NOW = 1_795_333_861.424
 
@@ -67,7 +69,7 @@ def test_any_rate_limit_headers_are_read_or_left_alone(
         "X-RateLimit-Reset": reset,
     }
     for counts in (headers, {**headers, "X-RateLimit-Limit": "6", "X-RateLimit-Remaining": "5"}):
-        status = RateLimitStatus.from_headers(counts, NOW)
+        status = rate_limit_status(counts, NOW)
         assert status is None or (status.limit > 0 and status.remaining >= 0)
         assert status is None or status.reset is None or status.reset.tzinfo is not None
 

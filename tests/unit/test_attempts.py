@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dub_uplink import BackoffStrategy, Clock, Response, RetryBudget, RetryConfig, errors
-from dub_uplink.retries import Attempts, Outcome, parse_retry_after, server_time
+from dub_uplink._transport.retry_after import parse_retry_after, server_time
+from dub_uplink._transport.retry_state import Attempts, Outcome
 
 NOW = 1_795_333_861.0  # Sunday, 22 November 2026, 07:51:01 GMT
 

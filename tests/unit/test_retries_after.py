@@ -6,8 +6,10 @@ from datetime import datetime, timezone
 
 import pytest
 
-from dub_uplink import Clock, RateLimitStatus, Response, RetryConfig, retries
-from dub_uplink.retries import Attempts, Outcome, parse_retry_after
+from dub_uplink import Clock, Response, RetryConfig
+from dub_uplink._transport.rate_limit_headers import rate_limit_status
+from dub_uplink._transport.retry_after import parse_retry_after, requested_delay
+from dub_uplink._transport.retry_state import Attempts, Outcome
 
 NOW = 1_795_333_861.0  # Sunday, 22 November 2026, 07:51:01 GMT
 
@@ -124,8 +126,8 @@ def test_a_wait_is_never_sooner_than_asked_and_a_second_later_at_most(
 def test_only_on_429_and_503_does_it_mean_anything(status: int) -> None:
     headers = {"Retry-After": "10", "X-RateLimit-Reset": "1795333871000"}
     assert _wait(status, headers) == BACKOFF
-    assert retries.asked_wait(Response(404, headers), NOW) is None
-    assert retries.asked_wait(Response(200, headers), NOW) is None
+    assert requested_delay(Response(404, headers), NOW) is None
+    assert requested_delay(Response(200, headers), NOW) is None
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "rubbish", "5, 7", "1795333860000", ""])
@@ -148,7 +150,7 @@ def test_a_rate_limit_is_read_from_its_headers() -> None:
         "x-ratelimit-remaining": "0",
         "X-RateLimit-Reset": "1795333921424",
     }
-    status = RateLimitStatus.from_headers(Response(429, headers).headers, NOW)
+    status = rate_limit_status(Response(429, headers).headers, NOW)
     moment = datetime(2026, 11, 22, 7, 52, 1, 424_000, tzinfo=timezone.utc)
     assert status is not None
     assert (status.limit, status.remaining) == (600, 0)
@@ -177,7 +179,7 @@ def test_rate_limit_headers_that_say_nothing_are_none(
         "X-RateLimit-Remaining": remaining,
         "X-RateLimit-Reset": reset,
     }
-    assert RateLimitStatus.from_headers(headers, NOW) is None
+    assert rate_limit_status(headers, NOW) is None
 
 
 @pytest.mark.parametrize("reset", ["", "0", "soon", "1", "9" * 24, "1795333860000"])
@@ -187,6 +189,6 @@ def test_a_reset_that_cannot_be_read_takes_nothing_from_the_counts(reset: str) -
         "X-RateLimit-Remaining": "59",
         "X-RateLimit-Reset": reset,
     }
-    status = RateLimitStatus.from_headers(headers, NOW)
+    status = rate_limit_status(headers, NOW)
     assert status is not None
     assert (status.limit, status.remaining) == (60, 59)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from dub_uplink import BackoffStrategy, Clock, Response, RetryBudget, RetryConfig, utils
+from dub_uplink._transport.retry_state import Attempts, Outcome
 from dub_uplink.models.errors import APIConnectionError
-from dub_uplink.retries import DEFAULT_RETRY_CONFIG, Attempts, Outcome
+from dub_uplink.retries import DEFAULT_RETRY_CONFIG
 
 
 def _waits(backoff: BackoffStrategy, attempt: int, chances: list[float]) -> list[float]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from dub_uplink._transport.retry_state import Attempts, Outcome
 from dub_uplink.models import errors
 from dub_uplink.models.response import Response
-from dub_uplink.retries import Attempts, Clock, Outcome, RetryBudget, RetryConfig, current_clock
+from dub_uplink.retries import Clock, RetryBudget, RetryConfig, current_clock
 
 
 @dataclass(frozen=True)

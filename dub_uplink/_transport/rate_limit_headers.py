@@ -1,0 +1,29 @@
+"""Read the rate limit that a server reports in its ``X-RateLimit-*`` headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+from ..retries import RateLimitStatus
+from .retry_after import parse_retry_after
+
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
+
+
+def rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimitStatus | None:
+    """Read ``X-RateLimit-*``; ``None`` where they are missing, rubbish, or say nothing.
+
+    When the store of Dub's limiter is slow, its server sends zero for all of them.
+    """
+    limit = headers.get("X-RateLimit-Limit", "")
+    remaining = headers.get("X-RateLimit-Remaining", "")
+    if not all(map(_COUNT.fullmatch, (limit, remaining))) or int(limit) == 0:
+        return None
+    wait = parse_retry_after(headers.get("X-RateLimit-Reset", ""), now)
+    try:
+        reset = None if wait is None else datetime.fromtimestamp(now + wait, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        reset = None
+    return RateLimitStatus(int(limit), int(remaining), reset)
