@@ -30,7 +30,7 @@ from typing import Any
 from dub_uplink import Clock, RateLimit
 from dub_uplink._internal.config import Secret
 from dub_uplink._transport.rate_limit_gate import Turn
-from dub_uplink._transport.retry_state import Attempts
+from dub_uplink._transport.retry_state import RetryState
 
 from .workers_plot import plot
 
@@ -181,7 +181,7 @@ def per_call(storage: str | None, calls: int = 5_000) -> dict[str, float]:
 
     def turn() -> Turn:
         turns = limit.turns("https://api.dub.co/", key)
-        return Turn(limit, turns, Attempts(None, Clock()), 30.0, key)
+        return Turn(limit, turns, RetryState(None, Clock()), 30.0, key)
 
     def one() -> float:
         started = time.perf_counter()

@@ -111,7 +111,7 @@ def _tell_wait(attempt: int, seconds: float, failed: object) -> None:
     if seconds >= LONG_WAIT:
         why = getattr(failed, "status_code", None) or getattr(failed, "message", failed)
         click.echo(
-            printable(f"{why}, attempt {attempt}; trying again in {seconds:.0f} s"), err=True
+            printable(f"{why}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True
         )
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 
-from .._transport.retry_state import Attempts
+from .._transport.retry_state import RetryState
 from ..models.response import Response
 from ..retries import Clock
 
@@ -62,14 +62,14 @@ def sleeper(clock: Clock) -> Callable[[float], None]:
     return clock.sleep if pause is None else functools.partial(pause.sleep, clock=clock)
 
 
-def heed_pause(attempts: Attempts) -> None:
+def heed_pause(attempts: RetryState) -> None:
     """Wait for what the server told another worker of the same bulk, where there is time to."""
     pause = current_pause.get()
     if pause is None:
         return
     left = pause.left(attempts.clock)
     if 0 < left < attempts.remaining():
-        pause.sleep(attempts.no_sooner(left), attempts.clock)
+        pause.sleep(attempts.with_jitter(left), attempts.clock)
 
 
 def share_pause(response: Response, clock: Clock) -> None:

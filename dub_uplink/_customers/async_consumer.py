@@ -31,6 +31,7 @@ from ..retries import RetryConfig
 from .async_pages import AsyncCustomerIterator, AsyncCustomerPage
 from .consumer import CustomersConsumer
 from .pages import traversal
+from .recovery import CustomerOperation
 
 C = TypeVar("C", bound="AsyncDubConsumer")
 
@@ -82,6 +83,7 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
     """
 
     _page_type = AsyncCustomerPage
+    _recovery = CustomerOperation
 
     if TYPE_CHECKING:
         # Held against the declarations by a test: names, defaults, annotations.

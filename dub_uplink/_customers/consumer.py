@@ -31,6 +31,7 @@ from ..models.operations import (
 from ..models.unset import UNSET, Unset
 from ..retries import RetryConfig
 from .pages import CustomerIterator, CustomerPage, traversal
+from .recovery import CustomerOperation
 
 _CUSTOMER = CustomerSchema()
 _CUSTOMERS = CustomerSchema(many=True)
@@ -83,6 +84,7 @@ class CustomersConsumer(DubConsumer):
     """
 
     _page_type = CustomerPage
+    _recovery = CustomerOperation
 
     @endpoint.get(
         "customers", returns=Paged(_CUSTOMERS, _page), args=LIST_FILTERS, prepare=list_query

@@ -15,6 +15,7 @@ from .._internal.config import DEFAULT_TIMEOUT_MS, Token, base_url, timeout_seco
 from .._rate_limit.rate_limit import RateLimit
 from .._transport import errors as hooks
 from .._transport.client import OnRetry, RetryingClient
+from .._transport.recovery import RecoveryRules, UnknownOperation
 from ..models.unset import UNSET, Unset
 from ..retries import DEFAULT_RETRY_CONFIG, Clock, RateLimitStatus, RetryBudget, RetryConfig
 
@@ -96,6 +97,9 @@ def check_policy(
 class ConfiguredConsumer(Consumer):
     """What the synchronous and the asynchronous consumers share: their configuration."""
 
+    #: How the transport finds out whether a failed write was applied.
+    _recovery: RecoveryRules = UnknownOperation
+
     def __init__(
         self,
         token: str | Callable[[], str] | None = None,
@@ -128,6 +132,7 @@ class ConfiguredConsumer(Consumer):
             on_retry=on_retry,
             clock=clock,
             rate_limit=rate_limit,
+            recovery=self._recovery,
         )
         super().__init__(
             base_url=server,

@@ -14,7 +14,6 @@ from uplink import hooks as uplink_hooks
 
 from .._transport import errors as hooks
 from .._transport.call import OPTIONS
-from .._transport.execution import without_frames
 from ..models.errors import ResponseValidationError
 from ..models.response import Response
 from .parameters import OPTION_ARGUMENTS, Query, Segment
@@ -107,7 +106,6 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         try:
             return load(body)
         except marshmallow.ValidationError as error:
-            without_frames(error)  # one of marshmallow's has it in a variable
             message = f"the answer is not what was promised: {problem(error)}"
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
             message = f"the answer is not what was promised: {type(error).__name__}: {error}"

@@ -179,7 +179,12 @@ class DeadlineAdapter(HTTPAdapter):
         return pool
 
     def close(self) -> None:
-        self._last = None  # a pool that is held is not closed
+        self._last = None
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            # urllib3 closes a pool when it is garbage-collected, which a traceback may delay.
+            pools = manager.pools
+            for pool in filter(None, map(pools.get, pools.keys())):
+                pool.close()
         super().close()
 
 

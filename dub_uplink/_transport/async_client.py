@@ -9,79 +9,78 @@ import tenacity
 
 from .._concurrency.cooldown import current_pause
 from ..models.response import Response
-from .call import Call, last_of
+from .call import Call
 from .client import RetryingClient, result
-from .execution import Awaiting, without_frames
-from .retry_state import Attempts, Outcome
+from .execution import Awaiting
+from .retry_state import Outcome, RetryState
 
 
 class AsyncRetryingClient(RetryingClient):
-    """What :class:`RetryingClient` is, over a backend that is awaited."""
+    """The :class:`RetryingClient` of an asynchronous backend."""
 
     def io(self) -> Any:
         return Awaiting()
 
     async def apply_callback(self, callback: Callable[[Any], Any], response: Any) -> Any:
-        # The response has been read: a handler is a plain function here too.
+        # The body has been read, so that handlers are plain functions here too.
         return callback(response)
 
     async def aclose(self) -> None:
-        """End the client; a call after this is a ``RuntimeError``."""
+        """Close the client; a later call raises ``RuntimeError``."""
         self._closed = True
         await self._backend.close()
 
     async def send(self, request: tuple[str, str, dict[str, Any]]) -> Response:
-        """Send a request of uplink's; the response, or the error that it ended with."""
-        conversation = self._converse(self._call(request))
-        call = next(conversation)
+        """Send a request of uplink's; see :meth:`RetryingClient.send`."""
+        steps = self._call_with_recovery(self._call(request))
+        call = next(steps)
         while True:
-            outcome = await self._until_done(call)
+            outcome = await self._send_with_retries(call)
             try:
-                call = conversation.send(outcome)
+                call = steps.send(outcome)
             except StopIteration as end:
                 last: Outcome = end.value
                 break
         return result(last)
 
-    async def _until_done(self, call: Call) -> Outcome:  # type: ignore[override]
+    async def _send_with_retries(self, call: Call) -> Outcome:  # type: ignore[override]
         outcome = await self._attempt(call)
         if not call.attempts.may_retry(outcome):
             return outcome
         call.last = outcome
         clock = call.attempts.clock
         retrying = tenacity.AsyncRetrying(sleep=clock.async_sleep, **self._policy(call))
-        try:
-            last: Outcome = await retrying(self._resume, call)
-        finally:
-            vars(retrying).pop("_local", None)  # see RetryingClient
+        last: Outcome = await retrying(self._resume, call)
         return last
 
     async def _resume(self, call: Call) -> Outcome:  # type: ignore[override]
-        return self._kept(call, await self._attempt(call)) if self._is_due(call) else last_of(call)
+        if not self._is_due(call):
+            return call.last_outcome()
+        return self._kept(call, await self._attempt(call))
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
         await heed_pause(call.attempts)
         turn = None if self._limit is None else self._turn(call, self._limit)
         refusal = None if turn is None else await turn.take_awaited()
-        if refusal is not None and not call.follows:
+        if refusal is not None and not call.is_lookup:
             return refusal
         attempt = self._begin(call, turn)
-        came: Response | Exception
+        received: Response | Exception
         try:
-            came = await self._backend.send(*attempt.request)
+            received = await self._backend.send(*attempt.request)
         except self._backend.failures as error:
-            came = without_frames(error)
-        outcome = self._end(call, attempt, came)
+            received = error
+        outcome = self._end(call, attempt, received)
         if turn is not None:
             turn.heed(outcome)
         return outcome
 
 
-async def heed_pause(attempts: Attempts) -> None:
+async def heed_pause(attempts: RetryState) -> None:
     """Wait for what the server told another task of the same bulk, where there is time to."""
     pause = current_pause.get()
     if pause is None:
         return
     left = pause.left(attempts.clock)
     if 0 < left < attempts.remaining():
-        await attempts.clock.async_sleep(attempts.no_sooner(left))
+        await attempts.clock.async_sleep(attempts.with_jitter(left))

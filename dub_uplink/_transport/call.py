@@ -1,20 +1,23 @@
-"""One call of an endpoint: what it asks, how it may be tried, what came of it so far."""
+"""One call of an endpoint: its request, its options, and the outcome of its attempts so far."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .._customers.recovery import Write
 from .._internal.config import Secret
-from .retry_state import Attempts, Outcome
+from .recovery import Operation, UnknownOperation
+from .retry_state import Outcome, RetryState
 
 #: The key under which an endpoint leaves what is meant for the transport in uplink's request.
 OPTIONS = "dub_uplink"
 
 
 class Attempt(NamedTuple):
-    """What one attempt sends, the last of it the seconds it may take, and when it began."""
+    """The arguments of one request and the moment at which it began.
+
+    The last argument of ``request`` is the timeout of the attempt in seconds.
+    """
 
     request: tuple[str, str, Mapping[str, Any], Secret, float]
     started: float
@@ -23,21 +26,21 @@ class Attempt(NamedTuple):
 class Call:
     """One call of an endpoint: its request, its options and its attempts so far.
 
-    ``last`` is what came of the latest attempt, ``wait`` the seconds until the next one.
-    ``follows`` says that it is part of another, which it may not leave undecided.
+    ``last`` is the outcome of the latest attempt, ``wait`` the seconds until the next one.
+    ``is_lookup`` marks the request that decides whether a write was applied.
     """
 
     __slots__ = (
         "attempts",
-        "follows",
         "info",
+        "is_lookup",
         "last",
         "method",
+        "operation",
         "options",
         "timeout",
         "url",
         "wait",
-        "write",
     )
 
     def __init__(
@@ -46,33 +49,33 @@ class Call:
         url: str,
         info: Mapping[str, Any],
         options: Mapping[str, Any],
-        write: Write,
+        operation: Operation,
         timeout: float,
-        attempts: Attempts,
+        attempts: RetryState,
     ) -> None:
         self.method = method
         self.url = url
         self.info = info
         self.options = options
-        self.write = write
+        self.operation = operation
         self.timeout = timeout
         self.attempts = attempts
         self.last: Outcome | None = None
         self.wait: float | None = None
-        self.follows = False
+        self.is_lookup = False
 
     def lookup(self, url: str) -> Call:
-        """The reading of a customer on behalf of this call, within its time."""
+        """Return the call that reads ``url`` on behalf of this one, within its time."""
         headers = {k: v for k, v in self.info["headers"].items() if k != "Content-Type"}
         info = {"headers": headers, "params": self.info.get("params")}
-        options = {"route": "customers/{id}"}
+        options = {"route": self.operation.lookup_route}
         self.attempts.repeatable = True
-        write = Write("GET", "", None)
-        lookup = Call("GET", url, info, options, write, self.timeout, self.attempts)
-        lookup.follows = True
+        operation = UnknownOperation("GET", url, None)
+        lookup = Call("GET", url, info, options, operation, self.timeout, self.attempts)
+        lookup.is_lookup = True
         return lookup
 
-
-def last_of(call: Call) -> Outcome:
-    assert call.last is not None
-    return call.last
+    def last_outcome(self) -> Outcome:
+        """Return the outcome of the latest attempt, of which there was at least one."""
+        assert self.last is not None
+        return self.last

@@ -1,7 +1,7 @@
-"""The uplink client that every call goes through: attempts, tenacity's loop, exactly once.
+"""The uplink client that every call passes through: attempts, retries, and exactly-once writes.
 
-It sits below uplink, so that it sees raw statuses and headers, serves every backend, and covers the
-endpoints that subclasses add.
+It sits below uplink, so that it sees raw statuses and headers, serves every backend, and covers
+the endpoints that subclasses add.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uplink.clients.interfaces import HttpClientAdapter
 
 from .._concurrency.cooldown import heed_pause, share_pause, sleeper
-from .._customers.recovery import Write, is_missing
 from .._internal.config import Secret, Token, timeout_seconds
 from .._rate_limit.rate_limit import RateLimit
 from ..models.errors import APIConnectionError, DubError
@@ -21,11 +20,12 @@ from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_clock
 from . import errors as hooks
-from .call import OPTIONS, Attempt, Call, last_of
-from .execution import Blocking, without_frames
+from .call import OPTIONS, Attempt, Call
+from .execution import Blocking
 from .rate_limit_gate import Turn
 from .rate_limit_headers import rate_limit_status
-from .retry_state import Attempts, Outcome
+from .recovery import RecoveryRules, UnknownOperation
+from .retry_state import Outcome, RetryState
 
 if TYPE_CHECKING:
     import tenacity
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dub_uplink")
 logger.addHandler(logging.NullHandler())
 
-#: Called before a wait: the number of the attempt that failed, the seconds to wait, and the error
-#: or the response that it ended with.
+#: Called before a wait with the number of the failed attempt, the seconds to wait, and the error or
+#: the response that the attempt ended with.
 OnRetry = Callable[[int, float, "DubError | Response"], object]
 
 
 class Backend(Protocol):
-    """What sends a request once, and what that may raise."""
+    """Sends a request once; ``failures`` are the exceptions that sending may raise."""
 
     failures: tuple[type[Exception], ...]
 
@@ -51,7 +51,7 @@ class Backend(Protocol):
 
 
 class AsyncBackend(Protocol):
-    """What a :class:`Backend` is, awaited."""
+    """The asynchronous :class:`Backend`."""
 
     failures: tuple[type[Exception], ...]
 
@@ -63,9 +63,9 @@ class AsyncBackend(Protocol):
 
 
 class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no types
-    """Sends a request of uplink's as often as its policy allows, and not once more.
+    """Send uplink's requests, each as often as its retry policy allows.
 
-    Safe to share between threads: what belongs to a call is on the call's own objects.
+    Safe to share between threads: the state of a call is on the call's own objects.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
+        recovery: RecoveryRules = UnknownOperation,
     ) -> None:
         self._backend: Any = backend
         self.server_url = server_url
@@ -90,6 +91,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         self._on_retry = on_retry
         self._clock = clock
         self._limit = rate_limit
+        self._recovery = recovery
         self._closed = False
         self.rate_limit: RateLimitStatus | None = None
 
@@ -100,22 +102,27 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return callback(response)
 
     def close(self) -> None:
-        """End the client; a call after this is a ``RuntimeError``."""
+        """Close the client; a later call raises ``RuntimeError``."""
         self._closed = True
         self._backend.close()
 
     def send(self, request: tuple[str, str, dict[str, Any]]) -> Any:
-        """Send a request of uplink's; the response, or the error that it ended with."""
-        conversation = self._converse(self._call(request))
-        call = next(conversation)
+        """Send a request of uplink's and return its response.
+
+        Raises:
+            DubError: no attempt had a response.
+            RuntimeError: the client is closed.
+        """
+        steps = self._call_with_recovery(self._call(request))
+        call = next(steps)
         while True:
-            outcome = self._until_done(call)
+            outcome = self._send_with_retries(call)
             try:
-                call = conversation.send(outcome)
+                call = steps.send(outcome)
             except StopIteration as end:
                 last: Outcome = end.value
                 break
-        return result(last)  # outside of `except`, or its traceback would tell of StopIteration
+        return result(last)  # outside of `except`, or the error's context would be StopIteration
 
     def _call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:
@@ -129,65 +136,63 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         retries: RetryConfig | Unset | None = options.get("retries", UNSET)
         config = self._retry_config if isinstance(retries, Unset) else retries
         body = info.get("json") or info.get("data")
-        write = Write(method, url.removeprefix(self.server_url), body)
-        attempts = Attempts(
+        operation = self._recovery(method, url.removeprefix(self.server_url), body)
+        attempts = RetryState(
             config,
             self._clock or current_clock(),
             self._budget,
-            repeatable=options.get("idempotent") or write.repeatable,
+            repeatable=options.get("idempotent") or operation.repeatable,
         )
         timeout = timeout_seconds(options.get("timeout_ms"), declared)
-        return Call(method, url, info, options, write, timeout, attempts)
+        return Call(method, url, info, options, operation, timeout, attempts)
 
-    def _converse(self, call: Call) -> Generator[Call, Outcome, Outcome]:
-        """What one call of an endpoint asks of the server: nearly always just that.
+    def _call_with_recovery(self, call: Call) -> Generator[Call, Outcome, Outcome]:
+        """Yield the requests of one call, nearly always one, and return the call's outcome.
 
         A generator, so that the synchronous and the asynchronous client share it.
         """
         outcome = yield call
-        refusal = outcome.response
-        if refusal is None or refusal.ok or not call.attempts.ambiguous:
+        rejected = outcome.response
+        if rejected is None or rejected.ok or not call.attempts.may_have_been_applied:
             return outcome
-        deleted = call.write.already_deleted(refusal)
-        if deleted is not None:
-            return _in_place_of(refusal, deleted)
-        path = call.write.lookup(refusal)
+        resolved = call.operation.resolve(rejected)
+        if resolved is not None:
+            return _replace_response(rejected, resolved)
+        path = call.operation.lookup_path(rejected)
         if path is None:
             return outcome
-        found = yield call.lookup(self.server_url + path)
-        return _in_view_of(found, call, refusal)
+        lookup = yield call.lookup(self.server_url + path)
+        if lookup.response is None:
+            return lookup
+        resolved = call.operation.resolve_after_lookup(rejected, lookup.response)
+        return lookup if resolved is None else _replace_response(lookup.response, resolved)
 
-    def _until_done(self, call: Call) -> Outcome:
+    def _send_with_retries(self, call: Call) -> Outcome:
         outcome = self._attempt(call)
         if not call.attempts.may_retry(outcome):
             return outcome
         call.last = outcome
-        import tenacity  # noqa: PLC0415 - most processes never try again
+        import tenacity  # noqa: PLC0415 - most processes never retry
 
         retrying = tenacity.Retrying(sleep=sleeper(call.attempts.clock), **self._policy(call))
-        try:
-            last: Outcome = retrying(self._resume, call)
-        finally:
-            vars(retrying).pop(
-                "_local", None
-            )  # a circle through it holds the policy, and that the client
+        last: Outcome = retrying(self._resume, call)
         return last
 
     def _policy(self, call: Call) -> dict[str, Any]:
-        """tenacity's questions, answered by the call's own attempts."""
+        """Return tenacity's strategies, which delegate to the state of the call."""
         attempts = call.attempts
 
         def retry(state: tenacity.RetryCallState) -> bool:
-            # An exception is a caller's mistake or an interrupt: neither is tried again.
+            # An exception is a caller's mistake or an interrupt: neither is retried.
             if _failed(state) or not attempts.may_retry(_outcome(state)):
                 return False
-            # Here, since this is the first question of every release; `wait` and `stop` changed
-            # places once.
+            # Computed here, since `retry` is called first in every release of tenacity; `wait`
+            # and `stop` have changed places once.
             call.wait = attempts.wait(_outcome(state))
             return True
 
         def stop(_: tenacity.RetryCallState) -> bool:
-            if attempts.out_of_time(call.wait or 0.0):
+            if attempts.exceeds_deadline(call.wait or 0.0):
                 return True
             return attempts.budget is not None and not attempts.budget.take()
 
@@ -195,22 +200,22 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             "retry": retry,
             "wait": lambda _: call.wait,
             "stop": stop,
-            "before_sleep": lambda state: self._announce(call, state),
+            "before_sleep": lambda state: self._log_retry(call, state),
             "retry_error_callback": lambda _: call.last,
             "reraise": True,
         }
 
     def _resume(self, call: Call) -> Outcome:
-        """An attempt; the first of a call was made before tenacity was asked for the rest.
+        """Send another attempt; the first one precedes tenacity's loop.
 
-        None begins after the deadline, should a sleep have lasted longer than it was to.
+        None begins after the deadline, which an overlong sleep may have passed.
         """
-        return self._kept(call, self._attempt(call)) if self._is_due(call) else last_of(call)
+        return self._kept(call, self._attempt(call)) if self._is_due(call) else call.last_outcome()
 
     def _kept(self, call: Call, outcome: Outcome) -> Outcome:
-        """An outcome, kept unless it is that of an attempt that was not sent for want of a turn.
+        """Keep the outcome as the call's last, unless the rate limit stopped the attempt.
 
-        A call then ends with what its last attempt came to, which may have been carried out.
+        The call then ends with the outcome of its last request, which may have been applied.
         """
         if outcome.response is None or outcome.response.call is not None:
             call.last = outcome
@@ -223,16 +228,16 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         heed_pause(call.attempts)
         turn = None if self._limit is None else self._turn(call, self._limit)
         refusal = None if turn is None else turn.take()
-        if refusal is not None and not call.follows:
+        if refusal is not None and not call.is_lookup:
             return refusal
         attempt = self._begin(call, turn)
-        came: Response | Exception
+        received: Response | Exception
         try:
-            came = self._backend.send(*attempt.request)
+            received = self._backend.send(*attempt.request)
         except self._backend.failures as error:
-            came = without_frames(error)
-        # Outside of `except`, so that the error gets no context that leads to the token.
-        outcome = self._end(call, attempt, came)
+            received = error
+        # Outside of `except`, so that the error has no context that leads to the token.
+        outcome = self._end(call, attempt, received)
         if turn is not None:
             turn.heed(outcome)
         return outcome
@@ -251,26 +256,25 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         request = (call.method, call.url, call.info, authorization, timeout)
         return Attempt(request, attempts.clock.monotonic())
 
-    def _end(self, call: Call, attempt: Attempt, came: Response | Exception) -> Outcome:
+    def _end(self, call: Call, attempt: Attempt, received: Response | Exception) -> Outcome:
         attempts = call.attempts
-        outcome = attempts.record(self._judge(call, came, attempt.request[-1]))
+        outcome = attempts.record(self._classify(call, received, attempt.request[-1]))
         if outcome.response is not None:
             outcome.response.call = call
             share_pause(outcome.response, attempts.clock)
-        self._note(call, outcome, attempts.clock.monotonic() - attempt.started)
+        self._log_attempt(call, outcome, attempts.clock.monotonic() - attempt.started)
         return outcome
 
-    def _judge(self, call: Call, came: Response | Exception, timeout: float) -> Outcome:
-        if isinstance(came, Exception):
-            error = hooks.connection_error(came, call.method, timeout)
-            return Outcome(error=error, transient=hooks.is_transient(came))
-        response = came
-        if response.ok and hooks.breaks_off(response):
-            error = APIConnectionError(f"{call.method}: the answer broke off within its JSON")
+    def _classify(self, call: Call, received: Response | Exception, timeout: float) -> Outcome:
+        if isinstance(received, Exception):
+            error = hooks.connection_error(received, call.method, timeout)
+            return Outcome(error=error, transient=hooks.is_transient(received))
+        if received.ok and hooks.breaks_off(received):
+            error = APIConnectionError(f"{call.method}: the response ended within its JSON")
             return Outcome(error=error, transient=True)
-        return Outcome(response)
+        return Outcome(received)
 
-    def _note(self, call: Call, outcome: Outcome, seconds: float) -> None:
+    def _log_attempt(self, call: Call, outcome: Outcome, seconds: float) -> None:
         response = outcome.response
         if response is not None and not response.ok:
             status = rate_limit_status(response.headers, call.attempts.clock.time())
@@ -280,18 +284,18 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 "%s /%s: %s, attempt %d, %.0f ms",
                 call.method,
                 call.options.get("route", "…"),
-                _word(outcome),
+                _summary(outcome),
                 call.attempts.count,
                 seconds * 1000,
             )
 
-    def _announce(self, call: Call, state: tenacity.RetryCallState) -> None:
+    def _log_retry(self, call: Call, state: tenacity.RetryCallState) -> None:
         outcome, wait = _outcome(state), call.wait or 0.0
         logger.info(
-            "%s /%s: %s, attempt %d; trying again in %.2f s",
+            "%s /%s: %s, attempt %d; retrying in %.2f s",
             call.method,
             call.options.get("route", "…"),
-            _word(outcome),
+            _summary(outcome),
             call.attempts.count,
             wait,
         )
@@ -311,33 +315,19 @@ def _outcome(state: tenacity.RetryCallState) -> Outcome:
     return outcome
 
 
-def _word(outcome: Outcome) -> str:
+def _summary(outcome: Outcome) -> str:
     if outcome.response is not None:
         return str(outcome.response.status_code)
     return type(outcome.error).__name__
 
 
-def _in_view_of(found: Outcome, call: Call, refusal: Response) -> Outcome:
-    """What a write comes to that was refused, now that its customer was looked up."""
-    answer = found.response
-    if answer is None or not (answer.ok or is_missing(answer)):
-        return found  # whether it is ours is not known: no false Conflict
-    customer = hooks.json_or_none(answer) if answer.ok else None
-    if answer.ok and not isinstance(customer, Mapping):
-        return found  # nor is it from what is no customer
-    if customer is None or not call.write.carried_out(customer):
-        return _in_place_of(answer, refusal)
-    status = 201 if call.method == "POST" else 200
-    return _in_place_of(answer, Response(status, answer.headers, answer.content))
-
-
-def _in_place_of(asked: Response, answer: Response) -> Outcome:
-    answer.attempts, answer.elapsed = asked.attempts, asked.elapsed
-    return Outcome(answer)
+def _replace_response(sent_for: Response, response: Response) -> Outcome:
+    response.attempts, response.elapsed = sent_for.attempts, sent_for.elapsed
+    return Outcome(response)
 
 
 def result(outcome: Outcome) -> Response:
-    """The response of a call that had one; raises the error of one that had none."""
+    """Return the response of a call, or raise its error if it had none."""
     if outcome.response is None:
         assert outcome.error is not None
         raise outcome.error

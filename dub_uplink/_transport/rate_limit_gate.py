@@ -13,7 +13,7 @@ from ..models.response import Response
 from ..retries import RateLimitStatus
 from .rate_limit_headers import rate_limit_status
 from .retry_after import server_time
-from .retry_state import Attempts, Outcome
+from .retry_state import Outcome, RetryState
 
 
 class Turn:
@@ -25,7 +25,7 @@ class Turn:
         self,
         limit: RateLimit,
         turns: Turns,
-        attempts: Attempts,
+        attempts: RetryState,
         timeout: float,
         authorization: Secret,
     ) -> None:

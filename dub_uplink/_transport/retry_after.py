@@ -19,11 +19,17 @@ _UNIX_MILLISECONDS = 1e11
 
 
 def parse_retry_after(text: str, now: float) -> float | None:
-    """Seconds to wait for a ``Retry-After`` or ``X-RateLimit-Reset`` of any form, or ``None``.
+    """Return the seconds to wait for a ``Retry-After`` or ``X-RateLimit-Reset``, or ``None``.
 
-    Seconds and HTTP dates are the standard's (RFC 9110, 10.2.3). Dub's server sends Unix time in
-    milliseconds, other servers in seconds; a number's size tells them apart. ``now`` is Unix time
-    in seconds. A moment that has passed, zero and anything that cannot be read are ``None``.
+    Seconds and HTTP dates are the standard forms (RFC 9110, 10.2.3). Dub's server sends Unix time
+    in milliseconds, other servers in seconds; the size of the number tells them apart.
+
+    Args:
+        text: the value of the header.
+        now: Unix time in seconds.
+
+    Returns:
+        ``None`` for zero, a time in the past and a value that cannot be parsed.
     """
     text = text.strip()
     if _NUMBER.fullmatch(text):
@@ -50,7 +56,7 @@ def _unix_time(date: str) -> float:
 
 
 def requested_delay(response: Response, now: float) -> float | None:
-    """Seconds the server asked to wait, on the statuses where it means that."""
+    """Return the seconds that a 429 or 503 asks the client to wait, else ``None``."""
     if response.status_code not in _TIMED_STATUSES:
         return None
     header = response.headers.get("Retry-After")
@@ -59,13 +65,13 @@ def requested_delay(response: Response, now: float) -> float | None:
     return parse_retry_after(header, server_time(response.headers, now))
 
 
-_CLOCK_SKEW = 2.0  # seconds; `Date` has whole ones, and the answer took its time
+_CLOCK_SKEW = 2.0  # seconds; `Date` has a resolution of one, and the response takes time to arrive
 
 
 def server_time(headers: Mapping[str, str], now: float) -> float:
-    """Unix time in seconds by the server's clock, where its ``Date`` and ours disagree.
+    """Return Unix time in seconds by the server's clock if its ``Date`` disagrees with ``now``.
 
-    A moment that the server names is one of its own clock.
+    The server states every time by its own clock.
     """
     try:
         date = _unix_time(headers["Date"])

@@ -1,4 +1,4 @@
-"""Decide whether and when a call is tried again: decisions only, no I/O."""
+"""Decide whether and when a call is retried: decisions only, no I/O."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ..models.response import Response
 from ..retries import Clock, RetryBudget, RetryConfig
 from .retry_after import requested_delay
 
-#: The statuses that may pass: too many requests, and four ways of a server being out of order.
+#: The statuses that are retried: too many requests, and four temporary failures of a server.
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 _JITTER_AFTER_LIMIT = 1.0  # seconds
-_LONGEST = 1e8  # seconds, three years; what nobody waits for, and what a sleep does not overflow at
+_MAX_DURATION = 1e8  # seconds, three years: longer than any call, and no sleep overflows
 
 
 class Outcome:
-    """What came of one attempt: a response, or the error that no whole answer came.
+    """The outcome of one attempt: a response, or the error of an incomplete one.
 
-    ``sent`` says whether the server may have carried it out, ``transient`` whether it could go
-    better the next time.
+    ``sent`` says whether the server may have applied the request, ``transient`` whether another
+    attempt could succeed.
     """
 
     __slots__ = ("error", "response", "sent", "transient")
@@ -35,27 +35,27 @@ class Outcome:
         self.error = error
         if response is not None:
             self.transient = response.status_code in RETRIED_STATUSES
-            # A server that answers 5XX may have failed before or after it wrote.
+            # A server that sends a 5XX may have failed before or after it wrote.
             self.sent = response.status_code != 429
         else:
             self.transient = transient
             self.sent = error is not None and error.sent
 
 
-class Attempts:
-    """The attempts of one call: how many there were, and whether there is another.
+class RetryState:
+    """The attempts of one call so far, and whether another one is allowed.
 
-    ``ambiguous`` says that an attempt may have been carried out although it failed. ``repeatable``
-    is whether sending the request once more does no harm even then.
+    ``may_have_been_applied`` says that the server may have applied a failed attempt.
+    ``repeatable`` says whether the request may be sent again even then.
     """
 
     __slots__ = (
-        "ambiguous",
         "budget",
         "clock",
         "config",
         "count",
         "deadline",
+        "may_have_been_applied",
         "repeatable",
         "started",
     )
@@ -73,26 +73,27 @@ class Attempts:
         self.budget = budget
         self.repeatable = repeatable
         self.count = 0
-        self.ambiguous = False
+        self.may_have_been_applied = False
         self.started = clock.monotonic()
         self.deadline = (
             math.inf
             if self.config is None
-            else self.started + min(self.config.backoff.max_elapsed_time / 1000, _LONGEST)
+            else self.started + min(self.config.backoff.max_elapsed_time / 1000, _MAX_DURATION)
         )
 
     def remaining(self) -> float:
-        """Seconds until the deadline."""
+        """Return the seconds until the deadline."""
         return self.deadline - self.clock.monotonic()
 
     def elapsed(self) -> float:
-        """Seconds since the call started."""
+        """Return the seconds since the call started."""
         return self.clock.monotonic() - self.started
 
     def record(self, outcome: Outcome) -> Outcome:
-        """Take note of an attempt that has ended."""
+        """Count an attempt that has ended, and note what it implies for the next one."""
         self.count += 1
-        self.ambiguous = self.ambiguous or (outcome.sent and outcome.transient)
+        if outcome.sent and outcome.transient:
+            self.may_have_been_applied = True
         response = outcome.response
         if response is not None:
             response.attempts, response.elapsed = self.count, self.elapsed()
@@ -104,7 +105,7 @@ class Attempts:
         return outcome
 
     def may_retry(self, outcome: Outcome) -> bool:
-        """Whether this outcome is one that another attempt is allowed for."""
+        """Return whether the policy allows another attempt after this outcome."""
         if self.config is None or not outcome.transient:
             return False
         if outcome.error is not None and not self.config.retry_connection_errors:
@@ -112,23 +113,23 @@ class Attempts:
         return self.repeatable or not outcome.sent
 
     def wait(self, outcome: Outcome) -> float:
-        """Seconds to wait before the next attempt."""
+        """Return the seconds to wait before the next attempt."""
         assert self.config is not None  # may_retry() said so
-        asked = None if outcome.response is None else outcome.response.retry_after
-        if asked is not None:
-            return self.no_sooner(asked)
-        # Never below half: a client that comes back at once is no help to an overloaded server.
+        requested = None if outcome.response is None else outcome.response.retry_after
+        if requested is not None:
+            return self.with_jitter(requested)
+        # At least half of the interval: an immediate retry does not help an overloaded server.
         return self.config.backoff.interval(self.count) * (0.5 + 0.5 * self.clock.random())
 
-    def no_sooner(self, asked: float) -> float:
-        """``asked`` seconds, and up to one more.
+    def with_jitter(self, delay: float) -> float:
+        """Return ``delay`` seconds plus up to one second of jitter.
 
-        Without it all who were refused would come back in the same millisecond. It is never so much
-        that less than half of the time that is left would remain for the attempt.
+        Without jitter all rejected clients would retry in the same millisecond. The jitter leaves
+        the attempt at least half of the time that remains after ``delay``.
         """
-        slack = min(_JITTER_AFTER_LIMIT, max(self.remaining() - asked, 0.0) / 2)
-        return asked + self.clock.random() * slack
+        slack = min(_JITTER_AFTER_LIMIT, max(self.remaining() - delay, 0.0) / 2)
+        return delay + self.clock.random() * slack
 
-    def out_of_time(self, wait: float) -> bool:
-        """Whether nothing would be left of the call's time after this wait, in seconds."""
+    def exceeds_deadline(self, wait: float) -> bool:
+        """Return whether the deadline passes during a wait of so many seconds."""
         return wait >= self.remaining()

@@ -118,7 +118,7 @@ def test_a_long_wait_is_told_at_a_terminal(terminal: Any, live: Live) -> None:
     fake.faults.add(faults.Status(429, headers={"Retry-After": "1"}))
     shown = terminal("customers", "list", env=env)
     assert shown.finish() == 0
-    assert re.search(r"^429, attempt 1; trying again in \d s$", shown.shown, re.MULTILINE)
+    assert re.search(r"^429, attempt 1; retrying in \d s$", shown.shown, re.MULTILINE)
 
 
 def test_a_reader_who_leaves_early_ends_the_command_quietly(shell: Any, live: Live) -> None:

@@ -45,7 +45,7 @@ def test_the_demo_shows_the_whole_job(demo: subprocess.CompletedProcess[str]) ->
         "s.customers.delete(",
         "ada@example.com",
         "Ada Lovelace",
-        "429, attempt 1; trying again in 1.",
+        "429, attempt 1; retrying in 1.",
         "404 not_found: Customer not found.",
         "7 steps in",
     ):

@@ -155,7 +155,7 @@ def test_every_option_of_the_connection_reaches_the_client(invoke: Invoke, servi
     assert done.output.count("\n") == 3, done.output
     first, again, second = done.output.splitlines()
     assert first.startswith("GET /customers: ")
-    assert "attempt 1; trying again in" in again
+    assert "attempt 1; retrying in" in again
     assert second.startswith("GET /customers: 200, attempt 2, ")
     server = serving(503, "")
     done = invoke("customers", "list", "--server-url", server.url, "--no-retries")

@@ -134,9 +134,9 @@ def test_a_retry_is_a_line_at_info(
     fake.faults.add(faults.DropBefore())
     on_fake().update("ext_secret_1", {"email": "ada@example.com"})
     assert [record.getMessage() for record in caplog.records] == [
-        "PATCH /customers/{id}: 503, attempt 1; trying again in 0.38 s",
-        "PATCH /customers/{id}: 429, attempt 2; trying again in 2.50 s",
-        "PATCH /customers/{id}: APIConnectionError, attempt 3; trying again in 1.50 s",
+        "PATCH /customers/{id}: 503, attempt 1; retrying in 0.38 s",
+        "PATCH /customers/{id}: 429, attempt 2; retrying in 2.50 s",
+        "PATCH /customers/{id}: APIConnectionError, attempt 3; retrying in 1.50 s",
     ]
     caplog.clear()
     caplog.set_level(logging.DEBUG, logger="dub_uplink")

@@ -14,7 +14,7 @@ from dub_uplink import BackoffStrategy, Clock, Response, RetryConfig
 from dub_uplink._transport import errors as hooks
 from dub_uplink._transport.rate_limit_headers import rate_limit_status
 from dub_uplink._transport.retry_after import parse_retry_after
-from dub_uplink._transport.retry_state import Attempts, Outcome
+from dub_uplink._transport.retry_state import Outcome, RetryState
 
 NOW = 1_795_333_861.424
 
@@ -51,7 +51,7 @@ def test_any_header_gives_a_finite_wait(text: str, now: float, status: int) -> N
     seconds = parse_retry_after(text, now)
     assert seconds is None or (seconds > 0 and math.isfinite(seconds))
     for name in ("Retry-After", "X-RateLimit-Reset"):
-        attempts = Attempts(RetryConfig(), Clock(time=lambda: now))
+        attempts = RetryState(RetryConfig(), Clock(time=lambda: now))
         wait = attempts.wait(attempts.record(Outcome(Response(status, {name: text}))))
         assert math.isfinite(wait)
         assert wait >= 0
@@ -106,7 +106,7 @@ _strategies = st.builds(
 def test_a_backoff_stays_between_half_of_its_interval_and_its_bound(
     backoff: BackoffStrategy, attempt: int, chance: float
 ) -> None:
-    attempts = Attempts(RetryConfig("backoff", backoff), Clock(random=lambda: chance))
+    attempts = RetryState(RetryConfig("backoff", backoff), Clock(random=lambda: chance))
     attempts.count = attempt - 1
     wait = attempts.wait(attempts.record(Outcome(Response(500))))
     assert 0 < wait <= backoff.max_interval / 1000
@@ -134,12 +134,12 @@ def test_no_wait_ends_after_the_deadline(
     clock = Clock(
         monotonic=lambda: ticks[0], time=lambda: NOW + ticks[0], random=lambda: chances[0]
     )
-    attempts = Attempts(RetryConfig("backoff", backoff), clock)
+    attempts = RetryState(RetryConfig("backoff", backoff), clock)
     for seconds, header, chances[0] in steps:
         ticks[0] += min(seconds, max(attempts.remaining(), 0.0))
         outcome = attempts.record(Outcome(Response(429, {"Retry-After": header})))
         wait = attempts.wait(outcome)
-        if attempts.out_of_time(wait):
+        if attempts.exceeds_deadline(wait):
             break
         ticks[0] += wait
         assert attempts.elapsed() < backoff.max_elapsed_time / 1000

@@ -10,7 +10,7 @@ import pytest
 
 from dub_uplink import BackoffStrategy, Clock, Response, RetryBudget, RetryConfig, errors
 from dub_uplink._transport.retry_after import parse_retry_after, server_time
-from dub_uplink._transport.retry_state import Attempts, Outcome
+from dub_uplink._transport.retry_state import Outcome, RetryState
 
 NOW = 1_795_333_861.0  # Sunday, 22 November 2026, 07:51:01 GMT
 
@@ -58,9 +58,9 @@ def broke(*, sent: bool, transient: bool = True) -> Outcome:
 def test_only_what_may_have_been_carried_out_and_may_pass_is_ambiguous(
     time: Time, outcome: Outcome, ambiguous: bool
 ) -> None:
-    attempts = Attempts(RetryConfig(), time.clock())
+    attempts = RetryState(RetryConfig(), time.clock())
     assert attempts.record(outcome) is outcome
-    assert attempts.ambiguous is ambiguous
+    assert attempts.may_have_been_applied is ambiguous
 
 
 def test_five_statuses_may_pass_and_429_alone_was_not_carried_out() -> None:
@@ -77,20 +77,20 @@ def test_only_429_and_503_ask_for_a_wait(time: Time, status: int) -> None:
         (answered(429, Retry_After="7"), 7.0),
         (answered(503, Retry_After="7"), 7.0),
     ):
-        Attempts(RetryConfig(), time.clock()).record(outcome)
+        RetryState(RetryConfig(), time.clock()).record(outcome)
         assert outcome.response is not None
         assert outcome.response.retry_after == asked
 
 
 def test_an_ambiguous_call_stays_so(time: Time) -> None:
-    attempts = Attempts(RetryConfig(), time.clock())
+    attempts = RetryState(RetryConfig(), time.clock())
     for outcome in (answered(500), answered(429), answered(409)):
         attempts.record(outcome)
-        assert attempts.ambiguous
+        assert attempts.may_have_been_applied
 
 
 def test_attempts_are_counted_and_timed_on_what_they_ended_with(time: Time) -> None:
-    attempts = Attempts(RetryConfig(), time.clock())
+    attempts = RetryState(RetryConfig(), time.clock())
     assert (attempts.count, attempts.elapsed()) == (0, 0.0)
     for number in (1, 2, 3):
         time.passed += 0.25
@@ -105,20 +105,22 @@ def test_attempts_are_counted_and_timed_on_what_they_ended_with(time: Time) -> N
 def test_without_retries_there_is_no_deadline_and_no_other_attempt(
     time: Time, config: RetryConfig | None
 ) -> None:
-    attempts = Attempts(config, time.clock())
+    attempts = RetryState(config, time.clock())
     assert attempts.remaining() == math.inf
     assert not attempts.may_retry(answered(503))
-    assert not attempts.out_of_time(1e9)
+    assert not attempts.exceeds_deadline(1e9)
 
 
 def test_the_deadline_is_as_long_after_the_start_as_the_strategy_says(time: Time) -> None:
-    attempts = Attempts(RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, 2_500)), time.clock())
+    attempts = RetryState(RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, 2_500)), time.clock())
     assert attempts.remaining() == 2.5
     time.passed += 1.0
     assert attempts.remaining() == 1.5
-    assert not attempts.out_of_time(1.4999)
-    assert attempts.out_of_time(1.5)  # nothing would be left for the attempt
-    endless = Attempts(RetryConfig(backoff=BackoffStrategy(max_elapsed_time=10**15)), time.clock())
+    assert not attempts.exceeds_deadline(1.4999)
+    assert attempts.exceeds_deadline(1.5)  # nothing would be left for the attempt
+    endless = RetryState(
+        RetryConfig(backoff=BackoffStrategy(max_elapsed_time=10**15)), time.clock()
+    )
     assert endless.remaining() == 1e8
 
 
@@ -142,15 +144,15 @@ def test_what_is_tried_again(
     time: Time, outcome: Outcome, repeatable: bool, connection_errors: bool, again: bool
 ) -> None:
     config = RetryConfig(retry_connection_errors=connection_errors)
-    attempts = Attempts(config, time.clock(), repeatable=repeatable)
+    attempts = RetryState(config, time.clock(), repeatable=repeatable)
     attempts.record(outcome)
     assert attempts.may_retry(outcome) is again
 
 
 def test_a_request_may_be_sent_again_unless_told_otherwise(time: Time) -> None:
     outcome = broke(sent=True)
-    assert Attempts(RetryConfig(), time.clock()).may_retry(outcome)
-    assert not Attempts(RetryConfig(), time.clock(), repeatable=False).may_retry(outcome)
+    assert RetryState(RetryConfig(), time.clock()).may_retry(outcome)
+    assert not RetryState(RetryConfig(), time.clock(), repeatable=False).may_retry(outcome)
 
 
 @pytest.mark.parametrize(("chance", "share"), [(0.0, 0.5), (0.5, 0.75), (0.999, 0.9995)])
@@ -158,7 +160,7 @@ def test_a_wait_is_from_half_of_the_interval_up_to_all_of_it(
     time: Time, chance: float, share: float
 ) -> None:
     time.chance = chance
-    attempts = Attempts(RetryConfig(backoff=BackoffStrategy(400, 1_000, 2.0)), time.clock())
+    attempts = RetryState(RetryConfig(backoff=BackoffStrategy(400, 1_000, 2.0)), time.clock())
     for interval in (0.4, 0.8, 1.0, 1.0):
         outcome = attempts.record(answered(500))
         assert attempts.wait(outcome) == pytest.approx(interval * share)
@@ -179,9 +181,9 @@ def test_a_wait_that_was_asked_for_is_up_to_a_second_longer(
     time: Time, asked: float, left: float, chance: float, wait: float
 ) -> None:
     config = RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, int(left * 1000)))
-    attempts = Attempts(config, time.clock())
+    attempts = RetryState(config, time.clock())
     time.chance = chance
-    assert attempts.no_sooner(asked) == pytest.approx(wait)
+    assert attempts.with_jitter(asked) == pytest.approx(wait)
     outcome = attempts.record(answered(429, Retry_After=str(asked)))
     assert attempts.wait(outcome) == pytest.approx(wait)
 
@@ -203,7 +205,7 @@ def test_a_server_that_is_well_puts_back_one_token(
     budget = RetryBudget(3)
     assert [budget.take() for _ in range(4)] == [True, True, True, False]
     assert budget.tokens == 0
-    Attempts(RetryConfig(), time.clock(), budget).record(outcome)
+    RetryState(RetryConfig(), time.clock(), budget).record(outcome)
     assert budget.tokens == refills
     assert repr(budget) == f"RetryBudget(capacity=3, tokens={refills})"
 
@@ -269,6 +271,6 @@ def test_a_server_whose_clock_differs_is_taken_at_its_own_word(date: str, taken:
     assert server_time({}, NOW) == NOW
     moment = str(int((NOW + taken + 10) * 1000))
     outcome = answered(429, Retry_After=moment, Date=date)
-    Attempts(RetryConfig(), Time().clock()).record(outcome)
+    RetryState(RetryConfig(), Time().clock()).record(outcome)
     assert outcome.response is not None
     assert outcome.response.retry_after == pytest.approx(10.0)

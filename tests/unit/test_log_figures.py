@@ -34,7 +34,7 @@ def test_how_long_an_attempt_took_and_a_wait_will_take_is_said_as_it_is(
         assert customers.list() == []
     assert told == [(1, 1.5)]
     first, again, second = (record.getMessage() for record in caplog.records)
-    assert again.endswith("attempt 1; trying again in 1.50 s")
+    assert again.endswith("attempt 1; retrying in 1.50 s")
     for line in (first, second):
         milliseconds = float(line.removesuffix(" ms").rpartition(" ")[2])
         assert milliseconds % 1_000 == 0

@@ -41,9 +41,9 @@ def test_every_attempt_is_a_line_at_debug_and_every_retry_one_at_info(
     assert [level for level, _ in found] == ["DEBUG", "INFO", "DEBUG", "INFO", "DEBUG"]
     shapes = [
         r"GET /customers/\{id\}: 503, attempt 1, \d+ ms",
-        r"GET /customers/\{id\}: 503, attempt 1; trying again in \d\.\d\d s",
+        r"GET /customers/\{id\}: 503, attempt 1; retrying in \d\.\d\d s",
         r"GET /customers/\{id\}: APIConnectionError, attempt 2, \d+ ms",
-        r"GET /customers/\{id\}: APIConnectionError, attempt 2; trying again in \d\.\d\d s",
+        r"GET /customers/\{id\}: APIConnectionError, attempt 2; retrying in \d\.\d\d s",
         r"GET /customers/\{id\}: 200, attempt 3, \d+ ms",
     ]
     for (_, message), shape in zip(found, shapes, strict=True):

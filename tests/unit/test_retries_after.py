@@ -9,7 +9,7 @@ import pytest
 from dub_uplink import Clock, Response, RetryConfig
 from dub_uplink._transport.rate_limit_headers import rate_limit_status
 from dub_uplink._transport.retry_after import parse_retry_after, requested_delay
-from dub_uplink._transport.retry_state import Attempts, Outcome
+from dub_uplink._transport.retry_state import Outcome, RetryState
 
 NOW = 1_795_333_861.0  # Sunday, 22 November 2026, 07:51:01 GMT
 
@@ -96,7 +96,7 @@ def _wait(
 ) -> float:
     ticks = [0.0]
     clock = Clock(monotonic=lambda: ticks[0], time=lambda: NOW, random=lambda: chance)
-    attempts = Attempts(RetryConfig(), clock)
+    attempts = RetryState(RetryConfig(), clock)
     ticks[0] = 90.0 - left
     return attempts.wait(attempts.record(Outcome(Response(status, headers))))
 

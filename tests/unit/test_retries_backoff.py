@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dub_uplink import BackoffStrategy, Clock, Response, RetryBudget, RetryConfig, utils
-from dub_uplink._transport.retry_state import Attempts, Outcome
+from dub_uplink._transport.retry_state import Outcome, RetryState
 from dub_uplink.models.errors import APIConnectionError
 from dub_uplink.retries import DEFAULT_RETRY_CONFIG
 
@@ -20,7 +20,7 @@ def _waits(backoff: BackoffStrategy, attempt: int, chances: list[float]) -> list
     """The wait of each of so many clients after the same failed attempt."""
     waits = []
     for chance in chances:
-        attempts = Attempts(RetryConfig("backoff", backoff), Clock(random=lambda c=chance: c))
+        attempts = RetryState(RetryConfig("backoff", backoff), Clock(random=lambda c=chance: c))
         attempts.count = attempt - 1
         waits.append(attempts.wait(attempts.record(Outcome(Response(503)))))
     return waits
@@ -163,5 +163,5 @@ def test_an_answer_of_a_server_that_is_well_refills_the_budget(
 ) -> None:
     budget = RetryBudget(5)
     budget.take()
-    Attempts(RetryConfig(), Clock(), budget).record(outcome)
+    RetryState(RetryConfig(), Clock(), budget).record(outcome)
     assert budget.tokens == (5 if refilled else 4)

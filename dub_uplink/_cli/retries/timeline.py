@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dub_uplink._transport.retry_state import Attempts, Outcome
+from dub_uplink._transport.retry_state import Outcome, RetryState
 from dub_uplink.models import errors
 from dub_uplink.models.response import Response
 from dub_uplink.retries import Clock, RetryBudget, RetryConfig, current_clock
@@ -78,7 +78,7 @@ def timeline(
     if not 0 <= attempt_seconds < math.inf:
         raise ValueError(f"attempt_seconds must be 0 or more and finite, not {attempt_seconds!r}")
     moment = _Moment()
-    attempts = Attempts(config, moment.clock, RetryBudget())
+    attempts = RetryState(config, moment.clock, RetryBudget())
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     tries: list[Try] = []
     while True:
@@ -97,7 +97,7 @@ def timeline(
         moment.passed += attempts.wait(outcome)
 
 
-def _waits(attempts: Attempts, outcome: Outcome, moment: _Moment) -> tuple[float, float]:
+def _waits(attempts: RetryState, outcome: Outcome, moment: _Moment) -> tuple[float, float]:
     """The shortest and the longest that chance can make the wait."""
     bounds = []
     for moment.chance in (0.0, 1.0):
@@ -106,11 +106,11 @@ def _waits(attempts: Attempts, outcome: Outcome, moment: _Moment) -> tuple[float
     return bounds[0], bounds[1]
 
 
-def _end(attempts: Attempts, outcome: Outcome, moment: _Moment) -> str | None:
+def _end(attempts: RetryState, outcome: Outcome, moment: _Moment) -> str | None:
     """Why there is no further attempt, or ``None`` where there is; as the transport decides it."""
     if not attempts.may_retry(outcome):
         return _not_retried(attempts, outcome)
-    if attempts.out_of_time(attempts.wait(outcome)):
+    if attempts.exceeds_deadline(attempts.wait(outcome)):
         return _too_late(attempts, outcome, moment)
     budget = attempts.budget
     if budget is not None and not budget.take():
@@ -118,7 +118,7 @@ def _end(attempts: Attempts, outcome: Outcome, moment: _Moment) -> str | None:
     return None
 
 
-def _not_retried(attempts: Attempts, outcome: Outcome) -> str:
+def _not_retried(attempts: RetryState, outcome: Outcome) -> str:
     if attempts.config is None:
         return "There are no retries: the first failure is raised."
     if outcome.response is None:
@@ -126,7 +126,7 @@ def _not_retried(attempts: Attempts, outcome: Outcome) -> str:
     return f"A {outcome.response.status_code} is not tried again: its error is raised."
 
 
-def _too_late(attempts: Attempts, outcome: Outcome, moment: _Moment) -> str:
+def _too_late(attempts: RetryState, outcome: Outcome, moment: _Moment) -> str:
     if outcome.response is None:
         return "The call's time was over within the attempt: the time-out is raised."
     left, asked = attempts.remaining(), outcome.response.retry_after
