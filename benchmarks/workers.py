@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from dub_uplink import Clock, RateLimit
-from dub_uplink._internal.config import Secret
+from dub_uplink._internal.credentials import RedactedStr
 from dub_uplink._transport.rate_limit_gate import Turn
 from dub_uplink._transport.retry_state import RetryState
 
@@ -177,7 +177,7 @@ def run(how: str, host: str, on: list[list[str]], meanwhile: Callable[[], object
 def per_call(storage: str | None, calls: int = 5_000) -> dict[str, float]:
     """Milliseconds that a turn costs a call, by both clients; medians."""
     limit = RateLimit(1_000_000, "second", storage=storage)
-    key = Secret("Bearer dub_test")
+    key = RedactedStr("Bearer dub_test")
 
     def turn() -> Turn:
         turns = limit.turns("https://api.dub.co/", key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._internal.lazy_names import on_demand
+from ._internal.lazy_getattr import lazy_getattr
 from ._internal.version import __version__
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ _WHERE = {
 }
 
 if not TYPE_CHECKING:  # to a type checker every name would be one of the package's
-    __getattr__ = on_demand(__name__, _WHERE)
+    __getattr__ = lazy_getattr(__name__, _WHERE)
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ._customers.consumer import CustomersConsumer
-from ._internal.config import DEFAULT_TIMEOUT_MS, Token
+from ._internal.config import DEFAULT_TIMEOUT_MS
+from ._internal.credentials import TokenProvider
 from ._rate_limit.rate_limit import RateLimit
 from ._transport.client import OnRetry
 from .models.unset import UNSET, Unset
@@ -43,7 +44,7 @@ class Dub:
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        held: Any = Token(token)
+        held: Any = TokenProvider(token)
         del token  # from here on only the caller's own frame shows it
         self.customers = CustomersConsumer(
             held,
@@ -107,7 +108,7 @@ class AsyncDub:
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        held: Any = Token(token)
+        held: Any = TokenProvider(token)
         del token  # from here on only the caller's own frame shows it
         from ._customers.async_consumer import AsyncCustomersConsumer  # noqa: PLC0415 - its declarations take time
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from ._internal.forks import in_children
+from ._internal.fork_safety import after_fork_in_child
 
 __all__ = [
     "BackoffStrategy",
@@ -132,7 +132,7 @@ class RetryBudget:
         self.capacity = capacity
         self._tokens = capacity
         self._renew()
-        in_children(self, RetryBudget._renew)
+        after_fork_in_child(self, RetryBudget._renew)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()

@@ -110,9 +110,7 @@ def told_warnings() -> Iterator[list[warnings.WarningMessage]]:
 def _tell_wait(attempt: int, seconds: float, failed: object) -> None:
     if seconds >= LONG_WAIT:
         why = getattr(failed, "status_code", None) or getattr(failed, "message", failed)
-        click.echo(
-            printable(f"{why}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True
-        )
+        click.echo(printable(f"{why}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True)
 
 
 def _show_attempts() -> None:

@@ -15,7 +15,7 @@ from .._concurrency.threads import check_workers
 from .._declarative.consumer import ConfiguredConsumer
 from .._declarative.parameters import iteration_query
 from .._declarative.schemas import CreateSchema, wire
-from .._internal.config import Token
+from .._internal.credentials import TokenProvider
 from .._transport.async_client import AsyncRetryingClient
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
@@ -46,9 +46,10 @@ class AsyncDubConsumer(ConfiguredConsumer):
     """
 
     _transport: AsyncRetryingClient
+    _asynchronous = True
 
     def _connect(
-        self, client: Any, server: str, token: Token, **policy: Any
+        self, client: Any, server: str, token: TokenProvider, **policy: Any
     ) -> AsyncRetryingClient:
         try:
             from .._http.aiohttp_backend import async_backend  # noqa: PLC0415 - an extra

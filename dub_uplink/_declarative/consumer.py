@@ -11,7 +11,8 @@ import uplink
 from uplink.interfaces import Annotation
 
 from .._http.requests_backend import backend
-from .._internal.config import DEFAULT_TIMEOUT_MS, Token, base_url, timeout_seconds
+from .._internal.config import DEFAULT_TIMEOUT_MS, normalize_base_url, timeout_seconds
+from .._internal.credentials import TokenProvider, is_coroutine_function
 from .._rate_limit.rate_limit import RateLimit
 from .._transport import errors as hooks
 from .._transport.client import OnRetry, RetryingClient
@@ -99,6 +100,8 @@ class ConfiguredConsumer(Consumer):
 
     #: How the transport finds out whether a failed write was applied.
     _recovery: RecoveryRules = UnknownOperation
+    #: Whether callables of the caller may be asynchronous.
+    _asynchronous = False
 
     def __init__(
         self,
@@ -113,15 +116,17 @@ class ConfiguredConsumer(Consumer):
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        held = Token(token)
+        held = TokenProvider(token)
         del token  # from here on only the caller's own frame shows it
-        server = base_url(server_url)
+        server = normalize_base_url(server_url)
         if isinstance(retry_config, Unset):
             retry_config = DEFAULT_RETRY_CONFIG
         if isinstance(retry_budget, Unset):
             retry_budget = RetryBudget()
         check_policy(retry_config, retry_budget, on_retry, clock, rate_limit)
-        held.check()
+        if not self._asynchronous and is_coroutine_function(on_retry):
+            raise TypeError("on_retry is an async function, which only AsyncDub awaits")
+        held.check(asynchronous=self._asynchronous)
         self._transport = self._connect(
             client,
             server,
@@ -140,7 +145,9 @@ class ConfiguredConsumer(Consumer):
             hooks=(uplink.response_handler(hooks.raise_for_status),),
         )
 
-    def _connect(self, client: Any, server: str, token: Token, **policy: Any) -> RetryingClient:
+    def _connect(
+        self, client: Any, server: str, token: TokenProvider, **policy: Any
+    ) -> RetryingClient:
         """The transport over what was given as ``client``."""
         raise NotImplementedError
 
@@ -168,7 +175,9 @@ class DubConsumer(ConfiguredConsumer):
     See :class:`~dub_uplink.CustomersConsumer` for the arguments.
     """
 
-    def _connect(self, client: Any, server: str, token: Token, **policy: Any) -> RetryingClient:
+    def _connect(
+        self, client: Any, server: str, token: TokenProvider, **policy: Any
+    ) -> RetryingClient:
         return RetryingClient(backend(client, server), server, token, **policy)
 
     def close(self) -> None:

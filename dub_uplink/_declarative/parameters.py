@@ -11,7 +11,7 @@ from typing import Any
 
 import uplink
 
-from .._internal.config import extra_headers, timeout_seconds
+from .._internal.config import timeout_seconds, validate_headers
 from .._transport.call import OPTIONS
 from ..models.operations import GetCustomersRequest
 from ..models.unset import UNSET
@@ -218,7 +218,7 @@ class _HttpHeaders(uplink.HeaderMap):  # type: ignore[misc]
     def modify_request(self, request_builder: Any, value: Any) -> None:
         if value is not None:
             request_builder.info[OPTIONS]["http_headers"] = value
-            request_builder.info["headers"].update(extra_headers(value))
+            request_builder.info["headers"].update(validate_headers(value))
 
 
 #: What every endpoint takes by keyword, without saying so in its declaration.

@@ -14,7 +14,8 @@ import yarl
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies, select_proxy
 
-from .._internal.config import CONNECT_TIMEOUT, Secret
+from .._internal.config import CONNECT_TIMEOUT
+from .._internal.credentials import RedactedStr
 from .._internal.version import __version__
 from .._transport.errors import BrokenAnswer, NotConnected
 from ..models.response import Response
@@ -32,7 +33,7 @@ class _Dropped(aiohttp.ClientError):
     """The connection broke; in a class that aiohttp does not send once more by itself."""
 
 
-def _once(authorization: Secret) -> aiohttp.ClientMiddlewareType:
+def _once(authorization: RedactedStr) -> aiohttp.ClientMiddlewareType:
     """A middleware that sets the token and lets no attempt be repeated behind our back.
 
     aiohttp sends a GET or DELETE again when a pooled connection turns out to be closed. A delete
@@ -78,7 +79,12 @@ class AiohttpBackend:
         self._proxy: str | None = None
 
     async def send(
-        self, method: str, url: str, info: Mapping[str, Any], authorization: Secret, timeout: float
+        self,
+        method: str,
+        url: str,
+        info: Mapping[str, Any],
+        authorization: RedactedStr,
+        timeout: float,
     ) -> Response:
         """Send a request once and read the answer to its end; ``timeout`` is in seconds."""
         try:
@@ -88,7 +94,12 @@ class AiohttpBackend:
         raise failure
 
     async def _exchange(
-        self, method: str, url: str, info: Mapping[str, Any], authorization: Secret, timeout: float
+        self,
+        method: str,
+        url: str,
+        info: Mapping[str, Any],
+        authorization: RedactedStr,
+        timeout: float,
     ) -> Response:
         session = self._ready()
         params = info.get("params")

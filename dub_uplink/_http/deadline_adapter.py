@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from .._internal.forks import in_children
+from .._internal.fork_safety import after_fork_in_child
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -96,7 +96,7 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         super().connect()
-        in_children(self, _let_go)
+        after_fork_in_child(self, _let_go)
 
 
 class _TLSConnection(HTTPSConnection):
@@ -105,7 +105,7 @@ class _TLSConnection(HTTPSConnection):
 
     def connect(self) -> None:
         super().connect()
-        in_children(self, _let_go)
+        after_fork_in_child(self, _let_go)
 
 
 class _Idle(queue.LifoQueue[Any]):
@@ -113,7 +113,7 @@ class _Idle(queue.LifoQueue[Any]):
 
     def __init__(self, maxsize: int = 0) -> None:
         super().__init__(maxsize)
-        in_children(self, _Idle._renew)
+        after_fork_in_child(self, _Idle._renew)
 
     def _renew(self) -> None:
         super().__init__(self.maxsize)  # with locks that nobody holds

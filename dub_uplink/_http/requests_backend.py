@@ -25,8 +25,9 @@ from requests.utils import default_headers, default_user_agent
 from uplink.clients.interfaces import HttpClientAdapter
 from uplink.clients.io import BlockingStrategy
 
-from .._internal.config import CONNECT_TIMEOUT, Secret, hide_request
-from .._internal.forks import in_children
+from .._internal.config import CONNECT_TIMEOUT, hide_request
+from .._internal.credentials import RedactedStr
+from .._internal.fork_safety import after_fork_in_child
 from .._internal.version import __version__
 from .._transport.errors import BrokenAnswer
 from ..models.response import Response
@@ -79,7 +80,7 @@ class SessionBackend:
         self._server_url = server_url
         #: Held while a session that came with a fork parts from the connections of the parent.
         self._parting: threading.Lock | None = None
-        in_children(self, SessionBackend._renew)
+        after_fork_in_child(self, SessionBackend._renew)
 
     def _renew(self) -> None:
         if self._owned:
@@ -94,7 +95,12 @@ class SessionBackend:
                 self._parting = None
 
     def send(
-        self, method: str, url: str, info: Mapping[str, Any], authorization: Secret, timeout: float
+        self,
+        method: str,
+        url: str,
+        info: Mapping[str, Any],
+        authorization: RedactedStr,
+        timeout: float,
     ) -> Response:
         """Send a request once and read the answer to its end.
 
@@ -135,7 +141,7 @@ class SessionBackend:
             self._session.close()
 
     def _from_session(
-        self, method: str, url: str, info: Mapping[str, Any], authorization: Secret
+        self, method: str, url: str, info: Mapping[str, Any], authorization: RedactedStr
     ) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
         session = self._session
         # What the caller set on the session goes before ours, not what requests set there.
@@ -157,7 +163,7 @@ class SessionBackend:
         return prepared, settings
 
     def _from_template(
-        self, method: str, url: str, info: Mapping[str, Any], authorization: Secret
+        self, method: str, url: str, info: Mapping[str, Any], authorization: RedactedStr
     ) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
         template = self._template
         if template is None:
@@ -197,7 +203,12 @@ class UplinkBackend:
         self.failures = (client.exceptions.BaseClientException, *SessionBackend.failures)
 
     def send(
-        self, method: str, url: str, info: Mapping[str, Any], authorization: Secret, timeout: float
+        self,
+        method: str,
+        url: str,
+        info: Mapping[str, Any],
+        authorization: RedactedStr,
+        timeout: float,
     ) -> Response:
         """See :meth:`SessionBackend.send`.
 
@@ -267,7 +278,7 @@ def _is_plain(info: Mapping[str, Any]) -> bool:
     )
 
 
-def _bearer(authorization: Secret) -> Callable[[requests.PreparedRequest], Any]:
+def _bearer(authorization: RedactedStr) -> Callable[[requests.PreparedRequest], Any]:
     def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = authorization
         request.hooks["response"].append(_hide_redirect)

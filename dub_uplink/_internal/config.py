@@ -1,4 +1,4 @@
-"""What a client is told: the token, the server, the bounds; checked before anything is sent."""
+"""Check the configuration of a client before anything is sent: server URL, timeouts, headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-TOKEN_VARIABLE = "DUB_API_KEY"
 SERVER_VARIABLE = "DUB_SERVER_URL"
 DEFAULT_SERVER = "https://api.dub.co"
 DEFAULT_TIMEOUT_MS = 30_000
@@ -21,25 +20,6 @@ CONNECT_TIMEOUT = 5.0  # seconds
 _A_DAY_MS = 86_400_000
 #: A list of 100 expanded customers is below 0.2 MB; anything near this is not from Dub.
 MAX_BODY_BYTES = 32 * 1024 * 1024
-
-_WRITTEN_TOKEN = re.compile(r"[!-~]+")  # visible ASCII: what a header can carry unchanged
-
-
-class Secret(str):
-    """A header value that shows itself to the wire and to nobody else.
-
-    The local variables of a traceback are printed by ``repr``, which is why it is this class that
-    travels through requests and not a plain string.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'Bearer ***'"
-
-    def __getitem__(self, index: Any) -> Secret:
-        # rich prints the first 80 characters of a long string, and that is a string of its own.
-        return Secret(super().__getitem__(index))
 
 
 def hide_request(error: BaseException) -> None:
@@ -61,77 +41,10 @@ def hide_request(error: BaseException) -> None:
         link = link.__context__
 
 
-class Token:
-    """The token, or the callable that gives it anew for every attempt.
-
-    It takes whatever it is given and raises nothing before :meth:`check`. A constructor puts it in
-    the place of its argument first of all, so that no frame of ours shows a token, a bad one
-    neither.
-    """
-
-    __slots__ = ("_source",)
-
-    def __init__(self, source: object) -> None:
-        self._source: Any = source._source if isinstance(source, Token) else source
-
-    def check(self) -> None:
-        """Make sure that there is one, as the client is made.
-
-        Raises:
-            TypeError: it is neither a string nor a callable.
-            ValueError: there is none, or a header cannot carry it.
-        """
-        if self._source is None:
-            self._source = os.environ.get(TOKEN_VARIABLE)
-            if not self._source:
-                raise ValueError(
-                    f"no token: pass token=… or set the environment variable {TOKEN_VARIABLE}"
-                )
-        if isinstance(self._source, str):
-            self._source = _authorization(self._source)
-        elif not callable(self._source):
-            raise TypeError(
-                "token must be a string or a callable that returns one,"
-                f" not {type(self._source).__name__}"
-            )
-
-    def authorization(self) -> Secret:
-        """The value of the ``Authorization`` header.
-
-        Raises:
-            TypeError: the callable did not return a string.
-            ValueError: it returned one that a header cannot carry.
-        """
-        if isinstance(self._source, Secret):
-            return self._source
-        return _authorization(self._source())
-
-    def __repr__(self) -> str:
-        return "Token(***)"
-
-
-def _authorization(token: object) -> Secret:
-    kind = type(token).__name__
-    # From here on no local variable shows it, whatever it is.
-    token = Secret(token) if isinstance(token, str) else None
-    if token is None:
-        raise TypeError(f"the token callable returned {kind}, not a string")
-    if not _WRITTEN_TOKEN.fullmatch(token):
-        # None of these messages may show the token.
-        if not token.strip():
-            raise ValueError("the token is empty; look where it comes from")
-        if token != token.strip():
-            raise ValueError("the token has blanks or line breaks around it; strip() it")
-        raise ValueError(
-            "the token holds a blank, a control or a non-ASCII character; copy it anew"
-        )
-    return Secret(f"Bearer {token}")
-
-
 _NO_URL = re.compile(r'["<>\\^`{|}]')
 
 
-def base_url(server_url: str | None) -> str:
+def normalize_base_url(server_url: str | None) -> str:
     """The server's URL with exactly one slash at its end, so that paths join onto its prefix.
 
     Raises:
@@ -211,7 +124,7 @@ _REFUSED_HEADERS = frozenset(
 )
 
 
-def extra_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The caller's ``http_headers``, checked.
 
     Raises:

@@ -8,8 +8,8 @@ import logging
 import threading
 from typing import Literal
 
-from .._internal.config import Secret
-from .._internal.forks import in_children
+from .._internal.credentials import RedactedStr
+from .._internal.fork_safety import after_fork_in_child
 from .sliding_window import Rules, Turns, Window
 
 __all__ = ["RateLimit"]
@@ -73,14 +73,14 @@ class RateLimit:
         self._said = False
         self._turns: dict[str, Turns] = {}
         # A key's name takes longer to work out than all the rest of a turn.
-        self._last: tuple[Secret, str, Turns] | None = None
+        self._last: tuple[RedactedStr, str, Turns] | None = None
         self._renew()
-        in_children(self, RateLimit._renew)
+        after_fork_in_child(self, RateLimit._renew)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
 
-    def turns(self, server_url: str, authorization: Secret) -> Turns:
+    def turns(self, server_url: str, authorization: RedactedStr) -> Turns:
         """The turns of one key on one server. Called by the client."""
         last = self._last
         if last is not None and last[0] is authorization and last[1] == server_url:
@@ -150,7 +150,7 @@ def _seconds(per: object) -> float:
     return float(per)
 
 
-def _name(server_url: str, authorization: Secret) -> str:
+def _name(server_url: str, authorization: RedactedStr) -> str:
     """What stands for a key in a storage: it cannot be turned back into the key."""
     told = f"{server_url}\n{str.__str__(authorization)}".encode()
     return hashlib.blake2b(told, key=b"dub_uplink rate limit", digest_size=16).hexdigest()

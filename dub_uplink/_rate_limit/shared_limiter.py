@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from .._internal.forks import in_children
+from .._internal.fork_safety import after_fork_in_child
 from .sliding_window import Given, Notice, Rules, Ticket, Turns, Window
 from .worker import Errands, ended_within
 
@@ -74,7 +74,7 @@ class Storage:
         self._said = self._asked = float("-inf")
         self._unanswered: float | None = None
         self._lock = threading.Lock()
-        in_children(self, Storage._renew)
+        after_fork_in_child(self, Storage._renew)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
@@ -257,7 +257,7 @@ class SharedTurns:
         self.sharers = 1
         self._memory: str | None = None
         self._lock = threading.Lock()
-        in_children(self, SharedTurns._renew)
+        after_fork_in_child(self, SharedTurns._renew)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()

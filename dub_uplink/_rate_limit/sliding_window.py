@@ -9,7 +9,7 @@ import bisect
 import threading
 from typing import NamedTuple, Protocol
 
-from .._internal.forks import in_children
+from .._internal.fork_safety import after_fork_in_child
 from ..retries import Clock
 
 #: How much longer a window is taken to be than it is: a request that travels slower than the one a
@@ -142,7 +142,7 @@ class Window:
         self._not_before = float("-inf")
         self._learned: tuple[int, float] | None = None
         self._lock = threading.Lock()
-        in_children(self, Window._renew)
+        after_fork_in_child(self, Window._renew)
 
     def _renew(self) -> None:
         # Another thread may have held it; those that waited are not here either.

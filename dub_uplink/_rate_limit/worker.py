@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from .._internal.forks import in_children
+from .._internal.fork_safety import after_fork_in_child
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class Errands:
         self._look = look
         self._interval = interval
         self._renew()
-        in_children(self, Errands._renew)
+        after_fork_in_child(self, Errands._renew)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()

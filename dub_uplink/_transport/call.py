@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .._internal.config import Secret
+from .._internal.credentials import RedactedStr
 from .recovery import Operation, UnknownOperation
 from .retry_state import Outcome, RetryState
 
@@ -19,7 +19,7 @@ class Attempt(NamedTuple):
     The last argument of ``request`` is the timeout of the attempt in seconds.
     """
 
-    request: tuple[str, str, Mapping[str, Any], Secret, float]
+    request: tuple[str, str, Mapping[str, Any], RedactedStr, float]
     started: float
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uplink.clients.interfaces import HttpClientAdapter
 
 from .._concurrency.cooldown import heed_pause, share_pause, sleeper
-from .._internal.config import Secret, Token, timeout_seconds
+from .._internal.config import timeout_seconds
+from .._internal.credentials import RedactedStr, TokenProvider
 from .._rate_limit.rate_limit import RateLimit
 from ..models.errors import APIConnectionError, DubError
 from ..models.response import Response
@@ -44,7 +45,12 @@ class Backend(Protocol):
     failures: tuple[type[Exception], ...]
 
     def send(
-        self, method: str, url: str, info: Mapping[str, Any], authorization: Secret, timeout: float
+        self,
+        method: str,
+        url: str,
+        info: Mapping[str, Any],
+        authorization: RedactedStr,
+        timeout: float,
     ) -> Response: ...
 
     def close(self) -> None: ...
@@ -56,7 +62,12 @@ class AsyncBackend(Protocol):
     failures: tuple[type[Exception], ...]
 
     async def send(
-        self, method: str, url: str, info: Mapping[str, Any], authorization: Secret, timeout: float
+        self,
+        method: str,
+        url: str,
+        info: Mapping[str, Any],
+        authorization: RedactedStr,
+        timeout: float,
     ) -> Response: ...
 
     async def close(self) -> None: ...
@@ -72,7 +83,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         self,
         backend: Backend | AsyncBackend,
         server_url: str,
-        token: Token,
+        token: TokenProvider,
         *,
         retry_config: RetryConfig | None,
         timeout: float,

@@ -6,7 +6,7 @@ import json
 import math
 
 from .._concurrency.cooldown import current_pause, sleeper
-from .._internal.config import Secret
+from .._internal.credentials import RedactedStr
 from .._rate_limit.rate_limit import RateLimit
 from .._rate_limit.sliding_window import Notice, Ticket, Turns
 from ..models.response import Response
@@ -27,10 +27,10 @@ class Turn:
         turns: Turns,
         attempts: RetryState,
         timeout: float,
-        authorization: Secret,
+        authorization: RedactedStr,
     ) -> None:
         #: What the turn is for; ``None`` after a wait, in which a token may have run out.
-        self.authorization: Secret | None = authorization
+        self.authorization: RedactedStr | None = authorization
         self._limit = limit
         self._turns = turns
         self._attempts = attempts

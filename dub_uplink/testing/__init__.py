@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._internal.lazy_names import on_demand
+from .._internal.lazy_getattr import lazy_getattr
 
 if TYPE_CHECKING:
     from . import faults
@@ -41,7 +41,7 @@ _WHERE = {
 }
 
 if not TYPE_CHECKING:  # to a type checker every name would be one of the package's
-    __getattr__ = on_demand(__name__, _WHERE)
+    __getattr__ = lazy_getattr(__name__, _WHERE)
 
 
 def __dir__() -> list[str]:

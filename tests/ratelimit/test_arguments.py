@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dub_uplink import AsyncDub, Clock, CustomersConsumer, Dub, RateLimit, utils
-from dub_uplink._internal.config import Secret
+from dub_uplink._internal.credentials import RedactedStr
 from dub_uplink._rate_limit.sliding_window import Notice, Ticket
 
 
@@ -68,7 +68,7 @@ def test_it_is_not_copied_into_another_process() -> None:
 def test_tokens_that_are_renewed_leave_no_windows_behind() -> None:
     limit = RateLimit(5)
     for number in range(500):
-        limit.turns("https://api.dub.co/", Secret(f"Bearer {number}"))
+        limit.turns("https://api.dub.co/", RedactedStr(f"Bearer {number}"))
     assert len(limit._turns) <= 65
 
 
@@ -135,7 +135,7 @@ def test_memcached_counts_for_several_and_heeds_a_pause(
     )  # seconds; this machine's
     first, second = (RateLimit(4, 60.0, storage=memcached) for _ in range(2))
     tickets = [Ticket(Clock(), bulk=False) for _ in range(5)]
-    both = [limit.turns("x", Secret("Bearer a")) for limit in (first, second)]
+    both = [limit.turns("x", RedactedStr("Bearer a")) for limit in (first, second)]
     waits = [both[n % 2].ask(ticket, 60) for n, ticket in enumerate(tickets)]
     assert waits[:4] == [0.0] * 4
     assert 0 < waits[4] < 30

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dub_uplink import AsyncDub, Clock, Dub, RateLimit, errors
-from dub_uplink._internal.config import Secret
+from dub_uplink._internal.credentials import RedactedStr
 from dub_uplink._rate_limit.sliding_window import Notice, Ticket
 from dub_uplink.testing import FakeDub
 
@@ -49,7 +49,7 @@ def shared(redis: Any) -> Iterator[Callable[..., RateLimit]]:
 
 
 def turns_of(limit: RateLimit, token: str) -> Any:
-    return limit.turns("https://api.dub.co/", Secret(f"Bearer {token}"))
+    return limit.turns("https://api.dub.co/", RedactedStr(f"Bearer {token}"))
 
 
 def ask(limit: RateLimit, token: str, *, bulk: bool = False) -> float:
@@ -157,7 +157,7 @@ def test_other_keys_and_servers_have_budgets_of_their_own(shared: Any, token: st
     assert ask(limit, token) == 0
     assert ask(limit, token) > 50
     assert ask(limit, f"{token}x") == 0
-    elsewhere = limit.turns("https://dub.example/", Secret(f"Bearer {token}"))
+    elsewhere = limit.turns("https://dub.example/", RedactedStr(f"Bearer {token}"))
     assert elsewhere.ask(Ticket(Clock(), bulk=False), 60) == 0
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from dub_uplink import Clock, RateLimit
-from dub_uplink._internal.config import Secret
+from dub_uplink._internal.credentials import RedactedStr
 from dub_uplink._rate_limit import shared_limiter as shared_limit
 from dub_uplink._rate_limit.sliding_window import Ticket
 
@@ -62,7 +62,9 @@ def limit_on() -> Iterator[Callable[..., RateLimit]]:
 def ask(limit: RateLimit, clock: Clock | None = None) -> tuple[float, float]:
     """The wait of a new ticket, and the seconds that it took to ask."""
     started = time.monotonic()
-    wait: float = limit.turns("x", Secret(KEY)).ask(Ticket(clock or Clock(), bulk=False), 600.0)
+    wait: float = limit.turns("x", RedactedStr(KEY)).ask(
+        Ticket(clock or Clock(), bulk=False), 600.0
+    )
     return wait, time.monotonic() - started
 
 
@@ -222,7 +224,7 @@ def test_who_waits_for_a_turn_when_it_goes_has_it_all_the_same(
     start_redis: Any, limit_on: Any
 ) -> None:
     server = start_redis()
-    turns = limit_on(server.url, 1, 100.0).turns("x", Secret(KEY))
+    turns = limit_on(server.url, 1, 100.0).turns("x", RedactedStr(KEY))
     ahead = 0.0
     clock = Clock(monotonic=lambda: time.monotonic() + ahead)
     turns.ask(Ticket(clock, bulk=False), 600)
@@ -279,7 +281,7 @@ def test_an_awaited_call_goes_on_too_and_an_answer_after_its_loop_disturbs_nobod
     ask(limit)
     assert is_back(limit)
     proxy.swallow = True
-    turns, started = limit.turns("x", Secret(KEY)), time.monotonic()
+    turns, started = limit.turns("x", RedactedStr(KEY)), time.monotonic()
     assert asyncio.run(turns.ask_awaited(Ticket(Clock(), bulk=False), 600.0)) == 0
     assert time.monotonic() - started < BUSY
     proxy.drop()

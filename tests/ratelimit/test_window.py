@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dub_uplink import RateLimit
-from dub_uplink._internal.config import Secret
+from dub_uplink._internal.credentials import RedactedStr
 from dub_uplink._rate_limit.sliding_window import Notice, Rules, Ticket, Window
 
 #: What happens: time passes (seconds), one asks with a patience, one gives its place back.
@@ -120,7 +120,7 @@ def test_after_a_pause_those_who_waited_go_in_their_order_and_not_all_at_once(
 @contextlib.contextmanager
 def kept_in(redis: Any, limit: int, per: float) -> Iterator[Any]:
     rate_limit = RateLimit(limit, per, storage=redis.url)
-    yield rate_limit.turns("https://api.dub.co/", Secret(f"Bearer {uuid.uuid4()}"))
+    yield rate_limit.turns("https://api.dub.co/", RedactedStr(f"Bearer {uuid.uuid4()}"))
     rate_limit.close()
 
 

@@ -61,7 +61,7 @@ def test_a_name_is_loaded_when_it_is_asked_for() -> None:
     assert {name for name in loaded if name.startswith("dub_uplink")} == {
         "dub_uplink",
         "dub_uplink._internal",
-        "dub_uplink._internal.lazy_names",
+        "dub_uplink._internal.lazy_getattr",
         "dub_uplink._internal.version",
     }
     assert not {"marshmallow", "requests", "uplink", "urllib3"} & loaded
@@ -86,7 +86,7 @@ def test_the_pytest_plugin_loads_nothing_but_itself() -> None:
     assert ours == {
         "dub_uplink",
         "dub_uplink._internal",
-        "dub_uplink._internal.lazy_names",
+        "dub_uplink._internal.lazy_getattr",
         "dub_uplink.testing",
         "dub_uplink.testing.plugin",
         "dub_uplink._internal.version",

@@ -1,4 +1,4 @@
-"""The names of a package, each loaded when it is asked for.
+"""Load the public names of a package when they are first used.
 
 pytest imports the package for its plugin, the command for its version: neither is to wait for what
 it does not use.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def on_demand(package: str, where: Mapping[str, str]) -> Callable[[str], Any]:
+def lazy_getattr(package: str, where: Mapping[str, str]) -> Callable[[str], Any]:
     """The ``__getattr__`` of a package (PEP 562).
 
     ``where`` has for each name ``module:attribute``, or the module that it is, both relative to

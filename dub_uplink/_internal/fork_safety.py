@@ -1,4 +1,4 @@
-"""What a process must not take over from the one that it was forked from: sockets and locks."""
+"""Renew in a forked process what it must not share with its parent: sockets and locks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 _renewals: weakref.WeakKeyDictionary[Any, Callable[[Any], None]] = weakref.WeakKeyDictionary()
 
 
-def in_children(thing: T, renew: Callable[[T], None]) -> None:
+def after_fork_in_child(thing: T, renew: Callable[[T], None]) -> None:
     """Have ``renew(thing)`` called in every process that is forked off, before all else there.
 
     On a socket that two processes use, one is given the other's answers. And a child has no thread
