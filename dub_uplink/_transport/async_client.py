@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,15 @@ class AsyncRetryingClient(RetryingClient):
         last: Outcome = await retrying(self._resume, call)
         return last
 
+    def _policy(self, call: Call) -> dict[str, Any]:
+        async def before_sleep(state: tenacity.RetryCallState) -> None:
+            assert state.outcome is not None
+            result = self._before_retry(call, state.outcome.result())
+            if inspect.isawaitable(result):
+                await result
+
+        return {**super()._policy(call), "before_sleep": before_sleep}
+
     async def _resume(self, call: Call) -> Outcome:  # type: ignore[override]
         if not self._is_due(call):
             return call.last_outcome()
@@ -60,11 +70,14 @@ class AsyncRetryingClient(RetryingClient):
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
         await heed_pause(call.attempts)
-        turn = None if self._limit is None else self._turn(call, self._limit)
-        refusal = None if turn is None else await turn.take_awaited()
-        if refusal is not None and not call.is_lookup:
-            return refusal
-        attempt = self._begin(call, turn)
+        authorization = turn = None
+        if self._limit is not None:
+            turn = self._turn(call, self._limit, await self._token.authorization_async())
+            refusal = await turn.take_awaited()
+            if refusal is not None and not call.is_lookup:
+                return refusal
+            authorization = turn.authorization
+        attempt = self._begin(call, authorization or await self._token.authorization_async())
         received: Response | Exception
         try:
             received = await self._backend.send(*attempt.request)

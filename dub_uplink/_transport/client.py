@@ -211,7 +211,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             "retry": retry,
             "wait": lambda _: call.wait,
             "stop": stop,
-            "before_sleep": lambda state: self._log_retry(call, state),
+            "before_sleep": lambda state: self._before_retry(call, _outcome(state)),
             "retry_error_callback": lambda _: call.last,
             "reraise": True,
         }
@@ -237,11 +237,14 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _attempt(self, call: Call) -> Outcome:
         heed_pause(call.attempts)
-        turn = None if self._limit is None else self._turn(call, self._limit)
-        refusal = None if turn is None else turn.take()
-        if refusal is not None and not call.is_lookup:
-            return refusal
-        attempt = self._begin(call, turn)
+        authorization = turn = None
+        if self._limit is not None:
+            turn = self._turn(call, self._limit, self._token.authorization())
+            refusal = turn.take()
+            if refusal is not None and not call.is_lookup:
+                return refusal
+            authorization = turn.authorization
+        attempt = self._begin(call, authorization or self._token.authorization())
         received: Response | Exception
         try:
             received = self._backend.send(*attempt.request)
@@ -253,15 +256,11 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             turn.heed(outcome)
         return outcome
 
-    def _turn(self, call: Call, limit: RateLimit) -> Turn:
-        authorization = self._token.authorization()
+    def _turn(self, call: Call, limit: RateLimit, authorization: RedactedStr) -> Turn:
         turns = limit.turns(self.server_url, authorization)
         return Turn(limit, turns, call.attempts, call.timeout, authorization)
 
-    def _begin(self, call: Call, turn: Turn | None) -> Attempt:
-        authorization = None if turn is None else turn.authorization
-        if authorization is None:
-            authorization = self._token.authorization()
+    def _begin(self, call: Call, authorization: RedactedStr) -> Attempt:
         attempts = call.attempts
         timeout = min(call.timeout, max(attempts.remaining(), 0.001))
         request = (call.method, call.url, call.info, authorization, timeout)
@@ -300,8 +299,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 seconds * 1000,
             )
 
-    def _log_retry(self, call: Call, state: tenacity.RetryCallState) -> None:
-        outcome, wait = _outcome(state), call.wait or 0.0
+    def _before_retry(self, call: Call, outcome: Outcome) -> object:
+        """Log a retry and call ``on_retry``; return what it returned."""
+        wait = call.wait or 0.0
         logger.info(
             "%s /%s: %s, attempt %d; retrying in %.2f s",
             call.method,
@@ -310,10 +310,11 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             call.attempts.count,
             wait,
         )
-        if self._on_retry is not None:
-            failed = outcome.error if outcome.response is None else outcome.response
-            assert failed is not None
-            self._on_retry(call.attempts.count, wait, failed)
+        if self._on_retry is None:
+            return None
+        failed = outcome.error if outcome.response is None else outcome.response
+        assert failed is not None
+        return self._on_retry(call.attempts.count, wait, failed)
 
 
 def _failed(state: tenacity.RetryCallState) -> bool:
