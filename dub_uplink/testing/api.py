@@ -15,7 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from .answers import (
+from .clock import FakeClock
+from .limits import RateLimiter, Usage
+from .messages import FakeResponse, Request, parse_query
+from .responses import (
     BAD_JSON,
     CONFLICT,
     NO_BEARER,
@@ -26,13 +29,10 @@ from .answers import (
     WRONG_PLAN,
     WRONG_ROLE,
     customer_json,
-    error_answer,
-    html_answer,
-    json_answer,
+    error_response,
+    html_response,
+    json_response,
 )
-from .clock import FakeClock
-from .limits import RateLimiter, Usage
-from .messages import Answer, Request, parse_query
 from .rules import (
     MAX_PAGE_SIZE,
     UNKNOWN_CURSOR,
@@ -41,7 +41,7 @@ from .rules import (
     check_query,
     to_number,
 )
-from .store import Listing, Row, Store, StoredCustomer, Taken, from_milliseconds
+from .store import DuplicateKey, ListQuery, Row, Store, StoredCustomer, from_milliseconds
 
 logger = logging.getLogger("dub_uplink.testing")
 
@@ -53,7 +53,7 @@ _RESERVED_IDS = ("count", "export", "search-stripe")
 _ASSETS = ("https://dubassets.com/", "https://assets.dub.co/")
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """A request that is answered with an error."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -95,82 +95,82 @@ class CustomersApi:
         self._new_id = new_id
         self._invented = itertools.count()
 
-    def answer(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> FakeResponse:
         """Carry a request out and answer it."""
         path = _normalize(request.path)
         if path != "/" and path.endswith("/"):
             query = f"?{request.query_string}" if request.query_string else ""
-            return Answer(308, {"Location": "/" + path.strip("/") + query}, b"")
+            return FakeResponse(308, {"Location": "/" + path.strip("/") + query}, b"")
         root, _, segment = path[1:].partition("/")
         if root != "customers" or "/" in segment or segment in _RESERVED_IDS:
-            return html_answer(404, "This page could not be found.")
-        operation = (_ONE if segment else _MANY).get(request.method)
+            return html_response(404, "This page could not be found.")
+        operation = (_CUSTOMER_ROUTES if segment else _COLLECTION_ROUTES).get(request.method)
         if operation is None:
-            return Answer(405, {}, b"")
+            return FakeResponse(405, {}, b"")
         key = _decoded(segment)
         if key is None:
-            return html_answer(400, "Bad Request")
+            return html_response(400, "Bad Request")
         return self._authorized(operation, key, request)
 
-    def _authorized(self, operation: _Operation, key: str, request: Request) -> Answer:
+    def _authorized(self, operation: _Operation, key: str, request: Request) -> FakeResponse:
         usage: Usage | None = None
         try:
             token = self._token(request.headers.get("authorization"))
             usage = self._limiter.take(token, self._clock.milliseconds())
             self._check_access(usage, request.method)
             return operation(self, key, request)
-        except Refused as refused:
-            code, message = refused.code, refused.message
+        except ApiError as error:
+            code, message = error.code, error.message
         except Exception:
             logger.exception("%s %s", request.method, request.path)
             code, message = "internal_server_error", SERVER_ERROR
         # Headers of the limit are on every error that is raised after it was looked at.
-        return error_answer(code, message, None if usage is None else usage.headers())
+        return error_response(code, message, None if usage is None else usage.headers())
 
     def _check_access(self, usage: Usage, method: str) -> None:
         if not usage.allowed:
-            raise Refused("rate_limit_exceeded", RATE_LIMITED)
+            raise ApiError("rate_limit_exceeded", RATE_LIMITED)
         if method != "GET" and self._access.role not in _WRITING_ROLES:
-            raise Refused("forbidden", WRONG_ROLE)
+            raise ApiError("forbidden", WRONG_ROLE)
         if self._access.plan in _PLANS_WITHOUT_CUSTOMERS:
-            raise Refused("forbidden", WRONG_PLAN)
+            raise ApiError("forbidden", WRONG_PLAN)
 
     def _token(self, authorization: str | None) -> str:
         if not authorization:
-            raise Refused("unauthorized", "Missing Authorization header.")
+            raise ApiError("unauthorized", "Missing Authorization header.")
         if not authorization.startswith("Bearer "):
-            raise Refused("bad_request", NO_BEARER)
+            raise ApiError("bad_request", NO_BEARER)
         token = authorization[len("Bearer ") :]
         if token in self._access.tokens:
             return token
         if token in self._access.expired:
-            raise Refused("unauthorized", "Unauthorized: Access token expired.")
+            raise ApiError("unauthorized", "Unauthorized: Access token expired.")
         if token.startswith("dub_"):
-            raise Refused("unauthorized", "Unauthorized: Invalid API key.")
+            raise ApiError("unauthorized", "Unauthorized: Invalid API key.")
         # A personal key names no workspace, and no limit is kept for one.
-        raise Refused("not_found", NO_WORKSPACE)
+        raise ApiError("not_found", NO_WORKSPACE)
 
-    def _list(self, key: str, request: Request) -> Answer:
-        query = _checked_query(request)
-        problem = check_paging(query)
-        listing = _listing(query)
-        cursor = listing.starting_after or listing.ending_before
+    def _list(self, key: str, request: Request) -> FakeResponse:
+        parameters = _checked_query(request)
+        problem = check_paging(parameters)
+        query = _list_query(parameters)
+        cursor = query.starting_after or query.ending_before
         if problem is None and cursor and not self._store.has(cursor):
             problem = UNKNOWN_CURSOR
         if problem is not None:
-            raise Refused("unprocessable_entity", problem)
-        expanded = _is_expanded(query)
-        rows = self._store.page(listing)
-        return json_answer(200, [self._written(row, expanded=expanded) for row in rows])
+            raise ApiError("unprocessable_entity", problem)
+        expanded = _is_expanded(parameters)
+        rows = self._store.page(query)
+        return json_response(200, [self._serialize(row, expanded=expanded) for row in rows])
 
-    def _create(self, key: str, request: Request) -> Answer:
+    def _create(self, key: str, request: Request) -> FakeResponse:
         fields = _checked_body(request, creating=True)
         customer_id = self._new_id()
         customer = StoredCustomer(
             id=customer_id,
             name=fields.get("name"),
             email=fields.get("email"),
-            avatar=_hosted(fields.get("avatar"), customer_id),
+            avatar=_rehost(fields.get("avatar"), customer_id),
             external_id=fields["external_id"] or "",
             stripe_customer_id=fields.get("stripe_customer_id"),
             country=fields["country"],
@@ -178,46 +178,49 @@ class CustomersApi:
         )
         try:
             self._store.add(customer)
-        except Taken:
-            raise Refused("conflict", CONFLICT) from None
-        return json_answer(201, self._written(customer.to_row(), expanded=False))
+        except DuplicateKey:
+            raise ApiError("conflict", CONFLICT) from None
+        return json_response(201, self._serialize(customer.to_row(), expanded=False))
 
-    def _get(self, key: str, request: Request) -> Answer:
+    def _get(self, key: str, request: Request) -> FakeResponse:
         expanded = _is_expanded(_checked_query(request))
-        return json_answer(200, self._written(self._row(key), expanded=expanded))
+        return json_response(200, self._serialize(self._row(key), expanded=expanded))
 
-    def _update(self, key: str, request: Request) -> Answer:
+    def _update(self, key: str, request: Request) -> FakeResponse:
         expanded = _is_expanded(_checked_query(request))
         fields = _checked_body(request, creating=False)
         customer_id: str = self._row(key)[0]
         # Dub checks a country here and does not write it.
         fields.pop("country", None)
         if "avatar" in fields:
-            fields["avatar"] = _hosted(fields["avatar"], customer_id)
+            fields["avatar"] = _rehost(fields["avatar"], customer_id)
         try:
             self._store.update(customer_id, fields)
-        except Taken:
-            raise Refused("conflict", CONFLICT) from None
-        return json_answer(200, self._written(self._row(customer_id), expanded=expanded))
+        except DuplicateKey:
+            raise ApiError("conflict", CONFLICT) from None
+        return json_response(200, self._serialize(self._row(customer_id), expanded=expanded))
 
-    def _delete(self, key: str, request: Request) -> Answer:
+    def _delete(self, key: str, request: Request) -> FakeResponse:
         customer_id: str = self._row(key)[0]
         self._store.delete(customer_id)
-        return json_answer(200, {"id": customer_id})
+        return json_response(200, {"id": customer_id})
 
     def _row(self, key: str) -> Row:
         row = self._store.get(key)
         if row is None:
-            raise Refused("not_found", NOT_FOUND)
+            raise ApiError("not_found", NOT_FOUND)
         return row
 
-    def _written(self, row: Row, *, expanded: bool) -> dict[str, Any]:
+    def _serialize(self, row: Row, *, expanded: bool) -> dict[str, Any]:
         return customer_json(row, next(self._invented), expanded=expanded)
 
 
-_Operation: TypeAlias = Callable[[CustomersApi, str, Request], Answer]
-_MANY: dict[str, _Operation] = {"GET": CustomersApi._list, "POST": CustomersApi._create}
-_ONE: dict[str, _Operation] = {
+_Operation: TypeAlias = Callable[[CustomersApi, str, Request], FakeResponse]
+_COLLECTION_ROUTES: dict[str, _Operation] = {
+    "GET": CustomersApi._list,
+    "POST": CustomersApi._create,
+}
+_CUSTOMER_ROUTES: dict[str, _Operation] = {
     "GET": CustomersApi._get,
     "PATCH": CustomersApi._update,
     "DELETE": CustomersApi._delete,
@@ -258,7 +261,7 @@ def _checked_query(request: Request) -> dict[str, str]:
     query = parse_query(request.query_string) if request.query_string else {}
     problem = check_query(query)
     if problem is not None:
-        raise Refused("unprocessable_entity", problem)
+        raise ApiError("unprocessable_entity", problem)
     return query
 
 
@@ -274,7 +277,7 @@ _EQUAL = {
 }
 
 
-def _listing(query: Mapping[str, str]) -> Listing:
+def _list_query(query: Mapping[str, str]) -> ListQuery:
     """What a checked query asks for. An empty filter counts as absent, an empty cursor too."""
     equal = {column: query[name] for name, column in _EQUAL.items() if query.get(name)}
     search = None
@@ -286,7 +289,7 @@ def _listing(query: Mapping[str, str]) -> Listing:
         equal["email"] = query["search"]
     else:
         search = query.get("search") or None
-    return Listing(
+    return ListQuery(
         equal=equal,
         search=search,
         sort_by=_SORT_COLUMNS[query.get("sortBy", "createdAt")],
@@ -325,23 +328,25 @@ def _checked_body(request: Request, *, creating: bool) -> dict[str, str | None]:
         text = request.body.decode("utf-8-sig", "replace")
         body = json.loads(text, parse_constant=_not_json, parse_int=float)
     except (ValueError, RecursionError):
-        raise Refused("bad_request", BAD_JSON) from None
+        raise ApiError("bad_request", BAD_JSON) from None
     problem = check_body(body, creating=creating)
     if problem is not None:
-        raise Refused("unprocessable_entity", problem)
+        raise ApiError("unprocessable_entity", problem)
     return {
-        column: _storable(body[name]) for name, column in _WRITABLE_COLUMNS.items() if name in body
+        column: _replace_surrogates(body[name])
+        for name, column in _WRITABLE_COLUMNS.items()
+        if name in body
     }
 
 
-def _storable(text: str | None) -> str | None:
+def _replace_surrogates(text: str | None) -> str | None:
     """A text without lone surrogates, which JSON can carry and UTF-8 cannot."""
     if text is None or text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _hosted(avatar: str | None, id: str) -> str | None:
+def _rehost(avatar: str | None, id: str) -> str | None:
     """Where an avatar is after Dub has fetched it: its own store, whatever the URL was."""
     if avatar is None or avatar.startswith(_ASSETS):
         return avatar

@@ -18,8 +18,8 @@ from .expansions import discount_fields, link_fields, partner_fields
 from .faults import Faults
 from .ids import CustomerIds, id_at
 from .limits import PLAN_LIMITS, RateLimiter
-from .messages import Answer, Outcome, Request
-from .store import Row, Store, StoredCustomer, Taken, from_milliseconds
+from .messages import Delivery, FakeResponse, Request
+from .store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds
 
 if TYPE_CHECKING:
     import requests
@@ -140,22 +140,22 @@ class FakeDub:
 
         return App(self)
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: Request) -> Delivery:
         """Deal with a request, for a transport: the fault it meets, or else its answer."""
         with self._lock:
             self._requests.append(request)
         fault = self.faults.next(request)
         if fault is None:
-            outcome = Outcome(self._carry_out(request))
+            delivery = Delivery(self._execute(request))
         else:
-            outcome = fault.outcome(lambda: self._carry_out(request), self.clock.time())
-        outcome.delay += self.latency
-        request.status = None if outcome.answer is None else outcome.answer.status
-        return outcome
+            delivery = fault.apply(lambda: self._execute(request), self.clock.time())
+        delivery.delay += self.latency
+        request.status = None if delivery.response is None else delivery.response.status
+        return delivery
 
-    def _carry_out(self, request: Request) -> Answer:
+    def _execute(self, request: Request) -> FakeResponse:
         with self._lock:
-            return self._api.answer(request)
+            return self._api.handle(request)
 
     def _new_id(self) -> str:
         return self._sorted_ids(self.clock.milliseconds()) if self._ids is None else self._ids()
@@ -242,7 +242,7 @@ class FakeDub:
                 raise ValueError(f"the id {customer_id} is taken; leave it out for a new one")
             try:
                 self._store.add(customer)
-            except Taken as error:
+            except DuplicateKey as error:
                 raise ValueError(
                     "the external_id or stripe_customer_id is taken by another customer"
                 ) from error

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .messages import Outcome, Request
+from .messages import Delivery, Request
 
 if TYPE_CHECKING:
     from .fake import FakeDub
@@ -51,9 +51,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _respond(self) -> None:
         request = self._read_request()
         started = time.perf_counter()
-        outcome = self.server.fake.handle(request)
+        delivery = self.server.fake.handle(request)
         try:
-            self._deliver(outcome)
+            self._deliver(delivery)
         finally:
             self.server.log_request(request, time.perf_counter() - started)
 
@@ -88,25 +88,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise ConnectionError("the client closed the connection within a body")
         return data
 
-    def _deliver(self, outcome: Outcome) -> None:
-        answer = outcome.answer
-        if (outcome.delay and self.server.stopping.wait(outcome.delay)) or answer is None:
+    def _deliver(self, delivery: Delivery) -> None:
+        response = delivery.response
+        if (delivery.delay and self.server.stopping.wait(delivery.delay)) or response is None:
             self.close_connection = True
             return
-        body = b"" if self.command == "HEAD" else answer.body[: outcome.cut]
-        self.send_response_only(answer.status)
-        for name, value in answer.headers.items():
+        body = b"" if self.command == "HEAD" else response.body[: delivery.cut]
+        self.send_response_only(response.status)
+        for name, value in response.headers.items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
-        if answer.status not in (204, 304):
-            self.send_header("Content-Length", str(len(answer.body)))
+        if response.status not in (204, 304):
+            self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
-        if outcome.bytes_per_second is None:
+        if delivery.bytes_per_second is None:
             self.wfile.write(body)
         else:
-            self._drip(body, outcome.bytes_per_second)
-        if outcome.cut is not None and outcome.cut < len(answer.body):
+            self._drip(body, delivery.bytes_per_second)
+        if delivery.cut is not None and delivery.cut < len(response.body):
             self.close_connection = True
 
     def _drip(self, body: bytes, bytes_per_second: float) -> None:

@@ -77,7 +77,7 @@ _MILLISECOND = dt.timedelta(milliseconds=1)
 Row: TypeAlias = tuple[Any, ...]
 
 
-class Taken(Exception):
+class DuplicateKey(Exception):
     """The ``externalId`` or ``stripeCustomerId`` of another customer."""
 
 
@@ -143,7 +143,7 @@ class StoredCustomer:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Listing:
+class ListQuery:
     """What a list asks for. ``equal`` are columns and the values they must have.
 
     ``search`` is full text.
@@ -216,7 +216,7 @@ class Store:
         return self._db.execute(f"{_SELECT} FROM customers ORDER BY id").fetchall()
 
     def add(self, customer: StoredCustomer) -> None:
-        """Store a customer. ``Taken`` where a unique key of it is another customer's."""
+        """Store a customer. ``DuplicateKey`` where a unique key of it is another customer's."""
         self._write(_INSERT, customer.to_row())
 
     def add_missing(self, rows: Iterable[Row]) -> int:
@@ -228,7 +228,7 @@ class Store:
         return self._db.total_changes - before
 
     def update(self, id: str, values: Mapping[str, str | None]) -> None:
-        """Write columns of one customer. ``Taken`` where a unique key is another customer's.
+        """Write columns of one customer. ``DuplicateKey`` where a unique key is another customer's.
 
         Then nothing is written.
         """
@@ -242,34 +242,34 @@ class Store:
     def clear(self) -> None:
         self._db.execute("DELETE FROM customers")
 
-    def page(self, listing: Listing) -> list[Row]:
+    def page(self, query: ListQuery) -> list[Row]:
         """The rows of one page."""
-        conditions = [f"{column} = ?" for column in listing.equal]
-        values: list[str | int] = list(listing.equal.values())
-        if "email" in listing.equal:
+        conditions = [f"{column} = ?" for column in query.equal]
+        values: list[str | int] = list(query.equal.values())
+        if "email" in query.equal:
             self._index("email")
-        if listing.search is not None:
+        if query.search is not None:
             conditions.append("shares_a_word(?, name, email)")
-            values.append(listing.search)
-        cursor = listing.starting_after or listing.ending_before
+            values.append(query.search)
+        cursor = query.starting_after or query.ending_before
         # The rows before a cursor are the rows after it in the opposite order.
-        ascending = listing.ascending != bool(listing.ending_before)
+        ascending = query.ascending != bool(query.ending_before)
         direction = "ASC" if ascending else "DESC"
         if cursor:
             conditions.append("id > ?" if ascending else "id < ?")
             values.append(cursor)
             order = f"id {direction}"
         else:
-            self._index(listing.sort_by)
-            order = f"{listing.sort_by} {direction}, id {direction}"
+            self._index(query.sort_by)
+            order = f"{query.sort_by} {direction}, id {direction}"
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        values += [listing.page_size, (listing.page - 1) * listing.page_size]
+        values += [query.page_size, (query.page - 1) * query.page_size]
         page = f"FROM customers{where} ORDER BY {order} LIMIT ? OFFSET ?"
-        if listing.page > 1:
+        if query.page > 1:
             # What is skipped is skipped in an index, and whole rows are read for the page alone.
             page = f"FROM customers WHERE id IN (SELECT id {page}) ORDER BY {order}"
         rows: list[Row] = self._db.execute(f"{_SELECT} {page}", values).fetchall()
-        return rows[::-1] if listing.ending_before else rows
+        return rows[::-1] if query.ending_before else rows
 
     def _write(self, statement: str, values: Sequence[Any]) -> None:
         try:
@@ -277,7 +277,7 @@ class Store:
         except sqlite3.IntegrityError as error:
             if "customers.id" in str(error):
                 raise
-            raise Taken from error
+            raise DuplicateKey from error
 
     def _index(self, column: str) -> None:
         if column in _LAZY_INDEXES and column not in self._indexed:

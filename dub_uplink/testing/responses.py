@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .messages import Answer
+from .messages import FakeResponse
 from .store import Row
 
 STATUS_OF_CODE = {
@@ -57,13 +57,17 @@ HTML_TYPE = {"Content-Type": "text/html; charset=utf-8"}
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
+def json_response(
+    status: int, value: Any, headers: Mapping[str, str] | None = None
+) -> FakeResponse:
     """An answer as the server writes JSON: UTF-8, without blanks."""
     body = _encode(value).encode()
-    return Answer(status, {**JSON_TYPE, **(headers or {})}, body)
+    return FakeResponse(status, {**JSON_TYPE, **(headers or {})}, body)
 
 
-def error_answer(code: str, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+def error_response(
+    code: str, message: str, headers: Mapping[str, str] | None = None
+) -> FakeResponse:
     """An answer with Dub's error object.
 
     The ``doc_url`` has only the first ``_`` of the code as ``-``.
@@ -74,17 +78,17 @@ def error_answer(code: str, message: str, headers: Mapping[str, str] | None = No
         "message": message,
         "doc_url": f"https://dub.co/docs/api-reference/errors#{anchor}",
     }
-    return json_answer(STATUS_OF_CODE[code], {"error": error}, headers)
+    return json_response(STATUS_OF_CODE[code], {"error": error}, headers)
 
 
-def html_answer(status: int, text: str) -> Answer:
+def html_response(status: int, text: str) -> FakeResponse:
     """An answer for people, as the web framework in front of the API gives it."""
     title = f"{status}: {text}"
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/>'
         f"<title>{title}</title></head><body><h1>{status}</h1><h2>{text}</h2></body></html>"
     )
-    return Answer(status, dict(HTML_TYPE), page.encode())
+    return FakeResponse(status, dict(HTML_TYPE), page.encode())
 
 
 def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
