@@ -92,18 +92,18 @@ def check_query(query: Mapping[str, str]) -> str | None:
 
 
 def check_paging(query: Mapping[str, str]) -> str | None:
-    """The first problem of the paging of a list, after :func:`check_query`.
+    """Return the first problem of the paging of a list, after :func:`check_query`.
 
     An empty cursor counts as absent.
-
-    Dub's text for a cursor with another ``sortBy`` than ``createdAt`` is not published: that one is
-    this module's own.
     """
     after, before = query.get("startingAfter"), query.get("endingBefore")
     if after and before:
         return "You cannot use both startingAfter and endingBefore at the same time."
     if (after or before) and query.get("sortBy", "createdAt") != "createdAt":
-        return "You cannot use startingAfter/endingBefore with a sortBy other than createdAt."
+        return (
+            "Cursor-based pagination only supports sorting by `createdAt`. "
+            "Use offset-based pagination (page/pageSize) for other sort fields."
+        )
     if (after or before) and "page" in query:
         return (
             "You cannot use both page and startingAfter/endingBefore at the same time. "
