@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .api import ROLES, Access, CustomersApi
+from .api import ROLES, CustomersApi, Workspace
 from .clock import FakeClock
 from .expansions import discount_fields, link_fields, partner_fields
 from .faults import Faults
@@ -40,6 +40,8 @@ class FakeDub:
             ``billing``.
         plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or
             ``enterprise``. The customers API needs a plan above ``pro``.
+        default_program: The id of the workspace's program, which replaces the value of
+            ``programId`` in every filter by program or partner; without one such a filter is a 404.
         rate_limit: Requests that each key has in a ``window`` (seconds) before it is answered 429;
             ``None`` refuses nothing, and the headers of errors count against the plan's limit.
         now: The time, an aware datetime or Unix seconds; by default the wall clock's.
@@ -63,6 +65,7 @@ class FakeDub:
         expired: str | Iterable[str] = ("dub_expired",),
         role: str = "owner",
         plan: str = "business",
+        default_program: str | None = None,
         rate_limit: int | None = None,
         window: float = 60.0,
         now: Callable[[], dt.datetime | float] | None = None,
@@ -100,7 +103,7 @@ class FakeDub:
         self._requests: deque[Request] = deque(maxlen=keep_requests)
         self._api = CustomersApi(
             self._store,
-            Access(frozenset(tokens), frozenset(expired), role, plan),
+            Workspace(frozenset(tokens), frozenset(expired), role, plan, default_program),
             RateLimiter(
                 PLAN_LIMITS[plan] if rate_limit is None else rate_limit,
                 window,

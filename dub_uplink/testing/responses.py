@@ -28,6 +28,7 @@ NOT_FOUND = (
     "Customer not found. Make sure you're using the correct customer ID (e.g. "
     "`cus_3TagGjzRzmsFJdH8od2BNCsc`) or external ID (has to be prefixed with `ext_`)."
 )
+PROGRAM_NOT_FOUND = "Program not found"
 CONFLICT = "A customer with this external ID already exists."
 BAD_JSON = (
     "Invalid JSON format in request body. Please ensure the request body is a valid JSON object."
@@ -49,6 +50,16 @@ RATE_LIMITED = "Too many requests."
 SERVER_ERROR = (
     "An internal server error occurred. Please contact our support if the problem persists."
 )
+
+
+class ApiError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
 
 JSON_TYPE = {"Content-Type": "application/json"}
 HTML_TYPE = {"Content-Type": "text/html; charset=utf-8"}
@@ -115,6 +126,13 @@ def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
             if row[column] is not None:
                 customer[name] = json.loads(row[column])
     return customer
+
+
+def link_count_json(link_id: str, count: int, link: str) -> dict[str, Any]:
+    """Return a row of a count by link; ``link`` is the stored JSON of one of its customers."""
+    fields = json.loads(link)
+    shown = {"shortLink": fields["shortLink"], "url": fields["url"]}
+    return {"linkId": link_id, "_count": count, **shown}
 
 
 _EPOCH = dt.datetime(1970, 1, 1)  # naive, so that it is written without an offset

@@ -151,12 +151,17 @@ class ListQuery:
 
     equal: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     search: str | None = None
+    ids: Sequence[str] | None = None
     sort_by: str = "created_at"
     ascending: bool = False
     page: int = 1
     page_size: int = 100
     starting_after: str | None = None
     ending_before: str | None = None
+
+
+def _where(conditions: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
 _WORD = re.compile(r"\w+")
@@ -244,13 +249,7 @@ class Store:
 
     def page(self, query: ListQuery) -> list[Row]:
         """The rows of one page."""
-        conditions = [f"{column} = ?" for column in query.equal]
-        values: list[str | int] = list(query.equal.values())
-        if "email" in query.equal:
-            self._index("email")
-        if query.search is not None:
-            conditions.append("shares_a_word(?, name, email)")
-            values.append(query.search)
+        conditions, values = self._conditions(query)
         cursor = query.starting_after or query.ending_before
         # The rows before a cursor are the rows after it in the opposite order.
         ascending = query.ascending != bool(query.ending_before)
@@ -262,7 +261,7 @@ class Store:
         else:
             self._index(query.sort_by)
             order = f"{query.sort_by} {direction}, id {direction}"
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        where = _where(conditions)
         values += [query.page_size, (query.page - 1) * query.page_size]
         page = f"FROM customers{where} ORDER BY {order} LIMIT ? OFFSET ?"
         if query.page > 1:
@@ -270,6 +269,45 @@ class Store:
             page = f"FROM customers WHERE id IN (SELECT id {page}) ORDER BY {order}"
         rows: list[Row] = self._db.execute(f"{_SELECT} {page}", values).fetchall()
         return rows[::-1] if query.ending_before else rows
+
+    def count(self, query: ListQuery) -> int:
+        """Return how many customers match the filters of a query."""
+        conditions, values = self._conditions(query)
+        statement = f"SELECT count(*) FROM customers{_where(conditions)}"
+        count: int = self._db.execute(statement, values).fetchone()[0]
+        return count
+
+    def count_by_country(self, query: ListQuery) -> list[Row]:
+        """Return every country with its number of customers, the largest first."""
+        conditions, values = self._conditions(query)
+        return self._db.execute(
+            f"SELECT country, count(*) FROM customers{_where(conditions)} "
+            "GROUP BY country ORDER BY count(*) DESC, country",
+            values,
+        ).fetchall()
+
+    def count_by_link(self, query: ListQuery, limit: int) -> list[Row]:
+        """Return the id of every link, its number of customers and the link, the largest first."""
+        conditions, values = self._conditions(query)
+        where = _where([*conditions, "link_id IS NOT NULL"])
+        return self._db.execute(
+            f"SELECT link_id, count(*), min(link) FROM customers{where} "
+            "GROUP BY link_id ORDER BY count(*) DESC, link_id LIMIT ?",
+            (*values, limit),
+        ).fetchall()
+
+    def _conditions(self, query: ListQuery) -> tuple[list[str], list[str | int]]:
+        conditions = [f"{column} = ?" for column in query.equal]
+        values: list[str | int] = list(query.equal.values())
+        if "email" in query.equal:
+            self._index("email")
+        if query.search is not None:
+            conditions.append("shares_a_word(?, name, email)")
+            values.append(query.search)
+        if query.ids is not None:
+            conditions.append("id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(query.ids))
+        return conditions, values
 
     def _write(self, statement: str, values: Sequence[Any]) -> None:
         try:
