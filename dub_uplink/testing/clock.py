@@ -28,14 +28,15 @@ class FakeClock:
     """
 
     def __init__(self, now: Callable[[], dt.datetime | float] | None = None) -> None:
-        self._now = time.time if now is None else now
+        self._now = now
         self._offset = 0.0
         self._lock = threading.Lock()
         _fake_clocks.add(self)
 
     def time(self) -> float:
         """Unix time in seconds."""
-        now = self._now()
+        # Looked up at each call, so that libraries which replace time.time are followed.
+        now = time.time() if self._now is None else self._now()
         if isinstance(now, dt.datetime):
             if now.tzinfo is None:
                 raise ValueError(

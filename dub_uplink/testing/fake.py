@@ -291,7 +291,7 @@ class FakeDub:
             self._requests.clear()
 
     def close(self) -> None:
-        """Close the database. A fake in memory needs no closing."""
+        """Close the database; without this call it closes when the fake is garbage-collected."""
         with self._lock:
             self._store.close()
 

@@ -13,6 +13,7 @@ import datetime as dt
 import json
 import re
 import sqlite3
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -187,6 +188,8 @@ class Store:
         self._db = sqlite3.connect(
             database or ":memory:", isolation_level=None, check_same_thread=False
         )
+        # Closes when the store is collected and at exit too: Python 3.13 warns of an open database.
+        self._close = weakref.finalize(self, self._db.close)
         self._db.create_function("shares_a_word", 3, _shares_a_word, deterministic=True)
         # A fake's file outlives its process, not a power cut: no write waits for the disk.
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -195,7 +198,8 @@ class Store:
         self._indexed: set[str] = set()
 
     def close(self) -> None:
-        self._db.close()
+        """Close the database; repeated calls do nothing."""
+        self._close()
 
     def __len__(self) -> int:
         count: int = self._db.execute("SELECT count(*) FROM customers").fetchone()[0]
