@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dub_uplink.testing import FakeDub, Request, faults
-from dub_uplink.testing.messages import Answer, Outcome
+from dub_uplink.testing.messages import Delivery, FakeResponse
 
 from . import peers
 
@@ -74,18 +74,18 @@ class _Watched(FakeDub):
         self.arrivals: list[float] = []
         self.leads = 0
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: Request) -> Delivery:
         self.arrivals.append(time.time())
         if request.path != "/track/lead":
             return super().handle(request)
         fault = self.faults.next(request)
-        return fault.outcome(self._lead, self.clock.time()) if fault else Outcome(self._lead())
+        return fault.apply(self._lead, self.clock.time()) if fault else Delivery(self._lead())
 
-    def _lead(self) -> Answer:
+    def _lead(self) -> FakeResponse:
         self.leads += 1
         customer = {"name": None, "email": None, "avatar": None, "externalId": "user_1"}
         body = json.dumps({"click": {"id": "c"}, "link": None, "customer": customer}).encode()
-        return Answer(200, {"Content-Type": "application/json"}, body)
+        return FakeResponse(200, {"Content-Type": "application/json"}, body)
 
 
 def _said(seen: Seen) -> str:

@@ -41,7 +41,7 @@ class App:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         asked = WSGIRequest(environ)
-        outcome = self._fake.handle(
+        delivery = self._fake.handle(
             Request(
                 method=asked.method,
                 path=_raw_path(environ),
@@ -50,15 +50,15 @@ class App:
                 body=asked.get_data(),
             )
         )
-        clock.sleep(outcome.delay)
-        answer = outcome.answer
-        if answer is None:
+        clock.sleep(delivery.delay)
+        delivered = delivery.response
+        if delivered is None:
             raise ConnectionResetError("the fake closed the connection without an answer")
-        response = Response(answer.body[: outcome.cut], status=answer.status)
+        response = Response(delivered.body[: delivery.cut], status=delivered.status)
         # Neither a default type nor a location made absolute: what Dub sends, and no more.
         response.headers.clear()
         response.autocorrect_location_header = False
-        response.headers.extend({**answer.headers, "Content-Length": str(len(answer.body))})
+        response.headers.extend({**delivered.headers, "Content-Length": str(len(delivered.body))})
         return response(environ, start_response)
 
 

@@ -28,14 +28,15 @@ class FakeClock:
     """
 
     def __init__(self, now: Callable[[], dt.datetime | float] | None = None) -> None:
-        self._now = time.time if now is None else now
-        self._ahead = 0.0
+        self._now = now
+        self._offset = 0.0
         self._lock = threading.Lock()
         _fake_clocks.add(self)
 
     def time(self) -> float:
         """Unix time in seconds."""
-        now = self._now()
+        # Looked up at each call, so that libraries which replace time.time are followed.
+        now = time.time() if self._now is None else self._now()
         if isinstance(now, dt.datetime):
             if now.tzinfo is None:
                 raise ValueError(
@@ -43,7 +44,7 @@ class FakeClock:
                     " use datetime.now(timezone.utc)"
                 )
             now = now.timestamp()
-        return now + self._ahead
+        return now + self._offset
 
     def milliseconds(self) -> int:
         """Unix time in whole milliseconds."""
@@ -54,7 +55,7 @@ class FakeClock:
         if not seconds >= 0:
             raise ValueError(f"a clock only moves ahead, not by {seconds!r} seconds")
         with self._lock:
-            self._ahead += seconds
+            self._offset += seconds
 
 
 class SkippingClock:
@@ -67,22 +68,22 @@ class SkippingClock:
     def __init__(self, on_sleep: Callable[[float], object] | None = None) -> None:
         self.slept: list[float] = []
         self._on_sleep = on_sleep
-        self._ahead = 0.0
+        self._offset = 0.0
         self._lock = threading.Lock()
 
     def monotonic(self) -> float:
         """Seconds of the monotonic clock, with what was slept."""
-        return time.monotonic() + self._ahead
+        return time.monotonic() + self._offset
 
     def time(self) -> float:
         """Unix time in seconds, with what was slept."""
-        return time.time() + self._ahead
+        return time.time() + self._offset
 
     def sleep(self, seconds: float) -> None:
         """Move ahead by so many seconds."""
         with self._lock:
             self.slept.append(seconds)
-            self._ahead += max(seconds, 0.0)
+            self._offset += max(seconds, 0.0)
         if self._on_sleep is not None:
             self._on_sleep(max(seconds, 0.0))
 

@@ -32,7 +32,7 @@ _DISCOUNT = {
 }
 
 
-def _filled(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     # Keys that Dub does not have today are kept: the server adds some over time, and a test may
     # want one.
     return {
@@ -43,7 +43,7 @@ def _filled(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
 
 def link_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """A whole link; its short link is made of the domain and the key."""
-    fields = _filled(given, _LINK)
+    fields = _with_defaults(given, _LINK)
     if "shortLink" not in given and "short_link" not in given:
         fields["shortLink"] = f"https://{fields['domain']}/{fields['key']}"
     return fields
@@ -51,9 +51,9 @@ def link_fields(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def partner_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """A whole partner."""
-    return _filled(given, _PARTNER)
+    return _with_defaults(given, _PARTNER)
 
 
 def discount_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """A whole discount; ``type`` is ``percentage`` or ``flat``."""
-    return _filled(given, _DISCOUNT)
+    return _with_defaults(given, _DISCOUNT)

@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .api import ROLES, Access, CustomersApi
+from .api import ROLES, CustomersApi, Workspace
 from .clock import FakeClock
 from .expansions import discount_fields, link_fields, partner_fields
 from .faults import Faults
 from .ids import CustomerIds, id_at
 from .limits import PLAN_LIMITS, RateLimiter
-from .messages import Answer, Outcome, Request
-from .store import Row, Store, StoredCustomer, Taken, from_milliseconds
+from .messages import Delivery, FakeResponse, Request
+from .store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds
 
 if TYPE_CHECKING:
     import requests
@@ -40,6 +40,8 @@ class FakeDub:
             ``billing``.
         plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or
             ``enterprise``. The customers API needs a plan above ``pro``.
+        default_program: The id of the workspace's program, which replaces the value of
+            ``programId`` in every filter by program or partner; without one such a filter is a 404.
         rate_limit: Requests that each key has in a ``window`` (seconds) before it is answered 429;
             ``None`` refuses nothing, and the headers of errors count against the plan's limit.
         now: The time, an aware datetime or Unix seconds; by default the wall clock's.
@@ -63,6 +65,7 @@ class FakeDub:
         expired: str | Iterable[str] = ("dub_expired",),
         role: str = "owner",
         plan: str = "business",
+        default_program: str | None = None,
         rate_limit: int | None = None,
         window: float = 60.0,
         now: Callable[[], dt.datetime | float] | None = None,
@@ -100,7 +103,7 @@ class FakeDub:
         self._requests: deque[Request] = deque(maxlen=keep_requests)
         self._api = CustomersApi(
             self._store,
-            Access(frozenset(tokens), frozenset(expired), role, plan),
+            Workspace(frozenset(tokens), frozenset(expired), role, plan, default_program),
             RateLimiter(
                 PLAN_LIMITS[plan] if rate_limit is None else rate_limit,
                 window,
@@ -140,22 +143,22 @@ class FakeDub:
 
         return App(self)
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: Request) -> Delivery:
         """Deal with a request, for a transport: the fault it meets, or else its answer."""
         with self._lock:
             self._requests.append(request)
         fault = self.faults.next(request)
         if fault is None:
-            outcome = Outcome(self._carry_out(request))
+            delivery = Delivery(self._execute(request))
         else:
-            outcome = fault.outcome(lambda: self._carry_out(request), self.clock.time())
-        outcome.delay += self.latency
-        request.status = None if outcome.answer is None else outcome.answer.status
-        return outcome
+            delivery = fault.apply(lambda: self._execute(request), self.clock.time())
+        delivery.delay += self.latency
+        request.status = None if delivery.response is None else delivery.response.status
+        return delivery
 
-    def _carry_out(self, request: Request) -> Answer:
+    def _execute(self, request: Request) -> FakeResponse:
         with self._lock:
-            return self._api.answer(request)
+            return self._api.handle(request)
 
     def _new_id(self) -> str:
         return self._sorted_ids(self.clock.milliseconds()) if self._ids is None else self._ids()
@@ -242,7 +245,7 @@ class FakeDub:
                 raise ValueError(f"the id {customer_id} is taken; leave it out for a new one")
             try:
                 self._store.add(customer)
-            except Taken as error:
+            except DuplicateKey as error:
                 raise ValueError(
                     "the external_id or stripe_customer_id is taken by another customer"
                 ) from error
@@ -288,7 +291,7 @@ class FakeDub:
             self._requests.clear()
 
     def close(self) -> None:
-        """Close the database. A fake in memory needs no closing."""
+        """Close the database; without this call it closes when the fake is garbage-collected."""
         with self._lock:
             self._store.close()
 

@@ -2,8 +2,8 @@
 
 Imports the messages, the limits and the answers of the API.
 
-A fault is hashable, compares by value, and says in ``outcome()`` what a transport is to do:
-``carry_out`` deals with the request as the server would and gives its answer.
+A fault is hashable, compares by value, and says in ``apply()`` what a transport is to do:
+``execute`` deals with the request as the server would and gives its answer.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any, Literal, TypeAlias
 
-from .answers import RATE_LIMITED, SERVER_ERROR, STATUS_OF_CODE, error_answer, html_answer
 from .limits import Usage
-from .messages import Answer, Outcome, Request
+from .messages import Delivery, FakeResponse, Request
+from .responses import RATE_LIMITED, SERVER_ERROR, STATUS_OF_CODE, error_response, html_response
 
 _CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
 _WINDOW = 60.0
@@ -32,7 +32,7 @@ class Fault(abc.ABC):
     """What goes wrong with one request."""
 
     @abc.abstractmethod
-    def outcome(self, carry_out: Callable[[], Answer], now: float) -> Outcome:
+    def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         """What becomes of a request at ``now`` (Unix seconds)."""
 
 
@@ -47,7 +47,7 @@ def _check_number(name: str, value: float) -> None:
         raise ValueError(f"{name} must be finite and not below 0, not {value!r}")
 
 
-def _written(body: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes:
+def _encode_body(body: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes:
     if isinstance(body, bytes):
         return body
     if isinstance(body, str):
@@ -80,21 +80,21 @@ class Status(Fault):
         if not 200 <= self.code <= 599:
             raise ValueError(f"code must be between 200 and 599, not {self.code}")
 
-    def outcome(self, carry_out: Callable[[], Answer], now: float) -> Outcome:
+    def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         if self.carried_out:
-            carry_out()
+            execute()
         if self.body is None and self.code in _CODE_OF_STATUS:
             message = SERVER_ERROR if self.code == 500 else f"Fault: {self.code}"
-            answer = error_answer(_CODE_OF_STATUS[self.code], message)
+            response = error_response(_CODE_OF_STATUS[self.code], message)
         elif self.body is None:
-            answer = html_answer(self.code, "Fault")
+            response = html_response(self.code, "Fault")
         else:
             kind = "text/html" if isinstance(self.body, (str, bytes)) else "application/json"
-            answer = Answer(self.code, {"Content-Type": kind}, _written(self.body))
+            response = FakeResponse(self.code, {"Content-Type": kind}, _encode_body(self.body))
         if self.code in (204, 304):
-            answer.body = b""
-        answer.headers = _merged(answer.headers, self.headers or {})
-        return Outcome(answer)
+            response.body = b""
+        response.headers = _merged(response.headers, self.headers or {})
+        return Delivery(response)
 
 
 def _merged(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
@@ -134,14 +134,14 @@ class RateLimited(Fault):
                     "retry_after must be a number of seconds where form says how to write it"
                 )
 
-    def outcome(self, carry_out: Callable[[], Answer], now: float) -> Outcome:
+    def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         headers: dict[str, str] = {}
         if self.retry_after == "dub":
             reset = round((now + _WINDOW) * 1000)
             headers = Usage(allowed=False, limit=60, remaining=0, reset=reset).headers()
         elif self.retry_after is not None:
             headers["Retry-After"] = self._header(now)
-        return Outcome(error_answer("rate_limit_exceeded", RATE_LIMITED, headers))
+        return Delivery(error_response("rate_limit_exceeded", RATE_LIMITED, headers))
 
     def _header(self, now: float) -> str:
         value = self.retry_after
@@ -161,17 +161,17 @@ class RateLimited(Fault):
 class DropBefore(Fault):
     """The connection is closed without an answer, and nothing was carried out."""
 
-    def outcome(self, carry_out: Callable[[], Answer], now: float) -> Outcome:
-        return Outcome(None)
+    def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
+        return Delivery(None)
 
 
 @dataclasses.dataclass(frozen=True)
 class DropAfter(Fault):
     """The request is carried out, then the connection is closed without an answer."""
 
-    def outcome(self, carry_out: Callable[[], Answer], now: float) -> Outcome:
-        carry_out()
-        return Outcome(None)
+    def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
+        execute()
+        return Delivery(None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,8 +192,8 @@ class Truncate(Fault):
         if self.bytes < 0:
             raise ValueError(f"bytes must not be below 0, not {self.bytes}")
 
-    def outcome(self, carry_out: Callable[[], Answer], now: float) -> Outcome:
-        return Outcome(carry_out(), cut=self.bytes)
+    def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
+        return Delivery(execute(), cut=self.bytes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,8 +209,8 @@ class Delay(Fault):
     def __post_init__(self) -> None:
         _check_number("seconds", self.seconds)
 
-    def outcome(self, carry_out: Callable[[], Answer], now: float) -> Outcome:
-        return Outcome(carry_out(), delay=self.seconds)
+    def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
+        return Delivery(execute(), delay=self.seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,8 +228,8 @@ class Drip(Fault):
         if self.bytes_per_second == 0:
             raise ValueError("bytes_per_second must be above 0")
 
-    def outcome(self, carry_out: Callable[[], Answer], now: float) -> Outcome:
-        return Outcome(carry_out(), bytes_per_second=self.bytes_per_second)
+    def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
+        return Delivery(execute(), bytes_per_second=self.bytes_per_second)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,14 +252,14 @@ class Garbage(Fault):
         if not 200 <= self.status <= 299:
             raise ValueError(f"status must be a success, not {self.status}")
 
-    def outcome(self, carry_out: Callable[[], Answer], now: float) -> Outcome:
-        return Outcome(
-            Answer(self.status, {"Content-Type": self.content_type}, _written(self.body))
+    def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
+        return Delivery(
+            FakeResponse(self.status, {"Content-Type": self.content_type}, _encode_body(self.body))
         )
 
 
 @dataclasses.dataclass
-class _Queued:
+class _QueuedFault:
     fault: Fault
     times: int | None
     method: str | None
@@ -277,7 +277,7 @@ class Faults:
     """The faults of one fake: queued ones first, then those that come at a rate. Thread-safe."""
 
     def __init__(self) -> None:
-        self._queue: list[_Queued] = []
+        self._queue: list[_QueuedFault] = []
         self._shares: list[tuple[Fault, float]] = []
         self._random = random.Random()
         self._lock = threading.Lock()
@@ -302,7 +302,7 @@ class Faults:
             raise TypeError(f"not a fault: {fault!r}; make one of dub_uplink.testing.faults")
         if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, not {times}")
-        queued = _Queued(fault, times, None if method is None else method.upper(), path)
+        queued = _QueuedFault(fault, times, None if method is None else method.upper(), path)
         with self._lock:
             self._queue.append(queued)
 

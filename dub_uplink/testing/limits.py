@@ -50,19 +50,19 @@ class RateLimiter:
         self._limit = limit
         self._window = round(window * 1000)
         self._enforced = enforced
-        self._taken: dict[str, deque[int]] = {}
+        self._timestamps: dict[str, deque[int]] = {}
 
     def take(self, key: str, now: int) -> Usage:
         """Count a request at ``now`` (Unix milliseconds), unless it is refused."""
-        taken = self._taken.setdefault(key, deque(maxlen=max(self._limit, 1)))
-        while taken and taken[0] <= now - self._window:
-            taken.popleft()
-        allowed = len(taken) < self._limit
+        timestamps = self._timestamps.setdefault(key, deque(maxlen=max(self._limit, 1)))
+        while timestamps and timestamps[0] <= now - self._window:
+            timestamps.popleft()
+        allowed = len(timestamps) < self._limit
         if allowed or not self._enforced:
-            taken.append(now)
+            timestamps.append(now)
         return Usage(
             allowed or not self._enforced,
             self._limit,
-            max(self._limit - len(taken), 0),
-            (taken[0] if taken else now) + self._window,
+            max(self._limit - len(timestamps), 0),
+            (timestamps[0] if timestamps else now) + self._window,
         )

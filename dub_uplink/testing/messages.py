@@ -57,7 +57,7 @@ class Request:
 
 
 @dataclasses.dataclass(slots=True)
-class Answer:
+class FakeResponse:
     """An answer: a status, header lines without ``Content-Length``, and a body."""
 
     status: int
@@ -66,15 +66,15 @@ class Answer:
 
 
 @dataclasses.dataclass(slots=True)
-class Outcome:
+class Delivery:
     """What a transport does with a request that was dealt with.
 
-    It waits ``delay`` seconds; closes the connection at once where ``answer`` is ``None``; else
+    It waits ``delay`` seconds; closes the connection at once where ``response`` is ``None``; else
     sends the answer, at ``bytes_per_second`` where given, and closes after ``cut`` bytes of the
     body where given.
     """
 
-    answer: Answer | None
+    response: FakeResponse | None
     delay: float = 0.0
     cut: int | None = None
     bytes_per_second: float | None = None

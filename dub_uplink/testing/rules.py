@@ -14,9 +14,11 @@ from urllib.parse import unquote
 
 SORT_FIELDS = ("createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt")
 SORT_ORDERS = ("asc", "desc")
+COUNT_GROUPS = ("country", "linkId", "partnerId")
 BOOLEANS = ("true", "false")
 MAX_PAGE = 1000
 MAX_PAGE_SIZE = 100
+MAX_TEXT_LENGTH = 191
 UNKNOWN_CURSOR = "Invalid cursor: the provided ID does not exist."
 MAX_SAFE_INTEGER = 2**53 - 1
 
@@ -92,18 +94,18 @@ def check_query(query: Mapping[str, str]) -> str | None:
 
 
 def check_paging(query: Mapping[str, str]) -> str | None:
-    """The first problem of the paging of a list, after :func:`check_query`.
+    """Return the first problem of the paging of a list, after :func:`check_query`.
 
     An empty cursor counts as absent.
-
-    Dub's text for a cursor with another ``sortBy`` than ``createdAt`` is not published: that one is
-    this module's own.
     """
     after, before = query.get("startingAfter"), query.get("endingBefore")
     if after and before:
         return "You cannot use both startingAfter and endingBefore at the same time."
     if (after or before) and query.get("sortBy", "createdAt") != "createdAt":
-        return "You cannot use startingAfter/endingBefore with a sortBy other than createdAt."
+        return (
+            "Cursor-based pagination only supports sorting by `createdAt`. "
+            "Use offset-based pagination (page/pageSize) for other sort fields."
+        )
     if (after or before) and "page" in query:
         return (
             "You cannot use both page and startingAfter/endingBefore at the same time. "
@@ -114,6 +116,30 @@ def check_paging(query: Mapping[str, str]) -> str | None:
             f"Page is too big (cannot be more than {MAX_PAGE}), "
             "recommend using cursor-based pagination instead."
         )
+    return None
+
+
+def check_count(query: Mapping[str, str]) -> str | None:
+    """Return the problem of the query of a count, ``None`` where there is none."""
+    return _check_option("groupBy", COUNT_GROUPS, query["groupBy"]) if "groupBy" in query else None
+
+
+def check_lengths(fields: Mapping[str, str | None], operation: str) -> str | None:
+    """Return the database layer's message for the first text that its column cannot hold.
+
+    The facts are read from the server's database schema, not recorded.
+
+    Args:
+        fields: The texts to write by the name of their column.
+        operation: ``create`` or ``update``.
+    """
+    for name, text in fields.items():
+        if text is not None and len(text) > MAX_TEXT_LENGTH:
+            return (
+                f"\nInvalid `prisma.customer.{operation}()` invocation:\n\n\n"
+                "The provided value for the column is too long for the column's type. "
+                f"Column: {name}"
+            )
     return None
 
 

@@ -1,38 +1,173 @@
-"""A fake on a real socket: HTTP/1.1, kept alive, a thread a connection.
-
-Imports the wire and the messages.
-"""
+"""Serve a fake on a socket with the standard library's HTTP server, one thread per connection."""
 
 from __future__ import annotations
 
 import contextlib
+import http.server
 import logging
 import socket
+import socketserver
+import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from .messages import Answer, Outcome, Request
-from .wire import BadRequest, Closed, Connection, head_bytes
+from .messages import Delivery, Request
 
 if TYPE_CHECKING:
     from .fake import FakeDub
 
 logger = logging.getLogger("dub_uplink.testing")
 
-_IDLE = 75.0  # seconds without a byte, after which a connection is closed
-_LINGER = 1.0  # seconds in which a client that is still sending may read why it was refused
-_STOP = 5.0  # seconds that the end waits for requests that are still being carried out
+_CLOSE_TIMEOUT = 5.0  # seconds that close() waits for requests in progress
+_CLOSE_INTERVAL = 0.005
+_POLL_INTERVAL = 0.02  # seconds until the accepting thread notices close()
 _DRIP_INTERVAL = 0.02
 
 
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Read the requests of one connection and send what the fake delivers."""
+
+    server: _Listener  # pyright: ignore[reportIncompatibleVariableOverride]
+    protocol_version = "HTTP/1.1"
+    timeout = 75.0
+    wbufsize = -1  # buffered, so that a response is one packet
+    disable_nagle_algorithm = True
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("do_"):  # every method, since the fake decides which ones exist
+            return self._respond
+        raise AttributeError(name)
+
+    def handle_expect_100(self) -> bool:
+        expected = super().handle_expect_100()
+        self.wfile.flush()
+        return expected
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Write nothing to stderr."""
+
+    def _respond(self) -> None:
+        request = self._read_request()
+        started = time.perf_counter()
+        delivery = self.server.fake.handle(request)
+        try:
+            self._deliver(delivery)
+        finally:
+            self.server.log_request(request, time.perf_counter() - started)
+
+    def _read_request(self) -> Request:
+        headers: dict[str, str] = {}
+        for key, value in self.headers.items():
+            name = key.lower()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        # Not self.path, in which the standard library merges leading slashes.
+        target = self.requestline.split()[1]
+        if not target.startswith("/"):  # a proxy's form: scheme and host before the path
+            target = "/" + target.partition("://")[2].partition("/")[2]
+        if not target.isascii():
+            target = quote(target.encode("latin-1"), safe="/%?&=+;:@!$'()*,~#[]")
+        path, _, query_string = target.partition("#")[0].partition("?")
+        return Request(self.command, path, query_string, headers, self._read_body(headers))
+
+    def _read_body(self, headers: dict[str, str]) -> bytes:
+        if headers.get("transfer-encoding", "").lower() != "chunked":
+            return self._read_exactly(int(headers.get("content-length", 0)))
+        body = bytearray()
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self._read_exactly(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass  # trailers
+        return bytes(body)
+
+    def _read_exactly(self, size: int) -> bytes:
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionError("the client closed the connection within a body")
+        return data
+
+    def _deliver(self, delivery: Delivery) -> None:
+        response = delivery.response
+        if (delivery.delay and self.server.stopping.wait(delivery.delay)) or response is None:
+            self.close_connection = True
+            return
+        body = b"" if self.command == "HEAD" else response.body[: delivery.cut]
+        self.send_response_only(response.status)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        if response.status not in (204, 304):
+            self.send_header("Content-Length", str(len(response.body)))
+        self.end_headers()
+        if delivery.bytes_per_second is None:
+            self.wfile.write(body)
+        else:
+            self._drip(body, delivery.bytes_per_second)
+        if delivery.cut is not None and delivery.cut < len(response.body):
+            self.close_connection = True
+
+    def _drip(self, body: bytes, bytes_per_second: float) -> None:
+        started = time.monotonic()
+        sent = 0
+        while sent < len(body):
+            self.wfile.flush()
+            if self.server.stopping.wait(max(_DRIP_INTERVAL, 1 / bytes_per_second)):
+                self.close_connection = True
+                return
+            # Measured by the clock, since a wait may take longer than requested.
+            due = max(int((time.monotonic() - started) * bytes_per_second), sent + 1)
+            self.wfile.write(body[sent:due])
+            sent = due
+
+
+class _Listener(socketserver.ThreadingTCPServer):
+    # Not http.server's class, which looks its own host name up in DNS.
+    allow_reuse_address = sys.platform != "win32"
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, fake: FakeDub, host: str, port: int, log: Callable[[str], object] | None):
+        self.fake = fake
+        self.stopping = threading.Event()
+        self.connections: set[Any] = set()
+        self._log = log
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.connections.discard(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # a client that went away is no error
+            logger.exception("a connection failed")
+
+    def log_request(self, request: Request, seconds: float) -> None:
+        if self._log is not None:
+            status = "dropped" if request.status is None else request.status
+            path = request.path.encode("ascii", "backslashreplace").decode()
+            self._log(f"{request.method} {path} {status} {seconds * 1000:.1f} ms")
+
+
 class Server:
-    """A server on a fake, running within ``with`` and until then only listening.
+    """Serve a fake over HTTP within ``with``, which returns the URL.
 
-    ``with`` gives its URL.
+    Args:
+        fake: The fake that handles the requests.
+        host: The address to listen on.
+        port: The port; 0 takes any free one.
+        log: Called with one line per request.
 
-    ``log`` is called with a line for each request. Raises ``OSError`` where the address is taken.
+    Raises:
+        OSError: the address is in use.
     """
 
     def __init__(
@@ -43,17 +178,16 @@ class Server:
         *,
         log: Callable[[str], object] | None = None,
     ) -> None:
-        self._fake = fake
-        self._log = log
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._connections: dict[threading.Thread, socket.socket] = {}
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family, backlog=128)
-        bound: str = self._listener.getsockname()[0]
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = _Listener(fake, host, port, log)
+        bound: str = self._listener.server_address[0]  # type: ignore[assignment]
+        self.port: int = self._listener.server_address[1]
         self.url = f"http://{f'[{bound}]' if ':' in bound else bound}:{self.port}"
-        self._thread = threading.Thread(target=self._accept, name="fake-dub", daemon=True)
+        self._thread = threading.Thread(
+            target=self._listener.serve_forever,
+            args=(_POLL_INTERVAL,),
+            name="fake-dub",
+            daemon=True,
+        )
 
     def __enter__(self) -> str:
         self._thread.start()
@@ -63,121 +197,19 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Stop: close every connection, and wait for what is being carried out.
-
-        Calling it again does nothing.
-        """
-        self._stopping.set()
-        with contextlib.suppress(OSError):
-            # Wakes the thread that waits for a connection; closing alone does not everywhere.
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        """Close every connection and wait for requests in progress; repeated calls do nothing."""
+        listener = self._listener
+        listener.stopping.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=_STOP)
-        with self._lock:
-            connections = list(self._connections.items())
-        for _, sock in connections:
+            listener.shutdown()
+        listener.server_close()
+        for connection in list(listener.connections):
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        deadline = time.monotonic() + _STOP
-        for thread, _ in connections:
-            thread.join(timeout=max(deadline - time.monotonic(), 0))
-
-    def _accept(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                if self._stopping.wait(0.05):  # out of file descriptors, maybe: they come back
-                    return
-                continue
-            thread = threading.Thread(
-                target=self._serve, args=(sock,), name="fake-dub", daemon=True
-            )
-            with self._lock:
-                self._connections[thread] = sock
-            try:
-                thread.start()
-            except RuntimeError:
-                # More connections than threads can be had: this one is refused, and not all.
-                with self._lock:
-                    del self._connections[thread]
-                sock.close()
-
-    def _serve(self, sock: socket.socket) -> None:
-        try:
-            with sock:
-                sock.settimeout(_IDLE)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection = Connection(sock)
-                try:
-                    while not self._stopping.is_set() and self._answer_one(connection):
-                        pass
-                except BadRequest as bad:
-                    connection.send(head_bytes(Answer(bad.status, {}, b""), close=True))
-                    self._say("-", "-", bad.status, 0.0)
-                    _linger(sock)
-        except (Closed, OSError):
-            pass
-        except Exception:
-            logger.exception("a connection failed")
-        finally:
-            with self._lock:
-                self._connections.pop(threading.current_thread(), None)
-
-    def _answer_one(self, connection: Connection) -> bool:
-        """Read and answer a request; whether another may follow."""
-        request = connection.read_request()
-        started = time.perf_counter()
-        outcome = self._fake.handle(request)
-        try:
-            return self._send(connection, request, outcome)
-        finally:
-            self._say(request.method, request.path, request.status, time.perf_counter() - started)
-
-    def _send(self, connection: Connection, request: Request, outcome: Outcome) -> bool:
-        answer = outcome.answer
-        if outcome.delay and self._stopping.wait(outcome.delay):
-            return False
-        if answer is None:
-            return False
-        head = head_bytes(answer, close=not connection.keep_alive)
-        body = b"" if request.method == "HEAD" else answer.body
-        if outcome.cut is not None and outcome.cut < len(body):
-            connection.send(head + body[: outcome.cut])
-            return False
-        if outcome.bytes_per_second is None:
-            connection.send(head + body)
-            return connection.keep_alive
-        connection.send(head)
-        return self._drip(connection, body, outcome.bytes_per_second) and connection.keep_alive
-
-    def _drip(self, connection: Connection, body: bytes, bytes_per_second: float) -> bool:
-        started = time.monotonic()
-        sent = 0
-        while sent < len(body):
-            # By the clock and not by the sleep, which is never as short as it was asked to be.
-            if self._stopping.wait(max(_DRIP_INTERVAL, 1 / bytes_per_second)):
-                return False
-            due = int((time.monotonic() - started) * bytes_per_second)
-            connection.send(body[sent : max(due, sent + 1)])
-            sent = max(due, sent + 1)
-        return True
-
-    def _say(self, method: str, path: str, status: int | None, seconds: float) -> None:
-        if self._log is not None:
-            said = "dropped" if status is None else status
-            printable = path.encode("ascii", "backslashreplace").decode()
-            self._log(f"{method} {printable} {said} {seconds * 1000:.1f} ms")
-
-
-def _linger(sock: socket.socket) -> None:
-    """Let a client that is still sending read its answer, which a reset would take from it."""
-    sock.shutdown(socket.SHUT_WR)
-    sock.settimeout(_LINGER)
-    deadline = time.monotonic() + _LINGER
-    while time.monotonic() < deadline and sock.recv(65536):
-        pass
+                connection.shutdown(socket.SHUT_RDWR)
+        for _ in range(round(_CLOSE_TIMEOUT / _CLOSE_INTERVAL)):  # no clock, which may be frozen
+            if not listener.connections:
+                break
+            time.sleep(_CLOSE_INTERVAL)
 
 
 def serve_forever(
@@ -190,13 +222,20 @@ def serve_forever(
 ) -> None:
     """Serve until Ctrl-C, then return.
 
-    ``log`` is called with a line for each request, ``ready`` with the URL once connections are
-    taken. Raises ``OSError`` where the address is taken.
+    Args:
+        fake: The fake that handles the requests.
+        host: The address to listen on.
+        port: The port; 0 takes any free one.
+        log: Called with one line per request.
+        ready: Called with the URL once the server accepts connections.
+
+    Raises:
+        OSError: the address is in use.
     """
     server = Server(fake, host, port, log=log)
     with contextlib.suppress(KeyboardInterrupt), server as url:
         if ready is not None:
             ready(url)
         while True:
-            # Not without a timeout: where a wait cannot be interrupted, Ctrl-C is seen in between.
+            # With a timeout: an endless wait cannot be interrupted on every system.
             time.sleep(1)

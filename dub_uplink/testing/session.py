@@ -19,7 +19,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from . import clock
-from .messages import Answer, Request
+from .messages import FakeResponse, Request
 
 if TYPE_CHECKING:
     from .fake import FakeDub
@@ -55,7 +55,7 @@ class FakeAdapter(BaseAdapter):
         super().__init__()
         self._fake = fake
         self._sleep = sleep
-        self._base_url = _comparable(fake.base_url)
+        self._base_url = _normalize_url(fake.base_url)
 
     def send(
         self,
@@ -66,32 +66,32 @@ class FakeAdapter(BaseAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        outcome = self._fake.handle(self._asked(request))
-        read_timeout, total = _bounds(timeout)
-        if read_timeout is not None and outcome.delay > read_timeout:
+        delivery = self._fake.handle(self._to_request(request))
+        read_timeout, total = _timeouts(timeout)
+        if read_timeout is not None and delivery.delay > read_timeout:
             self._sleep(read_timeout)
             raise requests.ReadTimeout(
                 f"Read timed out. (read timeout={read_timeout})", request=request
             )
-        if outcome.delay:
-            self._sleep(outcome.delay)
-        if outcome.answer is None:
+        if delivery.delay:
+            self._sleep(delivery.delay)
+        if delivery.response is None:
             closed = http.client.RemoteDisconnected("Remote end closed connection without response")
             raise requests.ConnectionError(
                 urllib3.exceptions.ProtocolError("Connection aborted.", closed), request=request
             )
-        whole = outcome.cut is None and outcome.bytes_per_second is None
-        body = io.BytesIO(outcome.answer.body[: outcome.cut])
-        if outcome.bytes_per_second is not None:
-            body = _Dripping(
-                body.read(), outcome.bytes_per_second, read_timeout, total, self._sleep
+        whole = delivery.cut is None and delivery.bytes_per_second is None
+        body = io.BytesIO(delivery.response.body[: delivery.cut])
+        if delivery.bytes_per_second is not None:
+            body = _SlowBody(
+                body.read(), delivery.bytes_per_second, read_timeout, total, self._sleep
             )
         if whole and not stream:
             body.seek(0, io.SEEK_END)
-        response = self._response(request, outcome.answer, body, enforce_length=not whole)
+        response = self._response(request, delivery.response, body, enforce_length=not whole)
         if whole and not stream:
             # What reading it would come to, for a fifth of the time that a mounted call takes.
-            response._content = outcome.answer.body
+            response._content = delivery.response.body
             response._content_consumed = True  # type: ignore[attr-defined]
         elif not stream:
             _ = response.content
@@ -100,8 +100,8 @@ class FakeAdapter(BaseAdapter):
     def close(self) -> None:
         """Nothing is open."""
 
-    def _asked(self, request: requests.PreparedRequest) -> Request:
-        url = _comparable(request.url or "")
+    def _to_request(self, request: requests.PreparedRequest) -> Request:
+        url = _normalize_url(request.url or "")
         target = url.removeprefix(self._base_url)
         if target == url or target[:1] not in ("/", "?", ""):
             raise NetworkRefused(
@@ -121,24 +121,24 @@ class FakeAdapter(BaseAdapter):
     def _response(
         self,
         request: requests.PreparedRequest,
-        answer: Answer,
+        delivered: FakeResponse,
         body: io.BytesIO,
         *,
         enforce_length: bool,
     ) -> requests.Response:
-        headers = {**answer.headers, "Content-Length": str(len(answer.body))}
+        headers = {**delivered.headers, "Content-Length": str(len(delivered.body))}
         response = requests.Response()
-        response.status_code = answer.status
-        response.reason = http.client.responses.get(answer.status, "")
+        response.status_code = delivered.status
+        response.reason = http.client.responses.get(delivered.status, "")
         response.headers = CaseInsensitiveDict(headers)
-        response.encoding = _encoding(answer.headers.get("Content-Type"))
+        response.encoding = _encoding(delivered.headers.get("Content-Type"))
         response.url = request.url or ""
         response.request = request
         response.connection = self  # type: ignore[assignment]
         response.raw = urllib3.HTTPResponse(
             body=body,
             headers=headers,
-            status=answer.status,
+            status=delivered.status,
             reason=response.reason,
             version=11,
             preload_content=False,
@@ -148,7 +148,7 @@ class FakeAdapter(BaseAdapter):
         return response
 
 
-def _bounds(timeout: Timeout) -> tuple[float | None, float | None]:
+def _timeouts(timeout: Timeout) -> tuple[float | None, float | None]:
     """Seconds that a pause may last, and those of the whole answer.
 
     Of requests' own forms only the first is one; urllib3's ``total`` is taken to bound the body
@@ -167,7 +167,7 @@ def _seconds(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _comparable(url: str) -> str:
+def _normalize_url(url: str) -> str:
     """A URL without the port that its scheme implies and with a lower-case host."""
     scheme, separator, rest = url.partition("://")
     end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
@@ -181,7 +181,7 @@ def _encoding(content_type: str | None) -> str | None:
     return get_encoding_from_headers(CaseInsensitiveDict(headers))
 
 
-class _Dripping(io.BytesIO):
+class _SlowBody(io.BytesIO):
     """A body that comes a byte at a time.
 
     ``TimeoutError`` where a byte takes longer than ``timeout``, or all of them longer than

@@ -13,6 +13,7 @@ import datetime as dt
 import json
 import re
 import sqlite3
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -77,7 +78,7 @@ _MILLISECOND = dt.timedelta(milliseconds=1)
 Row: TypeAlias = tuple[Any, ...]
 
 
-class Taken(Exception):
+class DuplicateKey(Exception):
     """The ``externalId`` or ``stripeCustomerId`` of another customer."""
 
 
@@ -143,7 +144,7 @@ class StoredCustomer:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Listing:
+class ListQuery:
     """What a list asks for. ``equal`` are columns and the values they must have.
 
     ``search`` is full text.
@@ -151,12 +152,17 @@ class Listing:
 
     equal: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     search: str | None = None
+    ids: Sequence[str] | None = None
     sort_by: str = "created_at"
     ascending: bool = False
     page: int = 1
     page_size: int = 100
     starting_after: str | None = None
     ending_before: str | None = None
+
+
+def _where(conditions: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
 _WORD = re.compile(r"\w+")
@@ -182,6 +188,8 @@ class Store:
         self._db = sqlite3.connect(
             database or ":memory:", isolation_level=None, check_same_thread=False
         )
+        # Closes when the store is collected and at exit too: Python 3.13 warns of an open database.
+        self._close = weakref.finalize(self, self._db.close)
         self._db.create_function("shares_a_word", 3, _shares_a_word, deterministic=True)
         # A fake's file outlives its process, not a power cut: no write waits for the disk.
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -190,7 +198,8 @@ class Store:
         self._indexed: set[str] = set()
 
     def close(self) -> None:
-        self._db.close()
+        """Close the database; repeated calls do nothing."""
+        self._close()
 
     def __len__(self) -> int:
         count: int = self._db.execute("SELECT count(*) FROM customers").fetchone()[0]
@@ -216,7 +225,7 @@ class Store:
         return self._db.execute(f"{_SELECT} FROM customers ORDER BY id").fetchall()
 
     def add(self, customer: StoredCustomer) -> None:
-        """Store a customer. ``Taken`` where a unique key of it is another customer's."""
+        """Store a customer. ``DuplicateKey`` where a unique key of it is another customer's."""
         self._write(_INSERT, customer.to_row())
 
     def add_missing(self, rows: Iterable[Row]) -> int:
@@ -228,7 +237,7 @@ class Store:
         return self._db.total_changes - before
 
     def update(self, id: str, values: Mapping[str, str | None]) -> None:
-        """Write columns of one customer. ``Taken`` where a unique key is another customer's.
+        """Write columns of one customer. ``DuplicateKey`` where a unique key is another customer's.
 
         Then nothing is written.
         """
@@ -242,34 +251,67 @@ class Store:
     def clear(self) -> None:
         self._db.execute("DELETE FROM customers")
 
-    def page(self, listing: Listing) -> list[Row]:
+    def page(self, query: ListQuery) -> list[Row]:
         """The rows of one page."""
-        conditions = [f"{column} = ?" for column in listing.equal]
-        values: list[str | int] = list(listing.equal.values())
-        if "email" in listing.equal:
-            self._index("email")
-        if listing.search is not None:
-            conditions.append("shares_a_word(?, name, email)")
-            values.append(listing.search)
-        cursor = listing.starting_after or listing.ending_before
+        conditions, values = self._conditions(query)
+        cursor = query.starting_after or query.ending_before
         # The rows before a cursor are the rows after it in the opposite order.
-        ascending = listing.ascending != bool(listing.ending_before)
+        ascending = query.ascending != bool(query.ending_before)
         direction = "ASC" if ascending else "DESC"
         if cursor:
             conditions.append("id > ?" if ascending else "id < ?")
             values.append(cursor)
             order = f"id {direction}"
         else:
-            self._index(listing.sort_by)
-            order = f"{listing.sort_by} {direction}, id {direction}"
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        values += [listing.page_size, (listing.page - 1) * listing.page_size]
+            self._index(query.sort_by)
+            order = f"{query.sort_by} {direction}, id {direction}"
+        where = _where(conditions)
+        values += [query.page_size, (query.page - 1) * query.page_size]
         page = f"FROM customers{where} ORDER BY {order} LIMIT ? OFFSET ?"
-        if listing.page > 1:
+        if query.page > 1:
             # What is skipped is skipped in an index, and whole rows are read for the page alone.
             page = f"FROM customers WHERE id IN (SELECT id {page}) ORDER BY {order}"
         rows: list[Row] = self._db.execute(f"{_SELECT} {page}", values).fetchall()
-        return rows[::-1] if listing.ending_before else rows
+        return rows[::-1] if query.ending_before else rows
+
+    def count(self, query: ListQuery) -> int:
+        """Return how many customers match the filters of a query."""
+        conditions, values = self._conditions(query)
+        statement = f"SELECT count(*) FROM customers{_where(conditions)}"
+        count: int = self._db.execute(statement, values).fetchone()[0]
+        return count
+
+    def count_by_country(self, query: ListQuery) -> list[Row]:
+        """Return every country with its number of customers, the largest first."""
+        conditions, values = self._conditions(query)
+        return self._db.execute(
+            f"SELECT country, count(*) FROM customers{_where(conditions)} "
+            "GROUP BY country ORDER BY count(*) DESC, country",
+            values,
+        ).fetchall()
+
+    def count_by_link(self, query: ListQuery, limit: int) -> list[Row]:
+        """Return the id of every link, its number of customers and the link, the largest first."""
+        conditions, values = self._conditions(query)
+        where = _where([*conditions, "link_id IS NOT NULL"])
+        return self._db.execute(
+            f"SELECT link_id, count(*), min(link) FROM customers{where} "
+            "GROUP BY link_id ORDER BY count(*) DESC, link_id LIMIT ?",
+            (*values, limit),
+        ).fetchall()
+
+    def _conditions(self, query: ListQuery) -> tuple[list[str], list[str | int]]:
+        conditions = [f"{column} = ?" for column in query.equal]
+        values: list[str | int] = list(query.equal.values())
+        if "email" in query.equal:
+            self._index("email")
+        if query.search is not None:
+            conditions.append("shares_a_word(?, name, email)")
+            values.append(query.search)
+        if query.ids is not None:
+            conditions.append("id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(query.ids))
+        return conditions, values
 
     def _write(self, statement: str, values: Sequence[Any]) -> None:
         try:
@@ -277,7 +319,7 @@ class Store:
         except sqlite3.IntegrityError as error:
             if "customers.id" in str(error):
                 raise
-            raise Taken from error
+            raise DuplicateKey from error
 
     def _index(self, column: str) -> None:
         if column in _LAZY_INDEXES and column not in self._indexed:

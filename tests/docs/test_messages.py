@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("messages.txt")
 
 #: What is made with a message for a user: exceptions, whoever raises them, warnings, the findings
-#: of the doctor.
+#: of the doctor. ``ApiError`` holds texts of Dub's server.
 SPEAKING = re.compile(
-    r"\w*(Error|Exception|Failure|[a-z]Refused|Limited|Reached|Parameter)|BrokenAnswer|BodyTooLarge"
+    r"(?!ApiError)\w*(Error|Exception|Failure|[a-z]Refused|Limited|Reached|Parameter)|BrokenAnswer|BodyTooLarge"
     r"|NotConnected|Problem|Finding|_trouble|warn|exit|fail"
 )
 #: What says something that becomes a part of a message.

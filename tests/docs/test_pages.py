@@ -117,7 +117,17 @@ def test_the_files_on_the_pages_are_tests_that_pass(tmp_path: Path) -> None:
             (tmp_path / name).write_text(code, encoding="utf-8")
     (tmp_path / "conftest.py").write_text("from dub_uplink.testing.plugin import dub, fake_dub\n")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-W",
+            "error",
+            str(tmp_path),
+        ],
         cwd=tmp_path,
         env={"PYTHONPATH": os.pathsep.join(path for path in [str(tmp_path), *sys.path] if path)},
         capture_output=True,

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from dub_uplink.testing import FakeDub
+
 BAD_JSON = (
     "Invalid JSON format in request body. Please ensure the request body is a valid JSON object."
 )
@@ -133,10 +135,108 @@ def test_any_url_is_taken_for_an_avatar_and_hosted_anew(api: Any, avatar: str) -
     assert created["avatar"].startswith(f"https://dubassets.com/customers/{created['id']}/avatar_")
 
 
-def test_avatar_that_dub_hosts_already_is_kept(api: Any) -> None:
-    avatar = "https://dubassets.com/customers/cus_1/avatar_1"
+@pytest.mark.parametrize(
+    "avatar",
+    [
+        "https://dubassets.com/customers/cus_1/avatar_1",
+        "https://dubassets.com",
+        "https://api.dub.co/og/avatar/1234567890",
+    ],
+)
+def test_avatar_of_dubs_own_is_kept(api: Any, avatar: str) -> None:
     assert api.create("a", avatar=avatar)["avatar"] == avatar
+    api.create("b")
+    assert api("PATCH", "/customers/ext_b", json={"avatar": avatar}).json()["avatar"] == avatar
+
+
+@pytest.mark.parametrize(
+    "avatar",
+    [
+        "http://dubassets.com/a",
+        "https://assets.dub.co/a",
+        "https://api.dub.co/og/avatar",
+        "https://API.dub.co/og/avatar/1",
+    ],
+)
+def test_avatar_almost_of_dubs_own_is_rehosted(api: Any, avatar: str) -> None:
+    assert api.create("a", avatar=avatar)["avatar"].startswith("https://dubassets.com/customers/")
+
+
+def test_avatar_equal_to_the_stored_one_is_kept(fake: FakeDub, api: Any) -> None:
+    avatar = "https://example.com/a.png"
+    fake.add(external_id="a", avatar=avatar)
+    assert api("PATCH", "/customers/ext_a", json={"avatar": avatar}).json()["avatar"] == avatar
+    other = api("PATCH", "/customers/ext_a", json={"avatar": f"{avatar}?2"}).json()["avatar"]
+    assert other.startswith("https://dubassets.com/customers/")
+
+
+def test_avatar_is_changed_and_cleared_by_an_update(api: Any) -> None:
+    avatar = "https://dubassets.com/customers/cus_1/avatar_1"
+    api.create("a", avatar=avatar)
     changed = api("PATCH", "/customers/ext_a", json={"avatar": "https://example.com/b.png"}).json()
     assert changed["avatar"] not in (avatar, "https://example.com/b.png")
     cleared = api("PATCH", "/customers/ext_a", json={"avatar": None}).json()
     assert cleared["avatar"] is None
+
+
+def too_long(operation: str, column: str) -> str:
+    return (
+        f"422 \nInvalid `prisma.customer.{operation}()` invocation:\n\n\n"
+        f"The provided value for the column is too long for the column's type. Column: {column}"
+    )
+
+
+# An email of 191 characters, and every other text column.
+LONG = {
+    "name": "n" * 191,
+    "email": f"{'e' * 179}@example.com",
+    "externalId": "\N{SNOWMAN}" * 190 + "\N{PARTY POPPER}",
+    "stripeCustomerId": "s" * 191,
+    "country": "c" * 191,
+}
+
+
+def test_texts_of_191_characters_are_stored(api: Any) -> None:
+    created = api("POST", "/customers", json=LONG)
+    assert created.status_code == 201
+    assert {name: created.json()[name] for name in LONG} == LONG
+    api.create("b")
+    changed = {name: f"x{text[1:]}" for name, text in LONG.items()}
+    updated = api("PATCH", "/customers/ext_b", json=changed).json()
+    assert {name: updated[name] for name in LONG} == {**changed, "country": "GB"}
+
+
+@pytest.mark.parametrize("column", LONG)
+def test_text_of_192_characters_is_a_422_of_a_create(fake: FakeDub, api: Any, column: str) -> None:
+    body = {**GOOD, column: f"x{LONG[column]}"}
+    assert api.message("POST", "/customers", json=body) == too_long("create", column)
+    response = api("POST", "/customers", json=body)
+    assert response.json()["error"]["code"] == "unprocessable_entity"
+    assert fake.customers == []
+
+
+@pytest.mark.parametrize("column", [column for column in LONG if column != "country"])
+def test_text_of_192_characters_is_a_422_of_an_update(fake: FakeDub, api: Any, column: str) -> None:
+    api.create("a", name="Ada")
+    before = fake.customers
+    change = {column: f"x{LONG[column]}"}
+    assert api.message("PATCH", "/customers/ext_a", json=change) == too_long("update", column)
+    assert api("PATCH", "/customers/ext_nobody", json=change).status_code == 404
+    assert fake.customers == before
+
+
+def test_country_of_192_characters_is_not_written_by_an_update(api: Any) -> None:
+    api.create("a")
+    changed = api("PATCH", "/customers/ext_a", json={"country": f"x{LONG['country']}"})
+    assert (changed.status_code, changed.json()["country"]) == (200, "GB")
+
+
+def test_avatar_of_192_characters_is_stored(api: Any) -> None:
+    avatar = f"https://dubassets.com/{'a' * 200}"
+    assert api.create("a", avatar=avatar)["avatar"] == avatar
+
+
+def test_text_too_long_is_found_before_a_taken_key(api: Any) -> None:
+    api.create("a")
+    body = {**GOOD, "name": "n" * 192}
+    assert api.message("POST", "/customers", json=body) == too_long("create", "name")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import os
 import random
@@ -28,7 +29,7 @@ EMAILS = ["a@example.com", "b@example.com", "Ada.L+1@mail.example.org"]
 NAMES = ["Ada", "Bob Lee", "", "Zoë a@example.com"]
 STRIPE_IDS = ["s1", "s2"]
 COUNTRIES = ["GB", "US", "DE"]
-AVATARS = ["https://dubassets.com/a.png", "https://dubassets.com/b.png"]
+AVATARS = ["https://dubassets.com/a.png", "https://api.dub.co/og/avatar/b"]
 
 GOOD_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "email": st.sampled_from([None, *EMAILS]),
@@ -98,7 +99,7 @@ queries = st.fixed_dictionaries(
         "country": st.sampled_from(["", *COUNTRIES]),
         "partnerId": st.sampled_from(["pn_1", "pn_2"]),
         "linkId": st.sampled_from(["link_1", "link_2"]),
-        "programId": st.just("prog_1"),
+        "programId": st.sampled_from(["", "prog_1", "prog_2"]),
         "sortOrder": st.sampled_from(["asc", "desc"]),
         "pageSize": st.sampled_from(["1", "2", "3", "100"]),
         "includeExpandedFields": st.sampled_from(["true", "false"]),
@@ -119,7 +120,7 @@ class Workspace(RuleBasedStateMachine):
     @initialize(served=st.sampled_from([False, False, False, True]))
     def start(self, served: bool) -> None:
         self.now = float(START)
-        self.fake = FakeDub(now=lambda: self.now)
+        self.fake = FakeDub(now=lambda: self.now, default_program="prog_1")
         self.api = self.fake.session()
         self.url = self.fake.base_url
         self.server: Server | None = None
@@ -269,7 +270,7 @@ class Workspace(RuleBasedStateMachine):
             sale_amount=amount,
             first_sale_at=None if sold is None else moment(sold),
             subscription_canceled_at=None if canceled is None else moment(canceled),
-            program_id="prog_1" if expansion else None,
+            program_id=f"prog_{expansion % 2}" if expansion else None,
             partner=partner,
             link=link,
             country=country,
@@ -279,7 +280,7 @@ class Workspace(RuleBasedStateMachine):
         row["createdAt"] = self.timestamp(START + back * 3600)
         for key, hours in (("firstSaleAt", sold), ("subscriptionCanceledAt", canceled)):
             row[key] = None if hours is None else self.timestamp(START + hours * 3600)
-        row["programId"] = "prog_1" if expansion else None
+        row["programId"] = stored.program_id
         row["partner"], row["link"] = stored.partner, stored.link
         self.rows.append(row)
 
@@ -361,12 +362,13 @@ class Workspace(RuleBasedStateMachine):
             rows = [row for row, has in zip(rows, found, strict=True) if words(search) & has]
         for name, of in (
             ("country", lambda row: row["country"]),
-            ("programId", lambda row: row["programId"]),
             ("linkId", lambda row: row["link"] and row["link"]["id"]),
             ("partnerId", lambda row: row["partner"] and row["partner"]["id"]),
         ):
             if query.get(name):
                 rows = [row for row in rows if of(row) == query[name]]
+        if query.get("programId") or query.get("partnerId"):
+            rows = [row for row in rows if row["programId"] == "prog_1"]
         return rows
 
     def listed(self, query: dict[str, str], expected: list[dict[str, Any]]) -> None:
@@ -387,6 +389,29 @@ class Workspace(RuleBasedStateMachine):
         start = ((page or 1) - 1) * size
         query = {**query, "sortBy": sort_by, **({} if page is None else {"page": str(page)})}
         self.listed(query, rows[start : start + size])
+
+    @rule(query=queries, choices=st.sets(st.integers(0, 6), min_size=1))
+    def list_by_ids(self, query: dict[str, str], choices: set[int]) -> None:
+        ids = [self.rows[one]["id"] if one < len(self.rows) else "cus_x" for one in choices]
+        answer = self.ask(
+            "GET", "/customers", {**query, "pageSize": "100", "customerIds": ",".join(ids)}
+        )
+        expected = [row["id"] for row in self.filtered(query) if row["id"] in ids]
+        assert sorted(row["id"] for row in answer.json()) == sorted(expected)
+
+    @rule(query=queries)
+    def count(self, query: dict[str, str]) -> None:
+        assert self.ask("GET", "/customers/count", query).json() == len(self.filtered(query))
+
+    @rule(query=queries, group=st.sampled_from(["country", "linkId"]))
+    def count_groups(self, query: dict[str, str], group: str) -> None:
+        rows = self.filtered({name: value for name, value in query.items() if name != group})
+        link_ids = [row["link"]["id"] for row in rows if row["link"] is not None]
+        values = [row["country"] for row in rows] if group == "country" else link_ids
+        groups = self.ask("GET", "/customers/count", {**query, "groupBy": group}).json()
+        assert {one[group]: one["_count"] for one in groups} == collections.Counter(values)
+        counts = [one["_count"] for one in groups]
+        assert counts == sorted(counts, reverse=True)
 
     @rule(query=queries, choice=st.integers(0, 6), after=st.booleans())
     def list_by_cursor(self, query: dict[str, str], choice: int, after: bool) -> None:

@@ -20,7 +20,10 @@ CURSOR_AND_PAGE = (
     "You cannot use both page and startingAfter/endingBefore at the same time. "
     "Please use one pagination method."
 )
-CURSOR_AND_SORT = "You cannot use startingAfter/endingBefore with a sortBy other than createdAt."
+CURSOR_AND_SORT = (
+    "Cursor-based pagination only supports sorting by `createdAt`. Use offset-based pagination "
+    "(page/pageSize) for other sort fields."
+)
 PAGE_TOO_BIG = (
     "Page is too big (cannot be more than 1000), recommend using cursor-based pagination instead."
 )

@@ -17,7 +17,6 @@ from dub_uplink.testing import FakeDub
         "/customer",
         "/Customers",
         "/customers/a/b",
-        "/customers/count",
         "/customers/export",
         "/customers/search-stripe",
         "/links",

@@ -1,4 +1,4 @@
-"""The served fake on raw sockets: whatever is sent, it answers or closes, and serves the next."""
+"""The served fake on raw sockets: framing, connections, logs, start and stop."""
 
 from __future__ import annotations
 
@@ -102,50 +102,10 @@ def test_request_in_pieces_is_read_as_one(fake: FakeDub, cut: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "status"),
-    [
-        (b"\x00\x01\x02\xff" * 100, 400),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-        (b"hello\r\n\r\n", 400),
-        (b"GET /customers\r\n\r\n", 400),
-        (b"GET  /customers HTTP/1.1\r\n\r\n", 400),
-        (b"GET /cus tomers HTTP/1.1\r\n\r\n", 400),
-        (b"GET /customers HTTP/2.0\r\n\r\n", 505),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-        (b"GET /customers HTTP/1.1\r\nno colon\r\n\r\n", 400),
-        (b"GET /customers HTTP/1.1\r\nA : b\r\n\r\n", 400),
-        (b"GET /customers HTTP/1.1\r\nA: b\r\n folded\r\n\r\n", 400),
-        (b"GET /customers HTTP/1.1\r\nA: \x00\r\n\r\n", 400),
-        (b"GET /customers HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
-        (b"GET /customers HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"GET /customers HTTP/1.1\r\nContent-Length: \xb2\r\n\r\n", 400),
-        (b"GET /customers HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-        (b"GET /customers HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
-        (post(b"x", b"Transfer-Encoding: chunked\r\n"), 400),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFF\r\n", 413),
-        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", 431),
-        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000 + b"\r\n", 431),
-    ],
-)
-def test_bytes_that_are_no_request_are_refused_and_the_next_client_served(
-    raw: Raw, sent: bytes, status: int
-) -> None:
-    answer = raw(sent)
-    assert statuses(answer) == [status]
-    assert b"Traceback" not in answer
-    assert statuses(raw(GET)) == [200]
-
-
-@pytest.mark.parametrize(
     "sent",
     [
         b"",
         b"\r\n",
-        b"GET",
-        b"GET /customers HTTP/1.1\r\nAuth",
         post(BODY)[:-5],
         b"POST /customers HTTP/1.1\r\n" + KEY + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
     ],
@@ -179,21 +139,15 @@ def test_client_that_goes_away_is_no_error(fake: FakeDub, caplog: pytest.LogCapt
 
 
 def test_body_of_ten_megabytes_is_read(fake: FakeDub, raw: Raw) -> None:
-    name = b"x" * 10_000_000
-    body = BODY[:-1] + b', "name": "' + name + b'"}'
+    body = BODY[:-1] + b', "notes": "' + b"x" * 10_000_000 + b'"}'
     assert statuses(raw(post(body) + GET)) == [201, 200]
-    assert fake.customers[0].name == name.decode()
+    assert fake.requests[0].body == body
     assert statuses(raw(post(b"\xff" * 10_000_000) + GET)) == [400, 200]
 
 
-def test_repeated_headers_are_read_as_the_server_reads_them(fake: FakeDub, raw: Raw) -> None:
-    twice = (
-        b"GET /customers HTTP/1.1\r\n" + KEY + b"Authorization: Bearer x\r\nA: 1\r\na: 2\r\n\r\n"
-    )
-    assert statuses(raw(twice)) == [200]
+def test_repeated_headers_are_joined(fake: FakeDub, raw: Raw) -> None:
+    assert statuses(raw(GET[:-2] + b"A: 1\r\na: 2\r\n\r\n")) == [200]
     assert fake.requests[0].headers["a"] == "1, 2"
-    same_length = post(BODY, b"Content-Length: %d\r\n" % len(BODY))
-    assert statuses(raw(same_length + GET)) == [201, 200]
 
 
 def test_targets_of_other_forms_are_read(fake: FakeDub, raw: Raw) -> None:
@@ -219,17 +173,6 @@ def test_failure_inside_is_a_500_a_log_line_and_no_traceback(
     assert b"internal_server_error" in answer
     assert b"Traceback" not in answer
     assert "GET /customers" in caplog.text
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_random_bytes_never_stop_the_server(raw: Raw, seed: int) -> None:
-    import random
-
-    rng = random.Random(seed)
-    noise = bytes(rng.choices(b"\r\n\x00\xff :/%GETPOST1.HTTP", k=rng.randrange(1, 5000)))
-    assert b"Traceback" not in raw(GET[:-2] + noise + b"\r\n\r\n")
-    assert b"Traceback" not in raw(post(noise) + noise)
-    assert statuses(raw(GET)) == [200]
 
 
 def test_many_clients_at_once_lose_nothing(fake: FakeDub) -> None:

@@ -57,7 +57,7 @@ def test_what_cannot_be_waited_out_is_raised_at_once(
     fake: Any, on_fake: Any, timeline: Any, form: Any, status: int
 ) -> None:
     limited = faults.RateLimited(3_600, form)
-    header = limited.outcome(lambda: None, timeline.unix()).answer.headers["Retry-After"]
+    header = limited.apply(lambda: None, timeline.unix()).response.headers["Retry-After"]
     fake.faults.add(faults.Status(status, {"Retry-After": header}), times=None)
     with pytest.raises(errors.APIStatusError) as caught:
         on_fake().list()

@@ -18,12 +18,12 @@ def test_a_429_is_waited_out(
 ) -> None:
     timeline.chance = chance
     fake.faults.add(faults.RateLimited(seconds, form))
-    limited = faults.RateLimited(seconds, form).outcome(lambda: None, timeline.unix())
+    limited = faults.RateLimited(seconds, form).apply(lambda: None, timeline.unix())
     assert on_fake().list() == []
     [waited] = timeline.slept
     # A date has whole seconds: the header itself may say up to one more than was meant.
     rounded = 1.0 if form in ("http_date", "unix") else 0.001
-    assert seconds <= waited <= seconds + rounded + 1, limited.answer.headers["Retry-After"]
+    assert seconds <= waited <= seconds + rounded + 1, limited.response.headers["Retry-After"]
     assert chance * 0.9 <= waited - seconds
 
 

@@ -20,7 +20,7 @@ class SortBy(str, enum.Enum):
 
 @pytest.fixture
 def fake() -> FakeDub:
-    return FakeDub()
+    return FakeDub(default_program="prog_1")
 
 
 @pytest.fixture

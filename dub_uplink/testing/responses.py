@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .messages import Answer
+from .messages import FakeResponse
 from .store import Row
 
 STATUS_OF_CODE = {
@@ -28,6 +28,7 @@ NOT_FOUND = (
     "Customer not found. Make sure you're using the correct customer ID (e.g. "
     "`cus_3TagGjzRzmsFJdH8od2BNCsc`) or external ID (has to be prefixed with `ext_`)."
 )
+PROGRAM_NOT_FOUND = "Program not found"
 CONFLICT = "A customer with this external ID already exists."
 BAD_JSON = (
     "Invalid JSON format in request body. Please ensure the request body is a valid JSON object."
@@ -50,6 +51,16 @@ SERVER_ERROR = (
     "An internal server error occurred. Please contact our support if the problem persists."
 )
 
+
+class ApiError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
 JSON_TYPE = {"Content-Type": "application/json"}
 HTML_TYPE = {"Content-Type": "text/html; charset=utf-8"}
 
@@ -57,13 +68,17 @@ HTML_TYPE = {"Content-Type": "text/html; charset=utf-8"}
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
+def json_response(
+    status: int, value: Any, headers: Mapping[str, str] | None = None
+) -> FakeResponse:
     """An answer as the server writes JSON: UTF-8, without blanks."""
     body = _encode(value).encode()
-    return Answer(status, {**JSON_TYPE, **(headers or {})}, body)
+    return FakeResponse(status, {**JSON_TYPE, **(headers or {})}, body)
 
 
-def error_answer(code: str, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+def error_response(
+    code: str, message: str, headers: Mapping[str, str] | None = None
+) -> FakeResponse:
     """An answer with Dub's error object.
 
     The ``doc_url`` has only the first ``_`` of the code as ``-``.
@@ -74,17 +89,17 @@ def error_answer(code: str, message: str, headers: Mapping[str, str] | None = No
         "message": message,
         "doc_url": f"https://dub.co/docs/api-reference/errors#{anchor}",
     }
-    return json_answer(STATUS_OF_CODE[code], {"error": error}, headers)
+    return json_response(STATUS_OF_CODE[code], {"error": error}, headers)
 
 
-def html_answer(status: int, text: str) -> Answer:
+def html_response(status: int, text: str) -> FakeResponse:
     """An answer for people, as the web framework in front of the API gives it."""
     title = f"{status}: {text}"
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/>'
         f"<title>{title}</title></head><body><h1>{status}</h1><h2>{text}</h2></body></html>"
     )
-    return Answer(status, dict(HTML_TYPE), page.encode())
+    return FakeResponse(status, dict(HTML_TYPE), page.encode())
 
 
 def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
@@ -111,6 +126,13 @@ def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
             if row[column] is not None:
                 customer[name] = json.loads(row[column])
     return customer
+
+
+def link_count_json(link_id: str, count: int, link: str) -> dict[str, Any]:
+    """Return a row of a count by link; ``link`` is the stored JSON of one of its customers."""
+    fields = json.loads(link)
+    shown = {"shortLink": fields["shortLink"], "url": fields["url"]}
+    return {"linkId": link_id, "_count": count, **shown}
 
 
 _EPOCH = dt.datetime(1970, 1, 1)  # naive, so that it is written without an offset

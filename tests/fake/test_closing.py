@@ -1,0 +1,75 @@
+"""A fake that nobody closes closes its database, so that ``python -W error`` has nothing to say."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dub_uplink.testing import FakeDub
+
+FORGOTTEN = {
+    "dropped": "FakeDub()",
+    "used": "fake = FakeDub(); fake.add(); fake.session(); del fake; gc.collect()",
+    "kept": "fake = FakeDub(); fake.add()",
+    "in a cycle": "fake = FakeDub(); fake.me = fake; del fake; gc.collect()",
+    "served": "\nwith FakeDub().serve() as url: pass",
+    "closed twice": "\nwith FakeDub() as fake: fake.close()",
+    "in another thread": (
+        "thread = threading.Thread(target=FakeDub); thread.start(); thread.join(); gc.collect()"
+    ),
+}
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=cwd,
+        env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("code", FORGOTTEN.values(), ids=list(FORGOTTEN))
+def test_fake_left_open_warns_of_nothing(tmp_path: Path, code: str) -> None:
+    imports = "import gc, threading; from dub_uplink.testing import FakeDub; "
+    done = run("-c", imports + code, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_fixtures_leave_nothing_open(tmp_path: Path) -> None:
+    suite = tmp_path / "test_suite.py"
+    suite.write_text(
+        "from dub_uplink.testing import FakeDub\n"
+        "from dub_uplink.testing.plugin import dub, fake_dub\n"
+        "def test_fixtures(dub, fake_dub):\n"
+        "    assert dub.customers.list() == []\n"
+        "def test_own():\n"
+        "    assert FakeDub().customers == []\n"
+    )
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite), cwd=tmp_path)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    assert "warning" not in done.stdout
+
+
+def test_file_of_a_fake_left_open_is_whole(tmp_path: Path) -> None:
+    database = str(tmp_path / "dub.sqlite")
+    FakeDub(database=database).add(external_id="a")
+    gc.collect()
+    with FakeDub(database=database) as fake:
+        assert [customer.external_id for customer in fake.customers] == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["dub.sqlite"]
+
+
+def test_demo_leaves_nothing_open(tmp_path: Path) -> None:
+    pytest.importorskip("rich")
+    pytest.importorskip("click")
+    done = run("-m", "dub_uplink", "demo", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
