@@ -7,7 +7,7 @@ from typing import Any
 
 import tenacity
 
-from .._concurrency.cooldown import current_pause
+from .._concurrency.cooldown import current_cooldown
 from ..models.response import Response
 from ..retries import Attempts, Outcome
 from .call import Call, last_of
@@ -60,7 +60,7 @@ class AsyncRetryingClient(RetryingClient):
         return self._kept(call, await self._attempt(call)) if self._is_due(call) else last_of(call)
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
-        await heed_pause(call.attempts)
+        await wait_for_cooldown(call.attempts)
         turn = None if self._limit is None else self._turn(call, self._limit)
         refusal = None if turn is None else await turn.take_awaited()
         if refusal is not None and not call.follows:
@@ -77,11 +77,11 @@ class AsyncRetryingClient(RetryingClient):
         return outcome
 
 
-async def heed_pause(attempts: Attempts) -> None:
+async def wait_for_cooldown(attempts: Attempts) -> None:
     """Wait for what the server told another task of the same bulk, where there is time to."""
-    pause = current_pause.get()
-    if pause is None:
+    cooldown = current_cooldown.get()
+    if cooldown is None:
         return
-    left = pause.left(attempts.clock)
+    left = cooldown.left(attempts.clock)
     if 0 < left < attempts.remaining():
         await attempts.clock.async_sleep(attempts.no_sooner(left))
