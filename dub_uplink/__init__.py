@@ -14,7 +14,7 @@ from ._internal.version import __version__
 if TYPE_CHECKING:
     from . import models, retries, utils
     from ._client import AsyncDub, Dub
-    from ._concurrency.threads import as_they_end
+    from ._concurrency.threads import map_unordered
     from ._customers.async_consumer import AsyncCustomersConsumer, AsyncDubConsumer
     from ._customers.async_pages import AsyncCustomerIterator, AsyncCustomerPage
     from ._customers.consumer import CustomersConsumer
@@ -52,10 +52,10 @@ __all__ = [
     "RetryConfig",
     "Unset",
     "__version__",
-    "as_they_end",
     "components",
     "endpoint",
     "errors",
+    "map_unordered",
     "models",
     "operations",
     "retries",
@@ -84,7 +84,7 @@ _WHERE = {
     "RetryBudget": ".retries:RetryBudget",
     "RetryConfig": ".retries:RetryConfig",
     "Unset": ".models.unset:Unset",
-    "as_they_end": "._concurrency.threads:as_they_end",
+    "map_unordered": "._concurrency.threads:map_unordered",
     "components": ".models.components",
     "endpoint": "._declarative.endpoints:endpoint",
     "errors": ".models.errors",

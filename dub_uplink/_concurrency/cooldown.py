@@ -14,11 +14,11 @@ from ..retries import Clock
 _SLICE = 0.25  # seconds until a sleeping thread notices that its bulk has ended
 
 
-class Stopped(Exception):
+class BatchCancelled(Exception):
     """The bulk that this thread works for was ended; nothing more is sent."""
 
 
-class Pause:
+class Cooldown:
     """What one worker is told by the server, the others heed.
 
     Without it each of eight workers would run into the same rate limit by itself.
@@ -39,7 +39,7 @@ class Pause:
     def left(self, clock: Clock) -> float:
         """Seconds until one may send again; at most 0 where one may."""
         if self._stopped.is_set():
-            raise Stopped
+            raise BatchCancelled
         return self._until - clock.monotonic()
 
     def sleep(self, seconds: float, clock: Clock) -> None:
@@ -47,33 +47,33 @@ class Pause:
         left = seconds
         while left > 0:
             if self._stopped.is_set():
-                raise Stopped
+                raise BatchCancelled
             clock.sleep(min(left, _SLICE))
             left -= _SLICE
 
 
-#: The pause of the bulk that the current thread works for.
-current_pause: ContextVar[Pause | None] = ContextVar("dub_uplink_pause", default=None)
+#: The cooldown of the bulk that the current thread works for.
+current_cooldown: ContextVar[Cooldown | None] = ContextVar("dub_uplink_cooldown", default=None)
 
 
 def sleeper(clock: Clock) -> Callable[[float], None]:
     """How a call of this thread sleeps: one of a bulk's wakes up when the bulk ends."""
-    pause = current_pause.get()
-    return clock.sleep if pause is None else functools.partial(pause.sleep, clock=clock)
+    cooldown = current_cooldown.get()
+    return clock.sleep if cooldown is None else functools.partial(cooldown.sleep, clock=clock)
 
 
-def heed_pause(attempts: RetryState) -> None:
+def wait_for_cooldown(attempts: RetryState) -> None:
     """Wait for what the server told another worker of the same bulk, where there is time to."""
-    pause = current_pause.get()
-    if pause is None:
+    cooldown = current_cooldown.get()
+    if cooldown is None:
         return
-    left = pause.left(attempts.clock)
+    left = cooldown.left(attempts.clock)
     if 0 < left < attempts.remaining():
-        pause.sleep(attempts.with_jitter(left), attempts.clock)
+        cooldown.sleep(attempts.with_jitter(left), attempts.clock)
 
 
-def share_pause(response: Response, clock: Clock) -> None:
+def publish_cooldown(response: Response, clock: Clock) -> None:
     """Let the other workers of the same bulk heed what the server asked of this one."""
-    pause = current_pause.get()
-    if pause is not None and response.retry_after is not None:
-        pause.until(clock.monotonic() + response.retry_after)
+    cooldown = current_cooldown.get()
+    if cooldown is not None and response.retry_after is not None:
+        cooldown.until(clock.monotonic() + response.retry_after)

@@ -8,23 +8,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from ..models.errors import DubError
-from .cooldown import Pause, current_pause
+from .cooldown import Cooldown, current_cooldown
 
 A = TypeVar("A")
 R = TypeVar("R")
 
 
-async def in_order(
+async def map_ordered(
     call: Callable[[A], Awaitable[R]], items: Iterable[A], workers: int
 ) -> AsyncIterator[R | DubError | ValueError | TypeError]:
     """The results of ``call`` for each item, in the items' order, each a value or its error.
 
-    The asynchronous ``in_order``. Ending the iteration cancels what is in flight.
+    The asynchronous ``map_ordered``. Ending the iteration cancels what is in flight.
     """
-    pause = Pause()
+    cooldown = Cooldown()
 
     async def one(item: A) -> R | DubError | ValueError | TypeError:
-        current_pause.set(pause)  # of this task's own context
+        current_cooldown.set(cooldown)  # of this task's own context
         try:
             return await call(item)
         except (DubError, ValueError, TypeError) as error:

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from ..models.errors import DubError
-from .cooldown import Pause, current_pause
+from .cooldown import Cooldown, current_cooldown
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -31,7 +31,7 @@ def check_workers(workers: int) -> int:
     return workers
 
 
-def in_order(
+def map_ordered(
     call: Callable[[A], R], items: Iterable[A], workers: int
 ) -> Iterator[R | DubError | ValueError | TypeError]:
     """The results of ``call`` for each item, in the items' order, each a value or its error.
@@ -40,8 +40,8 @@ def in_order(
     the input is read no faster than the output. Ending the iteration, by an error or by letting go
     of it, ends the waits of the workers and sends nothing more.
     """
-    pause = Pause()
-    one = _caught(call, pause)
+    cooldown = Cooldown()
+    one = _caught(call, cooldown)
     pending: deque[Future[R | DubError | ValueError | TypeError]] = deque()
     process = os.getpid()
 
@@ -60,12 +60,12 @@ def in_order(
             while pending:
                 yield following()
         finally:
-            pause.stop()
+            cooldown.stop()
             for future in pending:
                 future.cancel()
 
 
-def as_they_end(
+def map_unordered(
     call: Callable[[A], R], items: Iterable[A], workers: int = 8
 ) -> Generator[tuple[A, R | DubError | ValueError | TypeError]]:
     """Calls of any kind through a few threads: each item with its result, as soon as there is one.
@@ -90,14 +90,14 @@ def as_they_end(
         ValueError: ``workers`` below 1, or no whole number.
         RuntimeError: it is iterated in a fork of the process that began it.
     """
-    return _as_they_end(call, items, check_workers(workers))
+    return _map_unordered(call, items, check_workers(workers))
 
 
-def _as_they_end(
+def _map_unordered(
     call: Callable[[A], R], items: Iterable[A], workers: int
 ) -> Generator[tuple[A, R | DubError | ValueError | TypeError]]:
-    pause = Pause()
-    one = _caught(call, pause)
+    cooldown = Cooldown()
+    one = _caught(call, cooldown)
     ended: queue.SimpleQueue[Future[R | DubError | ValueError | TypeError]] = queue.SimpleQueue()
     running: dict[Future[R | DubError | ValueError | TypeError], A] = {}
     process = os.getpid()
@@ -118,7 +118,7 @@ def _as_they_end(
             while running:
                 yield following()
         finally:
-            pause.stop()
+            cooldown.stop()
             for future in list(running):
                 future.cancel()
 
@@ -131,12 +131,12 @@ def _check_process(begun_in: int) -> None:
 
 
 def _caught(
-    call: Callable[[A], R], pause: Pause
+    call: Callable[[A], R], cooldown: Cooldown
 ) -> Callable[[A], R | DubError | ValueError | TypeError]:
-    """``call`` as a worker makes it: within the pause of its bulk, its errors as values."""
+    """``call`` as a worker makes it: within the cooldown of its bulk, its errors as values."""
 
     def one(item: A) -> R | DubError | ValueError | TypeError:
-        current_pause.set(pause)
+        current_cooldown.set(cooldown)
         try:
             return call(item)
         except (DubError, ValueError, TypeError) as error:

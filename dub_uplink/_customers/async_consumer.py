@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._concurrency.tasks import in_order
+from .._concurrency.tasks import map_ordered
 from .._concurrency.threads import check_workers
 from .._declarative.consumer import ConfiguredConsumer
 from .._declarative.parameters import iteration_query
@@ -246,7 +246,7 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
                 request, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
             )
 
-        return in_order(create, requests, check_workers(workers))
+        return map_ordered(create, requests, check_workers(workers))
 
     def delete_many(
         self,
@@ -264,4 +264,4 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
                 id, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
             )
 
-        return in_order(delete, ids, check_workers(workers))
+        return map_ordered(delete, ids, check_workers(workers))

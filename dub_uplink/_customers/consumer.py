@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .._concurrency.threads import check_workers, in_order
+from .._concurrency.threads import check_workers, map_ordered
 from .._declarative.consumer import DubConsumer
 from .._declarative.endpoints import Paged, endpoint
 from .._declarative.parameters import (
@@ -362,7 +362,7 @@ class CustomersConsumer(DubConsumer):
         """
         options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         create = functools.partial(self.create, **options)
-        return in_order(create, requests, check_workers(workers))
+        return map_ordered(create, requests, check_workers(workers))
 
     def delete_many(
         self,
@@ -388,4 +388,4 @@ class CustomersConsumer(DubConsumer):
         """
         options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         delete = functools.partial(self.delete, **options)
-        return in_order(delete, ids, check_workers(workers))
+        return map_ordered(delete, ids, check_workers(workers))

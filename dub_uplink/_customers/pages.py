@@ -10,7 +10,7 @@ from typing import Any
 
 from ..models.components import Customer
 from ..models.errors import PageLimitReached, UnprocessableEntity
-from .traversal import ByCursor, ByNumber, Fetch, Query, Traversal
+from .traversal import CursorTraversal, Fetch, OffsetTraversal, Query, Traversal
 
 #: The server's own, where a list does not say another.
 DEFAULT_PAGE_SIZE = 100
@@ -120,8 +120,8 @@ def traversal(query: Query, cursor: str | None) -> Traversal:
     """
     size = query.get("pageSize", DEFAULT_PAGE_SIZE)
     if by_number(query):
-        return ByNumber(query, size, LAST_PAGE, cursor)
-    return ByCursor(query, size, cursor)
+        return OffsetTraversal(query, size, LAST_PAGE, cursor)
+    return CursorTraversal(query, size, cursor)
 
 
 def fetch_or_gone(fetch: Callable[[Query], list[Customer]], step: Fetch) -> list[Customer] | None:

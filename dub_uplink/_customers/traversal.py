@@ -45,14 +45,14 @@ class CursorLost(Exception):
     """Neither the cursor nor any other customer of its page exists any more."""
 
 
-class OtherFilters(ValueError):
+class FilterMismatch(ValueError):
     """A cursor was taken from an iteration with other filters."""
 
 
 #: Against the way the list goes, and along with it.
-Way = Literal["endingBefore", "startingAfter"]
-BACK: Way = "endingBefore"
-ON: Way = "startingAfter"
+Direction = Literal["endingBefore", "startingAfter"]
+BACKWARD: Direction = "endingBefore"
+FORWARD: Direction = "startingAfter"
 _FIRST = "first"
 
 Steps = Generator["Fetch | Customer", "Page | None", None]
@@ -66,7 +66,7 @@ class Traversal(ABC):
         if cursor is not None:
             try:
                 self._restore(self._read(cursor))
-            except OtherFilters:
+            except FilterMismatch:
                 raise
             except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
                 raise ValueError(
@@ -98,7 +98,7 @@ class Traversal(ABC):
     def _read(self, cursor: str) -> Any:
         query, state = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         if query != self._query:
-            raise OtherFilters(f"cursor belongs to an iteration with other filters: {query}")
+            raise FilterMismatch(f"cursor belongs to an iteration with other filters: {query}")
         return state
 
     def _advance(self, page: Page | None) -> None:
@@ -120,7 +120,7 @@ class Traversal(ABC):
     def _restore(self, state: Any) -> None: ...
 
 
-class ByCursor(Traversal):
+class CursorTraversal(Traversal):
     """By ids, both ways from an anchor on the first page."""
 
     def __init__(self, query: Query, page_size: int, cursor: str | None = None) -> None:
@@ -128,11 +128,11 @@ class ByCursor(Traversal):
         self._descending = query.get("sortOrder", "desc") == "desc"
         self._phase: str = _FIRST
         #: How far each way was gone: the id of the last customer on it.
-        self._edges: dict[Way, str] = {}
+        self._frontier: dict[Direction, str] = {}
         #: Ids returned from first pages; a page of them, and one more for each start anew.
         self._seen: set[str] = set()
         #: What was still to come at each start anew: any of these, for every one of them.
-        self._layers: list[list[tuple[Way, str]]] = []
+        self._restart_ranges: list[list[tuple[Direction, str]]] = []
         #: The page in hand when another customer had to serve as its cursor.
         self._recent: frozenset[str] = frozenset()
         self._ahead: Page | None = None
@@ -146,12 +146,12 @@ class ByCursor(Traversal):
             try:
                 if self._phase == _FIRST and (yield from self._first_page()):
                     return
-                if self._phase == BACK:
-                    yield from self._go(BACK)
-                    self._phase = ON
-                yield from self._go(ON)
+                if self._phase == BACKWARD:
+                    yield from self._go(BACKWARD)
+                    self._phase = FORWARD
+                yield from self._go(FORWARD)
             except CursorLost:
-                self._start_anew()
+                self._restart()
             else:
                 return
 
@@ -165,43 +165,47 @@ class ByCursor(Traversal):
             self._newest = page[0].created_at
         yield from self._new(page[:-1])
         for row in _candidates([row.id for row in page]):
-            back = yield self._at(BACK, row)
-            on = None if back is None else (yield self._at(ON, row))
+            back = yield self._at(BACKWARD, row)
+            on = None if back is None else (yield self._at(FORWARD, row))
             if back is None or on is None:
                 continue
             yield from self._new(page[-1:])
             self._recent = frozenset(row.id for row in page)
-            self._edges = {BACK: row, ON: row}
-            self._phase = BACK
-            yield from self._follow(BACK, back)
-            self._phase, self._ahead = ON, on
+            self._frontier = {BACKWARD: row, FORWARD: row}
+            self._phase = BACKWARD
+            yield from self._follow(BACKWARD, back)
+            self._phase, self._ahead = FORWARD, on
             return False
         raise CursorLost
 
-    def _go(self, way: Way) -> Steps:
-        """Return what lies on one way, from where it was left."""
+    def _go(self, direction: Direction) -> Steps:
+        """Return what lies on one direction, from where it was left."""
         page, self._ahead = self._ahead, None
         if page is None:
-            if not self._is_worth(way, self._edges[way]):
+            if not self._is_worth(direction, self._frontier[direction]):
                 return
-            page = yield self._at(way, self._edges[way])
+            page = yield self._at(direction, self._frontier[direction])
             if page is None:
                 raise CursorLost
-        yield from self._follow(way, page)
+        yield from self._follow(direction, page)
 
-    def _follow(self, way: Way, page: Page) -> Steps:
+    def _follow(self, direction: Direction, page: Page) -> Steps:
         """Return a page and those after it."""
         while True:
-            rows = page if way == ON else [row for row in page[::-1] if not self._is_newer(row)]
+            rows = (
+                page
+                if direction == FORWARD
+                else [row for row in page[::-1] if not self._is_newer(row)]
+            )
             if not rows:
                 return
-            if len(page) < self._size or not self._is_worth(way, rows[-1].id):
+            if len(page) < self._size or not self._is_worth(direction, rows[-1].id):
                 yield from self._new(rows)
                 return
             yield from self._new(rows[:-1])
             ids = [row.id for row in rows]
             for cursor in _candidates(ids):
-                following = yield self._at(way, cursor)
+                following = yield self._at(direction, cursor)
                 if following is not None:
                     break
             else:
@@ -210,8 +214,8 @@ class ByCursor(Traversal):
             self._recent = frozenset(ids)
             page = following
 
-    def _at(self, way: Way, cursor: str) -> Fetch:
-        return Fetch({**self._query, way: cursor})
+    def _at(self, direction: Direction, cursor: str) -> Fetch:
+        return Fetch({**self._query, direction: cursor})
 
     def _new(self, rows: Page) -> Steps:
         for row in rows:
@@ -221,48 +225,58 @@ class ByCursor(Traversal):
     def _is_wanted(self, customer_id: str) -> bool:
         if customer_id in self._seen or customer_id in self._recent:
             return False
-        return not self._layers or all(
-            any(self._lies(way, edge, customer_id) for way, edge in layer) for layer in self._layers
+        return not self._restart_ranges or all(
+            any(self._is_beyond(direction, edge, customer_id) for direction, edge in layer)
+            for layer in self._restart_ranges
         )
 
     def _is_newer(self, customer: Customer) -> bool:
         created = customer.created_at
         return created is not None and self._newest is not None and created > self._newest
 
-    def _is_worth(self, way: Way, edge: str) -> bool:
+    def _is_worth(self, direction: Direction, edge: str) -> bool:
         """Whether anything wanted can lie further on this way."""
         return all(
-            any(way == wanted or self._lies(wanted, start, edge) for wanted, start in layer)
-            for layer in self._layers
+            any(
+                direction == wanted or self._is_beyond(wanted, start, edge)
+                for wanted, start in layer
+            )
+            for layer in self._restart_ranges
         )
 
-    def _lies(self, way: Way, edge: str, customer_id: str) -> bool:
+    def _is_beyond(self, direction: Direction, edge: str, customer_id: str) -> bool:
         """Whether an id comes after an edge on a way."""
-        return customer_id < edge if (way == ON) is self._descending else customer_id > edge
+        return (
+            customer_id < edge if (direction == FORWARD) is self._descending else customer_id > edge
+        )
 
-    def _start_anew(self) -> None:
+    def _restart(self) -> None:
         if self._phase != _FIRST:
-            ways = (BACK, ON) if self._phase == BACK else (ON,)
-            self._layers.append([(way, self._edges[way]) for way in ways])
+            directions = (BACKWARD, FORWARD) if self._phase == BACKWARD else (FORWARD,)
+            self._restart_ranges.append(
+                [(direction, self._frontier[direction]) for direction in directions]
+            )
         self._phase, self._ahead, self._recent = _FIRST, None, frozenset()
 
     def _taken(self, customer: Customer) -> None:
         if self._phase == _FIRST:
             self._seen.add(customer.id)
-        elif self._phase == BACK:
-            self._edges[BACK] = customer.id
+        elif self._phase == BACKWARD:
+            self._frontier[BACKWARD] = customer.id
         else:
-            self._edges[ON] = customer.id
+            self._frontier[FORWARD] = customer.id
 
     def _state(self) -> Any:
         newest = None if self._newest is None else self._newest.isoformat()
-        return [self._phase, self._edges, sorted(self._seen), self._layers, newest]
+        return [self._phase, self._frontier, sorted(self._seen), self._restart_ranges, newest]
 
     def _restore(self, state: Any) -> None:
-        self._phase, self._edges, seen, layers, newest = state
+        self._phase, self._frontier, seen, restart_ranges, newest = state
         self._newest = None if newest is None else dt.datetime.fromisoformat(newest)
         self._seen = set(seen)
-        self._layers = [[(way, edge) for way, edge in layer] for layer in layers]
+        self._restart_ranges = [
+            [(direction, edge) for direction, edge in layer] for layer in restart_ranges
+        ]
 
 
 def _candidates(ids: list[str]) -> Iterator[str]:
@@ -274,7 +288,7 @@ def _candidates(ids: list[str]) -> Iterator[str]:
     yield ids[0]
 
 
-class ByNumber(Traversal):
+class OffsetTraversal(Traversal):
     """By page numbers: the only way through an order that cursors do not know.
 
     A customer who moves up a page meanwhile is not returned again; one who moves down, or out of

@@ -8,7 +8,7 @@ from typing import Any
 
 import tenacity
 
-from .._concurrency.cooldown import current_pause
+from .._concurrency.cooldown import current_cooldown
 from ..models.response import Response
 from .call import Call
 from .client import RetryingClient, result
@@ -69,7 +69,7 @@ class AsyncRetryingClient(RetryingClient):
         return self._kept(call, await self._attempt(call))
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
-        await heed_pause(call.attempts)
+        await wait_for_cooldown(call.attempts)
         authorization = turn = None
         if self._limit is not None:
             turn = self._turn(call, self._limit, await self._token.authorization_async())
@@ -89,11 +89,11 @@ class AsyncRetryingClient(RetryingClient):
         return outcome
 
 
-async def heed_pause(attempts: RetryState) -> None:
+async def wait_for_cooldown(attempts: RetryState) -> None:
     """Wait for what the server told another task of the same bulk, where there is time to."""
-    pause = current_pause.get()
-    if pause is None:
+    cooldown = current_cooldown.get()
+    if cooldown is None:
         return
-    left = pause.left(attempts.clock)
+    left = cooldown.left(attempts.clock)
     if 0 < left < attempts.remaining():
         await attempts.clock.async_sleep(attempts.with_jitter(left))

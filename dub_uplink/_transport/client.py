@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from uplink.clients.interfaces import HttpClientAdapter
 
-from .._concurrency.cooldown import heed_pause, share_pause, sleeper
+from .._concurrency.cooldown import publish_cooldown, sleeper, wait_for_cooldown
 from .._internal.config import timeout_seconds
 from .._internal.credentials import RedactedStr, TokenProvider
 from .._rate_limit.rate_limit import RateLimit
@@ -236,7 +236,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return call.last is None or (call.wait is not None and call.attempts.remaining() > 0)
 
     def _attempt(self, call: Call) -> Outcome:
-        heed_pause(call.attempts)
+        wait_for_cooldown(call.attempts)
         authorization = turn = None
         if self._limit is not None:
             turn = self._turn(call, self._limit, self._token.authorization())
@@ -271,7 +271,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         outcome = attempts.record(self._classify(call, received, attempt.request[-1]))
         if outcome.response is not None:
             outcome.response.call = call
-            share_pause(outcome.response, attempts.clock)
+            publish_cooldown(outcome.response, attempts.clock)
         self._log_attempt(call, outcome, attempts.clock.monotonic() - attempt.started)
         return outcome
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from .._concurrency.cooldown import current_pause, sleeper
+from .._concurrency.cooldown import current_cooldown, sleeper
 from .._internal.credentials import RedactedStr
 from .._rate_limit.rate_limit import RateLimit
 from .._rate_limit.sliding_window import Notice, Ticket, Turns
@@ -36,7 +36,7 @@ class Turn:
         self._attempts = attempts
         # A call without retries has no time of its own: it is given that of its one attempt.
         self._patience = timeout if math.isinf(attempts.deadline) else math.inf
-        bulk = limit.priority == "bulk" or current_pause.get() is not None
+        bulk = limit.priority == "bulk" or current_cooldown.get() is not None
         self._ticket = Ticket(attempts.clock, bulk=bulk)
 
     def _left(self) -> float:

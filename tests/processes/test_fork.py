@@ -17,7 +17,7 @@ import pytest
 import requests
 import uplink
 
-from dub_uplink import AsyncDub, CustomersConsumer, DeadlineAdapter, Dub, RetryBudget, as_they_end
+from dub_uplink import AsyncDub, CustomersConsumer, DeadlineAdapter, Dub, RetryBudget, map_unordered
 
 if TYPE_CHECKING:
     from .conftest import Child, TellingServer
@@ -185,17 +185,17 @@ def test_a_client_that_is_let_go_in_a_child_needs_no_lock_of_its_parents(
     clients.pop().close()
 
 
-@pytest.mark.parametrize("kind", ["in order", "as they end"])
+@pytest.mark.parametrize("kind", ["ordered", "unordered"])
 def test_a_bulk_that_was_begun_before_the_fork_says_so_in_the_child(
     telling: TellingServer, forked: Forked, connect: Any, kind: str
 ) -> None:
     customers = connect(telling.url)
     ids = (f"cus_{n}" for n in range(6))
     results: Iterator[Any]
-    if kind == "in order":
+    if kind == "ordered":
         results = customers.delete_many(ids, workers=2)
     else:
-        results = (result for _, result in as_they_end(customers.get, ids, workers=2))
+        results = (result for _, result in map_unordered(customers.get, ids, workers=2))
     first = next(results).id
 
     def child() -> str:
@@ -206,7 +206,7 @@ def test_a_bulk_that_was_begun_before_the_fork_says_so_in_the_child(
     assert "begun in another process" in forked(child).result()
     found = [first, *(result.id for result in results)]
     assert sorted(found) == [f"cus_{n}" for n in range(6)]
-    assert found == sorted(found) or kind == "as they end"
+    assert found == sorted(found) or kind == "unordered"
 
 
 def test_an_asynchronous_client_that_was_not_used_yet_works_in_each_process(

@@ -25,8 +25,8 @@ from dub_uplink import (
     RetryBudget,
     RetryConfig,
     Unset,
-    as_they_end,
     endpoint,
+    map_unordered,
 )
 from dub_uplink.models import components, errors, operations
 from dub_uplink.models.components import Customer, Discount, Link, Partner
@@ -82,7 +82,7 @@ def operations_of(dub: Dub) -> None:
 
     assert_type(dub.customers.get("ext_user_1"), Customer)
     bodies: list[Mapping[str, Any]] = [{"external_id": "user_1"}, {"external_id": "user_2"}]
-    ensured = as_they_end(dub.customers.ensure, bodies, workers=2)
+    ensured = map_unordered(dub.customers.ensure, bodies, workers=2)
     for given, result in ensured:
         assert_type(given, Mapping[str, Any])
         assert_type(result, Customer | errors.DubError | ValueError | TypeError)

@@ -17,7 +17,7 @@ from dub_uplink._customers.pages import (
     next_query,
     traversal,
 )
-from dub_uplink._customers.traversal import ByCursor, ByNumber, Fetch
+from dub_uplink._customers.traversal import CursorTraversal, Fetch, OffsetTraversal
 
 THREE = [Customer(id=f"cus_{n}") for n in (1, 2, 3)]
 
@@ -66,7 +66,7 @@ def test_the_page_after_the_last_one_of_the_servers_is_an_error_that_says_what_t
 )
 def test_which_lists_go_by_number(query: dict[str, Any], numbered: bool) -> None:
     assert by_number(query) is numbered
-    assert type(traversal(query, None)) is (ByNumber if numbered else ByCursor)
+    assert type(traversal(query, None)) is (OffsetTraversal if numbered else CursorTraversal)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple
 
-from dub_uplink import Clock, CustomersConsumer, as_they_end
+from dub_uplink import Clock, CustomersConsumer, map_unordered
 from dub_uplink._cli.import_job.journal import Ending, Journal
 from dub_uplink._cli.import_job.rows import Row, Rows
 from dub_uplink._cli.io.text_file import BadFile
@@ -101,7 +101,7 @@ class Import:
         return self._unsettled
 
     def _through(self, steps: Iterator[Step]) -> None:
-        results = as_they_end(self._call, steps, self.workers)
+        results = map_unordered(self._call, steps, self.workers)
         with contextlib.closing(results):
             for step, result in results:
                 self._take(step, result)

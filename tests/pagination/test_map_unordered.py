@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dub_uplink import BackoffStrategy, Clock, Dub, RateLimit, RetryConfig, as_they_end, errors
+from dub_uplink import BackoffStrategy, Clock, Dub, RateLimit, RetryConfig, errors, map_unordered
 from dub_uplink.testing import FakeDub, faults
 
 
@@ -22,7 +22,7 @@ def test_a_slow_call_does_not_hold_up_those_behind_it() -> None:
         return number * 10
 
     ended = []
-    for item, result in as_they_end(call, range(8), 2):
+    for item, result in map_unordered(call, range(8), 2):
         ended.append((item, result))
         if len(ended) == 7:
             free.set()
@@ -38,7 +38,7 @@ def test_errors_are_values_and_a_mistake_in_the_call_is_raised() -> None:
             raise KeyError(number)
         return number
 
-    results = as_they_end(call, range(3), 1)
+    results = map_unordered(call, range(3), 1)
     assert next(results) == (0, 0)
     assert isinstance(next(results)[1], errors.APIConnectionError)
     with pytest.raises(KeyError):
@@ -48,7 +48,7 @@ def test_errors_are_values_and_a_mistake_in_the_call_is_raised() -> None:
 @pytest.mark.parametrize("workers", [0, -1, 1.5])
 def test_a_number_of_workers_that_there_cannot_be_is_refused_at_once(workers: float) -> None:
     with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
-        as_they_end(str, [1], workers)  # type: ignore[arg-type]
+        map_unordered(str, [1], workers)  # type: ignore[arg-type]
 
 
 def test_no_more_items_are_taken_than_there_are_workers() -> None:
@@ -59,7 +59,7 @@ def test_no_more_items_are_taken_than_there_are_workers() -> None:
             taken.append(number)
             yield number
 
-    results = as_they_end(lambda number: number, items(), 3)
+    results = map_unordered(lambda number: number, items(), 3)
     assert next(results)[1] in {0, 1, 2}
     assert len(taken) == 3
     results.close()
@@ -83,7 +83,7 @@ def test_letting_go_ends_the_waits_and_sends_nothing_more() -> None:
                 return dub.customers.list()
             return dub.customers.create({"external_id": f"u{number}", "country": "GB"})
 
-        results = as_they_end(call, range(100), 2)
+        results = map_unordered(call, range(100), 2)
         assert next(results)[0] == 0
         assert waiting.wait(60)
         results.close()
@@ -94,7 +94,7 @@ def test_one_request_in_twenty_is_left_to_others() -> None:
     limit = RateLimit(20, per=3_600.0)
     client = FakeDub().session()
     with Dub("dub_test", client=client, rate_limit=limit, retry_config=None) as dub:
-        results = [page for _, page in as_they_end(lambda _: dub.customers.list(), range(20), 1)]
+        results = [page for _, page in map_unordered(lambda _: dub.customers.list(), range(20), 1)]
         assert results[:19] == [[]] * 19
         assert isinstance(results[19], errors.RateLimitExceeded)
         assert dub.customers.list() == []
