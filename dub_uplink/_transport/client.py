@@ -14,6 +14,7 @@ from uplink.clients.interfaces import HttpClientAdapter
 
 from .._concurrency.cooldown import heed_pause, share_pause, sleeper
 from .._customers.recovery import Write, is_missing
+from .._http.connection_errors import connection_error, is_transient
 from .._internal.config import Secret, Token, timeout_seconds
 from .._rate_limit.rate_limit import RateLimit
 from ..models.errors import APIConnectionError, DubError
@@ -268,8 +269,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _judge(self, call: Call, came: Response | Exception, timeout: float) -> Outcome:
         if isinstance(came, Exception):
-            error = hooks.connection_error(came, call.method, timeout)
-            return Outcome(error=error, transient=hooks.is_transient(came))
+            error = connection_error(came, call.method, timeout)
+            return Outcome(error=error, transient=is_transient(came))
         response = came
         if response.ok and hooks.breaks_off(response):
             error = APIConnectionError(f"{call.method}: the answer broke off within its JSON")
