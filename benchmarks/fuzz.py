@@ -45,8 +45,9 @@ if "atheris" in sys.argv:
 from dub_uplink import Customer, CustomersConsumer, DeadlineAdapter, errors
 from dub_uplink._declarative.endpoints import reader
 from dub_uplink._declarative.schemas import CustomerSchema, DeletedSchema
+from dub_uplink._http import connection_errors
 from dub_uplink._http.deadline_adapter import _Connection
-from dub_uplink._http.decoding import Unpacker
+from dub_uplink._http.decoding import ContentDecoder
 from dub_uplink._transport import errors as hooks
 from dub_uplink._transport.rate_limit_headers import rate_limit_status
 from dub_uplink._transport.retry_after import parse_retry_after
@@ -239,14 +240,14 @@ class Answers(Fuzz):
     def call(self, data: bytes) -> Any:
         status, headers, body = parts(data[:6] + data[7:])
         try:
-            unpacker = Unpacker(headers.get("Content-Encoding", ""))
-            body = b"".join(
-                unpacker.unpacked(body[at : at + 999]) for at in range(0, len(body), 999)
-            )
-            unpacker.end()
+            decoder = ContentDecoder(headers.get("Content-Encoding", ""))
+            body = b"".join(decoder.decode(body[at : at + 999]) for at in range(0, len(body), 999))
+            decoder.flush()
         except (requests.RequestException, OSError) as error:
-            failed = hooks.connection_error(hooks.BrokenAnswer(status, error), "GET", 1.0)
-            hooks.is_transient(error)
+            failed = connection_errors.connection_error(
+                connection_errors.IncompleteResponse(status, error), "GET", 1.0
+            )
+            connection_errors.is_transient(error)
             raise failed from None
         response = Response(status, headers, body)
         rate_limit_status(response.headers, 1_795_333_861.0)

@@ -17,9 +17,9 @@ from requests.utils import get_environ_proxies, select_proxy
 from .._internal.config import CONNECT_TIMEOUT
 from .._internal.credentials import RedactedStr
 from .._internal.version import __version__
-from .._transport.errors import BrokenAnswer, NotConnected
 from ..models.response import Response
-from .decoding import ACCEPT_ENCODING, Unpacker, check_size
+from .connection_errors import ConnectError, IncompleteResponse
+from .decoding import ACCEPT_ENCODING, ContentDecoder, check_size
 
 _HEADERS = {
     "User-Agent": f"dub-uplink/{__version__} aiohttp/{aiohttp.__version__}",
@@ -33,7 +33,7 @@ class _Dropped(aiohttp.ClientError):
     """The connection broke; in a class that aiohttp does not send once more by itself."""
 
 
-def _once(authorization: RedactedStr) -> aiohttp.ClientMiddlewareType:
+def _no_auto_retry(authorization: RedactedStr) -> aiohttp.ClientMiddlewareType:
     """A middleware that sets the token and lets no attempt be repeated behind our back.
 
     aiohttp sends a GET or DELETE again when a pooled connection turns out to be closed. A delete
@@ -101,7 +101,7 @@ class AiohttpBackend:
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
-        session = self._ready()
+        session = self._get_session()
         params = info.get("params")
         target = f"{url}?{urlencode(params)}" if params else url
         async with session.request(
@@ -110,7 +110,7 @@ class AiohttpBackend:
             data=info.get("data"),
             json=info.get("json"),
             headers={**_HEADERS, **info["headers"]},
-            middlewares=(_once(authorization),),
+            middlewares=(_no_auto_retry(authorization),),
             allow_redirects=False,
             auto_decompress=False,
             proxy=self._proxy,
@@ -123,13 +123,13 @@ class AiohttpBackend:
             try:
                 content = await _read(answer)
             except self.failures as error:
-                raise BrokenAnswer(answer.status, _as_requests(error)) from None
+                raise IncompleteResponse(answer.status, _as_requests(error)) from None
             headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
             for name, value in answer.headers.items():
                 headers[name] = f"{headers[name]}, {value}" if name in headers else value
             return Response(answer.status, headers, content)
 
-    def _ready(self) -> aiohttp.ClientSession:
+    def _get_session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         self._process = self._process or os.getpid()
         if self._is_forked():
@@ -169,15 +169,15 @@ class AiohttpBackend:
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
     encoding = answer.headers.get("Content-Encoding")
-    unpacker = Unpacker(encoding) if encoding else None
+    decoder = ContentDecoder(encoding) if encoding else None
     chunks: list[bytes] = []
     size = 0
     async for chunk in answer.content.iter_any():
-        chunks.append(unpacker.unpacked(chunk) if unpacker else chunk)
+        chunks.append(decoder.decode(chunk) if decoder else chunk)
         size += len(chunks[-1])
         check_size(size)
-    if unpacker:
-        unpacker.end()
+    if decoder:
+        decoder.flush()
     return b"".join(chunks)
 
 
@@ -193,7 +193,7 @@ def _as_requests(error: Exception) -> Exception:
     if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch)):
         return requests.exceptions.SSLError(*error.args)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return NotConnected(str(error.os_error))
+        return ConnectError(str(error.os_error))
     return requests.ConnectionError(str(error) or type(error).__name__)
 
 

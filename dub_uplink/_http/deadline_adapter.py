@@ -192,7 +192,7 @@ class DeadlineAdapter(HTTPAdapter):
 # the same settings and the same pools, and in these, beside its own, connections of ours.
 
 
-def bounded(session: requests.Session) -> requests.Session:
+def with_deadline(session: requests.Session) -> requests.Session:
     """The caller's session, for one request: with ours in the place of requests' own adapter.
 
     It shares the session's attributes, so that what one of its own methods sets is set. Adapters of
@@ -211,7 +211,7 @@ def _bounded_kind(kind: type[requests.Session]) -> type[requests.Session]:
     class Bounded(kind):  # type: ignore[misc, valid-type]
         def get_adapter(self, url: Any) -> Any:
             adapter = super().get_adapter(url)
-            return _Beside(adapter) if type(adapter) is HTTPAdapter else adapter
+            return _DeadlineView(adapter) if type(adapter) is HTTPAdapter else adapter
 
         def __del__(self) -> None:
             """Nothing: it is the session that is to be closed, when that is dropped."""
@@ -219,7 +219,7 @@ def _bounded_kind(kind: type[requests.Session]) -> type[requests.Session]:
     return Bounded
 
 
-class _Beside(DeadlineAdapter):
+class _DeadlineView(DeadlineAdapter):
     def __init__(self, adapter: HTTPAdapter) -> None:
         vars(self).update(vars(adapter))
         self.poolmanager = _beside(self.poolmanager)

@@ -8,36 +8,36 @@ from __future__ import annotations
 import zlib
 
 from .._internal.config import MAX_BODY_BYTES
-from .._transport.errors import BodyTooLarge, PackedWrongly, UnknownPacking
+from .connection_errors import BodyTooLarge, DecodingError, UnsupportedEncoding
 
-#: What a request says it takes, which is what :class:`Unpacker` can read.
+#: What a request says it takes, which is what :class:`ContentDecoder` can read.
 ACCEPT_ENCODING = "gzip, deflate"
 _KNOWN = ("gzip", "x-gzip", "deflate")
 _ZLIB_OR_GZIP = zlib.MAX_WBITS + 32  # zlib tells the two apart by their first bytes
 
 
-class Unpacker:
+class ContentDecoder:
     """Unpacks a body piece by piece, as far as a client reads.
 
     Raises:
-        UnknownPacking: the body is in a ``Content-Encoding`` that was not asked for.
+        UnsupportedEncoding: the body is in a ``Content-Encoding`` that was not asked for.
     """
 
     def __init__(self, encoding: str) -> None:
         coding = encoding.strip().lower()
         self._packed = coding in _KNOWN
         if not self._packed and coding not in ("", "identity"):
-            raise UnknownPacking(f"it is packed in {coding[:40]!r}, which was not asked for")
+            raise UnsupportedEncoding(f"it is packed in {coding[:40]!r}, which was not asked for")
         self._member = zlib.decompressobj(_ZLIB_OR_GZIP)
         self._came = 0
         self._size = 0
 
-    def unpacked(self, piece: bytes) -> bytes:
+    def decode(self, piece: bytes) -> bytes:
         """What the next piece comes to.
 
         Raises:
             BodyTooLarge: the body is longer than a client reads, packed or unpacked.
-            PackedWrongly: it is not what ``Content-Encoding`` says.
+            DecodingError: it is not what ``Content-Encoding`` says.
         """
         if not self._packed:
             return piece
@@ -56,17 +56,17 @@ class Unpacker:
                 check_size(self._size)
                 piece = self._member.unused_data
         except zlib.error as error:
-            raise PackedWrongly(f"decompression failed: {error}") from None
+            raise DecodingError(f"decompression failed: {error}") from None
         return b"".join(found)
 
-    def end(self) -> None:
+    def flush(self) -> None:
         """There is no more to come.
 
         Raises:
-            PackedWrongly: the body was cut short before it was packed.
+            DecodingError: the body was cut short before it was packed.
         """
         if self._came and not self._member.eof:
-            raise PackedWrongly("the compressed data breaks off")
+            raise DecodingError("the compressed data breaks off")
 
 
 def check_size(size: int) -> None:

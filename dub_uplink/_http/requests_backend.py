@@ -29,10 +29,10 @@ from .._internal.config import CONNECT_TIMEOUT, hide_request
 from .._internal.credentials import RedactedStr
 from .._internal.fork_safety import after_fork_in_child
 from .._internal.version import __version__
-from .._transport.errors import BrokenAnswer
 from ..models.response import Response
-from .deadline_adapter import DeadlineAdapter, bounded
-from .decoding import ACCEPT_ENCODING, Unpacker, check_size
+from .connection_errors import IncompleteResponse
+from .deadline_adapter import DeadlineAdapter, with_deadline
+from .decoding import ACCEPT_ENCODING, ContentDecoder, check_size
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
 _HEADERS = {
@@ -112,7 +112,7 @@ class SessionBackend:
             self._part(self._parting)
         make = self._from_template if self._owned and _is_plain(info) else self._from_session
         prepared, settings = make(method, url, info, authorization)
-        session = self._session if self._owned else bounded(self._session)
+        session = self._session if self._owned else with_deadline(self._session)
         try:
             answer = session.send(
                 prepared,
@@ -123,7 +123,7 @@ class SessionBackend:
         except BaseException as error:
             hide_request(error)
             raise
-        response = whole(answer, deadline)
+        response = read_response(answer, deadline)
         if self._closed:  # while this call was on its way: its connection is in a new pool
             self.close()
         return response
@@ -235,7 +235,7 @@ class UplinkBackend:
         except BaseException as error:
             hide_request(error)
             raise
-        return whole(answer, deadline)
+        return read_response(answer, deadline)
 
     def close(self) -> None:
         """Nothing: the client is the caller's."""
@@ -245,7 +245,7 @@ def _bounded_client(client: Any) -> Any:
     # uplink has no public way to the session of its client.
     session = getattr(client, "_RequestsClient__session", None)
     if type(client) is uplink.RequestsClient and isinstance(session, requests.Session):
-        return uplink.RequestsClient(bounded(session))
+        return uplink.RequestsClient(with_deadline(session))
     return client
 
 
@@ -296,11 +296,11 @@ def _hide_redirect(answer: requests.Response, **_: Any) -> None:
         vars(answer)["hidden_location"] = answer.headers.pop("Location")
 
 
-def whole(answer: requests.Response, deadline: float) -> Response:
+def read_response(answer: requests.Response, deadline: float) -> Response:
     """An answer of requests' as ours, read to its end; see :func:`read_body`.
 
     Raises:
-        BrokenAnswer: it could not be; why is its argument.
+        IncompleteResponse: it could not be; why is its argument.
     """
     location = vars(answer).pop("hidden_location", None)
     if location is not None:
@@ -310,7 +310,7 @@ def whole(answer: requests.Response, deadline: float) -> Response:
     except BaseException as error:
         answer.close()  # or what is left of it would be the next answer
         if isinstance(error, SessionBackend.failures):
-            raise BrokenAnswer(answer.status_code, error) from None
+            raise IncompleteResponse(answer.status_code, error) from None
         raise
     return Response(answer.status_code, answer.headers, content)
 
@@ -321,7 +321,7 @@ def read_body(answer: requests.Response, deadline: float) -> bytes:
     Raises:
         TimeoutError: it was not whole at the deadline.
         BodyTooLarge: it is longer than a client reads.
-        PackedWrongly, UnknownPacking: it cannot be unpacked.
+        DecodingError, UnsupportedEncoding: it cannot be unpacked.
     """
     raw = answer.raw
     # An adapter that answers by itself may have set the content and no raw stream at all.
@@ -331,10 +331,10 @@ def read_body(answer: requests.Response, deadline: float) -> bytes:
         # urllib3 1.26, which requests takes as well, lets a body pass that was cut short.
         raw.enforce_content_length = True
     read: Callable[[int], bytes] = raw.read
-    unpacker: Unpacker | None = None
+    decoder: ContentDecoder | None = None
     if hasattr(raw, "stream"):  # urllib3's; requests tells it from a plain file in the same way
         encoding = answer.headers.get("Content-Encoding")
-        unpacker = Unpacker(encoding) if encoding else None
+        decoder = ContentDecoder(encoding) if encoding else None
         # What is there now, not a full chunk, where it can give that: vcrpy's takes no arguments.
         own = getattr(urllib3.HTTPResponse, "read1", None)
         at_once = own is not None and getattr(type(raw), "read1", None) is own
@@ -342,11 +342,11 @@ def read_body(answer: requests.Response, deadline: float) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while chunk := read(_CHUNK):
-        chunks.append(unpacker.unpacked(chunk) if unpacker else chunk)
+        chunks.append(decoder.decode(chunk) if decoder else chunk)
         size += len(chunks[-1])
         check_size(size)
         if time.monotonic() > deadline:
             raise TimeoutError("timed out")
-    if unpacker:
-        unpacker.end()
+    if decoder:
+        decoder.flush()
     return b"".join(chunks)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uplink.clients.interfaces import HttpClientAdapter
 
 from .._concurrency.cooldown import publish_cooldown, sleeper, wait_for_cooldown
+from .._http.connection_errors import connection_error, is_transient
 from .._internal.config import timeout_seconds
 from .._internal.credentials import RedactedStr, TokenProvider
 from .._rate_limit.rate_limit import RateLimit
@@ -277,8 +278,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _classify(self, call: Call, received: Response | Exception, timeout: float) -> Outcome:
         if isinstance(received, Exception):
-            error = hooks.connection_error(received, call.method, timeout)
-            return Outcome(error=error, transient=hooks.is_transient(received))
+            error = connection_error(received, call.method, timeout)
+            return Outcome(error=error, transient=is_transient(received))
         if received.ok and hooks.breaks_off(received):
             error = APIConnectionError(f"{call.method}: the response ended within its JSON")
             return Outcome(error=error, transient=True)

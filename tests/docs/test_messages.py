@@ -20,8 +20,8 @@ LIST = Path(__file__).with_name("messages.txt")
 #: What is made with a message for a user: exceptions, whoever raises them, warnings, the findings
 #: of the doctor. ``ApiError`` holds texts of Dub's server.
 SPEAKING = re.compile(
-    r"(?!ApiError)\w*(Error|Exception|Failure|[a-z]Refused|Limited|Reached|Parameter)|BrokenAnswer|BodyTooLarge"
-    r"|NotConnected|Problem|Finding|_trouble|warn|exit|fail"
+    r"(?!ApiError)\w*(Error|Exception|Failure|[a-z]Refused|Limited|Reached|Parameter)|IncompleteResponse"
+    r"|BodyTooLarge|Problem|Finding|_trouble|warn|exit|fail"
 )
 #: What says something that becomes a part of a message.
 HELPING = re.compile(r"_?(hint|explain|reason|what|problem|said|note)")

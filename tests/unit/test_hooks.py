@@ -12,6 +12,7 @@ import urllib3
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
 from dub_uplink import Response, errors
+from dub_uplink._http import connection_errors
 from dub_uplink._transport import errors as hooks
 
 _ANY: Any = None
@@ -29,8 +30,8 @@ TLS = ssl.SSLError(1, "wrong version number")
         (urllib3.exceptions.ProtocolError("broken"), True),
         (requests.exceptions.ChunkedEncodingError("broken"), True),
         (requests.exceptions.ProxyError("no"), True),
-        (hooks.NotConnected("refused"), True),
-        (hooks.BrokenAnswer(200, TimeoutError()), True),
+        (connection_errors.ConnectError("refused"), True),
+        (connection_errors.IncompleteResponse(200, TimeoutError()), True),
         (requests.exceptions.SSLError(TLS), False),
         (TLS, False),
         (
@@ -39,8 +40,11 @@ TLS = ssl.SSLError(1, "wrong version number")
         ),
         (requests.exceptions.SSLError(ssl.SSLEOFError(8, "EOF")), True),
         (ssl.SSLZeroReturnError(6, "closed"), True),
-        (hooks.BrokenAnswer(200, hooks.BodyTooLarge("too long")), False),
-        (hooks.BodyTooLarge("too long"), False),
+        (
+            connection_errors.IncompleteResponse(200, connection_errors.BodyTooLarge("too long")),
+            False,
+        ),
+        (connection_errors.BodyTooLarge("too long"), False),
         (requests.exceptions.InvalidURL("no host"), False),
         (requests.exceptions.InvalidHeader("no"), False),
         (requests.exceptions.MissingSchema("no"), False),
@@ -51,7 +55,7 @@ TLS = ssl.SSLError(1, "wrong version number")
     ids=repr,
 )
 def test_what_could_go_better_the_next_time(error: Exception, transient: bool) -> None:
-    assert hooks.is_transient(error) is transient
+    assert connection_errors.is_transient(error) is transient
 
 
 @pytest.mark.parametrize(
@@ -60,16 +64,22 @@ def test_what_could_go_better_the_next_time(error: Exception, transient: bool) -
         (requests.ConnectTimeout("x"), "GET: no connection within 5 s"),
         (urllib3.exceptions.ConnectTimeoutError(_ANY, "x"), "GET: no connection within 5 s"),
         (requests.ReadTimeout("x"), "GET: no whole answer within 30 s"),
-        (hooks.BrokenAnswer(200, TimeoutError("x")), "GET: no whole answer within 30 s"),
-        (hooks.BrokenAnswer(404, TimeoutError("x")), "GET: no whole answer within 30 s"),
+        (
+            connection_errors.IncompleteResponse(200, TimeoutError("x")),
+            "GET: no whole answer within 30 s",
+        ),
+        (
+            connection_errors.IncompleteResponse(404, TimeoutError("x")),
+            "GET: no whole answer within 30 s",
+        ),
         (
             requests.ConnectionError(MaxRetryError(_ANY, "/", NewConnectionError(_ANY, "refused"))),
             "GET: no connection: ",
         ),
-        (hooks.NotConnected("refused"), "GET: no connection: refused"),
+        (connection_errors.ConnectError("refused"), "GET: no connection: refused"),
         (requests.exceptions.ProxyError("gone"), "GET: the proxy failed: gone"),
         (urllib3.exceptions.ProxyError("gone", TLS), "GET: the proxy failed: "),
-        (hooks.BodyTooLarge("32 MB"), "GET: the answer was not read: 32 MB"),
+        (connection_errors.BodyTooLarge("32 MB"), "GET: the answer was not read: 32 MB"),
         (ssl.SSLEOFError(8, "EOF"), "GET: the connection broke: "),
         (requests.exceptions.SSLError("bad"), "GET: TLS failed: bad"),
         (ValueError("no port"), "GET: the request could not be made: no port"),
@@ -85,7 +95,7 @@ def test_what_could_go_better_the_next_time(error: Exception, transient: bool) -
     ids=repr,
 )
 def test_a_failed_attempt_is_told_in_one_line(error: Exception, message: str) -> None:
-    told = hooks.connection_error(error, "GET", 30.0)
+    told = connection_errors.connection_error(error, "GET", 30.0)
     assert isinstance(told, errors.APITimeoutError) is ("within" in message)
     assert message in str(told)
     assert str(told).startswith("GET: ")
@@ -94,18 +104,18 @@ def test_a_failed_attempt_is_told_in_one_line(error: Exception, message: str) ->
 
 
 def test_a_time_out_below_that_of_connecting_is_what_is_told() -> None:
-    told = hooks.connection_error(requests.ConnectTimeout("x"), "PATCH", 0.25)
+    told = connection_errors.connection_error(requests.ConnectTimeout("x"), "PATCH", 0.25)
     assert str(told).startswith("PATCH: no connection within 0.25 s")
 
 
 def test_errors_that_lead_back_to_themselves_are_told_all_the_same() -> None:
     one, other = requests.ConnectionError("one"), requests.ConnectionError("other")
     one.__cause__, other.__cause__ = other, one
-    assert "the connection broke: other" in str(hooks.connection_error(one, "GET", 1.0))
+    assert "the connection broke: other" in str(connection_errors.connection_error(one, "GET", 1.0))
     chain: Exception = ConnectionResetError("the first of all")
     for number in range(30):
         chain = requests.ConnectionError(number, chain)
-    assert "the connection broke" in str(hooks.connection_error(chain, "GET", 1.0))
+    assert "the connection broke" in str(connection_errors.connection_error(chain, "GET", 1.0))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +242,7 @@ def test_a_long_text_is_shown_to_its_beginning(letters: int, shown: int) -> None
     assert str(foreign).count("…") == (2 if letters > shown else 0)
     moved = hooks.status_error(Response(302, {"Location": "L" * letters}, b""))
     assert str(moved).count("L") == shown
-    broken = hooks.connection_error(ConnectionResetError("Z" * letters), "GET", 1.0)
+    broken = connection_errors.connection_error(ConnectionResetError("Z" * letters), "GET", 1.0)
     assert str(broken).count("Z") == shown
 
 
@@ -257,7 +267,7 @@ def test_a_body_after_much_blank_space_is_shown() -> None:
 def test_a_broken_answer_was_refused_by_a_status_of_four_hundred(
     status: int, refused: bool
 ) -> None:
-    assert hooks.BrokenAnswer(status, TimeoutError()).refused is refused
+    assert connection_errors.IncompleteResponse(status, TimeoutError()).refused is refused
 
 
 @pytest.mark.parametrize(("letters", "broken"), [(8, True), (9, True), (10, False)])
@@ -290,7 +300,7 @@ def test_so_many_errors_of_a_chain_are_looked_at(links: int, told: bool) -> None
     chain: Exception = ConnectionRefusedError()
     for _ in range(links):
         chain = requests.ConnectionError(chain)
-    assert hooks.connection_error(chain, "GET", 1.0).sent is not told
+    assert connection_errors.connection_error(chain, "GET", 1.0).sent is not told
 
 
 def test_an_error_of_dubs_below_400_is_no_class_of_a_status() -> None:

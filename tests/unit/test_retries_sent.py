@@ -10,7 +10,7 @@ import requests
 import urllib3
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from dub_uplink._transport import errors as hooks
+from dub_uplink._http import connection_errors
 
 _ANY: Any = None
 
@@ -40,14 +40,14 @@ def _proxy_failed(reason: Exception) -> requests.exceptions.ProxyError:
         (requests.exceptions.ChunkedEncodingError("cut short"), True),
         (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), True),
         (ValueError("Invalid IPv6 URL"), True),  # of a Location, it may be
-        (hooks.BrokenAnswer(200, ConnectionResetError()), True),
-        (hooks.BrokenAnswer(503, TimeoutError()), True),
-        (hooks.BrokenAnswer(404, ConnectionResetError()), False),
-        (hooks.BrokenAnswer(429, TimeoutError()), False),
+        (connection_errors.IncompleteResponse(200, ConnectionResetError()), True),
+        (connection_errors.IncompleteResponse(503, TimeoutError()), True),
+        (connection_errors.IncompleteResponse(404, ConnectionResetError()), False),
+        (connection_errors.IncompleteResponse(429, TimeoutError()), False),
     ],
     ids=repr,
 )
 def test_an_error_says_whether_the_request_may_have_been_carried_out(
     error: Exception, sent: bool
 ) -> None:
-    assert hooks.connection_error(error, "POST", 1.0).sent is sent
+    assert connection_errors.connection_error(error, "POST", 1.0).sent is sent
