@@ -11,7 +11,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from .redis_connection import RedisConnection
-from .sliding_window import LEARNED_FOR, LEFT_TO_INTERACTIVE, Given, Notice, Rules, Ticket
+from .sliding_window import (
+    LEARNED_FOR,
+    LEFT_TO_INTERACTIVE,
+    RESOLUTION,
+    Given,
+    Notice,
+    Rules,
+    Ticket,
+)
 
 #: Of a key: the moments of its requests, those that wait among them; what was learned; who shares.
 _KEYS = ("slots", "state", "sharers")
@@ -79,7 +87,7 @@ if not due then
         for i = 2, #firsts, 2 do
             local first, last = tonumber(firsts[i]), tonumber(lasts[i])
             if last - window >= due then break end
-            if last - first < window then due = math.max(due, first + window) end
+            if last - first < window - {RESOLUTION} then due = math.max(due, first + window) end
         end
     end
     if due - now < patience and (left == 0 or due <= now) then
@@ -114,7 +122,7 @@ end
 local waiting = redis.call('ZRANGEBYSCORE', slots, '(' .. text(now), '+inf')
 redis.call('ZREMRANGEBYSCORE', slots, '(' .. text(now), '+inf')
 redis.call('ZREMRANGEBYSCORE', slots, '-inf', text(now - window))
-if ARGV[4] ~= '' then
+if ARGV[3] ~= '' and ARGV[4] ~= '' then
     local missing = limit - tonumber(ARGV[4]) - redis.call('ZCARD', slots)
     local first = math.min(reset, window)
     for n = 0, missing - 1 do

@@ -17,6 +17,8 @@ from .._internal.forks import ForkSafeLock
 _MARGIN, _MARGIN_AT_MOST = 0.02, 1.0  # of the window; seconds
 #: One in so many requests is left to interactive calls, however much a bulk has to do.
 LEFT_TO_INTERACTIVE = 20
+#: Times this close (seconds) are equal: sums and differences of floats are not exact.
+RESOLUTION = 1e-6
 #: What a refusal taught is tried again after this many seconds: a plan may have been upgraded.
 LEARNED_FOR = 600.0
 #: Of a longer pause the others learn no more than this: a mistaken one would stop them all.
@@ -185,7 +187,9 @@ class Window:
         for first, last in zip(self._slots, self._slots[room - 1 :], strict=False):
             if last - window >= due:
                 break
-            if last - first < window:  # as many as may be: none between the ends of their windows
+            if (
+                last - first < window - RESOLUTION
+            ):  # as many as may be: none between the ends of their windows
                 due = max(due, first + window)
         return due
 
