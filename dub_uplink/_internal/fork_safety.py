@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -29,3 +30,23 @@ def _renew_all() -> None:
 
 if hasattr(os, "register_at_fork"):  # Windows does not fork
     os.register_at_fork(after_in_child=_renew_all)
+
+
+class ForkSafeLock:
+    """A lock that a forked child finds free, whichever thread of its parent held it."""
+
+    __slots__ = ("_locks",)
+
+    def __init__(self) -> None:
+        self._locks: dict[int, threading.Lock] = {}
+
+    def __enter__(self) -> None:
+        process = os.getpid()
+        lock = self._locks.get(process)
+        if lock is None:
+            # Atomic: threads that enter first at the same time use one lock.
+            lock = self._locks.setdefault(process, threading.Lock())
+        lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._locks[os.getpid()].release()

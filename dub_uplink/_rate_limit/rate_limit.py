@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import logging
-import threading
 from typing import Literal
 
 from .._internal.credentials import RedactedStr
-from .._internal.fork_safety import after_fork_in_child
 from .sliding_window import Rules, Turns, Window
 
 __all__ = ["RateLimit"]
@@ -40,9 +37,9 @@ class RateLimit:
         limit: requests in a window.
         per: the window: ``"second"``, ``"minute"``, ``"hour"``, ``"day"``, or a number of seconds.
         storage: where the count is kept: ``None`` for this object, which the clients and threads
-            of a process may share, or the URL of a storage that processes and machines share, as
-            the library ``limits`` has them: ``redis://…`` (the extra ``redis``), ``memcached://…``.
-            The token is not written to it, a keyed hash of it is.
+            of a process may share, or the URL of a Redis server that processes and machines share:
+            ``redis://…``, ``rediss://…`` (TLS) or ``unix://…``, as redis-py reads them (the extra
+            ``redis``). The token is not written to it, a keyed hash of it is.
         priority: ``"bulk"`` for a client that should leave one request in twenty, and the earlier
             turn, to the others. ``create_many()`` and ``delete_many()`` are bulk in any case.
 
@@ -67,18 +64,13 @@ class RateLimit:
         self.priority = priority
         self._storage = None
         if storage is not None:
-            from .shared_limiter import open_storage  # noqa: PLC0415 - it is an extra's
+            from .shared_limiter import Storage  # noqa: PLC0415 - it is an extra's
 
-            self._storage = open_storage(storage, self._rules)
+            self._storage = Storage(storage, self._rules)
         self._said = False
         self._turns: dict[str, Turns] = {}
         # A key's name takes longer to work out than all the rest of a turn.
         self._last: tuple[RedactedStr, str, Turns] | None = None
-        self._renew()
-        after_fork_in_child(self, RateLimit._renew)
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
 
     def turns(self, server_url: str, authorization: RedactedStr) -> Turns:
         """The turns of one key on one server. Called by the client."""
@@ -88,15 +80,13 @@ class RateLimit:
         name = _name(server_url, authorization)
         found = self._turns.get(name)
         if found is None:
-            with self._lock:
-                found = self._turns.get(name)
-                if found is None:
-                    found = self._turns[name] = (
-                        Window(self._rules) if self._storage is None else self._storage.turns(name)
-                    )
-                    # Tokens that are renewed leave their windows behind.
-                    for old in list(itertools.islice(self._turns, max(len(self._turns) - 64, 0))):
-                        del self._turns[old]
+            # Atomic: threads that ask first at the same time have the same turns.
+            found = self._turns.setdefault(
+                name, Window(self._rules) if self._storage is None else self._storage.turns(name)
+            )
+            # Tokens that are renewed leave their windows behind.
+            for old in list(self._turns)[:-64]:
+                self._turns.pop(old, None)
         self._last = (authorization, server_url, found)
         return found
 

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
-import time
 from collections.abc import Iterable
 from typing import Any
 
-from .sliding_window import LEARNED_FOR, LEFT_TO_INTERACTIVE, Given, Notice, Rules, Ticket
+from .redis_connection import RedisConnection
+from .sliding_window import (
+    LEARNED_FOR,
+    LEFT_TO_INTERACTIVE,
+    RESOLUTION,
+    Given,
+    Notice,
+    Rules,
+    Ticket,
+)
 
 #: Of a key: the moments of its requests, those that wait among them; what was learned; who shares.
 _KEYS = ("slots", "state", "sharers")
 #: How long one who sends nothing is counted among those who share, in seconds, if not a window.
 _QUIET = 10.0
 _COUNT_EVERY = 1.0  # seconds between two times that a process says that it is there
-_STALE = 1.0  # seconds after which a connection is looked at before it is used again
 _AT_ONCE = 500  # turns that are put back in one exchange
 
 
@@ -81,7 +87,7 @@ if not due then
         for i = 2, #firsts, 2 do
             local first, last = tonumber(firsts[i]), tonumber(lasts[i])
             if last - window >= due then break end
-            if last - first < window then due = math.max(due, first + window) end
+            if last - first < window - {RESOLUTION} then due = math.max(due, first + window) end
         end
     end
     if due - now < patience and (left == 0 or due <= now) then
@@ -116,7 +122,7 @@ end
 local waiting = redis.call('ZRANGEBYSCORE', slots, '(' .. text(now), '+inf')
 redis.call('ZREMRANGEBYSCORE', slots, '(' .. text(now), '+inf')
 redis.call('ZREMRANGEBYSCORE', slots, '-inf', text(now - window))
-if ARGV[4] ~= '' then
+if ARGV[3] ~= '' and ARGV[4] ~= '' then
     local missing = limit - tonumber(ARGV[4]) - redis.call('ZCARD', slots)
     local first = math.min(reset, window)
     for n = 0, missing - 1 do
@@ -161,11 +167,8 @@ _SHA = {text: hashlib.sha1(text.encode()).hexdigest() for text in (_ASK, _HEED, 
 class RedisTurns:
     """The turns of one key in a Redis, of version 5 or later."""
 
-    def __init__(self, storage: Any, name: str, rules: Rules) -> None:
-        self._client = storage.storage
-        self._answers: Any = storage.dependency.ResponseError
-        self._connection: Any = None
-        self._used = float("-inf")
+    def __init__(self, connection: RedisConnection, name: str, rules: Rules) -> None:
+        self._connection = connection
         self._rules = rules
         # In braces what a cluster looks at to keep the three together.
         self._keys = [f"dub_uplink:{{{name}}}:{kind}" for kind in _KEYS]
@@ -193,39 +196,14 @@ class RedisTurns:
         rules = self._rules
         command = (len(_KEYS), *self._keys, rules.window, rules.limit, *arguments)
         try:
-            return self._exchange("EVALSHA", _SHA[script], *command)
+            return self._connection.execute("EVALSHA", _SHA[script], *command)
         except Exception as error:
-            if "NOSCRIPT" not in str(error) and type(error).__name__ != "NoScriptError":
+            if type(error).__name__ != "NoScriptError":
                 raise
-            return self._exchange("EVAL", script, *command)
-
-    def _exchange(self, *command: Any) -> Any:
-        """Send a command and read its answer; by one thread at a time.
-
-        On a connection of the library's, without its client: that takes longer than the exchange.
-        """
-        connection, now = self._connection, time.monotonic()
-        if connection is None or connection.pid != os.getpid():
-            pool = self._client.connection_pool
-            connection = pool.connection_class(**pool.connection_kwargs)
-            self._connection = connection
-        elif now - self._used > _STALE and _has_ended(connection):
-            connection.disconnect()  # the next command opens it again
-        self._used = now
-        try:
-            connection.send_command(*command)
-            return connection.read_response()
-        except Exception as error:
-            if not isinstance(error, self._answers):
-                connection.disconnect()  # or the next one would read this one's answer
-            raise
+            return self._connection.execute("EVAL", script, *command)
 
     def give_back(self, ticket: Ticket) -> None:
-        self._exchange("ZREM", self._keys[0], ticket.member)
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.disconnect()
+        self._connection.execute("ZREM", self._keys[0], ticket.member)
 
     def late(self, ticket: Ticket) -> None:
         self._correct(Notice(None, None, 0.0, refused=False), late=ticket.member)
@@ -249,11 +227,3 @@ class RedisTurns:
         flat: list[Any] = [part for pair in given for part in pair]
         for start in range(0, max(len(flat), 1), 2 * _AT_ONCE):
             self._run(_RESTORE, *flat[start : start + 2 * _AT_ONCE])
-
-
-def _has_ended(connection: Any) -> bool:
-    """Whether the other side has closed it meanwhile, as servers do with those that are idle."""
-    try:
-        return bool(connection.can_read())
-    except Exception:  # noqa: BLE001 - it is opened anew whatever it was
-        return True

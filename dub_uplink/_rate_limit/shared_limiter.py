@@ -1,22 +1,21 @@
-"""A rate limit that processes and machines share, in Redis or another storage of ``limits``."""
+"""A rate limit that processes and machines share, in Redis."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import itertools
 import logging
 import os
-import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from .._internal.fork_safety import after_fork_in_child
+from .._internal.fork_safety import ForkSafeLock
+from .redis_connection import RedisConnection
+from .redis_limiter import RedisTurns
 from .sliding_window import Given, Notice, Rules, Ticket, Turns, Window
 from .worker import Errands, ended_within
 
@@ -34,26 +33,6 @@ _INTERVAL = 0.5  # seconds between two looks whether it is back
 _FOUND = 2
 _LOOKS_FOR = 60.0  # seconds after the last call, then the next one has to ask for it
 _SAID_FOR = 60.0  # seconds in which it is not said again that it is away
-_REDIS = ("redis", "rediss", "redis+unix", "valkey", "valkeys", "valkey+unix")
-
-
-class Remote(Protocol):
-    """Turns as a storage gives them; every method may raise what its library raises."""
-
-    def ask(self, ticket: Ticket, patience: float) -> Given:
-        """See :meth:`Turns.ask`; writes nothing on the ticket, which another thread has."""
-        raise NotImplementedError
-
-    def give_back(self, ticket: Ticket) -> None: ...
-
-    def late(self, ticket: Ticket) -> None: ...
-
-    def heed(self, notice: Notice, name: str) -> None: ...
-
-    def restore(self, given: Iterable[tuple[float, str]]) -> None:
-        """Put back turns that the storage may not know of: the age of each in seconds, its name."""
-
-    def close(self) -> None: ...
 
 
 class Storage:
@@ -62,9 +41,8 @@ class Storage:
     No call waits for a storage that has failed. The thread that talks to it looks for it.
     """
 
-    def __init__(self, url: str, storage: Any, rules: Rules) -> None:
-        self._url = url
-        self._storage = storage
+    def __init__(self, url: str, rules: Rules) -> None:
+        self._connection = RedisConnection(url)
         self._rules = rules
         self._turns: weakref.WeakSet[SharedTurns] = weakref.WeakSet()
         self._errands = Errands(self._look, _INTERVAL)
@@ -73,24 +51,11 @@ class Storage:
         # When, on the real clock; the last of them since when no answer has come in time.
         self._said = self._asked = float("-inf")
         self._unanswered: float | None = None
-        self._lock = threading.Lock()
-        after_fork_in_child(self, Storage._renew)
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def turns(self, name: str) -> Turns:
         """The turns of the key that goes by ``name``."""
-        remote: Remote
-        if urlsplit(self._url).scheme in _REDIS:
-            from .redis_limiter import RedisTurns  # noqa: PLC0415 - only where it is Redis
-
-            remote = RedisTurns(self._storage, name, self._rules)
-        else:
-            from .counted_turns import CountedTurns  # noqa: PLC0415 - only where it is not
-
-            remote = CountedTurns(self._storage, name, self._rules)
-        turns = SharedTurns(self, remote, self._rules)
+        turns = SharedTurns(self, RedisTurns(self._connection, name, self._rules), self._rules)
         self._turns.add(turns)
         return turns
 
@@ -179,62 +144,13 @@ class Storage:
 
     def close(self) -> None:
         """Close the connections."""
-        closed = self._errands.send(self._close)
+        closed = self._errands.send(self._connection.close)
         self._errands.end()
         with contextlib.suppress(Exception):  # it is away, or busy: they close with the process
             closed.result(_PATIENCE)
 
-    def _close(self) -> None:
-        for turns in list(self._turns):
-            turns.close()
-        self._storage.storage.close()
-
     def __str__(self) -> str:
-        url = urlsplit(self._url)
-        # Without user and password, and without the query, which may hold them as well.
-        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
-
-
-def open_storage(url: str, rules: Rules) -> Storage:
-    """The storage at a URL; nothing is sent yet.
-
-    Raises:
-        TypeError: the URL is not a string.
-        ValueError: it is of no storage that is known here, or cannot be read.
-        ImportError: a library is missing.
-    """
-    if not isinstance(url, str):
-        raise TypeError(f"storage must be a URL or None, not {type(url).__name__}")
-    try:
-        parts = urlsplit(url)
-        _ = parts.hostname, parts.port
-    except ValueError:  # its text may hold the password
-        raise ValueError("storage is not a URL: its host or port cannot be read") from None
-    scheme = parts.scheme
-    options: dict[str, Any]
-    if scheme in _REDIS:
-        # Without `retry` the library would try three times, with pauses, before it gives up.
-        options = {"socket_timeout": _GRACE, "socket_connect_timeout": _GRACE, "retry": None}
-    elif scheme == "memcached":
-        options = {"timeout": _GRACE, "connect_timeout": _GRACE}
-    else:
-        known = ", ".join(f"{name}://" for name in (*_REDIS, "memcached"))
-        raise ValueError(f"storage must begin with one of {known}")
-    try:
-        storages = importlib.import_module("limits.storage")
-        errors = importlib.import_module("limits.errors")
-    except ImportError as error:
-        raise ImportError(
-            'storage=… needs the library limits: run  pip install "dub-uplink[redis]"'
-        ) from error
-    try:
-        return Storage(url, storages.storage_from_string(url, **options), rules)
-    except errors.ConfigurationError:  # its text may hold the URL
-        library = "redis" if scheme.startswith("redis") else scheme[:6]
-        library = "pymemcache" if scheme == "memcached" else library
-        raise ImportError(
-            f"storage={scheme}://… needs the library {library}: run  pip install {library}"
-        ) from None
+        return str(self._connection)
 
 
 class SharedTurns:
@@ -245,7 +161,7 @@ class SharedTurns:
     is told what happened meanwhile.
     """
 
-    def __init__(self, storage: Storage, remote: Remote, rules: Rules) -> None:
+    def __init__(self, storage: Storage, remote: RedisTurns, rules: Rules) -> None:
         self._storage = storage
         self._remote = remote
         self._rules = rules
@@ -256,11 +172,7 @@ class SharedTurns:
         self._clock: Clock | None = None
         self.sharers = 1
         self._memory: str | None = None
-        self._lock = threading.Lock()
-        after_fork_in_child(self, SharedTurns._renew)
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def ask(self, ticket: Ticket, patience: float) -> float:
         asking = self._begin(ticket, patience)
@@ -365,10 +277,6 @@ class SharedTurns:
         # What is missing in the server's count are the other processes, not strangers.
         self._own.heed(Notice(notice.limit, None, notice.reset, refused=notice.refused), ticket)
         self._storage.tell(lambda: self._remote.heed(notice, ticket.member))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._remote.close()
 
     def restore(self) -> None:
         """Tell the storage of the turns of this process."""

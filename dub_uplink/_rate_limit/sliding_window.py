@@ -6,17 +6,19 @@ Pure but for the clock, which comes with each question.
 from __future__ import annotations
 
 import bisect
-import threading
+import os
 from typing import NamedTuple, Protocol
 
-from .._internal.fork_safety import after_fork_in_child
-from ..retries import Clock
+from .._internal.clock import Clock
+from .._internal.fork_safety import ForkSafeLock
 
 #: How much longer a window is taken to be than it is: a request that travels slower than the one a
 #: window later would otherwise be in the same window of the server's.
 _MARGIN, _MARGIN_AT_MOST = 0.02, 1.0  # of the window; seconds
 #: One in so many requests is left to interactive calls, however much a bulk has to do.
 LEFT_TO_INTERACTIVE = 20
+#: Times this close (seconds) are equal: sums and differences of floats are not exact.
+RESOLUTION = 1e-6
 #: What a refusal taught is tried again after this many seconds: a plan may have been upgraded.
 LEARNED_FOR = 600.0
 #: Of a longer pause the others learn no more than this: a mistaken one would stop them all.
@@ -138,17 +140,11 @@ class Window:
         self._rules = rules
         self._sharers = 1
         self._slots: list[float] = []
-        self._waiting: dict[Ticket, None] = {}  # in the order in which they asked
+        # In the order in which they asked, each with its process: a fork has copies of all.
+        self._waiting: dict[Ticket, int] = {}
         self._not_before = float("-inf")
         self._learned: tuple[int, float] | None = None
-        self._lock = threading.Lock()
-        after_fork_in_child(self, Window._renew)
-
-    def _renew(self) -> None:
-        # Another thread may have held it; those that waited are not here either.
-        self._lock = threading.Lock()
-        for ticket in list(self._waiting):
-            self._leave(ticket)
+        self._lock = ForkSafeLock()
 
     def ask(self, ticket: Ticket, patience: float) -> float:
         with self._lock:
@@ -168,7 +164,7 @@ class Window:
             # A bulk takes no place in the queue, or interactive calls would have to stand behind.
             elif ticket.due is None and not ticket.bulk:
                 self._enter(ticket, now + wait)
-                self._waiting[ticket] = None
+                self._waiting[ticket] = os.getpid()
             return max(wait, 0.0)
 
     async def ask_awaited(self, ticket: Ticket, patience: float) -> float:
@@ -191,7 +187,9 @@ class Window:
         for first, last in zip(self._slots, self._slots[room - 1 :], strict=False):
             if last - window >= due:
                 break
-            if last - first < window:  # as many as may be: none between the ends of their windows
+            if (
+                last - first < window - RESOLUTION
+            ):  # as many as may be: none between the ends of their windows
                 due = max(due, first + window)
         return due
 
@@ -258,8 +256,10 @@ class Window:
 
     def _plan_anew(self, now: float) -> None:
         """Give all who wait another turn, by what is known now and in the same order."""
-        waiting = sorted(self._waiting, key=lambda ticket: ticket.due or 0.0)
-        for ticket in waiting:
+        process = os.getpid()
+        waiting = [ticket for ticket, its in self._waiting.items() if its == process]
+        waiting.sort(key=lambda ticket: ticket.due or 0.0)
+        for ticket in list(self._waiting):
             self._leave(ticket)
         first = max(now, self._not_before)
         # Not all in the same millisecond.
@@ -267,4 +267,4 @@ class Window:
         for number, ticket in enumerate(waiting):
             room = self._room(now, bulk=False)
             self._enter(ticket, self._first_free(first + number * step, room))
-            self._waiting[ticket] = None
+            self._waiting[ticket] = os.getpid()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from .._internal.fork_safety import after_fork_in_child
+from .._internal.fork_safety import ForkSafeLock
 
 T = TypeVar("T")
 
@@ -31,13 +32,10 @@ class Errands:
     def __init__(self, look: Callable[[], bool], interval: float) -> None:
         self._look = look
         self._interval = interval
-        self._renew()
-        after_fork_in_child(self, Errands._renew)
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._process = os.getpid()
 
     def send(self, function: Callable[[], T]) -> Future[T]:
         """Have ``function`` called; its result."""
@@ -58,16 +56,22 @@ class Errands:
 
     def end(self) -> None:
         """Let the thread end once it has done what it was sent for."""
-        if self._thread is not None:
+        if self._runs():
             self._put(None)
 
     def start(self) -> None:
         """Have the thread there, so that it looks."""
-        if self._thread is None:
+        if not self._runs():
             self._put(_nothing)
+
+    def _runs(self) -> bool:
+        return self._thread is not None and self._process == os.getpid()
 
     def _put(self, job: Callable[[], None] | None) -> None:
         with self._lock:
+            if self._process != os.getpid():  # the thread and what it had to do are the parent's
+                self._process = os.getpid()
+                self._jobs, self._thread = queue.SimpleQueue(), None
             self._jobs.put(job)
             if self._thread is None:
                 self._thread = threading.Thread(

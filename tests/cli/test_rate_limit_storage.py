@@ -13,7 +13,7 @@ from dub_uplink.testing import FakeDub
 
 Invoke = Callable[..., Any]
 
-pytest.importorskip("limits", reason="the extra redis is not installed")
+pytest.importorskip("redis", reason="the extra redis is not installed")
 
 
 @pytest.fixture

@@ -182,7 +182,6 @@ class Redis:
 def redis_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("redis-server") is None:
         pytest.skip("there is no redis-server here; Debian has it in the package redis-server")
-    pytest.importorskip("limits", reason="the extra redis is not installed")
     pytest.importorskip("redis", reason="the extra redis is not installed")
     return tmp_path_factory.mktemp("redis")
 

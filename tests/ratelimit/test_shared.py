@@ -83,8 +83,9 @@ def now() -> Due:
 
 WORKER = """
 import sys, threading
-from dub_uplink import Dub, RateLimit, shared_limit
-shared_limit._PATIENCE = 20.0
+from dub_uplink import Dub, RateLimit
+from dub_uplink._rate_limit import shared_limiter
+shared_limiter._PATIENCE = 20.0
 url, token, storage, calls = sys.argv[1:]
 with Dub(token, server_url=url, rate_limit=RateLimit(20, 1.0, storage=storage)) as dub:
     def work():
@@ -193,7 +194,7 @@ def test_the_key_is_not_stored_in_any_form(redis: Any, shared: Any, token: str) 
 def test_a_password_of_the_storage_is_shown_nowhere(
     caplog: pytest.LogCaptureFixture, token: str
 ) -> None:
-    pytest.importorskip("limits")
+    pytest.importorskip("redis")
     limit = RateLimit(5, storage="redis://user:pa55w0rd@127.0.0.1:1/0?password=pa55w0rd")
     shown = [repr(limit), str(limit)]
     with caplog.at_level(logging.DEBUG):

@@ -28,7 +28,7 @@ from dub_uplink._internal.credentials import RedactedStr
 from dub_uplink._rate_limit import shared_limiter as shared_limit
 from dub_uplink._rate_limit.sliding_window import Ticket
 
-pytest.importorskip("limits", reason="the extra redis is not installed")
+pytest.importorskip("redis", reason="the extra redis is not installed")
 
 KEY = "Bearer dub_test"
 BUSY = 5.0  # seconds
