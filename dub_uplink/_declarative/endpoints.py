@@ -17,8 +17,8 @@ from .._transport.call import OPTIONS
 from ..models.errors import ResponseValidationError
 from ..models.response import Response
 from .parameters import OPTION_ARGUMENTS, Query, Segment
-from .schema_compiler import lazy_loader
-from .schemas import camel, problem
+from .schema_compiler import compile_loader
+from .schemas import ModelSchema, camel, problem
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,7 +78,7 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         return returns.reader()
     is_schema = isinstance(returns, marshmallow.Schema)
     if is_schema:
-        load = lazy_loader(returns)
+        load = _loader(returns)
     elif returns is None:
         load = _unchanged
     elif callable(returns) and not _is_schema_class(returns):
@@ -112,6 +112,20 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         raise ResponseValidationError(message, hooks.detached(response))
 
     return read
+
+
+def _loader(schema: marshmallow.Schema) -> Callable[[Any], Any]:
+    if not isinstance(schema, ModelSchema):
+        return schema.load
+    compiled: Callable[[Any], Any] | None = None
+
+    def load(body: Any) -> Any:
+        nonlocal compiled
+        if compiled is None:  # at the first response: an import is not to wait for it
+            compiled = compile_loader(schema)
+        return compiled(body)
+
+    return load
 
 
 def _is_schema_class(returns: Any) -> bool:
