@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from .._customers.ids import RESERVED_IDS
 from .answers import (
     BAD_JSON,
     CONFLICT,
@@ -42,7 +43,6 @@ ROLES = ("owner", "member", "viewer", "billing")
 _WRITING_ROLES = ("owner", "member")
 # The customers API belongs to partner programs, which begin with the business plan.
 _PLANS_WITHOUT_CUSTOMERS = ("free", "pro")
-_RESERVED_IDS = ("count", "export", "search-stripe")
 _ASSETS = ("https://dubassets.com/", "https://assets.dub.co/")
 
 
@@ -95,7 +95,7 @@ class CustomersApi:
             query = f"?{request.query_string}" if request.query_string else ""
             return Answer(308, {"Location": "/" + path.strip("/") + query}, b"")
         root, _, segment = path[1:].partition("/")
-        if root != "customers" or "/" in segment or segment in _RESERVED_IDS:
+        if root != "customers" or "/" in segment or segment in RESERVED_IDS:
             return html_answer(404, "This page could not be found.")
         operation = (_ONE if segment else _MANY).get(request.method)
         if operation is None:

@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from marshmallow import fields
 
-from dub_uplink._declarative import schemas
+from dub_uplink._customers import schemas
 from dub_uplink._declarative.schema_compiler import compile_loader
 from dub_uplink._declarative.schemas import ModelSchema
 

@@ -10,8 +10,9 @@ import marshmallow
 import pytest
 from marshmallow import fields
 
+from dub_uplink._customers.schemas import CustomerSchema, DeletedSchema
 from dub_uplink._declarative.schema_compiler import UnsupportedSchema, compile_loader
-from dub_uplink._declarative.schemas import CustomerSchema, DeletedSchema, ModelSchema
+from dub_uplink._declarative.schemas import ModelSchema
 
 PLAIN = {
     "id": "cus_1",
