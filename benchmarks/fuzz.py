@@ -43,8 +43,8 @@ if "atheris" in sys.argv:
         import dub_uplink._customers.consumer  # noqa: F401
 
 from dub_uplink import Customer, CustomersConsumer, DeadlineAdapter, errors
+from dub_uplink._customers.schemas import CustomerSchema, DeletedSchema
 from dub_uplink._declarative.endpoints import reader
-from dub_uplink._declarative.schemas import CustomerSchema, DeletedSchema
 from dub_uplink._http import connection_errors
 from dub_uplink._http.deadline_adapter import _Connection
 from dub_uplink._http.decoding import ContentDecoder

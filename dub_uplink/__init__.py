@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from . import models, retries, utils
     from ._client import AsyncDub, Dub
     from ._concurrency.threads import map_unordered
-    from ._customers.async_consumer import AsyncCustomersConsumer, AsyncDubConsumer
+    from ._customers.async_consumer import AsyncCustomersConsumer
     from ._customers.async_pages import AsyncCustomerIterator, AsyncCustomerPage
     from ._customers.consumer import CustomersConsumer
     from ._customers.pages import CustomerIterator, CustomerPage
+    from ._declarative.async_consumer import AsyncDubConsumer
     from ._declarative.consumer import DubConsumer
     from ._declarative.endpoints import endpoint
     from ._http.deadline_adapter import DeadlineAdapter
@@ -68,7 +69,7 @@ _WHERE = {
     "AsyncCustomerPage": "._customers.async_pages:AsyncCustomerPage",
     "AsyncCustomersConsumer": "._customers.async_consumer:AsyncCustomersConsumer",
     "AsyncDub": "._client:AsyncDub",
-    "AsyncDubConsumer": "._customers.async_consumer:AsyncDubConsumer",
+    "AsyncDubConsumer": "._declarative.async_consumer:AsyncDubConsumer",
     "BackoffStrategy": ".retries:BackoffStrategy",
     "Clock": ".retries:Clock",
     "Customer": ".models.components:Customer",

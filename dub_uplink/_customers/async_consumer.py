@@ -7,16 +7,12 @@ is loaded by the first client that is made.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .._concurrency.tasks import map_ordered
 from .._concurrency.threads import check_workers
-from .._declarative.consumer import ConfiguredConsumer
-from .._declarative.parameters import iteration_query
-from .._declarative.schemas import CreateSchema, wire
-from .._internal.credentials import TokenProvider
-from .._transport.async_client import AsyncRetryingClient
+from .._declarative.async_consumer import AsyncDubConsumer
+from .._declarative.schemas import serialize_request
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
 from ..models.operations import (
@@ -31,48 +27,11 @@ from ..retries import RetryConfig
 from .async_pages import AsyncCustomerIterator, AsyncCustomerPage
 from .consumer import CustomersConsumer
 from .pages import traversal
+from .parameters import iteration_query
 from .recovery import CustomerOperation
-
-C = TypeVar("C", bound="AsyncDubConsumer")
+from .schemas import CreateSchema
 
 _CREATE = CreateSchema()
-
-
-class AsyncDubConsumer(ConfiguredConsumer):
-    """The asynchronous :class:`~dub_uplink.DubConsumer`.
-
-    ``client`` is an ``aiohttp.ClientSession``. By default it makes one at its first call, which
-    belongs to the event loop that is running then; ``aclose()`` or ``async with`` closes it.
-    """
-
-    _transport: AsyncRetryingClient
-    _asynchronous = True
-
-    def _connect(
-        self, client: Any, server: str, token: TokenProvider, **policy: Any
-    ) -> AsyncRetryingClient:
-        try:
-            from .._http.aiohttp_backend import async_backend  # noqa: PLC0415 - an extra
-        except ModuleNotFoundError as error:
-            raise ImportError(
-                'the asynchronous client needs aiohttp: pip install "dub-uplink[aiohttp]"'
-            ) from error
-        return AsyncRetryingClient(async_backend(client, server), server, token, **policy)
-
-    async def aclose(self) -> None:
-        """Close what this client opened; a session it was given is left alone."""
-        await self._transport.aclose()
-
-    async def __aenter__(self: C) -> C:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 class AsyncCustomersConsumer(AsyncDubConsumer):
@@ -215,7 +174,7 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
         http_headers: Mapping[str, str] | None = None,
     ) -> Customer:
         """See :meth:`CustomersConsumer.ensure`."""
-        body = wire(_CREATE, request, "ensure()")
+        body = serialize_request(_CREATE, request, "ensure()")
         options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         try:
             return await self.get(f"ext_{body['externalId']}", **options)

@@ -8,17 +8,9 @@ from typing import Any
 
 from .._concurrency.threads import check_workers, map_ordered
 from .._declarative.consumer import DubConsumer
-from .._declarative.endpoints import Paged, endpoint
-from .._declarative.parameters import (
-    EXPANDED,
-    LIST_FILTERS,
-    CustomerId,
-    CustomerRequest,
-    JsonBody,
-    iteration_query,
-    list_query,
-)
-from .._declarative.schemas import CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema, wire
+from .._declarative.endpoints import PageOf, endpoint
+from .._declarative.parameters import JsonBody
+from .._declarative.schemas import serialize_request
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
 from ..models.operations import (
@@ -31,7 +23,16 @@ from ..models.operations import (
 from ..models.unset import UNSET, Unset
 from ..retries import RetryConfig
 from .pages import CustomerIterator, CustomerPage, traversal
+from .parameters import (
+    EXPANDED,
+    LIST_FILTERS,
+    CustomerId,
+    CustomerRequest,
+    iteration_query,
+    list_query,
+)
 from .recovery import CustomerOperation
+from .schemas import CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
 
 _CUSTOMER = CustomerSchema()
 _CUSTOMERS = CustomerSchema(many=True)
@@ -87,7 +88,7 @@ class CustomersConsumer(DubConsumer):
     _recovery = CustomerOperation
 
     @endpoint.get(
-        "customers", returns=Paged(_CUSTOMERS, _page), args=LIST_FILTERS, prepare=list_query
+        "customers", returns=PageOf(_CUSTOMERS, _page), args=LIST_FILTERS, prepare=list_query
     )
     def list(
         self,
@@ -320,7 +321,7 @@ class CustomersConsumer(DubConsumer):
             ValueError: a field is unknown, missing or of the wrong type.
             Conflict: the Stripe id is taken by a customer with another external id.
         """
-        body = wire(_CREATE, request, "ensure()")
+        body = serialize_request(_CREATE, request, "ensure()")
         options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         try:
             return self.get(f"ext_{body['externalId']}", **options)

@@ -1,14 +1,13 @@
-"""The base of the consumers: typed, without uplink's reference cycles, configured and closed."""
+"""The base class of consumers."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import uplink
-from uplink.interfaces import Annotation
+from uplink import arguments
 
 from .._http.requests_backend import backend
 from .._internal.config import DEFAULT_TIMEOUT_MS, normalize_base_url, timeout_seconds
@@ -21,32 +20,6 @@ from ..models.unset import UNSET, Unset
 from ..retries import DEFAULT_RETRY_CONFIG, Clock, RateLimitStatus, RetryBudget, RetryConfig
 
 C = TypeVar("C", bound="DubConsumer")
-
-
-class _HoldBackInit(type(uplink.Consumer)):  # type: ignore[misc]
-    """Keeps uplink from wrapping constructors whose arguments are no annotations of its own.
-
-    The wrapper ties the constructor's arguments, the token among them, into a reference cycle and
-    looks at them again at every call.
-    """
-
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
-        init = namespace.get("__init__")
-        if init is None or _is_annotated(init):
-            return super().__new__(mcs, name, bases, namespace)
-        rest = {key: value for key, value in namespace.items() if key != "__init__"}
-        cls = super().__new__(mcs, name, bases, rest)
-        type.__setattr__(cls, "__init__", init)
-        return cls
-
-
-def _is_annotated(init: Any) -> bool:
-    """Whether uplink finds something of its own on a constructor's arguments."""
-    found = getattr(init, "__annotations__", {}).values()
-    return bool(vars(init)) or any(
-        isinstance(a, Annotation) or (inspect.isclass(a) and issubclass(a, Annotation))
-        for a in found
-    )
 
 
 if TYPE_CHECKING:
@@ -63,11 +36,26 @@ if TYPE_CHECKING:
 
 else:
 
-    class Consumer(uplink.Consumer, metaclass=_HoldBackInit):
-        """The base of the consumers: ``uplink.Consumer`` with plain constructors."""
+    class Consumer(uplink.Consumer):
+        """``uplink.Consumer`` with plain constructors.
 
-    # The constructor of uplink's own base class is wrapped as well; this is what it wraps.
-    type.__setattr__(Consumer, "__init__", uplink.Consumer.__init__.__wrapped__)
+        uplink wraps every constructor. The wrapper keeps the arguments, the token among them, in a
+        reference cycle with the consumer, and processes them again at every call.
+        """
+
+        def __init_subclass__(cls, **options: Any) -> None:
+            super().__init_subclass__(**options)
+            wrapper = vars(cls).get("__init__")
+            if wrapper is not None and not _is_annotated(wrapper.__wrapped__):
+                cls.__init__ = wrapper.__wrapped__
+
+    Consumer.__init__ = uplink.Consumer.__init__.__wrapped__
+
+
+def _is_annotated(init: Callable[..., None]) -> bool:
+    """Return whether a constructor has arguments that uplink sends with each request."""
+    handler = arguments.ArgumentAnnotationHandlerBuilder.from_func(init).build()
+    return any(True for _ in handler.annotations)
 
 
 def check_policy(

@@ -12,13 +12,14 @@ import marshmallow
 import uplink
 from uplink import hooks as uplink_hooks
 
+from .._internal.naming import camel_case
 from .._transport import errors as hooks
 from .._transport.call import OPTIONS
 from ..models.errors import ResponseValidationError
 from ..models.response import Response
-from .parameters import OPTION_ARGUMENTS, Query, Segment
-from .schema_compiler import lazy_loader
-from .schemas import camel, problem
+from .parameters import OPTION_ARGUMENTS, PathSegment, Query
+from .schema_compiler import compile_loader
+from .schemas import ModelSchema, first_error
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class _Declaration(uplink_hooks.TransactionHook):  # type: ignore[misc]
         return self._read(consumer, response)
 
 
-class Paged:
+class PageOf:
     """Says of a list that its answer is a page, which knows how to go on.
 
     ``make`` is called with the consumer, the records and the call that they answer.
@@ -74,11 +75,11 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
     """How an answer becomes what the endpoint returns: ``(consumer, response) -> value``."""
     if returns is Response:
         return lambda consumer, response: response
-    if isinstance(returns, Paged):
+    if isinstance(returns, PageOf):
         return returns.reader()
     is_schema = isinstance(returns, marshmallow.Schema)
     if is_schema:
-        load = lazy_loader(returns)
+        load = _loader(returns)
     elif returns is None:
         load = _unchanged
     elif callable(returns) and not _is_schema_class(returns):
@@ -106,12 +107,26 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         try:
             return load(body)
         except marshmallow.ValidationError as error:
-            message = f"the answer is not what was promised: {problem(error)}"
+            message = f"the answer is not what was promised: {first_error(error)}"
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
             message = f"the answer is not what was promised: {type(error).__name__}: {error}"
         raise ResponseValidationError(message, hooks.detached(response))
 
     return read
+
+
+def _loader(schema: marshmallow.Schema) -> Callable[[Any], Any]:
+    if not isinstance(schema, ModelSchema):
+        return schema.load
+    compiled: Callable[[Any], Any] | None = None
+
+    def load(body: Any) -> Any:
+        nonlocal compiled
+        if compiled is None:  # at the first response: an import is not to wait for it
+            compiled = compile_loader(schema)
+        return compiled(body)
+
+    return load
 
 
 def _is_schema_class(returns: Any) -> bool:
@@ -229,11 +244,11 @@ def _annotations(
         if name in given:
             found[name] = given[name]
         elif name in variables:
-            found[name] = Segment(name)
+            found[name] = PathSegment(name)
         elif name in OPTION_ARGUMENTS:
             found[name] = OPTION_ARGUMENTS[name]
         else:
-            found[name] = Query(camel(name))
+            found[name] = Query(camel_case(name))
     return found
 
 

@@ -1,8 +1,7 @@
-"""How an endpoint's arguments become a request: uplink's annotations, which check as well."""
+"""uplink annotations that check the arguments of endpoints and write them into requests."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import enum
 import json
@@ -13,22 +12,18 @@ import uplink
 
 from .._internal.config import timeout_seconds, validate_headers
 from .._transport.call import OPTIONS
-from ..models.operations import GetCustomersRequest
 from ..models.unset import UNSET
 from ..retries import RetryConfig
-from .schemas import GetSchema, ListSchema, RequestSchema, camel, moment_text, wire
-
-#: Routes of the server's own beside `customers/{id}`.
-_RESERVED = frozenset({"count", "export", "search-stripe"})
+from .schemas import RequestSchema, moment_text, serialize_request
 
 
-class Segment(uplink.Path):  # type: ignore[misc]  # uplink has no types
+class PathSegment(uplink.Path):  # type: ignore[misc]  # uplink has no types
     """A string that becomes exactly one segment of the path, whatever it holds."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        request_builder.set_url_variable({self.name: self._checked(value)})
+        request_builder.set_url_variable({self.name: self.check(value)})
 
-    def _checked(self, value: Any) -> str:
+    def check(self, value: Any) -> str:
         if not isinstance(value, str):
             raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
         if value in ("", ".", ".."):
@@ -43,63 +38,15 @@ class Segment(uplink.Path):  # type: ignore[misc]  # uplink has no types
         return value
 
 
-class CustomerId(Segment):
-    """Dub's id of a customer, or ``ext_`` and the caller's own."""
-
-    def _checked(self, value: Any) -> str:
-        if isinstance(value, str) and value in _RESERVED:
-            raise ValueError(
-                f"{self.name} must not be {value!r}, which is another route;"
-                f" for an id of your own write 'ext_{value}'"
-            )
-        return super()._checked(value)
-
-
-class CustomerRequest(CustomerId):
-    """An id, a ``GetCustomerRequest`` or a mapping like it."""
-
-    _schema = GetSchema()
-
-    def modify_request(self, request_builder: Any, value: Any) -> None:
-        if isinstance(value, (Mapping, self._schema.model)):
-            given = wire(self._schema, value, "get()")
-            value = given["id"]
-            Query("includeExpandedFields").modify_request(
-                request_builder, given.get("includeExpandedFields")
-            )
-        super().modify_request(request_builder, value)
-
-
 class Query(uplink.Query):  # type: ignore[misc]
     """A query parameter in the server's spelling; ``None`` is not sent."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         if value is not None:
-            request_builder.info["params"][self.name] = _query_text(self.name, value)
+            request_builder.info["params"][self.name] = query_text(self.name, value)
 
 
-class Expanded(Query):
-    """``include_expanded_fields``, which the request of a call may hold as well."""
-
-    def modify_request(self, request_builder: Any, value: Any) -> None:
-        if value is None:
-            return
-        if not isinstance(value, bool):
-            raise ValueError(f"include_expanded_fields must be True or False, not {value!r:.40}")
-        in_request = request_builder.info["params"].get(self.name)
-        super().modify_request(request_builder, value)
-        if in_request not in (None, request_builder.info["params"][self.name]):
-            raise ValueError(
-                "include_expanded_fields is given twice, in the request and by keyword;"
-                " leave one out"
-            )
-
-
-#: An argument of a get and of an update.
-EXPANDED: Mapping[str, Any] = {"include_expanded_fields": Expanded("includeExpandedFields")}
-
-
-def _query_text(name: Any, value: Any) -> str:
+def query_text(name: Any, value: Any) -> str:
     """A query value as the server reads it.
 
     Raises:
@@ -136,59 +83,9 @@ class JsonBody(uplink.Body):  # type: ignore[misc]
         self._where = where
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        body = wire(self._schema, {} if value is None else value, self._where)
+        body = serialize_request(self._schema, {} if value is None else value, self._where)
         request_builder.info["data"] = json.dumps(body, separators=(",", ":")).encode()
         request_builder.info["headers"]["Content-Type"] = "application/json"
-
-
-class Filter(uplink.Query):  # type: ignore[misc]
-    """One of several arguments that :func:`list_query` checks together."""
-
-    def modify_request(self, request_builder: Any, value: Any) -> None:
-        if value is not None:
-            request_builder.info[OPTIONS].setdefault("filters", {})[self.name] = value
-
-
-_LIST = ListSchema()
-
-#: The arguments of a list that :func:`list_query` checks.
-LIST_FILTERS: Mapping[str, Any] = {
-    name: Filter(name)
-    for name in ("request", *(field.name for field in dataclasses.fields(GetCustomersRequest)))
-}
-
-
-def list_query(request_builder: Any) -> None:
-    """Make the query of a list from its filters, or refuse it as the server would.
-
-    Raises:
-        TypeError: the request is neither a ``GetCustomersRequest`` nor a mapping.
-        ValueError: a filter that the server would refuse, or ignore; the message names it.
-    """
-    filters = request_builder.info[OPTIONS].pop("filters", {})
-    request = filters.pop("request", None)
-    query = {} if request is None else wire(_LIST, request, "list()")
-    twice = [name for name in filters if camel(name) in query]
-    if twice:
-        raise ValueError(
-            f"list(): {twice[0]} is given twice, in the request and by keyword; leave one out"
-        )
-    if filters:
-        # Once more together: a cursor of the one may not go with a page of the other.
-        query = wire(_LIST, {**query, **filters}, "list()")
-    request_builder.info[OPTIONS]["query"] = query
-    request_builder.info["params"].update(
-        {name: _query_text(name, value) for name, value in query.items()}
-    )
-
-
-def iteration_query(**filters: Any) -> dict[str, Any]:
-    """The query of an iteration, as :func:`list_query` makes that of a list.
-
-    Raises:
-        ValueError: a filter that the server would refuse or ignore; the message names it.
-    """
-    return wire(_LIST, GetCustomersRequest(**filters), "iterate()")
 
 
 class _Option(uplink.Query):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""marshmallow schemas between JSON and the models; the one place that knows camelCase."""
+"""Base classes and fields of marshmallow schemas between JSON and dataclasses."""
 
 from __future__ import annotations
 
@@ -9,16 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import marshmallow
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from ..models import components, operations
+from .._internal.naming import camel_case
 from ..models.unset import UNSET
-
-
-def camel(name: str) -> str:
-    """The server's spelling of a field: ``external_id`` is ``externalId``."""
-    head, *tail = name.split("_")
-    return head + "".join(part.capitalize() for part in tail)
 
 
 class ModelSchema(marshmallow.Schema):
@@ -38,7 +32,7 @@ class ModelSchema(marshmallow.Schema):
 
     def on_bind_field(self, field_name: str, field_obj: Any) -> None:
         if field_obj.data_key is None:
-            field_obj.data_key = camel(field_name)
+            field_obj.data_key = camel_case(field_name)
 
     @marshmallow.post_load(pass_original=True)
     def make(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
@@ -54,7 +48,7 @@ def utc(value: Any) -> Any:
     return value
 
 
-def problem(error: marshmallow.ValidationError) -> str:
+def first_error(error: marshmallow.ValidationError) -> str:
     """Where a body of the server's is not what was promised, in one line."""
     path: list[str] = []
     found: Any = error.messages
@@ -65,79 +59,19 @@ def problem(error: marshmallow.ValidationError) -> str:
     return f"{'.'.join(part for part in path if part != '_schema') or 'the body'}: {text}"
 
 
-def _text() -> fields.String:
+def text() -> fields.String:
     return fields.String(allow_none=True)
 
 
-def _integer() -> fields.Integer:
+def integer() -> fields.Integer:
     return fields.Integer(strict=True, allow_none=True)
 
 
-def _moment() -> fields.AwareDateTime:
+def moment() -> fields.AwareDateTime:
     return fields.AwareDateTime(format="iso", default_timezone=dt.timezone.utc, allow_none=True)
 
 
-class LinkSchema(ModelSchema):
-    model = components.Link
-
-    id = fields.String(required=True)
-    domain = _text()
-    key = _text()
-    short_link = _text()
-    url = _text()
-    program_id = _text()
-
-
-class PartnerSchema(ModelSchema):
-    model = components.Partner
-
-    id = fields.String(required=True)
-    name = _text()
-    email = _text()
-    image = _text()
-
-
-class DiscountSchema(ModelSchema):
-    model = components.Discount
-
-    id = fields.String(required=True)
-    amount = _integer()
-    type = _text()
-    max_duration = _integer()
-    coupon_id = _text()
-    coupon_test_id = _text()
-    description = _text()
-    partners_count = _integer()
-
-
-class CustomerSchema(ModelSchema):
-    model = components.Customer
-
-    id = fields.String(required=True)
-    name = _text()
-    email = _text()
-    avatar = _text()
-    external_id = _text()
-    stripe_customer_id = _text()
-    country = _text()
-    sales = _integer()
-    sale_amount = _integer()
-    created_at = _moment()
-    first_sale_at = _moment()
-    subscription_canceled_at = _moment()
-    program_id = _text()
-    link = fields.Nested(LinkSchema, allow_none=True)
-    partner = fields.Nested(PartnerSchema, allow_none=True)
-    discount = fields.Nested(DiscountSchema, allow_none=True)
-
-
-class DeletedSchema(ModelSchema):
-    model = operations.DeleteCustomerResponseBody
-
-    id = fields.String(required=True)
-
-
-class _SentText(fields.String):
+class SentText(fields.String):
     """Text to send: no bytes, and no half of a surrogate pair, which no query can carry."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
@@ -150,7 +84,7 @@ class _SentText(fields.String):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class _Moment(fields.AwareDateTime):
+class SentMoment(fields.AwareDateTime):
     """A date to send: an aware datetime, or the ISO text of one."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
@@ -175,22 +109,13 @@ def moment_text(moment: dt.datetime) -> str:
     return text.replace("+00:00", "Z")
 
 
-class _Flag(fields.Boolean):
+class SentFlag(fields.Boolean):
     """True or False and nothing that only looks like it."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
-
-
-def _nullable() -> _SentText:
-    return _SentText(allow_none=True)
-
-
-def _filter() -> _SentText:
-    # The server takes an empty filter for none at all and would list every customer.
-    return _SentText(validate=validate.Length(min=1, error="Must not be empty."))
 
 
 class RequestSchema(marshmallow.Schema):
@@ -205,78 +130,10 @@ class RequestSchema(marshmallow.Schema):
         unknown = marshmallow.RAISE
 
     def on_bind_field(self, field_name: str, field_obj: Any) -> None:
-        field_obj.data_key = camel(field_name)
+        field_obj.data_key = camel_case(field_name)
 
 
-class CreateSchema(RequestSchema):
-    model = operations.CreateCustomerRequestBody
-
-    external_id = _SentText(required=True)
-    email = _nullable()
-    name = _nullable()
-    avatar = _nullable()
-    stripe_customer_id = _nullable()
-    country = _SentText()
-
-
-class UpdateSchema(RequestSchema):
-    model = operations.UpdateCustomerRequestBody
-
-    email = _nullable()
-    name = _nullable()
-    avatar = _nullable()
-    external_id = _SentText()
-    stripe_customer_id = _nullable()
-    country = _SentText()
-    subscription_canceled_at = _Moment(format="iso", default_timezone=None, allow_none=True)
-
-
-class GetSchema(RequestSchema):
-    model = operations.GetCustomerRequest
-    nulls = False
-
-    id = fields.Raw(required=True)
-    include_expanded_fields = _Flag()
-
-
-class ListSchema(RequestSchema):
-    model = operations.GetCustomersRequest
-    nulls = False
-
-    email = _filter()
-    external_id = _filter()
-    search = _filter()
-    country = _filter()
-    link_id = _filter()
-    program_id = _filter()
-    partner_id = _filter()
-    include_expanded_fields = _Flag()
-    sort_by = _SentText(
-        validate=validate.OneOf(
-            ["createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt"]
-        )
-    )
-    sort_order = _SentText(validate=validate.OneOf(["asc", "desc"]))
-    page = fields.Integer(strict=True, validate=validate.Range(1, 1000))
-    page_size = fields.Integer(strict=True, validate=validate.Range(1, 100))
-    starting_after = _filter()
-    ending_before = _filter()
-
-    @marshmallow.validates_schema
-    def one_way_to_page(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Refuse what the server would, in its order."""
-        cursors = [name for name in ("starting_after", "ending_before") if name in data]
-        if len(cursors) == 2:
-            raise marshmallow.ValidationError("Give starting_after or ending_before, not both.")
-        if cursors and data.get("sort_by", "createdAt") != "createdAt":
-            raise marshmallow.ValidationError(
-                "Cursors go by createdAt only: leave out the cursor or this.", "sort_by"
-            )
-        if cursors and "page" in data:
-            raise marshmallow.ValidationError("Give a page or a cursor, not both.", "page")
-
-
-def wire(schema: RequestSchema, request: Any, where: str) -> dict[str, Any]:
+def serialize_request(schema: RequestSchema, request: Any, where: str) -> dict[str, Any]:
     """A request of the caller's as the JSON object that is sent.
 
     ``request`` is the schema's dataclass, or a mapping with snake_case or camelCase keys.
@@ -289,9 +146,9 @@ def wire(schema: RequestSchema, request: Any, where: str) -> dict[str, Any]:
     """
     if isinstance(request, schema.model):
         names = (field.name for field in dataclasses.fields(schema.model))
-        given = {camel(name): getattr(request, name) for name in names}
+        given = {camel_case(name): getattr(request, name) for name in names}
     elif isinstance(request, Mapping):
-        given = _by_wire_name(schema, request, where)
+        given = _by_data_key(schema, request, where)
     else:
         name = schema.model.__name__
         article = "an" if name[0] in "AEIOU" else "a"
@@ -320,10 +177,10 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
 
 
-def _by_wire_name(schema: RequestSchema, request: Mapping[Any, Any], where: str) -> dict[str, Any]:
+def _by_data_key(schema: RequestSchema, request: Mapping[Any, Any], where: str) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for key, value in request.items():
-        name = camel(key) if isinstance(key, str) and key in schema.fields else key
+        name = camel_case(key) if isinstance(key, str) and key in schema.fields else key
         if name in given:
             raise ValueError(
                 f"{where}: {key!r} is given twice, in snake_case and in camelCase; leave one out"

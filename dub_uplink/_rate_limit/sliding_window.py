@@ -9,8 +9,8 @@ import bisect
 import os
 from typing import NamedTuple, Protocol
 
-from .._internal.clock import Clock
 from .._internal.fork_safety import ForkSafeLock
+from ..retries import Clock
 
 #: How much longer a window is taken to be than it is: a request that travels slower than the one a
 #: window later would otherwise be in the same window of the server's.

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from .._customers.ids import RESERVED_IDS
 from .clock import FakeClock
 from .limits import RateLimiter, Usage
 from .messages import FakeResponse, Request
@@ -50,7 +51,6 @@ ROLES = ("owner", "member", "viewer", "billing")
 _WRITING_ROLES = ("owner", "member")
 # The customers API belongs to partner programs, which begin with the business plan.
 _PLANS_WITHOUT_CUSTOMERS = ("free", "pro")
-_RESERVED_IDS = ("export", "search-stripe")
 _MAX_LINK_GROUPS = 10_000
 
 
@@ -95,7 +95,8 @@ class CustomersApi:
             query = f"?{request.query_string}" if request.query_string else ""
             return FakeResponse(308, {"Location": "/" + path.strip("/") + query}, b"")
         root, _, segment = path[1:].partition("/")
-        if root != "customers" or "/" in segment or segment in _RESERVED_IDS:
+        is_other_route = segment in RESERVED_IDS and segment not in _ROUTES
+        if root != "customers" or "/" in segment or is_other_route:
             return html_response(404, "This page could not be found.")
         routes = _ROUTES.get(segment, _CUSTOMER_ROUTES)
         operation = routes.get(request.method)

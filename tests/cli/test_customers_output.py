@@ -18,7 +18,7 @@ from rich.cells import cell_len
 
 from dub_uplink._cli.io.output import TABLE, fit, write_records, write_table
 from dub_uplink._cli.io.records import columns, json_text, record
-from dub_uplink._declarative.schemas import CustomerSchema
+from dub_uplink._customers.schemas import CustomerSchema
 
 TEXT = st.text() | st.none()
 # In milliseconds as the server writes them today, or finer as it may tomorrow.

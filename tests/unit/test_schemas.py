@@ -9,7 +9,9 @@ from typing import Any
 import marshmallow
 import pytest
 
-from dub_uplink._declarative import schemas
+from dub_uplink._customers import schemas
+from dub_uplink._declarative.schemas import first_error, moment_text, serialize_request, utc
+from dub_uplink._internal.naming import camel_case
 from dub_uplink.models.unset import UNSET
 
 TEXTS = ["name", "email", "avatar", "externalId", "stripeCustomerId", "country", "programId"]
@@ -98,8 +100,8 @@ def test_a_moment_of_utc_is_pythons_own() -> None:
         def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
             return dt.timedelta(0)
 
-    assert schemas.utc(WHEN.replace(tzinfo=OtherUTC())).tzinfo is UTC
-    assert schemas.utc("text") == "text"
+    assert utc(WHEN.replace(tzinfo=OtherUTC())).tzinfo is UTC
+    assert utc("text") == "text"
 
 
 @pytest.mark.parametrize("record", ["CustomerSchema", "DeletedSchema"])
@@ -114,7 +116,8 @@ def test_a_sort_that_is_made_at_run_time_is_the_same() -> None:
     made = "".join(["created", "At"])
     sent = {"sortBy": "createdAt", "startingAfter": "c"}
     assert (
-        schemas.wire(schemas.ListSchema(), {"sort_by": made, "starting_after": "c"}, "f()") == sent
+        serialize_request(schemas.ListSchema(), {"sort_by": made, "starting_after": "c"}, "f()")
+        == sent
     )
 
 
@@ -130,15 +133,15 @@ def test_what_is_not_declared_is_extra_and_only_that() -> None:
     [("id", "id"), ("external_id", "externalId"), ("first_sale_at", "firstSaleAt")],
 )
 def test_the_servers_spelling(name: str, wire: str) -> None:
-    assert schemas.camel(name) == wire
+    assert camel_case(name) == wire
 
 
 def test_a_moment_is_written_as_the_server_writes_one() -> None:
     text = "2026-08-21T21:14:02.000Z"
-    assert schemas.moment_text(WHEN) == text
+    assert moment_text(WHEN) == text
     east = WHEN.astimezone(dt.timezone(dt.timedelta(hours=5, minutes=45)))
-    assert schemas.moment_text(east) == text
-    assert schemas.moment_text(WHEN.replace(microsecond=123_999)) == "2026-08-21T21:14:02.123Z"
+    assert moment_text(east) == text
+    assert moment_text(WHEN.replace(microsecond=123_999)) == "2026-08-21T21:14:02.123Z"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,7 @@ def test_a_moment_is_written_as_the_server_writes_one() -> None:
     ],
 )
 def test_where_a_body_is_wrong_is_said_in_one_line(messages: Any, said: str) -> None:
-    assert schemas.problem(marshmallow.ValidationError(messages)).startswith(said)
+    assert first_error(marshmallow.ValidationError(messages)).startswith(said)
 
 
 class Country(enum.Enum):
@@ -195,7 +198,7 @@ class Country(enum.Enum):
     ],
 )
 def test_what_is_sent(kind: str, given: Any, sent: Any) -> None:
-    assert schemas.wire(getattr(schemas, kind)(), given, "f()") == sent
+    assert serialize_request(getattr(schemas, kind)(), given, "f()") == sent
 
 
 @pytest.mark.parametrize(
@@ -253,7 +256,7 @@ def test_what_is_sent(kind: str, given: Any, sent: Any) -> None:
 )
 def test_what_is_refused_is_named(kind: str, given: Any, name: str) -> None:
     with pytest.raises(ValueError, match=r"^f\(\): ") as caught:
-        schemas.wire(getattr(schemas, kind)(), given, "f()")
+        serialize_request(getattr(schemas, kind)(), given, "f()")
     assert str(caught.value).removeprefix("f(): ").startswith(name)
 
 
@@ -266,5 +269,5 @@ def test_what_is_refused_is_named(kind: str, given: Any, name: str) -> None:
 )
 def test_what_is_no_request_is_a_type_error_that_says_what_is_one(kind: str, article: str) -> None:
     with pytest.raises(TypeError) as caught:
-        schemas.wire(getattr(schemas, kind)(), [1], "f()")
+        serialize_request(getattr(schemas, kind)(), [1], "f()")
     assert str(caught.value).startswith(f"f() takes {article} or a mapping, not list")

@@ -14,8 +14,9 @@ from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.customers.filters import text
 from dub_uplink._cli.failures import ExitCode, Failure, Tally
 from dub_uplink._cli.io.output import output_option, write_customers, write_records, write_table
-from dub_uplink._cli.io.records import NAMES, camel, record
+from dub_uplink._cli.io.records import NAMES, record
 from dub_uplink._cli.io.text import can_ask, content_of, printable
+from dub_uplink._internal.naming import camel_case
 from dub_uplink.models.components import Customer
 
 R = TypeVar("R")
@@ -51,7 +52,7 @@ def field_options(
             body = {} if from_file is None else _read_object(from_file, fields)
             for name, value in options.items():
                 if value is not None:
-                    body[camel(name)] = None if value == "null" else value
+                    body[camel_case(name)] = None if value == "null" else value
             return command(*args, body=body, **given)
 
         filled = click.option(
@@ -95,7 +96,7 @@ def _read_object(path: str, fields: Iterable[str]) -> dict[str, Any]:
         if name in body:
             raise click.UsageError(f"{where} has {name} twice, in camelCase and in snake_case.")
         body[name] = value
-    ours = {camel(name) for name in fields}
+    ours = {camel_case(name) for name in fields}
     theirs = set(NAMES[Customer].values()) - ours
     return {name: value for name, value in body.items() if name not in theirs}
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dub_uplink._cli.io.files import sync
-from dub_uplink._cli.io.records import camel
+from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
 _ROWS = 5_000  # in memory at once, and in a row group
@@ -35,7 +35,7 @@ def _fields(model: type[Any], left_out: tuple[str, ...] = ()) -> list[Any]:
     hints = typing.get_type_hints(model)
     names = (field.name for field in dataclasses.fields(model))
     return [
-        pa.field(camel(name), _type(hints[name]))
+        pa.field(camel_case(name), _type(hints[name]))
         for name in names
         if name != "extra" and name not in left_out
     ]

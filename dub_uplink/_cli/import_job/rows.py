@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple
 
-from dub_uplink._cli.io.records import camel, columns
+from dub_uplink._cli.io.records import columns
 from dub_uplink._cli.io.text_file import MAX_LENGTH, BadFile, lines
+from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components, operations
 
 Format = Literal["csv", "jsonl"]
@@ -26,11 +27,11 @@ REQUIRED = ("external_id", "country")
 REASON = "reason"  # the column that a file of failed rows has beside its own
 
 #: How a column may call a field.
-FIELD_NAMES = {spelled: name for name in FIELDS for spelled in (name, camel(name))}
+FIELD_NAMES = {spelled: name for name in FIELDS for spelled in (name, camel_case(name))}
 #: What an export has and only the server sets, and what an import adds to rows that failed.
 _OF_A_CUSTOMER = tuple(field.name for field in dataclasses.fields(components.Customer))
 _IGNORED = frozenset(
-    {*_OF_A_CUSTOMER, *map(camel, _OF_A_CUSTOMER), *columns(expanded=True), REASON}
+    {*_OF_A_CUSTOMER, *map(camel_case, _OF_A_CUSTOMER), *columns(expanded=True), REASON}
 ) - {*FIELD_NAMES, "extra"}
 
 # What the server is sure to refuse; whatever is less plain is left for it to judge.

@@ -8,22 +8,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
 #: What the server leaves out where there is nothing to show; everything else it sends as null.
 _LEFT_OUT = frozenset({"program_id", "link", "partner", "discount"})
 
 
-def camel(name: str) -> str:
-    """``external_id`` is ``externalId``."""
-    head, *tail = name.split("_")
-    return head + "".join(part.capitalize() for part in tail)
-
-
 #: The records of the server's, and how it spells their fields.
 NAMES: Mapping[type[Any], Mapping[str, str]] = {
     model: {
-        field.name: camel(field.name)
+        field.name: camel_case(field.name)
         for field in dataclasses.fields(model)
         if field.name != "extra"
     }

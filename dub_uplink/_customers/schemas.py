@@ -1,0 +1,158 @@
+"""The marshmallow schemas of the customers API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow
+from marshmallow import fields, validate
+
+from .._declarative.schemas import (
+    ModelSchema,
+    RequestSchema,
+    SentFlag,
+    SentMoment,
+    SentText,
+    integer,
+    moment,
+    text,
+)
+from ..models import components, operations
+
+
+class LinkSchema(ModelSchema):
+    model = components.Link
+
+    id = fields.String(required=True)
+    domain = text()
+    key = text()
+    short_link = text()
+    url = text()
+    program_id = text()
+
+
+class PartnerSchema(ModelSchema):
+    model = components.Partner
+
+    id = fields.String(required=True)
+    name = text()
+    email = text()
+    image = text()
+
+
+class DiscountSchema(ModelSchema):
+    model = components.Discount
+
+    id = fields.String(required=True)
+    amount = integer()
+    type = text()
+    max_duration = integer()
+    coupon_id = text()
+    coupon_test_id = text()
+    description = text()
+    partners_count = integer()
+
+
+class CustomerSchema(ModelSchema):
+    model = components.Customer
+
+    id = fields.String(required=True)
+    name = text()
+    email = text()
+    avatar = text()
+    external_id = text()
+    stripe_customer_id = text()
+    country = text()
+    sales = integer()
+    sale_amount = integer()
+    created_at = moment()
+    first_sale_at = moment()
+    subscription_canceled_at = moment()
+    program_id = text()
+    link = fields.Nested(LinkSchema, allow_none=True)
+    partner = fields.Nested(PartnerSchema, allow_none=True)
+    discount = fields.Nested(DiscountSchema, allow_none=True)
+
+
+class DeletedSchema(ModelSchema):
+    model = operations.DeleteCustomerResponseBody
+
+    id = fields.String(required=True)
+
+
+def _nullable() -> SentText:
+    return SentText(allow_none=True)
+
+
+def _filter() -> SentText:
+    # The server takes an empty filter for none at all and would list every customer.
+    return SentText(validate=validate.Length(min=1, error="Must not be empty."))
+
+
+class CreateSchema(RequestSchema):
+    model = operations.CreateCustomerRequestBody
+
+    external_id = SentText(required=True)
+    email = _nullable()
+    name = _nullable()
+    avatar = _nullable()
+    stripe_customer_id = _nullable()
+    country = SentText()
+
+
+class UpdateSchema(RequestSchema):
+    model = operations.UpdateCustomerRequestBody
+
+    email = _nullable()
+    name = _nullable()
+    avatar = _nullable()
+    external_id = SentText()
+    stripe_customer_id = _nullable()
+    country = SentText()
+    subscription_canceled_at = SentMoment(format="iso", default_timezone=None, allow_none=True)
+
+
+class GetSchema(RequestSchema):
+    model = operations.GetCustomerRequest
+    nulls = False
+
+    id = fields.Raw(required=True)
+    include_expanded_fields = SentFlag()
+
+
+class ListSchema(RequestSchema):
+    model = operations.GetCustomersRequest
+    nulls = False
+
+    email = _filter()
+    external_id = _filter()
+    search = _filter()
+    country = _filter()
+    link_id = _filter()
+    program_id = _filter()
+    partner_id = _filter()
+    include_expanded_fields = SentFlag()
+    sort_by = SentText(
+        validate=validate.OneOf(
+            ["createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt"]
+        )
+    )
+    sort_order = SentText(validate=validate.OneOf(["asc", "desc"]))
+    page = fields.Integer(strict=True, validate=validate.Range(1, 1000))
+    page_size = fields.Integer(strict=True, validate=validate.Range(1, 100))
+    starting_after = _filter()
+    ending_before = _filter()
+
+    @marshmallow.validates_schema
+    def one_way_to_page(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Refuse what the server would, in its order."""
+        cursors = [name for name in ("starting_after", "ending_before") if name in data]
+        if len(cursors) == 2:
+            raise marshmallow.ValidationError("Give starting_after or ending_before, not both.")
+        if cursors and data.get("sort_by", "createdAt") != "createdAt":
+            raise marshmallow.ValidationError(
+                "Cursors go by createdAt only: leave out the cursor or this.", "sort_by"
+            )
+        if cursors and "page" in data:
+            raise marshmallow.ValidationError("Give a page or a cursor, not both.", "page")

@@ -1,0 +1,49 @@
+"""The base class of asynchronous consumers. The first client loads aiohttp."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .._internal.credentials import TokenProvider
+from .._transport.async_client import AsyncRetryingClient
+from .consumer import ConfiguredConsumer
+
+C = TypeVar("C", bound="AsyncDubConsumer")
+
+
+class AsyncDubConsumer(ConfiguredConsumer):
+    """The asynchronous :class:`~dub_uplink.DubConsumer`.
+
+    ``client`` is an ``aiohttp.ClientSession``. By default it makes one at its first call, which
+    belongs to the event loop that is running then; ``aclose()`` or ``async with`` closes it.
+    """
+
+    _transport: AsyncRetryingClient
+    _asynchronous = True
+
+    def _connect(
+        self, client: Any, server: str, token: TokenProvider, **policy: Any
+    ) -> AsyncRetryingClient:
+        try:
+            from .._http.aiohttp_backend import async_backend  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                'the asynchronous client needs aiohttp: pip install "dub-uplink[aiohttp]"'
+            ) from error
+        return AsyncRetryingClient(async_backend(client, server), server, token, **policy)
+
+    async def aclose(self) -> None:
+        """Close what this client opened; a session it was given is left alone."""
+        await self._transport.aclose()
+
+    async def __aenter__(self: C) -> C:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
