@@ -252,7 +252,7 @@ class Answers(Fuzz):
         response = Response(status, headers, body)
         rate_limit_status(response.headers, 1_795_333_861.0)
         parse_retry_after(headers.get("Retry-After", ""), 1_795_333_861.0)
-        if response.ok and hooks.breaks_off(response):
+        if response.ok and hooks.is_truncated_json(response):
             raise errors.APIConnectionError("GET: the answer broke off within its JSON")
         return self.readers[(data[:1] or b"\0")[0] % 3](None, hooks.raise_for_status(response))
 

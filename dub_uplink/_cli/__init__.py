@@ -1,7 +1,8 @@
-"""The ``dub-uplink`` command. Importing this costs nothing: click and rich come in with main()."""
+"""The ``dub-uplink`` command; click and rich are imported in :func:`main` only."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -9,6 +10,7 @@ from io import TextIOWrapper
 __all__ = ["main"]
 
 _NEEDED = ("click", "rich")
+_INTERRUPTED = 130  # as a shell counts a process that SIGINT ended
 
 
 def main() -> None:
@@ -21,12 +23,17 @@ def main() -> None:
         )
     try:
         from dub_uplink._cli.commands import cli  # noqa: PLC0415 - click is an optional dependency
-    except KeyboardInterrupt:
-        sys.exit(130)  # as a command ends that Ctrl-C finds later
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A customer's name may hold what this terminal cannot write.
-        sys.stdout.reconfigure(errors="replace")
-    cli(prog_name="dub-uplink")
+
+        if isinstance(sys.stdout, TextIOWrapper):
+            # A customer's name may hold characters that the terminal cannot show.
+            sys.stdout.reconfigure(errors="replace")
+        cli(prog_name="dub-uplink")
+    except KeyboardInterrupt:  # before or after the command itself
+        sys.exit(_INTERRUPTED)
+    finally:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            # Nothing is left to save: Ctrl-C ends the process without a traceback.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _installed(name: str) -> bool:

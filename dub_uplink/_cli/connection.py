@@ -44,7 +44,7 @@ class Connection:
         if self.verbose:
             _show_attempts()
         elif is_terminal(sys.stderr):
-            more.setdefault("on_retry", _tell_wait)
+            more.setdefault("on_retry", _show_wait)
         if not self.retries:
             more.setdefault("retry_config", None)
         token = self._token()
@@ -107,9 +107,14 @@ def told_warnings() -> Iterator[list[warnings.WarningMessage]]:
         yield caught
 
 
-def _tell_wait(attempt: int, seconds: float, failed: object) -> None:
+def reason_for_wait(failed: object) -> str:
+    """Return the status of the failed attempt, or the message of its error."""
+    return str(getattr(failed, "status_code", None) or getattr(failed, "message", failed))
+
+
+def _show_wait(attempt: int, seconds: float, failed: object) -> None:
     if seconds >= LONG_WAIT:
-        why = getattr(failed, "status_code", None) or getattr(failed, "message", failed)
+        why = reason_for_wait(failed)
         click.echo(printable(f"{why}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True)
 
 

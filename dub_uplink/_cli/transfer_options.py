@@ -1,4 +1,4 @@
-"""What ``customers export`` and ``customers import`` share: options, formats, and the client."""
+"""Define what ``customers export`` and ``customers import`` share: options, formats, the client."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any, TypeVar
 import click
 
 from dub_uplink import Dub, RateLimit
-from dub_uplink._cli.connection import Connection
+from dub_uplink._cli.connection import LONG_WAIT, Connection, reason_for_wait
+from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.progress import Progress
 from dub_uplink._cli.io.text import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_LONG_WAIT = 1.0  # seconds after which someone at a terminal wonders
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress bar.")
 
 
 def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) -> RateLimit | None:
     storage = ctx.params.pop("rate_limit_storage")
     if given is None:
         if storage is not None and ctx.get_parameter_source("rate_limit_storage") is _COMMANDLINE:
-            raise click.UsageError("--rate-limit-storage needs --rate-limit: how many requests.")
+            raise click.UsageError("--rate-limit-storage needs --rate-limit N as well.")
         return None
     limit, _, period = given.partition("/")
     per: Any = period or "minute"
@@ -37,9 +37,9 @@ def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) 
     if storage is None:
         return rate_limit
     try:
-        # Others have the same limit, and somebody may be waiting for them.
+        # Processes that share the limit may be interactive: they go first.
         return RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
-    except (ValueError, ImportError) as error:  # their texts show no password
+    except (ValueError, ImportError) as error:  # their messages show no password
         raise click.UsageError(f"--rate-limit-storage: {error}.") from None
 
 
@@ -48,47 +48,52 @@ _RATE = click.option(
     "--rate-limit",
     metavar="N",
     callback=_rate_limit,
-    help="Send no more than N requests a minute, and leave the rest of the key's limit to others."
-    " N/second and N/hour are understood as well.",
+    help="Send at most N requests a minute, and leave the rest of the key's limit to others."
+    " N/second and N/hour are possible too.",
 )
 _STORAGE = click.option(
     "--rate-limit-storage",
     metavar="URL",
     envvar="DUB_RATE_LIMIT_STORAGE",
     is_eager=True,  # the other option reads it
-    help="Share --rate-limit with all who have it there, as in redis://localhost, and let them go"
-    " first. [env var: DUB_RATE_LIMIT_STORAGE]",
+    help="Share --rate-limit with all processes that use this storage, such as redis://localhost;"
+    " interactive ones go first. [env var: DUB_RATE_LIMIT_STORAGE]",
 )
 
 
 def rate_limit_option(command: F) -> F:
-    """The options of a rate limit; the command is given ``rate_limit``, a RateLimit or ``None``."""
+    """Add the options of a rate limit; the command gets ``rate_limit``, or ``None``."""
     return _STORAGE(_RATE(command))
 
 
-def format_of(path: str, given: str | None) -> str:
-    """The format of a file: as it was given, or else by its name.
+def format_of(path: str, given: str | None) -> Any:
+    """Return the format of a file: the given one, or that of its suffix.
 
     Raises:
-        click.UsageError: its name says nothing.
+        click.UsageError: No format is given and the suffix is unknown.
     """
-    found = given or _SUFFIXES.get(Path(path).suffix.lower())
-    if found is None:
-        raise click.UsageError(f"{path}: its name does not say the format; give --format.")
-    return found
+    file_format = given or _SUFFIXES.get(Path(path).suffix.lower())
+    if file_format is None:
+        raise click.UsageError(f"{path}: the format is not clear from the name; give --format.")
+    return file_format
 
 
-def open_client(connection: Connection, progress: Progress, rate_limit: RateLimit | None) -> Dub:
-    """The client; a wait that is worth a word is told beside the progress."""
+def open_client(
+    connection: Connection,
+    progress: Progress,
+    rate_limit: RateLimit | None,
+    interrupt: InterruptHandler | None = None,
+) -> Dub:
+    """Return a client that shows long waits beside the progress, and whose waits Ctrl-C ends."""
 
-    def tell(attempt: int, seconds: float, failed: object) -> None:
-        if seconds >= _LONG_WAIT:
-            why: Any = getattr(failed, "status_code", None) or getattr(failed, "message", failed)
-            progress.note(printable(f"{why}: waiting {seconds:.0f} s"))
+    def on_retry(_attempt: int, seconds: float, failed: object) -> None:
+        if seconds >= LONG_WAIT:
+            progress.note(printable(f"{reason_for_wait(failed)}: waiting {seconds:.0f} s"))
 
-    return connection.open(on_retry=tell, rate_limit=rate_limit)
+    options: dict[str, Any] = {} if interrupt is None else {"clock": interrupt.clock()}
+    return connection.open(on_retry=on_retry, rate_limit=rate_limit, **options)
 
 
 def server_of(connection: Connection) -> str:
-    """The server as it was given, empty for Dub's own: what is half done belongs to one."""
+    """Return the given URL of the server, empty for Dub's own; an export or import records it."""
     return (connection.server_url or os.environ.get("DUB_SERVER_URL", "")).rstrip("/")

@@ -22,6 +22,7 @@ pytest.importorskip("click")
 
 from dub_uplink._cli.export.job import CustomerWriter
 from dub_uplink._cli.import_job.rows import Options, rows_of
+from dub_uplink._cli.io.records import columns
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -123,18 +124,20 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 @given(st.lists(st.tuples(TEXT, st.none() | TEXT), max_size=4), st.sampled_from(["csv", "jsonl"]))
 def test_any_text_that_is_written_is_read_again(
-    folder: Path, customers: list[tuple[str, str | None]], of: Any
+    folder: Path, customers: list[tuple[str, str | None]], file_format: Any
 ) -> None:
     path = folder / "customers"
     with path.open("wb") as file:
-        writer = CustomerWriter(file, of, expanded=False)
-        writer.begin()
+        writer = CustomerWriter(
+            file, file_format, columns(expanded=False) if file_format == "csv" else None
+        )
+        writer.write_header()
         writer.write(Customer(id="c", external_id="first", country="GB"))
         for external_id, name in customers:
             writer.write(Customer(id="c", external_id=external_id, name=name, country="GB"))
         writer.detach()
     with path.open("rb") as read:
-        rows = list(rows_of(read, Options(of)))
+        rows = list(rows_of(read, Options(file_format)))
     found = [(row.request.get("external_id"), row.request.get("name")) for row in rows]
     assert found == [("first", None), *customers]
 
@@ -201,7 +204,7 @@ def test_a_failed_export_keeps_its_part_and_is_gone_on_with(
     target = tmp_path / f"customers.{suffix}"
     done = broken(invoke, live, target)
     assert (done.exit_code, target.exists()) == (5, False)
-    assert f"customers are in {target}.part; --resume goes on." in done.stderr
+    assert f"customers are in {target}.part; --resume continues." in done.stderr
     part = target.with_name(target.name + ".part")
     saved = json.loads(target.with_name(target.name + ".part.json").read_text())
     assert saved["bytes"] == part.stat().st_size
@@ -209,7 +212,7 @@ def test_a_failed_export_keeps_its_part_and_is_gone_on_with(
         file.write('{"id": "torn')  # as a killed process leaves it
     asked = len(live[0].requests)
     done = invoke("customers", "export", "--resume", str(target))
-    assert (done.exit_code, f"Going on after {saved['customers']:,}" in done.stderr) == (0, True)
+    assert (done.exit_code, f"Continuing after {saved['customers']:,}" in done.stderr) == (0, True)
     assert sorted(ids_in(target)) == sorted(c.id for c in live[0].customers)
     assert len(live[0].requests) - asked < 12
     assert names(tmp_path) == [target.name]
@@ -221,12 +224,12 @@ def test_an_interrupted_export_is_neither_gone_on_with_nor_thrown_away_unasked(
     broken(invoke, live, target)
     done = invoke("customers", "export", str(target))
     assert done.exit_code == 2
-    assert "--resume goes on with it, --force begins anew" in done.stderr
+    assert "--resume continues it, --force starts over" in done.stderr
     done = invoke("customers", "export", "--resume", "--country", "GB", str(target))
     assert (done.exit_code, "is of an export with other filters" in done.stderr) == (2, True)
     done = invoke("customers", "export", "--force", str(target))
     assert (done.exit_code, len(set(ids_in(target)))) == (0, 2_550)
-    assert "Going on" not in done.stderr
+    assert "Continuing" not in done.stderr
     assert names(target.parent) == [target.name]
 
 
@@ -237,8 +240,8 @@ def test_a_record_that_says_nothing_is_told(
     broken(invoke, live, target)
     target.with_name(target.name + ".part.json").write_bytes(record)
     done = invoke("customers", "export", "--resume", str(target))
-    assert (done.exit_code, "does not say how far" in done.stderr) == (2, True)
-    assert "--force begins anew" in done.stderr
+    assert (done.exit_code, "is not a checkpoint of" in done.stderr) == (2, True)
+    assert "--force starts over" in done.stderr
 
 
 def test_a_part_that_was_cut_is_told(invoke: Invoke, live: Live, target: Path) -> None:
@@ -273,7 +276,7 @@ def test_an_unreachable_server_leaves_nothing(invoke: Invoke, target: Path) -> N
 def test_what_cannot_be_written_to_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
     for path, expected in (
         (str(tmp_path), "is a directory"),
-        (str(tmp_path / "none" / "c.csv"), "is no directory"),
+        (str(tmp_path / "none" / "c.csv"), "does not exist"),
         (str(tmp_path / "c.xlsx"), "give --format"),
     ):
         done = invoke("customers", "export", path)
@@ -328,4 +331,4 @@ def test_parquet_has_every_customer_with_types_and_is_gone_on_with_too(
     assert (row["name"], row["saleAmount"], row["firstSaleAt"]) == ("Zoë", 2**40, when)
     assert (row["link"]["key"], row["partner"], row["programId"]) == ("k", None, None)
     done = invoke("customers", "export", "--format", "parquet", "-")
-    assert (done.exit_code, "Parquet needs a file" in done.stderr) == (2, True)
+    assert (done.exit_code, "--format parquet needs a file" in done.stderr) == (2, True)

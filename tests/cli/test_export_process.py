@@ -48,7 +48,7 @@ def test_an_export_that_is_killed_and_interrupted_is_gone_on_with(
             assert (process.returncode, target.exists()) == (status, False)
             assert "Traceback" not in err
         assert "customers are in" in err
-        assert "--resume goes on." in err
+        assert "--resume continues." in err
         done = run("customers", "export", "--resume", str(target), env=env)
         assert done.returncode == 0
         ids = [json.loads(line)["id"] for line in target.read_text().splitlines()]

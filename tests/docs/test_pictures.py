@@ -1,4 +1,4 @@
-"""The pictures that are drawn from the code are what the code is now."""
+"""The pictures of the documentation are what their scripts draw today."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_flow_of_a_call_is_drawn_from_todays_imports() -> None:
-    pytest.importorskip("grimp", reason="grimp is not installed")
-    done = subprocess.run(
-        [sys.executable, str(DOCS / "draw_call_flow.py"), "--check"],
+def check(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(DOCS / script), "--check"],
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_call_flow_picture_is_current() -> None:
+    pytest.importorskip("grimp", reason="grimp is not installed")
+    done = check("draw_call_flow.py")
+    assert done.returncode == 0, done.stderr
+
+
+def test_retry_timeline_picture_is_current() -> None:
+    done = check("draw_retry_timeline.py")
     assert done.returncode == 0, done.stderr

@@ -146,7 +146,7 @@ def test_no_wait_ends_after_the_deadline(
 
 
 def breaks_off(content: bytes) -> bool:
-    return hooks.breaks_off(Response(200, None, content))
+    return hooks.is_truncated_json(Response(200, None, content))
 
 
 _json = st.recursive(
@@ -167,7 +167,7 @@ def test_every_beginning_of_a_document_breaks_off_and_no_whole_one_does(
 ) -> None:
     whole = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "replace")
     response = Response(200, None, whole)
-    assert not hooks.breaks_off(response)
+    assert not hooks.is_truncated_json(response)
     assert response.json() == document
     assert response.json() is not response.json(), "what was parsed is given away once"
     assert not breaks_off(b" \n" + whole + b"\r\n")

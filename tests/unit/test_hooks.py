@@ -146,7 +146,7 @@ def test_errors_that_lead_back_to_themselves_are_told_all_the_same() -> None:
     ],
 )
 def test_a_body_that_breaks_off_is_told_from_one_that_is_no_json(body: str, broken: bool) -> None:
-    assert hooks.breaks_off(Response(200, {}, body.encode())) is broken
+    assert hooks.is_truncated_json(Response(200, {}, body.encode())) is broken
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_body_that_breaks_off_is_told_from_one_that_is_no_json(body: str, brok
 def test_what_cannot_be_read_breaks_off_where_it_is_not_closed(
     content: bytes, broken: bool
 ) -> None:
-    assert hooks.breaks_off(Response(200, {}, content)) is broken
+    assert hooks.is_truncated_json(Response(200, {}, content)) is broken
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_broken_answer_was_refused_by_a_status_of_four_hundred(
 def test_what_is_no_longer_than_a_literal_may_be_the_beginning_of_one(
     letters: int, broken: bool
 ) -> None:
-    assert hooks.breaks_off(Response(200, {}, b'{"a": ' + b"x" * letters)) is broken
+    assert hooks.is_truncated_json(Response(200, {}, b'{"a": ' + b"x" * letters)) is broken
 
 
 def test_a_response_is_handed_on_or_raised_without_its_call() -> None:

@@ -1,24 +1,28 @@
-"""``customers export``."""
+"""Write every customer to a file: ``dub-uplink customers export``."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import click
 
-from dub_uplink import RateLimit
+from dub_uplink import Dub, RateLimit
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.customers.filters import filter_options
-from dub_uplink._cli.export.job import Format, Part, PartError, interrupted, stream
+from dub_uplink._cli.export.fetching import fetch_batches
+from dub_uplink._cli.export.job import Format, Part, PartError, has_part, write_stream
 from dub_uplink._cli.failures import ExitCode, Failure
+from dub_uplink._cli.interrupts import InterruptHandler
+from dub_uplink._cli.io.files import OWNER_ONLY, permissions_of
 from dub_uplink._cli.io.progress import Progress
+from dub_uplink._cli.io.records import NAMES, columns
 from dub_uplink._cli.transfer_options import (
     format_of,
     open_client,
@@ -27,34 +31,75 @@ from dub_uplink._cli.transfer_options import (
     server_of,
 )
 from dub_uplink.models import errors
+from dub_uplink.models.components import Customer
 
 EXPORT_EXAMPLES = """\b
 Examples:
   dub-uplink customers export customers.csv
+  dub-uplink customers export --columns externalId,email,country people.csv
   dub-uplink customers export --country GB --sort-order asc british.jsonl
   dub-uplink customers export --resume customers.csv
   dub-uplink customers export --format csv - | gzip > customers.csv.gz
 """
 
 
+def _permissions(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | None:
+    if given is None:
+        return None
+    if re.fullmatch("0?[67][0-7]{2}", given) is None:
+        raise click.BadParameter(
+            f"{given!r} is not an octal mode that lets the owner read and write, such as 640."
+        )
+    return int(given, 8)
+
+
+class _Job(NamedTuple):
+    """The settings of one export."""
+
+    path: str
+    target: Path
+    file_format: Format
+    filters: dict[str, Any]
+    columns: tuple[str, ...] | None
+    resume: bool
+    quiet: bool
+    mode: int | None
+
+
 @click.command(
     "export",
     short_help="Write every customer to a file.",
-    help="Write every customer, each once, to FILE: CSV, JSONL or Parquet, by its name or --format;"
-    " - is the standard output. customers import reads CSV and JSONL back.\n\n"
-    "FILE is there when it is whole. Until then FILE.part holds what is there so far, and stays"
-    " there where the export is interrupted: --resume goes on with it.",
+    help="Write every customer, each once, to FILE. The format is CSV, JSONL or Parquet, by the"
+    " name of FILE or --format; - is the standard output. customers import reads CSV and JSONL"
+    " back.\n\n"
+    "FILE appears when it is complete. Until then the customers are in FILE.part, which stays there"
+    " if the export is interrupted: --resume continues it. A new file is readable by its owner"
+    " only; a file that is replaced keeps its permissions.",
     epilog=EXPORT_EXAMPLES,
 )
 @click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
 @click.option(
     "--format",
-    "of",
+    "file_format",
     type=click.Choice(["csv", "jsonl", "parquet"]),
     help="[default: by the name of FILE; jsonl for -]",
 )
-@click.option("--resume", is_flag=True, help="Go on with an export that was interrupted.")
-@click.option("--force", is_flag=True, help="Replace FILE; without --resume, begin anew.")
+@click.option(
+    "--columns",
+    "chosen",
+    metavar="NAMES",
+    help="The columns to write, in this order: the API's names with commas between them, such as"
+    " id,email. In CSV with --expand also link.id and so on.  [default: all]",
+)
+@click.option(
+    "--mode",
+    metavar="MODE",
+    callback=_permissions,
+    help="The permissions of FILE in octal.  [default: those of the file that is replaced, else"
+    " 600]",
+)
+@click.option("--resume", is_flag=True, help="Continue an export that was interrupted.")
+@click.option("--force", is_flag=True, help="Replace FILE; without --resume, start over.")
 @quiet_option
 @filter_options
 @rate_limit_option
@@ -63,7 +108,9 @@ def export_command(
     *,
     connection: Connection,
     path: str,
-    of: str | None,
+    file_format: Format | None,
+    chosen: str | None,
+    mode: int | None,
     resume: bool,
     force: bool,
     quiet: bool,
@@ -73,34 +120,96 @@ def export_command(
     """Write every customer to a file."""
     if Path(path).is_dir():
         raise Failure(f"{path} is a directory.", ExitCode.USAGE)
-    kind: Any = "jsonl" if path == "-" and of is None else format_of(path, of)
-    if kind == "parquet" and find_spec("pyarrow") is None:
+    if file_format is None:
+        file_format = "jsonl" if path == "-" else format_of(path, None)
+    if file_format == "parquet" and find_spec("pyarrow") is None:
         raise Failure("Parquet needs pyarrow.", ExitCode.USAGE, 'pip install "dub-uplink[parquet]"')
     expanded = bool(filters.get("include_expanded_fields"))
+    names = _columns(chosen, file_format, expanded=expanded)
     target = Path(os.path.realpath(path))
+    job = _Job(path, target, file_format, filters, names, resume, quiet, mode)
     if path == "-" or _is_special(target):
-        if kind == "parquet" or resume:
-            what = "Parquet" if kind == "parquet" else "--resume"
-            raise click.UsageError(f"{what} needs a file to write to, not {path}.")
-        # Beside what the reader of a pipe shows, a bar would only be in its way.
-        bar = Progress("Exporting", quiet=quiet or path == "-")
-        with open_client(connection, bar, rate_limit) as dub, _written(path) as file, bar:
-            customers = dub.customers.iterate(**filters)
-            bar.end(stream(customers, file, kind, expanded=expanded, shown=bar.at))
-        return
-    _may_write(target, path, resume=resume, force=force)
-    _export(
-        connection, target, path, kind, filters, resume=resume, quiet=quiet, rate_limit=rate_limit
-    )
+        for option, given in (
+            ("--format parquet", file_format == "parquet"),
+            ("--resume", resume),
+            ("--mode", mode is not None),
+        ):
+            if given:
+                raise click.UsageError(f"{option} needs a file to write to, not {path}.")
+        _export_to_stream(connection, job, rate_limit)
+    else:
+        _check_target(target, path, resume=resume, force=force)
+        _export_to_file(connection, job, rate_limit)
+
+
+def _columns(chosen: str | None, file_format: Format, *, expanded: bool) -> tuple[str, ...] | None:
+    """Return the columns to write; ``None`` for everything that the server sends, in JSONL.
+
+    Raises:
+        click.UsageError: A column does not exist, or is given twice.
+    """
+    known = columns(expanded=expanded)
+    if file_format != "csv":
+        known = tuple(dict.fromkeys(name.partition(".")[0] for name in known))
+    if chosen is None:
+        return None if file_format == "jsonl" else known
+    spelled = NAMES[Customer]
+    names = [spelled.get(name.strip(), name.strip()) for name in chosen.split(",")]
+    for name in names:
+        if name in known:
+            continue
+        more = not expanded and name in _expandable()
+        hint = "add --expand" if more else f"choose from {', '.join(known)}"
+        raise click.UsageError(f"--columns: there is no column {name!r}; {hint}.")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise click.UsageError(f"--columns: {twice[0]!r} is given twice.")
+    return tuple(names)
+
+
+def _expandable() -> set[str]:
+    names = columns(expanded=True)
+    return {*names, *(name.partition(".")[0] for name in names)}
 
 
 def _is_special(path: Path) -> bool:
-    """Whether this is a device or a pipe: nothing that could be put in place of a file."""
+    """Return whether this is a device or a pipe, which cannot be replaced by a file."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
+def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None:
+    """Refuse to replace a file or an interrupted export without being asked to.
+
+    Raises:
+        Failure: One of them exists and neither option says what to do, or there is no directory.
+    """
+    if not target.parent.is_dir():
+        raise Failure(f"the directory {target.parent} does not exist.", ExitCode.USAGE)
+    if has_part(target) and not resume and not force:
+        raise Failure(
+            f"{path}.part holds an interrupted export.",
+            ExitCode.USAGE,
+            "--resume continues it, --force starts over.",
+        )
+    if target.exists() and not force and not (resume and has_part(target)):
+        raise Failure(f"{path} exists.", ExitCode.USAGE, "--force replaces it.")
+
+
+def _export_to_stream(connection: Connection, job: _Job, rate_limit: RateLimit | None) -> None:
+    # A bar would mix with what the reader of a pipe shows on the same terminal.
+    progress = Progress("Exporting", quiet=job.quiet or job.path == "-")
+    with (
+        open_client(connection, progress, rate_limit) as dub,
+        _open_stream(job.path) as file,
+        progress,
+    ):
+        customers = dub.customers.iterate(**job.filters)
+        count = write_stream(customers, file, job.file_format, job.columns, progress.at)
+        progress.end(count)
+
+
 @contextlib.contextmanager
-def _written(path: str) -> Iterator[IO[bytes]]:
+def _open_stream(path: str) -> Iterator[IO[bytes]]:
     if path == "-":
         yield sys.stdout.buffer
     else:
@@ -108,69 +217,74 @@ def _written(path: str) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _may_write(target: Path, path: str, *, resume: bool, force: bool) -> None:
-    """Refuse what would take the place of something.
-
-    Raises:
-        Failure: there is a file already, or an interrupted export, and nobody said what of it.
-    """
-    if not target.parent.is_dir():
-        raise Failure(f"{target.parent} is no directory.", ExitCode.USAGE)
-    if interrupted(target) and not resume and not force:
-        raise Failure(
-            f"an interrupted export is in {path}.part.",
-            ExitCode.USAGE,
-            "--resume goes on with it, --force begins anew.",
-        )
-    if target.exists() and not force and not (resume and interrupted(target)):
-        raise Failure(f"{path} exists.", ExitCode.USAGE, "--force replaces it.")
-
-
-def _export(
-    connection: Connection,
-    target: Path,
-    path: str,
-    of: Format,
-    filters: dict[str, Any],
-    *,
-    resume: bool,
-    quiet: bool,
-    rate_limit: RateLimit | None,
-) -> None:
-    expanded = bool(filters.get("include_expanded_fields"))
-    progress = Progress("Exporting", quiet=quiet)
-    with open_client(connection, progress, rate_limit) as dub:
-        about = {"format": of, "filters": filters, "server": server_of(connection)}
+def _export_to_file(connection: Connection, job: _Job, rate_limit: RateLimit | None) -> None:
+    progress = Progress("Exporting", quiet=job.quiet)
+    about = {
+        "format": job.file_format,
+        "filters": job.filters,
+        "columns": None if job.columns is None else list(job.columns),
+        "server": server_of(connection),
+    }
+    mode = job.mode or permissions_of(job.target) or OWNER_ONLY
+    with (
+        InterruptHandler() as interrupt,
+        open_client(connection, progress, rate_limit, interrupt) as dub,
+    ):
         try:
-            part = Part(target, about, resume=resume)
+            part = Part(job.target, about, resume=job.resume, mode=mode)
         except PartError as error:
-            raise Failure(f"{error}.", ExitCode.USAGE, "--force begins anew.") from None
+            raise Failure(f"{error}.", ExitCode.USAGE, "--force starts over.") from None
         with part:
-            before = part.customers
-            if before:
-                click.echo(f"Going on after {before:,} customers.", err=True)
-            customers = dub.customers.iterate(**filters, cursor=part.cursor)
-            try:
-                with progress:
-                    progress.at(before)
-                    count = part.fill(customers, of, expanded=expanded, shown=progress.at)
-                    progress.end(count)
-                    part.finish(_to_parquet(expanded=expanded) if of == "parquet" else None)
-            except (errors.DubError, OSError, KeyboardInterrupt):
-                if part.customers:
-                    click.echo(
-                        f"\n{part.customers:,} customers are in {path}.part; --resume goes on.",
-                        err=True,
-                    )
-                raise
-    click.echo(f"{count:,} {_customers(count)} in {path}", err=True)
+            count = _fill(dub, part, job, progress, interrupt)
+    click.echo(f"{count:,} {'customer' if count == 1 else 'customers'} in {job.path}", err=True)
 
 
-def _to_parquet(*, expanded: bool) -> Callable[[Path, Path], object]:
+def _fill(dub: Dub, part: Part, job: _Job, progress: Progress, interrupt: InterruptHandler) -> int:
+    if part.customers:
+        click.echo(f"Continuing after {part.customers:,} customers.", err=True)
+    customers = dub.customers.iterate(**job.filters, cursor=part.cursor)
+    try:
+        with progress:
+            progress.at(part.customers)
+            if progress.visible:
+                progress.set_total(_count(dub, job.filters))
+            batches = fetch_batches(customers, interrupt.check)
+            with contextlib.closing(batches):
+                count = part.fill(batches, job.file_format, job.columns, progress.at)
+            progress.end(count)
+            part.finish(_converter(job, interrupt))
+    except (errors.DubError, OSError, KeyboardInterrupt):
+        if part.customers:
+            click.echo(
+                f"\n{part.customers:,} customers are in {job.path}.part; --resume continues.",
+                err=True,
+            )
+        raise
+    return count
+
+
+#: The filters that the count takes; the others choose pages, their order and fields.
+_COUNTED = ("email", "external_id", "search", "country", "link_id", "program_id", "partner_id")
+
+
+def _count(dub: Dub, filters: dict[str, Any]) -> int | None:
+    """Return how many customers there will be, or ``None`` if the server does not say."""
+    count = getattr(dub.customers, "count", None)
+    if count is None:
+        return None
+    try:
+        total = count(**{name: filters[name] for name in _COUNTED if name in filters}, retries=None)
+    except errors.DubError:
+        return None
+    return total if isinstance(total, int) else None
+
+
+def _converter(
+    job: _Job, interrupt: InterruptHandler
+) -> Callable[[Path, IO[bytes]], object] | None:
+    if job.file_format != "parquet" or job.columns is None:
+        return None
     from dub_uplink._cli.export.parquet import convert  # noqa: PLC0415 - pyarrow is an extra
 
-    return functools.partial(convert, expanded=expanded)
-
-
-def _customers(count: int) -> str:
-    return "customer" if count == 1 else "customers"
+    names = job.columns
+    return lambda lines, file: convert(lines, file, names, interrupt.check)

@@ -1,9 +1,9 @@
-"""Every customer into a file that is whole or not there.
+"""Write every customer to a file that is complete or absent.
 
-Customers are written to ``FILE.part``; beside it ``FILE.part.json`` says, every second or two, how
-far it is: the cursor of the iteration, and the length of the part. After whatever ended the process
-the part is cut to that length and the iteration goes on at that cursor. Parquet has its directory
-at its end and cannot be gone on with; its part is JSONL, and is converted when all are there.
+Customers are written to ``FILE.part``. Every second or two ``FILE.part.json`` records a
+checkpoint: the cursor of the iteration and the length of the part. After a crash the part is cut to
+that length and the iteration continues at that cursor. A Parquet file ends with its directory and
+cannot be continued; its part is JSONL, which is converted at the end.
 """
 
 from __future__ import annotations
@@ -11,15 +11,26 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
 
-from dub_uplink import Clock, CustomerIterator
-from dub_uplink._cli.io.files import beside, lock, named, put_in_place, replacing, sync
-from dub_uplink._cli.io.records import cells, columns, json_text, record
+from dub_uplink import Clock
+from dub_uplink._cli.export.fetching import Batch
+from dub_uplink._cli.interrupts import Interrupted
+from dub_uplink._cli.io.files import (
+    OWNER_ONLY,
+    atomic_replace,
+    beside,
+    lock,
+    named,
+    open_with_mode,
+    replacing,
+    sync,
+)
+from dub_uplink._cli.io.records import cells, json_text, record
 from dub_uplink.models.components import Customer
 from dub_uplink.models.errors import DubError
 
@@ -28,71 +39,79 @@ Format = Literal["csv", "jsonl", "parquet"]
 _monotonic = Clock().monotonic
 
 _VERSION = 1
-_EVERY = 1_000  # customers
-_AFTER = 2.0  # seconds
-_SHOWN_EVERY = 100  # customers: a page
+_CHECKPOINT_CUSTOMERS = 1_000
+_CHECKPOINT_SECONDS = 2.0
 
 
 class PartError(Exception):
-    """The part of an earlier export cannot be gone on with; the message says why."""
+    """The part of an earlier export cannot be continued; the message says why."""
 
 
 class CustomerWriter:
-    """Writes customers as lines of text to a binary file, from where it stands.
+    """Writes customers as lines of text to a binary file, from its current position.
 
     Half a surrogate pair, which no encoding has, is escaped in JSONL and a ``?`` in CSV.
+
+    Args:
+        file: The file; it stays open.
+        file_format: ``csv`` or ``jsonl``.
+        columns: The columns in their order; ``None`` for all fields, in JSONL only.
     """
 
-    def __init__(self, file: IO[bytes], of: Format, *, expanded: bool) -> None:
+    def __init__(self, file: IO[bytes], file_format: Format, columns: Sequence[str] | None) -> None:
         self._text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
-        self._columns = columns(expanded=expanded) if of == "csv" else None
+        self._columns = columns
+        self._is_csv = file_format == "csv"
         self._plain = csv.writer(self._text, lineterminator="\n").writerow
         self._quoted = csv.writer(self._text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow
 
-    def begin(self) -> None:
-        """What stands before the first customer."""
-        if self._columns is not None:
+    def write_header(self) -> None:
+        """Write the line before the first customer."""
+        if self._is_csv and self._columns is not None:
             self._plain(self._columns)
 
     def write(self, customer: Customer) -> None:
-        """A customer, exactly as the server sent it."""
-        found = record(customer)
-        if self._columns is None:
-            self._text.write(json_text(found) + "\n")
+        """Write a customer, exactly as the server sent it."""
+        fields = record(customer)
+        if not self._is_csv or self._columns is None:
+            if self._columns is not None:
+                fields = {name: fields.get(name) for name in self._columns}
+            self._text.write(json_text(fields) + "\n")
             return
-        row = cells(found, self._columns)
-        # Python quotes a CR by itself only from 3.13 on; a reader would take it for a line's end.
-        bare = any(isinstance(cell, str) and "\r" in cell for cell in row)
-        (self._quoted if bare else self._plain)(row)
+        row = cells(fields, tuple(self._columns))
+        # Before 3.13 csv does not quote a CR, which a reader then takes for the end of a line.
+        has_cr = any(isinstance(cell, str) and "\r" in cell for cell in row)
+        (self._quoted if has_cr else self._plain)(row)
 
     def flush(self) -> None:
-        """Hand what was written on to the file."""
+        """Pass buffered text on to the file."""
         self._text.flush()
 
     def detach(self) -> None:
-        """Let go of the file, which stays open."""
+        """Release the file, which stays open."""
         self._text.detach()
 
 
 @dataclass
-class _Position:
+class _Checkpoint:
     customers: int = 0
     bytes: int = 0
     cursor: str | None = None
 
 
 class Part:
-    """What an export has so far, open and locked; use it in a ``with``.
+    """The customers of an export so far, in an open and locked file; a context manager.
 
     Args:
-        path: the file that it is to become.
-        about: what an export must have in common with the one that it goes on with.
-        resume: go on where an earlier one was; ``False`` begins anew.
-        clock: seconds that never go back.
+        path: The file that the part becomes.
+        about: The settings of the export; an export with others cannot continue it.
+        resume: Continue an earlier export; ``False`` discards it.
+        mode: The permissions of the file. The part has them too, and its owner may write to it.
+        clock: A monotonic clock, in seconds.
 
     Raises:
-        PartError: another export of this file is running, or the part is of another kind.
-        OSError: it cannot be read or written.
+        PartError: Another export of this file is running, or had other settings.
+        OSError: The part cannot be read or written.
     """
 
     def __init__(
@@ -101,13 +120,15 @@ class Part:
         about: dict[str, Any],
         *,
         resume: bool,
+        mode: int,
         clock: Callable[[], float] = _monotonic,
     ) -> None:
         self._path = path
         self._about = {"export": _VERSION, **about}
         self._part, self._record = beside(path, ".part"), beside(path, ".part.json")
+        self._mode = mode
         self._clock = clock
-        self._file: IO[bytes] = self._part.open("a+b")
+        self._file: IO[bytes] = open_with_mode(self._part, "a+b", mode | OWNER_ONLY)
         try:
             try:
                 lock(self._file)
@@ -115,94 +136,109 @@ class Part:
                 raise PartError(f"another export is writing {self._part}") from None
             if not resume:
                 self._record.unlink(missing_ok=True)
-            self._at = self._saved()
-            if self._file.seek(0, io.SEEK_END) < self._at.bytes:
+            self._saved = self._read_checkpoint()
+            if self._file.seek(0, io.SEEK_END) < self._saved.bytes:
                 raise PartError(f"{self._part} is shorter than {self._record} says")
-            self._file.truncate(self._at.bytes)
+            self._file.truncate(self._saved.bytes)
         except BaseException:
             self._file.close()
             raise
-        self._when = clock()
+        self._saved_at = clock()
 
     @property
     def customers(self) -> int:
-        """How many were there at the last checkpoint."""
-        return self._at.customers
+        """Return the number of customers at the last checkpoint."""
+        return self._saved.customers
 
     @property
     def cursor(self) -> str | None:
-        """Where the iteration was at the last checkpoint; ``None`` at the top."""
-        return self._at.cursor
+        """Return the cursor of the last checkpoint; ``None`` without one."""
+        return self._saved.cursor
 
-    def _saved(self) -> _Position:
+    def _read_checkpoint(self) -> _Checkpoint:
         try:
             saved = json.loads(self._record.read_bytes())
             about = {name: saved[name] for name in self._about}
-            position = _Position(saved["customers"], saved["bytes"], saved["cursor"])
+            checkpoint = _Checkpoint(saved["customers"], saved["bytes"], saved["cursor"])
         except FileNotFoundError:
-            return _Position()
+            return _Checkpoint()
         except (ValueError, TypeError, KeyError):
-            raise PartError(f"{self._record} does not say how far {self._part} is") from None
+            raise PartError(f"{self._record} is not a checkpoint of {self._part}") from None
         other = [name for name, value in self._about.items() if about[name] != value]
         if other:
             raise PartError(f"{self._part} is of an export with other {' and '.join(other)}")
-        return position
+        return checkpoint
 
     def fill(
         self,
-        iterator: CustomerIterator,
-        of: Format,
-        *,
-        expanded: bool,
-        shown: Callable[[int], object] = lambda count: None,
+        batches: Iterable[Batch],
+        file_format: Format,
+        columns: Sequence[str] | None,
+        on_progress: Callable[[int], object] = lambda count: None,
     ) -> int:
-        """Write what is left; how many there are now.
+        """Write the remaining customers.
+
+        Args:
+            batches: The customers after the checkpoint.
+            file_format: The format of the part; for ``parquet`` that is JSONL.
+            columns: The columns of CSV, or the fields of JSONL.
+            on_progress: Called with the number of customers so far.
+
+        Returns:
+            The number of customers, those of earlier runs included.
 
         Raises:
-            DubError: a page could not be fetched; the part says how far it is.
-            OSError: it cannot be written.
+            DubError: A page could not be fetched; there is a checkpoint.
+            Interrupted: Ctrl-C; there is a checkpoint.
+            OSError: The part cannot be written.
         """
-        writer = CustomerWriter(self._file, "csv" if of == "csv" else "jsonl", expanded=expanded)
-        count = self._at.customers
+        writer = CustomerWriter(self._file, file_format, columns)
+        count, cursor = self._saved.customers, self._saved.cursor
         with named(self._part):
             try:
-                if not self._at.bytes:
-                    writer.begin()
-                for customer in iterator:
-                    writer.write(customer)
-                    count += 1
-                    if count % _SHOWN_EVERY == 0:
-                        shown(count)
-                        late = self._clock() - self._when >= _AFTER
-                        if late or count % _EVERY == 0:
-                            self._checkpoint(writer, iterator, count)
-            except DubError:
+                if not self._saved.bytes:
+                    writer.write_header()
+                for customers, cursor in batches:
+                    for customer in customers:
+                        writer.write(customer)
+                    count += len(customers)
+                    on_progress(count)
+                    if (
+                        count - self._saved.customers >= _CHECKPOINT_CUSTOMERS
+                        or self._clock() - self._saved_at >= _CHECKPOINT_SECONDS
+                    ):
+                        self._checkpoint(writer, count, cursor)
+            except (DubError, Interrupted):
                 if count:
-                    self._checkpoint(writer, iterator, count)
+                    self._checkpoint(writer, count, cursor)
                 raise
             finally:
                 writer.detach()
             sync(self._file)
         return count
 
-    def _checkpoint(self, writer: CustomerWriter, iterator: CustomerIterator, count: int) -> None:
+    def _checkpoint(self, writer: CustomerWriter, count: int, cursor: str | None) -> None:
         writer.flush()
         sync(self._file)
-        self._at = _Position(count, self._file.tell(), iterator.cursor)
-        with replacing(self._record) as file:
-            json.dump({**self._about, **vars(self._at)}, file)
-        self._when = self._clock()
+        self._saved = _Checkpoint(count, self._file.tell(), cursor)
+        with replacing(self._record, mode=self._mode | OWNER_ONLY) as file:
+            json.dump({**self._about, **vars(self._saved)}, file)
+        self._saved_at = self._clock()
 
-    def finish(self, convert: Callable[[Path, Path], object] | None = None) -> None:
-        """Give the part its name, or what ``convert`` makes of it in another file."""
+    def finish(self, convert: Callable[[Path, IO[bytes]], object] | None = None) -> None:
+        """Rename the part to its final name, or replace it with what ``convert`` writes."""
         if convert is None:
+            self._part.chmod(self._mode)
             self._file.close()
-            put_in_place(self._part, self._path)
+            atomic_replace(self._part, self._path)
         else:
             converted = beside(self._path, ".tmp")
             try:
-                convert(self._part, converted)
-                put_in_place(converted, self._path)
+                with open_with_mode(converted, "wb", self._mode | OWNER_ONLY) as file:
+                    convert(self._part, file)
+                    sync(file)
+                converted.chmod(self._mode)
+                atomic_replace(converted, self._path)
             finally:
                 converted.unlink(missing_ok=True)
             self._file.close()
@@ -214,39 +250,37 @@ class Part:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        exc_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-        if not self._at.customers:
-            # Nothing to go on with: neither of them says anything.
+        if not self._saved.customers:  # there is nothing to continue
             self._part.unlink(missing_ok=True)
             self._record.unlink(missing_ok=True)
 
 
-def interrupted(path: Path) -> bool:
-    """Whether there is an export to this file that could be gone on with."""
+def has_part(path: Path) -> bool:
+    """Return whether there is an interrupted export to this file."""
     return beside(path, ".part").exists() and beside(path, ".part.json").exists()
 
 
-def stream(
+def write_stream(
     customers: Iterator[Customer],
     file: IO[bytes],
-    of: Format,
-    *,
-    expanded: bool,
-    shown: Callable[[int], object] = lambda count: None,
+    file_format: Format,
+    columns: Sequence[str] | None,
+    on_progress: Callable[[int], object] = lambda count: None,
 ) -> int:
-    """Write every customer to a pipe or a device; how many there were."""
-    writer = CustomerWriter(file, of, expanded=expanded)
-    writer.begin()
+    """Write every customer to a pipe or a device, and return how many there were."""
+    writer = CustomerWriter(file, file_format, columns)
+    writer.write_header()
     count = 0
     try:
         for count, customer in enumerate(customers, 1):
             writer.write(customer)
-            if count % _SHOWN_EVERY == 0:
-                shown(count)
+            if count % 100 == 0:
+                on_progress(count)
         writer.flush()
     finally:
         writer.detach()

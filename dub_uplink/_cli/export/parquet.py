@@ -1,7 +1,4 @@
-"""Lines of JSON as Parquet, some thousands at a time.
-
-Needs pyarrow, the extra ``parquet``.
-"""
+"""Convert lines of JSON to Parquet, some thousands at a time, with pyarrow (extra ``parquet``)."""
 
 from __future__ import annotations
 
@@ -10,54 +7,56 @@ import datetime as dt
 import itertools
 import json
 import typing
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dub_uplink._cli.io.files import sync
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
-_ROWS = 5_000  # in memory at once, and in a row group
-
-_EXPANDED = ("program_id", "link", "partner", "discount")
+_BATCH_ROWS = 5_000  # in memory at once, and in a row group
 
 
-def schema(*, expanded: bool) -> Any:
-    """The columns, under the API's names; link, partner and discount are structs."""
-    left_out = () if expanded else _EXPANDED
-    return pa.schema(_fields(components.Customer, left_out))
+def schema(columns: Sequence[str]) -> Any:
+    """Return the schema of columns with the API's names; link, partner, discount are structs."""
+    fields = {field.name: field for field in _fields(components.Customer)}
+    return pa.schema([fields[name] for name in columns])
 
 
-def _fields(model: type[Any], left_out: tuple[str, ...] = ()) -> list[Any]:
+def _fields(model: type[Any]) -> list[Any]:
     hints = typing.get_type_hints(model)
-    names = (field.name for field in dataclasses.fields(model))
-    return [
-        pa.field(camel_case(name), _type(hints[name]))
-        for name in names
-        if name != "extra" and name not in left_out
-    ]
+    names = [field.name for field in dataclasses.fields(model)]
+    return [pa.field(camel_case(name), _type(hints[name])) for name in names if name != "extra"]
 
 
 def _type(hint: Any) -> Any:
-    kind = next(kind for kind in (*typing.get_args(hint), hint) if kind is not type(None))
-    if dataclasses.is_dataclass(kind):
-        return pa.struct(_fields(typing.cast("type[Any]", kind)))
-    return {int: pa.int64(), dt.datetime: pa.timestamp("us", tz="UTC")}.get(kind, pa.string())
+    plain = next(arg for arg in (*typing.get_args(hint), hint) if arg is not type(None))
+    if dataclasses.is_dataclass(plain):
+        return pa.struct(_fields(typing.cast("type[Any]", plain)))
+    return {int: pa.int64(), dt.datetime: pa.timestamp("us", tz="UTC")}.get(plain, pa.string())
 
 
-def convert(lines: Path, target: Path, *, expanded: bool) -> None:
-    """Write the customers of a file of lines to a new Parquet file."""
-    of = schema(expanded=expanded)
-    moments = [field.name for field in of if pa.types.is_timestamp(field.type)]
-    with lines.open("rb") as source, target.open("wb") as file:
-        with pq.ParquetWriter(file, of) as writer:
-            while batch := list(itertools.islice(source, _ROWS)):
-                rows = [_row(line, moments) for line in batch]
-                writer.write_table(pa.Table.from_pylist(rows, schema=of))
-        sync(file)
+def convert(
+    lines: Path, file: IO[bytes], columns: Sequence[str], check_interrupt: Callable[[], object]
+) -> None:
+    """Write the customers of a JSONL file as Parquet.
+
+    Args:
+        lines: The JSONL file.
+        file: The open file to write to.
+        columns: The names of the columns.
+        check_interrupt: Called now and then; raises to stop.
+    """
+    columns_schema = schema(columns)
+    moments = [field.name for field in columns_schema if pa.types.is_timestamp(field.type)]
+    with lines.open("rb") as source, pq.ParquetWriter(file, columns_schema) as writer:
+        while batch := list(itertools.islice(source, _BATCH_ROWS)):
+            check_interrupt()
+            rows = [_row(line, moments) for line in batch]
+            writer.write_table(pa.Table.from_pylist(rows, schema=columns_schema))
 
 
 def _row(line: bytes, moments: list[str]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from dub_uplink._cli.import_job.job import Halted, Import, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.rows import FIELD_NAMES, FIELDS, Options, Rows, rows_of
 from dub_uplink._cli.import_job.validation import Checked, check
+from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.files import beside
 from dub_uplink._cli.io.progress import Progress
 from dub_uplink._cli.io.text import printable
@@ -178,11 +179,13 @@ def import_command(
             journal_file = Path(journal_path) if journal_path else beside(Path(path), ".journal")
             progress = Progress("Importing", checked.rows, quiet=quiet)
             with (
-                open_client(connection, progress, rate_limit) as dub,
+                InterruptHandler() as interrupt,
+                open_client(connection, progress, rate_limit, interrupt) as dub,
                 Journal(journal_file, about, checked.rows, restart=restart) as journal,
             ):
                 most = workers if rate_limit is None else min(workers, rate_limit.limit)
                 run = Import(dub.customers, file, rows, journal, on_conflict, most)
+                run.check_interrupt = interrupt.check
                 _import(run, Path(path), progress)
     except BadFile as error:
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None

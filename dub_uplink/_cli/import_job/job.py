@@ -67,6 +67,7 @@ class Import:
             row's values (``update``), or a failure (``fail``).
         workers: how many calls may be in flight.
         done: called with the number of rows that have ended for good.
+        check_interrupt: called between results; raises to stop.
         clock: seconds that never go back.
     """
 
@@ -77,6 +78,7 @@ class Import:
     on_conflict: OnConflict
     workers: int
     done: Callable[[int], object] = lambda count: None
+    check_interrupt: Callable[[], object] = lambda: None
     clock: Callable[[], float] = Clock().monotonic
     _next: deque[Step] = field(default_factory=deque, init=False)
     _unsettled: int = field(default=0, init=False)
@@ -107,6 +109,7 @@ class Import:
                 self._take(step, result)
                 if self.clock() - self._synced >= _COMMIT_AFTER:
                     self._commit()
+                self.check_interrupt()
 
     def _steps(self) -> Iterator[Step]:
         """The calls, each written down in the journal before it is given out."""

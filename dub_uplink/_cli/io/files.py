@@ -1,9 +1,10 @@
-"""Files that are whole or not there: locks, fsync, renames."""
+"""Locks, fsync and renames, for files that are complete or absent."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +15,17 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+OWNER_ONLY = 0o600
+
 
 def lock(file: IO[Any]) -> None:
-    """Keep every other process from locking this file, until it is closed or the process ends.
+    """Lock a file against other processes until it is closed or the process ends.
 
     Raises:
-        BlockingIOError: another process holds the lock.
+        BlockingIOError: Another process holds the lock.
     """
     if sys.platform == "win32":
-        # A byte that no reader comes to: there a lock keeps others from reading as well.
+        # Windows locks ranges, also against reading: lock a byte far behind the end.
         file.seek(2**40)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -35,7 +38,7 @@ def lock(file: IO[Any]) -> None:
 
 @contextlib.contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Let an error of the system say which file it is about: one of writing does not know."""
+    """Add the name of the file to an ``OSError``: those of writing have none."""
     try:
         yield
     except OSError as error:
@@ -44,40 +47,76 @@ def named(path: Path) -> Iterator[None]:
         raise
 
 
+def permissions_of(path: Path) -> int | None:
+    """Return the permission bits of a file, or ``None`` if it does not exist."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def open_with_mode(path: Path, mode: str, permissions: int) -> IO[Any]:
+    """Open a binary file for writing with exactly these permissions, before anything is in it.
+
+    An existing file is given the permissions too.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, permissions)
+
+    file = open(path, mode, opener=opener)  # noqa: SIM115 - the caller closes it
+    try:
+        # The umask may have taken bits away, and an existing file keeps its own.
+        if permissions_of(path) != permissions:
+            path.chmod(permissions)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
 def sync(file: IO[Any]) -> None:
-    """Let what was written to a file be there after a power failure as well."""
+    """Flush a file to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def sync_directory(path: Path) -> None:
-    """Let the names in the directory of ``path`` be there after a power failure as well."""
+    """Flush the directory that holds ``path``, so that a rename survives a power failure."""
     if sys.platform == "win32":  # where a directory cannot be opened
         return
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
-        # Some network file systems know no fsync of a directory; they keep names by themselves.
+        # Some network file systems have no fsync for directories and need none.
         with contextlib.suppress(OSError):
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def put_in_place(temporary: Path, path: Path) -> None:
-    """Give a file that was synced its own name, in the place of any that had it."""
+def atomic_replace(temporary: Path, path: Path) -> None:
+    """Rename a synced file to its final name, and replace a file of that name."""
     temporary.replace(path)
     sync_directory(path)
 
 
 @contextlib.contextmanager
-def replacing(path: Path, newline: str = "") -> Iterator[IO[str]]:
-    """A text file (UTF-8) that takes its name only when it is whole; until then it is ``….tmp``."""
+def replacing(path: Path, newline: str = "", mode: int | None = None) -> Iterator[IO[str]]:
+    """Open a UTF-8 text file that gets its name when it is complete; until then ``….tmp``.
+
+    Args:
+        path: The final name.
+        newline: As for ``open``.
+        mode: The permissions; ``None`` for those of the umask.
+    """
     temporary = beside(path, ".tmp")
     try:
+        if mode is not None:
+            open_with_mode(temporary, "wb", mode).close()
         with temporary.open("w", encoding="utf-8", newline=newline) as file:
             yield file
             sync(file)
-        put_in_place(temporary, path)
+        atomic_replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -85,5 +124,5 @@ def replacing(path: Path, newline: str = "") -> Iterator[IO[str]]:
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """A file in the same directory whose name says whose it is."""
+    """Return the path in the same directory with a suffix after the whole name."""
     return path.with_name(path.name + suffix)

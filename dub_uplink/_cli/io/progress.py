@@ -1,4 +1,4 @@
-"""A line on the terminal that says how far a long command is."""
+"""Show the progress of a long command on the terminal."""
 
 from __future__ import annotations
 
@@ -6,43 +6,57 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from dub_uplink._cli.io.text import is_terminal
+
 if TYPE_CHECKING:
     import rich.progress
-    from rich.console import RenderableType
 
 _REFRESHES = 2  # a second: each takes some milliseconds from the work
 
 
 class Progress:
-    """A bar with a count, a rate and the time, on stderr, while within its ``with``.
+    """A progress bar on stderr; a context manager.
 
-    Nothing at all where stderr is no terminal, or if ``quiet``. Without a ``total`` there is no bar
-    to fill. A ``passing`` one leaves nothing behind.
+    Shows nothing if stderr is not a terminal.
+
+    Args:
+        title: The text before the bar.
+        total: The number at the end; ``None`` if it is not known, which leaves out the ETA.
+        passing: Remove the bar at the end.
+        quiet: Show nothing.
     """
 
     def __init__(
         self, title: str, total: int | None = None, *, passing: bool = False, quiet: bool = False
     ) -> None:
         self._live: rich.progress.Progress | None = None
-        if quiet or sys.stderr is None or not sys.stderr.isatty():
+        if quiet or not is_terminal(sys.stderr):
             return
-        from rich.console import Console  # noqa: PLC0415 - a pipe is drawn on by nobody
+        self._live = _bar(transient=passing)
+        self._task = self._live.add_task(title, total=total, note="")
 
-        self._live = _bar(Console(stderr=True), endless=total is None, passing=passing)
-        self._task = self._live.add_task(title, total=total, note="", ended=False)
+    @property
+    def visible(self) -> bool:
+        """Return whether anything is shown."""
+        return self._live is not None
+
+    def set_total(self, total: int | None) -> None:
+        """Set the number at the end; ``None`` if it is not known."""
+        if self._live is not None:
+            self._live.update(self._task, total=total)
 
     def at(self, count: int) -> None:
-        """So many are done."""
+        """Show that so many are done."""
         if self._live is not None:
             self._live.update(self._task, completed=count, note="")
 
     def end(self, count: int) -> None:
-        """These were all."""
+        """Show that all are done, whatever the total was."""
         if self._live is not None:
-            self._live.update(self._task, completed=count, note="", ended=True)
+            self._live.update(self._task, completed=count, total=count, note="")
 
     def note(self, text: str) -> None:
-        """Say what it waits for, until it goes on."""
+        """Show what the command waits for, until the next ``at``."""
         if self._live is not None:
             self._live.update(self._task, note=text)
 
@@ -53,7 +67,7 @@ class Progress:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        exc_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
@@ -61,35 +75,36 @@ class Progress:
             self._live.stop()
 
 
-def _bar(console: rich.console.Console, *, endless: bool, passing: bool) -> rich.progress.Progress:
-    from rich import progress  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    class Count(progress.ProgressColumn):
-        def render(self, task: progress.Task) -> Text:
-            of = "" if endless else f"/{task.total:,.0f}"
-            return Text(f"{task.completed:,.0f}{of}", style="progress.download")
-
-    class Spinner(progress.SpinnerColumn):
-        def render(self, task: progress.Task) -> RenderableType:
-            return " " if task.fields["ended"] else super().render(task)
+def _bar(*, transient: bool) -> rich.progress.Progress:
+    # Imported here: rich takes 0.1 s to load, which a pipe need not pay.
+    from rich import progress  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     class Rate(progress.ProgressColumn):
+        """The speed; rich has only one for bytes."""
+
         def render(self, task: progress.Task) -> Text:
             speed = task.finished_speed or task.speed
             return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
-    shape: tuple[progress.ProgressColumn, ...] = (
-        (Spinner(),) if endless else (progress.BarColumn(24),)
-    )
+    class Remaining(progress.TimeRemainingColumn):
+        """The ETA, which rich shows as dashes without a total."""
+
+        def render(self, task: progress.Task) -> Text:
+            if task.total is None or task.finished or task.time_remaining is None:
+                return Text("")
+            return Text("ETA ") + super().render(task)
+
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
-        *shape,
-        Count(),
+        progress.BarColumn(24),
+        progress.MofNCompleteColumn(),
         Rate(),
         progress.TimeElapsedColumn(),
+        Remaining(),
         progress.TextColumn("{task.fields[note]}", markup=False, style="dim"),
-        console=console,
-        transient=passing,
+        console=Console(stderr=True),
+        transient=transient,
         refresh_per_second=_REFRESHES,
     )

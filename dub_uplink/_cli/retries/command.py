@@ -1,42 +1,38 @@
-"""``dub-uplink retries``: what a retry policy does to one call that keeps failing."""
+"""Show how a retry policy treats a call that keeps failing: ``dub-uplink retries``."""
 
 from __future__ import annotations
 
+import shutil
 import textwrap
-from pathlib import Path
+from collections.abc import Iterator
 
 import click
-from rich.console import Console
-from rich.text import Text
 
-from dub_uplink._cli.failures import Failure
+from dub_uplink._cli.retries.timeline import (
+    Timeline,
+    TimelineAttempt,
+    compute_timeline,
+    format_seconds,
+)
 from dub_uplink.utils import BackoffStrategy, RetryConfig
 
 EXAMPLES = """\b
 Examples:
   dub-uplink retries
-  dub-uplink retries --plot --retry-after 20
-  dub-uplink retries --plot --max-elapsed-time 10000 --attempt-seconds 2
-  dub-uplink retries --svg retries.svg
-
-From Python: dub_uplink._cli.retries.drawing.plot(RetryConfig(...)).
+  dub-uplink retries --retry-after 20
+  dub-uplink retries --max-elapsed-time 10000 --attempt-seconds 2
 """
 
 _DEFAULT = BackoffStrategy()
+_MAX_ROWS = 24
+_ROW = "{:>7}   {:>10}   {:>24}"
 
 
 @click.command(
-    short_help="Show when a call would be tried again.",
-    help="Show when a call would be tried again, each of whose attempts fails: its attempts, its"
-    " waits, and what ends it. Sends nothing. Waits are drawn from the middle of their range.",
+    short_help="Show when a call would be retried.",
+    help="Show the attempts and waits of a call whose every attempt fails, and why the call ends."
+    " Sends nothing. Each wait is taken from the middle of its range.",
     epilog=EXAMPLES,
-)
-@click.option("--plot", is_flag=True, help="Draw it, instead of a table.")
-@click.option(
-    "--svg",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Draw it into this file.",
 )
 @click.option(
     "--initial-interval",
@@ -52,7 +48,7 @@ _DEFAULT = BackoffStrategy()
     metavar="MS",
     default=_DEFAULT.max_interval,
     show_default=True,
-    help="The longest wait of all.",
+    help="The longest wait after any attempt.",
 )
 @click.option(
     "--exponent",
@@ -60,7 +56,7 @@ _DEFAULT = BackoffStrategy()
     metavar="N",
     default=_DEFAULT.exponent,
     show_default=True,
-    help="By how much each wait is longer than the one before.",
+    help="The factor from one wait to the next.",
 )
 @click.option(
     "--max-elapsed-time",
@@ -68,19 +64,19 @@ _DEFAULT = BackoffStrategy()
     metavar="MS",
     default=_DEFAULT.max_elapsed_time,
     show_default=True,
-    help="What the whole call may take.",
+    help="The longest time for the whole call.",
 )
 @click.option(
     "--retry-after",
     metavar="VALUE",
-    help="The Retry-After of each answer: seconds, a date, or Unix time.",
+    help="The Retry-After header of each response: seconds, a date, or Unix time.",
 )
 @click.option(
     "--status",
     type=click.IntRange(400, 599),
     default=503,
     show_default=True,
-    help="The status of each answer.",
+    help="The status of each response.",
 )
 @click.option(
     "--attempt-seconds",
@@ -88,12 +84,10 @@ _DEFAULT = BackoffStrategy()
     metavar="SECONDS",
     default=0.2,
     show_default=True,
-    help="What each attempt takes.",
+    help="The duration of each attempt.",
 )
 def retries(
     *,
-    plot: bool,
-    svg: Path | None,
     initial_interval: int,
     max_interval: int,
     exponent: float,
@@ -102,50 +96,47 @@ def retries(
     status: int,
     attempt_seconds: float,
 ) -> None:
-    """Show a policy at work."""
-    from dub_uplink._cli.retries import drawing, timeline  # noqa: PLC0415
-
-    console = Console(highlight=False)
+    """Print the timeline of a policy as a table."""
     try:
         strategy = BackoffStrategy(initial_interval, max_interval, exponent, max_elapsed_time)
-        config = RetryConfig("backoff", strategy)
-        found = timeline.timeline(
-            config, attempt_seconds=attempt_seconds, status=status, retry_after=retry_after
+        timeline = compute_timeline(
+            RetryConfig("backoff", strategy),
+            attempt_seconds=attempt_seconds,
+            status=status,
+            retry_after=retry_after,
         )
     except ValueError as error:
-        raise click.UsageError(_in_option_names(str(error))) from error
-    if svg is not None:
-        try:
-            svg.write_text(drawing.svg(found), "utf-8", newline="\n")
-        except OSError as error:
-            raise Failure(f"cannot write {svg}: {error.strerror}.") from error
-        click.echo(f"Drawn into {svg}.")
-        return
-    written = f"{initial_interval}, {max_interval}, {exponent:g}, {max_elapsed_time}"
-    click.echo(f'RetryConfig("backoff", BackoffStrategy({written}), True)')
-    click.echo(f"Each attempt is answered {status} after {attempt_seconds:g} s.\n")
-    if plot:
-        ascii_only = not _encodes(console, "".join(drawing.MARKS))
-        drawn = drawing.draw(found, width=console.width, ascii_only=ascii_only)
-        text = Text(drawn)
-        for mark, style in zip(drawing.MARKS, ("cyan", "dim", "yellow", "red"), strict=True):
-            text.highlight_regex(f"{mark}+", style)
-        console.print(text, no_wrap=True, soft_wrap=True)
-    else:
-        click.echo(drawing.table(found))
-    click.echo("\n" + textwrap.fill(drawing.summary(found), max(console.width, 40)))
+        raise click.UsageError(_with_option_names(str(error))) from error
+    arguments = f"{initial_interval}, {max_interval}, {exponent:g}, {max_elapsed_time}"
+    click.echo(f'RetryConfig("backoff", BackoffStrategy({arguments}), True)')
+    click.echo(f"Each attempt gets the status {status} after {attempt_seconds:g} s.\n")
+    click.echo("\n".join(_table(timeline)))
+    width = max(shutil.get_terminal_size().columns, 40)
+    click.echo("\n" + textwrap.fill(timeline.summary(), width))
 
 
-def _encodes(console: Console, text: str) -> bool:
-    try:
-        text.encode(console.encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+def _table(timeline: Timeline) -> Iterator[str]:
+    """Yield a line for each attempt; of a long timeline, only the first ones and the last."""
+    rows: list[tuple[int, TimelineAttempt]] = list(enumerate(timeline.attempts, 1))
+    yield _ROW.format("attempt", "starts at", "waits after it")
+    skipped = len(rows) > _MAX_ROWS
+    for number, attempt in rows[: _MAX_ROWS - 2] if skipped else rows:
+        yield _row(number, attempt)
+    if skipped:
+        yield _ROW.format("...", "", "").rstrip()
+        yield _row(*rows[-1])
 
 
-def _in_option_names(message: str) -> str:
-    """The message of a ``ValueError`` with the names of options in place of those of arguments."""
+def _row(number: int, attempt: TimelineAttempt) -> str:
+    wait = ""
+    if attempt.shortest_wait is not None and attempt.longest_wait is not None:
+        bounds = (attempt.shortest_wait, attempt.longest_wait)
+        wait = " to ".join(map(format_seconds, bounds))
+    return _ROW.format(number, format_seconds(attempt.started), wait).rstrip()
+
+
+def _with_option_names(message: str) -> str:
+    """Replace the names of arguments in a message with those of the options."""
     for name in ("initial_interval", "max_interval", "max_elapsed_time", "attempt_seconds"):
         message = message.replace(name, f"--{name.replace('_', '-')}")
     return message.replace("exponent", "--exponent", 1)

@@ -1,6 +1,6 @@
-"""What one call that keeps failing would do: its attempts, its waits, its end.
+"""Compute the attempts and waits of one call that keeps failing.
 
-Every number is asked of the package's own retry classes, on a clock that stands still in between.
+The package's own retry classes decide everything, on a clock that this module moves by hand.
 """
 
 from __future__ import annotations
@@ -15,127 +15,153 @@ from dub_uplink.retries import Clock, RetryBudget, RetryConfig, current_clock
 
 
 @dataclass(frozen=True)
-class Try:
-    """An attempt and the wait after it, in seconds since the call began.
+class TimelineAttempt:
+    """An attempt and the wait after it, in seconds since the start of the call.
 
-    ``shortest`` and ``longest`` bound the wait, which is up to chance; ``None`` after the last one.
+    The wait is random: ``shortest_wait`` and ``longest_wait`` are its bounds. Both are ``None``
+    after the last attempt.
     """
 
     started: float
     ended: float
-    shortest: float | None = None
-    longest: float | None = None
+    shortest_wait: float | None = None
+    longest_wait: float | None = None
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The attempts of one call, the seconds it has in all, and what ends it."""
+    """The attempts of one call, its deadline in seconds, and the reason for its end."""
 
-    tries: tuple[Try, ...]
+    attempts: tuple[TimelineAttempt, ...]
     deadline: float
-    end: str
+    end_reason: str
 
     @property
     def elapsed(self) -> float:
-        """Seconds until the call has ended."""
-        return self.tries[-1].ended
+        """Return the seconds from the start of the call to its end."""
+        return self.attempts[-1].ended
+
+    def summary(self) -> str:
+        """Describe in one line how many attempts there are, their time, and the end."""
+        count = len(self.attempts)
+        attempts = "1 attempt" if count == 1 else f"{count} attempts"
+        return f"{attempts} in {format_seconds(self.elapsed)}. {self.end_reason}"
 
 
-class _Moment:
-    """Time and chance, moved by hand."""
+def format_seconds(value: float) -> str:
+    """Format a duration with three significant digits or so."""
+    if value >= 1e6:
+        return f"{value:.1e} s"
+    return f"{value:.2f} s" if value < 10 else f"{value:,.1f} s"
+
+
+class _Simulation:
+    """A clock and a source of randomness that stand still until they are moved."""
 
     def __init__(self) -> None:
-        self.passed = 0.0
-        self.chance = 0.5
+        self.now = 0.0
+        self.random = 0.5
         started = current_clock().time()  # a date in `Retry-After` is compared with it
         self.clock = Clock(
-            monotonic=lambda: self.passed,
-            time=lambda: started + self.passed,
-            random=lambda: self.chance,
+            monotonic=lambda: self.now,
+            time=lambda: started + self.now,
+            random=lambda: self.random,
         )
 
 
-def timeline(
+def compute_timeline(
     config: RetryConfig | None,
     *,
     attempt_seconds: float = 0.2,
     status: int = 503,
     retry_after: str | None = None,
 ) -> Timeline:
-    """What a call does each of whose attempts is answered ``status``.
+    """Compute what a call does if the response to each attempt has the status ``status``.
+
+    Waits are taken from the middle of their range. The client is a new one, with a full retry
+    budget.
 
     Args:
-        config: the policy; ``None`` for no retries.
-        attempt_seconds: what each attempt takes, unless the call's time is over before.
-        retry_after: the header of each answer, in any form that a server sends.
+        config: The retry policy; ``None`` for no retries.
+        attempt_seconds: The duration of each attempt in seconds, if the deadline allows it.
+        status: The status code of each response.
+        retry_after: The ``Retry-After`` header of each response, in any form that a server sends.
 
-    Waits are drawn from the middle of their range. The client is a new one, whose budget of
-    retries nobody else takes from.
+    Returns:
+        The timeline of the call.
 
     Raises:
         ValueError: ``attempt_seconds`` is negative or not finite.
     """
     if not 0 <= attempt_seconds < math.inf:
         raise ValueError(f"attempt_seconds must be 0 or more and finite, not {attempt_seconds!r}")
-    moment = _Moment()
-    attempts = RetryState(config, moment.clock, RetryBudget())
+    simulation = _Simulation()
+    state = RetryState(config, simulation.clock, RetryBudget())
     headers = {} if retry_after is None else {"Retry-After": retry_after}
-    tries: list[Try] = []
+    attempts: list[TimelineAttempt] = []
     while True:
-        started, left = moment.passed, attempts.remaining()
-        moment.passed += min(attempt_seconds, left)
-        if attempt_seconds < left:
+        started, remaining = simulation.now, state.remaining()
+        simulation.now += min(attempt_seconds, remaining)
+        if attempt_seconds < remaining:
             outcome = Outcome(Response(status, headers, b""))
         else:
-            outcome = Outcome(error=errors.APITimeoutError("no whole answer"), transient=True)
-        attempts.record(outcome)
-        end = _end(attempts, outcome, moment)
-        if end is not None:
-            tries.append(Try(started, moment.passed))
-            return Timeline(tuple(tries), attempts.deadline, end)
-        tries.append(Try(started, moment.passed, *_waits(attempts, outcome, moment)))
-        moment.passed += attempts.wait(outcome)
+            outcome = Outcome(error=errors.APITimeoutError("timed out"), transient=True)
+        state.record(outcome)
+        end_reason = _end_reason(state, outcome, simulation)
+        if end_reason is not None:
+            attempts.append(TimelineAttempt(started, simulation.now))
+            return Timeline(tuple(attempts), state.deadline, end_reason)
+        bounds = _wait_bounds(state, outcome, simulation)
+        attempts.append(TimelineAttempt(started, simulation.now, *bounds))
+        simulation.now += state.wait(outcome)
 
 
-def _waits(attempts: RetryState, outcome: Outcome, moment: _Moment) -> tuple[float, float]:
-    """The shortest and the longest that chance can make the wait."""
+def _wait_bounds(
+    state: RetryState, outcome: Outcome, simulation: _Simulation
+) -> tuple[float, float]:
     bounds = []
-    for moment.chance in (0.0, 1.0):
-        bounds.append(attempts.wait(outcome))
-    moment.chance = 0.5
+    for simulation.random in (0.0, 1.0):
+        bounds.append(state.wait(outcome))
+    simulation.random = 0.5
     return bounds[0], bounds[1]
 
 
-def _end(attempts: RetryState, outcome: Outcome, moment: _Moment) -> str | None:
-    """Why there is no further attempt, or ``None`` where there is; as the transport decides it."""
-    if not attempts.may_retry(outcome):
-        return _not_retried(attempts, outcome)
-    if attempts.exceeds_deadline(attempts.wait(outcome)):
-        return _too_late(attempts, outcome, moment)
-    budget = attempts.budget
+def _end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str | None:
+    """Return why there is no further attempt, or ``None`` if there is one.
+
+    The order of the checks is that of the transport.
+    """
+    if not state.may_retry(outcome):
+        return _not_retried(state, outcome)
+    if state.exceeds_deadline(state.wait(outcome)):
+        return _exceeds_deadline(state, outcome, simulation)
+    budget = state.budget
     if budget is not None and not budget.take():
         return f"The client's budget of {budget.capacity} retries is used up: the error is raised."
     return None
 
 
-def _not_retried(attempts: RetryState, outcome: Outcome) -> str:
-    if attempts.config is None:
-        return "There are no retries: the first failure is raised."
-    if outcome.response is None:
-        return "The call's time was over within the attempt: the time-out is raised."
-    return f"A {outcome.response.status_code} is not tried again: its error is raised."
+_TIMED_OUT = "The deadline of the call passed during the attempt: the timeout is raised."
 
 
-def _too_late(attempts: RetryState, outcome: Outcome, moment: _Moment) -> str:
+def _not_retried(state: RetryState, outcome: Outcome) -> str:
+    if state.config is None:
+        return "Retries are off: the first error is raised."
     if outcome.response is None:
-        return "The call's time was over within the attempt: the time-out is raised."
-    left, asked = attempts.remaining(), outcome.response.retry_after
-    if asked is not None:
+        return _TIMED_OUT
+    return f"The status {outcome.response.status_code} is not retried: its error is raised."
+
+
+def _exceeds_deadline(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str:
+    if outcome.response is None:
+        return _TIMED_OUT
+    remaining, requested = state.remaining(), outcome.response.retry_after
+    if requested is not None:
         return (
-            f"Retry-After asks for {asked:,.1f} s and {left:,.1f} s are left:"
+            f"Retry-After requests {requested:,.1f} s and {remaining:,.1f} s remain:"
             " the error is raised at once."
         )
-    shortest, longest = _waits(attempts, outcome, moment)
+    shortest, longest = _wait_bounds(state, outcome, simulation)
     return (
         f"The next wait, {shortest:.3g} to {longest:.3g} s, would end after the deadline:"
         " the error is raised at once."

@@ -1,0 +1,88 @@
+"""Turn Ctrl-C into a flag that the loop of a long command checks."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+
+from dub_uplink import Clock
+from dub_uplink._cli.failures import ExitCode
+from dub_uplink._cli.io.text import is_terminal
+from dub_uplink.retries import current_clock
+
+_SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C was pressed; raised only where the command can stop with its files complete."""
+
+
+class InterruptHandler:
+    """A context in which the first Ctrl-C sets a flag and the second ends the process at once.
+
+    By default Python raises ``KeyboardInterrupt`` between any two instructions of the main thread.
+    Within ``threading`` or ``queue`` that can leave a lock acquired for ever, and the next thread
+    that needs the lock hangs the command.
+
+    The default stays in force if SIGINT is ignored, as for a job in the background, and outside of
+    the main thread.
+    """
+
+    def __init__(self) -> None:
+        self._requested = False
+        self._installed = False
+
+    def check(self) -> None:
+        """Raise if Ctrl-C was pressed.
+
+        Raises:
+            Interrupted: Ctrl-C was pressed.
+        """
+        if self._requested:
+            raise Interrupted
+
+    def clock(self) -> Clock:
+        """Return a clock for a client whose waits between attempts end with ``Interrupted``."""
+        clock = current_clock()
+
+        def sleep(seconds: float) -> None:
+            self.check()
+            clock.sleep(seconds)
+            self.check()
+
+        return dataclasses.replace(clock, sleep=sleep)
+
+    def _handle(self, _signum: int, _frame: FrameType | None) -> None:
+        # Runs between two instructions of the main thread, which may hold any lock: it must not
+        # print through a file object or wake another thread.
+        if self._requested:
+            _write_stderr(_SHOW_CURSOR if is_terminal(sys.stderr) else "")
+            os._exit(ExitCode.INTERRUPTED)
+        self._requested = True
+        _write_stderr("\nStopping. Press Ctrl-C again to end at once.\n")
+
+    def __enter__(self) -> InterruptHandler:
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._handle)
+            self._installed = True
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _write_stderr(text: str) -> None:
+    with contextlib.suppress(OSError):  # stderr may be closed
+        os.write(2, text.encode())
