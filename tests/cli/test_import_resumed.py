@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from dub_uplink.testing import FakeDub, faults
 
 pytest.importorskip("click")
 
-from dub_uplink._cli.import_job.job import Halted, Import, OnConflict
+from dub_uplink._cli.import_job.job import Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Ending, Journal
 from dub_uplink._cli.import_job.rows import Options, rows_of
 from dub_uplink._cli.io.text_file import BadFile
@@ -52,6 +54,19 @@ def start(fake: FakeDub, tmp_path: Path) -> Start:
     return start
 
 
+def on_disk(folder: Path, query: str) -> list[Any]:
+    """What a query finds in the journal as a process would read it that starts after a crash."""
+    for name in ("journal", "journal-journal"):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy(folder / name, folder / f"copy-of-{name}")
+    copy = folder / "copy"
+    (folder / "copy-of-journal").replace(copy)
+    with contextlib.suppress(FileNotFoundError):
+        (folder / "copy-of-journal-journal").replace(folder / "copy-journal")
+    with contextlib.closing(sqlite3.connect(copy)) as database:
+        return database.execute(query).fetchall()
+
+
 ROW = ("u1", "u1@example.com", "")
 
 
@@ -60,7 +75,7 @@ def killed_after_sending(start: Start) -> None:
         run.journal.begin(1)
 
 
-@pytest.mark.parametrize("on_conflict", ["fail", "skip", "update"])
+@pytest.mark.parametrize("on_conflict", ["fail", "skip", "upsert"])
 def test_a_customer_created_just_before_the_kill_counts_as_created(
     fake: FakeDub, start: Start, on_conflict: OnConflict
 ) -> None:
@@ -73,7 +88,7 @@ def test_a_customer_created_just_before_the_kill_counts_as_created(
 
 
 @pytest.mark.parametrize(
-    ("on_conflict", "expected"), [("fail", "failed"), ("skip", "skipped"), ("update", "updated")]
+    ("on_conflict", "expected"), [("fail", "failed"), ("skip", "skipped"), ("upsert", "updated")]
 )
 @pytest.mark.parametrize(
     "theirs", [{"email": None}, {"country": "FR"}, {"stripe_customer_id": "x"}]
@@ -107,17 +122,17 @@ def test_an_update_that_was_cut_short_counts_as_updated_and_not_as_created(
 ) -> None:
     fake.add(external_id="u1")
     fake.faults.add(faults.DropAfter(), method="PATCH")
-    with start(ROW, on_conflict="update") as run:
+    with start(ROW, on_conflict="upsert") as run:
         assert run.run() == 1
         assert run.journal.ending(0) is None
     assert fake.customers[0].email == "u1@example.com"
-    with start(ROW, on_conflict="update") as run:
+    with start(ROW, on_conflict="upsert") as run:
         assert run.run() == 0
         assert run.journal.ending(0) == "updated"
     assert [request.method for request in fake.requests] == ["POST", "PATCH", "PATCH"]
 
 
-@pytest.mark.parametrize("on_conflict", ["skip", "update"])
+@pytest.mark.parametrize("on_conflict", ["skip", "upsert"])
 def test_a_stripe_id_of_another_customer_is_a_failure_since_nobody_has_the_external_id(
     fake: FakeDub, start: Start, on_conflict: OnConflict
 ) -> None:
@@ -143,11 +158,11 @@ def test_before_an_update_the_journal_on_disk_says_that_the_customer_existed(
 
     def handled(request: Any) -> Any:
         if request.method == "PATCH":
-            seen.append('["exists",0]' in (tmp_path / "journal").read_text())
+            seen.append(on_disk(tmp_path, "SELECT outcome FROM rows") == [("exists",)])
         return handle(request)
 
     monkeypatch.setattr(fake, "handle", handled)
-    with start(ROW, on_conflict="update") as run:
+    with start(ROW, on_conflict="upsert") as run:
         run.run()
     assert seen == [True]
 
@@ -160,7 +175,7 @@ def test_rows_without_an_answer_end_the_import_after_the_third_in_a_row(
     for fault in (*[faults.Status(500)] * 2, faults.Delay(0), *[faults.Status(503)] * 20):
         fake.faults.add(fault)
     with start(*rows) as run:
-        with pytest.raises(Halted) as caught:
+        with pytest.raises(ImportAborted) as caught:
             run.run()
         assert isinstance(caught.value.error, errors.SDKError)
         assert (run.journal.counts()["created"], len(fake.requests)) == (1, 6)
@@ -186,8 +201,7 @@ def test_no_row_is_sent_before_the_journal_says_that_it_is_begun(
     handle = fake.handle
 
     def handled(request: object) -> object:
-        lines = (tmp_path / "journal").read_text().splitlines()
-        until = max(int(line[9:-1]) for line in lines if line.startswith('["begun",'))
+        ((until,),) = on_disk(tmp_path, "SELECT begun FROM import")
         begun.append(len(begun) < until)
         return handle(request)  # type: ignore[arg-type]
 
@@ -203,8 +217,7 @@ def test_what_is_told_as_done_is_in_the_journal_on_disk(
     rows = [(f"u{number}", "", "") for number in range(70)]
     told: list[tuple[int, int]] = []
     with start(*rows) as run:
-        journal = tmp_path / "journal"
-        run.done = lambda count: told.append((count, journal.read_text().count("created")))
+        run.done = lambda count: told.append((count, len(on_disk(tmp_path, "SELECT * FROM rows"))))
         run.run()
     assert told[-1] == (70, 70)
     assert [pair for pair in told if pair[0] > pair[1]] == []

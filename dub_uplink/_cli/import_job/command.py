@@ -18,7 +18,7 @@ from dub_uplink import RateLimit
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.failures import ExitCode, Failure, failure
 from dub_uplink._cli.import_job.failed_rows import failed_path, write_failed
-from dub_uplink._cli.import_job.job import Halted, Import, OnConflict
+from dub_uplink._cli.import_job.job import Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.rows import FIELD_NAMES, FIELDS, Options, Rows, rows_of
 from dub_uplink._cli.import_job.validation import Checked, check
@@ -41,7 +41,7 @@ IMPORT_EXAMPLES = """\b
 Examples:
   dub-uplink customers import --dry-run customers.csv
   dub-uplink customers import --map "User ID=external_id" --map "Notes=" a.csv
-  dub-uplink customers import --on-conflict update --rate-limit 500 a.jsonl
+  dub-uplink customers import --on-conflict upsert --rate-limit 500 a.jsonl
   dub-uplink customers import customers.failed.csv
 """
 
@@ -94,11 +94,11 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str) -> str:
 @click.option("--dry-run", is_flag=True, help="Check the file, and send nothing.")
 @click.option(
     "--on-conflict",
-    type=click.Choice(["fail", "skip", "update"]),
+    type=click.Choice(["fail", "skip", "upsert"]),
     default="fail",
     show_default=True,
     help="What becomes of a row whose customer exists: it fails, the customer is left as it is, or"
-    " is given the row's values.",
+    " is updated with the row's values.",
 )
 @click.option(
     "--map",
@@ -281,7 +281,7 @@ def _import(run: Import, path: Path, progress: Progress) -> None:
         with progress:
             progress.at(before)
             left = run.run()
-    except Halted as halted:
+    except ImportAborted as halted:
         _report(journal, path)
         told = failure(halted.error)
         raise Failure(told.message, told.exit_code, f"{told.hint} Then {again}".strip()) from None

@@ -1,7 +1,7 @@
-"""Rows become customers, each exactly once, whatever ends the process.
+"""Create the customers of an import's rows, each exactly once, also across crashes.
 
-Before a row is sent the journal says so; after it has come to its end the journal says which. What
-was begun and has no end may be there already, as this import made it: then it was created.
+The journal records that a row may be sent before it is sent, and its outcome afterwards. A row that
+was begun and has no outcome may have been created by a request whose response was never seen.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink.models import errors
 from dub_uplink.models.components import Customer
 
-OnConflict = Literal["skip", "update", "fail"]
+OnConflict = Literal["skip", "upsert", "fail"]
 Result = Customer | errors.DubError | ValueError | TypeError
 
-#: How many rows are written down as begun with one fsync.
+#: How many rows are recorded as begun with one fsync.
 _BLOCK = 32
-#: Seconds after which what has ended is synced, though the block is not full.
+#: Seconds after which outcomes are synced, though the block is not full.
 _COMMIT_AFTER = 0.2
-#: So many rows in a row without a usable answer, and the server is taken for gone.
+#: Consecutive rows without a usable response after which the server counts as unavailable.
 _GIVE_UP_AFTER = 3
 
-#: Answers that are about the row; after any other the next one would fare no better.
-_OF_THE_ROW = (errors.BadRequest, errors.Conflict, errors.UnprocessableEntity, errors.InviteExpired)
-_OF_THE_TOKEN = (errors.Unauthorized, errors.Forbidden, errors.NotFound)
+#: Errors that concern the row; other errors would affect every row.
+_ROW_ERRORS = (errors.BadRequest, errors.Conflict, errors.UnprocessableEntity, errors.InviteExpired)
+_TOKEN_ERRORS = (errors.Unauthorized, errors.Forbidden, errors.NotFound)
 
 
-class Halted(Exception):
-    """The import stopped early; its journal says how far it is.
+class ImportAborted(Exception):
+    """The import stopped early; its journal says which rows have ended.
 
-    ``error`` is what the last row ended with.
+    ``error`` is the error of the last row.
     """
 
     def __init__(self, error: errors.DubError) -> None:
@@ -56,19 +56,19 @@ class Step(NamedTuple):
 
 @dataclass
 class Import:
-    """One run over the rows that have not ended yet.
+    """One run over the rows that have not ended.
 
     Args:
         customers: the client.
         file: the open file that ``rows`` reads; it must not change meanwhile.
         rows: the rows, all of them good.
-        journal: what is known of them, and will be.
-        on_conflict: what becomes of a row whose customer exists: left alone (``skip``), given the
-            row's values (``update``), or a failure (``fail``).
+        journal: the outcomes so far; new ones are recorded there.
+        on_conflict: what happens to a row whose customer exists: it is left alone (``skip``),
+            updated with the row's values (``upsert``), or the row fails (``fail``).
         workers: how many calls may be in flight.
-        done: called with the number of rows that have ended for good.
+        done: called with the number of rows that have ended.
         check_interrupt: called between results; raises to stop.
-        clock: seconds that never go back.
+        clock: monotonic seconds.
     """
 
     customers: CustomersConsumer
@@ -81,47 +81,47 @@ class Import:
     check_interrupt: Callable[[], object] = lambda: None
     clock: Callable[[], float] = Clock().monotonic
     _next: deque[Step] = field(default_factory=deque, init=False)
-    _unsettled: int = field(default=0, init=False)
+    _unresolved: int = field(default=0, init=False)
     _in_a_row: int = field(default=0, init=False)
 
     def run(self) -> int:
-        """Send what is left; how many rows have no end, since their answers could not be used.
+        """Send the remaining rows; return how many have no outcome for lack of a usable response.
 
         Raises:
-            Halted: the token is refused, or the server is gone.
+            ImportAborted: the token is refused, or the server is unavailable.
             BadFile: the file was changed meanwhile.
             OSError: the journal cannot be written.
         """
         self._ended = sum(self.journal.counts().values())
         self._synced = self.clock()
         try:
-            self._through(self._steps())
+            self._send(self._steps())
             while self._next:
-                self._through(self._following())
+                self._send(self._follow_ups())
         finally:
             self._commit()
-        return self._unsettled
+        return self._unresolved
 
-    def _through(self, steps: Iterator[Step]) -> None:
+    def _send(self, steps: Iterator[Step]) -> None:
         results = map_unordered(self._call, steps, self.workers)
         with contextlib.closing(results):
             for step, result in results:
-                self._take(step, result)
+                self._handle(step, result)
                 if self.clock() - self._synced >= _COMMIT_AFTER:
                     self._commit()
                 self.check_interrupt()
 
     def _steps(self) -> Iterator[Step]:
-        """The calls, each written down in the journal before it is given out."""
+        """Generate the calls; the journal records each row as begun first."""
         before = _state(self.file)
         for row in self.rows:
-            yield from self._following()
+            yield from self._follow_ups()
             if row.problems or row.number >= self.journal.rows:
                 raise BadFile("was changed while it was read.")
             if self.journal.ending(row.number) is not None:
                 continue
             if self.journal.is_known_to_exist(row.number):
-                self._decide(row, "its customer exists")
+                self._resolve_conflict(row, "its customer exists")
                 continue
             if row.number >= self.journal.begun:
                 if _state(self.file) != before:
@@ -129,10 +129,11 @@ class Import:
                 self._commit(begin=min(row.number + _BLOCK, self.journal.rows))
             yield Step(row)
 
-    def _following(self) -> Iterator[Step]:
+    def _follow_ups(self) -> Iterator[Step]:
         while self._next:
             if self._next[0].call == "update":
-                # Before the update makes it look like one that was created as the row asks.
+                # An update makes the customer look like one that this import created; after a
+                # crash only the journal could tell the two apart.
                 self.journal.commit()
             yield self._next.popleft()
 
@@ -146,38 +147,38 @@ class Import:
         changes = {name: value for name, value in row.items() if name != "external_id"}
         return self.customers.update(customer_id, changes)
 
-    def _take(self, step: Step, result: Result) -> None:
+    def _handle(self, step: Step, result: Result) -> None:
         row, call, reason = step
         if isinstance(result, Customer):
             if call == "look" and not self._is_ours(row, result):
-                self._decide(row, reason)
+                self._resolve_conflict(row, reason)
             else:
                 self._finish(row, "updated" if call == "update" else "created")
         elif call == "create" and isinstance(result, errors.Conflict):
             self._in_a_row = 0
-            if self._must_look(row):
-                self._next.append(Step(row, "look", told(result)))
+            if self._needs_lookup(row):
+                self._next.append(Step(row, "look", error_text(result)))
             else:
-                self._decide(row, told(result))
+                self._resolve_conflict(row, error_text(result))
         elif call != "create" and isinstance(result, errors.NotFound):
-            self._finish(row, "failed", reason)  # it is the Stripe id that another has
+            self._finish(row, "failed", reason)  # the conflict is about the Stripe id
         else:
             self._fail(row, result)
 
-    def _must_look(self, row: Row) -> bool:
-        """Whether more must be known than that something of the row is taken.
+    def _needs_lookup(self, row: Row) -> bool:
+        """Return whether a conflict can be resolved only with the customer of the external id.
 
-        That is who has it: this import itself, if it was interrupted, or else perhaps somebody who
-        has only the Stripe id, so that leaving him alone would leave the row's customer out.
+        An interrupted import may have created the customer itself. With ``skip``, the conflict may
+        be about the Stripe id, and then no customer has the external id.
         """
         stripe = row.request.get("stripe_customer_id") is not None
         return self.journal.is_in_doubt(row.number) or (stripe and self.on_conflict == "skip")
 
     def _is_ours(self, row: Row, customer: Customer) -> bool:
-        return self.journal.is_in_doubt(row.number) and as_asked(row.request, customer)
+        return self.journal.is_in_doubt(row.number) and matches_request(row.request, customer)
 
-    def _decide(self, row: Row, reason: str) -> None:
-        """What becomes of a row whose customer was there before it."""
+    def _resolve_conflict(self, row: Row, reason: str) -> None:
+        """Apply ``on_conflict`` to a row whose customer existed before."""
         if self.on_conflict == "fail":
             self._finish(row, "failed", reason)
         elif self.on_conflict == "skip":
@@ -187,15 +188,15 @@ class Import:
             self._next.append(Step(row, "update", reason))
 
     def _fail(self, row: Row, error: errors.DubError | ValueError | TypeError) -> None:
-        if not isinstance(error, errors.DubError) or isinstance(error, _OF_THE_ROW):
-            self._finish(row, "failed", told(error))
+        if not isinstance(error, errors.DubError) or isinstance(error, _ROW_ERRORS):
+            self._finish(row, "failed", error_text(error))
             return
-        # Whether the row was carried out is not known: it stays open, and is tried again.
-        self._unsettled += 1
+        # The row may have been carried out: it has no outcome, and the next run sends it again.
+        self._unresolved += 1
         self._in_a_row += 1
         unreached = isinstance(error, errors.APIConnectionError) and not error.sent
-        if unreached or isinstance(error, _OF_THE_TOKEN) or self._in_a_row >= _GIVE_UP_AFTER:
-            raise Halted(error)
+        if unreached or isinstance(error, _TOKEN_ERRORS) or self._in_a_row >= _GIVE_UP_AFTER:
+            raise ImportAborted(error)
 
     def _finish(self, row: Row, ending: Ending, reason: str = "") -> None:
         self.journal.finish(row.number, ending, reason)
@@ -209,11 +210,11 @@ class Import:
         self.done(self._ended)
 
 
-def as_asked(request: dict[str, Any], customer: Customer) -> bool:
-    """Whether a customer is what this request would have created.
+def matches_request(request: dict[str, Any], customer: Customer) -> bool:
+    """Return whether a customer is what this request would have created.
 
-    Not compared is the avatar, which Dub hosts under another URL; nor a name that was not given,
-    for which Dub shows another; nor a country that the server does not tell.
+    The avatar is not compared, since Dub hosts it under another URL; nor is a name that was not
+    given, for which Dub shows another; nor a country that the server does not return.
     """
     if request.get("name") and request["name"] != customer.name:
         return False
@@ -225,8 +226,8 @@ def as_asked(request: dict[str, Any], customer: Customer) -> bool:
     )
 
 
-def told(error: Exception) -> str:
-    """An error as the reason of a row, the same for rows that failed alike."""
+def error_text(error: Exception) -> str:
+    """Return an error as the reason of a row, the same for rows that failed alike."""
     if isinstance(error, errors.APIStatusError):
         return " ".join(f"{error.status_code} {error.code or ''}".split()) + f": {error.message}"
     return str(error)

@@ -1,41 +1,41 @@
-"""What became of each row of an import, so that it is known after a crash as well.
+"""SQLite database that records the outcome of each row of an import, so that a crash loses nothing.
 
-A journal is lines of JSON. The first says to which file it belongs; each other one is a fact:
-
-- ``["begun", n]``: the rows before ``n`` may have been sent,
-- ``["exists", row]``: the customer of a row was there before it, and is not ours,
-- ``["created", row]``, ``["updated", row]``, ``["skipped", row]``, ``["failed", row, "reason"]``.
-
-Facts count when :meth:`Journal.commit` has synced them, many at once. So a row that has an end is
-finished for good, and one that was begun and has none may have been carried out. Rows are counted
-from 0. Whatever a crash left of the last lines is cut off.
+The database has a rollback journal (DELETE mode) and syncs each commit. Rows are counted from 0.
+Table ``import`` holds what the journal belongs to, and ``begun``: the rows before it may have been
+sent. Table ``rows`` holds the outcomes. A row that was begun and has no outcome may have been
+carried out.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
-import os
-import stat
-from array import array
-from collections import Counter
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from dub_uplink._cli.io.files import lock, named, sync, sync_directory
+from dub_uplink._cli.io.files import sync_directory
 
 Ending = Literal["created", "updated", "skipped", "failed"]
 
-_VERSION = 1
-_LONGEST = 2**20  # bytes of a line; the longest reason, escaped, is far below
-_LONGEST_REASON = 10_000  # characters
-_OPEN, _EXISTS = 0, 1
 _ENDINGS: tuple[Ending, ...] = get_args(Ending)
-#: What a row's entry is: one of the two above, an ending from here on, or behind these a reason.
-_FIRST_ENDING = 2
-_FIRST_REASON = _FIRST_ENDING + len(_ENDINGS)
+_EXISTS = "exists"
+_VERSION = 2  # of the tables; version 1 was lines of JSON
+_SQLITE, _JSON_LINES = b"SQLite format 3\0", b'{"journal":'  # how a file of each version begins
+_LONGEST_REASON = 10_000  # characters
+#: The part of ``about`` that may change while an import is unfinished.
+_POLICY = "on_conflict"
+_SCHEMA = f"""
+    BEGIN;
+    CREATE TABLE import (about TEXT, begun INTEGER);
+    CREATE TABLE rows (number INTEGER PRIMARY KEY, outcome TEXT, reason TEXT);
+    INSERT INTO import VALUES ('null', 0);
+    PRAGMA user_version = {_VERSION};
+    COMMIT;
+"""
 
 
 class JournalError(Exception):
@@ -45,16 +45,18 @@ class JournalError(Exception):
 class Journal:
     """The journal of one file, open and locked; close it, or use it in a ``with``.
 
-    It takes 4 bytes of memory a row, and the text of each different reason once.
+    The journal of another import is replaced if all its rows have ended; ``replaced`` then says
+    how many ended in which way.
 
     Args:
-        path: where it is, or is to be.
+        path: the database, created if it does not exist.
         about: what the journal must agree with, by names that JSON can hold.
         rows: how many rows the file has.
-        restart: begin anew, whatever is there.
+        restart: replace the journal of an unfinished import too.
 
     Raises:
-        JournalError: it is another process's at the moment, belongs to something else, or is none.
+        JournalError: another process uses it, it belongs to an unfinished import of something
+            else, or it is not a journal.
         OSError: it cannot be read or written.
     """
 
@@ -63,163 +65,154 @@ class Journal:
     ) -> None:
         self.path = path
         self.rows = rows
-        #: The rows before this one may have been sent.
-        self.begun = 0
-        self._entries = array("I", bytes(array("I").itemsize * rows))
-        self._reasons: list[str] = []
-        self._numbers: dict[str, int] = {}
-        self._pending: list[str] = []
-        self._header = {"journal": _VERSION, **about, "rows": rows}
-        self._file: IO[bytes] = path.open("a+b")
+        self.replaced: dict[Ending, int] | None = None
+        _check_file(path, restart=restart)
+        self._database = sqlite3.connect(path, timeout=0)
         try:
-            self._lock()
-            self._file.seek(0)
-            end = 0 if restart else self._read()
-            self._file.truncate(end)
-            if not end:
-                with named(path):
-                    self._file.write(_line(self._header).encode())
-                    sync(self._file)
-                sync_directory(path)
+            with self._named():
+                self._lock()
+                self._open(json.loads(json.dumps({**about, "rows": rows})), restart=restart)
+            sync_directory(path)
         except BaseException:
-            self._file.close()
+            self.close()
             raise
         #: The rows before this one may have been sent by an earlier process.
         self.begun_before = self.begun
 
     def _lock(self) -> None:
-        try:
-            lock(self._file)
-        except BlockingIOError:
+        """Lock the database until it is closed or the process ends."""
+        self._database.executescript(
+            "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;"
+            " PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;"
+        )
+
+    def _open(self, about: dict[str, Any], *, restart: bool) -> None:
+        if not self._one("SELECT count(*) FROM sqlite_master"):
+            self._database.executescript(_SCHEMA)
+        elif self._one("PRAGMA user_version") != _VERSION:
             raise JournalError(
-                f"another import of this file is running: it holds {self.path}"
-            ) from None
+                f"{self.path} is not a journal that this version reads; --journal takes another"
+                " path"
+            )
+        previous = json.loads(self._one("SELECT about FROM import"))
+        if restart or previous is None or not self._continues(previous, about):
+            self._database.execute("DELETE FROM rows")
+            self._database.execute("UPDATE import SET about = ?, begun = 0", (json.dumps(about),))
+            self._database.commit()
+        #: The rows before this one may have been sent.
+        self.begun: int = self._one("SELECT begun FROM import")
 
-    def _read(self) -> int:
-        """Take in what is there; how many bytes of it are whole lines."""
-        if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
-            raise JournalError(f"{self.path} is no file that could be gone on with")
-        first = self._file.readline(_LONGEST)
-        if not first.endswith(b"\n"):
-            if not _line(self._header)[:12].encode().startswith(first[:12]):
-                raise JournalError(f"{self.path} is not a journal of an import")
-            return 0  # nothing was ever sent: the first line is synced before anything is
-        self._check(first)
-        end = len(first)
-        while line := self._file.readline(_LONGEST):
-            if not line.endswith(b"\n") or not self._take(line):
-                break
-            end += len(line)
-        return end
+    def _continues(self, previous: dict[str, Any], about: dict[str, Any]) -> bool:
+        """Return whether an import goes on; if not, its journal may be replaced.
 
-    def _check(self, first: bytes) -> None:
-        try:
-            header = json.loads(first)
-        except ValueError:
-            header = None
-        if not isinstance(header, dict) or "journal" not in header:
-            raise JournalError(f"{self.path} is not a journal of an import")
-        for name, value in self._header.items():
-            if header.get(name) != value:
-                raise JournalError(
-                    f"{self.path} is the journal of another import: the {name} changed since;"
-                    " --restart begins anew"
-                )
-
-    def _take(self, line: bytes) -> bool:
-        """Take in a fact; whether it is one."""
-        try:
-            kind, number, *reason = json.loads(line)
-        except (ValueError, TypeError, RecursionError):
+        Raises:
+            JournalError: it is another import, and has not ended.
+        """
+        changed = [name for name, value in about.items() if previous.get(name) != value]
+        if not changed:
+            return True
+        counts = self.counts()
+        done = sum(counts.values())
+        if done == previous["rows"]:
+            self.replaced = counts
             return False
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            return False
-        if kind == "begun" and not reason and number <= self.rows:
-            self.begun = max(self.begun, number)
-        elif kind == "exists" and not reason and number < self.rows:
-            self._entries[number] = _EXISTS
-        elif kind == "failed" and number < self.rows and _is_text(reason):
-            self._enter(number, "failed", reason[0])
-        elif kind in _ENDINGS[:-1] and not reason and number < self.rows:
-            self._enter(number, kind, "")
-        else:
-            return False
+        if changed != [_POLICY]:
+            raise JournalError(
+                f"an import stopped after {done:,} of {previous['rows']:,} rows, and the"
+                f" {changed[0]} changed since ({self.path}); undo the change and run the command"
+                " again, or give --restart to start over"
+            )
         return True
 
     def begin(self, row: int) -> None:
-        """The rows before ``row`` may be sent from now on; commits."""
+        """Record that the rows before ``row`` may be sent from now on, and commit."""
         if row > self.begun:
             self.begun = row
-            self._pending.append(_line(["begun", row]))
+            self._write("UPDATE import SET begun = ?", row)
             self.commit()
 
     def exists(self, row: int) -> None:
-        """The customer of a row was there, and was not created by this import."""
-        self._entries[row] = _EXISTS
-        self._pending.append(_line(["exists", row]))
+        """Record that the customer of a row was not created by this import."""
+        self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, '')", row, _EXISTS)
 
     def finish(self, row: int, ending: Ending, reason: str = "") -> None:
-        """A row has come to its end, ``reason`` says why one failed."""
-        reason = reason[:_LONGEST_REASON]
-        self._enter(row, ending, reason)
-        self._pending.append(
-            _line(["failed", row, reason] if ending == "failed" else [ending, row])
-        )
+        """Record how a row ended; ``reason`` says why one failed."""
+        # A server's text may hold half of a surrogate pair, which SQLite cannot store.
+        reason = reason[:_LONGEST_REASON].encode("utf-8", "replace").decode()
+        self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", row, ending, reason)
 
     def commit(self) -> None:
-        """Sync what was told since the last time; until then none of it is certain.
+        """Sync what was recorded since the last commit; until then a crash may lose it.
 
         Raises:
             OSError: it cannot be written.
         """
-        if self._pending:
-            with named(self.path):
-                self._file.write("".join(self._pending).encode())
-                sync(self._file)
-            self._pending.clear()
-
-    def _enter(self, row: int, ending: Ending, reason: str) -> None:
-        if ending == "failed":
-            number = self._numbers.setdefault(reason, len(self._reasons))
-            if number == len(self._reasons):
-                self._reasons.append(reason)
-            self._entries[row] = _FIRST_REASON + number
-        else:
-            self._entries[row] = _FIRST_ENDING + _ENDINGS.index(ending)
+        with self._named():
+            self._database.commit()
 
     def ending(self, row: int) -> Ending | None:
-        """How a row ended, ``None`` where it has not."""
-        entry = self._entries[row]
-        if entry < _FIRST_ENDING:
-            return None
-        return "failed" if entry >= _FIRST_REASON else _ENDINGS[entry - _FIRST_ENDING]
+        """Return how a row ended, ``None`` where it has not."""
+        outcome = self._outcome(row)
+        return None if outcome == _EXISTS else outcome
 
     def reason(self, row: int) -> str:
-        """Why a row failed; empty for one that has not."""
-        entry = self._entries[row]
-        return self._reasons[entry - _FIRST_REASON] if entry >= _FIRST_REASON else ""
+        """Return why a row failed; empty for one that has not."""
+        return self._one("SELECT reason FROM rows WHERE number = ?", row) or ""
 
     def is_known_to_exist(self, row: int) -> bool:
-        """Whether the customer of a row was there before, and nothing has come of the row yet."""
-        return self._entries[row] == _EXISTS
+        """Return whether the customer of a row existed before, and the row has not ended."""
+        return bool(self._outcome(row) == _EXISTS)
 
     def is_in_doubt(self, row: int) -> bool:
-        """Whether an earlier process may have created the customer of a row without knowing."""
-        return row < self.begun_before and self._entries[row] == _OPEN
+        """Return whether an earlier process may have created the customer of a row."""
+        return row < self.begun_before and self._outcome(row) is None
 
     def counts(self) -> dict[Ending, int]:
-        """How many rows ended in which way."""
-        found = Counter(self._entries)
-        counts: dict[Ending, int] = {
-            ending: found[_FIRST_ENDING + number] for number, ending in enumerate(_ENDINGS)
-        }
-        counts["failed"] = sum(n for entry, n in found.items() if entry >= _FIRST_REASON)
-        return counts
+        """Return how many rows ended in which way."""
+        query = "SELECT outcome, count(*) FROM rows GROUP BY outcome"
+        found = dict(self._database.execute(query).fetchall())
+        return {ending: found.get(ending, 0) for ending in _ENDINGS}
+
+    def failures(self) -> list[tuple[str, int]]:
+        """Return the reasons of failed rows with their counts, the most frequent first."""
+        return self._database.execute(
+            "SELECT reason, count(*) FROM rows WHERE outcome = 'failed' GROUP BY reason"
+            " ORDER BY count(*) DESC, min(number)"
+        ).fetchall()
+
+    def _outcome(self, row: int) -> Any:
+        return self._one("SELECT outcome FROM rows WHERE number = ?", row)
+
+    def _one(self, query: str, *values: Any) -> Any:
+        """Return the first value of a query, ``None`` where there is none."""
+        found = self._database.execute(query, values).fetchone()
+        return found[0] if found else None
+
+    def _write(self, statement: str, *values: Any) -> None:
+        with self._named():
+            self._database.execute(statement, values)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Turn an error of SQLite into one that names the journal."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise JournalError(
+                    f"another import uses {self.path}; wait for it to end, or give --journal"
+                ) from None
+            raise OSError(errno.EIO, str(error), str(self.path)) from None
+        except sqlite3.DatabaseError:
+            raise JournalError(
+                f"{self.path} is damaged; delete it and start over with --on-conflict skip, which"
+                " leaves customers that were created as they are"
+            ) from None
 
     def close(self) -> None:
-        """Let go of the journal; what was not committed is lost."""
-        with contextlib.suppress(OSError):  # of what could not be committed
-            self._file.close()
+        """Close the journal; what was not committed is lost."""
+        with contextlib.suppress(sqlite3.Error):
+            self._database.close()
 
     def __enter__(self) -> Journal:
         return self
@@ -233,9 +226,25 @@ class Journal:
         self.close()
 
 
-def _is_text(reason: list[Any]) -> bool:
-    return len(reason) == 1 and isinstance(reason[0], str)
+def _check_file(path: Path, *, restart: bool) -> None:
+    """Check that a path is, or can become, a journal.
 
-
-def _line(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":")) + "\n"
+    Raises:
+        JournalError: it is something else.
+        OSError: it cannot be read, or created.
+    """
+    if path.exists() and not path.is_file():
+        raise JournalError(f"{path} is not a regular file; --journal takes the path of one")
+    # Opened for appending, so that the error says why it cannot be written; SQLite's does not.
+    with path.open("a+b") as file:
+        file.seek(0)
+        start = file.read(len(_SQLITE))
+        if start.startswith(_JSON_LINES):
+            if not restart:
+                raise JournalError(
+                    f"{path} was written by an earlier version of dub-uplink, as lines of JSON;"
+                    " finish the import with that version, or give --restart to start over"
+                )
+            file.truncate(0)
+        elif start not in (b"", _SQLITE):
+            raise JournalError(f"{path} is not a journal of an import; --journal takes another")
