@@ -93,7 +93,7 @@ def reader(returns: Any) -> Callable[[Any, Response], Any]:
         try:
             body = response.json()
         except (ValueError, RecursionError):
-            shown = hooks.beginning(response)
+            shown = hooks.body_excerpt(response)
             raise ResponseValidationError(
                 f"the answer is not JSON, is server_url that of Dub's API? {shown!r}",
                 hooks.detached(response),

@@ -280,7 +280,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if isinstance(received, Exception):
             error = connection_error(received, call.method, timeout)
             return Outcome(error=error, transient=is_transient(received))
-        if received.ok and hooks.breaks_off(received):
+        if received.ok and hooks.is_truncated_json(received):
             error = APIConnectionError(f"{call.method}: the response ended within its JSON")
             return Outcome(error=error, transient=True)
         return Outcome(received)

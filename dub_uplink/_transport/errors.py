@@ -61,7 +61,7 @@ def status_error(response: Response) -> APIStatusError:
             " check server_url",
             response,
         )
-    shown = beginning(response)
+    shown = body_excerpt(response)
     if not shown:
         hint = "" if response.status_code >= 500 else "; is server_url that of Dub's API?"
         return SDKError(f"the answer has no body{hint}", response)
@@ -69,7 +69,7 @@ def status_error(response: Response) -> APIStatusError:
     return SDKError(f"the answer is not an error of Dub's ({kind}): {shown}", response)
 
 
-def beginning(response: Response) -> str:
+def body_excerpt(response: Response) -> str:
     """The beginning of a body that is not what it should be, for an error message."""
     # A body may be 32 MB long: only what is shown of it is worth the work.
     return one_line(response.content.lstrip()[: 8 * _SHOWN].decode("utf-8", "replace"))
@@ -89,7 +89,7 @@ def error_data(response: Response) -> ErrorData | None:
     return ErrorData(ErrorDetail(code, message, doc_url if isinstance(doc_url, str) else None))
 
 
-def breaks_off(response: Response) -> bool:
+def is_truncated_json(response: Response) -> bool:
     """Whether the body is the beginning of a JSON document, cut short before its end."""
     text = response.content.strip()
     closing = {b"{": b"}", b"[": b"]"}.get(text[:1])

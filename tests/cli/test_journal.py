@@ -160,7 +160,7 @@ def test_another_sqlite_database_is_left_alone(path: Path, restart: bool) -> Non
 def test_journal_of_json_lines_is_refused_until_restart(path: Path) -> None:
     old = b'{"journal":1,"file":{},"rows":8}\n["begun",8]\n["created",0]\n'
     path.write_bytes(old)
-    with pytest.raises(JournalError, match="by an earlier version .* or give --restart"):
+    with pytest.raises(JournalError, match=r"by an earlier version .* or give --restart"):
         Journal(path, ABOUT, ROWS)
     assert path.read_bytes() == old
     with Journal(path, ABOUT, ROWS, restart=True) as journal:
@@ -253,7 +253,7 @@ def test_journal_that_cannot_grow_is_named(path: Path) -> None:
 
 
 def test_journal_in_read_only_place_says_why(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="Not a directory|No such file") as caught:
+    with pytest.raises(OSError, match=r"Not a directory|No such file") as caught:
         Journal(tmp_path / "none" / "journal", ABOUT, ROWS)
     assert caught.value.filename == str(tmp_path / "none" / "journal")
 

@@ -145,7 +145,7 @@ def test_no_wait_ends_after_the_deadline(
         assert attempts.elapsed() < backoff.max_elapsed_time / 1000
 
 
-def breaks_off(content: bytes) -> bool:
+def is_truncated_json(content: bytes) -> bool:
     return hooks.is_truncated_json(Response(200, None, content))
 
 
@@ -170,17 +170,17 @@ def test_every_beginning_of_a_document_breaks_off_and_no_whole_one_does(
     assert not hooks.is_truncated_json(response)
     assert response.json() == document
     assert response.json() is not response.json(), "what was parsed is given away once"
-    assert not breaks_off(b" \n" + whole + b"\r\n")
-    assert not breaks_off(whole + b"<p>")
+    assert not is_truncated_json(b" \n" + whole + b"\r\n")
+    assert not is_truncated_json(whole + b"<p>")
     if data is None:
         cuts = list(range(1, len(whole)))
     else:
         cuts = [data.draw(st.integers(min_value=1, max_value=len(whole) - 1))]
     for cut in cuts:
-        assert breaks_off(whole[:cut]), whole[:cut]
+        assert is_truncated_json(whole[:cut]), whole[:cut]
 
 
 @given(content=st.binary())
 def test_any_bytes_break_off_or_not(content: bytes) -> None:
-    assert breaks_off(content) in (True, False)
-    assert breaks_off(b"{" + content) in (True, False)
+    assert is_truncated_json(content) in (True, False)
+    assert is_truncated_json(b"{" + content) in (True, False)
