@@ -14,7 +14,7 @@ copyright = "the dub_uplink authors"  # noqa: A001 - Sphinx's name for it
 version = release = dub_uplink.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "promises.rst"]
 # A block without a language is of a shell, or text.
 highlight_language = "none"
 html_theme = "furo"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random as random_
 import sys
-import threading
 import time as time_
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from ._internal.fork_safety import after_fork_in_child
+from ._internal.fork_safety import ForkSafeLock
 
 __all__ = [
     "BackoffStrategy",
@@ -30,11 +29,11 @@ _LARGEST = sys.float_info.max
 
 @dataclass(frozen=True)
 class BackoffStrategy:
-    """How the waits between attempts grow. All times in milliseconds.
+    """Exponential backoff between the attempts of a call. All times are in milliseconds.
 
-    The wait after the n-th failed attempt is ``initial_interval * exponent ** (n - 1)``, at most
-    ``max_interval``, of which the upper half is left to chance. ``max_elapsed_time`` bounds the
-    whole call: no attempt and no wait goes on after it.
+    The interval after the n-th failed attempt is ``initial_interval * exponent ** (n - 1)``, at
+    most ``max_interval``. The wait is a random time between half of the interval and the interval.
+    ``max_elapsed_time`` bounds the whole call: no attempt and no wait continues after it.
 
     Raises:
         ValueError: a value is out of range; the message names it.
@@ -61,7 +60,7 @@ class BackoffStrategy:
             )
 
     def interval(self, attempt: int) -> float:
-        """Seconds to wait after failed attempt ``attempt`` (from 1), before jitter."""
+        """Return the seconds to wait after failed attempt ``attempt`` (from 1), before jitter."""
         try:
             interval = self.initial_interval * float(self.exponent) ** (attempt - 1)
         except OverflowError:  # near attempt 1,000 where it doubles
@@ -71,14 +70,14 @@ class BackoffStrategy:
 
 @dataclass(frozen=True)
 class RetryConfig:
-    """Whether and how a call is tried again.
+    """Whether and how a call is retried.
 
-    ``strategy`` is ``"backoff"`` or ``"none"``. ``retry_connection_errors`` says whether failed
-    connections, time-outs and answers that broke off are tried again as well as the statuses 429,
-    500, 502, 503 and 504.
+    ``strategy`` is ``"backoff"`` or ``"none"``. The statuses 429, 500, 502, 503 and 504 are
+    retried; connection errors, timeouts and incomplete responses are retried too unless
+    ``retry_connection_errors`` is ``False``.
 
     Raises:
-        ValueError: an unknown strategy, or a ``backoff`` that is no :class:`BackoffStrategy`.
+        ValueError: ``strategy`` is unknown, or an argument is of the wrong type.
     """
 
     strategy: Literal["backoff", "none"] = "backoff"
@@ -97,13 +96,13 @@ class RetryConfig:
             )
 
 
-#: What a client does that was told nothing. 90 seconds, since a rate-limit window of Dub's is 60.
+#: The default of every client. 90 seconds outlast a rate-limit window of Dub, which is 60.
 DEFAULT_RETRY_CONFIG = RetryConfig()
 
 
 @dataclass(frozen=True)
 class RateLimitStatus:
-    """What the server last said of the rate limit of this token.
+    """The rate limit of the token, as the server last reported it.
 
     ``limit`` and ``remaining`` count requests in the current window, which ends at ``reset``.
     """
@@ -114,12 +113,12 @@ class RateLimitStatus:
 
 
 class RetryBudget:
-    """How many retries a client may have in hand, so that it does not add load to an outage.
+    """A bound on retries across calls, so that a client does not add load to an outage.
 
-    A token bucket as in botocore's standard mode: a retry takes a token, an answer of a server that
-    is well puts one back, a 404 as much as a 200. While most attempts succeed it stays full; where
-    everything fails, retries end after ``capacity`` of them. One budget may be shared by clients
-    and threads.
+    A token bucket as in botocore's standard mode: a retry takes a token, and a response that needs
+    no retry puts one back, a 404 as well as a 200. The bucket stays full while most attempts
+    succeed; when every attempt fails, retries end after ``capacity`` of them. Clients and threads
+    may share one budget.
 
     Raises:
         ValueError: ``capacity`` is below 1.
@@ -131,19 +130,15 @@ class RetryBudget:
             raise ValueError(f"capacity must be a whole number above 0, not {capacity!r}")
         self.capacity = capacity
         self._tokens = capacity
-        self._renew()
-        after_fork_in_child(self, RetryBudget._renew)
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     @property
     def tokens(self) -> int:
-        """How many retries are left."""
+        """The number of retries that are left."""
         return self._tokens
 
     def take(self) -> bool:
-        """Take a token for a retry; ``False`` where none is left."""
+        """Take a token for a retry and return ``True``, or ``False`` if none is left."""
         with self._lock:
             if self._tokens < 1:
                 return False
@@ -151,8 +146,8 @@ class RetryBudget:
             return True
 
     def refill(self) -> None:
-        """Put a token back after an answer that is no failure of the server's."""
-        if self._tokens < self.capacity:  # looked at without the lock: nearly always full
+        """Put a token back after a response that needs no retry."""
+        if self._tokens < self.capacity:  # read without the lock, since it is nearly always full
             with self._lock:
                 self._tokens = min(self.capacity, self._tokens + 1)
 
@@ -162,18 +157,18 @@ class RetryBudget:
 
 @dataclass(frozen=True)
 class Clock:
-    """Where a client gets its time, its pauses and its random numbers.
+    """The time, the sleep and the random numbers of a client. Tests replace them.
 
     Attributes:
-        monotonic: seconds that never go back; deadlines are measured on it.
-        time: Unix time in seconds; ``Retry-After`` dates are compared with it.
-        sleep: pauses for so many seconds.
-        random: a number from 0 up to, not including, 1; for the jitter.
-        async_sleep: pauses a coroutine for so many seconds.
+        monotonic: returns monotonic seconds; deadlines are measured with it.
+        time: returns Unix time in seconds; dates in ``Retry-After`` are compared with it.
+        sleep: sleeps for a number of seconds.
+        random: returns a number from 0 up to, not including, 1; for the jitter.
+        async_sleep: awaits a number of seconds.
     """
 
     monotonic: Callable[[], float] = time_.monotonic
-    time: Callable[[], float] = time_.time
+    time: Callable[[], float] = lambda: time_.time()  # looked up late, so that freezegun applies
     sleep: Callable[[float], None] = time_.sleep
     random: Callable[[], float] = random_.random
     async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -183,15 +178,15 @@ _current = Clock()
 
 
 def current_clock() -> Clock:
-    """The clock of every client that was not given one of its own."""
+    """Return the clock of every client that has none of its own."""
     return _current
 
 
 @contextmanager
 def use_clock(clock: Clock) -> Iterator[Clock]:
-    """Let every client without a clock of its own use this one, in all threads.
+    """Make every client without a clock of its own use this one, in all threads.
 
-    For tests of code that makes its own client. :func:`dub_uplink.testing.no_sleep` is built on it.
+    For tests of code that creates its own client; :func:`dub_uplink.testing.no_sleep` uses it.
     """
     global _current  # noqa: PLW0603 - one process, one time
     before, _current = _current, clock

@@ -15,6 +15,7 @@ PATIENCE = 8.0  # seconds; a server that is never done takes for ever
 DRIPPING = {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01}
 
 
+@pytest.mark.promise("attempt-ends-at-timeout")
 def test_dripping_headers_that_come_through_a_proxy_are_given_up(
     serving: Any, connect: Any, wrap: Any
 ) -> None:

@@ -1,42 +1,71 @@
-"""SECURITY.rst promises nothing that no test holds."""
+"""Tie each promise of ``SECURITY.rst`` to the tests that check it.
+
+``docs/promises.rst`` is the table of both. After a change of promises or tests, write it again::
+
+    python tests/docs/test_security.py
+"""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "SECURITY.rst").read_text(encoding="utf-8")
-TEST = re.compile(r"``(tests/[\w/]+\.py)::(\w+)``")
-TITLE = re.compile(r"^(.+)\n-+$", re.MULTILINE)
-NO_PROMISES = {"Reporting", "What is not promised", "Fuzzing"}
+TABLE = ROOT / "docs" / "promises.rst"
+PROMISE = re.compile(r"^``([a-z-]+)``$", re.MULTILINE)
 
 
-def sections() -> dict[str, list[str]]:
-    """The entries below each title."""
-    _, *parts = TITLE.split(TEXT)
-    pairs = zip(parts[::2], parts[1::2], strict=True)
-    return {title: re.split(r"^- ", body, flags=re.MULTILINE)[1:] for title, body in pairs}
+def promises() -> list[str]:
+    """Return the names of the promises, in the order of the document."""
+    return PROMISE.findall((ROOT / "SECURITY.rst").read_text(encoding="utf-8"))
 
 
-def test_every_promise_names_a_test_and_says_never() -> None:
-    promised = {title: found for title, found in sections().items() if title not in NO_PROMISES}
-    assert len(promised) >= 7
-    for title, promises in promised.items():
-        assert promises, title
-        for promise in promises:
-            assert TEST.search(promise), promise
-            assert "never" in promise, promise
+def marked_tests() -> Iterator[tuple[str, str]]:
+    """Generate the promise and the path of every test that carries a promise's name."""
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for decorator in node.decorator_list:
+                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith(
+                    "mark.promise"
+                ):
+                    name = ast.literal_eval(decorator.args[0])
+                    yield name, f"{path.relative_to(ROOT).as_posix()}::{node.name}"
 
 
-def test_every_test_that_is_named_is_there() -> None:
-    named = TEST.findall(TEXT)
-    assert len(named) > 40
-    for path, name in named:
-        source = (ROOT / path).read_text(encoding="utf-8")
-        assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE), f"{path}::{name}"
+def table() -> str:
+    """Return the table of promises and their tests as reStructuredText."""
+    tests = list(marked_tests())
+    lines = [".. list-table::", "   :header-rows: 1", "", "   * - Promise", "     - Tests"]
+    for name in promises():
+        lines.append(f"   * - ``{name}``")
+        found = [test for promise, test in tests if promise == name]
+        lines += [f"     {'- ' if n == 0 else '  '}| ``{test}``" for n, test in enumerate(found)]
+    return "\n".join(lines) + "\n"
 
 
-def test_every_file_of_safety_tests_holds_a_promise() -> None:
-    files = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/safety/test_*.py")}
-    assert files <= {path for path, _ in TEST.findall(TEXT)}
+def test_every_promise_has_a_test() -> None:
+    checked = {name for name, _ in marked_tests()}
+    assert len(promises()) == len(set(promises())) > 20
+    assert [name for name in promises() if name not in checked] == []
+
+
+def test_every_marker_names_a_promise() -> None:
+    unknown = [(name, test) for name, test in marked_tests() if name not in promises()]
+    assert unknown == []
+
+
+def test_every_file_of_safety_tests_checks_a_promise() -> None:
+    files = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("tests/**/safety/test_*.py")}
+    assert files <= {test.partition("::")[0] for _, test in marked_tests()}
+
+
+def test_table_of_promises_is_current() -> None:
+    assert TABLE.read_text(encoding="utf-8") == table()
+
+
+if __name__ == "__main__":
+    TABLE.write_text(table(), encoding="utf-8")

@@ -76,6 +76,7 @@ def sdist_names(built: Path) -> list[str]:
     return [str(PurePosixPath(*path.parts[1:])) for path in files]
 
 
+@pytest.mark.promise("builds-are-reproducible")
 def test_the_wheel_holds_every_module_and_nothing_else(built: Path, wheel_names: list[str]) -> None:
     source = built.parent / "source"
     modules = {path.relative_to(source).as_posix() for path in source.glob("dub_uplink/**/*.py")}
@@ -92,6 +93,7 @@ def test_the_wheel_carries_the_licence_and_no_more_than_a_wheel_needs(
     assert packed == needed | {"licenses/LICENSE"}
 
 
+@pytest.mark.promise("builds-are-reproducible")
 def test_the_sdist_holds_what_is_in_the_repository_and_nothing_else(
     built: Path, sdist_names: list[str]
 ) -> None:
@@ -104,6 +106,7 @@ def test_the_sdist_holds_what_is_in_the_repository_and_nothing_else(
     assert set(sdist_names) == (names - stale) | made
 
 
+@pytest.mark.promise("builds-are-reproducible")
 def test_two_builds_are_the_same_to_the_last_bit(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_every_requirement_has_a_lower_bound() -> None:
     assert [line for line in declared_requirements() if not BOUND.match(line)] == []
 
 
+@pytest.mark.promise("lower-bounds-are-tested")
 def test_mindeps_installs_the_lower_bounds_of_setup_cfg() -> None:
     pins = (ROOT / "tests" / "packaging" / "lower-bounds.txt").read_text(encoding="utf-8")
     pinned = sorted(line for line in pins.splitlines() if line and not line.startswith("#"))
@@ -46,6 +47,7 @@ def test_mindeps_installs_the_lower_bounds_of_setup_cfg() -> None:
     assert pinned == sorted({f"{m['name']}=={m['version']}" for m in bounds if m})
 
 
+@pytest.mark.promise("lower-bounds-are-tested")
 @pytest.mark.skipif(os.environ.get("TOX_ENV_NAME") != "mindeps", reason="for tox -e mindeps")
 @pytest.mark.parametrize("requirement", declared_requirements())
 def test_in_mindeps_every_dependency_is_the_oldest_that_is_allowed(requirement: str) -> None:

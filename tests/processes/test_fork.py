@@ -56,6 +56,7 @@ def ask(customers: CustomersConsumer, count: int) -> int:
     return right
 
 
+@pytest.mark.promise("fork-shares-no-connection")
 @pytest.mark.parametrize("kind", CLIENTS)
 def test_parent_and_children_never_share_a_connection(
     telling: TellingServer, forked: Forked, connect: Any, kind: str
@@ -72,6 +73,7 @@ def test_parent_and_children_never_share_a_connection(
     assert len([port for port, who in by_port.items() if who == {str(os.getpid())}]) == 1
 
 
+@pytest.mark.promise("fork-shares-no-connection")
 def test_a_client_of_uplinks_that_was_used_before_the_fork_says_so_in_the_child(
     telling: TellingServer, forked: Forked, connect: Any
 ) -> None:
@@ -150,6 +152,7 @@ def held_by_a_thread(locks: list[Any]) -> ExitStack:
     return stack
 
 
+@pytest.mark.promise("fork-keeps-no-lock")
 def test_a_lock_that_another_thread_holds_at_the_fork_does_not_stop_the_child(
     telling: TellingServer, forked: Forked, connect: Any
 ) -> None:
@@ -222,6 +225,7 @@ def test_an_asynchronous_client_that_was_not_used_yet_works_in_each_process(
     assert asyncio.run(main()) == "cus_1"
 
 
+@pytest.mark.promise("fork-shares-no-connection")
 def test_an_asynchronous_client_of_the_parents_loop_says_so_in_the_child(
     telling: TellingServer, forked: Forked
 ) -> None:

@@ -92,6 +92,7 @@ def test_a_kept_error_does_not_keep_the_client(telling: TellingServer) -> None:
     assert watched() is None
 
 
+@pytest.mark.promise("calls-leave-no-objects")
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("retries", RETRIES)
 @pytest.mark.skipif("coverage" in sys.modules, reason="what measures coverage keeps objects too")

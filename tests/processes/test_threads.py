@@ -26,6 +26,7 @@ needs_proc = pytest.mark.skipif(
 )
 
 
+@pytest.mark.promise("threads-share-a-client")
 @needs_proc
 def test_threads_under_faults_get_their_own_answers_and_leave_no_connection() -> None:
     fake = FakeDub(keep_requests=1)
@@ -60,6 +61,7 @@ def test_the_calls_whose_memory_is_measured_fail_in_many_ways(outcomes: Any) -> 
     assert "ResponseValidationError" in said[-1]
 
 
+@pytest.mark.promise("connections-are-bounded")
 def test_no_more_connections_are_kept_than_the_pool_has_room_for(telling: TellingServer) -> None:
     """Calls of more threads than that get connections, which are closed after their answers."""
     count = 48
@@ -105,6 +107,7 @@ def test_a_call_that_another_threads_close_meets_ends_clearly_and_leaves_no_conn
         assert telling.none_left()
 
 
+@pytest.mark.promise("closed-client-keeps-no-connection")
 def test_a_call_that_is_on_its_way_when_the_client_is_closed_leaves_no_connection(
     telling: TellingServer,
 ) -> None:

@@ -24,6 +24,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.promise("id-is-one-segment")
 @pytest.mark.parametrize("prefix", ["", "/prefix", "/a%2Fb/c/"])
 def test_an_id_is_refused_or_one_segment_that_decodes_to_it(
     serving: Any, reach: Any, prefix: str
@@ -72,6 +73,7 @@ URLS = st.builds(
 PLAIN_URL = re.compile(r"https?://(?:[a-z0-9.]+|\[::1\])(?::80)?(?:/|/v1)?", re.IGNORECASE)
 
 
+@pytest.mark.promise("server-url-is-plain")
 @given(URLS)
 @example("https://u:p@dub\u2100.example")
 @example("https://u:p@[x")

@@ -89,6 +89,7 @@ def outcome(call: Any) -> Any:
     return made
 
 
+@pytest.mark.promise("bodies-are-values-or-errors")
 @pytest.mark.parametrize("place", PLACES)
 def test_hell_is_a_value_or_an_error_of_ours(
     serving: Any, connect: Any, said: Any, place: str
@@ -114,6 +115,7 @@ BODIES = st.binary(max_size=40) | st.lists(
 TYPES = st.sampled_from(["application/json", "text/html; charset=utf-16", "", "\xff/;=", "x" * 999])
 
 
+@pytest.mark.promise("bodies-are-values-or-errors")
 def test_any_bytes_under_any_status_and_type_are_a_value_or_an_error_of_ours(
     serving: Any, reach: Any, said: Any
 ) -> None:
@@ -132,6 +134,7 @@ def test_any_bytes_under_any_status_and_type_are_a_value_or_an_error_of_ours(
     holds()
 
 
+@pytest.mark.promise("bodies-are-values-or-errors")
 def test_any_bytes_in_the_place_of_an_answer_are_an_error_of_ours(
     serving: Any, reach: Any, step: Any
 ) -> None:
@@ -163,6 +166,7 @@ def test_any_bytes_in_the_place_of_an_answer_are_an_error_of_ours(
     holds()
 
 
+@pytest.mark.promise("record-count-is-bounded")
 def test_a_list_of_more_records_than_any_page_has_is_not_read(serving: Any, reach_own: Any) -> None:
     body = b"[" + b'{"id":"c"},' * 10_000 + b"{}]"
     with pytest.raises(errors.ResponseValidationError, match="it has 10001 records"):
@@ -187,6 +191,7 @@ BOMBS: dict[str, tuple[str, bytes]] = {
 }
 
 
+@pytest.mark.promise("decompression-is-bounded")
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_unpacked_no_further_than_a_client_reads(
     serving: Any, reach: Any, name: str
@@ -203,6 +208,7 @@ def test_a_bomb_is_unpacked_no_further_than_a_client_reads(
     assert str(error) == "GET: the answer was not read: the answer is longer than 32 MB"
 
 
+@pytest.mark.promise("decompression-is-bounded")
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip, br", "\xff"])
 def test_a_packing_that_was_not_asked_for_is_not_unpacked(
     serving: Any, reach: Any, coding: str
@@ -242,6 +248,7 @@ def test_a_packed_body_that_breaks_off_is_an_error_of_ours(
         reach(server.url).list()
 
 
+@pytest.mark.promise("body-size-is-bounded")
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_body_without_end_is_read_no_further_than_32_mb(
     serving: Any, reach: Any, status: int

@@ -43,6 +43,7 @@ def times_out(call: Any, bound: float = BOUND) -> errors.APITimeoutError:
     return caught.value
 
 
+@pytest.mark.promise("attempt-ends-at-timeout")
 @pytest.mark.parametrize("slow", SLOW)
 def test_no_slow_server_takes_longer_than_the_time_out(
     serving: Any, reach: Any, at_best: Any, slow: str
@@ -83,6 +84,7 @@ def full() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+@pytest.mark.promise("attempt-ends-at-timeout")
 def test_no_slow_connect_takes_longer_than_the_time_out(full: str, reach: Any) -> None:
     customers = reach(full, timeout_ms=BOUND * 1000)
     error = times_out(customers.list)
@@ -90,6 +92,7 @@ def test_no_slow_connect_takes_longer_than_the_time_out(full: str, reach: Any) -
     assert error.sent is False or hasattr(customers, "loop")
 
 
+@pytest.mark.promise("responses-are-not-mixed-up")
 @pytest.mark.parametrize("early", [b"103 Early Hints\r\nLink: </x>\r\n", b"100 Continue\r\n"])
 def test_what_comes_before_an_answer_is_neither_it_nor_that_of_the_next_request(
     serving: Any, reach_own: Any, said: Any, early: bytes

@@ -43,6 +43,7 @@ def locals_of(error: BaseException) -> list[str]:
     return found
 
 
+@pytest.mark.promise("constructors-show-no-token")
 @EACH_MAKER
 @pytest.mark.parametrize(("token", "wrong"), CASES, ids=lambda value: ascii(value)[:30])
 def test_a_constructor_that_refuses_shows_no_token(
@@ -56,6 +57,7 @@ def test_a_constructor_that_refuses_shows_no_token(
     assert not [text for text in locals_of(error) if "s3cr3t" in text]
 
 
+@pytest.mark.promise("constructors-show-no-token")
 @EACH_MAKER
 def test_a_bad_token_of_the_environment_is_not_shown(
     make: Any, monkeypatch: pytest.MonkeyPatch
@@ -68,6 +70,7 @@ def test_a_bad_token_of_the_environment_is_not_shown(
     assert not [text for text in locals_of(error) if "s3cr3t" in text]
 
 
+@pytest.mark.promise("plain-http-warns")
 @EACH_MAKER
 def test_plain_http_warns_once_at_the_line_that_made_the_client(make: Any) -> None:
     with warnings.catch_warnings(record=True) as caught:

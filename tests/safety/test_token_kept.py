@@ -24,6 +24,7 @@ def authorizations(request: Any) -> list[str]:
     return [line.partition(":")[2].strip() for line in lines]
 
 
+@pytest.mark.promise("token-is-not-replaced")
 @pytest.mark.parametrize("where", ["NETRC", "HOME"])
 def test_no_netrc_replaces_the_token(
     serving: Any,
@@ -48,6 +49,7 @@ def test_no_netrc_replaces_the_token(
     assert [authorizations(r) for r in server.received] == [[f"Bearer {token}"]] * 2
 
 
+@pytest.mark.promise("token-is-not-replaced")
 def test_nothing_of_a_given_aiohttp_session_replaces_the_token(
     serving: Any, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +71,7 @@ def test_nothing_of_a_given_aiohttp_session_replaces_the_token(
     assert [authorizations(r) for r in server.received] == [[f"Bearer {token}"]] * 3
 
 
+@pytest.mark.promise("token-is-not-replaced")
 def test_nothing_of_a_given_requests_session_replaces_the_token(serving: Any, token: str) -> None:
     server = serving()
     with requests.Session() as session:
@@ -80,6 +83,7 @@ def test_nothing_of_a_given_requests_session_replaces_the_token(serving: Any, to
     assert [authorizations(r) for r in server.received] == [[f"Bearer {token}"]]
 
 
+@pytest.mark.promise("redirects-are-not-followed")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
     "target", ["{other}/customers", "//127.0.0.2/x", "https://[x", "/customers"]
@@ -151,6 +155,7 @@ def tunnel() -> Iterator[Tunnel]:
     made.close()
 
 
+@pytest.mark.promise("proxies-see-no-token")
 def test_a_proxy_of_the_environment_applies(
     serving: Any, reach_own: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +167,7 @@ def test_a_proxy_of_the_environment_applies(
     assert [request.target for request in proxy.received] == ["http://dub.internal/v1/customers"]
 
 
+@pytest.mark.promise("proxies-see-no-token")
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_proxy_sees_the_host_of_an_https_request_and_never_the_token(
     wire: Any,
@@ -205,6 +211,7 @@ HEADERS = st.dictionaries(
 )
 
 
+@pytest.mark.promise("headers-are-checked")
 def test_http_headers_are_sent_as_they_are_or_refused(serving: Any, reach: Any, token: str) -> None:
     """No line is injected, no header doubled, and the token stays what it is."""
     server = serving()

@@ -51,6 +51,7 @@ def dumping(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
     monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
 
 
+@pytest.mark.promise("errors-show-no-token")
 @pytest.mark.usefixtures("dumping")
 @pytest.mark.parametrize("name", [*ANSWERS, "refused"])
 def test_no_failure_shows_the_token(
@@ -82,6 +83,7 @@ class Mine(CustomersConsumer):
         raise NotImplementedError
 
 
+@pytest.mark.promise("handlers-show-no-token")
 def test_an_exception_in_a_handler_of_the_callers_shows_no_token(
     serving: Any, token: str, shown: Any
 ) -> None:
@@ -192,6 +194,7 @@ def modules(error: BaseException | None) -> set[str]:
     return found
 
 
+@pytest.mark.promise("handlers-show-no-token")
 @pytest.mark.parametrize("adapter", [DeadlineAdapter, HTTPAdapter])
 def test_an_interrupt_while_the_request_is_written_shows_no_token(
     deaf: Deaf, interrupt: Any, connect: Any, shown: Any, token: str, adapter: Any
@@ -212,6 +215,7 @@ def test_an_interrupt_while_the_request_is_written_shows_no_token(
     assert token not in printed
 
 
+@pytest.mark.promise("handlers-show-no-token")
 def test_an_interrupt_while_the_answer_is_awaited_shows_no_token(
     deaf: Deaf, interrupt: Any, connect: Any, shown: Any, token: str
 ) -> None:
@@ -227,6 +231,7 @@ def narrow(address: Any) -> socket.socket:
     return sock
 
 
+@pytest.mark.promise("handlers-show-no-token")
 @pytest.mark.parametrize("headers", [None, LONG], ids=["waiting", "writing"])
 def test_a_cancelled_task_shows_no_token(deaf: Deaf, shown: Any, token: str, headers: Any) -> None:
     async def run() -> BaseException:
@@ -251,6 +256,7 @@ def test_a_cancelled_task_shows_no_token(deaf: Deaf, shown: Any, token: str, hea
     assert len(shown(error)) > 1000
 
 
+@pytest.mark.promise("debugging-shows-no-token")
 def test_http_clients_own_debugging_prints_no_token(
     serving: Any,
     connect: Any,

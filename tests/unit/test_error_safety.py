@@ -173,6 +173,7 @@ def test_a_token_callable_that_fails_shows_no_token_in_our_frames(serving: Any) 
     assert "s3cr3t" not in repr([frame.f_locals for frame, _ in tb])
 
 
+@pytest.mark.promise("reprs-show-no-token")
 def test_neither_a_client_nor_its_parts_show_the_token(
     serving: Any, connect: Any, client: Any, token: str
 ) -> None:

@@ -86,6 +86,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
 ]
 
 
+@pytest.mark.promise("headers-are-checked")
 @pytest.mark.parametrize(
     ("headers", "cls", "message"), REFUSED, ids=[f"{r[0]!r:.30}" for r in REFUSED]
 )

@@ -21,6 +21,7 @@ EACH_CALL = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 CUSTOMER = '{"id": "cus_1"}'
 
 
+@pytest.mark.promise("id-is-one-segment")
 @EACH_CALL
 def test_an_id_that_is_another_route_is_refused(serving: Any, connect: Any, call: Any) -> None:
     server = serving(200, CUSTOMER)

@@ -61,6 +61,7 @@ def test_an_error_within_passes_through_a_context_manager(serving: Any) -> None:
         dub.customers.list()
 
 
+@pytest.mark.promise("closed-client-sends-nothing")
 def test_closing_twice_is_closing_once_and_a_given_session_is_not_used_after(
     serving: Any, client: Any
 ) -> None:
@@ -73,6 +74,7 @@ def test_closing_twice_is_closing_once_and_a_given_session_is_not_used_after(
     assert server.connections == 0
 
 
+@pytest.mark.promise("clients-do-not-pickle")
 @pytest.mark.parametrize("make", [Dub, CustomersConsumer])
 def test_a_client_cannot_be_pickled_and_says_what_to_do(make: Any) -> None:
     for attempt in (pickle.dumps, copy.deepcopy):
