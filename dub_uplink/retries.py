@@ -155,6 +155,10 @@ class RetryBudget:
         return f"RetryBudget(capacity={self.capacity}, tokens={self._tokens})"
 
 
+def _unix_time() -> float:
+    return time_.time()  # looked up at each call, so that freezegun applies
+
+
 @dataclass(frozen=True)
 class Clock:
     """The time, the sleep and the random numbers of a client. Tests replace them.
@@ -168,7 +172,7 @@ class Clock:
     """
 
     monotonic: Callable[[], float] = time_.monotonic
-    time: Callable[[], float] = lambda: time_.time()  # looked up late, so that freezegun applies
+    time: Callable[[], float] = _unix_time
     sleep: Callable[[float], None] = time_.sleep
     random: Callable[[], float] = random_.random
     async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
