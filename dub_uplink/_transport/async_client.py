@@ -61,19 +61,19 @@ class AsyncRetryingClient(RetryingClient):
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
         await heed_pause(call.attempts)
-        turn = None if self._limit is None else self._turn(call, self._limit)
-        refusal = None if turn is None else await turn.take_awaited()
-        if refusal is not None and not call.follows:
-            return refusal
-        attempt = self._begin(call, turn)
+        gate = None if self._limit is None else self._gate(call, self._limit)
+        rejection = None if gate is None else await gate.acquire_async()
+        if rejection is not None and not call.follows:
+            return rejection
+        attempt = self._begin(call, gate)
         came: Response | Exception
         try:
             came = await self._backend.send(*attempt.request)
         except self._backend.failures as error:
             came = without_frames(error)
         outcome = self._end(call, attempt, came)
-        if turn is not None:
-            turn.heed(outcome)
+        if gate is not None:
+            gate.report(outcome)
         return outcome
 
 

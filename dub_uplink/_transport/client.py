@@ -31,7 +31,7 @@ from ..retries import (
 from . import errors as hooks
 from .call import OPTIONS, Attempt, Call, last_of
 from .execution import Blocking, without_frames
-from .rate_limit_gate import Turn
+from .rate_limit_gate import RateLimitGate
 
 if TYPE_CHECKING:
     import tenacity
@@ -227,11 +227,11 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _attempt(self, call: Call) -> Outcome:
         heed_pause(call.attempts)
-        turn = None if self._limit is None else self._turn(call, self._limit)
-        refusal = None if turn is None else turn.take()
-        if refusal is not None and not call.follows:
-            return refusal
-        attempt = self._begin(call, turn)
+        gate = None if self._limit is None else self._gate(call, self._limit)
+        rejection = None if gate is None else gate.acquire()
+        if rejection is not None and not call.follows:
+            return rejection
+        attempt = self._begin(call, gate)
         came: Response | Exception
         try:
             came = self._backend.send(*attempt.request)
@@ -239,17 +239,17 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             came = without_frames(error)
         # Outside of `except`, so that the error gets no context that leads to the token.
         outcome = self._end(call, attempt, came)
-        if turn is not None:
-            turn.heed(outcome)
+        if gate is not None:
+            gate.report(outcome)
         return outcome
 
-    def _turn(self, call: Call, limit: RateLimit) -> Turn:
+    def _gate(self, call: Call, limit: RateLimit) -> RateLimitGate:
         authorization = self._token.authorization()
-        turns = limit.turns(self.server_url, authorization)
-        return Turn(limit, turns, call.attempts, call.timeout, authorization)
+        limiter = limit._limiter_for(self.server_url, authorization)
+        return RateLimitGate(limit, limiter, call.attempts, call.timeout, authorization)
 
-    def _begin(self, call: Call, turn: Turn | None) -> Attempt:
-        authorization = None if turn is None else turn.authorization
+    def _begin(self, call: Call, gate: RateLimitGate | None) -> Attempt:
+        authorization = None if gate is None else gate.authorization
         if authorization is None:
             authorization = self._token.authorization()
         attempts = call.attempts
