@@ -29,7 +29,7 @@ from typing import Any
 
 from dub_uplink import Clock, RateLimit
 from dub_uplink._internal.credentials import RedactedStr
-from dub_uplink._transport.rate_limit_gate import Turn
+from dub_uplink._transport.rate_limit_gate import RateLimitGate
 from dub_uplink._transport.retry_state import RetryState
 
 from .workers_plot import plot
@@ -175,24 +175,24 @@ def run(how: str, host: str, on: list[list[str]], meanwhile: Callable[[], object
 
 
 def per_call(storage: str | None, calls: int = 5_000) -> dict[str, float]:
-    """Milliseconds that a turn costs a call, by both clients; medians."""
+    """Return the median milliseconds of a reservation, for both clients."""
     limit = RateLimit(1_000_000, "second", storage=storage)
     key = RedactedStr("Bearer dub_test")
 
-    def turn() -> Turn:
-        turns = limit.turns("https://api.dub.co/", key)
-        return Turn(limit, turns, RetryState(None, Clock()), 30.0, key)
+    def gate() -> RateLimitGate:
+        limiter = limit._limiter_for("https://api.dub.co/", key)
+        return RateLimitGate(limit, limiter, RetryState(None, Clock()), 30.0, key)
 
     def one() -> float:
         started = time.perf_counter()
-        turn().take()
+        gate().acquire()
         return time.perf_counter() - started
 
     async def awaited() -> list[float]:
         taken = []
         for _ in range(calls):
             started = time.perf_counter()
-            await turn().take_awaited()
+            await gate().acquire_async()
             taken.append(time.perf_counter() - started)
         return taken
 
@@ -237,7 +237,7 @@ def main() -> None:
         costs = {"in-process": per_call(None), "Redis": per_call(redis.url)}
         for name, cost in costs.items():
             told = ", ".join(f"{client} {ms:.4f} ms" for client, ms in cost.items())
-            print(f"a turn, {name}: {told}")  # noqa: T201
+            print(f"a reservation, {name}: {told}")  # noqa: T201
     about = f"Python {platform.python_version()}, {os.cpu_count()} cores"
     about += f", {MACHINES} network namespaces" if given.machines else ", one machine"
     if given.write:

@@ -1,4 +1,4 @@
-"""A rate limit that is kept instead of run into, by one process or by many."""
+"""The public configuration of a client-side rate limit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from typing import Literal
 
 from .._internal.credentials import RedactedStr
-from .sliding_window import Rules, Turns, Window
+from .sliding_window import LimitConfig, Limiter, SlidingWindowLimiter
 
 __all__ = ["RateLimit"]
 
@@ -17,31 +17,32 @@ Period = Literal["second", "minute", "hour", "day"]
 Priority = Literal["interactive", "bulk"]
 
 _SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
+_MAX_LIMITERS = 64  # API keys of one RateLimit
 
 
 class RateLimit:
-    """How many requests a key may send, so that calls wait for their turn and are not refused.
+    """A limit of requests for each API key, kept by waiting before a request is sent.
 
     Dub counts the requests of each API key in a sliding window of a minute: 60 on the free plan,
-    600 on pro, 1,200 on business, 3,000 above. Give one to every client that uses the key::
+    600 on pro, 1,200 on business, 3,000 above. Pass one to every client that uses the key::
 
         Dub(rate_limit=RateLimit(600, per="minute"))
         Dub(rate_limit=RateLimit(600, per="minute", storage="redis://localhost:6379"))
 
-    Waiting counts against the time of a call. One that cannot have its turn within it is a
-    :class:`~dub_uplink.models.errors.RateLimitExceeded` at once, unsent, with ``retry_after`` in
-    seconds.
-    What the server says with its errors corrects the limit downwards, never above ``limit``.
+    The wait counts against the time of a call. A call with no free slot in that time raises
+    :class:`~dub_uplink.models.errors.RateLimitExceeded` at once. It is not sent, and
+    ``retry_after`` is the wait for the next slot in seconds.
+    A lower limit in an error response of the server replaces ``limit``; a higher one does not.
 
     Args:
         limit: requests in a window.
         per: the window: ``"second"``, ``"minute"``, ``"hour"``, ``"day"``, or a number of seconds.
-        storage: where the count is kept: ``None`` for this object, which the clients and threads
+        storage: where requests are counted: ``None`` for this object, which the clients and threads
             of a process may share, or the URL of a Redis server that processes and machines share:
             ``redis://…``, ``rediss://…`` (TLS) or ``unix://…``, as redis-py reads them (the extra
-            ``redis``). The token is not written to it, a keyed hash of it is.
-        priority: ``"bulk"`` for a client that should leave one request in twenty, and the earlier
-            turn, to the others. ``create_many()`` and ``delete_many()`` are bulk in any case.
+            ``redis``). Redis stores a keyed hash of the token, not the token.
+        priority: ``"bulk"`` for a client that yields to all others and leaves them one request in
+            twenty. ``create_many()`` and ``delete_many()`` are bulk in any case.
 
     Raises:
         TypeError, ValueError: an argument is of the wrong type or out of bounds.
@@ -56,7 +57,7 @@ class RateLimit:
         storage: str | None = None,
         priority: Priority = "interactive",
     ) -> None:
-        self._rules = Rules(_checked_limit(limit), _seconds(per))
+        self._config = LimitConfig(_checked_limit(limit), _seconds(per))
         if priority not in ("interactive", "bulk"):
             raise ValueError(f'priority must be "interactive" or "bulk", not {priority!r}')
         self.limit = limit
@@ -64,50 +65,48 @@ class RateLimit:
         self.priority = priority
         self._storage = None
         if storage is not None:
-            from .shared_limiter import Storage  # noqa: PLC0415 - it is an extra's
+            from .shared_limiter import StorageConnection  # noqa: PLC0415 - needs an extra
 
-            self._storage = Storage(storage, self._rules)
-        self._said = False
-        self._turns: dict[str, Turns] = {}
-        # A key's name takes longer to work out than all the rest of a turn.
-        self._last: tuple[RedactedStr, str, Turns] | None = None
+            self._storage = StorageConnection(storage, self._config)
+        self._warned = False
+        self._limiters: dict[str, Limiter] = {}
+        # The hash of a key takes longer than the rest of a reservation.
+        self._last: tuple[RedactedStr, str, Limiter] | None = None
 
-    def turns(self, server_url: str, authorization: RedactedStr) -> Turns:
-        """The turns of one key on one server. Called by the client."""
+    def _limiter_for(self, server_url: str, authorization: RedactedStr) -> Limiter:
+        """Return the limiter of one API key on one server. Called by the transport."""
         last = self._last
         if last is not None and last[0] is authorization and last[1] == server_url:
             return last[2]
         name = _name(server_url, authorization)
-        found = self._turns.get(name)
-        if found is None:
-            # Atomic: threads that ask first at the same time have the same turns.
-            found = self._turns.setdefault(
-                name, Window(self._rules) if self._storage is None else self._storage.turns(name)
-            )
-            # Tokens that are renewed leave their windows behind.
-            for old in list(self._turns)[:-64]:
-                self._turns.pop(old, None)
-        self._last = (authorization, server_url, found)
-        return found
+        limiter = self._limiters.get(name)
+        if limiter is None:
+            # Atomic: threads that use a key first at the same time get the same limiter.
+            limiter = self._limiters.setdefault(name, self._new_limiter(name))
+            # A token that is renewed leaves a limiter behind.
+            for old in list(self._limiters)[:-_MAX_LIMITERS]:
+                self._limiters.pop(old, None)
+        self._last = (authorization, server_url, limiter)
+        return limiter
 
-    @property
-    def margin(self) -> float:
-        """Seconds by which an answer may be late without being counted anew."""
-        return self._rules.spread
+    def _new_limiter(self, name: str) -> Limiter:
+        if self._storage is None:
+            return SlidingWindowLimiter(self._config)
+        return self._storage.limiter(name)
 
-    def told(self, limit: int) -> None:
-        """Say so once if the server allows fewer requests than this. Called by the client."""
-        if limit < self.limit and not self._said:
-            self._said = True
+    def _warn_if_lower(self, server_limit: int) -> None:
+        """Log once that the server allows fewer requests. Called by the transport."""
+        if server_limit < self.limit and not self._warned:
+            self._warned = True
             logger.warning(
-                "the server allows %d requests where this client was told %r; it keeps to the"
-                " server's number",
-                limit,
+                "rate limit: the server allows %d requests, the client is configured with %r; the"
+                " lower limit applies",
+                server_limit,
                 self,
             )
 
     def close(self) -> None:
-        """Close the connections to the storage; another call opens them again."""
+        """Close the connection to the storage; the next call opens it again."""
         if self._storage is not None:
             self._storage.close()
 
@@ -117,7 +116,7 @@ class RateLimit:
         return f"RateLimit({self.limit}, per={self.per!r}{shared}{bulk})"
 
     def __reduce__(self) -> str | tuple[object, ...]:
-        raise TypeError("a RateLimit cannot be pickled: it holds a count; make one in each process")
+        raise TypeError("a RateLimit cannot be pickled or copied: make one in each process")
 
 
 def _checked_limit(limit: object) -> int:
@@ -141,6 +140,6 @@ def _seconds(per: object) -> float:
 
 
 def _name(server_url: str, authorization: RedactedStr) -> str:
-    """What stands for a key in a storage: it cannot be turned back into the key."""
-    told = f"{server_url}\n{str.__str__(authorization)}".encode()
-    return hashlib.blake2b(told, key=b"dub_uplink rate limit", digest_size=16).hexdigest()
+    """Return the name of an API key in a storage, from which the key cannot be derived."""
+    text = f"{server_url}\n{str.__str__(authorization)}".encode()
+    return hashlib.blake2b(text, key=b"dub_uplink rate limit", digest_size=16).hexdigest()

@@ -1,6 +1,7 @@
-"""The turns of a key in Redis: what the window in the process does, as scripts there.
+"""The sliding-window limiter of one API key as Lua scripts in Redis.
 
-One exchange a question. The clock is Redis's own, so that machines may disagree about the time.
+Each operation is one round trip. The scripts use Redis's clock, so the clocks of the processes that
+share a limit may differ.
 """
 
 from __future__ import annotations
@@ -12,36 +13,37 @@ from typing import Any
 
 from .redis_connection import RedisConnection
 from .sliding_window import (
+    INTERACTIVE_RESERVE,
     LEARNED_FOR,
-    LEFT_TO_INTERACTIVE,
     RESOLUTION,
-    Given,
-    Notice,
-    Rules,
-    Ticket,
+    LimitConfig,
+    Reservation,
+    ReservationResult,
+    ServerFeedback,
 )
 
-#: Of a key: the moments of its requests, those that wait among them; what was learned; who shares.
-_KEYS = ("slots", "state", "sharers")
-#: How long one who sends nothing is counted among those who share, in seconds, if not a window.
-_QUIET = 10.0
-_COUNT_EVERY = 1.0  # seconds between two times that a process says that it is there
-_AT_ONCE = 500  # turns that are put back in one exchange
+#: Keys of each API key: the times of its requests and of those that wait; the pause and the learned
+#: limit; the processes that share the limit, by the time of their last heartbeat.
+_KEYS = ("slots", "state", "processes")
+_HEARTBEAT_TTL = 10.0  # seconds that a silent process is counted, or a window if that is longer
+_HEARTBEAT_INTERVAL = 1.0  # seconds
+_RESTORE_BATCH = 500  # slots that one command restores
 
 
 _PRELUDE = f"""
 local t = redis.call('TIME')
 local now = tonumber(t[1]) + tonumber(t[2]) / 1e6
-local window, given = tonumber(ARGV[1]), tonumber(ARGV[2])
-local slots, state, sharers = KEYS[1], KEYS[2], KEYS[3]
--- Lua writes a number with 14 digits, which leaves a moment a hundredth of a second.
+local window, configured = tonumber(ARGV[1]), tonumber(ARGV[2])
+local slots, state, processes = KEYS[1], KEYS[2], KEYS[3]
+-- Lua converts a number with 14 digits, which rounds a Unix time to hundredths of a second.
 local function text(n) return string.format('%.6f', n) end
-local facts = redis.call('HMGET', state, 'memory', 'not_before', 'limit', 'until')
-local memory, not_before = facts[1], tonumber(facts[2] or 0)
-local function keep_state(seconds)
-    memory = memory or text(now)
-    redis.call('HSET', state, 'memory', memory)  -- which fails where Redis is full
-    redis.call('PEXPIRE', state, math.ceil((window + seconds + {LEARNED_FOR}) * 1000))
+local fields = redis.call('HMGET', state, 'epoch', 'not_before', 'limit', 'limit_until')
+local epoch, not_before = fields[1], tonumber(fields[2] or 0)
+local function keep_state()
+    epoch = epoch or text(now)
+    redis.call('HSET', state, 'epoch', epoch)  -- an error where Redis is out of memory
+    local pause = math.max(not_before - now, 0)
+    redis.call('PEXPIRE', state, math.ceil((window + pause + {LEARNED_FOR}) * 1000))
 end
 local function keep_slots()
     local last = redis.call('ZRANGE', slots, -1, -1, 'WITHSCORES')[2]
@@ -49,62 +51,65 @@ local function keep_slots()
         redis.call('PEXPIRE', slots, math.ceil((tonumber(last) - now + 2 * window) * 1000))
     end
 end
-local limit = given
-if facts[3] and tonumber(facts[4]) > now then limit = math.min(given, tonumber(facts[3])) end
+local limit = configured
+if fields[3] and tonumber(fields[4]) > now then limit = math.min(limit, tonumber(fields[3])) end
 """
 
-# 3 member, 4 process if it is to be counted anew, 5 patience, 6 one in so many is left over,
-# 7 the seconds after a pause.
-# Returns wait, whether it has a new place, requests in the window, who shares if counted, memory.
-_ASK = (
+# Arguments: 3 member, 4 process that sends a heartbeat or '', 5 maximum wait, 6 one request in so
+# many is reserved or 0, 7 delay after a pause.
+# Returns the wait, whether a slot was granted, requests in the window, processes if there was a
+# heartbeat, the epoch.
+_RESERVE = (
     _PRELUDE
     + f"""
-local member, me = ARGV[3], ARGV[4]
-local patience, left, count = tonumber(ARGV[5]), tonumber(ARGV[6]), 0
-if me ~= '' or not memory then keep_state(math.max(not_before - now, 0)) end
-if me ~= '' then
-    local quiet = math.max(window, {_QUIET})
-    redis.call('ZADD', sharers, text(now), me)
-    redis.call('ZREMRANGEBYSCORE', sharers, '-inf', text(now - quiet))
-    redis.call('PEXPIRE', sharers, math.ceil(quiet * 1000))
-    count = redis.call('ZCARD', sharers)
+local member, process = ARGV[3], ARGV[4]
+local max_wait, reserve, process_count = tonumber(ARGV[5]), tonumber(ARGV[6]), 0
+if process ~= '' or not epoch then keep_state() end
+if process ~= '' then
+    local ttl = math.max(window, {_HEARTBEAT_TTL})
+    redis.call('ZADD', processes, text(now), process)
+    redis.call('ZREMRANGEBYSCORE', processes, '-inf', text(now - ttl))
+    redis.call('PEXPIRE', processes, math.ceil(ttl * 1000))
+    process_count = redis.call('ZCARD', processes)
 end
-local due = tonumber(redis.call('ZSCORE', slots, member) or nil)
-if due and now < not_before and due < not_before then
+local scheduled_at = tonumber(redis.call('ZSCORE', slots, member) or nil)
+if scheduled_at and now < not_before and scheduled_at < not_before then
     redis.call('ZREM', slots, member)
-    due = nil
+    scheduled_at = nil
 end
-local placed, taken = 0, 0
-if not due then
+local placed, count = 0, 0
+if not scheduled_at then
     redis.call('ZREMRANGEBYSCORE', slots, '-inf', text(now - window))
-    local room = limit
-    if left > 0 then room = room - math.floor(room / left) end
-    taken, due = redis.call('ZCARD', slots), now
-    if now < not_before then due = not_before + tonumber(ARGV[7]) end
-    if taken >= room then
-        local firsts = redis.call('ZRANGE', slots, 0, taken - room, 'WITHSCORES')
-        local lasts = redis.call('ZRANGE', slots, room - 1, -1, 'WITHSCORES')
+    local capacity = limit
+    if reserve > 0 then capacity = capacity - math.floor(capacity / reserve) end
+    count, scheduled_at = redis.call('ZCARD', slots), now
+    if now < not_before then scheduled_at = not_before + tonumber(ARGV[7]) end
+    if count >= capacity then
+        local firsts = redis.call('ZRANGE', slots, 0, count - capacity, 'WITHSCORES')
+        local lasts = redis.call('ZRANGE', slots, capacity - 1, -1, 'WITHSCORES')
         for i = 2, #firsts, 2 do
             local first, last = tonumber(firsts[i]), tonumber(lasts[i])
-            if last - window >= due then break end
-            if last - first < window - {RESOLUTION} then due = math.max(due, first + window) end
+            if last - window >= scheduled_at then break end
+            if last - first < window - {RESOLUTION} then
+                scheduled_at = math.max(scheduled_at, first + window)
+            end
         end
     end
-    if due - now < patience and (left == 0 or due <= now) then
+    if scheduled_at - now < max_wait and (reserve == 0 or scheduled_at <= now) then
         placed = 1
-        redis.call('ZADD', slots, text(due), member)
+        redis.call('ZADD', slots, text(scheduled_at), member)
         keep_slots()
     end
-elseif math.max(due - now, 0) >= patience then
+elseif math.max(scheduled_at - now, 0) >= max_wait then
     redis.call('ZREM', slots, member)
 end
-return {{text(math.max(due - now, 0)), placed, taken, count, memory}}
+return {{text(math.max(scheduled_at - now, 0)), placed, count, process_count, epoch}}
 """
 )
 
-# 3 the server's limit or '', 4 remaining or '', 5 reset, 6 whether it refused, 7 a name, 8 the
-# seconds over which they come back after a pause, 9 a member whose answer was late or ''.
-_HEED = (
+# Arguments: 3 the server's limit or '', 4 remaining or '', 5 reset, 6 whether it rejected, 7 a name
+# for foreign requests, 8 jitter after a pause, 9 a member that was late or ''.
+_FEEDBACK = (
     _PRELUDE
     + f"""
 local reset = tonumber(ARGV[5])
@@ -113,8 +118,8 @@ if ARGV[6] == '1' and now + reset > not_before then
     redis.call('HSET', state, 'not_before', text(not_before))
 end
 if ARGV[3] ~= '' then
-    redis.call('HSET', state, 'limit', ARGV[3], 'until', text(now + {LEARNED_FOR}))
-    limit = math.min(given, tonumber(ARGV[3]))
+    redis.call('HSET', state, 'limit', ARGV[3], 'limit_until', text(now + {LEARNED_FOR}))
+    limit = math.min(configured, tonumber(ARGV[3]))
 end
 if ARGV[9] ~= '' then
     redis.call('ZADD', slots, 'XX', text(now - tonumber(ARGV[8])), ARGV[9])
@@ -130,29 +135,29 @@ if ARGV[3] ~= '' and ARGV[4] ~= '' then
         redis.call('ZADD', slots, text(now + leaves - window), ARGV[7] .. ':' .. n)
     end
 end
--- All who wait have another turn, by what is known now and in the same order.
-local taken = {{}}
+-- Grant new slots to all that wait, in the same order.
+local times = {{}}
 for i, part in ipairs(redis.call('ZRANGE', slots, 0, -1, 'WITHSCORES')) do
-    if i % 2 == 0 then taken[#taken + 1] = tonumber(part) end
+    if i % 2 == 0 then times[#times + 1] = tonumber(part) end
 end
 local start, step = math.max(now, not_before), 0
 if start > now then step = tonumber(ARGV[8]) / math.max(#waiting, 1) end
 for i, member in ipairs(waiting) do
-    local due, before = start + step * (i - 1), taken[#taken - limit + 1]
-    if before then due = math.max(due, before + window) end
-    taken[#taken + 1] = due
-    redis.call('ZADD', slots, text(due), member)
+    local scheduled_at, first = start + step * (i - 1), times[#times - limit + 1]
+    if first then scheduled_at = math.max(scheduled_at, first + window) end
+    times[#times + 1] = scheduled_at
+    redis.call('ZADD', slots, text(scheduled_at), member)
 end
 keep_slots()
-keep_state(math.max(not_before - now, 0))
+keep_state()
 """
 )
 
-# Pairs from 3 on: the age of a turn in seconds, below 0 where it is to come, and its name.
+# Pairs from 3 on: the age of a slot in seconds, negative for one to come, and its member.
 _RESTORE = (
     _PRELUDE
     + """
-keep_state(0)  -- first: after another write Redis would not say that it is full
+keep_state()  -- first: after another write Redis would not report that it is out of memory
 for n = 3, #ARGV, 2 do
     redis.call('ZADD', slots, 'NX', text(now - tonumber(ARGV[n])), ARGV[n + 1])
 end
@@ -160,70 +165,82 @@ keep_slots()
 """
 )
 
-# What Redis calls a script by.
-_SHA = {text: hashlib.sha1(text.encode()).hexdigest() for text in (_ASK, _HEED, _RESTORE)}
+_DIGESTS = {
+    script: hashlib.sha1(script.encode()).hexdigest() for script in (_RESERVE, _FEEDBACK, _RESTORE)
+}
 
 
-class RedisTurns:
-    """The turns of one key in a Redis, of version 5 or later."""
+class RedisLimiter:
+    """Grants the slots of one API key in Redis 5 or later.
 
-    def __init__(self, connection: RedisConnection, name: str, rules: Rules) -> None:
+    Each method may raise what redis-py raises. None of them writes to a reservation, which belongs
+    to another thread. Each may be executed twice without an effect beyond that of the first.
+    """
+
+    def __init__(self, connection: RedisConnection, name: str, config: LimitConfig) -> None:
         self._connection = connection
-        self._rules = rules
-        # In braces what a cluster looks at to keep the three together.
-        self._keys = [f"dub_uplink:{{{name}}}:{kind}" for kind in _KEYS]
-        self._notices = itertools.count()
-        self._sharers = 1
-        self._counted = float("-inf")
+        self._config = config
+        # Redis Cluster and its proxies keep keys with the same part in braces together.
+        self._keys = [f"dub_uplink:{{{name}}}:{suffix}" for suffix in _KEYS]
+        self._feedback_numbers = itertools.count()
+        self._process_count = 1
+        self._last_heartbeat = float("-inf")
 
-    def ask(self, ticket: Ticket, patience: float) -> Given:
-        rules = self._rules
-        now = ticket.clock.monotonic()
-        count = not 0 <= now - self._counted < _COUNT_EVERY
-        wait, placed, used, sharers, memory = self._run(
-            _ASK,
-            ticket.member,
-            ticket.member.rpartition(":")[0] if count else "",
-            min(patience, 1e9),
-            LEFT_TO_INTERACTIVE if ticket.bulk else 0,
-            ticket.clock.random() * rules.spread,
+    def reserve(self, reservation: Reservation, max_wait: float) -> ReservationResult:
+        """Return the wait for a reservation; see :meth:`Limiter.reserve`."""
+        now = reservation.clock.monotonic()
+        heartbeat = not 0 <= now - self._last_heartbeat < _HEARTBEAT_INTERVAL
+        wait, placed, window_count, process_count, epoch = self._run(
+            _RESERVE,
+            reservation.member,
+            reservation.member.rpartition(":")[0] if heartbeat else "",
+            min(max_wait, 1e9),
+            INTERACTIVE_RESERVE if reservation.bulk else 0,
+            reservation.clock.random() * self._config.jitter,
         )
-        if count:
-            self._counted, self._sharers = now, int(sharers)
-        return Given(float(wait), bool(placed), int(used), self._sharers, str(memory))
+        if heartbeat:
+            self._last_heartbeat, self._process_count = now, int(process_count)
+        return ReservationResult(
+            float(wait), bool(placed), int(window_count), self._process_count, str(epoch)
+        )
 
     def _run(self, script: str, *arguments: Any) -> Any:
-        rules = self._rules
-        command = (len(_KEYS), *self._keys, rules.window, rules.limit, *arguments)
+        config = self._config
+        command = (len(_KEYS), *self._keys, config.window, config.limit, *arguments)
         try:
-            return self._connection.execute("EVALSHA", _SHA[script], *command)
+            return self._connection.execute("EVALSHA", _DIGESTS[script], *command)
         except Exception as error:
             if type(error).__name__ != "NoScriptError":
                 raise
             return self._connection.execute("EVAL", script, *command)
 
-    def give_back(self, ticket: Ticket) -> None:
-        self._connection.execute("ZREM", self._keys[0], ticket.member)
+    def cancel(self, reservation: Reservation) -> None:
+        """Release the slot of a reservation."""
+        self._connection.execute("ZREM", self._keys[0], reservation.member)
 
-    def late(self, ticket: Ticket) -> None:
-        self._correct(Notice(None, None, 0.0, refused=False), late=ticket.member)
+    def report_late(self, reservation: Reservation) -> None:
+        """Move the slot of a request that was late to the present."""
+        nothing = ServerFeedback(None, None, 0.0, rejected=False)
+        self._apply(nothing, late=reservation.member)
 
-    def heed(self, notice: Notice, name: str) -> None:
-        self._correct(notice, name)
+    def apply_feedback(self, feedback: ServerFeedback, member: str) -> None:
+        """Correct the limit, the requests in the window and the pause for all processes."""
+        self._apply(feedback, f"{member}:{next(self._feedback_numbers)}")
 
-    def _correct(self, notice: Notice, name: str = "", late: str = "") -> None:
+    def _apply(self, feedback: ServerFeedback, name: str = "", late: str = "") -> None:
         self._run(
-            _HEED,
-            "" if notice.limit is None else notice.limit,
-            "" if notice.remaining is None else notice.remaining,
-            notice.reset,
-            int(notice.refused),
-            f"{name}:{next(self._notices)}",
-            self._rules.spread,
+            _FEEDBACK,
+            "" if feedback.limit is None else feedback.limit,
+            "" if feedback.remaining is None else feedback.remaining,
+            feedback.reset,
+            int(feedback.rejected),
+            name,
+            self._config.jitter,
             late,
         )
 
-    def restore(self, given: Iterable[tuple[float, str]]) -> None:
-        flat: list[Any] = [part for pair in given for part in pair]
-        for start in range(0, max(len(flat), 1), 2 * _AT_ONCE):
-            self._run(_RESTORE, *flat[start : start + 2 * _AT_ONCE])
+    def restore(self, slots: Iterable[tuple[float, str]]) -> None:
+        """Add slots that Redis may have lost: the age of each in seconds and its member."""
+        flat: list[Any] = [part for pair in slots for part in pair]
+        for start in range(0, max(len(flat), 1), 2 * _RESTORE_BATCH):
+            self._run(_RESTORE, *flat[start : start + 2 * _RESTORE_BATCH])

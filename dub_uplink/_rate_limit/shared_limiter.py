@@ -1,4 +1,4 @@
-"""A rate limit that processes and machines share, in Redis."""
+"""A rate limit that processes and machines share in Redis, with a local fallback."""
 
 from __future__ import annotations
 
@@ -15,275 +15,295 @@ from typing import TYPE_CHECKING
 
 from .._internal.fork_safety import ForkSafeLock
 from .redis_connection import RedisConnection
-from .redis_limiter import RedisTurns
-from .sliding_window import Given, Notice, Rules, Ticket, Turns, Window
-from .worker import Errands, ended_within
+from .redis_limiter import RedisLimiter
+from .sliding_window import (
+    LimitConfig,
+    Limiter,
+    Reservation,
+    ReservationResult,
+    ServerFeedback,
+    SlidingWindowLimiter,
+)
+from .worker import BackgroundWorker, wait_for_future
 
 if TYPE_CHECKING:
     from ..retries import Clock
 
 logger = logging.getLogger("dub_uplink")
 
-_PATIENCE = 0.08  # seconds that a call waits for the storage before it goes on without
-#: Seconds after which a storage that answers nobody in time is taken to be away. Longer than a call
-#: waits: a machine that is very busy is not a storage that is gone.
-_GRACE = 1.0
-_INTERVAL = 0.5  # seconds between two looks whether it is back
-#: So often it must be found in a row: by then the other processes have told it of theirs as well.
-_FOUND = 2
-_LOOKS_FOR = 60.0  # seconds after the last call, then the next one has to ask for it
-_SAID_FOR = 60.0  # seconds in which it is not said again that it is away
+_CALL_TIMEOUT = 0.08  # seconds that a call waits for the storage before it continues without
+#: Seconds without a response in time after which the storage counts as unavailable. Longer than a
+#: call waits: on a busy machine the storage may be slow and still be available.
+_UNAVAILABLE_AFTER = 1.0
+_PROBE_INTERVAL = 0.5  # seconds
+#: Consecutive successful probes before the storage counts as available. By then the other processes
+#: have restored their slots too.
+_RECOVERY_PROBES = 2
+_PROBE_FOR = 60.0  # seconds after the last call, until the next call
+_WARNING_INTERVAL = 60.0  # seconds between two warnings that the storage is unavailable
 
 
-class Storage:
-    """A storage that was opened: the turns of each key in it, and whether it is there.
+class StorageConnection:
+    """The storage of a rate limit: its limiters by API key, and whether it is available.
 
-    No call waits for a storage that has failed. The thread that talks to it looks for it.
+    Once the storage fails, no call waits for it. The background worker probes it.
     """
 
-    def __init__(self, url: str, rules: Rules) -> None:
+    def __init__(self, url: str, config: LimitConfig) -> None:
         self._connection = RedisConnection(url)
-        self._rules = rules
-        self._turns: weakref.WeakSet[SharedTurns] = weakref.WeakSet()
-        self._errands = Errands(self._look, _INTERVAL)
-        self._away = False
-        self._found = 0
-        # When, on the real clock; the last of them since when no answer has come in time.
-        self._said = self._asked = float("-inf")
-        self._unanswered: float | None = None
+        self._config = config
+        self._limiters: weakref.WeakSet[SharedLimiter] = weakref.WeakSet()
+        self._worker = BackgroundWorker(self._probe, _PROBE_INTERVAL)
+        self._unavailable = False
+        self._successful_probes = 0
+        # Times of the real clock. The last one is when the first call without a response began.
+        self._warned_at = self._last_call_at = float("-inf")
+        self._waiting_since: float | None = None
         self._lock = ForkSafeLock()
 
-    def turns(self, name: str) -> Turns:
-        """The turns of the key that goes by ``name``."""
-        turns = SharedTurns(self, RedisTurns(self._connection, name, self._rules), self._rules)
-        self._turns.add(turns)
-        return turns
+    def limiter(self, name: str) -> Limiter:
+        """Return a limiter for the API key of this name."""
+        remote = RedisLimiter(self._connection, name, self._config)
+        limiter = SharedLimiter(self, remote, self._config)
+        self._limiters.add(limiter)
+        return limiter
 
-    def reachable(self) -> bool:
-        """Whether it was there when it was last asked."""
-        if self._away:
-            self._asked = time.monotonic()
-            self._errands.start()
-        return not self._away
+    def is_available(self) -> bool:
+        """Return whether the last exchange succeeded; otherwise start to probe."""
+        if self._unavailable:
+            self._last_call_at = time.monotonic()
+            self._worker.ensure_running()
+        return not self._unavailable
 
-    def send(self, exchange: Callable[[], Given]) -> Future[Given]:
-        """Have an exchange made, for its result."""
+    def submit(self, exchange: Callable[[], ReservationResult]) -> Future[ReservationResult]:
+        """Run an exchange on the worker and return its future result."""
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
 
-        if self._unanswered is None:
-            self._unanswered = time.monotonic()
-
-        def errand() -> Given:
+        def job() -> ReservationResult:
             started = time.monotonic()
             try:
-                given = exchange()
+                result = exchange()
             except Exception as error:
-                self.lost(error)
+                self.mark_unavailable(error)
                 raise
-            if time.monotonic() - started < _PATIENCE:
-                self._unanswered = None
-            return given
+            if time.monotonic() - started < _CALL_TIMEOUT:
+                self._waiting_since = None
+            return result
 
-        return self._errands.send(errand)
+        return self._worker.submit(job)
 
-    def tell(self, exchange: Callable[[], object]) -> None:
-        """Have an exchange made that nobody waits for, where the storage is there."""
+    def submit_nowait(self, exchange: Callable[[], object]) -> None:
+        """Run an exchange on the worker without a result, if the storage is available."""
 
-        def errand() -> None:
+        def job() -> None:
             try:
                 exchange()
-            except Exception as error:  # noqa: BLE001 - whatever it is, calls go on
-                self.lost(error)
+            except Exception as error:  # noqa: BLE001 - no error of the storage fails a call
+                self.mark_unavailable(error)
 
-        if self.reachable():
-            self._errands.send(errand)
+        if self.is_available():
+            self._worker.submit(job)
 
-    def late(self) -> None:
-        """Told by a call that has waited as long as it may."""
-        since = self._unanswered
-        if since is not None and time.monotonic() - since > _GRACE:
-            self.lost(TimeoutError())
+    def report_timeout(self) -> None:
+        """Count the storage as unavailable if no call has had a response for too long."""
+        since = self._waiting_since
+        if since is not None and time.monotonic() - since > _UNAVAILABLE_AFTER:
+            self.mark_unavailable(TimeoutError())
 
-    def lost(self, error: Exception) -> None:
-        """Go on without it, and look for it."""
+    def mark_unavailable(self, error: Exception) -> None:
+        """Continue without the storage and start to probe it."""
         with self._lock:
-            if self._away:
+            if self._unavailable:
                 return
-            self._away, self._found, self._unanswered = True, 0, None
-            self._asked = now = time.monotonic()
-            level = logging.WARNING if now - self._said > _SAID_FOR else logging.DEBUG
-            self._said = now
-        sharers = max((turns.sharers for turns in list(self._turns)), default=1)
+            self._unavailable, self._successful_probes, self._waiting_since = True, 0, None
+            self._last_call_at = now = time.monotonic()
+            recently = now - self._warned_at <= _WARNING_INTERVAL
+            self._warned_at = now
+        processes = max((limiter.process_count for limiter in list(self._limiters)), default=1)
         logger.log(
-            level,
-            "the storage of the rate limit, %s, is out of reach (%s): this process goes on with its"
-            " own share, %d of %d requests, and comes back by itself",
+            logging.DEBUG if recently else logging.WARNING,
+            "rate limit storage %s unavailable (%s): this process continues with its share, %d of"
+            " %d requests, and reconnects by itself",
             self,
             type(error).__name__,
-            max(self._rules.limit // sharers, 1),
-            self._rules.limit,
+            max(self._config.limit // processes, 1),
+            self._config.limit,
         )
-        self._errands.start()
+        self._worker.ensure_running()
 
-    def _look(self) -> bool:
-        """Whether to look again; called by the thread."""
+    def _probe(self) -> bool:
+        """Probe the storage if it is unavailable and return whether to probe again."""
         started = time.monotonic()
-        if not self._away or started - self._asked > _LOOKS_FOR:
+        if not self._unavailable or started - self._last_call_at > _PROBE_FOR:
             return False
         try:
-            for turns in list(self._turns):
-                turns.restore()
-        except Exception:  # noqa: BLE001 - not yet
-            self._found = 0
+            for limiter in list(self._limiters):
+                limiter.restore()
+        except Exception:  # noqa: BLE001 - it is still unavailable, whatever the reason
+            self._successful_probes = 0
         else:
-            self._found = self._found + 1 if time.monotonic() - started < _PATIENCE else 0
-        if self._found == _FOUND:
-            # Said first: once it is back, it may be said at once that it is away again.
-            logger.info("the storage of the rate limit, %s, is back", self)
-            self._away = False
+            in_time = time.monotonic() - started < _CALL_TIMEOUT
+            self._successful_probes = self._successful_probes + 1 if in_time else 0
+        if self._successful_probes == _RECOVERY_PROBES:
+            # Logged first: another thread may find it unavailable again at once.
+            logger.info("rate limit storage %s available again", self)
+            self._unavailable = False
         return True
 
     def close(self) -> None:
-        """Close the connections."""
-        closed = self._errands.send(self._connection.close)
-        self._errands.end()
-        with contextlib.suppress(Exception):  # it is away, or busy: they close with the process
-            closed.result(_PATIENCE)
+        """Close the connection and end the worker."""
+        closed = self._worker.submit(self._connection.close)
+        self._worker.shutdown()
+        # If the storage is slow, the connection closes with the process.
+        with contextlib.suppress(Exception):
+            closed.result(_CALL_TIMEOUT)
 
     def __str__(self) -> str:
         return str(self._connection)
 
 
-class SharedTurns:
-    """The turns of one key that others give out as well, and its own while the storage is away.
+class SharedLimiter:
+    """Grants the slots of an API key that is shared with other processes.
 
-    Every turn of this process is noted in a window of its own. When the storage fails, that window
-    goes on alone, with the part of the limit that falls to one process; when the storage is back it
-    is told what happened meanwhile.
+    Each slot of this process is also recorded in a local limiter. While the storage is unavailable,
+    the local limiter continues with this process's share of the limit. Afterwards the storage gets
+    the slots that it missed.
     """
 
-    def __init__(self, storage: Storage, remote: RedisTurns, rules: Rules) -> None:
+    def __init__(
+        self, storage: StorageConnection, remote: RedisLimiter, config: LimitConfig
+    ) -> None:
         self._storage = storage
         self._remote = remote
-        self._rules = rules
-        self._own = Window(rules)
+        self._config = config
+        self._local = SlidingWindowLimiter(config)
         self._name = uuid.uuid4().hex[:16]
         self._numbers = itertools.count()
-        self._given: dict[str, float] = {}
+        self._slots: dict[str, float] = {}
         self._clock: Clock | None = None
-        self.sharers = 1
-        self._memory: str | None = None
+        self.process_count = 1
+        self._epoch: str | None = None
         self._lock = ForkSafeLock()
 
-    def ask(self, ticket: Ticket, patience: float) -> float:
-        asking = self._begin(ticket, patience)
-        if asking is None:
-            return self._alone(ticket, patience)
+    def reserve(self, reservation: Reservation, max_wait: float) -> float:
+        pending = self._submit(reservation, max_wait)
+        if pending is None:
+            return self._reserve_locally(reservation, max_wait)
         try:
-            given = asking.result(_PATIENCE)
-        except Exception:  # noqa: BLE001 - whatever it is, calls go on
-            self._storage.late()
-            return self._alone(ticket, patience)
-        return self._take(ticket, patience, given)
+            result = pending.result(_CALL_TIMEOUT)
+        except Exception:  # noqa: BLE001 - no error of the storage fails a call
+            self._storage.report_timeout()
+            return self._reserve_locally(reservation, max_wait)
+        return self._accept(reservation, max_wait, result)
 
-    async def ask_awaited(self, ticket: Ticket, patience: float) -> float:
-        asking = self._begin(ticket, patience)
-        if asking is None:
-            return self._alone(ticket, patience)
-        await ended_within(asking, _PATIENCE)
+    async def reserve_async(self, reservation: Reservation, max_wait: float) -> float:
+        pending = self._submit(reservation, max_wait)
+        if pending is None:
+            return self._reserve_locally(reservation, max_wait)
+        await wait_for_future(pending, _CALL_TIMEOUT)
         try:
-            given = asking.result(0)
-        except Exception:  # noqa: BLE001 - whatever it is, calls go on
-            self._storage.late()
-            return self._alone(ticket, patience)
-        return self._take(ticket, patience, given)
+            result = pending.result(0)
+        except Exception:  # noqa: BLE001 - no error of the storage fails a call
+            self._storage.report_timeout()
+            return self._reserve_locally(reservation, max_wait)
+        return self._accept(reservation, max_wait, result)
 
-    def _begin(self, ticket: Ticket, patience: float) -> Future[Given] | None:
-        self._clock = ticket.clock
-        if not ticket.member:
-            # The process is asked for each time: a fork has all the rest in common.
-            ticket.member = f"{self._name}:{os.getpid()}:{next(self._numbers)}"
-        if ticket.place is self._own or not self._storage.reachable():
+    def _submit(
+        self, reservation: Reservation, max_wait: float
+    ) -> Future[ReservationResult] | None:
+        self._clock = reservation.clock
+        if not reservation.member:
+            # With the process, since the name and the numbers are the same in a forked child.
+            reservation.member = f"{self._name}:{os.getpid()}:{next(self._numbers)}"
+        if reservation.owner is self._local or not self._storage.is_available():
             return None
 
-        def exchange() -> Given:
-            given = self._remote.ask(ticket, patience)
-            if ticket.gone:
-                self._remote.give_back(ticket)
-            return given
+        def exchange() -> ReservationResult:
+            result = self._remote.reserve(reservation, max_wait)
+            if reservation.cancelled:
+                self._remote.cancel(reservation)
+            return result
 
-        return self._storage.send(exchange)
+        return self._storage.submit(exchange)
 
-    def _take(self, ticket: Ticket, patience: float, given: Given) -> float:
-        if given.memory != self._memory:
-            if self._memory is not None:
-                self._storage.tell(self.restore)
-            self._memory = given.memory
-        self.sharers = given.sharers
-        if given.wait >= patience:
-            self._forget(ticket)
-        elif given.placed or ticket.due is not None:
-            if ticket.due is not None:
-                self._own.forget(ticket.due)
-            ticket.due = ticket.clock.monotonic() + given.wait
-            ticket.place, ticket.used = self._remote, given.used
-            self._own.note(ticket.due)
-            self._note(ticket)
-        return given.wait
+    def _accept(
+        self, reservation: Reservation, max_wait: float, result: ReservationResult
+    ) -> float:
+        if result.epoch != self._epoch:
+            if self._epoch is not None:  # the storage was emptied
+                self._storage.submit_nowait(self.restore)
+            self._epoch = result.epoch
+        self.process_count = result.process_count
+        if result.wait >= max_wait:
+            self._discard(reservation)
+        elif result.placed or reservation.scheduled_at is not None:
+            if reservation.scheduled_at is not None:
+                self._local.discard(reservation.scheduled_at)
+            reservation.scheduled_at = reservation.clock.monotonic() + result.wait
+            reservation.owner = self._remote
+            reservation.window_count = result.window_count
+            self._local.record(reservation.scheduled_at)
+            self._record(reservation)
+        return result.wait
 
-    def _alone(self, ticket: Ticket, patience: float) -> float:
-        if ticket.due is not None and ticket.place is self._remote:
-            # It has waited for its turn, and nobody can say that it was put off.
-            wait = max(ticket.due - ticket.clock.monotonic(), 0.0)
-            if wait >= patience:
-                self._forget(ticket)
+    def _reserve_locally(self, reservation: Reservation, max_wait: float) -> float:
+        if reservation.scheduled_at is not None and reservation.owner is self._remote:
+            # The storage granted this slot and cannot say whether it was postponed.
+            wait = max(reservation.scheduled_at - reservation.clock.monotonic(), 0.0)
+            if wait >= max_wait:
+                self._discard(reservation)
             return wait
-        self._own.share_with(self.sharers)
-        wait = self._own.ask(ticket, patience)
-        if ticket.due is not None:
-            self._note(ticket)
+        self._local.set_process_count(self.process_count)
+        wait = self._local.reserve(reservation, max_wait)
+        if reservation.scheduled_at is not None:
+            self._record(reservation)
         return wait
 
-    def _note(self, ticket: Ticket) -> None:
-        assert ticket.due is not None
+    def _record(self, reservation: Reservation) -> None:
+        assert reservation.scheduled_at is not None
         with self._lock:
-            self._given[ticket.member] = ticket.due
-            oldest = next(iter(self._given))
-            while self._given[oldest] < ticket.due - 2 * self._rules.window:
-                del self._given[oldest]
-                oldest = next(iter(self._given))
+            self._slots[reservation.member] = reservation.scheduled_at
+            oldest = next(iter(self._slots))
+            while self._slots[oldest] < reservation.scheduled_at - 2 * self._config.window:
+                del self._slots[oldest]
+                oldest = next(iter(self._slots))
 
-    def _forget(self, ticket: Ticket) -> None:
+    def _discard(self, reservation: Reservation) -> None:
         with self._lock:
-            self._given.pop(ticket.member, None)
-        if ticket.due is not None:
-            self._own.forget(ticket.due)
-            ticket.due = None
+            self._slots.pop(reservation.member, None)
+        if reservation.scheduled_at is not None:
+            self._local.discard(reservation.scheduled_at)
+            reservation.scheduled_at = None
 
-    def give_back(self, ticket: Ticket) -> None:
-        ticket.gone = True
-        if ticket.place is self._own:
-            self._own.give_back(ticket)
-        if ticket.member:
-            self._storage.tell(lambda: self._remote.give_back(ticket))
-        self._forget(ticket)
+    def cancel(self, reservation: Reservation) -> None:
+        reservation.cancelled = True
+        if reservation.owner is self._local:
+            self._local.cancel(reservation)
+        if reservation.member:
+            self._storage.submit_nowait(lambda: self._remote.cancel(reservation))
+        self._discard(reservation)
 
-    def late(self, ticket: Ticket) -> None:
-        self._own.late(ticket)  # its note moves as the place of one of its own does
-        if ticket.due is not None:
-            self._note(ticket)
-            self._storage.tell(lambda: self._remote.late(ticket))
+    def report_late(self, reservation: Reservation) -> None:
+        self._local.report_late(reservation)  # also moves the record of a slot of the storage
+        if reservation.scheduled_at is not None:
+            self._record(reservation)
+            self._storage.submit_nowait(lambda: self._remote.report_late(reservation))
 
-    def heed(self, notice: Notice, ticket: Ticket) -> None:
-        # What is missing in the server's count are the other processes, not strangers.
-        self._own.heed(Notice(notice.limit, None, notice.reset, refused=notice.refused), ticket)
-        self._storage.tell(lambda: self._remote.heed(notice, ticket.member))
+    def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
+        # Without the remaining requests: those that are missing here are the other processes'.
+        local = ServerFeedback(feedback.limit, None, feedback.reset, rejected=feedback.rejected)
+        self._local.apply_feedback(local, reservation)
+        self._storage.submit_nowait(
+            lambda: self._remote.apply_feedback(feedback, reservation.member)
+        )
 
     def restore(self) -> None:
-        """Tell the storage of the turns of this process."""
+        """Send the slots of this process to the storage."""
         if self._clock is None:
             return
         now = self._clock.monotonic()
         with self._lock:
-            given = list(self._given.items())
-        recent = now - self._rules.window
-        self._remote.restore([(now - due, name) for name, due in given if due > recent])
+            slots = list(self._slots.items())
+        oldest = now - self._config.window
+        self._remote.restore([(now - time, member) for member, time in slots if time > oldest])

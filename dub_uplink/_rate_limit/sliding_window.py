@@ -1,7 +1,4 @@
-"""Whose turn it is to send, and when: the requests of one key in a moving window.
-
-Pure but for the clock, which comes with each question.
-"""
+"""In-process sliding-window rate limiter, and the types that all limiters share."""
 
 from __future__ import annotations
 
@@ -12,259 +9,277 @@ from typing import NamedTuple, Protocol
 from .._internal.fork_safety import ForkSafeLock
 from ..retries import Clock
 
-#: How much longer a window is taken to be than it is: a request that travels slower than the one a
-#: window later would otherwise be in the same window of the server's.
-_MARGIN, _MARGIN_AT_MOST = 0.02, 1.0  # of the window; seconds
-#: One in so many requests is left to interactive calls, however much a bulk has to do.
-LEFT_TO_INTERACTIVE = 20
+#: The client's window is longer than the server's by this share, and by so many seconds at most.
+#: A slow request and a fast one sent a window later may otherwise be in one window of the server.
+_MARGIN, _MAX_MARGIN = 0.02, 1.0
+#: Share of the limit reserved for interactive calls: one request in so many.
+INTERACTIVE_RESERVE = 20
 #: Times this close (seconds) are equal: sums and differences of floats are not exact.
 RESOLUTION = 1e-6
-#: What a refusal taught is tried again after this many seconds: a plan may have been upgraded.
+#: Seconds after which a lower limit of the server is tried again: the plan may have been upgraded.
 LEARNED_FOR = 600.0
-#: Of a longer pause the others learn no more than this: a mistaken one would stop them all.
-_LONGEST_PAUSE = 3_600.0  # seconds
+#: Longest pause (seconds) that a response can impose: a mistaken one would stop all callers.
+_MAX_PAUSE = 3_600.0
 
 
-class Ticket:
-    """One attempt that asks for its turn: ``due`` once it has a place, ``place`` where that is.
+class Reservation:
+    """A slot requested for one attempt.
 
-    ``gone`` says that its caller waits no longer.
+    Attributes:
+        scheduled_at: monotonic time of the slot in seconds, ``None`` without a slot.
+        owner: the limiter that granted the slot.
+        cancelled: whether the caller no longer waits.
+        member: the name of the slot in a shared storage.
+        window_count: requests in the window when the slot was granted.
     """
 
-    __slots__ = ("bulk", "clock", "due", "gone", "member", "place", "used")
+    __slots__ = ("bulk", "cancelled", "clock", "member", "owner", "scheduled_at", "window_count")
 
     def __init__(self, clock: Clock, *, bulk: bool) -> None:
         self.clock = clock
         self.bulk = bulk
-        self.due: float | None = None
-        self.place: object = None
-        self.gone = False
+        self.scheduled_at: float | None = None
+        self.owner: object = None
+        self.cancelled = False
         self.member = ""
-        #: How many requests the window held when this one was let in.
-        self.used = 0
+        self.window_count = 0
 
 
-class Notice:
-    """What the server said of the limit: with any error, or as the refusal of a request.
+class ServerFeedback:
+    """What an error response says of the rate limit.
 
-    ``reset`` is in seconds from now. ``limit`` is ``None`` where only a pause was asked for,
-    ``remaining`` where the count says nothing.
+    Args:
+        limit: requests that the server allows in a window, ``None`` where it names none.
+        remaining: requests left in the window, ``None`` where unknown.
+        reset: seconds until the window ends or, after a rejection, until the next attempt.
+        rejected: whether the request was rejected for the rate limit.
     """
 
-    __slots__ = ("limit", "refused", "remaining", "reset")
+    __slots__ = ("limit", "rejected", "remaining", "reset")
 
     def __init__(
-        self, limit: int | None, remaining: int | None, reset: float, *, refused: bool
+        self, limit: int | None, remaining: int | None, reset: float, *, rejected: bool
     ) -> None:
         self.limit = limit
         self.remaining = remaining
-        self.reset = min(max(reset, 0.0), _LONGEST_PAUSE)
-        self.refused = refused
+        self.reset = min(max(reset, 0.0), _MAX_PAUSE)
+        self.rejected = rejected
 
 
-class Turns(Protocol):
-    """Who gives out the turns of one key."""
+class Limiter(Protocol):
+    """Grants the slots of one API key."""
 
-    def ask(self, ticket: Ticket, patience: float) -> float:
-        """Seconds until the ticket's turn, 0 where it has come.
+    def reserve(self, reservation: Reservation, max_wait: float) -> float:
+        """Return the wait in seconds until the slot of a reservation, 0 if it may be sent now.
 
-        ``patience`` (seconds) or more: there is no turn in time, and no place is kept. Otherwise
-        sleep so long and ask again, since the turn may have been put off meanwhile.
+        With a wait of ``max_wait`` seconds or more no slot is kept. After any other wait, reserve
+        again: the slot may have been postponed.
         """
         raise NotImplementedError
 
-    async def ask_awaited(self, ticket: Ticket, patience: float) -> float:
-        """:meth:`ask`, awaited where that takes a moment."""
+    async def reserve_async(self, reservation: Reservation, max_wait: float) -> float:
+        """Return what :meth:`reserve` returns, without blocking the event loop."""
         raise NotImplementedError
 
-    def give_back(self, ticket: Ticket) -> None:
-        """Give up the place of a ticket whose caller waits no longer."""
+    def cancel(self, reservation: Reservation) -> None:
+        """Release the slot of a reservation that is not used."""
 
-    def late(self, ticket: Ticket) -> None:
-        """Take note of an answer that came so late that the margin does not cover it."""
+    def report_late(self, reservation: Reservation) -> None:
+        """Move the slot of a request that the server may have counted later than planned."""
 
-    def heed(self, notice: Notice, ticket: Ticket) -> None:
-        """Correct the limit, what is left of it, and its end by what the server said."""
+    def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
+        """Correct the limit, the requests in the window and the pause."""
 
 
-class Given(NamedTuple):
-    """What a storage says of a ticket.
+class ReservationResult(NamedTuple):
+    """Response of a shared storage to a reservation.
 
-    ``wait`` is as :meth:`Turns.ask` has it, ``placed`` whether a place was given now, ``used`` the
-    requests in the window, ``sharers`` the processes that share it. ``memory`` changes when the
-    storage has forgotten.
+    Attributes:
+        wait: see :meth:`Limiter.reserve`.
+        placed: whether a slot was granted now.
+        window_count: requests in the window.
+        process_count: processes that share the limit.
+        epoch: identifies the content of the storage; it changes when the storage was emptied.
     """
 
     wait: float
     placed: bool
-    used: int = 0
-    sharers: int = 1
-    memory: str = ""
+    window_count: int
+    process_count: int
+    epoch: str
 
 
-class Rules:
-    """The numbers of a limit: requests in a window, in seconds."""
+class LimitConfig:
+    """The configured limit.
 
-    __slots__ = ("limit", "per", "spread", "window")
+    Attributes:
+        limit: requests in a window.
+        per: the server's window in seconds.
+        window: the client's window in seconds, which is a little longer.
+        jitter: seconds over which callers resume after a pause.
+    """
+
+    __slots__ = ("jitter", "limit", "per", "window")
 
     def __init__(self, limit: int, per: float) -> None:
         self.limit = limit
         self.per = per
-        self.window = per + min(per * _MARGIN, _MARGIN_AT_MOST)
-        #: Seconds over which those who were held up by a pause come back.
-        self.spread = self.window - per
+        self.window = per + min(per * _MARGIN, _MAX_MARGIN)
+        self.jitter = self.window - per
 
 
-def strangers(notice: Notice, limit: int, used: int, window: float) -> list[float]:
-    """Requests of others that the server's count betrays: seconds until each leaves the window.
+def infer_foreign_requests(
+    feedback: ServerFeedback, limit: int, window_count: int, window: float
+) -> list[float]:
+    """Return when requests of other clients leave the window, in seconds from now.
 
-    Nobody knows when they were sent. The first leaves at the reset, the others are taken to follow
-    evenly, which is how the server's own sliding window gives its room back.
+    The server counts them, this limiter does not, and their times are unknown. The first is taken
+    to leave at the reset and the others evenly after it, as in the server's own sliding window.
     """
-    if notice.remaining is None:
+    if feedback.remaining is None:
         return []
-    missing = max(limit - notice.remaining - used, 0)
-    first = min(notice.reset, window)
+    missing = max(limit - feedback.remaining - window_count, 0)
+    first = min(feedback.reset, window)
     return [first + (window - first) * n / missing for n in range(missing)]
 
 
-class Window:
-    """The turns of one key within this process.
+class SlidingWindowLimiter:
+    """Rate limiter for the threads of one process.
 
-    Keeps the moments of the requests in the last window and of those that wait, in order. A request
-    that finds no room is given the first moment at which there is; so the order is that of asking,
-    and nobody has to ask twice. Safe to share between threads.
+    Keeps the times of the requests in the last window, and of those that wait, in order. A request
+    beyond the limit is granted the first free slot at once, so callers are served in the order of
+    their requests and poll nothing. Safe to share between threads.
     """
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._sharers = 1
+    def __init__(self, config: LimitConfig) -> None:
+        self._config = config
+        self._process_count = 1
         self._slots: list[float] = []
-        # In the order in which they asked, each with its process: a fork has copies of all.
-        self._waiting: dict[Ticket, int] = {}
+        # In the order of the requests, with the process of each: a fork copies those of its parent.
+        self._waiting: dict[Reservation, int] = {}
         self._not_before = float("-inf")
         self._learned: tuple[int, float] | None = None
         self._lock = ForkSafeLock()
 
-    def ask(self, ticket: Ticket, patience: float) -> float:
+    def reserve(self, reservation: Reservation, max_wait: float) -> float:
         with self._lock:
-            now = ticket.clock.monotonic()
-            if ticket.due is not None:
-                wait = ticket.due - now
+            now = reservation.clock.monotonic()
+            if reservation.scheduled_at is not None:
+                wait = reservation.scheduled_at - now
             else:
-                del self._slots[: bisect.bisect_right(self._slots, now - self._rules.window)]
-                ticket.used = len(self._slots)
-                wait = self._next(now, ticket) - now
-            if wait >= patience:
-                self._leave(ticket)
+                del self._slots[: bisect.bisect_right(self._slots, now - self._config.window)]
+                reservation.window_count = len(self._slots)
+                wait = self._next_slot(now, reservation) - now
+            if wait >= max_wait:
+                self._release(reservation)
             elif wait <= 0:
-                if ticket.due is None:
-                    self._enter(ticket, now)
-                self._waiting.pop(ticket, None)
-            # A bulk takes no place in the queue, or interactive calls would have to stand behind.
-            elif ticket.due is None and not ticket.bulk:
-                self._enter(ticket, now + wait)
-                self._waiting[ticket] = os.getpid()
+                if reservation.scheduled_at is None:
+                    self._schedule(reservation, now)
+                self._waiting.pop(reservation, None)
+            # A bulk request keeps no slot while it waits: interactive calls would queue behind it.
+            elif reservation.scheduled_at is None and not reservation.bulk:
+                self._schedule(reservation, now + wait)
+                self._waiting[reservation] = os.getpid()
             return max(wait, 0.0)
 
-    async def ask_awaited(self, ticket: Ticket, patience: float) -> float:
-        return self.ask(ticket, patience)
+    async def reserve_async(self, reservation: Reservation, max_wait: float) -> float:
+        return self.reserve(reservation, max_wait)
 
-    def _next(self, now: float, ticket: Ticket) -> float:
-        due = now
+    def _next_slot(self, now: float, reservation: Reservation) -> float:
+        earliest = now
         if now < self._not_before:
-            due = self._not_before + ticket.clock.random() * self._rules.spread
-        return self._first_free(due, self._room(now, bulk=ticket.bulk))
+            earliest = self._not_before + reservation.clock.random() * self._config.jitter
+        return self._first_free(earliest, self._capacity(now, bulk=reservation.bulk))
 
-    def _room(self, now: float, *, bulk: bool) -> int:
-        room = max(self.limit(now) // self._sharers, 1)
-        return room - room // LEFT_TO_INTERACTIVE if bulk else room
+    def _capacity(self, now: float, *, bulk: bool) -> int:
+        capacity = max(self._limit(now) // self._process_count, 1)
+        return capacity - capacity // INTERACTIVE_RESERVE if bulk else capacity
 
-    def _first_free(self, due: float, room: int) -> float:
-        """The first moment from ``due`` on that makes no window of more than ``room``."""
-        window = self._rules.window
-        # As many as follow each other within a window; with fewer than ``room`` there are none.
-        for first, last in zip(self._slots, self._slots[room - 1 :], strict=False):
-            if last - window >= due:
+    def _first_free(self, earliest: float, capacity: int) -> float:
+        """Return the first time from which no window holds more than ``capacity`` requests."""
+        window = self._config.window
+        # Each pair encloses ``capacity`` requests in a row. Fewer than that leave any time free.
+        for first, last in zip(self._slots, self._slots[capacity - 1 :], strict=False):
+            if last - window >= earliest:
                 break
-            if (
-                last - first < window - RESOLUTION
-            ):  # as many as may be: none between the ends of their windows
-                due = max(due, first + window)
-        return due
+            if last - first < window - RESOLUTION:  # full until the first one leaves
+                earliest = max(earliest, first + window)
+        return earliest
 
-    def _enter(self, ticket: Ticket, due: float) -> None:
-        ticket.due, ticket.place = due, self
-        bisect.insort(self._slots, due)
+    def _schedule(self, reservation: Reservation, time: float) -> None:
+        reservation.scheduled_at, reservation.owner = time, self
+        bisect.insort(self._slots, time)
 
-    def _leave(self, ticket: Ticket) -> None:
-        if ticket.due is not None:
-            self._remove(ticket.due)
-            ticket.due = None
-        self._waiting.pop(ticket, None)
+    def _release(self, reservation: Reservation) -> None:
+        if reservation.scheduled_at is not None:
+            self._remove(reservation.scheduled_at)
+            reservation.scheduled_at = None
+        self._waiting.pop(reservation, None)
 
-    def _remove(self, due: float) -> None:
-        index = bisect.bisect_left(self._slots, due)
-        if self._slots[index : index + 1] == [due]:
+    def _remove(self, time: float) -> None:
+        index = bisect.bisect_left(self._slots, time)
+        if self._slots[index : index + 1] == [time]:
             del self._slots[index]
 
-    def limit(self, now: float) -> int:
-        """The limit as it is known at ``now``: what was given, or what a refusal taught."""
+    def _limit(self, now: float) -> int:
         if self._learned is None or self._learned[1] < now:
-            return self._rules.limit
-        return min(self._learned[0], self._rules.limit)
+            return self._config.limit
+        return min(self._learned[0], self._config.limit)
 
-    def share_with(self, sharers: int) -> None:
-        """Keep to one part in so many of the limit."""
-        self._sharers = max(sharers, 1)
+    def set_process_count(self, process_count: int) -> None:
+        """Keep to an equal share of the limit."""
+        self._process_count = max(process_count, 1)
 
-    def note(self, due: float) -> None:
-        """Take note of a turn that was given elsewhere."""
+    def record(self, time: float) -> None:
+        """Add a slot that a shared storage granted."""
         with self._lock:
-            del self._slots[: bisect.bisect_right(self._slots, due - 2 * self._rules.window)]
-            bisect.insort(self._slots, due)
+            del self._slots[: bisect.bisect_right(self._slots, time - 2 * self._config.window)]
+            bisect.insort(self._slots, time)
 
-    def forget(self, due: float) -> None:
-        """Take back a note."""
+    def discard(self, time: float) -> None:
+        """Remove a slot that was recorded."""
         with self._lock:
-            self._remove(due)
+            self._remove(time)
 
-    def give_back(self, ticket: Ticket) -> None:
+    def cancel(self, reservation: Reservation) -> None:
         with self._lock:
-            self._leave(ticket)
+            self._release(reservation)
 
-    def late(self, ticket: Ticket) -> None:
+    def report_late(self, reservation: Reservation) -> None:
         with self._lock:
-            if ticket.due is not None:
-                now = ticket.clock.monotonic()
-                self._remove(ticket.due)
-                self._enter(ticket, now - self._rules.spread)
-                self._plan_anew(now)
+            if reservation.scheduled_at is not None:
+                now = reservation.clock.monotonic()
+                self._remove(reservation.scheduled_at)
+                self._schedule(reservation, now - self._config.jitter)
+                self._reschedule(now)
 
-    def heed(self, notice: Notice, ticket: Ticket) -> None:
+    def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
         with self._lock:
-            now = ticket.clock.monotonic()
-            if notice.limit is not None:
-                self._learned = (notice.limit, now + LEARNED_FOR)
-                used = bisect.bisect_right(self._slots, now)
-                used -= bisect.bisect_right(self._slots, now - self._rules.window)
-                for leaves in strangers(notice, self.limit(now), used, self._rules.window):
-                    bisect.insort(self._slots, now + leaves - self._rules.window)
-            if notice.refused:
-                self._not_before = max(self._not_before, now + notice.reset)
-            self._plan_anew(now)
+            now = reservation.clock.monotonic()
+            window = self._config.window
+            if feedback.limit is not None:
+                self._learned = (feedback.limit, now + LEARNED_FOR)
+                window_count = bisect.bisect_right(self._slots, now)
+                window_count -= bisect.bisect_right(self._slots, now - window)
+                for leaves in infer_foreign_requests(
+                    feedback, self._limit(now), window_count, window
+                ):
+                    bisect.insort(self._slots, now + leaves - window)
+            if feedback.rejected:
+                self._not_before = max(self._not_before, now + feedback.reset)
+            self._reschedule(now)
 
-    def _plan_anew(self, now: float) -> None:
-        """Give all who wait another turn, by what is known now and in the same order."""
+    def _reschedule(self, now: float) -> None:
+        """Grant new slots to all that wait, in the same order."""
         process = os.getpid()
-        waiting = [ticket for ticket, its in self._waiting.items() if its == process]
-        waiting.sort(key=lambda ticket: ticket.due or 0.0)
-        for ticket in list(self._waiting):
-            self._leave(ticket)
+        waiting = [waiter for waiter, owner in self._waiting.items() if owner == process]
+        waiting.sort(key=lambda waiter: waiter.scheduled_at or 0.0)
+        for waiter in list(self._waiting):
+            self._release(waiter)
         first = max(now, self._not_before)
-        # Not all in the same millisecond.
-        step = self._rules.spread / max(len(waiting), 1) if first > now else 0.0
-        for number, ticket in enumerate(waiting):
-            room = self._room(now, bulk=False)
-            self._enter(ticket, self._first_free(first + number * step, room))
-            self._waiting[ticket] = os.getpid()
+        # Callers resume one after the other, not all in the same millisecond.
+        step = self._config.jitter / max(len(waiting), 1) if first > now else 0.0
+        for number, waiter in enumerate(waiting):
+            capacity = self._capacity(now, bulk=False)
+            self._schedule(waiter, self._first_free(first + number * step, capacity))
+            self._waiting[waiter] = process

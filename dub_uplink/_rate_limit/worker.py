@@ -1,7 +1,7 @@
-"""What one thread does for all others: the exchanges with a storage, one after the other.
+"""A background thread that serialises storage I/O, so that callers can bound their wait for it.
 
-So nobody has to wait for a storage longer than it likes, whatever the library that reaches it does:
-look a name up, connect, try again. And no interrupt stops an exchange in its middle.
+Resolving a name or connecting may take longer than any socket timeout. A caller stops waiting for
+the worker, and an interrupt of the caller does not break off a command half-way.
 """
 
 from __future__ import annotations
@@ -19,78 +19,79 @@ from .._internal.fork_safety import ForkSafeLock
 
 T = TypeVar("T")
 
-_IDLE = 5.0  # seconds without an errand, after which the thread ends
+_IDLE = 5.0  # seconds without a job, after which the thread ends
 
 
-class Errands:
-    """A thread that is there while there is something to do.
+class BackgroundWorker:
+    """A thread that runs while there are jobs.
 
-    Where nothing was for ``interval`` seconds it calls ``look``, and again and again while that
-    returns true.
+    Args:
+        probe: called after each ``interval`` without a job, and repeatedly while it returns true.
+        interval: seconds.
     """
 
-    def __init__(self, look: Callable[[], bool], interval: float) -> None:
-        self._look = look
+    def __init__(self, probe: Callable[[], bool], interval: float) -> None:
+        self._probe = probe
         self._interval = interval
         self._lock = ForkSafeLock()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
 
-    def send(self, function: Callable[[], T]) -> Future[T]:
-        """Have ``function`` called; its result."""
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        """Run a function on the thread and return its future result."""
         future: Future[T] = Future()
 
         def job() -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
-                came = function()
-            except BaseException as error:  # noqa: BLE001 - it is the caller's
+                result = function()
+            except BaseException as error:  # noqa: BLE001 - the caller handles it
                 future.set_exception(error)
             else:
-                future.set_result(came)
+                future.set_result(result)
 
         self._put(job)
         return future
 
-    def end(self) -> None:
-        """Let the thread end once it has done what it was sent for."""
-        if self._runs():
+    def shutdown(self) -> None:
+        """End the thread after the jobs that were submitted; another job starts a new one."""
+        if self._is_running():
             self._put(None)
 
-    def start(self) -> None:
-        """Have the thread there, so that it looks."""
-        if not self._runs():
-            self._put(_nothing)
+    def ensure_running(self) -> None:
+        """Start the worker if it is not running."""
+        if not self._is_running():
+            self._put(_no_job)
 
-    def _runs(self) -> bool:
+    def _is_running(self) -> bool:
         return self._thread is not None and self._process == os.getpid()
 
     def _put(self, job: Callable[[], None] | None) -> None:
         with self._lock:
-            if self._process != os.getpid():  # the thread and what it had to do are the parent's
+            if self._process != os.getpid():  # the thread and its jobs are the parent's
                 self._process = os.getpid()
                 self._jobs, self._thread = queue.SimpleQueue(), None
             self._jobs.put(job)
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._work, args=(self._jobs,), name="dub_uplink_storage", daemon=True
+                    target=self._run, args=(self._jobs,), name="dub_uplink_storage", daemon=True
                 )
                 self._thread.start()
 
-    def _work(self, jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
+    def _run(self, jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
         idle = 0.0
         while True:
             try:
                 job = jobs.get(timeout=self._interval)
             except queue.Empty:
-                idle = 0.0 if self._look() else idle + self._interval
+                idle = 0.0 if self._probe() else idle + self._interval
             else:
                 idle = _IDLE if job is None else 0.0
                 if job is not None:
                     job()
-                del job  # and what it knows of its caller
+                del job  # which refers to objects of its caller
             if idle >= _IDLE:
                 with self._lock:
                     if jobs.empty():
@@ -98,10 +99,10 @@ class Errands:
                         return
 
 
-async def ended_within(errand: Future[Any], seconds: float) -> None:
-    """Wait until an errand has come to its end, so long at most.
+async def wait_for_future(future: Future[Any], timeout: float) -> None:
+    """Wait until a future is done, for ``timeout`` seconds at most.
 
-    ``asyncio.wait`` of ``asyncio.wrap_future`` does the same and takes a tenth longer, for all.
+    ``asyncio.wait`` of ``asyncio.wrap_future`` does the same and adds a tenth to each reservation.
     """
     loop = asyncio.get_running_loop()
     waiter = loop.create_future()
@@ -110,17 +111,17 @@ async def ended_within(errand: Future[Any], seconds: float) -> None:
         if not waiter.done():
             waiter.set_result(None)
 
-    def ended(_: Future[Any]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+    def wake_from_worker(_: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(wake)
 
-    late = loop.call_later(seconds, wake)
-    errand.add_done_callback(ended)
+    timer = loop.call_later(timeout, wake)
+    future.add_done_callback(wake_from_worker)
     try:
         await waiter
     finally:
-        late.cancel()
+        timer.cancel()
 
 
-def _nothing() -> None:
-    """An errand for its own sake."""
+def _no_job() -> None:
+    """Do nothing: a job that starts the thread."""

@@ -70,13 +70,13 @@ class AsyncRetryingClient(RetryingClient):
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
         await wait_for_cooldown(call.attempts)
-        authorization = turn = None
+        authorization = gate = None
         if self._limit is not None:
-            turn = self._turn(call, self._limit, await self._token.authorization_async())
-            refusal = await turn.take_awaited()
-            if refusal is not None and not call.is_lookup:
-                return refusal
-            authorization = turn.authorization
+            gate = self._gate(call, self._limit, await self._token.authorization_async())
+            rejection = await gate.acquire_async()
+            if rejection is not None and not call.is_lookup:
+                return rejection
+            authorization = gate.authorization
         attempt = self._begin(call, authorization or await self._token.authorization_async())
         received: Response | Exception
         try:
@@ -84,8 +84,8 @@ class AsyncRetryingClient(RetryingClient):
         except self._backend.failures as error:
             received = error
         outcome = self._end(call, attempt, received)
-        if turn is not None:
-            turn.heed(outcome)
+        if gate is not None:
+            gate.report(outcome)
         return outcome
 
 

@@ -24,7 +24,7 @@ from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_
 from . import errors as hooks
 from .call import OPTIONS, Attempt, Call
 from .execution import Blocking
-from .rate_limit_gate import Turn
+from .rate_limit_gate import RateLimitGate
 from .rate_limit_headers import rate_limit_status
 from .recovery import RecoveryRules, UnknownOperation
 from .retry_state import Outcome, RetryState
@@ -238,13 +238,13 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _attempt(self, call: Call) -> Outcome:
         wait_for_cooldown(call.attempts)
-        authorization = turn = None
+        authorization = gate = None
         if self._limit is not None:
-            turn = self._turn(call, self._limit, self._token.authorization())
-            refusal = turn.take()
-            if refusal is not None and not call.is_lookup:
-                return refusal
-            authorization = turn.authorization
+            gate = self._gate(call, self._limit, self._token.authorization())
+            rejection = gate.acquire()
+            if rejection is not None and not call.is_lookup:
+                return rejection
+            authorization = gate.authorization
         attempt = self._begin(call, authorization or self._token.authorization())
         received: Response | Exception
         try:
@@ -253,13 +253,13 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             received = error
         # Outside of `except`, so that the error has no context that leads to the token.
         outcome = self._end(call, attempt, received)
-        if turn is not None:
-            turn.heed(outcome)
+        if gate is not None:
+            gate.report(outcome)
         return outcome
 
-    def _turn(self, call: Call, limit: RateLimit, authorization: RedactedStr) -> Turn:
-        turns = limit.turns(self.server_url, authorization)
-        return Turn(limit, turns, call.attempts, call.timeout, authorization)
+    def _gate(self, call: Call, limit: RateLimit, authorization: RedactedStr) -> RateLimitGate:
+        limiter = limit._limiter_for(self.server_url, authorization)
+        return RateLimitGate(limit, limiter, call.attempts, call.timeout, authorization)
 
     def _begin(self, call: Call, authorization: RedactedStr) -> Attempt:
         attempts = call.attempts

@@ -1,4 +1,4 @@
-"""An attempt's wait for its turn, where the client keeps to a rate limit."""
+"""Wait for a slot of the client-side rate limit before an attempt is sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 from .._concurrency.cooldown import current_cooldown, sleeper
 from .._internal.credentials import RedactedStr
 from .._rate_limit.rate_limit import RateLimit
-from .._rate_limit.sliding_window import Notice, Ticket, Turns
+from .._rate_limit.sliding_window import Limiter, Reservation, ServerFeedback
 from ..models.response import Response
 from ..retries import RateLimitStatus
 from .rate_limit_headers import rate_limit_status
@@ -16,76 +16,89 @@ from .retry_after import server_time
 from .retry_state import Outcome, RetryState
 
 
-class Turn:
-    """The turn of one attempt, among those of its key."""
+class RateLimitGate:
+    """The rate limit as one attempt passes it.
 
-    __slots__ = ("_attempts", "_limit", "_patience", "_ticket", "_turns", "authorization")
+    Attributes:
+        authorization: the token whose limit applies; ``None`` after a wait, in which it may have
+            expired.
+    """
+
+    __slots__ = ("_attempts", "_limit", "_limiter", "_max_wait", "_reservation", "authorization")
 
     def __init__(
         self,
         limit: RateLimit,
-        turns: Turns,
+        limiter: Limiter,
         attempts: RetryState,
         timeout: float,
         authorization: RedactedStr,
     ) -> None:
-        #: What the turn is for; ``None`` after a wait, in which a token may have run out.
         self.authorization: RedactedStr | None = authorization
         self._limit = limit
-        self._turns = turns
+        self._limiter = limiter
         self._attempts = attempts
-        # A call without retries has no time of its own: it is given that of its one attempt.
-        self._patience = timeout if math.isinf(attempts.deadline) else math.inf
+        # A call without retries has no deadline: it may wait as long as its one attempt may take.
+        self._max_wait = timeout if math.isinf(attempts.deadline) else math.inf
         bulk = limit.priority == "bulk" or current_cooldown.get() is not None
-        self._ticket = Ticket(attempts.clock, bulk=bulk)
+        self._reservation = Reservation(attempts.clock, bulk=bulk)
 
-    def _left(self) -> float:
-        return min(self._attempts.remaining(), self._patience - self._attempts.elapsed())
+    def _remaining(self) -> float:
+        return min(self._attempts.remaining(), self._max_wait - self._attempts.elapsed())
 
-    def take(self) -> Outcome | None:
-        """Wait for the turn. Returns the refusal of a call that cannot have one in its time."""
+    def acquire(self) -> Outcome | None:
+        """Wait for a slot and return ``None``, or the rejection if no slot is free in time."""
         sleep = sleeper(self._attempts.clock)
+        reservation = self._reservation
         try:
-            while (wait := self._turns.ask(self._ticket, left := self._left())) < left:
+            while (
+                wait := self._limiter.reserve(reservation, remaining := self._remaining())
+            ) < remaining:
                 if wait <= 0:
                     return None
                 self.authorization = None
                 sleep(wait)
         except BaseException:
-            self._turns.give_back(self._ticket)
+            self._limiter.cancel(reservation)
             raise
-        return self._refusal(wait, left)
+        return self._rejected(wait, remaining)
 
-    async def take_awaited(self) -> Outcome | None:
-        """:meth:`take`, awaited."""
+    async def acquire_async(self) -> Outcome | None:
+        """Do what :meth:`acquire` does without blocking the event loop."""
+        reservation = self._reservation
         try:
             while (
-                wait := await self._turns.ask_awaited(self._ticket, left := self._left())
-            ) < left:
+                wait := await self._limiter.reserve_async(
+                    reservation, remaining := self._remaining()
+                )
+            ) < remaining:
                 if wait <= 0:
                     return None
                 self.authorization = None
                 await self._attempts.clock.async_sleep(wait)
         except BaseException:
-            self._turns.give_back(self._ticket)
+            self._limiter.cancel(reservation)
             raise
-        return self._refusal(wait, left)
+        return self._rejected(wait, remaining)
 
-    def heed(self, outcome: Outcome) -> None:
-        """Let all who share the limit know what an answer says of it, by its time and its word."""
-        ticket = self._ticket
-        if ticket.due is not None and ticket.clock.monotonic() - ticket.due > self._limit.margin:
-            # The server may have counted it only now.
-            self._turns.late(ticket)
-        notice = self._notice(outcome)
-        if notice is not None:
-            self._turns.heed(notice, ticket)
+    def report(self, outcome: Outcome) -> None:
+        """Pass on what the time and the headers of a response say of the rate limit."""
+        reservation = self._reservation
+        scheduled_at = reservation.scheduled_at
+        if scheduled_at is not None:
+            delay = reservation.clock.monotonic() - scheduled_at
+            if delay > self._limit._config.jitter:
+                # The server may have counted the request only now.
+                self._limiter.report_late(reservation)
+        feedback = self._feedback(outcome)
+        if feedback is not None:
+            self._limiter.apply_feedback(feedback, reservation)
 
-    def _refusal(self, wait: float, left: float) -> Outcome:
+    def _rejected(self, wait: float, remaining: float) -> Outcome:
         attempts = self._attempts
         message = (
-            f"the client's own rate limit of {self._limit.limit:,} has no turn for this call before"
-            f" {wait:.3g} s, and it has {max(left, 0):.3g} s left; it was not sent"
+            f"rate limit: next slot in {wait:.3g} s, but only {max(remaining, 0):.3g} s remain;"
+            " not sent"
         )
         error = {"code": "rate_limit_exceeded", "message": message}
         response = Response(429, {"Retry-After": str(math.ceil(wait))})
@@ -94,25 +107,28 @@ class Turn:
         response.retry_after = wait
         return Outcome(response)
 
-    def _notice(self, outcome: Outcome) -> Notice | None:
-        answer = outcome.response
-        if answer is None or answer.ok:
+    def _feedback(self, outcome: Outcome) -> ServerFeedback | None:
+        response = outcome.response
+        if response is None or response.ok:
             return None
-        now = server_time(answer.headers, self._attempts.clock.time())
-        status = rate_limit_status(answer.headers, now)
-        refused = answer.status_code == 429
+        now = server_time(response.headers, self._attempts.clock.time())
+        status = rate_limit_status(response.headers, now)
+        rejected = response.status_code == 429
+        requested_delay = response.retry_after if rejected else None
         if status is None:
-            asked = answer.retry_after if refused else None
-            return None if asked is None else Notice(None, None, asked, refused=True)
-        reset = answer.retry_after if refused else None
+            if requested_delay is None:
+                return None
+            return ServerFeedback(None, None, requested_delay, rejected=True)
+        reset = requested_delay
         if reset is None:
             reset = 0.0 if status.reset is None else status.reset.timestamp() - now
-        if not refused and not self._is_news(status):
+        if not rejected and not self._is_unexpected(status):
             return None
-        self._limit.told(status.limit)
-        remaining = 0 if refused else status.remaining
-        return Notice(status.limit, remaining, reset, refused=refused)
+        self._limit._warn_if_lower(status.limit)
+        remaining = 0 if rejected else status.remaining
+        return ServerFeedback(status.limit, remaining, reset, rejected=rejected)
 
-    def _is_news(self, status: RateLimitStatus) -> bool:
+    def _is_unexpected(self, status: RateLimitStatus) -> bool:
+        """Return whether the server's limit is lower or its count higher than the client's."""
         limit = self._limit.limit
-        return status.limit < limit or limit - status.remaining > self._ticket.used + 1
+        return status.limit < limit or limit - status.remaining > self._reservation.window_count + 1

@@ -1,4 +1,4 @@
-"""A time that only sleeps move, both clients by one interface, and a Redis that can be killed."""
+"""Fixtures: a clock that only sleeps advance, both clients, and Redis servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from dub_uplink import AsyncCustomersConsumer, Clock, CustomersConsumer
-from dub_uplink._rate_limit.sliding_window import Ticket
+from dub_uplink._rate_limit.sliding_window import Reservation
 from dub_uplink.testing import FakeDub
 
 NOW = 1_795_333_861.424
@@ -26,9 +26,9 @@ TOKEN = "dub_s3cr3tT0k3n"
 
 
 class Timeline:
-    """Time that only moves when something sleeps; ``wrong`` is what the wall clock is off by.
+    """Time that only sleeps advance.
 
-    ``lag`` are the seconds that the server takes to look at its own.
+    ``wrong`` is the error of the client's wall clock, ``lag`` the delay of a request, in seconds.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Timeline:
         await asyncio.sleep(0)
 
     def unix(self) -> float:
-        """The server's time."""
+        """Return the server's time."""
         self.now += self.lag
         return NOW + self.now - 1_000
 
@@ -60,8 +60,8 @@ class Timeline:
             async_sleep=self.async_sleep,
         )
 
-    def ticket(self, *, bulk: bool = False) -> Ticket:
-        return Ticket(self.clock(), bulk=bulk)
+    def reservation(self, *, bulk: bool = False) -> Reservation:
+        return Reservation(self.clock(), bulk=bulk)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def timeline() -> Timeline:
 
 
 class Driven:
-    """Either consumer; an asynchronous one answers like the other."""
+    """Either consumer, with synchronous methods."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, consumer: Any) -> None:
         self.loop = loop
@@ -103,7 +103,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def driven(kind: str) -> Iterator[Callable[..., Any]]:
-    """Make clients of either kind: ``driven(url, **settings)``."""
+    """Make a synchronous or asynchronous client: ``driven(url, **settings)``."""
     with contextlib.ExitStack() as stack:
         loop = asyncio.new_event_loop()
         stack.callback(loop.close)
@@ -121,7 +121,7 @@ def driven(kind: str) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def limited(timeline: Timeline) -> Iterator[Callable[..., tuple[FakeDub, str]]]:
-    """A served fake in the timeline that keeps a limit: ``fake, url = limited(limit, window)``."""
+    """Serve a fake with a rate limit on the timeline: ``fake, url = limited(limit, window)``."""
     with contextlib.ExitStack() as stack:
 
         def make(limit: int | None, window: float = 60.0, **settings: Any) -> tuple[FakeDub, str]:
@@ -133,7 +133,7 @@ def limited(timeline: Timeline) -> Iterator[Callable[..., tuple[FakeDub, str]]]:
 
 
 def free_port() -> int:
-    """One that no connection is given by chance, so that a server can be started there again."""
+    """Return a port outside the ephemeral range, so that a server can be restarted on it."""
     while True:
         port = 20_000 + secrets.randbelow(12_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -141,7 +141,7 @@ def free_port() -> int:
 
 
 class Redis:
-    """A redis-server of its own on a free port of loopback, that keeps nothing."""
+    """A redis-server process on a free local port, without persistence."""
 
     def __init__(self, home: Path, *options: str) -> None:
         self._home = home
@@ -188,7 +188,7 @@ def redis_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def redis(redis_home: Path) -> Iterator[Redis]:
-    """One that all tests share, each with keys of its own."""
+    """Return a server that all tests share, each with its own keys."""
     server = Redis(redis_home)
     yield server
     server.kill()
@@ -196,7 +196,7 @@ def redis(redis_home: Path) -> Iterator[Redis]:
 
 @pytest.fixture
 def start_redis(redis_home: Path) -> Iterator[Callable[..., Redis]]:
-    """Start one to be killed, filled or stopped: ``start_redis("--maxmemory", "1mb")``."""
+    """Start a server for one test: ``start_redis("--maxmemory", "1mb")``."""
     with contextlib.ExitStack() as stack:
 
         def start(*options: str) -> Redis:

@@ -1,4 +1,4 @@
-"""What a rate limit is told, what it shows of itself, and what it needs."""
+"""Arguments, representation and requirements of a RateLimit."""
 
 from __future__ import annotations
 
@@ -36,35 +36,35 @@ from dub_uplink._internal.credentials import RedactedStr
         ({"limit": 1, "storage": "mongodb://localhost"}, ValueError),
     ],
 )
-def test_arguments_that_make_no_limit_are_refused(arguments: Any, error: Any) -> None:
+def test_rate_limit_invalid_argument_is_refused(arguments: Any, error: Any) -> None:
     with pytest.raises(error, match=r"^(limit|per|priority|storage) "):
         RateLimit(**arguments)
 
 
 @pytest.mark.parametrize("make", [Dub, AsyncDub, CustomersConsumer])
-def test_a_client_takes_a_rate_limit_and_nothing_else_as_one(make: Any) -> None:
+def test_client_other_type_as_rate_limit_is_refused(make: Any) -> None:
     with pytest.raises(TypeError, match="rate_limit must be a RateLimit or None, not 600"):
         make("dub_test", rate_limit=600)
 
 
-def test_it_shows_what_it_was_told() -> None:
+def test_rate_limit_repr_shows_its_arguments() -> None:
     assert repr(RateLimit(600)) == "RateLimit(600, per='minute')"
     assert repr(RateLimit(5, 0.5, priority="bulk")) == 'RateLimit(5, per=0.5, priority="bulk")'
     assert utils.RateLimit is RateLimit
 
 
-def test_it_is_not_copied_into_another_process() -> None:
+def test_rate_limit_pickled_or_copied_is_refused() -> None:
     with pytest.raises(TypeError, match="make one in each process"):
         pickle.dumps(RateLimit(5))
     with pytest.raises(TypeError, match="make one in each process"):
         copy.copy(RateLimit(5))
 
 
-def test_tokens_that_are_renewed_leave_no_windows_behind() -> None:
+def test_rate_limit_renewed_tokens_keep_memory_bounded() -> None:
     limit = RateLimit(5)
     for number in range(500):
-        limit.turns("https://api.dub.co/", RedactedStr(f"Bearer {number}"))
-    assert len(limit._turns) <= 65
+        limit._limiter_for("https://api.dub.co/", RedactedStr(f"Bearer {number}"))
+    assert len(limit._limiters) <= 65
 
 
 BLOCKED = """
@@ -75,7 +75,7 @@ class Blocked:
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Blocked())
 from dub_uplink import RateLimit
-RateLimit(5).turns("x", "y")
+RateLimit(5)._limiter_for("x", "y")
 try:
     RateLimit(5, storage="{storage}")
 except ImportError as error:
@@ -83,7 +83,7 @@ except ImportError as error:
 """
 
 
-def test_the_library_that_is_missing_is_named() -> None:
+def test_storage_without_redis_py_names_the_extra() -> None:
     code = BLOCKED.format(names=("redis",), storage="redis://:pa55@h")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith('redis-py: run  pip install "dub-uplink[redis]"')

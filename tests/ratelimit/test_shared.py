@@ -1,4 +1,4 @@
-"""One budget in a real Redis: threads, tasks, processes and forks."""
+"""Limits shared through a real Redis by threads, tasks, processes and forks."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ import pytest
 
 from dub_uplink import AsyncDub, Clock, Dub, RateLimit, errors
 from dub_uplink._internal.credentials import RedactedStr
-from dub_uplink._rate_limit.sliding_window import Notice, Ticket
+from dub_uplink._rate_limit.sliding_window import Reservation, ServerFeedback
 from dub_uplink.testing import FakeDub
 
 
 @pytest.fixture(autouse=True)
 def waits_for_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a call does that Redis does not answer in time stands in ``test_storage_away``."""
-    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._PATIENCE", 20.0)
+    """Wait for Redis on a slow machine; timeouts are tested in test_storage_unavailable."""
+    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._CALL_TIMEOUT", 20.0)
 
 
 @pytest.fixture
 def token() -> str:
-    """A key that no other test counts."""
+    """Return an API key that no other test uses."""
     return f"dub_{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def shared(redis: Any) -> Iterator[Callable[..., RateLimit]]:
-    """Make rate limits in the Redis of all tests."""
+    """Make rate limits in the Redis that all tests share."""
     made: list[RateLimit] = []
 
     def make(limit: int, per: Any = 1.0, **settings: Any) -> RateLimit:
@@ -48,44 +48,44 @@ def shared(redis: Any) -> Iterator[Callable[..., RateLimit]]:
         limit.close()
 
 
-def turns_of(limit: RateLimit, token: str) -> Any:
-    return limit.turns("https://api.dub.co/", RedactedStr(f"Bearer {token}"))
+def limiter_of(limit: RateLimit, token: str) -> Any:
+    return limit._limiter_for("https://api.dub.co/", RedactedStr(f"Bearer {token}"))
 
 
-def ask(limit: RateLimit, token: str, *, bulk: bool = False) -> float:
-    """The wait of a new ticket."""
-    wait: float = turns_of(limit, token).ask(Ticket(Clock(), bulk=bulk), 10_000.0)
+def reserve(limit: RateLimit, token: str, *, bulk: bool = False) -> float:
+    """Return the wait of a new reservation."""
+    wait: float = limiter_of(limit, token).reserve(Reservation(Clock(), bulk=bulk), 10_000.0)
     return wait
 
 
-class Due(NamedTuple):
-    """Between when and when a turn comes: nobody knows how long the question took to get there."""
+class Slot(NamedTuple):
+    """The bounds of a slot's time: how long the command travelled is unknown."""
 
-    soonest: float
+    earliest: float
     latest: float
 
-    def is_later(self, other: Due, seconds: float, by: float = 0.05) -> bool:
-        """Whether it may be so many seconds after another, give or take ``by``."""
-        least, most = self.soonest - other.latest, self.latest - other.soonest
+    def is_later(self, other: Slot, seconds: float, by: float = 0.05) -> bool:
+        """Return whether it may be so many seconds after another one, within ``by``."""
+        least, most = self.earliest - other.latest, self.latest - other.earliest
         return least - by <= seconds <= most + by
 
 
-def due(turns: Any, ticket: Ticket | None = None) -> Due:
-    """The turn of a ticket, or of a new one."""
+def slot_of(limiter: Any, reservation: Reservation | None = None) -> Slot:
+    """Return the slot of a reservation, or of a new one."""
     before = time.monotonic()
-    wait = turns.ask(ticket or Ticket(Clock(), bulk=False), 10_000.0)
-    return Due(before + wait, time.monotonic() + wait)
+    wait = limiter.reserve(reservation or Reservation(Clock(), bulk=False), 10_000.0)
+    return Slot(before + wait, time.monotonic() + wait)
 
 
-def now() -> Due:
-    return Due(time.monotonic(), time.monotonic())
+def now() -> Slot:
+    return Slot(time.monotonic(), time.monotonic())
 
 
 WORKER = """
 import sys, threading
 from dub_uplink import Dub, RateLimit
 from dub_uplink._rate_limit import shared_limiter
-shared_limiter._PATIENCE = 20.0
+shared_limiter._CALL_TIMEOUT = 20.0
 url, token, storage, calls = sys.argv[1:]
 with Dub(token, server_url=url, rate_limit=RateLimit(20, 1.0, storage=storage)) as dub:
     def work():
@@ -97,8 +97,8 @@ with Dub(token, server_url=url, rate_limit=RateLimit(20, 1.0, storage=storage)) 
 """
 
 
-def test_processes_with_one_key_share_one_budget(redis: Any, token: str) -> None:
-    # The server's window is shorter than what the workers keep to: a busy machine may be late.
+def test_processes_with_one_key_share_one_limit(redis: Any, token: str) -> None:
+    # The server's window is shorter than the workers': a busy machine may be late.
     fake = FakeDub(token, rate_limit=20, window=0.3)
     fake.add(external_id="1")
     with fake.serve() as url:
@@ -110,36 +110,36 @@ def test_processes_with_one_key_share_one_budget(redis: Any, token: str) -> None
     statuses = [request.status for request in fake.requests]
     assert statuses.count(200) == 32
     assert took > 1.0  # more than 20 requests
-    # Each by itself they are refused twelve times; a busy machine may be late with a few.
+    # Without sharing twelve are rejected; a busy machine may be late with a few.
     assert statuses.count(429) <= 5
 
 
-@pytest.mark.parametrize("kind", ["threads", "tasks"])
-def test_many_callers_at_once_have_their_turns_in_the_order_of_asking(
-    shared: Any, token: str, kind: str
-) -> None:
-    turns = turns_of(shared(5, 30.0), token)
-    if kind == "threads":
-        dues = [due(turns) for _ in range(15)]
+@pytest.mark.parametrize("caller", ["threads", "tasks"])
+def test_concurrent_callers_are_served_in_order(shared: Any, token: str, caller: str) -> None:
+    limiter = limiter_of(shared(5, 30.0), token)
+    if caller == "threads":
+        slots = [slot_of(limiter) for _ in range(15)]
     else:
 
-        async def main() -> list[Due]:
+        async def main() -> list[Slot]:
             before = time.monotonic()
-            tickets = [Ticket(Clock(), bulk=False) for _ in range(15)]
-            waits = await asyncio.gather(*(turns.ask_awaited(t, 10_000.0) for t in tickets))
+            reservations = [Reservation(Clock(), bulk=False) for _ in range(15)]
+            waits = await asyncio.gather(
+                *(limiter.reserve_async(one, 10_000.0) for one in reservations)
+            )
             after = time.monotonic()
-            assert after - before < 10  # woken by the answers, not by the end of their patience
-            return [Due(before + wait, after + wait) for wait in waits]
+            assert after - before < 10  # woken by responses, not by the timeout
+            return [Slot(before + wait, after + wait) for wait in waits]
 
-        dues = asyncio.run(main())
-    # In each window of 30.6 s five of them: each when the fifth before it leaves.
-    assert all(due.soonest <= now().latest for due in dues[:5])
+        slots = asyncio.run(main())
+    # Five in each window of 30.6 s: each starts when the fifth before it leaves.
+    assert all(slot.earliest <= now().latest for slot in slots[:5])
     for number in range(5, 15):
-        assert dues[number].is_later(dues[number - 5], 30.6)
+        assert slots[number].is_later(slots[number - 5], 30.6)
 
 
-def test_tasks_wait_and_none_is_refused(shared: Any, token: str) -> None:
-    fake = FakeDub(token, rate_limit=20, window=0.2)  # shorter: a busy machine may be late
+def test_tasks_over_the_limit_wait_and_succeed(shared: Any, token: str) -> None:
+    fake = FakeDub(token, rate_limit=20, window=0.2)  # shorter, since a busy machine may be late
     fake.add(external_id="1")
 
     async def main(url: str) -> None:
@@ -150,39 +150,39 @@ def test_tasks_wait_and_none_is_refused(shared: Any, token: str) -> None:
         asyncio.run(main(url))
     statuses = [request.status for request in fake.requests]
     assert statuses.count(200) == 50
-    assert statuses.count(429) <= 5  # without turns thirty, at once
+    assert statuses.count(429) <= 5  # thirty without a rate limit
 
 
-def test_other_keys_and_servers_have_budgets_of_their_own(shared: Any, token: str) -> None:
+def test_keys_and_servers_have_separate_limits(shared: Any, token: str) -> None:
     limit = shared(1, 60.0)
-    assert ask(limit, token) == 0
-    assert ask(limit, token) > 50
-    assert ask(limit, f"{token}x") == 0
-    elsewhere = limit.turns("https://dub.example/", RedactedStr(f"Bearer {token}"))
-    assert elsewhere.ask(Ticket(Clock(), bulk=False), 60) == 0
+    assert reserve(limit, token) == 0
+    assert reserve(limit, token) > 50
+    assert reserve(limit, f"{token}x") == 0
+    elsewhere = limit._limiter_for("https://dub.example/", RedactedStr(f"Bearer {token}"))
+    assert elsewhere.reserve(Reservation(Clock(), bulk=False), 60) == 0
 
 
-def test_a_second_rate_limit_with_the_same_storage_is_the_same_budget(
-    shared: Any, token: str
-) -> None:
-    assert ask(shared(2, 60.0), token) == 0
-    assert ask(shared(2, 60.0), token) == 0
-    assert ask(shared(2, 60.0), token) > 50
+def test_rate_limits_with_one_storage_share_one_limit(shared: Any, token: str) -> None:
+    assert reserve(shared(2, 60.0), token) == 0
+    assert reserve(shared(2, 60.0), token) == 0
+    assert reserve(shared(2, 60.0), token) > 50
 
 
-def test_the_key_is_not_stored_in_any_form(redis: Any, shared: Any, token: str) -> None:
+def test_api_key_is_not_stored_in_any_form(redis: Any, shared: Any, token: str) -> None:
     import base64
     import hashlib
 
     limit = shared(1, 60.0)
-    ask(limit, token)
-    turns_of(limit, token).heed(Notice(1, 0, 5.0, refused=True), Ticket(Clock(), bulk=False))
-    ask(limit, token)
+    reserve(limit, token)
+    limiter_of(limit, token).apply_feedback(
+        ServerFeedback(1, 0, 5.0, rejected=True), Reservation(Clock(), bulk=False)
+    )
+    reserve(limit, token)
     stored = b""
     with redis.client() as client:
         for key in client.scan_iter("*"):
-            stored += key + (client.dump(key) or b"")  # one of another test's may just have gone
-            assert client.pttl(key) != -1, "everything in Redis goes away by itself"
+            stored += key + (client.dump(key) or b"")  # a key of another test may have expired
+            assert client.pttl(key) != -1, "every key expires"
     forms = [token.encode(), base64.b64encode(token.encode())]
     for text in (token, f"Bearer {token}", f"https://api.dub.co/\nBearer {token}"):
         for algorithm in ("md5", "sha1", "sha256", "sha512", "blake2b", "blake2s"):
@@ -191,14 +191,12 @@ def test_the_key_is_not_stored_in_any_form(redis: Any, shared: Any, token: str) 
     assert [form for form in forms if form in stored] == []
 
 
-def test_a_password_of_the_storage_is_shown_nowhere(
-    caplog: pytest.LogCaptureFixture, token: str
-) -> None:
+def test_storage_password_is_never_shown(caplog: pytest.LogCaptureFixture, token: str) -> None:
     pytest.importorskip("redis")
     limit = RateLimit(5, storage="redis://user:pa55w0rd@127.0.0.1:1/0?password=pa55w0rd")
     shown = [repr(limit), str(limit)]
     with caplog.at_level(logging.DEBUG):
-        assert ask(limit, token) == 0
+        assert reserve(limit, token) == 0
     limit.close()
     shown += caplog.messages + [record.getMessage() for record in caplog.records]
     for url in ("redis://:pa55w0rd@[::1", "rediss://u:pa55w0rd@h:pa55w0rd", "pa55w0rd://x"):
@@ -211,100 +209,98 @@ def test_a_password_of_the_storage_is_shown_nowhere(
     assert [line for line in shown if "pa55w0rd" in line] == []
 
 
-def test_a_refusal_of_one_pauses_all_once_and_they_come_back_one_by_one(
-    shared: Any, token: str
-) -> None:
-    """Three rate limits stand for three processes."""
+def test_rejection_pauses_all_and_spreads_their_return(shared: Any, token: str) -> None:
+    """Each rate limit represents a process."""
     limits = [shared(50, 100.0) for _ in range(3)]
-    tickets = [Ticket(Clock(), bulk=False) for _ in limits]
-    for limit, ticket in zip(limits, tickets, strict=True):
-        assert turns_of(limit, token).ask(ticket, 60) == 0
-    for limit, ticket in zip(limits[:2], tickets, strict=False):  # two were on their way at once
-        turns_of(limit, token).heed(Notice(50, 0, 20.0, refused=True), ticket)
-    # Each limit tells what it heard before it asks, and the first of them asks first.
-    waits = [ask(limit, token) for limit in limits for _ in range(3)]
+    reservations = [Reservation(Clock(), bulk=False) for _ in limits]
+    for limit, reservation in zip(limits, reservations, strict=True):
+        assert limiter_of(limit, token).reserve(reservation, 60) == 0
+    for limit, reservation in zip(
+        limits[:2], reservations, strict=False
+    ):  # two rejections of requests in flight
+        limiter_of(limit, token).apply_feedback(
+            ServerFeedback(50, 0, 20.0, rejected=True), reservation
+        )
+    # Each limit submits its feedback before it reserves, and the first one reserves first.
+    waits = [reserve(limit, token) for limit in limits for _ in range(3)]
     assert all(15 <= wait <= 123 for wait in waits)
     assert len({round(wait, 3) for wait in waits}) >= 8
 
 
-def test_those_who_waited_come_back_from_a_pause_in_their_order(shared: Any, token: str) -> None:
-    turns = turns_of(shared(3, 100.0), token)
-    tickets = [Ticket(Clock(), bulk=False) for _ in range(6)]
-    for ticket in tickets:
-        turns.ask(ticket, 10_000)
+def test_waiting_callers_resume_after_a_pause_in_order(shared: Any, token: str) -> None:
+    limiter = limiter_of(shared(3, 100.0), token)
+    reservations = [Reservation(Clock(), bulk=False) for _ in range(6)]
+    for reservation in reservations:
+        limiter.reserve(reservation, 10_000)
     before = now()
-    turns.heed(Notice(None, None, 200.0, refused=True), tickets[0])
-    first, second, third = (due(turns, ticket) for ticket in tickets[3:])
-    assert first.soonest <= now().latest + 200
-    assert first.latest >= before.soonest + 200
-    # Those who were held up come back within the margin of the window, here of a second.
+    limiter.apply_feedback(ServerFeedback(None, None, 200.0, rejected=True), reservations[0])
+    first, second, third = (slot_of(limiter, reservation) for reservation in reservations[3:])
+    assert first.earliest <= now().latest + 200
+    assert first.latest >= before.earliest + 200
+    # Paused callers resume within the jitter, here a second.
     assert second.is_later(first, 1 / 3)
     assert third.is_later(second, 1 / 3)
 
 
-def test_a_lower_limit_is_learned_by_all(shared: Any, token: str) -> None:
+def test_lower_server_limit_applies_to_all_processes(shared: Any, token: str) -> None:
     first, second = shared(50, 60.0), shared(50, 60.0)
-    ticket = Ticket(Clock(), bulk=False)
-    turns_of(first, token).ask(ticket, 60)
-    turns_of(first, token).heed(Notice(3, 2, 60.0, refused=False), ticket)
-    assert ask(first, token) == 0
-    assert ask(second, token) == 0
-    assert ask(second, token) > 50
+    reservation = Reservation(Clock(), bulk=False)
+    limiter_of(first, token).reserve(reservation, 60)
+    limiter_of(first, token).apply_feedback(ServerFeedback(3, 2, 60.0, rejected=False), reservation)
+    assert reserve(first, token) == 0
+    assert reserve(second, token) == 0
+    assert reserve(second, token) > 50
 
 
 @pytest.mark.parametrize("wrong", [-500.0, 500.0])
-def test_machines_whose_clocks_disagree_share_all_the_same(
-    shared: Any, token: str, wrong: float
-) -> None:
+def test_machines_with_skewed_clocks_share_one_limit(shared: Any, token: str, wrong: float) -> None:
     real = Clock()
     skewed = Clock(monotonic=lambda: real.monotonic() + 1_000_000, time=lambda: real.time() + wrong)
-    right, other = turns_of(shared(2, 1_000.0), token), turns_of(shared(2, 1_000.0), token)
-    first = due(right)
-    second = due(other, Ticket(skewed, bulk=False))
-    assert due(right).is_later(first, 1_001)
-    ticket = Ticket(skewed, bulk=False)
-    assert due(other, ticket).is_later(second, 1_001)
-    assert due(other, ticket).is_later(second, 1_001)
+    right, other = limiter_of(shared(2, 1_000.0), token), limiter_of(shared(2, 1_000.0), token)
+    first = slot_of(right)
+    second = slot_of(other, Reservation(skewed, bulk=False))
+    assert slot_of(right).is_later(first, 1_001)
+    reservation = Reservation(skewed, bulk=False)
+    assert slot_of(other, reservation).is_later(second, 1_001)
+    assert slot_of(other, reservation).is_later(second, 1_001)
 
 
-def test_a_bulk_leaves_one_in_twenty_and_never_stands_in_the_queue(shared: Any, token: str) -> None:
+def test_bulk_leaves_a_reserve_and_does_not_queue(shared: Any, token: str) -> None:
     bulk, interactive = shared(40, 60.0, priority="bulk"), shared(40, 60.0)
     began = now()
-    waits = [ask(bulk, token, bulk=True) for _ in range(39)]
+    waits = [reserve(bulk, token, bulk=True) for _ in range(39)]
     assert waits[:38] == [0.0] * 38
     assert waits[38] > 50
-    assert [ask(interactive, token) for _ in range(2)] == [0.0, 0.0]
-    next_one = due(turns_of(interactive, token))
-    assert began.soonest + 61 <= next_one.latest
-    assert next_one.soonest <= now().latest + 61
+    assert [reserve(interactive, token) for _ in range(2)] == [0.0, 0.0]
+    next_one = slot_of(limiter_of(interactive, token))
+    assert began.earliest + 61 <= next_one.latest
+    assert next_one.earliest <= now().latest + 61
 
 
-def test_a_place_that_was_given_back_is_the_nexts(shared: Any, token: str) -> None:
-    turns = turns_of(shared(1, 100.0), token)
-    first, ticket = due(turns), Ticket(Clock(), bulk=False)
-    assert due(turns, ticket).is_later(first, 101)
-    turns.give_back(ticket)
-    assert due(turns).is_later(first, 101)
+def test_cancelled_slot_is_granted_to_the_next_caller(shared: Any, token: str) -> None:
+    limiter = limiter_of(shared(1, 100.0), token)
+    first, reservation = slot_of(limiter), Reservation(Clock(), bulk=False)
+    assert slot_of(limiter, reservation).is_later(first, 101)
+    limiter.cancel(reservation)
+    assert slot_of(limiter).is_later(first, 101)
 
 
-def test_who_waits_behind_a_request_that_was_late_waits_longer(shared: Any, token: str) -> None:
-    turns = turns_of(shared(1, 10.0), token)
-    first, second = Ticket(Clock(), bulk=False), Ticket(Clock(), bulk=False)
-    asked = due(turns, first)
-    assert due(turns, second).is_later(asked, 10.2)
+def test_late_request_postpones_the_next_slot(shared: Any, token: str) -> None:
+    limiter = limiter_of(shared(1, 10.0), token)
+    first, second = Reservation(Clock(), bulk=False), Reservation(Clock(), bulk=False)
+    sent = slot_of(limiter, first)
+    assert slot_of(limiter, second).is_later(sent, 10.2)
     time.sleep(0.6)
     answered = now()
-    turns.late(first)
-    # As if it had been sent when its answer came, but for the margin of the window.
-    assert due(turns, second).latest >= answered.soonest + 10.0
-    assert due(turns, second).soonest <= now().latest + 10.2
+    limiter.report_late(first)
+    # As if it had been sent when its response was received, less the jitter.
+    assert slot_of(limiter, second).latest >= answered.earliest + 10.0
+    assert slot_of(limiter, second).earliest <= now().latest + 10.2
 
 
-def test_a_cancelled_task_gives_back_even_the_place_that_it_was_just_getting(
-    shared: Any, token: str
-) -> None:
+def test_cancelled_task_releases_a_slot_being_granted(shared: Any, token: str) -> None:
     limit = shared(1, 60.0)
-    first = due(turns_of(limit, token))
+    first = slot_of(limiter_of(limit, token))
 
     async def main() -> None:
         async with AsyncDub(token, server_url="https://api.dub.co", rate_limit=limit) as dub:
@@ -317,35 +313,35 @@ def test_a_cancelled_task_gives_back_even_the_place_that_it_was_just_getting(
                     await task
 
     asyncio.run(main())
-    # What was given back is told before the next question.
-    assert due(turns_of(limit, token)).is_later(first, 61)
+    # The cancellation is submitted before the next reservation.
+    assert slot_of(limiter_of(limit, token)).is_later(first, 61)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("used_before", [True, False])
-def test_a_forked_process_goes_on_with_the_same_budget(
+def test_forked_child_shares_the_limit_with_its_parent(
     shared: Any, token: str, used_before: bool
 ) -> None:
     limit = shared(4, 60.0)
     if used_before:
-        assert ask(limit, token) == 0
+        assert reserve(limit, token) == 0
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        waits = [ask(limit, token) for _ in range(2)]
+        waits = [reserve(limit, token) for _ in range(2)]
         limit.close()
         os.write(writing, repr(waits).encode())
         os._exit(0)
     os.waitpid(pid, 0)
     assert os.read(reading, 100) == b"[0.0, 0.0]"
-    waits = [ask(limit, token) for _ in range(3)]
+    waits = [reserve(limit, token) for _ in range(3)]
     assert [wait > 50 for wait in waits] == [False, used_before, True]
 
 
-def test_close_closes_the_connections_and_ends_the_thread(redis: Any, token: str) -> None:
+def test_close_ends_the_worker_and_allows_reuse(redis: Any, token: str) -> None:
     limit = RateLimit(5, storage=redis.url)
-    ask(limit, token)
+    reserve(limit, token)
     limit.close()
     end = time.monotonic() + 30
     while time.monotonic() < end and any(
@@ -353,29 +349,30 @@ def test_close_closes_the_connections_and_ends_the_thread(redis: Any, token: str
     ):
         time.sleep(0.01)
     assert "dub_uplink_storage" not in [thread.name for thread in threading.enumerate()]
-    assert ask(limit, token) == 0  # another call opens them again
+    assert reserve(limit, token) == 0  # the next call opens it again
     limit.close()
 
 
-def test_two_thousand_who_ask_at_once_are_neither_refused_nor_a_loss(
+def test_two_thousand_tasks_keep_the_storage_available(
     shared: Any, token: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last of them wait longer than a call waits for a storage, which answers all the time."""
-    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._PATIENCE", 0.08)
-    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._GRACE", 20.0)
+    """The last tasks wait longer than the call timeout; the storage responds all the time."""
+    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._CALL_TIMEOUT", 0.08)
+    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._UNAVAILABLE_AFTER", 20.0)
     limit = shared(100_000, 60.0)
-    turns = turns_of(limit, token)
+    limiter = limiter_of(limit, token)
 
     async def main() -> list[float]:
-        tickets = [Ticket(Clock(), bulk=False) for _ in range(2_000)]
-        return await asyncio.gather(*(turns.ask_awaited(t, 60.0) for t in tickets))
+        reservations = [Reservation(Clock(), bulk=False) for _ in range(2_000)]
+        waits = await asyncio.gather(*(limiter.reserve_async(r, 60.0) for r in reservations))
+        return list(waits)
 
     with caplog.at_level(logging.WARNING, "dub_uplink"):
         assert set(asyncio.run(main())) == {0.0}
     assert caplog.messages == []
 
 
-def test_a_call_is_counted_with_the_answers_of_both_clients(shared: Any, token: str) -> None:
+def test_sync_and_async_clients_share_one_limit(shared: Any, token: str) -> None:
     fake = FakeDub(token, rate_limit=3, window=60.0)
     fake.add(external_id="1")
     with fake.serve() as url, Dub(token, server_url=url, rate_limit=shared(3, 60.0)) as dub:

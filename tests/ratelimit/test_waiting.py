@@ -1,4 +1,4 @@
-"""Calls that wait for their turn, by both clients, in a time that only sleeps move."""
+"""Calls of both clients that wait for a slot, on a clock that only sleeps advance."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ BODY = {"external_id": "u/1", "email": "ada@example.com", "country": "GB"}
 SHORT = RetryConfig("backoff", BackoffStrategy(100, 1_000, 2.0, 10_000))
 
 
-def test_calls_wait_for_their_turn_instead_of_being_refused(
-    driven: Any, limited: Any, timeline: Any
-) -> None:
+def test_calls_over_the_limit_wait_and_succeed(driven: Any, limited: Any, timeline: Any) -> None:
     fake, url = limited(5, 10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(5, per=10.0))
     for _ in range(16):
@@ -25,7 +23,7 @@ def test_calls_wait_for_their_turn_instead_of_being_refused(
     assert timeline.slept == pytest.approx([10.2] * 3)
 
 
-def test_a_call_that_has_no_turn_in_its_time_is_refused_at_once_unsent(
+def test_call_without_slot_in_time_is_rejected_unsent(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(None)
@@ -38,16 +36,16 @@ def test_a_call_that_has_no_turn_in_its_time_is_refused_at_once_unsent(
     error = caught.value
     assert error.retry_after == pytest.approx(41.0)
     assert (error.attempts, error.code) == (0, "rate_limit_exceeded")
-    assert "it was not sent" in error.message
+    assert error.message == "rate limit: next slot in 41 s, but only 10 s remain; not sent"
     assert timeline.slept == []
     assert len(fake.requests) == 1
-    # And it took no place: who comes then is the next.
+    # It kept no slot: the next call gets it.
     timeline.now += 41.0
     client.get("ext_1")
     assert timeline.slept == []
 
 
-def test_a_call_without_retries_waits_no_longer_than_its_attempt_may_take(
+def test_call_without_retries_waits_up_to_its_timeout(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     _, url = limited(None)
@@ -60,21 +58,19 @@ def test_a_call_without_retries_waits_no_longer_than_its_attempt_may_take(
     assert timeline.slept == pytest.approx([10.2])
 
 
-def test_the_wait_counts_against_the_time_of_the_call(
-    driven: Any, limited: Any, timeline: Any
-) -> None:
+def test_wait_counts_against_the_time_of_the_call(driven: Any, limited: Any, timeline: Any) -> None:
     fake, url = limited(None)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(1, 9.0), retry_config=SHORT)
     client.get("ext_1")
     fake.faults.add(faults.Status(503))
     with pytest.raises(errors.SDKError) as caught:
         client.get("ext_1")
-    # 9.18 of its 10 seconds went by before it was sent: there is no second turn in what is left.
+    # It waited 9.18 of its 10 seconds: there is no second slot in the remaining time.
     assert (caught.value.status_code, caught.value.attempts) == (503, 1)
     assert len(fake.requests) == 2
 
 
-def test_a_create_that_may_have_happened_is_not_hidden_by_a_refusal_of_our_own(
+def test_rejected_retry_keeps_the_error_of_the_first_attempt(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(None)
@@ -86,9 +82,7 @@ def test_a_create_that_may_have_happened_is_not_hidden_by_a_refusal_of_our_own(
     assert [request.method for request in fake.requests] == ["POST"]
 
 
-def test_the_look_up_of_a_create_that_may_have_happened_goes_without_a_turn(
-    driven: Any, limited: Any, timeline: Any
-) -> None:
+def test_lookup_of_a_create_needs_no_slot(driven: Any, limited: Any, timeline: Any) -> None:
     fake, url = limited(None)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(2), retry_config=SHORT)
     fake.faults.add(faults.DropAfter())
@@ -96,24 +90,24 @@ def test_the_look_up_of_a_create_that_may_have_happened_goes_without_a_turn(
     assert [request.method for request in fake.requests] == ["POST", "POST", "GET"]
 
 
-def test_a_callable_token_is_asked_once_an_attempt_and_anew_after_a_wait(
+def test_callable_token_is_called_again_after_a_wait(
     driven: Any, limited: Any, timeline: Any, token: str
 ) -> None:
     _, url = limited(None)
-    asked: list[float] = []
+    calls: list[float] = []
 
     def give() -> str:
-        asked.append(timeline.now)
+        calls.append(timeline.now)
         return token
 
     client = driven(url, token=give, clock=timeline.clock(), rate_limit=RateLimit(1, 10.0))
     client.get("ext_1")
-    assert len(asked) == 1
+    assert len(calls) == 1
     client.get("ext_1")
-    assert asked[1:] == pytest.approx([1_000.0, 1_010.2])
+    assert calls[1:] == pytest.approx([1_000.0, 1_010.2])
 
 
-def test_keys_and_servers_are_counted_apart(driven: Any, limited: Any, timeline: Any) -> None:
+def test_keys_and_servers_are_limited_separately(driven: Any, limited: Any, timeline: Any) -> None:
     _, url = limited(None)
     _, other = limited(None)
     shared = {"clock": timeline.clock(), "rate_limit": RateLimit(1)}
@@ -127,7 +121,7 @@ def test_keys_and_servers_are_counted_apart(driven: Any, limited: Any, timeline:
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
-def test_who_is_interrupted_while_waiting_gives_its_place_to_the_next(
+def test_interrupted_wait_releases_its_slot(
     driven: Any, limited: Any, timeline: Any, interrupt: Any
 ) -> None:
     fake, url = limited(None)
@@ -147,7 +141,7 @@ def test_who_is_interrupted_while_waiting_gives_its_place_to_the_next(
     assert len(fake.requests) == 2
 
 
-def test_a_wrong_number_is_found_within_one_refusal_and_said_once(
+def test_limit_too_high_is_corrected_and_warned_once(
     driven: Any, limited: Any, timeline: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake, url = limited(5, 10.0)
@@ -160,10 +154,12 @@ def test_a_wrong_number_is_found_within_one_refusal_and_said_once(
                 client.get("ext_2")  # which tells of the limit as well
     assert [request.status for request in fake.requests].count(429) == 1
     [said] = caplog.messages
-    assert said.startswith("the server allows 5 requests where this client was told RateLimit(50")
+    assert said.startswith(
+        "rate limit: the server allows 5 requests, the client is configured with"
+    )
 
 
-def test_what_was_learned_is_tried_again_after_ten_minutes_and_never_exceeds_what_was_given(
+def test_learned_limit_expires_and_is_never_higher(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(5, 10.0)
@@ -187,9 +183,7 @@ def test_what_was_learned_is_tried_again_after_ten_minutes_and_never_exceeds_wha
     assert timeline.slept == pytest.approx([10.2, 10.2])
 
 
-def test_an_error_that_tells_of_a_second_tool_leaves_it_its_part(
-    driven: Any, limited: Any, timeline: Any
-) -> None:
+def test_error_headers_reveal_a_second_client(driven: Any, limited: Any, timeline: Any) -> None:
     fake, url = limited(10, 10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(10, per=10.0))
     second = driven(url, clock=timeline.clock())
@@ -203,7 +197,7 @@ def test_an_error_that_tells_of_a_second_tool_leaves_it_its_part(
     assert sum(timeline.slept) >= 10
 
 
-def test_a_second_tool_is_found_within_one_refusal(
+def test_second_client_is_noticed_after_one_rejection(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(10, 10.0)
@@ -216,9 +210,7 @@ def test_a_second_tool_is_found_within_one_refusal(
     assert [request.status for request in fake.requests].count(429) == 1
 
 
-def test_errors_of_a_client_that_is_alone_with_its_key_change_nothing(
-    driven: Any, limited: Any, timeline: Any
-) -> None:
+def test_errors_of_an_only_client_change_nothing(driven: Any, limited: Any, timeline: Any) -> None:
     _, url = limited(10, 10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(10, per=10.0))
     for _ in range(30):
@@ -231,9 +223,7 @@ def test_errors_of_a_client_that_is_alone_with_its_key_change_nothing(
 REFUSED = '{"error": {"code": "rate_limit_exceeded", "message": "", "doc_url": ""}}'
 
 
-def test_a_request_that_was_late_is_counted_from_when_the_server_may_have_counted_it(
-    driven: Any, limited: Any, timeline: Any
-) -> None:
+def test_late_request_counts_from_its_response(driven: Any, limited: Any, timeline: Any) -> None:
     fake, url = limited(1, 10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(1, per=10.0))
     for lag in (0.0, 3.0, 0.0, 1.0, 0.0):
@@ -245,7 +235,7 @@ def test_a_request_that_was_late_is_counted_from_when_the_server_may_have_counte
 ZEROS = dict.fromkeys(("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"), "0")
 
 
-def test_zeros_are_no_information(driven: Any, timeline: Any, serving: Any, said: Any) -> None:
+def test_headers_of_zeros_are_ignored(driven: Any, timeline: Any, serving: Any, said: Any) -> None:
     refused = said(429, "{}", {**ZEROS, "Retry-After": "0"})
     server = serving(raw=[refused, said(200)])
     client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(10))
@@ -255,7 +245,7 @@ def test_zeros_are_no_information(driven: Any, timeline: Any, serving: Any, said
     assert timeline.slept[0] <= 0.5
 
 
-def test_a_proxys_plain_seconds_pause_the_others_too(
+def test_retry_after_of_a_proxy_pauses_the_others(
     driven: Any, timeline: Any, serving: Any, said: Any
 ) -> None:
     server = serving(raw=[said(429, "slow down", {"Retry-After": "7"}), said(200)])
@@ -266,7 +256,7 @@ def test_a_proxys_plain_seconds_pause_the_others_too(
     assert timeline.slept == [pytest.approx(7.5, abs=0.5)]
 
 
-def test_a_server_that_asks_for_days_stops_the_others_for_an_hour(
+def test_retry_after_of_days_pauses_the_others_an_hour(
     driven: Any, timeline: Any, serving: Any, said: Any
 ) -> None:
     server = serving(raw=[said(429, REFUSED, {"Retry-After": "9000000"}), said(200)])
@@ -281,7 +271,7 @@ def test_a_server_that_asks_for_days_stops_the_others_for_an_hour(
 
 
 @pytest.mark.parametrize("wrong", [-5.0, 5.0, 86_400.0])
-def test_a_wrong_clock_does_no_harm(
+def test_wrong_clock_does_not_change_the_wait(
     driven: Any, timeline: Any, serving: Any, said: Any, wrong: float
 ) -> None:
     from email.utils import formatdate
@@ -296,7 +286,7 @@ def test_a_wrong_clock_does_no_harm(
     assert sum(timeline.slept) == pytest.approx(11, abs=2)
 
 
-def test_the_reset_that_an_error_tells_is_read_by_the_servers_clock(
+def test_reset_is_compared_with_the_servers_clock(
     driven: Any, timeline: Any, serving: Any, said: Any
 ) -> None:
     from email.utils import formatdate
@@ -313,9 +303,7 @@ def test_the_reset_that_an_error_tells_is_read_by_the_servers_clock(
     assert sum(timeline.slept) == pytest.approx(20, abs=2)
 
 
-def test_a_bulk_leaves_one_in_twenty_to_the_others(
-    driven: Any, limited: Any, timeline: Any
-) -> None:
+def test_bulk_leaves_one_in_twenty_to_other_calls(driven: Any, limited: Any, timeline: Any) -> None:
     fake, url = limited(40, 10.0)
     limit = RateLimit(40, per=10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=limit)
@@ -333,7 +321,9 @@ def test_a_bulk_leaves_one_in_twenty_to_the_others(
     assert [request.status for request in fake.requests].count(429) == 0
 
 
-def test_a_client_may_be_bulk_as_a_whole(driven: Any, limited: Any, timeline: Any) -> None:
+def test_client_with_bulk_priority_leaves_the_reserve(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
     _, url = limited(None)
     limit = RateLimit(20, per=10.0, priority="bulk")
     client = driven(url, clock=timeline.clock(), rate_limit=limit)
@@ -342,13 +332,13 @@ def test_a_client_may_be_bulk_as_a_whole(driven: Any, limited: Any, timeline: An
     assert sum(timeline.slept) == pytest.approx(10.2)
 
 
-def test_interactive_calls_that_wait_go_before_a_bulk_that_asked_sooner(timeline: Any) -> None:
-    from dub_uplink._rate_limit.sliding_window import Rules, Window
+def test_interactive_call_precedes_an_earlier_bulk(timeline: Any) -> None:
+    from dub_uplink._rate_limit.sliding_window import LimitConfig, SlidingWindowLimiter
 
-    window = Window(Rules(1, 10.0))
-    assert window.ask(timeline.ticket(), 60) == 0
-    bulk, interactive = timeline.ticket(bulk=True), timeline.ticket()
-    assert window.ask(bulk, 60) == window.ask(interactive, 60) == pytest.approx(10.2)
+    limiter = SlidingWindowLimiter(LimitConfig(1, 10.0))
+    assert limiter.reserve(timeline.reservation(), 60) == 0
+    bulk, interactive = timeline.reservation(bulk=True), timeline.reservation()
+    assert limiter.reserve(bulk, 60) == limiter.reserve(interactive, 60) == pytest.approx(10.2)
     timeline.now += 10.21
-    assert window.ask(bulk, 60) == pytest.approx(10.19)
-    assert window.ask(interactive, 60) == 0
+    assert limiter.reserve(bulk, 60) == pytest.approx(10.19)
+    assert limiter.reserve(interactive, 60) == 0
