@@ -5,6 +5,7 @@ Asks for pages and knows nothing of HTTP.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -87,26 +88,32 @@ def by_number(query: Query) -> bool:
 class CustomerIterator(Iterator[Customer]):
     """Every customer of a list, each exactly once; see ``CustomersConsumer.iterate``.
 
-    When a page cannot be fetched, the error is raised and nothing is lost: ``next()`` tries that
-    page again, and ``cursor`` takes up the iteration in another process.
+    Several threads may take from one iterator: each customer goes to one of them. When a page
+    cannot be fetched, the error is raised and nothing is lost: ``next()`` fetches that page again,
+    and ``cursor`` continues the iteration in another process.
     """
 
     def __init__(self, fetch: Callable[[Query], list[Customer]], traversal: Traversal) -> None:
         self._fetch = fetch
         self._traversal = traversal
+        # Re-entrant: a signal handler may read the cursor while its thread fetches a page.
+        self._lock = threading.RLock()
 
     @property
     def cursor(self) -> str:
-        """Where the iteration stands, behind the last customer that it returned.
+        """The position after the last customer that the iteration returned, as an opaque string.
 
-        An opaque string: ``iterate(cursor=…)`` with the same filters goes on from there.
+        ``iterate(cursor=…)`` with the same filters continues from there. With several threads it
+        is after every customer that any of them has taken.
         """
-        return self._traversal.cursor
+        with self._lock:
+            return self._traversal.cursor
 
     def __next__(self) -> Customer:
         traversal = self._traversal
-        while isinstance(step := traversal.step(), Fetch):
-            traversal.fetched(fetch_or_gone(self._fetch, step))
+        with self._lock:
+            while isinstance(step := traversal.step(), Fetch):
+                traversal.fetched(fetch_or_gone(self._fetch, step))
         if step is None:
             raise StopIteration
         return step

@@ -102,10 +102,12 @@ class Traversal(ABC):
         return state
 
     def _advance(self, page: Page | None) -> None:
+        self._step = None  # also after the end, or when the page limit is an error
         try:
-            self._step = self._steps.send(page)
+            step = self._steps.send(page)
         except StopIteration:
-            self._step = None
+            return
+        self._step = step
 
     @abstractmethod
     def _walk(self) -> Steps: ...

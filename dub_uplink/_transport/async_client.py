@@ -78,10 +78,10 @@ class AsyncRetryingClient(RetryingClient):
 
 
 async def wait_for_cooldown(attempts: Attempts) -> None:
-    """Wait for what the server told another task of the same bulk, where there is time to."""
+    """Wait until the current batch may send again, if the deadline leaves time for it."""
     cooldown = current_cooldown.get()
     if cooldown is None:
         return
-    left = cooldown.left(attempts.clock)
-    if 0 < left < attempts.remaining():
-        await attempts.clock.async_sleep(attempts.no_sooner(left))
+    remaining = cooldown.remaining(attempts.clock)
+    if 0 < remaining < attempts.remaining():
+        await attempts.clock.async_sleep(attempts.no_sooner(remaining))
