@@ -1,4 +1,4 @@
-"""Pages of customers, and every customer once, awaited."""
+"""Pages of customers and the iterator over all of them, asynchronous."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AsyncFetch = Callable[[Query], Awaitable["AsyncCustomerPage"]]
 
 
 class AsyncCustomerPage(CustomerPage):
-    """A :class:`~dub_uplink.CustomerPage` whose ``next()`` is awaited."""
+    """A :class:`~dub_uplink.CustomerPage` with a ``next()`` to await."""
 
     def __init__(self, customers: Iterable[Customer], query: Query, fetch: AsyncFetch) -> None:
         super().__init__(customers, query, fetch)  # type: ignore[arg-type]
