@@ -48,7 +48,7 @@ def amap_unordered(
         workers: number of calls in flight at once.
 
     Returns:
-        Pairs of an item and its result: what ``call`` returned, or the ``DubError``,
+        Pairs of an item and its result. A result is what ``call`` returned, or the ``DubError``,
         ``ValueError`` or ``TypeError`` that it raised. Another exception ends the batch.
 
     Raises:

@@ -52,7 +52,7 @@ def map_unordered(
             the thread that takes the results makes calls, too.
 
     Returns:
-        Pairs of an item and its result: what ``call`` returned, or the ``DubError``,
+        Pairs of an item and its result. A result is what ``call`` returned, or the ``DubError``,
         ``ValueError`` or ``TypeError`` that it raised. Another exception ends the batch.
 
     Raises:

@@ -34,7 +34,7 @@ class CustomerPage(list[Customer]):
 
     @property
     def has_next(self) -> bool:
-        """Whether there may be another page: the server shows the end only by a short one."""
+        """Whether there may be another page; the server shows the end only by a short page."""
         size: int = self.query.get("pageSize", DEFAULT_PAGE_SIZE)
         return len(self) >= size
 
