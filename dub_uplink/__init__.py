@@ -14,6 +14,7 @@ from ._internal.version import __version__
 if TYPE_CHECKING:
     from . import models, retries, utils
     from ._client import AsyncDub, Dub
+    from ._concurrency.tasks import amap_unordered
     from ._concurrency.threads import map_unordered
     from ._customers.async_consumer import AsyncCustomersConsumer
     from ._customers.async_pages import AsyncCustomerIterator, AsyncCustomerPage
@@ -53,6 +54,7 @@ __all__ = [
     "RetryConfig",
     "Unset",
     "__version__",
+    "amap_unordered",
     "components",
     "endpoint",
     "errors",
@@ -86,6 +88,7 @@ _WHERE = {
     "RetryConfig": ".retries:RetryConfig",
     "Unset": ".models.unset:Unset",
     "map_unordered": "._concurrency.threads:map_unordered",
+    "amap_unordered": "._concurrency.tasks:amap_unordered",
     "components": ".models.components",
     "endpoint": "._declarative.endpoints:endpoint",
     "errors": ".models.errors",

@@ -1,46 +1,222 @@
-"""Many awaited calls, a few in flight: lazy, in order, bounded."""
+"""Batches of calls in asyncio tasks: lazy, bounded, ordered by item or by completion."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TypeVar
+import contextlib
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+)
+from typing import Any, Generic, TypeVar
 
 from ..models.errors import DubError
 from .cooldown import Cooldown, current_cooldown
+from .threads import check_batch
 
 A = TypeVar("A")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
-async def map_ordered(
-    call: Callable[[A], Awaitable[R]], items: Iterable[A], workers: int
-) -> AsyncIterator[R | DubError | ValueError | TypeError]:
-    """The results of ``call`` for each item, in the items' order, each a value or its error.
+def map_ordered(
+    call: Callable[[A], Awaitable[R]], items: Iterable[A] | AsyncIterable[A], workers: int
+) -> AsyncGenerator[R | DubError | ValueError | TypeError, None]:
+    """Await a call for each item in tasks; yield results in the order of the items.
 
-    The asynchronous ``map_ordered``. Ending the iteration cancels what is in flight.
+    Everything else is as in :func:`amap_unordered`.
     """
+    check_batch(items, workers, "__iter__", "__getitem__", "__aiter__")
+    return AsyncBatch(_Calls(_capture_errors(call), items, workers, ordered=True))
+
+
+def amap_unordered(
+    call: Callable[[A], Awaitable[R]], items: Iterable[A] | AsyncIterable[A], workers: int = 8
+) -> AsyncGenerator[tuple[A, R | DubError | ValueError | TypeError], None]:
+    """Await a call for each item in tasks; yield each item with its result when it is ready.
+
+    The asynchronous :func:`map_unordered`. ``aclose()`` cancels the calls in flight. Several tasks
+    may take from one batch; cancelling one of them loses no result.
+
+    Args:
+        call: a coroutine function that takes one item.
+        items: an iterable or an asynchronous iterable, read in a task as you take results. When
+            reading raises, the results of the items already read come first, then the exception.
+        workers: number of calls in flight at once.
+
+    Returns:
+        Pairs of an item and its result. A result is what ``call`` returned, or the ``DubError``,
+        ``ValueError`` or ``TypeError`` that it raised. Another exception ends the batch.
+
+    Raises:
+        TypeError: ``items`` is a string, a mapping or not iterable.
+        ValueError: ``workers`` is not a whole number above 0.
+    """
+    check_batch(items, workers, "__iter__", "__getitem__", "__aiter__")
+    capture = _capture_errors(call)
+
+    async def pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
+        return item, await capture(item)
+
+    return AsyncBatch(_Calls(pair, items, workers, ordered=False))
+
+
+class AsyncBatch(AsyncGenerator[T, None]):
+    """An asynchronous generator that several tasks may take from.
+
+    A plain one refuses a second task, and ends when a task that waits for it is cancelled.
+    """
+
+    def __init__(self, calls: _Calls[Any, T]) -> None:
+        self._calls = calls
+        self._lock = asyncio.Lock()
+        #: The next result; kept when the task that waits for it is cancelled.
+        self._next: asyncio.Task[T] | None = None
+        self._holds_slot = False
+
+    async def asend(self, value: None) -> T:
+        """Return the next result."""
+        calls = self._calls
+        async with self._lock:
+            calls.start()
+            if self._holds_slot:
+                self._holds_slot = False
+                calls.slots.release()
+            if self._next is None and not calls.ended:
+                self._next = await calls.results.get()
+            if self._next is not None and not calls.ended:
+                await asyncio.wait({self._next})
+            task, self._next = self._next, None
+            if calls.ended:
+                raise StopAsyncIteration
+            if task is None:
+                calls.ended = True
+                raise calls.source_error or StopAsyncIteration
+            self._holds_slot = True
+            try:
+                return task.result()
+            except BaseException:
+                await self.aclose()
+                raise
+            finally:
+                del task  # or an exception, its traceback and the task would refer to each other
+
+    async def athrow(self, typ: Any, val: Any = None, tb: Any = None) -> T:
+        """Close the batch and raise the given exception."""
+        await self.aclose()
+        raise typ if val is None else val
+
+    async def aclose(self) -> None:
+        """Cancel the calls in flight and wait until they have ended."""
+        tasks = self._calls.cancel() - {asyncio.current_task()}
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def __del__(self) -> None:
+        self._calls.abandon()
+
+
+class _Calls(Generic[A, T]):
+    """The tasks of a batch: one that reads the source, and one for each call.
+
+    They do not refer to the ``AsyncBatch``, so that dropping it ends them.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[A], Awaitable[T]],
+        items: Iterable[A] | AsyncIterable[A],
+        workers: int,
+        *,
+        ordered: bool,
+    ) -> None:
+        self._function = function
+        self._items = items
+        self._ordered = ordered
+        self._running: set[asyncio.Task[T]] = set()
+        self._reader: asyncio.Task[None] | None = None
+        #: One for each item that is read and whose result is not used yet.
+        self.slots = asyncio.Semaphore(workers)
+        #: Tasks whose results are next; ``None`` after the last one.
+        self.results: asyncio.Queue[asyncio.Task[T] | None] = asyncio.Queue()
+        self.source_error: BaseException | None = None
+        self.ended = False
+
+    def start(self) -> None:
+        """Start to read the source, once."""
+        if self._reader is None and not self.ended:
+            self._reader = asyncio.create_task(self._read())
+
+    def cancel(self) -> set[asyncio.Task[Any]]:
+        """End the batch and return the tasks that were cancelled."""
+        self.ended = True
+        self.results.put_nowait(None)  # for a consumer that waits
+        tasks: set[asyncio.Task[Any]] = {*self._running}
+        if self._reader is not None:
+            tasks.add(self._reader)
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+    def abandon(self) -> None:
+        """Cancel the tasks from any thread, without waiting for them."""
+        if self._reader is not None and not self.ended:
+            loop = self._reader.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self.cancel)
+
+    async def _read(self) -> None:
+        # One task reads the whole source: timeouts and task groups in it belong to a task.
+        try:
+            await self.slots.acquire()
+            async with contextlib.aclosing(_iterate(self._items)) as items:
+                async for item in items:
+                    task = asyncio.create_task(self._call(item))
+                    self._running.add(task)
+                    if self._ordered:
+                        self.results.put_nowait(task)
+                    task.add_done_callback(self._finish)
+                    await self.slots.acquire()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised later
+            self.source_error = error
+        finally:
+            if self._running and not self._ordered and not self.ended:
+                await asyncio.wait(self._running)
+            self.results.put_nowait(None)
+
+    def _finish(self, task: asyncio.Task[T]) -> None:
+        self._running.discard(task)
+        if not self._ordered:
+            self.results.put_nowait(task)
+        if not task.cancelled():
+            task.exception()  # or asyncio logs one that is not raised since another one was
+
+    async def _call(self, item: A) -> T:
+        return await self._function(item)
+
+
+def _capture_errors(
+    call: Callable[[A], Awaitable[R]],
+) -> Callable[[A], Awaitable[R | DubError | ValueError | TypeError]]:
+    """Return ``call`` with its expected errors as values, inside the cooldown of a batch."""
     cooldown = Cooldown()
 
-    async def one(item: A) -> R | DubError | ValueError | TypeError:
-        current_cooldown.set(cooldown)  # of this task's own context
+    async def capture(item: A) -> R | DubError | ValueError | TypeError:
+        current_cooldown.set(cooldown)  # in the context of this call's task
         try:
             return await call(item)
         except (DubError, ValueError, TypeError) as error:
             return error
 
-    pending: deque[asyncio.Task[R | DubError | ValueError | TypeError]] = deque()
-    try:
+    return capture
+
+
+async def _iterate(items: Iterable[A] | AsyncIterable[A]) -> AsyncGenerator[A, None]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
         for item in items:
-            pending.append(asyncio.create_task(one(item)))
-            if len(pending) == workers:
-                yield await pending[0]
-                pending.popleft()
-        while pending:
-            yield await pending[0]
-            pending.popleft()
-    finally:
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+            yield item

@@ -1,145 +1,287 @@
-"""Many calls through a few threads: lazy, in order, bounded.
-
-Knows neither customers nor HTTP.
-"""
+"""Batches of calls in threads: lazy, bounded, ordered by item or by completion."""
 
 from __future__ import annotations
 
 import contextvars
+import inspect
 import os
 import queue
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
 
 from ..models.errors import DubError
-from .cooldown import Cooldown, current_cooldown
+from .cooldown import BatchCancelled, Cooldown, current_cooldown
 
 A = TypeVar("A")
 R = TypeVar("R")
+T = TypeVar("T")
 
-
-def check_workers(workers: int) -> int:
-    """``workers``, if there can be so many.
-
-    Raises:
-        ValueError: it is no whole number above 0.
-    """
-    if isinstance(workers, float) or workers < 1:
-        raise ValueError(f"workers must be 1 or more, not {workers!r}")
-    return workers
+_IDLE_SECONDS = 1.0  # after which a worker thread without a call ends
 
 
 def map_ordered(
     call: Callable[[A], R], items: Iterable[A], workers: int
-) -> Iterator[R | DubError | ValueError | TypeError]:
-    """The results of ``call`` for each item, in the items' order, each a value or its error.
+) -> Generator[R | DubError | ValueError | TypeError, None, None]:
+    """Call a function for each item in threads; yield results in the order of the items.
 
-    Not more than ``workers`` items are taken that have not been given back as results, so that
-    the input is read no faster than the output. Ending the iteration, by an error or by letting go
-    of it, ends the waits of the workers and sends nothing more.
+    Everything else is as in :func:`map_unordered`.
     """
+    check_batch(items, workers, "__iter__", "__getitem__")
     cooldown = Cooldown()
-    one = _caught(call, cooldown)
-    pending: deque[Future[R | DubError | ValueError | TypeError]] = deque()
-    process = os.getpid()
-
-    def following() -> R | DubError | ValueError | TypeError:
-        _check_process(process)
-        return pending.popleft().result()
-
-    source = iter(items)
-    with ThreadPoolExecutor(workers, thread_name_prefix="dub_uplink") as pool:
-        try:
-            for item in source:
-                # A context of its own, so that the caller's variables are there and ours go.
-                pending.append(pool.submit(contextvars.copy_context().run, one, item))
-                if len(pending) == workers:
-                    yield following()
-            while pending:
-                yield following()
-        finally:
-            cooldown.stop()
-            for future in pending:
-                future.cancel()
+    return Batch(_run(_capture_errors(call, cooldown), items, workers, cooldown, True), cooldown)
 
 
 def map_unordered(
     call: Callable[[A], R], items: Iterable[A], workers: int = 8
-) -> Generator[tuple[A, R | DubError | ValueError | TypeError]]:
-    """Calls of any kind through a few threads: each item with its result, as soon as there is one.
+) -> Generator[tuple[A, R | DubError | ValueError | TypeError], None, None]:
+    """Call a function for each item in threads; yield each item with its result when it is ready.
 
-    For what ``create_many`` and ``delete_many`` do not do, such as ``ensure`` for a whole table.
-    One call that is tried again for a minute does not hold up those behind it; a rate limit that
-    one of them runs into is waited out by all. Lazy: no more items are taken than there are
-    workers. Ending the iteration, by an error or by ``close()``, ends the waits of the workers and
-    sends nothing more.
+    Use it for calls that ``create_many`` and ``delete_many`` do not make, such as ``ensure``. A
+    call that is retried for a minute does not delay the others. When the server asks one worker to
+    wait, all of them wait. At most ``workers`` items are read ahead of the results you take.
+    Several threads may take from one batch: each result goes to one of them. ``close()`` ends the
+    waits of the workers, sends nothing more and returns when the requests in flight have ended.
 
     Args:
-        call: is called with an item, in a thread.
-        items: read as the results are taken.
-        workers: how many calls are under way at once.
+        call: called with one item, in a thread.
+        items: read as you take results. When reading raises, the results of the items already read
+            come first, then the exception.
+        workers: number of calls in flight at once. Fewer when no more threads can be started; then
+            the thread that takes the results makes calls, too.
 
     Returns:
-        Pairs of an item and what ``call`` returned for it, or the ``DubError``, ``ValueError`` or
-        ``TypeError`` that it raised. Any other exception of it, or of ``items``, ends the
-        iteration.
+        Pairs of an item and its result. A result is what ``call`` returned, or the ``DubError``,
+        ``ValueError`` or ``TypeError`` that it raised. Another exception ends the batch.
 
     Raises:
-        ValueError: ``workers`` below 1, or no whole number.
-        RuntimeError: it is iterated in a fork of the process that began it.
+        TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is a coroutine
+            function; use :func:`amap_unordered` for those.
+        ValueError: ``workers`` is not a whole number above 0.
+        RuntimeError: the batch was begun in another process, before a fork.
     """
-    return _map_unordered(call, items, check_workers(workers))
-
-
-def _map_unordered(
-    call: Callable[[A], R], items: Iterable[A], workers: int
-) -> Generator[tuple[A, R | DubError | ValueError | TypeError]]:
+    check_batch(items, workers, "__iter__", "__getitem__")
+    if inspect.iscoroutinefunction(call):
+        raise TypeError("map_unordered() got a coroutine function; use amap_unordered() instead")
     cooldown = Cooldown()
-    one = _caught(call, cooldown)
-    ended: queue.SimpleQueue[Future[R | DubError | ValueError | TypeError]] = queue.SimpleQueue()
-    running: dict[Future[R | DubError | ValueError | TypeError], A] = {}
-    process = os.getpid()
+    capture = _capture_errors(call, cooldown)
 
-    def following() -> tuple[A, R | DubError | ValueError | TypeError]:
-        _check_process(process)
-        future = ended.get()
-        return running.pop(future), future.result()
+    def pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
+        return item, capture(item)
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="dub_uplink") as pool:
-        try:
-            for item in items:
-                future = pool.submit(contextvars.copy_context().run, one, item)
-                running[future] = item
-                future.add_done_callback(ended.put)
-                if len(running) == workers:
-                    yield following()
-            while running:
-                yield following()
-        finally:
-            cooldown.stop()
-            for future in list(running):
-                future.cancel()
+    return Batch(_run(pair, items, workers, cooldown, False), cooldown)
 
 
-def _check_process(begun_in: int) -> None:
-    if os.getpid() != begun_in:
-        raise RuntimeError(
-            "this bulk was begun in another process, where its workers are; begin one in each"
+def check_batch(items: object, workers: object, *methods: str) -> None:
+    """Check the arguments of a batch before it reads or sends anything.
+
+    Args:
+        items: what the batch reads.
+        workers: number of calls at once.
+        methods: names of methods of which ``items`` needs one.
+
+    Raises:
+        TypeError: ``items`` is a string or a mapping, or has none of ``methods``.
+        ValueError: ``workers`` is not a whole number above 0.
+    """
+    if isinstance(items, (str, bytes, bytearray, Mapping)) or not any(
+        hasattr(type(items), method) for method in methods
+    ):
+        raise TypeError(
+            f"a batch needs an iterable with one item for each call, not {type(items).__name__};"
+            " put a single item in a list"
         )
+    if not isinstance(workers, int) or workers < 1:
+        raise ValueError(f"workers must be 1 or more and a whole number, not {workers!r}")
 
 
-def _caught(
+class Batch(Generator[T, None, None]):
+    """A generator that several threads may take from.
+
+    A plain generator raises ``ValueError: generator already executing`` then.
+    """
+
+    def __init__(self, results: Generator[T, None, None], cooldown: Cooldown) -> None:
+        self._results = results
+        self._cooldown = cooldown
+        self._process = os.getpid()
+        # Re-entrant: a source that takes from its own batch gets that ValueError, not a deadlock.
+        self._lock = threading.RLock()
+
+    def send(self, value: None) -> T:
+        """Return the next result."""
+        # Before the lock: a thread that does not exist in this process may hold it.
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "the batch was begun in another process, which has its workers;"
+                " start a batch in each process"
+            )
+        with self._lock:
+            return self._results.send(value)
+
+    def throw(self, *error: Any) -> T:
+        """Close the batch and raise the given exception."""
+        with self._lock:
+            return self._results.throw(*error)
+
+    def close(self) -> None:
+        """End the batch: nothing more is sent, and no call is in flight afterwards."""
+        if os.getpid() == self._process:
+            self._cooldown.cancel()  # before the lock, which a waiting consumer holds
+            with self._lock:
+                self._results.close()
+
+
+def _capture_errors(
     call: Callable[[A], R], cooldown: Cooldown
 ) -> Callable[[A], R | DubError | ValueError | TypeError]:
-    """``call`` as a worker makes it: within the cooldown of its bulk, its errors as values."""
+    """Return ``call`` with its expected errors as values, inside the cooldown of its batch."""
 
-    def one(item: A) -> R | DubError | ValueError | TypeError:
+    def capture(item: A) -> R | DubError | ValueError | TypeError:
         current_cooldown.set(cooldown)
+        cooldown.check()
         try:
             return call(item)
         except (DubError, ValueError, TypeError) as error:
             return error
 
-    return one
+    return capture
+
+
+def _run(
+    function: Callable[[A], T],
+    items: Iterable[A],
+    workers: int,
+    cooldown: Cooldown,
+    ordered: bool,
+) -> Generator[T, None, None]:
+    process = os.getpid()
+    threads: WorkerThreads[T] = WorkerThreads()
+    pending: dict[Future[T], None] = {}  # in the order of the items
+    completed: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
+    source_errors: list[Exception] = []
+
+    def next_result() -> T:
+        future = next(iter(pending)) if ordered else completed.get()
+        del pending[future]
+        try:
+            return future.result()
+        finally:
+            del future  # or an exception, its traceback and the future would refer to each other
+
+    try:
+        for item in _read(items, source_errors):
+            future: Future[T] = Future()
+            pending[future] = None
+            if not ordered:
+                future.add_done_callback(completed.put)
+            threads.submit(future, function, item)
+            if len(pending) == workers:
+                yield next_result()
+        while pending:
+            yield next_result()
+        if source_errors:
+            raise source_errors.pop()
+    except BatchCancelled:
+        pass  # another thread closed the batch while this one waited for a result
+    finally:
+        if os.getpid() == process:
+            cooldown.cancel()
+            threads.shutdown()
+
+
+def _read(items: Iterable[A], errors: list[Exception]) -> Iterator[A]:
+    """Yield the items; put the exception that ends them into ``errors``."""
+    try:
+        # Not `yield from`, which would close the caller's generator together with the batch.
+        for item in items:  # noqa: UP028
+            yield item
+    except Exception as error:  # noqa: BLE001 - raised after the results
+        errors.append(error)
+
+
+class WorkerThreads(Generic[T]):
+    """Threads that are started on demand and end when they are idle.
+
+    Not a ThreadPoolExecutor: that one refuses calls once the main thread has ended, although a
+    thread that takes the results of a batch may outlive it.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: queue.SimpleQueue[tuple[Future[T], Callable[[], T]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._idle = 0  # waiting threads that no task in the queue is meant for
+
+    def submit(self, future: Future[T], function: Callable[[A], T], item: A) -> None:
+        """Call a function in a thread and set its result on ``future``.
+
+        When no thread can be started, the call is made in the current one.
+        """
+        # A copy: the caller's variables are visible there, and its own stay in it.
+        context = contextvars.copy_context()
+
+        def task() -> T:
+            return context.run(function, item)
+
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+                self._tasks.put((future, task))
+                return
+        thread = threading.Thread(target=self._work, args=(future, task), name="dub_uplink")
+        try:
+            thread.start()
+        except RuntimeError:
+            try:
+                result = task()
+            except Exception as error:  # noqa: BLE001 - as in a thread
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+        else:
+            self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
+
+    def shutdown(self) -> None:
+        """End the threads and wait for the calls that they are making."""
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            if thread is not threading.current_thread():  # the garbage collector may run anywhere
+                thread.join()
+
+    def _work(self, future: Future[T], task: Callable[[], T]) -> None:
+        while True:
+            try:
+                result = task()
+            except BaseException as error:  # noqa: BLE001 - raised where the result is taken
+                self._count_as_idle()
+                future.set_exception(error)
+            else:
+                self._count_as_idle()
+                future.set_result(result)
+                del result
+            del future, task
+            following = self._next_task()
+            if following is None:
+                return
+            future, task = following
+
+    def _count_as_idle(self) -> None:
+        # Before the result is visible: its consumer submits at once and is to find this thread.
+        with self._lock:
+            self._idle += 1
+
+    def _next_task(self) -> tuple[Future[T], Callable[[], T]] | None:
+        while True:
+            try:
+                return self._tasks.get(timeout=_IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    if self._idle:
+                        self._idle -= 1
+                        return None
+                # A task was submitted for this thread just now: take it.

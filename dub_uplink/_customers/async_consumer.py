@@ -6,11 +6,10 @@ is loaded by the first client that is made.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._concurrency.tasks import map_ordered
-from .._concurrency.threads import check_workers
 from .._declarative.async_consumer import AsyncDubConsumer
 from .._declarative.schemas import serialize_request
 from ..models.components import Customer
@@ -191,36 +190,44 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
 
     def create_many(
         self,
-        requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
+        requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]]
+        | AsyncIterable[CreateCustomerRequestBody | Mapping[str, Any]],
         *,
         workers: int = 8,
         retries: RetryConfig | Unset | None = UNSET,
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[Customer | DubError | ValueError | TypeError]:
-        """See :meth:`CustomersConsumer.create_many`; ``workers`` calls at most are in flight."""
+    ) -> AsyncGenerator[Customer | DubError | ValueError | TypeError, None]:
+        """Create customers in tasks, each exactly once, as :meth:`CustomersConsumer.create_many`.
+
+        ``requests`` may also be an asynchronous iterable. ``aclose()`` cancels the calls in flight.
+        """
 
         async def create(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
             return await self.create(
                 request, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
             )
 
-        return map_ordered(create, requests, check_workers(workers))
+        return map_ordered(create, requests, workers)
 
     def delete_many(
         self,
-        ids: Iterable[str],
+        ids: Iterable[str] | AsyncIterable[str],
         *,
         workers: int = 8,
         retries: RetryConfig | Unset | None = UNSET,
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[DeleteCustomerResponseBody | DubError | ValueError | TypeError]:
-        """See :meth:`CustomersConsumer.delete_many`; ``workers`` calls at most are in flight."""
+    ) -> AsyncGenerator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None]:
+        """Delete customers in tasks, as :meth:`CustomersConsumer.delete_many`.
+
+        ``ids`` may also be an asynchronous iterable, such as
+        ``(customer.id async for customer in s.customers.iterate())``.
+        """
 
         async def delete(id: str) -> DeleteCustomerResponseBody:
             return await self.delete(
                 id, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
             )
 
-        return map_ordered(delete, ids, check_workers(workers))
+        return map_ordered(delete, ids, workers)

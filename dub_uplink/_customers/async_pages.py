@@ -1,4 +1,4 @@
-"""Pages of customers, and every customer once, awaited."""
+"""Pages of customers and the iterator over all of them, asynchronous."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AsyncFetch = Callable[[Query], Awaitable["AsyncCustomerPage"]]
 
 
 class AsyncCustomerPage(CustomerPage):
-    """A :class:`~dub_uplink.CustomerPage` whose ``next()`` is awaited."""
+    """A :class:`~dub_uplink.CustomerPage` with a ``next()`` to await."""
 
     def __init__(self, customers: Iterable[Customer], query: Query, fetch: AsyncFetch) -> None:
         super().__init__(customers, query, fetch)  # type: ignore[arg-type]
@@ -27,7 +27,10 @@ class AsyncCustomerPage(CustomerPage):
 
 
 class AsyncCustomerIterator(AsyncIterator[Customer]):
-    """Every customer of a list, each exactly once; see ``AsyncCustomersConsumer.iterate``."""
+    """Every customer of a list, each exactly once; see ``AsyncCustomersConsumer.iterate``.
+
+    Several tasks may take from one iterator: each customer goes to one of them.
+    """
 
     def __init__(
         self, fetch: AsyncFetch, traversal: Traversal, query: Query, *, prefetch: bool
@@ -36,6 +39,9 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         self._traversal = traversal
         self._query = query
         self._prefetch = prefetch
+        self._lock = asyncio.Lock()
+        self._closed = False
+        #: The query of the page that is being fetched ahead, and the task that fetches it.
         self._ahead: tuple[Query, asyncio.Task[AsyncCustomerPage]] | None = None
 
     @property
@@ -44,16 +50,23 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         return self._traversal.cursor
 
     async def __anext__(self) -> Customer:
-        traversal = self._traversal
-        while isinstance(step := traversal.step(), Fetch):
-            traversal.fetched(await self._page(step))
-        if step is None:
-            await self.aclose()
-            raise StopAsyncIteration
-        return step
+        async with self._lock:
+            while not self._closed:
+                step = self._traversal.step()
+                if isinstance(step, Fetch):
+                    self._traversal.fetched(await self._page(step))
+                elif step is None:
+                    await self.aclose()
+                else:
+                    return step
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Let go of a page that is being fetched ahead."""
+        """End the iteration, and the request that fetches a page ahead."""
+        self._closed = True
+        await self._cancel_ahead()
+
+    async def _cancel_ahead(self) -> None:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             ahead[1].cancel()
@@ -61,26 +74,27 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
 
     async def _page(self, step: Fetch) -> list[Customer] | None:
         try:
-            page = await self._asked(step.query)
+            page = await self._fetch_now_or_ahead(step.query)
         except UnprocessableEntity as error:
             if not is_lost_cursor(step, error):
                 raise
             return None
         size = self._query.get("pageSize", DEFAULT_PAGE_SIZE)
-        if self._prefetch and len(page) >= size and "endingBefore" not in step.query:
-            await self._look_ahead(next_query(page.query, page))
+        is_full = len(page) >= size
+        if self._prefetch and is_full and "endingBefore" not in step.query and not self._closed:
+            await self._fetch_ahead(next_query(page.query, page))
         return page
 
-    async def _asked(self, query: Query) -> AsyncCustomerPage:
+    async def _fetch_now_or_ahead(self, query: Query) -> AsyncCustomerPage:
         ahead = self._ahead
         if ahead is None or ahead[0] != query:
             return await self._fetch(query)
         self._ahead = None
         return await ahead[1]
 
-    async def _look_ahead(self, query: Query) -> None:
-        """Begin to fetch the page that will most likely be asked for next."""
-        await self.aclose()
+    async def _fetch_ahead(self, query: Query) -> None:
+        """Start to fetch the page that is most likely the next one."""
+        await self._cancel_ahead()
 
         async def fetch() -> Any:
             return await self._fetch(query)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
-from .._concurrency.threads import check_workers, map_ordered
+from .._concurrency.threads import map_ordered
 from .._declarative.consumer import DubConsumer
 from .._declarative.endpoints import PageOf, endpoint
 from .._declarative.parameters import JsonBody
@@ -344,26 +344,29 @@ class CustomersConsumer(DubConsumer):
         retries: RetryConfig | Unset | None = UNSET,
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
-    ) -> Iterator[Customer | DubError | ValueError | TypeError]:
-        """Create customers through a few threads, each exactly once.
+    ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
+        """Create customers in a few threads, each exactly once.
 
-        Lazy: ``requests`` is read no faster than the results are. A rate limit that one worker
-        runs into is waited out by all.
+        Nothing is sent until you take results, and at most ``workers`` requests are read ahead of
+        them. When the server asks one worker to wait, all of them wait. Several threads may take
+        results: each goes to one of them. ``close()`` stops the workers.
 
         Args:
-            requests: what :meth:`create` takes, as many as you like.
-            workers: how many calls may be in flight.
+            requests: what :meth:`create` takes, any number of them. When reading them raises, the
+                results of those already read come first, then the exception.
+            workers: number of calls in flight at once.
             retries, timeout_ms, http_headers: for each call; see the class.
 
         Returns:
             In the order of ``requests``, the customer or the error of each.
 
         Raises:
-            ValueError: ``workers`` is below 1.
+            TypeError: ``requests`` is a single mapping, a string or not iterable.
+            ValueError: ``workers`` is not a whole number above 0.
         """
         options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         create = functools.partial(self.create, **options)
-        return map_ordered(create, requests, check_workers(workers))
+        return map_ordered(create, requests, workers)
 
     def delete_many(
         self,
@@ -373,20 +376,21 @@ class CustomersConsumer(DubConsumer):
         retries: RetryConfig | Unset | None = UNSET,
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
-    ) -> Iterator[DeleteCustomerResponseBody | DubError | ValueError | TypeError]:
-        """Delete customers through a few threads; as :meth:`create_many`.
+    ) -> Generator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None, None]:
+        """Delete customers in a few threads, in the same way as :meth:`create_many`.
 
         Args:
-            ids: Dub's ids, or ``ext_`` and your own.
-            workers: how many calls may be in flight.
+            ids: Dub ids, or ``ext_`` and your own.
+            workers: number of calls in flight at once.
             retries, timeout_ms, http_headers: for each call; see the class.
 
         Returns:
             In the order of ``ids``, what :meth:`delete` returns or the error of each.
 
         Raises:
-            ValueError: ``workers`` is below 1.
+            TypeError: ``ids`` is a single string, a mapping or not iterable.
+            ValueError: ``workers`` is not a whole number above 0.
         """
         options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         delete = functools.partial(self.delete, **options)
-        return map_ordered(delete, ids, check_workers(workers))
+        return map_ordered(delete, ids, workers)

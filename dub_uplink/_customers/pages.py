@@ -1,10 +1,8 @@
-"""Pages of customers, and every customer once.
-
-Asks for pages and knows nothing of HTTP.
-"""
+"""Pages of customers and the iterator over all of them, independent of HTTP."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -12,17 +10,16 @@ from ..models.components import Customer
 from ..models.errors import PageLimitReached, UnprocessableEntity
 from .traversal import CursorTraversal, Fetch, OffsetTraversal, Query, Traversal
 
-#: The server's own, where a list does not say another.
+#: The server's default.
 DEFAULT_PAGE_SIZE = 100
-#: The server refuses pages by number beyond this one.
+#: The server refuses greater page numbers.
 LAST_PAGE = 1000
 
 
 class CustomerPage(list[Customer]):
-    """A list of customers that knows how to go on.
+    """A list of customers that can fetch the next page.
 
-    It compares, slices and counts as the list it is. ``query`` is what was asked for, in the
-    server's spelling.
+    ``query`` has the parameters of the request, in the server's spelling.
     """
 
     def __init__(
@@ -37,95 +34,107 @@ class CustomerPage(list[Customer]):
 
     @property
     def has_next(self) -> bool:
-        """Whether there may be another page; the server says so only by a full one."""
+        """Whether there may be another page; the server shows the end only by a short page."""
         size: int = self.query.get("pageSize", DEFAULT_PAGE_SIZE)
         return len(self) >= size
 
     def next(self) -> CustomerPage | None:
-        """Fetch the page after this one, in the direction of its cursor, or ``None``.
+        """Fetch the page after this one; return ``None`` after the last one.
 
-        A list by ``ending_before`` goes on backwards, one with a ``page`` or a ``sort_by`` other
-        than ``createdAt`` by page number, any other after the last customer of this page. The
-        server orders pages after a cursor by id and the first one by ``createdAt``, which
-        disagree for back-dated customers: use ``iterate`` to get each exactly once.
+        A list with ``ending_before`` continues backward. One with ``page``, or with a ``sort_by``
+        other than ``createdAt``, continues by page number. Any other continues after its last
+        customer. The server orders pages at a cursor by id and the first page by ``createdAt``,
+        which differ for back-dated customers: use ``iterate`` to get each customer exactly once.
 
         Raises:
-            PageLimitReached: the server has no pages beyond number 1,000.
+            PageLimitReached: the server has no pages after number 1,000.
             DubError: the page could not be fetched.
         """
         return self._fetch(next_query(self.query, self)) if self.has_next else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Pickled or copied it is a plain list: a connection cannot travel.
+        # Pickling and copying give a plain list: a connection cannot be pickled.
         return list, (list(self),)
 
 
 def next_query(query: Query, customers: list[Customer]) -> Query:
-    """What to ask for after these customers.
+    """Return the query of the page after the one with these customers.
 
     Raises:
         PageLimitReached: the server has no such page.
     """
     if "endingBefore" in query:
         return {**query, "endingBefore": customers[0].id}
-    if not by_number(query):
+    if not is_paged_by_number(query):
         return {**query, "startingAfter": customers[-1].id}
     page = query.get("page", 1) + 1
     if page > LAST_PAGE:
         raise PageLimitReached(
-            f"the server gives out no pages beyond number {LAST_PAGE}, and there are more"
-            " customers; narrow the list by a filter, or leave out sort_by"
+            f"the server returns no page after number {LAST_PAGE}, and more customers may follow;"
+            " narrow the list by a filter, or leave out sort_by"
         )
     return {**query, "page": page}
 
 
-def by_number(query: Query) -> bool:
-    """Whether the pages of this list go by number: cursors only go by ``createdAt``."""
+def is_paged_by_number(query: Query) -> bool:
+    """Whether a list is paged by number; cursors support only the order ``createdAt``."""
     return "page" in query or query.get("sortBy", "createdAt") != "createdAt"
 
 
 class CustomerIterator(Iterator[Customer]):
     """Every customer of a list, each exactly once; see ``CustomersConsumer.iterate``.
 
-    When a page cannot be fetched, the error is raised and nothing is lost: ``next()`` tries that
-    page again, and ``cursor`` takes up the iteration in another process.
+    Several threads may take from one iterator: each customer goes to one of them. When a page
+    cannot be fetched, the error is raised and nothing is lost: ``next()`` fetches that page again,
+    and ``cursor`` continues the iteration in another process.
     """
 
     def __init__(self, fetch: Callable[[Query], list[Customer]], traversal: Traversal) -> None:
         self._fetch = fetch
         self._traversal = traversal
+        # Re-entrant: a signal handler may read the cursor while its thread fetches a page.
+        self._lock = threading.RLock()
 
     @property
     def cursor(self) -> str:
-        """Where the iteration stands, behind the last customer that it returned.
+        """The position after the last customer that the iteration returned, as an opaque string.
 
-        An opaque string: ``iterate(cursor=…)`` with the same filters goes on from there.
+        ``iterate(cursor=…)`` with the same filters continues from there. With several threads it
+        is after every customer that any of them has taken.
         """
-        return self._traversal.cursor
+        with self._lock:
+            return self._traversal.cursor
 
     def __next__(self) -> Customer:
         traversal = self._traversal
-        while isinstance(step := traversal.step(), Fetch):
-            traversal.fetched(fetch_or_gone(self._fetch, step))
+        with self._lock:
+            while isinstance(step := traversal.step(), Fetch):
+                traversal.fetched(fetch_unless_deleted(self._fetch, step))
         if step is None:
             raise StopIteration
         return step
 
 
 def traversal(query: Query, cursor: str | None) -> Traversal:
-    """How to go through all of a list.
+    """Return the traversal of a list.
+
+    Args:
+        query: the list's parameters, in the server's spelling.
+        cursor: the position of an earlier traversal with the same query, or ``None``.
 
     Raises:
-        ValueError: ``cursor`` is none, or of a list with other filters.
+        ValueError: ``cursor`` is not valid, or belongs to other filters.
     """
     size = query.get("pageSize", DEFAULT_PAGE_SIZE)
-    if by_number(query):
+    if is_paged_by_number(query):
         return OffsetTraversal(query, size, LAST_PAGE, cursor)
     return CursorTraversal(query, size, cursor)
 
 
-def fetch_or_gone(fetch: Callable[[Query], list[Customer]], step: Fetch) -> list[Customer] | None:
-    """The page a step asks for; ``None`` where the customer at its cursor is gone."""
+def fetch_unless_deleted(
+    fetch: Callable[[Query], list[Customer]], step: Fetch
+) -> list[Customer] | None:
+    """Fetch the page of a step; return ``None`` if the customer at its cursor was deleted."""
     try:
         return fetch(step.query)
     except UnprocessableEntity as error:
@@ -135,5 +144,5 @@ def fetch_or_gone(fetch: Callable[[Query], list[Customer]], step: Fetch) -> list
 
 
 def is_lost_cursor(step: Fetch, error: UnprocessableEntity) -> bool:
-    """Whether the server refused a page because its cursor's customer has been deleted."""
+    """Whether the server refused a page because the customer at its cursor was deleted."""
     return step.has_cursor and error.message.startswith("Invalid cursor")

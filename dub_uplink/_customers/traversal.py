@@ -1,15 +1,18 @@
-"""How to get at every customer exactly once, decided without I/O.
+"""Find every customer of a list exactly once, without doing any I/O.
 
-The server orders its first page by ``createdAt`` and the pages at a cursor by id. Customers whose
-``createdAt`` was set back are on neither where one simply goes on, and those with a later one are
-on both. So: take the first page, and from its last customer, the anchor, go both ways by id. Every
-id but the anchor's is on exactly one of the two ways; those of the first page are known. Nearly
-always the way back is a single page that holds nothing new.
+Why following the server's cursors is not enough: the server orders a list without a cursor by
+``createdAt`` and a list at a cursor by id. Ids follow the time of creation, except for back-dated
+customers. So a back-dated customer may be neither on the first page nor behind its last customer,
+and one with a later ``createdAt`` may be in both places. ``docs/ordering.rst`` has an example.
 
-A cursor must exist when it is used. Each page's last customer is therefore kept back until the page
-after it is there, so that a caller may delete whatever he was given. Where somebody else deleted
-it, the others of its page serve. Where all are gone, the traversal starts again and skips, by
-comparing ids, what it has passed.
+:class:`CursorTraversal` therefore takes the first page and goes from its last customer, the anchor,
+in both directions by id. Each id lies in exactly one direction, and the ids of the first page are
+remembered. Without back-dated customers the backward direction is one page with nothing new.
+
+A cursor is the id of a customer, and the server refuses one that has been deleted. So the last
+customer of a page is returned only when the next page has arrived: a caller may delete each
+customer it gets. When somebody else deletes the cursor, another customer of its page is the cursor.
+When all of the page are gone, the traversal restarts and skips the ranges of ids it has covered.
 """
 
 from __future__ import annotations
@@ -31,25 +34,25 @@ Page = list[Customer]
 
 @dataclass(frozen=True)
 class Fetch:
-    """A step: get the page of this query."""
+    """A step of a traversal: fetch the page of this query."""
 
     query: Query
 
     @property
     def has_cursor(self) -> bool:
-        """Whether the page is one at a cursor, which may be gone."""
+        """Whether the query has a cursor, which the server may refuse."""
         return "startingAfter" in self.query or "endingBefore" in self.query
 
 
 class CursorLost(Exception):
-    """Neither the cursor nor any other customer of its page exists any more."""
+    """Every customer that could be the next cursor has been deleted."""
 
 
 class FilterMismatch(ValueError):
-    """A cursor was taken from an iteration with other filters."""
+    """A cursor belongs to an iteration with other filters."""
 
 
-#: Against the way the list goes, and along with it.
+#: The parameter that fetches the page before or after a customer, in the order of the list.
 Direction = Literal["endingBefore", "startingAfter"]
 BACKWARD: Direction = "endingBefore"
 FORWARD: Direction = "startingAfter"
@@ -59,7 +62,7 @@ Steps = Generator["Fetch | Customer", "Page | None", None]
 
 
 class Traversal(ABC):
-    """The steps through a list: pages to fetch, customers to return, then ``None``."""
+    """The steps through a list: pages to fetch and customers to return, then ``None``."""
 
     def __init__(self, query: Query, cursor: str | None) -> None:
         self._query = query
@@ -70,48 +73,52 @@ class Traversal(ABC):
                 raise
             except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
                 raise ValueError(
-                    "cursor is not one that an iteration gave out; store iterate().cursor as it is"
+                    "cursor is not valid: pass iterate().cursor of an earlier iteration, unchanged"
                 ) from None
         self._steps = self._walk()
         self._step: Fetch | Customer | None = None
 
     def step(self) -> Fetch | Customer | None:
-        """What is next. A fetch stays next until :meth:`fetched`; a customer is taken."""
+        """Return the next step; a ``Fetch`` is returned again until :meth:`fetched` is called."""
         if self._step is None:
             self._advance(None)
         step = self._step
         if isinstance(step, Customer):
-            self._taken(step)
+            self._mark_returned(step)
             self._step = None
         return step
 
     def fetched(self, page: Page | None) -> None:
-        """Hand in the page that was asked for; ``None`` says that its cursor is gone."""
+        """Continue with the page of the last ``Fetch``; ``None`` if its cursor was deleted."""
         self._advance(page)
 
     @property
     def cursor(self) -> str:
-        """Where the traversal stands, behind the last customer taken."""
+        """The position after the last customer that was returned, as an opaque string."""
         state = json.dumps([self._query, self._state()], separators=(",", ":"))
         return base64.urlsafe_b64encode(state.encode()).decode()
 
     def _read(self, cursor: str) -> Any:
         query, state = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         if query != self._query:
-            raise FilterMismatch(f"cursor belongs to an iteration with other filters: {query}")
+            raise FilterMismatch(
+                f"cursor belongs to an iteration with other filters: {query}; pass the same filters"
+            )
         return state
 
     def _advance(self, page: Page | None) -> None:
+        self._step = None  # also after the end, or when the page limit is an error
         try:
-            self._step = self._steps.send(page)
+            step = self._steps.send(page)
         except StopIteration:
-            self._step = None
+            return
+        self._step = step
 
     @abstractmethod
     def _walk(self) -> Steps: ...
 
     @abstractmethod
-    def _taken(self, customer: Customer) -> None: ...
+    def _mark_returned(self, customer: Customer) -> None: ...
 
     @abstractmethod
     def _state(self) -> Any: ...
@@ -121,23 +128,25 @@ class Traversal(ABC):
 
 
 class CursorTraversal(Traversal):
-    """By ids, both ways from an anchor on the first page."""
+    """Traverse a list by id, in both directions from an anchor on the first page."""
 
     def __init__(self, query: Query, page_size: int, cursor: str | None = None) -> None:
         self._size = page_size
         self._descending = query.get("sortOrder", "desc") == "desc"
         self._phase: str = _FIRST
-        #: How far each way was gone: the id of the last customer on it.
+        #: The id of the last customer returned in each direction.
         self._frontier: dict[Direction, str] = {}
-        #: Ids returned from first pages; a page of them, and one more for each start anew.
+        #: Ids returned from first pages: one page, and a part of another for each restart.
         self._seen: set[str] = set()
-        #: What was still to come at each start anew: any of these, for every one of them.
-        self._restart_ranges: list[list[tuple[Direction, str]]] = []
-        #: The page in hand when another customer had to serve as its cursor.
+        #: The lowest and highest id of each range covered before a restart; ``None`` is no bound.
+        self._covered: list[tuple[str | None, str | None]] = []
+        #: The ids of the current page: when its last customer was not the cursor, the next page
+        #: repeats some of them.
         self._recent: frozenset[str] = frozenset()
+        #: The page after the anchor, fetched before the direction backward is traversed.
         self._ahead: Page | None = None
-        #: The latest ``createdAt`` at the start: who is newer was created meanwhile, and the way
-        #: back would not end while a caller creates a customer for each that he is given.
+        #: The latest ``createdAt`` at the start. Later customers are skipped in the direction
+        #: backward: a caller who creates one for each that it gets would never reach the end.
         self._newest: dt.datetime | None = None
         super().__init__(query, cursor)
 
@@ -147,118 +156,102 @@ class CursorTraversal(Traversal):
                 if self._phase == _FIRST and (yield from self._first_page()):
                     return
                 if self._phase == BACKWARD:
-                    yield from self._go(BACKWARD)
+                    yield from self._resume(BACKWARD)
                     self._phase = FORWARD
-                yield from self._go(FORWARD)
+                yield from self._resume(FORWARD)
             except CursorLost:
                 self._restart()
             else:
                 return
 
     def _first_page(self) -> Generator[Fetch | Customer, Page | None, bool]:
-        """Return the first page; whether it was all there is."""
+        """Yield the first page and the direction backward; return whether that is all."""
         page = (yield Fetch(self._query)) or []
         if len(page) < self._size:
-            yield from self._new(page)
+            yield from self._unseen(page)
             return True
         if self._descending:
             self._newest = page[0].created_at
-        yield from self._new(page[:-1])
-        for row in _candidates([row.id for row in page]):
-            back = yield self._at(BACKWARD, row)
-            on = None if back is None else (yield self._at(FORWARD, row))
-            if back is None or on is None:
+        yield from self._unseen(page[:-1])
+        for anchor in _candidates([row.id for row in page]):
+            before = yield self._fetch(BACKWARD, anchor)
+            after = None if before is None else (yield self._fetch(FORWARD, anchor))
+            if before is None or after is None:
                 continue
-            yield from self._new(page[-1:])
+            yield from self._unseen(page[-1:])
             self._recent = frozenset(row.id for row in page)
-            self._frontier = {BACKWARD: row, FORWARD: row}
+            self._frontier = {BACKWARD: anchor, FORWARD: anchor}
             self._phase = BACKWARD
-            yield from self._follow(BACKWARD, back)
-            self._phase, self._ahead = FORWARD, on
+            yield from self._follow(BACKWARD, before)
+            self._phase, self._ahead = FORWARD, after
             return False
         raise CursorLost
 
-    def _go(self, direction: Direction) -> Steps:
-        """Return what lies on one direction, from where it was left."""
+    def _resume(self, direction: Direction) -> Steps:
+        """Yield what lies beyond the frontier of a direction."""
         page, self._ahead = self._ahead, None
+        frontier = self._frontier[direction]
         if page is None:
-            if not self._is_worth(direction, self._frontier[direction]):
+            if self._is_covered_beyond(direction, frontier):
                 return
-            page = yield self._at(direction, self._frontier[direction])
+            page = yield self._fetch(direction, frontier)
             if page is None:
                 raise CursorLost
         yield from self._follow(direction, page)
 
     def _follow(self, direction: Direction, page: Page) -> Steps:
-        """Return a page and those after it."""
+        """Yield a page and those after it in a direction."""
         while True:
-            rows = (
-                page
-                if direction == FORWARD
-                else [row for row in page[::-1] if not self._is_newer(row)]
-            )
+            rows = page
+            if direction == BACKWARD:
+                rows = [row for row in reversed(page) if not self._is_newer(row)]
             if not rows:
                 return
-            if len(page) < self._size or not self._is_worth(direction, rows[-1].id):
-                yield from self._new(rows)
+            if len(page) < self._size or self._is_covered_beyond(direction, rows[-1].id):
+                yield from self._unseen(rows)
                 return
-            yield from self._new(rows[:-1])
+            yield from self._unseen(rows[:-1])
             ids = [row.id for row in rows]
             for cursor in _candidates(ids):
-                following = yield self._at(direction, cursor)
+                following = yield self._fetch(direction, cursor)
                 if following is not None:
                     break
             else:
                 raise CursorLost
-            yield from self._new(rows[-1:])
+            yield from self._unseen(rows[-1:])
             self._recent = frozenset(ids)
             page = following
 
-    def _at(self, direction: Direction, cursor: str) -> Fetch:
+    def _fetch(self, direction: Direction, cursor: str) -> Fetch:
         return Fetch({**self._query, direction: cursor})
 
-    def _new(self, rows: Page) -> Steps:
+    def _unseen(self, rows: Page) -> Steps:
         for row in rows:
-            if self._is_wanted(row.id):
+            if row.id in self._seen or row.id in self._recent:
+                continue
+            if not any(_is_between(row.id, *ids) for ids in self._covered):
                 yield row
-
-    def _is_wanted(self, customer_id: str) -> bool:
-        if customer_id in self._seen or customer_id in self._recent:
-            return False
-        return not self._restart_ranges or all(
-            any(self._is_beyond(direction, edge, customer_id) for direction, edge in layer)
-            for layer in self._restart_ranges
-        )
 
     def _is_newer(self, customer: Customer) -> bool:
         created = customer.created_at
         return created is not None and self._newest is not None and created > self._newest
 
-    def _is_worth(self, direction: Direction, edge: str) -> bool:
-        """Whether anything wanted can lie further on this way."""
-        return all(
-            any(
-                direction == wanted or self._is_beyond(wanted, start, edge)
-                for wanted, start in layer
-            )
-            for layer in self._restart_ranges
-        )
-
-    def _is_beyond(self, direction: Direction, edge: str, customer_id: str) -> bool:
-        """Whether an id comes after an edge on a way."""
-        return (
-            customer_id < edge if (direction == FORWARD) is self._descending else customer_id > edge
+    def _is_covered_beyond(self, direction: Direction, customer_id: str) -> bool:
+        """Whether every id from this one on was covered before a restart."""
+        open_end = 1 if (direction == BACKWARD) is self._descending else 0
+        return any(
+            ids[open_end] is None and _is_between(customer_id, *ids) for ids in self._covered
         )
 
     def _restart(self) -> None:
         if self._phase != _FIRST:
-            directions = (BACKWARD, FORWARD) if self._phase == BACKWARD else (FORWARD,)
-            self._restart_ranges.append(
-                [(direction, self._frontier[direction]) for direction in directions]
-            )
+            # Backward comes first: once the direction is forward, all before it is covered.
+            before = self._frontier[BACKWARD] if self._phase == BACKWARD else None
+            after = self._frontier[FORWARD]
+            self._covered.append((after, before) if self._descending else (before, after))
         self._phase, self._ahead, self._recent = _FIRST, None, frozenset()
 
-    def _taken(self, customer: Customer) -> None:
+    def _mark_returned(self, customer: Customer) -> None:
         if self._phase == _FIRST:
             self._seen.add(customer.id)
         elif self._phase == BACKWARD:
@@ -268,19 +261,21 @@ class CursorTraversal(Traversal):
 
     def _state(self) -> Any:
         newest = None if self._newest is None else self._newest.isoformat()
-        return [self._phase, self._frontier, sorted(self._seen), self._restart_ranges, newest]
+        return [self._phase, self._frontier, sorted(self._seen), self._covered, newest]
 
     def _restore(self, state: Any) -> None:
-        self._phase, self._frontier, seen, restart_ranges, newest = state
+        self._phase, self._frontier, seen, covered, newest = state
         self._newest = None if newest is None else dt.datetime.fromisoformat(newest)
         self._seen = set(seen)
-        self._restart_ranges = [
-            [(direction, edge) for direction, edge in layer] for layer in restart_ranges
-        ]
+        self._covered = [(lowest, highest) for lowest, highest in covered]
+
+
+def _is_between(customer_id: str, lowest: str | None, highest: str | None) -> bool:
+    return (lowest is None or lowest <= customer_id) and (highest is None or customer_id <= highest)
 
 
 def _candidates(ids: list[str]) -> Iterator[str]:
-    """The ids to try as a cursor: the last, then further and further from it."""
+    """Yield the ids to try as a cursor: the last one, then in growing steps back to the first."""
     back = 1
     while back < len(ids):
         yield ids[-back]
@@ -289,10 +284,10 @@ def _candidates(ids: list[str]) -> Iterator[str]:
 
 
 class OffsetTraversal(Traversal):
-    """By page numbers: the only way through an order that cursors do not know.
+    """Traverse a list by page number: cursors support no order other than ``createdAt``.
 
-    A customer who moves up a page meanwhile is not returned again; one who moves down, or out of
-    the way of a deletion, may be missed.
+    A customer that moves to the next page meanwhile is returned once. One that moves to an earlier
+    page, also because others are deleted, may be missed.
     """
 
     def __init__(
@@ -301,7 +296,7 @@ class OffsetTraversal(Traversal):
         self._size = page_size
         self._last_page = last_page
         self._page = 1
-        #: Ids returned of this page and the one before it.
+        #: Ids returned from the current page and the one before it.
         self._seen: dict[str, None] = {}
         super().__init__(query, cursor)
 
@@ -309,27 +304,27 @@ class OffsetTraversal(Traversal):
         page = (yield Fetch({**self._query, "page": self._page})) or []
         while True:
             is_last = len(page) < self._size
-            yield from self._new(page if is_last else page[:-1])
+            yield from self._unseen(page if is_last else page[:-1])
             if is_last:
                 return
             if self._page >= self._last_page:
-                yield from self._new(page[-1:])
+                yield from self._unseen(page[-1:])
                 raise PageLimitReached(
-                    f"the server gives out no pages beyond number {self._last_page}, and there may"
-                    " be more customers; narrow the list by a filter, or leave out sort_by"
+                    f"the server returns no page after number {self._last_page}, and more customers"
+                    " may follow; narrow the list by a filter, or leave out sort_by"
                 )
             following = (yield Fetch({**self._query, "page": self._page + 1})) or []
-            yield from self._new(page[-1:])
+            yield from self._unseen(page[-1:])
             self._page += 1
             self._seen = dict.fromkeys(row.id for row in page)
             page = following
 
-    def _new(self, rows: Page) -> Steps:
+    def _unseen(self, rows: Page) -> Steps:
         for row in rows:
             if row.id not in self._seen:
                 yield row
 
-    def _taken(self, customer: Customer) -> None:
+    def _mark_returned(self, customer: Customer) -> None:
         self._seen[customer.id] = None
 
     def _state(self) -> Any:

@@ -8,12 +8,12 @@ from typing import Any
 
 import tenacity
 
-from .._concurrency.cooldown import current_cooldown
 from ..models.response import Response
 from .call import Call
 from .client import RetryingClient, result
+from .cooldown_wait import wait_for_cooldown_async
 from .execution import Awaiting
-from .retry_state import Outcome, RetryState
+from .retry_state import Outcome
 
 
 class AsyncRetryingClient(RetryingClient):
@@ -69,7 +69,7 @@ class AsyncRetryingClient(RetryingClient):
         return self._kept(call, await self._attempt(call))
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
-        await wait_for_cooldown(call.attempts)
+        await wait_for_cooldown_async(call.attempts)
         authorization = gate = None
         if self._limit is not None:
             gate = self._gate(call, self._limit, await self._token.authorization_async())
@@ -87,13 +87,3 @@ class AsyncRetryingClient(RetryingClient):
         if gate is not None:
             gate.report(outcome)
         return outcome
-
-
-async def wait_for_cooldown(attempts: RetryState) -> None:
-    """Wait for what the server told another task of the same bulk, where there is time to."""
-    cooldown = current_cooldown.get()
-    if cooldown is None:
-        return
-    left = cooldown.left(attempts.clock)
-    if 0 < left < attempts.remaining():
-        await attempts.clock.async_sleep(attempts.with_jitter(left))

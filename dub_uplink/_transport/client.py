@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from uplink.clients.interfaces import HttpClientAdapter
 
-from .._concurrency.cooldown import publish_cooldown, sleeper, wait_for_cooldown
+from .._concurrency.cooldown import publish_cooldown, sleeper
 from .._http.connection_errors import connection_error, is_transient
 from .._internal.config import timeout_seconds
 from .._internal.credentials import RedactedStr, TokenProvider
@@ -23,6 +23,7 @@ from ..models.unset import UNSET, Unset
 from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_clock
 from . import errors as hooks
 from .call import OPTIONS, Attempt, Call
+from .cooldown_wait import wait_for_cooldown
 from .execution import Blocking
 from .rate_limit_gate import RateLimitGate
 from .rate_limit_headers import rate_limit_status

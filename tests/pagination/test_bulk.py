@@ -56,7 +56,7 @@ def test_ensure_returns_the_customer_that_another_worker_created_in_between(
     fake: FakeDub,
 ) -> None:
     class Racing(CustomersConsumer):
-        def create(self, request: object, **options: object) -> Customer:  # type: ignore[override]
+        def create(self, request: object, **options: object) -> Customer:
             fake.add(external_id="user_1", name="The other worker's")
             return super().create(request, **options)  # type: ignore[arg-type]
 
@@ -116,7 +116,7 @@ def test_the_input_is_read_no_faster_than_the_results_are(fake: FakeDub, dub: Du
     for returned in range(1, 10):
         next(results)
         assert len(read) <= returned + 3
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     # What was not begun when it ended was not sent either.
     assert 9 <= len(fake.customers) <= len(read)
 
@@ -126,7 +126,7 @@ def test_never_more_than_workers_are_in_flight_and_all_of_them_are(fake: FakeDub
     in_flight, most, lock = 0, 0, threading.Lock()
 
     class Counting(CustomersConsumer):
-        def create(self, request: object, **options: object) -> Customer:  # type: ignore[override]
+        def create(self, request: object, **options: object) -> Customer:
             nonlocal in_flight, most
             with lock:
                 in_flight += 1
@@ -178,7 +178,7 @@ def test_letting_go_of_the_results_ends_the_workers_waits() -> None:
         assert isinstance(next(results), ValueError)
         assert slept.wait(60)
         started = time.monotonic()
-        results.close()  # type: ignore[attr-defined]  # as Ctrl-C does
+        results.close()  # as Ctrl-C does
         assert time.monotonic() - started < 30  # and not 3,000
     assert len(fake.requests) < 100
 

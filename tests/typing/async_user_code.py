@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from dub_uplink import (
     RateLimit,
     RetryConfig,
     Unset,
+    amap_unordered,
     endpoint,
     errors,
     operations,
@@ -70,8 +72,24 @@ async def every_operation(url: str) -> None:
             assert_type(customer, Customer)
         assert_type(iterator.cursor, str)
         assert_type(await customers.ensure({"external_id": "1", "country": "GB"}), Customer)
-        async for result in customers.create_many([{"external_id": "1"}], workers=4):
-            assert_type(result, Customer | errors.DubError | ValueError | TypeError)
+        async with contextlib.aclosing(
+            customers.create_many([{"external_id": "1"}], workers=4)
+        ) as results:
+            async for result in results:
+                assert_type(result, Customer | errors.DubError | ValueError | TypeError)
+        ids = (customer.id async for customer in customers.iterate(country="US"))
+        async with contextlib.aclosing(customers.delete_many(ids)) as ends:
+            async for end in ends:
+                assert_type(
+                    end,
+                    operations.DeleteCustomerResponseBody
+                    | errors.DubError
+                    | ValueError
+                    | TypeError,
+                )
+        async for given, answered in amap_unordered(customers.get, ["ext_1"], workers=2):
+            assert_type(given, str)
+            assert_type(answered, Customer | errors.DubError | ValueError | TypeError)
 
 
 async def a_subclass(url: str) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import sys
 from collections.abc import Mapping
@@ -87,6 +88,12 @@ def operations_of(dub: Dub) -> None:
         assert_type(given, Mapping[str, Any])
         assert_type(result, Customer | errors.DubError | ValueError | TypeError)
     ensured.close()
+    with contextlib.closing(dub.customers.create_many(bodies, workers=2)) as made:
+        for outcome in made:
+            assert_type(outcome, Customer | errors.DubError | ValueError | TypeError)
+    with contextlib.closing(dub.customers.delete_many(["ext_nobody"])) as deleted:
+        for end in deleted:
+            assert_type(end, DeleteCustomerResponseBody | errors.DubError | ValueError | TypeError)
     assert_type(dub.customers.get({"id": created.id}, retries=None), Customer)
     assert_type(dub.customers.get(request=operations.GetCustomerRequest(id=created.id)), Customer)
     assert_type(

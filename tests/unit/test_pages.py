@@ -12,8 +12,8 @@ from dub_uplink import Customer, Response, errors
 from dub_uplink._customers.pages import (
     CustomerIterator,
     CustomerPage,
-    by_number,
-    fetch_or_gone,
+    fetch_unless_deleted,
+    is_paged_by_number,
     next_query,
     traversal,
 )
@@ -48,7 +48,7 @@ def test_what_is_asked_for_after_a_page(query: dict[str, Any], following: dict[s
 def test_the_page_after_the_last_one_of_the_servers_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(errors.PageLimitReached) as caught:
         next_query({"page": 1000}, THREE)
-    said = "the server gives out no pages beyond number 1000, and there are more customers;"
+    said = "the server returns no page after number 1000, and more customers may follow;"
     assert str(caught.value).startswith(said)
     assert "narrow the list by a filter, or leave out sort_by" in str(caught.value)
 
@@ -64,8 +64,8 @@ def test_the_page_after_the_last_one_of_the_servers_is_an_error_that_says_what_t
         ({"startingAfter": "cus_1"}, False),
     ],
 )
-def test_which_lists_go_by_number(query: dict[str, Any], numbered: bool) -> None:
-    assert by_number(query) is numbered
+def test_which_lists_go_is_paged_by_number(query: dict[str, Any], numbered: bool) -> None:
+    assert is_paged_by_number(query) is numbered
     assert type(traversal(query, None)) is (OffsetTraversal if numbered else CursorTraversal)
 
 
@@ -122,17 +122,17 @@ def test_only_a_refused_cursor_is_one_whose_customer_is_gone(
         raise refusal
 
     if gone:
-        assert fetch_or_gone(fetch, Fetch(query)) is None
+        assert fetch_unless_deleted(fetch, Fetch(query)) is None
     else:
         with pytest.raises(errors.UnprocessableEntity) as caught:
-            fetch_or_gone(fetch, Fetch(query))
+            fetch_unless_deleted(fetch, Fetch(query))
         assert caught.value is refusal
 
 
 def test_a_page_that_is_there_is_what_was_fetched() -> None:
     asked: list[Any] = []
     query = {"startingAfter": "cus_1"}
-    assert fetch_or_gone(lambda q: asked.append(q) or THREE, Fetch(query)) is THREE
+    assert fetch_unless_deleted(lambda q: asked.append(q) or THREE, Fetch(query)) is THREE
     assert asked == [query]
 
 

@@ -1,0 +1,308 @@
+"""What batches of both clients read: any iterable, also one that raises; nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dub_uplink import AsyncDub, Customer, Dub, amap_unordered, map_unordered
+from dub_uplink.testing import FakeDub, faults
+
+
+@pytest.fixture
+def fake() -> FakeDub:
+    return FakeDub()
+
+
+@pytest.fixture
+def url(fake: FakeDub) -> Iterator[str]:
+    with fake.serve() as url:
+        yield url
+
+
+def bodies(count: int) -> Iterator[dict[str, str]]:
+    return ({"external_id": f"user_{number}", "country": "GB"} for number in range(count))
+
+
+class SourceError(Exception):
+    """What a source in these tests raises."""
+
+
+def failing(count: int) -> Iterator[dict[str, str]]:
+    yield from bodies(count)
+    raise SourceError
+
+
+async def failing_async(count: int) -> AsyncIterator[dict[str, str]]:
+    for body in bodies(count):
+        yield body
+    raise SourceError
+
+
+def run_async(url: str, main: Callable[[AsyncDub], Any]) -> None:
+    async def run() -> None:
+        async with AsyncDub("dub_test", server_url=url) as dub:
+            await main(dub)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("workers", [1, 3, 8])
+def test_source_error_comes_after_all_results(fake: FakeDub, url: str, workers: int) -> None:
+    fake.faults.add(faults.Delay(0.1))
+    with Dub("dub_test", server_url=url) as dub:
+        results = dub.customers.create_many(failing(5), workers=workers)
+        taken: list[Any] = []
+        with pytest.raises(SourceError):
+            for result in results:
+                taken.append(result)
+        assert [c.external_id for c in taken] == [f"user_{number}" for number in range(5)]
+        assert next(results, None) is None
+    assert len(fake.customers) == 5
+
+
+@pytest.mark.parametrize("workers", [1, 3, 8])
+def test_map_unordered_source_error_comes_last(workers: int) -> None:
+    taken: list[Any] = []
+    with pytest.raises(SourceError):
+        for body, result in map_unordered(len, failing(5), workers):
+            taken.append((body["external_id"], result))
+    assert sorted(taken) == [(f"user_{number}", 2) for number in range(5)]
+
+
+@pytest.mark.parametrize("source", [failing, failing_async])
+@pytest.mark.parametrize("workers", [1, 3, 8])
+def test_async_source_error_comes_after_all_results(
+    fake: FakeDub, url: str, source: Any, workers: int
+) -> None:
+    fake.faults.add(faults.Delay(0.1))
+
+    async def main(dub: AsyncDub) -> None:
+        results = dub.customers.create_many(source(5), workers=workers)
+        taken: list[Any] = []
+        with pytest.raises(SourceError):
+            async for result in results:
+                taken.append(result)
+        assert [c.external_id for c in taken] == [f"user_{number}" for number in range(5)]
+        assert await anext(results, None) is None
+        calls = amap_unordered(dub.customers.ensure, source(5), workers=workers)
+        ensured: list[Any] = []
+        with pytest.raises(SourceError):
+            async for _, result in calls:
+                ensured.append(result)
+        assert {c.id for c in ensured} == {c.id for c in taken}
+
+    run_async(url, main)
+    assert len(fake.customers) == 5
+
+
+def test_async_source_that_is_cancelled_ends_the_batch() -> None:
+    async def items() -> AsyncIterator[int]:
+        yield 1
+        raise asyncio.CancelledError
+
+    async def call(number: int) -> int:
+        return number
+
+    async def main() -> None:
+        results = amap_unordered(call, items())
+        assert await anext(results) == (1, 1)
+        with pytest.raises(asyncio.CancelledError):
+            await anext(results)
+
+    asyncio.run(main())
+
+
+def test_async_delete_many_takes_an_async_iterable(fake: FakeDub, url: str) -> None:
+    fake.add_many(250)
+
+    async def main(dub: AsyncDub) -> None:
+        everyone = dub.customers.iterate()
+        deleted = [r async for r in dub.customers.delete_many(c.id async for c in everyone)]
+        assert len({result.id for result in deleted if not isinstance(result, Exception)}) == 250
+
+    run_async(url, main)
+    assert not fake.customers
+
+
+def test_async_batch_reads_its_source_in_one_task(fake: FakeDub, url: str) -> None:
+    tasks = set()
+
+    async def items() -> AsyncIterator[dict[str, str]]:
+        async with asyncio.Lock():
+            for body in bodies(20):
+                tasks.add(asyncio.current_task())
+                yield body
+
+    async def main(dub: AsyncDub) -> None:
+        results = [r async for r in dub.customers.create_many(items(), workers=2)]
+        assert [type(result) for result in results] == [Customer] * 20
+
+    run_async(url, main)
+    assert len(tasks) == 1
+
+
+def test_async_batch_reads_no_more_than_workers_ahead() -> None:
+    read = []
+
+    async def items() -> AsyncIterator[int]:
+        for number in range(100):
+            read.append(number)
+            yield number
+
+    async def call(number: int) -> int:
+        return number
+
+    async def main() -> None:
+        results = amap_unordered(call, items(), workers=4)
+        assert read == []
+        for taken in range(1, 10):
+            await anext(results)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert len(read) == taken + 3
+        await results.aclose()
+
+    asyncio.run(main())
+
+
+def test_closing_a_batch_leaves_the_source_open() -> None:
+    source = iter(bodies(10))
+    results = map_unordered(len, source, workers=2)
+    next(results)
+    results.close()
+    assert next(source)["external_id"] == "user_2"
+
+
+NO_BATCHES = ["cus_1", b"cus_1", {"external_id": "user_1"}, 5, None, Customer(id="cus_1")]
+
+
+@pytest.mark.parametrize("items", NO_BATCHES, ids=lambda items: type(items).__name__)
+def test_a_single_item_is_refused_at_the_call(fake: FakeDub, items: Any) -> None:
+    with Dub("dub_test", client=fake.session()) as dub:
+        for call in (
+            dub.customers.create_many,
+            dub.customers.delete_many,
+            AsyncDub("dub_test").customers.create_many,
+            AsyncDub("dub_test").customers.delete_many,
+            lambda items: map_unordered(str, items),
+            lambda items: amap_unordered(asyncio.sleep, items),
+        ):
+            with pytest.raises(TypeError) as caught:
+                call(items)
+            message = str(caught.value)
+            assert message.startswith("a batch needs an iterable with one item for each call, not ")
+            assert type(items).__name__ in message
+            assert message.endswith("put a single item in a list")
+    assert not fake.requests
+
+
+def test_an_async_iterable_is_refused_by_the_sync_client(fake: FakeDub) -> None:
+    with Dub("dub_test", client=fake.session()) as dub, pytest.raises(TypeError, match="async"):
+        dub.customers.create_many(failing_async(1))  # type: ignore[arg-type]
+
+
+def test_map_unordered_refuses_a_coroutine_function() -> None:
+    with pytest.raises(TypeError, match="use amap_unordered"):
+        map_unordered(asyncio.sleep, [0])
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, "8", None])
+def test_async_batches_refuse_a_wrong_number_of_workers(workers: Any) -> None:
+    with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
+        amap_unordered(asyncio.sleep, [0], workers)
+    with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
+        AsyncDub("dub_test").customers.delete_many([], workers=workers)
+
+
+def test_an_old_style_sequence_is_an_iterable() -> None:
+    class Three:
+        def __getitem__(self, index: int) -> int:
+            if index == 3:
+                raise IndexError
+            return index
+
+    assert sorted(map_unordered(str, Three())) == [(0, "0"), (1, "1"), (2, "2")]  # type: ignore[arg-type]
+
+
+def test_batches_close_by_contextlib(fake: FakeDub, url: str) -> None:
+    with (
+        Dub("dub_test", client=fake.session()) as dub,
+        contextlib.closing(dub.customers.create_many(bodies(100), workers=2)) as results,
+    ):
+        next(results)
+    sent = len(fake.requests)
+    assert 1 <= sent <= 3
+
+    async def main(dub: AsyncDub) -> None:
+        async with contextlib.aclosing(
+            dub.customers.create_many(bodies(100), workers=2)
+        ) as results:
+            await anext(results)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_async(url, main)
+    assert sent < len(fake.requests) <= sent + 3
+
+
+def test_generator_methods_of_a_batch_end_it() -> None:
+    results = map_unordered(str, range(100), workers=2)
+    next(results)
+    with pytest.raises(KeyError):
+        results.throw(KeyError("a"))
+    assert list(results) == []
+
+    async def call(number: int) -> int:
+        return number
+
+    async def main() -> None:
+        results = amap_unordered(call, range(100), workers=2)
+        await anext(results)
+        with pytest.raises(KeyError):
+            await results.athrow(KeyError("a"))
+        assert [result async for result in results] == []
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_amap_unordered_yields_a_fast_call_before_a_slow_one() -> None:
+    async def call(seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        if not seconds:
+            raise ValueError("no wait")
+        return "done"
+
+    async def main() -> None:
+        results = [pair async for pair in amap_unordered(call, [0.2, 0.01, 0], workers=2)]
+        assert results[0] == (0.01, "done")
+        assert (results[1][0], str(results[1][1])) == (0, "no wait")
+        assert results[2] == (0.2, "done")
+
+    asyncio.run(main())
+
+
+def test_an_unexpected_error_of_a_call_ends_an_async_batch() -> None:
+    async def call(number: int) -> int:
+        if number % 2:
+            raise KeyError(number)
+        await asyncio.sleep(3_600)
+        return number
+
+    async def main() -> None:
+        reported: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: reported.append(said))
+        results = amap_unordered(call, range(10), workers=4)
+        with pytest.raises(KeyError):
+            await anext(results)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        with pytest.raises(StopAsyncIteration):
+            await anext(results)
+        del results
+        assert reported == []
+
+    asyncio.run(main())

@@ -1,0 +1,335 @@
+"""Iterators and batches that several threads or tasks take from, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dub_uplink import (
+    AsyncDub,
+    BackoffStrategy,
+    Clock,
+    Dub,
+    RetryConfig,
+    amap_unordered,
+    errors,
+    map_unordered,
+)
+from dub_uplink.testing import FakeDub, faults
+
+CONSUMERS = 8
+UNRELIABLE = {faults.DropAfter(): 0.05, faults.DropBefore(): 0.05, faults.Status(503): 0.05}
+
+
+async def pass_control(_: float) -> None:
+    await asyncio.sleep(0)
+
+
+#: Waits between attempts last no time.
+IMPATIENT = Clock(sleep=lambda _: None, async_sleep=pass_control, random=lambda: 0.0)
+
+
+@pytest.fixture
+def fake() -> FakeDub:
+    return FakeDub()
+
+
+@pytest.fixture
+def url(fake: FakeDub) -> Iterator[str]:
+    with fake.serve() as url:
+        yield url
+
+
+@pytest.fixture
+def dub(url: str) -> Iterator[Dub]:
+    with Dub("dub_test", server_url=url, retry_config=None) as dub:
+        yield dub
+
+
+def run_async(url: str, main: Callable[[AsyncDub], Awaitable[None]], **settings: Any) -> None:
+    async def run() -> None:
+        async with AsyncDub("dub_test", server_url=url, **settings) as dub:
+            await main(dub)
+
+    asyncio.run(run())
+
+
+def bodies(count: int) -> Iterator[dict[str, str]]:
+    return ({"external_id": f"user_{number}", "country": "GB"} for number in range(count))
+
+
+def take_in_threads(iterator: Iterator[Any]) -> tuple[list[Any], list[errors.DubError]]:
+    """Let several threads take from an iterator until it ends; all they got, and its errors."""
+    taken: list[Any] = []
+    raised: list[Any] = []
+
+    def take() -> None:
+        while True:
+            try:
+                taken.append(next(iterator))
+            except StopIteration:
+                return
+            except errors.DubError as error:
+                raised.append(error)
+            except BaseException as error:
+                raised.append(error)
+                raise
+
+    threads = [threading.Thread(target=take) for _ in range(CONSUMERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return taken, raised
+
+
+async def take_in_tasks(iterator: AsyncIterator[Any]) -> tuple[list[Any], list[errors.DubError]]:
+    """Let several tasks take from an iterator until it ends; all they got, and its errors."""
+    taken: list[Any] = []
+    raised: list[errors.DubError] = []
+
+    async def take() -> None:
+        while True:
+            try:
+                taken.append(await anext(iterator))
+            except StopAsyncIteration:
+                return
+            except errors.DubError as error:
+                raised.append(error)
+
+    await asyncio.gather(*(take() for _ in range(CONSUMERS)))
+    return taken, raised
+
+
+def test_iterate_in_threads_returns_each_customer_once(fake: FakeDub, dub: Dub) -> None:
+    fake.add_many(400)
+    taken, raised = take_in_threads(dub.customers.iterate(page_size=10))
+    assert raised == []
+    assert sorted(c.id for c in taken) == sorted(c.id for c in fake.customers)
+
+
+def test_iterate_in_threads_raises_each_error_once(fake: FakeDub, dub: Dub) -> None:
+    fake.add_many(100)
+    fake.faults.add(faults.Status(500), times=3)
+    taken, raised = take_in_threads(dub.customers.iterate(page_size=10))
+    assert [type(error) for error in raised] == [errors.InternalServerError] * 3
+    assert sorted(c.id for c in taken) == sorted(c.id for c in fake.customers)
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_iterate_in_tasks_returns_each_customer_once(
+    fake: FakeDub, url: str, prefetch: bool
+) -> None:
+    fake.add_many(400)
+    fake.faults.add(faults.Status(500), times=3)
+
+    async def main(dub: AsyncDub) -> None:
+        iterator = dub.customers.iterate(page_size=10, prefetch=prefetch)
+        taken, raised = await take_in_tasks(iterator)
+        assert [type(error) for error in raised] == [errors.InternalServerError] * 3
+        assert sorted(c.id for c in taken) == sorted(c.id for c in fake.customers)
+
+    run_async(url, main, retry_config=None)
+
+
+def test_async_iterate_loses_nothing_when_cancelled(fake: FakeDub, url: str) -> None:
+    fake.add_many(30)
+    fake.faults.add(faults.Delay(0.3))
+
+    async def main(dub: AsyncDub) -> None:
+        iterator = dub.customers.iterate(page_size=10)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(iterator), 0.1)
+        found = [customer.id async for customer in iterator]
+        assert sorted(found) == sorted(c.id for c in fake.customers)
+
+    run_async(url, main)
+
+
+def test_async_iterate_ends_when_closed_during_a_fetch(fake: FakeDub, url: str) -> None:
+    fake.add_many(30)
+
+    async def main(dub: AsyncDub) -> None:
+        iterator = dub.customers.iterate(page_size=10, prefetch=True)
+        waiting = asyncio.ensure_future(take_in_tasks(iterator))
+        while not fake.requests:
+            await asyncio.sleep(0)
+        await iterator.aclose()
+        assert await waiting == ([], [])
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_async(url, main)
+
+
+def test_cursor_can_be_read_while_a_page_is_fetched(fake: FakeDub) -> None:
+    fake.add_many(5)
+    cursors = []
+
+    def token() -> str:  # as a signal handler does, inside of next()
+        cursors.append(iterator.cursor)
+        return "dub_test"
+
+    with Dub(token, client=fake.session()) as dub:
+        iterator = dub.customers.iterate(page_size=2)
+        assert len(list(iterator)) == 5
+        assert len(list(dub.customers.iterate(page_size=2, cursor=cursors[0]))) == 5
+
+
+def test_create_many_in_threads_returns_each_result_once(fake: FakeDub, dub: Dub) -> None:
+    taken, raised = take_in_threads(dub.customers.create_many(bodies(100)))
+    assert raised == []
+    assert sorted(c.id for c in taken) == sorted(c.id for c in fake.customers)
+    assert len(taken) == 100
+
+
+def test_map_unordered_in_threads_returns_each_result_once(dub: Dub) -> None:
+    taken, raised = take_in_threads(map_unordered(str, range(500)))
+    assert raised == []
+    assert sorted(taken) == [(number, str(number)) for number in range(500)]
+
+
+def test_async_batches_in_tasks_return_each_result_once(fake: FakeDub, url: str) -> None:
+    async def main(dub: AsyncDub) -> None:
+        taken, raised = await take_in_tasks(dub.customers.create_many(bodies(100)))
+        assert raised == []
+        assert sorted(c.id for c in taken) == sorted(c.id for c in fake.customers)
+        ids = [customer.id for customer in taken]
+        taken, raised = await take_in_tasks(amap_unordered(dub.customers.get, ids))
+        assert raised == []
+        assert sorted(given for given, _ in taken) == sorted(ids)
+        assert all(given == customer.id for given, customer in taken)
+
+    run_async(url, main)
+
+
+def test_async_batch_loses_nothing_when_a_consumer_is_cancelled() -> None:
+    async def call(number: int) -> int:
+        await asyncio.sleep(0.01 if number % 3 else 0.05)
+        return number
+
+    async def items() -> AsyncIterator[int]:
+        for number in range(20):
+            await asyncio.sleep(0.01)
+            yield number
+
+    async def main() -> None:
+        results = amap_unordered(call, items(), workers=3)
+        taken: list[Any] = []
+        while len(taken) < 20:
+            waiting = asyncio.ensure_future(anext(results))
+            await asyncio.sleep(0.004)
+            if waiting.done() or not waiting.cancel():
+                taken.append(await waiting)
+            else:
+                await asyncio.wait({waiting})
+        assert sorted(taken) == [(number, number) for number in range(20)]
+        with pytest.raises(StopAsyncIteration):
+            await anext(results)
+
+    asyncio.run(main())
+
+
+def test_closing_a_batch_ends_the_thread_that_waits_for_it() -> None:
+    fake, sleeping = FakeDub(), threading.Event()
+    fake.faults.add(faults.RateLimited(3_600, "unix_ms"), times=None)
+
+    def sleep(seconds: float) -> None:
+        sleeping.set()
+        time.sleep(0.001)
+
+    patient = RetryConfig("backoff", BackoffStrategy(500, 8_000, 2.0, 7_200_000), True)
+    clock = Clock(sleep=sleep)
+    with Dub("dub_test", client=fake.session(), clock=clock, retry_config=patient) as dub:
+        results = map_unordered(lambda _: dub.customers.list(), range(100), workers=2)
+        ended: list[Any] = []
+        consumer = threading.Thread(target=lambda: ended.extend(take_in_threads(results)))
+        consumer.start()
+        assert sleeping.wait(60)
+        results.close()
+        consumer.join(60)
+        assert not consumer.is_alive()
+        assert ended == [[], []]
+
+
+def test_closing_an_async_batch_ends_the_task_that_waits_for_it() -> None:
+    async def call(number: int) -> int:
+        await asyncio.sleep(3_600)
+        return number
+
+    async def main() -> None:
+        results = amap_unordered(call, range(100))
+        waiting = asyncio.ensure_future(take_in_tasks(results))
+        await asyncio.sleep(0.01)
+        await results.aclose()
+        assert await asyncio.wait_for(waiting, 60) == ([], [])
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_a_batch_refuses_to_be_taken_from_by_its_own_source() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        next(results)
+
+    results = map_unordered(str, items(), workers=4)
+    assert next(results) == (1, "1")
+    with pytest.raises(ValueError, match="already executing"):
+        next(results)
+
+
+def test_threads_under_faults_handle_every_customer_once(fake: FakeDub, url: str) -> None:
+    fake.faults.randomly(UNRELIABLE, seed=11)
+    with Dub("dub_test", server_url=url, clock=IMPATIENT, retry_budget=None) as dub:
+        created, raised = take_in_threads(dub.customers.create_many(bodies(300)))
+        assert raised == []
+        everyone = sorted(c.id for c in created)
+        assert everyone == sorted(c.id for c in fake.customers)
+        assert len(everyone) == 300
+        ids = (customer.id for customer in dub.customers.iterate(page_size=20))
+        deleted, raised = take_in_threads(dub.customers.delete_many(ids))
+        assert raised == []
+    assert sorted(result.id for result in deleted) == everyone
+    assert not fake.customers
+
+
+def test_tasks_under_faults_handle_every_customer_once(fake: FakeDub, url: str) -> None:
+    fake.faults.randomly(UNRELIABLE, seed=12)
+
+    async def main(dub: AsyncDub) -> None:
+        created, raised = await take_in_tasks(dub.customers.create_many(bodies(300)))
+        assert raised == []
+        everyone = sorted(c.id for c in created)
+        assert everyone == sorted(c.id for c in fake.customers)
+        assert len(everyone) == 300
+        ids = (customer.id async for customer in dub.customers.iterate(page_size=20))
+        deleted, raised = await take_in_tasks(dub.customers.delete_many(ids))
+        assert raised == []
+        assert sorted(result.id for result in deleted) == everyone
+        assert not fake.customers
+
+    run_async(url, main, clock=IMPATIENT, retry_budget=None)
+
+
+def test_async_batch_that_is_dropped_leaves_no_task() -> None:
+    async def call(number: int) -> int:
+        await asyncio.sleep(3_600 if number else 0)
+        return number
+
+    async def main() -> None:
+        results: AsyncGenerator[Any, None] = amap_unordered(call, range(100), workers=4)
+        async for _ in results:
+            break
+        assert len(asyncio.all_tasks()) == 5
+        del results
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
