@@ -1,9 +1,7 @@
 """A fake of Dub's customers API for tests, with faults on demand.
 
-Imports only the client's public names, and the way to load a name when it is asked for.
-
-``FakeDub`` answers mounted on a ``requests.Session`` or served on a socket; ``faults`` is what can
-go wrong; ``no_sleep`` lets retries pass without waiting.
+``FakeDub`` is mounted on a ``requests.Session`` or served on a socket. ``faults`` holds the faults
+it injects. ``no_sleep`` lets retries pass without waiting.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ _WHERE = {
     "no_sleep": ".clock:no_sleep",
 }
 
-if not TYPE_CHECKING:  # to a type checker every name would be one of the package's
+if not TYPE_CHECKING:  # a type checker would accept any name
     __getattr__ = on_demand(__name__, _WHERE)
 
 
