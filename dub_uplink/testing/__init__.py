@@ -12,11 +12,11 @@ from ..names import on_demand
 
 if TYPE_CHECKING:
     from . import faults
+    from ._api.store import StoredCustomer
     from .clock import SkippingClock, no_sleep
     from .fake import FakeDub
     from .messages import Request
     from .session import NetworkRefused
-    from .store import StoredCustomer
 
 __all__ = [
     "FakeDub",
@@ -33,7 +33,7 @@ _WHERE = {
     "NetworkRefused": ".session:NetworkRefused",
     "Request": ".messages:Request",
     "SkippingClock": ".clock:SkippingClock",
-    "StoredCustomer": ".store:StoredCustomer",
+    "StoredCustomer": "._api.store:StoredCustomer",
     "faults": ".faults",
     "no_sleep": ".clock:no_sleep",
 }

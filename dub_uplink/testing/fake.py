@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .api import ROLES, CustomersApi, Workspace
+from ._api.expansions import discount_fields, link_fields, partner_fields
+from ._api.ids import CustomerIds, id_at
+from ._api.limits import PLAN_LIMITS, RateLimiter
+from ._api.routes import ROLES, CustomersApi, Workspace
+from ._api.store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds
 from .clock import FakeClock
-from .expansions import discount_fields, link_fields, partner_fields
 from .faults import Faults
-from .ids import CustomerIds, id_at
-from .limits import PLAN_LIMITS, RateLimiter
 from .messages import Delivery, FakeResponse, Request
-from .store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds
 
 if TYPE_CHECKING:
     import requests

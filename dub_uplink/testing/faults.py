@@ -14,9 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any, Literal, TypeAlias
 
-from .limits import Usage
+from ._api.limits import Usage
+from ._api.responses import (
+    RATE_LIMITED,
+    SERVER_ERROR,
+    STATUS_OF_CODE,
+    error_response,
+    html_response,
+)
 from .messages import Delivery, FakeResponse, Request
-from .responses import RATE_LIMITED, SERVER_ERROR, STATUS_OF_CODE, error_response, html_response
 
 _CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
 _WINDOW = 60.0

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from .clock import FakeClock
+from ..clock import FakeClock
+from ..messages import FakeResponse, Request
 from .limits import RateLimiter, Usage
-from .messages import FakeResponse, Request
 from .parsing import (
     body_columns,
     check_column_lengths,
