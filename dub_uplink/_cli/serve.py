@@ -1,4 +1,4 @@
-"""Serves the fake until it is told to stop, and says what it answers."""
+"""Serve a fake from the command line and print a line for each request."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ def run_server(
     seed_customers: int,
     database: str | None,
 ) -> None:
-    """Serve on an address until Ctrl-C or SIGTERM.
+    """Serve a fake until Ctrl-C or SIGTERM.
 
-    Raises ``OSError`` where the address is taken, ``sqlite3.Error`` where the database is none.
+    Raises:
+        OSError: the address is in use.
+        sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
 
     def ready(url: str) -> None:
@@ -50,7 +52,7 @@ def run_server(
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    # A container is stopped by SIGTERM: then too the database is closed.
+    # Containers stop with SIGTERM; the database must be closed then as well.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -66,5 +68,5 @@ def _say(line: str) -> None:
     try:
         click.echo(line)
     except BrokenPipeError:
-        # Whoever read along has left; the clients of the server have not.
+        # The reader of the output is gone; the server continues for its clients.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,9 +1,7 @@
 """A fake of Dub's customers API for tests, with faults on demand.
 
-Imports only the client's public names, and the way to load a name when it is asked for.
-
-``FakeDub`` answers mounted on a ``requests.Session`` or served on a socket; ``faults`` is what can
-go wrong; ``no_sleep`` lets retries pass without waiting.
+``FakeDub`` is mounted on a ``requests.Session`` or served on a socket. ``faults`` holds the faults
+it injects. ``no_sleep`` lets retries pass without waiting.
 """
 
 from __future__ import annotations
@@ -14,11 +12,11 @@ from .._internal.lazy_getattr import lazy_getattr
 
 if TYPE_CHECKING:
     from . import faults
+    from ._api.store import StoredCustomer
     from .clock import SkippingClock, no_sleep
     from .fake import FakeDub
     from .messages import Request
     from .session import NetworkRefused
-    from .store import StoredCustomer
 
 __all__ = [
     "FakeDub",
@@ -35,12 +33,12 @@ _WHERE = {
     "NetworkRefused": ".session:NetworkRefused",
     "Request": ".messages:Request",
     "SkippingClock": ".clock:SkippingClock",
-    "StoredCustomer": ".store:StoredCustomer",
+    "StoredCustomer": "._api.store:StoredCustomer",
     "faults": ".faults",
     "no_sleep": ".clock:no_sleep",
 }
 
-if not TYPE_CHECKING:  # to a type checker every name would be one of the package's
+if not TYPE_CHECKING:  # a type checker would accept any name
     __getattr__ = lazy_getattr(__name__, _WHERE)
 
 

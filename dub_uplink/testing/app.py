@@ -1,9 +1,4 @@
-"""A fake as a WSGI application on werkzeug, for test clients and servers that take one.
-
-Imports the messages.
-
-The one module that needs werkzeug, which the ``testing`` extra installs.
-"""
+"""Serve a fake as a WSGI application. Needs werkzeug, which the extra ``testing`` installs."""
 
 from __future__ import annotations
 
@@ -31,9 +26,8 @@ if TYPE_CHECKING:
 class App:
     """The WSGI application of a fake.
 
-    WSGI has no connection that could be dropped: where a fault would drop it, calling the
-    application raises ``ConnectionResetError``; a body that would break off ends there, and none
-    drips.
+    WSGI cannot drop a connection: a fault that drops it raises ``ConnectionResetError`` instead. A
+    truncated body ends early without an error, and a slow body is sent at once.
     """
 
     def __init__(self, fake: FakeDub) -> None:
@@ -53,9 +47,9 @@ class App:
         clock.sleep(delivery.delay)
         delivered = delivery.response
         if delivered is None:
-            raise ConnectionResetError("the fake closed the connection without an answer")
+            raise ConnectionResetError("the fake closed the connection without a response")
         response = Response(delivered.body[: delivery.cut], status=delivered.status)
-        # Neither a default type nor a location made absolute: what Dub sends, and no more.
+        # Werkzeug adds a default Content-Type and makes Location absolute; Dub does neither.
         response.headers.clear()
         response.autocorrect_location_header = False
         response.headers.extend({**delivered.headers, "Content-Length": str(len(delivered.body))})
@@ -63,7 +57,7 @@ class App:
 
 
 def _raw_path(environ: WSGIEnvironment) -> str:
-    """The path as sent: ``PATH_INFO`` is decoded, and cannot tell ``%2F`` from a slash."""
+    """Return the path as sent: the decoded ``PATH_INFO`` has ``/`` for ``%2F`` as well."""
     for name in ("REQUEST_URI", "RAW_URI"):
         raw: str = environ.get(name) or ""
         if raw.startswith("/"):

@@ -1,7 +1,4 @@
-"""Time under a test's control: the fake's own clock, and a client's clock whose sleep only skips.
-
-Imports the client's public ``Clock`` and ``use_clock``, and those only when asked for them.
-"""
+"""Clocks for tests: the clock of a fake, and a client's clock that skips instead of sleeping."""
 
 from __future__ import annotations
 
@@ -22,9 +19,10 @@ _skipping: list[SkippingClock] = []
 
 
 class FakeClock:
-    """The time a fake lives in: that of ``now``, by default the wall clock, and what was advanced.
+    """The clock of a fake: ``now`` plus the seconds it was advanced.
 
-    ``now`` returns an aware datetime or Unix seconds.
+    Args:
+        now: Returns an aware datetime or Unix seconds; by default the wall clock.
     """
 
     def __init__(self, now: Callable[[], dt.datetime | float] | None = None) -> None:
@@ -34,7 +32,7 @@ class FakeClock:
         _fake_clocks.add(self)
 
     def time(self) -> float:
-        """Unix time in seconds."""
+        """Return Unix time in seconds."""
         # Looked up at each call, so that libraries which replace time.time are followed.
         now = time.time() if self._now is None else self._now()
         if isinstance(now, dt.datetime):
@@ -47,22 +45,30 @@ class FakeClock:
         return now + self._offset
 
     def milliseconds(self) -> int:
-        """Unix time in whole milliseconds."""
+        """Return Unix time in milliseconds."""
         return round(self.time() * 1000)
 
     def advance(self, seconds: float) -> None:
-        """Move ahead. ``ValueError`` for going back."""
+        """Move the clock ahead by seconds.
+
+        Raises:
+            ValueError: the number of seconds is negative.
+        """
         if not seconds >= 0:
-            raise ValueError(f"a clock only moves ahead, not by {seconds!r} seconds")
+            raise ValueError(
+                f"seconds must not be negative, not {seconds!r}: a clock only moves ahead"
+            )
         with self._lock:
             self._offset += seconds
 
 
 class SkippingClock:
-    """A clock that runs as the real one does, but whose ``sleep`` only moves it ahead.
+    """A clock whose ``sleep`` moves it ahead instead of waiting, so that deadlines still hold.
 
-    So nothing waits and every deadline still holds. ``slept`` are the seconds skipped, one entry a
-    sleep; ``on_sleep`` is called with the seconds of each.
+    ``slept`` lists the seconds of each sleep.
+
+    Args:
+        on_sleep: Called with the seconds of each sleep.
     """
 
     def __init__(self, on_sleep: Callable[[float], object] | None = None) -> None:
@@ -72,11 +78,11 @@ class SkippingClock:
         self._lock = threading.Lock()
 
     def monotonic(self) -> float:
-        """Seconds of the monotonic clock, with what was slept."""
+        """Return monotonic seconds, including the time slept."""
         return time.monotonic() + self._offset
 
     def time(self) -> float:
-        """Unix time in seconds, with what was slept."""
+        """Return Unix time in seconds, including the time slept."""
         return time.time() + self._offset
 
     def sleep(self, seconds: float) -> None:
@@ -106,11 +112,11 @@ class SkippingClock:
 
 @contextlib.contextmanager
 def no_sleep() -> Iterator[SkippingClock]:
-    """Within it neither clients sleep between attempts nor mounted fakes before answers.
+    """Skip the waits of clients and mounted fakes.
 
-    Clients with a clock of their own keep it.
-    Time moves ahead instead, for the clients and for every fake, so that deadlines hold and rate-
-    limit windows pass. Gives the clock, whose ``slept`` says how long the waits would have been.
+    Time moves ahead instead, for clients and for every fake, so that deadlines hold and rate-limit
+    windows pass. A client with a clock of its own keeps it. The context is the clock, whose
+    ``slept`` lists the seconds of each wait.
     """
     from ..retries import use_clock  # noqa: PLC0415 - a fake alone needs no client
 
@@ -129,6 +135,6 @@ def _advance_all(seconds: float) -> None:
 
 
 def sleep(seconds: float) -> None:
-    """Sleep, or skip that long within :func:`no_sleep`."""
+    """Sleep for seconds, or skip them within :func:`no_sleep`."""
     if seconds > 0:
         (_skipping[-1].sleep if _skipping else time.sleep)(seconds)

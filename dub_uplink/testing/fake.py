@@ -1,7 +1,4 @@
-"""FakeDub: a fake workspace with its customers, its clock, its faults and its ways in.
-
-Imports the rest of ``testing``.
-"""
+"""FakeDub: a fake workspace with customers, a clock, faults, a session and a server."""
 
 from __future__ import annotations
 
@@ -12,14 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .api import ROLES, CustomersApi, Workspace
+from ._api.expansions import discount_fields, link_fields, partner_fields
+from ._api.ids import CustomerIds, id_at
+from ._api.limits import PLAN_LIMITS, RateLimiter
+from ._api.routes import ROLES, CustomersApi, Workspace
+from ._api.store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds
 from .clock import FakeClock
-from .expansions import discount_fields, link_fields, partner_fields
 from .faults import Faults
-from .ids import CustomerIds, id_at
-from .limits import PLAN_LIMITS, RateLimiter
 from .messages import Delivery, FakeResponse, Request
-from .store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds
 
 if TYPE_CHECKING:
     import requests
@@ -31,31 +28,31 @@ _COUNTRIES = ("US", "GB", "DE", "FR", "IN", "BR", "JP", "NG")
 
 
 class FakeDub:
-    """A fake of Dub's customers API that answers as Dub's own routes do, and fails on command.
+    """A fake of Dub's customers API with the server's checks and messages, and faults on demand.
 
     Args:
-        token: The API key that is let in, or several.
-        expired: A key past its date, or several.
-        role: The role of the keys' owner in the workspace: ``owner``, ``member``, ``viewer`` or
+        token: The valid API key, or several.
+        expired: An expired API key, or several.
+        role: The role of the keys in the workspace: ``owner``, ``member``, ``viewer`` or
             ``billing``.
         plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or
             ``enterprise``. The customers API needs a plan above ``pro``.
         default_program: The id of the workspace's program, which replaces the value of
             ``programId`` in every filter by program or partner; without one such a filter is a 404.
-        rate_limit: Requests that each key has in a ``window`` (seconds) before it is answered 429;
-            ``None`` refuses nothing, and the headers of errors count against the plan's limit.
-        now: The time, an aware datetime or Unix seconds; by default the wall clock's.
-        ids: New customers' ids; by default Dub's form, sorting by time.
-        database: A sqlite file that keeps the customers; by default they are in memory.
-        base_url: Where a mounted fake is found.
-        latency: Seconds every answer takes.
-        keep_requests: How many of the latest requests ``requests`` shows.
+        rate_limit: Requests per key and ``window`` (seconds) before a 429; ``None`` rejects none,
+            and the headers of errors use the plan's limit.
+        now: Returns the time as an aware datetime or Unix seconds; by default the wall clock.
+        ids: Returns the id of a new customer; by default Dub's form, sorted by time.
+        database: A SQLite file for the customers; by default they are in memory.
+        base_url: The URL at which a mounted fake is reached.
+        latency: Seconds that every response takes.
+        keep_requests: The number of latest requests that ``requests`` keeps.
 
     Thread-safe.
 
     Raises:
-        ValueError: a role, a plan or a number is none of these.
-        sqlite3.Error: ``database`` is no sqlite file, or cannot be written.
+        ValueError: a role, plan, token, URL or number is invalid.
+        sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
 
     def __init__(
@@ -78,7 +75,7 @@ class FakeDub:
         tokens = (token,) if isinstance(token, str) else tuple(token)
         expired = (expired,) if isinstance(expired, str) else tuple(expired)
         if not tokens or not all(tokens):
-            raise ValueError("token is empty: no key would be let in")
+            raise ValueError("token must not be empty: no key would be valid")
         if "://" not in base_url:
             raise ValueError(f"base_url must begin with https://, not {base_url!r}")
         if role not in ROLES:
@@ -114,23 +111,27 @@ class FakeDub:
         )
 
     def session(self, *, sleep: Callable[[float], object] | None = None) -> requests.Session:
-        """A session whose requests to ``base_url`` this fake answers, without a socket.
+        """Return a session that passes requests for ``base_url`` to this fake, without a socket.
 
-        All others raise ``NetworkRefused``.
+        Any other request raises ``NetworkRefused``.
 
-        ``sleep`` waits for latency and delays (seconds); by default ``time.sleep``, or nothing
-        within ``no_sleep()``.
+        Args:
+            sleep: Waits for latency and delays (seconds); by default ``time.sleep``, which
+                ``no_sleep()`` skips.
         """
         from .session import mounted_session  # noqa: PLC0415 - a served fake needs no requests
 
         return mounted_session(self, sleep)
 
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
-        """A real HTTP server on this fake: ``with fake.serve() as url: ...``.
+        """Serve this fake over HTTP: ``with fake.serve() as url: ...``.
 
-        Port 0 is any free one.
+        Args:
+            host: The address to listen on.
+            port: The port; 0 takes any free one.
 
-        Raises ``OSError`` where the port is taken.
+        Raises:
+            OSError: the port is in use.
         """
         from .server import Server  # noqa: PLC0415 - a mounted fake needs no server
 
@@ -138,13 +139,13 @@ class FakeDub:
 
     @property
     def wsgi_app(self) -> App:
-        """This fake as a WSGI application. Raises ``ImportError`` where werkzeug is missing."""
+        """Return this fake as a WSGI application; raise ``ImportError`` without werkzeug."""
         from .app import App  # noqa: PLC0415 - the rest of the fake needs no werkzeug
 
         return App(self)
 
     def handle(self, request: Request) -> Delivery:
-        """Deal with a request, for a transport: the fault it meets, or else its answer."""
+        """Apply the next fault to a request, or execute it, and return what a transport sends."""
         with self._lock:
             self._requests.append(request)
         fault = self.faults.next(request)
@@ -165,20 +166,20 @@ class FakeDub:
 
     @property
     def customers(self) -> list[StoredCustomer]:
-        """What is stored, in order of id; a copy."""
+        """Return a copy of the customers in order of id."""
         with self._lock:
             rows = self._store.all()
         return [StoredCustomer.from_row(row) for row in rows]
 
     @property
     def customer_count(self) -> int:
-        """How many are stored, without reading them."""
+        """Return the number of customers without reading them."""
         with self._lock:
             return len(self._store)
 
     @property
     def requests(self) -> list[Request]:
-        """What was asked, the oldest first; a copy."""
+        """Return a copy of the received requests, the oldest first."""
         with self._lock:
             return [request.copy() for request in self._requests]
 
@@ -202,15 +203,15 @@ class FakeDub:
         partner: Mapping[str, Any] | None = None,
         discount: Mapping[str, Any] | None = None,
     ) -> StoredCustomer:
-        """Put a customer in directly, unchecked by the API's rules; gives it as stored.
+        """Store a customer without the API's checks and return it.
 
-        ``created_at`` back-dates it, as an import does: its id still tells of now. ``sale_amount``
-        is in cents. ``link``, ``partner`` and ``discount`` take any of Dub's keys, in snake_case or
-        camelCase; what they leave out is filled in.
+        ``created_at`` back-dates it, as an import does: its id still has the current time.
+        ``sale_amount`` is in cents. ``link``, ``partner`` and ``discount`` take any of Dub's keys,
+        in snake_case or camelCase; missing ones get defaults.
 
         Raises:
-            ValueError: its id, ``external_id`` or ``stripe_customer_id`` is taken, or a date has no
-                time zone.
+            ValueError: another customer has the id, ``external_id`` or ``stripe_customer_id``, or a
+                date has no time zone.
         """
         for label, moment in (
             ("created_at", created_at),
@@ -218,7 +219,7 @@ class FakeDub:
             ("subscription_canceled_at", subscription_canceled_at),
         ):
             if moment is not None and moment.tzinfo is None:
-                raise ValueError(f"{label} has no time zone; give it one, such as timezone.utc")
+                raise ValueError(f"{label} has no time zone; add one, such as timezone.utc")
         with self._lock:
             customer_id = self._new_id() if id is None else id
             customer = StoredCustomer(
@@ -254,16 +255,16 @@ class FakeDub:
         return StoredCustomer.from_row(found)
 
     def add_many(self, count: int) -> int:
-        """Make sure that ``user_1`` to ``user_<count>`` exist, a second apart, the last one now.
+        """Add the missing ones of ``user_1`` to ``user_<count>`` and return their number.
 
-        Gives how many were added: none where all were there already. A million take half a minute.
+        They are created a second apart, the last one now. A million take half a minute.
         """
         now = self.clock.milliseconds()
         rng = random.Random(count)
         blank = StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0)).to_row()
 
         def rows() -> Iterator[Row]:
-            # Of a million, every step counts: a row is put together and not made of a customer.
+            # Builds rows, not customers: a million must stay affordable.
             for number in range(1, count + 1):
                 created = max(now - (count - number) * 1000, 0)
                 yield (

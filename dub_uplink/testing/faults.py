@@ -1,10 +1,4 @@
-"""What can go wrong between a client and Dub, as values.
-
-Imports the messages, the limits and the answers of the API.
-
-A fault is hashable, compares by value, and says in ``apply()`` what a transport is to do:
-``execute`` deals with the request as the server would and gives its answer.
-"""
+"""Faults between a client and Dub, as hashable values."""
 
 from __future__ import annotations
 
@@ -20,20 +14,31 @@ from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any, Literal, TypeAlias
 
-from .limits import Usage
+from ._api.limits import Usage
+from ._api.responses import (
+    RATE_LIMITED,
+    SERVER_ERROR,
+    STATUS_OF_CODE,
+    error_response,
+    html_response,
+)
 from .messages import Delivery, FakeResponse, Request
-from .responses import RATE_LIMITED, SERVER_ERROR, STATUS_OF_CODE, error_response, html_response
 
 _CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
 _WINDOW = 60.0
 
 
 class Fault(abc.ABC):
-    """What goes wrong with one request."""
+    """A fault of one request."""
 
     @abc.abstractmethod
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
-        """What becomes of a request at ``now`` (Unix seconds)."""
+        """Return what a transport sends instead of the response.
+
+        Args:
+            execute: Executes the request and returns the response.
+            now: The fake's Unix time in seconds.
+        """
 
 
 def _is_number(value: object) -> bool:
@@ -57,14 +62,14 @@ def _encode_body(body: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes
 
 @dataclasses.dataclass(frozen=True)
 class Status(Fault):
-    """An answer with this status instead of the real one.
+    """A response with this status instead of the real one.
 
-    Without a ``body`` it has Dub's error object where the status is one of Dub's errors, else an
-    HTML page, as from a proxy. ``body`` is text, bytes, or what is written as JSON. ``carried_out``
-    says whether the request was, before the answer.
+    Without a ``body`` it has Dub's error object for a status of Dub's, else an HTML page, as from a
+    proxy. ``body`` is text, bytes, or a value to send as JSON. ``carried_out`` executes the request
+    first.
 
     Raises:
-        TypeError, ValueError: ``code`` is no integer, or not between 200 and 599.
+        TypeError, ValueError: ``code`` is not an integer from 200 to 599.
     """
 
     code: int
@@ -109,15 +114,14 @@ Form: TypeAlias = Literal["seconds", "http_date", "unix", "unix_ms"]
 
 @dataclasses.dataclass(frozen=True)
 class RateLimited(Fault):
-    """Dub's 429, nothing carried out.
+    """Dub's 429; the request is not executed.
 
-    ``retry_after`` is the header: a number or a text as it is, a datetime as an HTTP date, ``None``
-    for no header. With a ``form``, ``retry_after`` is seconds from now by the fake's clock, written
-    in that form. Left out, it is Dub's own: Unix milliseconds, a minute ahead, and the
-    ``X-RateLimit-`` headers beside it.
+    ``retry_after`` is the header: a number or text as it is, a datetime as an HTTP date, ``None``
+    for no header. With a ``form`` it is seconds from the fake's current time, sent in that form. By
+    default it is Dub's own: Unix milliseconds, a minute ahead, with the ``X-RateLimit-`` headers.
 
     Raises:
-        TypeError, ValueError: an unknown ``form``, or with one a ``retry_after`` that is no number.
+        TypeError, ValueError: ``form`` is unknown, or needs a ``retry_after`` that is a number.
     """
 
     retry_after: float | str | dt.datetime | None = "dub"
@@ -131,7 +135,8 @@ class RateLimited(Fault):
                 )
             if not _is_number(self.retry_after):
                 raise TypeError(
-                    "retry_after must be a number of seconds where form says how to write it"
+                    f"retry_after must be a number of seconds with form={self.form!r}, "
+                    f"not {self.retry_after!r}"
                 )
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
@@ -152,14 +157,14 @@ class RateLimited(Fault):
         if self.form == "seconds":
             return f"{value:g}"
         if self.form == "http_date":
-            # A date has whole seconds: rounded up, so that it is never sooner than was asked for.
+            # An HTTP date has whole seconds; rounded up, so that it is never too early.
             return formatdate(math.ceil(now + value), usegmt=True)
         return str(math.ceil((now + value) * (1 if self.form == "unix" else 1000)))
 
 
 @dataclasses.dataclass(frozen=True)
 class DropBefore(Fault):
-    """The connection is closed without an answer, and nothing was carried out."""
+    """The connection closes without a response; the request is not executed."""
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(None)
@@ -167,7 +172,7 @@ class DropBefore(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class DropAfter(Fault):
-    """The request is carried out, then the connection is closed without an answer."""
+    """The request is executed, then the connection closes without a response."""
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         execute()
@@ -176,12 +181,12 @@ class DropAfter(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Truncate(Fault):
-    """The request is carried out, the connection closed after so many bytes of the body.
+    """The request is executed; the connection closes after ``bytes`` bytes of the body.
 
-    ``Content-Length`` is that of the whole body; a body that is not longer is sent whole.
+    ``Content-Length`` is that of the complete body. A shorter body is sent completely.
 
     Raises:
-        TypeError, ValueError: ``bytes`` is no integer, or below 0.
+        TypeError, ValueError: ``bytes`` is not an integer of 0 or more.
     """
 
     bytes: int
@@ -198,10 +203,10 @@ class Truncate(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Delay(Fault):
-    """The request is carried out, and the answer comes ``seconds`` later.
+    """The request is executed; the response follows ``seconds`` later.
 
     Raises:
-        TypeError, ValueError: ``seconds`` is no number, or below 0.
+        TypeError, ValueError: ``seconds`` is not a finite number of 0 or more.
     """
 
     seconds: float
@@ -215,10 +220,10 @@ class Delay(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Drip(Fault):
-    """The request is carried out, and the answer's body comes at so many bytes a second.
+    """The request is executed; the body is sent at ``bytes_per_second`` bytes per second.
 
     Raises:
-        TypeError, ValueError: ``bytes_per_second`` is no number, or not above 0.
+        TypeError, ValueError: ``bytes_per_second`` is not a finite number above 0.
     """
 
     bytes_per_second: float
@@ -234,12 +239,12 @@ class Drip(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Garbage(Fault):
-    """A success whose body is not what was promised, as from a captive portal.
+    """A success with an unexpected body, as from a captive portal; the request is not executed.
 
-    Nothing carried out. ``status`` is one of the successes, 200 to 299.
+    ``status`` is 200 to 299.
 
     Raises:
-        TypeError, ValueError: ``body`` is neither text nor bytes, or ``status`` is no success.
+        TypeError, ValueError: ``body`` is neither text nor bytes, or ``status`` is out of range.
     """
 
     body: str | bytes = "<html><body>It works!</body></html>"
@@ -250,7 +255,7 @@ class Garbage(Fault):
         if not isinstance(self.body, (str, bytes)):
             raise TypeError(f"body must be text or bytes, not {type(self.body).__name__}")
         if not 200 <= self.status <= 299:
-            raise ValueError(f"status must be a success, not {self.status}")
+            raise ValueError(f"status must be between 200 and 299, not {self.status}")
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(
@@ -274,7 +279,7 @@ class _QueuedFault:
 
 
 class Faults:
-    """The faults of one fake: queued ones first, then those that come at a rate. Thread-safe."""
+    """The faults of a fake: queued ones first, then random ones. Thread-safe."""
 
     def __init__(self) -> None:
         self._queue: list[_QueuedFault] = []
@@ -289,17 +294,23 @@ class Faults:
         method: str | None = None,
         path: str | None = None,
     ) -> None:
-        """Let the next ``times`` requests (``None``: all) of a method and a path meet a fault.
+        """Apply a fault to the next requests with a method and a path.
 
-        Each request meets the first of those queued that it matches. ``path`` is as sent, percent-
-        encoded and without the query: ``/customers/ext_1``, or a pattern such as ``/customers/*``.
+        A request gets the first queued fault that matches it.
+
+        Args:
+            fault: The fault.
+            times: The number of requests; ``None`` for all.
+            method: The method; ``None`` for any.
+            path: The path as sent, percent-encoded and without the query, such as
+                ``/customers/ext_1``, or a pattern such as ``/customers/*``; ``None`` for any.
 
         Raises:
-            TypeError: not a fault.
-            ValueError: ``times`` below 1.
+            TypeError: ``fault`` is not a fault.
+            ValueError: ``times`` is below 1.
         """
         if not isinstance(fault, Fault):
-            raise TypeError(f"not a fault: {fault!r}; make one of dub_uplink.testing.faults")
+            raise TypeError(f"not a fault: {fault!r}; use one of dub_uplink.testing.faults")
         if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, not {times}")
         queued = _QueuedFault(fault, times, None if method is None else method.upper(), path)
@@ -307,47 +318,49 @@ class Faults:
             self._queue.append(queued)
 
     def randomly(self, shares: Mapping[Fault, float], *, seed: int | str) -> None:
-        """Let each request meet a fault at a rate: ``{DropAfter(): 0.05, Status(503): 0.1}``.
+        """Apply faults at random: ``{DropAfter(): 0.05, Status(503): 0.1}``.
 
-        The same seed gives the same faults to the same sequence of requests. A second call replaces
-        the first; ``{}`` ends it.
+        The same seed applies the same faults to the same sequence of requests. A call replaces the
+        previous one.
+
+        Args:
+            shares: The share of requests that get each fault, from 0 to 1; ``{}`` for none.
+            seed: The seed of the random numbers.
 
         Raises:
-            TypeError: not a fault.
-            ValueError: a share below 0, or more than 1 in all.
+            TypeError: a key is not a fault.
+            ValueError: a share is below 0, or their sum above 1.
         """
         for fault, share in shares.items():
             if not isinstance(fault, Fault):
-                raise TypeError(f"not a fault: {fault!r}; make one of dub_uplink.testing.faults")
+                raise TypeError(f"not a fault: {fault!r}; use one of dub_uplink.testing.faults")
             _check_number("a share", share)
         if sum(shares.values()) > 1 + 1e-9:
-            raise ValueError("the shares come to more than 1; each is a part of all requests")
+            raise ValueError(
+                f"the sum of the shares must be at most 1, not {sum(shares.values()):g}"
+            )
         with self._lock:
             self._shares = list(shares.items())
             self._random = random.Random(seed)
 
     def clear(self) -> None:
-        """Nothing goes wrong from now on."""
+        """Remove every fault."""
         with self._lock:
             self._queue.clear()
             self._shares.clear()
 
     @property
     def pending(self) -> list[Fault]:
-        """The queued faults that no request has met yet, one entry a time.
-
-        Those without an end once.
-        """
+        """Return the queued faults, each as often as it still applies; once if for all requests."""
         with self._lock:
             return [queued.fault for queued in self._queue for _ in range(queued.times or 1)]
 
     def next(self, request: Request) -> Fault | None:
-        """The fault that a request meets."""
+        """Return the fault of a request and remove it from the queue."""
         if not self._queue and not self._shares:
             return None
         with self._lock:
-            # Drawn also where a queued fault comes first, so that queueing one does not shift the
-            # others.
+            # Drawn for a queued fault as well, so that it does not shift the random ones.
             chance = self._random.random() if self._shares else 1.0
             for queued in self._queue:
                 if queued.matches(request):

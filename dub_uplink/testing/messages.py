@@ -1,7 +1,4 @@
-"""What travels between a transport and the fake: requests, answers and outcomes.
-
-Imports nothing of ours.
-"""
+"""Messages between a transport and the fake: requests, responses and their delivery."""
 
 from __future__ import annotations
 
@@ -15,9 +12,8 @@ from urllib.parse import unquote_plus
 def parse_query(query_string: str) -> dict[str, str]:
     """Decode a query string as a browser's ``URLSearchParams`` does.
 
-    Of a repeated name the last value counts.
-
-    A broken percent-encoding stays as it was sent, bytes that are no UTF-8 become U+FFFD.
+    The last value of a repeated name wins. An invalid percent-encoding stays as sent; bytes that
+    are not UTF-8 become U+FFFD.
     """
     query: dict[str, str] = {}
     for pair in query_string.split("&"):
@@ -29,10 +25,10 @@ def parse_query(query_string: str) -> dict[str, str]:
 
 @dataclasses.dataclass(slots=True)
 class Request:
-    """A request as it reached the fake.
+    """A request as the fake received it.
 
-    ``path`` and ``query_string`` are as sent, percent-encoded; ``headers`` has lower-case names.
-    ``status`` is the status of the answer, ``None`` where the connection was closed without one.
+    ``path`` and ``query_string`` are percent-encoded as sent; ``headers`` has lower-case names.
+    ``status`` is the status of the response, ``None`` if the connection was closed without one.
     """
 
     method: str
@@ -44,12 +40,12 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The decoded query."""
+        """Return the decoded query."""
         return parse_query(self.query_string)
 
     @property
     def json(self) -> Any:
-        """The body as JSON; ``ValueError`` where it is none."""
+        """Return the parsed JSON body; raise ``ValueError`` if it is not JSON."""
         return json.loads(self.body)
 
     def copy(self) -> Request:
@@ -58,7 +54,7 @@ class Request:
 
 @dataclasses.dataclass(slots=True)
 class FakeResponse:
-    """An answer: a status, header lines without ``Content-Length``, and a body."""
+    """A response: status, headers without ``Content-Length``, and body."""
 
     status: int
     headers: dict[str, str]
@@ -67,11 +63,11 @@ class FakeResponse:
 
 @dataclasses.dataclass(slots=True)
 class Delivery:
-    """What a transport does with a request that was dealt with.
+    """How a transport sends a response.
 
-    It waits ``delay`` seconds; closes the connection at once where ``response`` is ``None``; else
-    sends the answer, at ``bytes_per_second`` where given, and closes after ``cut`` bytes of the
-    body where given.
+    It waits ``delay`` seconds, then sends the response, or closes the connection if ``response`` is
+    ``None``. The body is sent at ``bytes_per_second`` if given. After ``cut`` bytes of the body, if
+    given, the connection is closed.
     """
 
     response: FakeResponse | None

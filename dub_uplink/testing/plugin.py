@@ -1,8 +1,8 @@
-"""Fixtures for a user's tests: ``fake_dub``, and ``dub``, a client on it.
+"""pytest fixtures: ``fake_dub``, and ``dub``, a client on it.
 
-pytest loads it by its entry point, before it knows which tests there are: the client and the fake
-are imported by the fixtures, so that tests which use neither do not wait for them, and whatever
-watches imports, a measurement of coverage above all, is there first.
+pytest loads this module by its entry point before it collects tests. The fixtures import the client
+and the fake, so that suites which use neither do not pay for the imports, and a coverage
+measurement that starts later sees them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def fake_dub() -> Iterator[FakeDub]:
-    """An empty :class:`~dub_uplink.testing.FakeDub` with the key ``dub_test``."""
+    """Provide an empty :class:`~dub_uplink.testing.FakeDub` with the key ``dub_test``."""
     from .fake import FakeDub  # noqa: PLC0415 - see above
 
     with FakeDub() as fake:
@@ -28,9 +28,9 @@ def fake_dub() -> Iterator[FakeDub]:
 
 @pytest.fixture
 def dub(fake_dub: FakeDub) -> Iterator[Dub]:
-    """A :class:`~dub_uplink.Dub` on ``fake_dub`` that does not sleep: both their times move ahead.
+    """Provide a :class:`~dub_uplink.Dub` on ``fake_dub`` that moves time ahead instead of sleeping.
 
-    Its requests can reach nothing but the fake.
+    Its requests reach only the fake.
     """
     from .. import Dub  # noqa: PLC0415 - see above
     from .clock import SkippingClock  # noqa: PLC0415

@@ -1,7 +1,4 @@
-"""A requests adapter that a fake answers without a socket, and that lets nothing else through.
-
-Imports requests, urllib3 and the messages.
-"""
+"""A requests adapter that passes requests to a fake without a socket and blocks all others."""
 
 from __future__ import annotations
 
@@ -31,16 +28,16 @@ Timeout: TypeAlias = float | tuple[float | None, float | None] | urllib3.Timeout
 
 
 class NetworkRefused(RuntimeError):
-    """A request that a mounted fake does not answer, and that would have gone to the network.
+    """A request that would have left a mounted fake for the network.
 
-    No exception of requests, so that no client takes it for a failed connection and tries again.
+    Not an exception of requests, so that no client retries it as a failed connection.
     """
 
 
 def mounted_session(fake: FakeDub, sleep: Callable[[float], object] | None) -> requests.Session:
-    """A session on which nothing but the fake can be reached."""
+    """Return a session that reaches only the fake."""
     session = requests.Session()
-    # Neither .netrc nor a proxy of this machine has a say in a test.
+    # A .netrc file or proxy settings of the machine must not change a test.
     session.trust_env = False
     adapter = FakeAdapter(fake, clock.sleep if sleep is None else sleep)
     session.mount("https://", adapter)
@@ -49,7 +46,7 @@ def mounted_session(fake: FakeDub, sleep: Callable[[float], object] | None) -> r
 
 
 class FakeAdapter(BaseAdapter):
-    """Answers what goes to the fake's ``base_url``; ``sleep`` waits for delays."""
+    """Send requests for the fake's ``base_url`` to the fake; ``sleep`` waits for delays."""
 
     def __init__(self, fake: FakeDub, sleep: Callable[[float], object]) -> None:
         super().__init__()
@@ -90,7 +87,7 @@ class FakeAdapter(BaseAdapter):
             body.seek(0, io.SEEK_END)
         response = self._response(request, delivery.response, body, enforce_length=not whole)
         if whole and not stream:
-            # What reading it would come to, for a fifth of the time that a mounted call takes.
+            # The result of reading the body, which would take a fifth of a mounted call.
             response._content = delivery.response.body
             response._content_consumed = True  # type: ignore[attr-defined]
         elif not stream:
@@ -98,7 +95,7 @@ class FakeAdapter(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no socket is open."""
 
     def _to_request(self, request: requests.PreparedRequest) -> Request:
         url = _normalize_url(request.url or "")
@@ -149,10 +146,9 @@ class FakeAdapter(BaseAdapter):
 
 
 def _timeouts(timeout: Timeout) -> tuple[float | None, float | None]:
-    """Seconds that a pause may last, and those of the whole answer.
+    """Return the read timeout and the total timeout, both in seconds.
 
-    Of requests' own forms only the first is one; urllib3's ``total`` is taken to bound the body
-    too, as the client's adapter has it.
+    Only urllib3's form has a total; it bounds the body as well, as with the client's adapter.
     """
     if isinstance(timeout, urllib3.Timeout):
         started = timeout.clone()
@@ -168,7 +164,7 @@ def _seconds(value: object) -> float | None:
 
 
 def _normalize_url(url: str) -> str:
-    """A URL without the port that its scheme implies and with a lower-case host."""
+    """Return a URL with a lower-case host and without its scheme's default port."""
     scheme, separator, rest = url.partition("://")
     end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
     host = rest[:end].lower().removesuffix(_PORTS.get(scheme.lower(), "/"))
@@ -182,10 +178,10 @@ def _encoding(content_type: str | None) -> str | None:
 
 
 class _SlowBody(io.BytesIO):
-    """A body that comes a byte at a time.
+    """A body that arrives one byte at a time.
 
-    ``TimeoutError`` where a byte takes longer than ``timeout``, or all of them longer than
-    ``total`` (seconds).
+    Raises ``TimeoutError`` if a byte takes longer than ``timeout`` seconds, or the body longer than
+    ``total`` seconds.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 
-from dub_uplink.testing import FakeDub
+from dub_uplink.testing import FakeDub, faults
 from dub_uplink.testing.server import Server, serve_forever
 
 Raw = Callable[[bytes], bytes]
@@ -52,6 +52,20 @@ def test_answer_is_http_1_1_and_kept_alive(raw: Raw) -> None:
     assert raw(GET) == (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
     )
+
+
+def test_response_to_head_has_no_body(fake: FakeDub, raw: Raw) -> None:
+    fake.faults.add(faults.Status(500, body="broken"))
+    head = raw(GET.replace(b"GET", b"HEAD"))
+    assert b"Content-Length: 6\r\n" in head
+    assert head.endswith(b"\r\n\r\n")
+
+
+def test_response_204_has_no_length(fake: FakeDub, raw: Raw) -> None:
+    fake.faults.add(faults.Status(204))
+    assert raw(GET).split(b"\r\n")[0] == b"HTTP/1.1 204 No Content"
+    fake.faults.add(faults.Status(204))
+    assert b"Content-Length" not in raw(GET)
 
 
 def test_pipelined_requests_are_answered_in_turn(fake: FakeDub, raw: Raw) -> None:
@@ -226,8 +240,6 @@ def test_server_logs_a_line_for_each_request(fake: FakeDub) -> None:
     with Server(fake, log=lines.append) as url, requests.Session() as session:
         session.get(f"{url}/customers/ext_\N{SNOWMAN}?email=secret@example.com")
         with contextlib.suppress(requests.ConnectionError):
-            from dub_uplink.testing import faults
-
             fake.faults.add(faults.DropBefore())
             session.post(f"{url}/customers")
         session.get(f"{url}/unknown")

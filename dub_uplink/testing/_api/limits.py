@@ -1,7 +1,4 @@
-"""Dub's rate limit: requests a key in a sliding window, and the headers that tell of it.
-
-Imports nothing of ours.
-"""
+"""Dub's rate limit: a sliding window of requests per key, and its response headers."""
 
 from __future__ import annotations
 
@@ -20,9 +17,9 @@ PLAN_LIMITS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Usage:
-    """Where a key stands.
+    """The state of a key's window.
 
-    ``reset`` (Unix milliseconds) is when its oldest request leaves the window.
+    ``reset`` is the Unix time in milliseconds at which the oldest request leaves the window.
     """
 
     allowed: bool
@@ -31,7 +28,7 @@ class Usage:
     reset: int
 
     def headers(self) -> dict[str, str]:
-        """Dub's headers, with both times in Unix milliseconds against the standard's seconds."""
+        """Return Dub's headers; both times are Unix milliseconds, against the HTTP standard."""
         return {
             "Retry-After": str(self.reset),
             "X-RateLimit-Limit": str(self.limit),
@@ -41,9 +38,9 @@ class Usage:
 
 
 class RateLimiter:
-    """Counts the requests of each key in the last ``window`` seconds; refused ones do not count.
+    """Count the requests of each key in the last ``window`` seconds. Not thread-safe.
 
-    Not thread-safe.
+    Rejected requests do not count.
     """
 
     def __init__(self, limit: int, window: float, *, enforced: bool = True) -> None:
@@ -53,7 +50,7 @@ class RateLimiter:
         self._timestamps: dict[str, deque[int]] = {}
 
     def take(self, key: str, now: int) -> Usage:
-        """Count a request at ``now`` (Unix milliseconds), unless it is refused."""
+        """Count a request at ``now`` (Unix milliseconds), unless it is rejected."""
         timestamps = self._timestamps.setdefault(key, deque(maxlen=max(self._limit, 1)))
         while timestamps and timestamps[0] <= now - self._window:
             timestamps.popleft()

@@ -1,21 +1,18 @@
-"""Customer ids of Dub's form: ``cus_`` and 25 characters that sort by time.
-
-Imports nothing of ours.
-"""
+"""Generate customer ids of Dub's form: ``cus_`` and 25 characters that sort by time."""
 
 from __future__ import annotations
 
 import random
 import threading
 
-# Crockford's base 32 is in ASCII order and of one case, so that ids sort alike under any collation.
+# Crockford's base 32 is in ASCII order and upper case, so that ids sort alike in any collation.
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _RANDOM_BITS = 80
 
 
 def encode(number: int) -> str:
-    """Twenty-five characters for a number below 2**125: a ULID without its leading zero."""
+    """Encode a number below 2**125 in 25 characters: a ULID without its leading zero."""
     pairs: list[str] = []
     for _ in range(12):
         pairs.append(_PAIRS[number & 1023])
@@ -24,12 +21,12 @@ def encode(number: int) -> str:
 
 
 def id_at(milliseconds: int, rng: random.Random) -> str:
-    """An id for a moment (Unix milliseconds), unique by chance only."""
+    """Return a random id for a time in Unix milliseconds."""
     return "cus_" + encode(milliseconds << _RANDOM_BITS | rng.getrandbits(_RANDOM_BITS))
 
 
 class CustomerIds:
-    """Ids that sort as they were made, within a millisecond too and when the clock goes back."""
+    """Generate ids that sort in order of creation, even if the clock stands or goes back."""
 
     def __init__(self) -> None:
         self._rng = random.Random()
@@ -39,8 +36,7 @@ class CustomerIds:
     def __call__(self, milliseconds: int) -> str:
         with self._lock:
             if milliseconds > self._last >> _RANDOM_BITS:
-                # The top bit of the random part stays free, so that adding one never reaches the
-                # time.
+                # The top bit of the random part stays 0, so that increments never change the time.
                 self._last = milliseconds << _RANDOM_BITS | self._rng.getrandbits(_RANDOM_BITS - 1)
             else:
                 self._last += 1

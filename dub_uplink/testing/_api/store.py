@@ -1,9 +1,6 @@
-"""The customers of a fake workspace, in sqlite: look-ups, unique keys, pages.
+"""Store the customers of a fake workspace in SQLite, in memory or in a file.
 
-Imports nothing of ours.
-
-sqlite keeps a row compact and every page an index walk, in memory as in a file, so that a million
-customers are affordable and what is in a file is there after a restart.
+SQLite keeps rows compact and reads pages from an index, so that a million customers are affordable.
 """
 
 from __future__ import annotations
@@ -64,7 +61,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_stripe_customer_id ON customers (stripe_cus
     WHERE stripe_customer_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_created_at ON customers (created_at);
 """
-# Built when first asked for: most fakes never are, and every index makes each write dearer.
+# Built at first use: most fakes do not need them, and every index slows writes down.
 _LAZY_INDEXES = ("email", "sale_amount", "first_sale_at", "subscription_canceled_at")
 
 _SELECT = f"SELECT {', '.join(_COLUMNS)}"
@@ -79,25 +76,25 @@ Row: TypeAlias = tuple[Any, ...]
 
 
 class DuplicateKey(Exception):
-    """The ``externalId`` or ``stripeCustomerId`` of another customer."""
+    """An ``externalId`` or ``stripeCustomerId`` that another customer has."""
 
 
 def to_milliseconds(moment: dt.datetime) -> int:
-    """Unix milliseconds of an aware datetime."""
+    """Return the Unix milliseconds of an aware datetime."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
 def from_milliseconds(milliseconds: int) -> dt.datetime:
-    """The aware datetime of Unix milliseconds."""
+    """Return the aware datetime of Unix milliseconds."""
     return _EPOCH + milliseconds * _MILLISECOND
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StoredCustomer:
-    """A customer as it is stored: without the invented name, with everything that expands.
+    """A customer as stored: without an invented name, with the expanded objects.
 
     ``sale_amount`` is in cents, dates are aware. ``link``, ``partner`` and ``discount`` have Dub's
-    own camelCase keys.
+    camelCase keys.
     """
 
     id: str
@@ -145,9 +142,9 @@ class StoredCustomer:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What a list asks for. ``equal`` are columns and the values they must have.
+    """The filters, order and page of a list.
 
-    ``search`` is full text.
+    ``equal`` maps columns to required values, ``search`` is full text, ``ids`` are Dub ids.
     """
 
     equal: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
@@ -177,11 +174,10 @@ def _shares_a_word(search: str, name: str | None, email: str | None) -> bool:
 
 
 class Store:
-    """Customers in a sqlite file, or in memory. Not thread-safe: the caller holds a lock.
+    """Customers in a SQLite file or in memory. Not thread-safe: the caller holds a lock.
 
-    Orders that Dub's server leaves open are fixed here: equal values sort by id, in the same
-    direction, and nulls come before every value when ascending. Full text finds whole words, of any
-    case, and a row with any one of them.
+    Where Dub's server leaves the order open, equal values sort by id in the same direction, and
+    nulls come first when ascending. Full-text search finds rows with any of the words, in any case.
     """
 
     def __init__(self, database: str | None = None) -> None:
@@ -191,7 +187,7 @@ class Store:
         # Closes when the store is collected and at exit too: Python 3.13 warns of an open database.
         self._close = weakref.finalize(self, self._db.close)
         self._db.create_function("shares_a_word", 3, _shares_a_word, deterministic=True)
-        # A fake's file outlives its process, not a power cut: no write waits for the disk.
+        # A file survives a killed process but not a power failure: no write waits for the disk.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.executescript(_SCHEMA)
@@ -206,7 +202,7 @@ class Store:
         return count
 
     def get(self, key: str) -> Row | None:
-        """The row of a Dub id, or of ``ext_`` and an externalId."""
+        """Return the row of a Dub id, or of ``ext_`` and an externalId."""
         if key.startswith("ext_"):
             found = self._db.execute(f"{_SELECT} FROM customers WHERE external_id = ?", (key[4:],))
         else:
@@ -215,21 +211,21 @@ class Store:
         return row
 
     def has(self, id: str) -> bool:
-        """Whether there is a customer of a Dub id."""
+        """Return whether a Dub id exists."""
         return (
             self._db.execute("SELECT 1 FROM customers WHERE id = ?", (id,)).fetchone() is not None
         )
 
     def all(self) -> list[Row]:
-        """Every row, in order of id."""
+        """Return every row in order of id."""
         return self._db.execute(f"{_SELECT} FROM customers ORDER BY id").fetchall()
 
     def add(self, customer: StoredCustomer) -> None:
-        """Store a customer. ``DuplicateKey`` where a unique key of it is another customer's."""
+        """Store a customer; raise ``DuplicateKey`` if another one has a unique key of it."""
         self._write(_INSERT, customer.to_row())
 
     def add_missing(self, rows: Iterable[Row]) -> int:
-        """Store, in one transaction, the rows of ``to_row()`` whose keys are free; their number."""
+        """Store the rows whose keys are free, in one transaction, and return their number."""
         before = self._db.total_changes
         with self._db:
             self._db.execute("BEGIN")
@@ -237,10 +233,7 @@ class Store:
         return self._db.total_changes - before
 
     def update(self, id: str, values: Mapping[str, str | None]) -> None:
-        """Write columns of one customer. ``DuplicateKey`` where a unique key is another customer's.
-
-        Then nothing is written.
-        """
+        """Write columns of a customer; raise ``DuplicateKey`` if another one has a unique key."""
         if values:
             columns = ", ".join(f"{column} = ?" for column in values)
             self._write(f"UPDATE customers SET {columns} WHERE id = ?", (*values.values(), id))
@@ -252,7 +245,7 @@ class Store:
         self._db.execute("DELETE FROM customers")
 
     def page(self, query: ListQuery) -> list[Row]:
-        """The rows of one page."""
+        """Return the rows of one page."""
         conditions, values = self._conditions(query)
         cursor = query.starting_after or query.ending_before
         # The rows before a cursor are the rows after it in the opposite order.
@@ -269,7 +262,7 @@ class Store:
         values += [query.page_size, (query.page - 1) * query.page_size]
         page = f"FROM customers{where} ORDER BY {order} LIMIT ? OFFSET ?"
         if query.page > 1:
-            # What is skipped is skipped in an index, and whole rows are read for the page alone.
+            # Skips rows in the index and reads whole rows for the page only.
             page = f"FROM customers WHERE id IN (SELECT id {page}) ORDER BY {order}"
         rows: list[Row] = self._db.execute(f"{_SELECT} {page}", values).fetchall()
         return rows[::-1] if query.ending_before else rows

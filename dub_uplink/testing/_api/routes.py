@@ -1,7 +1,4 @@
-"""Dub's customers API: a request in, an answer out, every check in the server's order.
-
-Imports the store, the rules and the limits; knows nothing of sockets, sessions or faults.
-"""
+"""Execute requests to Dub's customers API, with every check in the server's order."""
 
 from __future__ import annotations
 
@@ -13,10 +10,10 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from .._customers.ids import RESERVED_IDS
-from .clock import FakeClock
+from ..._customers.ids import RESERVED_IDS
+from ..clock import FakeClock
+from ..messages import FakeResponse, Request
 from .limits import RateLimiter, Usage
-from .messages import FakeResponse, Request
 from .parsing import (
     body_columns,
     check_column_lengths,
@@ -49,7 +46,7 @@ logger = logging.getLogger("dub_uplink.testing")
 
 ROLES = ("owner", "member", "viewer", "billing")
 _WRITING_ROLES = ("owner", "member")
-# The customers API belongs to partner programs, which begin with the business plan.
+# The customers API is part of partner programs, which need the business plan.
 _PLANS_WITHOUT_CUSTOMERS = ("free", "pro")
 _MAX_LINK_GROUPS = 10_000
 
@@ -66,11 +63,10 @@ class Workspace:
 
 
 class CustomersApi:
-    """The routes. Not thread-safe: the caller holds a lock.
+    """Execute the operations. Not thread-safe: the caller holds a lock.
 
-    Only the methods of the five operations are known, so ``HEAD`` and ``OPTIONS`` are a 405 too.
-    ``get`` and ``update`` run the schema of the list query, not the checks of its paging;
-    ``create`` and ``delete`` look at no query.
+    ``HEAD`` and ``OPTIONS`` are a 405, as on Dub. ``get`` and ``update`` check the schema of the
+    list query, but not its paging. ``create`` and ``delete`` ignore the query.
     """
 
     def __init__(
@@ -89,7 +85,7 @@ class CustomersApi:
         self._invented = itertools.count()
 
     def handle(self, request: Request) -> FakeResponse:
-        """Carry a request out and answer it."""
+        """Execute a request and return the response."""
         path = _normalize(request.path)
         if path != "/" and path.endswith("/"):
             query = f"?{request.query_string}" if request.query_string else ""
@@ -119,7 +115,7 @@ class CustomersApi:
         except Exception:
             logger.exception("%s %s", request.method, request.path)
             code, message = "internal_server_error", SERVER_ERROR
-        # Headers of the limit are on every error that is raised after it was looked at.
+        # Every error after the rate limit check has its headers; a success has none.
         return error_response(code, message, None if usage is None else usage.headers())
 
     def _check_access(self, usage: Usage, operation: _Operation, method: str) -> None:
@@ -143,7 +139,7 @@ class CustomersApi:
             raise ApiError("unauthorized", "Unauthorized: Access token expired.")
         if token.startswith("dub_"):
             raise ApiError("unauthorized", "Unauthorized: Invalid API key.")
-        # A personal key names no workspace, and no limit is kept for one.
+        # A personal key names no workspace and has no rate limit.
         raise ApiError("not_found", NO_WORKSPACE)
 
     def _list(self, key: str, request: Request) -> FakeResponse:
@@ -195,7 +191,7 @@ class CustomersApi:
         fields = body_columns(request, creating=False)
         row = self._row(key)
         customer_id: str = row[0]
-        # Dub checks a country here and does not write it.
+        # Dub checks the country of an update, but does not write it.
         fields.pop("country", None)
         check_column_lengths(fields, "update")
         if "avatar" in fields and fields["avatar"] != row[3]:
@@ -242,7 +238,7 @@ _DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?=/|$)", re.IGNORECASE)
 
 
 def _normalize(path: str) -> str:
-    """Resolve ``.`` and ``..``, encoded or not, as URL parsers do before routes are looked at."""
+    """Resolve ``.`` and ``..``, percent-encoded or not, as URL parsers do before routing."""
     if not _DOT_SEGMENT.search(path):
         return path
     kept: list[str] = []
@@ -259,7 +255,7 @@ def _normalize(path: str) -> str:
 
 
 def _decoded(segment: str) -> str | None:
-    """A segment of the path, percent-decoded once; ``None`` where it is no UTF-8 or broken off."""
+    """Percent-decode a path segment once; return ``None`` if the result is not valid UTF-8."""
     if "%" not in segment:
         return segment
     try:

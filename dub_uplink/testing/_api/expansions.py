@@ -1,7 +1,4 @@
-"""The objects that a customer expands to: a link, a partner, a discount, with Dub's keys.
-
-Imports nothing of ours.
-"""
+"""Complete the objects that a customer expands to: links, partners and discounts."""
 
 from __future__ import annotations
 
@@ -33,8 +30,7 @@ _DISCOUNT = {
 
 
 def _with_defaults(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    # Keys that Dub does not have today are kept: the server adds some over time, and a test may
-    # want one.
+    # Unknown keys are kept: Dub adds keys over time, and a test may need one.
     return {
         **defaults,
         **{_UNDERSCORE.sub(lambda m: m[1].upper(), key): value for key, value in given.items()},
@@ -42,7 +38,7 @@ def _with_defaults(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
 
 
 def link_fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole link; its short link is made of the domain and the key."""
+    """Return a complete link; its default short link is built from the domain and the key."""
     fields = _with_defaults(given, _LINK)
     if "shortLink" not in given and "short_link" not in given:
         fields["shortLink"] = f"https://{fields['domain']}/{fields['key']}"
@@ -50,10 +46,10 @@ def link_fields(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def partner_fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole partner."""
+    """Return a complete partner."""
     return _with_defaults(given, _PARTNER)
 
 
 def discount_fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole discount; ``type`` is ``percentage`` or ``flat``."""
+    """Return a complete discount; ``type`` is ``percentage`` or ``flat``."""
     return _with_defaults(given, _DISCOUNT)

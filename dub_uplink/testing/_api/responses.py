@@ -1,4 +1,4 @@
-"""How the server writes: JSON, errors, pages for people, customers. Imports the messages.
+"""Build the responses of Dub's server: JSON, errors, HTML pages, customers.
 
 The texts are the server's own.
 """
@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .messages import FakeResponse
+from ..messages import FakeResponse
 from .store import Row
 
 STATUS_OF_CODE = {
@@ -53,7 +53,7 @@ SERVER_ERROR = (
 
 
 class ApiError(Exception):
-    """A request that is answered with an error."""
+    """A request that the server rejects with one of its errors."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -71,7 +71,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 def json_response(
     status: int, value: Any, headers: Mapping[str, str] | None = None
 ) -> FakeResponse:
-    """An answer as the server writes JSON: UTF-8, without blanks."""
+    """Return a response with compact JSON in UTF-8."""
     body = _encode(value).encode()
     return FakeResponse(status, {**JSON_TYPE, **(headers or {})}, body)
 
@@ -79,9 +79,9 @@ def json_response(
 def error_response(
     code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> FakeResponse:
-    """An answer with Dub's error object.
+    """Return a response with Dub's error object.
 
-    The ``doc_url`` has only the first ``_`` of the code as ``-``.
+    Its ``doc_url`` replaces only the first ``_`` of the code by ``-``, as Dub does.
     """
     anchor = code.replace("_", "-", 1)
     error = {
@@ -93,7 +93,7 @@ def error_response(
 
 
 def html_response(status: int, text: str) -> FakeResponse:
-    """An answer for people, as the web framework in front of the API gives it."""
+    """Return an HTML page, as the web framework in front of the API does."""
     title = f"{status}: {text}"
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/>'
@@ -103,7 +103,7 @@ def html_response(status: int, text: str) -> FakeResponse:
 
 
 def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
-    """The object of a stored row; ``number`` is new for every read, for the invented name."""
+    """Return the JSON object of a row; ``number`` selects the invented name, a new one per read."""
     customer = {
         "id": row[0],
         # An empty name counts as none.
@@ -152,9 +152,9 @@ _ANIMALS = (
 
 
 def invented_name(number: int) -> str:
-    """A name for a customer that has neither a name nor an email.
+    """Return a name for a customer without a name and an email.
 
-    It comes back after 143 numbers, which is more than a page has rows: no two reads of a row in a
-    row are the same.
+    Names repeat after 143 numbers, more than a page has rows: two consecutive reads of a customer
+    differ.
     """
     return f"{_ADJECTIVES[number % len(_ADJECTIVES)]} {_ANIMALS[number % len(_ANIMALS)]}"

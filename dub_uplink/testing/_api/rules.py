@@ -1,7 +1,4 @@
-"""Dub's checks of a query and of a body, as pure functions that give the text of its 422.
-
-Imports nothing of ours.
-"""
+"""Dub's checks of queries and bodies: pure functions that return the message of its 422."""
 
 from __future__ import annotations
 
@@ -30,10 +27,7 @@ _PREFIXED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
 
 
 def to_number(text: str) -> float | None:
-    """A query value as the server's JavaScript reads a number: ``""`` is 0, ``0x10`` is 16.
-
-    ``None`` where it is none.
-    """
+    """Parse a number as JavaScript does: ``""`` is 0, ``0x10`` is 16, others are ``None``."""
     text = text.strip(_JS_SPACE)
     if not text:
         return 0.0
@@ -70,10 +64,7 @@ def _check_option(field: str, options: tuple[str, ...], text: str) -> str | None
 
 
 def check_query(query: Mapping[str, str]) -> str | None:
-    """The first problem of a list query that Dub's schema reports.
-
-    List, get and update all check the whole of it.
-    """
+    """Return the first problem of a list query; list, get and update check all of it."""
     if not query:
         return None
     problem: str | None = None
@@ -143,8 +134,7 @@ def check_lengths(fields: Mapping[str, str | None], operation: str) -> str | Non
     return None
 
 
-# The pattern of the validation library that Dub uses; what it takes for an email is what Dub takes
-# for one.
+# The pattern of the validation library that Dub uses.
 _EMAIL = re.compile(
     r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}"
 )
@@ -156,12 +146,12 @@ _SPECIAL = ("http", "https", "ws", "wss", "ftp")
 
 
 def is_email(text: str) -> bool:
-    """Whether Dub takes a text for an email address."""
+    """Return whether Dub accepts a text as an email address."""
     return _EMAIL.fullmatch(text) is not None
 
 
 def is_url(text: str) -> bool:
-    """Whether Dub takes a text for a URL: what ``new URL(text)`` parses in JavaScript."""
+    """Return whether Dub accepts a URL: whether JavaScript's ``new URL(text)`` parses it."""
     text = text.strip(_JS_SPACE).strip(_CONTROLS).translate({9: None, 10: None, 13: None})
     scheme = _SCHEME.match(text)
     if scheme is None:
@@ -193,10 +183,10 @@ def _is_authority(authority: str, *, host_required: bool) -> bool:
     return _FORBIDDEN_IN_HOST.search(unquote(host) if host_required else host) is None
 
 
-Kind = Literal["text", "email", "url"]
+_Format = Literal["text", "email", "url"]
 
-# In the order in which Dub reports: only the first problem is.
-_FIELDS: tuple[tuple[str, Kind, bool], ...] = (
+# In the order in which Dub checks them; it reports the first problem only.
+_FIELDS: tuple[tuple[str, _Format, bool], ...] = (
     ("email", "email", True),
     ("name", "text", True),
     ("avatar", "url", True),
@@ -220,13 +210,10 @@ def _type_name(value: Any) -> str:
 
 
 def check_body(body: Any, *, creating: bool) -> str | None:
-    """The first problem of a create or an update body, ``None`` where there is none.
-
-    Unknown keys are no problem.
-    """
+    """Return the first problem of the body of a create or update. Unknown keys are ignored."""
     if not isinstance(body, dict):
         return f"invalid_type: : Invalid input: expected object, received {_type_name(body)}"
-    for field, kind, nullable in _FIELDS:
+    for field, format_, nullable in _FIELDS:
         problem = None
         if field not in body:
             if creating and field in _REQUIRED:
@@ -234,9 +221,9 @@ def check_body(body: Any, *, creating: bool) -> str | None:
         elif not isinstance(body[field], str):
             if body[field] is not None or not nullable:
                 problem = _wrong_type(field, _type_name(body[field]))
-        elif kind == "email" and not is_email(body[field]):
+        elif format_ == "email" and not is_email(body[field]):
             problem = "invalid_format: email: Invalid email address"
-        elif kind == "url" and not is_url(body[field]):
+        elif format_ == "url" and not is_url(body[field]):
             problem = f"invalid_format: {field}: Invalid URL"
         if problem is not None:
             return problem
