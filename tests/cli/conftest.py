@@ -70,7 +70,7 @@ def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def live() -> Iterator[tuple[FakeDub, dict[str, str]]]:
     """A fake in the place of Dub, and the variables that lead to it."""
-    fake = FakeDub(token="dub_test")
+    fake = FakeDub(token="dub_test", default_program="prog_1")
     with fake.serve() as url:
         yield fake, {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
 
