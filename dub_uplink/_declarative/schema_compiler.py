@@ -264,7 +264,7 @@ class _Writer:
             lines = [f"{v} = moment({v})"]
         elif read is not None and read is getattr(marshmallow.utils, "from_iso_datetime", None):
             # This one is a regular expression: the form that Dub's server writes is told by six
-            # characters, and put so that Python 3.10 reads it too.
+            # characters.
             lines = [
                 f"if {v}[4:20:3] != '--T::.' or {v}[23:] != 'Z' or {v}[11:13] == '24':",
                 "    raise Unexpected",
@@ -276,8 +276,7 @@ class _Writer:
         if type(field) is fields.AwareDateTime:
             other += [f"if {v}.tzinfo is None:", "    raise Unexpected"]
         if self._is_model:
-            # What `utc` does, without a call: some releases of marshmallow have a class for UTC,
-            # and on Python 3.10 so has what it reads dates with.
+            # What `utc` does, without a call: some releases of marshmallow have a class for UTC.
             self._names["zero"] = dt.timedelta(0)
             other += [
                 f"if {v}.utcoffset() == zero:",

@@ -13,6 +13,7 @@ import datetime as dt
 import json
 import re
 import sqlite3
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -182,6 +183,8 @@ class Store:
         self._db = sqlite3.connect(
             database or ":memory:", isolation_level=None, check_same_thread=False
         )
+        # A fake need not be closed: Python 3.13 warns of a connection that nobody closed.
+        weakref.finalize(self, self._db.close)
         self._db.create_function("shares_a_word", 3, _shares_a_word, deterministic=True)
         # A fake's file outlives its process, not a power cut: no write waits for the disk.
         self._db.execute("PRAGMA journal_mode = WAL")

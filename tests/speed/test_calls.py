@@ -29,8 +29,7 @@ LIST_BOUNDS = {"dub_uplink": 94, "uplink": 161, "marshmallow": 0, "inspect": 160
 #: For one more customer in a list: the compiled function and the dataclass's constructor, then
 #: the calls of built-in functions: two dates, the size and little else.
 CUSTOMER_BOUND = 2
-# Before Python 3.11 UTC is put in the place of marshmallow's own, for each of two dates.
-CUSTOMER_BUILTINS_BOUND = 8 if sys.version_info >= (3, 11) else 12
+CUSTOMER_BUILTINS_BOUND = 8
 
 ROOTS = {
     str(Path(package.__file__ or "").parent): package.__name__
