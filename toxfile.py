@@ -14,7 +14,7 @@ PYENV_ROOT = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
 
 
 def newest_first(directory: Path) -> list[int]:
-    """Order by version, and not 3.10.9 above 3.10.13."""
+    """Order by version, and not 3.11.9 above 3.11.13."""
     return [-int(number) for number in re.findall(r"\d+", directory.parent.name)]
 
 

@@ -65,8 +65,7 @@ class AiohttpBackend:
     failures: tuple[type[Exception], ...] = (
         requests.RequestException,
         aiohttp.ClientError,
-        asyncio.TimeoutError,
-        OSError,
+        OSError,  # and with it a TimeoutError
         ValueError,  # a `Location` or a proxy that is no URL
     )
 
@@ -89,7 +88,7 @@ class AiohttpBackend:
         """Send a request once and read the answer to its end; ``timeout`` is in seconds."""
         try:
             return await self._exchange(method, url, info, authorization, timeout)
-        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             failure = _as_requests(error)
         raise failure
 
@@ -187,8 +186,7 @@ def _as_requests(error: Exception) -> Exception:
         return error
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return requests.ConnectTimeout(str(error))
-    # Before Python 3.11 that of asyncio is none of the built-in kind.
-    if isinstance(error, (aiohttp.ServerTimeoutError, asyncio.TimeoutError)):
+    if isinstance(error, TimeoutError):
         return requests.ReadTimeout(str(error))
     if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch)):
         return requests.exceptions.SSLError(*error.args)

@@ -71,6 +71,8 @@ def test_a_version_is_held_against_its_bounds(version: str, bounds: str, expecte
 
 def test_every_bound_of_ours_is_one_that_is_understood() -> None:
     for requirement in metadata.requires("dub-uplink") or []:
+        if 'extra == "dev"' in requirement:
+            continue
         found = findings._REQUIREMENT.match(requirement)
         assert found is not None
         assert findings._BOUND.sub("", found[2]).strip(" ,") == ""

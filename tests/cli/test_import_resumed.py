@@ -229,7 +229,12 @@ def test_a_file_that_is_written_to_meanwhile_ends_the_import(
     rows = [(f"u{number}", "", "") for number in range(500)]
     with start(*rows) as run:
         path = tmp_path / "people.csv"
-        run.done = lambda count: path.open("a").write("\n") if count == 32 else None
+
+        def append_a_line(count: int) -> None:
+            if count == 32:
+                path.write_text(path.read_text() + "\n")
+
+        run.done = append_a_line
         with pytest.raises(BadFile, match="was changed"):
             run.run()
         assert run.journal.counts()["created"] < 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
+from collections.abc import Iterable
 from importlib.metadata import distribution, version
 from pathlib import Path
 
@@ -22,8 +23,16 @@ def setup_cfg() -> configparser.ConfigParser:
 
 def declared_requirements() -> list[str]:
     config = setup_cfg()
-    groups = [config["options"]["install_requires"], *config["options.extras_require"].values()]
+    extras = config["options.extras_require"]
+    groups = [
+        config["options"]["install_requires"],
+        *(group for extra, group in extras.items() if extra != "dev"),
+    ]
     return sorted({line for group in groups for line in group.split("\n") if line})
+
+
+def named(requirements: Iterable[str]) -> set[str]:
+    return {re.split(r"[\[<>=~; ]", line)[0] for line in requirements if line}
 
 
 def test_the_base_dependencies_are_these_four() -> None:
@@ -62,16 +71,31 @@ def test_the_installed_metadata_is_that_of_setup_cfg() -> None:
     expected = setup_cfg()["metadata"]
     assert metadata["Name"] == expected["name"] == "dub-uplink"
     assert metadata["Version"] == expected["version"]
-    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
 
 
-@pytest.mark.parametrize("minor", range(10, 14))
+@pytest.mark.parametrize("minor", range(11, 16))
 def test_every_supported_python_is_classified_and_tested(minor: int) -> None:
     assert f"Programming Language :: Python :: 3.{minor}" in setup_cfg()["metadata"]["classifiers"]
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", encoding="utf-8")
     assert f"py3{minor}" in re.split(r"[,\s]+", tox["tox"]["env_list"])
+
+
+def test_dev_extra_includes_every_other_extra() -> None:
+    extras = setup_cfg()["options.extras_require"]
+    included = re.search(r"^dub-uplink\[(.+)\]$", extras["dev"], re.MULTILINE)
+    assert included is not None
+    assert set(included[1].split(",")) == set(extras) - {"dev"}
+
+
+@pytest.mark.parametrize("section", ["testenv", "testenv:lint", "testenv:typing", "testenv:docs"])
+def test_dev_extra_installs_what_tox_installs(section: str) -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    dev = setup_cfg()["options.extras_require"]["dev"]
+    assert named(tox[section]["deps"].split("\n")) <= named(dev.split("\n"))
 
 
 def test_setup_py_is_a_shim_and_pyproject_holds_no_metadata() -> None:

@@ -112,6 +112,7 @@ class Tunnel:
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []
+        self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -122,6 +123,7 @@ class Tunnel:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self._sockets.append(client)
             threading.Thread(target=self._tunnel, args=(client,), daemon=True).start()
 
     def _tunnel(self, client: socket.socket) -> None:
@@ -131,6 +133,7 @@ class Tunnel:
         self.heads.append(head)
         host, _, port = head.split(b" ")[1].decode().partition(":")
         server = socket.create_connection((host, int(port)))
+        self._sockets.append(server)
         client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
         for source, sink in ((client, server), (server, client)):
             threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
@@ -145,7 +148,8 @@ class Tunnel:
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        for sock in (self._listener, *self._sockets):
+            sock.close()
 
 
 @pytest.fixture

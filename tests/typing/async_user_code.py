@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_type
 
 from dub_uplink import (
     UNSET,
@@ -22,11 +21,6 @@ from dub_uplink import (
     errors,
     operations,
 )
-
-if sys.version_info >= (3, 11):
-    from typing import assert_type
-else:
-    from typing_extensions import assert_type
 
 
 class MyCustomers(AsyncCustomersConsumer):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from dub_uplink.testing import FakeDub
 
 
 def load(name: str) -> Any:
-    if sys.version_info < (3, 11):
-        pytest.importorskip("typing_extensions")
     path = Path(__file__).with_name(f"{name}.py")
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import sys
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, assert_type, cast
 
 import requests
 
@@ -32,11 +31,6 @@ from dub_uplink import (
 from dub_uplink.models import components, errors, operations
 from dub_uplink.models.components import Customer, Discount, Link, Partner
 from dub_uplink.models.operations import DeleteCustomerResponseBody
-
-if sys.version_info >= (3, 11):
-    from typing import assert_type
-else:
-    from typing_extensions import assert_type
 
 POLICY = RetryConfig("backoff", BackoffStrategy(200, 5_000, 2.0, 30_000), True)
 

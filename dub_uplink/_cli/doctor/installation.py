@@ -51,7 +51,8 @@ def installed() -> Iterator[Finding]:
         hint = "it runs from its sources: versions are not checked"
         yield Finding(section, "metadata", "not found", hint=hint)
         asked = []
-    packages = [_package(requirement) for requirement in asked]
+    # The extra `dev` lists the tools of contributors: they say nothing about an installation.
+    packages = [_package(asks) for asks in asked if 'extra == "dev"' not in asks]
     yield from {package.name: package for package in packages}.values()
     yield Finding(section, "urllib3", _version("urllib3") or "missing")
     yield Finding(section, "certifi", _version("certifi") or "missing")

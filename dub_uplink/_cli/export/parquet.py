@@ -63,5 +63,5 @@ def _row(line: bytes, moments: list[str]) -> dict[str, Any]:
     row: dict[str, Any] = json.loads(line)
     for name in moments:
         text = row.get(name)
-        row[name] = None if text is None else dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+        row[name] = None if text is None else dt.datetime.fromisoformat(text)
     return row
