@@ -18,6 +18,7 @@ class RedisConnection:
 
     Attributes:
         errors: redis-py's module of exceptions.
+        generation: changes with each new connection, which may lead to another server.
 
     Raises:
         TypeError: the URL is not a string.
@@ -30,6 +31,7 @@ class RedisConnection:
         self._pool, self.errors = _open(url)
         self._connection: Any = None
         self._process = 0
+        self.generation = 0
         self._is_open = False  # whether a response was read on the connection
 
     def execute(self, *command: Any) -> Any:
@@ -71,6 +73,7 @@ class RedisConnection:
     def close(self) -> None:
         """Close the connection; the next command opens it again."""
         self._is_open = False
+        self.generation += 1
         if self._process == os.getpid():
             self._connection.disconnect()
 
@@ -111,6 +114,6 @@ def _open(url: object) -> tuple[Any, Any]:
             protocol=2,  # RESP3 begins with HELLO, which Redis 5 does not know
         )
         pool.make_connection()  # checks the options in the query; sends nothing
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, redis.RedisError):
         raise ValueError("storage has an option in its query that redis-py refuses") from None
     return pool, redis.exceptions

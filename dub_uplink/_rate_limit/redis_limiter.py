@@ -206,7 +206,12 @@ class RedisLimiter:
         if heartbeat:
             self._last_heartbeat, self._process_count = now, int(process_count)
         return ReservationResult(
-            float(wait), bool(placed), int(window_count), self._process_count, str(epoch)
+            float(wait),
+            bool(placed),
+            int(window_count),
+            self._process_count,
+            # A replica that is now the primary has the epoch, but perhaps not the last slots.
+            f"{epoch}-{self._connection.generation}",
         )
 
     def _run(self, script: str, *arguments: Any) -> Any:

@@ -245,7 +245,7 @@ class SharedLimiter:
         self, reservation: Reservation, max_wait: float, result: ReservationResult
     ) -> float:
         if result.epoch != self._epoch:
-            if self._epoch is not None:  # the storage was emptied
+            if self._epoch is not None:  # the storage may have lost slots
                 self._storage.submit_nowait(self.restore)
             self._epoch = result.epoch
         self.process_count = result.process_count
