@@ -16,6 +16,10 @@ class RedisConnection:
 
     Only the worker thread of a process calls it. A forked child opens a connection of its own.
 
+    Attributes:
+        errors: redis-py's module of exceptions.
+        generation: changes with each new connection, which may lead to another server.
+
     Raises:
         TypeError: the URL is not a string.
         ValueError: the URL is not one that redis-py can open.
@@ -24,22 +28,27 @@ class RedisConnection:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._pool, self._errors = _open(url)
+        self._pool, self.errors = _open(url)
         self._connection: Any = None
         self._process = 0
+        self.generation = 0
         self._is_open = False  # whether a response was read on the connection
 
     def execute(self, *command: Any) -> Any:
         """Send a command and return its response.
 
-        The server may have closed a connection that it answered before: such a command is sent
-        once more, on a new connection. So it must be one that may be executed twice.
+        A connection that was open may lead to a server that is no longer the right one: it was
+        closed, or it responds with an error such as READONLY after a failover. The command is then
+        sent once more on a new connection, so it must be one that may be executed twice.
+
         Raises what redis-py raises.
         """
         reused = self._is_open and self._process == os.getpid()
         try:
             return self._exchange(command)
-        except self._errors.ConnectionError:
+        except (self.errors.NoScriptError, self.errors.TimeoutError):
+            raise
+        except Exception:
             if not reused:
                 raise
         return self._exchange(command)
@@ -50,9 +59,13 @@ class RedisConnection:
         try:
             self._connection.send_command(*command)
             response = self._connection.read_response()
-        except Exception as error:
-            if not isinstance(error, self._errors.ResponseError):
-                self.close()  # or the next command would read this one's response
+        except self.errors.NoScriptError:
+            self._is_open = True
+            raise
+        except Exception:
+            # The next attempt resolves the name again. After a timeout this connection would also
+            # give it the response of this command.
+            self.close()
             raise
         self._is_open = True
         return response
@@ -60,6 +73,7 @@ class RedisConnection:
     def close(self) -> None:
         """Close the connection; the next command opens it again."""
         self._is_open = False
+        self.generation += 1
         if self._process == os.getpid():
             self._connection.disconnect()
 
@@ -100,6 +114,6 @@ def _open(url: object) -> tuple[Any, Any]:
             protocol=2,  # RESP3 begins with HELLO, which Redis 5 does not know
         )
         pool.make_connection()  # checks the options in the query; sends nothing
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, redis.RedisError):
         raise ValueError("storage has an option in its query that redis-py refuses") from None
     return pool, redis.exceptions

@@ -22,9 +22,6 @@ from .sliding_window import (
     ServerFeedback,
 )
 
-#: Keys of each API key: the times of its requests and of those that wait; the pause and the learned
-#: limit; the processes that share the limit, by the time of their last heartbeat.
-_KEYS = ("slots", "state", "processes")
 _HEARTBEAT_TTL = 10.0  # seconds that a silent process is counted, or a window if that is longer
 _HEARTBEAT_INTERVAL = 1.0  # seconds
 _RESTORE_BATCH = 500  # slots that one command restores
@@ -181,7 +178,15 @@ class RedisLimiter:
         self._connection = connection
         self._config = config
         # Redis Cluster and its proxies keep keys with the same part in braces together.
-        self._keys = [f"dub_uplink:{{{name}}}:{suffix}" for suffix in _KEYS]
+        prefix = f"dub_uplink:{{{name}}}"
+        # The times of requests, sent or waiting, and the processes that share the limit by the time
+        # of their last heartbeat. Another window of the same API key keeps its own, since it
+        # removes requests at other times. All share the pause and the limit that was learned.
+        self._keys = (
+            f"{prefix}:{config.per}:slots",
+            f"{prefix}:state",
+            f"{prefix}:{config.per}:processes",
+        )
         self._feedback_numbers = itertools.count()
         self._process_count = 1
         self._last_heartbeat = float("-inf")
@@ -201,17 +206,20 @@ class RedisLimiter:
         if heartbeat:
             self._last_heartbeat, self._process_count = now, int(process_count)
         return ReservationResult(
-            float(wait), bool(placed), int(window_count), self._process_count, str(epoch)
+            float(wait),
+            bool(placed),
+            int(window_count),
+            self._process_count,
+            # A replica that is now the primary has the epoch, but perhaps not the last slots.
+            f"{epoch}-{self._connection.generation}",
         )
 
     def _run(self, script: str, *arguments: Any) -> Any:
         config = self._config
-        command = (len(_KEYS), *self._keys, config.window, config.limit, *arguments)
+        command = (len(self._keys), *self._keys, config.window, config.limit, *arguments)
         try:
             return self._connection.execute("EVALSHA", _DIGESTS[script], *command)
-        except Exception as error:
-            if type(error).__name__ != "NoScriptError":
-                raise
+        except self._connection.errors.NoScriptError:
             return self._connection.execute("EVAL", script, *command)
 
     def cancel(self, reservation: Reservation) -> None:

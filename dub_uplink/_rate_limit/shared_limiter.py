@@ -72,11 +72,18 @@ class StorageConnection:
         """Return whether the last exchange succeeded; otherwise start to probe."""
         if self._unavailable:
             self._last_call_at = time.monotonic()
-            self._worker.ensure_running()
+            self._start_probing()
         return not self._unavailable
 
-    def submit(self, exchange: Callable[[], ReservationResult]) -> Future[ReservationResult]:
-        """Run an exchange on the worker and return its future result."""
+    def _start_probing(self) -> None:
+        with contextlib.suppress(RuntimeError):  # no thread can be started; the next call retries
+            self._worker.ensure_running()
+
+    def submit(self, exchange: Callable[[], ReservationResult]) -> Future[ReservationResult] | None:
+        """Run an exchange on the worker and return its future result.
+
+        Returns ``None`` if the worker cannot be started: the storage is then unavailable.
+        """
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
 
@@ -91,7 +98,11 @@ class StorageConnection:
                 self._waiting_since = None
             return result
 
-        return self._worker.submit(job)
+        try:
+            return self._worker.submit(job)
+        except RuntimeError as error:
+            self.mark_unavailable(error)
+            return None
 
     def submit_nowait(self, exchange: Callable[[], object]) -> None:
         """Run an exchange on the worker without a result, if the storage is available."""
@@ -103,7 +114,10 @@ class StorageConnection:
                 self.mark_unavailable(error)
 
         if self.is_available():
-            self._worker.submit(job)
+            try:
+                self._worker.submit(job)
+            except RuntimeError as error:
+                self.mark_unavailable(error)
 
     def report_timeout(self) -> None:
         """Count the storage as unavailable if no call has had a response for too long."""
@@ -130,7 +144,7 @@ class StorageConnection:
             max(self._config.limit // processes, 1),
             self._config.limit,
         )
-        self._worker.ensure_running()
+        self._start_probing()
 
     def _probe(self) -> bool:
         """Probe the storage if it is unavailable and return whether to probe again."""
@@ -153,10 +167,10 @@ class StorageConnection:
 
     def close(self) -> None:
         """Close the connection and end the worker."""
-        closed = self._worker.submit(self._connection.close)
-        self._worker.shutdown()
-        # If the storage is slow, the connection closes with the process.
+        # If the storage is slow or no thread can be started, it closes with the process.
         with contextlib.suppress(Exception):
+            closed = self._worker.submit(self._connection.close)
+            self._worker.shutdown()
             closed.result(_CALL_TIMEOUT)
 
     def __str__(self) -> str:
@@ -231,7 +245,7 @@ class SharedLimiter:
         self, reservation: Reservation, max_wait: float, result: ReservationResult
     ) -> float:
         if result.epoch != self._epoch:
-            if self._epoch is not None:  # the storage was emptied
+            if self._epoch is not None:  # the storage may have lost slots
                 self._storage.submit_nowait(self.restore)
             self._epoch = result.epoch
         self.process_count = result.process_count

@@ -99,7 +99,7 @@ class ReservationResult(NamedTuple):
         placed: whether a slot was granted now.
         window_count: requests in the window.
         process_count: processes that share the limit.
-        epoch: identifies the content of the storage; it changes when the storage was emptied.
+        epoch: identifies the content of the storage; it changes when slots may have been lost.
     """
 
     wait: float

@@ -39,7 +39,11 @@ class BackgroundWorker:
         self._process = os.getpid()
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
-        """Run a function on the thread and return its future result."""
+        """Run a function on the thread and return its future result.
+
+        Raises:
+            RuntimeError: the thread cannot be started.
+        """
         future: Future[T] = Future()
 
         def job() -> None:
@@ -61,7 +65,11 @@ class BackgroundWorker:
             self._put(None)
 
     def ensure_running(self) -> None:
-        """Start the worker if it is not running."""
+        """Start the worker if it is not running.
+
+        Raises:
+            RuntimeError: the thread cannot be started.
+        """
         if not self._is_running():
             self._put(_no_job)
 
@@ -73,12 +81,13 @@ class BackgroundWorker:
             if self._process != os.getpid():  # the thread and its jobs are the parent's
                 self._process = os.getpid()
                 self._jobs, self._thread = queue.SimpleQueue(), None
-            self._jobs.put(job)
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run, args=(self._jobs,), name="dub_uplink_storage", daemon=True
                 )
-                self._thread.start()
+                thread.start()  # may fail: then there is no thread, and the job is not kept
+                self._thread = thread
+            self._jobs.put(job)
 
     def _run(self, jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
         idle = 0.0

@@ -7,9 +7,11 @@ import contextlib
 import inspect
 import random
 import secrets
+import select
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from dub_uplink import AsyncCustomersConsumer, Clock, CustomersConsumer
+from dub_uplink import AsyncCustomersConsumer, Clock, CustomersConsumer, RateLimit
 from dub_uplink._rate_limit.sliding_window import Reservation
 from dub_uplink.testing import FakeDub
 
@@ -203,5 +205,149 @@ def start_redis(redis_home: Path) -> Iterator[Callable[..., Redis]]:
             server = Redis(redis_home, *options)
             stack.callback(server.kill)
             return server
+
+        yield start
+
+
+class Forwarder:
+    """A TCP forwarder: delays bytes by ``delay`` seconds, drops them, or sends ``reply`` instead.
+
+    A change of ``port`` applies to new connections, as that of a host name does. ``reply`` is
+    what connections that are open when it is set respond to each command.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.delay = 0.0
+        self.swallow = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._open: list[socket.socket] = []
+        self._replies: dict[socket.socket, bytes] = {}
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                try:
+                    far = socket.create_connection(("127.0.0.1", self.port))
+                except OSError:
+                    near.close()
+                    continue
+                self._open += [near, far]
+                threading.Thread(target=self._forward, args=(near, far), daemon=True).start()
+
+    def _forward(self, near: socket.socket, far: socket.socket) -> None:
+        with contextlib.suppress(OSError), near, far:
+            while True:
+                for source in select.select([near, far], [], [])[0]:
+                    data = source.recv(65_536)
+                    if not data:
+                        return
+                    if self.swallow:
+                        continue
+                    if source is near and near in self._replies:
+                        near.sendall(self._replies[near])
+                        continue
+                    if source is far:
+                        time.sleep(self.delay)
+                    (far if source is near else near).sendall(data)
+
+    def reply(self, error: str) -> None:
+        """Respond to each command on the connections that are open with an error."""
+        self._replies = dict.fromkeys(self._open, f"-{error}\r\n".encode())
+
+    def drop(self) -> None:
+        """Close the connections."""
+        while self._open:
+            with contextlib.suppress(OSError):
+                self._open.pop().shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.drop()
+
+
+@pytest.fixture
+def forwarder() -> Iterator[Callable[[int], Forwarder]]:
+    """Make forwarders: ``forwarder(port)``."""
+    with contextlib.ExitStack() as stack:
+
+        def make(port: int) -> Forwarder:
+            made = Forwarder(port)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+class Traffic:
+    """Two clients that share a limit as two processes do, each calling from a thread.
+
+    Calls go on until the block ends. A call that fails is kept in ``errors``.
+    """
+
+    def __init__(self, server_url: str, storage: str, token: str, limit: int, per: float) -> None:
+        self.limits = [RateLimit(limit, per, storage=storage) for _ in range(2)]
+        self.errors: list[Exception] = []
+        self.calls = 0
+        self._settings: dict[str, Any] = {"token": token, "server_url": server_url}
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._call, args=(limit,), daemon=True) for limit in self.limits
+        ]
+
+    def _call(self, limit: RateLimit) -> None:
+        with CustomersConsumer(**self._settings, rate_limit=limit) as client:
+            while not self._stopped.wait(0.02):
+                try:
+                    client.get("ext_1")
+                except Exception as error:  # noqa: BLE001 - the test asserts that there is none
+                    self.errors.append(error)
+                self.calls += 1
+
+    def __enter__(self) -> Traffic:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(30)
+        for limit in self.limits:
+            limit.close()
+
+    def is_shared(self, server: Redis, within: float = 5.0) -> bool:
+        """Return whether both clients reserve new slots on a server within so many seconds."""
+        end = time.monotonic() + within
+        with server.client(decode_responses=True) as client:
+            while time.monotonic() < end:
+                storages: list[Any] = [limit._storage for limit in self.limits]
+                if all(storage.is_available() for storage in storages):
+                    seconds, microseconds = client.time()
+                    since = seconds + microseconds / 1e6
+                    time.sleep(0.3)
+                    keys = client.keys("dub_uplink:*:slots")
+                    members = [m for key in keys for m in client.zrangebyscore(key, since, "+inf")]
+                    if len({member.partition(":")[0] for member in members}) == len(self.limits):
+                        return True
+                time.sleep(0.02)
+        return False
+
+
+@pytest.fixture
+def traffic() -> Iterator[Callable[..., Traffic]]:
+    """Start calls of two clients that share a storage: ``traffic(storage_url)``."""
+    with contextlib.ExitStack() as stack:
+
+        def start(storage: str, limit: int = 100_000, per: float = 60.0) -> Traffic:
+            fake = FakeDub(TOKEN)
+            fake.add(external_id="1", country="GB")
+            url = stack.enter_context(fake.serve())
+            return stack.enter_context(Traffic(url, storage, TOKEN, limit, per))
 
         yield start

@@ -34,6 +34,14 @@ from dub_uplink._internal.credentials import RedactedStr
         ({"limit": 1, "storage": ""}, ValueError),
         ({"limit": 1, "storage": "localhost:6379"}, ValueError),
         ({"limit": 1, "storage": "mongodb://localhost"}, ValueError),
+        ({"limit": 1, "storage": "memcached://localhost:11211"}, ValueError),
+        ({"limit": 1, "storage": "redis+sentinel://localhost:26379/mymaster"}, ValueError),
+        ({"limit": 1, "storage": "redis+cluster://localhost:7000"}, ValueError),
+        ({"limit": 1, "storage": "redis:localhost"}, ValueError),
+        ({"limit": 1, "storage": "redis://localhost:none"}, ValueError),
+        ({"limit": 1, "storage": "redis://localhost?socket_timeout=long"}, ValueError),
+        ({"limit": 1, "storage": "redis://localhost?no_such_option=1"}, ValueError),
+        ({"limit": 1, "storage": "rediss://localhost?ssl_cert_reqs=perhaps"}, ValueError),
     ],
 )
 def test_rate_limit_invalid_argument_is_refused(arguments: Any, error: Any) -> None:
@@ -65,6 +73,11 @@ def test_rate_limit_renewed_tokens_keep_memory_bounded() -> None:
     for number in range(500):
         limit._limiter_for("https://api.dub.co/", RedactedStr(f"Bearer {number}"))
     assert len(limit._limiters) <= 65
+
+
+def test_storage_of_another_system_names_the_alternatives() -> None:
+    with pytest.raises(ValueError, match=r"redis://, rediss:// or unix://; Sentinel, Cluster and"):
+        RateLimit(5, storage="memcached://localhost")
 
 
 BLOCKED = """

@@ -168,6 +168,28 @@ def test_rate_limits_with_one_storage_share_one_limit(shared: Any, token: str) -
     assert reserve(shared(2, 60.0), token) > 50
 
 
+def test_two_windows_on_one_key_keep_their_own_slots(shared: Any, token: str) -> None:
+    """A short window forgets its requests after half a second, a long one does not."""
+    long, short = shared(5, 20.0), shared(100, 0.5)
+    sent = slot_of(limiter_of(long, token))
+    waits = [reserve(long, token) for _ in range(4)]
+    for _ in range(3):
+        time.sleep(0.6)
+        assert reserve(short, token) == 0
+    assert waits == [0.0] * 4
+    assert slot_of(limiter_of(long, token)).is_later(sent, 20.4)
+
+
+def test_two_windows_on_one_key_share_a_pause(shared: Any, token: str) -> None:
+    long, short = shared(5, 20.0), shared(100, 0.5)
+    reservation = Reservation(Clock(), bulk=False)
+    assert limiter_of(long, token).reserve(reservation, 60) == 0
+    rejection = ServerFeedback(None, None, 30.0, rejected=True)
+    limiter_of(long, token).apply_feedback(rejection, reservation)
+    assert reserve(long, token) > 20  # after the feedback, which is submitted before it
+    assert reserve(short, token) > 20
+
+
 def test_api_key_is_not_stored_in_any_form(redis: Any, shared: Any, token: str) -> None:
     import base64
     import hashlib

@@ -7,10 +7,8 @@ allow half of it on a busy machine. In all other tests calls wait for the storag
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-import select
 import signal
 import socket
 import statistics
@@ -93,57 +91,9 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
 
 
-class Proxy:
-    """A TCP forwarder that delays bytes by ``delay`` seconds or drops them."""
-
-    def __init__(self, port: int) -> None:
-        self.delay = 0.0
-        self.swallow = False
-        self._port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._port))
-                self._open += [near, far]
-                threading.Thread(target=self._pass, args=(near, far), daemon=True).start()
-
-    def _pass(self, near: socket.socket, far: socket.socket) -> None:
-        with contextlib.suppress(OSError), near, far:
-            while True:
-                for one in select.select([near, far], [], [])[0]:
-                    data = one.recv(65_536)
-                    if not data:
-                        return
-                    if self.swallow:
-                        continue
-                    if one is far:
-                        time.sleep(self.delay)
-                    (far if one is near else near).sendall(data)
-
-    def drop(self) -> None:
-        """Close the connections."""
-        while self._open:
-            with contextlib.suppress(OSError):
-                self._open.pop().shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.drop()
-
-
 @pytest.fixture
-def proxy(redis: Any) -> Iterator[Proxy]:
-    made = Proxy(redis.port)
-    yield made
-    made.close()
+def proxy(redis: Any, forwarder: Any) -> Any:
+    return forwarder(redis.port)
 
 
 def test_storage_never_available_fails_no_call_and_warns_once(
@@ -245,10 +195,10 @@ def test_call_timeout_is_below_a_tenth_of_a_second() -> None:
 
 @pytest.mark.parametrize("how", ["swallows", "is slow", "stands still"])
 def test_storage_without_response_delays_no_call(
-    start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture, how: str
+    start_redis: Any, forwarder: Any, limit_on: Any, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     server = start_redis()
-    proxy = Proxy(server.port)
+    proxy = forwarder(server.port)
     # A call that waited for the storage would take this long.
     limit = limit_on(f"{proxy.url}?socket_timeout={2 * BUSY}")
     reserve(limit)
@@ -271,11 +221,10 @@ def test_storage_without_response_delays_no_call(
     proxy.swallow, proxy.delay = False, 0.0
     proxy.drop()
     assert is_back(limit)
-    proxy.close()
 
 
 def test_async_call_ignores_a_response_after_its_loop_closed(
-    proxy: Proxy, limit_on: Any, caplog: pytest.LogCaptureFixture
+    proxy: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = limit_on(f"{proxy.url}?socket_timeout={4 * BUSY}")
     reserve(limit)
@@ -291,7 +240,7 @@ def test_async_call_ignores_a_response_after_its_loop_closed(
 
 @pytest.mark.usefixtures("storage_responds")
 def test_storage_slightly_slow_stays_available(
-    proxy: Proxy, limit_on: Any, caplog: pytest.LogCaptureFixture
+    proxy: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = limit_on(proxy.url)
     reserve(limit)
