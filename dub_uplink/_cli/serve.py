@@ -1,4 +1,4 @@
-"""Serves the fake until it is told to stop, and says what it answers."""
+"""Serve the fake until Ctrl-C, and log its responses."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ def run_server(
 ) -> None:
     """Serve on an address until Ctrl-C or SIGTERM.
 
-    Raises ``OSError`` where the address is taken, ``sqlite3.Error`` where the database is none.
+    Raises:
+        OSError: The address is in use.
+        sqlite3.Error: The file is not a database of the fake.
     """
 
     def ready(url: str) -> None:
-        _say(f"Dub's customers API, a fake of it, answers on {url}")
+        _say(f"A fake of Dub's customers API is running at {url}")
         _say(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
-        _say("Ctrl-C stops it.")
+        _say("Press Ctrl-C to stop.")
 
     with (
         contextlib.suppress(KeyboardInterrupt),
@@ -50,7 +52,7 @@ def run_server(
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    # A container is stopped by SIGTERM: then too the database is closed.
+    # SIGTERM stops a container; the database must be closed then too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -66,5 +68,5 @@ def _say(line: str) -> None:
     try:
         click.echo(line)
     except BrokenPipeError:
-        # Whoever read along has left; the clients of the server have not.
+        # The reader of the log has left; the server's clients still need it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
