@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from dub_uplink._cli.commands import cli
-from dub_uplink._cli.connection import Connection, connection_options, collect_warnings
+from dub_uplink._cli.connection import Connection, collect_warnings, connection_options
 from dub_uplink._cli.failures import Failure
 from dub_uplink._cli.lazy_group import RootGroup
 
