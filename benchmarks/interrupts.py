@@ -56,6 +56,7 @@ class Result:
     jobs: collections.Counter[str] = field(default_factory=collections.Counter)
     statuses: collections.Counter[int] = field(default_factory=collections.Counter)
     tracebacks: collections.Counter[str] = field(default_factory=collections.Counter)
+    examples: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -196,9 +197,10 @@ def complete(kind: str, size: int, seed: int, typical: float, result: Result) ->
             result.statuses[ended.status] += 1
             if "Traceback" in ended.output:
                 frames = [line for line in ended.output.splitlines() if line.startswith('  File "')]
-                own = [line for line in frames if "/_cli/" in line]
-                where = "in the command" if len(own) > 0 else "before the command"
+                own = any("/_cli/" in line for line in frames)
+                where = "in the command" if own else "before the command"
                 result.tracebacks[where] += 1
+                result.examples[where] = ended.output
             if ended.status not in STATUSES and not any(map(ended.output.count, IN_PYTHON)):
                 failure = f"{kind} {seed}: status {ended.status}: {ended.output}"
                 result.failures.append(failure)
@@ -261,8 +263,8 @@ def main() -> None:
     options = parser.parse_args()
     result = soak(options.seconds, options.seed, options.workers)
     print(result)  # noqa: T201 - the command's own output
-    for failure in result.failures:
-        print(failure)  # noqa: T201
+    for text in (*result.failures, *result.examples.values()):
+        print(f"\n{text}")  # noqa: T201
     sys.exit(1 if result.failures else 0)
 
 
