@@ -94,7 +94,7 @@ def test_a_terminal_shows_how_far_it_is_and_a_pipe_does_not(
         shown = terminal("customers", "import", str(people), env=env, columns=100)
         shown.wait_for(f"/{ROWS}")
         shown.wait_for("/s")
-        shown.wait_for("ETA 0:00:")
+        shown.wait_for("ETA")
         assert shown.finish() == 0
         assert shown.shown.rstrip().endswith(
             f"{ROWS} rows: {ROWS} created, 0 updated, 0 skipped, 0 failed"
