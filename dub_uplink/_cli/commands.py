@@ -1,4 +1,4 @@
-"""The options of the ``dub-uplink`` command, and how its failures are told."""
+"""Define the root command and its small subcommands."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Examples:
 
 COMMANDS = {
     "customers": Lazy("customers.group:customers", "The customers of a workspace."),
-    "doctor": Lazy("doctor.command:doctor", "Say what is installed, and what works."),
-    "retries": Lazy("retries.command:retries", "Show when a call would be tried again."),
-    "completion": Lazy("completion:completion", "Print what makes a shell complete this command."),
+    "doctor": Lazy("doctor.command:doctor", "Check the installation, the server and the key."),
+    "retries": Lazy("retries.command:retries", "Show when a call would be retried."),
+    "completion": Lazy("completion:completion", "Print the completion script for a shell."),
 }
 
 
@@ -37,35 +37,35 @@ COMMANDS = {
 )
 @click.version_option(__version__, message="dub-uplink %(version)s")
 def cli() -> None:
-    """The group of commands."""
+    """Group all commands."""
 
 
 @cli.command(
-    short_help="Show the client at work, on a fake of Dub's API.",
-    help="Create, get, update, list and delete a customer, with a rate limit and an error on the"
-    " way, on a fake of Dub's API inside this process. Takes a few seconds and needs no account.",
+    short_help="Run the client against a fake of Dub's API.",
+    help="Create, get, update, list and delete a customer, and meet a rate limit and an error, on a"
+    " fake of Dub's API in this process. Takes a few seconds and needs no account.",
 )
 @click.option(
     "--live",
     is_flag=True,
-    help="Run the part that only reads, on your own workspace: needs DUB_API_KEY.",
+    help="Run only the reading part, on your own workspace; needs DUB_API_KEY.",
 )
 def demo(*, live: bool) -> None:
-    """Show the client at work."""
-    from rich.console import Console  # noqa: PLC0415 - the help needs none of it
+    """Run the demo."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import
 
     from dub_uplink._cli.demo.command import MAX_WIDTH, run_demo, run_live_demo  # noqa: PLC0415
 
     console = Console(highlight=False)
     console.width = min(console.width, MAX_WIDTH)
     if live and not os.environ.get("DUB_API_KEY"):
-        raise Failure("--live needs your API key in the variable DUB_API_KEY.", ExitCode.AUTH)
+        raise Failure("--live needs an API key: set DUB_API_KEY.", ExitCode.AUTH)
     (run_live_demo if live else run_demo)(console)
 
 
 @cli.command(
-    short_help="Run a fake of Dub's API for any language.",
-    help="Run a fake of Dub's customers API, for a client in any language, until Ctrl-C.",
+    short_help="Serve a fake of Dub's API for any language.",
+    help="Serve a fake of Dub's customers API, for clients in any language, until Ctrl-C.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -73,21 +73,21 @@ def demo(*, live: bool) -> None:
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
-    help="The port to listen on; 0 takes a free one.",
+    help="The port to listen on; 0 chooses a free one.",
 )
-@click.option("--token", default="dub_test", show_default=True, help="The API key it accepts.")
+@click.option("--token", default="dub_test", show_default=True, help="The API key that it accepts.")
 @click.option(
     "--rate-limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Answer 429 after N requests a minute, as Dub does.  [default: no limit]",
+    help="Respond with 429 after N requests a minute, as Dub does.  [default: no limit]",
 )
 @click.option(
     "--seed-customers",
     type=click.IntRange(min=0),
     metavar="N",
     default=0,
-    help="Put N invented customers in first.",
+    help="Create N invented customers first.",
 )
 @click.option(
     "--database",
@@ -105,10 +105,10 @@ def serve(
     database: str | None,
 ) -> None:
     """Serve the fake."""
-    from dub_uplink._cli.serve import run_server  # noqa: PLC0415 - the help needs none of it
+    from dub_uplink._cli.serve import run_server  # noqa: PLC0415 - slow to import
 
     if not token.strip():
-        raise click.UsageError("--token is empty: no request would be let in.")
+        raise click.UsageError("--token is empty; give the API key that the fake accepts.")
     try:
         run_server(
             host=host,
@@ -121,9 +121,10 @@ def serve(
     except sqlite3.Error as error:
         raise Failure(
             f"cannot use {database} as a database: {error}.",
-            hint="give a new file, or one that serve has made.",
+            hint="give a new file, or one that serve created.",
         ) from error
     except OSError as error:
         raise Failure(
-            f"cannot serve on {host}:{port}: {error.strerror}.", hint="--port 0 takes a free port."
+            f"cannot serve on {host}:{port}: {error.strerror}.",
+            hint="--port 0 chooses a free port.",
         ) from error

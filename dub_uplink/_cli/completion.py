@@ -1,4 +1,4 @@
-"""``dub-uplink completion``: the script by which a shell completes commands and options."""
+"""Print the script for completion in a shell: ``dub-uplink completion``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "dub-uplink"
-#: Where click looks for what a shell asks: the program's name, in capitals.
+#: The variable through which the shell's script calls click.
 VARIABLE = "_DUB_UPLINK_COMPLETE"
 
 EXAMPLES = """\b
@@ -20,7 +20,7 @@ Set it up once:
 
 
 @click.command(
-    short_help="Print what makes a shell complete this command.",
+    short_help="Print the completion script for a shell.",
     help="Print the script that makes a shell complete the commands and options of dub-uplink with"
     " the Tab key. bash must be 4.4 or newer.",
     epilog=EXAMPLES,
@@ -29,6 +29,6 @@ Set it up once:
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the script."""
-    found = get_completion_class(shell)
-    assert found is not None
-    click.echo(found(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())
+    script_class = get_completion_class(shell)
+    assert script_class is not None
+    click.echo(script_class(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())

@@ -1,4 +1,4 @@
-"""Which server a command talks to, with which key, and how patiently."""
+"""The options of a connection: API key, server, timeout and retries."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import Any, TypeVar
 
 import click
 
-import dub_uplink  # its names are loaded when they are asked for: the help needs none
+import dub_uplink  # loads its names on first use, so that the help stays fast
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.io.text import can_ask, content_of, is_terminal, printable
 
 R = TypeVar("R")
 
-LONG_WAIT = 1.0  # seconds after which someone at a terminal wonders
+LONG_WAIT = 1.0  # seconds from which a wait is shown
 
 
 @dataclass(frozen=True)
 class Connection:
-    """What the options of :func:`connection_options` say; ``timeout`` is in seconds."""
+    """The values of the options that :func:`connection_options` adds; ``timeout`` in seconds."""
 
     token_file: str | None = None
     server_url: str | None = None
@@ -34,12 +34,15 @@ class Connection:
     verbose: bool = False
 
     def open(self, **more: Any) -> dub_uplink.Dub:
-        """The client; ``more`` are further arguments of ``Dub``.
+        """Return a client.
 
-        Must be called within a command: what ``-v`` asked for ends with it.
+        Must be called within a command: the logging of ``-v`` stops when the command ends.
+
+        Args:
+            more: Further arguments of ``Dub``.
 
         Raises:
-            Failure: there is no API key, or it cannot be one; or the server's URL is none.
+            Failure: The API key is missing or malformed, or the server's URL is invalid.
         """
         if self.verbose:
             _show_attempts()
@@ -48,7 +51,7 @@ class Connection:
         if not self.retries:
             more.setdefault("retry_config", None)
         token = self._token()
-        with told_warnings() as caught:
+        with collect_warnings() as caught:
             try:
                 client = dub_uplink.Dub(
                     token, server_url=self.server_url, timeout_ms=self.timeout * 1000, **more
@@ -73,12 +76,12 @@ class Connection:
         if can_ask():
             return str(click.prompt("Dub API key", hide_input=True, err=True)).strip()
         raise Failure(
-            "no API key.", ExitCode.AUTH, "put it in DUB_API_KEY, or give --token-file FILE."
+            "there is no API key.", ExitCode.AUTH, "set DUB_API_KEY, or give --token-file FILE."
         )
 
 
 def read_token(path: str) -> str:
-    """The one line of a file; the messages show nothing of it, which may be half a key."""
+    """Return the only line of a file; error messages never contain it."""
     where = "the standard input" if path == "-" else path
     try:
         text = content_of(path).decode("utf-8-sig")
@@ -87,19 +90,21 @@ def read_token(path: str) -> str:
             f"cannot read the API key from {where}: {error.strerror}.", ExitCode.AUTH
         ) from None
     except ValueError:
-        raise Failure(f"{where} holds no API key: it is not text.", ExitCode.AUTH) from None
+        raise Failure(
+            f"{where} does not hold an API key: it is not UTF-8 text.", ExitCode.AUTH
+        ) from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) != 1:
-        found = "it is empty" if not lines else f"it has {len(lines)} lines, not one"
-        raise Failure(f"{where} holds no API key: {found}.", ExitCode.AUTH)
+        problem = "it is empty" if not lines else f"it has {len(lines)} lines, not one"
+        raise Failure(f"{where} does not hold an API key: {problem}.", ExitCode.AUTH)
     return lines[0]
 
 
 @contextlib.contextmanager
-def told_warnings() -> Iterator[list[warnings.WarningMessage]]:
-    """Collect the warnings that are meant for who made a client.
+def collect_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """Collect each ``UserWarning``, which is for the user of the command.
 
-    Others are dropped: they are for developers, or of what happened to be freed at that moment.
+    Warnings of other classes are for developers, and are dropped.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
@@ -119,7 +124,7 @@ def _show_wait(attempt: int, seconds: float, failed: object) -> None:
 
 
 def _show_attempts() -> None:
-    """Show what the client logs of each attempt: method, path, status, time; never a secret."""
+    """Show the log of the client: method, path, status and time of each attempt, no secret."""
     logger, handler = logging.getLogger("dub_uplink"), _ToStderr()
     before = logger.level
     logger.addHandler(handler)
@@ -133,7 +138,7 @@ def _show_attempts() -> None:
 
 
 class _ToStderr(logging.Handler):
-    """Writes to whatever stderr is at the time: a progress bar puts itself there."""
+    """Writes to the current stderr, which a progress bar replaces."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(printable(record.getMessage()), err=True)
@@ -144,12 +149,12 @@ _OPTIONS = (
         "--token-file",
         type=click.Path(allow_dash=True),
         metavar="FILE",
-        help="Read the API key from this file.  [default: DUB_API_KEY, else ask for it]",
+        help="Read the API key from this file, - for stdin.  [default: DUB_API_KEY, else ask]",
     ),
     click.option(
         "--server-url",
         metavar="URL",
-        help="The API to talk to.  [default: DUB_SERVER_URL, else https://api.dub.co]",
+        help="The URL of the API.  [default: DUB_SERVER_URL, else https://api.dub.co]",
     ),
     click.option(
         "--timeout",
@@ -157,22 +162,22 @@ _OPTIONS = (
         default=30,
         show_default=True,
         metavar="SECONDS",
-        help="What one attempt may take in all.",
+        help="The limit for one attempt.",
     ),
     click.option(
         "--retries/--no-retries",
         default=True,
-        help="Try again after a rate limit, a server error or a failed connection, for up to 90"
+        help="Retry after a rate limit, a server error or a failed connection, for up to 90"
         " seconds.  [default: retries]",
     ),
     click.option(
-        "-v", "--verbose", is_flag=True, help="Show each attempt on stderr, without secrets."
+        "-v", "--verbose", is_flag=True, help="Log each attempt to stderr, without secrets."
     ),
 )
 
 
 def connection_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options of a connection; the command gets them as ``connection``."""
+    """Add the options of a connection; the command gets a :class:`Connection`."""
 
     @functools.wraps(command)
     def connected(

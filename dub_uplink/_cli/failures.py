@@ -1,4 +1,4 @@
-"""How the command fails: one line on stderr with the hint that helps, and an exit code."""
+"""Turn errors into exit codes and one line on stderr, with a hint."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ R = TypeVar("R")
 
 
 class ExitCode(enum.IntEnum):
-    """What the command ends with. Where several things failed, it is the highest of their codes."""
+    """The exit codes of the command; of several failures, the highest code counts."""
 
     DONE = 0
-    #: Some rows failed, or the one there was; output that could not be written.
+    #: Some or all rows failed, or the output could not be written.
     FAILED = 1
     #: A mistake in the command line, or in a file that it names.
     USAGE = 2
-    #: No API key, one that Dub refuses (401), or one that may not do this (403).
+    #: No API key, one that Dub refuses (401), or one without the permission (403).
     AUTH = 3
     NOT_FOUND = 4
-    #: No answer, a 429 or 5XX to the last attempt as well, or an answer that is not Dub's.
+    #: No response, a 429 or 5XX to the last attempt, or a response that is not from Dub.
     NETWORK = 5
-    #: As shells count a process that was ended by SIGINT or SIGPIPE.
+    #: What a shell reports for a process that SIGINT or SIGPIPE ended.
     INTERRUPTED = 130
     PIPE_CLOSED = 141
 
 
 class Failure(click.ClickException):
-    """A line on stderr, ``hint`` at its end, and an exit code."""
+    """An error that is shown as one line, with a hint at its end, and sets the exit code."""
 
     def __init__(self, message: str, exit_code: int = ExitCode.FAILED, hint: str = "") -> None:
         super().__init__(message)
@@ -47,22 +47,22 @@ class Failure(click.ClickException):
         return f"{self.message}  Hint: {self.hint}" if self.hint else self.message
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print it as click prints its own dub_uplink.errors."""
+        """Print the line to stderr, or to another file."""
         stderr: Any = sys.stderr
-        if stderr is not None:  # closed by the shell: `2>&-`; older releases of click fail there
+        if stderr is not None:  # `2>&-` closes it; older releases of click fail there
             click.echo(f"Error: {printable(str(self))}", file, err=True)
 
 
 def failure(
     error: dub_uplink.errors.DubError | ValueError | TypeError, customer_id: str = ""
 ) -> Failure:
-    """How an error of the client is told; ``customer_id`` is the id that the call was given."""
+    """Return the failure for an error of the client; ``customer_id`` is the id in the call."""
     about = f"{customer_id}: " if customer_id else ""
     return Failure(f"{about}{error}", exit_code(error), _hint(error))
 
 
 def exit_code(error: Exception) -> ExitCode:
-    """The exit code of an error of the client's; a mistake in an argument is one of usage."""
+    """Return the exit code for an error of the client; a bad argument is a usage error."""
     if not isinstance(error, dub_uplink.errors.DubError):
         return ExitCode.USAGE
     status = getattr(error, "status_code", 0)
@@ -70,13 +70,13 @@ def exit_code(error: Exception) -> ExitCode:
         return ExitCode.AUTH
     if isinstance(error, dub_uplink.errors.NotFound):
         return ExitCode.NOT_FOUND
-    if status == 429 or status >= 500 or _is_elsewhere(error):
+    if status == 429 or status >= 500 or _is_not_from_dub(error):
         return ExitCode.NETWORK
     return ExitCode.FAILED
 
 
-def _is_elsewhere(error: dub_uplink.errors.DubError) -> bool:
-    """Whether no server answered, or one that is not Dub's."""
+def _is_not_from_dub(error: dub_uplink.errors.DubError) -> bool:
+    """Return whether there was no response, or one from a server that is not Dub's."""
     if isinstance(error, dub_uplink.errors.SDKError):
         return error.data is None
     return isinstance(
@@ -88,7 +88,7 @@ def _hint(error: Exception) -> str:
     status = getattr(error, "status_code", 0)
     hint = ""
     if isinstance(error, dub_uplink.errors.APITimeoutError):
-        hint = "--timeout gives an attempt more seconds."
+        hint = "--timeout sets a longer limit for an attempt."
     elif isinstance(error, dub_uplink.errors.APIConnectionError):
         hint = "is there a network, and is --server-url (DUB_SERVER_URL) right?"
     elif status == 401:
@@ -100,76 +100,77 @@ def _hint(error: Exception) -> str:
     elif isinstance(error, dub_uplink.errors.RateLimitExceeded):
         wait = error.retry_after
         hint = "try again in a minute." if wait is None else f"try again in {wait:.0f} s."
-    elif isinstance(error, dub_uplink.errors.DubError) and _is_elsewhere(error):
+    elif isinstance(error, dub_uplink.errors.DubError) and _is_not_from_dub(error):
         hint = "is --server-url (DUB_SERVER_URL) that of Dub's API?"
     elif status >= 500:
-        hint = "Dub has a trouble of its own; try again later."
+        hint = "Dub returned a server error; try again later."
     return hint
 
 
-class Tally:
-    """Calls for several ids, one after the other: each failure is a line, the others go on.
+class BatchRunner:
+    """Makes a call for each of several ids; a failure is shown and the others continue.
 
-    ``worst`` is the highest exit code so far; ``ended`` whether the rest was not tried, because
-    it would have failed in the same way.
+    Attributes:
+        exit_code: The highest exit code so far.
+        aborted: Whether the remaining ids were skipped, because they would fail in the same way.
     """
 
     def __init__(self) -> None:
-        self.worst = int(ExitCode.DONE)
-        self.ended = False
+        self.exit_code = int(ExitCode.DONE)
+        self.aborted = False
 
-    def each(self, ids: Iterable[str], call: Callable[[str], R]) -> Iterator[R]:
-        """The results of the calls that went well."""
-        left = list(ids)
-        while left and not self.ended:
-            customer_id = left.pop(0)
+    def run(self, ids: Iterable[str], call: Callable[[str], R]) -> Iterator[R]:
+        """Yield the results of the successful calls."""
+        remaining = list(ids)
+        while remaining and not self.aborted:
+            customer_id = remaining.pop(0)
             try:
                 result = call(customer_id)
             except (dub_uplink.errors.DubError, ValueError) as error:
-                told = failure(error, customer_id)
-                told.show()
-                self.worst = max(self.worst, told.exit_code)
-                self.ended = _ends_everything(error)
+                shown = failure(error, customer_id)
+                shown.show()
+                self.exit_code = max(self.exit_code, shown.exit_code)
+                self.aborted = _affects_all_ids(error)
             else:
                 yield result
-        if left:
-            click.echo(f"Not tried: {printable(' '.join(left))}", err=True)
+        if remaining:
+            click.echo(f"Not tried: {printable(' '.join(remaining))}", err=True)
 
     def exit(self) -> None:
-        """End the command with the worst exit code."""
-        if self.worst:
-            raise click.exceptions.Exit(self.worst)
+        """End the command with the exit code, unless all calls succeeded."""
+        if self.exit_code:
+            raise click.exceptions.Exit(self.exit_code)
 
 
-def _ends_everything(error: Exception) -> bool:
-    """Whether the next call would end the same way: the key is refused, or nobody answers."""
+def _affects_all_ids(error: Exception) -> bool:
+    """Return whether the next call would fail too: the key is refused, or there is no server."""
     return (
         isinstance(error, dub_uplink.errors.APIConnectionError) or exit_code(error) == ExitCode.AUTH
     )
 
 
-#: How click shows the help of a group that is called alone; older releases have no error for it.
+#: click raises this to show the help of a group without a command; older releases do not.
 _HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Turn whatever ends the command into an exit code and at most one line.
+def exit_on_error() -> Iterator[None]:
+    """Turn the expected exceptions into an exit code and at most one line.
 
-    Not a mistake in this package, which is a traceback to report.
+    A bug in this package keeps its traceback, so that it can be reported.
     """
     stdout: Any = sys.stdout
-    if stdout is None:  # closed by the shell: `>&-`
-        raise Failure("there is nowhere to write to: the standard output is closed.")
+    if stdout is None:  # `>&-` closes it
+        raise Failure("the standard output is closed.")
     try:
         try:
             yield
         finally:
-            stdout.flush()  # here, where a failure can still be told
+            stdout.flush()  # here, where an error can still be shown
     except click.exceptions.Exit:
-        raise  # before the clauses that would load the client's errors to look at it
+        raise  # before the last clause, which would import the client
     except (KeyboardInterrupt, click.Abort):
-        click.echo(err=True)  # ends the line on which a terminal shows ^C
+        click.echo(err=True)  # ends the line on which the terminal shows ^C
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
     except click.UsageError as error:
         if error.ctx is None or isinstance(error, _HELP):
@@ -188,6 +189,6 @@ def told() -> Iterator[None]:
 
 
 def _discard_output() -> None:
-    """Let Python flush what is left to nowhere at its exit, which would fail once more."""
+    """Redirect stdout to the null device, so that the flush at exit does not fail again."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

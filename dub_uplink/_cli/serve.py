@@ -32,9 +32,9 @@ def run_server(
     """
 
     def ready(url: str) -> None:
-        _say(f"Dub's customers API, a fake of it, answers on {url}")
+        _say(f"A fake of Dub's customers API is running at {url}")
         _say(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
-        _say("Ctrl-C stops it.")
+        _say("Press Ctrl-C to stop.")
 
     with (
         contextlib.suppress(KeyboardInterrupt),

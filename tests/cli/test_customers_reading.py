@@ -134,9 +134,12 @@ def test_a_small_limit_asks_for_no_more(invoke: Invoke, live: Live) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--all", "--limit", "3"], "give --all or --limit"),
-        (["--all", "--page", "2"], "--page, --starting-after and --ending-before are of one page"),
-        (["--limit", "9", "--starting-after", "cus_1"], "leave out --all and --limit"),
+        (["--all", "--limit", "3"], "--all cannot be combined with --limit"),
+        (
+            ["--all", "--page", "2"],
+            "--page, --starting-after and --ending-before cannot be combined",
+        ),
+        (["--limit", "9", "--starting-after", "cus_1"], "--page-size sets the size of the page"),
         (["--limit", "0"], "--limit"),
         (["--page-size", "101"], "--page-size"),
         (["--sort-by", "name"], "--sort-by"),

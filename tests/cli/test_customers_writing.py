@@ -124,7 +124,7 @@ def test_update_changes_what_is_given_and_nothing_else(invoke: Invoke, live: Liv
         ),
         (["delete"], "Missing argument 'ID...'"),
         (["delete", "--yes", ""], "id must not be ''"),
-        (["delete", "ext_user_1"], "no terminal to ask on.  Hint: --yes"),
+        (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: --yes"),
     ],
 )
 def test_a_mistake_is_told_and_nothing_is_sent(
@@ -141,8 +141,8 @@ def test_a_mistake_is_told_and_nothing_is_sent(
         (b"", "is not JSON"),
         (b"externalId: user_1", "is not JSON: Expecting value: line 1 column 1"),
         (b'{"name": "Zo\xeb"}', "is not UTF-8, at byte 13"),
-        (b"[{}]", "holds a list; customers import takes many"),
-        (b"null", "holds no JSON object"),
+        (b"[{}]", "holds a list; use customers import"),
+        (b"null", "does not hold a JSON object"),
         (b'{"external_id": "user_1", "contry": "GB"}', "did you mean 'country'?"),
         (b'{"external_id": 5}', "external_id: Not a valid string."),
         (b'{"external_id": "a", "externalId": "b"}', "has externalId twice"),

@@ -53,7 +53,7 @@ def test_where_all_is_well_it_says_so_and_reads_once(
     fake, env = live
     done = doctor(**env)
     assert done.exit_code == 0, done.output
-    assert done.output.endswith("\nAll is well.\n")
+    assert done.output.endswith("\nAll checks passed.\n")
     assert line(done.output, "dub-uplink") == __version__
     for package in ("uplink", "requests", "urllib3", "marshmallow", "tenacity", "click"):
         assert line(done.output, package) == metadata.version(package)
@@ -66,7 +66,7 @@ def test_where_all_is_well_it_says_so_and_reads_once(
         "Environment",
         "Server",
         "API key",
-        "All is well.",
+        "All checks passed.",
     ]
 
 
@@ -90,7 +90,7 @@ def test_a_key_that_is_refused_is_told_with_3(
     assert done.exit_code == 3
     assert "401 unauthorized" in line(done.output, "key")
     assert "-> check the API key" in line(done.output, "key")
-    assert done.output.endswith("\n1 trouble, marked with !.\n")
+    assert done.output.endswith("\n1 check failed, marked with !.\n")
 
 
 @pytest.mark.parametrize("key", ["", "dub test", "dub_tést"])
@@ -129,7 +129,7 @@ def test_a_name_that_is_not_found_is_told_with_5(doctor: Doctor) -> None:
     # Too long for a label of a name: refused without asking anybody.
     done = doctor("--server-url", f"https://{'x' * 70}.invalid")
     assert done.exit_code == 5
-    assert "is not found" in line(done.output, "DNS")
+    assert "cannot resolve xxx" in line(done.output, "DNS")
     assert "-> is there a network" in line(done.output, "DNS")
 
 
@@ -152,7 +152,7 @@ def test_a_server_that_says_nothing_in_the_handshake_is_given_up(
     server = serving(raw=b"", then="hold")
     done = doctor("--timeout", "0.3", "--server-url", server.url.replace("http:", "https:"))
     assert done.exit_code == 5
-    assert "no answer within --timeout" in done.output.partition("Server")[2]
+    assert "no response within --timeout" in done.output.partition("Server")[2]
 
 
 def test_a_server_that_is_not_dubs_is_told_with_5(doctor: Doctor, serving: Any) -> None:
@@ -205,7 +205,7 @@ def test_a_certificate_that_is_trusted_is_named(
 def test_a_bundle_of_certificates_that_is_missing_is_told(doctor: Doctor, serving: Any) -> None:
     done = doctor(DUB_SERVER_URL=serving().url, REQUESTS_CA_BUNDLE="/none/ca.pem")
     assert done.exit_code == 5
-    assert "is not there" in line(done.output, "REQUESTS_CA_BUNDLE")
+    assert "does not exist" in line(done.output, "REQUESTS_CA_BUNDLE")
 
 
 def test_certificates_that_only_one_of_the_clients_reads_are_told(doctor: Doctor) -> None:
@@ -215,7 +215,7 @@ def test_certificates_that_only_one_of_the_clients_reads_are_told(doctor: Doctor
     assert "SSL_CERT_FILE" not in done.output
     assert line(done.output, "CURL_CA_BUNDLE") == os.devnull
     done = doctor("--server-url", "nonsense", REQUESTS_CA_BUNDLE=os.devnull)
-    assert "-> AsyncDub asks SSL_CERT_FILE" in line(done.output, "REQUESTS_CA_BUNDLE")
+    assert "-> AsyncDub reads SSL_CERT_FILE" in line(done.output, "REQUESTS_CA_BUNDLE")
 
 
 def dated(ahead: float) -> dict[str, str]:
@@ -230,14 +230,14 @@ def test_a_clock_that_is_wrong_is_told(
     done = doctor(DUB_SERVER_URL=serving(headers=dated(ahead)).url)
     assert done.exit_code == 1
     assert re.search(rf"this machine is 3,[56]\d\d s {told}", line(done.output, "clock"))
-    assert "-> set it" in line(done.output, "clock")
+    assert "-> set the clock" in line(done.output, "clock")
 
 
 def test_a_clock_that_is_right_or_not_told_is_no_trouble(doctor: Doctor, serving: Any) -> None:
     for headers, told in (
-        (dated(0), "as this machine's"),
-        ({}, "does not say"),
-        ({"Date": "x"}, "does not"),
+        (dated(0), "within a few seconds"),
+        ({}, "no usable Date"),
+        ({"Date": "x"}, "no usable Date"),
     ):
         done = doctor(DUB_SERVER_URL=serving(headers=headers).url)
         assert done.exit_code == 0
@@ -261,7 +261,7 @@ def test_without_a_proxy_and_netrc_it_says_so(doctor: Doctor, tmp_path: Path) ->
     netrc = tmp_path / "netrc"
     netrc.write_text(f"machine api.dub.co login me password {SECRET}\n")
     done = doctor("--server-url", "nonsense", NETRC=str(netrc))
-    assert line(done.output, ".netrc") == "there; ignored"
+    assert line(done.output, ".netrc") == "exists; ignored"
     assert SECRET not in done.output
 
 
@@ -329,12 +329,25 @@ def test_a_package_that_is_too_old_or_missing_is_told_with_what_to_do(
     done = doctor("--server-url", "nonsense")
     assert done.exit_code == 2  # the highest of its codes, that of the URL
     told = line(done.output, "tenacity")
-    assert told.startswith("8.0, not >=8.4.1\n")
+    assert told.startswith("8.0, but >=8.4.1 is required\n")
     assert '-> pip install "tenacity>=8.4.1"' in told
+
+
+def test_doctor_reports_the_reactor_of_an_installed_twisted(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "Twisted" not in {each.name for each in metadata.distributions()}:
+        assert "Twisted" not in doctor("--server-url", "nonsense").output
+        (tmp_path / "Twisted-24.0.dist-info").mkdir()
+        content = "Name: Twisted\nVersion: 24.0\n"
+        (tmp_path / "Twisted-24.0.dist-info" / "METADATA").write_text(content)
+        monkeypatch.syspath_prepend(str(tmp_path))
+    report = doctor("--server-url", "nonsense").output
+    assert "-> importing uplink installs the default reactor" in line(report, "Twisted")
 
 
 def test_help_tells_the_exit_codes() -> None:
     done = CliRunner().invoke(cli, ["doctor", "--help"], terminal_width=80)
     assert done.exit_code == 0
-    assert "Ends with 0 where all is well" in done.output
+    assert "The exit code is 0 if all checks pass" in done.output
     assert max(map(len, done.output.splitlines())) <= 80

@@ -6,6 +6,8 @@ import csv
 import datetime as dt
 import io
 import json
+import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -177,6 +179,114 @@ def test_nothing_is_overwritten_unless_asked_for(invoke: Invoke, live: Live, tar
     assert live[0].requests == []
     assert invoke("customers", "export", "--force", str(target)).exit_code == 0
     assert target.read_text().startswith("id,name,")
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def umask_022() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask_022")
+def test_export_of_a_new_file_is_readable_by_its_owner_only(
+    invoke: Invoke, live: Live, target: Path
+) -> None:
+    broken(invoke, live, target)
+    assert [mode_of(path) for path in target.parent.iterdir()] == [0o600, 0o600]
+    assert invoke("customers", "export", "--resume", str(target)).exit_code == 0
+    assert mode_of(target) == 0o600
+
+
+@pytest.mark.usefixtures("umask_022")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o444])
+def test_export_keeps_the_mode_of_a_replaced_file(
+    invoke: Invoke, live: Live, target: Path, mode: int
+) -> None:
+    target.touch()
+    target.chmod(mode)
+    broken(invoke, live, target, "--force")
+    parts = [path for path in target.parent.iterdir() if path != target]
+    assert [mode_of(path) for path in parts] == [mode | 0o600] * 2
+    assert invoke("customers", "export", "--resume", "--force", str(target)).exit_code == 0
+    assert (mode_of(target), len(ids_in(target))) == (mode, 2_550)
+
+
+@pytest.mark.usefixtures("umask_022")
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_export_mode_option_sets_the_permissions(
+    invoke: Invoke, live: Live, tmp_path: Path, suffix: str
+) -> None:
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    target = tmp_path / f"customers.{suffix}"
+    live[0].add_many(1)
+    assert invoke("customers", "export", "--mode", "664", str(target)).exit_code == 0
+    assert mode_of(target) == 0o664
+    done = invoke("customers", "export", "--force", "--mode", "0600", str(target))
+    assert (done.exit_code, mode_of(target)) == (0, 0o600)
+
+
+@pytest.mark.parametrize("mode", ["888", "rw-r--r--", "444", "7777", ""])
+def test_export_mode_that_is_no_mode_is_refused(invoke: Invoke, target: Path, mode: str) -> None:
+    done = invoke("customers", "export", "--mode", mode, str(target))
+    assert (done.exit_code, "octal mode" in done.stderr, target.exists()) == (2, True, False)
+
+
+def test_export_columns_choose_and_order_the_columns(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
+    live[0].add(external_id="a", country="GB", link={"id": "l1", "key": "k"})
+    chosen = ("--expand", "--columns", "country, link.id,external_id")
+    assert invoke("customers", "export", *chosen, str(tmp_path / "c.csv")).exit_code == 0
+    assert (tmp_path / "c.csv").read_text() == "country,link.id,externalId\nGB,l1,a\n"
+    names = ("--columns", "country,externalId")
+    assert invoke("customers", "export", *names, str(tmp_path / "c.jsonl")).exit_code == 0
+    assert (tmp_path / "c.jsonl").read_text() == '{"country": "GB", "externalId": "a"}\n'
+    assert invoke("customers", "export", *names, "-").stdout == (
+        '{"country": "GB", "externalId": "a"}\n'
+    )
+
+
+def test_export_columns_choose_the_columns_of_parquet(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    live[0].add(external_id="a", country="GB", sale_amount=7, link={"id": "l1"})
+    chosen = ("--expand", "--columns", "saleAmount,link,externalId")
+    target = tmp_path / "c.parquet"
+    assert invoke("customers", "export", *chosen, str(target)).exit_code == 0
+    table = pq.read_table(target)
+    assert table.column_names == ["saleAmount", "link", "externalId"]
+    assert table.to_pylist()[0]["link"]["id"] == "l1"
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("id,nmae", "there is no column 'nmae'; choose from id, name, email,"),
+        ("id,link.id", "there is no column 'link.id'; add --expand"),
+        ("id,name,id", "'id' is given twice"),
+        ("", "there is no column ''"),
+    ],
+)
+def test_export_columns_that_do_not_exist_are_refused(
+    invoke: Invoke, live: Live, target: Path, columns: str, message: str
+) -> None:
+    done = invoke("customers", "export", "--columns", columns, str(target))
+    assert (done.exit_code, message in done.stderr, live[0].requests) == (2, True, [])
+
+
+def test_export_with_other_columns_does_not_continue(
+    invoke: Invoke, live: Live, target: Path
+) -> None:
+    broken(invoke, live, target)
+    done = invoke("customers", "export", "--resume", "--columns", "id", str(target))
+    assert (done.exit_code, "is of an export with other columns" in done.stderr) == (2, True)
 
 
 def test_a_link_to_a_file_stays_a_link(invoke: Invoke, live: Live, tmp_path: Path) -> None:

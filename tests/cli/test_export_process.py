@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dub_uplink.testing import FakeDub, faults
 
@@ -54,6 +54,21 @@ def test_an_export_that_is_killed_and_interrupted_is_gone_on_with(
         ids = [json.loads(line)["id"] for line in target.read_text().splitlines()]
         assert (len(ids), set(ids)) == (CUSTOMERS, {c.id for c in fake.customers})
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_export_at_a_terminal_shows_a_bar_without_an_unknown_total(
+    terminal: Callable[..., Any], tmp_path: Path
+) -> None:
+    with FakeDub(latency=0.05) as fake, fake.serve() as url:
+        fake.add_many(1_500)
+        fake.faults.add(faults.Status(404), times=None, path="/customers/count")
+        env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        shown = terminal("customers", "export", str(tmp_path / "c.jsonl"), env=env, columns=100)
+        shown.wait_for("/?")
+        assert shown.finish() == 0
+        assert "1500/1500" in shown.shown
+        assert "ETA" not in shown.shown
+        assert shown.shown.rstrip().endswith("1,500 customers in " + str(tmp_path / "c.jsonl"))
 
 
 def test_a_reader_who_has_seen_enough_ends_it_quietly(environment: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from dub_uplink._cli.commands import cli
-from dub_uplink._cli.connection import Connection, connection_options, told_warnings
+from dub_uplink._cli.connection import Connection, collect_warnings, connection_options
 from dub_uplink._cli.failures import Failure
 from dub_uplink._cli.lazy_group import RootGroup
 
@@ -45,7 +45,7 @@ def error(code: str) -> str:
         (409, error("conflict"), 1, "409 conflict: Told"),
         (422, error("unprocessable_entity"), 1, "422 unprocessable_entity: Told"),
         (429, error("rate_limit_exceeded"), 5, "Hint: try again in"),
-        (500, error("internal_server_error"), 5, "Hint: Dub has a trouble of its own"),
+        (500, error("internal_server_error"), 5, "Hint: Dub returned a server error"),
         (404, "<html>nginx</html>", 5, "Hint: is --server-url (DUB_SERVER_URL) that of Dub's API?"),
         (302, "", 5, "Hint: is --server-url"),
         (200, "<html>hello</html>", 5, "Hint: is --server-url"),
@@ -79,7 +79,7 @@ def test_without_an_answer_it_is_the_network(invoke: Invoke, serving: Any) -> No
     silent = serving(raw=b"", then="hold")
     done = invoke(*LIST, "--timeout", "1", "--server-url", silent.url)
     assert done.exit_code == 5
-    assert "no whole answer within 1 s  Hint: --timeout gives an attempt more" in done.output
+    assert "no whole answer within 1 s  Hint: --timeout sets a longer limit" in done.output
 
 
 def test_what_a_user_typed_steers_no_terminal_when_it_is_told(invoke: Invoke) -> None:
@@ -91,10 +91,10 @@ def test_what_a_user_typed_steers_no_terminal_when_it_is_told(invoke: Invoke) ->
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "holds no API key: it is empty."),
-        (b"\n \n", "holds no API key: it is empty."),
-        (b"dub_secret1\ndub_secret2\n", "holds no API key: it has 2 lines, not one."),
-        (b"dub_\xff", "holds no API key: it is not text."),
+        (b"", "does not hold an API key: it is empty."),
+        (b"\n \n", "does not hold an API key: it is empty."),
+        (b"dub_secret1\ndub_secret2\n", "does not hold an API key: it has 2 lines, not one."),
+        (b"dub_\xff", "does not hold an API key: it is not UTF-8 text."),
         (b"dub_secret \x07x", "the token holds a blank, a control or a non-ASCII character"),
         (None, "cannot read the API key from {path}: "),
     ],
@@ -127,7 +127,7 @@ def test_closed_streams_are_no_terminal_and_hold_nothing(monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.stderr", None)
     for connection, told in (
         (Connection(), "no API key"),
-        (Connection(token_file="-"), "the standard input holds no API key: it is empty"),
+        (Connection(token_file="-"), "the standard input does not hold an API key: it is empty"),
     ):
         with pytest.raises(Failure, match=told):
             connection.open()
@@ -137,7 +137,7 @@ def test_without_a_key_it_says_where_to_put_it(invoke: Invoke, live: Live) -> No
     done = invoke("customers", "list", env={"DUB_API_KEY": None})
     assert (done.exit_code, live[0].requests) == (3, [])
     assert done.output == (
-        "Error: no API key.  Hint: put it in DUB_API_KEY, or give --token-file FILE.\n"
+        "Error: there is no API key.  Hint: set DUB_API_KEY, or give --token-file FILE.\n"
     )
 
 
@@ -164,7 +164,7 @@ def test_every_option_of_the_connection_reaches_the_client(invoke: Invoke, servi
 
 
 def test_what_is_freed_while_a_client_is_made_is_no_warning_to_its_user() -> None:
-    with told_warnings() as told:
+    with collect_warnings() as told:
         warnings.warn("unclosed <socket.socket fd=7>", ResourceWarning, stacklevel=2)
         warnings.warn("soon to be gone", DeprecationWarning, stacklevel=2)
         warnings.warn("the token goes unencrypted", stacklevel=2)
@@ -230,7 +230,7 @@ def test_a_mistake_of_ours_is_not_taken_for_the_users() -> None:
     [
         (["custmers"], "Did you mean 'customers'?"),
         (["customers", "lst"], "Did you mean 'list'?"),
-        (["customers", "zzz"], "There are: list, get, create, update, delete"),
+        (["customers", "zzz"], "Choose from: list, get, create, update, delete"),
         (["customers", "get", "x", "--expnd"], "--expand"),
     ],
 )

@@ -89,11 +89,12 @@ def test_nobody_is_lost_doubled_or_failed_by_a_kill_an_interrupt_and_lost_answer
 def test_a_terminal_shows_how_far_it_is_and_a_pipe_does_not(
     terminal: Callable[..., Any], people: Path
 ) -> None:
-    with FakeDub(latency=0.01) as fake, fake.serve() as url:
+    with FakeDub(latency=0.15) as fake, fake.serve() as url:
         env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
         shown = terminal("customers", "import", str(people), env=env, columns=100)
         shown.wait_for(f"/{ROWS}")
         shown.wait_for("/s")
+        shown.wait_for("ETA")
         assert shown.finish() == 0
         assert shown.shown.rstrip().endswith(
             f"{ROWS} rows: {ROWS} created, 0 updated, 0 skipped, 0 failed"

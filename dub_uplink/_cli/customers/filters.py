@@ -1,4 +1,4 @@
-"""The filters of a list as options."""
+"""The filters of a list, as options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ R = TypeVar("R")
 
 
 def text(value: str) -> str:
-    """The type of options whose text goes to the API: what is not UTF-8 is refused."""
+    """Check that an option is UTF-8; a click type.
+
+    Raises:
+        click.BadParameter: It is not.
+    """
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -30,35 +34,39 @@ expand_option = click.option(
     "include_expanded_fields",
     is_flag=True,
     default=None,
-    help="With link, partner, discount and programId.",
+    help="Include link, partner, discount and programId.",
 )
 
-#: What both a page and an iteration take, by the client's names.
+#: The filters of a page and of an iteration, under the names of the keyword arguments.
 _FILTERS = {
-    "email": click.option("--email", type=text, help="Exactly this email."),
-    "external_id": click.option("--external-id", type=text, help="Exactly this id of your own."),
+    "email": click.option("--email", type=text, help="Only this email."),
+    "external_id": click.option("--external-id", type=text, help="Only this external id."),
     "search": click.option(
-        "--search", type=text, help="Words of an email or name; with an @, exactly this email."
+        "--search", type=text, help="Words in an email or a name; with an @, only this email."
     ),
-    "country": click.option("--country", type=text, help="Two letters, such as GB."),
-    "link_id": click.option("--link-id", type=text, help="Brought by this link."),
-    "program_id": click.option("--program-id", type=text, help="Of this partner program."),
-    "partner_id": click.option("--partner-id", type=text, help="Referred by this partner."),
+    "country": click.option(
+        "--country", type=text, help="Only this country: two letters, such as GB."
+    ),
+    "link_id": click.option("--link-id", type=text, help="Only customers of this link."),
+    "program_id": click.option(
+        "--program-id", type=text, help="Only customers of this partner program."
+    ),
+    "partner_id": click.option("--partner-id", type=text, help="Only customers of this partner."),
     "include_expanded_fields": expand_option,
     "sort_by": click.option("--sort-by", type=click.Choice(SORTS), help="[default: createdAt]"),
     "sort_order": click.option(
         "--sort-order", type=click.Choice(["asc", "desc"]), help="[default: desc]"
     ),
     "page_size": click.option(
-        "--page-size", type=click.IntRange(1, 100), metavar="N", help="Customers a request."
+        "--page-size", type=click.IntRange(1, 100), metavar="N", help="Customers per request."
     ),
 }
 
 
 def filter_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the filters; the command gets those that were given as the mapping ``filters``.
+    """Add the filters; the command gets the given ones as the mapping ``filters``.
 
-    They are the keywords of ``CustomersConsumer.list`` and ``iterate``.
+    Its keys are keyword arguments of ``CustomersConsumer.list`` and ``iterate``.
     """
 
     @functools.wraps(command)

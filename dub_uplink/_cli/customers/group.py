@@ -1,4 +1,4 @@
-"""``dub-uplink customers``: the group of commands on the customers of a workspace."""
+"""Group the commands for customers: ``dub-uplink customers``."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Examples:
 \b
 Exit codes:
   0 done    1 some or all failed    2 a mistake in the command
-  3 no API key, or one that is refused    4 not found    5 no (usable) answer
+  3 no API key, or a refused one    4 not found    5 no (usable) response
 """
 
 COMMANDS = {
     "list": Lazy("customers.read:list_command", "List customers."),
-    "get": Lazy("customers.read:get_command", "Show customers by their ids."),
+    "get": Lazy("customers.read:get_command", "Show customers by id."),
     "create": Lazy("customers.write:create_command", "Create a customer, exactly once."),
     "update": Lazy("customers.write:update_command", "Change fields of a customer."),
-    "delete": Lazy("customers.write:delete_command", "Delete customers, after asking."),
+    "delete": Lazy("customers.write:delete_command", "Delete customers, after a confirmation."),
     "export": Lazy("export.command:export_command", "Write every customer to a file."),
     "import": Lazy(
         "import_job.command:import_command",
-        "Create the customers of a file, each once.",
+        "Create the customers in a file, each once.",
     ),
 }
 
@@ -38,8 +38,8 @@ COMMANDS = {
     cls=LazyGroup,
     lazy=COMMANDS,
     help="List, get, create, update and delete the customers of a workspace. An id is Dub's own"
-    " (cus_...), or ext_ and yours.",
+    " (cus_...), or ext_ and an external id.",
     epilog=EXAMPLES,
 )
 def customers() -> None:
-    """The group."""
+    """Group the commands."""

@@ -1,4 +1,4 @@
-"""``customers list`` and ``customers get``."""
+"""Read customers: ``customers list`` and ``customers get``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.customers.filters import expand_option, filter_options, text
-from dub_uplink._cli.failures import Tally
+from dub_uplink._cli.failures import BatchRunner
 from dub_uplink._cli.io.output import output_option, write_customers
 from dub_uplink.models.components import Customer
 
@@ -29,20 +29,28 @@ Examples:
 
 @click.command(
     "list",
-    short_help="List customers, the newest 100 unless told otherwise.",
-    help="List customers: one page, the newest 100, unless --limit or --all say otherwise. Filters"
-    " are combined with and; of --email, --external-id and --search the API takes the first."
-    "\n\njson and jsonl have everything that the API sent, under its own names; customers import"
-    " reads jsonl back. csv is for a spreadsheet: a cell that it would run as a formula has an"
-    " apostrophe before it; customers export writes values as they are.",
+    short_help="List customers, by default the newest 100.",
+    help="List one page of customers, by default the newest 100; --limit and --all list more. A"
+    " customer must match all filters; of --email, --external-id and --search the API uses the"
+    " first.\n\njson and jsonl hold everything that the API sent, under its own names; customers"
+    " import reads jsonl back. csv is for a spreadsheet: an apostrophe precedes a cell that it"
+    " would run as a formula. customers export writes values unchanged.",
     epilog=LIST_EXAMPLES,
 )
 @filter_options
-@click.option("--all", "everything", is_flag=True, help="Every customer, each once.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="So many, page after page.")
-@click.option("--page", type=click.IntRange(1, 1000), metavar="N", help="A page by its number.")
-@click.option("--starting-after", type=text, metavar="ID", help="The page after this customer.")
-@click.option("--ending-before", type=text, metavar="ID", help="The page before this customer.")
+@click.option("--all", "everything", is_flag=True, help="List every customer, each once.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="List N customers, page after page."
+)
+@click.option(
+    "--page", type=click.IntRange(1, 1000), metavar="N", help="List the page with this number."
+)
+@click.option(
+    "--starting-after", type=text, metavar="ID", help="List the page after this customer."
+)
+@click.option(
+    "--ending-before", type=text, metavar="ID", help="List the page before this customer."
+)
 @output_option
 @connection_options
 def list_command(
@@ -64,29 +72,29 @@ def list_command(
     }
     position = {name: value for name, value in position.items() if value is not None}
     if everything and limit is not None:
-        raise click.UsageError("give --all or --limit, not both.")
+        raise click.UsageError("--all cannot be combined with --limit.")
     if position and (everything or limit is not None):
         raise click.UsageError(
-            "--page, --starting-after and --ending-before are of one page: leave out --all and"
-            " --limit; --page-size says how many."
+            "--page, --starting-after and --ending-before cannot be combined with --all or --limit;"
+            " --page-size sets the size of the page."
         )
     expanded = bool(filters.get("include_expanded_fields"))
     if limit is not None:
         filters.setdefault("page_size", min(limit, MAX_PAGE))
     more = False
     with connection.open() as dub:
-        found: Iterable[Customer]
+        customers: Iterable[Customer]
         if everything or (limit is not None and limit > filters["page_size"]):
-            found = itertools.islice(dub.customers.iterate(**filters), limit)
+            customers = itertools.islice(dub.customers.iterate(**filters), limit)
         else:
             one_page = dub.customers.list(**filters, **position)
-            found = one_page[:limit]
+            customers = one_page[:limit]
             more = one_page.has_next and limit is None
-        count = write_customers(found, output, expanded=expanded)
+        count = write_customers(customers, output, expanded=expanded)
     if output == "table" and not count:
         click.echo("No customers.", err=True)
     if output == "table" and more:
-        click.echo(f"The first {count}; there may be more: --all, or --limit N.", err=True)
+        click.echo(f"These are the first {count}; --all or --limit N lists more.", err=True)
 
 
 GET_EXAMPLES = """\b
@@ -99,11 +107,11 @@ Examples:
 
 @click.command(
     "get",
-    short_help="Show customers by their ids.",
-    help="Show customers by their ids: Dub's own (cus_...), or ext_ and yours. With one id, json"
-    " is an object; with several, a list of those that were found.\n\n"
-    "A customer who cannot be shown is a line on stderr, and the others are shown; the exit code is"
-    " that of the worst. Where the API key is refused or nobody answers, the rest is not tried.",
+    short_help="Show customers by id.",
+    help="Show customers by id: Dub's own (cus_...), or ext_ and an external id. For one id, json"
+    " is an object; for several, a list of the customers that exist.\n\n"
+    "A failure is a line on stderr, and the other customers are shown; the exit code is the highest"
+    " of all. If the API key is refused or the server cannot be reached, the rest is not tried.",
     epilog=GET_EXAMPLES,
 )
 @click.argument("ids", metavar="ID...", type=text, nargs=-1, required=True)
@@ -119,9 +127,9 @@ def get_command(
 ) -> None:
     """Show customers."""
     expanded = bool(include_expanded_fields)
-    tally = Tally()
+    batch = BatchRunner()
     with connection.open() as dub:
         get = functools.partial(dub.customers.get, include_expanded_fields=include_expanded_fields)
-        found = tally.each(ids, get)
-        write_customers(found, output, expanded=expanded, single=len(ids) == 1)
-    tally.exit()
+        customers = batch.run(ids, get)
+        write_customers(customers, output, expanded=expanded, single=len(ids) == 1)
+    batch.exit()

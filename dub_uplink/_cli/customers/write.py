@@ -1,4 +1,4 @@
-"""``customers create``, ``customers update`` and ``customers delete``."""
+"""Change customers: ``customers create``, ``customers update`` and ``customers delete``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.customers.filters import text
-from dub_uplink._cli.failures import ExitCode, Failure, Tally
+from dub_uplink._cli.failures import BatchRunner, ExitCode, Failure
 from dub_uplink._cli.io.output import output_option, write_customers, write_records, write_table
 from dub_uplink._cli.io.records import NAMES, record
 from dub_uplink._cli.io.text import can_ask, content_of, printable
@@ -22,21 +22,21 @@ from dub_uplink.models.components import Customer
 R = TypeVar("R")
 
 CREATE_FIELDS: dict[str, str | None] = {
-    "external_id": "Your own id of the customer.",
+    "external_id": "Your id of the customer.",
     "name": None,
     "email": None,
-    "avatar": "The URL of a picture; Dub keeps a copy and shows its own URL.",
+    "avatar": "The URL of a picture; Dub stores a copy under its own URL.",
     "stripe_customer_id": None,
     "country": "Two letters, such as GB.",
 }
 UPDATE_FIELDS: dict[str, str | None] = {
     **CREATE_FIELDS,
-    "subscription_canceled_at": "A moment, such as 2026-08-21T21:14:02Z.",
+    "subscription_canceled_at": "A time, such as 2026-08-21T21:14:02Z.",
 }
 
 NULL = (
-    "The word null is a JSON null: it clears a field. For the word itself give JSON:"
-    """ --from-file with '{"name": "null"}'."""
+    "The word null clears a field. To store the word itself, use --from-file with JSON such as"
+    """ '{"name": "null"}'."""
 )
 
 
@@ -59,7 +59,7 @@ def field_options(
             "--from-file",
             type=click.Path(allow_dash=True),
             metavar="FILE",
-            help="A JSON object with fields, - for stdin; options go before what is in it.",
+            help="A JSON object with fields, - for stdin; options override it.",
         )(filled)
         for name, help_text in reversed(fields.items()):
             option = f"--{name.replace('_', '-')}"
@@ -70,35 +70,34 @@ def field_options(
 
 
 def _read_object(path: str, fields: Iterable[str]) -> dict[str, Any]:
-    """The object in a file, in the API's spelling.
+    """Return the JSON object in a file, with the API's names.
 
-    What the API sets by itself is left out, so that what ``get`` wrote is read back.
+    Fields that only the API sets are left out, so that the output of ``get`` can be read.
 
     Raises:
-        click.UsageError: there is none.
+        click.UsageError: The file cannot be read, or does not hold an object.
     """
     where = "the standard input" if path == "-" else path
     try:
-        found = json.loads(content_of(path))
+        content = json.loads(content_of(path))
     except OSError as error:
         raise click.UsageError(f"cannot read {where}: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise click.UsageError(f"{where} is not UTF-8, at byte {error.start + 1}.") from None
     except (ValueError, RecursionError) as error:
         raise click.UsageError(f"{where} is not JSON: {error}.") from None
-    if isinstance(found, list):
-        raise click.UsageError(f"{where} holds a list; customers import takes many.")
-    if not isinstance(found, dict):
-        raise click.UsageError(f"{where} holds no JSON object.")
+    if isinstance(content, list):
+        raise click.UsageError(f"{where} holds a list; use customers import for several customers.")
+    if not isinstance(content, dict):
+        raise click.UsageError(f"{where} does not hold a JSON object.")
     body: dict[str, Any] = {}
-    for key, value in found.items():
+    for key, value in content.items():
         name = NAMES[Customer].get(key, key)
         if name in body:
             raise click.UsageError(f"{where} has {name} twice, in camelCase and in snake_case.")
         body[name] = value
-    ours = {camel_case(name) for name in fields}
-    theirs = set(NAMES[Customer].values()) - ours
-    return {name: value for name, value in body.items() if name not in theirs}
+    read_only = set(NAMES[Customer].values()) - {camel_case(name) for name in fields}
+    return {name: value for name, value in body.items() if name not in read_only}
 
 
 CREATE_EXAMPLES = """\b
@@ -113,8 +112,8 @@ Examples:
 @click.command(
     "create",
     short_help="Create a customer, exactly once.",
-    help="Create a customer, exactly once: where an answer is lost, the customer is looked up and"
-    f" not created again. Dub asks for --external-id and --country.\n\n{NULL}",
+    help="Create a customer exactly once: if the response is lost, the customer is looked up and"
+    f" not created again. Dub requires --external-id and --country.\n\n{NULL}",
     epilog=CREATE_EXAMPLES,
 )
 @field_options(CREATE_FIELDS)
@@ -140,8 +139,8 @@ Examples:
 @click.command(
     "update",
     short_help="Change fields of a customer.",
-    help="Change fields of a customer; what is not given stays. Dub checks a --country and does not"
-    f" change it.\n\n{NULL}",
+    help="Change the given fields of a customer. Dub checks a --country and does not change it."
+    f"\n\n{NULL}",
     epilog=UPDATE_EXAMPLES,
 )
 @click.argument("customer_id", metavar="ID", type=text)
@@ -153,12 +152,12 @@ def update_command(
 ) -> None:
     """Change a customer."""
     if not body:
-        raise click.UsageError("nothing to change: give a field, such as --name.")
-    tally = Tally()
+        raise click.UsageError("there is nothing to change; give a field, such as --name.")
+    batch = BatchRunner()
     with connection.open() as dub:
         update = functools.partial(dub.customers.update, request_body=body)
-        write_customers(tally.each([customer_id], update), output, single=True)
-    tally.exit()
+        write_customers(batch.run([customer_id], update), output, single=True)
+    batch.exit()
 
 
 DELETE_EXAMPLES = """\b
@@ -170,49 +169,49 @@ Examples:
 
 @click.command(
     "delete",
-    short_help="Delete customers, after asking.",
-    help="Delete customers by their ids: Dub's own (cus_...), or ext_ and yours. Shows whom it"
-    " would delete, and asks; --yes does not, and without a terminal to ask on it is needed.\n\n"
-    "A customer who cannot be deleted is a line on stderr, and the others are deleted; the exit"
-    " code is that of the worst. Where the API key is refused or nobody answers, the rest is not"
-    " tried. A no is exit code 1.",
+    short_help="Delete customers, after a confirmation.",
+    help="Delete customers by id: Dub's own (cus_...), or ext_ and an external id. Shows the"
+    " customers and asks; --yes skips the question, and is required without a terminal.\n\n"
+    "A failure is a line on stderr, and the other customers are deleted; the exit code is the"
+    " highest of all. If the API key is refused or the server cannot be reached, the rest is not"
+    " tried. The answer no is exit code 1.",
     epilog=DELETE_EXAMPLES,
 )
 @click.argument("ids", metavar="ID...", type=text, nargs=-1, required=True)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
 @output_option
 @connection_options
 def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...], yes: bool) -> None:
     """Delete customers."""
     if not yes and not can_ask():
         raise Failure(
-            "nothing is deleted: there is no terminal to ask on.",
+            "nothing was deleted, as there is no terminal for the confirmation.",
             ExitCode.USAGE,
             "--yes deletes without asking.",
         )
-    tally = Tally()
+    batch = BatchRunner()
     with connection.open() as dub:
         wanted = dict.fromkeys(ids)
         if not yes:
-            # From here on by Dub's id: of those who were shown, whoever an ext_ id now means.
-            shown = {c.id: c for c in tally.each(wanted, dub.customers.get)}
-            if not shown or tally.ended:
-                tally.exit()
+            # Delete by Dub's id: an external id may meanwhile belong to another customer.
+            shown = {c.id: c for c in batch.run(wanted, dub.customers.get)}
+            if not shown or batch.aborted:
+                batch.exit()
             _ask(list(shown.values()))
             wanted = dict.fromkeys(shown)
-        gone = ({"id": deleted.id} for deleted in tally.each(wanted, dub.customers.delete))
+        gone = ({"id": deleted.id} for deleted in batch.run(wanted, dub.customers.delete))
         if output == "table":
-            for found in gone:
-                click.echo(f"Deleted {printable(found['id'])}")
+            for customer in gone:
+                click.echo(f"Deleted {printable(customer['id'])}")
         else:
             write_records(gone, output, ("id",), single=len(wanted) == 1)
-    tally.exit()
+    batch.exit()
 
 
 def _ask(shown: list[Customer]) -> None:
-    """Show whom it is about, and end the command unless the answer is yes."""
+    """Show the customers, and end the command unless the answer is yes."""
     write_table(map(record, shown), sys.stderr)
-    whom = "this customer" if len(shown) == 1 else f"these {len(shown)} customers"
-    if not click.confirm(f"Delete {whom}?", err=True):
-        click.echo("Nothing is deleted.", err=True)
+    what = "this customer" if len(shown) == 1 else f"these {len(shown)} customers"
+    if not click.confirm(f"Delete {what}?", err=True):
+        click.echo("Nothing was deleted.", err=True)
         raise click.exceptions.Exit(ExitCode.FAILED)

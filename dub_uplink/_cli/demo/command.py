@@ -1,4 +1,4 @@
-"""Runs a tour step by step and shows each: its lines, what went over the wire, its result."""
+"""Run a tour and show the code, the requests and the result of each step."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ from dub_uplink.models import components
 from dub_uplink.testing import FakeDub
 from dub_uplink.utils import BackoffStrategy, RetryConfig
 
-# Beyond this, a line of code and its time stand too far apart to be read as one.
+# On a wider line the time is too far from the code that it belongs to.
 MAX_WIDTH = 100
 INDENT = 2
 
-# What each step is about; the rest of a customer would only hide it.
+# The fields that the steps change.
 SHOWN_FIELDS = ("id", "external_id", "name", "email", "country")
 
-# Someone who tries the demo wants an answer in seconds, also where there is no network.
+# Without a network the demo should fail within seconds.
 LIVE_RETRIES = RetryConfig("backoff", BackoffStrategy(500, 2_000, 2.0, 10_000), False)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A title and the lines below it, as they stand in the tour."""
+    """A title and the lines of code below it in the tour."""
 
     title: str
     code: str
 
 
 def steps_of(function: Callable[..., Iterator[object]]) -> list[Step]:
-    """The steps of a tour, read from its own source so that they are the lines that run."""
+    """Return the steps of a tour, read from its source."""
     body = textwrap.dedent("".join(inspect.getsourcelines(function)[0][1:]))
     blocks = re.findall(r"^# (.+)\n((?:.*\n)*?)yield .*$", body, re.MULTILINE)
     return [Step(title, code.rstrip()) for title, code in blocks]
 
 
 def run_demo(console: Console) -> None:
-    """The main job on a fake of Dub's API, over a real socket."""
+    """Run the tour on a fake of Dub's API, over a real socket."""
     fake = FakeDub(token="dub_test")
     fake.add(external_id="user_0", name="Charles Babbage", email="cb@example.com", country="GB")
     with fake.serve() as url, connect(url) as s:
-        console.print(Text.assemble("A fake of Dub's API answers on ", (url, "bold"), ":"))
+        console.print(Text.assemble("A fake of Dub's API is running at ", (url, "bold"), ":"))
         show(console, code_text(inspect.getsource(connect).splitlines()[2].strip()))
         console.print()
         run(console, steps_of(tour), tour(s, fake))
@@ -64,13 +64,13 @@ def run_demo(console: Console) -> None:
 
 
 def run_live_demo(console: Console) -> None:
-    """The part of the tour that only reads, against Dub."""
+    """Run the reading part of the tour against Dub."""
     with Dub(retry_config=LIVE_RETRIES, timeout_ms=10_000) as s:
         run(console, steps_of(live_tour), live_tour(s))
 
 
 class Wire(logging.Handler):
-    """While entered, collects what the client logs: a line an attempt, a line a retry."""
+    """A log handler that collects the lines of the client; a context manager."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -79,7 +79,7 @@ class Wire(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line."""
         if record.levelno > logging.DEBUG:
-            # The line of a retry says all that the line of its attempt has just said.
+            # The line of a retry repeats the line of its attempt.
             del self.lines[-1:]
         self.lines.append(record.getMessage())
 
@@ -97,7 +97,7 @@ class Wire(logging.Handler):
 
 
 def run(console: Console, steps: list[Step], results: Iterator[object]) -> None:
-    """Run the steps one by one. Each ends where its tour yields."""
+    """Run and show the steps; each ends at a ``yield`` of the tour."""
     total = 0.0
     for number, step in enumerate(steps, 1):
         console.print(Text.assemble((f"{number} ", "bold cyan"), (step.title, "bold")))
@@ -118,7 +118,7 @@ def run(console: Console, steps: list[Step], results: Iterator[object]) -> None:
 
 
 def show(console: Console, content: RenderableType) -> None:
-    """Print, indented, and without the spaces up to the edge that a pipe would keep."""
+    """Print with an indent and without trailing spaces, which a pipe would keep."""
     options = console.options.update_width(console.width - INDENT)
     for segments in console.render_lines(content, options, pad=False):
         line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
@@ -127,7 +127,7 @@ def show(console: Console, content: RenderableType) -> None:
 
 
 def beside(left: RenderableType, right: RenderableType) -> Table:
-    """Two things on the same lines, the second one at the right edge."""
+    """Return a table with two cells, the second one at the right edge."""
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
@@ -136,19 +136,19 @@ def beside(left: RenderableType, right: RenderableType) -> Table:
 
 
 def duration(seconds: float) -> str:
-    """A time as short as it can be read."""
+    """Format a duration in seconds or milliseconds."""
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
 def code_text(code: str) -> Text:
-    """Python, coloured; as text, because a Syntax fills its lines with spaces up to the edge."""
+    """Return highlighted Python as text: a ``Syntax`` pads its lines with spaces."""
     highlighted = Syntax("", "python", theme="ansi_dark").highlight(code)
     highlighted.rstrip()
     return highlighted
 
 
 def rendered(result: object, *, narrow: bool) -> RenderableType:
-    """A result as a person wants to see it: customers as a table, anything else as it prints."""
+    """Return customers as a table, and any other result as text."""
     if isinstance(result, components.Customer):
         return customer_table([result], narrow=narrow)
     if isinstance(result, list):
@@ -157,7 +157,7 @@ def rendered(result: object, *, narrow: bool) -> RenderableType:
 
 
 def customer_table(customers: list[components.Customer], *, narrow: bool) -> Table:
-    """A row for each customer; columns in which none has anything are left out."""
+    """Return a table with a row for each customer and without empty columns."""
     names = [name for name in SHOWN_FIELDS if any(getattr(c, name) for c in customers)]
     table = Table(*names, box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for customer in customers:

@@ -1,6 +1,6 @@
-"""The lines that the demo runs and shows, written as a user would write them.
+"""Hold the code that the demo runs and shows, written as in an application.
 
-A comment opens a step, a ``yield`` gives its result; the demo shows what stands between the two.
+A comment starts a step and a ``yield`` returns its result; the demo shows the lines between them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dub_uplink.testing import FakeDub, faults
 
 
 def connect(url: str) -> Dub:
-    """The client of the tour."""
+    """Return the client of the tour."""
     s = Dub(token="dub_test", server_url=url)
-    return s  # noqa: RET504 - the line above is shown as it stands
+    return s  # noqa: RET504 - the demo shows the line above
 
 
 def tour(s: Dub, fake: FakeDub) -> Iterator[object]:
-    """The main job, with an answer to each thing that goes wrong in it."""
+    """Create, read, change and delete a customer, and meet errors."""
     # Create a customer
     ada = s.customers.create(
         request={
@@ -30,11 +30,11 @@ def tour(s: Dub, fake: FakeDub) -> Iterator[object]:
     )
     yield ada
 
-    # Get her by the id that you have for her
+    # Get her by your own id
     same = s.customers.get("ext_user_1")
     yield same
 
-    # Give her a name; what is not named stays as it was
+    # Change her name; the other fields stay
     ada = s.customers.update(id=ada.id, request_body={"name": "Ada Lovelace"})
     yield ada
 
@@ -42,12 +42,12 @@ def tour(s: Dub, fake: FakeDub) -> Iterator[object]:
     page = s.customers.list(country="GB", page_size=10)
     yield page
 
-    # Run into a rate limit: the client waits as it was told to, then asks again
+    # Meet a rate limit: the client waits as requested, then retries
     fake.faults.add(faults.RateLimited(retry_after=1))
     same = s.customers.get(ada.id)
     yield same
 
-    # Ask for someone who is not there, and catch it
+    # Get a customer who does not exist, and catch the error
     try:
         s.customers.get("ext_nobody")
     except errors.NotFound as error:
@@ -60,11 +60,11 @@ def tour(s: Dub, fake: FakeDub) -> Iterator[object]:
 
 
 def live_tour(s: Dub) -> Iterator[object]:
-    """The part that only reads, for a real workspace."""
+    """Read customers of a real workspace."""
     # List your newest customers
     page = s.customers.list(page_size=5)
     yield page
 
-    # Get the first of them
+    # Get the first one
     first = s.customers.get(page[0].id) if page else None
     yield first

@@ -1,6 +1,6 @@
-"""``dub-uplink doctor``: what is installed, what answers, and what to do about it.
+"""Check the installation, the server and the API key: ``dub-uplink doctor``.
 
-Its report is for pasting into an issue: it holds no secret.
+The report can be pasted into a bug report: it contains no secret.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import click
 import requests
 
 from dub_uplink import Dub
-from dub_uplink._cli.connection import read_token, told_warnings
+from dub_uplink._cli.connection import collect_warnings, read_token
 from dub_uplink._cli.doctor.installation import (
     Finding,
     credentials,
@@ -31,27 +31,28 @@ Examples:
   dub-uplink doctor --json
   dub-uplink doctor --server-url http://127.0.0.1:8000 --token-file key.txt
 
-Ends with 0 where all is well, with 1 after a trouble on this machine, 2 after one in the command
-line, 3 after one of the API key, 5 after one of the network.
+The exit code is 0 if all checks pass, otherwise the highest of 1 (this machine), 2 (the command
+line), 3 (the API key) and 5 (the network).
 """
 
 
 @click.command(
-    short_help="Say what is installed, and whether the server and the key work.",
-    help="Say what is installed, whether the server answers, and whether the API key works, as"
-    " text to paste into an issue: it holds no secret. Reads one customer, writes nothing.",
+    short_help="Check the installation, the server and the API key.",
+    help="Report what is installed, whether the server can be reached, and whether the API key"
+    " works. The report contains no secret and can be pasted into a bug report. Reads one customer,"
+    " writes nothing.",
     epilog=EXAMPLES,
 )
 @click.option(
     "--token-file",
     type=click.Path(allow_dash=True),
     metavar="FILE",
-    help="Read the API key from this file.  [default: DUB_API_KEY]",
+    help="Read the API key from this file, - for stdin.  [default: DUB_API_KEY]",
 )
 @click.option(
     "--server-url",
     metavar="URL",
-    help="The API to talk to.  [default: DUB_SERVER_URL, else https://api.dub.co]",
+    help="The URL of the API.  [default: DUB_SERVER_URL, else https://api.dub.co]",
 )
 @click.option(
     "--timeout",
@@ -59,20 +60,20 @@ line, 3 after one of the API key, 5 after one of the network.
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="What all of it may take.",
+    help="The limit for all checks together.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def doctor(
     *, token_file: str | None, server_url: str | None, timeout: float, as_json: bool
 ) -> None:
-    """Look at everything, then print it."""
+    """Run all checks, then print the report."""
     secrets = [os.environ.get("DUB_API_KEY", "").strip(), *credentials(os.environ)]
-    found = [*installed(), *environment(os.environ)]
-    found += _online(token_file, server_url, timeout, secrets)
-    sections = list(dict.fromkeys(finding.section for finding in found))
+    findings = [*installed(), *environment(os.environ)]
+    findings += _online(token_file, server_url, timeout, secrets)
+    sections = list(dict.fromkeys(finding.section for finding in findings))
     report = [
         finding._replace(value=_safe(finding.value, secrets), hint=_safe(finding.hint, secrets))
-        for finding in sorted(found, key=lambda finding: sections.index(finding.section))
+        for finding in sorted(findings, key=lambda finding: sections.index(finding.section))
     ]
     click.echo(_json(report) if as_json else _text(report))
     raise click.exceptions.Exit(max(finding.code for finding in report))
@@ -81,10 +82,10 @@ def doctor(
 def _online(
     token_file: str | None, server_url: str | None, timeout: float, secrets: list[str]
 ) -> Iterator[Finding]:
-    """What the network says; ``secrets`` gets the key of a file."""
-    from dub_uplink._cli.doctor import server as reach  # noqa: PLC0415 - the help needs none of it
+    """Yield the findings about the server and the key, which is added to ``secrets``."""
+    from dub_uplink._cli.doctor import server  # noqa: PLC0415 - slow to import
 
-    watch = reach.Watch(timeout)
+    deadline = server.Deadline(timeout)
     try:
         url, warning = _url(server_url)
     except ValueError as error:
@@ -92,46 +93,47 @@ def _online(
         yield Finding("Server", "URL", str(error), ExitCode.USAGE, hint)
         return
     yield Finding("Server", "URL", hide_credentials(url), hint=warning)
-    well = True
-    for finding in reach.connection(url, watch):
-        well = well and finding.code == ExitCode.DONE
+    reachable = True
+    for finding in server.connection(url, deadline):
+        reachable = reachable and finding.code == ExitCode.DONE
         yield finding
-    answers = reach.Answers()
+    recorder = server.ResponseRecorder()
     client = None
     try:
-        client = _client(token_file, url, answers.session, secrets)
+        client = _client(token_file, url, recorder.session, secrets)
     except (Failure, ValueError) as error:
-        told = error.message if isinstance(error, Failure) else f"cannot be used: {error}"
-        hint = "put it in DUB_API_KEY, or give --token-file FILE"
-        yield Finding("API key", "key", told, ExitCode.AUTH, hint)
-    if client is not None and well:
+        problem = error.message if isinstance(error, Failure) else f"cannot be used: {error}"
+        hint = "set DUB_API_KEY, or give --token-file FILE"
+        yield Finding("API key", "key", problem, ExitCode.AUTH, hint)
+    if client is not None and reachable:
         with client:
-            yield from reach.read(client, watch)
-        if answers.any:
-            yield answers.clock()
+            yield from server.read(client, deadline)
+        if recorder.received:
+            yield recorder.clock()
 
 
 def _url(server_url: str | None) -> tuple[str, str]:
-    """The server's URL, as a client would have it, and what it would warn of.
+    """Return the normalised URL of the server, and the warning of the client about it.
 
     Raises:
-        ValueError: it is none.
+        ValueError: The URL is invalid.
     """
-    with told_warnings() as caught, Dub("dub_none", server_url=server_url) as client:
+    with collect_warnings() as caught, Dub("dub_none", server_url=server_url) as client:
         return str(client.customers.session.base_url), "".join(str(w.message) for w in caught)
 
 
 def _client(token_file: str | None, url: str, session: requests.Session, secrets: list[str]) -> Dub:
-    """A client that tries once; ``secrets`` gets its key.
+    """Return a client without retries, and add its key to ``secrets``.
 
     Raises:
-        Failure, ValueError: there is no key, or it cannot be one.
+        Failure: There is no key.
+        ValueError: The key is malformed.
     """
     token = read_token(token_file) if token_file else os.environ.get("DUB_API_KEY", "").strip()
     if not token:
-        raise Failure("none is given")
+        raise Failure("there is none")
     secrets.append(token)
-    with told_warnings():  # the URL's finding has them
+    with collect_warnings():  # they are in the finding about the URL
         return Dub(token, server_url=url, client=session, retry_config=None)
 
 
@@ -140,7 +142,7 @@ def _safe(text: str, secrets: list[str]) -> str:
 
 
 def _text(report: list[Finding]) -> str:
-    """Sections of lines; a trouble is marked, and its hint stands below it."""
+    """Return the report as text: sections of lines, each with its hint below it."""
     lines: list[str] = []
     section = ""
     width = max(len(finding.name) for finding in report)
@@ -152,21 +154,15 @@ def _text(report: list[Finding]) -> str:
         lines.append(f"{mark} {finding.name:{width}}  {finding.value}")
         if finding.hint:
             lines.append(f"  {'':{width}}  -> {finding.hint}")
-    troubles = sum(1 for finding in report if finding.code)
-    told = {0: "All is well.", 1: "1 trouble, marked with !."}
-    return "\n".join([*lines, "", told.get(troubles, f"{troubles} troubles, marked with !.")])
+    failed = sum(1 for finding in report if finding.code)
+    summary = {0: "All checks passed.", 1: "1 check failed, marked with !."}
+    return "\n".join([*lines, "", summary.get(failed, f"{failed} checks failed, marked with !.")])
 
 
 def _json(report: list[Finding]) -> str:
-    findings = [
-        {
-            "section": finding.section,
-            "name": finding.name,
-            "value": finding.value,
-            "ok": not finding.code,
-            "hint": finding.hint,
-        }
-        for finding in report
-    ]
-    ok = all(not finding.code for finding in report)
-    return json.dumps({"ok": ok, "findings": findings}, indent=2)
+    findings = []
+    for finding in report:
+        fields = finding._asdict()
+        fields["ok"] = not fields.pop("code")
+        findings.append(fields)
+    return json.dumps({"ok": all(each["ok"] for each in findings), "findings": findings}, indent=2)

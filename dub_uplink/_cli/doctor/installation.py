@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from dub_uplink import __version__
 from dub_uplink._cli.failures import ExitCode
 
-#: The variables that the client, or requests on its behalf, heeds. Lower case goes first.
+#: The variables that the client and requests read. The lower-case name has precedence.
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-# The last `@` is what counts: a password may hold one, or a slash, that was not encoded.
+# The last `@` counts: a password may contain an `@` or a slash that is not encoded.
 _PLAIN_URL = re.compile(
     r"(?P<scheme>(?:https?|socks[45][ah]?)://)?(?P<credentials>.*@)?"
     r"(?P<host>\[[\da-f:.]+\]|[\w.-]+)(?P<port>:\d{1,5})?(?:[/?#].*)?",
@@ -28,7 +28,7 @@ _UNPROXIED = re.compile(r"[\w.:*\[\]/-]+", re.ASCII)
 
 
 class Finding(NamedTuple):
-    """A line of the report. ``code`` is what the command ends with because of it."""
+    """A line of the report; ``code`` is an exit code, 0 if the check passed."""
 
     section: str
     name: str
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 
 def installed() -> Iterator[Finding]:
-    """Ours, Python, and each package that we ask for, held against our own metadata."""
+    """Yield the versions of Python and of each dependency, checked against the metadata."""
     section = "Installed"
     yield Finding(section, "dub-uplink", __version__)
     python = f"{platform.python_version()} ({platform.python_implementation()})"
@@ -46,16 +46,21 @@ def installed() -> Iterator[Finding]:
     yield Finding(section, "platform", platform.platform())
     yield Finding(section, "TLS", ssl.OPENSSL_VERSION)
     try:
-        asked = metadata.requires("dub-uplink") or []
+        requirements = metadata.requires("dub-uplink") or []
     except metadata.PackageNotFoundError:
-        hint = "it runs from its sources: versions are not checked"
+        hint = "dub-uplink runs from its sources: versions are not checked"
         yield Finding(section, "metadata", "not found", hint=hint)
-        asked = []
-    # The extra `dev` lists the tools of contributors: they say nothing about an installation.
-    packages = [_package(asks) for asks in asked if 'extra == "dev"' not in asks]
+        requirements = []
+    # The extra `dev` lists the tools of contributors, which an installation does not need.
+    used = [requirement for requirement in requirements if 'extra == "dev"' not in requirement]
+    packages = [_package(requirement) for requirement in used]
     yield from {package.name: package for package in packages}.values()
     yield Finding(section, "urllib3", _version("urllib3") or "missing")
     yield Finding(section, "certifi", _version("certifi") or "missing")
+    twisted = _version("Twisted")
+    if twisted is not None:
+        hint = "importing uplink installs the default reactor: install another one before it"
+        yield Finding(section, "Twisted", twisted, hint=hint)
 
 
 _REQUIREMENT = re.compile(r"([\w.-]+)\s*([^;]*)(?:;.*extra\s*==\s*[\"']([\w-]+))?")
@@ -71,10 +76,10 @@ _COMPARE = {
 
 
 def _package(requirement: str) -> Finding:
-    """A package that our metadata asks for, such as ``aiohttp>=3.12; extra == "aiohttp"``."""
-    found = _REQUIREMENT.match(requirement)
-    assert found is not None
-    name, bounds, extra = found[1], found[2].strip(), found[3]
+    """Check a requirement of the metadata, such as ``aiohttp>=3.12; extra == "aiohttp"``."""
+    match = _REQUIREMENT.match(requirement)
+    assert match is not None
+    name, bounds, extra = match[1], match[2].strip(), match[3]
     install = f'pip install --upgrade "dub-uplink[{extra}]"' if extra else "pip install dub-uplink"
     version = _version(name)
     if version is None:
@@ -82,8 +87,8 @@ def _package(requirement: str) -> Finding:
         note = f"missing (extra {extra})" if extra else "missing"
         return Finding("Installed", name, note, code, "" if extra else install)
     if not within(version, bounds):
-        told = f"{version}, not {bounds}"
-        return Finding("Installed", name, told, ExitCode.FAILED, f'pip install "{name}{bounds}"')
+        value = f"{version}, but {bounds} is required"
+        return Finding("Installed", name, value, ExitCode.FAILED, f'pip install "{name}{bounds}"')
     return Finding("Installed", name, version)
 
 
@@ -95,7 +100,7 @@ def _version(name: str) -> str | None:
 
 
 def within(version: str, bounds: str) -> bool:
-    """Whether a version is within bounds such as ``>=0.10,<0.11``; the numbers decide."""
+    """Return whether a version is within bounds such as ``>=0.10,<0.11``, by its numbers."""
     release = _release(version)
     return all(_COMPARE[sign](release, _release(bound)) for sign, bound in _BOUND.findall(bounds))
 
@@ -108,7 +113,7 @@ def _release(version: str) -> list[int]:
 
 
 def environment(variables: Mapping[str, str]) -> Iterator[Finding]:
-    """What the variables of the environment have a say in; of secrets only whether they are set."""
+    """Yield the environment variables that matter; of a secret, whether it is set."""
     section = "Environment"
     yield Finding(section, "DUB_API_KEY", "set" if variables.get("DUB_API_KEY") else "not set")
     server = variables.get("DUB_SERVER_URL", "")
@@ -126,7 +131,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[Finding]:
     yield from _certificates(variables)
     netrc = [variables.get("NETRC", "")] if variables.get("NETRC") else ["~/.netrc", "~/_netrc"]
     if any(os.path.isfile(os.path.expanduser(path)) for path in netrc):
-        yield Finding(section, ".netrc", "there; ignored")
+        yield Finding(section, ".netrc", "exists; ignored")
 
 
 def _certificates(variables: Mapping[str, str]) -> Iterator[Finding]:
@@ -136,33 +141,33 @@ def _certificates(variables: Mapping[str, str]) -> Iterator[Finding]:
         if not path:
             continue
         if os.path.exists(path):  # a Path would raise at a name that is too long
-            hint = "" if variables.get("SSL_CERT_FILE") else "AsyncDub asks SSL_CERT_FILE"
+            hint = "" if variables.get("SSL_CERT_FILE") else "AsyncDub reads SSL_CERT_FILE instead"
             yield Finding(section, name, _short(path), hint=hint)
         else:
-            hint = f"no connection can be checked: unset {name}, or correct it"
-            yield Finding(section, name, f"{_short(path)} is not there", ExitCode.NETWORK, hint)
+            hint = f"no certificate can be verified: unset or correct {name}"
+            yield Finding(section, name, f"{_short(path)} does not exist", ExitCode.NETWORK, hint)
     if variables.get("SSL_CERT_FILE") and not any(variables.get(name) for name in BUNDLES):
-        hint = "Dub asks REQUESTS_CA_BUNDLE"
+        hint = "Dub reads REQUESTS_CA_BUNDLE instead"
         yield Finding(section, "SSL_CERT_FILE", "set; read by AsyncDub only", hint=hint)
 
 
 def _short(path: str) -> str:
-    """A path without the name of whoever is at home there."""
+    """Return a path with ``~`` for the home directory, which names a person."""
     home = os.path.expanduser("~")
     return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
 
 
 def hide_credentials(url: str) -> str:
-    """A URL's scheme, host and port; what is none is not shown at all."""
+    """Return the scheme, host and port of a URL; text that is not a URL is not shown."""
     plain = _PLAIN_URL.fullmatch(url.strip())
     if plain is None:
-        return "(no plain URL: not shown)"
+        return "(not a plain URL; not shown)"
     hidden = "***@" if plain["credentials"] else ""
     return f"{plain['scheme'] or ''}{hidden}{plain['host']}{plain['port'] or ''}"
 
 
 def address(url: str) -> tuple[str, int] | None:
-    """The host and port of a proxy, or ``None`` where its credentials make them unclear."""
+    """Return the host and port of a proxy; ``None`` if its credentials make them ambiguous."""
     plain = _PLAIN_URL.fullmatch(url.strip())
     try:
         parts = urlsplit(url.strip() if "://" in url else f"http://{url.strip()}")
@@ -175,7 +180,7 @@ def address(url: str) -> tuple[str, int] | None:
 
 
 def credentials(variables: Mapping[str, str]) -> Iterator[str]:
-    """What must not be shown of the variables that may hold a URL with credentials."""
+    """Yield the credentials in the variables that hold URLs."""
     for name in (*PROXIES, *(name.lower() for name in PROXIES), "DUB_SERVER_URL"):
         plain = _PLAIN_URL.fullmatch(variables.get(name, "").strip())
         if plain is not None and plain["credentials"]:
@@ -183,13 +188,13 @@ def credentials(variables: Mapping[str, str]) -> Iterator[str]:
             yield plain["credentials"][:-1].partition(":")[2]
 
 
-_SHORTEST = 4  # what is shorter would be found in every word
+_MIN_SECRET = 4  # characters; a shorter one would match within words
 _LOOKS_LIKE_A_KEY = re.compile(r"\bdub_\w{6,}")
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:
-    """The text without these secrets, nor anything that looks like an API key of Dub's."""
+    """Return the text without these secrets and without anything like an API key of Dub."""
     for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST:
+        if len(secret) >= _MIN_SECRET:
             text = text.replace(secret, "***")
     return _LOOKS_LIKE_A_KEY.sub("***", text)

@@ -1,6 +1,6 @@
-"""Whether the server answers, step by step, and what it says to the key.
+"""Check the server step by step, and then the API key.
 
-Each step is bounded by the time that is left, look-ups of names as well, which cannot be.
+All steps share one deadline, also DNS look-ups, which have no timeout of their own.
 """
 
 from __future__ import annotations
@@ -27,158 +27,167 @@ from dub_uplink._cli.failures import ExitCode, failure
 R = TypeVar("R")
 
 _SERVER, _KEY = "Server", "API key"
-#: Seconds between two clocks from which on waits for a `Retry-After` in Unix time go wrong.
-MOST_SKEW = 10.0
-_SOON = 14  # days
-_TOO_LATE = "no answer within --timeout"
-_LOCAL = "is there a network, and is the server's name right?"
-_BUNDLE = "behind a proxy that opens TLS, put its certificates in REQUESTS_CA_BUNDLE"
+#: Seconds. A larger difference of the clocks makes waits for a `Retry-After` in Unix time wrong.
+MAX_CLOCK_SKEW = 10.0
+_EXPIRES_SOON = 14  # days
+_TIMED_OUT = "no response within --timeout"
+_CHECK_NETWORK = "is there a network, and is the server's name right?"
+_CHECK_BUNDLE = "if a proxy decrypts TLS, set REQUESTS_CA_BUNDLE to a file with its certificates"
 
 
-class Watch:
-    """How much is left of the seconds that all steps share."""
+class Deadline:
+    """The time in seconds that all steps share."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
-    def left(self) -> float:
-        """Seconds, never none at all: a time-out of 0 would mean something else."""
+    def remaining(self) -> float:
+        """Return the remaining seconds, above 0: a timeout of 0 has another meaning."""
         return max(self._end - time.monotonic(), 0.001)
 
-    def within(self, step: Callable[[], R]) -> tuple[R, float]:
-        """What a step returns, and the milliseconds that it took.
+    def run(self, step: Callable[[], R]) -> tuple[R, float]:
+        """Return the result of a step, and the milliseconds that it took.
 
         Raises:
-            TimeoutError: it was not done in time. It goes on by itself, in a daemon's thread.
+            TimeoutError: The deadline passed. The step goes on in a daemon thread.
         """
         results: list[Any] = []
         failures: list[BaseException] = []
 
-        def run() -> None:
+        def run_step() -> None:
             try:
                 results.append(step())
             except BaseException as error:  # noqa: BLE001 - raised again, in the caller's thread
                 failures.append(error)
 
         started = time.perf_counter()
-        thread = threading.Thread(target=run, daemon=True)
+        thread = threading.Thread(target=run_step, daemon=True)
         thread.start()
-        thread.join(self.left())
+        thread.join(self.remaining())
         if failures:
             raise failures[0]
         if not results:
-            raise TimeoutError(_TOO_LATE)
+            raise TimeoutError(_TIMED_OUT)
         return results[0], (time.perf_counter() - started) * 1000
 
 
-def connection(url: str, watch: Watch) -> Iterator[Finding]:
-    """The name, the connection and the certificate, up to the first that fails."""
+def connection(url: str, deadline: Deadline) -> Iterator[Finding]:
+    """Yield findings on DNS, TCP and TLS, up to the first failed check."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxy = select_proxy(url, get_environ_proxies(url))
     if proxy is not None:
         yield Finding(_SERVER, "through", f"the proxy {hide_credentials(proxy)}")
-        at = address(proxy)
-        if at is None:
-            hint = "in HTTPS_PROXY or HTTP_PROXY, percent-encode what stands before the @"
-            yield _trouble("proxy", "its host cannot be read", hint)
+        proxy_address = address(proxy)
+        if proxy_address is None:
+            hint = "percent-encode the user and the password in HTTPS_PROXY or HTTP_PROXY"
+            yield _failed_check("proxy", "its host cannot be read", hint)
             return
-        host, port = at
+        host, port = proxy_address
     try:
-        found, took = watch.within(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        results, took = deadline.run(
+            lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
     except (OSError, UnicodeError) as error:
-        yield _trouble("DNS", f"{host} is not found: {_said(error)}", _LOCAL)
+        yield _failed_check("DNS", f"cannot resolve {host}: {_reason(error)}", _CHECK_NETWORK)
         return
-    addresses = list(dict.fromkeys(str(address[4][0]) for address in found))
+    addresses = list(dict.fromkeys(str(address[4][0]) for address in results))
     yield Finding(_SERVER, "DNS", f"{', '.join(addresses[:4])} ({took:.0f} ms)")
     try:
-        sock, took = watch.within(lambda: socket.create_connection((host, port), watch.left()))
+        sock, took = deadline.run(
+            lambda: socket.create_connection((host, port), deadline.remaining())
+        )
     except OSError as error:
         hint = "is the server running, and does a firewall let you through?"
-        yield _trouble("TCP", f"no connection to port {port}: {_said(error)}", hint)
+        yield _failed_check("TCP", f"no connection to port {port}: {_reason(error)}", hint)
         return
     yield Finding(_SERVER, "TCP", f"connected to port {port} ({took:.0f} ms)")
     with sock:
         if parts.scheme == "https" and proxy is None:
-            yield _tls(sock, parts, watch)
+            yield _tls(sock, parts, deadline)
 
 
-def _tls(sock: socket.socket, parts: SplitResult, watch: Watch) -> Finding:
+def _tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> Finding:
     settings = requests.Session().merge_environment_settings(parts.geturl(), {}, None, None, None)
     bundle = str(DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"])
 
     def handshake() -> tuple[Any, str]:
-        # The context that requests' connections have, with the certificates that it would give it.
+        # The same context and certificates as requests would use.
         context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
         context.check_hostname = True
         if Path(bundle).is_dir():
             context.load_verify_locations(capath=bundle)
         else:
             context.load_verify_locations(cafile=bundle)
-        sock.settimeout(watch.left())
+        sock.settimeout(deadline.remaining())
         with context.wrap_socket(sock, server_hostname=parts.hostname) as wrapped:
             return wrapped.getpeercert(), wrapped.version() or ""
 
     try:
-        (certificate, version), took = watch.within(handshake)
+        (certificate, version), took = deadline.run(handshake)
     except ssl.SSLCertVerificationError as error:
-        return _trouble("TLS", f"the certificate is refused: {error.verify_message}", _BUNDLE)
+        return _failed_check(
+            "TLS", f"the certificate is refused: {error.verify_message}", _CHECK_BUNDLE
+        )
     except OSError as error:
-        return _trouble("TLS", f"failed: {_said(error)}", "does the server speak TLS on this port?")
+        return _failed_check(
+            "TLS", f"failed: {_reason(error)}", "does the server speak TLS on this port?"
+        )
     issuer = dict(part[0] for part in certificate.get("issuer", ()))
     by = issuer.get("organizationName") or issuer.get("commonName", "an unnamed authority")
     expires = dt.datetime.fromtimestamp(
         ssl.cert_time_to_seconds(certificate["notAfter"]), dt.timezone.utc
     )
     days = (expires - dt.datetime.now(dt.timezone.utc)).days
-    hint = "the certificate expires soon" if days < _SOON else ""
-    told = f"{version}, certificate by {by}, valid until {expires:%Y-%m-%d} ({took:.0f} ms)"
-    return Finding(_SERVER, "TLS", told, hint=hint)
+    hint = "the certificate expires soon" if days < _EXPIRES_SOON else ""
+    value = f"{version}, certificate by {by}, valid until {expires:%Y-%m-%d} ({took:.0f} ms)"
+    return Finding(_SERVER, "TLS", value, hint=hint)
 
 
-class Answers:
-    """A session that keeps when the last answer came, and what it said the time was."""
+class ResponseRecorder:
+    """A session that records the time of the last response, and its ``Date`` header."""
 
     def __init__(self) -> None:
         self.session = requests.Session()
         self.session.mount("https://", DeadlineAdapter())
         self.session.mount("http://", DeadlineAdapter())
-        self.session.hooks["response"].append(self._keep)
-        self.any = False
+        self.session.hooks["response"].append(self._record)
+        self.received = False
         self._date = ""
-        self._came = 0.0
+        self._received_at = 0.0
 
-    def _keep(self, answer: requests.Response, **_: Any) -> None:
-        self.any, self._date, self._came = True, answer.headers.get("Date", ""), time.time()
+    def _record(self, response: requests.Response, **_: Any) -> None:
+        self.received = True
+        self._date, self._received_at = response.headers.get("Date", ""), time.time()
 
     def clock(self) -> Finding:
-        """The difference between the server's clock and ours."""
+        """Compare the server's clock with this machine's."""
         try:
             theirs = parsedate_to_datetime(self._date).timestamp()
         except (ValueError, TypeError, OverflowError):
-            return Finding(_SERVER, "clock", "it does not say its time")
-        # The header has no fraction of a second: on the average half of one is missing.
-        ahead = self._came - (theirs + 0.5)
-        if abs(ahead) < MOST_SKEW:
-            return Finding(_SERVER, "clock", "as this machine's, within a few seconds")
-        told = f"this machine is {abs(ahead):,.0f} s {'ahead' if ahead > 0 else 'behind'}"
-        hint = "set it: waits for a Retry-After in Unix time are wrong by as much"
-        return Finding(_SERVER, "clock", told, ExitCode.FAILED, hint)
+            return Finding(_SERVER, "clock", "the response has no usable Date header")
+        # The header has whole seconds: on average half a second is missing.
+        ahead = self._received_at - (theirs + 0.5)
+        if abs(ahead) < MAX_CLOCK_SKEW:
+            return Finding(_SERVER, "clock", "within a few seconds of this machine's clock")
+        value = f"this machine is {abs(ahead):,.0f} s {'ahead' if ahead > 0 else 'behind'}"
+        hint = "set the clock: waits for a Retry-After in Unix time are wrong by as much"
+        return Finding(_SERVER, "clock", value, ExitCode.FAILED, hint)
 
 
-def read(client: Dub, watch: Watch) -> Iterator[Finding]:
-    """One customer, and what the answer says of the server and of the key."""
+def read(client: Dub, deadline: Deadline) -> Iterator[Finding]:
+    """Read one customer, and yield findings on the response and the key."""
 
     def page() -> Any:
-        return client.customers.list(page_size=1, timeout_ms=watch.left() * 1000)
+        return client.customers.list(page_size=1, timeout_ms=deadline.remaining() * 1000)
 
     try:
-        _, took = watch.within(page)
+        _, took = deadline.run(page)
     except TimeoutError as error:
-        yield _trouble("HTTP", str(error), "--timeout gives it more seconds")
+        yield _failed_check("HTTP", str(error), "--timeout sets a longer limit")
     except errors.DubError as error:
-        told = failure(error)
-        code, hint = ExitCode(told.exit_code), told.hint.rstrip(".")
+        shown = failure(error)
+        code, hint = ExitCode(shown.exit_code), shown.hint.rstrip(".")
         if code == ExitCode.AUTH:
             yield Finding(_KEY, "key", f"refused: {error}", code, hint)
         else:
@@ -188,12 +197,12 @@ def read(client: Dub, watch: Watch) -> Iterator[Finding]:
         yield Finding(_KEY, "key", "works: it may read customers")
 
 
-def _trouble(name: str, value: str, hint: str) -> Finding:
+def _failed_check(name: str, value: str, hint: str) -> Finding:
     return Finding(_SERVER, name, value, ExitCode.NETWORK, hint)
 
 
-def _said(error: BaseException) -> str:
-    """What an error of the system's says, without its number."""
+def _reason(error: BaseException) -> str:
+    """Return the message of a system error, without its number."""
     if isinstance(error, TimeoutError):
-        return _TOO_LATE  # whichever of the two clocks was faster, the socket's or ours
+        return _TIMED_OUT  # of the socket or of the deadline
     return str(getattr(error, "strerror", None) or error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Text of others, made safe to show, and the streams that it comes and goes through."""
+"""Printable text, terminals, and input from a file or stdin."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 
 
 def printable(text: str) -> str:
-    """Text on one line, without the control characters that would steer a terminal."""
+    """Return the text on one line, with control characters replaced by spaces."""
     if text.isprintable():
         return text.strip()
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
 def can_ask() -> bool:
-    """Whether somebody sits at a terminal and can answer; a shell may have closed either stream."""
+    """Return whether stdin and stderr are terminals, so that a question can be asked."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
 def is_terminal(stream: object) -> bool:
-    """Whether a stream is a terminal; ``None`` is one that was closed, as by ``<&-``."""
+    """Return whether a stream is a terminal; ``None`` is a closed one, as after ``<&-``."""
     isatty = getattr(stream, "isatty", None)
     return isatty is not None and bool(isatty())
 
 
 def content_of(path: str) -> bytes:
-    """The bytes of a file, or with ``-`` those of stdin.
+    """Return the bytes of a file, or with ``-`` those of stdin.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: The file cannot be read.
     """
     if path != "-":
         return Path(path).read_bytes()

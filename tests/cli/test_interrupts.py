@@ -1,0 +1,114 @@
+"""Ctrl-C during an import or export: the command ends, and no customer is lost or doubled."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dub_uplink.testing import FakeDub, faults
+
+pytest.importorskip("click")
+
+from dub_uplink._cli.interrupts import Interrupted, InterruptHandler
+
+soak: Any = pytest.importorskip("benchmarks.interrupts")
+
+PROMPT = "Stopping. Press Ctrl-C again to end at once."
+
+
+@pytest.mark.parametrize("kind", ["import", "export"])
+def test_interrupts_at_random_moments_lose_nobody(kind: str) -> None:
+    result = soak.Result()
+    size = {"import": 200, "export": 2_000}[kind]
+    soak.complete(kind, size, 4, 1.0, result)
+    assert (result.failures, result.jobs[kind]) == ([], 1)
+
+
+@pytest.fixture
+def start(
+    environment: dict[str, str], tmp_path: Path
+) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    processes = []
+
+    def start(url: str, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dub_uplink", "customers", *arguments],
+            cwd=tmp_path,
+            env={**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url},
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def wait_for_requests(fake: FakeDub, count: int) -> None:
+    end = time.monotonic() + 30
+    while len(fake.requests) < count:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_second_interrupt_ends_the_process_at_once(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("external_id,country\na,GB\n")
+    with FakeDub() as fake, fake.serve() as url:
+        fake.faults.add(faults.Delay(60), times=None)
+        process = start(url, "import", "a.csv")
+        assert process.stderr is not None
+        wait_for_requests(fake, 1)
+        process.send_signal(signal.SIGINT)
+        assert [process.stderr.readline(), process.stderr.readline()] == ["\n", f"{PROMPT}\n"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 130
+
+
+@pytest.mark.parametrize("arguments", [("import", "a.csv"), ("export", "b.csv")])
+def test_interrupt_ends_a_wait_for_the_next_attempt(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "a.csv").write_text("external_id,country\na,GB\n")
+    with FakeDub() as fake, fake.serve() as url:
+        fake.faults.add(faults.RateLimited(60), times=None)
+        process = start(url, *arguments)
+        wait_for_requests(fake, 1)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+
+
+def test_interrupt_handler_raises_only_when_checked() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with InterruptHandler() as interrupt:
+        interrupt.check()
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Interrupted):
+            interrupt.check()
+        with pytest.raises(Interrupted):
+            interrupt.clock().sleep(0)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_interrupt_handler_leaves_an_ignored_signal_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with InterruptHandler() as interrupt:
+            signal.raise_signal(signal.SIGINT)
+            interrupt.check()
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
