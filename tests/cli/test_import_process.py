@@ -91,7 +91,7 @@ def test_a_terminal_shows_how_far_it_is_and_a_pipe_does_not(
 ) -> None:
     with FakeDub(latency=0.01) as fake, fake.serve() as url:
         env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
-        shown = terminal("customers", "import", str(people), env=env, columns=100)
+        shown = terminal("customers", "import", "--yes", str(people), env=env, columns=100)
         shown.wait_for(f"/{ROWS}")
         shown.wait_for("/s")
         assert shown.finish() == 0

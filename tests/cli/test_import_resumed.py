@@ -18,8 +18,8 @@ pytest.importorskip("click")
 
 from dub_uplink._cli.import_job.job import Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Ending, Journal
-from dub_uplink._cli.import_job.rows import Options, rows_of
 from dub_uplink._cli.io.text_file import BadFile
+from dub_uplink._cli.reading.rows import Options, rows_of
 
 ABOUT = {"file": 1}
 Start = Callable[..., contextlib.AbstractContextManager[Import]]

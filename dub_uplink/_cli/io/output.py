@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 import click
 
 from dub_uplink._cli.io.records import cells, columns, json_text, record
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.text import escape_formula, printable
 from dub_uplink.models.components import Customer
 
 if TYPE_CHECKING:
@@ -116,25 +116,13 @@ def _write_list(records: Iterable[dict[str, Any]], out: TextIO) -> None:
     out.write("[]\n" if before == "[" else "\n]\n")
 
 
-# What a spreadsheet would run, or send somewhere, as soon as the file is opened (CWE-1236).
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?[0-9][0-9 .,]*")
-
-
 def _write_csv(records: Iterable[dict[str, Any]], of: tuple[str, ...], out: TextIO) -> None:
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(encoding="utf-8", errors="replace", newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(of)
     for found in records:
-        writer.writerow([_harmless(cell) for cell in cells(found, of)])
-
-
-def _harmless(cell: Any) -> Any:
-    """A cell that a spreadsheet shows as it is, by an apostrophe before it where need be."""
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
+        writer.writerow([escape_formula(cell) for cell in cells(found, of)])
 
 
 def write_table(records: Iterable[dict[str, Any]], out: TextIO) -> None:
