@@ -49,9 +49,7 @@ def last(done: Result) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def test_each_row_is_created_once_and_the_same_command_again_sends_nothing(
-    invoke: Invoke, live: Live, people: Path
-) -> None:
+def test_repeated_import_sends_nothing(invoke: Invoke, live: Live, people: Path) -> None:
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, done.stderr) == (0, "")
     assert last(done) == "10 rows: 10 created, 0 updated, 0 skipped, 0 failed"
@@ -75,7 +73,7 @@ def test_each_row_is_created_once_and_the_same_command_again_sends_nothing(
         ("upsert", "8 created, 2 updated, 0 skipped, 0 failed", "user_1@example.com", 0),
     ],
 )
-def test_what_becomes_of_customers_who_exist_is_as_it_was_asked_for(
+def test_existing_customers_are_handled_by_policy(
     invoke: Invoke, live: Live, people: Path, policy: str, expected: str, name: str, code: int
 ) -> None:
     live[0].add(external_id="user_1", email="theirs@example.com")
@@ -147,9 +145,7 @@ def test_failed_rows_of_json_are_lines_of_json(invoke: Invoke, live: Live, tmp_p
     assert last(done) == "1 row: 0 created, 1 updated, 0 skipped, 0 failed"
 
 
-def test_mended_rows_are_not_overwritten_by_the_command_that_made_them(
-    invoke: Invoke, live: Live, people: Path
-) -> None:
+def test_repeated_import_keeps_corrected_rows(invoke: Invoke, live: Live, people: Path) -> None:
     live[0].add(external_id="user_1")
     invoke("customers", "import", str(people))
     failed = people.with_name("people.failed.csv")
@@ -158,9 +154,7 @@ def test_mended_rows_are_not_overwritten_by_the_command_that_made_them(
     assert failed.read_text() == "mended"
 
 
-def test_a_dry_run_sends_nothing_and_leaves_nothing(
-    invoke: Invoke, live: Live, people: Path
-) -> None:
+def test_dry_run_sends_nothing_and_leaves_nothing(invoke: Invoke, live: Live, people: Path) -> None:
     done = invoke("customers", "import", "--dry-run", str(people), env={"DUB_API_KEY": None})
     assert (done.exit_code, done.stderr) == (0, "")
     assert last(done) == f"{people}: 10 rows, all of them good; nothing was sent."
@@ -189,7 +183,7 @@ def test_bad_row_keeps_all_from_being_sent(invoke: Invoke, live: Live, people: P
     assert not people.with_name("people.csv.journal").exists()
 
 
-def test_a_refused_key_ends_the_import_at_once_and_it_goes_on_with_the_right_one(
+def test_refused_key_stops_and_right_one_goes_on(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     people = tmp_path / "people.csv"
@@ -204,9 +198,7 @@ def test_a_refused_key_ends_the_import_at_once_and_it_goes_on_with_the_right_one
     assert (done.exit_code, live[0].customer_count) == (0, 200)
 
 
-def test_a_used_up_limit_of_the_plan_ends_the_import(
-    invoke: Invoke, live: Live, people: Path
-) -> None:
+def test_exceeded_plan_limit_stops_the_import(invoke: Invoke, live: Live, people: Path) -> None:
     body = {"error": {"code": "exceeded_limit", "message": "Too many.", "doc_url": ""}}
     live[0].faults.add(faults.Status(403, body=body), times=None, method="POST")
     done = invoke("customers", "import", "--workers", "1", str(people))
@@ -215,9 +207,7 @@ def test_a_used_up_limit_of_the_plan_ends_the_import(
     assert posts(live[0]) == 1
 
 
-def test_a_network_that_is_gone_ends_the_import_and_fails_no_row(
-    invoke: Invoke, live: Live, people: Path
-) -> None:
+def test_network_failure_stops_and_fails_no_row(invoke: Invoke, live: Live, people: Path) -> None:
     gone = invoke(
         *("customers", "import", "--no-retries", "--workers", "1", "-v", str(people)),
         env={"DUB_SERVER_URL": "http://127.0.0.1:9"},
@@ -234,9 +224,7 @@ def test_a_network_that_is_gone_ends_the_import_and_fails_no_row(
     assert (done.exit_code, live[0].customer_count) == (0, 10)
 
 
-def test_a_row_without_a_usable_answer_is_left_open_and_the_others_go_on(
-    invoke: Invoke, live: Live, people: Path
-) -> None:
+def test_row_without_usable_response_stays_open(invoke: Invoke, live: Live, people: Path) -> None:
     live[0].faults.add(faults.Status(500, carried_out=True), method="POST")
     done = invoke("customers", "import", "--no-retries", "--workers", "1", str(people))
     assert done.exit_code == 5
@@ -250,7 +238,7 @@ def test_a_row_without_a_usable_answer_is_left_open_and_the_others_go_on(
     )
 
 
-def test_a_rate_limit_is_waited_out_and_all_are_created(
+def test_rate_limited_import_waits_and_creates_all(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     live[0].faults.add(faults.RateLimited(30, "unix_ms"))
@@ -260,7 +248,7 @@ def test_a_rate_limit_is_waited_out_and_all_are_created(
     assert sum(clock.slept) >= 30
 
 
-def test_a_rate_limit_of_ones_own_is_kept(invoke: Invoke, live: Live, people: Path) -> None:
+def test_given_rate_limit_is_kept(invoke: Invoke, live: Live, people: Path) -> None:
     with no_sleep() as clock:
         arguments = ("import", "--workers", "1", "--rate-limit", "5/minute", str(people))
         done = invoke("customers", *arguments)
@@ -296,7 +284,7 @@ def test_finished_journal_does_not_block_a_changed_file(
         ("a\0b", (), "line 1 holds a NUL byte"),
     ],
 )
-def test_what_cannot_be_imported_is_one_line_and_exit_code_2(
+def test_unusable_input_or_option_exits_with_2(
     invoke: Invoke, live: Live, people: Path, content: str, options: tuple[str, ...], expected: str
 ) -> None:
     people.write_bytes(content.encode("latin-1"))
@@ -306,7 +294,7 @@ def test_what_cannot_be_imported_is_one_line_and_exit_code_2(
     assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
 
 
-def test_what_is_no_file_is_one_line_and_exit_code_2(invoke: Invoke, tmp_path: Path) -> None:
+def test_path_that_is_no_file_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "people.xls").write_bytes(b"\xd0\xcf\x11\xe0")
     for path, expected in (
         (str(tmp_path), "is a directory"),
@@ -319,14 +307,14 @@ def test_what_is_no_file_is_one_line_and_exit_code_2(invoke: Invoke, tmp_path: P
         assert expected in done.stderr
 
 
-def test_a_header_alone_is_nothing_to_import(invoke: Invoke, live: Live, people: Path) -> None:
+def test_header_alone_is_nothing_to_import(invoke: Invoke, live: Live, people: Path) -> None:
     people.write_text(HEADER)
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, "there is nothing to import" in done.stdout) == (0, True)
     assert list(people.parent.iterdir()) == [people]
 
 
-def test_the_journal_may_be_elsewhere_but_not_in_the_place_of_another_file(
+def test_journal_path_must_not_be_another_file(
     invoke: Invoke, live: Live, people: Path, tmp_path: Path
 ) -> None:
     done = invoke("customers", "import", "--journal", str(people), str(people))

@@ -167,8 +167,8 @@ def test_second_try_needs_no_knowledge_of_journals(run: Run, live: Live, tmp_pat
     assert done.stdout == "2 rows: 0 created, 2 updated, 0 skipped, 0 failed\n"
     assert done.stderr.splitlines() == [
         (
-            "The previous import has ended (2 created, 0 updated, 0 skipped, 0 failed); this is a new"
-            " one."
+            "The previous import has ended (2 created, 0 updated, 0 skipped, 0 failed);"
+            " this is a new one."
         )
     ]
 

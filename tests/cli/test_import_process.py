@@ -56,7 +56,7 @@ def go_so_far(fake: FakeDub, creates: int, then: faults.Fault) -> None:
     fake.faults.add(then, times=None, method="POST")
 
 
-def test_nobody_is_lost_doubled_or_failed_by_a_kill_an_interrupt_and_lost_answers(
+def test_kill_and_interrupt_lose_and_double_nobody(
     run: Run, environment: dict[str, str], people: Path
 ) -> None:
     with FakeDub() as fake, fake.serve() as url:
@@ -86,9 +86,7 @@ def test_nobody_is_lost_doubled_or_failed_by_a_kill_an_interrupt_and_lost_answer
         assert (len(stored), len(set(stored))) == (ROWS, ROWS)
 
 
-def test_a_terminal_shows_how_far_it_is_and_a_pipe_does_not(
-    terminal: Callable[..., Any], people: Path
-) -> None:
+def test_terminal_shows_progress(terminal: Callable[..., Any], people: Path) -> None:
     with FakeDub(latency=0.01) as fake, fake.serve() as url:
         env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
         shown = terminal("customers", "import", "--yes", str(people), env=env, columns=100)

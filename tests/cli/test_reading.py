@@ -120,9 +120,13 @@ def test_short_row_is_read_and_long_one_refused(read: Read) -> None:
     assert problems(rows) == ["2:  has 5 cells, the header 4"]
 
 
-def test_value_below_an_empty_header_is_refused(read: Read) -> None:
-    rows = read("external_id,,country\nu1,x,GB\n")
-    assert problems(rows) == ["2:  has a value in column 2, whose header is empty"]
+def test_column_without_a_name_is_left_out_and_noted(read: Read) -> None:
+    rows = read(",external_id,,country\n,u1,,GB\n7,u2,x,GB\n")
+    assert requests(rows) == [U1, U2]
+    assert [(note.line, note.reason, note.detail) for row in rows for note in row.notes] == [
+        (3, "has a value in column 1, which has no name and is left out", '"7"'),
+        (3, "has a value in column 3, which has no name and is left out", '"x"'),
+    ]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -232,7 +236,7 @@ def test_empty_file_is_refused(read: Read, name: str) -> None:
         read("", name)
 
 
-def test_table_of_blanks_is_refused_and_header_alone_has_no_rows(read: Read) -> None:
+def test_table_of_blanks_is_refused(read: Read) -> None:
     with pytest.raises(BadFile, match="empty"):
         read(",,\n\n")
     assert list(read(HEADER)) == []

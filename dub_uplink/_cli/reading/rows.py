@@ -24,7 +24,7 @@ from dub_uplink._cli.reading.fields import (
 )
 from dub_uplink._cli.reading.json_records import read_json
 from dub_uplink._cli.reading.record import Record
-from dub_uplink._cli.reading.values import ABSENT, Value, check_value, read_cell
+from dub_uplink._cli.reading.values import ABSENT, Value, check_value, read_cell, shown
 
 Format = Literal["csv", "json", "jsonl", "xlsx"]
 
@@ -153,8 +153,6 @@ class TableRows(Rows):
         if header.problem:
             raise BadFile(f"line {header.line}: {header.problem}.")
         self._header = ["" if cell is None else str(cell).strip() for cell in header.content]
-        while self._header and not self._header[-1]:
-            self._header.pop()
         fields = self._names.fields(self._header)
         self.columns = {
             column: of for column, of in zip(self._header, fields, strict=True) if column
@@ -176,17 +174,24 @@ class TableRows(Rows):
             if problem:
                 yield Row(number, line, {}, (Problem(line, "", problem),))
                 continue
-            yield _row(number, line, self._values(cells), self._column_of)
+            row = _row(number, line, self._values(cells), self._column_of)
+            if self._nameless:
+                row = dataclasses.replace(row, notes=(*row.notes, *self._left_out(line, cells)))
+            yield row
 
     def _surplus(self, cells: list[Any]) -> str:
-        """Return which cell has no column; blank ones may have none."""
+        """Return whether a cell is beyond the header; blank ones may be."""
         count = len(self._header)
         if len(cells) > count and any(not _is_blank(cell) for cell in cells[count:]):
             return f"has {len(cells)} cells, the header {count}"
+        return ""
+
+    def _left_out(self, line: int, cells: list[Any]) -> Iterator[Problem]:
+        """Generate a note on each value that no header names, such as the index of pandas."""
         for number in self._nameless:
             if number < len(cells) and not _is_blank(cells[number]):
-                return f"has a value in column {number + 1}, whose header is empty"
-        return ""
+                reason = f"has a value in column {number + 1}, which has no name and is left out"
+                yield Problem(line, "row", reason, shown(cells[number]))
 
     def _values(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:
         for number, of in self._used:
