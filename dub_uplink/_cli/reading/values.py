@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from dub_uplink._cli.reading.fields import REQUIRED
 
 #: Cells that programs write for "no value". In a name too: "Null" is one, "NULL" hardly.
-_PLACEHOLDERS = frozenset({"NULL", "N/A", "#N/A", "\\N", "NaN", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!"})
+_PLACEHOLDERS = frozenset(
+    {"NULL", "N/A", "#N/A", "\\N", "NaN", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!"}
+)
 #: Fields whose values never begin or end with a blank.
 _STRIPPED = frozenset({"email", "country", "avatar", "stripe_customer_id"})
 
