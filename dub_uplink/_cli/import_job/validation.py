@@ -6,7 +6,7 @@ import contextlib
 import csv
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def check(
     with SeenIds() as ids, _Rest(report, rest) as overflow:
         for row in rows:
             report.rows += 1
-            doubles, notes = ids.compare(row)
+            doubles, notes = ids.compare(row, rows.columns)
             problems = (*row.problems, *doubles)
             if problems:
                 report.bad_rows += 1
@@ -163,8 +163,15 @@ class SeenIds:
         )
         self._database.execute("BEGIN")
 
-    def compare(self, row: Row) -> tuple[list[Problem], list[Problem]]:
-        """Return the ids of a row that an earlier row has, and those that only look the same."""
+    def compare(
+        self, row: Row, columns: Mapping[str, str | None]
+    ) -> tuple[list[Problem], list[Problem]]:
+        """Return the ids of a row that an earlier row has, and those that only look the same.
+
+        Args:
+            row: the row.
+            columns: the fields by the names of their columns.
+        """
         problems, notes = [], []
         for number, name in enumerate(_UNIQUE):
             value = row.request.get(name)
@@ -172,14 +179,12 @@ class SeenIds:
                 continue
             line = self._line_of(f"{number}{value}", row.line)
             if line is not None:
-                where = f"{shown(value)}, as line {line}"
-                problems.append(Problem(row.line, name, "occurs twice", where))
+                problems.append(_double(row, columns, name, "occurs twice", line))
             elif not value.isascii():
                 line = self._line_of(f"{number}~{unicodedata.normalize('NFC', value)}", row.line)
                 if line is not None:
                     reason = "differs only in Unicode normalization from that of another row"
-                    where = f"{shown(value)}, as line {line}"
-                    notes.append(Problem(row.line, name, reason, where))
+                    notes.append(_double(row, columns, name, reason, line))
         return problems, notes
 
     def _line_of(self, text: str, line: int) -> int | None:
@@ -197,3 +202,10 @@ class SeenIds:
 
     def __exit__(self, *exc_info: object) -> None:
         self._database.close()
+
+
+def _double(
+    row: Row, columns: Mapping[str, str | None], name: str, reason: str, line: int
+) -> Problem:
+    column = next((column for column, field in columns.items() if field == name), name)
+    return Problem(row.line, column, reason, f"{shown(row.request[name])}, as line {line}")

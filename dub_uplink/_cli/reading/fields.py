@@ -125,5 +125,6 @@ def near(column: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
+    names = [name for name in names if name]
     shown = ", ".join(repr(name) for name in names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
