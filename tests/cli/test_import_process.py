@@ -48,7 +48,7 @@ def ended_by(
 
 
 def go_so_far(fake: FakeDub, creates: int, then: faults.Fault) -> None:
-    """Let so many creates be carried out, some of whose answers are lost, and no more."""
+    """Let so many creates be carried out, some of whose responses are lost, and no more."""
     fake.faults.clear()
     for number in range(creates):
         lost = {5: faults.DropAfter(), 15: faults.Truncate(9)}.get(number % 20)
@@ -63,8 +63,8 @@ def test_kill_and_interrupt_lose_and_double_nobody(
         env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
         command = ["import", "--workers", "4", str(people)]
 
-        # Killed while customers were created whose answers were on their way, and in the second
-        # block of rows: what came of the first one is synced before.
+        # Killed while customers were created whose responses were on their way, and in the
+        # second block of rows: the outcomes of the first one are synced before.
         go_so_far(fake, 45, faults.Delay(60))
         status, _ = ended_by(signal.SIGKILL, lambda: fake.customer_count > 36, command, env)
         assert (status, fake.customer_count < ROWS) == (-signal.SIGKILL, True)

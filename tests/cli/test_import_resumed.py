@@ -1,4 +1,4 @@
-"""What becomes of rows that were sent when an import was killed, and of which nobody was told."""
+"""Rows that an import sent before it was killed, whose outcomes its journal does not have."""
 
 from __future__ import annotations
 
@@ -209,12 +209,14 @@ def test_reported_progress_is_in_the_journal_on_disk(
     fake: FakeDub, start: Start, tmp_path: Path
 ) -> None:
     rows = [(f"u{number}", "", "") for number in range(70)]
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     with start(*rows) as run:
-        run.done = lambda count: told.append((count, len(on_disk(tmp_path, "SELECT * FROM rows"))))
+        run.done = lambda count: reported.append(
+            (count, len(on_disk(tmp_path, "SELECT * FROM rows")))
+        )
         run.run()
-    assert told[-1] == (70, 70)
-    assert [pair for pair in told if pair[0] > pair[1]] == []
+    assert reported[-1] == (70, 70)
+    assert [pair for pair in reported if pair[0] > pair[1]] == []
 
 
 def test_file_changed_meanwhile_stops_the_import(

@@ -68,10 +68,10 @@ def _mapping(
 
 
 def _delimiter(_ctx: click.Context, _param: click.Parameter, given: str | None) -> str | None:
-    found = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
-    if found is not None and (len(found) != 1 or found in '"\r\n'):
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise click.BadParameter(f"{given!r} is not one character; give one, or tab.")
-    return found
+    return delimiter
 
 
 def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -> str | None:

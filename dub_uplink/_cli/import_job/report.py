@@ -1,4 +1,4 @@
-"""What an import did, and which command comes next."""
+"""What an import did, and which command to run next."""
 
 from __future__ import annotations
 

@@ -194,8 +194,8 @@ class SeenIds:
         insert = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
         if self._database.execute(insert, (key, line)).rowcount:
             return None
-        found = self._database.execute("SELECT line FROM seen WHERE id = ?", (key,)).fetchone()
-        return int(found[0])
+        query = "SELECT line FROM seen WHERE id = ?"
+        return int(self._database.execute(query, (key,)).fetchone()[0])
 
     def __enter__(self) -> SeenIds:
         return self

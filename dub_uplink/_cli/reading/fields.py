@@ -120,8 +120,8 @@ def _guess(name: str, header: Sequence[str], fields: Sequence[str | None]) -> st
 
 def near(column: str) -> str:
     """Return a hint at the field whose name is like that of a column."""
-    found = difflib.get_close_matches(normalized(column), _BY_NAME, 1)
-    return f"; did you mean {_BY_NAME[found[0]]!r}?" if found else ""
+    close = difflib.get_close_matches(normalized(column), _BY_NAME, 1)
+    return f"; did you mean {_BY_NAME[close[0]]!r}?" if close else ""
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -253,12 +253,12 @@ class JsonRows(Rows):
     def _field(self, key: str) -> str | None:
         if key in self._fields:
             return self._fields[key]
-        found = self._names.field(key)
+        name = self._names.field(key)
         if len(self._fields) < _MOST_KEYS:
-            self._fields[key] = found
-            if found != UNKNOWN:
-                self.columns[key] = found
-        return found
+            self._fields[key] = name
+            if name != UNKNOWN:
+                self.columns[key] = name
+        return name
 
     def _row(self, number: int, line: int, value: dict[str, Any]) -> Row:
         keys: dict[str, str] = {}
