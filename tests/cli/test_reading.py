@@ -141,6 +141,11 @@ def test_delimiter_is_recognised_by_the_header(read: Read, delimiter: str, marke
     assert next(iter(found)).line == 2 + marked
 
 
+def test_empty_row_of_another_delimiter_shows_no_delimiter(read: Read) -> None:
+    rows = read(";;;\nCustomer;Plan\n", mapping={})
+    assert (rows.recognized["delimiter"], list(rows.columns)) == (";", ["Customer", "Plan"])
+
+
 def test_given_delimiter_is_used_also_after_a_sep_line(read: Read) -> None:
     assert requests(read("sep=;\nexternal_id/country\nu1/GB\n", delimiter="/")) == [U1]
 

@@ -146,10 +146,7 @@ class _Buffer:
             except (ValueError, RecursionError):
                 raise BadFile(f"line {self.line()} is not JSON that can be read.") from None
             else:
-                if end == len(self._text):  # a number may go on in the next piece
-                    if self._fill():
-                        continue
-                    end = len(self._text)
+                # A number that goes on in the next piece is cut in two; it is no object either way.
                 self._at = end
                 return value
             if len(self._text) - self._at > MAX_LENGTH or not self._fill():
