@@ -23,8 +23,8 @@ from dub_uplink.testing import FakeDub, faults
 pytest.importorskip("click")
 
 from dub_uplink._cli.export.job import CustomerWriter
-from dub_uplink._cli.import_job.rows import Options, rows_of
 from dub_uplink._cli.io.records import columns
+from dub_uplink._cli.reading.rows import Options, rows_of
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -39,7 +39,7 @@ NASTY = (
     "two\nlines",
     "two\r\nlines",
     "a bare\rreturn",
-    "line\u2028separator\x85next",
+    "line\u2028separator\u2029next",
     " blanks around ",
     "=1+1",
     "'single",
@@ -92,7 +92,7 @@ def test_what_is_exported_is_read_back_by_an_import_to_the_letter(
     fake, _ = live
     for number, name in enumerate(NASTY):
         fake.add(
-            external_id=f"{number}{name}",
+            external_id=f"{number}{name}.",
             name=name,
             email=f"user_{number}@example.com",
             avatar="https://example.com/a,b.png" if number % 2 else None,

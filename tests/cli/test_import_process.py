@@ -48,7 +48,7 @@ def ended_by(
 
 
 def go_so_far(fake: FakeDub, creates: int, then: faults.Fault) -> None:
-    """Let so many creates be carried out, some of whose answers are lost, and no more."""
+    """Let so many creates be carried out, some of whose responses are lost, and no more."""
     fake.faults.clear()
     for number in range(creates):
         lost = {5: faults.DropAfter(), 15: faults.Truncate(9)}.get(number % 20)
@@ -56,15 +56,15 @@ def go_so_far(fake: FakeDub, creates: int, then: faults.Fault) -> None:
     fake.faults.add(then, times=None, method="POST")
 
 
-def test_nobody_is_lost_doubled_or_failed_by_a_kill_an_interrupt_and_lost_answers(
+def test_kill_and_interrupt_lose_and_double_nobody(
     run: Run, environment: dict[str, str], people: Path
 ) -> None:
     with FakeDub() as fake, fake.serve() as url:
         env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
         command = ["import", "--workers", "4", str(people)]
 
-        # Killed while customers were created whose answers were on their way, and in the second
-        # block of rows: what came of the first one is synced before.
+        # Killed while customers were created whose responses were on their way, and in the
+        # second block of rows: the outcomes of the first one are synced before.
         go_so_far(fake, 45, faults.Delay(60))
         status, _ = ended_by(signal.SIGKILL, lambda: fake.customer_count > 36, command, env)
         assert (status, fake.customer_count < ROWS) == (-signal.SIGKILL, True)
@@ -86,12 +86,10 @@ def test_nobody_is_lost_doubled_or_failed_by_a_kill_an_interrupt_and_lost_answer
         assert (len(stored), len(set(stored))) == (ROWS, ROWS)
 
 
-def test_a_terminal_shows_how_far_it_is_and_a_pipe_does_not(
-    terminal: Callable[..., Any], people: Path
-) -> None:
+def test_terminal_shows_progress(terminal: Callable[..., Any], people: Path) -> None:
     with FakeDub(latency=0.15) as fake, fake.serve() as url:
         env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
-        shown = terminal("customers", "import", str(people), env=env, columns=100)
+        shown = terminal("customers", "import", "--yes", str(people), env=env, columns=100)
         shown.wait_for(f"/{ROWS}")
         shown.wait_for("/s")
         shown.wait_for("ETA")

@@ -1,4 +1,4 @@
-"""What becomes of rows that were sent when an import was killed, and of which nobody was told."""
+"""Rows that an import sent before it was killed, whose outcomes its journal does not have."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ pytest.importorskip("click")
 
 from dub_uplink._cli.import_job.job import Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Ending, Journal
-from dub_uplink._cli.import_job.rows import Options, rows_of
 from dub_uplink._cli.io.text_file import BadFile
+from dub_uplink._cli.reading.rows import Options, rows_of
 
 ABOUT = {"file": 1}
 Start = Callable[..., contextlib.AbstractContextManager[Import]]
@@ -76,7 +76,7 @@ def killed_after_sending(start: Start) -> None:
 
 
 @pytest.mark.parametrize("on_conflict", ["fail", "skip", "upsert"])
-def test_a_customer_created_just_before_the_kill_counts_as_created(
+def test_customer_created_before_a_kill_counts_as_created(
     fake: FakeDub, start: Start, on_conflict: OnConflict
 ) -> None:
     killed_after_sending(start)
@@ -93,7 +93,7 @@ def test_a_customer_created_just_before_the_kill_counts_as_created(
 @pytest.mark.parametrize(
     "theirs", [{"email": None}, {"country": "FR"}, {"stripe_customer_id": "x"}]
 )
-def test_a_customer_of_somebody_else_does_not_count_as_created_by_a_killed_import(
+def test_foreign_customer_does_not_count_as_created(
     fake: FakeDub,
     start: Start,
     on_conflict: OnConflict,
@@ -107,9 +107,7 @@ def test_a_customer_of_somebody_else_does_not_count_as_created_by_a_killed_impor
         assert run.journal.ending(0) == expected
 
 
-def test_a_customer_who_was_there_before_is_a_conflict_however_alike(
-    fake: FakeDub, start: Start
-) -> None:
+def test_customer_that_existed_before_is_a_conflict(fake: FakeDub, start: Start) -> None:
     fake.add(external_id="u1", email="u1@example.com", country="GB")
     with start(ROW) as run:
         run.run()
@@ -117,9 +115,7 @@ def test_a_customer_who_was_there_before_is_a_conflict_however_alike(
     assert [request.method for request in fake.requests] == ["POST"]
 
 
-def test_an_update_that_was_cut_short_counts_as_updated_and_not_as_created(
-    fake: FakeDub, start: Start
-) -> None:
+def test_interrupted_update_counts_as_updated(fake: FakeDub, start: Start) -> None:
     fake.add(external_id="u1")
     fake.faults.add(faults.DropAfter(), method="PATCH")
     with start(ROW, on_conflict="upsert") as run:
@@ -133,7 +129,7 @@ def test_an_update_that_was_cut_short_counts_as_updated_and_not_as_created(
 
 
 @pytest.mark.parametrize("on_conflict", ["skip", "upsert"])
-def test_a_stripe_id_of_another_customer_is_a_failure_since_nobody_has_the_external_id(
+def test_stripe_id_of_another_customer_is_a_failure(
     fake: FakeDub, start: Start, on_conflict: OnConflict
 ) -> None:
     fake.add(external_id="other", stripe_customer_id="cus_1")
@@ -143,14 +139,14 @@ def test_a_stripe_id_of_another_customer_is_a_failure_since_nobody_has_the_exter
         assert run.journal.reason(0).startswith("409 conflict: ")
 
 
-def test_a_customer_who_has_the_stripe_id_as_well_is_skipped(fake: FakeDub, start: Start) -> None:
+def test_customer_with_the_stripe_id_is_skipped(fake: FakeDub, start: Start) -> None:
     fake.add(external_id="u1", stripe_customer_id="cus_1", country="GB")
     with start(("u1", "", "cus_1"), on_conflict="skip") as run:
         run.run()
         assert run.journal.ending(0) == "skipped"
 
 
-def test_before_an_update_the_journal_on_disk_says_that_the_customer_existed(
+def test_update_is_sent_after_journal_records_existence(
     fake: FakeDub, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.add(external_id="u1")
@@ -167,9 +163,7 @@ def test_before_an_update_the_journal_on_disk_says_that_the_customer_existed(
     assert seen == [True]
 
 
-def test_rows_without_an_answer_end_the_import_after_the_third_in_a_row(
-    fake: FakeDub, start: Start
-) -> None:
+def test_three_unusable_responses_in_a_row_abort(fake: FakeDub, start: Start) -> None:
     rows = [(f"u{number}", "", "") for number in range(20)]
     # Two, and then one that is well, end nothing.
     for fault in (*[faults.Status(500)] * 2, faults.Delay(0), *[faults.Status(503)] * 20):
@@ -185,7 +179,7 @@ def test_rows_without_an_answer_end_the_import_after_the_third_in_a_row(
         assert run.journal.counts()["created"] == 20
 
 
-def test_an_answer_of_the_row_fails_the_row_alone(fake: FakeDub, start: Start) -> None:
+def test_error_of_one_row_fails_that_row_alone(fake: FakeDub, start: Start) -> None:
     fake.faults.add(faults.Status(422))
     with start(ROW, ("u2", "", "")) as run:
         assert run.run() == 0
@@ -193,7 +187,7 @@ def test_an_answer_of_the_row_fails_the_row_alone(fake: FakeDub, start: Start) -
         assert run.journal.ending(1) == "created"
 
 
-def test_no_row_is_sent_before_the_journal_says_that_it_is_begun(
+def test_row_is_sent_after_journal_records_it_as_begun(
     fake: FakeDub, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [(f"u{number}", "", "") for number in range(70)]
@@ -211,19 +205,21 @@ def test_no_row_is_sent_before_the_journal_says_that_it_is_begun(
     assert begun == [True] * 70
 
 
-def test_what_is_told_as_done_is_in_the_journal_on_disk(
+def test_reported_progress_is_in_the_journal_on_disk(
     fake: FakeDub, start: Start, tmp_path: Path
 ) -> None:
     rows = [(f"u{number}", "", "") for number in range(70)]
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     with start(*rows) as run:
-        run.done = lambda count: told.append((count, len(on_disk(tmp_path, "SELECT * FROM rows"))))
+        run.done = lambda count: reported.append(
+            (count, len(on_disk(tmp_path, "SELECT * FROM rows")))
+        )
         run.run()
-    assert told[-1] == (70, 70)
-    assert [pair for pair in told if pair[0] > pair[1]] == []
+    assert reported[-1] == (70, 70)
+    assert [pair for pair in reported if pair[0] > pair[1]] == []
 
 
-def test_a_file_that_is_written_to_meanwhile_ends_the_import(
+def test_file_changed_meanwhile_stops_the_import(
     fake: FakeDub, start: Start, tmp_path: Path
 ) -> None:
     rows = [(f"u{number}", "", "") for number in range(500)]

@@ -15,8 +15,8 @@ from typing import IO, Any, Literal, NamedTuple
 
 from dub_uplink import Clock, CustomersConsumer, map_unordered
 from dub_uplink._cli.import_job.journal import Ending, Journal
-from dub_uplink._cli.import_job.rows import Row, Rows
 from dub_uplink._cli.io.text_file import BadFile
+from dub_uplink._cli.reading.rows import Row, Rows
 from dub_uplink.models import errors
 from dub_uplink.models.components import Customer
 

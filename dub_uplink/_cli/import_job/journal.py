@@ -14,7 +14,6 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, get_args
 
 from dub_uplink._cli.io.files import sync_directory
@@ -169,9 +168,9 @@ class Journal:
 
     def counts(self) -> dict[Ending, int]:
         """Return how many rows ended in which way."""
-        query = "SELECT outcome, count(*) FROM rows GROUP BY outcome"
-        found = dict(self._database.execute(query).fetchall())
-        return {ending: found.get(ending, 0) for ending in _ENDINGS}
+        rows = self._database.execute("SELECT outcome, count(*) FROM rows GROUP BY outcome")
+        counts = dict(rows.fetchall())
+        return {ending: counts.get(ending, 0) for ending in _ENDINGS}
 
     def failures(self) -> list[tuple[str, int]]:
         """Return the reasons of failed rows with their counts, the most frequent first."""
@@ -185,8 +184,8 @@ class Journal:
 
     def _one(self, query: str, *values: Any) -> Any:
         """Return the first value of a query, ``None`` where there is none."""
-        found = self._database.execute(query, values).fetchone()
-        return found[0] if found else None
+        row = self._database.execute(query, values).fetchone()
+        return row[0] if row else None
 
     def _write(self, statement: str, *values: Any) -> None:
         with self._named():
@@ -217,12 +216,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
 

@@ -1,92 +1,155 @@
-"""The whole of a file, checked before anything is sent."""
+"""Validation of a whole file before anything is sent."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import sqlite3
-from collections.abc import Callable, Iterable
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dub_uplink._cli.import_job.rows import Problem, Row, Rows, shown
 from dub_uplink._cli.io.files import replacing
+from dub_uplink._cli.io.text import escape_formula
+from dub_uplink._cli.reading.rows import Problem, Row, Rows
+from dub_uplink._cli.reading.values import shown
 
 #: What the server keeps unique.
 _UNIQUE = ("external_id", "stripe_customer_id")
 _BATCH = 1_000
+_FIRST_ROWS = 3
+_PLACES = 5  # that are shown of a group
+_GROUPS = 50  # that are shown
 
 
 @dataclass
-class Checked:
-    """What a check found: the rows, all bad ones counted, and what is wrong with the first."""
+class Group:
+    """Problems of one reason in one column: how many, and the first."""
+
+    count: int = 0
+    places: list[Problem] = field(default_factory=list)
+
+
+class Groups:
+    """Problems grouped by column and reason; memory does not grow with the file."""
+
+    def __init__(self) -> None:
+        self.groups: dict[tuple[str, str], Group] = {}
+
+    def add(self, problem: Problem) -> bool:
+        """Add a problem, and return whether it will be shown."""
+        key = problem.column, problem.reason
+        if key not in self.groups and len(self.groups) == _GROUPS:
+            return False
+        group = self.groups.setdefault(key, Group())
+        group.count += 1
+        if len(group.places) == _PLACES:
+            return False
+        group.places.append(problem)
+        return True
+
+    def shown(self) -> list[Problem]:
+        """Return every problem that is shown, by line."""
+        places = (problem for group in self.groups.values() for problem in group.places)
+        return sorted(places, key=lambda problem: problem.line)
+
+
+@dataclass
+class ValidationReport:
+    """What a validation showed: counts, problems, and the first requests.
+
+    ``notes`` keep no row from being sent. ``rest`` is the file with all problems, if they are more
+    than ``problems`` holds; ``rest_error`` says why it could not be written.
+    """
 
     rows: int = 0
     bad_rows: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    #: Where all problems are, if they are more than ``problems``.
+    problems: Groups = field(default_factory=Groups)
+    notes: Groups = field(default_factory=Groups)
+    first: list[dict[str, Any]] = field(default_factory=list)
     rest: Path | None = None
+    rest_error: str = ""
 
 
 def check(
-    rows: Rows, shown: int, rest: Path, seen: Callable[[int], object] = lambda count: None
-) -> Checked:
-    """Go through a whole file; all problems go to the file ``rest`` if they are over ``shown``.
+    rows: Rows, rest: Path, seen: Callable[[int], object] = lambda count: None
+) -> ValidationReport:
+    """Validate a whole file; memory does not grow with it.
 
-    Memory does not grow with the file. ``seen`` is called with the count of rows so far.
+    Args:
+        rows: the rows.
+        rest: where all problems are written if not all are shown.
+        seen: called with the number of rows so far.
 
     Raises:
-        BadFile: it cannot be read to its end.
-        OSError: ``rest`` cannot be written.
+        BadFile: the file cannot be read to its end.
     """
-    found = Checked()
-    with Seen() as ids, _Problems(found, shown, rest) as problems:
+    report = ValidationReport()
+    with SeenIds() as ids, _Rest(report, rest) as overflow:
         for row in rows:
-            found.rows += 1
-            wrong = (*row.problems, *ids.doubles(row))
-            if wrong:
-                found.bad_rows += 1
-                problems.add(wrong)
-            if found.rows % _BATCH == 0:
-                seen(found.rows)
-    return found
+            report.rows += 1
+            doubles, notes = ids.compare(row, rows.columns)
+            problems = (*row.problems, *doubles)
+            if problems:
+                report.bad_rows += 1
+                overflow.add(problems)
+            elif len(report.first) < _FIRST_ROWS:
+                report.first.append(row.request)
+            for note in (*row.notes, *notes):
+                report.notes.add(note)
+            if report.rows % _BATCH == 0:
+                seen(report.rows)
+    return report
 
 
-class _Problems:
-    """Keeps the first problems, and as soon as there are more writes all of them to a file."""
+class _Rest:
+    """Writes all problems to a file once one of them is not shown."""
 
-    def __init__(self, found: Checked, shown: int, rest: Path) -> None:
-        self._found = found
-        self._shown = shown
-        self._rest = rest
+    def __init__(self, report: ValidationReport, path: Path) -> None:
+        self._report = report
+        self._path = path
         self._files = contextlib.ExitStack()
-        self._write: Callable[[Iterable[Any]], object] | None = None
+        self._writer: Any = None
 
     def add(self, problems: Iterable[Problem]) -> None:
-        """Take in the problems of a row."""
-        first = self._found.problems
+        """Add the problems of a row."""
         for problem in problems:
-            if self._write is not None:
-                self._write(problem)
-            elif len(first) < self._shown:
-                first.append(problem)
-            else:
-                file = self._files.enter_context(replacing(self._rest))
-                self._found.rest = self._rest
-                self._write = csv.writer(file, lineterminator="\n").writerow
-                for each in (Problem._fields, *first, problem):
-                    self._write(each)
+            before = [] if self._report.rest else self._report.problems.shown()
+            if not self._report.problems.add(problem) or self._writer is not None:
+                self._write([*before, problem])
 
-    def __enter__(self) -> _Problems:
+    def _write(self, problems: list[Problem]) -> None:
+        if self._report.rest_error:
+            return
+        try:
+            if self._writer is None:
+                self._report.rest = self._path
+                file = self._files.enter_context(replacing(self._path))
+                file.write("\ufeff")  # Excel takes UTF-8 for another encoding without it
+                self._writer = csv.writer(file, lineterminator="\n")
+                self._writer.writerow(("line", "column", "reason", "value"))
+            for problem in problems:
+                self._writer.writerow([escape_formula(cell) for cell in problem])
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self._report.rest_error = error.strerror or str(error)
+
+    def __enter__(self) -> _Rest:
         return self
 
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._files.__exit__(*error)
+    def __exit__(self, *error: Any) -> None:
+        try:
+            self._files.__exit__(*error)
+        except OSError as failed:
+            self._fail(failed)
 
 
-class Seen:
-    """The ids of the rows so far, in a database of SQLite's that is a temporary file.
+class SeenIds:
+    """The ids of the rows so far, in a temporary database.
 
     In memory a million ids would take hundreds of megabytes.
     """
@@ -100,31 +163,49 @@ class Seen:
         )
         self._database.execute("BEGIN")
 
-    def doubles(self, row: Row) -> list[Problem]:
-        """What of this row a row before it has too."""
-        problems = []
+    def compare(
+        self, row: Row, columns: Mapping[str, str | None]
+    ) -> tuple[list[Problem], list[Problem]]:
+        """Return the ids of a row that an earlier row has, and those that only look the same.
+
+        Args:
+            row: the row.
+            columns: the fields by the names of their columns.
+        """
+        problems, notes = [], []
         for number, name in enumerate(_UNIQUE):
             value = row.request.get(name)
             if not isinstance(value, str) or not value:
                 continue
-            # Half a surrogate pair is a problem already, and no database's text.
-            key = f"{number}{value}".encode("utf-8", "replace")
-            line = self._line_of(key, row.line)
+            line = self._line_of(f"{number}{value}", row.line)
             if line is not None:
-                problems.append(
-                    Problem(row.line, name, f"{shown(value)} is on line {line} already")
-                )
-        return problems
+                problems.append(_double(row, columns, name, "occurs twice", line))
+            elif not value.isascii():
+                line = self._line_of(f"{number}~{unicodedata.normalize('NFC', value)}", row.line)
+                if line is not None:
+                    reason = "differs only in Unicode normalization from that of another row"
+                    notes.append(_double(row, columns, name, reason, line))
+        return problems, notes
 
-    def _line_of(self, key: bytes, line: int) -> int | None:
+    def _line_of(self, text: str, line: int) -> int | None:
+        """Add an id, and return the line of an earlier row that has it."""
+        # Half of a surrogate pair is a problem already, and SQLite cannot store it.
+        key = text.encode("utf-8", "replace")
         insert = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
         if self._database.execute(insert, (key, line)).rowcount:
             return None
-        found = self._database.execute("SELECT line FROM seen WHERE id = ?", (key,)).fetchone()
-        return int(found[0])
+        query = "SELECT line FROM seen WHERE id = ?"
+        return int(self._database.execute(query, (key,)).fetchone()[0])
 
-    def __enter__(self) -> Seen:
+    def __enter__(self) -> SeenIds:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._database.close()
+
+
+def _double(
+    row: Row, columns: Mapping[str, str | None], name: str, reason: str, line: int
+) -> Problem:
+    column = next((column for column, field in columns.items() if field == name), name)
+    return Problem(row.line, column, reason, f"{shown(row.request[name])}, as line {line}")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 import click
 
 from dub_uplink._cli.io.records import cells, columns, json_text, record
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.text import escape_formula, printable
 from dub_uplink.models.components import Customer
 
 if TYPE_CHECKING:
@@ -128,11 +128,6 @@ def _write_list(records: Iterable[dict[str, Any]], out: TextIO) -> None:
     out.write("[]\n" if before == "[" else "\n]\n")
 
 
-# A spreadsheet runs such a cell when the file is opened: formula injection, CWE-1236.
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?[0-9][0-9 .,]*")
-
-
 def _write_csv(records: Iterable[dict[str, Any]], names: tuple[str, ...], out: TextIO) -> None:
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(encoding="utf-8", errors="replace", newline="")
@@ -140,13 +135,6 @@ def _write_csv(records: Iterable[dict[str, Any]], names: tuple[str, ...], out: T
     writer.writerow(names)
     for fields in records:
         writer.writerow([escape_formula(cell) for cell in cells(fields, names)])
-
-
-def escape_formula(cell: Any) -> Any:
-    """Put an apostrophe before a cell that a spreadsheet would run as a formula."""
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
 
 
 def write_table(records: Iterable[dict[str, Any]], out: TextIO) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,24 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text.strip()
     return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+# What a spreadsheet would run, or send somewhere, as soon as the file is opened (CWE-1236); with
+# apostrophes before it, so that a cell that has one already can be told from an escaped one.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[0-9][0-9 .,]*")
+
+
+def escape_formula(cell: Any) -> Any:
+    """Return a cell that a spreadsheet shows as it is, with an apostrophe before it if need be."""
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell
+
+
+def unescape_formula(cell: str) -> str:
+    """Return the cell of which :func:`escape_formula` made this one."""
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def can_ask() -> bool:

@@ -1,57 +1,104 @@
-"""The lines of a text file of others: bounded, in one encoding, or a word on where they are not."""
+"""Text files of other programs: encodings, bounded lines, and where a file cannot be decoded."""
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import IO, Literal
 
-#: Characters of a line, and of a cell of CSV, which may span lines. A customer has a few hundred;
-#: beyond this a quote was not closed, or the file is no text.
+#: Characters of a line, of a cell of CSV, which may span lines, and of a JSON value. A customer has
+#: a few hundred; beyond this limit a quote was not closed, or the file is not text.
 MAX_LENGTH = 2**20
-_CHUNK = 2**16
+_CHUNK = 2**16  # bytes, or characters
+
+#: UTF-32 first: its mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 class BadFile(Exception):
     """A file that cannot be read as rows at all; the message says where and why."""
 
 
+def marked_encoding(file: IO[bytes]) -> str | None:
+    """Return the encoding that a byte order mark names, ``None`` where there is no mark."""
+    start = head(file, 4)
+    return next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
+
+
+def head(file: IO[bytes], size: int) -> bytes:
+    """Return the first bytes of an open file."""
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return os.read(file.fileno(), size)
+
+
 def lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterator[str]:
-    r"""The lines of an open file from its top, with their ends; without a byte order mark.
+    r"""Generate the lines of an open file from its top, with their ends.
 
     With ``newline=""`` a line ends in LF, CR or both; with ``"\n"`` in LF only.
 
     Raises:
-        BadFile: a line is too long, is not of this encoding, or holds NUL.
-        LookupError: there is no such encoding of text.
+        BadFile: a line is too long, cannot be decoded, or holds NUL.
     """
-    os.lseek(file.fileno(), 0, os.SEEK_SET)
     number = 0
-    with open(file.fileno(), encoding=encoding, newline=newline, closefd=False) as text:
+    with _text(file, encoding, newline) as text:
+        while line := text.readline(MAX_LENGTH + 1):
+            number += 1
+            if len(line) > MAX_LENGTH:
+                raise BadFile(f"line {number} is longer than {MAX_LENGTH:,} characters.")
+            if "\0" in line:
+                raise _no_text(number, encoding)
+            yield line
+
+
+def chunks(file: IO[bytes], encoding: str) -> Iterator[str]:
+    """Generate the text of an open file from its top, in pieces.
+
+    Raises:
+        BadFile: it cannot be decoded, or holds NUL.
+    """
+    number = 1
+    with _text(file, encoding, "\n") as text:
+        while chunk := text.read(_CHUNK):
+            if "\0" in chunk:
+                raise _no_text(number + chunk[: chunk.index("\0")].count("\n"), encoding)
+            number += chunk.count("\n")
+            yield chunk
+
+
+@contextlib.contextmanager
+def _text(file: IO[bytes], encoding: str, newline: str) -> Iterator[IO[str]]:
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding  # without the byte order mark
+    with open(file.fileno(), encoding=codec, newline=newline, closefd=False) as text:
         try:
-            while line := text.readline(MAX_LENGTH + 1):
-                number += 1
-                if len(line) > MAX_LENGTH:
-                    raise BadFile(f"line {number} is longer than {MAX_LENGTH:,} characters.")
-                if "\0" in line:
-                    raise BadFile(
-                        f"line {number} holds a NUL byte: it is no text, or not in {encoding};"
-                        " --encoding names another."
-                    )
-                yield line.removeprefix("\ufeff") if number == 1 else line
+            yield text
         except UnicodeError:
             raise BadFile(_undecodable(file, encoding)) from None
 
 
-def _undecodable(file: IO[bytes], encoding: str) -> str:
-    """Where the first byte is that is not of this encoding.
+def _no_text(number: int, encoding: str) -> BadFile:
+    return BadFile(
+        f"line {number} holds a NUL byte: it is not text, or not in {encoding}."
+        "  Hint: perhaps --encoding utf-16-le."
+    )
 
-    Counted anew, byte by byte: a text file that fails has read further than it says.
+
+def _undecodable(file: IO[bytes], encoding: str) -> str:
+    """Return where the first byte is that cannot be decoded.
+
+    Counted byte by byte in a second pass: the text file has read further than it says.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     os.lseek(file.fileno(), 0, os.SEEK_SET)
-    held = b""  # of the last chunk, the beginning of a character
+    held = b""  # start of a character, at the end of the last chunk
     line, position = 1, 1
     while True:
         chunk = os.read(file.fileno(), _CHUNK)
@@ -59,28 +106,28 @@ def _undecodable(file: IO[bytes], encoding: str) -> str:
             decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
             data = held + chunk
-            line, position = _after(data[: error.start], line, position)
-            return _told(encoding, line, position, data[error.start])
-        except UnicodeError as error:  # of the file as a whole: UTF-16 without its mark
+            line, position = _advance(data[: error.start], line, position)
+            return _hint(encoding, line, position, data[error.start])
+        except UnicodeError as error:  # about the file as a whole: UTF-16 without its mark
             return f"it is not {encoding}: {error}."
         if not chunk:
             return f"it is not {encoding}."
         data, held = held + chunk, decoder.getstate()[0]
-        line, position = _after(data[: len(data) - len(held)], line, position)
+        line, position = _advance(data[: len(data) - len(held)], line, position)
 
 
-def _after(data: bytes, line: int, position: int) -> tuple[int, int]:
-    """The line and the byte in it, both from 1, behind some bytes."""
+def _advance(data: bytes, line: int, position: int) -> tuple[int, int]:
+    """Return the line and the byte in it, both from 1, after some bytes."""
     ends = data.count(b"\n")
     if not ends:
         return line, position + len(data)
     return line + ends, len(data) - data.rindex(b"\n")
 
 
-def _told(encoding: str, line: int, position: int, byte: int) -> str:
-    marked = byte in (0xFE, 0xFF) and (line, position) == (1, 1)
-    guess = "utf-16" if marked else "utf-8" if encoding != "utf-8" else "latin-1"
-    return (
-        f"line {line}, byte {position} (0x{byte:02x}) is not {encoding}."
-        f"  Hint: perhaps --encoding {guess}."
-    )
+def _hint(encoding: str, line: int, position: int, byte: int) -> str:
+    where = f"line {line}, byte {position} (0x{byte:02x}) is not {encoding}."
+    with contextlib.suppress(UnicodeDecodeError):
+        char = bytes([byte]).decode("cp1252")
+        if encoding == "utf-8":
+            return f"{where}  Hint: --encoding cp1252 (Windows) reads it as {char!r}."
+    return f"{where}  Hint: perhaps --encoding {'utf-8' if encoding != 'utf-8' else 'cp437'}."

@@ -1,0 +1,99 @@
+"""What an import recognised and would send, shown before anything is sent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from dub_uplink._cli.failures import ExitCode, Failure
+from dub_uplink._cli.import_job.validation import Group, Groups, ValidationReport
+from dub_uplink._cli.io.records import json_text
+from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.reading.rows import Rows
+from dub_uplink._internal.naming import camel_case
+
+_FORMATS = {"csv": "CSV", "json": "JSON", "xlsx": "Excel"}
+
+
+def count_rows(count: int) -> str:
+    """Return a number of rows in words."""
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def show_recognized(path: str, rows: Rows, *, err: bool) -> None:
+    """Show the format of a file, and which column is which field."""
+    details = {"format": "csv", **rows.recognized}
+    parts = [_FORMATS[details.pop("format")]]
+    parts += [
+        f"{name} {value!r}" if name != "encoding" else value for name, value in details.items()
+    ]
+    click.echo(printable(f"{path}: {', '.join(parts)}"), err=err)
+    width = max(map(len, rows.columns), default=0)
+    for column, field in rows.columns.items():
+        meaning = {None: "(left out)", "?": "(unknown)"}.get(field, field)
+        click.echo(f"  {printable(column).ljust(width)} -> {meaning}", err=err)
+
+
+def show_preview(report: ValidationReport, rows: Rows, *, err: bool) -> None:
+    """Show the first customers as they would be sent, and what a person should look at."""
+    if report.first:
+        click.echo("The first customers as they would be sent:", err=err)
+    encoding = (sys.stderr if err else sys.stdout).encoding or "utf-8"
+    for request in report.first:
+        sent = {camel_case(name): value for name, value in request.items()}
+        click.echo(f"  {json_text(sent, encoding)}", err=err)
+    show_notes(report, rows, err=err)
+
+
+def show_notes(report: ValidationReport, rows: Rows, *, err: bool) -> None:
+    """Show what keeps no row from being sent."""
+    if report.notes.groups:
+        click.echo("Imported, but worth a look:", err=err)
+        _show_groups(report.notes, rows, err=err)
+
+
+def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
+    """Show the problems of a file.
+
+    Raises:
+        Failure: there are problems.
+    """
+    if not report.bad_rows:
+        return
+    click.echo("Problems:", err=True)
+    _show_groups(report.problems, rows, err=True)
+    more, hint = "", ""
+    if report.rest_error:
+        more = f"; {report.rest} with all problems cannot be written ({report.rest_error})"
+        hint = "--journal FILE puts it beside that file."
+    elif report.rest is not None:
+        more = f"; all problems are in {report.rest}"
+    raise Failure(
+        f"{path}: {report.bad_rows:,} of {count_rows(report.rows)} cannot be imported{more}."
+        " Nothing was sent.",
+        ExitCode.USAGE,
+        hint,
+    )
+
+
+def _show_groups(groups: Groups, rows: Rows, *, err: bool) -> None:
+    unit = "row" if rows.recognized["format"] == "xlsx" else "line"
+    for (column, reason), group in groups.groups.items():
+        places = ", ".join(_places(group))
+        count = f"{count_rows(group.count)}, first " if group.count > len(group.places) else ""
+        plural = "s" if len(group.places) > 1 else ""
+        text = f"{column} {reason}: {count}{unit}{plural} {places}"
+        click.echo(f"  {printable(text)}", err=err)
+
+
+def _places(group: Group) -> Iterator[str]:
+    for problem in group.places:
+        yield f"{problem.line} ({problem.detail})" if problem.detail else f"{problem.line}"
+
+
+def side_file(journal: Path, path: Path, suffix: str) -> Path:
+    """Return a file beside the journal that is named after the imported one."""
+    return journal.with_name(path.stem + suffix)

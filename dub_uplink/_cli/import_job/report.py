@@ -1,0 +1,53 @@
+"""What an import did, and which command to run next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from dub_uplink._cli.import_job.job import OnConflict
+from dub_uplink._cli.import_job.journal import Journal
+from dub_uplink._cli.import_job.preview import count_rows
+from dub_uplink._cli.io.text import printable
+
+_REASONS = 5  # that are shown
+
+
+def show_counts(journal: Journal) -> None:
+    """Show how many rows ended in which way."""
+    counts = journal.counts()
+    left = journal.rows - sum(counts.values())
+    parts = [f"{count:,} {ending}" for ending, count in counts.items()]
+    parts += [f"{left:,} left"] if left else []
+    click.echo(f"{count_rows(journal.rows)}: {', '.join(parts)}")
+
+
+def show_failures(
+    journal: Journal, failed: Path, on_conflict: OnConflict, *, unwritable: str = ""
+) -> None:
+    """Show why rows failed, and what to run next; ``unwritable`` says why there is no file."""
+    failures = journal.failures()
+    if not failures:
+        return
+    for reason, count in failures[:_REASONS]:
+        click.echo(printable(f"{count_rows(count)} failed: {reason}"), err=True)
+    if len(failures) > _REASONS:
+        click.echo(f"{len(failures) - _REASONS:,} more reasons.", err=True)
+    if unwritable:
+        click.echo(
+            f"{failed} cannot be written ({unwritable}). Run the same command again to write it;"
+            " it sends nothing.",
+            err=True,
+        )
+        return
+    click.echo(f"The failed rows are in {failed}. Correct them there, then run:", err=True)
+    click.echo(f"  {_command(failed)}", err=True)
+    if on_conflict == "fail" and any(reason.startswith("409 ") for reason, _ in failures):
+        click.echo("To update the customers that exist, run:", err=True)
+        click.echo(f"  {_command(failed, '--on-conflict', 'upsert')}", err=True)
+
+
+def _command(path: Path, *options: str) -> str:
+    return shlex.join(["dub-uplink", "customers", "import", *options, str(path)])

@@ -1,0 +1,81 @@
+"""Records of a CSV file, and the delimiter that its header shows."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from typing import IO
+
+from dub_uplink._cli.io.text_file import MAX_LENGTH, BadFile, lines
+from dub_uplink._cli.reading.record import Record
+
+DELIMITERS = (",", ";", "\t", "|")
+# What Excel understands, and writes, before the header.
+_SEPARATOR = re.compile('"?sep=(.)"?\\1*[\r\n]*', re.IGNORECASE)
+
+
+def find_delimiter(file: IO[bytes], encoding: str, fields_of: Callable[[list[str]], int]) -> str:
+    """Return what is between two cells of the header.
+
+    Args:
+        file: an open file.
+        encoding: its encoding.
+        fields_of: how many known columns a header has; the best header decides.
+    """
+    first = next(lines(file, encoding, ""), "")
+    named = _SEPARATOR.fullmatch(first)
+    if named:
+        return named[1]
+
+    def quality(delimiter: str) -> tuple[int, int]:
+        header = next(read_csv(file, encoding, delimiter), Record(1, []))
+        if not "".join(header.content).strip(f" {''.join(DELIMITERS)}"):
+            return 0, 0  # an empty row of another delimiter
+        return fields_of(header.content), len(header.content)
+
+    return max(DELIMITERS, key=quality)
+
+
+def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]:
+    """Generate each record that has a cell that is not blank.
+
+    Raises:
+        BadFile: the file, or the rest of it, cannot be read.
+    """
+    csv.field_size_limit(MAX_LENGTH)
+    text = lines(file, encoding, "")
+    before = 0
+    first = next(text, "")
+    if _SEPARATOR.fullmatch(first):
+        before = 1
+    else:
+        text = _chained(first, text)
+    reader = csv.reader(text, strict=True, delimiter=delimiter)
+    while True:
+        line = before + reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "field limit" in str(error):
+                raise BadFile(
+                    f"line {line}: a cell is longer than {MAX_LENGTH:,} characters; is a quote"
+                    " not closed?"
+                ) from None
+            yield Record(line, [], _explain(str(error)))
+            continue
+        if any(cell and not cell.isspace() for cell in cells):
+            yield Record(line, cells)
+
+
+def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _explain(error: str) -> str:
+    if error == "unexpected end of data":
+        return "a quote is not closed"
+    return f"is not CSV: {error}"

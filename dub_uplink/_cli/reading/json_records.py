@@ -1,0 +1,153 @@
+"""Records of a JSON file: an array, objects one after the other, or lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import IO, Any
+
+from dub_uplink._cli.io.text_file import MAX_LENGTH, BadFile, chunks, lines
+from dub_uplink._cli.reading.record import Record
+
+_BLANK = re.compile("[ \t\r\n]*")
+
+
+class _Object(dict[str, Any]):
+    """An object; ``repeated`` is a key that it has twice."""
+
+    repeated = ""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        if len(self) < len(pairs):
+            keys = [key for key, _ in pairs]
+            self.repeated = next(key for key in keys if keys.count(key) > 1)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Object)
+
+
+def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:
+    """Generate the records; memory does not grow with the file.
+
+    Raises:
+        BadFile: the file, or the rest of it, cannot be read.
+    """
+    records = _lines(file, encoding) if _is_lines(file, encoding) else _values(file, encoding)
+    for record in records:
+        if record.problem:
+            yield record
+        elif not isinstance(record.content, _Object):
+            yield Record(record.line, {}, "is no JSON object")
+        elif record.content.repeated:
+            yield Record(record.line, {}, f"has {record.content.repeated!r} twice")
+        else:
+            yield record
+
+
+def _is_lines(file: IO[bytes], encoding: str) -> bool:
+    """Return whether each line is a value, by the first line that is not blank."""
+    for chunk in chunks(file, encoding):
+        if chunk.strip():
+            if chunk.lstrip()[0] == "[":
+                return False
+            break
+    first = next((line.strip() for line in lines(file, encoding, "\n") if line.strip()), "")
+    try:
+        _DECODER.decode(first)
+    except json.JSONDecodeError as error:
+        return error.pos < len(first)  # at its end: the object goes on in the next line
+    except RecursionError:
+        pass
+    return True
+
+
+def _lines(file: IO[bytes], encoding: str) -> Iterator[Record]:
+    for number, line in enumerate(lines(file, encoding, "\n"), 1):
+        text = line.strip(" \t\r\n")
+        if text:
+            try:
+                yield Record(number, _DECODER.decode(text))
+            except json.JSONDecodeError as error:
+                yield Record(number, {}, f"is not JSON: {error.msg} at character {error.pos + 1}")
+            except (ValueError, RecursionError):  # a number of thousands of digits; deep nesting
+                yield Record(number, {}, "is not JSON that can be read")
+
+
+def _values(file: IO[bytes], encoding: str) -> Iterator[Record]:
+    buffer = _Buffer(chunks(file, encoding))
+    is_array = buffer.take("[")
+    is_first = True
+    while buffer.peek():
+        if is_array and buffer.take("]"):
+            if buffer.peek():
+                raise BadFile(f"line {buffer.line()}: text follows the end of the array.")
+            return
+        if is_array and not is_first and not buffer.take(","):
+            raise BadFile(f"line {buffer.line()} is not JSON: a comma is missing.")
+        if not is_first and is_array and buffer.peek() == "]":
+            continue  # a comma after the last value
+        if not buffer.peek():
+            break
+        line = buffer.line()
+        yield Record(line, buffer.value())
+        is_first = False
+    if is_array:
+        raise BadFile(f"line {buffer.line()}: the array is not closed; is the file complete?")
+
+
+class _Buffer:
+    """The text of which the next value is being decoded."""
+
+    def __init__(self, pieces: Iterator[str]) -> None:
+        self._pieces = pieces
+        self._text = ""
+        self._at = 0
+        self._counted = 0  # position up to which line ends are in _line
+        self._line = 1
+
+    def line(self) -> int:
+        """Return the line of the position, from 1."""
+        self._line += self._text.count("\n", self._counted, self._at)
+        self._counted = self._at
+        return self._line
+
+    def _fill(self) -> bool:
+        self.line()
+        piece = next(self._pieces, "")
+        self._text = self._text[self._at :] + piece
+        self._at = self._counted = 0
+        return bool(piece)
+
+    def peek(self) -> str:
+        """Return the next character that is not blank, empty at the end."""
+        while True:
+            blank = _BLANK.match(self._text, self._at)
+            self._at = blank.end() if blank else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._fill():
+                return ""
+
+    def take(self, char: str) -> bool:
+        """Step over a character, and return whether it was the next."""
+        is_next = self.peek() == char
+        self._at += is_next
+        return is_next
+
+    def value(self) -> Any:
+        """Decode the next value."""
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                message = error.msg
+            except (ValueError, RecursionError):
+                raise BadFile(f"line {self.line()} is not JSON that can be read.") from None
+            else:
+                # A number that goes on in the next piece is cut in two; it is no object either way.
+                self._at = end
+                return value
+            if len(self._text) - self._at > MAX_LENGTH or not self._fill():
+                raise BadFile(f"line {self.line()} is not JSON: {message}.")

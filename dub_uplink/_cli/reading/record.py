@@ -1,0 +1,17 @@
+"""What every format yields: a record with its place in the file."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Record(NamedTuple):
+    """A record of a file; ``line`` is where it begins, counted from 1.
+
+    ``content`` is a list of cells, or an object of JSON; it is empty where ``problem`` says why
+    there is none.
+    """
+
+    line: int
+    content: Any
+    problem: str = ""

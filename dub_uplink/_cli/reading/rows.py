@@ -1,0 +1,304 @@
+"""Rows of a file as requests, each checked as far as it can be without the API."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import PurePath
+from typing import IO, Any, Literal, NamedTuple
+
+from dub_uplink._cli.io.text import unescape_formula
+from dub_uplink._cli.io.text_file import BadFile, head, marked_encoding
+from dub_uplink._cli.reading.csv_records import find_delimiter, read_csv
+from dub_uplink._cli.reading.fields import (
+    REASON,
+    REQUIRED,
+    UNKNOWN,
+    FieldNames,
+    near,
+    normalized,
+)
+from dub_uplink._cli.reading.json_records import read_json
+from dub_uplink._cli.reading.record import Record
+from dub_uplink._cli.reading.values import ABSENT, Value, check_value, read_cell, shown
+
+Format = Literal["csv", "json", "jsonl", "xlsx"]
+
+_SUFFIXES: Mapping[str, Format] = {
+    ".csv": "csv",
+    ".tab": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".xlsm": "xlsx",
+    ".xlsx": "xlsx",
+}
+_ZIP, _OLD_EXCEL, _PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
+_MOST_KEYS = 100  # of JSON that the preview lists
+
+
+class Problem(NamedTuple):
+    """What is wrong with a row, or remarkable.
+
+    ``line`` is where the row begins, counted from 1; ``detail`` is the value in question.
+    """
+
+    line: int
+    column: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: ``number`` from 0, its first ``line`` from 1, and what it asks for.
+
+    ``request`` has the client's names; it is complete only where there are no ``problems``.
+    """
+
+    number: int
+    line: int
+    request: dict[str, Any]
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a file is to be read; what is ``None`` is recognised.
+
+    ``mapping`` gives columns of the file the client's names, or ``None`` to leave them out.
+    """
+
+    format: Format | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    mapping: Mapping[str, str | None] = field(default_factory=dict)
+    ignore_unknown: bool = False
+
+
+class Rows(ABC):
+    """Rows of an open file; a second iteration starts at the top.
+
+    Raises:
+        BadFile: the file, or the rest of it, cannot be read.
+    """
+
+    #: The fields of the file's columns, ``None`` where one is left out; of JSON, those so far.
+    columns: dict[str, str | None]
+    #: What was recognised, by names that the options have.
+    recognized: dict[str, str]
+    #: Why the header cannot be imported; empty if it can.
+    header_problem = ""
+
+    def __init__(self, options: Options) -> None:
+        self._names = FieldNames(options.mapping, ignore_unknown=options.ignore_unknown)
+        self.columns = {}
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Row]: ...
+
+
+def rows_of(file: IO[bytes], options: Options, name: str = "") -> Rows:
+    """Return the rows of a file that is open for reading in binary.
+
+    Raises:
+        BadFile: it has no rows that could be read.
+    """
+    if not head(file, 1):
+        raise BadFile("the file is empty.")
+    of = options.format or _format(file, PurePath(name).suffix.lower())
+    return _READERS[of](file, options)
+
+
+def _format(file: IO[bytes], suffix: str) -> Format:
+    """Return the format by the first bytes, and then by the name.
+
+    Raises:
+        BadFile: it is one that cannot be read.
+    """
+    start = head(file, 4096)
+    if start.startswith(_ZIP):
+        return "xlsx"
+    if start.startswith(_OLD_EXCEL):
+        raise BadFile("it is a workbook of an old Excel (.xls).  Hint: save it as .xlsx.")
+    if start.startswith(_PARQUET):
+        raise BadFile("it is Parquet, which cannot be imported.  Hint: export CSV or JSONL.")
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    text = start.decode(marked_encoding(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
+    return "json" if text[:1] in ("[", "{") else "csv"
+
+
+def _encoding(file: IO[bytes], options: Options) -> str:
+    # A mark is certain: no text in another encoding begins with these bytes.
+    return marked_encoding(file) or options.encoding or "utf-8"
+
+
+class TableRows(Rows):
+    """Rows of CSV or of a sheet, whose first row names the columns."""
+
+    def __init__(self, options: Options, records: Callable[[], Iterable[Record]]) -> None:
+        super().__init__(options)
+        self._records = records
+        header = next(iter(records()), None)
+        if header is None:
+            raise BadFile("the file is empty.")
+        if header.problem:
+            raise BadFile(f"line {header.line}: {header.problem}.")
+        self._header = ["" if cell is None else str(cell).strip() for cell in header.content]
+        fields = self._names.fields(self._header)
+        self.columns = {
+            column: of for column, of in zip(self._header, fields, strict=True) if column
+        }
+        self.header_problem = self._names.problem(self._header, fields)
+        self._used = [(number, of) for number, of in enumerate(fields) if of is not None]
+        self._column_of = {of: self._header[number] for number, of in self._used}
+        self._nameless = [number for number, column in enumerate(self._header) if not column]
+        # Only a file of failed rows has cells that were escaped.
+        self._is_escaped = REASON in map(normalized, self._header)
+
+    def __iter__(self) -> Iterator[Row]:
+        if self.header_problem:
+            raise BadFile(self.header_problem)
+        records = iter(self._records())
+        next(records)
+        for number, (line, cells, broken) in enumerate(records):
+            problem = broken or self._surplus(cells)
+            if problem:
+                yield Row(number, line, {}, (Problem(line, "", problem),))
+                continue
+            row = _row(number, line, self._values(cells), self._column_of)
+            if self._nameless:
+                row = dataclasses.replace(row, notes=(*row.notes, *self._left_out(line, cells)))
+            yield row
+
+    def _surplus(self, cells: list[Any]) -> str:
+        """Return whether a cell is beyond the header; blank ones may be."""
+        count = len(self._header)
+        if len(cells) > count and any(not _is_blank(cell) for cell in cells[count:]):
+            return f"has {len(cells)} cells, the header {count}"
+        return ""
+
+    def _left_out(self, line: int, cells: list[Any]) -> Iterator[Problem]:
+        """Generate a note on each value that no header names, such as the index of pandas."""
+        for number in self._nameless:
+            if number < len(cells) and not _is_blank(cells[number]):
+                reason = f"has a value in column {number + 1}, which has no name and is left out"
+                yield Problem(line, "row", reason, shown(cells[number]))
+
+    def _values(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:
+        for number, of in self._used:
+            cell = cells[number] if number < len(cells) else None
+            if cell is None or cell == "":
+                continue
+            if self._is_escaped and isinstance(cell, str):
+                cell = unescape_formula(cell)
+            yield of, read_cell(of, cell)
+
+
+def _is_blank(cell: Any) -> bool:
+    return cell is None or not str(cell).strip()
+
+
+def _csv_rows(file: IO[bytes], options: Options) -> Rows:
+    encoding = _encoding(file, options)
+    names = FieldNames(options.mapping, ignore_unknown=False)
+
+    def known_fields(header: list[str]) -> int:
+        return sum(name is not None and name != UNKNOWN for name in names.fields(header))
+
+    delimiter = options.delimiter or find_delimiter(file, encoding, known_fields)
+    rows = TableRows(options, lambda: read_csv(file, encoding, delimiter))
+    rows.recognized = {"format": "csv", "encoding": encoding, "delimiter": delimiter}
+    return rows
+
+
+def _excel_rows(file: IO[bytes], options: Options) -> Rows:
+    if find_spec("openpyxl") is None:
+        raise BadFile('Excel needs openpyxl.  Hint: pip install "dub-uplink[excel]".')
+    from dub_uplink._cli.reading.excel_records import Sheet  # noqa: PLC0415 - openpyxl is an extra
+
+    sheet = Sheet(io.BufferedReader(io.FileIO(file.fileno(), closefd=False)), options.sheet)
+    rows = TableRows(options, sheet.records)
+    rows.recognized = {"format": "xlsx", "sheet": sheet.name}
+    if sheet.others:
+        rows.recognized["other sheets"] = ", ".join(sheet.others)
+    return rows
+
+
+class JsonRows(Rows):
+    """Rows of JSON: an object each."""
+
+    def __init__(self, file: IO[bytes], options: Options) -> None:
+        super().__init__(options)
+        self._file = file
+        self._encoding = _encoding(file, options)
+        self.recognized = {"format": "json", "encoding": self._encoding}
+        self._fields: dict[str, str | None] = {}
+
+    def __iter__(self) -> Iterator[Row]:
+        for number, (line, value, problem) in enumerate(read_json(self._file, self._encoding)):
+            if problem:
+                yield Row(number, line, {}, (Problem(line, "", problem),))
+            else:
+                yield self._row(number, line, value)
+
+    def _field(self, key: str) -> str | None:
+        if key in self._fields:
+            return self._fields[key]
+        name = self._names.field(key)
+        if len(self._fields) < _MOST_KEYS:
+            self._fields[key] = name
+            if name != UNKNOWN:
+                self.columns[key] = name
+        return name
+
+    def _row(self, number: int, line: int, value: dict[str, Any]) -> Row:
+        keys: dict[str, str] = {}
+        problems = []
+        for key in value:
+            name = self._field(key)
+            if name == UNKNOWN:
+                problems.append(Problem(line, key, f"is unknown{near(key)}"))
+            elif name in keys:
+                problems.append(Problem(line, key, f"means {name}, as {keys[name]!r} does"))
+            elif name is not None:
+                keys[name] = key
+        values = ((name, check_value(name, value[key])) for name, key in keys.items())
+        row = _row(number, line, values, keys)
+        return dataclasses.replace(row, problems=(*problems, *row.problems)) if problems else row
+
+
+def _row(
+    number: int, line: int, values: Iterable[tuple[str, Value]], columns: Mapping[str, str]
+) -> Row:
+    """Return a row; ``columns`` are the names of its columns by their fields."""
+    request: dict[str, Any] = {}
+    problems: list[Problem] = []
+    notes: list[Problem] = []
+    for name, (value, problem, note, detail) in values:
+        if problem:
+            problems.append(Problem(line, columns[name], problem, detail))
+        if note:
+            notes.append(Problem(line, columns[name], note, detail))
+        if value is not ABSENT:
+            request[name] = value
+    for name in REQUIRED:
+        if name not in request:
+            problems.append(Problem(line, columns.get(name, name), "is missing"))
+    return Row(number, line, request, tuple(problems), tuple(notes))
+
+
+_READERS: Mapping[Format, Callable[[IO[bytes], Options], Rows]] = {
+    "csv": _csv_rows,
+    "json": JsonRows,
+    "jsonl": JsonRows,
+    "xlsx": _excel_rows,
+}

@@ -1,0 +1,64 @@
+"""The file that is imported, as one that can be read more than once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import IO, Any
+
+from dub_uplink._cli.failures import ExitCode, Failure
+
+
+@contextlib.contextmanager
+def open_source(path: str) -> Iterator[IO[bytes]]:
+    """Open a file; the standard input (``-``) or a pipe is copied to a temporary file.
+
+    Raises:
+        Failure: it cannot be read.
+    """
+    with contextlib.ExitStack() as files:
+        try:
+            if path == "-":
+                stdin: Any = sys.stdin
+                yield files.enter_context(_copy(stdin.buffer if stdin else None))
+                return
+            mode = os.stat(path).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+                what = "a directory" if stat.S_ISDIR(mode) else "a device, not a file"
+                raise Failure(f"{path} is {what}.", ExitCode.USAGE)
+            file: IO[bytes] = files.enter_context(open(path, "rb"))
+            if stat.S_ISFIFO(mode):
+                file = files.enter_context(_copy(file))
+        except OSError as error:
+            raise Failure(f"{path}: {error.strerror}.", ExitCode.USAGE) from None
+        yield file
+
+
+def is_named(path: str) -> bool:
+    """Return whether a path names a file that side files can stand beside."""
+    return path != "-" and not stat.S_ISFIFO(os.stat(path).st_mode)
+
+
+def _copy(source: IO[bytes] | None) -> IO[bytes]:
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    if source is not None:
+        shutil.copyfileobj(source, copy)
+    copy.flush()
+    return copy
+
+
+def identity(file: IO[bytes]) -> dict[str, Any]:
+    """Return what tells a file from another, and from itself after a change."""
+    digest = hashlib.sha256()
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    size = 0
+    while chunk := os.read(file.fileno(), 2**20):
+        digest.update(chunk)
+        size += len(chunk)
+    return {"size": size, "sha256": digest.hexdigest()}

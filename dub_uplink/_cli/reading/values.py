@@ -1,0 +1,133 @@
+"""Values of rows: what spreadsheets do to them, and what the server is sure to refuse."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from typing import Any, NamedTuple
+
+from dub_uplink._cli.reading.fields import REQUIRED
+
+#: Cells that programs write for "no value". In a name too: "Null" is one, "NULL" hardly.
+_PLACEHOLDERS = frozenset(
+    {"NULL", "N/A", "#N/A", "\\N", "NaN", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!"}
+)
+#: Fields whose values never begin or end with a blank.
+_STRIPPED = frozenset({"email", "country", "avatar", "stripe_customer_id"})
+
+_COUNTRY = re.compile("[A-Za-z]{2}")
+_CHANGED_NUMBER = re.compile(r"[0-9]+[.,]0+|[0-9]+([.,][0-9]+)?[Ee]\+?[0-9]+")
+_CHANGED_DATE = re.compile(r"[0-9]{1,2}-[A-Z][a-z]{2}(-[0-9]{2})?|[A-Z][a-z]{2}-[0-9]{2}")
+_EXACT_DIGITS = 10**15  # Excel rounds longer numbers
+
+# What the server, or a terminal and a spreadsheet later on, cannot take.
+_NO_TEXT = re.compile("[\0\x80-\x9f\ud800-\udfff]")
+_PATTERNS = {
+    "email": (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "email address"),
+    "avatar": (re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+", re.DOTALL), "URL"),
+}
+
+_AS_TEXT = "format the column as text in the spreadsheet"
+
+
+#: The value of a cell that counts as empty; a ``null`` of JSON is ``None``, and sent.
+ABSENT: Any = object()
+
+
+class Value(NamedTuple):
+    """A value as it would be sent, or ``ABSENT``.
+
+    ``problem`` says why it cannot be sent, ``note`` what a person should look at; ``detail`` is
+    the value that either is about.
+    """
+
+    value: Any
+    problem: str = ""
+    note: str = ""
+    detail: str = ""
+
+
+def read_cell(field: str, cell: Any) -> Value:
+    """Return the value of a cell of CSV, or of a spreadsheet's typed one."""
+    if not isinstance(cell, str):
+        text, problem = _typed(cell)
+        if problem:
+            return Value(text, f"{problem}; {_AS_TEXT}", detail=shown(text))
+        cell = text
+    text = cell.strip()
+    if not text and (not cell or field in _STRIPPED):
+        return Value(ABSENT)
+    if text in _PLACEHOLDERS:
+        if field in REQUIRED:
+            return Value(cell, "is missing", detail=shown(text))
+        return Value(ABSENT, note="is read as empty", detail=shown(text))
+    if field == "external_id" and _CHANGED_NUMBER.fullmatch(text):
+        problem = f"is a number that a spreadsheet changed; {_AS_TEXT}, or import JSON Lines"
+        return Value(cell, problem, detail=shown(cell))
+    return check_value(field, cell)
+
+
+def _typed(cell: Any) -> tuple[str, str]:
+    """Return the text of a spreadsheet's number, date or truth value, or why there is none."""
+    text = str(cell)
+    if isinstance(cell, bool):
+        return text.upper(), "is a truth value, not text"
+    if isinstance(cell, (int, float)):
+        if abs(cell) >= _EXACT_DIGITS:
+            return text, "is a number of more than 15 digits, which a spreadsheet rounds"
+        return (str(int(cell)), "") if cell == int(cell) else (text, "is a number, not text")
+    if isinstance(cell, (dt.date, dt.time)):
+        return cell.isoformat(), "is a date, not text"
+    return text, "is not text"
+
+
+def check_value(field: str, value: Any) -> Value:
+    """Return a value as it would be sent, with what is wrong with it or remarkable."""
+    if value is None:
+        return Value(None, "is missing" if field in REQUIRED else "")
+    if isinstance(value, str):
+        if field in _STRIPPED:
+            value = value.strip()
+        if field == "country" and _COUNTRY.fullmatch(value):
+            value = value.upper()
+    problem = _problem(field, value)
+    note = "" if problem else _note(field, value)
+    blank = problem == "is missing"
+    return Value(value, problem, note, shown(value) if (problem or note) and not blank else "")
+
+
+def _problem(field: str, value: Any) -> str:
+    if not isinstance(value, str):
+        return "is not text"
+    if field in REQUIRED and not value.strip():
+        return "is missing"
+    unusable = _NO_TEXT.search(value)
+    if unusable:
+        return _why_unusable(unusable.group())
+    pattern, what = _PATTERNS.get(field, (None, ""))
+    return "" if pattern is None or pattern.fullmatch(value) else f"is no {what}"
+
+
+def _why_unusable(char: str) -> str:
+    if char == "\0":
+        return "holds a NUL character"
+    if char > "\x9f":
+        return "holds half of a surrogate pair"
+    return f"holds the control character U+{ord(char):04X}; perhaps --encoding cp1252 is right"
+
+
+def _note(field: str, value: str) -> str:
+    if field == "country":
+        return "" if _COUNTRY.fullmatch(value) else "is not a country code of two letters"
+    if field != "external_id":
+        return ""
+    if value != value.strip():
+        return "begins or ends with a blank, which is part of the id"
+    return "looks like a date that a spreadsheet made" if _CHANGED_DATE.fullmatch(value) else ""
+
+
+def shown(value: Any) -> str:
+    """Return a value of the file, shortened."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,269 @@
+"""``customers import`` as a process on the files that other programs write."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dub_uplink.testing import FakeDub
+
+if TYPE_CHECKING:
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+    Live = tuple[FakeDub, dict[str, str]]
+
+ADA, ZOE = ("u1", "ada@example.com", "Ada", "GB"), ("u2", None, "Zoë 🙂", "US")
+HEADER = "external_id,email,name,country\n"
+TABLE = f"{HEADER}u1,ada@example.com,Ada,GB\nu2,,Zoë 🙂,US\n"
+OBJECTS = [
+    {"externalId": "u1", "email": "ada@example.com", "name": "Ada", "country": "GB"},
+    {"externalId": "u2", "name": "Zoë 🙂", "country": "US"},
+]
+
+FILES: dict[str, tuple[str, str | bytes]] = {
+    "rows of commas below": ("a.csv", TABLE + ",,,\n,,,\n"),
+    "a column without a name": (
+        "a.csv",
+        "".join(f"{line},\n" for line in TABLE.splitlines()),
+    ),
+    "headers of people": (
+        "a.csv",
+        TABLE.replace("external_id,email,name,country", "External ID,E-MAIL,_name_, Country "),
+    ),
+    "semicolons": ("a.csv", TABLE.replace(",", ";")),
+    "tabs": ("a.tsv", TABLE.replace(",", "\t")),
+    "a sep line": ("a.csv", "sep=;\r\n" + TABLE.replace(",", ";").replace("\n", "\r\n")),
+    "short rows": (
+        "a.csv",
+        "external_id,country,name,email\nu1,GB,Ada,ada@example.com\nu2,US,Zoë 🙂\n",
+    ),
+    "unicode text of Excel": ("a.txt", TABLE.replace(",", "\t").encode("utf-16")),
+    "a byte order mark": ("a.csv", TABLE.encode("utf-8-sig")),
+    "blanks and small letters": (
+        "a.csv",
+        TABLE.replace("ada@", " ada@").replace("GB", " gb ").replace("US", "us"),
+    ),
+    "placeholders": ("a.csv", TABLE.replace("u2,,", "u2,NULL,")),
+    "an array": ("a.json", json.dumps(OBJECTS)),
+    "an indented array in lines": ("a.jsonl", json.dumps(OBJECTS, indent=2)),
+    "indented objects": ("a.json", "\n".join(json.dumps(each, indent=2) for each in OBJECTS)),
+    "lines of json": ("a.ndjson", "\n".join(map(json.dumps, OBJECTS))),
+}
+
+
+def stored(fake: FakeDub) -> list[tuple[Any, ...]]:
+    found = [(c.external_id, c.email, c.name, c.country) for c in fake.customers]
+    return sorted(found, key=str)
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_file_of_another_program_is_imported(
+    run: Run, live: Live, tmp_path: Path, case: str
+) -> None:
+    name, content = FILES[case]
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    done = run("customers", "import", str(path), env=live[1])
+    assert (done.returncode, stored(live[0])) == (0, [ADA, ZOE]), done.stderr
+    assert done.stdout == "2 rows: 2 created, 0 updated, 0 skipped, 0 failed\n"
+
+
+def test_workbook_is_imported(run: Run, live: Live, tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    workbook, path = openpyxl.Workbook(), tmp_path / "a.xlsx"
+    for line in TABLE.splitlines():
+        workbook.active.append([cell or None for cell in line.split(",")])
+    workbook.save(path)
+    done = run("customers", "import", str(path), env=live[1])
+    assert (done.returncode, stored(live[0])) == (0, [ADA, ZOE]), done.stderr
+
+
+def test_workbook_without_openpyxl_says_what_to_install(
+    live: Live, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(b"PK\x03\x04")
+    # As where the extra is not installed: nothing there is called openpyxl.
+    hidden = (
+        "import importlib.util as u, sys; find = u.find_spec;"
+        "u.find_spec = lambda name, *a: None if name == 'openpyxl' else find(name, *a);"
+        "from dub_uplink._cli import main; sys.argv[0] = 'dub-uplink'; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, "customers", "import", str(path)],
+        env={**environment, **live[1]},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f'Error: {path}: Excel needs openpyxl.  Hint: pip install "dub-uplink[excel]".\n'
+    )
+
+
+REFUSED: dict[str, tuple[str, bytes, str]] = {
+    "two headers alike": (
+        "a.csv",
+        b"External ID,external-id,country\n1,2,GB\n",
+        (
+            "columns 'External ID', 'external-id' both mean external_id.  Hint: leave one out with"
+            " --map 'external-id='."
+        ),
+    ),
+    "bytes of Windows": (
+        "a.csv",
+        HEADER.encode() + b"u1,,O\x92Brien,GB\n",
+        "line 2, byte 6 (0x92) is not utf-8.  Hint: --encoding cp1252 (Windows) reads it as",
+    ),
+    "ids of Excel": (
+        "a.csv",
+        b"external_id,country\n1.0,GB\n1E+05,GB\n",
+        (
+            "external_id is a number that a spreadsheet changed; format the column as text in the"
+            ' spreadsheet, or import JSON Lines: lines 2 ("1.0"), 3 ("1E+05")'
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_file_that_would_be_stored_wrongly_is_refused(
+    run: Run, live: Live, tmp_path: Path, case: str
+) -> None:
+    name, content, expected = REFUSED[case]
+    (tmp_path / name).write_bytes(content)
+    done = run("customers", "import", str(tmp_path / name), env=live[1])
+    assert (done.returncode, live[0].requests) == (2, [])
+    assert expected in done.stderr
+
+
+def test_control_characters_of_a_wrong_encoding_are_refused(
+    run: Run, live: Live, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(HEADER.encode() + b"u1,,O\x92Brien,GB\n")
+    done = run("customers", "import", "--encoding", "latin-1", str(path), env=live[1])
+    assert (done.returncode, live[0].requests) == (2, [])
+    assert "name holds the control character U+0092; perhaps --encoding cp1252" in done.stderr
+    done = run("customers", "import", "--encoding", "cp1252", str(path), env=live[1])
+    assert (done.returncode, live[0].customers[0].name) == (0, "O\u2019Brien")
+
+
+def test_second_try_needs_no_knowledge_of_journals(run: Run, live: Live, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(HEADER.encode() + b"u1,,Zo\xc3\xab,GB\nu2,,Ada,GB\n")
+    done = run("customers", "import", "--encoding", "cp1252", str(path), env=live[1])
+    assert (done.returncode, stored(live[0])[0][2]) == (0, "Zo\u00c3\u00ab")
+    done = run("customers", "import", "--on-conflict", "upsert", str(path), env=live[1])
+    assert (done.returncode, stored(live[0])[0][2]) == (0, "Zoë")
+    assert done.stdout == "2 rows: 0 created, 2 updated, 0 skipped, 0 failed\n"
+    assert done.stderr.splitlines() == [
+        (
+            "The previous import has ended (2 created, 0 updated, 0 skipped, 0 failed);"
+            " this is a new one."
+        )
+    ]
+
+
+def piped(path: str, content: bytes, live: Live, environment: dict[str, str], folder: Path) -> Any:
+    return subprocess.run(
+        [sys.executable, "-m", "dub_uplink", "customers", "import", path],
+        input=content,
+        cwd=folder,
+        env={**environment, **live[1]},
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdin"])
+def test_standard_input_is_imported_once(
+    live: Live, tmp_path: Path, environment: dict[str, str], path: str
+) -> None:
+    content = TABLE.replace(",", ";").encode("utf-16")
+    done = piped(path, content, live, environment, tmp_path)
+    assert (done.returncode, stored(live[0])) == (0, [ADA, ZOE]), done.stderr
+    (journal,) = tmp_path.iterdir()
+    assert (journal.name[:6], journal.suffix) == ("stdin-", ".journal")
+    done = piped(path, content, live, environment, tmp_path)
+    assert (done.returncode, b"2 of 2 rows are done" in done.stderr) == (0, True)
+    assert live[0].customer_count == 2
+
+
+def test_failed_rows_of_standard_input_can_be_imported(
+    live: Live, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    live[0].add(external_id="u1")
+    done = piped("-", json.dumps(OBJECTS).encode(), live, environment, tmp_path)
+    (failed,) = tmp_path.glob("stdin-*.failed.jsonl")
+    assert done.returncode == 1
+    assert failed.name.encode() in done.stderr
+
+
+def test_side_files_stand_beside_the_journal(run: Run, live: Live, tmp_path: Path) -> None:
+    source, other = tmp_path / "source", tmp_path / "other"
+    source.mkdir()
+    other.mkdir()
+    path, journal = source / "a.csv", other / "a.journal"
+    path.write_text(HEADER + "u1,x,,\n" * 9)
+    command = ("customers", "import", "--journal", str(journal), str(path))
+    assert run(*command, "--dry-run", env=live[1]).returncode == 2
+    live[0].add(external_id="u1")
+    path.write_text(HEADER + "u1,,,GB\n")
+    assert run(*command, env=live[1]).returncode == 1
+    assert sorted(p.name for p in other.iterdir()) == [
+        "a.failed.csv",
+        "a.journal",
+        "a.problems.csv",
+    ]
+    assert [p.name for p in source.iterdir()] == ["a.csv"]
+
+
+def test_unwritable_side_files_lose_no_problem_and_no_report(
+    run: Run, live: Live, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + "u1,x,,GB\n" * 9)
+    (tmp_path / "a.problems.csv.tmp").mkdir()  # as good as a read-only directory, to root too
+    done = run("customers", "import", "--dry-run", str(path), env=live[1])
+    assert "email is no email address: 9 rows, first lines 2" in done.stderr
+    assert f"a.problems.csv with all problems cannot be written ({os.strerror(21)})" in done.stderr
+    assert "Hint: --journal FILE" in done.stderr
+
+    live[0].add(external_id="u1")
+    path.write_text(HEADER + "u1,,,GB\nu2,,,GB\n")
+    obstacle = tmp_path / "a.failed.csv.tmp"
+    obstacle.mkdir()
+    done = run("customers", "import", str(path), env=live[1])
+    assert (done.returncode, "1 created" in done.stdout, "1 failed" in done.stdout) == (
+        1,
+        True,
+        True,
+    )
+    assert "1 row failed: 409 conflict" in done.stderr
+    assert "a.failed.csv cannot be written" in done.stderr
+    obstacle.rmdir()
+    sent = len(live[0].requests)
+    done = run("customers", "import", str(path), env=live[1])
+    assert (done.returncode, len(live[0].requests)) == (1, sent)
+    assert (tmp_path / "a.failed.csv").exists()
+
+
+def test_unwritable_journal_names_the_option(run: Run, live: Live, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(TABLE)
+    journal = tmp_path / "none" / "a.journal"
+    done = run("customers", "import", "--journal", str(journal), str(path), env=live[1])
+    assert (done.returncode, live[0].requests) == (2, [])
+    assert done.stderr == (
+        f"Error: {journal}: No such file or directory. Nothing was sent.  Hint: --journal FILE"
+        " names another place for the journal and the files beside it.\n"
+    )

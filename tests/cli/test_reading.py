@@ -1,0 +1,375 @@
+"""Which rows a file has, whatever program wrote it, and what is wrong with one that has none."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("click")
+
+from dub_uplink._cli.io.text_file import MAX_LENGTH, BadFile
+from dub_uplink._cli.reading.rows import Options, Rows, rows_of
+
+Read = Callable[..., Rows]
+HEADER = "external_id,email,name,country\n"
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Iterator[Read]:
+    """The rows of a text or of bytes: ``read(content, format="csv", …)``."""
+    with contextlib.ExitStack() as stack:
+
+        def read(content: str | bytes, name: str = "file", **options: Any) -> Rows:
+            path = tmp_path / name
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+            file = stack.enter_context(path.open("rb"))
+            return rows_of(file, Options(**options), name)
+
+        yield read
+
+
+def problems(rows: Rows) -> list[str]:
+    return [
+        f"{line}: {column} {reason}" + (f": {detail}" if detail else "")
+        for row in rows
+        for line, column, reason, detail in row.problems
+    ]
+
+
+def requests(rows: Rows) -> list[dict[str, object]]:
+    assert problems(rows) == []
+    return [row.request for row in rows]
+
+
+U1 = {"external_id": "u1", "country": "GB"}
+U2 = {"external_id": "u2", "country": "GB"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "country,external_id,stripe_customer_id",
+        "country, externalId ,stripeCustomerId",
+        "COUNTRY,External ID,stripe-customer-id",
+        " Country ,external-id,Stripe Customer\u00a0Id",
+        '"country","ex_ternal  ID",STRIPE_CUSTOMER_ID',
+        "\ufeffcountry,externalid,stripe\u2010customer\u2010id",
+    ],
+)
+def test_header_is_matched_without_case_and_blanks(read: Read, header: str) -> None:
+    rows = read(f"{header}\nGB,u1,cus_1\n")
+    assert requests(rows) == [{**U1, "stripe_customer_id": "cus_1"}]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("external_id,country,Plan", "unknown: 'Plan'.*--map 'Plan=name'.*--ignore-unknown"),
+        ("external_id,country,nmae", "unknown: 'nmae'; did you mean 'name'"),
+        ("External ID,externalId,country", "'External ID', 'externalId' both mean external_id"),
+        ("E-Mail,external_id,email,country", "'E-Mail', 'email' both mean email"),
+        ("email,country", "no column external_id; there are 'email', 'country'"),
+        ("User ID,country", "no column external_id; .* --map 'User ID=external_id'"),
+        ("externl_id,country", "no column external_id; .* --map 'externl_id=external_id'"),
+        ("external_id,email", "no column country"),
+    ],
+)
+def test_header_problem_names_the_columns(read: Read, header: str, expected: str) -> None:
+    with pytest.raises(BadFile, match=expected):
+        list(read(f"{header}\n"))
+
+
+def test_columns_are_mapped_left_out_and_ignored(read: Read) -> None:
+    content = "User ID,Notes,country,Plan\n7,hello,GB,pro\n"
+    mapping = {"user id": "external_id", "Notes": None}
+    rows = read(content, mapping=mapping, ignore_unknown=True)
+    assert requests(rows) == [{"external_id": "7", "country": "GB"}]
+    assert rows.columns == {
+        "User ID": "external_id",
+        "Notes": None,
+        "country": "country",
+        "Plan": None,
+    }
+    with pytest.raises(BadFile, match="--map: there is no column 'Name'"):
+        list(read(content, mapping={"Name": "name"}, ignore_unknown=True))
+    line = '{"User ID": "7", "Notes": 1, "country": "GB", "Plan": []}'
+    rows = read(line, format="jsonl", mapping=mapping, ignore_unknown=True)
+    assert requests(rows) == [{"external_id": "7", "country": "GB"}]
+
+
+def test_exact_map_leaves_out_one_of_two_alike(read: Read) -> None:
+    rows = read("E-Mail,email,external_id,country\na@b.co,x,u1,GB\n", mapping={"email": None})
+    assert requests(rows) == [{**U1, "email": "a@b.co"}]
+
+
+def test_empty_rows_and_columns_are_skipped(read: Read) -> None:
+    rows = read(',,,\nexternal_id,,country,\nu1,,GB,\n,,,\n"  ",\t,,\nu2,,GB\n,,,\n,,,\n')
+    assert requests(rows) == [U1, U2]
+    assert [(row.number, row.line) for row in rows] == [(0, 3), (1, 6)]
+
+
+def test_short_row_is_read_and_long_one_refused(read: Read) -> None:
+    rows = read(HEADER.replace("name,country", "country,name") + "u1,,GB\nu2,,GB,,,\n")
+    assert requests(rows) == [U1, U2]
+    rows = read(HEADER + "u1,,,GB,x\n")
+    assert problems(rows) == ["2:  has 5 cells, the header 4"]
+
+
+def test_column_without_a_name_is_left_out_and_noted(read: Read) -> None:
+    rows = read(",external_id,,country\n,u1,,GB\n7,u2,x,GB\n")
+    assert requests(rows) == [U1, U2]
+    assert [(note.line, note.reason, note.detail) for row in rows for note in row.notes] == [
+        (3, "has a value in column 1, which has no name and is left out", '"7"'),
+        (3, "has a value in column 3, which has no name and is left out", '"x"'),
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("marked", [False, True])
+def test_delimiter_is_recognised_by_the_header(read: Read, delimiter: str, marked: bool) -> None:
+    parts = ['"Name, first; last|x"', "external_id", "country"]
+    content = delimiter.join(parts) + "\n" + delimiter.join(["Ada", "u1", "GB"]) + "\n"
+    content = f"sep={delimiter}\n" * marked + content
+    found = read(content, mapping={"Name, first; last|x": "name"})
+    assert requests(found) == [{**U1, "name": "Ada"}]
+    assert found.recognized["delimiter"] == delimiter
+    assert next(iter(found)).line == 2 + marked
+
+
+def test_empty_row_of_another_delimiter_shows_no_delimiter(read: Read) -> None:
+    rows = read(";;;\nCustomer;Plan\n", mapping={})
+    assert (rows.recognized["delimiter"], list(rows.columns)) == (";", ["Customer", "Plan"])
+
+
+def test_given_delimiter_is_used_also_after_a_sep_line(read: Read) -> None:
+    assert requests(read("sep=;\nexternal_id/country\nu1/GB\n", delimiter="/")) == [U1]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_quotes_and_line_ends_in_cells_are_read(read: Read, end: str) -> None:
+    content = HEADER + 'u1,,"A ""big""\nname, yes",GB\n\nu2,bad,,GB\n'
+    rows = read(content.replace("\n", end))
+    first, second = rows
+    assert first.request["name"] == f'A "big"{end}name, yes'
+    assert [first.line, second.line] == [2, 5]
+    assert problems(rows) == ['5: email is no email address: "bad"']
+
+
+ENCODED = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+TABLE = f"{HEADER}u1,,Zoë 李 🙂,GB\n"
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+@pytest.mark.parametrize("name", ["people.csv", "people.jsonl", "people.json"])
+def test_marked_text_is_read_in_its_encoding(read: Read, encoding: str, name: str) -> None:
+    record = {**U1, "name": "Zoë 李 🙂"}
+    text = {
+        "people.csv": TABLE,
+        "people.jsonl": json.dumps(record, ensure_ascii=False),
+        "people.json": json.dumps([record], ensure_ascii=False, indent=2),
+    }[name]
+    mark = "\ufeff" if encoding.endswith("e") else ""  # the others write it themselves
+    content = (mark + text).encode(encoding)
+    assert requests(read(content, name, encoding="cp1252" if encoding != "utf-8" else None)) == [
+        record
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "expected"),
+    [
+        (HEADER.encode() + b"u1,,Zo\xeb,GB\n", None, r"line 2, byte 7 \(0xeb\) .* cp1252.* 'ë'"),
+        (
+            HEADER.encode() + b"u1,,O\x92B,GB\n",
+            None,
+            r"byte 6 \(0x92\) .* cp1252.* '\u2019'",
+        ),
+        (HEADER.encode() + b"\x81", None, r"line 2, byte 1 \(0x81\) .* cp437"),
+        (HEADER.encode() * 9_000 + b"\xc3", None, r"line 9001, byte 1 \(0xc3\)"),
+        (HEADER.encode() * 9_000 + b"ab\xe2\x82,", None, r"line 9001, byte 3 \(0xe2\)"),
+        (HEADER.encode() + b"\x81", "cp1252", r"line 2, byte 1 \(0x81\) .* utf-8"),
+        (HEADER.encode(), "utf-16", "is not utf-16"),
+        (HEADER.encode("utf-16-le"), None, "line 1 holds a NUL byte.*utf-16-le"),
+    ],
+)
+def test_byte_of_another_encoding_is_named(
+    read: Read, content: bytes, encoding: str | None, expected: str
+) -> None:
+    with pytest.raises(BadFile, match=expected):
+        list(read(content, encoding=encoding))
+
+
+def test_given_encoding_is_read(read: Read) -> None:
+    content = f"{HEADER}u1,,Zoë\u2019s,GB\n".encode("cp1252")
+    assert requests(read(content, encoding="cp1252"))[0]["name"] == "Zoë\u2019s"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.csv", "external_id,country\nu1,GB\n", "csv"),
+        ("a.tsv", "external_id\tcountry\nu1\tGB\n", "csv"),
+        ("a.txt", "external_id;country\nu1;GB\n", "csv"),
+        ("-", '\ufeff \n{"external_id": "u1", "country": "GB"}', "json"),
+        ("-", '[{"external_id": "u1", "country": "GB"}]', "json"),
+        ("a.jsonl", '[\n{"external_id": "u1", "country": "GB"}\n]\n', "json"),
+        ("a.JSON", '{"external_id": "u1", "country": "GB"}\n', "json"),
+    ],
+)
+def test_format_is_recognised(read: Read, name: str, content: str, expected: str) -> None:
+    rows = read(content, name.replace("-", "stdin"))
+    assert (requests(rows), rows.recognized["format"]) == ([U1], expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"\xd0\xcf\x11\xe0\xa1", "old Excel .* save it as .xlsx"), (b"PAR1\0", "is Parquet")],
+)
+def test_format_that_cannot_be_read_is_named(read: Read, content: bytes, expected: str) -> None:
+    with pytest.raises(BadFile, match=expected):
+        read(content, "people.csv")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json", "a.xlsx"])
+def test_empty_file_is_refused(read: Read, name: str) -> None:
+    with pytest.raises(BadFile, match="empty"):
+        read("", name)
+
+
+def test_table_of_blanks_is_refused(read: Read) -> None:
+    with pytest.raises(BadFile, match="empty"):
+        read(",,\n\n")
+    assert list(read(HEADER)) == []
+
+
+OBJECTS = [{**U1, "name": f"a]}},{{[\n{number}"} for number in range(5_000)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(OBJECTS),
+        json.dumps(OBJECTS, indent=2),
+        json.dumps(OBJECTS, separators=(",", ":")),
+        json.dumps(OBJECTS).replace("}, {", "},{").replace("}]", "},]"),
+        "\n".join(map(json.dumps, OBJECTS)),
+        "\n\n".join(json.dumps(each, indent=4) for each in OBJECTS),
+        "".join(json.dumps(each, indent=1) for each in OBJECTS),
+    ],
+    ids=["array", "indented", "compact", "comma at the end", "lines", "sequence", "glued"],
+)
+def test_json_of_every_shape_is_read(read: Read, text: str) -> None:
+    assert requests(read(text, format="json")) == OBJECTS
+
+
+def test_objects_of_an_array_have_their_lines(read: Read) -> None:
+    text = json.dumps([U1, {**U2, "email": "x"}, {**U2, "email": "y"}], indent=2)
+    assert problems(read(text, format="json")) == [
+        '6: email is no email address: "x"',
+        '11: email is no email address: "y"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[\n{"a": 1}\n{"a": 2}]', "line 3 is not JSON: a comma is missing"),
+        ('[\n{"a": 1},\n', "line 3: the array is not closed"),
+        ('[\n{"a": 1}', "line 2: the array is not closed"),
+        ('[\n{"a": 1},\n{"a":', "line 3 is not JSON: Expecting value"),
+        ('[\n{"a": 1},\n{"a": nope}]', "line 3 is not JSON: Expecting value"),
+        ("[]\nx", "line 2: text follows the end of the array"),
+        ("[" * 100_000, "line 1 is not JSON that can be read"),
+        ("[" + "9" * 100_000 + "]", "line 1 is not JSON that can be read"),
+        ('["' + "x" * 2 * MAX_LENGTH, "line 1 is not JSON: Unterminated string"),
+    ],
+)
+def test_broken_array_is_refused_with_its_line(read: Read, text: str, expected: str) -> None:
+    with pytest.raises(BadFile, match=expected):
+        list(read(text, format="json"))
+
+
+def test_elements_that_are_no_objects_are_named(read: Read) -> None:
+    rows = read('[\n1,\n"x",\nnull,\n[]]', format="json")
+    assert problems(rows) == [f"{line}:  is no JSON object" for line in (2, 3, 4, 5)]
+
+
+def test_empty_cell_is_not_sent_and_json_null_is(read: Read) -> None:
+    assert requests(read(HEADER + "u1,,,GB\n")) == [U1]
+    line = '{"externalId": "u1", "email": null, "country": "GB"}\n'
+    assert requests(read(line, format="jsonl")) == [{**U1, "email": None}]
+
+
+def test_bad_rows_of_csv_are_named(read: Read) -> None:
+    rows = read(
+        HEADER
+        + 'u1,,,\n"  ",,,GB\nu3,ada@,,GB\nu4,,GB\nu5,,,GB,x\nu6,"a"b,,GB\nu7,,x,GB\n"u8,,,GB\n'
+    )
+    assert problems(rows) == [
+        "2: country is missing",
+        "3: external_id is missing",
+        '4: email is no email address: "ada@"',
+        "5: country is missing",
+        "6:  has 5 cells, the header 4",
+        "7:  is not CSV: ',' expected after '\"'",
+        "9:  a quote is not closed",
+    ]
+
+
+def test_bad_lines_of_json_are_named(read: Read) -> None:
+    good = {"externalId": "u1", "country": "GB"}
+    lines = [
+        json.dumps(good),
+        "[1]",
+        "{",
+        json.dumps({**good, "externalId": 7}),
+        json.dumps({**good, "external_id": "u1"}),
+        '{"externalId": "u1", "externalId": "u2", "country": "GB"}',
+        json.dumps({**good, "name": "\ud800"}),
+        json.dumps({**good, "name": "a\0b"}),
+        json.dumps({**good, "nam": "x"}),
+        json.dumps({**good, "avatar": "me.png", "country": None}),
+        "[" * 100_000,
+    ]
+    rows = read("\n\n".join(lines), format="jsonl")
+    assert problems(rows) == [
+        "3:  is no JSON object",
+        "5:  is not JSON: Expecting property name enclosed in double quotes at character 2",
+        "7: externalId is not text: 7",
+        "9: external_id means external_id, as 'externalId' does",
+        "11:  has 'externalId' twice",
+        '13: name holds half of a surrogate pair: "\ud800"',
+        '15: name holds a NUL character: "a\\u0000b"',
+        "17: nam is unknown; did you mean 'name'?",
+        "19: country is missing",
+        '19: avatar is no URL: "me.png"',
+        "21:  is not JSON that can be read",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (HEADER + "u1,,a\0b,GB\n", "line 2 holds a NUL byte"),
+        (HEADER + "u1,," + "x" * MAX_LENGTH + ",GB\n", "line 2 is longer than 1,048,576"),
+        (HEADER + 'u1,,"' + "x\n" * MAX_LENGTH, "line 2: a cell is longer .* a quote"),
+    ],
+    ids=["nul", "line", "cell"],
+)
+def test_endless_cell_ends_the_reading(read: Read, content: str, expected: str) -> None:
+    with pytest.raises(BadFile, match=expected):
+        list(read(content))
+
+
+def test_second_iteration_starts_at_the_top(read: Read) -> None:
+    contents = {"a.csv": HEADER + "u1,,,GB\nu2,,,GB\n", "a.json": json.dumps([U1, U2])}
+    for rows in (read(content, name) for name, content in contents.items()):
+        assert list(rows) == list(rows)
+        half = iter(rows)
+        next(half)
+        assert [row.number for row in rows] == [0, 1]

@@ -1,0 +1,131 @@
+"""Rows of Excel workbooks, written by openpyxl."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("click")
+openpyxl = pytest.importorskip("openpyxl")
+
+from dub_uplink._cli.io.text_file import BadFile  # noqa: E402
+from dub_uplink._cli.reading.rows import Options, Rows, rows_of  # noqa: E402
+
+if TYPE_CHECKING:
+    Read = Callable[..., Rows]
+
+U1 = {"external_id": "u1", "country": "GB"}
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Iterator[Read]:
+    """The rows of a workbook of these sheets, each a list of rows."""
+    with contextlib.ExitStack() as stack:
+
+        def read(
+            sheets: dict[str, list[list[Any]]], name: str = "people.xlsx", **options: Any
+        ) -> Rows:
+            workbook = openpyxl.Workbook()
+            workbook.remove(workbook.active)
+            for title, rows in sheets.items():
+                sheet = workbook.create_sheet(title)
+                for row in rows:
+                    sheet.append(row)
+            workbook.save(tmp_path / name)
+            file = stack.enter_context((tmp_path / name).open("rb"))
+            return rows_of(file, Options(**options), name)
+
+        yield read
+
+
+def problems(rows: Rows) -> list[tuple[int, str, str]]:
+    return [(p.line, p.column, p.reason.partition(";")[0]) for row in rows for p in row.problems]
+
+
+def test_sheet_is_read_whatever_the_file_is_called(read: Read) -> None:
+    sheets = {"People": [["External ID", "Country", "Full name"], ["u1", "gb", "Zoë 🙂"]]}
+    for name in ("people.xlsx", "people.csv", "people"):
+        rows = read(sheets, name, mapping={"Full name": "name"})
+        assert [row.request for row in rows] == [{**U1, "name": "Zoë 🙂"}]
+        assert rows.recognized == {"format": "xlsx", "sheet": "People"}
+
+
+def test_first_sheet_is_read_unless_another_is_named(read: Read) -> None:
+    table = [["external_id", "country"], ["u1", "GB"]]
+    sheets = {"Notes": [["hello"]], "People": table}
+    rows = read(sheets)
+    assert rows.recognized["other sheets"] == "People"
+    assert "no column external_id" in rows.header_problem
+    assert [row.request for row in read(sheets, sheet="People")] == [U1]
+    with pytest.raises(BadFile, match="no sheet 'people'; there are 'Notes', 'People'"):
+        read(sheets, sheet="people")
+
+
+def test_numbers_and_dates_become_text_or_problems(read: Read) -> None:
+    rows = read(
+        {
+            "S": [
+                ["external_id", "name", "country", "createdAt"],
+                [1001, 7, "GB", dt.datetime(2024, 5, 1)],
+                [1e5, None, "GB"],
+                [1.5, "x", "GB"],
+                [1234567890123456789, "x", "GB"],
+                [dt.date(2024, 5, 1), "x", "GB"],
+                [True, "x", "GB"],
+                ["u1", dt.datetime(2024, 5, 1), "GB"],
+                ["1E+05", "x", "GB"],
+                [None, "x", "GB"],
+            ]
+        }
+    )
+    assert [row.request for row in rows][:2] == [
+        {"external_id": "1001", "name": "7", "country": "GB"},
+        {"external_id": "100000", "country": "GB"},
+    ]
+    assert problems(rows) == [
+        (4, "external_id", "is a number, not text"),
+        (5, "external_id", "is a number of more than 15 digits, which a spreadsheet rounds"),
+        (6, "external_id", "is a date, not text"),
+        (7, "external_id", "is a truth value, not text"),
+        (8, "name", "is a date, not text"),
+        (9, "external_id", "is a number that a spreadsheet changed"),
+        (10, "external_id", "is missing"),
+    ]
+
+
+def test_empty_rows_and_columns_are_skipped(read: Read) -> None:
+    table = [
+        [],
+        [None, None],
+        ["external_id", None, "country", None],
+        [],
+        ["u1", None, "GB"],
+        [" ", None, None],
+    ]
+    rows = read({"S": table})
+    assert [(row.line, row.request) for row in rows] == [(5, U1)]
+    assert list(rows) == list(rows)
+
+
+def test_formula_counts_as_its_stored_value(read: Read) -> None:
+    # openpyxl stores none: as in a file that no spreadsheet has calculated.
+    rows = read({"S": [["external_id", "country"], ["=1+1", "GB"]]})
+    assert problems(rows) == [(2, "external_id", "is missing")]
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 and no more", None])
+def test_broken_workbook_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "people.xlsx"
+    if content is None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.txt", "no workbook")
+    else:
+        path.write_bytes(content)
+    with path.open("rb") as file, pytest.raises(BadFile, match="cannot be read as an Excel"):
+        list(rows_of(file, Options()))

@@ -1,0 +1,142 @@
+"""What becomes of a value on its way from a cell to a request."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+pytest.importorskip("click")
+
+from dub_uplink._cli.io.text import escape_formula, unescape_formula
+from dub_uplink._cli.reading.values import ABSENT, check_value, read_cell
+
+
+@pytest.mark.parametrize(
+    ("field", "cell", "expected"),
+    [
+        ("email", " ada@example.com\t", "ada@example.com"),
+        ("country", " gb\u00a0", "GB"),
+        ("country", "Gb", "GB"),
+        ("avatar", " https://example.com/a.png ", "https://example.com/a.png"),
+        ("stripe_customer_id", " cus_1 ", "cus_1"),
+        ("name", " Zoë 李 🙂 ", " Zoë 李 🙂 "),
+        ("name", "2024-05-01", "2024-05-01"),
+        ("name", "1E+05", "1E+05"),
+        ("name", "Null", "Null"),
+        ("external_id", "1e5f", "1e5f"),
+        ("external_id", "1001", "1001"),
+        ("external_id", 1001, "1001"),
+        ("external_id", 1001.0, "1001"),
+        ("external_id", 999_999_999_999_999, "999999999999999"),
+        ("email", "  ", ABSENT),
+        ("country", "", ABSENT),
+    ],
+)
+def test_cell_is_sent_as(field: str, cell: Any, expected: Any) -> None:
+    value = read_cell(field, cell)
+    assert (value.value, value.problem, value.note) == (expected, "", "")
+
+
+@pytest.mark.parametrize("cell", ["NULL", " N/A ", "#N/A", "\\N", "#REF!"])
+@pytest.mark.parametrize("field", ["email", "name", "stripe_customer_id"])
+def test_placeholder_is_read_as_empty_and_noted(field: str, cell: str) -> None:
+    value = read_cell(field, cell)
+    assert (value.value, value.problem, value.note) == (ABSENT, "", "is read as empty")
+    assert cell.strip().replace("\\", "\\\\") in value.detail
+
+
+@pytest.mark.parametrize("field", ["external_id", "country"])
+def test_placeholder_in_required_field_is_missing(field: str) -> None:
+    assert read_cell(field, "NULL").problem == "is missing"
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("1.0", "a spreadsheet changed"),
+        ("1,00", "a spreadsheet changed"),
+        ("1E+05", "a spreadsheet changed"),
+        ("1.23457E+15", "a spreadsheet changed"),
+        (" 5e10 ", "a spreadsheet changed"),
+        (1.5, "is a number, not text"),
+        (10**15, "more than 15 digits"),
+        (1e300, "more than 15 digits"),
+        (float("inf"), "more than 15 digits"),
+        (True, "is a truth value"),
+        (dt.datetime(2024, 5, 1), "is a date"),
+        (dt.time(12), "is a date"),
+        (dt.timedelta(1), "is not text"),
+    ],
+)
+def test_id_changed_by_a_spreadsheet_is_refused(cell: Any, expected: str) -> None:
+    value = read_cell("external_id", cell)
+    assert expected in value.problem
+    assert "format the column as text" in value.problem
+    assert value.detail
+
+
+@pytest.mark.parametrize("cell", ["1-May", "May-24", "03-Jun-24"])
+def test_id_like_a_date_is_noted(cell: str) -> None:
+    value = read_cell("external_id", cell)
+    assert (value.value, value.problem) == (cell, "")
+    assert value.note == "looks like a date that a spreadsheet made"
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "expected"),
+    [
+        ("external_id", " u1", "begins or ends with a blank, which is part of the id"),
+        ("country", "Germany", "is not a country code of two letters"),
+    ],
+)
+def test_unusual_value_is_sent_and_noted(field: str, text: str, expected: str) -> None:
+    for value in (read_cell(field, text), check_value(field, text)):
+        assert (value.value, value.problem, value.note) == (text, "", expected)
+
+
+@pytest.mark.parametrize("field", ["external_id", "name", "email", "country"])
+@pytest.mark.parametrize("char", ["\x80", "\x85", "\x92", "\x9f"])
+def test_c1_control_character_is_refused(field: str, char: str) -> None:
+    for value in (read_cell(field, f"O{char}B"), check_value(field, f"O{char}B")):
+        expected = f"holds the control character U+{ord(char):04X}; perhaps --encoding cp1252"
+        assert value.problem.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "expected"),
+    [
+        ("email", " ada@example.com ", "ada@example.com"),
+        ("country", "gb", "GB"),
+        ("name", "NULL", "NULL"),
+        ("external_id", "1.0", "1.0"),
+        ("email", None, None),
+    ],
+)
+def test_value_of_json_is_sent_as(field: str, given: Any, expected: Any) -> None:
+    value = check_value(field, given)
+    assert (value.value, value.problem, value.note) == (expected, "", "")
+
+
+@pytest.mark.parametrize("given", [7, True, ["a"], {"a": 1}])
+def test_value_of_json_that_is_no_text_is_refused(given: Any) -> None:
+    assert check_value("name", given).problem == "is not text"
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@x", "'@x"),
+        ("\tx", "'\tx"),
+        ("'=x", "''=x"),
+        ("-5", "-5"),
+        ("+44 20", "+44 20"),
+        ("'quoted'", "'quoted'"),
+        ("", ""),
+    ],
+)
+def test_escaped_formula_is_unescaped(cell: str, expected: str) -> None:
+    assert escape_formula(cell) == expected
+    assert unescape_formula(expected) == cell
