@@ -235,6 +235,38 @@ def test_async_batch_loses_nothing_when_a_consumer_is_cancelled() -> None:
     asyncio.run(main())
 
 
+def test_async_create_many_loses_nothing_when_cancelled(fake: FakeDub, url: str) -> None:
+    fake.faults.randomly({faults.Delay(0.05): 0.5}, seed=5)
+
+    async def main(dub: AsyncDub) -> None:
+        results = dub.customers.create_many(bodies(30), workers=3)
+        taken: list[Any] = []
+        cancelled = 0
+        while len(taken) < 30:
+            waiting = asyncio.ensure_future(anext(results))
+            await asyncio.wait({waiting}, timeout=0.01)
+            if waiting.cancel():
+                cancelled += 1
+                await asyncio.wait({waiting})
+            else:
+                taken.append(await waiting)
+        assert [c.external_id for c in taken] == [f"user_{number}" for number in range(30)]
+        assert cancelled > 5
+
+    run_async(url, main)
+
+
+def test_async_batch_closed_before_it_reads_ends_its_consumer() -> None:
+    async def main() -> None:
+        results = amap_unordered(asyncio.sleep, [0])
+        waiting = asyncio.ensure_future(take_in_tasks(results))
+        closing = asyncio.ensure_future(results.aclose())
+        assert await asyncio.wait_for(waiting, 10) == ([], [])
+        await closing
+
+    asyncio.run(main())
+
+
 def test_closing_a_batch_ends_the_thread_that_waits_for_it() -> None:
     fake, sleeping = FakeDub(), threading.Event()
     fake.faults.add(faults.RateLimited(3_600, "unix_ms"), times=None)
