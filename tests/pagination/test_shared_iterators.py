@@ -259,9 +259,10 @@ def test_async_create_many_loses_nothing_when_cancelled(fake: FakeDub, url: str)
 def test_async_batch_closed_before_it_reads_ends_its_consumer() -> None:
     async def main() -> None:
         results = amap_unordered(asyncio.sleep, [0])
-        waiting = asyncio.ensure_future(take_in_tasks(results))
-        closing = asyncio.ensure_future(results.aclose())
-        assert await asyncio.wait_for(waiting, 10) == ([], [])
+        waiting = asyncio.ensure_future(anext(results))
+        closing = asyncio.ensure_future(results.aclose())  # before the task that reads has run
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(waiting, 10)
         await closing
 
     asyncio.run(main())
