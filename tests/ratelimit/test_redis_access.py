@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dub_uplink import Clock, RateLimit
-from dub_uplink._internal.config import Secret
+from dub_uplink._internal.credentials import RedactedStr
 from dub_uplink._rate_limit.sliding_window import Reservation, ServerFeedback
 
 pytest.importorskip("redis", reason="the extra redis is not installed")
@@ -47,7 +47,7 @@ def limit_on() -> Iterator[Callable[..., RateLimit]]:
 
 
 def reserve(limit: RateLimit) -> float:
-    limiter = limit._limiter_for("x", Secret("Bearer dub_test"))
+    limiter = limit._limiter_for("x", RedactedStr("Bearer dub_test"))
     return limiter.reserve(Reservation(Clock(), bulk=False), 600.0)
 
 
@@ -118,7 +118,7 @@ def test_acl_user_with_the_documented_permissions_suffices(
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "dub", "on", ">pa55", *documented_permissions())
         limit = limit_on(server.url.replace("//", "//dub:pa55@"))
-        limiter = limit._limiter_for("x", Secret("Bearer dub_test"))
+        limiter = limit._limiter_for("x", RedactedStr("Bearer dub_test"))
         first, second = (Reservation(Clock(), bulk=False) for _ in range(2))
         assert [limiter.reserve(one, 600.0) for one in (first, second)] == [0.0] * 2
         limiter.report_late(first)

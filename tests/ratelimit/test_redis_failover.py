@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from dub_uplink import Clock, RateLimit
-from dub_uplink._internal.config import Secret
+from dub_uplink._internal.credentials import RedactedStr
 from dub_uplink._rate_limit.sliding_window import Reservation
 
 pytest.importorskip("redis", reason="the extra redis is not installed")
@@ -101,7 +101,7 @@ def test_failover_restores_slots_that_were_not_replicated(pair: Any, forwarder: 
     primary, replica = pair
     host = forwarder(primary.port)
     limit = RateLimit(100, 60.0, storage=host.url)
-    limiter: Any = limit._limiter_for("x", Secret("Bearer dub_test"))
+    limiter: Any = limit._limiter_for("x", RedactedStr("Bearer dub_test"))
     for number in range(10):
         if number == 5:
             with replica.client() as client, primary.client() as old:

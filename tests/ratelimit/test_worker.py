@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from dub_uplink import Clock, Dub, RateLimit
-from dub_uplink._internal.config import Secret
-from dub_uplink._internal.forks import ForkSafeLock
+from dub_uplink._internal.credentials import RedactedStr
+from dub_uplink._internal.fork_safety import ForkSafeLock
 from dub_uplink._rate_limit.sliding_window import LimitConfig, Reservation, SlidingWindowLimiter
 from dub_uplink._rate_limit.worker import BackgroundWorker
 from dub_uplink.testing import FakeDub
@@ -74,7 +74,7 @@ def test_thread_that_cannot_start_is_tried_again(
     redis: Any, no_threads: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = RateLimit(100, 60.0, storage=redis.url)
-    limiter: Any = limit._limiter_for("x", Secret(f"Bearer {time.time()}"))
+    limiter: Any = limit._limiter_for("x", RedactedStr(f"Bearer {time.time()}"))
     assert limiter.reserve(Reservation(Clock(), bulk=False), 60.0) == 0
     storage: Any = limit._storage
     assert not storage.is_available()
