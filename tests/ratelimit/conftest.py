@@ -321,19 +321,25 @@ class Traffic:
         for limit in self.limits:
             limit.close()
 
+    def _names(self) -> set[str]:
+        """Return what the members of both clients begin with."""
+        limiters: list[Any] = [one for limit in self.limits for one in limit._limiters.values()]
+        return {limiter._name for limiter in limiters}
+
     def is_shared(self, server: Redis, within: float = 5.0) -> bool:
         """Return whether both clients reserve new slots on a server within so many seconds."""
         end = time.monotonic() + within
         with server.client(decode_responses=True) as client:
             while time.monotonic() < end:
                 storages: list[Any] = [limit._storage for limit in self.limits]
-                if all(storage.is_available() for storage in storages):
+                started = len(self._names()) == len(self.limits)
+                if started and all(storage.is_available() for storage in storages):
                     seconds, microseconds = client.time()
                     since = seconds + microseconds / 1e6
                     time.sleep(0.3)
                     keys = client.keys("dub_uplink:*:slots")
                     members = [m for key in keys for m in client.zrangebyscore(key, since, "+inf")]
-                    if len({member.partition(":")[0] for member in members}) == len(self.limits):
+                    if self._names() <= {member.partition(":")[0] for member in members}:
                         return True
                 time.sleep(0.02)
         return False
