@@ -80,7 +80,7 @@ class _Job(NamedTuple):
 @click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
 @click.option(
     "--format",
-    "file_format",
+    "given_format",
     type=click.Choice(["csv", "jsonl", "parquet"]),
     help="[default: by the name of FILE; jsonl for -]",
 )
@@ -108,7 +108,7 @@ def export_command(
     *,
     connection: Connection,
     path: str,
-    file_format: Format | None,
+    given_format: Format | None,
     chosen: str | None,
     mode: int | None,
     resume: bool,
@@ -120,8 +120,8 @@ def export_command(
     """Write every customer to a file."""
     if Path(path).is_dir():
         raise Failure(f"{path} is a directory.", ExitCode.USAGE)
-    if file_format is None:
-        file_format = "jsonl" if path == "-" else format_of(path, None)
+    default: Format | None = "jsonl" if path == "-" else None
+    file_format: Format = format_of(path, given_format or default)
     if file_format == "parquet" and find_spec("pyarrow") is None:
         raise Failure("Parquet needs pyarrow.", ExitCode.USAGE, 'pip install "dub-uplink[parquet]"')
     expanded = bool(filters.get("include_expanded_fields"))
