@@ -263,6 +263,7 @@ def _fill(dub: Dub, part: Part, job: _Job, progress: Progress, interrupt: Interr
     return count
 
 
+_COUNT_TIMEOUT = 3_000  # milliseconds
 #: The filters that the count takes; the others choose pages, their order and fields.
 _COUNTED = ("email", "external_id", "search", "country", "link_id", "program_id", "partner_id")
 
@@ -272,8 +273,10 @@ def _count(dub: Dub, filters: dict[str, Any]) -> int | None:
     count = getattr(dub.customers, "count", None)
     if count is None:
         return None
+    counted = {name: filters[name] for name in _COUNTED if name in filters}
     try:
-        total = count(**{name: filters[name] for name in _COUNTED if name in filters}, retries=None)
+        # One short attempt: the bar is not worth a wait, which Ctrl-C could not end.
+        total = count(**counted, retries=None, timeout_ms=_COUNT_TIMEOUT)
     except errors.DubError:
         return None
     return total if isinstance(total, int) else None
