@@ -18,7 +18,7 @@ from dub_uplink._cli.commands import cli
 from dub_uplink._cli.lazy_group import LazyGroup
 
 
-def test_help_names_every_command_and_gives_examples() -> None:
+def test_help_lists_every_command_and_examples() -> None:
     done = CliRunner().invoke(cli, ["--help"], prog_name="dub-uplink", terminal_width=80)
     assert done.exit_code == 0
     assert "Usage: dub-uplink" in done.output
@@ -27,9 +27,7 @@ def test_help_names_every_command_and_gives_examples() -> None:
     assert " dub-uplink serve --port 8000 --token dub_test\n" in done.output
 
 
-def test_the_console_script_is_there_and_tells_the_version_of_the_distribution(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_console_script_prints_the_version(environment: dict[str, str], tmp_path: Path) -> None:
     script = shutil.which("dub-uplink", path=str(Path(sys.executable).parent))
     assert script is not None
     done = subprocess.run(
@@ -46,7 +44,7 @@ def test_the_console_script_is_there_and_tells_the_version_of_the_distribution(
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["serve", "--port", "70000"], ["demo", "-x"], ["--nothing"]]
 )
-def test_a_mistyped_command_is_told_in_one_line_with_where_its_help_is(
+def test_usage_error_is_one_line_with_a_hint(
     arguments: list[str],
 ) -> None:
     done = CliRunner().invoke(cli, arguments, prog_name="dub-uplink")
@@ -68,7 +66,7 @@ def every_command(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[
 
 
 @pytest.mark.parametrize("path", every_command(cli), ids="-".join)
-def test_every_command_has_help_within_80_columns(path: tuple[str, ...]) -> None:
+def test_help_of_every_command_fits_80_columns(path: tuple[str, ...]) -> None:
     for option in ("--help", "-h"):
         done = CliRunner().invoke(cli, [*path, option], prog_name="dub-uplink", terminal_width=80)
         assert done.exit_code == 0
@@ -76,12 +74,12 @@ def test_every_command_has_help_within_80_columns(path: tuple[str, ...]) -> None
 
 
 @pytest.mark.parametrize("path", [p for p in every_command(cli) if p[0] == "customers"])
-def test_the_help_of_the_everyday_commands_has_examples(path: tuple[str, ...]) -> None:
+def test_help_of_customers_commands_has_examples(path: tuple[str, ...]) -> None:
     done = CliRunner().invoke(cli, [*path, "-h"], prog_name="dub-uplink", terminal_width=80)
     assert f"Examples:\n    dub-uplink {path[0]}" in done.output
 
 
-def test_the_help_of_a_group_has_the_line_of_each_command_that_the_command_has() -> None:
+def test_lazy_command_has_the_name_in_its_group() -> None:
     context = click.Context(cli)
     for group in (cli, cli.get_command(context, "customers")):
         assert isinstance(group, LazyGroup)

@@ -67,7 +67,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_columns_of_csv_are_the_apis_names() -> None:
+def test_csv_columns_are_the_names_of_the_api() -> None:
     assert columns(expanded=False)[:5] == ("id", "name", "email", "avatar", "externalId")
     assert len(columns(expanded=False)) == 12
     more = columns(expanded=True)[12:]
@@ -76,14 +76,14 @@ def test_the_columns_of_csv_are_the_apis_names() -> None:
 
 
 @given(CUSTOMER)
-def test_a_record_is_what_the_server_sent(sent: dict[str, Any]) -> None:
+def test_record_equals_what_the_server_sent(sent: dict[str, Any]) -> None:
     assert record(CustomerSchema().load(sent)) == sent
 
 
 @given(JSON, st.sampled_from(["utf-8", "ascii", "latin-1"]), st.none() | st.just(2))
 @example("\x7f\x85\u2028\u202e\ud800\U000e0001\U0001f600\xa0é", "latin-1", None)
 @example("\ud800", "utf-8", 2)
-def test_json_says_the_same_in_every_encoding_and_steers_no_terminal(
+def test_json_text_is_equal_and_printable_in_any_encoding(
     value: Any, encoding: str, indent: int | None
 ) -> None:
     text = json_text(value, encoding, indent)
@@ -96,9 +96,7 @@ def test_json_says_the_same_in_every_encoding_and_steers_no_terminal(
     st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=8),
     st.integers(1, 200),
 )
-def test_columns_fit_the_width_or_only_the_first_is_left(
-    sizes: list[tuple[int, int]], width: int
-) -> None:
+def test_fit_keeps_the_limit_or_one_column(sizes: list[tuple[int, int]], width: int) -> None:
     natural, floors = [n for n, _ in sizes], [f for _, f in sizes]
     widths = fit(natural, floors, width)
     assert sum(widths) + 2 * (len(widths) - 1) <= width or len(widths) == 1
@@ -114,7 +112,7 @@ def test_columns_fit_the_width_or_only_the_first_is_left(
 
 
 @given(st.lists(CUSTOMER, min_size=1, max_size=4), st.integers(50, 200))
-def test_a_table_fits_the_terminal_whatever_is_in_it(
+def test_table_fits_the_terminal_with_any_content(
     customers: list[dict[str, Any]], width: int
 ) -> None:
     for customer in customers:
@@ -130,7 +128,7 @@ def test_a_table_fits_the_terminal_whatever_is_in_it(
     assert all(customers[0]["id"] in line for line in lines[1:])
 
 
-def test_wide_characters_keep_the_columns_straight() -> None:
+def test_table_with_wide_characters_is_aligned() -> None:
     out = io.StringIO()
     rows = [{"id": "1", "name": "永和大道", "email": "x"}, {"id": "2", "name": "Ada", "email": "y"}]
     write_table(iter(rows), out)
@@ -139,14 +137,14 @@ def test_wide_characters_keep_the_columns_straight() -> None:
     assert cell_len(first[: first.index("x")]) == cell_len(second[: second.index("y")]) == start
 
 
-def test_a_table_into_a_pipe_is_not_cut() -> None:
+def test_table_in_a_pipe_is_not_cut() -> None:
     out = io.StringIO()
     write_table(iter([{column.name: "x" * 90 for column in TABLE}]), out)
     assert out.getvalue().splitlines()[1].split() == ["x" * 90] * len(TABLE)
 
 
 @pytest.mark.parametrize("output", ["table", "json", "jsonl", "csv"])
-def test_customers_are_written_as_they_come(output: str) -> None:
+def test_customers_are_written_as_they_arrive(output: str) -> None:
     out, seen = io.StringIO(), 0
 
     def many() -> Iterator[dict[str, Any]]:
@@ -162,7 +160,7 @@ def test_customers_are_written_as_they_come(output: str) -> None:
     assert "cus_999" in out.getvalue()
 
 
-def test_one_customer_is_a_table_of_its_fields() -> None:
+def test_table_of_one_customer_lists_its_fields() -> None:
     out = io.StringIO()
     found = {"id": "cus_1", "name": None, "link": {"id": "l", "url": "\x1b[2J"}, "new": [1, "ü"]}
     with contextlib.redirect_stdout(out):
@@ -172,7 +170,7 @@ def test_one_customer_is_a_table_of_its_fields() -> None:
     )
 
 
-def test_what_comes_later_and_is_longer_is_cut_on_a_terminal_but_for_its_id() -> None:
+def test_table_cuts_a_longer_later_row_except_its_id() -> None:
     rows = [{"id": "1", "name": "Ada"}] * 100 + [{"id": "cus_12", "name": "Ada Lovelace"}]
     for out, name in ((io.StringIO(), "Ada Lovelace"), (Terminal(), "Ada…")):
         write_table(iter(rows), out)
@@ -181,7 +179,7 @@ def test_what_comes_later_and_is_longer_is_cut_on_a_terminal_but_for_its_id() ->
         assert last.endswith(name)
 
 
-def test_a_column_has_the_day_of_a_date_and_text_that_only_looks_like_one_in_full() -> None:
+def test_table_shortens_times_and_no_similar_text() -> None:
     out = io.StringIO()
     date = "2026-08-21T21:14:02.007Z"
     write_table(iter([{"id": "1", "name": f"{date}!", "createdAt": date}]), out)

@@ -56,9 +56,7 @@ def lines(done: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.output.splitlines()]
 
 
-def test_a_pipe_gets_a_line_of_json_with_everything_the_api_sent(
-    invoke: Invoke, serving: Any
-) -> None:
+def test_list_in_a_pipe_writes_jsonl_with_all_fields(invoke: Invoke, serving: Any) -> None:
     server = serving(body=json.dumps([SENT, {**SENT, "id": "cus_2"}]))
     done = invoke("customers", "list", env={"DUB_SERVER_URL": server.url})
     assert lines(done) == [SENT | {"link": SENT["link"]}, {**SENT, "id": "cus_2"}]
@@ -66,7 +64,7 @@ def test_a_pipe_gets_a_line_of_json_with_everything_the_api_sent(
     assert "\u202e" not in done.output
 
 
-def test_json_is_one_list_and_empty_it_is_one_too(invoke: Invoke, live: Live) -> None:
+def test_list_json_is_a_list_even_if_empty(invoke: Invoke, live: Live) -> None:
     assert json.loads(invoke("customers", "list", "-o", "json").output) == []
     live[0].add_many(2)
     for arguments in (["list"], ["list", "--all"], ["get", "ext_user_2", "ext_user_1"]):
@@ -74,13 +72,13 @@ def test_json_is_one_list_and_empty_it_is_one_too(invoke: Invoke, live: Live) ->
         assert [found["externalId"] for found in json.loads(done.output)] == ["user_2", "user_1"]
 
 
-def test_list_has_every_argument_of_the_client_as_an_option() -> None:
+def test_list_has_an_option_for_every_argument() -> None:
     of_client = set(inspect.signature(CustomersConsumer.list).parameters)
     of_client -= {"self", "request", "retries", "timeout_ms", "http_headers"}
     assert of_client <= {parameter.name for parameter in list_command.params}
 
 
-def test_every_filter_reaches_the_server(invoke: Invoke, live: Live) -> None:
+def test_list_sends_every_filter(invoke: Invoke, live: Live) -> None:
     common = ["--country", "GB", "--link-id", "l", "--program-id", "p", "--partner-id", "pn"]
     common += ["--expand", "--sort-order", "asc", "--page-size", "7"]
     as_sent = {"country": "GB", "linkId": "l", "programId": "p", "partnerId": "pn"}
@@ -95,7 +93,7 @@ def test_every_filter_reaches_the_server(invoke: Invoke, live: Live) -> None:
         assert sent == as_sent | {k: sent[k] if v is ... else v for k, v in query.items()}
 
 
-def test_a_cursor_is_a_page(invoke: Invoke, live: Live) -> None:
+def test_list_with_a_cursor_is_one_page(invoke: Invoke, live: Live) -> None:
     live[0].add_many(5)
     middle = lines(invoke("customers", "list"))[2]["id"]
     for option, found in (("--starting-after", ["2", "1"]), ("--ending-before", ["5", "4"])):
@@ -116,7 +114,7 @@ def test_a_cursor_is_a_page(invoke: Invoke, live: Live) -> None:
         (["--all"], 230, None),
     ],
 )
-def test_limit_and_all_go_on_page_after_page_as_far_as_they_must(
+def test_list_limit_and_all_fetch_as_many_pages_as_needed(
     invoke: Invoke, live: Live, arguments: list[str], count: int, requests: int | None
 ) -> None:
     live[0].add_many(230)
@@ -125,7 +123,7 @@ def test_limit_and_all_go_on_page_after_page_as_far_as_they_must(
     assert requests is None or len(live[0].requests) == requests
 
 
-def test_a_small_limit_asks_for_no_more(invoke: Invoke, live: Live) -> None:
+def test_list_small_limit_requests_a_small_page(invoke: Invoke, live: Live) -> None:
     live[0].add_many(5)
     assert len(lines(invoke("customers", "list", "--limit", "3"))) == 3
     assert live[0].requests[0].query == {"pageSize": "3"}
@@ -151,7 +149,7 @@ def test_a_small_limit_asks_for_no_more(invoke: Invoke, live: Live) -> None:
         (["--country", "Z\udceb"], "byte 0xeb at position 2 is not UTF-8"),
     ],
 )
-def test_a_mistake_in_the_options_is_told_and_nothing_is_sent(
+def test_list_option_mistake_sends_nothing(
     invoke: Invoke, live: Live, arguments: list[str], told: str
 ) -> None:
     done = invoke("customers", "list", *arguments)
@@ -160,7 +158,7 @@ def test_a_mistake_in_the_options_is_told_and_nothing_is_sent(
     assert live[0].requests == []
 
 
-def test_csv_has_the_same_columns_for_every_row_and_reads_back(invoke: Invoke, live: Live) -> None:
+def test_list_csv_has_the_same_columns_in_every_row(invoke: Invoke, live: Live) -> None:
     hard = 'Ada "A", of\r\nLondon'
     live[0].add(external_id="user_1", name=hard, country="GB", sale_amount=4900)
     live[0].add(external_id="user_2", name="Bo", link={"key": "k"}, partner={"name": "P"})
@@ -173,7 +171,7 @@ def test_csv_has_the_same_columns_for_every_row_and_reads_back(invoke: Invoke, l
     assert (first["link.key"], second["link.key"], second["partner.name"]) == ("", "k", "P")
 
 
-def test_csv_holds_nothing_that_a_spreadsheet_would_run(invoke: Invoke, live: Live) -> None:
+def test_list_csv_escapes_formulas(invoke: Invoke, live: Live) -> None:
     names = ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "\t=1", "-5", "+44 20 7946", "a=b"]
     for number, name in enumerate(names):
         live[0].add(external_id=str(number), name=name)
@@ -182,14 +180,14 @@ def test_csv_holds_nothing_that_a_spreadsheet_would_run(invoke: Invoke, live: Li
     assert shown == [f"'{name}" for name in names[:5]] + names[5:]
 
 
-def test_get_of_one_is_an_object_in_json(invoke: Invoke, live: Live) -> None:
+def test_get_of_one_id_is_a_json_object(invoke: Invoke, live: Live) -> None:
     live[0].add(external_id="user_1", name="Ada", link={"key": "k"})
     done = invoke("customers", "get", "ext_user_1", "-o", "json", "--expand")
     found = json.loads(done.output)
     assert (done.exit_code, found["name"], found["link"]["key"]) == (0, "Ada", "k")
 
 
-def test_get_shows_those_who_are_there_and_tells_of_the_others(invoke: Invoke, live: Live) -> None:
+def test_get_shows_existing_customers_and_reports_others(invoke: Invoke, live: Live) -> None:
     live[0].add_many(2)
     done = invoke("customers", "get", "ext_user_2", "nobody", "..", "ext_user_1", "-o", "jsonl")
     assert done.exit_code == 4
@@ -205,15 +203,13 @@ def test_get_shows_those_who_are_there_and_tells_of_the_others(invoke: Invoke, l
 
 
 @pytest.mark.parametrize("customer_id", ["", ".", "..", "count"])
-def test_an_id_that_cannot_be_one_is_told_and_not_asked_for(
-    invoke: Invoke, live: Live, customer_id: str
-) -> None:
+def test_get_invalid_id_is_not_sent(invoke: Invoke, live: Live, customer_id: str) -> None:
     done = invoke("customers", "get", customer_id)
     assert (done.exit_code, live[0].requests) == (2, [])
     assert f"id must not be {customer_id!r}" in done.output
 
 
-def test_a_refused_key_ends_the_command_at_the_first_id(invoke: Invoke, live: Live) -> None:
+def test_get_with_a_refused_key_stops_at_the_first_id(invoke: Invoke, live: Live) -> None:
     done = invoke("customers", "get", "a", "b", "c", env={"DUB_API_KEY": "dub_wrong"})
     assert done.exit_code == 3
     assert len(live[0].requests) == 1
@@ -221,7 +217,7 @@ def test_a_refused_key_ends_the_command_at_the_first_id(invoke: Invoke, live: Li
     assert "dub_wrong" not in done.output
 
 
-def test_csv_is_utf_8_whatever_the_terminal_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_csv_is_utf_8_in_any_terminal_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     content = io.BytesIO()
     out = io.TextIOWrapper(content, encoding="latin-1", newline="\n")
     monkeypatch.setattr("sys.stdout", out)

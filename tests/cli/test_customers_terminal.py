@@ -45,9 +45,7 @@ def shell(environment: dict[str, str], live: Live, tmp_path: Path) -> Callable[.
     return shell
 
 
-def test_a_terminal_gets_a_table_of_its_width_without_colour_where_none_is_wanted(
-    terminal: Any, live: Live
-) -> None:
+def test_terminal_table_fits_and_follows_no_color(terminal: Any, live: Live) -> None:
     fake, env = live
     fake.add(external_id="user_1", name="永" * 30, email="\x1b[31mred\x07@example.com")
     for columns, more in ((72, {"NO_COLOR": "1"}), (200, {})):
@@ -62,14 +60,14 @@ def test_a_terminal_gets_a_table_of_its_width_without_colour_where_none_is_wante
         assert ("…" in row) == (columns == 72)
 
 
-def test_the_first_page_says_that_there_may_be_more(terminal: Any, live: Live) -> None:
+def test_list_first_page_hints_at_more(terminal: Any, live: Live) -> None:
     live[0].add_many(3)
     shown = terminal("customers", "list", "--page-size", "2", env=live[1])
     assert shown.finish() == 0
     assert shown.shown.splitlines()[-1] == "These are the first 2; --all or --limit N lists more."
 
 
-def test_a_key_that_is_asked_for_is_not_shown(terminal: Any, live: Live) -> None:
+def test_prompt_for_the_key_does_not_show_it(terminal: Any, live: Live) -> None:
     fake, env = live
     shown = terminal("customers", "list", env={"DUB_SERVER_URL": env["DUB_SERVER_URL"]})
     shown.wait_for("Dub API key: ")
@@ -80,7 +78,7 @@ def test_a_key_that_is_asked_for_is_not_shown(terminal: Any, live: Live) -> None
     assert fake.requests[0].status == 200
 
 
-def test_ctrl_c_at_the_question_for_the_key_ends_it_quietly(terminal: Any) -> None:
+def test_ctrl_c_at_the_key_prompt_exits_quietly(terminal: Any) -> None:
     shown = terminal("customers", "list")
     shown.wait_for("Dub API key: ")
     shown.send("\x03")
@@ -89,7 +87,7 @@ def test_ctrl_c_at_the_question_for_the_key_ends_it_quietly(terminal: Any) -> No
 
 
 @pytest.mark.parametrize(("keys", "left"), [("n\n", 2), ("y\n", 1)])
-def test_delete_shows_whom_and_asks(terminal: Any, live: Live, keys: str, left: int) -> None:
+def test_delete_shows_customers_and_asks(terminal: Any, live: Live, keys: str, left: int) -> None:
     fake, env = live
     fake.add(external_id="user_1", name="Ada", email="ada@example.com")
     fake.add(external_id="user_2")
@@ -104,14 +102,14 @@ def test_delete_shows_whom_and_asks(terminal: Any, live: Live, keys: str, left: 
     assert ("Nothing was deleted." in shown.shown) == (keys == "n\n")
 
 
-def test_delete_asks_nothing_where_nobody_was_found(terminal: Any, live: Live) -> None:
+def test_delete_without_existing_customers_does_not_ask(terminal: Any, live: Live) -> None:
     shown = terminal("customers", "delete", "ext_nobody", env=live[1])
     assert shown.finish() == 4
     assert shown.shown.startswith("Error: ext_nobody: 404 not_found")
     assert "[y/N]" not in shown.shown
 
 
-def test_a_long_wait_is_told_at_a_terminal(terminal: Any, live: Live) -> None:
+def test_terminal_shows_a_long_wait(terminal: Any, live: Live) -> None:
     from dub_uplink.testing import faults
 
     fake, env = live
@@ -121,7 +119,7 @@ def test_a_long_wait_is_told_at_a_terminal(terminal: Any, live: Live) -> None:
     assert re.search(r"^429, attempt 1; retrying in \d s$", shown.shown, re.MULTILINE)
 
 
-def test_a_reader_who_leaves_early_ends_the_command_quietly(shell: Any, live: Live) -> None:
+def test_closed_pipe_ends_the_command_quietly(shell: Any, live: Live) -> None:
     live[0].add_many(3_000)
     done = shell('$DUB customers list --all | head -1; echo "${PIPESTATUS[0]}"')
     first, status = done.stdout.splitlines()
@@ -129,7 +127,7 @@ def test_a_reader_who_leaves_early_ends_the_command_quietly(shell: Any, live: Li
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_output_that_cannot_be_written_is_told(shell: Any, live: Live) -> None:
+def test_output_that_cannot_be_written_is_an_error(shell: Any, live: Live) -> None:
     live[0].add_many(2)
     full, closed = "$DUB customers list >/dev/full", "$DUB customers list >&-"
     done = shell(f"{full}; echo $?; {closed}; echo $?; $DUB customers delete x <&- 2>&-; echo $?")
@@ -141,9 +139,7 @@ def test_output_that_cannot_be_written_is_told(shell: Any, live: Live) -> None:
     assert len(live[0].requests) == 1
 
 
-def test_latin_1_in_an_argument_is_told_and_in_the_output_is_escaped(
-    shell: Any, live: Live
-) -> None:
+def test_latin_1_argument_is_refused_and_output_is_escaped(shell: Any, live: Live) -> None:
     live[0].add(external_id="user_1", name="Zoë 永")
     line = "$DUB customers update ext_user_1 --name $'Zo\\xeb'; echo $?; $DUB customers list"
     latin = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1", "LC_ALL": "C.UTF-8"}
@@ -154,7 +150,7 @@ def test_latin_1_in_an_argument_is_told_and_in_the_output_is_escaped(
     assert b'"name": "Zo\\u00eb \\u6c38"' in found
 
 
-def test_ctrl_c_while_nobody_answers_ends_it_at_once(terminal: Any, serving: Any) -> None:
+def test_ctrl_c_without_a_response_exits_at_once(terminal: Any, serving: Any) -> None:
     server = serving(raw=b"", then="hold")
     env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": server.url}
     shown = terminal("customers", "list", "-v", env=env)
@@ -170,7 +166,7 @@ def python(code: str, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_ctrl_c_before_the_command_is_loaded_ends_it_quietly(tmp_path: Path) -> None:
+def test_ctrl_c_during_the_import_exits_quietly(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from dub_uplink._cli import main\n"
@@ -190,7 +186,7 @@ def wait_until_asked(server: Any, shown: Any) -> None:
         signal.sigtimedwait([], 0.01)
 
 
-def test_help_loads_neither_the_commands_nor_what_they_need(tmp_path: Path) -> None:
+def test_help_imports_neither_commands_nor_libraries(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "sys.argv = ['dub-uplink', 'customers', '-h']\n"
@@ -235,7 +231,7 @@ def test_bash_completes_commands_and_values(shell: Any, on_path: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])
-def test_the_scripts_for_other_shells_ask_the_same_command(invoke: Any, name: str) -> None:
+def test_zsh_and_fish_scripts_call_the_same_command(invoke: Any, name: str) -> None:
     done = invoke("completion", name)
     assert done.exit_code == 0
     assert f"_DUB_UPLINK_COMPLETE={name}_complete" in done.output

@@ -27,7 +27,7 @@ def sent(live: Live) -> Any:
     return live[0].requests[-1].json
 
 
-def test_every_field_that_can_be_sent_has_an_option() -> None:
+def test_every_writable_field_has_an_option() -> None:
     for command, request in (
         (create_command, operations.CreateCustomerRequestBody),
         (update_command, operations.UpdateCustomerRequestBody),
@@ -36,9 +36,7 @@ def test_every_field_that_can_be_sent_has_an_option() -> None:
         assert fields <= {parameter.name for parameter in command.params}
 
 
-def test_create_sends_the_fields_that_were_given_and_writes_the_customer(
-    invoke: Invoke, live: Live
-) -> None:
+def test_create_sends_the_given_fields(invoke: Invoke, live: Live) -> None:
     options = ["--external-id", "user_1", "--name", "Zoë", "--email", "zoe@example.com"]
     options += ["--stripe-customer-id", "cus_s", "--avatar", "https://example.com/a.png"]
     done = invoke("customers", "create", *options, "--country", "GB")
@@ -55,9 +53,7 @@ def test_create_sends_the_fields_that_were_given_and_writes_the_customer(
 
 
 @pytest.mark.parametrize("key", ["externalId", "external_id"])
-def test_create_takes_json_from_stdin_and_options_go_before_it(
-    invoke: Invoke, live: Live, key: str
-) -> None:
+def test_create_options_override_json_from_stdin(invoke: Invoke, live: Live, key: str) -> None:
     body = json.dumps({key: "user_1", "country": "GB", "name": "Bo"})
     done = invoke("customers", "create", "--from-file", "-", "--name", "Zoë", input=body)
     assert done.exit_code == 0, done.output
@@ -68,7 +64,7 @@ def test_create_takes_json_from_stdin_and_options_go_before_it(
     assert (done.exit_code, sent(live)["externalId"]) == (0, "user_2")
 
 
-def test_what_get_writes_is_read_back_by_update_and_create(
+def test_update_and_create_read_the_output_of_get(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     live[0].add(external_id="user_1", name="Ada", email="ada@example.com", country="GB")
@@ -82,9 +78,7 @@ def test_what_get_writes_is_read_back_by_update_and_create(
     assert (done.exit_code, json.loads(done.output)["name"]) == (0, "Zoë"), done.output
 
 
-def test_the_word_null_clears_a_field_and_json_can_still_say_the_word(
-    invoke: Invoke, live: Live
-) -> None:
+def test_null_clears_a_field_and_json_keeps_the_word(invoke: Invoke, live: Live) -> None:
     live[0].add(external_id="user_1", name="Ada", email="ada@example.com")
     assert invoke("customers", "update", "ext_user_1", "--email", "null").exit_code == 0
     assert (sent(live), live[0].customers[0].email) == ({"email": None}, None)
@@ -97,7 +91,7 @@ def test_the_word_null_clears_a_field_and_json_can_still_say_the_word(
     assert (done.exit_code, "external_id: Field may not be null." in done.output) == (2, True)
 
 
-def test_update_changes_what_is_given_and_nothing_else(invoke: Invoke, live: Live) -> None:
+def test_update_changes_only_the_given_fields(invoke: Invoke, live: Live) -> None:
     live[0].add(external_id="user_1", name="Ada", email="ada@example.com")
     done = invoke("customers", "update", "ext_user_1", "--name", "")
     assert (done.exit_code, sent(live)) == (0, {"name": ""})
@@ -127,7 +121,7 @@ def test_update_changes_what_is_given_and_nothing_else(invoke: Invoke, live: Liv
         (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: --yes"),
     ],
 )
-def test_a_mistake_is_told_and_nothing_is_sent(
+def test_write_mistake_sends_nothing(
     invoke: Invoke, live: Live, arguments: list[str], told: str
 ) -> None:
     done = invoke("customers", *arguments)
@@ -148,7 +142,7 @@ def test_a_mistake_is_told_and_nothing_is_sent(
         (b'{"external_id": "a", "externalId": "b"}', "has externalId twice"),
     ],
 )
-def test_a_file_that_is_no_customer_is_told(
+def test_from_file_without_a_customer_is_refused(
     invoke: Invoke, live: Live, tmp_path: Path, content: bytes, told: str
 ) -> None:
     file = tmp_path / "body"
@@ -159,14 +153,16 @@ def test_a_file_that_is_no_customer_is_told(
         assert told in done.output
 
 
-def test_a_file_that_cannot_be_read_is_told(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_from_file_that_cannot_be_read_is_refused(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
         done = invoke("customers", "create", "--from-file", str(path))
         assert (done.exit_code, live[0].requests) == (2, [])
         assert f"cannot read {path}: " in done.output
 
 
-def test_what_the_api_refuses_is_its_own_words_in_one_line(invoke: Invoke, live: Live) -> None:
+def test_api_error_is_one_line_with_its_message(invoke: Invoke, live: Live) -> None:
     live[0].add(external_id="user_1", country="GB")
     done = invoke("customers", "create", "--external-id", "user_1", "--country", "GB")
     assert done.exit_code == 1
@@ -187,7 +183,7 @@ def test_what_the_api_refuses_is_its_own_words_in_one_line(invoke: Invoke, live:
         ("csv", "id\n{0}\n{1}\n"),
     ],
 )
-def test_delete_with_yes_deletes_each_once_and_writes_their_ids(
+def test_delete_yes_deletes_each_once_and_prints_ids(
     invoke: Invoke, live: Live, output: str, written: str
 ) -> None:
     live[0].add_many(3)

@@ -35,7 +35,7 @@ def demo(run: Run) -> subprocess.CompletedProcess[str]:
     return run("demo")
 
 
-def test_the_demo_shows_the_whole_job(demo: subprocess.CompletedProcess[str]) -> None:
+def test_demo_shows_every_step(demo: subprocess.CompletedProcess[str]) -> None:
     assert (demo.returncode, demo.stderr) == (0, "")
     for told in (
         "s.customers.create(",
@@ -52,7 +52,7 @@ def test_the_demo_shows_the_whole_job(demo: subprocess.CompletedProcess[str]) ->
         assert told in demo.stdout
 
 
-def test_a_line_that_is_shown_is_a_line_that_ran() -> None:
+def test_demo_shows_the_lines_of_the_tour() -> None:
     steps = steps_of(tour)
     assert len(steps) == 7
     lines = {line.strip() for line in Path(tour.__code__.co_filename).read_text().splitlines()}
@@ -66,7 +66,7 @@ def test_a_line_that_is_shown_is_a_line_that_ran() -> None:
     )[0].count("s.customers.")
 
 
-def test_a_pipe_gets_neither_colour_nor_lines_beyond_its_width(
+def test_demo_in_a_pipe_has_no_colour_and_fits(
     demo: subprocess.CompletedProcess[str],
 ) -> None:
     assert "\x1b" not in demo.stdout
@@ -74,7 +74,7 @@ def test_a_pipe_gets_neither_colour_nor_lines_beyond_its_width(
     assert [line for line in demo.stdout.splitlines() if line != line.rstrip()] == []
 
 
-def test_colour_comes_on_demand_and_no_color_turns_it_off(
+def test_demo_follows_force_color_and_no_color(
     run: Run, live: tuple[FakeDub, dict[str, str]]
 ) -> None:
     colour = re.compile(r"\x1b\[[0-9;]*3[0-9]")
@@ -83,9 +83,7 @@ def test_colour_comes_on_demand_and_no_color_turns_it_off(
     assert not colour.search(run("demo", "--live", env={**env, "NO_COLOR": "1"}).stdout)
 
 
-def test_what_a_customer_is_called_can_neither_steer_nor_break_the_terminal(
-    run: Run, live: tuple[FakeDub, dict[str, str]]
-) -> None:
+def test_demo_shows_hostile_names_safely(run: Run, live: tuple[FakeDub, dict[str, str]]) -> None:
     fake, env = live
     fake.add(external_id="user_1", name="\x1b[2J\x07[bold]Zoë\u202e")
     ascii_only = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
@@ -116,7 +114,7 @@ def started(environment: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
     return start
 
 
-def test_a_reader_who_leaves_early_sees_no_traceback(started: Any) -> None:
+def test_demo_closed_pipe_shows_no_traceback(started: Any) -> None:
     with started() as (process, out, err):
         out.readline()
         out.close()
@@ -124,7 +122,7 @@ def test_a_reader_who_leaves_early_sees_no_traceback(started: Any) -> None:
         process.wait(timeout=30)
 
 
-def test_ctrl_c_ends_the_demo_at_once_and_quietly(started: Any, at_best: Any) -> None:
+def test_demo_ctrl_c_exits_quietly(started: Any, at_best: Any) -> None:
     def status() -> int:
         with started(PYTHONUNBUFFERED="1") as (process, out, err):
             for line in out:
@@ -140,7 +138,7 @@ def test_ctrl_c_ends_the_demo_at_once_and_quietly(started: Any, at_best: Any) ->
     assert at_best(status, lambda ended: ended != 0) != 0
 
 
-def test_live_without_a_network_is_one_line(run: Run) -> None:
+def test_demo_live_without_a_network_is_one_line(run: Run) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -151,7 +149,7 @@ def test_live_without_a_network_is_one_line(run: Run) -> None:
     assert "dub_secret" not in done.stdout + done.stderr
 
 
-def test_live_without_a_key_names_the_variable() -> None:
+def test_demo_live_without_a_key_names_the_variable() -> None:
     done = CliRunner().invoke(cli, ["demo", "--live"])
     assert done.exit_code == 3
     assert done.output.count("\n") == 1
@@ -159,9 +157,7 @@ def test_live_without_a_key_names_the_variable() -> None:
 
 
 @pytest.mark.parametrize("customers", [0, 3])
-def test_live_reads_and_writes_nothing(
-    live: tuple[FakeDub, dict[str, str]], customers: int
-) -> None:
+def test_demo_live_writes_nothing(live: tuple[FakeDub, dict[str, str]], customers: int) -> None:
     fake, env = live
     fake.add_many(customers)
     done = CliRunner().invoke(cli, ["demo", "--live"], env={**env, "COLUMNS": "120"})
@@ -173,13 +169,13 @@ def test_live_reads_and_writes_nothing(
     assert ("no customers yet" in done.output) == (customers == 0)
 
 
-def test_live_with_a_wrong_key_says_so(live: tuple[FakeDub, dict[str, str]]) -> None:
+def test_demo_live_with_a_wrong_key_is_an_error(live: tuple[FakeDub, dict[str, str]]) -> None:
     env = {**live[1], "DUB_API_KEY": "dub_wrong"}
     done = CliRunner().invoke(cli, ["demo", "--live"], env=env)
     assert done.exit_code == 3
     assert done.output.splitlines()[-1].startswith("Error: 401 unauthorized: ")
 
 
-def test_the_live_tour_only_reads() -> None:
+def test_live_tour_only_reads() -> None:
     code = "\n".join(step.code for step in steps_of(live_tour))
     assert set(re.findall(r"s\.customers\.(\w+)", code)) == {"list", "get"}

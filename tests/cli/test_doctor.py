@@ -47,9 +47,7 @@ def line(report: str, name: str) -> str:
     return found[1]
 
 
-def test_where_all_is_well_it_says_so_and_reads_once(
-    live: tuple[FakeDub, dict[str, str]], doctor: Doctor
-) -> None:
+def test_doctor_passes_with_one_read(live: tuple[FakeDub, dict[str, str]], doctor: Doctor) -> None:
     fake, env = live
     done = doctor(**env)
     assert done.exit_code == 0, done.output
@@ -70,7 +68,9 @@ def test_where_all_is_well_it_says_so_and_reads_once(
     ]
 
 
-def test_json_says_the_same(live: tuple[FakeDub, dict[str, str]], doctor: Doctor) -> None:
+def test_doctor_json_has_the_same_findings(
+    live: tuple[FakeDub, dict[str, str]], doctor: Doctor
+) -> None:
     report = json.loads(doctor("--json", **live[1]).output)
     assert report["ok"] is True
     assert all(finding["ok"] for finding in report["findings"])
@@ -83,7 +83,7 @@ def test_json_says_the_same(live: tuple[FakeDub, dict[str, str]], doctor: Doctor
     assert [f["name"] for f in report["findings"] if not f["ok"]] == ["key"]
 
 
-def test_a_key_that_is_refused_is_told_with_3(
+def test_doctor_refused_key_exits_with_3(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor
 ) -> None:
     done = doctor(**{**live[1], "DUB_API_KEY": "dub_wrong"})
@@ -94,7 +94,7 @@ def test_a_key_that_is_refused_is_told_with_3(
 
 
 @pytest.mark.parametrize("key", ["", "dub test", "dub_tést"])
-def test_a_key_that_is_none_is_told_with_3_and_the_server_is_looked_at_all_the_same(
+def test_doctor_malformed_key_still_checks_the_server(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor, key: str
 ) -> None:
     done = doctor(**{**live[1], "DUB_API_KEY": key})
@@ -104,7 +104,7 @@ def test_a_key_that_is_none_is_told_with_3_and_the_server_is_looked_at_all_the_s
     assert live[0].requests == []
 
 
-def test_the_key_may_be_in_a_file(
+def test_doctor_reads_the_key_from_a_file(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor, tmp_path: Path
 ) -> None:
     file = tmp_path / "key"
@@ -115,7 +115,7 @@ def test_the_key_may_be_in_a_file(
     assert "cannot read the API key" in line(done.output, "key")
 
 
-def test_a_server_that_is_not_there_is_told_with_5(doctor: Doctor, serving: Any) -> None:
+def test_doctor_refused_connection_exits_with_5(doctor: Doctor, serving: Any) -> None:
     server = serving()
     server.close()
     done = doctor(DUB_SERVER_URL=server.url)
@@ -125,7 +125,7 @@ def test_a_server_that_is_not_there_is_told_with_5(doctor: Doctor, serving: Any)
     assert "HTTP  " not in done.output, "one trouble is enough"
 
 
-def test_a_name_that_is_not_found_is_told_with_5(doctor: Doctor) -> None:
+def test_doctor_unknown_host_exits_with_5(doctor: Doctor) -> None:
     # Too long for a label of a name: refused without asking anybody.
     done = doctor("--server-url", f"https://{'x' * 70}.invalid")
     assert done.exit_code == 5
@@ -134,7 +134,7 @@ def test_a_name_that_is_not_found_is_told_with_5(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [{"raw": b"", "then": "hold"}, {"drip": 1.0}])
-def test_a_server_that_is_slow_takes_no_longer_than_the_time_out(
+def test_doctor_slow_server_keeps_to_the_timeout(
     doctor: Doctor, serving: Any, behaviour: dict[str, Any]
 ) -> None:
     server = serving(**behaviour)
@@ -146,16 +146,14 @@ def test_a_server_that_is_slow_takes_no_longer_than_the_time_out(
     assert "--timeout" in done.output.partition("Server")[2]
 
 
-def test_a_server_that_says_nothing_in_the_handshake_is_given_up(
-    doctor: Doctor, serving: Any
-) -> None:
+def test_doctor_silent_tls_handshake_times_out(doctor: Doctor, serving: Any) -> None:
     server = serving(raw=b"", then="hold")
     done = doctor("--timeout", "0.3", "--server-url", server.url.replace("http:", "https:"))
     assert done.exit_code == 5
     assert "no response within --timeout" in done.output.partition("Server")[2]
 
 
-def test_a_server_that_is_not_dubs_is_told_with_5(doctor: Doctor, serving: Any) -> None:
+def test_doctor_foreign_server_exits_with_5(doctor: Doctor, serving: Any) -> None:
     server = serving(404, "<html>Not here", {"Content-Type": "text/html"})
     done = doctor(DUB_SERVER_URL=server.url)
     assert done.exit_code == 5
@@ -164,20 +162,20 @@ def test_a_server_that_is_not_dubs_is_told_with_5(doctor: Doctor, serving: Any) 
 
 
 @pytest.mark.parametrize("url", ["ftp://api.dub.co", "https://", "https://a b", "nonsense"])
-def test_a_url_that_is_none_is_told_with_2(doctor: Doctor, url: str) -> None:
+def test_doctor_invalid_url_exits_with_2(doctor: Doctor, url: str) -> None:
     done = doctor("--server-url", url)
     assert done.exit_code == 2
     assert "-> correct --server-url or DUB_SERVER_URL" in line(done.output, "URL")
 
 
-def test_a_key_over_plain_http_is_warned_of(doctor: Doctor) -> None:
+def test_doctor_warns_of_a_key_over_plain_http(doctor: Doctor) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # it is told in the report, not beside it
         done = doctor("--server-url", f"http://{'x' * 70}.invalid")
     assert "-> the token goes unencrypted" in line(done.output, "URL")
 
 
-def test_a_certificate_that_is_not_trusted_is_told_with_its_remedy(
+def test_doctor_untrusted_certificate_has_a_hint(
     doctor: Doctor, wire: Any, said: Any, tls: ssl.SSLContext
 ) -> None:
     server = wire(said(), tls=tls)
@@ -189,7 +187,7 @@ def test_a_certificate_that_is_not_trusted_is_told_with_its_remedy(
     assert server.seen == []
 
 
-def test_a_certificate_that_is_trusted_is_named(
+def test_doctor_names_a_trusted_certificate(
     doctor: Doctor, wire: Any, said: Any, tls: ssl.SSLContext, certificate: tuple[Path, Path]
 ) -> None:
     server = wire(said(), tls=tls)
@@ -202,13 +200,13 @@ def test_a_certificate_that_is_trusted_is_named(
     assert server.seen == ["GET /customers?pageSize=1"]
 
 
-def test_a_bundle_of_certificates_that_is_missing_is_told(doctor: Doctor, serving: Any) -> None:
+def test_doctor_reports_a_missing_certificate_bundle(doctor: Doctor, serving: Any) -> None:
     done = doctor(DUB_SERVER_URL=serving().url, REQUESTS_CA_BUNDLE="/none/ca.pem")
     assert done.exit_code == 5
     assert "does not exist" in line(done.output, "REQUESTS_CA_BUNDLE")
 
 
-def test_certificates_that_only_one_of_the_clients_reads_are_told(doctor: Doctor) -> None:
+def test_doctor_reports_bundles_that_one_client_ignores(doctor: Doctor) -> None:
     done = doctor("--server-url", "nonsense", SSL_CERT_FILE="ca.pem")
     assert "read by AsyncDub only\n" in line(done.output, "SSL_CERT_FILE")
     done = doctor("--server-url", "nonsense", SSL_CERT_FILE="a", CURL_CA_BUNDLE=os.devnull)
@@ -224,7 +222,7 @@ def dated(ahead: float) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("ahead", "told"), [(3600, "behind"), (-3600, "ahead")])
-def test_a_clock_that_is_wrong_is_told(
+def test_doctor_reports_a_wrong_clock(
     doctor: Doctor, serving: Any, ahead: float, told: str
 ) -> None:
     done = doctor(DUB_SERVER_URL=serving(headers=dated(ahead)).url)
@@ -233,7 +231,7 @@ def test_a_clock_that_is_wrong_is_told(
     assert "-> set the clock" in line(done.output, "clock")
 
 
-def test_a_clock_that_is_right_or_not_told_is_no_trouble(doctor: Doctor, serving: Any) -> None:
+def test_doctor_right_or_unknown_clock_passes(doctor: Doctor, serving: Any) -> None:
     for headers, told in (
         (dated(0), "within a few seconds"),
         ({}, "no usable Date"),
@@ -244,7 +242,7 @@ def test_a_clock_that_is_right_or_not_told_is_no_trouble(doctor: Doctor, serving
         assert told in line(done.output, "clock")
 
 
-def test_a_proxy_is_what_the_connection_goes_through(doctor: Doctor, serving: Any) -> None:
+def test_doctor_connects_through_the_proxy(doctor: Doctor, serving: Any) -> None:
     proxy = serving()
     address = proxy.url.removeprefix("http://")
     done = doctor("--server-url", "http://dub.invalid", HTTP_PROXY=f"http://me:{SECRET}@{address}")
@@ -254,7 +252,7 @@ def test_a_proxy_is_what_the_connection_goes_through(doctor: Doctor, serving: An
     assert SECRET not in done.output
 
 
-def test_without_a_proxy_and_netrc_it_says_so(doctor: Doctor, tmp_path: Path) -> None:
+def test_doctor_reports_proxies_and_netrc(doctor: Doctor, tmp_path: Path) -> None:
     done = doctor("--server-url", "nonsense")
     assert line(done.output, "proxies") == "none"
     assert ".netrc" not in done.output
@@ -278,7 +276,7 @@ def test_without_a_proxy_and_netrc_it_says_so(doctor: Doctor, tmp_path: Path) ->
         "http://me:{}:99999@proxy.invalid:99999",
     ],
 )
-def test_no_credentials_of_a_proxy_are_shown(doctor: Doctor, proxy: str) -> None:
+def test_doctor_hides_credentials_of_a_proxy(doctor: Doctor, proxy: str) -> None:
     secret = f"{SECRET}{'x' * 64}"  # so long that no host can have that name
     value = proxy.format(secret, secret)
     done = doctor(
@@ -289,14 +287,14 @@ def test_no_credentials_of_a_proxy_are_shown(doctor: Doctor, proxy: str) -> None
 
 
 @pytest.mark.parametrize("url", ["https://me:{}@x", "https://me:{}/1@x", "https://{}@x:y"])
-def test_no_credentials_of_a_server_url_are_shown(doctor: Doctor, url: str) -> None:
+def test_doctor_hides_credentials_of_a_server_url(doctor: Doctor, url: str) -> None:
     done = doctor(DUB_SERVER_URL=url.format(SECRET))
     assert done.exit_code == 2
     assert SECRET not in done.output
 
 
 @pytest.mark.parametrize("in_file", [False, True])
-def test_a_key_that_a_server_sends_back_is_not_shown(
+def test_doctor_hides_a_key_in_the_response(
     doctor: Doctor, serving: Any, tmp_path: Path, in_file: bool
 ) -> None:
     body = f"<html>Who is {SECRET}? Or dub_another{SECRET}"
@@ -310,7 +308,7 @@ def test_a_key_that_a_server_sends_back_is_not_shown(
 
 
 @pytest.mark.parametrize("credentials", [SECRET, f"me:{SECRET}", f"{SECRET}:me"])
-def test_credentials_that_a_proxy_sends_back_are_not_shown(
+def test_doctor_hides_proxy_credentials_in_the_response(
     doctor: Doctor, serving: Any, credentials: str
 ) -> None:
     proxy = serving(407, f"Who is {credentials}?", {"Content-Type": "text/plain"})
@@ -320,7 +318,7 @@ def test_credentials_that_a_proxy_sends_back_are_not_shown(
     assert SECRET not in done.output
 
 
-def test_a_package_that_is_too_old_or_missing_is_told_with_what_to_do(
+def test_doctor_reports_an_outdated_package(
     doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "tenacity-8.0.dist-info").mkdir()
@@ -346,7 +344,7 @@ def test_doctor_reports_the_reactor_of_an_installed_twisted(
     assert "-> importing uplink installs the default reactor" in line(report, "Twisted")
 
 
-def test_help_tells_the_exit_codes() -> None:
+def test_doctor_help_lists_the_exit_codes() -> None:
     done = CliRunner().invoke(cli, ["doctor", "--help"], terminal_width=80)
     assert done.exit_code == 0
     assert "The exit code is 0 if all checks pass" in done.output

@@ -23,6 +23,7 @@ from dub_uplink.testing import FakeDub, faults
 pytest.importorskip("click")
 
 from dub_uplink._cli.export.job import CustomerWriter
+from dub_uplink._cli.io.files import open_with_mode
 from dub_uplink._cli.io.records import columns
 from dub_uplink._cli.reading.rows import Options, rows_of
 
@@ -73,7 +74,7 @@ def ids_in(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_every_customer_is_there_once_and_nothing_else_is_left(
+def test_export_writes_every_customer_once(
     invoke: Invoke, live: Live, tmp_path: Path, suffix: str
 ) -> None:
     live[0].add_many(250)
@@ -86,7 +87,7 @@ def test_every_customer_is_there_once_and_nothing_else_is_left(
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_what_is_exported_is_read_back_by_an_import_to_the_letter(
+def test_export_is_imported_unchanged(
     invoke: Invoke, live: Live, tmp_path: Path, suffix: str
 ) -> None:
     fake, _ = live
@@ -125,7 +126,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 
 @given(st.lists(st.tuples(TEXT, st.none() | TEXT), max_size=4), st.sampled_from(["csv", "jsonl"]))
-def test_any_text_that_is_written_is_read_again(
+def test_export_of_any_text_is_read_again(
     folder: Path, customers: list[tuple[str, str | None]], file_format: Any
 ) -> None:
     path = folder / "customers"
@@ -144,7 +145,7 @@ def test_any_text_that_is_written_is_read_again(
     assert found == [("first", None), *customers]
 
 
-def test_filters_are_those_of_the_list(invoke: Invoke, live: Live, target: Path) -> None:
+def test_export_sends_the_filters(invoke: Invoke, live: Live, target: Path) -> None:
     live[0].add(external_id="a", country="GB")
     live[0].add(external_id="b", country="FR")
     invoke("customers", "export", "--country", "FR", "--sort-order", "asc", str(target))
@@ -153,9 +154,7 @@ def test_filters_are_those_of_the_list(invoke: Invoke, live: Live, target: Path)
     assert (query["country"], query["sortOrder"]) == ("FR", "asc")
 
 
-def test_dates_and_nested_records_are_there_under_the_names_of_the_api(
-    invoke: Invoke, live: Live, tmp_path: Path
-) -> None:
+def test_export_has_dates_and_nested_records(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     link = {"id": "l1", "domain": "dub.sh", "tier": "new"}
     live[0].add(
         external_id="a", link=link, created_at=dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc)
@@ -170,7 +169,7 @@ def test_dates_and_nested_records_are_there_under_the_names_of_the_api(
     assert (row["discount.id"], found["sales"]) == ("", 0)
 
 
-def test_nothing_is_overwritten_unless_asked_for(invoke: Invoke, live: Live, target: Path) -> None:
+def test_export_replaces_a_file_only_with_force(invoke: Invoke, live: Live, target: Path) -> None:
     target.write_text("mine")
     for option in ((), ("--resume",)):
         done = invoke("customers", "export", *option, str(target))
@@ -203,17 +202,39 @@ def test_export_of_a_new_file_is_readable_by_its_owner_only(
 
 
 @pytest.mark.usefixtures("umask_022")
-@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o444])
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("c.csv", 0o600), ("c.csv", 0o640), ("c.csv", 0o666), ("c.csv", 0o444), ("c.parquet", 0o444)],
+)
 def test_export_keeps_the_mode_of_a_replaced_file(
-    invoke: Invoke, live: Live, target: Path, mode: int
+    invoke: Invoke, live: Live, tmp_path: Path, name: str, mode: int
 ) -> None:
+    if name == "c.parquet":
+        pytest.importorskip("pyarrow")
+    target = tmp_path / name
     target.touch()
     target.chmod(mode)
     broken(invoke, live, target, "--force")
     parts = [path for path in target.parent.iterdir() if path != target]
     assert [mode_of(path) for path in parts] == [mode | 0o600] * 2
     assert invoke("customers", "export", "--resume", "--force", str(target)).exit_code == 0
-    assert (mode_of(target), len(ids_in(target))) == (mode, 2_550)
+    assert (mode_of(target), target.stat().st_size > 0) == (mode, True)
+
+
+@pytest.mark.parametrize("umask", [0, 0o077])
+@pytest.mark.parametrize("existing", [False, True])
+def test_open_with_mode_sets_the_mode_before_a_byte(
+    tmp_path: Path, umask: int, existing: bool
+) -> None:
+    path = tmp_path / "a"
+    if existing:
+        path.touch()
+    before = os.umask(umask)
+    try:
+        with open_with_mode(path, "a+b", 0o640):
+            assert mode_of(path) == 0o640
+    finally:
+        os.umask(before)
 
 
 @pytest.mark.usefixtures("umask_022")
@@ -289,7 +310,7 @@ def test_export_with_other_columns_does_not_continue(
     assert (done.exit_code, "is of an export with other columns" in done.stderr) == (2, True)
 
 
-def test_a_link_to_a_file_stays_a_link(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_export_keeps_a_symbolic_link(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
     assert invoke("customers", "export", str(tmp_path / "link.csv")).exit_code == 0
     assert (tmp_path / "link.csv").is_symlink()
@@ -308,7 +329,7 @@ def broken(invoke: Invoke, live: Live, target: Path, *options: str) -> Result:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_a_failed_export_keeps_its_part_and_is_gone_on_with(
+def test_export_resumes_after_a_failure(
     invoke: Invoke, live: Live, tmp_path: Path, suffix: str
 ) -> None:
     target = tmp_path / f"customers.{suffix}"
@@ -328,7 +349,7 @@ def test_a_failed_export_keeps_its_part_and_is_gone_on_with(
     assert names(tmp_path) == [target.name]
 
 
-def test_an_interrupted_export_is_neither_gone_on_with_nor_thrown_away_unasked(
+def test_export_after_an_interruption_needs_an_option(
     invoke: Invoke, live: Live, target: Path
 ) -> None:
     broken(invoke, live, target)
@@ -344,7 +365,7 @@ def test_an_interrupted_export_is_neither_gone_on_with_nor_thrown_away_unasked(
 
 
 @pytest.mark.parametrize("record", [b"", b"{}", b"\xff", b"[]", b'{"export": 1, "bytes": 1}'])
-def test_a_record_that_says_nothing_is_told(
+def test_export_invalid_checkpoint_is_refused(
     invoke: Invoke, live: Live, target: Path, record: bytes
 ) -> None:
     broken(invoke, live, target)
@@ -354,36 +375,32 @@ def test_a_record_that_says_nothing_is_told(
     assert "--force starts over" in done.stderr
 
 
-def test_a_part_that_was_cut_is_told(invoke: Invoke, live: Live, target: Path) -> None:
+def test_export_truncated_part_is_refused(invoke: Invoke, live: Live, target: Path) -> None:
     broken(invoke, live, target)
     target.with_name(target.name + ".part").write_text("")
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, "is shorter than" in done.stderr) == (2, True)
 
 
-def test_resume_without_anything_to_go_on_with_begins(
-    invoke: Invoke, live: Live, target: Path
-) -> None:
+def test_export_resume_without_a_part_starts(invoke: Invoke, live: Live, target: Path) -> None:
     live[0].add_many(3)
     assert invoke("customers", "export", "--resume", str(target)).exit_code == 0
     assert len(ids_in(target)) == 3
 
 
-def test_an_export_that_fails_before_its_first_page_leaves_nothing(
-    invoke: Invoke, live: Live, target: Path
-) -> None:
+def test_export_failing_at_once_leaves_no_files(invoke: Invoke, live: Live, target: Path) -> None:
     env = {"DUB_API_KEY": "dub_wrong"}
     done = invoke("customers", "export", str(target), env=env)
     assert (done.exit_code, names(target.parent)) == (3, [])
 
 
-def test_an_unreachable_server_leaves_nothing(invoke: Invoke, target: Path) -> None:
+def test_export_from_unreachable_server_leaves_no_files(invoke: Invoke, target: Path) -> None:
     env = {"DUB_SERVER_URL": "http://127.0.0.1:9"}
     done = invoke("customers", "export", "--no-retries", str(target), env=env)
     assert (done.exit_code, names(target.parent)) == (5, [])
 
 
-def test_what_cannot_be_written_to_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
+def test_export_to_an_impossible_path_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
     for path, expected in (
         (str(tmp_path), "is a directory"),
         (str(tmp_path / "none" / "c.csv"), "does not exist"),
@@ -396,7 +413,7 @@ def test_what_cannot_be_written_to_is_one_line(invoke: Invoke, tmp_path: Path) -
     assert names(tmp_path) == []
 
 
-def test_a_full_disk_is_one_line(invoke: Invoke, live: Live) -> None:
+def test_export_to_a_full_disk_is_one_line(invoke: Invoke, live: Live) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
     live[0].add_many(1)
@@ -406,7 +423,7 @@ def test_a_full_disk_is_one_line(invoke: Invoke, live: Live) -> None:
     assert not Path("/dev/full.part").exists()
 
 
-def test_the_standard_output_is_a_target_too(invoke: Invoke, live: Live) -> None:
+def test_export_writes_to_stdout(invoke: Invoke, live: Live) -> None:
     live[0].add_many(3)
     done = invoke("customers", "export", "-")
     assert (done.exit_code, done.stderr) == (0, "")
@@ -415,7 +432,7 @@ def test_the_standard_output_is_a_target_too(invoke: Invoke, live: Live) -> None
     assert len(list(csv.DictReader(io.StringIO(done.stdout)))) == 3
 
 
-def test_parquet_without_pyarrow_says_what_to_install(
+def test_export_parquet_without_pyarrow_has_a_hint(
     invoke: Invoke, live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dub_uplink._cli.export.command.find_spec", lambda name: None)
@@ -424,9 +441,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
     assert 'pip install "dub-uplink[parquet]"' in done.stderr
 
 
-def test_parquet_has_every_customer_with_types_and_is_gone_on_with_too(
-    invoke: Invoke, live: Live, tmp_path: Path
-) -> None:
+def test_export_parquet_is_typed_and_resumes(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     target = tmp_path / "customers.parquet"
     when = dt.datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=dt.timezone.utc)

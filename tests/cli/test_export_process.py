@@ -20,7 +20,7 @@ COMMAND = [sys.executable, "-m", "dub_uplink", "customers", "export"]
 CUSTOMERS = 3_100
 
 
-def test_an_export_that_is_killed_and_interrupted_is_gone_on_with(
+def test_export_resumes_after_kill_and_interrupt(
     run: Run, environment: dict[str, str], tmp_path: Path
 ) -> None:
     target = tmp_path / "customers.jsonl"
@@ -56,7 +56,7 @@ def test_an_export_that_is_killed_and_interrupted_is_gone_on_with(
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
 
-def test_export_at_a_terminal_shows_a_bar_without_an_unknown_total(
+def test_export_bar_without_a_total_has_no_eta(
     terminal: Callable[..., Any], tmp_path: Path
 ) -> None:
     with FakeDub(latency=0.05) as fake, fake.serve() as url:
@@ -71,7 +71,7 @@ def test_export_at_a_terminal_shows_a_bar_without_an_unknown_total(
         assert shown.shown.rstrip().endswith("1,500 customers in " + str(tmp_path / "c.jsonl"))
 
 
-def test_a_reader_who_has_seen_enough_ends_it_quietly(environment: dict[str, str]) -> None:
+def test_export_to_a_closed_pipe_exits_quietly(environment: dict[str, str]) -> None:
     with FakeDub() as fake, fake.serve() as url:
         fake.add_many(2_000)
         env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}

@@ -52,7 +52,7 @@ def error(code: str) -> str:
         (200, '[{"id": 5}]', 5, "Hint: is --server-url"),
     ],
 )
-def test_every_answer_that_is_no_success_is_one_line(
+def test_error_response_is_one_line(
     invoke: Invoke, serving: Any, status: int, body: str, exit_code: int, told: str
 ) -> None:
     done = invoke(*LIST, env={"DUB_SERVER_URL": serving(status, body).url})
@@ -63,13 +63,13 @@ def test_every_answer_that_is_no_success_is_one_line(
     assert "\x1b" not in done.output
 
 
-def test_a_rate_limit_says_how_long_it_lasts(invoke: Invoke, serving: Any) -> None:
+def test_rate_limit_error_shows_the_wait(invoke: Invoke, serving: Any) -> None:
     server = serving(429, error("rate_limit_exceeded"), {"Retry-After": "17"})
     done = invoke(*LIST, env={"DUB_SERVER_URL": server.url})
     assert done.output.endswith("Hint: try again in 17 s.\n")
 
 
-def test_without_an_answer_it_is_the_network(invoke: Invoke, serving: Any) -> None:
+def test_missing_response_is_a_network_error(invoke: Invoke, serving: Any) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -82,7 +82,7 @@ def test_without_an_answer_it_is_the_network(invoke: Invoke, serving: Any) -> No
     assert "no whole answer within 1 s  Hint: --timeout sets a longer limit" in done.output
 
 
-def test_what_a_user_typed_steers_no_terminal_when_it_is_told(invoke: Invoke) -> None:
+def test_error_escapes_control_characters(invoke: Invoke) -> None:
     done = invoke("customers", "list", "--token-file", "no\x1b[31m\nwhere")
     assert (done.exit_code, done.output.count("\n")) == (3, 1)
     assert "cannot read the API key from no [31m where: " in done.output
@@ -99,7 +99,7 @@ def test_what_a_user_typed_steers_no_terminal_when_it_is_told(invoke: Invoke) ->
         (None, "cannot read the API key from {path}: "),
     ],
 )
-def test_a_file_without_a_key_is_told_and_shows_nothing_of_it(
+def test_invalid_token_file_is_not_shown(
     invoke: Invoke, live: Live, tmp_path: Path, content: bytes | None, told: str
 ) -> None:
     path = tmp_path / "key"
@@ -111,7 +111,7 @@ def test_a_file_without_a_key_is_told_and_shows_nothing_of_it(
 
 
 @pytest.mark.parametrize("content", ["dub_test", "dub_test\n", "\ufeffdub_test\r\n\n"])
-def test_a_key_comes_from_a_file_before_the_environment(
+def test_token_file_overrides_the_environment(
     invoke: Invoke, live: Live, tmp_path: Path, content: str
 ) -> None:
     path = tmp_path / "key"
@@ -122,7 +122,7 @@ def test_a_key_comes_from_a_file_before_the_environment(
     assert (done.exit_code, len(live[0].requests)) == (0, 2)
 
 
-def test_closed_streams_are_no_terminal_and_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_streams_are_not_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     monkeypatch.setattr("sys.stderr", None)
     for connection, told in (
@@ -133,7 +133,7 @@ def test_closed_streams_are_no_terminal_and_hold_nothing(monkeypatch: pytest.Mon
             connection.open()
 
 
-def test_without_a_key_it_says_where_to_put_it(invoke: Invoke, live: Live) -> None:
+def test_missing_key_has_a_hint(invoke: Invoke, live: Live) -> None:
     done = invoke("customers", "list", env={"DUB_API_KEY": None})
     assert (done.exit_code, live[0].requests) == (3, [])
     assert done.output == (
@@ -142,13 +142,13 @@ def test_without_a_key_it_says_where_to_put_it(invoke: Invoke, live: Live) -> No
 
 
 @pytest.mark.parametrize("url", ["ftp://example.com", "", "http://a:b@example.com", "http://["])
-def test_a_server_that_is_no_url_is_a_mistake_in_the_command(invoke: Invoke, url: str) -> None:
+def test_invalid_server_url_is_a_usage_error(invoke: Invoke, url: str) -> None:
     done = invoke("customers", "list", "--server-url", url)
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
     assert "--server-url" in done.output
 
 
-def test_every_option_of_the_connection_reaches_the_client(invoke: Invoke, serving: Any) -> None:
+def test_connection_options_reach_the_client(invoke: Invoke, serving: Any) -> None:
     server = serving(raw=[b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"])
     done = invoke("customers", "list", "--server-url", server.url, "-v")
     assert done.exit_code == 0
@@ -163,7 +163,7 @@ def test_every_option_of_the_connection_reaches_the_client(invoke: Invoke, servi
     assert "DUB" not in done.output.replace("DUB_SERVER_URL", "")
 
 
-def test_what_is_freed_while_a_client_is_made_is_no_warning_to_its_user() -> None:
+def test_collect_warnings_keeps_user_warnings_only() -> None:
     with collect_warnings() as told:
         warnings.warn("unclosed <socket.socket fd=7>", ResourceWarning, stacklevel=2)
         warnings.warn("soon to be gone", DeprecationWarning, stacklevel=2)
@@ -172,7 +172,7 @@ def test_what_is_freed_while_a_client_is_made_is_no_warning_to_its_user() -> Non
     assert [str(warning.message) for warning in told] == ["the token goes unencrypted"] * 2
 
 
-def test_an_unencrypted_server_is_warned_of_in_one_line() -> None:
+def test_unencrypted_server_is_a_one_line_warning() -> None:
     @click.command()
     @connection_options
     def command(connection: Connection) -> None:
@@ -196,7 +196,7 @@ def test_an_unencrypted_server_is_warned_of_in_one_line() -> None:
         (ValueError("id must not be ''"), 2, "Error: id must not be ''"),
     ],
 )
-def test_whatever_ends_a_command_is_told_without_a_traceback(
+def test_expected_exceptions_have_no_traceback(
     raised: BaseException, exit_code: int, told: str
 ) -> None:
     @click.group(cls=RootGroup)
@@ -213,7 +213,7 @@ def test_whatever_ends_a_command_is_told_without_a_traceback(
     assert done.output.count("\n") <= 1
 
 
-def test_a_mistake_of_ours_is_not_taken_for_the_users() -> None:
+def test_bug_keeps_its_traceback() -> None:
     @click.group(cls=RootGroup)
     def root() -> None:
         pass
@@ -234,7 +234,7 @@ def test_a_mistake_of_ours_is_not_taken_for_the_users() -> None:
         (["customers", "get", "x", "--expnd"], "--expand"),
     ],
 )
-def test_what_is_mistyped_is_told_with_what_was_meant(arguments: list[str], told: str) -> None:
+def test_unknown_command_suggests_a_similar_one(arguments: list[str], told: str) -> None:
     done = CliRunner().invoke(cli, arguments, prog_name="dub-uplink")
     assert done.exit_code == 2
     assert told in done.output

@@ -23,7 +23,7 @@ schemes = st.sampled_from(["http://", "https://", "socks5h://", "", "HTTP://", "
 @given(scheme=schemes, before=texts, after=texts, encoded=st.booleans())
 @example(scheme="http://", before="me:12/", after="://", encoded=False)
 @example(scheme="", before="", after="", encoded=False)
-def test_no_variable_shows_its_credentials(
+def test_environment_findings_hide_credentials(
     scheme: str, before: str, after: str, encoded: bool
 ) -> None:
     credentials = f"{before}{SECRET}{after}"
@@ -37,13 +37,13 @@ def test_no_variable_shows_its_credentials(
 
 
 @given(value=st.text())
-def test_whatever_a_url_is_it_is_read_or_not_shown(value: str) -> None:
+def test_hide_credentials_shows_plain_urls_only(value: str) -> None:
     shown = hide_credentials(value)
     assert re.fullmatch(r"[\w.:/@*\[\]-]+", shown) or shown == "(not a plain URL; not shown)"
 
 
 @given(before=st.text(), secret=st.text(min_size=4), after=st.text())
-def test_a_secret_is_scrubbed_wherever_it_stands(before: str, secret: str, after: str) -> None:
+def test_scrub_removes_a_secret_anywhere(before: str, secret: str, after: str) -> None:
     shown = scrub(f"{before}{secret}{after}", ["", secret])
     assert secret not in shown or secret in "***"
 
@@ -65,11 +65,11 @@ def test_a_secret_is_scrubbed_wherever_it_stands(before: str, secret: str, after
         ("1", "", True),
     ],
 )
-def test_a_version_is_held_against_its_bounds(version: str, bounds: str, expected: bool) -> None:
+def test_within_compares_a_version_with_bounds(version: str, bounds: str, expected: bool) -> None:
     assert within(version, bounds) is expected
 
 
-def test_every_bound_of_ours_is_one_that_is_understood() -> None:
+def test_every_requirement_is_parsed() -> None:
     for requirement in metadata.requires("dub-uplink") or []:
         if 'extra == "dev"' in requirement:
             continue
@@ -79,7 +79,7 @@ def test_every_bound_of_ours_is_one_that_is_understood() -> None:
         assert (found[3] is not None) == ("extra" in requirement)
 
 
-def test_a_missing_extra_is_no_trouble_but_a_missing_package_is() -> None:
+def test_missing_extra_passes_and_missing_package_fails() -> None:
     extra = findings._package('none_such>=1; extra == "parquet"')
     assert (extra.value, extra.code) == ("missing (extra parquet)", 0)
     base = findings._package("none_such>=1")

@@ -24,7 +24,7 @@ def people(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])
-def test_the_storage_is_asked_and_none_waits_for_one_that_is_silent(
+def test_rate_limit_storage_is_used_and_silence_is_survived(
     invoke_apart: Invoke,
     live: tuple[FakeDub, dict[str, str]],
     people: Path,
@@ -44,7 +44,7 @@ def test_the_storage_is_asked_and_none_waits_for_one_that_is_silent(
     assert (done.exit_code, live[0].customer_count) == (0, 5)
 
 
-def test_a_storage_without_a_limit_is_a_mistake_unless_it_is_there_for_all(
+def test_rate_limit_storage_option_needs_a_limit(
     invoke_apart: Invoke, people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = invoke_apart("customers", "import", "--rate-limit-storage", "redis://x", str(people))
@@ -54,7 +54,7 @@ def test_a_storage_without_a_limit_is_a_mistake_unless_it_is_there_for_all(
 
 
 @pytest.mark.parametrize("url", ["postgres://:pa55@x", "redis://:pa55@[::1", "redis://x:pa55"])
-def test_what_is_no_storage_is_a_mistake_and_shows_no_password(
+def test_invalid_rate_limit_storage_hides_the_password(
     invoke_apart: Invoke, people: Path, url: str
 ) -> None:
     arguments = ["--rate-limit", "5", "--rate-limit-storage", url, str(people)]

@@ -91,7 +91,7 @@ def serve(environment: dict[str, str], tmp_path: Path) -> Serve:
     return serve
 
 
-def test_it_says_its_url_logs_each_request_and_stops_on_ctrl_c(serve: Serve) -> None:
+def test_serve_prints_url_logs_requests_and_stops(serve: Serve) -> None:
     with serve() as server:
         assert re.search(r"http://127\.0\.0\.1:\d+", server.greeting)
         assert server.ask("/customers") == (200, [])
@@ -103,7 +103,7 @@ def test_it_says_its_url_logs_each_request_and_stops_on_ctrl_c(serve: Serve) -> 
     assert out.endswith("Stopped.\n")
 
 
-def test_every_option_has_its_effect(serve: Serve) -> None:
+def test_serve_options_have_an_effect(serve: Serve) -> None:
     options = ("--token", "dub_mine", "--seed-customers", "7", "--rate-limit", "2")
     with serve(*options) as server:
         assert "7 customers are stored" in server.greeting
@@ -114,7 +114,7 @@ def test_every_option_has_its_effect(serve: Serve) -> None:
     assert len(answers[0][1]) == 7
 
 
-def test_a_database_outlives_the_server(serve: Serve, tmp_path: Path) -> None:
+def test_serve_database_outlives_the_server(serve: Serve, tmp_path: Path) -> None:
     body = {"externalId": "user_1", "country": "GB"}
     with serve("--database", "customers.sqlite3") as server:
         assert server.ask("/customers", body=body)[0] == 201
@@ -125,7 +125,7 @@ def test_a_database_outlives_the_server(serve: Serve, tmp_path: Path) -> None:
         assert server.ask("/customers/ext_user_1")[0] == 200
 
 
-def test_it_goes_on_serving_when_nobody_reads_its_log(serve: Serve) -> None:
+def test_serve_continues_without_a_reader_of_its_log(serve: Serve) -> None:
     with serve() as server:
         server.stdout.close()
         assert [server.ask("/customers")[0] for _ in range(3)] == [200, 200, 200]
@@ -135,7 +135,7 @@ def test_it_goes_on_serving_when_nobody_reads_its_log(serve: Serve) -> None:
         assert server.process.stderr.read() == ""
 
 
-def test_a_port_that_is_taken_is_one_line() -> None:
+def test_serve_port_in_use_is_one_line() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -146,7 +146,7 @@ def test_a_port_that_is_taken_is_one_line() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
+def test_serve_invalid_database_is_one_line(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.write_text("These are notes and not a database. " * 100)
     done = CliRunner().invoke(cli, ["serve", "--port", "0", "--database", str(notes)])
@@ -155,7 +155,7 @@ def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
     assert done.output.count("\n") == 1
 
 
-def test_an_empty_token_is_refused() -> None:
+def test_serve_empty_token_is_refused() -> None:
     done = CliRunner().invoke(cli, ["serve", "--token", " "])
     assert done.exit_code == 2
     assert "--token" in done.output

@@ -80,7 +80,7 @@ class _Job(NamedTuple):
 @click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
 @click.option(
     "--format",
-    "file_format",
+    "given_format",
     type=click.Choice(["csv", "jsonl", "parquet"]),
     help="[default: by the name of FILE; jsonl for -]",
 )
@@ -108,7 +108,7 @@ def export_command(
     *,
     connection: Connection,
     path: str,
-    file_format: Format | None,
+    given_format: Format | None,
     chosen: str | None,
     mode: int | None,
     resume: bool,
@@ -120,8 +120,8 @@ def export_command(
     """Write every customer to a file."""
     if Path(path).is_dir():
         raise Failure(f"{path} is a directory.", ExitCode.USAGE)
-    if file_format is None:
-        file_format = "jsonl" if path == "-" else format_of(path, None)
+    default: Format | None = "jsonl" if path == "-" else None
+    file_format: Format = format_of(path, given_format or default)
     if file_format == "parquet" and find_spec("pyarrow") is None:
         raise Failure("Parquet needs pyarrow.", ExitCode.USAGE, 'pip install "dub-uplink[parquet]"')
     expanded = bool(filters.get("include_expanded_fields"))
@@ -263,6 +263,7 @@ def _fill(dub: Dub, part: Part, job: _Job, progress: Progress, interrupt: Interr
     return count
 
 
+_COUNT_TIMEOUT = 3_000  # milliseconds
 #: The filters that the count takes; the others choose pages, their order and fields.
 _COUNTED = ("email", "external_id", "search", "country", "link_id", "program_id", "partner_id")
 
@@ -272,8 +273,10 @@ def _count(dub: Dub, filters: dict[str, Any]) -> int | None:
     count = getattr(dub.customers, "count", None)
     if count is None:
         return None
+    counted = {name: filters[name] for name in _COUNTED if name in filters}
     try:
-        total = count(**{name: filters[name] for name in _COUNTED if name in filters}, retries=None)
+        # One short attempt: the bar is not worth a wait, which Ctrl-C could not end.
+        total = count(**counted, retries=None, timeout_ms=_COUNT_TIMEOUT)
     except errors.DubError:
         return None
     return total if isinstance(total, int) else None

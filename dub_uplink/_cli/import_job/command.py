@@ -246,7 +246,7 @@ def _validate(
     if rows.header_problem:
         show_recognized(path, rows, err=not dry)
         raise BadFile(rows.header_problem)
-    with Progress("Checking", passing=True, quiet=quiet) as progress:
+    with Progress("Checking", transient=True, quiet=quiet) as progress:
         report = check(rows, rest, progress.at)
     if preview:
         show_recognized(path, rows, err=not dry)

@@ -22,17 +22,17 @@ class Progress:
     Args:
         title: The text before the bar.
         total: The number at the end; ``None`` if it is not known, which leaves out the ETA.
-        passing: Remove the bar at the end.
+        transient: Remove the bar at the end.
         quiet: Show nothing.
     """
 
     def __init__(
-        self, title: str, total: int | None = None, *, passing: bool = False, quiet: bool = False
+        self, title: str, total: int | None = None, *, transient: bool = False, quiet: bool = False
     ) -> None:
         self._live: rich.progress.Progress | None = None
         if quiet or not is_terminal(sys.stderr):
             return
-        self._live = _bar(transient=passing)
+        self._live = _bar(transient=transient)
         self._task = self._live.add_task(title, total=total, note="")
 
     @property
