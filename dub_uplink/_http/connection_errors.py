@@ -76,8 +76,12 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
     chain = _exception_chain(error)
     answered = [e for e in chain if isinstance(e, IncompleteResponse)]
     refused = any(e.refused for e in answered)
-    never_sent = _tunnel_status(chain) or any(isinstance(e, _NEVER_SENT) for e in chain)
-    sent = not refused and not never_sent
+    never_sent = any(
+        isinstance(e, _NEVER_SENT)
+        or (isinstance(e, ssl.SSLError) and "bad handshake" in str(e))  # pyOpenSSL
+        for e in chain
+    )
+    sent = not (refused or never_sent or _tunnel_status(chain))
     if any(isinstance(e, _TIMEOUTS) and not isinstance(e, _NO_CONNECTION) for e in chain):
         what, seconds = "no whole answer", timeout
         if not sent and not answered:
@@ -94,7 +98,7 @@ def is_transient(error: BaseException) -> bool:
     chain = _exception_chain(error)
     if 400 <= _tunnel_status(chain) < 500:
         return False  # wrong credentials, repeated, lock an account
-    if any(isinstance(e, _DROPPED_TLS) for e in chain):
+    if _is_dropped(chain):
         return True  # an established connection that broke, not a refused certificate
     if any(isinstance(e, (*_TLS, BodyTooLarge, UnsupportedEncoding)) for e in chain):
         return False
@@ -110,6 +114,14 @@ def without_credentials(text: str) -> str:
     for pattern, replacement in _CREDENTIALS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _is_dropped(chain: list[BaseException]) -> bool:
+    """Return whether a connection with TLS broke, with Python's ssl or with pyOpenSSL."""
+    return any(
+        isinstance(e, _DROPPED_TLS) or (isinstance(e, ssl.SSLError) and "Unexpected EOF" in str(e))
+        for e in chain
+    )
 
 
 def _tunnel_status(chain: list[BaseException]) -> int:
@@ -167,13 +179,14 @@ _PHRASES: tuple[tuple[Any, str], ...] = (
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "the proxy failed"),
     ((_NO_CONNECTION, ConnectError), "no connection"),
     ((BodyTooLarge, UnsupportedEncoding), "the response was not read"),
-    (_DROPPED_TLS, "the connection broke"),
     (_TLS, "TLS failed"),
     (ValueError, "the request could not be made"),
 )
 
 
 def _what(chain: list[BaseException]) -> str:
+    if _is_dropped(chain):
+        return "the connection broke"
     for classes, phrase in _PHRASES:
         if any(isinstance(error, classes) for error in chain):
             return phrase

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +51,36 @@ def demanding(
     return tls
 
 
-def test_a_required_client_certificate_is_final(
-    wire: Any, said: Any, trusting: Any, demanding: ssl.SSLContext, at_best: Any
-) -> None:
-    def refused() -> errors.APIConnectionError:
-        server = wire(said(200, "[]"), tls=demanding)
-        with pytest.raises(errors.APIConnectionError) as caught:
-            trusting(server.url, retry_config=QUICK).list()
-        return caught.value
+@pytest.fixture
+def refusing(demanding: ssl.SSLContext) -> Iterator[str]:
+    """The URL of a server that refuses each handshake and reads on, so that its alert arrives."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-    # The end of the connection may be noticed before the alert that explains it.
-    error = at_best(refused, lambda error: error.attempts == 1)
-    assert error.attempts == 1
-    assert "TLS failed" in str(error)
+        def refuse(sock: socket.socket) -> None:
+            with demanding.wrap_socket(
+                sock, server_side=True, do_handshake_on_connect=False
+            ) as wrapped:
+                with contextlib.suppress(ssl.SSLError):
+                    wrapped.do_handshake()
+                with contextlib.suppress(OSError):
+                    while socket.socket.recv(wrapped, 65_536):
+                        pass
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    sock, _ = listener.accept()
+                    threading.Thread(target=refuse, args=(sock,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_required_client_certificate_is_final(trusting: Any, refusing: str) -> None:
+    with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
+        trusting(refusing, retry_config=QUICK).list()
+    assert caught.value.attempts == 1
 
 
 def test_an_untrusted_certificate_is_final_in_both(
@@ -94,6 +115,13 @@ import sys, time, urllib3.contrib.pyopenssl, requests
 urllib3.contrib.pyopenssl.inject_into_urllib3()
 from dub_uplink import DeadlineAdapter, Dub, errors
 _, url, authority, slow = sys.argv
+with Dub("dub_x", server_url=url, client=requests.Session()) as dub:
+    try:
+        dub.customers.list()
+    except errors.APIConnectionError as error:
+        assert (error.attempts, error.sent) == (1, False), str(error)
+    else:
+        raise AssertionError("a certificate was not checked")
 for own in (True, False):
     session = requests.Session()
     session.verify = authority
