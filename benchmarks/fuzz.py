@@ -46,7 +46,6 @@ from dub_uplink import Customer, CustomersConsumer, DeadlineAdapter, errors
 from dub_uplink._customers.schemas import CustomerSchema, DeletedSchema
 from dub_uplink._declarative.endpoints import reader
 from dub_uplink._http import connection_errors
-from dub_uplink._http.deadline_adapter import _Connection
 from dub_uplink._http.decoding import ContentDecoder
 from dub_uplink._transport import errors as hooks
 from dub_uplink._transport.rate_limit_headers import rate_limit_status
@@ -142,7 +141,7 @@ class Scripted(DeadlineAdapter):
         super().init_poolmanager(*args, **kwargs)
         adapter = self
 
-        class Connection(_Connection):
+        class Connection(HTTPConnection):
             def connect(self) -> None:
                 self.sock, self.other = socket.socketpair()
                 self.other.sendall(adapter.said)

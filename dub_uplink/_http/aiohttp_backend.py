@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 import requests
 import yarl
+from requests.exceptions import InvalidProxyURL
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import get_environ_proxies
 
 from .._internal.config import CONNECT_TIMEOUT
 from .._internal.credentials import RedactedStr
 from .._internal.version import __version__
 from ..models.response import Response
-from .connection_errors import ConnectError, IncompleteResponse
+from .connection_errors import (
+    ConnectError,
+    IncompleteResponse,
+    PoolTimeout,
+    ProxyConnectError,
+    TunnelRefused,
+)
 from .decoding import ACCEPT_ENCODING, ContentDecoder, check_size
+from .proxies import proxy_url
 
 _HEADERS = {
     "User-Agent": f"dub-uplink/{__version__} aiohttp/{aiohttp.__version__}",
@@ -27,41 +36,74 @@ _HEADERS = {
     "Accept-Encoding": ACCEPT_ENCODING,
 }
 _POOL_SIZE = 100  # connections at once; aiohttp lets the calls beyond them wait for one
+_PROXY_SCHEMES = ("http", "https")
 
 
 class _Dropped(aiohttp.ClientError):
-    """The connection broke; in a class that aiohttp does not send once more by itself."""
+    """The connection broke; in a class that aiohttp does not retry by itself."""
+
+
+class _SocksError(aiohttp.ClientError):
+    """A SOCKS proxy of aiohttp-socks failed."""
+
+
+class _ProxyRefused(aiohttp.ClientError):
+    """The URL of a proxy is one that aiohttp cannot use."""
 
 
 def _no_auto_retry(authorization: RedactedStr) -> aiohttp.ClientMiddlewareType:
-    """A middleware that sets the token and lets no attempt be repeated behind our back.
+    """Return a middleware that sets the token, and keeps aiohttp from repeating the request.
 
     aiohttp sends a GET or DELETE again when a pooled connection turns out to be closed. A delete
-    that was carried out would come back as a 404 that looks like that of a first attempt. The
-    token goes over a session's own auth, which as a header argument would be an error beside it.
+    that was applied would then end in a 404 that looks like that of a first attempt. The token
+    replaces a session's own auth; as a header argument it would be an error beside it.
     """
 
     async def send(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        proxy = request.proxy
+        if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
+            # aiohttp would speak HTTP to it.
+            raise _ProxyRefused(
+                f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
+                " aiohttp-socks and pass a session with its ProxyConnector"
+                if proxy.scheme.startswith("socks")
+                else "the proxy's URL must begin with http:// or https://"
+            )
         request.headers["Authorization"] = authorization
         try:
             return await handler(request)
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise _Dropped(str(error)) from None
+            raise _Dropped(str(error)) from _tls_error(error)
+        except Exception as error:
+            # aiohttp-socks raises exceptions that are none of aiohttp's.
+            if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
+                raise _SocksError(str(error)) from None
+            raise
 
     return send
 
 
-class AiohttpBackend:
-    """Sends through an ``aiohttp.ClientSession``, one of its own or the caller's.
+def _tls_error(error: BaseException) -> ssl.SSLError | None:
+    """Return the TLS error that aiohttp turned into another one, such as a refused certificate."""
+    link: BaseException | None = error
+    for _ in range(10):  # a bound, should a cause ever lead back to itself
+        if link is None or isinstance(link, ssl.SSLError):
+            return link
+        link = link.__cause__ or link.__context__
+    return None
 
-    Its own is made at the first call, in the loop that is running then, and is of that loop.
+
+class AiohttpBackend:
+    """Send through an ``aiohttp.ClientSession``, the client's own or the caller's.
+
+    The client's own is made at the first call, and belongs to the loop that runs then.
     """
 
-    #: What an attempt may raise that is no mistake of the caller's.
+    #: Exceptions of an attempt that are no mistake of the caller's.
     failures: tuple[type[Exception], ...] = (
         requests.RequestException,
         aiohttp.ClientError,
@@ -85,9 +127,15 @@ class AiohttpBackend:
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
-        """Send a request once and read the answer to its end; ``timeout`` is in seconds."""
+        """Send a request once and read the response to its end; ``timeout`` is in seconds."""
+        started = asyncio.get_running_loop().time()
         try:
             return await self._exchange(method, url, info, authorization, timeout)
+        except aiohttp.ConnectionTimeoutError as error:
+            took = asyncio.get_running_loop().time() - started
+            # The time to connect is shorter, where there was no wait for a free connection.
+            pooled = took > _connect_timeout(timeout) + 0.1
+            failure: Exception = requests.ConnectTimeout(PoolTimeout() if pooled else str(error))
         except (aiohttp.ClientError, TimeoutError) as error:
             failure = _as_requests(error)
         raise failure
@@ -108,15 +156,17 @@ class AiohttpBackend:
             yarl.URL(target, encoded=True),
             data=info.get("data"),
             json=info.get("json"),
-            headers={**_HEADERS, **info["headers"]},
+            headers={**self._default_headers(session), **info["headers"]},
             middlewares=(_no_auto_retry(authorization),),
             allow_redirects=False,
             auto_decompress=False,
+            raise_for_status=False,
             proxy=self._proxy,
             timeout=aiohttp.ClientTimeout(
-                # Somewhat sooner, or it is seldom known that nothing was sent.
                 total=timeout,
-                sock_connect=min(CONNECT_TIMEOUT, timeout * 0.9),
+                # Somewhat sooner, or it is seldom known that nothing was sent.
+                connect=timeout * 0.9,
+                sock_connect=_connect_timeout(timeout),
             ),
         ) as answer:
             try:
@@ -127,6 +177,16 @@ class AiohttpBackend:
             for name, value in answer.headers.items():
                 headers[name] = f"{headers[name]}, {value}" if name in headers else value
             return Response(answer.status, headers, content)
+
+    def _default_headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
+        """Return the client's headers, without those that the caller set on the session.
+
+        Accept-Encoding is the client's: it reads the bodies.
+        """
+        if self._given is None:
+            return _HEADERS
+        given = session.headers
+        return {k: v for k, v in _HEADERS.items() if k not in given or k == "Accept-Encoding"}
 
     def _get_session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
@@ -140,7 +200,7 @@ class AiohttpBackend:
             # Not `trust_env`: it would look for .netrc in a thread at every call. The
             # environment's proxies are read here, once, as requests reads them.
             proxies = get_environ_proxies(self._server_url, no_proxy=None)
-            self._proxy = select_proxy(self._server_url, proxies)
+            self._proxy = proxy_url(self._server_url, proxies)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=_POOL_SIZE),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -180,26 +240,42 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
     return b"".join(chunks)
 
 
+def _connect_timeout(timeout: float) -> float:
+    return min(CONNECT_TIMEOUT, timeout * 0.9)
+
+
 def _as_requests(error: Exception) -> Exception:
-    """A failure in the terms of requests, which is how the hooks judge it."""
+    """Return a failure as requests raises it, which is how it is classified."""
     if isinstance(error, (requests.RequestException, ValueError)):
         return error
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return requests.ConnectTimeout(str(error))
-    if isinstance(error, TimeoutError):
-        return requests.ReadTimeout(str(error))
-    if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch)):
-        return requests.exceptions.SSLError(*error.args)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return ConnectError(str(error.os_error))
+    for classes, convert in _CONVERSIONS:
+        if isinstance(error, classes):
+            return convert(error)
+    tls = _tls_error(error)
+    if tls is not None:
+        return requests.exceptions.SSLError(tls)
     return requests.ConnectionError(str(error) or type(error).__name__)
 
 
+_CONVERSIONS: tuple[tuple[Any, Callable[[Any], Exception]], ...] = (
+    (TimeoutError, lambda error: requests.ReadTimeout(str(error))),
+    (
+        (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch),
+        lambda error: requests.exceptions.SSLError(*error.args),
+    ),
+    (_ProxyRefused, lambda error: InvalidProxyURL(str(error))),
+    (_SocksError, lambda error: ProxyConnectError(str(error))),
+    (aiohttp.ClientHttpProxyError, lambda error: TunnelRefused(error.status, error.message)),
+    (aiohttp.ClientProxyConnectionError, lambda error: ProxyConnectError(str(error.os_error))),
+    (aiohttp.ClientConnectorError, lambda error: ConnectError(str(error.os_error))),
+)
+
+
 def async_backend(client: Any, server_url: str) -> AiohttpBackend:
-    """What sends for an asynchronous client that was made with ``client=``.
+    """Return the backend of an asynchronous client that was made with ``client=``.
 
     Raises:
-        TypeError: it is no ``aiohttp.ClientSession``.
+        TypeError: it is not an ``aiohttp.ClientSession``.
     """
     if client is None or isinstance(client, aiohttp.ClientSession):
         return AiohttpBackend(client, server_url)

@@ -15,26 +15,46 @@ from ..models.errors import APIConnectionError, APITimeoutError, one_line
 
 
 class BodyTooLarge(requests.RequestException):
-    """The answer is longer than the client reads."""
+    """A response is longer than the client reads."""
 
 
 class UnsupportedEncoding(requests.RequestException):
-    """The answer is compressed in a way that was not asked for."""
+    """A response has a ``Content-Encoding`` that was not asked for."""
 
 
 class DecodingError(requests.RequestException):
-    """The answer is not compressed as it says, or breaks off within it."""
+    """A body is not compressed as its ``Content-Encoding`` says, or is cut short."""
 
 
 class ConnectError(requests.ConnectionError):
     """The server was not reached."""
 
 
+class ProxyConnectError(requests.exceptions.ProxyError, ConnectError):
+    """The proxy was not reached."""
+
+
+class TunnelRefused(requests.exceptions.ProxyError):
+    """A proxy did not accept a CONNECT; ``status`` is the status of its response."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"Tunnel connection failed: {status} {reason}")
+        self.status = status
+
+
+class PoolTimeout(urllib3.exceptions.ConnectTimeoutError):
+    """The attempt's time passed before it had a connection to send on."""
+
+
+class RepeatedRequest(urllib3.exceptions.HTTPError):
+    """A session's adapter tried to send a request more than once in one attempt."""
+
+
 class IncompleteResponse(requests.RequestException):
-    """The answer began and did not come to its end; ``cause`` says why.
+    """A response began and did not end; ``cause`` is the reason.
 
     Attributes:
-        refused: its status says that the request was not carried out, whatever the body was.
+        refused: whether its status says that the request was not applied, whatever the body was.
     """
 
     def __init__(self, status_code: int, cause: Exception) -> None:
@@ -43,28 +63,42 @@ class IncompleteResponse(requests.RequestException):
 
 
 def connection_error(error: BaseException, method: str, timeout: float) -> APIConnectionError:
-    """The error of an attempt that got no whole answer; ``timeout`` is the attempt's, in seconds.
+    """Return the error of an attempt that received no whole response.
 
     The original is not kept as a cause: its request, and the local variables of the frames in its
-    traceback, hold the token. What it says is in the message.
+    traceback, hold the token. Its text is in the message, without the credentials of any URL.
+
+    Args:
+        error: what the backend raised.
+        method: the HTTP method of the request.
+        timeout: seconds that the attempt had.
     """
     chain = _exception_chain(error)
     answered = [e for e in chain if isinstance(e, IncompleteResponse)]
     refused = any(e.refused for e in answered)
-    sent = not refused and not any(isinstance(e, _NEVER_SENT) for e in chain)
+    never_sent = any(
+        isinstance(e, _NEVER_SENT)
+        or (isinstance(e, ssl.SSLError) and "bad handshake" in str(e))  # pyOpenSSL
+        for e in chain
+    )
+    sent = not (refused or never_sent or _tunnel_status(chain))
     if any(isinstance(e, _TIMEOUTS) and not isinstance(e, _NO_CONNECTION) for e in chain):
         what, seconds = "no whole answer", timeout
         if not sent and not answered:
-            what, seconds = "no connection", min(timeout, CONNECT_TIMEOUT)
+            pooled = any(isinstance(e, _POOL) for e in chain)
+            what, seconds = "no connection", timeout if pooled else min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {what} within {seconds:.3g} s", sent=sent)
-    said = one_line(_OBJECT.sub("", str(chain[-1]))) or type(chain[-1]).__name__
-    return APIConnectionError(f"{method}: {_what(chain)}: {said}", sent=sent)
+    text = without_credentials(_OBJECT.sub("", str(chain[-1])))
+    text = one_line(text) or type(chain[-1]).__name__
+    return APIConnectionError(f"{method}: {_what(chain)}: {text}", sent=sent)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a failed attempt could go better the next time."""
+    """Return whether a failed attempt may succeed when it is repeated."""
     chain = _exception_chain(error)
-    if any(isinstance(e, _DROPPED_TLS) for e in chain):
+    if 400 <= _tunnel_status(chain) < 500:
+        return False  # wrong credentials, repeated, lock an account
+    if _is_dropped(chain):
         return True  # an established connection that broke, not a refused certificate
     if any(isinstance(e, (*_TLS, BodyTooLarge, UnsupportedEncoding)) for e in chain):
         return False
@@ -75,9 +109,53 @@ def is_transient(error: BaseException) -> bool:
     return not isinstance(error, ValueError)
 
 
+def without_credentials(text: str) -> str:
+    """Return a library's text without the user information of any URL, malformed URLs included."""
+    for pattern, replacement in _CREDENTIALS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _is_dropped(chain: list[BaseException]) -> bool:
+    """Return whether a connection with TLS broke, with Python's ssl or with pyOpenSSL."""
+    return any(
+        isinstance(e, _DROPPED_TLS) or (isinstance(e, ssl.SSLError) and "Unexpected EOF" in str(e))
+        for e in chain
+    )
+
+
+def _tunnel_status(chain: list[BaseException]) -> int:
+    """Return the status of a proxy's response to CONNECT, or 0 without one."""
+    for error in chain:
+        found = _TUNNEL.search(str(error)) if isinstance(error, OSError) else None
+        if found:
+            return int(found[1])
+    return 0
+
+
+#: http.client raises a plain OSError with this text.
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+_CREDENTIALS = (
+    # What cannot be parsed shows nothing: its user information may be anywhere in it.
+    (
+        re.compile(
+            r"(Failed to parse: |integer value as |base 10: |[Ii]nvalid URL:? ).*", re.DOTALL
+        ),
+        r"\1***",
+    ),
+    # A password may hold any character, an unescaped "@" and "/" too: up to the last "@".
+    (re.compile(r"(//).*@", re.DOTALL), r"\1***@"),
+    (re.compile(r"[^\s'\"(<=]+@"), "***@"),
+)
 #: What urllib3 1.26 puts before its reasons.
 _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
-_TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+_POOL = (PoolTimeout, urllib3.exceptions.EmptyPoolError)
+_TIMEOUTS = (
+    TimeoutError,
+    requests.Timeout,
+    urllib3.exceptions.TimeoutError,
+    urllib3.exceptions.EmptyPoolError,
+)
 # Refused, unreachable, an unknown host: to urllib3 that is a kind of time-out as well.
 _NO_CONNECTION = urllib3.exceptions.NewConnectionError
 _NEVER_SENT = (
@@ -86,6 +164,7 @@ _NEVER_SENT = (
     ConnectError,
     _NO_CONNECTION,
     urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.EmptyPoolError,
     urllib3.exceptions.LocationValueError,
     requests.ConnectTimeout,
     requests.exceptions.InvalidHeader,
@@ -99,14 +178,15 @@ _TLS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError)
 _PHRASES: tuple[tuple[Any, str], ...] = (
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "the proxy failed"),
     ((_NO_CONNECTION, ConnectError), "no connection"),
-    ((BodyTooLarge, UnsupportedEncoding), "the answer was not read"),
-    (_DROPPED_TLS, "the connection broke"),
+    ((BodyTooLarge, UnsupportedEncoding), "the response was not read"),
     (_TLS, "TLS failed"),
     (ValueError, "the request could not be made"),
 )
 
 
 def _what(chain: list[BaseException]) -> str:
+    if _is_dropped(chain):
+        return "the connection broke"
     for classes, phrase in _PHRASES:
         if any(isinstance(error, classes) for error in chain):
             return phrase
@@ -114,7 +194,7 @@ def _what(chain: list[BaseException]) -> str:
 
 
 def _exception_chain(error: BaseException) -> list[BaseException]:
-    """The error and what it was made of, as requests and urllib3 wrap them, outermost first."""
+    """Return an error and those that it wraps, as requests and urllib3 do, outermost first."""
     chain: list[BaseException] = []
     queue: list[object] = [error]
     while queue and len(chain) < 20:  # a bound, should a cause ever lead back to itself

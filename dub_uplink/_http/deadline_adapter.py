@@ -1,47 +1,111 @@
-"""Connections whose time-out bounds the whole answer, and the requests adapter that uses them."""
+"""Deadlines for whole responses over requests.
+
+A socket's own timeout restarts with every byte it receives, so a server that drips its headers or
+its body is never late. Neither requests nor urllib3 bounds a whole response: both pass their
+timeouts to the socket. The connections of this module compare each read with a deadline.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 import http.client
 import io
-import os
-import queue
 import time
+from collections.abc import Callable
+from types import MemberDescriptorType
 from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from .._internal.fork_safety import after_fork_in_child
+from .connection_errors import PoolTimeout, RepeatedRequest
+
+#: What requests passes where nothing is set: urllib3's own default is three retries.
+_NO_RETRIES = urllib3.Retry(0, read=False)
+
+
+class Deadline(urllib3.Timeout):
+    """A urllib3 timeout that runs from its creation and serves one request.
+
+    urllib3 starts its own timeouts after the wait for a pooled connection, and anew for each retry
+    of its own. A retry that a caller's adapter makes below this client is refused here.
+    """
+
+    def __init__(self, seconds: float, *, connect: float) -> None:
+        super().__init__(connect=min(connect, seconds), total=seconds)
+        self.expires = time.monotonic() + seconds
+        self._is_used = False
+        self._is_running = False
+        #: The response of the one request, or what it failed with.
+        self._outcome: Any = None
+
+    def once(self, send: Callable[[], Any]) -> Any:
+        """Send the one request, or return its outcome again to a retry loop of the caller's."""
+        if self._outcome is None:
+            try:
+                self._outcome = send()
+            except Exception as error:
+                self._outcome = error
+                raise
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    def left(self) -> float:
+        """Return the seconds that are left, at least 0."""
+        return max(self.expires - time.monotonic(), 0.0)
+
+    def clone(self) -> urllib3.Timeout:
+        """Return the timeout of one request; urllib3 asks once for each.
+
+        Raises:
+            RepeatedRequest: a request was made with it before.
+        """
+        if self._is_running:  # urllib3 clones the clone as well
+            return self
+        if self._is_used:
+            raise RepeatedRequest("the session's adapter tried to repeat the request")
+        self._is_used = True
+        running = copy.copy(self)
+        running._is_running = True
+        return running
+
+    def start_connect(self) -> float:
+        return self.expires
+
+    @property
+    def connect_timeout(self) -> float:
+        left = self.expires - time.monotonic()
+        if left <= 0:
+            raise PoolTimeout("timed out before the request was sent")
+        return min(self._connect, left)  # type: ignore[type-var, return-value]
+
+    @property
+    def read_timeout(self) -> float:
+        return max(self.expires - time.monotonic(), 0.0)
 
 
 class _DeadlineReader(io.RawIOBase):
-    """A socket's bytes until a moment, not until a pause.
+    """A socket's bytes until ``expires``, or for as long as the socket's timeout is now."""
 
-    A socket's own time-out starts again with every byte, so that a server that drips its headers
-    or its body is never late.
-    """
-
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, expires: float | None) -> None:
         super().__init__()
         self.ended = False
         self._sock = sock
-        self._raw = sock.makefile("rb", buffering=0)
-        timeout = sock.gettimeout()
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._raw = sock.makefile("rb", 0)  # by position: doubles of sockets name it differently
+        if expires is None and hasattr(sock, "gettimeout"):  # pyOpenSSL's has none
+            timeout = sock.gettimeout()
+            expires = None if timeout is None else time.monotonic() + timeout
+        self._expires = expires
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if self._deadline is not None:
-            left = self._deadline - time.monotonic()
+        if self._expires is not None:
+            left = self._expires - time.monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
             self._sock.settimeout(left)
@@ -56,25 +120,26 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _DeadlineStream:
-    """What http.client asks of a socket to read from it."""
+    """What http.client reads a response from: an object with ``makefile``."""
 
-    def __init__(self, sock: Any) -> None:
-        self.reader = _DeadlineReader(sock)
+    def __init__(self, sock: Any, expires: float | None) -> None:
+        self.reader = _DeadlineReader(sock, expires)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self.reader)
 
 
 class _DeadlineResponse(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        stream: Any = _DeadlineStream(sock)
+    def __init__(self, sock: Any, *args: Any, expires: float | None = None, **kwargs: Any) -> None:
+        stream: Any = _DeadlineStream(sock, expires)
         self._reader = stream.reader
         super().__init__(stream, *args, **kwargs)
 
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            # http.client takes a 103 for the answer, and the answer for that of the next request.
+            # http.client takes a 103 for the response, and the response for that of the next
+            # request.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         # http.client takes the end of the stream for the end of the headers.
@@ -82,101 +147,176 @@ class _DeadlineResponse(http.client.HTTPResponse):
             raise http.client.RemoteDisconnected("Remote end closed connection within its headers")
 
 
-def _let_go(connection: Any) -> None:
-    """Close this process's end of a socket that is another's, without a word to the server."""
-    sock, connection.sock = connection.sock, None
-    with contextlib.suppress(OSError, AttributeError):
-        # Not by its `close`, which waits until nobody reads from it: that thread is not here.
-        os.close(getattr(sock, "socket", sock).detach())  # urllib3 wraps that of TLS within TLS
+def _view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
+    """Return an object that shares the attributes of ``original`` and has the methods of ``mixin``.
+
+    The caller's object is never changed, and what its own methods set while they run on the view
+    is set on both.
+    """
+    cls: Any = type(original)
+    view = object.__new__(_view_class(cls, mixin))
+    object.__setattr__(view, "__dict__", vars(original))
+    object.__setattr__(view, "_original", original)
+    object.__setattr__(view, "_deadline", deadline)
+    return view
 
 
-class _Connection(HTTPConnection):
-    response_class = _DeadlineResponse
-    debuglevel = 0  # set on http.client's own class it would print the token
-
-    def connect(self) -> None:
-        super().connect()
-        after_fork_in_child(self, _let_go)
-
-
-class _TLSConnection(HTTPSConnection):
-    response_class = _DeadlineResponse
-    debuglevel = 0
-
-    def connect(self) -> None:
-        super().connect()
-        after_fork_in_child(self, _let_go)
+@functools.lru_cache(maxsize=64)
+def _view_class(cls: Any, mixin: Any) -> Any:
+    names = ("_original", "_deadline")
+    namespace: dict[str, Any] = {
+        name: _forward(name)
+        for base in cls.__mro__
+        for name, value in vars(base).items()
+        if isinstance(value, MemberDescriptorType) and name not in names
+    }
+    # Dropping a view closes nothing; that is for the original.
+    namespace |= {"__slots__": names, "__del__": lambda _: None}
+    bases = (cls,) if issubclass(cls, mixin) else (mixin, cls)
+    metaclass: Any = type(cls)
+    return metaclass(cls.__name__, bases, namespace)
 
 
-class _Idle(queue.LifoQueue[Any]):
-    """urllib3's queue of the connections that wait; a forked process begins without any."""
-
-    def __init__(self, maxsize: int = 0) -> None:
-        super().__init__(maxsize)
-        after_fork_in_child(self, _Idle._renew)
-
-    def _renew(self) -> None:
-        super().__init__(self.maxsize)  # with locks that nobody holds
-        for _ in range(self.maxsize):
-            self.put(None)  # as urllib3 begins: a place without a connection
+def _forward(name: str) -> property:
+    """Return a property for a slot, which is no part of the attributes that a view shares."""
+    return property(
+        lambda view: getattr(view._original, name),
+        lambda view, value: setattr(view._original, name, value),
+        lambda view: delattr(view._original, name),
+    )
 
 
-# A class that someone has put in the place of urllib3's own goes first: vcrpy records so.
+class _PoolView:
+    """A urllib3 pool whose requests end at a deadline, the wait for a connection included.
+
+    The connections are those of the pool. What is set on one lasts for one request.
+    """
+
+    __slots__ = ()
+    _deadline: Deadline | None
+
+    def urlopen(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Any = None,
+        retries: Any = None,
+        *args: Any,
+        **settings: Any,
+    ) -> Any:
+        pool: Any = super()
+        deadline = self._deadline
+        if deadline is None:
+            timeout = settings.get("timeout")
+            if isinstance(timeout, Deadline):
+                settings["pool_timeout"] = timeout.left()
+            return pool.urlopen(method, url, body, headers, retries, *args, **settings)
+        # Whatever the caller's session or adapter passes.
+        settings |= {"timeout": deadline, "pool_timeout": deadline.left()}
+        return deadline.once(
+            lambda: pool.urlopen(method, url, body, headers, _NO_RETRIES, *args, **settings)
+        )
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        pool: Any = super()
+        conn = pool._get_conn(timeout)
+        if isinstance(conn, http.client.HTTPConnection):  # vcrpy's is another class
+            # `debuglevel`, where it is set on http.client's own class, prints the token.
+            vars(conn).update(response_class=_DeadlineResponse, debuglevel=0)
+        return conn
+
+    def _make_request(self, conn: Any, *args: Any, **settings: Any) -> Any:
+        pool: Any = super()
+        deadline = settings.get("timeout")
+        try:
+            if isinstance(conn, http.client.HTTPConnection) and isinstance(deadline, Deadline):
+                conn.response_class = functools.partial(  # type: ignore[assignment]
+                    _DeadlineResponse, expires=deadline.expires
+                )
+                if conn.sock is None:
+                    # Each address of a host may take the whole timeout; nothing is sent after it.
+                    conn.connect()
+            return pool._make_request(conn, *args, **settings)
+        finally:
+            vars(conn).pop("response_class", None)
+            vars(conn).pop("debuglevel", None)
 
 
-class _Pool(HTTPConnectionPool):
-    QueueCls = _Idle
-
-    @property
-    def ConnectionCls(self) -> Any:  # type: ignore[override]
-        stock = HTTPConnectionPool.ConnectionCls
-        return _Connection if stock is HTTPConnection else stock
+def _pool_view(pool: Any, deadline: Deadline | None) -> Any:
+    return (
+        _view(pool, _PoolView, deadline) if isinstance(pool, urllib3.HTTPConnectionPool) else pool
+    )
 
 
-class _TLSPool(HTTPSConnectionPool):
-    QueueCls = _Idle
+class _AdapterView:
+    __slots__ = ()
+    _deadline: Deadline | None
 
-    @property
-    def ConnectionCls(self) -> Any:  # type: ignore[override]
-        stock = HTTPSConnectionPool.ConnectionCls
-        return _TLSConnection if stock is HTTPSConnection else stock
+    def get_connection(self, *args: Any, **kwargs: Any) -> Any:  # requests before 2.32
+        adapter: Any = super()
+        return _pool_view(adapter.get_connection(*args, **kwargs), self._deadline)
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        adapter: Any = super()
+        pool = adapter.get_connection_with_tls_context(*args, **kwargs)
+        return _pool_view(pool, self._deadline)
 
 
-_POOLS: dict[str, Any] = {"http": _Pool, "https": _TLSPool}
+class _SessionView:
+    __slots__ = ()
+    _deadline: Deadline
+
+    def get_adapter(self, *args: Any, **kwargs: Any) -> Any:
+        session: Any = super()
+        adapter = session.get_adapter(*args, **kwargs)
+        if not isinstance(adapter, HTTPAdapter):
+            return adapter
+        return _view(adapter, _AdapterView, self._deadline)
+
+
+def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Session:
+    """Return a view of a caller's session for one request, which ends at a deadline.
+
+    Its adapters keep their settings and pools, and repeat nothing: one attempt is one request. An
+    adapter inside another one is not reached.
+    """
+    view: requests.Session = _view(session, _SessionView, deadline)
+    return view
+
+
+def wraps_adapter(adapter: Any) -> bool:
+    """Return whether an adapter sends through another one, which no view reaches."""
+    kept = getattr(adapter, "__dict__", {})
+    return any(isinstance(value, requests.adapters.BaseAdapter) for value in kept.values())
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """A requests adapter whose time-out bounds the whole answer, headers and body.
+    """A requests adapter whose timeout bounds the whole response, headers and body.
 
     A client that makes its own session mounts it. Mount it on a session of your own to get the
-    same bound there: ``session.mount("https://", DeadlineAdapter())``.
+    same bound for your own requests: ``session.mount("https://", DeadlineAdapter())``.
     """
 
     #: The pool of the last request, and what it was chosen by.
     _last: tuple[Any, Any] | None = None
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if isinstance(manager, urllib3.ProxyManager):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager
-
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        # A client asks one server: working out its pool anew is a tenth of requests' own time.
+        # A client sends to one server, and to choose its pool is a tenth of requests' own time.
         origin = (request.url or "").split("/", 3)[:3]
         key = origin, verify, cert, proxies and dict(proxies)
         last = self._last
         if last is not None and last[0] == key and last[1].pool is not None:  # not closed since
             return last[1]
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        pool = _pool_view(pool, None)
         self._last = key, pool
         return pool
+
+    def get_connection(self, *args: Any, **kwargs: Any) -> Any:  # requests before 2.32
+        return _pool_view(super().get_connection(*args, **kwargs), None)
 
     def close(self) -> None:
         self._last = None
@@ -186,60 +326,3 @@ class DeadlineAdapter(HTTPAdapter):
             for pool in filter(None, map(pools.get, pools.keys())):
                 pool.close()
         super().close()
-
-
-# A session of the caller's is neither changed nor left without a bound. What follows looks at it:
-# the same settings and the same pools, and in these, beside its own, connections of ours.
-
-
-def with_deadline(session: requests.Session) -> requests.Session:
-    """The caller's session, for one request: with ours in the place of requests' own adapter.
-
-    It shares the session's attributes, so that what one of its own methods sets is set. Adapters of
-    another class are used as they are.
-    """
-    if any(vars(kind).get("__slots__") for kind in type(session).__mro__):
-        return session  # what is in those is not in its attributes
-    kind: Any = type(session)
-    view: requests.Session = object.__new__(_bounded_kind(kind))
-    view.__dict__ = vars(session)
-    return view
-
-
-@functools.lru_cache(maxsize=64)
-def _bounded_kind(kind: type[requests.Session]) -> type[requests.Session]:
-    class Bounded(kind):  # type: ignore[misc, valid-type]
-        def get_adapter(self, url: Any) -> Any:
-            adapter = super().get_adapter(url)
-            return _DeadlineView(adapter) if type(adapter) is HTTPAdapter else adapter
-
-        def __del__(self) -> None:
-            """Nothing: it is the session that is to be closed, when that is dropped."""
-
-    return Bounded
-
-
-class _DeadlineView(DeadlineAdapter):
-    def __init__(self, adapter: HTTPAdapter) -> None:
-        vars(self).update(vars(adapter))
-        self.poolmanager = _beside(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        # Kept, and one day closed, by the caller's adapter.
-        return _beside(HTTPAdapter.proxy_manager_for(self, proxy, **kwargs))
-
-
-def _beside(manager: Any) -> Any:
-    stock = urllib3.poolmanager.pool_classes_by_scheme
-    if getattr(manager, "pool_classes_by_scheme", None) is not stock:
-        return manager  # SOCKS, or something of the caller's
-    view = copy.copy(manager)
-    view.pool_classes_by_scheme = _POOLS
-    view.key_fn_by_scheme = {
-        scheme: functools.partial(_key, key) for scheme, key in manager.key_fn_by_scheme.items()
-    }
-    return view
-
-
-def _key(key: Any, request_context: dict[str, Any]) -> Any:
-    return DeadlineAdapter, key(request_context)

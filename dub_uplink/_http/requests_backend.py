@@ -11,28 +11,27 @@ import http.client
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
 
 import requests
-import uplink
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, default_user_agent
 from uplink.clients.interfaces import HttpClientAdapter
 from uplink.clients.io import BlockingStrategy
 
-from .._internal.config import CONNECT_TIMEOUT, hide_request
+from .._internal.config import CONNECT_TIMEOUT, caller_stacklevel
 from .._internal.credentials import RedactedStr
-from .._internal.fork_safety import after_fork_in_child
 from .._internal.version import __version__
 from ..models.response import Response
 from .connection_errors import IncompleteResponse
-from .deadline_adapter import DeadlineAdapter, with_deadline
+from .deadline_adapter import Deadline, DeadlineAdapter, with_deadline, wraps_adapter
 from .decoding import ACCEPT_ENCODING, ContentDecoder, check_size
+from .proxies import proxy_url
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
 _HEADERS = {
@@ -42,6 +41,7 @@ _HEADERS = {
 }
 _REQUESTS_OWN = (None, *default_headers().values())
 _CHUNK = 64 * 1024
+Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 _POOL_SIZE = 32  # connections that are kept open between calls
 
 
@@ -56,13 +56,13 @@ def new_session() -> requests.Session:
 
 
 class SessionBackend:
-    """Sends through a ``requests.Session``, through its ``send``, where tracing hooks sit.
+    """Send through a ``requests.Session``, by its ``send``, which instrumentation wraps.
 
-    A session of the caller's is asked for its headers, cookies and the environment at every call,
-    since he may change them. Our own is asked once, which is where requests spends much of a call.
+    The headers, cookies and environment of a caller's session are read at every call, since they
+    may change. Those of the client's own session are read once: a large part of requests' time.
     """
 
-    #: What an attempt may raise that is no mistake of the caller's.
+    #: Exceptions of an attempt that are no mistake of the caller's.
     failures: tuple[type[Exception], ...] = (
         requests.RequestException,
         urllib3.exceptions.HTTPError,
@@ -78,21 +78,28 @@ class SessionBackend:
         self._template: requests.PreparedRequest | None = None
         self._settings: Mapping[str, Any] = {}
         self._server_url = server_url
-        #: Held while a session that came with a fork parts from the connections of the parent.
-        self._parting: threading.Lock | None = None
-        after_fork_in_child(self, SessionBackend._renew)
+        self._process = os.getpid()
+        self._resets: dict[int, threading.Lock] = {}
+        for prefix, adapter in self._session.adapters.items():
+            if wraps_adapter(adapter):
+                warnings.warn(
+                    f"the adapter for {prefix} sends through another adapter, which this client"
+                    " cannot bound: set its max_retries to 0, or mount the inner one",
+                    stacklevel=caller_stacklevel(),
+                )
 
-    def _renew(self) -> None:
-        if self._owned:
-            self._session, self._template = new_session(), None
-        else:
-            self._parting = threading.Lock()
-
-    def _part(self, parting: threading.Lock) -> None:
-        with parting:
-            if self._parting is not None:
+    def _reset_after_fork(self) -> None:
+        """Leave the connections of the parent process to it: both would read their responses."""
+        process = os.getpid()
+        # A lock of this process's own: another one may have been held at the fork.
+        with self._resets.setdefault(process, threading.Lock()):
+            if self._process == process:
+                return
+            if self._owned:
+                self._session, self._template = new_session(), None
+            else:
                 self._session.close()  # and it opens new ones
-                self._parting = None
+            self._process = process
 
     def send(
         self,
@@ -102,37 +109,78 @@ class SessionBackend:
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
-        """Send a request once and read the answer to its end.
+        """Send a request once and read the response to its end.
 
-        ``info`` has what uplink gathered: ``params``, ``headers``, ``data``, and ``json`` and
-        ``files`` for a subclass's own declarations. ``timeout`` is in seconds and bounds it all.
+        Args:
+            method: the HTTP method.
+            url: the URL without a query.
+            info: what uplink gathered: ``params``, ``headers``, ``data``, and ``json`` and
+                ``files`` for a subclass's own declarations.
+            authorization: the value of the ``Authorization`` header.
+            timeout: seconds for the whole attempt.
         """
-        deadline = time.monotonic() + timeout
-        if self._parting is not None:
-            self._part(self._parting)
-        make = self._from_template if self._owned and _is_plain(info) else self._from_session
-        prepared, settings = make(method, url, info, authorization)
-        session = self._session if self._owned else with_deadline(self._session)
-        try:
-            answer = session.send(
-                prepared,
-                timeout=self._bounds(url, timeout),
-                allow_redirects=False,
-                **{**settings, "stream": True},
-            )
-        except BaseException as error:
-            hide_request(error)
-            raise
-        response = read_response(answer, deadline)
-        if self._closed:  # while this call was on its way: its connection is in a new pool
+        deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
+        if self._process != os.getpid():
+            self._reset_after_fork()
+        if self._owned:
+            response = self._send_own(method, url, info, authorization, deadline)
+        else:
+            response = self._send_given(method, url, info, authorization, deadline)
+        if self._closed:  # during this call: its connection is in a new pool
             self.close()
         return response
 
-    def _bounds(self, url: str, timeout: float) -> Any:
-        if isinstance(self._session.get_adapter(url), HTTPAdapter):
-            return _bounds(timeout)
-        # What an adapter of another kind knows is what requests documents.
-        return (min(CONNECT_TIMEOUT, timeout), timeout)
+    def _send_own(
+        self,
+        method: str,
+        url: str,
+        info: Mapping[str, Any],
+        authorization: RedactedStr,
+        deadline: Deadline,
+    ) -> Response:
+        if _is_plain(info):
+            prepared, settings = self._from_template(method, url, info, authorization)
+        else:
+            prepared, settings = self._from_session(method, url, info, _bearer(authorization))
+        answer = self._session.send(
+            prepared,
+            timeout=deadline,  # type: ignore[arg-type]
+            allow_redirects=False,
+            **{**settings, "stream": True},
+        )
+        return read_response(answer, deadline)
+
+    def _send_given(
+        self,
+        method: str,
+        url: str,
+        info: Mapping[str, Any],
+        authorization: RedactedStr,
+        deadline: Deadline,
+    ) -> Response:
+        received: list[requests.Response] = []
+        auth = _bearer(authorization, received)
+        prepared, settings = self._from_session(method, url, info, auth)
+        try:
+            answer = with_deadline(self._session, deadline).send(
+                prepared,
+                timeout=self._timeout(url, deadline),
+                allow_redirects=False,
+                **{**settings, "stream": True},
+            )
+        except Exception as error:  # noqa: BLE001 - a hook of the caller's may raise anything
+            answer = _response_despite(error, received)
+        return read_response(answer, deadline)
+
+    def _timeout(self, url: str, deadline: Deadline) -> Any:
+        """Return the timeout for a caller's session, in the form that requests documents.
+
+        An adapter inside another one gets the deadline itself: nothing else bounds it.
+        """
+        if wraps_adapter(self._session.get_adapter(url)):
+            return deadline
+        left = max(deadline.left(), 0.001)  # requests refuses 0
+        return (min(CONNECT_TIMEOUT, left), left)
 
     def close(self) -> None:
         """Close the session, if it is ours."""
@@ -141,11 +189,17 @@ class SessionBackend:
             self._session.close()
 
     def _from_session(
-        self, method: str, url: str, info: Mapping[str, Any], authorization: RedactedStr
+        self, method: str, url: str, info: Mapping[str, Any], auth: Auth
     ) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
         session = self._session
-        # What the caller set on the session goes before ours, not what requests set there.
-        ours = {k: v for k, v in _HEADERS.items() if session.headers.get(k) in _REQUESTS_OWN}
+        # A header that the caller set on the session applies, unlike one that requests set there.
+        # Accept-Encoding is the client's: it reads the bodies.
+        given = CaseInsensitiveDict(session.headers)
+        ours = {
+            name: value
+            for name, value in _HEADERS.items()
+            if given.get(name) in _REQUESTS_OWN or name == "Accept-Encoding"
+        }
         headers = CaseInsensitiveDict({**ours, **info["headers"]})
         request = requests.Request(
             method,
@@ -155,11 +209,11 @@ class SessionBackend:
             data=info.get("data"),
             json=info.get("json"),
             files=info.get("files"),
-            # As an `auth` it goes before the session's own and before .netrc.
-            auth=_bearer(authorization),
+            auth=auth,  # which goes before the session's own and before .netrc
         )
         prepared = session.prepare_request(request)
         settings = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
+        proxy_url(prepared.url or url, settings["proxies"])  # or it raises
         return prepared, settings
 
     def _from_template(
@@ -169,6 +223,7 @@ class SessionBackend:
         if template is None:
             session, server = self._session, self._server_url
             self._settings = session.merge_environment_settings(server, {}, None, None, None)
+            proxy_url(server, self._settings["proxies"])  # or it raises
             request = requests.Request("GET", server, headers=_HEADERS)
             request.auth = _bearer(authorization)
             template = session.prepare_request(request)
@@ -190,7 +245,7 @@ class SessionBackend:
 
 
 class UplinkBackend:
-    """Sends through a client of uplink's, such as ``uplink.RequestsClient(session)``."""
+    """Send through an uplink client, such as ``uplink.RequestsClient(session)``."""
 
     def __init__(self, client: Any) -> None:
         if not isinstance(client.io(), BlockingStrategy):
@@ -198,6 +253,11 @@ class UplinkBackend:
                 f"client must be synchronous, not {type(client).__name__};"
                 " AsyncDub takes an aiohttp.ClientSession"
             )
+        warnings.warn(
+            "an uplink client hides its session: headers that arrive byte by byte and the wait for"
+            " a connection are not bounded by timeout_ms; pass the requests.Session itself",
+            stacklevel=caller_stacklevel(),
+        )
         self._client = client
         self._process: int | None = None
         self.failures = (client.exceptions.BaseClientException, *SessionBackend.failures)
@@ -210,7 +270,7 @@ class UplinkBackend:
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
-        """See :meth:`SessionBackend.send`.
+        """Send a request once and read the response; see :meth:`SessionBackend.send`.
 
         Raises:
             RuntimeError: another process used this client, and this one was forked from it.
@@ -218,42 +278,34 @@ class UplinkBackend:
         self._process = self._process or os.getpid()
         if self._process != os.getpid():
             raise RuntimeError(
-                "this client of uplink's has the connections of the process that this one was"
+                "this uplink client has the connections of the process that this one was"
                 " forked from; make one in each process"
             )
-        deadline = time.monotonic() + timeout
+        deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
+        received: list[requests.Response] = []
         sent = {
             **info,
             "headers": CaseInsensitiveDict({**_HEADERS, **info["headers"]}),
-            "auth": _bearer(authorization),
-            "timeout": _bounds(timeout),
+            "auth": _bearer(authorization, received),
+            "timeout": deadline,
             "allow_redirects": False,
             "stream": True,
         }
         try:
-            answer = _bounded_client(self._client).send((method, url, sent))
-        except BaseException as error:
-            hide_request(error)
-            raise
+            answer = self._client.send((method, url, sent))
+        except Exception as error:  # noqa: BLE001 - see SessionBackend
+            answer = _response_despite(error, received)
         return read_response(answer, deadline)
 
     def close(self) -> None:
-        """Nothing: the client is the caller's."""
-
-
-def _bounded_client(client: Any) -> Any:
-    # uplink has no public way to the session of its client.
-    session = getattr(client, "_RequestsClient__session", None)
-    if type(client) is uplink.RequestsClient and isinstance(session, requests.Session):
-        return uplink.RequestsClient(with_deadline(session))
-    return client
+        """Do nothing: the client belongs to the caller."""
 
 
 def backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend:
-    """What sends for a client that was made with ``client=``.
+    """Return the backend of a client that was made with ``client=``.
 
     Raises:
-        TypeError: it is neither a requests session nor a synchronous client of uplink's.
+        TypeError: it is neither a requests session nor a synchronous uplink client.
     """
     if client is None or isinstance(client, requests.Session):
         return SessionBackend(client, server_url)
@@ -265,11 +317,6 @@ def backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend:
     )
 
 
-def _bounds(timeout: float) -> Any:
-    """A time-out for requests, which passes urllib3's own on: only that has a total."""
-    return urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), total=timeout)
-
-
 def _is_plain(info: Mapping[str, Any]) -> bool:
     """Whether this is a request as our own endpoints make it: a query, and a body in bytes."""
     body = info.get("data")
@@ -278,16 +325,27 @@ def _is_plain(info: Mapping[str, Any]) -> bool:
     )
 
 
-def _bearer(authorization: RedactedStr) -> Callable[[requests.PreparedRequest], Any]:
+def _bearer(authorization: RedactedStr, received: list[requests.Response] | None = None) -> Auth:
+    """Return an ``auth`` that sets the token, and adds each response to ``received``.
+
+    Its hook is registered before the hooks of the session, so it sees a response that one of them
+    refuses.
+    """
+
+    def receive(answer: requests.Response, **_: Any) -> None:
+        _hide_redirect(answer)
+        if received is not None:
+            received.append(answer)
+
     def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = authorization
-        request.hooks["response"].append(_hide_redirect)
+        request.hooks["response"].append(receive)
         return request
 
     return authorize
 
 
-def _hide_redirect(answer: requests.Response, **_: Any) -> None:
+def _hide_redirect(answer: requests.Response) -> None:
     """Keep requests from a redirect that it is not to follow.
 
     It parses the ``Location`` all the same, and reads the body to its end without our bounds.
@@ -296,19 +354,53 @@ def _hide_redirect(answer: requests.Response, **_: Any) -> None:
         vars(answer)["hidden_location"] = answer.headers.pop("Location")
 
 
-def read_response(answer: requests.Response, deadline: float) -> Response:
-    """An answer of requests' as ours, read to its end; see :func:`read_body`.
+#: Raised by a hook that reads the body, when the body does not arrive.
+_READ_FAILURES = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+)
+
+
+def _response_despite(error: Exception, received: list[requests.Response]) -> requests.Response:
+    """Return the response that a caller's hook or session raised for; it counts.
 
     Raises:
-        IncompleteResponse: it could not be; why is its argument.
+        IncompleteResponse: the hook raised because the body did not arrive.
+        Exception: ``error`` itself, without a response, or where a hook raised an exception of
+            its own for a success.
+    """
+    if not received:
+        raise error
+    answer = received[0]
+    failed_read = isinstance(error, _READ_FAILURES) or (
+        isinstance(error, OSError) and not isinstance(error, requests.RequestException)
+    )
+    if failed_read:
+        answer.close()
+        raise IncompleteResponse(answer.status_code, error) from None
+    if answer.status_code < 400 and not isinstance(error, SessionBackend.failures):
+        answer.close()
+        raise error
+    return answer
+
+
+def read_response(answer: requests.Response, deadline: Deadline) -> Response:
+    """Return a response of requests', read to its end; see :func:`read_body`.
+
+    Raises:
+        IncompleteResponse: it could not be read; the reason is its argument.
     """
     location = vars(answer).pop("hidden_location", None)
     if location is not None:
         answer.headers["Location"] = location
     try:
-        content = read_body(answer, deadline)
+        content = read_body(answer, deadline.expires)
     except BaseException as error:
-        answer.close()  # or what is left of it would be the next answer
+        answer.close()  # or what is left of it would be the next response
         if isinstance(error, SessionBackend.failures):
             raise IncompleteResponse(answer.status_code, error) from None
         raise

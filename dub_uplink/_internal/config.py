@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import re
 import sys
-import traceback
 import warnings
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 SERVER_VARIABLE = "DUB_SERVER_URL"
 DEFAULT_SERVER = "https://api.dub.co"
@@ -20,25 +18,6 @@ CONNECT_TIMEOUT = 5.0  # seconds
 _A_DAY_MS = 86_400_000
 #: A list of 100 expanded customers is below 0.2 MB; anything near this is not from Dub.
 MAX_BODY_BYTES = 32 * 1024 * 1024
-
-
-def hide_request(error: BaseException) -> None:
-    """Empty the frames of a traceback that held a request as it goes over the wire.
-
-    In requests and urllib3 the token hides itself. From http.client down it is plain bytes, in the
-    local variables of whatever an interrupt stops there.
-    """
-    link: BaseException | None = error
-    for _ in range(20):  # a bound, should a context ever lead back to itself
-        if link is None:
-            return
-        below = False
-        for frame, _line in traceback.walk_tb(link.__traceback__):
-            below = below or frame.f_globals.get("__name__") == "http.client"
-            if below:
-                with contextlib.suppress(RuntimeError):  # still running: of an earlier error
-                    frame.clear()
-        link = link.__context__
 
 
 _NO_URL = re.compile(r'["<>\\^`{|}]')
@@ -55,6 +34,7 @@ def normalize_base_url(server_url: str | None) -> str:
         server_url = os.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER
     if not isinstance(server_url, str):
         raise TypeError(f"server_url must be a string, not {type(server_url).__name__}")
+    server_url = server_url.strip()
     try:
         url = urlsplit(server_url)
         host, _ = url.hostname, url.port
@@ -68,6 +48,8 @@ def normalize_base_url(server_url: str | None) -> str:
         raise ValueError(
             "server_url must not have a query or a fragment; leave out what begins at ? or #"
         )
+    if not host.isascii():
+        server_url, host = _punycode(url)
     if re.search(r"[^!-~]", server_url):
         raise ValueError(
             "server_url holds a blank, a control or a non-ASCII character; percent-encode it"
@@ -76,11 +58,28 @@ def normalize_base_url(server_url: str | None) -> str:
         raise ValueError("server_url holds a character that no URL has")
     if url.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
-        warnings.warn(message, stacklevel=_level_of_caller())
+        warnings.warn(message, stacklevel=caller_stacklevel())
     return server_url.rstrip("/") + "/"
 
 
-def _level_of_caller() -> int:
+def _punycode(url: SplitResult) -> tuple[str, str]:
+    """Return a URL and its host, with the host as DNS has it: bücher.example is xn--bcher-kva.
+
+    Raises:
+        ValueError: the host is not a name that DNS may have.
+    """
+    import requests  # noqa: PLC0415 - few hosts need it
+
+    netloc = url.netloc
+    try:
+        prepared = requests.Request("GET", f"https://{netloc}").prepare().url
+    except requests.RequestException:
+        raise ValueError("server_url has a host that is no valid name in DNS") from None
+    split = urlsplit(prepared or "")
+    return url._replace(netloc=split.netloc).geturl(), split.hostname or ""
+
+
+def caller_stacklevel() -> int:
     """The ``stacklevel``, seen from who asks, of the first line that is not this package's."""
     level, frame = 1, sys._getframe(1)
     package = __name__.partition(".")[0]

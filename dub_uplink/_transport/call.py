@@ -67,6 +67,8 @@ class Call:
     def lookup(self, url: str) -> Call:
         """Return the call that reads ``url`` on behalf of this one, within its time."""
         headers = {k: v for k, v in self.info["headers"].items() if k != "Content-Type"}
+        # It decides whether a write was applied: a cache of the caller's session must not serve it.
+        headers["Cache-Control"] = "no-cache, no-store"
         info = {"headers": headers, "params": self.info.get("params")}
         options = {"route": self.operation.lookup_route}
         self.attempts.repeatable = True

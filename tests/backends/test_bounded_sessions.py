@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 from dub_uplink import errors
 
@@ -17,11 +17,11 @@ DRIPPING = {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01}
 
 @pytest.mark.promise("attempt-ends-at-timeout")
 def test_dripping_headers_that_come_through_a_proxy_are_given_up(
-    serving: Any, connect: Any, wrap: Any
+    serving: Any, connect: Any
 ) -> None:
     with requests.Session() as session:
         session.proxies = {"http": serving(**DRIPPING).url}
-        customers = connect("http://dub.localhost", client=wrap(session), timeout_ms=150)
+        customers = connect("http://dub.localhost", client=session, timeout_ms=150)
         started = time.monotonic()
         with pytest.raises(errors.APITimeoutError):
             customers.list()
@@ -49,9 +49,9 @@ def test_its_own_requests_are_bounded_as_requests_bounds_them(
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n"
     with requests.Session() as session:
         server = wire(said(200), step(head + b" " * 40, drip=0.04, drip_from=len(head)))
-        connect(server.url, client=session).list()
+        connect(server.url, client=session, timeout_ms=1_000).list()
         assert len(session.get(server.url, timeout=1).content) == 40  # in 1.6 seconds
-        assert server.connections == 2  # the one of ours would have been bounded otherwise
+        assert server.connections == 1  # the pool is the session's
 
 
 def test_what_a_session_of_another_class_notes_of_itself_is_noted(
@@ -76,44 +76,93 @@ def test_what_a_session_of_another_class_notes_of_itself_is_noted(
     assert type(session) is Counting
 
 
-def test_a_session_that_keeps_attributes_in_slots_is_used_as_it_is(
-    serving: Any, connect: Any
-) -> None:
+def test_a_session_with_slots_is_bounded_and_keeps_them(serving: Any, connect: Any) -> None:
     class Slotted(requests.Session):
-        __slots__ = ("team",)
+        __slots__ = ("count", "team")
 
         def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
             request.headers["X-Team"] = self.team
+            self.count += 1
             return super().send(request, **settings)
 
     session = Slotted()
-    session.team = "growth"
+    session.team, session.count = "growth", 0
     server = serving()
     connect(server.url, client=session).list()
+    with pytest.raises(errors.APITimeoutError):
+        connect(serving(**DRIPPING).url, client=session, timeout_ms=150).list()
     assert server.received[0].headers["x-team"] == "growth"
+    assert session.count == 2
 
 
-def test_an_adapter_of_another_class_is_used_as_it_is(serving: Any, connect: Any) -> None:
-    class Counting(HTTPAdapter):
-        sent = 0
+class Subclassed(HTTPAdapter):
+    sent = 0
 
-        def send(self, request: Any, *args: Any, **settings: Any) -> requests.Response:
-            self.sent = self.sent + 1
-            return super().send(request, *args, **settings)
+    def send(self, request: Any, *args: Any, **settings: Any) -> requests.Response:
+        self.sent = self.sent + 1
+        return super().send(request, *args, **settings)
 
-    adapter = Counting()
+
+class Impatient(HTTPAdapter):
+    """Sets a timeout of its own, as many do."""
+
+    def send(self, request: Any, *args: Any, **settings: Any) -> requests.Response:
+        return super().send(request, *args, **{**settings, "timeout": 60})
+
+
+class SlottedAdapter(HTTPAdapter):
+    __slots__ = ("sent",)
+
+
+@pytest.mark.parametrize("cls", [Subclassed, Impatient, SlottedAdapter])
+def test_an_adapter_subclass_is_bounded(serving: Any, connect: Any, cls: Any) -> None:
+    with requests.Session() as session:
+        session.mount("http://", cls())
+        customers = connect(serving(**DRIPPING).url, client=session, timeout_ms=150)
+        started = time.monotonic()
+        with pytest.raises(errors.APITimeoutError):
+            customers.list()
+        assert time.monotonic() - started < PATIENCE
+
+
+def test_an_adapter_subclass_keeps_what_it_sets(serving: Any, connect: Any) -> None:
+    adapter = Subclassed()
     with requests.Session() as session:
         session.mount("http://", adapter)
         connect(serving().url, client=session).list()
     assert adapter.sent == 1
 
 
-def test_the_settings_of_its_adapter_hold(serving: Any, connect: Any) -> None:
-    """That which is mounted at the time of the call, as it is then."""
+def test_an_adapter_mounted_later_is_used(serving: Any, connect: Any) -> None:
+    adapter = Subclassed()
+    with requests.Session() as session:
+        customers = connect(serving().url, client=session)
+        session.mount("http://", adapter)
+        customers.list()
+    assert adapter.sent == 1
+
+
+class Wrapping(BaseAdapter):
+    """Sends through another adapter, as ones that log or measure do."""
+
+    def __init__(self, inner: HTTPAdapter) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def send(self, *args: Any, **settings: Any) -> requests.Response:
+        return self.inner.send(*args, **settings)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def test_an_adapter_inside_another_is_warned_of(serving: Any, connect: Any) -> None:
     server = serving(raw=[b""])
     with requests.Session() as session:
-        customers = connect(server.url, client=session, retry_config=None)
-        session.mount("http://", HTTPAdapter(max_retries=2))
-        with pytest.raises(errors.APIConnectionError):
+        session.mount("http://", Wrapping(HTTPAdapter(max_retries=2)))
+        with pytest.warns(UserWarning, match="sends through another adapter") as warned:
+            customers = connect(server.url, client=session)
+        assert warned[0].filename.endswith("conftest.py"), "where the client is made"
+        with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
             customers.list()
-    assert server.connections == 3
+    assert len(server.received) == 1

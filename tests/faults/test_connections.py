@@ -174,7 +174,7 @@ def test_a_read_timeout_is_tried_again(
         return server
 
     server = at_best(asked, lambda server: len(server.received) == 2)
-    assert server.by == [1, 2], "on a new connection: the answer may still come on the old one"
+    assert len(set(server.by)) == 2, "on a new connection: the answer may still come on the old one"
 
 
 def test_a_read_timeout_is_an_error_of_its_own(

@@ -109,19 +109,6 @@ def test_a_childs_child_has_connections_of_its_own_as_well(
     assert all(len(processes) == 1 for processes in telling.processes_by_port().values())
 
 
-def test_a_child_holds_none_of_its_parents_connections_open(
-    telling: TellingServer, forked: Forked
-) -> None:
-    customers = CustomersConsumer("dub_test", server_url=telling.url)
-    ask(customers, 1)
-    go_on = os.pipe()
-    child = forked(lambda: os.read(go_on[0], 1))
-    customers.close()
-    assert telling.none_left(), "a socket that two processes have is closed by both of them"
-    os.write(go_on[1], b".")
-    assert child.result() == b"."
-
-
 def test_closing_in_a_child_leaves_the_parents_connections_open(
     telling: TellingServer, forked: Forked, connect: Any
 ) -> None:
@@ -172,20 +159,6 @@ def test_a_lock_that_another_thread_holds_at_the_fork_does_not_stop_the_child(
 
     with held_by_a_thread(locks):
         assert forked(child).result() == 2
-
-
-def test_a_client_that_is_let_go_in_a_child_needs_no_lock_of_its_parents(
-    telling: TellingServer, forked: Forked
-) -> None:
-    clients = [CustomersConsumer("dub_test", server_url=telling.url)]
-    ask(clients[0], 1)
-    session: Any = clients[0]._transport._backend._session
-    manager = session.get_adapter(telling.url).poolmanager
-    idle = [manager.pools[key].pool.mutex for key in manager.pools.keys()]  # noqa: SIM118
-    del session, manager
-    with held_by_a_thread(idle):
-        forked(clients.clear).result()
-    clients.pop().close()
 
 
 @pytest.mark.parametrize("kind", ["ordered", "unordered"])

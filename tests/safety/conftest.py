@@ -76,6 +76,13 @@ def reach(request: pytest.FixtureRequest, token: str) -> Iterator[Reach]:
         yield make
 
 
+@pytest.fixture(params=[kind for kind in KINDS if kind != "uplink client"], ids=_name)
+def reach_session(request: pytest.FixtureRequest, token: str) -> Iterator[Reach]:
+    """As ``reach``, without the uplink client, whose session cannot be reached."""
+    with _reaching(request.param, token) as make:
+        yield make
+
+
 @pytest.fixture(params=SHORT, ids=_name)
 def reach_own(request: pytest.FixtureRequest, token: str) -> Iterator[Reach]:
     """As ``reach``, with nothing given as ``client``: the synchronous one and the other."""

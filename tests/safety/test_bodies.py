@@ -205,7 +205,7 @@ def test_a_bomb_is_unpacked_no_further_than_a_client_reads(
         assert tracemalloc.get_traced_memory()[1] < 70 << 20
     finally:
         tracemalloc.stop()
-    assert str(error) == "GET: the answer was not read: the answer is longer than 32 MB"
+    assert str(error) == "GET: the response was not read: the answer is longer than 32 MB"
 
 
 @pytest.mark.promise("decompression-is-bounded")
@@ -216,7 +216,7 @@ def test_a_packing_that_was_not_asked_for_is_not_unpacked(
     server = serving(200, b"\x1b\xff\xff", {"Content-Encoding": coding})
     with pytest.raises(errors.APIConnectionError, match="not asked for") as caught:
         reach(server.url).list()
-    assert "the answer was not read: it is packed in" in str(caught.value)
+    assert "the response was not read: it is packed in" in str(caught.value)
     assert server.received[0].headers["accept-encoding"] == "gzip, deflate"
 
 
@@ -257,4 +257,4 @@ def test_a_body_without_end_is_read_no_further_than_32_mb(
     server = serving(raw=head + b"[" + b" " * (33 << 20), then="close")
     error = outcome(reach(server.url, timeout_ms=60_000).list)
     assert type(error) is errors.APIConnectionError
-    assert str(error).endswith("the answer was not read: the answer is longer than 32 MB")
+    assert str(error).endswith("the response was not read: the answer is longer than 32 MB")

@@ -29,6 +29,9 @@ SLOW: dict[str, dict[str, Any]] = {
     "drips its body": {"raw": HEAD + b" " * 9000, "drip": 0.01, "drip_from": len(HEAD)},
     "drips its chunks": {"raw": CHUNKED + b"1\r\n \r\n" * 900, "drip": 0.01, "drip_from": 50},
     "drips an error": {"raw": FAILED + b" " * 9000, "drip": 0.01, "drip_from": len(FAILED)},
+}
+#: An uplink client hides the session that would be bounded here.
+SLOW_HEADERS: dict[str, dict[str, Any]] = {
     "drips its headers": {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01},
     "only says it goes on": {"raw": b"HTTP/1.1 100 Continue\r\n\r\n" * 900, "drip": 0.01},
     "only gives hints": {"raw": b"HTTP/1.1 103 X\r\nA: b\r\n\r\n" * 900, "drip": 0.01},
@@ -54,20 +57,25 @@ def test_no_slow_server_takes_longer_than_the_time_out(
     assert error.sent is True
 
 
-def test_an_adapter_of_the_callers_own_bounds_each_pause_within_the_headers(
-    serving: Any, connect: Any
+@pytest.mark.promise("attempt-ends-at-timeout")
+@pytest.mark.parametrize("slow", SLOW_HEADERS)
+def test_slow_headers_take_no_longer_than_the_timeout(
+    serving: Any, reach_session: Any, at_best: Any, slow: str
 ) -> None:
-    """And their total when they have come, unless it is a kind of DeadlineAdapter."""
+    customers = reach_session(serving(**SLOW_HEADERS[slow]).url, timeout_ms=BOUND * 1000)
+    error = at_best(lambda: times_out(customers.list), lambda error: error.sent)
+    assert error.sent is True
+
+
+def test_slow_headers_of_a_callers_adapter_class_are_bounded(serving: Any, connect: Any) -> None:
 
     class Own(HTTPAdapter):
         pass
 
     with requests.Session() as session:
         session.mount("http://", Own())
-        server = serving(raw=b"HTTP/1.1 200 OK\r\nX: y", then="hold")
+        server = serving(**SLOW_HEADERS["drips its headers"])
         times_out(connect(server.url, client=session, timeout_ms=BOUND * 1000).list)
-        dripping = serving(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", drip=0.01)
-        times_out(connect(dripping.url, client=session, timeout_ms=BOUND * 1000).list)
 
 
 @pytest.fixture

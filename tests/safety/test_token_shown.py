@@ -7,7 +7,6 @@ import gc
 import http.client
 import logging
 import pickle
-import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from dub_uplink import AsyncDub, CustomersConsumer, DeadlineAdapter, RetryConfig, endpoint, errors
+from dub_uplink import AsyncDub, CustomersConsumer, RetryConfig, endpoint, errors
 
 DETAIL = b'{"error": {"code": "c", "message": "m", "doc_url": null}}'
 
@@ -106,14 +105,15 @@ def test_an_exception_in_a_handler_of_the_callers_shows_no_token(
     adapted = session()
     adapted.mount("http://", Broken())
     url = serving(500, DETAIL).url
+    fine = serving().url
     ways: list[dict[str, Any]] = [
         {"on_retry": fail, "retry_config": RetryConfig()},
-        {"client": session(response=[fail])},
+        {"client": session(response=[fail]), "server_url": fine},
         {"client": adapted},
     ]
     for way in ways:
         with (
-            Mine(token, server_url=url, **{"retry_config": None, **way}) as mine,
+            Mine(token, **{"server_url": url, "retry_config": None, **way}) as mine,
             pytest.raises(ZeroDivisionError) as caught,
         ):
             mine.broken()
@@ -164,73 +164,6 @@ def deaf() -> Iterator[Deaf]:
     server.close()
 
 
-@pytest.fixture
-def interrupt() -> Iterator[Any]:
-    """Ctrl-C by another signal, since pytest would stop at the real one: sent after an event."""
-    if not hasattr(signal, "SIGUSR1"):
-        pytest.skip("no signal to send")
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGUSR1, stop)
-    main = threading.main_thread().ident
-    assert main is not None
-    ended = threading.Event()
-
-    def send(when: threading.Event) -> None:
-        def wait() -> None:
-            if when.wait(10) and not ended.wait(0.1):
-                signal.pthread_kill(main, signal.SIGUSR1)
-
-        threading.Thread(target=wait, daemon=True).start()
-
-    yield send
-    ended.set()
-    signal.signal(signal.SIGUSR1, before)
-
-
-def modules(error: BaseException | None) -> set[str]:
-    """The modules whose frames are on a traceback."""
-    found: set[str] = set()
-    tb = error.__traceback__ if error else None
-    while tb is not None:
-        found.add(str(tb.tb_frame.f_globals["__name__"]))
-        tb = tb.tb_next
-    return found
-
-
-@pytest.mark.promise("handlers-show-no-token")
-@pytest.mark.parametrize("adapter", [DeadlineAdapter, HTTPAdapter])
-def test_an_interrupt_while_the_request_is_written_shows_no_token(
-    deaf: Deaf, interrupt: Any, connect: Any, shown: Any, token: str, adapter: Any
-) -> None:
-    class Narrow(adapter):  # type: ignore[misc]
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            super().init_poolmanager(*args, socket_options=[NARROW], **kwargs)
-
-    with requests.Session() as session:
-        session.mount("http://", Narrow())
-        customers = connect(deaf.url, client=session)
-        interrupt(deaf.taken)
-        with pytest.raises(KeyboardInterrupt) as caught:
-            customers.list(http_headers=LONG, timeout_ms=20_000)
-    assert "http.client" in modules(caught.value), "it was not stopped where it writes"
-    printed = shown(caught.value)
-    assert "Authorization" in printed
-    assert token not in printed
-
-
-@pytest.mark.promise("handlers-show-no-token")
-def test_an_interrupt_while_the_answer_is_awaited_shows_no_token(
-    deaf: Deaf, interrupt: Any, connect: Any, shown: Any, token: str
-) -> None:
-    interrupt(deaf.taken)
-    with pytest.raises(KeyboardInterrupt) as caught:
-        connect(deaf.url).list(timeout_ms=20_000)
-    assert token not in shown(caught.value)
-
-
 def narrow(address: Any) -> socket.socket:
     sock = socket.socket(*address[:3])
     sock.setsockopt(*NARROW)
@@ -264,10 +197,11 @@ def test_a_cancelled_task_shows_no_token(deaf: Deaf, shown: Any, token: str, hea
 
 
 @pytest.mark.promise("debugging-shows-no-token")
+@pytest.mark.parametrize("make", [lambda: None, requests.Session], ids=["own", "given"])
 def test_http_clients_own_debugging_prints_no_token(
     serving: Any,
     connect: Any,
-    client: Any,
+    make: Any,
     token: str,
     monkeypatch: pytest.MonkeyPatch,
     capfd: Any,
@@ -275,7 +209,7 @@ def test_http_clients_own_debugging_prints_no_token(
     """``http.client.HTTPConnection.debuglevel = 1`` prints every byte that others send."""
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     server = serving()
-    connect(server.url, client=client).list()
+    connect(server.url, client=make()).list()
     assert token not in "".join(capfd.readouterr())
     # It does print what it is told to: the recipe is in force.
     plain = http.client.HTTPConnection(server.url.removeprefix("http://"))

@@ -146,9 +146,11 @@ BAD_SERVERS += ["https://api.dub.co:99999", "https://api.dub.co:x", "https://[::
 BAD_SERVERS += ["https://api.dub.co?a=b", "https://api.dub.co/#x", "https://api.dub.co?"]
 BAD_SERVERS += [
     "https://api dub.co",
-    "https://api.dub.co/\n",
-    "https://dübco.example",
-    " https://x",
+    "https://api.dub.co/a b",
+    "https://api.dub.co/ü",
+    "https://dü bco.example",
+    "https://\u2024.example",
+    "https://\u200d.example",
 ]
 
 
@@ -162,6 +164,21 @@ def test_a_server_that_is_no_plain_url_is_refused(
         monkeypatch.setenv("DUB_SERVER_URL", server_url)
         with pytest.raises(ValueError, match=r"^server_url "):
             Dub("dub_x")
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        (" https://api.dub.co\n", "https://api.dub.co/"),
+        ("\thttps://api.dub.co/v1/ ", "https://api.dub.co/v1/"),
+        ("https://bücher.example", "https://xn--bcher-kva.example/"),
+        ("https://BÜCHER.example:8443/v1", "https://xn--bcher-kva.example:8443/v1/"),
+        ("https://faß.example", "https://xn--fa-hia.example/"),
+        ("https://例え.テスト", "https://xn--r8jz45g.xn--zckzah/"),
+    ],
+)
+def test_a_server_url_with_blanks_or_unicode_host_is_normalized(given: str, used: str) -> None:
+    assert used in repr(Dub("dub_x", server_url=given))
 
 
 def test_credentials_in_the_servers_url_are_refused_and_not_shown() -> None:

@@ -79,7 +79,7 @@ def test_what_could_go_better_the_next_time(error: Exception, transient: bool) -
         (connection_errors.ConnectError("refused"), "GET: no connection: refused"),
         (requests.exceptions.ProxyError("gone"), "GET: the proxy failed: gone"),
         (urllib3.exceptions.ProxyError("gone", TLS), "GET: the proxy failed: "),
-        (connection_errors.BodyTooLarge("32 MB"), "GET: the answer was not read: 32 MB"),
+        (connection_errors.BodyTooLarge("32 MB"), "GET: the response was not read: 32 MB"),
         (ssl.SSLEOFError(8, "EOF"), "GET: the connection broke: "),
         (requests.exceptions.SSLError("bad"), "GET: TLS failed: bad"),
         (ValueError("no port"), "GET: the request could not be made: no port"),

@@ -1,0 +1,25 @@
+"""Which proxy a URL is reached by, as requests chooses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from requests.exceptions import InvalidProxyURL
+from requests.utils import prepend_scheme_if_needed, select_proxy
+
+
+def proxy_url(url: str, proxies: Mapping[str, Any] | None) -> str | None:
+    """Return the URL of the proxy for ``url``, with ``http://`` where it has no scheme.
+
+    Raises:
+        InvalidProxyURL: it has no host; requests itself raises a bare ``TypeError``.
+    """
+    proxy = select_proxy(url, proxies)
+    if not proxy:
+        return None
+    try:
+        whole: str = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
+    except TypeError:
+        raise InvalidProxyURL("the proxy's URL has no host") from None
+    return whole

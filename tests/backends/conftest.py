@@ -1,0 +1,62 @@
+"""A server whose state counts requests, and both clients behind the same calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dub_uplink import AsyncCustomersConsumer, CustomersConsumer
+
+
+class Driven:
+    """An asynchronous consumer whose calls run in a loop, one at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, consumer: AsyncCustomersConsumer) -> None:
+        self.loop = loop
+        self.consumer = consumer
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.consumer, name)
+        return lambda *args, **options: self.loop.run_until_complete(method(*args, **options))
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def connect_async(loop: asyncio.AbstractEventLoop, token: str) -> Iterator[Callable[..., Driven]]:
+    """Make asynchronous clients of a URL, without retries unless told otherwise.
+
+    ``client`` is a function that makes the session, since that needs the loop.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def make(url: str, client: Callable[[], Any] = lambda: None, **settings: Any) -> Driven:
+            async def made() -> Any:
+                return client()
+
+            session = loop.run_until_complete(made())
+            settings = {"retry_config": None, **settings}
+            consumer = AsyncCustomersConsumer(token, server_url=url, client=session, **settings)
+            if session is not None:
+                stack.callback(lambda: loop.run_until_complete(session.close()))
+            stack.callback(lambda: loop.run_until_complete(consumer.aclose()))
+            return Driven(loop, consumer)
+
+        yield make
+
+
+@pytest.fixture(params=["sync", "async"])
+def connect_both(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Make clients with sessions of their own, of either kind."""
+    name = "connect" if request.param == "sync" else "connect_async"
+    make: Callable[..., CustomersConsumer | Driven] = request.getfixturevalue(name)
+    return make

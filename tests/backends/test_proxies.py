@@ -1,0 +1,141 @@
+"""Proxies of the environment and of sessions, for both clients."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+
+from dub_uplink import BackoffStrategy, RetryConfig, errors
+
+QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 300), True)
+#: In every URL of these tests; shown by nothing.
+SECRETS = ("us3r", "pa55w0rd")
+
+pytestmark = pytest.mark.filterwarnings("ignore:the token goes unencrypted")
+
+
+@pytest.fixture
+def proxied(connect_both: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Call through a proxy of the environment; return the error."""
+
+    def call(proxy: str, url: str = "https://dub.internal", **settings: Any) -> Any:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        settings = {"retry_config": QUICK, **settings}
+        with pytest.raises(errors.APIConnectionError) as caught:
+            connect_both(url, **settings).list()
+        assert not [secret for secret in SECRETS if secret in str(caught.value)]
+        return caught.value
+
+    return call
+
+
+def test_a_proxy_without_a_scheme_is_used(
+    serving: Any, connect_both: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serving()
+    monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://"))
+    assert connect_both("http://dub.internal").list() == []
+    assert proxy.seen == ["GET http://dub.internal/customers"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 407, 429])
+def test_a_4xx_to_connect_is_final(serving: Any, proxied: Any, status: int) -> None:
+    proxy = serving(status, "", {"Proxy-Authenticate": "Basic"})
+    url = proxy.url.replace("//", "//us3r:pa55w0rd@")
+    error = proxied(url)
+    assert str(error).startswith(f"GET: the proxy failed: Tunnel connection failed: {status}")
+    assert (error.attempts, error.sent) == (1, False)
+    assert len(proxy.received) == 1
+
+
+def test_a_5xx_to_connect_is_repeated_and_not_sent(serving: Any, proxied: Any) -> None:
+    proxy = serving(503, "")
+    error = proxied(proxy.url)
+    assert error.attempts > 1
+    assert error.sent is False
+    assert len(proxy.received) == error.attempts
+
+
+def test_a_proxy_that_is_away_is_named(serving: Any, proxied: Any) -> None:
+    proxy = serving()
+    proxy.close()
+    error = proxied(proxy.url.replace("//", "//us3r:pa55w0rd@"), retry_config=None)
+    assert str(error).startswith("GET: the proxy failed: ")
+    assert error.sent is False
+
+
+MALFORMED = [
+    "http://us3r:pa55w0rd@",
+    "http://us3r:pa55w0rd@:3128",
+    "http://us3r:pa55w0rd@[::1",
+    "http://us3r:pa55w0rd@127.0.0.1:port",
+    "http://us3r:pa55w0rd@127.0.0.1:99999",
+    "http://us3r:pa55w0rd/x@127.0.0.1:9",
+    "http://us3r:pa55w0rd#x@127.0.0.1:9",
+    "http://us3r:x@pa55w0rd@127.0.0.1:9",
+    "http://us3r:a pa55w0rd@127.0.0.1:9",
+    "http://us3r:pa55w0rd@a b",
+    "http:us3r:pa55w0rd@127.0.0.1:9",
+    "http:/us3r:pa55w0rd@127.0.0.1:9",
+    "us3r:pa55w0rd@127.0.0.1:9",
+    "us3r:a pa55w0rd@127.0.0.1:port",
+    "ftp://us3r:pa55w0rd@127.0.0.1:9",
+    "socks5://us3r:pa55w0rd@127.0.0.1:9",
+    "http://us3r:pa55w0rd@xn--\xfc.example",
+    "http://us3r:pa55w0rd@" + "x" * 70 + ".example",
+]
+
+
+@pytest.mark.parametrize("proxy", MALFORMED)
+@pytest.mark.parametrize("server", ["http://dub.internal", "https://dub.internal"])
+def test_no_proxy_url_shows_its_credentials(proxied: Any, proxy: str, server: str) -> None:
+    proxied(proxy, server, retry_config=None)
+
+
+@pytest.mark.parametrize("scheme", ["socks4", "socks5", "socks5h"])
+def test_a_socks_proxy_is_refused_by_name_when_asynchronous(
+    connect_async: Any, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://us3r:pa55w0rd@127.0.0.1:9")
+    proxy = f"{scheme}://127.0.0.1:9"
+    sessions: list[Any] = [
+        lambda: None,
+        lambda: aiohttp.ClientSession(proxy=proxy),
+    ]
+    for session in sessions:
+        with pytest.raises(errors.APIConnectionError, match="aiohttp-socks") as caught:
+            connect_async("https://dub.internal", client=session, retry_config=QUICK).list()
+        assert (caught.value.attempts, caught.value.sent) == (1, False)
+
+
+def test_a_session_of_aiohttp_socks_is_used(connect_async: Any, serving: Any) -> None:
+    aiohttp_socks = pytest.importorskip("aiohttp_socks")
+    proxy = serving(raw=b"\x05\xff", unread=True, then="close")
+    connector = aiohttp_socks.ProxyConnector
+    address = proxy.url.replace("http", "socks5")
+    with pytest.raises(errors.APIConnectionError) as caught:
+        connect_async(
+            "https://dub.internal",
+            client=lambda: aiohttp.ClientSession(connector=connector.from_url(address)),
+        ).list()
+    assert proxy.connections == 1
+    assert "aiohttp-socks" not in str(caught.value)
+
+
+def test_proxies_of_a_session_show_no_credentials(serving: Any, connect: Any) -> None:
+    proxy = serving(407, "")
+    for adapter, verify in itertools.product((0, 3), (True, False)):
+        with requests.Session() as session:
+            session.mount("https://", requests.adapters.HTTPAdapter(max_retries=adapter))
+            session.verify = verify
+            session.proxies = {"https": proxy.url.replace("//", "//us3r:pa55w0rd@")}
+            with pytest.raises(errors.APIConnectionError, match="407") as caught:
+                connect("https://dub.internal", client=session, retry_config=QUICK).list()
+        assert "pa55w0rd" not in str(caught.value)
+        assert caught.value.attempts == 1
+    assert len(proxy.received) == 4

@@ -1,0 +1,494 @@
+"""Whatever a caller's session is set to, the client's guarantees hold.
+
+Each setting is tried with each guarantee, over real sockets, for both clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+import urllib3
+import yarl
+from requests.adapters import HTTPAdapter
+
+from dub_uplink import BackoffStrategy, CustomersConsumer, DeadlineAdapter, RetryConfig, errors
+from dub_uplink.testing import FakeDub, faults
+
+RETRY = urllib3.Retry(
+    3, status_forcelist=[429, 503, 404], allowed_methods=None, backoff_factor=0.01
+)
+#: Quick retries of the client's own.
+QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
+CUSTOMER = {"external_id": "user_1", "name": "Ada", "country": "GB"}
+
+
+class HookError(Exception):
+    """An exception class of the caller's own."""
+
+
+def raise_for_status(response: requests.Response, *_: Any, **__: Any) -> None:
+    response.raise_for_status()
+
+
+def raise_own(response: requests.Response, *_: Any, **__: Any) -> None:
+    if response.status_code >= 400:
+        raise HookError(response.status_code)
+
+
+def raise_for_json(response: requests.Response, *_: Any, **__: Any) -> None:
+    if "error" in response.json():
+        raise ValueError("an error")
+
+
+class Looping(HTTPAdapter):
+    """An adapter with a retry loop of its own."""
+
+    def send(self, *args: Any, **settings: Any) -> requests.Response:
+        for _ in range(2):
+            try:
+                response = super().send(*args, **settings)
+            except requests.RequestException:
+                continue
+            if response.status_code < 500:
+                return response
+        return super().send(*args, **settings)
+
+
+class Impatient(HTTPAdapter):
+    """An adapter that sets a timeout of its own."""
+
+    def send(self, request: Any, **settings: Any) -> requests.Response:
+        return super().send(request, **{**settings, "timeout": 60})
+
+
+class Following(requests.Session):
+    """A session that always follows redirects and never streams."""
+
+    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
+        return super().send(request, **{**settings, "allow_redirects": True, "stream": False})
+
+
+class Raising(requests.Session):
+    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
+        response = super().send(request, **settings)
+        response.raise_for_status()
+        return response
+
+
+class Slotted(requests.Session):
+    __slots__ = ("team",)
+
+
+def mounting(adapter: Callable[[], Any]) -> Callable[[], requests.Session]:
+    def make() -> requests.Session:
+        session = requests.Session()
+        session.mount("http://", adapter())
+        return session
+
+    return make
+
+
+def having(**attributes: Any) -> Callable[[], requests.Session]:
+    def make() -> requests.Session:
+        session = requests.Session()
+        for name, value in attributes.items():
+            setattr(session, name, copy.copy(value))
+        return session
+
+    return make
+
+
+def hooked(hook: Any) -> Callable[[], requests.Session]:
+    return having(hooks={"response": [hook]})
+
+
+SESSIONS: dict[str, Callable[[], requests.Session]] = {
+    "plain": requests.Session,
+    "retries": mounting(lambda: HTTPAdapter(max_retries=3)),
+    "retries of statuses": mounting(lambda: HTTPAdapter(max_retries=RETRY)),
+    "retries of a deadline adapter": mounting(lambda: DeadlineAdapter(max_retries=RETRY)),
+    "retry loop": mounting(Looping),
+    "timeout of its own": mounting(Impatient),
+    "blocking pool": mounting(lambda: HTTPAdapter(pool_maxsize=1, pool_block=True)),
+    "no pool": mounting(lambda: HTTPAdapter(pool_maxsize=0)),
+    "hook raises for status": hooked(raise_for_status),
+    "hook raises its own": hooked(raise_own),
+    "hook raises a ValueError": hooked(raise_for_json),
+    "hook closes": hooked(lambda response, **_: None if response.content else response.close()),
+    "raises for status": Raising,
+    "follows redirects": Following,
+    "slots": Slotted,
+    "auth": having(auth=("user", "password")),
+    "digest auth": having(auth=requests.auth.HTTPDigestAuth("user", "password")),
+    "headers": having(headers={"accept-encoding": "br", "authorization": "Bearer other"}),
+    "params": having(params={"team": "growth"}),
+    "cookies": having(cookies=requests.cookies.cookiejar_from_dict({"mine": "1"})),
+    "no environment": having(trust_env=False, stream=False, max_redirects=0),
+    "verify": having(verify=False, proxies={"https": "http://127.0.0.1:9"}),
+}
+
+AIOHTTP: dict[str, Callable[[], aiohttp.ClientSession]] = {}
+
+
+def aio(name: str) -> Callable[[Any], Any]:
+    def add(make: Any) -> Any:
+        AIOHTTP[name] = make
+        return make
+
+    return add
+
+
+aio("plain")(aiohttp.ClientSession)
+aio("raises for status")(lambda: aiohttp.ClientSession(raise_for_status=True))
+aio("timeout of its own")(
+    lambda: aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60, sock_read=60))
+)
+aio("one connection")(lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)))
+aio("closing connector")(
+    lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+)
+aio("headers")(
+    lambda: aiohttp.ClientSession(
+        headers={"Accept-Encoding": "br", "Authorization": "Bearer other", "X-Team": "growth"}
+    )
+)
+aio("cookies")(lambda: aiohttp.ClientSession(cookies={"mine": "1"}))
+aio("environment")(lambda: aiohttp.ClientSession(trust_env=True))
+aio("no decompression")(lambda: aiohttp.ClientSession(auto_decompress=False, read_bufsize=64))
+
+
+@aio("raises by a function")
+def _raising() -> aiohttp.ClientSession:
+    async def check(response: aiohttp.ClientResponse) -> None:
+        if not response.ok:
+            raise HookError(response.status)
+
+    return aiohttp.ClientSession(raise_for_status=check)
+
+
+@aio("retry middleware")
+def _retrying() -> aiohttp.ClientSession:
+    async def retry(request: Any, handler: Any) -> aiohttp.ClientResponse:
+        for _ in range(3):
+            response: aiohttp.ClientResponse = await handler(request)
+            if response.ok:
+                break
+        return response
+
+    return aiohttp.ClientSession(middlewares=(retry,))
+
+
+@aio("trace")
+def _tracing() -> aiohttp.ClientSession:
+    config = aiohttp.TraceConfig()
+
+    async def ignore(*_: Any) -> None:
+        await asyncio.sleep(0)
+
+    config.on_request_start.append(ignore)
+    config.on_request_end.append(ignore)
+    config.on_request_exception.append(ignore)
+    return aiohttp.ClientSession(trace_configs=[config])
+
+
+@aio("auth")
+def _authenticating() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "password"))
+
+
+SETTINGS = [("sync", name) for name in SESSIONS] + [("async", name) for name in AIOHTTP]
+
+
+@pytest.fixture(params=SETTINGS, ids=["-".join(pair).replace(" ", "-") for pair in SETTINGS])
+def client(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Make clients of a URL with a session of each setting in turn."""
+    kind, name = request.param
+    if kind == "async":
+        connect_async = request.getfixturevalue("connect_async")
+        return lambda url, **settings: connect_async(url, client=AIOHTTP[name], **settings)
+    connect = request.getfixturevalue("connect")
+    return lambda url, **settings: connect(url, client=SESSIONS[name](), **settings)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*auth.*:DeprecationWarning")
+
+
+def test_one_attempt_is_one_request_for_a_status(client: Any, serving: Any) -> None:
+    server = serving(503, '{"error": {"code": "x", "message": "Later."}}')
+    with pytest.raises(errors.SDKError) as caught:
+        client(server.url).delete("cus_1")
+    assert caught.value.status_code == 503
+    assert len(server.received) == 1
+
+
+def test_one_attempt_is_one_request_when_dropped(client: Any, serving: Any, said: Any) -> None:
+    server = serving(raw=[said(200, "[]"), b""])
+    customers = client(server.url)
+    customers.list()  # so that the next request uses a pooled connection
+    with pytest.raises(errors.APIConnectionError) as caught:
+        customers.delete("cus_1")
+    assert caught.value.sent is True
+    assert server.seen.count("DELETE /customers/cus_1") == 1 or any(
+        "?team=growth" in seen for seen in server.seen
+    )
+    assert len(server.received) == 2
+
+
+@pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, b"HTTP/1.1 503 X\r\n"])
+def test_the_deadline_bounds_the_attempt(client: Any, serving: Any, raw: bytes) -> None:
+    server = serving(raw=raw, drip=0.01, then="hold")
+    customers = client(server.url, timeout_ms=200)
+    started = time.monotonic()
+    with pytest.raises(errors.APITimeoutError):
+        customers.list()
+    assert time.monotonic() - started < 5
+
+
+def test_retry_after_never_sleeps_below_the_deadline(client: Any, serving: Any) -> None:
+    server = serving(429, "", {"Retry-After": "3600"})
+    started = time.monotonic()
+    with pytest.raises(errors.APIStatusError):
+        client(server.url, timeout_ms=2_000).list()
+    assert time.monotonic() - started < 5
+
+
+def test_statuses_map_to_errors(client: Any, serving: Any) -> None:
+    server = serving(404, '{"error": {"code": "not_found", "message": "No."}}')
+    with pytest.raises(errors.NotFound, match=r"No\."):
+        client(server.url, retry_config=QUICK).get("cus_1")
+    assert len(server.received) == 1
+
+
+def test_a_redirect_is_not_followed(client: Any, serving: Any) -> None:
+    server = serving(302, "", {"Location": "/elsewhere"})
+    with pytest.raises(errors.SDKError, match="redirects"):
+        client(server.url).list()
+    assert len(server.received) == 1
+
+
+def test_the_token_is_sent_and_the_encoding(client: Any, serving: Any, token: str) -> None:
+    server = serving()
+    client(server.url).list()
+    headers = server.received[0].headers
+    assert headers["authorization"] == f"Bearer {token}"
+    assert headers["accept-encoding"] == "gzip, deflate"
+
+
+def test_a_create_applied_and_lost_is_resolved(client: Any, fake: FakeDub, served: str) -> None:
+    fake.faults.add(faults.DropAfter(), method="POST", times=1)
+    assert client(served, retry_config=QUICK).create(CUSTOMER).external_id == "user_1"
+    assert len(fake.customers) == 1
+
+
+def test_a_delete_applied_and_lost_is_a_success(client: Any, fake: FakeDub, served: str) -> None:
+    fake.add(**CUSTOMER)
+    fake.faults.add(faults.DropAfter(), method="DELETE", times=1)
+    client(served, retry_config=QUICK).delete("ext_user_1")
+    assert len(fake.customers) == 0
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_a_session_is_unchanged_after_calls(name: str, serving: Any, connect: Any) -> None:
+    def state(session: requests.Session) -> Any:
+        adapters = {
+            prefix: [
+                adapter,
+                *(getattr(adapter, name) for name in (*HTTPAdapter.__attrs__, "poolmanager")),
+            ]
+            for prefix, adapter in session.adapters.items()
+        }
+        names = ("auth", "verify", "cert", "proxies", "stream", "trust_env", "max_redirects")
+        hooks = {key: list(value) for key, value in session.hooks.items()}
+        kept = [getattr(session, name) for name in names]
+        return adapters, dict(session.headers), dict(session.params), hooks, kept  # type: ignore[arg-type]
+
+    session = SESSIONS[name]()
+    before = state(session)
+    customers = connect(serving(404, "{}").url, client=session)
+    for _ in range(2):
+        with pytest.raises(errors.APIStatusError):
+            customers.get("x")
+    customers.close()
+    assert state(session) == before
+
+
+@pytest.mark.parametrize("name", AIOHTTP)
+def test_an_aiohttp_session_is_unchanged(name: str, serving: Any, connect_async: Any) -> None:
+    made: list[aiohttp.ClientSession] = []
+
+    def make() -> aiohttp.ClientSession:
+        made.append(AIOHTTP[name]())
+        return made[0]
+
+    customers = connect_async(serving(404, "{}").url, client=make)
+    session = made[0]
+    before = [dict(session.headers), session.auth, session.timeout, list(session.trace_configs)]
+    with pytest.raises(errors.APIStatusError):
+        customers.get("x")
+    customers.aclose()
+    assert not session.closed
+    after = [dict(session.headers), session.auth, session.timeout, list(session.trace_configs)]
+    assert after == before
+
+
+# The wait for a pooled connection.
+
+
+def test_waiting_for_a_pooled_connection_ends_in_time(
+    fake: FakeDub, served: str, connect: Any
+) -> None:
+    fake.faults.add(faults.Delay(0.6), times=None, method="POST")
+    session = mounting(lambda: HTTPAdapter(pool_maxsize=1, pool_block=True))()
+    customers: CustomersConsumer = connect(served, client=session, timeout_ms=1_000)
+
+    def create(number: int) -> Any:
+        started = time.monotonic()
+        try:
+            customers.create({"external_id": f"user_{number}", "country": "GB"})
+        except errors.APITimeoutError as error:
+            return error, time.monotonic() - started
+        return None, time.monotonic() - started
+
+    with ThreadPoolExecutor(6) as pool:
+        results = list(pool.map(create, range(6)))
+    assert max(took for _, took in results) < 2.5
+    unsent = [error for error, _ in results if error is not None and not error.sent]
+    assert unsent
+    assert {str(error) for error in unsent} == {"POST: no connection within 1 s"}
+    time.sleep(0.7)
+    assert len(fake.customers) <= 6 - len(unsent), "nothing is sent after the wait"
+
+
+def test_waiting_for_the_sessions_own_request_ends_in_time(serving: Any, connect: Any) -> None:
+    server = serving(200, "[]", drip=0.03)  # 2 seconds for each response
+    session = mounting(lambda: HTTPAdapter(pool_maxsize=1, pool_block=True))()
+    own = threading.Thread(target=session.get, args=(server.url,))
+    own.start()
+    while not server.received:
+        time.sleep(0.01)
+    started = time.monotonic()
+    with pytest.raises(errors.APITimeoutError, match=r"no connection within 0\.2 s") as caught:
+        connect(server.url, client=session, timeout_ms=200).list()
+    assert time.monotonic() - started < 1.5
+    assert caught.value.sent is False
+    own.join()
+    assert len(server.received) == 1
+
+
+def test_waiting_for_a_connector_ends_in_time(
+    fake: FakeDub, served: str, connect_async: Any
+) -> None:
+    fake.faults.add(faults.Delay(0.6), times=None, method="POST")
+    customers = connect_async(served, client=AIOHTTP["one connection"], timeout_ms=1_000)
+
+    async def create(number: int) -> Any:
+        try:
+            await customers.consumer.create({"external_id": f"user_{number}", "country": "GB"})
+        except errors.APITimeoutError as error:
+            return error
+        return None
+
+    async def all_of_them() -> list[Any]:
+        return await asyncio.gather(*(create(number) for number in range(6)))
+
+    results = customers.loop.run_until_complete(all_of_them())
+    unsent = [error for error in results if error is not None and not error.sent]
+    assert unsent
+    time.sleep(0.7)
+    assert len(fake.customers) <= 6 - len(unsent)
+
+
+def test_a_pool_recovers_after_waits_that_timed_out(serving: Any, connect: Any, said: Any) -> None:
+    server = serving(200, "[]", drip=0.004)  # 0.3 seconds for each response
+    session = mounting(lambda: HTTPAdapter(pool_maxsize=1, pool_block=True))()
+    customers = connect(server.url, client=session, timeout_ms=450)
+    outcomes: list[Any] = []
+
+    def call() -> None:
+        try:
+            outcomes.append(customers.list())
+        except errors.APITimeoutError as error:
+            outcomes.append(error)
+
+    for _ in range(3):
+        threads = [threading.Thread(target=call) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    server.play(said(200, "[]"))
+    assert customers.list(timeout_ms=10_000) == []
+
+
+# Hooks.
+
+
+def test_a_hook_that_raises_for_a_success_is_not_hidden(serving: Any, connect: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise HookError
+
+    server = serving()
+    with pytest.raises(HookError):
+        connect(server.url, client=hooked(refuse)(), retry_config=QUICK).list()
+    assert len(server.received) == 1
+
+
+BROKEN = {
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[",
+    "chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[",
+    "between chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n",
+    "gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n[]",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("then", ["close", "hold"])
+def test_a_hook_that_cannot_read_the_body_is_a_connection_error(
+    serving: Any, connect: Any, name: str, then: str
+) -> None:
+    server = serving(raw=BROKEN[name], then=then)
+    client = hooked(lambda response, **_: response.content)()
+    with pytest.raises(errors.APIConnectionError) as caught:
+        connect(server.url, client=client, timeout_ms=300).list()
+    assert caught.value.sent is True
+    timed_out = then == "hold" and name != "gzip"
+    assert isinstance(caught.value, errors.APITimeoutError) is timed_out
+
+
+def test_a_hook_that_raises_with_an_uplink_client_is_mapped(serving: Any, connect: Any) -> None:
+    import uplink
+
+    server = serving(404, '{"error": {"code": "not_found", "message": "No."}}')
+    with pytest.warns(UserWarning, match="hides its session"):
+        client = connect(server.url, client=uplink.RequestsClient(hooked(raise_for_status)()))
+    with pytest.raises(errors.NotFound):
+        client.get("x")
+    assert len(server.received) == 1
+
+
+@pytest.mark.filterwarnings("ignore:an uplink client")
+def test_retries_below_an_uplink_client_send_one_request(serving: Any, connect: Any) -> None:
+    import uplink
+
+    server = serving(503, "")
+    session = SESSIONS["retries of statuses"]()
+    with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
+        connect(server.url, client=uplink.RequestsClient(session)).delete("cus_1")
+    assert len(server.received) == 1
+
+
+def test_a_base_url_of_an_aiohttp_session_does_not_matter(serving: Any, connect_async: Any) -> None:
+    server = serving()
+    customers = connect_async(
+        server.url, client=lambda: aiohttp.ClientSession(yarl.URL("http://other.example/api/"))
+    )
+    assert customers.list() == []

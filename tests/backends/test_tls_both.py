@@ -1,0 +1,160 @@
+"""TLS that is refused is final for both clients; a connection that breaks is not."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+
+from dub_uplink import BackoffStrategy, RetryConfig, errors
+
+QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 2_000), True)
+
+
+@pytest.fixture(params=["sync", "async"])
+def trusting(request: pytest.FixtureRequest, certificate: tuple[Path, Path]) -> Any:
+    """Make clients of either kind that trust the test's certificate."""
+    authority = str(certificate[0])
+    if request.param == "sync":
+        connect = request.getfixturevalue("connect")
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = authority
+        return lambda url, **settings: connect(url, client=session, **settings)
+    connect_async = request.getfixturevalue("connect_async")
+    context = ssl.create_default_context(cafile=authority)
+
+    def make() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))
+
+    return lambda url, **settings: connect_async(url, client=make, **settings)
+
+
+@pytest.fixture(params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def demanding(
+    request: pytest.FixtureRequest, tls: ssl.SSLContext, certificate: tuple[Path, Path]
+) -> ssl.SSLContext:
+    """A server's context that requires a certificate of the client."""
+    tls.minimum_version = tls.maximum_version = request.param
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(certificate[0])
+    return tls
+
+
+@pytest.fixture
+def refusing(demanding: ssl.SSLContext) -> Iterator[str]:
+    """The URL of a server that refuses each handshake and reads on, so that its alert arrives."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse(sock: socket.socket) -> None:
+            with demanding.wrap_socket(
+                sock, server_side=True, do_handshake_on_connect=False
+            ) as wrapped:
+                with contextlib.suppress(ssl.SSLError):
+                    wrapped.do_handshake()
+                with contextlib.suppress(OSError):
+                    while socket.socket.recv(wrapped, 65_536):
+                        pass
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    sock, _ = listener.accept()
+                    threading.Thread(target=refuse, args=(sock,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_required_client_certificate_is_final(trusting: Any, refusing: str) -> None:
+    with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
+        trusting(refusing, retry_config=QUICK).list()
+    assert caught.value.attempts == 1
+
+
+def test_an_untrusted_certificate_is_final_in_both(
+    wire: Any, said: Any, connect_both: Any, tls: ssl.SSLContext
+) -> None:
+    server = wire(said(200, "[]"), tls=tls)
+    with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
+        connect_both(server.url, retry_config=QUICK).list()
+    assert (caught.value.attempts, caught.value.sent) == (1, False)
+
+
+def test_a_certificate_of_another_host_is_final_in_both(
+    wire: Any, said: Any, trusting: Any, tls: ssl.SSLContext
+) -> None:
+    server = wire(said(200, "[]"), tls=tls)
+    with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
+        trusting(server.url.replace("127.0.0.1", "localhost"), retry_config=QUICK).list()
+    assert (caught.value.attempts, caught.value.sent) == (1, False)
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+def test_a_broken_tls_connection_is_made_again_by_both(
+    wire: Any, step: Any, said: Any, trusting: Any, tls: ssl.SSLContext, then: str
+) -> None:
+    server = wire(step(b"", then), said(200, "[]"), tls=tls)
+    assert trusting(server.url, retry_config=QUICK).list() == []
+    assert len(server.received) == 2
+
+
+PYOPENSSL = """
+import sys, time, urllib3.contrib.pyopenssl, requests
+urllib3.contrib.pyopenssl.inject_into_urllib3()
+from dub_uplink import DeadlineAdapter, Dub, errors
+_, url, authority, slow = sys.argv
+with Dub("dub_x", server_url=url, client=requests.Session()) as dub:
+    try:
+        dub.customers.list()
+    except errors.APIConnectionError as error:
+        assert (error.attempts, error.sent) == (1, False), str(error)
+    else:
+        raise AssertionError("a certificate was not checked")
+for own in (True, False):
+    session = requests.Session()
+    session.verify = authority
+    import os
+    os.environ["REQUESTS_CA_BUNDLE"] = authority
+    with Dub("dub_x", server_url=url, client=None if own else session) as dub:
+        for _ in range(2):
+            assert dub.customers.list() == []
+    with Dub("dub_x", server_url=slow, client=None if own else session, timeout_ms=300,
+             retry_config=None) as dub:
+        started = time.monotonic()
+        try:
+            dub.customers.list()
+        except errors.APITimeoutError:
+            assert time.monotonic() - started < 8
+        else:
+            raise AssertionError("it was not bounded")
+session.mount("https://", DeadlineAdapter())
+assert session.get(url, timeout=20).text == "[]"
+"""
+
+
+def test_sockets_of_pyopenssl_work_and_are_bounded(
+    wire: Any, step: Any, said: Any, tls: ssl.SSLContext, certificate: tuple[Path, Path]
+) -> None:
+    pytest.importorskip("OpenSSL")
+    server = wire(said(200, "[]"), tls=tls)
+    slow = wire(step(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, drip=0.01), tls=tls)
+    done = subprocess.run(
+        [sys.executable, "-c", PYOPENSSL, server.url, str(certificate[0]), slow.url],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
