@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Generator, Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
+from .. import declare
 from .._concurrency.threads import map_ordered
 from .._declarative.consumer import DubConsumer
-from .._declarative.endpoints import PageOf, endpoint
-from .._declarative.parameters import JsonBody
+from .._declarative.context import CallContext
+from .._declarative.decorators import result_handler
+from .._declarative.methods import keywords
 from .._declarative.schemas import serialize_request
+from ..declare import CallOptions
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
 from ..models.operations import (
@@ -20,35 +23,29 @@ from ..models.operations import (
     GetCustomersRequest,
     UpdateCustomerRequestBody,
 )
-from ..models.unset import UNSET, Unset
-from ..retries import RetryConfig
 from .pages import CustomerIterator, CustomerPage, traversal
 from .parameters import (
-    EXPANDED,
-    LIST_FILTERS,
     CustomerId,
     CustomerRequest,
-    iteration_query,
-    list_query,
+    ExpandOptions,
+    ExpandQuery,
+    IterateOptions,
+    ListOptions,
+    ListQuery,
+    ListRequest,
+    iterate_query,
 )
 from .recovery import CustomerOperation
 from .schemas import CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
 
-_CUSTOMER = CustomerSchema()
-_CUSTOMERS = CustomerSchema(many=True)
-_DELETED = DeletedSchema()
 _CREATE = CreateSchema()
 
-_GET = {"request": CustomerRequest("id"), **EXPANDED}
-_UPDATE = {"id": CustomerId("id"), "request_body": JsonBody(UpdateSchema(), "update()"), **EXPANDED}
 
-
-def _page(consumer: Any, customers: list[Customer], call: Any) -> Any:
-    """A page, and the way to the next one: the same call with another query."""
-    names = ("retries", "timeout_ms", "http_headers")
-    options = {name: call.options[name] for name in names if name in call.options}
+def _page(context: CallContext, customers: list[Customer]) -> Any:
+    """Return customers as a page that fetches the next one with the same options."""
+    consumer, options = context.consumer, context.options
     return consumer._page_type(
-        customers, call.options["query"], lambda query: consumer.list(request=query, **options)
+        customers, context.query, lambda query: consumer.list(request=query, **options)
     )
 
 
@@ -56,7 +53,7 @@ class CustomersConsumer(DubConsumer):
     """The customers of a workspace: list, create, get, update, delete.
 
     It is the same object as ``Dub(…).customers``; make one on its own, or subclass it and declare
-    more with :data:`~dub_uplink.endpoint`. One may be shared by threads. As a context manager it
+    more with :mod:`dub_uplink.declare`. One may be shared by threads. As a context manager it
     closes at the end what it opened itself.
 
     Args:
@@ -87,30 +84,13 @@ class CustomersConsumer(DubConsumer):
     _page_type = CustomerPage
     _recovery = CustomerOperation
 
-    @endpoint.get(
-        "customers", returns=PageOf(_CUSTOMERS, _page), args=LIST_FILTERS, prepare=list_query
-    )
+    @result_handler(_page)
+    @declare.returns.json(type=CustomerSchema(many=True))
+    @declare.get("customers", args={"request": ListRequest, "options": ListQuery})
     def list(
         self,
         request: GetCustomersRequest | Mapping[str, Any] | None = None,
-        *,
-        email: str | None = None,
-        external_id: str | None = None,
-        search: str | None = None,
-        country: str | None = None,
-        link_id: str | None = None,
-        program_id: str | None = None,
-        partner_id: str | None = None,
-        include_expanded_fields: bool | None = None,
-        sort_by: str | None = None,
-        sort_order: str | None = None,
-        page: int | None = None,
-        page_size: int | None = None,
-        starting_after: str | None = None,
-        ending_before: str | None = None,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[ListOptions],
     ) -> CustomerPage:
         """Get one page of customers, the newest 100 by default.
 
@@ -142,24 +122,12 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
+    @keywords
     def iterate(
         self,
         *,
-        email: str | None = None,
-        external_id: str | None = None,
-        search: str | None = None,
-        country: str | None = None,
-        link_id: str | None = None,
-        program_id: str | None = None,
-        partner_id: str | None = None,
-        include_expanded_fields: bool | None = None,
-        sort_by: str | None = None,
-        sort_order: str | None = None,
-        page_size: int | None = None,
         cursor: str | None = None,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[IterateOptions],
     ) -> CustomerIterator:
         """Go through every customer, each exactly once, page after page as they are needed.
 
@@ -181,34 +149,19 @@ class CustomersConsumer(DubConsumer):
             ValueError: a filter that the server would refuse or ignore, or not a cursor.
             PageLimitReached: there is more than page numbers reach.
         """
-        query = iteration_query(
-            email=email,
-            external_id=external_id,
-            search=search,
-            country=country,
-            link_id=link_id,
-            program_id=program_id,
-            partner_id=partner_id,
-            include_expanded_fields=include_expanded_fields,
-            sort_by=sort_by,
-            sort_order=sort_order,
-            page_size=page_size,
-        )
-        return CustomerIterator(
-            lambda query: self.list(
-                query, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
-            ),
-            traversal(query, cursor),
-        )
+        query, call = iterate_query(options)
+        return CustomerIterator(lambda query: self.list(query, **call), traversal(query, cursor))
 
-    @endpoint.post("customers", returns=_CUSTOMER, args={"request": JsonBody(_CREATE, "create()")})
+    @declare.json
+    @declare.returns.json(type=CustomerSchema)
+    @declare.post(
+        "customers",
+        args={"request": declare.Body(type=CreateSchema), "options": declare.Options},
+    )
     def create(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        *,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> Customer:
         """Create a customer, exactly once.
 
@@ -226,15 +179,12 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
-    @endpoint.get("customers/{id}", returns=_CUSTOMER, args=_GET)
+    @declare.returns.json(type=CustomerSchema)
+    @declare.get("customers/{id}", args={"request": CustomerRequest("id"), "options": ExpandQuery})
     def get(
         self,
         request: str | GetCustomerRequest | Mapping[str, Any],
-        *,
-        include_expanded_fields: bool | None = None,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[ExpandOptions],
     ) -> Customer:
         """Get a customer by Dub's id, or by ``ext_`` and your own.
 
@@ -249,16 +199,21 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
-    @endpoint.patch("customers/{id}", returns=_CUSTOMER, args=_UPDATE)
+    @declare.json
+    @declare.returns.json(type=CustomerSchema)
+    @declare.patch(
+        "customers/{id}",
+        args={
+            "id": CustomerId,
+            "request_body": declare.Body(type=UpdateSchema),
+            "options": ExpandQuery,
+        },
+    )
     def update(
         self,
         id: str,
         request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
-        *,
-        include_expanded_fields: bool | None = None,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[ExpandOptions],
     ) -> Customer:
         """Change a customer; what is not given stays, ``None`` clears a field.
 
@@ -276,14 +231,12 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
-    @endpoint.delete("customers/{id}", returns=_DELETED, args={"id": CustomerId("id")})
+    @declare.returns.json(type=DeletedSchema)
+    @declare.delete("customers/{id}", args={"id": CustomerId, "options": declare.Options})
     def delete(
         self,
         id: str,
-        *,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> DeleteCustomerResponseBody:
         """Delete a customer.
 
@@ -300,13 +253,11 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
+    @keywords
     def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        *,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> Customer:
         """Get the customer with this external id; create it where there is none.
 
@@ -322,7 +273,6 @@ class CustomersConsumer(DubConsumer):
             Conflict: the Stripe id is taken by a customer with another external id.
         """
         body = serialize_request(_CREATE, request, "ensure()")
-        options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         try:
             return self.get(f"ext_{body['externalId']}", **options)
         except NotFound:
@@ -336,14 +286,13 @@ class CustomersConsumer(DubConsumer):
         except NotFound:
             raise conflict from None
 
+    @keywords
     def create_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
         *,
         workers: int = 8,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
         """Create customers in a few threads, each exactly once.
 
@@ -364,18 +313,16 @@ class CustomersConsumer(DubConsumer):
             TypeError: ``requests`` is a single mapping, a string or not iterable.
             ValueError: ``workers`` is not a whole number above 0.
         """
-        options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         create = functools.partial(self.create, **options)
         return map_ordered(create, requests, workers)
 
+    @keywords
     def delete_many(
         self,
         ids: Iterable[str],
         *,
         workers: int = 8,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> Generator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None, None]:
         """Delete customers in a few threads, in the same way as :meth:`create_many`.
 
@@ -391,6 +338,5 @@ class CustomersConsumer(DubConsumer):
             TypeError: ``ids`` is a single string, a mapping or not iterable.
             ValueError: ``workers`` is not a whole number above 0.
         """
-        options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         delete = functools.partial(self.delete, **options)
         return map_ordered(delete, ids, workers)

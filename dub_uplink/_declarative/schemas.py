@@ -44,7 +44,7 @@ class ModelSchema(marshmallow.Schema):
 def utc(value: Any) -> Any:
     """A date of UTC as Python's own: some releases of marshmallow have a class for it."""
     if isinstance(value, dt.datetime) and value.utcoffset() == dt.timedelta(0):
-        return value.replace(tzinfo=dt.timezone.utc)
+        return value.replace(tzinfo=dt.UTC)
     return value
 
 
@@ -68,7 +68,7 @@ def integer() -> fields.Integer:
 
 
 def moment() -> fields.AwareDateTime:
-    return fields.AwareDateTime(format="iso", default_timezone=dt.timezone.utc, allow_none=True)
+    return fields.AwareDateTime(format="iso", default_timezone=dt.UTC, allow_none=True)
 
 
 class SentText(fields.String):
@@ -94,7 +94,7 @@ class SentMoment(fields.AwareDateTime):
         if moment.tzinfo is None:
             raise self.make_error("invalid_awareness", awareness="aware", obj_type="datetime")
         try:
-            return moment.astimezone(dt.timezone.utc)
+            return moment.astimezone(dt.UTC)
         except OverflowError:  # in UTC it is before year 1 or after 9999
             raise self.make_error("invalid", input=value, obj_type="datetime") from None
 
@@ -105,7 +105,7 @@ class SentMoment(fields.AwareDateTime):
 
 def moment_text(moment: dt.datetime) -> str:
     """An aware datetime as the server writes one."""
-    text = moment.astimezone(dt.timezone.utc).isoformat(timespec="milliseconds")
+    text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
@@ -123,6 +123,8 @@ class RequestSchema(marshmallow.Schema):
 
     #: The dataclass that is taken as well as a mapping.
     model: type[Any]
+    #: The call that takes it, for error messages.
+    call: str
     #: Whether ``None`` is sent, as ``null``, or not at all.
     nulls = True
 
@@ -133,28 +135,31 @@ class RequestSchema(marshmallow.Schema):
         field_obj.data_key = camel_case(field_name)
 
 
-def serialize_request(schema: RequestSchema, request: Any, where: str) -> dict[str, Any]:
-    """A request of the caller's as the JSON object that is sent.
+def serialize_request(
+    schema: RequestSchema, request: Any, call: str | None = None
+) -> dict[str, Any]:
+    """Return a caller's request as the JSON object that is sent.
 
-    ``request`` is the schema's dataclass, or a mapping with snake_case or camelCase keys.
-    ``where`` names the call in error messages.
+    Args:
+        schema: the schema of the request.
+        request: the schema's dataclass, or a mapping with snake_case or camelCase keys.
+        call: the call in error messages, by default the schema's.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: ``request`` is neither.
         ValueError: a field is unknown, missing, given twice or of the wrong type; the message
             names it.
     """
+    call = call or schema.call
     if isinstance(request, schema.model):
         names = (field.name for field in dataclasses.fields(schema.model))
         given = {camel_case(name): getattr(request, name) for name in names}
     elif isinstance(request, Mapping):
-        given = _by_data_key(schema, request, where)
+        given = _by_data_key(schema, request, call)
     else:
         name = schema.model.__name__
         article = "an" if name[0] in "AEIOU" else "a"
-        raise TypeError(
-            f"{where} takes {article} {name} or a mapping, not {type(request).__name__}"
-        )
+        raise TypeError(f"{call} takes {article} {name} or a mapping, not {type(request).__name__}")
     left_out = (UNSET,) if schema.nulls else (UNSET, None)
     given = {
         name: _plain(value)
@@ -170,27 +175,27 @@ def serialize_request(schema: RequestSchema, request: Any, where: str) -> dict[s
             if name in loaded
         }
     except marshmallow.ValidationError as error:
-        raise ValueError(f"{where}: {_explain(schema, error)}") from None
+        raise ValueError(f"{call}: {_explain(schema, error)}") from None
 
 
 def _plain(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
 
 
-def _by_data_key(schema: RequestSchema, request: Mapping[Any, Any], where: str) -> dict[str, Any]:
+def _by_data_key(schema: RequestSchema, request: Mapping[Any, Any], call: str) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for key, value in request.items():
         name = camel_case(key) if isinstance(key, str) and key in schema.fields else key
         if name in given:
             raise ValueError(
-                f"{where}: {key!r} is given twice, in snake_case and in camelCase; leave one out"
+                f"{call}: {key!r} is given twice, in snake_case and in camelCase; leave one out"
             )
         if not isinstance(key, str) or not any(name == f.data_key for f in schema.fields.values()):
             import difflib  # noqa: PLC0415 - for mistakes only
 
             near = difflib.get_close_matches(str(key), schema.fields, 1)
             hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(schema.fields)
-            raise ValueError(f"{where}: unknown field {key!r}; {hint}")
+            raise ValueError(f"{call}: unknown field {key!r}; {hint}")
         given[name] = value
     return given
 

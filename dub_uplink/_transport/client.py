@@ -38,7 +38,7 @@ logger.addHandler(logging.NullHandler())
 
 #: Called before a wait with the number of the failed attempt, the seconds to wait, and the error or
 #: the response that the attempt ended with.
-OnRetry = Callable[[int, float, "DubError | Response"], object]
+OnRetry = Callable[[int, float, DubError | Response], object]
 
 
 class Backend(Protocol):

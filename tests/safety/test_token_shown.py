@@ -18,7 +18,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from dub_uplink import AsyncDub, CustomersConsumer, DeadlineAdapter, RetryConfig, endpoint, errors
+from dub_uplink import AsyncDub, CustomersConsumer, DeadlineAdapter, RetryConfig, declare, errors
 
 DETAIL = b'{"error": {"code": "c", "message": "m", "doc_url": null}}'
 
@@ -79,7 +79,8 @@ def fail(*_: Any, **__: Any) -> Any:
 
 
 class Mine(CustomersConsumer):
-    @endpoint.get("broken", returns=fail)
+    @declare.returns.json(type=fail)
+    @declare.get("broken")
     def broken(self) -> Any:
         raise NotImplementedError
 
