@@ -51,15 +51,15 @@ class _Expand(TypedDict, total=False):
 
 
 class ListOptions(_Filters, _Position, CallOptions, total=False):
-    """The keyword arguments of ``list``."""
+    """The keywords of ``list``: ``page_size`` in customers, ``timeout_ms`` in milliseconds."""
 
 
 class IterateOptions(_Filters, CallOptions, total=False):
-    """The keyword arguments of ``iterate``."""
+    """The keywords of ``iterate``: ``page_size`` in customers, ``timeout_ms`` in milliseconds."""
 
 
 class ExpandOptions(_Expand, CallOptions, total=False):
-    """The keyword arguments of ``get`` and ``update``."""
+    """The keywords of ``get`` and ``update``: ``timeout_ms`` in milliseconds."""
 
 
 class CustomerId(PathSegment):

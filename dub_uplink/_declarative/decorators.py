@@ -191,7 +191,7 @@ def params(values: Mapping[str, str]) -> Decorator:
 
 
 def timeout(seconds: float) -> Decorator:
-    """Bound each attempt; see ``uplink.timeout``."""
+    """Bound each attempt to so many seconds; see ``uplink.timeout``."""
     return cast("Decorator", uplink.timeout(seconds))
 
 
@@ -215,6 +215,7 @@ class returns:
         """Return the JSON of the response, converted to a type; see ``uplink.returns.json``.
 
         Args:
+            function: the endpoint, if there are no other arguments.
             type: a marshmallow schema (an instance or a class), a pydantic model, or a callable
                 that takes the parsed JSON. Without it, the parsed JSON is returned.
             key: the name, or the names of the path, of the part that is returned.

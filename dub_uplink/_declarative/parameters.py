@@ -123,6 +123,11 @@ class Options(_QueryMap):
     """The argument ``**options`` of an endpoint: the :class:`CallOptions`."""
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
+        """Hand the options to the transport.
+
+        Raises:
+            TypeError: there is another keyword, or an option is of the wrong type.
+        """
         for name in take_options(request_builder, value):
             raise TypeError(f"unexpected keyword argument {name!r}")
 
