@@ -18,6 +18,7 @@ from uplink.decorators import MethodAnnotation
 from uplink.helpers import get_api_definitions
 
 from .._transport.call import OPTIONS
+from ..models.errors import DubError
 from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from .context import CallContext, context_of
@@ -91,12 +92,19 @@ def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., A
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
             check(kwargs)
-        return getattr(self, hidden)(*args, **kwargs)
+        try:
+            return getattr(self, hidden)(*args, **kwargs)
+        except DubError as error:
+            # Its traceback begins here: the frames of uplink and of this package help no caller.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
 
     async def call_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
             check(kwargs)
-        return await getattr(self, hidden)(*args, **kwargs)
+        try:
+            return await getattr(self, hidden)(*args, **kwargs)
+        except DubError as error:
+            raise error.with_traceback(None)  # noqa: B904
 
     method: Any = call_async if asynchronous else call
     definition.update_wrapper(method)

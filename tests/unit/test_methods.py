@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+import traceback
 import typing
 from typing import Any
 from unittest import mock
@@ -20,6 +21,7 @@ from dub_uplink import (
     RetryConfig,
     Unset,
     declare,
+    errors,
 )
 
 ENDPOINTS = ["list", "create", "get", "update", "delete"]
@@ -152,3 +154,26 @@ def test_patched_method_is_called_and_restored(serving: Any) -> None:
             customers.list(colour=1)  # type: ignore[call-arg]
     double.assert_called_once_with(customers, country="GB")
     assert isinstance(customers.list(), CustomerPage)
+
+
+def test_error_of_a_call_has_a_traceback_that_begins_at_the_method(serving: Any) -> None:
+    customers = CustomersConsumer("dub_x", server_url=serving(404, "{}").url)
+    with pytest.raises(errors.SDKError) as caught:
+        customers.get("cus_1")
+    frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert frames[1:] == ["call"]
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+
+
+def test_error_of_an_awaited_call_has_a_short_traceback(serving: Any) -> None:
+    import asyncio
+
+    async def call() -> None:
+        async with AsyncCustomersConsumer("dub_x", server_url=serving(404, "{}").url) as customers:
+            await customers.get("cus_1")
+
+    with pytest.raises(errors.SDKError) as caught:
+        asyncio.run(call())
+    frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert frames[-2:] == ["call", "call_async"]
