@@ -8,7 +8,7 @@ from typing import Any, Unpack
 from .._concurrency.tasks import map_ordered
 from .._declarative.async_consumer import AsyncDubConsumer
 from .._declarative.decorators import like
-from .._declarative.methods import keywords
+from .._declarative.methods import explicit_signature
 from .._declarative.schemas import serialize_request
 from ..declare import CallOptions
 from ..models.components import Customer
@@ -87,7 +87,7 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
         """See :meth:`CustomersConsumer.delete`."""
         raise NotImplementedError
 
-    @keywords
+    @explicit_signature
     def iterate(
         self,
         *,
@@ -109,7 +109,7 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
 
         return AsyncCustomerIterator(fetch, traversal(query, cursor), query, prefetch=prefetch)
 
-    @keywords
+    @explicit_signature
     async def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
@@ -130,7 +130,7 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
         except NotFound:
             raise conflict from None
 
-    @keywords
+    @explicit_signature
     def create_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]]
@@ -149,7 +149,7 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
 
         return map_ordered(create, requests, workers)
 
-    @keywords
+    @explicit_signature
     def delete_many(
         self,
         ids: Iterable[str] | AsyncIterable[str],

@@ -1,4 +1,4 @@
-"""The customers API, declared."""
+"""The customers API, declared with uplink."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._concurrency.threads import map_ordered
 from .._declarative.consumer import DubConsumer
 from .._declarative.context import CallContext
 from .._declarative.decorators import result_handler
-from .._declarative.methods import keywords
+from .._declarative.methods import explicit_signature
 from .._declarative.schemas import serialize_request
 from ..declare import CallOptions
 from ..models.components import Customer
@@ -52,32 +52,32 @@ def _page(context: CallContext, customers: list[Customer]) -> Any:
 class CustomersConsumer(DubConsumer):
     """The customers of a workspace: list, create, get, update, delete.
 
-    It is the same object as ``Dub(…).customers``; make one on its own, or subclass it and declare
-    more with :mod:`dub_uplink.declare`. One may be shared by threads. As a context manager it
-    closes at the end what it opened itself.
+    This is the class of ``Dub(…).customers``. Instantiate it on its own, or subclass it and add
+    endpoints with :mod:`dub_uplink.declare`. Threads may share an instance. As a context manager it
+    closes the connections that it opened itself.
 
     Args:
-        token: the API key, or a callable that is asked for it before every attempt. By default
-            the environment variable ``DUB_API_KEY``.
-        server_url: by default ``DUB_SERVER_URL``, else ``https://api.dub.co``. May have a path,
-            which goes before those of the API.
-        client: a ``requests.Session``, with whatever adapters it has mounted, or a client of
-            uplink's. By default a session of its own, with bounds on every answer.
-        retry_config: what every call does that is given no ``retries``; ``None`` for no retries.
-        timeout_ms: milliseconds that one attempt may take in all; to connect, 5,000 of them.
-        retry_budget: how many retries may be in hand; ``None`` for no bound.
-        on_retry: called before each wait with the number of the attempt that failed, the seconds
-            to wait, and the error or the response it ended with.
-        clock: time and chance, for tests.
-        rate_limit: a :class:`~dub_uplink.RateLimit` whose turn each attempt waits for.
+        token: the API key, or a callable that returns it before every attempt. The default is the
+            environment variable ``DUB_API_KEY``.
+        server_url: the default is ``DUB_SERVER_URL``, or ``https://api.dub.co``. Its path precedes
+            those of the API.
+        client: a ``requests.Session`` with any adapters, or a client of uplink's. The default is a
+            session of its own, which bounds the size and the time of every response.
+        retry_config: the retries of calls that get no ``retries``; ``None`` for no retries.
+        timeout_ms: milliseconds that one attempt may take in total, connecting at most 5,000.
+        retry_budget: bounds the number of retries of all calls together; ``None`` for no bound.
+        on_retry: called before each wait with the number of the failed attempt, the seconds to
+            wait, and the error or the response of the attempt.
+        clock: time and randomness, for tests.
+        rate_limit: a :class:`~dub_uplink.RateLimit` that each attempt waits for.
 
     Raises:
         ValueError: there is no token, or an argument is out of range.
         TypeError: an argument is of the wrong type.
 
     Every call takes ``retries`` (a :class:`~dub_uplink.RetryConfig`, or ``None`` for none),
-    ``timeout_ms`` and ``http_headers``, each for this call only. Every failure is a
-    :class:`~dub_uplink.models.errors.DubError`; a mistake in the arguments is a ``ValueError`` or
+    ``timeout_ms`` and ``http_headers``, each for this call only. Every failure raises a
+    :class:`~dub_uplink.models.errors.DubError`. A mistake in the arguments raises ``ValueError`` or
     ``TypeError`` before anything is sent.
     """
 
@@ -95,11 +95,11 @@ class CustomersConsumer(DubConsumer):
         """Get one page of customers, the newest 100 by default.
 
         Args:
-            request: the filters as one object, as the official SDK takes them.
+            request: the filters as one object, as in the official SDK.
             email: exactly this email. Of ``email``, ``external_id`` and ``search`` the server
-                takes the first that is given and ignores the others.
+                uses the first that is given and ignores the others.
             external_id: exactly this id of your own.
-            search: words of an email or a name; with an ``@`` in it, exactly this email.
+            search: words of an email or a name; text with an ``@`` is exactly this email.
             country: two letters. This and the next three are combined with *and*.
             link_id: the link that brought the customer.
             program_id: the partner program.
@@ -108,46 +108,47 @@ class CustomersConsumer(DubConsumer):
             sort_by: ``createdAt`` (the default), ``saleAmount``, ``firstSaleAt`` or
                 ``subscriptionCanceledAt``.
             sort_order: ``desc`` (the default) or ``asc``.
-            page: a page by its number, 1 to 1,000.
-            page_size: customers a page, 1 to 100; 100 by default.
-            starting_after: the id of a customer; the page after it, in the order of ids.
-            ending_before: the id of a customer; the page before it.
+            page: the number of the page, 1 to 1,000.
+            page_size: customers on a page, 1 to 100; the default is 100.
+            starting_after: the id of the customer before the page, in the order of ids.
+            ending_before: the id of the customer after the page.
             retries, timeout_ms, http_headers: for this call only; see the class.
 
         Returns:
-            A list that knows how to go on; :meth:`iterate` does so by itself.
+            A list that can fetch the next page; :meth:`iterate` does it for you.
 
         Raises:
             ValueError: a filter that the server would refuse or ignore.
         """
         raise NotImplementedError
 
-    @keywords
+    @explicit_signature
     def iterate(
         self,
         *,
         cursor: str | None = None,
         **options: Unpack[IterateOptions],
     ) -> CustomerIterator:
-        """Go through every customer, each exactly once, page after page as they are needed.
+        """Iterate over every customer, each exactly once; pages are fetched when they are needed.
 
-        Customers may be deleted meanwhile, those just returned above all; those created meanwhile
-        may or may not appear; with ``sort_order="asc"`` they come last, so that an iteration which
-        creates a customer for each it returns does not end. The order is the list's but for
-        customers whose ``createdAt`` disagrees with their id. Three pages are in memory at most.
+        You may delete customers during the iteration, also those it returned. Customers created
+        during it may or may not appear. With ``sort_order="asc"`` they come last: an iteration that
+        creates a customer for each one does not end. The order is that of the list, except for
+        customers whose ``createdAt`` disagrees with their id. At most three pages are in memory.
 
         Args:
-            cursor: the ``cursor`` of an iteration with the same filters, to go on where it was.
-            page_size: customers a request, 1 to 100.
-            sort_by: any but ``createdAt`` goes by page number, for which the server has a limit
-                of 1,000 pages, and misses customers where others are deleted meanwhile.
+            cursor: the ``cursor`` of an iteration with the same filters, to continue it.
+            page_size: customers of one request, 1 to 100.
+            sort_by: with any value but ``createdAt`` the iteration uses page numbers. The server
+                has at most 1,000 pages, and the iteration misses customers if others are deleted
+                during it.
 
-        The other arguments are those of :meth:`list`. Errors are raised by the iteration, which
-        may go on after one: ``next()`` tries the same page again.
+        The other arguments are those of :meth:`list`. The iteration raises the errors of its
+        requests and can continue after one: ``next()`` requests the same page again.
 
         Raises:
             ValueError: a filter that the server would refuse or ignore, or not a cursor.
-            PageLimitReached: there is more than page numbers reach.
+            PageLimitReached: there are more than 1,000 pages.
         """
         query, call = iterate_query(options)
         return CustomerIterator(lambda query: self.list(query, **call), traversal(query, cursor))
@@ -165,11 +166,11 @@ class CustomersConsumer(DubConsumer):
     ) -> Customer:
         """Create a customer, exactly once.
 
-        Where an answer is lost and a later attempt is told that the customer exists, the client
-        looks whether it is the one that was asked for, and returns it if so.
+        If a response is lost and a later attempt gets the error that the customer exists, the
+        client looks the customer up. It returns the customer if it is the requested one.
 
         Args:
-            request: a ``CreateCustomerRequestBody`` or a mapping; today's server asks for
+            request: a ``CreateCustomerRequestBody`` or a mapping; the server requires
                 ``external_id`` and ``country``.
             retries, timeout_ms, http_headers: for this call only; see the class.
 
@@ -186,7 +187,7 @@ class CustomersConsumer(DubConsumer):
         request: str | GetCustomerRequest | Mapping[str, Any],
         **options: Unpack[ExpandOptions],
     ) -> Customer:
-        """Get a customer by Dub's id, or by ``ext_`` and your own.
+        """Get a customer by its Dub id, or by ``ext_`` and your own id.
 
         Args:
             request: the id, a ``GetCustomerRequest`` or a mapping with an ``id``.
@@ -215,12 +216,12 @@ class CustomersConsumer(DubConsumer):
         request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
         **options: Unpack[ExpandOptions],
     ) -> Customer:
-        """Change a customer; what is not given stays, ``None`` clears a field.
+        """Change a customer: fields that are not given stay, ``None`` clears a field.
 
         Args:
-            id: Dub's id, or ``ext_`` and your own.
-            request_body: an ``UpdateCustomerRequestBody`` or a mapping. The server checks a
-                ``country`` and does not write it.
+            id: the Dub id, or ``ext_`` and your own.
+            request_body: an ``UpdateCustomerRequestBody`` or a mapping. The server checks
+                ``country`` and does not store it.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
             retries, timeout_ms, http_headers: for this call only; see the class.
 
@@ -240,11 +241,11 @@ class CustomersConsumer(DubConsumer):
     ) -> DeleteCustomerResponseBody:
         """Delete a customer.
 
-        Where an answer is lost and a later attempt finds no such customer, that is the success it
-        was; the id returned is then the one given.
+        If a response is lost and a later attempt gets the error that there is no such customer,
+        the call succeeds and returns the given id.
 
         Args:
-            id: Dub's id, or ``ext_`` and your own.
+            id: the Dub id, or ``ext_`` and your own.
             retries, timeout_ms, http_headers: for this call only; see the class.
 
         Raises:
@@ -253,16 +254,16 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
-    @keywords
+    @explicit_signature
     def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
         **options: Unpack[CallOptions],
     ) -> Customer:
-        """Get the customer with this external id; create it where there is none.
+        """Get the customer with this external id, or create it.
 
-        Safe when two workers do it at once. A customer that is there is returned as it is: nothing
-        of ``request`` but the external id is compared or written.
+        Two workers may do it at once. An existing customer is returned unchanged: the other fields
+        of ``request`` are neither compared nor written.
 
         Args:
             request: what :meth:`create` takes.
@@ -286,7 +287,7 @@ class CustomersConsumer(DubConsumer):
         except NotFound:
             raise conflict from None
 
-    @keywords
+    @explicit_signature
     def create_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
@@ -316,7 +317,7 @@ class CustomersConsumer(DubConsumer):
         create = functools.partial(self.create, **options)
         return map_ordered(create, requests, workers)
 
-    @keywords
+    @explicit_signature
     def delete_many(
         self,
         ids: Iterable[str],

@@ -30,14 +30,16 @@ T = TypeVar("T")
 
 
 def define_methods(cls: type[Any], *, asynchronous: bool) -> None:
-    """Replace the uplink definitions that a class declares by plain methods.
+    """Replace the uplink definitions of a class by plain methods.
+
+    They are its own, and those that it inherits from another ``uplink.Consumer``.
 
     Args:
         cls: the class.
         asynchronous: whether the methods are coroutine functions.
     """
     for name, definition in get_api_definitions(cls):
-        if name in vars(cls):
+        if name in vars(cls) or not _has_policy(definition):
             _complete(definition)
             hidden = f"_{name}_definition"
             while hasattr(cls, hidden):  # one that a base class has declared, for its own method
@@ -68,13 +70,17 @@ def _read(convert: Callable[[Response], Any], context: CallContext, response: Re
 
 def _complete(definition: Any) -> None:
     """Give a definition the policy of this package; make its ids segments of the path."""
-    annotations = definition.method_handler_builder.build().annotations
-    if not any(isinstance(annotation, _CallPolicy) for annotation in annotations):
+    if not _has_policy(definition):
         _CallPolicy(definition.uri.template)(definition)
     for name, annotation in arguments_of(definition).items():
         if type(annotation) is uplink.Path:
             segment = AnyPathSegment(annotation.name, type=annotation.type)
             definition.argument_handler_builder.set_annotations({name: segment})
+
+
+def _has_policy(definition: Any) -> bool:
+    annotations = definition.method_handler_builder.build().annotations
+    return any(isinstance(annotation, _CallPolicy) for annotation in annotations)
 
 
 def arguments_of(definition: Any) -> Mapping[str, Any]:
@@ -113,7 +119,7 @@ def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., A
     return method  # type: ignore[no-any-return]
 
 
-def keywords(function: Callable[P, T]) -> Callable[P, T]:
+def explicit_signature(function: Callable[P, T]) -> Callable[P, T]:
     """Give a method that takes ``**options: Unpack[SomeTypedDict]`` their explicit signature.
 
     Python itself would accept any keyword: the method raises ``TypeError`` for an unknown one.

@@ -16,10 +16,10 @@ from ..models.unset import UNSET
 
 
 class ModelSchema(marshmallow.Schema):
-    """A record of the server's, read into the dataclass ``Meta.model`` names.
+    """A record of the server, loaded into a dataclass.
 
-    Fields are declared under the dataclass's names. What is not declared goes to ``extra``, so
-    that a field the server adds tomorrow is kept and breaks nothing.
+    Fields have the names of the dataclass. Undeclared fields go to ``extra``: a field that the
+    server adds is kept and breaks nothing.
     """
 
     #: The dataclass that :meth:`load` makes.
@@ -42,14 +42,14 @@ class ModelSchema(marshmallow.Schema):
 
 
 def utc(value: Any) -> Any:
-    """A date of UTC as Python's own: some releases of marshmallow have a class for it."""
+    """Return a date in UTC with Python's own UTC; some releases of marshmallow have another one."""
     if isinstance(value, dt.datetime) and value.utcoffset() == dt.timedelta(0):
         return value.replace(tzinfo=dt.UTC)
     return value
 
 
 def first_error(error: marshmallow.ValidationError) -> str:
-    """Where a body of the server's is not what was promised, in one line."""
+    """Return the first error of a body and where it is, in one line."""
     path: list[str] = []
     found: Any = error.messages
     while isinstance(found, Mapping) and found:
@@ -72,7 +72,7 @@ def moment() -> fields.AwareDateTime:
 
 
 class SentText(fields.String):
-    """Text to send: no bytes, and no half of a surrogate pair, which no query can carry."""
+    """A string to send. Bytes and halves of surrogate pairs are refused."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str):
@@ -85,7 +85,7 @@ class SentText(fields.String):
 
 
 class SentMoment(fields.AwareDateTime):
-    """A date to send: an aware datetime, or the ISO text of one."""
+    """A date to send: an aware datetime, or its ISO text."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         moment = value
@@ -104,13 +104,13 @@ class SentMoment(fields.AwareDateTime):
 
 
 def moment_text(moment: dt.datetime) -> str:
-    """An aware datetime as the server writes one."""
+    """Return an aware datetime as the server writes one."""
     text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 class SentFlag(fields.Boolean):
-    """True or False and nothing that only looks like it."""
+    """``True`` or ``False``; no other values that count as true or false."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, bool):
@@ -119,9 +119,9 @@ class SentFlag(fields.Boolean):
 
 
 class RequestSchema(marshmallow.Schema):
-    """What a caller sends, checked by ``load`` and written by ``dump``."""
+    """A request of the caller, checked and serialised."""
 
-    #: The dataclass that is taken as well as a mapping.
+    #: The dataclass of the request; a mapping is taken as well.
     model: type[Any]
     #: The call that takes it, for error messages.
     call: str
@@ -201,7 +201,7 @@ def _by_data_key(schema: RequestSchema, request: Mapping[Any, Any], call: str) -
 
 
 def _explain(schema: RequestSchema, error: marshmallow.ValidationError) -> str:
-    """The first problem in one line, under the name the caller knows."""
+    """Return the first error in one line, under the name that the caller knows."""
     names = {field.data_key: name for name, field in schema.fields.items()}
     messages: Any = error.messages
     key, found = next(iter(messages.items()))

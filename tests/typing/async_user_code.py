@@ -86,7 +86,16 @@ async def every_operation(url: str) -> None:
             assert_type(answered, Customer | errors.DubError | ValueError | TypeError)
 
 
+class Shop(AsyncDub):
+    """A client with a method of its own."""
+
+    def country(self) -> str:
+        return "GB"
+
+
 async def a_subclass(url: str) -> None:
+    async with Shop("dub_test", server_url=url) as shop:
+        assert_type(shop.country(), str)
     async with MyCustomers("dub_test", server_url=url) as mine:
         assert_type(mine, MyCustomers)
         assert_type(await mine.get("ext_1"), Customer)

@@ -157,6 +157,20 @@ def errors_of(customers: CustomersConsumer) -> str | None:
     return None
 
 
+class Shop(Dub):
+    """A client with a method of its own."""
+
+    def country(self) -> str:
+        return "GB"
+
+
+def context_managers(server_url: str) -> None:
+    with Shop("dub_test", server_url=server_url) as shop:
+        assert_type(shop.country(), str)
+    with Leads("dub_test", server_url=server_url) as leads:
+        assert_type(leads, Leads)
+
+
 def subclass_of(leads: Leads) -> int:
     assert_type(leads.notes("cus_1", author="Ada"), int)
     assert_type(leads.response("cus_1", timeout_ms=500), Response)
@@ -223,6 +237,7 @@ def main(server_url: str) -> list[str]:
     """Run it all against a server."""
     policies()
     clients(server_url)
+    context_managers(server_url)
     with Dub("dub_test", server_url=server_url, retry_config=None) as dub:
         operations_of(dub)
         fields_of(dub.customers.get("ext_user_1"))

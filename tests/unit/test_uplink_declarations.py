@@ -164,6 +164,26 @@ def test_plain_endpoint_with_any_other_id_sends_one_segment(
     assert server.received[0].target == path
 
 
+def test_endpoint_of_another_uplink_base_class_has_every_guarantee(
+    serving: Any, connect: Any, token: str
+) -> None:
+    class Foreign(uplink.Consumer):
+        @uplink.returns.json
+        @uplink.get("tags/{id}")
+        def foreign(self, id: Any) -> Any: ...
+
+    class Mine(CustomersConsumer, Foreign):
+        pass
+
+    server = serving(200, "<")
+    customers = connect(server.url, Mine)
+    with pytest.raises(errors.ResponseValidationError):
+        customers.foreign("1")
+    with pytest.raises(ValueError, match=r"^id must"):
+        customers.foreign("..")
+    assert [r.headers["authorization"] for r in server.received] == [f"Bearer {token}"]
+
+
 def test_plain_response_handler_that_raises_keeps_its_error(serving: Any, connect: Any) -> None:
     def refuse(response: Any) -> Any:
         raise ValueError("mine")
