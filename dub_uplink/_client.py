@@ -51,7 +51,7 @@ class ConsumerAttribute(Generic[T]):
 
 
 def _async_customers() -> type[AsyncCustomersConsumer]:
-    from ._customers.async_consumer import AsyncCustomersConsumer  # noqa: PLC0415 - aiohttp is an extra
+    from ._customers.async_consumer import AsyncCustomersConsumer  # noqa: PLC0415 - takes time
 
     return AsyncCustomersConsumer
 
@@ -66,7 +66,7 @@ class Dub:
             s.customers.list()
     """
 
-    customers = ConsumerAttribute(lambda: CustomersConsumer)
+    customers: ConsumerAttribute[CustomersConsumer] = ConsumerAttribute(lambda: CustomersConsumer)
 
     def __init__(
         self,
@@ -129,7 +129,10 @@ class AsyncDub:
             await s.customers.list()
     """
 
-    customers = ConsumerAttribute(_async_customers)
+    if TYPE_CHECKING:
+        customers: ConsumerAttribute[AsyncCustomersConsumer]
+    else:  # without the annotation, whose class is not imported yet
+        customers = ConsumerAttribute(_async_customers)
 
     def __init__(
         self,

@@ -78,6 +78,7 @@ def test_help_shows_the_options_of_an_endpoint() -> None:
 
 @pytest.mark.parametrize("cls", [CustomersConsumer, AsyncCustomersConsumer, Dub, AsyncDub])
 def test_type_hints_of_each_method_resolve(cls: type[Any]) -> None:
+    assert isinstance(typing.get_type_hints(cls), dict)
     for name, function in inspect.getmembers(cls, inspect.isfunction):
         assert isinstance(typing.get_type_hints(function), dict), name
     assert typing.get_type_hints(CustomersConsumer.get)["return"] is Customer
