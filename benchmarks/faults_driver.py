@@ -54,7 +54,7 @@ def lead(made: Any) -> Callable[..., Any]:
     def declared(self: Any, request: bytes) -> Any:
         raise NotImplementedError
 
-    post = ours.endpoint.post("track/lead", args={"request": uplink.Body})
+    post = ours.declare.post("track/lead", args={"request": uplink.Body})
     tracking = type("Tracking", (ours.CustomersConsumer,), {"lead": post(declared)})
     url = made.customers._transport.server_url
     client = tracking("dub_test", server_url=url)

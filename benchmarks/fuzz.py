@@ -44,7 +44,7 @@ if "atheris" in sys.argv:
 
 from dub_uplink import Customer, CustomersConsumer, DeadlineAdapter, errors
 from dub_uplink._customers.schemas import CustomerSchema, DeletedSchema
-from dub_uplink._declarative.endpoints import reader
+from dub_uplink._declarative.converters import SchemaConverter, read_body
 from dub_uplink._http import connection_errors
 from dub_uplink._http.decoding import ContentDecoder
 from dub_uplink._transport import errors as hooks
@@ -234,7 +234,8 @@ class Answers(Fuzz):
     def __init__(self) -> None:
         super().__init__()
         one, many = CustomerSchema(), CustomerSchema(many=True)
-        self.readers = [reader(many), reader(one), reader(DeletedSchema())]
+        convert = SchemaConverter().create_response_body_converter
+        self.readers = [convert(schema, None) for schema in (many, one, DeletedSchema())]
 
     def call(self, data: bytes) -> Any:
         status, headers, body = parts(data[:6] + data[7:])
@@ -253,7 +254,8 @@ class Answers(Fuzz):
         parse_retry_after(headers.get("Retry-After", ""), 1_795_333_861.0)
         if response.ok and hooks.is_truncated_json(response):
             raise errors.APIConnectionError("GET: the answer broke off within its JSON")
-        return self.readers[(data[:1] or b"\0")[0] % 3](None, hooks.raise_for_status(response))
+        reader = self.readers[(data[:1] or b"\0")[0] % 3]
+        return read_body(reader, hooks.raise_for_status(response))
 
 
 def check_error(error: errors.DubError) -> None:

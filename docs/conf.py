@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import types
-from typing import Any
-
 import dub_uplink
 
 project = "dub-uplink"
@@ -52,30 +48,3 @@ nitpick_ignore_regex = [
 ]
 linkcheck_anchors = False
 linkcheck_timeout = 20
-
-
-def _as_functions(cls: type) -> None:
-    """Let autodoc see the methods that are declared with ``endpoint`` as what a user calls.
-
-    To Python they are uplink's objects, which have the arguments, and the types apart.
-    """
-    for name, found in list(vars(cls).items()):
-        declared = getattr(cls, name, None)
-        if isinstance(found, types.FunctionType) or type(declared).__module__ != "uplink.commands":
-            continue
-        hints = declared.__annotations__
-        signature = inspect.signature(declared)
-        stub: Any = types.FunctionType((lambda self: None).__code__, {}, name)
-        stub.__doc__, stub.__module__ = declared.__doc__, cls.__module__
-        stub.__qualname__ = f"{cls.__qualname__}.{name}"
-        stub.__signature__ = signature.replace(
-            parameters=[
-                parameter.replace(annotation=hints.get(argument, parameter.empty))
-                for argument, parameter in signature.parameters.items()
-            ],
-            return_annotation=hints.get("return", signature.empty),
-        )
-        type.__setattr__(cls, name, stub)
-
-
-_as_functions(dub_uplink.CustomersConsumer)

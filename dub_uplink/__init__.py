@@ -12,7 +12,7 @@ from ._internal.lazy_getattr import lazy_getattr
 from ._internal.version import __version__
 
 if TYPE_CHECKING:
-    from . import models, retries, utils
+    from . import declare, models, retries, utils
     from ._client import AsyncDub, Dub
     from ._concurrency.tasks import amap_unordered
     from ._concurrency.threads import map_unordered
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ._customers.pages import CustomerIterator, CustomerPage
     from ._declarative.async_consumer import AsyncDubConsumer
     from ._declarative.consumer import DubConsumer
-    from ._declarative.endpoints import endpoint
     from ._http.deadline_adapter import DeadlineAdapter
     from ._rate_limit.rate_limit import RateLimit
     from .models import components, errors, operations
@@ -56,7 +55,7 @@ __all__ = [
     "__version__",
     "amap_unordered",
     "components",
-    "endpoint",
+    "declare",
     "errors",
     "map_unordered",
     "models",
@@ -90,7 +89,7 @@ _WHERE = {
     "map_unordered": "._concurrency.threads:map_unordered",
     "amap_unordered": "._concurrency.tasks:amap_unordered",
     "components": ".models.components",
-    "endpoint": "._declarative.endpoints:endpoint",
+    "declare": ".declare",
     "errors": ".models.errors",
     "models": ".models",
     "operations": ".models.operations",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from ._customers.consumer import CustomersConsumer
 from ._internal.config import DEFAULT_TIMEOUT_MS
@@ -18,6 +18,44 @@ if TYPE_CHECKING:
     from ._customers.async_consumer import AsyncCustomersConsumer
 
 
+T = TypeVar("T")
+
+
+class ConsumerAttribute(Generic[T]):
+    """The consumer of a client; on the class of the client, the class of the consumer.
+
+    ``unittest.mock.create_autospec`` reads the class, and needs the methods that are there.
+    """
+
+    def __init__(self, consumer_type: Callable[[], type[T]]) -> None:
+        self._consumer_type = consumer_type
+        self.__doc__ = "The customers of the workspace."
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, client: None, owner: type[Any]) -> type[T]: ...
+    @overload
+    def __get__(self, client: object, owner: type[Any]) -> T: ...
+    def __get__(self, client: object | None, owner: type[Any]) -> Any:
+        if client is None:
+            return self._consumer_type()
+        try:
+            return vars(client)[self._name]
+        except KeyError:  # while it is constructed
+            raise AttributeError(f"the client has no {self._name} yet") from None
+
+    def __set__(self, client: object, consumer: T) -> None:
+        vars(client)[self._name] = consumer
+
+
+def _async_customers() -> type[AsyncCustomersConsumer]:
+    from ._customers.async_consumer import AsyncCustomersConsumer  # noqa: PLC0415 - takes time
+
+    return AsyncCustomersConsumer
+
+
 class Dub:
     """A client of Dub's API: ``Dub(token="dub_…").customers``.
 
@@ -28,8 +66,7 @@ class Dub:
             s.customers.list()
     """
 
-    #: The customers of the workspace.
-    customers: CustomersConsumer
+    customers: ConsumerAttribute[CustomersConsumer] = ConsumerAttribute(lambda: CustomersConsumer)
 
     def __init__(
         self,
@@ -67,7 +104,7 @@ class Dub:
         """Close what this client opened; a session it was given is left alone."""
         self.customers.close()
 
-    def __enter__(self) -> Dub:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -92,8 +129,10 @@ class AsyncDub:
             await s.customers.list()
     """
 
-    #: The customers of the workspace.
-    customers: AsyncCustomersConsumer
+    if TYPE_CHECKING:
+        customers: ConsumerAttribute[AsyncCustomersConsumer]
+    else:  # without the annotation, whose class is not imported yet
+        customers = ConsumerAttribute(_async_customers)
 
     def __init__(
         self,
@@ -110,9 +149,7 @@ class AsyncDub:
     ) -> None:
         held: Any = TokenProvider(token)
         del token  # from here on only the caller's own frame shows it
-        from ._customers.async_consumer import AsyncCustomersConsumer  # noqa: PLC0415 - its declarations take time
-
-        self.customers = AsyncCustomersConsumer(
+        self.customers = _async_customers()(
             held,
             server_url=server_url,
             client=client,
@@ -133,7 +170,7 @@ class AsyncDub:
         """Close what this client opened; a session it was given is left alone."""
         await self.customers.aclose()
 
-    async def __aenter__(self) -> AsyncDub:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -1,5 +1,13 @@
-"""The seed's import path for the sentinel of a field that was not given."""
+"""Types of arguments: the sentinel of a field that is not given, and the keywords of operations.
 
+The keywords are for methods that override an operation or pass its arguments on::
+
+    def newest(self, **options: Unpack[ListOptions]) -> CustomerPage:
+        return self.list(**options)
+"""
+
+from ._customers.parameters import ExpandOptions, IterateOptions, ListOptions
+from ._declarative.parameters import CallOptions
 from .models.unset import UNSET, Unset
 
-__all__ = ["UNSET", "Unset"]
+__all__ = ["UNSET", "CallOptions", "ExpandOptions", "IterateOptions", "ListOptions", "Unset"]

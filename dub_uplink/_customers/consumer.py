@@ -1,16 +1,19 @@
-"""The customers API, declared."""
+"""The customers API, declared with uplink."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Generator, Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
+from .. import declare
 from .._concurrency.threads import map_ordered
 from .._declarative.consumer import DubConsumer
-from .._declarative.endpoints import PageOf, endpoint
-from .._declarative.parameters import JsonBody
+from .._declarative.context import CallContext
+from .._declarative.decorators import result_handler
+from .._declarative.methods import explicit_signature
 from .._declarative.schemas import serialize_request
+from ..declare import CallOptions
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
 from ..models.operations import (
@@ -20,106 +23,83 @@ from ..models.operations import (
     GetCustomersRequest,
     UpdateCustomerRequestBody,
 )
-from ..models.unset import UNSET, Unset
-from ..retries import RetryConfig
 from .pages import CustomerIterator, CustomerPage, traversal
 from .parameters import (
-    EXPANDED,
-    LIST_FILTERS,
     CustomerId,
     CustomerRequest,
-    iteration_query,
-    list_query,
+    ExpandOptions,
+    ExpandQuery,
+    IterateOptions,
+    ListOptions,
+    ListQuery,
+    ListRequest,
+    iterate_query,
 )
 from .recovery import CustomerOperation
 from .schemas import CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
 
-_CUSTOMER = CustomerSchema()
-_CUSTOMERS = CustomerSchema(many=True)
-_DELETED = DeletedSchema()
 _CREATE = CreateSchema()
 
-_GET = {"request": CustomerRequest("id"), **EXPANDED}
-_UPDATE = {"id": CustomerId("id"), "request_body": JsonBody(UpdateSchema(), "update()"), **EXPANDED}
 
-
-def _page(consumer: Any, customers: list[Customer], call: Any) -> Any:
-    """A page, and the way to the next one: the same call with another query."""
-    names = ("retries", "timeout_ms", "http_headers")
-    options = {name: call.options[name] for name in names if name in call.options}
+def _page(context: CallContext, customers: list[Customer]) -> Any:
+    """Return customers as a page that fetches the next one with the same options."""
+    consumer, options = context.consumer, context.options
     return consumer._page_type(
-        customers, call.options["query"], lambda query: consumer.list(request=query, **options)
+        customers, context.query, lambda query: consumer.list(request=query, **options)
     )
 
 
 class CustomersConsumer(DubConsumer):
     """The customers of a workspace: list, create, get, update, delete.
 
-    It is the same object as ``Dub(…).customers``; make one on its own, or subclass it and declare
-    more with :data:`~dub_uplink.endpoint`. One may be shared by threads. As a context manager it
-    closes at the end what it opened itself.
+    This is the class of ``Dub(…).customers``. Instantiate it on its own, or subclass it and add
+    endpoints with :mod:`dub_uplink.declare`. Threads may share an instance. As a context manager it
+    closes the connections that it opened itself.
 
     Args:
-        token: the API key, or a callable that is asked for it before every attempt. By default
-            the environment variable ``DUB_API_KEY``.
-        server_url: by default ``DUB_SERVER_URL``, else ``https://api.dub.co``. May have a path,
-            which goes before those of the API.
-        client: a ``requests.Session``, with whatever adapters it has mounted, or a client of
-            uplink's. By default a session of its own, with bounds on every answer.
-        retry_config: what every call does that is given no ``retries``; ``None`` for no retries.
-        timeout_ms: milliseconds that one attempt may take in all; to connect, 5,000 of them.
-        retry_budget: how many retries may be in hand; ``None`` for no bound.
-        on_retry: called before each wait with the number of the attempt that failed, the seconds
-            to wait, and the error or the response it ended with.
-        clock: time and chance, for tests.
-        rate_limit: a :class:`~dub_uplink.RateLimit` whose turn each attempt waits for.
+        token: the API key, or a callable that returns it before every attempt. The default is the
+            environment variable ``DUB_API_KEY``.
+        server_url: the default is ``DUB_SERVER_URL``, or ``https://api.dub.co``. Its path precedes
+            those of the API.
+        client: a ``requests.Session`` with any adapters, or a client of uplink's. The default is a
+            session of its own, which bounds the size and the time of every response.
+        retry_config: the retries of calls that get no ``retries``; ``None`` for no retries.
+        timeout_ms: milliseconds that one attempt may take in total, connecting at most 5,000.
+        retry_budget: bounds the number of retries of all calls together; ``None`` for no bound.
+        on_retry: called before each wait with the number of the failed attempt, the seconds to
+            wait, and the error or the response of the attempt.
+        clock: time and randomness, for tests.
+        rate_limit: a :class:`~dub_uplink.RateLimit` that each attempt waits for.
 
     Raises:
         ValueError: there is no token, or an argument is out of range.
         TypeError: an argument is of the wrong type.
 
     Every call takes ``retries`` (a :class:`~dub_uplink.RetryConfig`, or ``None`` for none),
-    ``timeout_ms`` and ``http_headers``, each for this call only. Every failure is a
-    :class:`~dub_uplink.models.errors.DubError`; a mistake in the arguments is a ``ValueError`` or
+    ``timeout_ms`` and ``http_headers``, each for this call only. Every failure raises a
+    :class:`~dub_uplink.models.errors.DubError`. A mistake in the arguments raises ``ValueError`` or
     ``TypeError`` before anything is sent.
     """
 
     _page_type = CustomerPage
     _recovery = CustomerOperation
 
-    @endpoint.get(
-        "customers", returns=PageOf(_CUSTOMERS, _page), args=LIST_FILTERS, prepare=list_query
-    )
+    @result_handler(_page)
+    @declare.returns.json(type=CustomerSchema(many=True))
+    @declare.get("customers", args={"request": ListRequest, "options": ListQuery})
     def list(
         self,
         request: GetCustomersRequest | Mapping[str, Any] | None = None,
-        *,
-        email: str | None = None,
-        external_id: str | None = None,
-        search: str | None = None,
-        country: str | None = None,
-        link_id: str | None = None,
-        program_id: str | None = None,
-        partner_id: str | None = None,
-        include_expanded_fields: bool | None = None,
-        sort_by: str | None = None,
-        sort_order: str | None = None,
-        page: int | None = None,
-        page_size: int | None = None,
-        starting_after: str | None = None,
-        ending_before: str | None = None,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[ListOptions],
     ) -> CustomerPage:
         """Get one page of customers, the newest 100 by default.
 
         Args:
-            request: the filters as one object, as the official SDK takes them.
+            request: the filters as one object, as in the official SDK.
             email: exactly this email. Of ``email``, ``external_id`` and ``search`` the server
-                takes the first that is given and ignores the others.
+                uses the first that is given and ignores the others.
             external_id: exactly this id of your own.
-            search: words of an email or a name; with an ``@`` in it, exactly this email.
+            search: words of an email or a name; text with an ``@`` is exactly this email.
             country: two letters. This and the next three are combined with *and*.
             link_id: the link that brought the customer.
             program_id: the partner program.
@@ -128,95 +108,69 @@ class CustomersConsumer(DubConsumer):
             sort_by: ``createdAt`` (the default), ``saleAmount``, ``firstSaleAt`` or
                 ``subscriptionCanceledAt``.
             sort_order: ``desc`` (the default) or ``asc``.
-            page: a page by its number, 1 to 1,000.
-            page_size: customers a page, 1 to 100; 100 by default.
-            starting_after: the id of a customer; the page after it, in the order of ids.
-            ending_before: the id of a customer; the page before it.
+            page: the number of the page, 1 to 1,000.
+            page_size: customers on a page, 1 to 100; the default is 100.
+            starting_after: the id of the customer before the page, in the order of ids.
+            ending_before: the id of the customer after the page.
             retries, timeout_ms, http_headers: for this call only; see the class.
 
         Returns:
-            A list that knows how to go on; :meth:`iterate` does so by itself.
+            A list that can fetch the next page; :meth:`iterate` does it for you.
 
         Raises:
             ValueError: a filter that the server would refuse or ignore.
         """
         raise NotImplementedError
 
+    @explicit_signature
     def iterate(
         self,
         *,
-        email: str | None = None,
-        external_id: str | None = None,
-        search: str | None = None,
-        country: str | None = None,
-        link_id: str | None = None,
-        program_id: str | None = None,
-        partner_id: str | None = None,
-        include_expanded_fields: bool | None = None,
-        sort_by: str | None = None,
-        sort_order: str | None = None,
-        page_size: int | None = None,
         cursor: str | None = None,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[IterateOptions],
     ) -> CustomerIterator:
-        """Go through every customer, each exactly once, page after page as they are needed.
+        """Iterate over every customer, each exactly once; pages are fetched when they are needed.
 
-        Customers may be deleted meanwhile, those just returned above all; those created meanwhile
-        may or may not appear; with ``sort_order="asc"`` they come last, so that an iteration which
-        creates a customer for each it returns does not end. The order is the list's but for
-        customers whose ``createdAt`` disagrees with their id. Three pages are in memory at most.
+        You may delete customers during the iteration, also those it returned. Customers created
+        during it may or may not appear. With ``sort_order="asc"`` they come last: an iteration that
+        creates a customer for each one does not end. The order is that of the list, except for
+        customers whose ``createdAt`` disagrees with their id. At most three pages are in memory.
 
         Args:
-            cursor: the ``cursor`` of an iteration with the same filters, to go on where it was.
-            page_size: customers a request, 1 to 100.
-            sort_by: any but ``createdAt`` goes by page number, for which the server has a limit
-                of 1,000 pages, and misses customers where others are deleted meanwhile.
+            cursor: the ``cursor`` of an iteration with the same filters, to continue it.
+            page_size: customers of one request, 1 to 100.
+            sort_by: with any value but ``createdAt`` the iteration uses page numbers. The server
+                has at most 1,000 pages, and the iteration misses customers if others are deleted
+                during it.
 
-        The other arguments are those of :meth:`list`. Errors are raised by the iteration, which
-        may go on after one: ``next()`` tries the same page again.
+        The other arguments are those of :meth:`list`. The iteration raises the errors of its
+        requests and can continue after one: ``next()`` requests the same page again.
 
         Raises:
             ValueError: a filter that the server would refuse or ignore, or not a cursor.
-            PageLimitReached: there is more than page numbers reach.
+            PageLimitReached: there are more than 1,000 pages.
         """
-        query = iteration_query(
-            email=email,
-            external_id=external_id,
-            search=search,
-            country=country,
-            link_id=link_id,
-            program_id=program_id,
-            partner_id=partner_id,
-            include_expanded_fields=include_expanded_fields,
-            sort_by=sort_by,
-            sort_order=sort_order,
-            page_size=page_size,
-        )
-        return CustomerIterator(
-            lambda query: self.list(
-                query, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers
-            ),
-            traversal(query, cursor),
-        )
+        query, call = iterate_query(options)
+        return CustomerIterator(lambda query: self.list(query, **call), traversal(query, cursor))
 
-    @endpoint.post("customers", returns=_CUSTOMER, args={"request": JsonBody(_CREATE, "create()")})
+    @declare.json
+    @declare.returns.json(type=CustomerSchema)
+    @declare.post(
+        "customers",
+        args={"request": declare.Body(type=CreateSchema), "options": declare.Options},
+    )
     def create(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        *,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> Customer:
         """Create a customer, exactly once.
 
-        Where an answer is lost and a later attempt is told that the customer exists, the client
-        looks whether it is the one that was asked for, and returns it if so.
+        If a response is lost and a later attempt gets the error that the customer exists, the
+        client looks the customer up. It returns the customer if it is the requested one.
 
         Args:
-            request: a ``CreateCustomerRequestBody`` or a mapping; today's server asks for
+            request: a ``CreateCustomerRequestBody`` or a mapping; the server requires
                 ``external_id`` and ``country``.
             retries, timeout_ms, http_headers: for this call only; see the class.
 
@@ -226,17 +180,14 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
-    @endpoint.get("customers/{id}", returns=_CUSTOMER, args=_GET)
+    @declare.returns.json(type=CustomerSchema)
+    @declare.get("customers/{id}", args={"request": CustomerRequest("id"), "options": ExpandQuery})
     def get(
         self,
         request: str | GetCustomerRequest | Mapping[str, Any],
-        *,
-        include_expanded_fields: bool | None = None,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[ExpandOptions],
     ) -> Customer:
-        """Get a customer by Dub's id, or by ``ext_`` and your own.
+        """Get a customer by its Dub id, or by ``ext_`` and your own id.
 
         Args:
             request: the id, a ``GetCustomerRequest`` or a mapping with an ``id``.
@@ -249,23 +200,28 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
-    @endpoint.patch("customers/{id}", returns=_CUSTOMER, args=_UPDATE)
+    @declare.json
+    @declare.returns.json(type=CustomerSchema)
+    @declare.patch(
+        "customers/{id}",
+        args={
+            "id": CustomerId,
+            "request_body": declare.Body(type=UpdateSchema),
+            "options": ExpandQuery,
+        },
+    )
     def update(
         self,
         id: str,
         request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
-        *,
-        include_expanded_fields: bool | None = None,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[ExpandOptions],
     ) -> Customer:
-        """Change a customer; what is not given stays, ``None`` clears a field.
+        """Change a customer: fields that are not given stay, ``None`` clears a field.
 
         Args:
-            id: Dub's id, or ``ext_`` and your own.
-            request_body: an ``UpdateCustomerRequestBody`` or a mapping. The server checks a
-                ``country`` and does not write it.
+            id: the Dub id, or ``ext_`` and your own.
+            request_body: an ``UpdateCustomerRequestBody`` or a mapping. The server checks
+                ``country`` and does not store it.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
             retries, timeout_ms, http_headers: for this call only; see the class.
 
@@ -276,22 +232,20 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
-    @endpoint.delete("customers/{id}", returns=_DELETED, args={"id": CustomerId("id")})
+    @declare.returns.json(type=DeletedSchema)
+    @declare.delete("customers/{id}", args={"id": CustomerId, "options": declare.Options})
     def delete(
         self,
         id: str,
-        *,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> DeleteCustomerResponseBody:
         """Delete a customer.
 
-        Where an answer is lost and a later attempt finds no such customer, that is the success it
-        was; the id returned is then the one given.
+        If a response is lost and a later attempt gets the error that there is no such customer,
+        the call succeeds and returns the given id.
 
         Args:
-            id: Dub's id, or ``ext_`` and your own.
+            id: the Dub id, or ``ext_`` and your own.
             retries, timeout_ms, http_headers: for this call only; see the class.
 
         Raises:
@@ -300,18 +254,16 @@ class CustomersConsumer(DubConsumer):
         """
         raise NotImplementedError
 
+    @explicit_signature
     def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        *,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> Customer:
-        """Get the customer with this external id; create it where there is none.
+        """Get the customer with this external id, or create it.
 
-        Safe when two workers do it at once. A customer that is there is returned as it is: nothing
-        of ``request`` but the external id is compared or written.
+        Two workers may do it at once. An existing customer is returned unchanged: the other fields
+        of ``request`` are neither compared nor written.
 
         Args:
             request: what :meth:`create` takes.
@@ -322,7 +274,6 @@ class CustomersConsumer(DubConsumer):
             Conflict: the Stripe id is taken by a customer with another external id.
         """
         body = serialize_request(_CREATE, request, "ensure()")
-        options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         try:
             return self.get(f"ext_{body['externalId']}", **options)
         except NotFound:
@@ -336,14 +287,13 @@ class CustomersConsumer(DubConsumer):
         except NotFound:
             raise conflict from None
 
+    @explicit_signature
     def create_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
         *,
         workers: int = 8,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
         """Create customers in a few threads, each exactly once.
 
@@ -364,18 +314,16 @@ class CustomersConsumer(DubConsumer):
             TypeError: ``requests`` is a single mapping, a string or not iterable.
             ValueError: ``workers`` is not a whole number above 0.
         """
-        options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         create = functools.partial(self.create, **options)
         return map_ordered(create, requests, workers)
 
+    @explicit_signature
     def delete_many(
         self,
         ids: Iterable[str],
         *,
         workers: int = 8,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> Generator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None, None]:
         """Delete customers in a few threads, in the same way as :meth:`create_many`.
 
@@ -391,6 +339,5 @@ class CustomersConsumer(DubConsumer):
             TypeError: ``ids`` is a single string, a mapping or not iterable.
             ValueError: ``workers`` is not a whole number above 0.
         """
-        options: Any = {"retries": retries, "timeout_ms": timeout_ms, "http_headers": http_headers}
         delete = functools.partial(self.delete, **options)
         return map_ordered(delete, ids, workers)

@@ -1,20 +1,65 @@
-"""uplink annotations for the arguments of the customers API."""
+"""The arguments of the customers API: their types and their uplink annotations."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import uplink
 
-from .._declarative.parameters import PathSegment, Query, query_text
+from .._declarative.context import context_of
+from .._declarative.parameters import (
+    CallOptions,
+    PathSegment,
+    QueryMap,
+    query_text,
+    take_options,
+)
 from .._declarative.schemas import serialize_request
 from .._internal.naming import camel_case
-from .._transport.call import OPTIONS
 from ..models.operations import GetCustomersRequest
 from .ids import RESERVED_IDS
 from .schemas import GetSchema, ListSchema
+
+_GET = GetSchema()
+_LIST = ListSchema()
+_EXPANDED = "include_expanded_fields"
+
+
+class _Filters(TypedDict, total=False):
+    email: str | None
+    external_id: str | None
+    search: str | None
+    country: str | None
+    link_id: str | None
+    program_id: str | None
+    partner_id: str | None
+    include_expanded_fields: bool | None
+    sort_by: str | None
+    sort_order: str | None
+    page_size: int | None
+
+
+class _Position(TypedDict, total=False):
+    page: int | None
+    starting_after: str | None
+    ending_before: str | None
+
+
+class _Expand(TypedDict, total=False):
+    include_expanded_fields: bool | None
+
+
+class ListOptions(_Filters, _Position, CallOptions, total=False):
+    """The keywords of ``list``: ``page_size`` in customers, ``timeout_ms`` in milliseconds."""
+
+
+class IterateOptions(_Filters, CallOptions, total=False):
+    """The keywords of ``iterate``: ``page_size`` in customers, ``timeout_ms`` in milliseconds."""
+
+
+class ExpandOptions(_Expand, CallOptions, total=False):
+    """The keywords of ``get`` and ``update``: ``timeout_ms`` in milliseconds."""
 
 
 class CustomerId(PathSegment):
@@ -30,86 +75,76 @@ class CustomerId(PathSegment):
 
 
 class CustomerRequest(CustomerId):
-    """An id, a ``GetCustomerRequest`` or a mapping like it."""
-
-    _schema = GetSchema()
+    """An id, or a ``GetCustomerRequest`` or a mapping with one."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        if isinstance(value, (Mapping, self._schema.model)):
-            given = serialize_request(self._schema, value, "get()")
-            value = given["id"]
-            Query("includeExpandedFields").modify_request(
-                request_builder, given.get("includeExpandedFields")
-            )
+        if isinstance(value, (Mapping, _GET.model)):
+            request = serialize_request(_GET, value)
+            context_of(request_builder).request = request
+            value = request["id"]
         super().modify_request(request_builder, value)
 
 
-class Expanded(Query):
-    """``include_expanded_fields``, which the request of a call may hold as well."""
+class ExpandQuery(QueryMap):
+    """:class:`ExpandOptions`, of which the request of the call may hold the first as well."""
 
-    def modify_request(self, request_builder: Any, value: Any) -> None:
-        if value is None:
+    def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
+        request = context_of(request_builder).request
+        if not value and request is None:
             return
-        if not isinstance(value, bool):
-            raise ValueError(f"include_expanded_fields must be True or False, not {value!r:.40}")
-        in_request = request_builder.info["params"].get(self.name)
-        super().modify_request(request_builder, value)
-        if in_request not in (None, request_builder.info["params"][self.name]):
+        given = take_options(request_builder, value).get(_EXPANDED)
+        in_request = (request or {}).get(camel_case(_EXPANDED))
+        if given is not None and not isinstance(given, bool):
+            raise ValueError(f"{_EXPANDED} must be True or False, not {given!r:.40}")
+        if given is not None and in_request not in (None, given):
             raise ValueError(
-                "include_expanded_fields is given twice, in the request and by keyword;"
-                " leave one out"
+                f"{_EXPANDED} is given twice, in the request and by keyword; leave one out"
             )
+        self.set_params(request_builder, {_EXPANDED: in_request if given is None else given})
 
 
-#: An argument of a get and of an update.
-EXPANDED: Mapping[str, Any] = {"include_expanded_fields": Expanded("includeExpandedFields")}
-
-
-class Filter(uplink.Query):  # type: ignore[misc]
-    """One of several arguments that :func:`list_query` checks together."""
+class ListRequest(uplink.Context):  # type: ignore[misc]  # uplink has no types
+    """A ``GetCustomersRequest`` or a mapping, which the :class:`ListQuery` completes."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        if value is not None:
-            request_builder.info[OPTIONS].setdefault("filters", {})[self.name] = value
+        context_of(request_builder).request = value
 
 
-_LIST = ListSchema()
+class ListQuery(QueryMap):
+    """:class:`ListOptions`, checked together with the :class:`ListRequest`."""
 
-#: The arguments of a list that :func:`list_query` checks.
-LIST_FILTERS: Mapping[str, Any] = {
-    name: Filter(name)
-    for name in ("request", *(field.name for field in dataclasses.fields(GetCustomersRequest)))
-}
+    def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
+        context = context_of(request_builder)
+        filters = take_options(request_builder, value)
+        context.query = list_query(context.request, filters)
+        params = {name: query_text(name, value) for name, value in context.query.items()}
+        request_builder.info["params"].update(params)
 
 
-def list_query(request_builder: Any) -> None:
-    """Make the query of a list from its filters, or refuse it as the server would.
+def list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the query of a list as the server spells it.
 
     Raises:
-        TypeError: the request is neither a ``GetCustomersRequest`` nor a mapping.
-        ValueError: a filter that the server would refuse, or ignore; the message names it.
+        TypeError: ``request`` is neither a ``GetCustomersRequest`` nor a mapping.
+        ValueError: a filter that the server would refuse or ignore; the message names it.
     """
-    filters = request_builder.info[OPTIONS].pop("filters", {})
-    request = filters.pop("request", None)
-    query = {} if request is None else serialize_request(_LIST, request, "list()")
-    twice = [name for name in filters if camel_case(name) in query]
-    if twice:
-        raise ValueError(
-            f"list(): {twice[0]} is given twice, in the request and by keyword; leave one out"
-        )
-    if filters:
-        # Once more together: a cursor of the one may not go with a page of the other.
-        query = serialize_request(_LIST, {**query, **filters}, "list()")
-    request_builder.info[OPTIONS]["query"] = query
-    request_builder.info["params"].update(
-        {name: query_text(name, value) for name, value in query.items()}
-    )
+    query = {} if request is None else serialize_request(_LIST, request)
+    filters = {name: value for name, value in filters.items() if value is not None}
+    for name in filters:
+        if camel_case(name) in query:
+            raise ValueError(
+                f"list(): {name} is given twice, in the request and by keyword; leave one out"
+            )
+    # Once more together: a cursor of the one may not go with a page of the other.
+    return serialize_request(_LIST, {**query, **filters}) if filters else query
 
 
-def iteration_query(**filters: Any) -> dict[str, Any]:
-    """The query of an iteration, as :func:`list_query` makes that of a list.
+def iterate_query(options: IterateOptions) -> tuple[Mapping[str, Any], CallOptions]:
+    """Return the query of an iteration, and the options of each of its requests.
 
     Raises:
         ValueError: a filter that the server would refuse or ignore; the message names it.
     """
-    return serialize_request(_LIST, GetCustomersRequest(**filters), "iterate()")
+    filters: dict[str, Any] = {**options}
+    call: Any = {name: filters.pop(name) for name in CallOptions.__optional_keys__ & options.keys()}
+    return serialize_request(_LIST, GetCustomersRequest(**filters), "iterate()"), call

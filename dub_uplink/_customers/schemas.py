@@ -92,6 +92,7 @@ def _filter() -> SentText:
 
 class CreateSchema(RequestSchema):
     model = operations.CreateCustomerRequestBody
+    call = "create()"
 
     external_id = SentText(required=True)
     email = _nullable()
@@ -103,6 +104,7 @@ class CreateSchema(RequestSchema):
 
 class UpdateSchema(RequestSchema):
     model = operations.UpdateCustomerRequestBody
+    call = "update()"
 
     email = _nullable()
     name = _nullable()
@@ -115,6 +117,7 @@ class UpdateSchema(RequestSchema):
 
 class GetSchema(RequestSchema):
     model = operations.GetCustomerRequest
+    call = "get()"
     nulls = False
 
     id = fields.Raw(required=True)
@@ -123,6 +126,7 @@ class GetSchema(RequestSchema):
 
 class ListSchema(RequestSchema):
     model = operations.GetCustomersRequest
+    call = "list()"
     nulls = False
 
     email = _filter()

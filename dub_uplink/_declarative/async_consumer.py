@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from .._internal.credentials import TokenProvider
 from .._transport.async_client import AsyncRetryingClient
 from .consumer import ConfiguredConsumer
-
-C = TypeVar("C", bound="AsyncDubConsumer")
 
 
 class AsyncDubConsumer(ConfiguredConsumer):
@@ -37,7 +35,7 @@ class AsyncDubConsumer(ConfiguredConsumer):
         """Close what this client opened; a session it was given is left alone."""
         await self._transport.aclose()
 
-    async def __aenter__(self: C) -> C:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import uplink
 from uplink import arguments
+from uplink.hooks import TransactionHook
 
 from .._http.requests_backend import backend
 from .._internal.config import DEFAULT_TIMEOUT_MS, normalize_base_url, timeout_seconds
@@ -16,11 +17,12 @@ from .._rate_limit.rate_limit import RateLimit
 from .._transport import errors as hooks
 from .._transport.client import OnRetry, RetryingClient
 from .._transport.recovery import RecoveryRules, UnknownOperation
+from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from ..retries import DEFAULT_RETRY_CONFIG, Clock, RateLimitStatus, RetryBudget, RetryConfig
-
-C = TypeVar("C", bound="DubConsumer")
-
+from .context import begin_call
+from .converters import SchemaConverter
+from .methods import define_methods
 
 if TYPE_CHECKING:
 
@@ -29,25 +31,35 @@ if TYPE_CHECKING:
 
         session: Any
         exceptions: Any
+        _asynchronous: bool
 
         def __init__(
-            self, base_url: str = "", client: Any = None, *, hooks: tuple[Any, ...] = ()
+            self,
+            base_url: str = "",
+            client: Any = None,
+            converters: Any = (),
+            *,
+            hooks: Any = (),
         ) -> None: ...
 
 else:
 
     class Consumer(uplink.Consumer):
-        """``uplink.Consumer`` with plain constructors.
+        """``uplink.Consumer`` with plain methods and constructors.
 
         uplink wraps every constructor. The wrapper keeps the arguments, the token among them, in a
         reference cycle with the consumer, and processes them again at every call.
         """
+
+        #: Whether the methods are coroutine functions, and callables of the caller may be.
+        _asynchronous = False
 
         def __init_subclass__(cls, **options: Any) -> None:
             super().__init_subclass__(**options)
             wrapper = vars(cls).get("__init__")
             if wrapper is not None and not _is_annotated(wrapper.__wrapped__):
                 cls.__init__ = wrapper.__wrapped__
+            define_methods(cls, asynchronous=cls._asynchronous)
 
     Consumer.__init__ = uplink.Consumer.__init__.__wrapped__
 
@@ -83,13 +95,21 @@ def check_policy(
         raise TypeError(f"on_retry must be callable, not {on_retry!r}")
 
 
+class _SessionHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
+    """The hook of every call: on the session, so that endpoints of subclasses have it too."""
+
+    def audit_request(self, consumer: Any, request_builder: Any) -> None:
+        begin_call(consumer, request_builder)
+
+    def handle_response(self, consumer: Any, response: Response) -> Response:
+        return hooks.raise_for_status(response)
+
+
 class ConfiguredConsumer(Consumer):
     """What the synchronous and the asynchronous consumers share: their configuration."""
 
     #: How the transport finds out whether a failed write was applied.
     _recovery: RecoveryRules = UnknownOperation
-    #: Whether callables of the caller may be asynchronous.
-    _asynchronous = False
 
     def __init__(
         self,
@@ -130,7 +150,8 @@ class ConfiguredConsumer(Consumer):
         super().__init__(
             base_url=server,
             client=self._transport,
-            hooks=(uplink.response_handler(hooks.raise_for_status),),
+            converters=SchemaConverter(),
+            hooks=_SessionHook(),
         )
 
     def _connect(
@@ -172,7 +193,7 @@ class DubConsumer(ConfiguredConsumer):
         """Close what this client opened; a session it was given is left alone."""
         self._transport.close()
 
-    def __enter__(self: C) -> C:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -4,26 +4,86 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import json
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import uplink
 
 from .._internal.config import timeout_seconds, validate_headers
+from .._internal.naming import camel_case
 from .._transport.call import OPTIONS
-from ..models.unset import UNSET
+from ..models.unset import UNSET, Unset
 from ..retries import RetryConfig
-from .schemas import RequestSchema, moment_text, serialize_request
+from .context import context_of
+from .schemas import moment_text
+
+if TYPE_CHECKING:
+
+    class _Typed:
+        """What a type checker sees of uplink's annotations, which have no types."""
+
+        def __init__(self, type: Any = None) -> None: ...
+
+    class _Named:
+        """What a type checker sees of uplink's annotations with a name."""
+
+        name: Any
+
+        def __init__(self, name: str | None = None, *, type: Any = None) -> None: ...
+
+    class Body(_Typed):
+        """The body of the request; see ``uplink.Body``."""
+
+    class HeaderMap(_Typed):
+        """A mapping of headers; see ``uplink.HeaderMap``."""
+
+    class Field(_Named):
+        """A field of the body; see ``uplink.Field``."""
+
+    class Header(_Named):
+        """A header; see ``uplink.Header``."""
+
+    class _Path(_Named): ...
+
+    class _Query(_Named): ...
+
+    class _QueryMap(_Typed): ...
+
+else:
+    from uplink import Path as _Path
+    from uplink import Query as _Query
+    from uplink import QueryMap as _QueryMap
+
+    Body = uplink.Body
+    Field = uplink.Field
+    Header = uplink.Header
+    HeaderMap = uplink.HeaderMap
 
 
-class PathSegment(uplink.Path):  # type: ignore[misc]  # uplink has no types
-    """A string that becomes exactly one segment of the path, whatever it holds."""
+class CallOptions(TypedDict, total=False):
+    """The options of one call, which every operation takes by keyword.
+
+    ``retries`` is a :class:`~dub_uplink.RetryConfig`, or ``None`` for no retries. ``timeout_ms``
+    are the milliseconds that one attempt may take. ``http_headers`` are sent with the request.
+    """
+
+    retries: RetryConfig | Unset | None
+    timeout_ms: float | None
+    http_headers: Mapping[str, str] | None
+
+
+class PathSegment(_Path):
+    """A string that is sent as exactly one segment of the path."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         request_builder.set_url_variable({self.name: self.check(value)})
 
     def check(self, value: Any) -> str:
+        """Return the value.
+
+        Raises:
+            ValueError: it is no string, or another route with it.
+        """
         if not isinstance(value, str):
             raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
         if value in ("", ".", ".."):
@@ -38,16 +98,60 @@ class PathSegment(uplink.Path):  # type: ignore[misc]  # uplink has no types
         return value
 
 
-class Query(uplink.Query):  # type: ignore[misc]
-    """A query parameter in the server's spelling; ``None`` is not sent."""
+class AnyPathSegment(PathSegment):
+    """The replacement of an ``uplink.Path``, which takes numbers and other values, too."""
+
+    def modify_request_definition(self, request_definition_builder: Any) -> None:
+        """Do nothing: the annotation in whose place it is has registered the variable."""
+
+    def check(self, value: Any) -> str:
+        return super().check(value if value is None or isinstance(value, bytes) else str(value))
+
+
+class Query(_Query):
+    """A query parameter as Dub reads it; ``None`` is not sent.
+
+    Without a name it has that of its argument, in camelCase.
+    """
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         if value is not None:
             request_builder.info["params"][self.name] = query_text(self.name, value)
 
 
-def query_text(name: Any, value: Any) -> str:
-    """A query value as the server reads it.
+class Options(_QueryMap):
+    """The argument ``**options`` of an endpoint: the :class:`CallOptions`."""
+
+    def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
+        """Hand the options to the transport.
+
+        Raises:
+            TypeError: there is another keyword, or an option is of the wrong type.
+        """
+        for name in take_options(request_builder, value):
+            raise TypeError(f"unexpected keyword argument {name!r}")
+
+
+class QueryMap(_QueryMap):
+    """The argument ``**params`` of an endpoint: query parameters and the :class:`CallOptions`.
+
+    The names of parameters are sent in camelCase.
+    """
+
+    def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
+        params = take_options(request_builder, value)
+        if params:
+            self.set_params(request_builder, params)
+
+    def set_params(self, request_builder: Any, params: Mapping[str, Any]) -> None:
+        """Write the parameters into the query."""
+        for name, value in params.items():
+            if value is not None:
+                request_builder.info["params"][camel_case(name)] = query_text(name, value)
+
+
+def query_text(name: str, value: Any) -> str:
+    """Return a query value as the server reads it.
 
     Raises:
         ValueError: there is no one way to write it; the message names the parameter.
@@ -74,53 +178,38 @@ def query_text(name: Any, value: Any) -> str:
     return text
 
 
-class JsonBody(uplink.Body):  # type: ignore[misc]
-    """A body that is checked by a schema and sent as JSON."""
+def take_options(request_builder: Any, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Hand the :class:`CallOptions` among the keywords to the transport; return the others.
 
-    def __init__(self, schema: RequestSchema, where: str) -> None:
-        super().__init__()
-        self._schema = schema
-        self._where = where
-
-    def modify_request(self, request_builder: Any, value: Any) -> None:
-        body = serialize_request(self._schema, {} if value is None else value, self._where)
-        request_builder.info["data"] = json.dumps(body, separators=(",", ":")).encode()
-        request_builder.info["headers"]["Content-Type"] = "application/json"
-
-
-class _Option(uplink.Query):  # type: ignore[misc]
-    """An argument that is for the transport and not for the server."""
-
-    def modify_request(self, request_builder: Any, value: Any) -> None:
-        if value is not UNSET:
-            self._check(value)
-            request_builder.info[OPTIONS][self.name] = value
-
-    def _check(self, value: Any) -> None:
-        raise NotImplementedError
+    Raises:
+        TypeError: an option is of the wrong type.
+        ValueError: an option is out of range.
+    """
+    others: dict[str, Any] = {}
+    for name, value in keywords.items():
+        set_option = _OPTIONS.get(name)
+        if set_option is None:
+            others[name] = value
+        elif value is not UNSET:
+            set_option(request_builder, value)
+            context_of(request_builder).options[name] = value
+    return others
 
 
-class _Retries(_Option):
-    def _check(self, value: Any) -> None:
-        if value is not None and not isinstance(value, RetryConfig):
-            raise TypeError(f"retries must be a RetryConfig or None, not {type(value).__name__}")
+def _set_retries(request_builder: Any, value: Any) -> None:
+    if value is not None and not isinstance(value, RetryConfig):
+        raise TypeError(f"retries must be a RetryConfig or None, not {type(value).__name__}")
+    request_builder.info[OPTIONS]["retries"] = value
 
 
-class _TimeoutMs(_Option):
-    def _check(self, value: Any) -> None:
-        timeout_seconds(value, 1.0)
+def _set_timeout(request_builder: Any, value: Any) -> None:
+    timeout_seconds(value, 1.0)
+    request_builder.info[OPTIONS]["timeout_ms"] = value
 
 
-class _HttpHeaders(uplink.HeaderMap):  # type: ignore[misc]
-    def modify_request(self, request_builder: Any, value: Any) -> None:
-        if value is not None:
-            request_builder.info[OPTIONS]["http_headers"] = value
-            request_builder.info["headers"].update(validate_headers(value))
+def _set_headers(request_builder: Any, value: Any) -> None:
+    if value is not None:
+        request_builder.info["headers"].update(validate_headers(value))
 
 
-#: What every endpoint takes by keyword, without saying so in its declaration.
-OPTION_ARGUMENTS: Mapping[str, Any] = {
-    "retries": _Retries("retries"),
-    "timeout_ms": _TimeoutMs("timeout_ms"),
-    "http_headers": _HttpHeaders(),
-}
+_OPTIONS = {"retries": _set_retries, "timeout_ms": _set_timeout, "http_headers": _set_headers}

@@ -67,6 +67,7 @@ def _compile_one(schema: ModelSchema) -> Load:
     names: dict[str, Any] = {
         "Fallback": Fallback,
         "Model": schema.model,
+        "missing": marshmallow.missing,
         "fallback": lambda data: schema.load(data, many=False),
         "known": frozenset(field.data_key for field in schema.load_fields.values()),
     }
@@ -80,10 +81,11 @@ def _compile_one(schema: ModelSchema) -> Load:
         "    try:",
         "        if type(data) is not dict:",
         "            raise Fallback",
+        "        absent = 0",
         "        get = data.get",
-        *("        " + line for line in body),
+        *_indented(_indented(body)),
         "        v_extra = {}",
-        "        if not known.issuperset(data):",
+        f"        if len(data) + absent != {len(schema.load_fields)}:",
         "            v_extra = {key: data[key] for key in data if key not in known}",
         f"        return Model({arguments})",
         "    except Exception:",
@@ -102,42 +104,47 @@ def _compile_one(schema: ModelSchema) -> Load:
 
 def _read_field(v: str, field: fields.Field[Any], names: dict[str, Any]) -> list[str]:
     """Return the lines that read one field into the variable ``v``."""
-    convert = _convert(v, field, names)
+    expected, convert = _convert(v, field, names)
     if field.required:
-        return [f"{v} = data[{field.data_key!r}]", *convert]
+        check = [f"if type({v}) is not {expected}:", "    raise Fallback"]
+        return [f"{v} = data[{field.data_key!r}]", *check, *convert]
     return [
-        f"{v} = get({field.data_key!r})",
-        f"if {v} is not None:",
-        *("    " + line for line in convert),
+        f"{v} = get({field.data_key!r}, missing)",
+        f"if type({v}) is not {expected} and {v} is not None:",
+        f"    if {v} is not missing:",
+        "        raise Fallback",
+        f"    {v} = None",
+        "    absent += 1",
+        *([f"elif {v} is not None:", *_indented(convert)] if convert else []),
     ]
 
 
-def _convert(v: str, field: fields.Field[Any], names: dict[str, Any]) -> list[str]:
-    """Return the lines that check the raw value in ``v`` and replace it by the loaded one."""
+def _convert(v: str, field: fields.Field[Any], names: dict[str, Any]) -> tuple[str, list[str]]:
+    """Return the type of the raw value in ``v``, and the lines that convert it."""
     match field:
         case fields.Field(load_default=default, required=required, allow_none=nullable) if (
             field.validators or default is not marshmallow.missing or required is nullable
         ):
             pass
         case fields.String() if type(field) is fields.String:
-            return _check(f"type({v}) is not str")
+            return "str", []
         case fields.Integer(strict=True) if type(field) is fields.Integer:
-            return _check(f"type({v}) is not int")
+            return "int", []
         case fields.AwareDateTime(format="iso"):
             names["moment"] = field.DESERIALIZATION_FUNCS["iso"]
             names["UTC"], names["utc"] = dt.timezone.utc, utc
-            return [
-                *_check(f"type({v}) is not str"),
+            return "str", [
                 f"{v} = moment({v})",
                 f"if {v}.tzinfo is not UTC:",
-                *("    " + line for line in _check(f"{v}.tzinfo is None")),
+                f"    if {v}.tzinfo is None:",
+                "        raise Fallback",
                 f"    {v} = utc({v})",
             ]
         case fields.Nested(schema=ModelSchema() as nested):
             names[f"load_{v}"] = compile_loader(nested)
-            return [f"{v} = load_{v}({v})"]
+            return "dict", [f"{v} = load_{v}({v})"]
     raise UnsupportedSchema(f"{v.removeprefix('v_')}: this field is not compiled: {field!r}")
 
 
-def _check(wrong: str) -> list[str]:
-    return [f"if {wrong}:", "    raise Fallback"]
+def _indented(lines: list[str]) -> list[str]:
+    return ["    " + line for line in lines]

@@ -16,10 +16,10 @@ from ..models.unset import UNSET
 
 
 class ModelSchema(marshmallow.Schema):
-    """A record of the server's, read into the dataclass ``Meta.model`` names.
+    """A record of the server, loaded into a dataclass.
 
-    Fields are declared under the dataclass's names. What is not declared goes to ``extra``, so
-    that a field the server adds tomorrow is kept and breaks nothing.
+    Fields have the names of the dataclass. Undeclared fields go to ``extra``: a field that the
+    server adds is kept and breaks nothing.
     """
 
     #: The dataclass that :meth:`load` makes.
@@ -42,14 +42,14 @@ class ModelSchema(marshmallow.Schema):
 
 
 def utc(value: Any) -> Any:
-    """A date of UTC as Python's own: some releases of marshmallow have a class for it."""
+    """Return a date in UTC with Python's own UTC; some releases of marshmallow have another one."""
     if isinstance(value, dt.datetime) and value.utcoffset() == dt.timedelta(0):
-        return value.replace(tzinfo=dt.timezone.utc)
+        return value.replace(tzinfo=dt.UTC)
     return value
 
 
 def first_error(error: marshmallow.ValidationError) -> str:
-    """Where a body of the server's is not what was promised, in one line."""
+    """Return the first error of a body and where it is, in one line."""
     path: list[str] = []
     found: Any = error.messages
     while isinstance(found, Mapping) and found:
@@ -68,11 +68,11 @@ def integer() -> fields.Integer:
 
 
 def moment() -> fields.AwareDateTime:
-    return fields.AwareDateTime(format="iso", default_timezone=dt.timezone.utc, allow_none=True)
+    return fields.AwareDateTime(format="iso", default_timezone=dt.UTC, allow_none=True)
 
 
 class SentText(fields.String):
-    """Text to send: no bytes, and no half of a surrogate pair, which no query can carry."""
+    """A string to send. Bytes and halves of surrogate pairs are refused."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str):
@@ -85,7 +85,7 @@ class SentText(fields.String):
 
 
 class SentMoment(fields.AwareDateTime):
-    """A date to send: an aware datetime, or the ISO text of one."""
+    """A date to send: an aware datetime, or its ISO text."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         moment = value
@@ -94,7 +94,7 @@ class SentMoment(fields.AwareDateTime):
         if moment.tzinfo is None:
             raise self.make_error("invalid_awareness", awareness="aware", obj_type="datetime")
         try:
-            return moment.astimezone(dt.timezone.utc)
+            return moment.astimezone(dt.UTC)
         except OverflowError:  # in UTC it is before year 1 or after 9999
             raise self.make_error("invalid", input=value, obj_type="datetime") from None
 
@@ -104,13 +104,13 @@ class SentMoment(fields.AwareDateTime):
 
 
 def moment_text(moment: dt.datetime) -> str:
-    """An aware datetime as the server writes one."""
-    text = moment.astimezone(dt.timezone.utc).isoformat(timespec="milliseconds")
+    """Return an aware datetime as the server writes one."""
+    text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 class SentFlag(fields.Boolean):
-    """True or False and nothing that only looks like it."""
+    """``True`` or ``False``; no other values that count as true or false."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, bool):
@@ -119,10 +119,12 @@ class SentFlag(fields.Boolean):
 
 
 class RequestSchema(marshmallow.Schema):
-    """What a caller sends, checked by ``load`` and written by ``dump``."""
+    """A request of the caller, checked and serialised."""
 
-    #: The dataclass that is taken as well as a mapping.
+    #: The dataclass of the request; a mapping is taken as well.
     model: type[Any]
+    #: The call that takes it, for error messages.
+    call: str
     #: Whether ``None`` is sent, as ``null``, or not at all.
     nulls = True
 
@@ -133,28 +135,31 @@ class RequestSchema(marshmallow.Schema):
         field_obj.data_key = camel_case(field_name)
 
 
-def serialize_request(schema: RequestSchema, request: Any, where: str) -> dict[str, Any]:
-    """A request of the caller's as the JSON object that is sent.
+def serialize_request(
+    schema: RequestSchema, request: Any, call: str | None = None
+) -> dict[str, Any]:
+    """Return a caller's request as the JSON object that is sent.
 
-    ``request`` is the schema's dataclass, or a mapping with snake_case or camelCase keys.
-    ``where`` names the call in error messages.
+    Args:
+        schema: the schema of the request.
+        request: the schema's dataclass, or a mapping with snake_case or camelCase keys.
+        call: the call in error messages, by default the schema's.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: ``request`` is neither.
         ValueError: a field is unknown, missing, given twice or of the wrong type; the message
             names it.
     """
+    call = call or schema.call
     if isinstance(request, schema.model):
         names = (field.name for field in dataclasses.fields(schema.model))
         given = {camel_case(name): getattr(request, name) for name in names}
     elif isinstance(request, Mapping):
-        given = _by_data_key(schema, request, where)
+        given = _by_data_key(schema, request, call)
     else:
         name = schema.model.__name__
         article = "an" if name[0] in "AEIOU" else "a"
-        raise TypeError(
-            f"{where} takes {article} {name} or a mapping, not {type(request).__name__}"
-        )
+        raise TypeError(f"{call} takes {article} {name} or a mapping, not {type(request).__name__}")
     left_out = (UNSET,) if schema.nulls else (UNSET, None)
     given = {
         name: _plain(value)
@@ -170,33 +175,33 @@ def serialize_request(schema: RequestSchema, request: Any, where: str) -> dict[s
             if name in loaded
         }
     except marshmallow.ValidationError as error:
-        raise ValueError(f"{where}: {_explain(schema, error)}") from None
+        raise ValueError(f"{call}: {_explain(schema, error)}") from None
 
 
 def _plain(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
 
 
-def _by_data_key(schema: RequestSchema, request: Mapping[Any, Any], where: str) -> dict[str, Any]:
+def _by_data_key(schema: RequestSchema, request: Mapping[Any, Any], call: str) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for key, value in request.items():
         name = camel_case(key) if isinstance(key, str) and key in schema.fields else key
         if name in given:
             raise ValueError(
-                f"{where}: {key!r} is given twice, in snake_case and in camelCase; leave one out"
+                f"{call}: {key!r} is given twice, in snake_case and in camelCase; leave one out"
             )
         if not isinstance(key, str) or not any(name == f.data_key for f in schema.fields.values()):
             import difflib  # noqa: PLC0415 - for mistakes only
 
             near = difflib.get_close_matches(str(key), schema.fields, 1)
             hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(schema.fields)
-            raise ValueError(f"{where}: unknown field {key!r}; {hint}")
+            raise ValueError(f"{call}: unknown field {key!r}; {hint}")
         given[name] = value
     return given
 
 
 def _explain(schema: RequestSchema, error: marshmallow.ValidationError) -> str:
-    """The first problem in one line, under the name the caller knows."""
+    """Return the first error in one line, under the name that the caller knows."""
     names = {field.data_key: name for name, field in schema.fields.items()}
     messages: Any = error.messages
     key, found = next(iter(messages.items()))

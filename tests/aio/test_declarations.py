@@ -1,72 +1,86 @@
-"""The endpoints are declared once: the awaited types say the same, word for word."""
+"""The asynchronous consumers declare what the synchronous ones do."""
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
-from pathlib import Path
+from typing import Any
 
 import pytest
+import uplink
 
-import dub_uplink
 from dub_uplink import AsyncCustomersConsumer, AsyncDub, CustomersConsumer, Dub
 
-SOURCE = Path(dub_uplink.__file__).parent
 ENDPOINTS = ["list", "create", "get", "update", "delete"]
-#: What the synchronous client closes and enters is awaited under names of its own.
+METHODS = [*ENDPOINTS, "iterate", "ensure", "create_many", "delete_many"]
+#: Names of methods that are awaited in the asynchronous clients.
 LIFETIME = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"}
+#: Results whose asynchronous type has another name.
+RESULTS = {
+    "CustomerPage": "AsyncCustomerPage",
+    "CustomerIterator": "AsyncCustomerIterator",
+    r"Generator\[(.+), None, None\]": r"AsyncGenerator[\1, None]",
+}
 
 
-def methods(module: str, cls: str) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
-    tree = ast.parse((SOURCE / module).read_text("utf-8"))
-    body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == cls)
-    found = [*body, *(n for part in body if isinstance(part, ast.If) for n in part.body)]
-    return {n.name: n for n in found if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
+def public(cls: type[Any]) -> set[str]:
+    return {name for name in dir(cls) if not name.startswith("_")}
 
 
-SYNC = methods("_customers/consumer.py", "CustomersConsumer")
-ASYNC = methods("_customers/async_consumer.py", "AsyncCustomersConsumer")
+@pytest.mark.parametrize(
+    ("sync", "asynchronous"), [(CustomersConsumer, AsyncCustomersConsumer), (Dub, AsyncDub)]
+)
+def test_asynchronous_class_has_the_same_methods(sync: type[Any], asynchronous: type[Any]) -> None:
+    assert {LIFETIME.get(name, name) for name in public(sync)} == public(asynchronous)
+    ours, awaited = (
+        [(p.name, p.kind, p.default) for p in inspect.signature(cls).parameters.values()]
+        for cls in (sync, asynchronous)
+    )
+    assert ours == awaited
 
 
-def test_neither_has_an_operation_that_the_other_lacks() -> None:
-    assert set(SYNC) == set(ASYNC)
-    assert set(SYNC) >= set(ENDPOINTS)
-    for one, other in [(CustomersConsumer, AsyncCustomersConsumer), (Dub, AsyncDub)]:
-        names = {LIFETIME.get(n, n) for n in dir(one) if not n.startswith("_")}
-        assert names == {n for n in dir(other) if not n.startswith("_")}
+def test_every_public_method_is_compared() -> None:
+    methods = {name for name, _ in inspect.getmembers(CustomersConsumer, inspect.isfunction)}
+    assert {name for name in methods if not name.startswith("_")} - set(METHODS) == {"close"}
 
 
-@pytest.mark.parametrize("name", sorted(SYNC))
-def test_the_arguments_are_the_same(name: str) -> None:
-    ours = ast.unparse(ASYNC[name].args)
+@pytest.mark.parametrize("name", METHODS)
+def test_asynchronous_method_has_the_same_parameters(name: str) -> None:
+    sync, asynchronous = (
+        dict(inspect.signature(getattr(cls, name)).parameters)
+        for cls in (CustomersConsumer, AsyncCustomersConsumer)
+    )
     if name == "iterate":
-        ours = ours.replace(", prefetch: bool=False", "")
-    # A batch of the asynchronous client takes asynchronous iterables as well.
-    ours = re.sub(r"(Iterable\[(.+?)\]) \| AsyncIterable\[\2\]", r"\1", ours)
-    assert ours == ast.unparse(SYNC[name].args)
+        del asynchronous["prefetch"]
+    assert [(p.name, p.kind, p.default) for p in asynchronous.values()] == [
+        (p.name, p.kind, p.default) for p in sync.values()
+    ]
+    for ours, awaited in zip(sync.values(), asynchronous.values(), strict=True):
+        # A batch takes asynchronous iterables as well.
+        annotation = re.sub(r"(Iterable\[(.+?)\]) \| AsyncIterable\[\2\]", r"\1", f"{awaited}")
+        assert annotation == f"{ours}"
 
 
-@pytest.mark.parametrize("name", sorted(SYNC))
-def test_the_awaited_result_is_the_same(name: str) -> None:
-    sync, awaited = (ast.unparse(m[name].returns or ast.Constant(None)) for m in (SYNC, ASYNC))
-    swaps = {"CustomerPage": "AsyncCustomerPage", "CustomerIterator": "AsyncCustomerIterator"}
-    expected = re.sub(r"^Generator\[(.+), None, None\]$", r"AsyncGenerator[\1, None]", sync)
-    assert awaited == swaps.get(sync, expected)
-    is_iterator = awaited.startswith(("AsyncCustomerIterator", "AsyncGenerator"))
-    assert isinstance(ASYNC[name], ast.FunctionDef if is_iterator else ast.AsyncFunctionDef)
+@pytest.mark.parametrize("name", METHODS)
+def test_asynchronous_method_has_the_same_result(name: str) -> None:
+    sync, asynchronous = (getattr(cls, name) for cls in (CustomersConsumer, AsyncCustomersConsumer))
+    expected = str(inspect.signature(sync).return_annotation)
+    for ours, awaited in RESULTS.items():
+        expected = re.sub(f"^{ours}$", awaited, expected)
+    assert inspect.signature(asynchronous).return_annotation == expected
+    is_lazy = expected.startswith(("AsyncCustomerIterator", "AsyncGenerator"))
+    assert inspect.iscoroutinefunction(asynchronous) is not is_lazy
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
-def test_an_endpoint_is_the_very_same_declaration(name: str) -> None:
-    sync, awaited = (getattr(c, name) for c in (CustomersConsumer, AsyncCustomersConsumer))
-    assert (sync.method, sync.uri.template) == (awaited.method, awaited.uri.template)
-    assert inspect.getdoc(awaited) == inspect.getdoc(sync)
-    assert inspect.signature(awaited) == inspect.signature(sync)
-
-
-def test_the_constructors_take_the_same() -> None:
-    assert inspect.signature(CustomersConsumer) == inspect.signature(AsyncCustomersConsumer)
-    ours, awaited = (list(inspect.signature(c).parameters.values()) for c in (Dub, AsyncDub))
-    assert ours[1:] == awaited[1:]
-    assert ours[0].name == awaited[0].name == "token"  # AsyncDub takes an async function as well
+def test_asynchronous_endpoint_sends_the_same_request(name: str) -> None:
+    sync, asynchronous = (
+        getattr(cls, name).uplink_definition for cls in (CustomersConsumer, AsyncCustomersConsumer)
+    )
+    assert (asynchronous.method, asynchronous.uri.template) == (sync.method, sync.uri.template)
+    assert asynchronous.return_type.type is sync.return_type.type
+    ours, awaited = (
+        {type(a) for a in d.method_handler_builder.build().annotations} - {uplink.args}
+        for d in (sync, asynchronous)
+    )
+    assert awaited == ours

@@ -136,9 +136,10 @@ def test_many_gives_a_value_or_its_error_in_order(fake: FakeDub, customers: Any)
 def test_a_subclasss_own_endpoint_has_the_token_the_retries_and_the_errors(
     fake: FakeDub, make: Any
 ) -> None:
-    from dub_uplink import endpoint
+    from dub_uplink import declare
 
-    @endpoint.get("customers/{id}", returns=dict)
+    @declare.returns.json(type=dict)
+    @declare.get("customers/{id}")
     def raw(self: Any, id: str) -> dict[str, Any]:
         raise NotImplementedError
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import dub_uplink
-from dub_uplink import models, retries, testing, utils
+from dub_uplink import declare, models, retries, testing, utils
 from dub_uplink import types as unset_types
 from dub_uplink.models import components, errors, operations
 from dub_uplink.testing import faults
@@ -54,7 +54,7 @@ def documented() -> dict[str, str]:
 
 def public() -> Iterator[tuple[str, Any]]:
     """Every public name that is a class, a function or a value; a module only holds more names."""
-    for module in (dub_uplink, models, utils, unset_types, retries, testing):
+    for module in (dub_uplink, models, utils, unset_types, declare, retries, testing):
         for name in module.__all__:
             if not isinstance(value := getattr(module, name), types.ModuleType):
                 yield name, value

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import uplink
 
-from dub_uplink import CustomersConsumer, Response, endpoint
+from dub_uplink import CustomersConsumer, Response, declare
 from dub_uplink.models import errors
 from dub_uplink.testing import faults
 
@@ -335,16 +335,16 @@ class Raw(CustomersConsumer):
     """What the answers themselves are."""
 
     @uplink.json
-    @endpoint.post("customers", args={"body": uplink.Body}, returns=Response)
+    @declare.post("customers", args={"body": uplink.Body})
     def make(self, body: Any) -> Response:
         raise NotImplementedError
 
     @uplink.json
-    @endpoint.patch("customers/{customer_id}", args={"body": uplink.Body}, returns=Response)
+    @declare.patch("customers/{customer_id}", args={"body": uplink.Body})
     def change(self, customer_id: str, body: Any) -> Response:
         raise NotImplementedError
 
-    @endpoint.delete("customers/{customer_id}", returns=Response)
+    @declare.delete("customers/{customer_id}")
     def remove(self, customer_id: str) -> Response:
         raise NotImplementedError
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 import requests
 import uplink
 
-from dub_uplink import UNSET, CustomersConsumer, endpoint
+from dub_uplink import CustomersConsumer, declare
+from dub_uplink.declare import CallOptions
 from dub_uplink.models import errors
 from dub_uplink.models.components import Customer
 from dub_uplink.testing import faults
@@ -30,20 +31,26 @@ class Extends(CustomersConsumer):
 class Declares(CustomersConsumer):
     """Declares them anew, with a body of uplink's own."""
 
-    @endpoint.post("/customers", args={"request": uplink.Body})  # type: ignore[override]
-    def create(self, request: bytes, *, retries: Any = UNSET) -> dict[str, Any]:
+    @declare.returns.json
+    @declare.post(  # type: ignore[override]
+        "/customers", args={"request": uplink.Body, "options": declare.Options}
+    )
+    def create(self, request: bytes, **options: Unpack[CallOptions]) -> dict[str, Any]:
         raise NotImplementedError
 
     @uplink.json
-    @endpoint.post("customers", args={"request": uplink.Body})
+    @declare.returns.json
+    @declare.post("customers", args={"request": uplink.Body})
     def create_json(self, request: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 
-    @endpoint.delete("customers/{id}")  # type: ignore[override]
+    @declare.returns.json
+    @declare.delete("customers/{id}")  # type: ignore[override]
     def delete(self, id: str) -> dict[str, Any]:
         raise NotImplementedError
 
-    @endpoint.patch("customers/{key}", args={"body": uplink.Body})
+    @declare.returns.json
+    @declare.patch("customers/{key}", args={"body": uplink.Body})
     def rename(self, key: str, body: bytes) -> dict[str, Any]:
         raise NotImplementedError
 
@@ -51,15 +58,19 @@ class Declares(CustomersConsumer):
 class Tracks(CustomersConsumer):
     """Declares what is elsewhere."""
 
-    @endpoint.post("track/lead", args={"event": uplink.Body})
+    @declare.returns.json
+    @declare.post("track/lead", args={"event": uplink.Body})
     def lead(self, event: bytes) -> dict[str, Any]:
         raise NotImplementedError
 
-    @endpoint.post("track/sale", args={"event": uplink.Body}, idempotent=True)
+    @declare.idempotent
+    @declare.returns.json
+    @declare.post("track/sale", args={"event": uplink.Body})
     def sale(self, event: bytes) -> dict[str, Any]:
         raise NotImplementedError
 
-    @endpoint.put("links/upsert", args={"link": uplink.Body})
+    @declare.returns.json
+    @declare.put("links/upsert", args={"link": uplink.Body})
     def upsert(self, link: bytes) -> dict[str, Any]:
         raise NotImplementedError
 

@@ -18,7 +18,7 @@ TOKEN = "dub_" + "s3cr3t" * 20
 PROGRAM = '''
 """Calls that fail, each in its own way; the token is in the environment alone."""
 import asyncio, json, os, requests
-from dub_uplink import AsyncDub, CustomersConsumer, Dub, RetryConfig, endpoint
+from dub_uplink import AsyncDub, CustomersConsumer, Dub, RetryConfig, declare
 
 URLS = json.loads(os.environ["URLS"])
 OPTIONS = {"retry_config": None, "timeout_ms": 300}
@@ -29,7 +29,8 @@ def stop(*_, **__):
 
 
 class Mine(CustomersConsumer):
-    @endpoint.get("mine", returns=stop)
+    @declare.returns.json(type=stop)
+    @declare.get("mine")
     def mine(self): ...
 
 

@@ -17,7 +17,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from dub_uplink import AsyncDub, CustomersConsumer, RetryConfig, endpoint, errors
+from dub_uplink import AsyncDub, CustomersConsumer, RetryConfig, declare, errors
 
 DETAIL = b'{"error": {"code": "c", "message": "m", "doc_url": null}}'
 
@@ -78,7 +78,8 @@ def fail(*_: Any, **__: Any) -> Any:
 
 
 class Mine(CustomersConsumer):
-    @endpoint.get("broken", returns=fail)
+    @declare.returns.json(type=fail)
+    @declare.get("broken")
     def broken(self) -> Any:
         raise NotImplementedError
 

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any, assert_type
+from typing import Any, Unpack, assert_type
 
 from dub_uplink import (
-    UNSET,
     AsyncCustomerIterator,
     AsyncCustomerPage,
     AsyncCustomersConsumer,
     AsyncDub,
     Customer,
     RateLimit,
-    RetryConfig,
-    Unset,
     amap_unordered,
-    endpoint,
+    declare,
     errors,
     operations,
 )
+from dub_uplink.declare import CallOptions
+from dub_uplink.types import ExpandOptions
 
 
 class MyCustomers(AsyncCustomersConsumer):
     """A subclass with an endpoint of its own, and an override."""
 
-    @endpoint.get("customers/{id}/activity", returns=dict)
-    async def activity(
-        self, id: str, *, page_size: int | None = None, retries: RetryConfig | None = None
+    @declare.returns.json
+    @declare.get(
+        "customers/{id}/notes",
+        args={"page_size": declare.Query, "options": declare.Options},
+    )
+    async def notes(
+        self, id: str, *, page_size: int | None = None, **options: Unpack[CallOptions]
     ) -> dict[str, Any]:
         """Declared as awaited: the body is never run."""
         raise NotImplementedError
@@ -36,13 +39,10 @@ class MyCustomers(AsyncCustomersConsumer):
     async def get(
         self,
         request: str | operations.GetCustomerRequest | Mapping[str, Any],
-        *,
-        include_expanded_fields: bool | None = True,
-        retries: RetryConfig | Unset | None = UNSET,
-        timeout_ms: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[ExpandOptions],
     ) -> Customer:
-        return await super().get(request, include_expanded_fields=include_expanded_fields)
+        options.setdefault("include_expanded_fields", True)
+        return await super().get(request, **options)
 
 
 async def every_operation(url: str) -> None:
@@ -86,11 +86,20 @@ async def every_operation(url: str) -> None:
             assert_type(answered, Customer | errors.DubError | ValueError | TypeError)
 
 
+class Shop(AsyncDub):
+    """A client with a method of its own."""
+
+    def country(self) -> str:
+        return "GB"
+
+
 async def a_subclass(url: str) -> None:
+    async with Shop("dub_test", server_url=url) as shop:
+        assert_type(shop.country(), str)
     async with MyCustomers("dub_test", server_url=url) as mine:
         assert_type(mine, MyCustomers)
         assert_type(await mine.get("ext_1"), Customer)
         try:
-            assert_type(await mine.activity("ext_1"), dict[str, Any])
+            assert_type(await mine.notes("ext_1", page_size=1, retries=None), dict[str, Any])
         except errors.SDKError as error:
             assert_type(error.status_code, int)  # the fake has no such route

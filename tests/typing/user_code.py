@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any, assert_type, cast
+from typing import Any, Unpack, assert_type, cast
 
 import requests
 
@@ -25,9 +25,10 @@ from dub_uplink import (
     RetryBudget,
     RetryConfig,
     Unset,
-    endpoint,
+    declare,
     map_unordered,
 )
+from dub_uplink.declare import CallOptions
 from dub_uplink.models import components, errors, operations
 from dub_uplink.models.components import Customer, Discount, Link, Partner
 from dub_uplink.models.operations import DeleteCustomerResponseBody
@@ -46,15 +47,17 @@ def policies() -> None:
 class Leads(CustomersConsumer):
     """A subclass with endpoints of its own, which keep their types."""
 
-    @endpoint.get("customers/count", returns=int)
-    def count(self, *, country: str | None = None) -> int:
+    @declare.returns.json(type=int)
+    @declare.get("customers/{id}/notes", args={"author": declare.Query})
+    def notes(self, id: str, *, author: str | None = None) -> int:
         raise NotImplementedError
 
-    @endpoint.get("customers/{id}", returns=Response)
-    def response(self, id: str, *, timeout_ms: float | None = None) -> Response:
+    @declare.get("customers/{id}", args={"options": declare.Options})
+    def response(self, id: str, **options: Unpack[CallOptions]) -> Response:
         raise NotImplementedError
 
-    @endpoint.get("customers")
+    @declare.returns.json
+    @declare.get("customers")
     def raw(self) -> list[dict[str, Any]]:
         raise NotImplementedError
 
@@ -154,15 +157,29 @@ def errors_of(customers: CustomersConsumer) -> str | None:
     return None
 
 
+class Shop(Dub):
+    """A client with a method of its own."""
+
+    def country(self) -> str:
+        return "GB"
+
+
+def context_managers(server_url: str) -> None:
+    with Shop("dub_test", server_url=server_url) as shop:
+        assert_type(shop.country(), str)
+    with Leads("dub_test", server_url=server_url) as leads:
+        assert_type(leads, Leads)
+
+
 def subclass_of(leads: Leads) -> int:
-    assert_type(leads.count(country="GB"), int)
+    assert_type(leads.notes("cus_1", author="Ada"), int)
     assert_type(leads.response("cus_1", timeout_ms=500), Response)
     assert_type(leads.raw(), list[dict[str, Any]])
     assert_type(leads.list(), CustomerPage)
     assert_type(leads.newest("GB"), "Customer | None")
     with leads as same:
         assert_type(same, Leads)
-        return leads.count()
+        return leads.notes("cus_1")
 
 
 def note(attempt: int, seconds: float, failed: errors.DubError | Response) -> None:
@@ -196,7 +213,14 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     dub.customers.list(limit=5)  # type: ignore[call-arg]
     dub.customers.delete("x", retries=3)  # type: ignore[arg-type]
     dub.customer  # type: ignore[attr-defined] # noqa: B018
-    leads.count(city="x")  # type: ignore[call-arg]
+    dub.customers.list(page_size="5")  # type: ignore[arg-type]
+    dub.customers.get("x", colour=1)  # type: ignore[call-arg]
+    dub.customers.iterate(page=2)  # type: ignore[call-arg]
+    dub.customers.ensure({}, include_expanded_fields=True)  # type: ignore[call-arg]
+    dub.customers.create({}, timeout_ms="1")  # type: ignore[arg-type]
+    leads.notes("cus_1", city="x")  # type: ignore[call-arg]
+    leads.response("cus_1", retries=3)  # type: ignore[arg-type]
+    declare.get(5)  # type: ignore[arg-type]
     operations.CreateCustomerRequestBody()  # type: ignore[call-arg]
     Dub(rate_limit=600)  # type: ignore[arg-type]
     RateLimit(600, per="week")  # type: ignore[arg-type]
@@ -213,6 +237,7 @@ def main(server_url: str) -> list[str]:
     """Run it all against a server."""
     policies()
     clients(server_url)
+    context_managers(server_url)
     with Dub("dub_test", server_url=server_url, retry_config=None) as dub:
         operations_of(dub)
         fields_of(dub.customers.get("ext_user_1"))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from dub_uplink import CustomersConsumer, Dub, endpoint, errors
+from dub_uplink import CustomersConsumer, Dub, declare, errors
 from dub_uplink.testing import FakeDub
 
 
@@ -179,7 +179,8 @@ def test_the_first_calls_of_many_threads_all_carry_the_token(serving: Any, token
 
 def test_clients_do_not_share_what_belongs_to_one(serving: Any) -> None:
     class Other(CustomersConsumer):
-        @endpoint.get("other")
+        @declare.returns.json
+        @declare.get("other")
         def other(self) -> Any:
             raise NotImplementedError
 

@@ -184,7 +184,7 @@ def test_a_field_of_the_wrong_type_is_an_error_that_names_it(
     with pytest.raises(errors.ResponseValidationError) as caught:
         got({**TODAY, **change})
     error = caught.value
-    assert f"promised: {field}: " in str(error)
+    assert f"body: {field}: " in str(error)
     assert str(error).startswith("200: ")
     assert error.status_code == 200
     assert json.loads(error.body) == {**TODAY, **change}
@@ -200,7 +200,7 @@ def test_a_customer_that_is_no_object_is_an_error(got: Any, body: Any) -> None:
 
 def test_a_list_says_which_of_its_customers_is_wrong(serving: Any, connect: Any) -> None:
     body = json.dumps([TODAY, {**TODAY, "sales": "many"}])
-    with pytest.raises(errors.ResponseValidationError, match=r"promised: 1\.sales: "):
+    with pytest.raises(errors.ResponseValidationError, match=r"body: 1\.sales: "):
         connect(serving(200, body).url).list()
 
 

@@ -119,7 +119,7 @@ def test_errors_are_caught_by_their_class(environment: FakeDub, token: str) -> N
 
 
 PATHS = {
-    "dub_uplink": ["Dub", "CustomersConsumer", "UNSET", "endpoint", "DeadlineAdapter"],
+    "dub_uplink": ["Dub", "CustomersConsumer", "UNSET", "declare", "DeadlineAdapter"],
     "dub_uplink.models": ["components", "errors", "operations"],
     "dub_uplink.models.components": ["Customer", "Discount", "Link", "Partner"],
     "dub_uplink.models.errors": [

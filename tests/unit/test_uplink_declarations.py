@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import marshmallow
 import pytest
 import uplink
 
-from dub_uplink import Clock, CustomersConsumer, RetryConfig, endpoint, errors
+from dub_uplink import Clock, CustomersConsumer, RetryConfig, errors
 
 
 @pytest.fixture
@@ -111,12 +112,87 @@ def test_uplinks_own_timeout_bounds_an_endpoint(serving: Any, connect: Any) -> N
         connect(server.url, Hasty).hasty()
 
 
-def test_an_endpoint_that_promises_nothing_takes_an_empty_answer(
-    serving: Any, connect: Any
-) -> None:
-    class Mine(CustomersConsumer):
-        @endpoint.delete("customers/{id}/note")
-        def forget(self, id: str) -> None:
-            raise NotImplementedError
+class Tag(marshmallow.Schema):
+    id = marshmallow.fields.String(required=True)
 
-    assert connect(serving(204, b"").url, Mine).forget("cus_1") is None
+
+class Tags(CustomersConsumer):
+    """Endpoints declared with uplink alone."""
+
+    @uplink.returns.json(type=Tag)
+    @uplink.get("tags/{id}")
+    def tag(self, id: uplink.Path) -> Any: ...
+
+    @uplink.returns.json(key=("data", 0))
+    @uplink.get("teams/{team}/tags")
+    def tags(self, team: Any) -> Any: ...
+
+
+@pytest.mark.parametrize("body", ["<html>", "{}", '{"id": 7}', "null"])
+def test_plain_endpoint_with_a_wrong_body_raises_its_response(
+    serving: Any, connect: Any, body: str
+) -> None:
+    with pytest.raises(errors.ResponseValidationError) as caught:
+        connect(serving(200, body).url, Tags).tag("1")
+    assert caught.value.response.text == body
+
+
+@pytest.mark.parametrize("body", ["{}", '{"data": []}', '{"data": 5}', "[]"])
+def test_plain_endpoint_with_a_missing_key_raises_its_response(
+    serving: Any, connect: Any, body: str
+) -> None:
+    with pytest.raises(errors.ResponseValidationError, match="unexpected response body"):
+        connect(serving(200, body).url, Tags).tags("growth")
+
+
+@pytest.mark.parametrize("tag", ["", ".", "..", None, b"1"])
+def test_plain_endpoint_with_an_id_of_another_route_refuses_it(
+    serving: Any, connect: Any, tag: Any
+) -> None:
+    server = serving(200, '{"id": "1"}')
+    with pytest.raises(ValueError, match=r"^id must"):
+        connect(server.url, Tags).tag(tag)
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(("tag", "path"), [("a/../b?c", "/tags/a%2F..%2Fb%3Fc"), (7, "/tags/7")])
+def test_plain_endpoint_with_any_other_id_sends_one_segment(
+    serving: Any, connect: Any, tag: Any, path: str
+) -> None:
+    server = serving(200, '{"id": "1"}')
+    assert connect(server.url, Tags).tag(tag) == {"id": "1"}
+    assert server.received[0].target == path
+
+
+def test_endpoint_of_another_uplink_base_class_has_every_guarantee(
+    serving: Any, connect: Any, token: str
+) -> None:
+    class Foreign(uplink.Consumer):
+        @uplink.returns.json
+        @uplink.get("tags/{id}")
+        def foreign(self, id: Any) -> Any: ...
+
+    class Mine(CustomersConsumer, Foreign):
+        pass
+
+    server = serving(200, "<")
+    customers = connect(server.url, Mine)
+    with pytest.raises(errors.ResponseValidationError):
+        customers.foreign("1")
+    with pytest.raises(ValueError, match=r"^id must"):
+        customers.foreign("..")
+    assert [r.headers["authorization"] for r in server.received] == [f"Bearer {token}"]
+
+
+def test_plain_response_handler_that_raises_keeps_its_error(serving: Any, connect: Any) -> None:
+    def refuse(response: Any) -> Any:
+        raise ValueError("mine")
+
+    class Mine(CustomersConsumer):
+        @uplink.response_handler(refuse)
+        @uplink.returns.json
+        @uplink.get("tags")
+        def tags(self) -> Any: ...
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        connect(serving().url, Mine).tags()

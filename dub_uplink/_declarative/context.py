@@ -1,0 +1,35 @@
+"""What the declarations of one call share: a value in the context of uplink's request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_KEY = "dub_uplink"
+
+
+@dataclass(slots=True)
+class CallContext:
+    """One call of an endpoint.
+
+    ``request`` is a request object that other arguments complete. ``query`` is the checked query.
+    ``options`` are the call options that were given.
+    """
+
+    consumer: Any
+    options: dict[str, Any] = field(default_factory=dict)
+    request: Any = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+    result_handler: Callable[[CallContext, Any], Any] | None = None
+
+
+def begin_call(consumer: Any, request_builder: Any) -> None:
+    """Put a new context into uplink's request; uplink calls this before it reads the arguments."""
+    request_builder.context[_KEY] = CallContext(consumer)
+
+
+def context_of(request_builder: Any) -> CallContext:
+    """Return the context of a call."""
+    context: CallContext = request_builder.context[_KEY]
+    return context

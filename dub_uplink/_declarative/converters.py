@@ -1,0 +1,87 @@
+"""uplink's converter factory for schemas, and the errors of bodies that cannot be converted."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import marshmallow
+from uplink.converters import Factory
+
+from .._transport import errors as hooks
+from ..models.errors import ResponseValidationError, one_line
+from ..models.response import Response
+from .schema_compiler import compile_loader
+from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
+
+#: Records in one list. Dub's pages have 100. Objects take twenty times the memory of their JSON.
+_MAX_RECORDS = 10_000
+
+
+class SchemaConverter(Factory):  # type: ignore[misc]  # uplink has no types
+    """Convert JSON with marshmallow schemas, instances or classes, and with pydantic models.
+
+    uplink asks at every call, so each converter is made once.
+    """
+
+    def create_response_body_converter(self, cls: Any, request_definition: Any) -> Any:
+        """Return the function that loads a body, ``None`` for a type of another factory."""
+        return _response_converter(cls)
+
+    def create_request_body_converter(self, cls: Any, request_definition: Any) -> Any:
+        """Return the function that checks and serialises a body, ``None`` for another type."""
+        return _request_converter(cls)
+
+
+def is_schema(type_: Any, base: type[marshmallow.Schema] = marshmallow.Schema) -> bool:
+    """Return whether a type is a marshmallow schema, an instance or a class."""
+    return isinstance(type_, base) or (isinstance(type_, type) and issubclass(type_, base))
+
+
+@functools.lru_cache(1000)
+def _response_converter(type_: Any) -> Callable[[Any], Any] | None:
+    if is_schema(type_):
+        schema = type_() if isinstance(type_, type) else type_
+        load = compile_loader(schema) if isinstance(schema, ModelSchema) else schema.load
+    else:  # a pydantic model, for which uplink calls a deprecated method
+        load = getattr(type_, "model_validate", None)
+    return None if load is None else functools.partial(_load, load)
+
+
+@functools.lru_cache(1000)
+def _request_converter(type_: Any) -> Callable[[Any], Any] | None:
+    if not is_schema(type_, RequestSchema):
+        return None
+    schema = type_() if isinstance(type_, type) else type_
+    return lambda request: serialize_request(schema, {} if request is None else request)
+
+
+def _load(load: Callable[[Any], Any], body: Any) -> Any:
+    if isinstance(body, Response):  # `returns.schema` converts responses, `returns.json` JSON
+        body = body.json()
+    if isinstance(body, list) and len(body) > _MAX_RECORDS:
+        # marshmallow would also take seconds to list the errors of a million records.
+        raise marshmallow.ValidationError(
+            f"it has {len(body)} records, of which at most {_MAX_RECORDS} are read"
+        )
+    return load(body)
+
+
+def read_body(convert: Callable[[Response], Any], response: Response) -> Any:
+    """Return the converted response.
+
+    Raises:
+        ResponseValidationError: the body cannot be converted.
+    """
+    try:
+        return convert(response)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        excerpt = hooks.body_excerpt(response)
+        message = f"the response is not JSON; is server_url that of Dub's API? {excerpt!r}"
+    except marshmallow.ValidationError as error:
+        message = f"unexpected response body: {first_error(error)}"
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        message = f"unexpected response body: {type(error).__name__}: {one_line(str(error))}"
+    raise ResponseValidationError(message, hooks.detached(response))

@@ -1,0 +1,232 @@
+"""uplink's decorators with types."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json as json_module
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
+
+import uplink
+from uplink.decorators import MethodAnnotation
+from uplink.hooks import RequestAuditor
+
+from .._internal.naming import camel_case
+from .._transport.call import OPTIONS
+from .context import CallContext, context_of
+from .converters import is_schema
+from .methods import arguments_of
+from .parameters import PathSegment, Query
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_VARIABLE = re.compile(r"\{(\w+)\}")
+
+
+class Decorator(Protocol):
+    """A decorator that keeps the signature of what it decorates."""
+
+    def __call__(self, function: Callable[P, T], /) -> Callable[P, T]: ...
+
+
+def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
+    """Declare a ``GET`` request; see ``uplink.get``.
+
+    Args:
+        path: a URI template relative to the server's URL. An argument of the same name as one of
+            its variables is one segment of the path.
+        args: the annotation of each other argument.
+    """
+    return _declare(uplink.get, path, args)
+
+
+def post(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
+    """Declare a ``POST`` request; see ``uplink.post`` and :func:`get`.
+
+    It is not sent again after an attempt that may have been applied, unless :data:`idempotent`.
+    """
+    return _declare(uplink.post, path, args)
+
+
+def patch(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
+    """Declare a ``PATCH`` request; see ``uplink.patch`` and :func:`get`.
+
+    It counts as repeatable, since the requests of Dub's API set values and add none.
+    """
+    return _declare(uplink.patch, path, args)
+
+
+def put(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
+    """Declare a ``PUT`` request; see ``uplink.put`` and :func:`get`."""
+    return _declare(uplink.put, path, args)
+
+
+def delete(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
+    """Declare a ``DELETE`` request; see ``uplink.delete`` and :func:`get`."""
+    return _declare(uplink.delete, path, args)
+
+
+def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
+    path = path.lstrip("/")  # a leading slash would lose the path of the server's URL
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        stub = _without_types(function)
+        annotations: dict[str, Any] = {
+            name: PathSegment(name)
+            for name in _VARIABLE.findall(path)
+            if name in inspect.signature(stub).parameters
+        }
+        for name, annotation in (args or {}).items():
+            made = annotation() if isinstance(annotation, type) else annotation
+            if isinstance(made, Query) and made.name is None:
+                made.name = camel_case(name)
+            annotations[name] = made
+        return cast("Callable[P, T]", verb(path, args=annotations)(stub))
+
+    return decorate
+
+
+def like(method: Callable[..., Any]) -> Decorator:
+    """Declare the same request as a method of another consumer.
+
+    What uplink does when a definition is used as a decorator. Argument names must be the same.
+    """
+    definition: Any = method.uplink_definition  # type: ignore[attr-defined]
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        extend = definition.extend(args=arguments_of(definition))
+        return cast("Callable[P, T]", extend(_without_types(function)))
+
+    return decorate
+
+
+def _without_types(function: Callable[..., Any]) -> Any:
+    """Return a function of the same arguments without types, which uplink would take for its own.
+
+    Its signature is set, or ``inspect`` would work it out again at each call.
+    """
+
+    @functools.wraps(function)
+    def stub(*_: Any, **__: Any) -> None: ...
+
+    signature = inspect.signature(function)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    made: Any = stub
+    made.__signature__ = signature.replace(
+        parameters=bare, return_annotation=inspect.Signature.empty
+    )
+    made.declared = function
+    return made
+
+
+class _ResultHandler(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
+    def __init__(self, handler: Callable[[CallContext, Any], Any]) -> None:
+        self._handler = handler
+
+    def modify_request(self, request_builder: Any) -> None:
+        context_of(request_builder).result_handler = self._handler
+
+
+class _Idempotent(MethodAnnotation):  # type: ignore[misc]
+    _can_be_static = True
+
+    def modify_request(self, request_builder: Any) -> None:
+        request_builder.info[OPTIONS]["idempotent"] = True
+
+
+class _Json(uplink.json):  # type: ignore[misc]
+    """``uplink.json``, serialised here: requests is slower, and other backends need not know it."""
+
+    def modify_request(self, request_builder: Any) -> None:
+        super().modify_request(request_builder)
+        request_builder.add_transaction_hook(_SERIALIZE)
+
+
+# uplink's decorators take the function in the place of their arguments.
+_idempotent: Any = _Idempotent
+_json: Any = _Json
+
+
+def _serialize(request_builder: Any) -> None:
+    body = request_builder.info.pop("json")
+    request_builder.info["data"] = json_module.dumps(body, separators=(",", ":")).encode()
+    request_builder.info["headers"]["Content-Type"] = "application/json"
+
+
+_SERIALIZE = RequestAuditor(_serialize)
+
+
+def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
+    """Call a function with the converted response: its result is what the endpoint returns.
+
+    As ``uplink.response_handler``, which runs before the conversion.
+
+    Args:
+        handler: is called with the context of the call and the converted response.
+    """
+    return cast("Decorator", _ResultHandler(handler))
+
+
+def idempotent(function: Callable[P, T]) -> Callable[P, T]:
+    """Declare that a ``POST`` may be sent again after an attempt that may have been applied."""
+    return cast("Callable[P, T]", _idempotent(function))
+
+
+def json(function: Callable[P, T]) -> Callable[P, T]:
+    """Send the ``Body`` or the ``Field`` arguments as JSON; see ``uplink.json``."""
+    return cast("Callable[P, T]", _json(function))
+
+
+def headers(values: Mapping[str, str]) -> Decorator:
+    """Send these headers with each request; see ``uplink.headers``."""
+    return cast("Decorator", uplink.headers(values))
+
+
+def params(values: Mapping[str, str]) -> Decorator:
+    """Send these query parameters with each request; see ``uplink.params``."""
+    return cast("Decorator", uplink.params(values))
+
+
+def timeout(seconds: float) -> Decorator:
+    """Bound each attempt to so many seconds; see ``uplink.timeout``."""
+    return cast("Decorator", uplink.timeout(seconds))
+
+
+class returns:
+    """What an endpoint returns; see ``uplink.returns``. Without one it is the response."""
+
+    @overload
+    @staticmethod
+    def json(function: Callable[P, T], /) -> Callable[P, T]: ...
+    @overload
+    @staticmethod
+    def json(*, type: Any = None, key: str | tuple[str, ...] = ()) -> Decorator: ...
+    @staticmethod
+    def json(
+        function: Callable[P, T] | None = None,
+        /,
+        *,
+        type: Any = None,
+        key: str | tuple[str, ...] = (),
+    ) -> Any:
+        """Return the JSON of the response, converted to a type; see ``uplink.returns.json``.
+
+        Args:
+            function: the endpoint, if there are no other arguments.
+            type: a marshmallow schema (an instance or a class), a pydantic model, or a callable
+                that takes the parsed JSON. Without it, the parsed JSON is returned.
+            key: the name, or the names of the path, of the part that is returned.
+
+        Raises:
+            TypeError: ``type`` is none of these.
+        """
+        if function is not None:
+            return uplink.returns.json(function)
+        if type is not None and not callable(type) and not is_schema(type):
+            raise TypeError(
+                f"type must be a marshmallow schema, a pydantic model or a callable, not {type!r}"
+            )
+        return uplink.returns.json(type=type, key=key)

@@ -1,0 +1,188 @@
+"""Plain methods in the place of uplink's descriptors.
+
+uplink leaves objects on a consumer class that are no functions: ``inspect``, ``help``, test doubles
+with ``autospec`` and ``super()`` need functions. So a class keeps each definition under another
+name, and under its own name gets a function that calls it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+import uplink
+from uplink.decorators import MethodAnnotation
+from uplink.helpers import get_api_definitions
+
+from .._transport.call import OPTIONS
+from ..models.errors import DubError
+from ..models.response import Response
+from ..models.unset import UNSET, Unset
+from .context import CallContext, context_of
+from .converters import read_body
+from .parameters import AnyPathSegment
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def define_methods(cls: type[Any], *, asynchronous: bool) -> None:
+    """Replace the uplink definitions of a class by plain methods.
+
+    They are its own, and those that it inherits from another ``uplink.Consumer``.
+
+    Args:
+        cls: the class.
+        asynchronous: whether the methods are coroutine functions.
+    """
+    for name, definition in get_api_definitions(cls):
+        if name in vars(cls) or not _has_policy(definition):
+            _complete(definition)
+            hidden = f"_{name}_definition"
+            while hasattr(cls, hidden):  # one that a base class has declared, for its own method
+                hidden += "_"
+            setattr(cls, hidden, definition)
+            setattr(cls, name, _method(hidden, definition, asynchronous))
+
+
+class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
+    """The last decorator of every endpoint: its route for the log, and the errors of bodies."""
+
+    def __init__(self, route: str) -> None:
+        self._route = route
+
+    def modify_request(self, request_builder: Any) -> None:
+        request_builder.info[OPTIONS]["route"] = self._route
+        convert = request_builder.return_type
+        if callable(convert):
+            context = context_of(request_builder)
+            request_builder.return_type = functools.partial(_read, convert, context)
+
+
+def _read(convert: Callable[[Response], Any], context: CallContext, response: Response) -> Any:
+    result = read_body(convert, response)
+    handle = context.result_handler
+    return result if handle is None else handle(context, result)
+
+
+def _complete(definition: Any) -> None:
+    """Give a definition the policy of this package; make its ids segments of the path."""
+    if not _has_policy(definition):
+        _CallPolicy(definition.uri.template)(definition)
+    for name, annotation in arguments_of(definition).items():
+        if type(annotation) is uplink.Path:
+            segment = AnyPathSegment(annotation.name, type=annotation.type)
+            definition.argument_handler_builder.set_annotations({name: segment})
+
+
+def _has_policy(definition: Any) -> bool:
+    annotations = definition.method_handler_builder.build().annotations
+    return any(isinstance(annotation, _CallPolicy) for annotation in annotations)
+
+
+def arguments_of(definition: Any) -> Mapping[str, Any]:
+    """Return the uplink annotation of each argument of a definition."""
+    handler = definition.argument_handler_builder.build()
+    return dict(
+        handler.get_relevant_arguments(inspect.signature(definition.__wrapped__).parameters)
+    )
+
+
+def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., Any]:
+    declared = definition.__wrapped__
+    signature, check = _explicit(getattr(declared, "declared", declared))
+
+    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            check(kwargs)
+        try:
+            return getattr(self, hidden)(*args, **kwargs)
+        except DubError as error:
+            # Its traceback begins here: the frames of uplink and of this package help no caller.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+
+    async def call_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            check(kwargs)
+        try:
+            return await getattr(self, hidden)(*args, **kwargs)
+        except DubError as error:
+            raise error.with_traceback(None)  # noqa: B904
+
+    method: Any = call_async if asynchronous else call
+    definition.update_wrapper(method)
+    method.uplink_definition = definition
+    method.__signature__ = signature
+    return method  # type: ignore[no-any-return]
+
+
+def explicit_signature(function: Callable[P, T]) -> Callable[P, T]:
+    """Give a method that takes ``**options: Unpack[SomeTypedDict]`` their explicit signature.
+
+    Python itself would accept any keyword: the method raises ``TypeError`` for an unknown one.
+    """
+    signature, check = _explicit(function)
+    plain: Any = function
+
+    def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        check(kwargs)
+        return plain(self, *args, **kwargs)
+
+    async def checked_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        check(kwargs)
+        return await plain(self, *args, **kwargs)
+
+    is_async = inspect.iscoroutinefunction(function)
+    method: Any = functools.wraps(function)(checked_async if is_async else checked)
+    method.__signature__ = signature
+    return method  # type: ignore[no-any-return]
+
+
+def _explicit(function: Callable[..., Any]) -> tuple[inspect.Signature, Callable[[Any], None]]:
+    """Return a function's signature with its typed keywords, and a check of given keywords."""
+    signature = inspect.signature(function)
+    typed = _typed_keywords(signature, function)
+    if typed is None:
+        return signature, _accept
+    parameters = list(signature.parameters.values())[:-1]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+        for name, (hint, default) in _keyword_types(typed).items()
+    ]
+    known = frozenset(parameter.name for parameter in parameters)
+
+    def check(keywords: Mapping[str, Any]) -> None:
+        if not known.issuperset(keywords):
+            name = next(name for name in keywords if name not in known)
+            raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
+
+    return signature.replace(parameters=parameters), check
+
+
+def _accept(_: Any) -> None:
+    """Accept any keywords: uplink checks them."""
+
+
+def _typed_keywords(signature: inspect.Signature, function: Any) -> Any:
+    """Return the ``TypedDict`` of a function's keyword arguments, or ``None``."""
+    annotation = [None, *(parameter.annotation for parameter in signature.parameters.values())][-1]
+    if isinstance(annotation, str) and "Unpack[" in annotation:
+        try:
+            annotation = eval(annotation, inspect.unwrap(function).__globals__)
+        except NameError:  # imported for type checkers only, or local to a function
+            return None
+    return (
+        typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Unpack else None
+    )
+
+
+@functools.cache
+def _keyword_types(typed: Any) -> Mapping[str, tuple[Any, Any]]:
+    """Return the type and the default of each key: ``UNSET`` if its type allows it, or ``None``."""
+    return {
+        name: (hint, UNSET if Unset in typing.get_args(hint) else None)
+        for name, hint in typing.get_type_hints(typed).items()
+    }
