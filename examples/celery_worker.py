@@ -1,9 +1,12 @@
-"""A Celery worker whose task may be delivered twice, and comes back when Dub says so.
+"""A Celery worker whose task may run twice, and is retried when Dub asks for time.
 
-    celery --workdir examples --app celery_worker worker --pool solo
+Run it with ``dub-uplink serve`` in another terminal::
 
-Needs ``pip install celery``; the broker is a directory, so no other server has to run. Give it
-something to do with ``python examples/celery_worker.py user_1 ada@example.com GB``.
+    DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
+        celery --workdir examples --app celery_worker worker --pool solo
+
+Needs ``pip install celery``; the broker is a directory, so no other server has to run. In a third
+terminal, ``python examples/celery_worker.py user_1 ada@example.com GB`` submits a task.
 """
 
 from __future__ import annotations

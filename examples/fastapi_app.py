@@ -1,8 +1,11 @@
 """A FastAPI application with one asynchronous client for its whole life.
 
-    uvicorn --app-dir examples --port 8080 fastapi_app:app
+Run it with ``dub-uplink serve`` in another terminal::
 
-Needs ``pip install fastapi uvicorn``. Then, for example::
+    DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
+        uvicorn --app-dir examples --port 8080 fastapi_app:app
+
+Needs ``pip install "dub-uplink[aiohttp]" fastapi uvicorn``. Then, for example::
 
     curl -X PUT "http://127.0.0.1:8080/users/user_1?email=ada@example.com&country=GB"
     curl http://127.0.0.1:8080/users/user_1

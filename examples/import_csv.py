@@ -1,8 +1,11 @@
-"""Create a customer for each line of a CSV file, eight at once, and say what became of each.
+"""Create a customer for each line of a CSV file, eight at once, and count the results.
 
-    python examples/import_csv.py examples/customers.csv
+Run it with ``dub-uplink serve`` in another terminal::
 
-Run it again after it was interrupted: who is there already is left alone.
+    DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
+        python examples/import_csv.py examples/customers.csv
+
+It may run again after an interruption: customers that exist are left alone.
 """
 
 from __future__ import annotations

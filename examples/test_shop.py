@@ -1,9 +1,11 @@
-"""A test suite with the fixtures ``dub`` and ``fake_dub``, which come with the ``testing`` extra.
+"""A test suite with the fixtures ``dub`` and ``fake_dub`` of the extra ``testing``.
 
-    pytest examples/test_shop.py
+Each test has a fake of its own, and nothing sleeps. The last one is a smoke test of the server in
+``DUB_SERVER_URL``; without that variable it is skipped. With ``dub-uplink serve`` in another
+terminal::
 
-Each test has a fake of its own, and nothing sleeps. The last one is a smoke test of the server that
-``DUB_SERVER_URL`` names, and is skipped where that is not set.
+    DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
+        pytest examples/test_shop.py
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="examples/ is not 
 
 def command(example: str) -> list[str]:
     """The command at the top of an example, by this interpreter's own scripts."""
-    text = (EXAMPLES / example).read_text(encoding="utf-8")
-    found = re.search(r"^    (\S.*)$", text, re.MULTILINE)
+    text = (EXAMPLES / example).read_text(encoding="utf-8").replace("\\\n", "")
+    found = re.search(r"^    DUB_API_KEY=\S+ DUB_SERVER_URL=\S+ +(\S.*)$", text, re.MULTILINE)
     assert found is not None
     program, *arguments = shlex.split(found[1])
     return [sys.executable, *([] if program == "python" else ["-m", program]), *arguments]
