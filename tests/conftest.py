@@ -40,6 +40,9 @@ settings.load_profile("quick")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: Windows has two short numbers in this structure.
+LINGER = "hh" if os.name == "nt" else "ii"
+
 SETTINGS = ("DUB_API_KEY", "DUB_SERVER_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 SETTINGS += ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -213,7 +216,7 @@ class RawServer:
         if step.then == "hold":
             self._stop.wait()
         elif step.then == "reset":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(LINGER, 1, 0))
         elif step.then == "close":
             sock.shutdown(socket.SHUT_RDWR)
         return step.then == "keep"

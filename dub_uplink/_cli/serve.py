@@ -67,6 +67,6 @@ def _log(line: str) -> None:
 def _say(line: str) -> None:
     try:
         click.echo(line)
-    except BrokenPipeError:
+    except OSError:  # BrokenPipeError; on Windows EINVAL
         # The reader of the output is gone; the server continues for its clients.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -62,6 +62,9 @@ def url(fake: FakeDub) -> Iterator[str]:
 
 
 def open_sockets() -> int:
+    """Count the sockets of this process; 0 where the system does not list them."""
+    if not os.path.isdir("/proc/self/fd"):
+        return 0
     found = 0
     for name in os.listdir("/proc/self/fd"):
         try:

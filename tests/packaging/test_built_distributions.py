@@ -19,9 +19,13 @@ pytest.importorskip("setuptools", minversion="77")
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("setup.cfg", "setup.py", "pyproject.toml", "tox.ini", "toxfile.py", "MANIFEST.in")
-TEXTS = ("LICENSE", "README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst", "SECURITY.rst")
+SETTINGS = (".editorconfig", ".gitignore", ".pre-commit-config.yaml", ".readthedocs.yaml")
+TEXTS = (
+    *("LICENSE", "README.rst", "CHANGELOG.rst", "CITATION.cff", "CONTRIBUTING.rst"),
+    *("RELEASING.rst", "SECURITY.rst"),
+)
 #: What is packed with all that is in it.
-TREES = ("dub_uplink", "tests", "docs", "examples", "benchmarks/results")
+TREES = (".ci", ".github", "benchmarks", "docs", "dub_uplink", "examples", "tests")
 NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", "_build", ".*")
 
 
@@ -32,7 +36,7 @@ def build(directory: Path, umask: int, root: Path = ROOT) -> Path:
     for tree in TREES:
         if (root / tree).exists():
             shutil.copytree(root / tree, source / tree, ignore=NO_SOURCE)
-    for name in SOURCES + TEXTS:
+    for name in SOURCES + SETTINGS + TEXTS:
         shutil.copy(root / name, source / name)
     source.joinpath("tests", "__pycache__").mkdir()
     # What has no business in a distribution, for the tests below to look for.
@@ -99,7 +103,11 @@ def test_the_sdist_holds_what_is_in_the_repository_and_nothing_else(
 ) -> None:
     source = built.parent / "source"
     expected = {path for tree in TREES for path in (source / tree).rglob("*") if path.is_file()}
-    names = {path.relative_to(source).as_posix() for path in expected} | {*SOURCES, *TEXTS}
+    names = {path.relative_to(source).as_posix() for path in expected} | {
+        *SOURCES,
+        *SETTINGS,
+        *TEXTS,
+    }
     about = "PKG-INFO SOURCES.txt dependency_links.txt entry_points.txt requires.txt top_level.txt"
     made = {"PKG-INFO"} | {f"dub_uplink.egg-info/{name}" for name in about.split()}
     stale = {"tests/__pycache__/stale.pyc"}
