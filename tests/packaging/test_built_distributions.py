@@ -103,11 +103,8 @@ def test_the_sdist_holds_what_is_in_the_repository_and_nothing_else(
 ) -> None:
     source = built.parent / "source"
     expected = {path for tree in TREES for path in (source / tree).rglob("*") if path.is_file()}
-    names = {path.relative_to(source).as_posix() for path in expected} | {
-        *SOURCES,
-        *SETTINGS,
-        *TEXTS,
-    }
+    names = {path.relative_to(source).as_posix() for path in expected}
+    names |= {*SOURCES, *SETTINGS, *TEXTS}
     about = "PKG-INFO SOURCES.txt dependency_links.txt entry_points.txt requires.txt top_level.txt"
     made = {"PKG-INFO"} | {f"dub_uplink.egg-info/{name}" for name in about.split()}
     stale = {"tests/__pycache__/stale.pyc"}

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import dub_uplink
+
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = re.compile(r"^(?P<name>[A-Za-z0-9_-]+)>=(?P<version>[0-9.]+)(,<[0-9.]+)?$")
 
@@ -112,6 +114,24 @@ def test_ci_runs_the_command_that_the_readme_gives() -> None:
     command = re.search(r"^test_command='(.+)'$", ci, re.MULTILINE)
     assert command is not None
     assert command[1] in (line.strip() for line in readme.read_text(encoding="utf-8").splitlines())
+
+
+def test_every_version_is_that_of_setup_cfg() -> None:
+    expected = setup_cfg()["metadata"]["version"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {expected}\n" in citation
+    assert dub_uplink.__version__ == expected
+
+
+def test_pre_commit_has_the_ruff_of_dev() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    dev = setup_cfg()["options.extras_require"]["dev"]
+    assert re.findall(r"ruff==\S+", dev) == re.findall(r"ruff==\S+", hooks) != []
+
+
+@pytest.mark.parametrize("name", ["README.rst", "examples/README.rst", "docs/index.rst"])
+def test_pages_link_to_no_package_index(name: str) -> None:
+    assert "pypi.org" not in (ROOT / name).read_text(encoding="utf-8")
 
 
 def test_the_changelog_opens_with_the_version_of_setup_cfg() -> None:
