@@ -199,14 +199,12 @@ with Journal(Path(sys.argv[1]), {ABOUT!r}, 10**9) as journal:
 
 @contextlib.contextmanager
 def writer(path: Path) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    command = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_committed_rows_survive_a_kill(path: Path) -> None:
