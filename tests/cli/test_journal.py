@@ -185,7 +185,7 @@ import sys
 from pathlib import Path
 from dub_uplink._cli.import_job.journal import Journal
 with Journal(Path(sys.argv[1]), {ABOUT!r}, 10**9) as journal:
-    row = journal.begun
+    row = journal.counts()["created"]  # rows after it may have been begun before a kill
     print(row, flush=True)
     while True:
         journal.begin(row + 32)
@@ -199,14 +199,13 @@ with Journal(Path(sys.argv[1]), {ABOUT!r}, 10**9) as journal:
 
 @contextlib.contextmanager
 def writer(path: Path) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_committed_rows_survive_a_kill(path: Path) -> None:
