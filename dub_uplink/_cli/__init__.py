@@ -15,13 +15,13 @@ _INTERRUPTED = 130  # as a shell counts a process that SIGINT ended
 
 def main() -> None:
     """Run the command with the arguments of this process."""
-    missing = [name for name in _NEEDED if not _installed(name)]
-    if missing:
-        sys.exit(
-            f"dub-uplink needs {' and '.join(missing)}: "
-            'run  pip install "dub-uplink[cli]"  and try again.'
-        )
     try:
+        missing = [name for name in _NEEDED if not _installed(name)]
+        if missing:
+            sys.exit(
+                f"dub-uplink needs {' and '.join(missing)}: "
+                'run  pip install "dub-uplink[cli]"  and try again.'
+            )
         from dub_uplink._cli.commands import cli  # noqa: PLC0415 - click is an optional dependency
 
         if isinstance(sys.stdout, TextIOWrapper):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import click
 
-from dub_uplink._cli.failures import exit_on_error
+from dub_uplink._cli.failures import ExitCode, exit_on_error
 
 
 class Lazy(NamedTuple):
@@ -69,6 +70,26 @@ class LazyGroup(click.Group):
 
 class RootGroup(LazyGroup):
     """The root command, which shows errors as one line."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """Run the command; after it, Ctrl-C has the same exit code as within it."""
+        try:
+            status = super().main(args, prog_name, complete_var, False, **kwargs)
+        except click.Abort:
+            status = ExitCode.INTERRUPTED
+        except click.ClickException as error:
+            error.show()
+            status = error.exit_code
+        if standalone_mode:
+            sys.exit(status)
+        return status
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Parse the options before the name of a command."""

@@ -213,6 +213,23 @@ def test_expected_exceptions_have_no_traceback(
     assert done.output.count("\n") <= 1
 
 
+def test_ctrl_c_after_the_command_has_its_exit_code() -> None:
+    @click.group(cls=RootGroup)
+    def root() -> None:
+        pass
+
+    @root.command()
+    @click.pass_context
+    def run(ctx: click.Context) -> None:
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        ctx.find_root().call_on_close(interrupt)
+
+    done = CliRunner().invoke(root, ["run"])
+    assert (done.exit_code, done.output.strip()) == (130, "")
+
+
 def test_bug_keeps_its_traceback() -> None:
     @click.group(cls=RootGroup)
     def root() -> None:

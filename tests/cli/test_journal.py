@@ -185,7 +185,7 @@ import sys
 from pathlib import Path
 from dub_uplink._cli.import_job.journal import Journal
 with Journal(Path(sys.argv[1]), {ABOUT!r}, 10**9) as journal:
-    row = journal.begun
+    row = journal.counts()["created"]  # rows after it may have been begun before a kill
     print(row, flush=True)
     while True:
         journal.begin(row + 32)
