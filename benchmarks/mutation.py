@@ -41,21 +41,16 @@ HEADS = ("---", "+++")
 LOADED = "aiohttp hypothesis.strategies requests rich tenacity uplink uplink.clients marshmallow"
 #: The tests that are about a module, the fast ones first.
 TESTS = {
-    "retries": "unit/test_attempts.py unit/test_retries_after.py unit/test_retries_backoff.py"
-    " properties/test_retries_properties.py",
-    "hooks": "unit/test_hooks.py unit/test_retries_sent.py unit/test_errors.py"
-    " properties/test_wire.py",
-    "schemas": "unit/test_schemas.py unit/test_requests.py unit/test_models.py unit/test_ids.py"
-    " unit/test_listing.py pagination/test_list.py unit/test_codec.py",
-    "codec": "unit/test_codec_plain.py unit/test_codec_flags.py unit/test_codec.py"
-    " unit/test_models.py"
-    " properties/test_codec.py",
-    "pagination": "unit/test_pages.py pagination/test_list.py both/test_operations.py"
-    " pagination/test_iterate.py",
-    "transport": "unit/test_log_figures.py unit/test_logging.py unit/test_lifetime.py both"
-    " faults/test_connections.py faults/test_statuses.py faults/test_exactly_once.py"
-    " faults/test_deadline.py unit/test_configuration.py unit/test_subclassing.py"
-    " ratelimit/test_waiting.py",
+    "retries": "unit/test_retries.py unit/_transport",
+    "_transport/retry_state": "unit/_transport unit/test_retries.py",
+    "_transport/retry_after": "unit/_transport",
+    "_transport/errors": "unit/_transport/test_errors.py unit/models unit/_declarative",
+    "_transport/client": "unit/_transport unit/test_client.py unit/_declarative"
+    " integration/both_clients integration/faults integration/rate_limit/test_waiting.py",
+    "_http/connection_errors": "unit/_http unit/_transport/test_errors.py",
+    "_customers/schemas": "unit/_customers unit/_http/test_requests.py unit/models",
+    "_customers/pages": "unit/_customers integration/batches_and_pages integration/both_clients",
+    "_declarative/schema_compiler": "unit/_declarative unit/models",
 }
 
 
@@ -75,7 +70,7 @@ class Score:
 
 def mutants_of(directory: Path, module: str) -> list[MutationSpec]:
     """What cosmic-ray would change, but for what is not run."""
-    with use_db(directory / f"{module}.sqlite") as database:
+    with use_db(directory / f"{module.replace('/', '.')}.sqlite") as database:
         init([Path("dub_uplink", f"{module}.py")], database, {})
         found = [item.mutations[0] for item in database.work_items]
     found = [spec for spec in found if not spec.operator_name.startswith(SKIPPED_OPERATORS)]

@@ -17,7 +17,7 @@ from dub_uplink._rate_limit.sliding_window import Reservation, ServerFeedback
 
 pytest.importorskip("redis", reason="the extra redis is not installed")
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "many-workers.rst"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "many-workers.rst"
 
 
 def documented_permissions() -> list[str]:

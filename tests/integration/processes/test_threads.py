@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .conftest import TellingServer
 
 # At the end, so that it is the installed package that is tested.
-sys.path.append(str(Path(__file__).parents[2]))
+sys.path.append(str(Path(__file__).parents[3]))
 
 soak: Any = pytest.importorskip("benchmarks.soak")
 

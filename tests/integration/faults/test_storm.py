@@ -12,7 +12,7 @@ import pytest
 from dub_uplink import Clock
 
 # At the end, so that it is the installed package that is tested.
-sys.path.append(str(Path(__file__).parents[2]))
+sys.path.append(str(Path(__file__).parents[3]))
 
 storm: Any = pytest.importorskip("benchmarks.faults_storm")
 load: Any = pytest.importorskip("benchmarks.faults_load")
