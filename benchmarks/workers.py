@@ -1,8 +1,8 @@
-"""``python -m benchmarks.workers``: many workers and one key, with a shared limit and without.
+"""Measure many workers with one API key, with and without a shared rate limit.
 
-Eight processes of four threads call for three windows, against a server with a limit of its own.
-What was permitted is what the server's sliding window allows in that time. As root, with
-``--machines``, the processes stand on four machines: network namespaces on a bridge. Needs
+Run ``python -m benchmarks.workers``. Eight processes of four threads call for three windows. The
+server has a limit, and 100 % is what its sliding window permits in that time. As root,
+``--machines`` distributes the processes over four network namespaces on a bridge. Needs
 ``redis-server`` and the extra ``redis``.
 """
 
@@ -41,7 +41,7 @@ MACHINES, BRIDGE, NETWORK = 4, "dub-bench", "10.213.97"
 
 
 class Redis:
-    """A redis-server of its own, which can be killed and started again."""
+    """A redis-server process that can be killed and restarted."""
 
     def __init__(self, host: str) -> None:
         with socket.create_server((host, 0)) as found:
@@ -52,7 +52,7 @@ class Redis:
         self.start()
 
     def start(self) -> None:
-        """Start it, empty."""
+        """Start the server without data."""
         command = f"redis-server --bind {self._host} --port {self._port} --appendonly no --save"
         self._process = subprocess.Popen(
             [*command.split(), "", "--protected-mode", "no"],
@@ -66,19 +66,19 @@ class Redis:
             time.sleep(0.01)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the server."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """End it and leave nothing behind."""
+        """Stop the server and remove its files."""
         self.kill()
         shutil.rmtree(self._home)
 
 
 @contextlib.contextmanager
 def machines(count: int) -> Iterator[list[list[str]]]:
-    """Network namespaces on a bridge; for each what a command on it begins with."""
+    """Create network namespaces and return the prefix of a command in each."""
 
     def ip(command: str) -> None:
         subprocess.run(["ip", *command.split()], check=True)
@@ -101,7 +101,7 @@ def machines(count: int) -> Iterator[list[list[str]]]:
 
 
 class Process:
-    """A script of ours, spoken to by lines."""
+    """A Python script that is controlled by lines on its standard input."""
 
     def __init__(self, script: str, *arguments: object, on: list[str] | None = None) -> None:
         self._process = subprocess.Popen(
@@ -116,19 +116,19 @@ class Process:
         self._in, self._out = self._process.stdin, self._process.stdout
 
     def read(self) -> str:
-        """The next line."""
+        """Return the next line of output."""
         line = self._out.readline()
         if not line:
             raise RuntimeError("a process ended; its error is above")
         return line
 
     def say(self, line: object = "") -> None:
-        """Send a line."""
+        """Write a line to the input."""
         self._in.write(f"{line}\n")
         self._in.flush()
 
     def end(self) -> None:
-        """Close its input, and end it if that does not."""
+        """Close the input, then kill a process that does not exit."""
         self._in.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
@@ -137,7 +137,7 @@ class Process:
 
 
 def run(how: str, host: str, on: list[list[str]], meanwhile: Callable[[], object]) -> Any:
-    """One way of sharing: what the server saw, and what came of the calls."""
+    """Run the workers with one way of sharing and return the statistics."""
     server = Process("workers_server.py", host, LIMIT, WINDOW)
     url = server.read().strip()
     seconds = WINDOWS * WINDOW
@@ -152,9 +152,9 @@ def run(how: str, host: str, on: list[list[str]], meanwhile: Callable[[], object
         worker.say(start - 0.3)
     beside = threading.Thread(target=meanwhile)
     beside.start()
-    came: Counter[str] = Counter()
+    results: Counter[str] = Counter()
     for worker in workers:
-        came.update(json.loads(worker.read()))
+        results.update(json.loads(worker.read()))
     beside.join()
     server.say()
     seen = json.loads(server.read())
@@ -162,12 +162,12 @@ def run(how: str, host: str, on: list[list[str]], meanwhile: Callable[[], object
         process.end()
     first = min(at for at, _ in seen)
     inside = [(at - first, status) for at, status in seen if at - first < seconds]
-    answered = sum(status == 200 for _, status in inside)
-    refused = sum(status == 429 for _, status in inside)
-    failed = {name: count for name, count in came.items() if name != "answered"}
+    successful = sum(status == 200 for _, status in inside)
+    rejected = sum(status == 429 for _, status in inside)
+    failed = {name: count for name, count in results.items() if name != "successful"}
     return {
-        "used": answered / (LIMIT * WINDOWS),
-        "refused": refused / len(inside),
+        "used": successful / (LIMIT * WINDOWS),
+        "rejected": rejected / len(inside),
         "requests": len(inside),
         "failed calls": failed,
         "seen": [(round(at, 3), status) for at, status in inside],
@@ -209,13 +209,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="keep the results and the plot")
     given = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        host, on = "127.0.0.1", [[]]
+        host, on = "127.0.0.1", list[list[str]]([[]])
         if given.machines:
             host, on = f"{NETWORK}.1", stack.enter_context(machines(MACHINES))
         redis = Redis(host)
         stack.callback(redis.close)
 
-        def accident() -> None:
+        def restart_redis() -> None:
             time.sleep(WINDOW * 1.2)
             redis.kill()
             time.sleep(WINDOW * 0.4)
@@ -224,20 +224,20 @@ def main() -> None:
         found: dict[str, Any] = {}
         ways: list[tuple[str, str, Callable[[], object]]] = [
             ("shared in Redis", redis.url, lambda: None),
-            ("Redis killed and restarted", redis.url, accident),
-            ("each process by itself", "own", lambda: None),
+            ("Redis killed and restarted", redis.url, restart_redis),
+            ("separate limits", "own", lambda: None),
             ("no rate limit, retries only", "none", lambda: None),
         ]
         for name, how, meanwhile in ways:
             found[name] = one = run(how, host, on, meanwhile)
             print(  # noqa: T201
-                f"{name:28} used {one['used']:6.1%}  refused {one['refused']:6.2%}"
+                f"{name:28} used {one['used']:6.1%}  rejected {one['rejected']:6.2%}"
                 f"  of {one['requests']} requests; failed calls: {one['failed calls'] or 0}"
             )
         costs = {"in-process": per_call(None), "Redis": per_call(redis.url)}
         for name, cost in costs.items():
-            told = ", ".join(f"{client} {ms:.4f} ms" for client, ms in cost.items())
-            print(f"a reservation, {name}: {told}")  # noqa: T201
+            text = ", ".join(f"{client} {ms:.4f} ms" for client, ms in cost.items())
+            print(f"a reservation, {name}: {text}")  # noqa: T201
     about = f"Python {platform.python_version()}, {os.cpu_count()} cores"
     about += f", {MACHINES} network namespaces" if given.machines else ", one machine"
     if given.write:

@@ -1,4 +1,4 @@
-"""The plot of the benchmark of many workers, as SVG. Imports the standard library."""
+"""Plot the results of ``benchmarks.workers`` as SVG."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-# Mid-tones that hold on a white page and on a black one.
-_ANSWERED, _REFUSED, _TEXT = "#0d9488", "#dc2626", "#6b7280"
+# Readable on a light and on a dark page.
+_SUCCESSFUL, _REJECTED, _TEXT = "#0d9488", "#dc2626", "#6b7280"
 _WIDTH, _LEFT, _PANEL, _GAP, _TOP, _STEP = 760, 62, 110, 44, 62, 0.1
 
 
 def plot(found: Mapping[str, Any], limit: int, window: float, about: str) -> str:
-    """For each way the requests within the last window, answered and refused, over time."""
+    """Return an SVG of the requests in the last window over time, one panel for each way."""
     parts: list[str] = []
     y = _TOP
     for name, one in found.items():
-        told = f"{name}: {one['used']:.1%} of the permitted used, {one['refused']:.2%} refused"
-        parts.append(_text(_LEFT, y - 8, told))
+        text = f"{name}: {one['used']:.1%} of the permitted used, {one['rejected']:.2%} rejected"
+        parts.append(_text(_LEFT, y - 8, text))
         parts += _panel(one["seen"], y, limit, window)
         y += _PANEL + _GAP
-    for n, (colour, told) in enumerate(((_ANSWERED, "answered"), (_REFUSED, "refused"))):
+    for n, (colour, text) in enumerate(((_SUCCESSFUL, "successful"), (_REJECTED, "rejected"))):
         x = _LEFT + n * 90
         parts.append(f'<rect x="{x}" y="26" width="10" height="10" rx="2" fill="{colour}"/>')
-        parts.append(_text(x + 15, 35, told))
+        parts.append(_text(x + 15, 35, text))
     title = f"Requests within the last {window:g} s, dashed the limit of {limit}"
     parts.append(_text(_LEFT, 15, title, size=12))
     parts.append(_text(_LEFT, y - 6, about, size=8))
@@ -35,26 +35,26 @@ def plot(found: Mapping[str, Any], limit: int, window: float, about: str) -> str
 
 def _panel(seen: list[tuple[float, int]], top: float, limit: int, window: float) -> list[str]:
     end = max(at for at, _ in seen)
-    moments = [n * _STEP for n in range(round(end / _STEP) + 1)]
-    answered = [_count(seen, at, window, refused=False) for at in moments]
-    refused = [_count(seen, at, window, refused=True) for at in moments]
-    most = max(limit * 1.25, *(a + b for a, b in zip(answered, refused, strict=True)))
+    times = [n * _STEP for n in range(round(end / _STEP) + 1)]
+    successful = [_count(seen, at, window, rejected=False) for at in times]
+    rejected = [_count(seen, at, window, rejected=True) for at in times]
+    most = max(limit * 1.25, *(a + b for a, b in zip(successful, rejected, strict=True)))
     bottom = top + _PANEL
 
     def area(values: list[int], below: list[int], colour: str) -> str:
         pairs = zip(values, below, strict=True)
-        xs = [_LEFT + at / end * (_WIDTH - _LEFT - 20) for at in moments]
+        xs = [_LEFT + at / end * (_WIDTH - _LEFT - 20) for at in times]
         upper = [bottom - (a + b) / most * _PANEL for a, b in pairs]
         lower = [bottom - b / most * _PANEL for b in below]
         points = [*zip(xs, upper, strict=True), *zip(reversed(xs), reversed(lower), strict=True)]
-        told = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        return f'<polygon points="{told}" fill="{colour}" fill-opacity="0.75"/>'
+        text = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        return f'<polygon points="{text}" fill="{colour}" fill-opacity="0.75"/>'
 
     line = bottom - limit / most * _PANEL
     right = _WIDTH - 20
     parts = [
-        area(answered, [0] * len(answered), _ANSWERED),
-        area(refused, answered, _REFUSED),
+        area(successful, [0] * len(successful), _SUCCESSFUL),
+        area(rejected, successful, _REJECTED),
         (
             f'<line x1="{_LEFT}" y1="{line:.1f}" x2="{right}" y2="{line:.1f}" stroke="{_TEXT}"'
             ' stroke-dasharray="4 3"/>'
@@ -69,8 +69,8 @@ def _panel(seen: list[tuple[float, int]], top: float, limit: int, window: float)
     return parts
 
 
-def _count(seen: list[tuple[float, int]], at: float, window: float, *, refused: bool) -> int:
-    return sum(at - window < moment <= at and (status == 429) == refused for moment, status in seen)
+def _count(seen: list[tuple[float, int]], at: float, window: float, *, rejected: bool) -> int:
+    return sum(at - window < time <= at and (status == 429) == rejected for time, status in seen)
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 11) -> str:

@@ -1,7 +1,7 @@
-"""The server of the benchmark of many workers: a fake in a process of its own.
+"""The server process of ``benchmarks.workers``: a fake with a rate limit.
 
-Run as a script with a host, a limit and its window in seconds, it prints its URL. For each line
-that it reads it prints the requests since the last one, each as its Unix time and status.
+Arguments: a host, a limit and its window in seconds. Prints its URL. For each line of input, prints
+the requests since the previous one, each as its Unix time and status.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def main() -> None:
     with Server(fake, host, log=log) as url:
         print(url, flush=True)  # noqa: T201
         for _ in sys.stdin:
-            told, seen[:] = list(seen), []
-            print(json.dumps(told), flush=True)  # noqa: T201
+            requests, seen[:] = list(seen), []
+            print(json.dumps(requests), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

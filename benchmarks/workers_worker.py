@@ -1,8 +1,8 @@
-"""A process of the benchmark of many workers: a few threads that call as fast as they may.
+"""A worker process of ``benchmarks.workers``: threads that call as fast as the limit allows.
 
-Run as a script with the server's URL, the limit, its window in seconds, the seconds to go on, and
-``none``, ``own`` or the URL of the storage. It prints ``ready``, waits for a line, and prints what
-came of its calls.
+Arguments: the server's URL, the limit, its window in seconds, the duration in seconds, and
+``none``, ``own`` or the URL of the storage. Prints ``ready``, waits for a line, and prints the
+results of its calls.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ THREADS = 4
 
 
 def main() -> None:
-    """Call until the time is over."""
+    """Call until the time has elapsed."""
     url, limit, window, seconds, how = sys.argv[1:]
     rate_limit = None
     if how != "none":
         storage = None if how == "own" else how
         rate_limit = RateLimit(int(limit), float(window), storage=storage)
-    came: collections.Counter[str] = collections.Counter()
+    results: collections.Counter[str] = collections.Counter()
     with Dub("dub_test", server_url=url, rate_limit=rate_limit) as dub:
         print("ready", flush=True)  # noqa: T201
         end = float(sys.stdin.readline()) + float(seconds)
@@ -34,19 +34,19 @@ def main() -> None:
             while time.time() < end:
                 try:
                     dub.customers.get("ext_1")
-                    came["answered"] += 1
+                    results["successful"] += 1
                 except errors.RateLimitExceeded:
-                    came["refused"] += 1
-                except Exception as error:  # noqa: BLE001 - it is counted
-                    came[type(error).__name__] += 1
+                    results["rejected"] += 1
+                except Exception as error:  # noqa: BLE001 - counted by its class
+                    results[type(error).__name__] += 1
 
         threads = [threading.Thread(target=work, daemon=True) for _ in range(THREADS)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(max(end - time.time(), 0))
-        print(json.dumps(came), flush=True)  # noqa: T201
-    # Those that still wait for a turn are not waited for.
+        print(json.dumps(results), flush=True)  # noqa: T201
+    # Threads that still wait for a slot are daemons.
 
 
 if __name__ == "__main__":
