@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from dub_uplink._cli.import_job.journal import Journal
-from dub_uplink._cli.io.files import replacing
+from dub_uplink._cli.io.files import OWNER_ONLY, permissions_of, replacing
 from dub_uplink._cli.io.records import json_text
 from dub_uplink._cli.io.text import escape_formula
 from dub_uplink._cli.reading.fields import FIELDS, REASON
@@ -24,7 +24,7 @@ def write_failed(path: Path, rows: Rows, journal: Journal) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with replacing(path) as file:
+    with replacing(path, mode=permissions_of(path) or OWNER_ONLY) as file:
         failed = (
             {**row.request, REASON: journal.reason(row.number)}
             for row in rows

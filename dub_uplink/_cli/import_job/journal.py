@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from dub_uplink._cli.io.files import sync_directory
+from dub_uplink._cli.io.files import OWNER_ONLY, sync_directory
 
 Ending = Literal["created", "updated", "skipped", "failed"]
 
@@ -230,7 +231,7 @@ def _check_file(path: Path, *, restart: bool) -> None:
     if path.exists() and not path.is_file():
         raise JournalError(f"{path} is not a regular file; --journal takes the path of one")
     # Opened for appending, so that the error says why it cannot be written; SQLite's does not.
-    with path.open("a+b") as file:
+    with open(path, "a+b", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as file:
         file.seek(0)
         start = file.read(len(_SQLITE))
         if start.startswith(_JSON_LINES):

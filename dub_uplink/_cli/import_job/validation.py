@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dub_uplink._cli.io.files import replacing
+from dub_uplink._cli.io.files import OWNER_ONLY, permissions_of, replacing
 from dub_uplink._cli.io.text import escape_formula
 from dub_uplink._cli.reading.rows import Problem, Row, Rows
 from dub_uplink._cli.reading.values import shown
@@ -126,7 +126,8 @@ class _Rest:
         try:
             if self._writer is None:
                 self._report.rest = self._path
-                file = self._files.enter_context(replacing(self._path))
+                mode = permissions_of(self._path) or OWNER_ONLY
+                file = self._files.enter_context(replacing(self._path, mode=mode))
                 file.write("\ufeff")  # Excel takes UTF-8 for another encoding without it
                 self._writer = csv.writer(file, lineterminator="\n")
                 self._writer.writerow(("line", "column", "reason", "value"))

@@ -225,6 +225,8 @@ def test_side_files_stand_beside_the_journal(run: Run, live: Live, tmp_path: Pat
         "a.problems.csv",
     ]
     assert [p.name for p in source.iterdir()] == ["a.csv"]
+    # They hold personal data, as an export does.
+    assert {p.stat().st_mode & 0o777 for p in other.iterdir()} == {0o600}
 
 
 def test_unwritable_side_files_lose_no_problem_and_no_report(

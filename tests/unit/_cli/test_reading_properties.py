@@ -29,6 +29,8 @@ def path() -> Iterator[Path]:
         yield Path(folder) / "file"
 
 
+#: Cells that count as empty.
+PLACEHOLDERS = {"NULL", "N/A", "NaN", "#N/A", "\\N", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!"}
 #: Text that every format can hold: no NUL, no C1 control, no surrogate.
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0").filter(
@@ -39,7 +41,7 @@ TEXT = st.text(
 )
 #: As a program's own ids: those that look like spoiled numbers are refused, and tried elsewhere.
 IDS = TEXT.filter(lambda text: text.strip() and not text.strip()[0].isdigit())
-NAMES = TEXT.filter(lambda text: text.strip() not in {"NULL", "N/A"})
+NAMES = TEXT.filter(lambda text: text.strip() not in PLACEHOLDERS)
 ROWS = st.lists(
     st.fixed_dictionaries(
         {"external_id": IDS.map("x".__add__), "country": st.sampled_from(["GB", "US", "NA"])},
@@ -50,7 +52,9 @@ ROWS = st.lists(
     ),
     max_size=5,
 )
-PLAIN = st.text(st.characters(categories=["L", "N", "Zs", "So"]), min_size=1, max_size=9)
+PLAIN = st.text(st.characters(categories=["L", "N", "Zs", "So"]), min_size=1, max_size=9).filter(
+    lambda text: text.strip() not in PLACEHOLDERS
+)
 FIELDS = ("external_id", "name", "stripe_customer_id", "country")
 
 

@@ -39,7 +39,7 @@ def test_cell_is_sent_as(field: str, cell: Any, expected: Any) -> None:
     assert (value.value, value.problem, value.note) == (expected, "", "")
 
 
-@pytest.mark.parametrize("cell", ["NULL", " N/A ", "#N/A", "\\N", "#REF!"])
+@pytest.mark.parametrize("cell", ["NULL", " N/A ", "NaN", "#N/A", "\\N", "#REF!"])
 @pytest.mark.parametrize("field", ["email", "name", "stripe_customer_id"])
 def test_placeholder_is_read_as_empty_and_noted(field: str, cell: str) -> None:
     value = read_cell(field, cell)
