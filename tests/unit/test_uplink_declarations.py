@@ -1,4 +1,4 @@
-"""What a subclass declares with uplink alone works as well, on every kind of client."""
+"""Endpoints of subclasses that are declared with uplink alone, on every type of client."""
 
 from __future__ import annotations
 
