@@ -162,6 +162,20 @@ def test_plain_endpoint_with_any_other_id_sends_one_segment(
     assert server.received[0].target == path
 
 
+def test_plain_endpoint_with_a_url_is_logged_without_a_route(
+    serving: Any, connect: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Mine(CustomersConsumer):
+        @uplink.get(args={"url": uplink.Url})
+        def any(self, url: str) -> Any: ...
+
+    server = serving(200, "7")
+    with caplog.at_level("DEBUG", logger="dub_uplink"):
+        assert connect(server.url + "/prefix", Mine).any("tags/1").content == b"7"
+    assert server.received[0].target == "/prefix/tags/1"
+    assert "GET /…: 200" in caplog.text
+
+
 def test_endpoint_of_a_foreign_base_has_every_guarantee(
     serving: Any, connect: Any, token: str
 ) -> None:
