@@ -96,9 +96,9 @@ class Dub:
         )
 
     @property
-    def rate_limit(self) -> RateLimitStatus | None:
-        """What the server last said of the token's rate limit; ``None`` before it has."""
-        return self.customers.rate_limit
+    def rate_limit_status(self) -> RateLimitStatus | None:
+        """Return the token's rate limit as the last error response stated it, or ``None``."""
+        return self.customers.rate_limit_status
 
     def close(self) -> None:
         """Close what this client opened; a session it was given is left alone."""
@@ -109,7 +109,7 @@ class Dub:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
@@ -162,9 +162,9 @@ class AsyncDub:
         )
 
     @property
-    def rate_limit(self) -> RateLimitStatus | None:
-        """What the server last said of the token's rate limit; ``None`` before it has."""
-        return self.customers.rate_limit
+    def rate_limit_status(self) -> RateLimitStatus | None:
+        """Return the token's rate limit as the last error response stated it, or ``None``."""
+        return self.customers.rate_limit_status
 
     async def aclose(self) -> None:
         """Close what this client opened; a session it was given is left alone."""
@@ -175,7 +175,7 @@ class AsyncDub:
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:

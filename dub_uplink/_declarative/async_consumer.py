@@ -13,8 +13,8 @@ from .consumer import ConfiguredConsumer
 class AsyncDubConsumer(ConfiguredConsumer):
     """The asynchronous :class:`~dub_uplink.DubConsumer`.
 
-    ``client`` is an ``aiohttp.ClientSession``. By default it makes one at its first call, which
-    belongs to the event loop that is running then; ``aclose()`` or ``async with`` closes it.
+    ``client`` is an ``aiohttp.ClientSession``. By default the first call makes one, which belongs
+    to the event loop of that call; ``aclose()`` or ``async with`` closes it.
     """
 
     _transport: AsyncRetryingClient
@@ -40,7 +40,7 @@ class AsyncDubConsumer(ConfiguredConsumer):
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:

@@ -77,7 +77,7 @@ def check_policy(
     clock: Clock | None,
     rate_limit: RateLimit | None,
 ) -> None:
-    """Refuse a policy of the wrong types when the client is made, not when a call fails.
+    """Check the types of a policy when the client is made, not when a call fails.
 
     Raises:
         TypeError: an argument is of the wrong type; the message names it.
@@ -88,9 +88,9 @@ def check_policy(
         ("clock", clock, Clock),
         ("rate_limit", rate_limit, RateLimit),
     )
-    for name, value, kind in expected:
-        if value is not None and not isinstance(value, kind):
-            raise TypeError(f"{name} must be a {kind.__name__} or None, not {value!r}")
+    for name, value, type_ in expected:
+        if value is not None and not isinstance(value, type_):
+            raise TypeError(f"{name} must be a {type_.__name__} or None, not {value!r}")
     if on_retry is not None and not callable(on_retry):
         raise TypeError(f"on_retry must be callable, not {on_retry!r}")
 
@@ -106,9 +106,9 @@ class _SessionHook(TransactionHook):  # type: ignore[misc]  # uplink has no type
 
 
 class ConfiguredConsumer(Consumer):
-    """What the synchronous and the asynchronous consumers share: their configuration."""
+    """The configuration that synchronous and asynchronous consumers share."""
 
-    #: How the transport finds out whether a failed write was applied.
+    #: The rules by which the transport decides whether a failed write was applied.
     _recovery: RecoveryRules = UnknownOperation
 
     def __init__(
@@ -157,15 +157,12 @@ class ConfiguredConsumer(Consumer):
     def _connect(
         self, client: Any, server: str, token: TokenProvider, **policy: Any
     ) -> RetryingClient:
-        """The transport over what was given as ``client``."""
+        """Return the transport over the argument ``client``."""
         raise NotImplementedError
 
     @property
-    def rate_limit(self) -> RateLimitStatus | None:
-        """What the server last said of the token's rate limit; ``None`` before it has.
-
-        It says so only with errors.
-        """
+    def rate_limit_status(self) -> RateLimitStatus | None:
+        """Return the token's rate limit as the last error response stated it, or ``None``."""
         return self._transport.rate_limit
 
     def __repr__(self) -> str:
@@ -179,7 +176,7 @@ class ConfiguredConsumer(Consumer):
 
 
 class DubConsumer(ConfiguredConsumer):
-    """A consumer of one of Dub's APIs: its configuration and its lifetime, without endpoints.
+    """A consumer without endpoints: the base class for other parts of Dub's API.
 
     See :class:`~dub_uplink.CustomersConsumer` for the arguments.
     """
@@ -198,7 +195,7 @@ class DubConsumer(ConfiguredConsumer):
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:

@@ -1,8 +1,8 @@
 """Plain methods in the place of uplink's descriptors.
 
-uplink leaves objects on a consumer class that are no functions: ``inspect``, ``help``, test doubles
-with ``autospec`` and ``super()`` need functions. So a class keeps each definition under another
-name, and under its own name gets a function that calls it.
+``inspect``, ``help``, ``super()`` and test doubles with ``autospec`` need functions, and the
+endpoints of an uplink consumer are other objects. So a class keeps each definition under a hidden
+name, and has a function under the name of the endpoint that calls it.
 """
 
 from __future__ import annotations
@@ -51,11 +51,12 @@ def define_methods(cls: type[Any], *, asynchronous: bool) -> None:
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
     """The last decorator of every endpoint: its route for the log, and the errors of bodies."""
 
-    def __init__(self, route: str) -> None:
+    def __init__(self, route: str | None) -> None:
         self._route = route
 
     def modify_request(self, request_builder: Any) -> None:
-        request_builder.info[OPTIONS]["route"] = self._route
+        if self._route is not None:  # as it is for an endpoint with an `uplink.Url`
+            request_builder.info[OPTIONS]["route"] = self._route
         convert = request_builder.return_type
         if callable(convert):
             context = context_of(request_builder)
@@ -101,7 +102,7 @@ def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., A
         try:
             return getattr(self, hidden)(*args, **kwargs)
         except DubError as error:
-            # Its traceback begins here: the frames of uplink and of this package help no caller.
+            # The traceback begins here: frames of uplink and of this package do not help a caller.
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
 
     async def call_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -51,11 +51,11 @@ def utc(value: Any) -> Any:
 def first_error(error: marshmallow.ValidationError) -> str:
     """Return the first error of a body and where it is, in one line."""
     path: list[str] = []
-    found: Any = error.messages
-    while isinstance(found, Mapping) and found:
-        key, found = next(iter(found.items()))
+    messages: Any = error.messages
+    while isinstance(messages, Mapping) and messages:
+        key, messages = next(iter(messages.items()))
         path.append(str(key))
-    text = found[0] if isinstance(found, list) and found else str(found)
+    text = messages[0] if isinstance(messages, list) and messages else str(messages)
     return f"{'.'.join(part for part in path if part != '_schema') or 'the body'}: {text}"
 
 
@@ -204,7 +204,7 @@ def _explain(schema: RequestSchema, error: marshmallow.ValidationError) -> str:
     """Return the first error in one line, under the name that the caller knows."""
     names = {field.data_key: name for name, field in schema.fields.items()}
     messages: Any = error.messages
-    key, found = next(iter(messages.items()))
-    text = found[0] if isinstance(found, list) else str(found)
+    key, texts = next(iter(messages.items()))
+    text = texts[0] if isinstance(texts, list) else str(texts)
     name = names.get(key, key)
     return text if name == "_schema" else f"{name}: {text}"

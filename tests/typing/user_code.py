@@ -68,7 +68,7 @@ class Leads(CustomersConsumer):
 
 def operations_of(dub: Dub) -> None:
     assert_type(dub.customers, CustomersConsumer)
-    assert_type(dub.rate_limit, RateLimitStatus | None)
+    assert_type(dub.rate_limit_status, RateLimitStatus | None)
 
     created = dub.customers.create(
         request={"external_id": "user_1", "email": "ada@example.com", "country": "GB"}
@@ -201,7 +201,7 @@ def clients(server_url: str) -> None:
         rate_limit=RateLimit(600, per="minute"),
     ) as dub:
         assert_type(dub, Dub)
-        assert_type(dub.rate_limit, RateLimitStatus | None)
+        assert_type(dub.rate_limit_status, RateLimitStatus | None)
     CustomersConsumer(token="dub_test", retry_config=UNSET, retry_budget=None).close()
     assert_type(dub_uplink.__version__, str)
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 import uplink
 
-from dub_uplink import AsyncCustomersConsumer, AsyncDub, CustomersConsumer, Dub
+from dub_uplink import (
+    AsyncCustomersConsumer,
+    AsyncDub,
+    CustomersConsumer,
+    Dub,
+    declare,
+    errors,
+)
+from dub_uplink.declare import CallOptions
 
 ENDPOINTS = ["list", "create", "get", "update", "delete"]
 METHODS = [*ENDPOINTS, "iterate", "ensure", "create_many", "delete_many"]
@@ -84,3 +93,51 @@ def test_asynchronous_endpoint_sends_the_same_request(name: str) -> None:
         for d in (sync, asynchronous)
     )
     assert awaited == ours
+
+
+class Tags(AsyncCustomersConsumer):
+    """Endpoints of a subclass, with types and without."""
+
+    @declare.returns.json(type=int)
+    @declare.get("customers/{id}/notes", args={"options": declare.Options})
+    async def count_notes(self, id: str, **options: Unpack[CallOptions]) -> int:
+        raise NotImplementedError
+
+    @uplink.returns.json
+    @uplink.get("tags/{id}")
+    def tag(self, id: Any) -> Any: ...
+
+
+async def call(url: str, method: str, *args: Any, **kwargs: Any) -> Any:
+    async with Tags("dub_x", server_url=url, retry_config=None) as tags:
+        return await getattr(tags, method)(*args, **kwargs)
+
+
+def test_asynchronous_subclass_endpoints_are_coroutine_functions() -> None:
+    assert inspect.iscoroutinefunction(Tags.count_notes)
+    assert inspect.iscoroutinefunction(Tags.tag)
+    assert "timeout_ms" in inspect.signature(Tags.count_notes).parameters
+
+
+def test_asynchronous_subclass_endpoints_read_the_body(serving: Any) -> None:
+    server = serving(200, "7")
+    assert asyncio.run(call(server.url, "count_notes", "c/1", timeout_ms=5_000)) == 7
+    assert asyncio.run(call(server.url, "tag", 3)) == 7
+    assert [r.target for r in server.received] == ["/customers/c%2F1/notes", "/tags/3"]
+
+
+@pytest.mark.parametrize("method", ["count_notes", "tag"])
+def test_asynchronous_endpoint_with_a_wrong_body_raises(serving: Any, method: str) -> None:
+    with pytest.raises(errors.ResponseValidationError) as caught:
+        asyncio.run(call(serving(200, "<").url, method, "1"))
+    assert caught.value.response.text == "<"
+
+
+@pytest.mark.parametrize("method", ["count_notes", "tag"])
+def test_asynchronous_endpoint_refuses_another_route(serving: Any, method: str) -> None:
+    server = serving(200, "7")
+    with pytest.raises(ValueError, match=r"^id must"):
+        asyncio.run(call(server.url, method, ".."))
+    with pytest.raises(TypeError):
+        asyncio.run(call(server.url, method, "1", colour=1))
+    assert server.connections == 0

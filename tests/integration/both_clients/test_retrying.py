@@ -110,7 +110,7 @@ def test_an_empty_budget_ends_the_retries(fake: FakeDub, make: Any) -> None:
 def test_retries_are_announced_and_the_rate_limit_is_seen(fake: FakeDub, make: Any) -> None:
     heard: list[tuple[int, float, Any]] = []
     customers = make(on_retry=lambda *told: heard.append(told))
-    assert customers.rate_limit is None
+    assert customers.rate_limit_status is None
     fake.add(external_id="1")
     fake.faults.add(faults.RateLimited())
     fake.faults.add(faults.DropBefore())
@@ -119,7 +119,7 @@ def test_retries_are_announced_and_the_rate_limit_is_seen(fake: FakeDub, make: A
         (1, "Response"),
         (2, "APIConnectionError"),
     ]
-    assert customers.rate_limit is not None
+    assert customers.rate_limit_status is not None
 
 
 def test_nothing_is_lost_or_doubled_while_three_in_ten_attempts_fail(

@@ -90,5 +90,5 @@ def test_an_enforced_limit_is_kept_to(timeline: Any, connect: Any) -> None:
         refused = [request for request in fake.requests if request.status == 429]
         assert len(refused) == 4
         assert len(fake.requests) == 23 + len(refused)
-        assert client.rate_limit is not None
-        assert (client.rate_limit.limit, client.rate_limit.remaining) == (5, 0)
+        assert client.rate_limit_status is not None
+        assert (client.rate_limit_status.limit, client.rate_limit_status.remaining) == (5, 0)

@@ -159,36 +159,36 @@ def test_the_rate_limit_is_known_once_the_server_has_said_it(
     fake: Any, on_fake: Any, timeline: Any
 ) -> None:
     client = on_fake()
-    assert client.rate_limit is None
+    assert client.rate_limit_status is None
     client.list()
-    assert client.rate_limit is None, "Dub says it with errors only"
+    assert client.rate_limit_status is None, "Dub says it with errors only"
     fake.faults.add(faults.RateLimited())
     client.list()
-    assert client.rate_limit.limit == 60
-    assert client.rate_limit.remaining == 0
-    reset = client.rate_limit.reset
+    assert client.rate_limit_status.limit == 60
+    assert client.rate_limit_status.remaining == 0
+    reset = client.rate_limit_status.reset
     assert reset.tzinfo is timezone.utc
     assert abs(reset.timestamp() - timeline.unix()) < 2, "it was waited for"
     with pytest.raises(errors.NotFound):
         client.get("ext_nobody")
-    assert client.rate_limit.remaining > 0
-    known = client.rate_limit
+    assert client.rate_limit_status.remaining > 0
+    known = client.rate_limit_status
     for headers in ({}, {"X-RateLimit-Limit": "0", "X-RateLimit-Remaining": "0"}):
         fake.faults.add(faults.Status(422, headers))
         with pytest.raises(errors.UnprocessableEntity):
             client.list()
-        assert client.rate_limit == known, "what says nothing takes nothing away"
+        assert client.rate_limit_status == known, "what says nothing takes nothing away"
 
 
 def test_the_rate_limit_is_seen_on_the_whole_client(fake: Any, timeline: Any) -> None:
     fake.faults.add(faults.RateLimited())
     with Dub("dub_test", client=fake.session(), clock=timeline.clock()) as dub:
-        assert dub.rate_limit is None
+        assert dub.rate_limit_status is None
         dub.customers.list()
-        assert dub.rate_limit == dub.customers.rate_limit
-        assert dub.rate_limit is not None
-        assert dub.rate_limit.reset is not None
-        assert dub.rate_limit.reset > datetime(2026, 1, 1, tzinfo=timezone.utc)
+        assert dub.rate_limit_status == dub.customers.rate_limit_status
+        assert dub.rate_limit_status is not None
+        assert dub.rate_limit_status.reset is not None
+        assert dub.rate_limit_status.reset > datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def test_calls_of_many_threads_do_not_meet(fake: Any, connect: Any, policy: Any) -> None:

@@ -28,7 +28,7 @@ EACH = pytest.mark.parametrize("name", FILTERS)
 
 
 @EACH
-def test_each_filter_is_sent_in_the_servers_spelling_however_it_is_given(
+def test_filter_in_any_form_is_sent_in_camel_case(
     serving: Any, connect: Any, client: Any, name: str
 ) -> None:
     value, sent_as, text = FILTERS[name]
@@ -43,7 +43,7 @@ def test_each_filter_is_sent_in_the_servers_spelling_however_it_is_given(
 
 
 @EACH
-def test_none_and_unset_are_no_filter(serving: Any, connect: Any, name: str) -> None:
+def test_filter_of_none_or_unset_is_not_sent(serving: Any, connect: Any, name: str) -> None:
     server = serving(200, "[]")
     customers = connect(server.url)
     customers.list(**{name: None})
@@ -52,15 +52,13 @@ def test_none_and_unset_are_no_filter(serving: Any, connect: Any, name: str) -> 
     assert [r.target for r in server.received] == ["/customers"] * 3
 
 
-def test_a_list_of_nothing_has_no_query(serving: Any, connect: Any) -> None:
+def test_list_without_filters_sends_no_query(serving: Any, connect: Any) -> None:
     server = serving(200, "[]")
     assert connect(server.url).list() == []
     assert server.received[0].lines[0] == "GET /customers HTTP/1.1"
 
 
-def test_filters_of_the_request_and_by_keyword_are_taken_together(
-    serving: Any, connect: Any
-) -> None:
+def test_filters_of_request_and_keywords_are_combined(serving: Any, connect: Any) -> None:
     server = serving(200, "[]")
     connect(server.url).list({"country": "GB", "pageSize": 5}, page=2)
     assert server.received[0].query == {"country": "GB", "pageSize": "5", "page": "2"}
@@ -102,7 +100,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("filters", "message"), REFUSED, ids=[f"{f}" for f, _ in REFUSED])
-def test_a_filter_that_the_server_would_refuse_is_refused_and_named(
+def test_filter_that_the_server_refuses_is_named(
     serving: Any, connect: Any, filters: dict[str, Any], message: str
 ) -> None:
     server = serving(200, "[]")
@@ -119,15 +117,13 @@ def test_a_filter_that_the_server_would_refuse_is_refused_and_named(
     assert server.connections == 0
 
 
-def test_a_cursor_may_go_with_the_order_it_goes_by(serving: Any, connect: Any) -> None:
+def test_cursor_with_its_own_order_is_sent(serving: Any, connect: Any) -> None:
     server = serving(200, "[]")
     connect(server.url).list(starting_after="cus_1", sort_by="createdAt", sort_order="asc")
     assert server.received[0].query["sortBy"] == "createdAt"
 
 
-def test_a_rule_over_two_filters_holds_across_request_and_keyword(
-    serving: Any, connect: Any
-) -> None:
+def test_filters_are_checked_across_request_and_keywords(serving: Any, connect: Any) -> None:
     server = serving(200, "[]")
     with pytest.raises(ValueError, match="Give a page or a cursor, not both"):
         connect(server.url).list({"startingAfter": "cus_1"}, page=2)
@@ -141,7 +137,7 @@ def test_a_rule_over_two_filters_holds_across_request_and_keyword(
         (operations.GetCustomersRequest(external_id="u"), "external_id"),
     ],
 )
-def test_a_filter_given_twice_is_refused(
+def test_filter_given_twice_is_refused(
     serving: Any, connect: Any, request_: Any, keyword: str
 ) -> None:
     server = serving(200, "[]")
@@ -151,14 +147,14 @@ def test_a_filter_given_twice_is_refused(
 
 
 @pytest.mark.parametrize("request_", ["GB", 5, [("country", "GB")], components.Customer("cus_1")])
-def test_a_request_of_another_type_is_refused(serving: Any, connect: Any, request_: Any) -> None:
+def test_list_request_of_another_type_is_refused(serving: Any, connect: Any, request_: Any) -> None:
     server = serving(200, "[]")
     with pytest.raises(TypeError, match=r"^list\(\) takes a GetCustomersRequest or a mapping"):
         connect(server.url).list(request_)
     assert server.connections == 0
 
 
-def test_an_unknown_filter_is_refused(serving: Any, connect: Any) -> None:
+def test_unknown_filter_is_refused(serving: Any, connect: Any) -> None:
     server = serving(200, "[]")
     customers = connect(server.url)
     with pytest.raises(ValueError, match=r"unknown field 'limit'; known: email, external_id, "):

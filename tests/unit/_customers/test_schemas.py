@@ -31,7 +31,7 @@ def value_of(customer: Any, key: str) -> Any:
 
 
 @pytest.mark.parametrize("key", TEXTS)
-def test_a_text_is_read_and_may_be_null(key: str) -> None:
+def test_text_field_is_loaded_or_null(key: str) -> None:
     assert value_of(read(**{key: "ü"}), key) == "ü"
     assert value_of(read(**{key: None}), key) is None
     with pytest.raises(marshmallow.ValidationError):
@@ -39,7 +39,7 @@ def test_a_text_is_read_and_may_be_null(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", NUMBERS)
-def test_a_number_is_whole_and_may_be_null(key: str) -> None:
+def test_number_field_is_a_whole_number_or_null(key: str) -> None:
     assert value_of(read(**{key: 4900}), key) == 4900
     assert value_of(read(**{key: None}), key) is None
     for odd in (1.5, "x", True):
@@ -48,7 +48,7 @@ def test_a_number_is_whole_and_may_be_null(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", MOMENTS)
-def test_a_moment_is_aware_and_may_be_null(key: str) -> None:
+def test_date_field_is_aware_or_null(key: str) -> None:
     assert value_of(read(**{key: "2026-08-21T21:14:02.000Z"}), key) == WHEN
     naive = value_of(read(**{key: "2026-08-21T21:14:02"}), key)
     assert (naive, naive.tzinfo) == (WHEN, UTC)
@@ -74,7 +74,7 @@ def test_a_moment_is_aware_and_may_be_null(key: str) -> None:
         ),
     ],
 )
-def test_a_nested_record_needs_its_id_alone(key: str, record: str, fields: list[str]) -> None:
+def test_nested_record_requires_only_its_id(key: str, record: str, fields: list[str]) -> None:
     assert getattr(read(**{key: None}), key) is None
     full = getattr(read(**{key: {"id": "x", **dict.fromkeys(fields, "y"), "z": 1}}), key)
     assert type(full) is getattr(schemas, record).model
@@ -87,7 +87,7 @@ def test_a_nested_record_needs_its_id_alone(key: str, record: str, fields: list[
             read(**{key: odd})
 
 
-def test_a_discounts_numbers_may_be_null() -> None:
+def test_discount_numbers_may_be_null() -> None:
     numbers = {"amount": 1, "maxDuration": 2, "partnersCount": 3}
     for values in (numbers, dict.fromkeys(numbers)):
         discount = read(discount={"id": "x", **values}).discount
@@ -95,7 +95,7 @@ def test_a_discounts_numbers_may_be_null() -> None:
         assert found == tuple(values.values())
 
 
-def test_a_moment_of_utc_is_pythons_own() -> None:
+def test_date_in_utc_has_pythons_own_utc() -> None:
     class OtherUTC(dt.tzinfo):
         def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
             return dt.timedelta(0)
@@ -105,14 +105,14 @@ def test_a_moment_of_utc_is_pythons_own() -> None:
 
 
 @pytest.mark.parametrize("record", ["CustomerSchema", "DeletedSchema"])
-def test_a_record_has_an_id(record: str) -> None:
+def test_record_without_an_id_is_refused(record: str) -> None:
     assert getattr(schemas, record)().load({"id": "cus_1"}).id == "cus_1"
     for odd in ({}, {"id": None}, {"id": 1}):
         with pytest.raises(marshmallow.ValidationError):
             getattr(schemas, record)().load(odd)
 
 
-def test_a_sort_that_is_made_at_run_time_is_the_same() -> None:
+def test_sort_order_made_at_run_time_is_accepted() -> None:
     made = "".join(["created", "At"])
     sent = {"sortBy": "createdAt", "startingAfter": "c"}
     assert (
@@ -121,7 +121,7 @@ def test_a_sort_that_is_made_at_run_time_is_the_same() -> None:
     )
 
 
-def test_what_is_not_declared_is_extra_and_only_that() -> None:
+def test_undeclared_fields_are_kept_as_extra() -> None:
     customer = read(name="Ada", created_at="odd", new={"a": 1})
     assert customer.extra == {"created_at": "odd", "new": {"a": 1}}
     assert (customer.name, customer.created_at) == ("Ada", None)
@@ -132,11 +132,11 @@ def test_what_is_not_declared_is_extra_and_only_that() -> None:
     ("name", "wire"),
     [("id", "id"), ("external_id", "externalId"), ("first_sale_at", "firstSaleAt")],
 )
-def test_the_servers_spelling(name: str, wire: str) -> None:
+def test_camel_case_spells_as_the_server_does(name: str, wire: str) -> None:
     assert camel_case(name) == wire
 
 
-def test_a_moment_is_written_as_the_server_writes_one() -> None:
+def test_date_is_written_as_the_server_writes_it() -> None:
     text = "2026-08-21T21:14:02.000Z"
     assert moment_text(WHEN) == text
     east = WHEN.astimezone(dt.timezone(dt.timedelta(hours=5, minutes=45)))
@@ -154,7 +154,7 @@ def test_a_moment_is_written_as_the_server_writes_one() -> None:
         (["Odd."], "the body: "),
     ],
 )
-def test_where_a_body_is_wrong_is_said_in_one_line(messages: Any, said: str) -> None:
+def test_first_error_is_one_line_with_its_path(messages: Any, said: str) -> None:
     assert first_error(marshmallow.ValidationError(messages)).startswith(said)
 
 
@@ -197,7 +197,7 @@ class Country(enum.Enum):
         ("ListSchema", {"include_expanded_fields": True}, {"includeExpandedFields": True}),
     ],
 )
-def test_what_is_sent(kind: str, given: Any, sent: Any) -> None:
+def test_serialized_request_has_the_servers_form(kind: str, given: Any, sent: Any) -> None:
     assert serialize_request(getattr(schemas, kind)(), given, "f()") == sent
 
 
@@ -254,7 +254,7 @@ def test_what_is_sent(kind: str, given: Any, sent: Any) -> None:
         ("ListSchema", {"ending_before": "a", "page": 1}, "page: "),
     ],
 )
-def test_what_is_refused_is_named(kind: str, given: Any, name: str) -> None:
+def test_refused_request_names_the_field(kind: str, given: Any, name: str) -> None:
     with pytest.raises(ValueError, match=r"^f\(\): ") as caught:
         serialize_request(getattr(schemas, kind)(), given, "f()")
     assert str(caught.value).removeprefix("f(): ").startswith(name)
@@ -267,7 +267,7 @@ def test_what_is_refused_is_named(kind: str, given: Any, name: str) -> None:
         ("UpdateSchema", "an UpdateCustomerRequestBody"),
     ],
 )
-def test_what_is_no_request_is_a_type_error_that_says_what_is_one(kind: str, article: str) -> None:
+def test_request_of_another_type_raises_type_error(kind: str, article: str) -> None:
     with pytest.raises(TypeError) as caught:
         serialize_request(getattr(schemas, kind)(), [1], "f()")
     assert str(caught.value).startswith(f"f() takes {article} or a mapping, not list")

@@ -101,7 +101,7 @@ def test_subclass_endpoint_sends_prefix_token_query_and_headers(
     assert request.headers["accept"] == "application/json"
 
 
-def test_subclass_endpoint_with_a_leading_slash_keeps_the_prefix(serving: Any, mine: Any) -> None:
+def test_endpoint_with_a_leading_slash_keeps_the_prefix(serving: Any, mine: Any) -> None:
     server = serving(200, '[{"author": "Ada", "_size": 2}]')
     assert mine(server.url + "/prefix").notes() == [{"author": "Ada", "size": 2}]
     assert server.received[0].path == "/prefix/customers/notes"

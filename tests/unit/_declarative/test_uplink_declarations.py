@@ -1,4 +1,4 @@
-"""What a subclass declares with uplink alone works as well, on every kind of client."""
+"""Endpoints of subclasses that are declared with uplink alone, on every type of client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def mine(connect: Any) -> Any:
     return make
 
 
-def test_raw_declarations_of_uplink_work_as_well(
+def test_plain_declarations_send_what_uplink_sends(
     serving: Any, mine: Any, client: Any, token: str
 ) -> None:
     class Mine(CustomersConsumer):
@@ -78,9 +78,7 @@ def test_raw_declarations_of_uplink_work_as_well(
     assert {r.headers["authorization"] for r in got} == {f"Bearer {token}"}
 
 
-def test_raw_declarations_have_mapped_errors_and_retries(
-    serving: Any, mine: Any, said: Any
-) -> None:
+def test_plain_declarations_map_errors_and_retry(serving: Any, mine: Any, said: Any) -> None:
     class Mine(CustomersConsumer):
         @uplink.returns.json
         @uplink.get("things")
@@ -101,7 +99,7 @@ def test_raw_declarations_have_mapped_errors_and_retries(
     assert len(server.received) == 3
 
 
-def test_uplinks_own_timeout_bounds_an_endpoint(serving: Any, connect: Any) -> None:
+def test_uplinks_timeout_bounds_an_attempt(serving: Any, connect: Any) -> None:
     class Hasty(CustomersConsumer):
         @uplink.timeout(0.2)
         @uplink.get("customers")
@@ -164,7 +162,21 @@ def test_plain_endpoint_with_any_other_id_sends_one_segment(
     assert server.received[0].target == path
 
 
-def test_endpoint_of_another_uplink_base_class_has_every_guarantee(
+def test_plain_endpoint_with_a_url_is_logged_without_a_route(
+    serving: Any, connect: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Mine(CustomersConsumer):
+        @uplink.get(args={"url": uplink.Url})
+        def any(self, url: str) -> Any: ...
+
+    server = serving(200, "7")
+    with caplog.at_level("DEBUG", logger="dub_uplink"):
+        assert connect(server.url + "/prefix", Mine).any("tags/1").content == b"7"
+    assert server.received[0].target == "/prefix/tags/1"
+    assert "GET /…: 200" in caplog.text
+
+
+def test_endpoint_of_a_foreign_base_has_every_guarantee(
     serving: Any, connect: Any, token: str
 ) -> None:
     class Foreign(uplink.Consumer):

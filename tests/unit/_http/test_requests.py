@@ -83,7 +83,7 @@ FORMS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("request_", FORMS.values(), ids=FORMS)
-def test_a_request_is_sent_alike_in_every_form(sent: Any, request_: Any) -> None:
+def test_request_in_any_form_is_sent_alike(sent: Any, request_: Any) -> None:
     request = sent(lambda c: c.create(request=request_))
     assert request.method == "POST"
     assert request.target == "/customers"
@@ -109,7 +109,7 @@ def test_unset_is_not_sent_and_none_is_sent_as_null(sent: Any, request_: Any, bo
 
 
 @pytest.mark.parametrize("name", ["email", "name", "avatar", "stripe_customer_id"])
-def test_every_nullable_field_can_be_cleared(sent: Any, name: str) -> None:
+def test_nullable_field_set_to_none_is_sent_as_null(sent: Any, name: str) -> None:
     request = sent(lambda c: c.update("cus_1", {name: None}))
     assert list(request.json.values()) == [None]
     assert (
@@ -121,13 +121,13 @@ def test_every_nullable_field_can_be_cleared(sent: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("body", [None, {}, operations.UpdateCustomerRequestBody()])
-def test_an_update_of_nothing_sends_an_empty_object(sent: Any, body: Any) -> None:
+def test_update_without_fields_sends_an_empty_object(sent: Any, body: Any) -> None:
     request = sent(lambda c: c.update("cus_1", body))
     assert (request.method, request.target, request.json) == ("PATCH", "/customers/cus_1", {})
     assert sent(lambda c: c.update(id="cus_1")).json == {}
 
 
-def test_a_date_is_sent_in_utc_and_as_the_server_writes_it(sent: Any) -> None:
+def test_date_is_sent_in_utc_with_milliseconds(sent: Any) -> None:
     moment = dt.datetime(2026, 8, 21, 23, 14, 2, 5999, dt.timezone(dt.timedelta(hours=2)))
     for value in (moment, moment.isoformat(), "2026-08-21T21:14:02.005Z"):
         request = sent(lambda c, v=value: c.update("cus_1", {"subscription_canceled_at": v}))
@@ -136,7 +136,7 @@ def test_a_date_is_sent_in_utc_and_as_the_server_writes_it(sent: Any) -> None:
     assert request.json == {"subscriptionCanceledAt": None}
 
 
-def test_text_outside_of_ascii_arrives_as_it_was(fake: FakeDub, customers: Any) -> None:
+def test_text_outside_ascii_is_sent_unchanged(fake: FakeDub, customers: Any) -> None:
     created = customers.create({"external_id": "ü/1", "name": "Zoë 🦊", "country": "GB"})
     assert (created.name, created.external_id) == ("Zoë 🦊", "ü/1")
     assert fake.requests[0].json["name"] == "Zoë 🦊"
@@ -192,13 +192,11 @@ CREATE: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("request_", "message"), CREATE.values(), ids=CREATE)
-def test_a_wrong_create_is_refused_and_the_field_named(
-    refused: Any, request_: Any, message: str
-) -> None:
+def test_create_with_a_wrong_field_names_it(refused: Any, request_: Any, message: str) -> None:
     assert refused(lambda c: c.create(request_)).startswith(message)
 
 
-def test_create_without_its_request_says_so_in_one_line(refused: Any) -> None:
+def test_create_without_a_request_raises_in_one_line(refused: Any) -> None:
     assert refused(lambda c: c.create()) == "TypeError: missing a required argument: 'request'"
 
 
@@ -232,13 +230,11 @@ UPDATE: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("body", "message"), UPDATE.values(), ids=UPDATE)
-def test_a_wrong_update_is_refused_and_the_field_named(
-    refused: Any, body: Any, message: str
-) -> None:
+def test_update_with_a_wrong_field_names_it(refused: Any, body: Any, message: str) -> None:
     assert refused(lambda c: c.update("cus_1", body)).startswith(message)
 
 
-def test_a_request_is_not_changed_by_being_sent(customers: Any) -> None:
+def test_request_is_unchanged_after_it_was_sent(customers: Any) -> None:
     request = {"external_id": "user_1", "country": "GB", "name": UNSET}
     before = dict(request)
     customers.create(request)
@@ -252,6 +248,6 @@ def test_requests_are_frozen_and_default_to_unset() -> None:
         body.name = "Ada"  # type: ignore[misc]
 
 
-def test_unset_is_false_one_of_a_kind_and_named() -> None:
+def test_unset_is_false_and_a_singleton_with_a_name() -> None:
     assert not UNSET
     assert repr(UNSET) == str(UNSET) == "UNSET"

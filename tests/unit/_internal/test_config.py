@@ -295,7 +295,7 @@ def test_every_setting_of_dub_reaches_its_consumer(serving: Any, said: Any) -> N
     )
     assert dub.customers.list() == []
     assert (len(slept), len(retried), len(server.received)) == (1, 1, 2)
-    assert dub.rate_limit is None
+    assert dub.rate_limit_status is None
     assert repr(dub) == f"<Dub <CustomersConsumer {server.url}/>>"
 
 
@@ -321,7 +321,7 @@ def test_retries_of_another_type_are_refused_before_anything_is_sent(
 def test_the_rate_limit_is_what_the_last_error_said(serving: Any, connect: Any) -> None:
     headers = {"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "42"}
     customers = connect(serving(404, "", headers).url)
-    assert customers.rate_limit is None
+    assert customers.rate_limit_status is None
     with pytest.raises(errors.SDKError):
         customers.get("x")
-    assert (customers.rate_limit.limit, customers.rate_limit.remaining) == (600, 42)
+    assert (customers.rate_limit_status.limit, customers.rate_limit_status.remaining) == (600, 42)
