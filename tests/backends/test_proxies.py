@@ -91,6 +91,7 @@ MALFORMED = [
 ]
 
 
+@pytest.mark.promise("errors-show-no-credentials")
 @pytest.mark.parametrize("proxy", MALFORMED)
 @pytest.mark.parametrize("server", ["http://dub.internal", "https://dub.internal"])
 def test_no_proxy_url_shows_its_credentials(proxied: Any, proxy: str, server: str) -> None:
