@@ -171,8 +171,7 @@ class SessionBackend:
         """
         if wraps_adapter(self._session.get_adapter(url)):
             return deadline
-        left = max(deadline.left(), 0.001)  # requests refuses 0
-        return (min(CONNECT_TIMEOUT, left), left)
+        return (min(CONNECT_TIMEOUT, deadline.seconds), deadline.seconds)
 
     def close(self) -> None:
         """Close the session, unless it is the caller's."""
