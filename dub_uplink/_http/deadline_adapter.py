@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 from .connection_errors import PoolTimeout, RepeatedRequest
 
@@ -297,7 +297,7 @@ def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Ses
 def wraps_adapter(adapter: Any) -> bool:
     """Return whether an adapter sends through another one, which no view reaches."""
     kept = getattr(adapter, "__dict__", {})
-    return any(isinstance(value, requests.adapters.BaseAdapter) for value in kept.values())
+    return any(isinstance(value, BaseAdapter) for value in kept.values())
 
 
 class DeadlineAdapter(HTTPAdapter):
