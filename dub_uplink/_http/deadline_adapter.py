@@ -18,6 +18,7 @@ from typing import Any
 import requests
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError
 
 from .connection_errors import PoolTimeout, RepeatedRequest
 
@@ -194,6 +195,14 @@ def _forward(name: str) -> property:
     )
 
 
+def _connect(connect: Callable[..., object], *args: Any) -> None:
+    """Connect; a timeout of the TLS handshake or of a proxy is one before anything is sent."""
+    try:
+        connect(*args)
+    except TimeoutError:
+        raise ConnectTimeoutError("timed out while connecting") from None
+
+
 class _DeadlinePool:
     """A urllib3 pool whose responses end at a deadline.
 
@@ -205,7 +214,7 @@ class _DeadlinePool:
     def _prepare_proxy(self, conn: Any) -> None:
         pool: Any = super()
         vars(conn).update(response_class=_DeadlineResponse, debuglevel=0)
-        pool._prepare_proxy(conn)
+        _connect(pool._prepare_proxy, conn)
 
     def _make_request(self, conn: Any, *args: Any, **settings: Any) -> Any:
         pool: Any = super()
@@ -222,7 +231,7 @@ class _DeadlinePool:
                 )
                 if conn.sock is None:
                     # Each address of a host may take the whole timeout; nothing is sent after it.
-                    conn.connect()
+                    _connect(conn.connect)
             return pool._make_request(conn, *args, **settings)
         finally:
             del set_here["debuglevel"], set_here["response_class"]
