@@ -1,4 +1,4 @@
-"""One attempt over aiohttp; the only module that imports it."""
+"""One attempt over aiohttp. No other module imports aiohttp."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _no_auto_retry(authorization: RedactedStr) -> aiohttp.ClientMiddlewareType:
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise _Dropped(str(error)) from _tls_error(error)
+            raise _Dropped(str(error)) from error
         except Exception as error:
             # aiohttp-socks raises exceptions that are none of aiohttp's.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
@@ -168,15 +168,15 @@ class AiohttpBackend:
                 connect=timeout * 0.9,
                 sock_connect=_connect_timeout(timeout),
             ),
-        ) as answer:
+        ) as response:
             try:
-                content = await _read(answer)
+                content = await _read(response)
             except self.failures as error:
-                raise IncompleteResponse(answer.status, _as_requests(error)) from None
+                raise IncompleteResponse(response.status, _as_requests(error)) from None
             headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-            for name, value in answer.headers.items():
+            for name, value in response.headers.items():
                 headers[name] = f"{headers[name]}, {value}" if name in headers else value
-            return Response(answer.status, headers, content)
+            return Response(response.status, headers, content)
 
     def _default_headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
         """Return the client's headers, without those that the caller set on the session.
@@ -218,20 +218,20 @@ class AiohttpBackend:
         return self._process not in (None, os.getpid())
 
     async def close(self) -> None:
-        """Close the session, if it is ours."""
-        # In a child it would take the parent's sockets from the loop, which they share.
+        """Close the session, unless it is the caller's."""
+        # In a forked child this would remove the parent's sockets from the loop they share.
         if self._given is None and self._session is not None and not self._is_forked():
             await self._session.close()
-            # aiohttp ends its connections in the next turn of the loop.
+            # aiohttp closes its connections in the next iteration of the loop.
             await asyncio.sleep(0)
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    encoding = answer.headers.get("Content-Encoding")
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    encoding = response.headers.get("Content-Encoding")
     decoder = ContentDecoder(encoding) if encoding else None
     chunks: list[bytes] = []
     size = 0
-    async for chunk in answer.content.iter_any():
+    async for chunk in response.content.iter_any():
         chunks.append(decoder.decode(chunk) if decoder else chunk)
         size += len(chunks[-1])
         check_size(size)

@@ -74,8 +74,8 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
         timeout: seconds that the attempt had.
     """
     chain = _exception_chain(error)
-    answered = [e for e in chain if isinstance(e, IncompleteResponse)]
-    refused = any(e.refused for e in answered)
+    incomplete = [e for e in chain if isinstance(e, IncompleteResponse)]
+    refused = any(e.refused for e in incomplete)
     never_sent = any(
         isinstance(e, _NEVER_SENT)
         or (isinstance(e, ssl.SSLError) and "bad handshake" in str(e))  # pyOpenSSL
@@ -83,8 +83,8 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
     )
     sent = not (refused or never_sent or _tunnel_status(chain))
     if any(isinstance(e, _TIMEOUTS) and not isinstance(e, _NO_CONNECTION) for e in chain):
-        what, seconds = "no whole answer", timeout
-        if not sent and not answered:
+        what, seconds = "no complete response", timeout
+        if not sent and not incomplete:
             pooled = any(isinstance(e, _POOL) for e in chain)
             what, seconds = "no connection", timeout if pooled else min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {what} within {seconds:.3g} s", sent=sent)
@@ -127,9 +127,9 @@ def _is_dropped(chain: list[BaseException]) -> bool:
 def _tunnel_status(chain: list[BaseException]) -> int:
     """Return the status of a proxy's response to CONNECT, or 0 without one."""
     for error in chain:
-        found = _TUNNEL.search(str(error)) if isinstance(error, OSError) else None
-        if found:
-            return int(found[1])
+        match = _TUNNEL.search(str(error)) if isinstance(error, OSError) else None
+        if match:
+            return int(match[1])
     return 0
 
 
@@ -198,8 +198,8 @@ def _exception_chain(error: BaseException) -> list[BaseException]:
     chain: list[BaseException] = []
     queue: list[object] = [error]
     while queue and len(chain) < 20:  # a bound, should a cause ever lead back to itself
-        found = queue.pop(0)
-        if isinstance(found, BaseException) and not any(found is seen for seen in chain):
-            chain.append(found)
-            queue += [*found.args, getattr(found, "reason", None), found.__cause__]
+        link = queue.pop(0)
+        if isinstance(link, BaseException) and not any(link is seen for seen in chain):
+            chain.append(link)
+            queue += [*link.args, getattr(link, "reason", None), link.__cause__]
     return chain

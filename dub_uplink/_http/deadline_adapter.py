@@ -7,7 +7,6 @@ timeouts to the socket. The connections of this module compare each read with a 
 
 from __future__ import annotations
 
-import copy
 import functools
 import http.client
 import io
@@ -18,7 +17,8 @@ from typing import Any
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError
 
 from .connection_errors import PoolTimeout, RepeatedRequest
 
@@ -26,20 +26,62 @@ from .connection_errors import PoolTimeout, RepeatedRequest
 _NO_RETRIES = urllib3.Retry(0, read=False)
 
 
-class Deadline(urllib3.Timeout):
+class _Running(urllib3.Timeout):
+    """The timeout of a request that ends at ``expires``, by ``time.monotonic``."""
+
+    expires: float
+    connect: float
+
+    def left(self) -> float:
+        """Return the seconds that are left, at least 0."""
+        return max(self.expires - time.monotonic(), 0.0)
+
+    def clone(self) -> urllib3.Timeout:
+        return self
+
+    def start_connect(self) -> float:
+        return self.expires
+
+    @property
+    def connect_timeout(self) -> float:
+        left = self.expires - time.monotonic()
+        if left <= 0:
+            raise PoolTimeout("timed out before the request was sent")
+        return min(self.connect, left)
+
+    @property
+    def read_timeout(self) -> float:
+        return max(self.expires - time.monotonic(), 0.0)
+
+
+class Deadline(_Running):
     """A urllib3 timeout that runs from its creation and serves one request.
 
-    urllib3 starts its own timeouts after the wait for a pooled connection, and anew for each retry
-    of its own. A retry that a caller's adapter makes below this client is refused here.
+    urllib3 starts its own timeouts after the wait for a pooled connection, and again for each of
+    its retries. A retry that a caller's adapter makes below this client is refused here.
     """
 
     def __init__(self, seconds: float, *, connect: float) -> None:
-        super().__init__(connect=min(connect, seconds), total=seconds)
+        super().__init__(total=seconds)
+        self.seconds = seconds
         self.expires = time.monotonic() + seconds
+        self.connect = connect
         self._is_used = False
-        self._is_running = False
         #: The response of the one request, or what it failed with.
         self._outcome: Any = None
+
+    def clone(self) -> urllib3.Timeout:
+        """Return the timeout of one request; urllib3 asks once for each.
+
+        Raises:
+            RepeatedRequest: a request was made with it before.
+        """
+        if self._is_used:
+            raise RepeatedRequest("the session's adapter tried to repeat the request")
+        self._is_used = True
+        running = object.__new__(_Running)
+        vars(running).update(vars(self))
+        return running
 
     def once(self, send: Callable[[], Any]) -> Any:
         """Send the one request, or return its outcome again to a retry loop of the caller's."""
@@ -52,39 +94,6 @@ class Deadline(urllib3.Timeout):
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome
-
-    def left(self) -> float:
-        """Return the seconds that are left, at least 0."""
-        return max(self.expires - time.monotonic(), 0.0)
-
-    def clone(self) -> urllib3.Timeout:
-        """Return the timeout of one request; urllib3 asks once for each.
-
-        Raises:
-            RepeatedRequest: a request was made with it before.
-        """
-        if self._is_running:  # urllib3 clones the clone as well
-            return self
-        if self._is_used:
-            raise RepeatedRequest("the session's adapter tried to repeat the request")
-        self._is_used = True
-        running = copy.copy(self)
-        running._is_running = True
-        return running
-
-    def start_connect(self) -> float:
-        return self.expires
-
-    @property
-    def connect_timeout(self) -> float:
-        left = self.expires - time.monotonic()
-        if left <= 0:
-            raise PoolTimeout("timed out before the request was sent")
-        return min(self._connect, left)  # type: ignore[type-var, return-value]
-
-    @property
-    def read_timeout(self) -> float:
-        return max(self.expires - time.monotonic(), 0.0)
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -186,14 +195,53 @@ def _forward(name: str) -> property:
     )
 
 
-class _PoolView:
-    """A urllib3 pool whose requests end at a deadline, the wait for a connection included.
+def _connect(connect: Callable[..., object], *args: Any) -> None:
+    """Connect; a timeout of the TLS handshake or of a proxy is one before anything is sent."""
+    try:
+        connect(*args)
+    except TimeoutError:
+        raise ConnectTimeoutError("timed out while connecting") from None
+
+
+class _DeadlinePool:
+    """A urllib3 pool whose responses end at a deadline.
 
     The connections are those of the pool. What is set on one lasts for one request.
     """
 
     __slots__ = ()
-    _deadline: Deadline | None
+
+    def _prepare_proxy(self, conn: Any) -> None:
+        pool: Any = super()
+        vars(conn).update(response_class=_DeadlineResponse, debuglevel=0)
+        _connect(pool._prepare_proxy, conn)
+
+    def _make_request(self, conn: Any, *args: Any, **settings: Any) -> Any:
+        pool: Any = super()
+        if not isinstance(conn, http.client.HTTPConnection):  # vcrpy's
+            return pool._make_request(conn, *args, **settings)
+        set_here = vars(conn)
+        set_here["debuglevel"] = 0  # set on http.client's own class, it prints the token
+        set_here["response_class"] = _DeadlineResponse
+        deadline = settings.get("timeout")
+        try:
+            if isinstance(deadline, _Running):
+                set_here["response_class"] = functools.partial(
+                    _DeadlineResponse, expires=deadline.expires
+                )
+                if conn.sock is None:
+                    # Each address of a host may take the whole timeout; nothing is sent after it.
+                    _connect(conn.connect)
+            return pool._make_request(conn, *args, **settings)
+        finally:
+            del set_here["debuglevel"], set_here["response_class"]
+
+
+class _PoolView(_DeadlinePool):
+    """A pool for the one request of an attempt, whatever a caller's adapter passes to it."""
+
+    __slots__ = ()
+    _deadline: Deadline
 
     def urlopen(
         self,
@@ -207,46 +255,16 @@ class _PoolView:
     ) -> Any:
         pool: Any = super()
         deadline = self._deadline
-        if deadline is None:
-            timeout = settings.get("timeout")
-            if isinstance(timeout, Deadline):
-                settings["pool_timeout"] = timeout.left()
-            return pool.urlopen(method, url, body, headers, retries, *args, **settings)
-        # Whatever the caller's session or adapter passes.
         settings |= {"timeout": deadline, "pool_timeout": deadline.left()}
         return deadline.once(
             lambda: pool.urlopen(method, url, body, headers, _NO_RETRIES, *args, **settings)
         )
 
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        pool: Any = super()
-        conn = pool._get_conn(timeout)
-        if isinstance(conn, http.client.HTTPConnection):  # vcrpy's is another class
-            # `debuglevel`, where it is set on http.client's own class, prints the token.
-            vars(conn).update(response_class=_DeadlineResponse, debuglevel=0)
-        return conn
-
-    def _make_request(self, conn: Any, *args: Any, **settings: Any) -> Any:
-        pool: Any = super()
-        deadline = settings.get("timeout")
-        try:
-            if isinstance(conn, http.client.HTTPConnection) and isinstance(deadline, Deadline):
-                conn.response_class = functools.partial(  # type: ignore[assignment]
-                    _DeadlineResponse, expires=deadline.expires
-                )
-                if conn.sock is None:
-                    # Each address of a host may take the whole timeout; nothing is sent after it.
-                    conn.connect()
-            return pool._make_request(conn, *args, **settings)
-        finally:
-            vars(conn).pop("response_class", None)
-            vars(conn).pop("debuglevel", None)
-
 
 def _pool_view(pool: Any, deadline: Deadline | None) -> Any:
-    return (
-        _view(pool, _PoolView, deadline) if isinstance(pool, urllib3.HTTPConnectionPool) else pool
-    )
+    if not isinstance(pool, urllib3.HTTPConnectionPool):
+        return pool
+    return _view(pool, _DeadlinePool if deadline is None else _PoolView, deadline)
 
 
 class _AdapterView:
@@ -288,7 +306,7 @@ def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Ses
 def wraps_adapter(adapter: Any) -> bool:
     """Return whether an adapter sends through another one, which no view reaches."""
     kept = getattr(adapter, "__dict__", {})
-    return any(isinstance(value, requests.adapters.BaseAdapter) for value in kept.values())
+    return any(isinstance(value, BaseAdapter) for value in kept.values())
 
 
 class DeadlineAdapter(HTTPAdapter):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from requests.exceptions import InvalidProxyURL
 from requests.utils import prepend_scheme_if_needed, select_proxy
 
 
-def proxy_url(url: str, proxies: Mapping[str, Any] | None) -> str | None:
+def proxy_url(url: str, proxies: Any) -> str | None:
     """Return the URL of the proxy for ``url``, with ``http://`` where it has no scheme.
 
     Raises:

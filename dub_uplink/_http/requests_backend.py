@@ -1,16 +1,14 @@
-"""One attempt over requests: what is sent, and the bounds on what comes back.
+"""One attempt over requests: the request, and the session that sends it.
 
-Raises what requests raises; the transport turns that into errors of ours.
+Backends raise the exceptions of requests; the transport turns these into the package's own.
 """
 
 from __future__ import annotations
 
 import copy
-import functools
 import http.client
 import os
 import threading
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
@@ -30,8 +28,9 @@ from .._internal.version import __version__
 from ..models.response import Response
 from .connection_errors import IncompleteResponse
 from .deadline_adapter import Deadline, DeadlineAdapter, with_deadline, wraps_adapter
-from .decoding import ACCEPT_ENCODING, ContentDecoder, check_size
+from .decoding import ACCEPT_ENCODING
 from .proxies import proxy_url
+from .reading import FAILURES, read_response
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
 _HEADERS = {
@@ -40,13 +39,12 @@ _HEADERS = {
     "Accept-Encoding": ACCEPT_ENCODING,
 }
 _REQUESTS_OWN = (None, *default_headers().values())
-_CHUNK = 64 * 1024
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 _POOL_SIZE = 32  # connections that are kept open between calls
 
 
 def new_session() -> requests.Session:
-    """The session of a client that was given none: no cookies, and bounds on every answer."""
+    """Return the client's own session: without cookies, and with a deadline for each response."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = DeadlineAdapter(pool_connections=2, pool_maxsize=_POOL_SIZE)
@@ -63,13 +61,7 @@ class SessionBackend:
     """
 
     #: Exceptions of an attempt that are no mistake of the caller's.
-    failures: tuple[type[Exception], ...] = (
-        requests.RequestException,
-        urllib3.exceptions.HTTPError,
-        http.client.HTTPException,
-        OSError,
-        ValueError,  # urllib's parsers, on a `Location` or a proxy that is no URL
-    )
+    failures: tuple[type[Exception], ...] = FAILURES
 
     def __init__(self, session: requests.Session | None, server_url: str) -> None:
         self._owned = session is None
@@ -142,13 +134,13 @@ class SessionBackend:
             prepared, settings = self._from_template(method, url, info, authorization)
         else:
             prepared, settings = self._from_session(method, url, info, _bearer(authorization))
-        answer = self._session.send(
+        response = self._session.send(
             prepared,
             timeout=deadline,  # type: ignore[arg-type]
             allow_redirects=False,
             **{**settings, "stream": True},
         )
-        return read_response(answer, deadline)
+        return read_response(response, deadline)
 
     def _send_given(
         self,
@@ -162,15 +154,15 @@ class SessionBackend:
         auth = _bearer(authorization, received)
         prepared, settings = self._from_session(method, url, info, auth)
         try:
-            answer = with_deadline(self._session, deadline).send(
+            response = with_deadline(self._session, deadline).send(
                 prepared,
                 timeout=self._timeout(url, deadline),
                 allow_redirects=False,
                 **{**settings, "stream": True},
             )
         except Exception as error:  # noqa: BLE001 - a hook of the caller's may raise anything
-            answer = _response_despite(error, received)
-        return read_response(answer, deadline)
+            response = _response_despite(error, received)
+        return read_response(response, deadline)
 
     def _timeout(self, url: str, deadline: Deadline) -> Any:
         """Return the timeout for a caller's session, in the form that requests documents.
@@ -179,11 +171,10 @@ class SessionBackend:
         """
         if wraps_adapter(self._session.get_adapter(url)):
             return deadline
-        left = max(deadline.left(), 0.001)  # requests refuses 0
-        return (min(CONNECT_TIMEOUT, left), left)
+        return (min(CONNECT_TIMEOUT, deadline.seconds), deadline.seconds)
 
     def close(self) -> None:
-        """Close the session, if it is ours."""
+        """Close the session, unless it is the caller's."""
         self._closed = True
         if self._owned:
             self._session.close()
@@ -260,7 +251,7 @@ class UplinkBackend:
         )
         self._client = client
         self._process: int | None = None
-        self.failures = (client.exceptions.BaseClientException, *SessionBackend.failures)
+        self.failures = (client.exceptions.BaseClientException, *FAILURES)
 
     def send(
         self,
@@ -292,10 +283,10 @@ class UplinkBackend:
             "stream": True,
         }
         try:
-            answer = self._client.send((method, url, sent))
+            response = self._client.send((method, url, sent))
         except Exception as error:  # noqa: BLE001 - see SessionBackend
-            answer = _response_despite(error, received)
-        return read_response(answer, deadline)
+            response = _response_despite(error, received)
+        return read_response(response, deadline)
 
     def close(self) -> None:
         """Do nothing: the client belongs to the caller."""
@@ -318,7 +309,7 @@ def backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend:
 
 
 def _is_plain(info: Mapping[str, Any]) -> bool:
-    """Whether this is a request as our own endpoints make it: a query, and a body in bytes."""
+    """Return whether a request is like those of the package: a query, and a body in bytes."""
     body = info.get("data")
     return (body is None or isinstance(body, bytes)) and not (
         info.get("json") is not None or info.get("files") or isinstance(info.get("params"), str)
@@ -332,10 +323,10 @@ def _bearer(authorization: RedactedStr, received: list[requests.Response] | None
     refuses.
     """
 
-    def receive(answer: requests.Response, **_: Any) -> None:
-        _hide_redirect(answer)
+    def receive(response: requests.Response, **_: Any) -> None:
+        _hide_redirect(response)
         if received is not None:
-            received.append(answer)
+            received.append(response)
 
     def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = authorization
@@ -345,13 +336,13 @@ def _bearer(authorization: RedactedStr, received: list[requests.Response] | None
     return authorize
 
 
-def _hide_redirect(answer: requests.Response) -> None:
+def _hide_redirect(response: requests.Response) -> None:
     """Keep requests from a redirect that it is not to follow.
 
     It parses the ``Location`` all the same, and reads the body to its end without our bounds.
     """
-    if "Location" in answer.headers:
-        vars(answer)["hidden_location"] = answer.headers.pop("Location")
+    if "Location" in response.headers:
+        vars(response)["hidden_location"] = response.headers.pop("Location")
 
 
 #: Raised by a hook that reads the body, when the body does not arrive.
@@ -375,70 +366,14 @@ def _response_despite(error: Exception, received: list[requests.Response]) -> re
     """
     if not received:
         raise error
-    answer = received[0]
+    response = received[0]
     failed_read = isinstance(error, _READ_FAILURES) or (
         isinstance(error, OSError) and not isinstance(error, requests.RequestException)
     )
     if failed_read:
-        answer.close()
-        raise IncompleteResponse(answer.status_code, error) from None
-    if answer.status_code < 400 and not isinstance(error, SessionBackend.failures):
-        answer.close()
+        response.close()
+        raise IncompleteResponse(response.status_code, error) from None
+    if response.status_code < 400 and not isinstance(error, FAILURES):
+        response.close()
         raise error
-    return answer
-
-
-def read_response(answer: requests.Response, deadline: Deadline) -> Response:
-    """Return a response of requests', read to its end; see :func:`read_body`.
-
-    Raises:
-        IncompleteResponse: it could not be read; the reason is its argument.
-    """
-    location = vars(answer).pop("hidden_location", None)
-    if location is not None:
-        answer.headers["Location"] = location
-    try:
-        content = read_body(answer, deadline.expires)
-    except BaseException as error:
-        answer.close()  # or what is left of it would be the next response
-        if isinstance(error, SessionBackend.failures):
-            raise IncompleteResponse(answer.status_code, error) from None
-        raise
-    return Response(answer.status_code, answer.headers, content)
-
-
-def read_body(answer: requests.Response, deadline: float) -> bytes:
-    """Read a streamed answer until its end, its deadline or the bound on its size.
-
-    Raises:
-        TimeoutError: it was not whole at the deadline.
-        BodyTooLarge: it is longer than a client reads.
-        DecodingError, UnsupportedEncoding: it cannot be unpacked.
-    """
-    raw = answer.raw
-    # An adapter that answers by itself may have set the content and no raw stream at all.
-    if vars(answer).get("_content", False) is not False or not hasattr(raw, "read"):
-        return answer.content or b""
-    if getattr(raw, "enforce_content_length", None) is False:
-        # urllib3 1.26, which requests takes as well, lets a body pass that was cut short.
-        raw.enforce_content_length = True
-    read: Callable[[int], bytes] = raw.read
-    decoder: ContentDecoder | None = None
-    if hasattr(raw, "stream"):  # urllib3's; requests tells it from a plain file in the same way
-        encoding = answer.headers.get("Content-Encoding")
-        decoder = ContentDecoder(encoding) if encoding else None
-        # What is there now, not a full chunk, where it can give that: vcrpy's takes no arguments.
-        own = getattr(urllib3.HTTPResponse, "read1", None)
-        at_once = own is not None and getattr(type(raw), "read1", None) is own
-        read = functools.partial(raw.read1 if at_once else raw.read, decode_content=False)
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := read(_CHUNK):
-        chunks.append(decoder.decode(chunk) if decoder else chunk)
-        size += len(chunks[-1])
-        check_size(size)
-        if time.monotonic() > deadline:
-            raise TimeoutError("timed out")
-    if decoder:
-        decoder.flush()
-    return b"".join(chunks)
+    return response

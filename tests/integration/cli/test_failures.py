@@ -79,7 +79,7 @@ def test_missing_response_is_a_network_error(invoke: Invoke, serving: Any) -> No
     silent = serving(raw=b"", then="hold")
     done = invoke(*LIST, "--timeout", "1", "--server-url", silent.url)
     assert done.exit_code == 5
-    assert "no whole answer within 1 s  Hint: --timeout sets a longer limit" in done.output
+    assert "no complete response within 1 s  Hint: --timeout sets a longer limit" in done.output
 
 
 def test_error_escapes_control_characters(invoke: Invoke) -> None:

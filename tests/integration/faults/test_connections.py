@@ -1,4 +1,4 @@
-"""What is tried again when no whole answer came, each over a real socket."""
+"""What is tried again when no complete response came, each over a real socket."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_a_read_timeout_is_an_error_of_its_own(
         return caught.value
 
     error = at_best(told, lambda error: error.sent)
-    assert str(error) == "GET: no whole answer within 0.05 s"
+    assert str(error) == "GET: no complete response within 0.05 s"
     assert error.sent is True
 
 

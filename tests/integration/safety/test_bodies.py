@@ -205,7 +205,7 @@ def test_a_bomb_is_unpacked_no_further_than_a_client_reads(
         assert tracemalloc.get_traced_memory()[1] < 70 << 20
     finally:
         tracemalloc.stop()
-    assert str(error) == "GET: the response was not read: the answer is longer than 32 MB"
+    assert str(error) == "GET: the response was not read: the response is longer than 32 MB"
 
 
 @pytest.mark.promise("decompression-is-bounded")
@@ -214,9 +214,9 @@ def test_a_packing_that_was_not_asked_for_is_not_unpacked(
     serving: Any, reach: Any, coding: str
 ) -> None:
     server = serving(200, b"\x1b\xff\xff", {"Content-Encoding": coding})
-    with pytest.raises(errors.APIConnectionError, match="not asked for") as caught:
+    with pytest.raises(errors.APIConnectionError, match="not requested") as caught:
         reach(server.url).list()
-    assert "the response was not read: it is packed in" in str(caught.value)
+    assert "the response was not read: its Content-Encoding is" in str(caught.value)
     assert server.received[0].headers["accept-encoding"] == "gzip, deflate"
 
 
@@ -244,7 +244,7 @@ def test_a_packed_body_that_breaks_off_is_an_error_of_ours(
     serving: Any, reach: Any, missing: int, status: int
 ) -> None:
     server = serving(status, gzip.compress(WHOLE)[:-missing], {"Content-Encoding": "gzip"})
-    with pytest.raises(errors.APIConnectionError, match="the compressed data breaks off"):
+    with pytest.raises(errors.APIConnectionError, match="the compressed data is cut short"):
         reach(server.url).list()
 
 
@@ -257,4 +257,4 @@ def test_a_body_without_end_is_read_no_further_than_32_mb(
     server = serving(raw=head + b"[" + b" " * (33 << 20), then="close")
     error = outcome(reach(server.url, timeout_ms=60_000).list)
     assert type(error) is errors.APIConnectionError
-    assert str(error).endswith("the response was not read: the answer is longer than 32 MB")
+    assert str(error).endswith("the response was not read: the response is longer than 32 MB")

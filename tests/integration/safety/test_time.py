@@ -53,7 +53,7 @@ def test_no_slow_server_takes_longer_than_the_time_out(
 ) -> None:
     customers = reach(serving(**SLOW[slow]).url, timeout_ms=BOUND * 1000)
     error = at_best(lambda: times_out(customers.list), lambda error: error.sent)
-    assert str(error) == "GET: no whole answer within 0.15 s"
+    assert str(error) == "GET: no complete response within 0.15 s"
     assert error.sent is True
 
 

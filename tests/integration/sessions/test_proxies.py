@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from typing import Any
 
 import aiohttp
@@ -58,7 +59,8 @@ def test_a_5xx_to_connect_is_repeated_and_not_sent(serving: Any, proxied: Any) -
     error = proxied(proxy.url)
     assert error.attempts > 1
     assert error.sent is False
-    assert len(proxy.received) == error.attempts
+    # The last attempt may end before the proxy reads its request.
+    assert error.attempts - len(proxy.received) in (0, 1)
 
 
 def test_a_proxy_that_is_away_is_named(serving: Any, proxied: Any) -> None:
@@ -91,6 +93,7 @@ MALFORMED = [
 ]
 
 
+@pytest.mark.promise("errors-show-no-credentials")
 @pytest.mark.parametrize("proxy", MALFORMED)
 @pytest.mark.parametrize("server", ["http://dub.internal", "https://dub.internal"])
 def test_no_proxy_url_shows_its_credentials(proxied: Any, proxy: str, server: str) -> None:
@@ -139,3 +142,17 @@ def test_proxies_of_a_session_show_no_credentials(serving: Any, connect: Any) ->
         assert "pa55w0rd" not in str(caught.value)
         assert caught.value.attempts == 1
     assert len(proxy.received) == 4
+
+
+def test_a_proxy_that_drips_its_response_to_connect_is_given_up(
+    serving: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serving(raw=b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, drip=0.01)
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    started = time.monotonic()
+    for client in (None, requests.Session()):
+        customers = connect("https://dub.internal", client=client, timeout_ms=200)
+        with pytest.raises(errors.APITimeoutError) as caught:
+            customers.list()
+        assert caught.value.sent is False
+    assert time.monotonic() - started < 6

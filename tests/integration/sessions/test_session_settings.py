@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
@@ -20,7 +18,7 @@ import urllib3
 import yarl
 from requests.adapters import HTTPAdapter
 
-from dub_uplink import BackoffStrategy, CustomersConsumer, DeadlineAdapter, RetryConfig, errors
+from dub_uplink import BackoffStrategy, DeadlineAdapter, RetryConfig, errors
 from dub_uplink.testing import FakeDub, faults
 
 RETRY = urllib3.Retry(
@@ -338,152 +336,6 @@ def test_an_aiohttp_session_is_unchanged(name: str, serving: Any, connect_async:
     assert not session.closed
     after = [dict(session.headers), session.auth, session.timeout, list(session.trace_configs)]
     assert after == before
-
-
-# The wait for a pooled connection.
-
-
-def test_waiting_for_a_pooled_connection_ends_in_time(
-    fake: FakeDub, served: str, connect: Any
-) -> None:
-    fake.faults.add(faults.Delay(0.6), times=None, method="POST")
-    session = mounting(lambda: HTTPAdapter(pool_maxsize=1, pool_block=True))()
-    customers: CustomersConsumer = connect(served, client=session, timeout_ms=1_000)
-
-    def create(number: int) -> Any:
-        started = time.monotonic()
-        try:
-            customers.create({"external_id": f"user_{number}", "country": "GB"})
-        except errors.APITimeoutError as error:
-            return error, time.monotonic() - started
-        return None, time.monotonic() - started
-
-    with ThreadPoolExecutor(6) as pool:
-        results = list(pool.map(create, range(6)))
-    assert max(took for _, took in results) < 2.5
-    unsent = [error for error, _ in results if error is not None and not error.sent]
-    assert unsent
-    assert {str(error) for error in unsent} == {"POST: no connection within 1 s"}
-    time.sleep(0.7)
-    assert len(fake.customers) <= 6 - len(unsent), "nothing is sent after the wait"
-
-
-def test_waiting_for_the_sessions_own_request_ends_in_time(serving: Any, connect: Any) -> None:
-    server = serving(200, "[]", drip=0.03)  # 2 seconds for each response
-    session = mounting(lambda: HTTPAdapter(pool_maxsize=1, pool_block=True))()
-    own = threading.Thread(target=session.get, args=(server.url,))
-    own.start()
-    while not server.received:
-        time.sleep(0.01)
-    started = time.monotonic()
-    with pytest.raises(errors.APITimeoutError, match=r"no connection within 0\.2 s") as caught:
-        connect(server.url, client=session, timeout_ms=200).list()
-    assert time.monotonic() - started < 1.5
-    assert caught.value.sent is False
-    own.join()
-    assert len(server.received) == 1
-
-
-def test_waiting_for_a_connector_ends_in_time(
-    fake: FakeDub, served: str, connect_async: Any
-) -> None:
-    fake.faults.add(faults.Delay(0.6), times=None, method="POST")
-    customers = connect_async(served, client=AIOHTTP["one connection"], timeout_ms=1_000)
-
-    async def create(number: int) -> Any:
-        try:
-            await customers.consumer.create({"external_id": f"user_{number}", "country": "GB"})
-        except errors.APITimeoutError as error:
-            return error
-        return None
-
-    async def all_of_them() -> list[Any]:
-        return await asyncio.gather(*(create(number) for number in range(6)))
-
-    results = customers.loop.run_until_complete(all_of_them())
-    unsent = [error for error in results if error is not None and not error.sent]
-    assert unsent
-    time.sleep(0.7)
-    assert len(fake.customers) <= 6 - len(unsent)
-
-
-def test_a_pool_recovers_after_waits_that_timed_out(serving: Any, connect: Any, said: Any) -> None:
-    server = serving(200, "[]", drip=0.004)  # 0.3 seconds for each response
-    session = mounting(lambda: HTTPAdapter(pool_maxsize=1, pool_block=True))()
-    customers = connect(server.url, client=session, timeout_ms=450)
-    outcomes: list[Any] = []
-
-    def call() -> None:
-        try:
-            outcomes.append(customers.list())
-        except errors.APITimeoutError as error:
-            outcomes.append(error)
-
-    for _ in range(3):
-        threads = [threading.Thread(target=call) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    server.play(said(200, "[]"))
-    assert customers.list(timeout_ms=10_000) == []
-
-
-# Hooks.
-
-
-def test_a_hook_that_raises_for_a_success_is_not_hidden(serving: Any, connect: Any) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise HookError
-
-    server = serving()
-    with pytest.raises(HookError):
-        connect(server.url, client=hooked(refuse)(), retry_config=QUICK).list()
-    assert len(server.received) == 1
-
-
-BROKEN = {
-    "length": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[",
-    "chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[",
-    "between chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n",
-    "gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n[]",
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-@pytest.mark.parametrize("then", ["close", "hold"])
-def test_a_hook_that_cannot_read_the_body_is_a_connection_error(
-    serving: Any, connect: Any, name: str, then: str
-) -> None:
-    server = serving(raw=BROKEN[name], then=then)
-    client = hooked(lambda response, **_: response.content)()
-    with pytest.raises(errors.APIConnectionError) as caught:
-        connect(server.url, client=client, timeout_ms=300).list()
-    assert caught.value.sent is True
-    timed_out = then == "hold" and name != "gzip"
-    assert isinstance(caught.value, errors.APITimeoutError) is timed_out
-
-
-def test_a_hook_that_raises_with_an_uplink_client_is_mapped(serving: Any, connect: Any) -> None:
-    import uplink
-
-    server = serving(404, '{"error": {"code": "not_found", "message": "No."}}')
-    with pytest.warns(UserWarning, match="hides its session"):
-        client = connect(server.url, client=uplink.RequestsClient(hooked(raise_for_status)()))
-    with pytest.raises(errors.NotFound):
-        client.get("x")
-    assert len(server.received) == 1
-
-
-@pytest.mark.filterwarnings("ignore:an uplink client")
-def test_retries_below_an_uplink_client_send_one_request(serving: Any, connect: Any) -> None:
-    import uplink
-
-    server = serving(503, "")
-    session = SESSIONS["retries of statuses"]()
-    with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
-        connect(server.url, client=uplink.RequestsClient(session)).delete("cus_1")
-    assert len(server.received) == 1
 
 
 def test_a_base_url_of_an_aiohttp_session_does_not_matter(serving: Any, connect_async: Any) -> None:

@@ -110,6 +110,19 @@ def test_a_broken_tls_connection_is_made_again_by_both(
     assert len(server.received) == 2
 
 
+def test_a_handshake_that_times_out_was_not_sent(
+    wire: Any, step: Any, connect: Any, connect_async: Any
+) -> None:
+    server = wire(step(b"", "hold", unread=True))
+    url = server.url.replace("http:", "https:")
+    clients = [connect(url, timeout_ms=200), connect_async(url, timeout_ms=200)]
+    clients.append(connect(url, client=requests.Session(), timeout_ms=200))
+    for client in clients:
+        with pytest.raises(errors.APITimeoutError) as caught:
+            client.list()
+        assert caught.value.sent is False
+
+
 PYOPENSSL = """
 import sys, time, urllib3.contrib.pyopenssl, requests
 urllib3.contrib.pyopenssl.inject_into_urllib3()

@@ -48,7 +48,7 @@ def test_a_slow_server_is_given_up_with_every_kind_of_client(
 ) -> None:
     customers = connect(serving(**slow).url, client=client, timeout_ms=BOUND * 1000)
     error = at_best(lambda: times_out(customers.list), lambda error: error.sent)
-    assert str(error) == "GET: no whole answer within 0.2 s"
+    assert str(error) == "GET: no complete response within 0.2 s"
     assert error.sent is True
 
 

@@ -63,14 +63,14 @@ def test_what_could_go_better_the_next_time(error: Exception, transient: bool) -
     [
         (requests.ConnectTimeout("x"), "GET: no connection within 5 s"),
         (urllib3.exceptions.ConnectTimeoutError(_ANY, "x"), "GET: no connection within 5 s"),
-        (requests.ReadTimeout("x"), "GET: no whole answer within 30 s"),
+        (requests.ReadTimeout("x"), "GET: no complete response within 30 s"),
         (
             connection_errors.IncompleteResponse(200, TimeoutError("x")),
-            "GET: no whole answer within 30 s",
+            "GET: no complete response within 30 s",
         ),
         (
             connection_errors.IncompleteResponse(404, TimeoutError("x")),
-            "GET: no whole answer within 30 s",
+            "GET: no complete response within 30 s",
         ),
         (
             requests.ConnectionError(MaxRetryError(_ANY, "/", NewConnectionError(_ANY, "refused"))),

@@ -154,7 +154,7 @@ def test_no_interrupt_of_a_call_shows_the_token_in_our_frames(
     def interrupt(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dub_uplink._http.requests_backend.read_body", interrupt)
+    monkeypatch.setattr("dub_uplink._http.reading.read_body", interrupt)
     with pytest.raises(KeyboardInterrupt) as caught:
         connect(serving().url, client=client).list()
     frames = traceback.walk_tb(caught.value.__traceback__)

@@ -1,0 +1,81 @@
+"""A response counts, whatever a hook of the caller's session raises for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+import uplink
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from dub_uplink import BackoffStrategy, RetryConfig, errors
+
+QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
+
+
+class HookError(Exception):
+    """An exception class of the caller's own."""
+
+
+def hooked(hook: Any) -> requests.Session:
+    session = requests.Session()
+    session.hooks["response"].append(hook)
+    return session
+
+
+def test_a_hook_that_raises_for_a_success_is_not_hidden(serving: Any, connect: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise HookError
+
+    server = serving()
+    with pytest.raises(HookError):
+        connect(server.url, client=hooked(refuse), retry_config=QUICK).list()
+    assert len(server.received) == 1
+
+
+BROKEN = {
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[",
+    "chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[",
+    "between chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n",
+    "gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n[]",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("then", ["close", "hold"])
+def test_a_hook_that_cannot_read_the_body_is_a_connection_error(
+    serving: Any, connect: Any, name: str, then: str
+) -> None:
+    server = serving(raw=BROKEN[name], then=then)
+    client = hooked(lambda response, **_: response.content)
+    with pytest.raises(errors.APIConnectionError) as caught:
+        connect(server.url, client=client, timeout_ms=300).list()
+    assert caught.value.sent is True
+    timed_out = then == "hold" and name != "gzip"
+    assert isinstance(caught.value, errors.APITimeoutError) is timed_out
+
+
+def test_a_hook_that_raises_with_an_uplink_client_is_mapped(serving: Any, connect: Any) -> None:
+    server = serving(404, '{"error": {"code": "not_found", "message": "No."}}')
+    session = hooked(lambda response, **_: response.raise_for_status())
+    with pytest.warns(UserWarning, match="hides its session"):
+        client = connect(
+            server.url,
+            client=uplink.RequestsClient(session),
+        )
+    with pytest.raises(errors.NotFound):
+        client.get("x")
+    assert len(server.received) == 1
+
+
+@pytest.mark.filterwarnings("ignore:an uplink client")
+def test_retries_below_an_uplink_client_send_one_request(serving: Any, connect: Any) -> None:
+    server = serving(503, "")
+    session = requests.Session()
+    retry = urllib3.Retry(3, status_forcelist=[503], allowed_methods=None)
+    session.mount("http://", HTTPAdapter(max_retries=retry))
+    with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
+        connect(server.url, client=uplink.RequestsClient(session)).delete("cus_1")
+    assert len(server.received) == 1
