@@ -1,13 +1,11 @@
-"""From an answer or a failed connection to the error a user catches.
-
-Pure functions, and the one session hook that raises what they return.
-"""
+"""Map a response to the error that the user catches, and parse error bodies."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from .._http.connection_errors import without_credentials
 from ..models.errors import (
     BY_STATUS,
     APIStatusError,
@@ -18,15 +16,15 @@ from ..models.errors import (
 )
 from ..models.response import Response
 
-_LITERAL = len("-Infinity")  # the longest thing in JSON, but for strings, that is read as one
-_SHOWN = 120  # characters of a foreign text that an error message shows
-_MESSAGE = 2_000  # and of a message of Dub's own
+_LITERAL = len("-Infinity")  # the longest JSON token that is not a string
+_SHOWN = 120  # characters of a server's text in an error message
+_MESSAGE = 2_000  # characters of Dub's own error message
 
 
 def raise_for_status(response: Response) -> Response:
-    """The session hook: hand on a success, raise anything else.
+    """Return a successful response; raise the error of any other.
 
-    It sits on the session and not on the class, so that endpoints which a subclass adds have it.
+    A hook of the session and not of the class, so that endpoints of subclasses have it too.
     """
     if response.ok:
         return response
@@ -34,13 +32,13 @@ def raise_for_status(response: Response) -> Response:
 
 
 def detached(response: Response) -> Response:
-    """The response without the call it answers, as an error keeps it."""
+    """Return the response without its call, which holds the client, for an error to keep."""
     response.call = None
     return response
 
 
 def json_or_none(response: Response) -> Any:
-    """The body as JSON, or ``None`` where it is not."""
+    """Return the body as JSON, or ``None`` if it is not JSON."""
     try:
         return response.json()
     except (ValueError, RecursionError):
@@ -48,7 +46,7 @@ def json_or_none(response: Response) -> Any:
 
 
 def status_error(response: Response) -> APIStatusError:
-    """The error of an answer that is no success; its class follows the status."""
+    """Return the error of an unsuccessful response; its class follows the status."""
     data = error_data(response)
     if data is not None:
         message = one_line(data.error.message, _MESSAGE)
@@ -57,7 +55,8 @@ def status_error(response: Response) -> APIStatusError:
     location = response.headers.get("Location")
     if 300 <= response.status_code < 400 and location is not None:
         return SDKError(
-            f"the server redirects to {location[:_SHOWN]!r}; redirects are not followed,"
+            f"the server redirects to {without_credentials(location)[:_SHOWN]!r};"
+            " redirects are not followed,"
             " check server_url",
             response,
         )
@@ -70,13 +69,13 @@ def status_error(response: Response) -> APIStatusError:
 
 
 def body_excerpt(response: Response) -> str:
-    """The beginning of a body that is not what it should be, for an error message."""
-    # A body may be 32 MB long: only what is shown of it is worth the work.
+    """Return the start of an unexpected body, for an error message."""
+    # A body may have 32 MB, so only the part that is shown is decoded.
     return one_line(response.content.lstrip()[: 8 * _SHOWN].decode("utf-8", "replace"))
 
 
 def error_data(response: Response) -> ErrorData | None:
-    """The body of an error as Dub sends it, or ``None`` for any other body."""
+    """Return the parsed body of Dub's errors, or ``None`` for any other body."""
     try:
         body: Any = json.loads(response.content)
         error = body["error"]
@@ -90,7 +89,7 @@ def error_data(response: Response) -> ErrorData | None:
 
 
 def is_truncated_json(response: Response) -> bool:
-    """Whether the body is the beginning of a JSON document, cut short before its end."""
+    """Return whether the body starts as a JSON document and ends before its end."""
     text = response.content.strip()
     closing = {b"{": b"}", b"[": b"]"}.get(text[:1])
     if closing is None:
@@ -102,10 +101,10 @@ def is_truncated_json(response: Response) -> bool:
         left = len(error.doc.rstrip()) - error.pos
         if error.msg.startswith("Unterminated string"):
             return True
-        # Near its end, or it is something else that only begins like JSON.
+        # An error far from the end means that the body only looks like JSON.
         return not error.msg.startswith("Extra data") and left <= (0 if closed else _LITERAL)
     except UnicodeDecodeError as error:
-        return error.end >= len(text) and not closed  # within a character
+        return error.end >= len(text) and not closed  # the body ends within a character
     except (ValueError, RecursionError):
         return not closed
     return False

@@ -1,7 +1,6 @@
-"""Every way a call can fail, below :class:`DubError`.
+"""The errors of failed calls, all derived from :class:`DubError`.
 
-A mistake of the caller's own is not here: it is a ``ValueError`` or ``TypeError``, raised before
-anything is sent.
+A mistake in the arguments raises ``ValueError`` or ``TypeError`` before anything is sent.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from .response import Response
 
 
 def one_line(text: str, longest: int = 120) -> str:
-    """A foreign text as a log or a terminal may have it: one line, no control characters."""
+    """Return a server's text as one line without control characters, at most ``longest`` long."""
     line = " ".join(text[: 8 * longest].split())
     shown = line[:longest]
     if not shown.isprintable():
@@ -24,7 +23,7 @@ def one_line(text: str, longest: int = 120) -> str:
 
 @dataclass(frozen=True)
 class ErrorDetail:
-    """What Dub says about an error. ``code`` is an open string: the class follows the status."""
+    """Dub's description of an error. ``code`` is any string: the class follows the status."""
 
     code: str
     message: str
@@ -33,19 +32,19 @@ class ErrorDetail:
 
 @dataclass(frozen=True)
 class ErrorData:
-    """The body of an error, reached as ``error.data.error`` as in the official SDK."""
+    """The body of an error, available as ``error.data.error`` as in the official SDK."""
 
     error: ErrorDetail
 
 
 class DubError(Exception):
-    """The base of every failure of a call.
+    """The base class of the errors of a failed call.
 
     Attributes:
-        message: what happened, in one line.
-        attempts: how many requests were sent, the last one included.
-        elapsed: seconds from the start of the call to its end, waits included.
-        retry_after: seconds the server asked to wait before the next try, else ``None``.
+        message: one line that says what happened.
+        attempts: the number of requests that were sent.
+        elapsed: the seconds of the whole call, waits included.
+        retry_after: the seconds that the server asked to wait, or ``None``.
     """
 
     def __init__(self, message: str) -> None:
@@ -64,7 +63,7 @@ class DubError(Exception):
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own way calls the class with `args`, which the subclasses do not take.
+        # Exception.__reduce__ calls the class with `args`, which the subclasses do not accept.
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -76,11 +75,11 @@ def _restore(cls: type[DubError], args: tuple[Any, ...], state: dict[str, Any]) 
 
 
 class APIConnectionError(DubError):
-    """No whole answer came: refused, reset, cut short, a failed TLS handshake.
+    """No complete response: the connection was refused, reset or cut short, or TLS failed.
 
     Attributes:
-        sent: whether the server may have carried the request out all the same. ``False`` where
-            that is sure not to be, as for a refused connection.
+        sent: whether the server may have applied the request. ``False`` if it certainly has not,
+            for example because the connection was refused.
     """
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
@@ -89,11 +88,11 @@ class APIConnectionError(DubError):
 
 
 class APITimeoutError(APIConnectionError):
-    """No whole answer came within ``timeout_ms``."""
+    """No complete response within ``timeout_ms``."""
 
 
 class _Answered(DubError):
-    """A failure that had an answer."""
+    """An error with a response."""
 
     def __init__(self, message: str, response: Response) -> None:
         super().__init__(message)
@@ -109,25 +108,25 @@ class _Answered(DubError):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers of the answer; their names are looked up in any case."""
+        """The headers of the response; names match in any case."""
         return self.response.headers
 
     @property
     def body(self) -> str:
-        """The body of the answer as text."""
+        """The body of the response as text."""
         return self.response.text
 
 
 class APIStatusError(_Answered):
-    """An answer that is no success.
+    """An unsuccessful response.
 
     Attributes:
-        code: Dub's short code, such as ``"not_found"``; ``None`` where the body is not Dub's.
-        message: Dub's own words.
-        doc_url: a page about the code, or ``None``.
-        data: the same three as ``data.error``, as in the official SDK; ``None`` where the body
-            is not Dub's.
-        response: the answer itself; also ``status_code``, ``headers`` and ``body``.
+        code: Dub's short code, such as ``"not_found"``; ``None`` if the body is not Dub's JSON.
+        message: Dub's message.
+        doc_url: the page about the code, or ``None``.
+        data: the same three as ``data.error``, as in the official SDK; ``None`` if the body is not
+            Dub's JSON.
+        response: the response; see also ``status_code``, ``headers`` and ``body``.
     """
 
     def __init__(self, message: str, response: Response, data: ErrorData | None = None) -> None:
@@ -136,12 +135,12 @@ class APIStatusError(_Answered):
 
     @property
     def code(self) -> str | None:
-        """Dub's short code, an open string."""
+        """Dub's short code; new codes may appear."""
         return self.data.error.code if self.data else None
 
     @property
     def doc_url(self) -> str | None:
-        """A page about the code."""
+        """The page about the code."""
         return self.data.error.doc_url if self.data else None
 
     def _line(self) -> str:
@@ -150,7 +149,7 @@ class APIStatusError(_Answered):
 
 
 class BadRequest(APIStatusError):
-    """400: the request could not be read."""
+    """400: the server cannot parse the request."""
 
 
 class Unauthorized(APIStatusError):
@@ -158,11 +157,11 @@ class Unauthorized(APIStatusError):
 
 
 class Forbidden(APIStatusError):
-    """403: the token's role or the workspace's plan does not allow this, or a limit is used up."""
+    """403: the role of the token or the plan of the workspace does not allow the request."""
 
 
 class NotFound(APIStatusError):
-    """404: there is no such customer, or the token is of no workspace."""
+    """404: there is no such customer, or the token belongs to no workspace."""
 
 
 class Conflict(APIStatusError):
@@ -170,43 +169,43 @@ class Conflict(APIStatusError):
 
 
 class InviteExpired(APIStatusError):
-    """410: the invitation has run out."""
+    """410: the invitation has expired."""
 
 
 class UnprocessableEntity(APIStatusError):
-    """422: the server understood the request and refuses a value in it."""
+    """422: the server refuses a value in the request."""
 
 
 class RateLimitExceeded(APIStatusError):
-    """429: too many requests in this minute; ``retry_after`` says how many seconds are left."""
+    """429: too many requests in this minute; ``retry_after`` is the number of seconds to wait."""
 
 
 class InternalServerError(APIStatusError):
-    """500: the server failed; its own doing."""
+    """500: an error of the server."""
 
 
 class SDKError(APIStatusError):
-    """Any other 4XX or 5XX, a redirect, or a failure whose body is not Dub's JSON."""
+    """Any other 4XX or 5XX, a redirect, or an error whose body is not Dub's JSON."""
 
 
 class PageLimitReached(DubError):
-    """The server has more customers than the pages it gives out by number.
+    """There are more customers than page numbers reach.
 
-    Nothing is wrong with those that were returned; the ones beyond page 1,000 are missing.
+    The returned customers are valid; those beyond page 1,000 are missing.
     """
 
 
 class ResponseValidationError(_Answered):
-    """A success whose body is not what was promised: not JSON, or not of the expected form.
+    """A successful response whose body is not JSON or not of the expected form.
 
-    The server has carried the request out. The answer is at ``response``.
+    The server has applied the request. ``response`` holds the response.
     """
 
     def _line(self) -> str:
         return f"{self.status_code}: {self.message}"
 
 
-#: The class of each status that has one of its own.
+#: The error class of each status; any other status is an :class:`SDKError`.
 BY_STATUS: Mapping[int, type[APIStatusError]] = {
     400: BadRequest,
     401: Unauthorized,

@@ -1,8 +1,8 @@
-"""What a caller sends, and the seed's names for what comes back.
+"""The requests that a caller may pass, and the official SDK's names of responses.
 
-Each request is a dataclass with snake_case names; a field left at ``UNSET`` is not sent, ``None``
-is sent as ``null``. A plain mapping with snake_case or camelCase keys does as well wherever one of
-these is taken.
+Each request is a dataclass with snake_case names. A field that is ``UNSET`` is not sent, ``None``
+is sent as ``null``. A mapping with snake_case or camelCase keys is accepted wherever one of these
+is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .unset import UNSET, Unset
 class CreateCustomerRequestBody:
     """The body of ``create``.
 
-    ``external_id`` is your own id of the customer and must be unique; today's server asks for
-    ``country`` (two letters) as well, that of 2024 knows no such field.
+    ``external_id`` is your own id of the customer and must be unique. The server requires
+    ``country`` (two letters) as well; Dub's server of November 2024 has no such field.
     """
 
     external_id: str
@@ -33,9 +33,9 @@ class CreateCustomerRequestBody:
 
 @dataclass(frozen=True)
 class UpdateCustomerRequestBody:
-    """The body of ``update``: what is not given stays as it is, ``None`` clears it.
+    """The body of ``update``: omitted fields keep their value, ``None`` clears a field.
 
-    The server checks ``country`` and does not write it. ``external_id`` cannot be cleared.
+    The server checks ``country`` and does not store it. ``external_id`` cannot be cleared.
     """
 
     email: str | Unset | None = UNSET
@@ -49,7 +49,7 @@ class UpdateCustomerRequestBody:
 
 @dataclass(frozen=True)
 class GetCustomerRequest:
-    """Which customer ``get`` reads: Dub's id, or ``ext_`` and your own."""
+    """The request of ``get``: the id of Dub, or ``ext_`` and your own id."""
 
     id: str
     include_expanded_fields: bool | None = None
@@ -77,18 +77,18 @@ class GetCustomersRequest:
 
 @dataclass
 class DeleteCustomerResponseBody:
-    """What ``delete`` returns: Dub's id of the customer that is gone.
+    """The result of ``delete``: Dub's id of the deleted customer.
 
-    Where an earlier attempt deleted the customer and its answer was lost, the id is the one that
-    ``delete`` was called with.
+    If the response of the attempt that deleted the customer was lost, the id is the argument of
+    ``delete``.
     """
 
     id: str
-    #: Fields that this version does not know, under the names the server gave them.
+    #: Fields that this version does not know, under the server's names.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
-# One class under the four names of the seed document.
+# One class under the four names of the official SDK.
 CreateCustomerResponseBody = Customer
 GetCustomerResponseBody = Customer
 UpdateCustomerResponseBody = Customer

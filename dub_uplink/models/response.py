@@ -1,7 +1,6 @@
-"""One whole answer of the server, however it was fetched.
+"""A complete response of the server, whichever HTTP library received it.
 
-It has what response handlers look at (``status_code``, ``headers``, ``content``, ``text``,
-``json()``) and nothing of the request, whose headers hold the token.
+It has what response handlers need and nothing of the request, whose headers hold the token.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from requests.structures import CaseInsensitiveDict
 
 
 class Response:
-    """A status, headers and a body that was read to its end.
+    """A status, headers and a complete body.
 
-    ``attempts`` counts the requests that were sent for it, ``elapsed`` is the whole call's time
-    in seconds, waits included. ``retry_after`` is how many seconds the server asked to wait.
+    ``attempts`` is the number of requests of the call, ``elapsed`` its time in seconds, waits
+    included. ``retry_after`` is the number of seconds that the server asked to wait.
     """
 
     __slots__ = (
@@ -43,18 +42,18 @@ class Response:
         self.attempts = 1
         self.elapsed = 0.0
         self.retry_after: float | None = None
-        #: The transport's own note of what was asked; not pickled.
+        #: The call that the response belongs to; not pickled.
         self.call: Any = None
         self._parsed: tuple[Any] | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether the status says success (2XX)."""
+        """Whether the status is a success (2XX)."""
         return 200 <= self.status_code < 300
 
     @property
     def reason(self) -> str:
-        """The status in words; empty for one that HTTP does not know."""
+        """The reason phrase of the status; empty for a status unknown to HTTP."""
         try:
             return HTTPStatus(self.status_code).phrase
         except ValueError:
@@ -62,22 +61,22 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text; what is not UTF-8 in it is replaced."""
+        """The body as text; bytes that are not UTF-8 are replaced."""
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON.
+        """Return the body as JSON.
 
         Raises:
             ValueError: the body is not JSON.
         """
         if self._parsed is None:
             return json.loads(self.content)
-        (value,), self._parsed = self._parsed, None  # whoever takes it may change it
+        (value,), self._parsed = self._parsed, None  # handed over, since the caller may change it
         return value
 
     def parse(self) -> None:
-        """Parse the body now; the next :meth:`json` does not have to.
+        """Parse the body now and keep the result for the next :meth:`json`.
 
         Raises:
             ValueError: the body is not JSON.

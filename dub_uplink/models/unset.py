@@ -1,4 +1,4 @@
-"""The sentinel for "not given", told apart from ``None``, which is sent as ``null``."""
+"""The sentinel for an omitted field; ``None`` is sent as ``null``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 
 class Unset(enum.Enum):
-    """The type of :data:`UNSET`; an enum, so that type checkers can narrow it away."""
+    """The type of :data:`UNSET`; an enum, so that type checkers can narrow it."""
 
     UNSET = "UNSET"
 
@@ -20,5 +20,5 @@ class Unset(enum.Enum):
     __str__ = __repr__
 
 
-#: A field that was not given: it is not sent. ``None`` on a nullable field is sent as ``null``.
+#: An omitted field, which is not sent. ``None`` in a nullable field is sent as ``null``.
 UNSET: Final = Unset.UNSET
