@@ -208,7 +208,7 @@ def test_only_what_has_the_form_of_dubs_errors_is_one(body: str, read: Any) -> N
 @pytest.mark.parametrize(
     ("status", "headers", "body", "said"),
     [
-        (302, {"Location": "https://u:pw@x.example/"}, b"", "redirects to 'https://x.example/'"),
+        (302, {"Location": "https://u:pw@x.example/"}, b"", "redirects to '***@x.example/'"),
         (302, {"Location": "/x"}, b"", "the server redirects to '/x'; redirects are not followed"),
         (300, {"Location": "/x"}, b"", "the server redirects to '/x'"),
         (399, {"Location": "/x"}, b"", "the server redirects to '/x'"),
