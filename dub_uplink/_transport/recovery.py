@@ -20,6 +20,7 @@ class Operation(Protocol):
     @property
     def repeatable(self) -> bool:
         """Whether the request may be sent again although it may have been applied."""
+        ...
 
     def resolve(self, rejected: Response) -> Response | None:
         """Return the success that a rejected repetition stands for, ``None`` if it stands for none.
