@@ -66,7 +66,12 @@ class Dub:
             s.customers.list()
     """
 
-    customers: ConsumerAttribute[CustomersConsumer] = ConsumerAttribute(lambda: CustomersConsumer)
+    __module__ = "dub_uplink"
+
+    if TYPE_CHECKING:
+        customers: ConsumerAttribute[CustomersConsumer]
+    else:  # without the annotation, whose class is not public
+        customers = ConsumerAttribute(lambda: CustomersConsumer)
 
     def __init__(
         self,
@@ -129,9 +134,11 @@ class AsyncDub:
             await s.customers.list()
     """
 
+    __module__ = "dub_uplink"
+
     if TYPE_CHECKING:
         customers: ConsumerAttribute[AsyncCustomersConsumer]
-    else:  # without the annotation, whose class is not imported yet
+    else:  # the same
         customers = ConsumerAttribute(_async_customers)
 
     def __init__(

@@ -38,6 +38,8 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
     ``aiohttp.ClientSession``.
     """
 
+    __module__ = "dub_uplink"
+
     _page_type = AsyncCustomerPage
     _recovery = CustomerOperation
 

@@ -17,6 +17,8 @@ AsyncFetch = Callable[[Query], Awaitable["AsyncCustomerPage"]]
 class AsyncCustomerPage(CustomerPage):
     """A :class:`~dub_uplink.CustomerPage` with a ``next()`` to await."""
 
+    __module__ = "dub_uplink"
+
     def __init__(self, customers: Iterable[Customer], query: Query, fetch: AsyncFetch) -> None:
         super().__init__(customers, query, fetch)  # type: ignore[arg-type]
         self._fetch_page = fetch
@@ -31,6 +33,8 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
 
     Several tasks may take from one iterator: each customer goes to one of them.
     """
+
+    __module__ = "dub_uplink"
 
     def __init__(
         self, fetch: AsyncFetch, traversal: Traversal, query: Query, *, prefetch: bool

@@ -81,6 +81,8 @@ class CustomersConsumer(DubConsumer):
     ``TypeError`` before anything is sent.
     """
 
+    __module__ = "dub_uplink"
+
     _page_type = CustomerPage
     _recovery = CustomerOperation
 

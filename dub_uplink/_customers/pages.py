@@ -22,6 +22,8 @@ class CustomerPage(list[Customer]):
     ``query`` has the parameters of the request, in the server's spelling.
     """
 
+    __module__ = "dub_uplink"
+
     def __init__(
         self,
         customers: Iterable[Customer],
@@ -88,6 +90,8 @@ class CustomerIterator(Iterator[Customer]):
     cannot be fetched, the error is raised and nothing is lost: ``next()`` fetches that page again,
     and ``cursor`` continues the iteration in another process.
     """
+
+    __module__ = "dub_uplink"
 
     def __init__(self, fetch: Callable[[Query], list[Customer]], traversal: Traversal) -> None:
         self._fetch = fetch

@@ -62,6 +62,11 @@ class ExpandOptions(_Expand, CallOptions, total=False):
     """The keywords of ``get`` and ``update``: ``timeout_ms`` in milliseconds."""
 
 
+# A TypedDict has no place for it in its body.
+for _public in (ListOptions, IterateOptions, ExpandOptions):
+    _public.__module__ = "dub_uplink.types"
+
+
 class CustomerId(PathSegment):
     """Dub's id of a customer, or ``ext_`` and the caller's own."""
 

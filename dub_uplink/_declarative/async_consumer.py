@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .._internal.credentials import TokenProvider
 from .._transport.async_client import AsyncRetryingClient
@@ -17,7 +17,10 @@ class AsyncDubConsumer(ConfiguredConsumer):
     to the event loop of that call; ``aclose()`` or ``async with`` closes it.
     """
 
-    _transport: AsyncRetryingClient
+    __module__ = "dub_uplink"
+
+    if TYPE_CHECKING:
+        _transport: AsyncRetryingClient
     _asynchronous = True
 
     def _connect(

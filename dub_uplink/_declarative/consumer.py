@@ -181,6 +181,8 @@ class DubConsumer(ConfiguredConsumer):
     See :class:`~dub_uplink.CustomersConsumer` for the arguments.
     """
 
+    __module__ = "dub_uplink"
+
     def _connect(
         self, client: Any, server: str, token: TokenProvider, **policy: Any
     ) -> RetryingClient:

@@ -32,6 +32,9 @@ class Decorator(Protocol):
     def __call__(self, function: Callable[P, T], /) -> Callable[P, T]: ...
 
 
+Decorator.__module__ = "dub_uplink.declare"  # in its body it would be a member of the protocol
+
+
 def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     """Declare a ``GET`` request; see ``uplink.get``.
 
@@ -197,6 +200,8 @@ def timeout(seconds: float) -> Decorator:
 
 class returns:
     """What an endpoint returns; see ``uplink.returns``. Without one it is the response."""
+
+    __module__ = "dub_uplink.declare"
 
     @overload
     @staticmethod

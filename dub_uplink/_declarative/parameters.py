@@ -72,8 +72,14 @@ class CallOptions(TypedDict, total=False):
     http_headers: Mapping[str, str] | None
 
 
+CallOptions.__module__ = "dub_uplink.types"  # a TypedDict has no place for it in its body
+
+
 class PathSegment(_Path):
     """A string that is sent as exactly one segment of the path."""
+
+    __module__ = "dub_uplink.declare"
+    __qualname__ = "Path"
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         request_builder.set_url_variable({self.name: self.check(value)})
@@ -114,6 +120,8 @@ class Query(_Query):
     Without a name it has that of its argument, in camelCase.
     """
 
+    __module__ = "dub_uplink.declare"
+
     def modify_request(self, request_builder: Any, value: Any) -> None:
         if value is not None:
             request_builder.info["params"][self.name] = query_text(self.name, value)
@@ -121,6 +129,8 @@ class Query(_Query):
 
 class Options(_QueryMap):
     """The argument ``**options`` of an endpoint: the :class:`CallOptions`."""
+
+    __module__ = "dub_uplink.declare"
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
         """Hand the options to the transport.
@@ -137,6 +147,8 @@ class QueryMap(_QueryMap):
 
     The names of parameters are sent in camelCase.
     """
+
+    __module__ = "dub_uplink.declare"
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
         params = take_options(request_builder, value)

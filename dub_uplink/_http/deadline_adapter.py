@@ -316,6 +316,8 @@ class DeadlineAdapter(HTTPAdapter):
     same bound for your own requests: ``session.mount("https://", DeadlineAdapter())``.
     """
 
+    __module__ = "dub_uplink"
+
     #: The pool of the last request, and what it was chosen by.
     _last: tuple[Any, Any] | None = None
 

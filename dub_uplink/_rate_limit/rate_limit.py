@@ -49,6 +49,8 @@ class RateLimit:
         ImportError: the storage needs a library that is not installed; the message names it.
     """
 
+    __module__ = "dub_uplink"
+
     def __init__(
         self,
         limit: int,

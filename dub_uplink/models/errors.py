@@ -49,9 +49,9 @@ class DubError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.message = message
-        self.attempts = 1
-        self.elapsed = 0.0
+        self.message: str = message
+        self.attempts: int = 1
+        self.elapsed: float = 0.0
         self.retry_after: float | None = None
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ class APIConnectionError(DubError):
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)
-        self.sent = sent
+        self.sent: bool = sent
 
 
 class APITimeoutError(APIConnectionError):
@@ -96,10 +96,10 @@ class _Answered(DubError):
 
     def __init__(self, message: str, response: Response) -> None:
         super().__init__(message)
-        self.response = response
-        self.attempts = response.attempts
-        self.elapsed = response.elapsed
-        self.retry_after = response.retry_after
+        self.response: Response = response
+        self.attempts: int = response.attempts
+        self.elapsed: float = response.elapsed
+        self.retry_after: float | None = response.retry_after
 
     @property
     def status_code(self) -> int:
@@ -131,7 +131,7 @@ class APIStatusError(_Answered):
 
     def __init__(self, message: str, response: Response, data: ErrorData | None = None) -> None:
         super().__init__(message, response)
-        self.data = data
+        self.data: ErrorData | None = data
 
     @property
     def code(self) -> str | None:

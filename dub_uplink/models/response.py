@@ -34,13 +34,13 @@ class Response:
     def __init__(
         self, status_code: int, headers: Mapping[str, str] | None = None, content: bytes = b""
     ) -> None:
-        self.status_code = status_code
-        self.headers = (
+        self.status_code: int = status_code
+        self.headers: CaseInsensitiveDict[str] = (
             headers if isinstance(headers, CaseInsensitiveDict) else CaseInsensitiveDict(headers)
         )
-        self.content = content
-        self.attempts = 1
-        self.elapsed = 0.0
+        self.content: bytes = content
+        self.attempts: int = 1
+        self.elapsed: float = 0.0
         self.retry_after: float | None = None
         #: The call that the response belongs to; not pickled.
         self.call: Any = None

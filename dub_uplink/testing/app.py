@@ -12,10 +12,10 @@ from .messages import Request
 try:
     from werkzeug.wrappers import Request as WSGIRequest
     from werkzeug.wrappers import Response
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         "the fake's WSGI application needs werkzeug: pip install 'dub-uplink[testing]'"
-    ) from error
+    ) from _error
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -88,11 +88,11 @@ class FakeDub:
             raise ValueError(f"window must be above 0 seconds, not {window}")
         if not latency >= 0:
             raise ValueError(f"latency must not be below 0 seconds, not {latency}")
-        self.token = tokens[0]
-        self.base_url = base_url.rstrip("/")
-        self.latency = latency
-        self.clock = FakeClock(now)
-        self.faults = Faults()
+        self.token: str = tokens[0]
+        self.base_url: str = base_url.rstrip("/")
+        self.latency: float = latency
+        self.clock: FakeClock = FakeClock(now)
+        self.faults: Faults = Faults()
         self._ids = ids
         self._sorted_ids = CustomerIds()
         self._store = Store(database)

@@ -19,7 +19,7 @@ from .messages import Delivery, Request
 if TYPE_CHECKING:
     from .fake import FakeDub
 
-logger = logging.getLogger("dub_uplink.testing")
+logger: logging.Logger = logging.getLogger("dub_uplink.testing")
 
 _CLOSE_TIMEOUT = 5.0  # seconds that close() waits for requests in progress
 _CLOSE_INTERVAL = 0.005
@@ -181,7 +181,7 @@ class Server:
         self._listener = _Listener(fake, host, port, log)
         bound: str = self._listener.server_address[0]  # type: ignore[assignment]
         self.port: int = self._listener.server_address[1]
-        self.url = f"http://{f'[{bound}]' if ':' in bound else bound}:{self.port}"
+        self.url: str = f"http://{f'[{bound}]' if ':' in bound else bound}:{self.port}"
         self._thread = threading.Thread(
             target=self._listener.serve_forever,
             args=(_POLL_INTERVAL,),

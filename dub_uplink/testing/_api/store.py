@@ -3,8 +3,6 @@
 SQLite keeps rows compact and reads pages from an index, so that a million customers are affordable.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import datetime as dt
 import json
@@ -12,7 +10,7 @@ import re
 import sqlite3
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 _COLUMNS = (
     "id",
@@ -97,6 +95,8 @@ class StoredCustomer:
     camelCase keys.
     """
 
+    __module__ = "dub_uplink.testing"
+
     id: str
     name: str | None
     email: str | None
@@ -115,7 +115,7 @@ class StoredCustomer:
     discount: Mapping[str, Any] | None = None
 
     @classmethod
-    def from_row(cls, row: Row) -> StoredCustomer:
+    def from_row(cls, row: Row) -> Self:
         fields = dict(zip(_COLUMNS, row, strict=True))
         for name in _DATES:
             if fields[name] is not None:
