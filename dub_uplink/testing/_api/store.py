@@ -75,8 +75,12 @@ _MILLISECOND = dt.timedelta(milliseconds=1)
 Row: TypeAlias = tuple[Any, ...]
 
 
-class DuplicateKey(Exception):
-    """An ``externalId`` or ``stripeCustomerId`` that another customer has."""
+class DuplicateKey(ValueError):
+    """A unique field, such as ``external_id``, whose value another customer has."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"the {field} is taken by another customer")
+        self.field = field
 
 
 def to_milliseconds(moment: dt.datetime) -> int:
@@ -220,6 +224,14 @@ class Store:
         """Return every row in order of id."""
         return self._db.execute(f"{_SELECT} FROM customers ORDER BY id").fetchall()
 
+    def newest(self, before: str | None, limit: int) -> list[Row]:
+        """Return rows with ids below ``before``, the highest id first."""
+        where = "" if before is None else "WHERE id < ?"
+        values = [limit] if before is None else [before, limit]
+        return self._db.execute(
+            f"{_SELECT} FROM customers {where} ORDER BY id DESC LIMIT ?", values
+        ).fetchall()
+
     def add(self, customer: StoredCustomer) -> None:
         """Store a customer; raise ``DuplicateKey`` if another one has a unique key of it."""
         self._write(_INSERT, customer.to_row())
@@ -312,7 +324,8 @@ class Store:
         except sqlite3.IntegrityError as error:
             if "customers.id" in str(error):
                 raise
-            raise DuplicateKey from error
+            is_external = "external_id" in str(error)
+            raise DuplicateKey("external_id" if is_external else "stripe_customer_id") from error
 
     def _index(self, column: str) -> None:
         if column in _LAZY_INDEXES and column not in self._indexed:
