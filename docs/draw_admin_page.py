@@ -1,6 +1,6 @@
 """Take the pictures of the fake's page, in light and dark.
 
-Needs selenium and Chromium: ``python docs/draw_admin_page.py``. The pictures change with the
+Needs Chromium, selenium and Pillow: ``python docs/draw_admin_page.py``. The pictures change with the
 browser and its fonts, so that no test compares them.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import http.client
+import io
 import json
 import shutil
 import sys
@@ -15,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
@@ -93,7 +95,10 @@ def main() -> None:
                     driver.get(f"{url}/_fake/")
                     while not driver.find_elements(By.CSS_SELECTOR, "#customers tr"):
                         time.sleep(0.1)
-                    driver.save_screenshot(str(HERE / f"admin-page-{scheme}.png"))
+                    picture = Image.open(io.BytesIO(driver.get_screenshot_as_png()))
+                    picture.convert("RGB").quantize(64).save(
+                        HERE / f"admin-page-{scheme}.png", optimize=True
+                    )
         finally:
             driver.quit()
 

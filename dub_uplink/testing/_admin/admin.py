@@ -93,11 +93,11 @@ class Admin:
             raise AdminError(
                 401, "the admin token is missing or wrong; send Authorization: Bearer <admin token>"
             )
-        content_type = request.headers.get("content-type", "").partition(";")[0]
-        if request.method != "GET" and content_type.strip().lower() != "application/json":
-            raise AdminError(415, "a write needs the header Content-Type: application/json")
 
     def _execute(self, route: Route, request: Request) -> Any:
+        content_type = request.headers.get("content-type", "").partition(";")[0]
+        if route.method != "GET" and content_type.strip().lower() != "application/json":
+            raise AdminError(415, "a write needs the header Content-Type: application/json")
         given = request.query if route.method == "GET" else _parse_body(request.body)
         if route.fields is not None:
             given = read_fields(given, route.fields, route.required)
