@@ -1,7 +1,7 @@
 """Take the pictures of the fake's page, in light and dark.
 
-Needs Chromium, selenium and Pillow: ``python docs/draw_admin_page.py``. The pictures change with the
-browser and its fonts, so that no test compares them.
+Needs Chromium, selenium and Pillow: ``python docs/draw_admin_page.py``. The pictures change with
+the browser and its fonts, so that no test compares them.
 """
 
 from __future__ import annotations
