@@ -39,7 +39,7 @@ _TYPING = (
     "Any|AsyncIterator|Awaitable|Callable|ClassVar|Final|Generator|Iterable|Iterator|Literal|Mapping"
     "|MutableMapping|Sequence|TracebackType|datetime|optional"
 )
-_INTERNAL = "A|C|P|R|T|Query|Traversal|OnRetry|App|Server|FakeClock|Outcome|Answer"
+_INTERNAL = "A|C|P|R|T|Query|Traversal|OnRetry|App|Server|FakeClock|Delivery|FakeResponse"
 nitpick_ignore_regex = [
     ("py:.*", rf"({_FOREIGN})\..*"),
     ("py:.*", f"{_BUILTIN}|{_TYPING}"),

@@ -14,7 +14,7 @@ from ._api.expansions import discount_fields, link_fields, partner_fields
 from ._api.ids import CustomerIds, id_at
 from ._api.limits import RateLimiter
 from ._api.routes import CustomersApi, Workspace
-from ._api.store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds
+from ._api.store import Row, Store, StoredCustomer, from_milliseconds
 from .clock import FakeClock
 from .faults import Faults
 from .messages import Delivery, FakeResponse, Request
@@ -269,8 +269,7 @@ class FakeDub:
                 partner=None if partner is None else partner_fields(partner),
                 discount=None if discount is None else discount_fields(discount),
             )
-            if self._store.has(customer_id):
-                raise DuplicateKey("id")
+            self._store.check_id(customer_id)
             self._store.add(customer)
             found = self._store.get(customer_id)
         assert found is not None

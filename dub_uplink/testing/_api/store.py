@@ -220,6 +220,11 @@ class Store:
             self._db.execute("SELECT 1 FROM customers WHERE id = ?", (id,)).fetchone() is not None
         )
 
+    def check_id(self, id: str) -> None:
+        """Raise ``DuplicateKey`` if a Dub id exists."""
+        if self.has(id):
+            raise DuplicateKey("id")
+
     def all(self) -> list[Row]:
         """Return every row in order of id."""
         return self._db.execute(f"{_SELECT} FROM customers ORDER BY id").fetchall()
@@ -322,10 +327,11 @@ class Store:
         try:
             self._db.execute(statement, values)
         except sqlite3.IntegrityError as error:
-            if "customers.id" in str(error):
+            # SQLite's message ends with the column, as in "customers.external_id".
+            column = str(error).rpartition(".")[2]
+            if column == "id":
                 raise
-            is_external = "external_id" in str(error)
-            raise DuplicateKey("external_id" if is_external else "stripe_customer_id") from error
+            raise DuplicateKey(column) from error
 
     def _index(self, column: str) -> None:
         if column in _LAZY_INDEXES and column not in self._indexed:
