@@ -96,7 +96,7 @@ def main() -> None:
                     while not driver.find_elements(By.CSS_SELECTOR, "#customers tr"):
                         time.sleep(0.1)
                     picture = Image.open(io.BytesIO(driver.get_screenshot_as_png()))
-                    picture.convert("RGB").quantize(64).save(
+                    picture.convert("RGB").quantize(160, Image.Quantize.MAXCOVERAGE).save(
                         HERE / f"admin-page-{scheme}.png", optimize=True
                     )
         finally:
