@@ -70,6 +70,14 @@ def test_reset_returns_to_the_constructors_settings(mount: Any) -> None:
         assert fake.clock.offset == 0
 
 
+def test_reset_counts_the_rate_limit_from_zero(mount: Any) -> None:
+    with FakeDub(rate_limit=1) as fake:
+        api = mount(fake)
+        for _ in range(2):
+            fake.reset()
+            assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]
+
+
 def test_ids_after_a_reset_sort_by_time_again(fake: FakeDub) -> None:
     fake.clock.advance(1e9)
     later = fake.add().id
