@@ -31,7 +31,7 @@ _FOREIGN = (
     "|uplink|urllib3|werkzeug"
 )
 _BUILTIN = (
-    r"bool|bytes|dict|dict\[str|float|frozenset|int|list|None|object|set|str|tuple|type|Exception"
+    r"bool|bytes|dict|dict\[str|Mapping\[str|float|frozenset|int|list|None|object|set|str|tuple|type|Exception"
     "|ImportError|OSError|RuntimeError|TypeError|ValueError"
 )
 _TYPING = (

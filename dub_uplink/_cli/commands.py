@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 
 import click
@@ -95,6 +96,18 @@ def demo(*, live: bool) -> None:
     metavar="FILE",
     help="Keep the customers in this SQLite file.  [default: in memory]",
 )
+@click.option(
+    "--admin/--no-admin",
+    default=True,
+    show_default=True,
+    help="Serve the admin API and its page below /_fake/.",
+)
+@click.option(
+    "--admin-token",
+    metavar="TOKEN",
+    envvar="DUB_FAKE_ADMIN_TOKEN",
+    help="Require this token for the admin API. Needed if --host is not a loopback address.",
+)
 def serve(
     *,
     host: str,
@@ -103,12 +116,16 @@ def serve(
     rate_limit: int | None,
     seed_customers: int,
     database: str | None,
+    admin: bool,
+    admin_token: str | None,
 ) -> None:
     """Serve the fake."""
     from dub_uplink._cli.serve import run_server  # noqa: PLC0415 - slow to import
 
     if not token.strip():
         raise click.UsageError("--token is empty; give the API key that the fake accepts.")
+    if admin_token is not None and not re.fullmatch(r"[!-~]+", admin_token):
+        raise click.UsageError("--admin-token must be visible ASCII characters without spaces.")
     try:
         run_server(
             host=host,
@@ -117,6 +134,8 @@ def serve(
             rate_limit=rate_limit,
             seed_customers=seed_customers,
             database=database,
+            admin=admin,
+            admin_token=admin_token,
         )
     except sqlite3.Error as error:
         raise Failure(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import click
 
 from dub_uplink.testing import FakeDub
-from dub_uplink.testing.server import serve_forever
+from dub_uplink.testing.server import AdminTokenRequired, serve_forever
 
 
 def run_server(
@@ -23,16 +23,22 @@ def run_server(
     rate_limit: int | None,
     seed_customers: int,
     database: str | None,
+    admin: bool,
+    admin_token: str | None,
 ) -> None:
     """Serve a fake until Ctrl-C or SIGTERM.
 
     Raises:
+        click.UsageError: the admin API needs a token on this host.
         OSError: the address is in use.
         sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
 
     def ready(url: str) -> None:
         _say(f"A fake of Dub's customers API is running at {url}")
+        if admin:
+            needs = "" if admin_token is None else " (needs the admin token)"
+            _say(f"Page and admin API: {url}/_fake/{needs}")
         _say(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
         _say("Press Ctrl-C to stop.")
 
@@ -46,7 +52,15 @@ def run_server(
         stored = fake.customer_count if database else seed_customers
         if stored:
             _say("1 customer is stored." if stored == 1 else f"{stored:,} customers are stored.")
-        serve_forever(fake, host, port, log=_log, ready=ready)
+        try:
+            serve_forever(
+                fake, host, port, admin=admin, admin_token=admin_token, log=_log, ready=ready
+            )
+        except AdminTokenRequired:
+            raise click.UsageError(
+                f"--host {host} opens the admin API to other machines;"
+                " add --admin-token TOKEN or --no-admin."
+            ) from None
     _say("Stopped.")
 
 

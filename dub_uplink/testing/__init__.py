@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from .fake import FakeDub
     from .messages import Request
     from .session import NetworkRefused
+    from .settings import Settings
 
 __all__ = [
     "FakeDub",
     "NetworkRefused",
     "Request",
+    "Settings",
     "SkippingClock",
     "StoredCustomer",
     "faults",
@@ -32,6 +34,7 @@ _WHERE = {
     "FakeDub": ".fake:FakeDub",
     "NetworkRefused": ".session:NetworkRefused",
     "Request": ".messages:Request",
+    "Settings": ".settings:Settings",
     "SkippingClock": ".clock:SkippingClock",
     "StoredCustomer": "._api.store:StoredCustomer",
     "faults": ".faults",

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..retries import Clock
 
+_MAX_OFFSET = 190_000_000_000.0  # seconds; later dates exceed datetime's range
+
 _fake_clocks: weakref.WeakSet[FakeClock] = weakref.WeakSet()
 _skipping: list[SkippingClock] = []
 
@@ -52,14 +54,38 @@ class FakeClock:
         """Move the clock ahead by seconds.
 
         Raises:
-            ValueError: the number of seconds is negative.
+            ValueError: the number of seconds is negative, or passes the year 8000.
         """
         if not seconds >= 0:
             raise ValueError(
                 f"seconds must not be negative, not {seconds!r}: a clock only moves ahead"
             )
         with self._lock:
+            if self._offset + seconds > _MAX_OFFSET:
+                raise ValueError(f"seconds must not pass the year 8000, not {seconds!r}")
             self._offset += seconds
+
+    def set(self, moment: dt.datetime) -> None:
+        """Move the clock to a moment, ahead or back; it continues from there.
+
+        Raises:
+            ValueError: the moment has no time zone, or is before 1970 or after 8000.
+        """
+        if moment.tzinfo is None:
+            raise ValueError("the moment has no time zone; add one, such as timezone.utc")
+        if not 0 <= moment.timestamp() <= _MAX_OFFSET:
+            raise ValueError(f"the moment must be between the years 1970 and 8000, not {moment}")
+        with self._lock:
+            self._offset += moment.timestamp() - self.time()
+
+    def reset(self) -> None:
+        """Undo every ``advance`` and ``set``."""
+        self._offset = 0.0
+
+    @property
+    def offset(self) -> float:
+        """Return the seconds by which the clock was moved."""
+        return self._offset
 
 
 class SkippingClock:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import random
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._api.expansions import discount_fields, link_fields, partner_fields
 from ._api.ids import CustomerIds, id_at
-from ._api.limits import PLAN_LIMITS, RateLimiter
-from ._api.routes import ROLES, CustomersApi, Workspace
-from ._api.store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds
+from ._api.limits import RateLimiter
+from ._api.routes import CustomersApi, Workspace
+from ._api.store import Row, Store, StoredCustomer, from_milliseconds
 from .clock import FakeClock
 from .faults import Faults
 from .messages import Delivery, FakeResponse, Request
+from .request_log import RequestLog
+from .settings import Settings
 
 if TYPE_CHECKING:
     import requests
@@ -78,37 +81,20 @@ class FakeDub:
             raise ValueError("token must not be empty: no key would be valid")
         if "://" not in base_url:
             raise ValueError(f"base_url must begin with https://, not {base_url!r}")
-        if role not in ROLES:
-            raise ValueError(f"role must be one of {', '.join(ROLES)}, not {role!r}")
-        if plan not in PLAN_LIMITS:
-            raise ValueError(f"plan must be one of {', '.join(PLAN_LIMITS)}, not {plan!r}")
-        if rate_limit is not None and rate_limit < 0:
-            raise ValueError(f"rate_limit must not be below 0, not {rate_limit}")
-        if not window > 0:
-            raise ValueError(f"window must be above 0 seconds, not {window}")
-        if not latency >= 0:
-            raise ValueError(f"latency must not be below 0 seconds, not {latency}")
+        settings = Settings(role, plan, default_program, rate_limit, window, latency)
         self.token: str = tokens[0]
         self.base_url: str = base_url.rstrip("/")
-        self.latency: float = latency
+        self._settings = self._initial_settings = settings
         self.clock: FakeClock = FakeClock(now)
         self.faults: Faults = Faults()
         self._ids = ids
         self._sorted_ids = CustomerIds()
         self._store = Store(database)
         self._lock = threading.RLock()
-        self._requests: deque[Request] = deque(maxlen=keep_requests)
-        self._api = CustomersApi(
-            self._store,
-            Workspace(frozenset(tokens), frozenset(expired), role, plan, default_program),
-            RateLimiter(
-                PLAN_LIMITS[plan] if rate_limit is None else rate_limit,
-                window,
-                enforced=rate_limit is not None,
-            ),
-            self.clock,
-            self._new_id,
-        )
+        self._requests = RequestLog(keep_requests)
+        self._limiter = RateLimiter(settings.limit, window, enforced=rate_limit is not None)
+        workspace = Workspace(frozenset(tokens), frozenset(expired), role, plan, default_program)
+        self._api = CustomersApi(self._store, workspace, self._limiter, self.clock, self._new_id)
 
     def session(self, *, sleep: Callable[[float], object] | None = None) -> requests.Session:
         """Return a session that passes requests for ``base_url`` to this fake, without a socket.
@@ -123,19 +109,30 @@ class FakeDub:
 
         return mounted_session(self, sleep)
 
-    def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
+    def serve(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        admin: bool = False,
+        admin_token: str | None = None,
+    ) -> Server:
         """Serve this fake over HTTP: ``with fake.serve() as url: ...``.
 
         Args:
             host: The address to listen on.
             port: The port; 0 takes any free one.
+            admin: Serve the admin API and its page below ``/_fake/``.
+            admin_token: The token that every request to the admin API needs; required with
+                ``admin`` unless ``host`` is a loopback address.
 
         Raises:
             OSError: the port is in use.
+            ValueError: the admin API needs ``admin_token``.
         """
         from .server import Server  # noqa: PLC0415 - a mounted fake needs no server
 
-        return Server(self, host, port)
+        return Server(self, host, port, admin=admin, admin_token=admin_token)
 
     @property
     def wsgi_app(self) -> App:
@@ -146,15 +143,16 @@ class FakeDub:
 
     def handle(self, request: Request) -> Delivery:
         """Apply the next fault to a request, or execute it, and return what a transport sends."""
-        with self._lock:
-            self._requests.append(request)
-        fault = self.faults.next(request)
+        started = time.perf_counter()
+        self._requests.append(request)
+        fault = request.fault = self.faults.next(request)
         if fault is None:
             delivery = Delivery(self._execute(request))
         else:
             delivery = fault.apply(lambda: self._execute(request), self.clock.time())
-        delivery.delay += self.latency
+        delivery.delay += self._settings.latency
         request.status = None if delivery.response is None else delivery.response.status
+        request.ms = (time.perf_counter() - started + delivery.seconds) * 1000
         return delivery
 
     def _execute(self, request: Request) -> FakeResponse:
@@ -163,6 +161,36 @@ class FakeDub:
 
     def _new_id(self) -> str:
         return self._sorted_ids(self.clock.milliseconds()) if self._ids is None else self._ids()
+
+    @property
+    def settings(self) -> Settings:
+        """Return the current settings."""
+        return self._settings
+
+    def configure(self, **changes: Any) -> Settings:
+        """Change settings from the next request on and return all of them.
+
+        Args:
+            **changes: Fields of :class:`Settings`, such as ``role="viewer"``. A new rate limit
+                includes the requests already counted.
+
+        Raises:
+            TypeError: a name is not a field of ``Settings``.
+            ValueError: a role, plan or number is invalid.
+        """
+        with self._lock:
+            settings = dataclasses.replace(self._settings, **changes)
+            self._api.workspace = dataclasses.replace(
+                self._api.workspace,
+                role=settings.role,
+                plan=settings.plan,
+                default_program=settings.default_program,
+            )
+            self._limiter.configure(
+                settings.limit, settings.window, enforced=settings.rate_limit is not None
+            )
+            self._settings = settings
+        return settings
 
     @property
     def customers(self) -> list[StoredCustomer]:
@@ -180,8 +208,7 @@ class FakeDub:
     @property
     def requests(self) -> list[Request]:
         """Return a copy of the received requests, the oldest first."""
-        with self._lock:
-            return [request.copy() for request in self._requests]
+        return self._requests.after(0)
 
     def add(
         self,
@@ -242,14 +269,8 @@ class FakeDub:
                 partner=None if partner is None else partner_fields(partner),
                 discount=None if discount is None else discount_fields(discount),
             )
-            if self._store.has(customer_id):
-                raise ValueError(f"the id {customer_id} is taken; leave it out for a new one")
-            try:
-                self._store.add(customer)
-            except DuplicateKey as error:
-                raise ValueError(
-                    "the external_id or stripe_customer_id is taken by another customer"
-                ) from error
+            self._store.check_id(customer_id)
+            self._store.add(customer)
             found = self._store.get(customer_id)
         assert found is not None
         return StoredCustomer.from_row(found)
@@ -287,9 +308,29 @@ class FakeDub:
     def clear(self) -> None:
         """Remove every customer, every recorded request and every fault."""
         self.faults.clear()
+        self.clear_customers()
+        self.clear_requests()
+
+    def clear_customers(self) -> None:
+        """Remove every customer."""
         with self._lock:
             self._store.clear()
-            self._requests.clear()
+
+    def clear_requests(self) -> None:
+        """Remove every recorded request; their numbers continue."""
+        self._requests.clear()
+
+    def reset(self) -> None:
+        """Remove what ``clear`` removes, and undo changes of the settings and of the clock.
+
+        The rate limit counts from 0.
+        """
+        with self._lock:
+            self.clear()
+            self.configure(**dataclasses.asdict(self._initial_settings))
+            self.clock.reset()
+            self._limiter.reset()
+            self._sorted_ids = CustomerIds()
 
     def close(self) -> None:
         """Close the database; without this call it closes when the fake is garbage-collected."""

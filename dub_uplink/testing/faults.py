@@ -264,13 +264,16 @@ class Garbage(Fault):
 
 
 @dataclasses.dataclass
-class _QueuedFault:
+class QueuedFault:
+    """A fault with the requests it still applies to; see :meth:`Faults.add`."""
+
     fault: Fault
     times: int | None
     method: str | None
     path: str | None
 
     def matches(self, request: Request) -> bool:
+        """Return whether the fault applies to a request."""
         return (self.method is None or self.method == request.method) and (
             self.path is None
             or self.path == request.path
@@ -282,8 +285,9 @@ class Faults:
     """The faults of a fake: queued ones first, then random ones. Thread-safe."""
 
     def __init__(self) -> None:
-        self._queue: list[_QueuedFault] = []
+        self._queue: list[QueuedFault] = []
         self._shares: list[tuple[Fault, float]] = []
+        self._seed: int | str | None = None
         self._random = random.Random()
         self._lock = threading.Lock()
 
@@ -313,7 +317,7 @@ class Faults:
             raise TypeError(f"not a fault: {fault!r}; use one of dub_uplink.testing.faults")
         if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, not {times}")
-        queued = _QueuedFault(fault, times, None if method is None else method.upper(), path)
+        queued = QueuedFault(fault, times, None if method is None else method.upper(), path)
         with self._lock:
             self._queue.append(queued)
 
@@ -341,6 +345,7 @@ class Faults:
             )
         with self._lock:
             self._shares = list(shares.items())
+            self._seed = seed if shares else None
             self._random = random.Random(seed)
 
     def clear(self) -> None:
@@ -348,12 +353,30 @@ class Faults:
         with self._lock:
             self._queue.clear()
             self._shares.clear()
+            self._seed = None
 
     @property
     def pending(self) -> list[Fault]:
         """Return the queued faults, each as often as it still applies; once if for all requests."""
         with self._lock:
             return [queued.fault for queued in self._queue for _ in range(queued.times or 1)]
+
+    @property
+    def queue(self) -> list[QueuedFault]:
+        """Return copies of the queued faults, with the number of requests each still applies to."""
+        with self._lock:
+            return [dataclasses.replace(queued) for queued in self._queue]
+
+    @property
+    def shares(self) -> dict[Fault, float]:
+        """Return the share of requests, from 0 to 1, that gets each random fault."""
+        with self._lock:
+            return dict(self._shares)
+
+    @property
+    def seed(self) -> int | str | None:
+        """Return the seed of the random faults; ``None`` if there are none."""
+        return self._seed
 
     def next(self, request: Request) -> Fault | None:
         """Return the fault of a request and remove it from the queue."""

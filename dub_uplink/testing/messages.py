@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
+
+if TYPE_CHECKING:
+    from .faults import Fault
 
 
 def parse_query(query_string: str) -> dict[str, str]:
@@ -29,6 +32,9 @@ class Request:
 
     ``path`` and ``query_string`` are percent-encoded as sent; ``headers`` has lower-case names.
     ``status`` is the status of the response, ``None`` if the connection was closed without one.
+    ``fault`` is the fault that was applied. ``ms`` is the milliseconds that the response takes,
+    delays included, ``None`` while the request is executed. ``number`` counts the requests of a
+    fake from 1.
     """
 
     method: str
@@ -37,6 +43,9 @@ class Request:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
     body: bytes = dataclasses.field(default=b"", repr=False)
     status: int | None = None
+    fault: Fault | None = None
+    ms: float | None = None
+    number: int = 0
 
     @property
     def query(self) -> dict[str, str]:
@@ -75,3 +84,10 @@ class Delivery:
     delay: float = 0.0
     cut: int | None = None
     bytes_per_second: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the fake delays the response and its body."""
+        if self.response is None or self.bytes_per_second is None:
+            return self.delay
+        return self.delay + len(self.response.body) / self.bytes_per_second

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import ipaddress
 import logging
 import socket
 import socketserver
@@ -17,6 +18,7 @@ from urllib.parse import quote
 from .messages import Delivery, Request
 
 if TYPE_CHECKING:
+    from ._admin.admin import Admin
     from .fake import FakeDub
 
 logger: logging.Logger = logging.getLogger("dub_uplink.testing")
@@ -25,6 +27,10 @@ _CLOSE_TIMEOUT = 5.0  # seconds that close() waits for requests in progress
 _CLOSE_INTERVAL = 0.005
 _POLL_INTERVAL = 0.02  # seconds until the accepting thread notices close()
 _DRIP_INTERVAL = 0.02
+
+
+class AdminTokenRequired(ValueError):
+    """An admin API without a token would be open to other machines."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -51,12 +57,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _respond(self) -> None:
         request = self._read_request()
+        admin = self.server.admin
+        if admin is not None and admin.serves(request.path):
+            response = admin.handle(request)
+            self._deliver(Delivery(response))
+            if request.method != "GET":  # the page reads every second
+                self.server.log(f"{request.method} {request.path} {response.status}")
+            return
         started = time.perf_counter()
         delivery = self.server.fake.handle(request)
         try:
             self._deliver(delivery)
         finally:
-            self.server.log_request(request, time.perf_counter() - started)
+            request.ms = (time.perf_counter() - started) * 1000
+            self.server.log_request(request)
 
     def _read_request(self) -> Request:
         headers: dict[str, str] = {}
@@ -91,7 +105,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _deliver(self, delivery: Delivery) -> None:
         response = delivery.response
-        if (delivery.delay and self.server.stopping.wait(delivery.delay)) or response is None:
+        delay = min(delivery.delay, threading.TIMEOUT_MAX)
+        if (delay and self.server.stopping.wait(delay)) or response is None:
             self.close_connection = True
             return
         body = b"" if self.command == "HEAD" else response.body[: delivery.cut]
@@ -130,8 +145,16 @@ class _Listener(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, fake: FakeDub, host: str, port: int, log: Callable[[str], object] | None):
+    def __init__(
+        self,
+        fake: FakeDub,
+        admin: Admin | None,
+        host: str,
+        port: int,
+        log: Callable[[str], object] | None,
+    ) -> None:
         self.fake = fake
+        self.admin = admin
         self.stopping = threading.Event()
         self.connections: set[Any] = set()
         self._log = log
@@ -150,11 +173,13 @@ class _Listener(socketserver.ThreadingTCPServer):
         if not isinstance(sys.exc_info()[1], OSError):  # a client that went away is no error
             logger.exception("a connection failed")
 
-    def log_request(self, request: Request, seconds: float) -> None:
+    def log_request(self, request: Request) -> None:
+        status = "dropped" if request.status is None else request.status
+        self.log(f"{request.method} {request.path} {status} {request.ms:.1f} ms")
+
+    def log(self, line: str) -> None:
         if self._log is not None:
-            status = "dropped" if request.status is None else request.status
-            path = request.path.encode("ascii", "backslashreplace").decode()
-            self._log(f"{request.method} {path} {status} {seconds * 1000:.1f} ms")
+            self._log(line.encode("ascii", "backslashreplace").decode())
 
 
 class Server:
@@ -164,10 +189,14 @@ class Server:
         fake: The fake that handles the requests.
         host: The address to listen on.
         port: The port; 0 takes any free one.
+        admin: Serve the admin API and its page below ``/_fake/``.
+        admin_token: The token that every request to the admin API needs.
         log: Called with one line per request.
 
     Raises:
         OSError: the address is in use.
+        AdminTokenRequired: the admin API would listen on an address that is not loopback without
+            an ``admin_token``.
     """
 
     def __init__(
@@ -176,10 +205,22 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 0,
         *,
+        admin: bool = False,
+        admin_token: str | None = None,
         log: Callable[[str], object] | None = None,
     ) -> None:
-        self._listener = _Listener(fake, host, port, log)
+        api = None
+        if admin:
+            from ._admin.admin import Admin  # noqa: PLC0415 - most fakes serve none
+
+            api = Admin(fake, admin_token)
+        self._listener = _Listener(fake, api, host, port, log)
         bound: str = self._listener.server_address[0]  # type: ignore[assignment]
+        if api is not None and admin_token is None and not ipaddress.ip_address(bound).is_loopback:
+            self._listener.server_close()
+            raise AdminTokenRequired(
+                f"the admin API on {bound} would be open to other machines; give an admin_token"
+            )
         self.port: int = self._listener.server_address[1]
         self.url: str = f"http://{f'[{bound}]' if ':' in bound else bound}:{self.port}"
         self._thread = threading.Thread(
@@ -217,6 +258,8 @@ def serve_forever(
     host: str = "127.0.0.1",
     port: int = 8000,
     *,
+    admin: bool = False,
+    admin_token: str | None = None,
     log: Callable[[str], object] = print,
     ready: Callable[[str], object] | None = None,
 ) -> None:
@@ -226,13 +269,16 @@ def serve_forever(
         fake: The fake that handles the requests.
         host: The address to listen on.
         port: The port; 0 takes any free one.
+        admin: Serve the admin API and its page below ``/_fake/``.
+        admin_token: The token that every request to the admin API needs.
         log: Called with one line per request.
         ready: Called with the URL once the server accepts connections.
 
     Raises:
         OSError: the address is in use.
+        AdminTokenRequired: see :class:`Server`.
     """
-    server = Server(fake, host, port, log=log)
+    server = Server(fake, host, port, admin=admin, admin_token=admin_token, log=log)
     with contextlib.suppress(KeyboardInterrupt), server as url:
         if ready is not None:
             ready(url)

@@ -44,16 +44,37 @@ class RateLimiter:
     """
 
     def __init__(self, limit: int, window: float, *, enforced: bool = True) -> None:
+        self._timestamps: dict[str, deque[int]] = {}
+        self.configure(limit, window, enforced=enforced)
+
+    def configure(self, limit: int, window: float, *, enforced: bool) -> None:
+        """Change the limit, and keep the requests counted so far."""
         self._limit = limit
         self._window = round(window * 1000)
         self._enforced = enforced
-        self._timestamps: dict[str, deque[int]] = {}
+        for key, timestamps in self._timestamps.items():
+            self._timestamps[key] = deque(timestamps, maxlen=max(limit, 1))
+
+    def reset(self) -> None:
+        """Forget every request."""
+        self._timestamps.clear()
+
+    def used(self, now: int) -> int:
+        """Return the number of requests in the window of the busiest key."""
+        for timestamps in self._timestamps.values():
+            self._prune(timestamps, now)
+        return max(map(len, self._timestamps.values()), default=0)
+
+    def _prune(self, timestamps: deque[int], now: int) -> None:
+        while timestamps and timestamps[0] <= now - self._window:
+            timestamps.popleft()
+        while timestamps and timestamps[-1] > now:  # the clock was set back
+            timestamps.pop()
 
     def take(self, key: str, now: int) -> Usage:
         """Count a request at ``now`` (Unix milliseconds), unless it is rejected."""
         timestamps = self._timestamps.setdefault(key, deque(maxlen=max(self._limit, 1)))
-        while timestamps and timestamps[0] <= now - self._window:
-            timestamps.popleft()
+        self._prune(timestamps, now)
         allowed = len(timestamps) < self._limit
         if allowed or not self._enforced:
             timestamps.append(now)

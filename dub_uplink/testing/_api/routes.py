@@ -65,6 +65,8 @@ class Workspace:
 class CustomersApi:
     """Execute the operations. Not thread-safe: the caller holds a lock.
 
+    ``workspace`` may be replaced between requests.
+
     ``HEAD`` and ``OPTIONS`` are a 405, as on Dub. ``get`` and ``update`` check the schema of the
     list query, but not its paging. ``create`` and ``delete`` ignore the query.
     """
@@ -78,7 +80,7 @@ class CustomersApi:
         new_id: Callable[[], str],
     ) -> None:
         self._store = store
-        self._workspace = workspace
+        self.workspace = workspace
         self._limiter = limiter
         self._clock = clock
         self._new_id = new_id
@@ -121,9 +123,9 @@ class CustomersApi:
     def _check_access(self, usage: Usage, operation: _Operation, method: str) -> None:
         if not usage.allowed:
             raise ApiError("rate_limit_exceeded", RATE_LIMITED)
-        if method != "GET" and self._workspace.role not in _WRITING_ROLES:
+        if method != "GET" and self.workspace.role not in _WRITING_ROLES:
             raise ApiError("forbidden", WRONG_ROLE)
-        plan = self._workspace.plan
+        plan = self.workspace.plan
         if plan in _PLANS_WITHOUT_CUSTOMERS and operation is not CustomersApi._count:
             raise ApiError("forbidden", WRONG_PLAN)
 
@@ -133,9 +135,9 @@ class CustomersApi:
         if not authorization.startswith("Bearer "):
             raise ApiError("bad_request", NO_BEARER)
         token = authorization[len("Bearer ") :]
-        if token in self._workspace.tokens:
+        if token in self.workspace.tokens:
             return token
-        if token in self._workspace.expired:
+        if token in self.workspace.expired:
             raise ApiError("unauthorized", "Unauthorized: Access token expired.")
         if token.startswith("dub_"):
             raise ApiError("unauthorized", "Unauthorized: Invalid API key.")
@@ -144,7 +146,7 @@ class CustomersApi:
 
     def _list(self, key: str, request: Request) -> FakeResponse:
         parameters = checked_parameters(request)
-        query = list_query(parameters, self._workspace.default_program)
+        query = list_query(parameters, self.workspace.default_program)
         cursor = query.starting_after or query.ending_before
         if cursor and not self._store.has(cursor):
             raise ApiError("unprocessable_entity", UNKNOWN_CURSOR)
@@ -153,7 +155,7 @@ class CustomersApi:
         return json_response(200, [self._serialize(row, expanded=expanded) for row in rows])
 
     def _count(self, key: str, request: Request) -> FakeResponse:
-        group, query = count_query(request, self._workspace.default_program)
+        group, query = count_query(request, self.workspace.default_program)
         if group == "country":
             groups = self._store.count_by_country(query)
             return json_response(200, [{"country": row[0], "_count": row[1]} for row in groups])

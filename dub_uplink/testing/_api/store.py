@@ -73,8 +73,12 @@ _MILLISECOND = dt.timedelta(milliseconds=1)
 Row: TypeAlias = tuple[Any, ...]
 
 
-class DuplicateKey(Exception):
-    """An ``externalId`` or ``stripeCustomerId`` that another customer has."""
+class DuplicateKey(ValueError):
+    """A unique field, such as ``external_id``, whose value another customer has."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"the {field} is taken by another customer")
+        self.field = field
 
 
 def to_milliseconds(moment: dt.datetime) -> int:
@@ -216,9 +220,22 @@ class Store:
             self._db.execute("SELECT 1 FROM customers WHERE id = ?", (id,)).fetchone() is not None
         )
 
+    def check_id(self, id: str) -> None:
+        """Raise ``DuplicateKey`` if a Dub id exists."""
+        if self.has(id):
+            raise DuplicateKey("id")
+
     def all(self) -> list[Row]:
         """Return every row in order of id."""
         return self._db.execute(f"{_SELECT} FROM customers ORDER BY id").fetchall()
+
+    def newest(self, before: str | None, limit: int) -> list[Row]:
+        """Return rows with ids below ``before``, the highest id first."""
+        where = "" if before is None else "WHERE id < ?"
+        values = [limit] if before is None else [before, limit]
+        return self._db.execute(
+            f"{_SELECT} FROM customers {where} ORDER BY id DESC LIMIT ?", values
+        ).fetchall()
 
     def add(self, customer: StoredCustomer) -> None:
         """Store a customer; raise ``DuplicateKey`` if another one has a unique key of it."""
@@ -310,9 +327,11 @@ class Store:
         try:
             self._db.execute(statement, values)
         except sqlite3.IntegrityError as error:
-            if "customers.id" in str(error):
+            # SQLite's message ends with the column, as in "customers.external_id".
+            column = str(error).rpartition(".")[2]
+            if column == "id":
                 raise
-            raise DuplicateKey from error
+            raise DuplicateKey(column) from error
 
     def _index(self, column: str) -> None:
         if column in _LAZY_INDEXES and column not in self._indexed:

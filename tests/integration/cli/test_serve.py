@@ -159,3 +159,62 @@ def test_serve_empty_token_is_refused() -> None:
     done = CliRunner().invoke(cli, ["serve", "--token", " "])
     assert done.exit_code == 2
     assert "--token" in done.output
+
+
+def _admin(server: Server, token: str | None = None) -> int:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"{server.url}/_fake/state", headers=headers)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_serve_shows_the_page_and_has_the_admin_api(serve: Serve) -> None:
+    with serve() as server:
+        assert f"{server.url}/_fake/\n" in server.greeting
+        assert _admin(server) == 200
+
+
+def test_serve_without_admin_is_dubs_404(serve: Serve) -> None:
+    with serve("--no-admin") as server:
+        assert "_fake" not in server.greeting
+        assert _admin(server) == 404
+
+
+def test_serve_admin_token_is_required_and_not_shown(serve: Serve) -> None:
+    with serve("--host", "0.0.0.0", "--admin-token", "s3cret") as server:
+        server.url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert [_admin(server), _admin(server, "x"), _admin(server, "s3cret")] == [401, 401, 200]
+        _, out, err = server.stop()
+    assert "s3cret" not in server.greeting + out + err
+
+
+def test_serve_admin_token_may_be_in_the_environment(
+    serve: Serve, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(environment, "DUB_FAKE_ADMIN_TOKEN", "s3cret")
+    with serve() as server:
+        assert [_admin(server), _admin(server, "s3cret")] == [401, 200]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_serve_beyond_loopback_needs_an_admin_token(host: str) -> None:
+    done = CliRunner().invoke(cli, ["serve", "--port", "0", "--host", host])
+    assert done.exit_code == 2
+    assert "--admin-token TOKEN or --no-admin" in done.output
+
+
+def test_serve_beyond_loopback_without_admin_needs_no_token(serve: Serve) -> None:
+    with serve("--host", "0.0.0.0", "--no-admin") as server:
+        assert "Ctrl-C" in server.greeting
+
+
+@pytest.mark.parametrize("token", ["", "a b", "ä"])
+def test_serve_unusable_admin_token_is_refused(token: str) -> None:
+    done = CliRunner().invoke(cli, ["serve", "--port", "0", "--admin-token", token])
+    assert done.exit_code == 2
+    assert "--admin-token" in done.output

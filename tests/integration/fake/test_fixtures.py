@@ -66,7 +66,7 @@ def test_no_sleep_skips_delays_and_latency_of_mounted_fakes() -> None:
         fake.faults.add(faults.Delay(20))
         fake.session().get(f"{fake.base_url}/customers")
         assert clock.slept == [27]
-    fake.latency = 0
+    fake.configure(latency=0)
 
 
 def test_no_sleep_ends() -> None:

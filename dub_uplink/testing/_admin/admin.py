@@ -1,0 +1,191 @@
+"""Handle requests below ``/_fake/``: check who asks, find the route, encode the response."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import hashlib
+import hmac
+import ipaddress
+import json
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..messages import FakeResponse, Request
+from .fields import AdminError, read_fields
+from .routes import ROUTES, Route
+from .views import redactor
+
+if TYPE_CHECKING:
+    from ..fake import FakeDub
+
+logger = logging.getLogger("dub_uplink.testing")
+
+_PREFIX = "/_fake/"
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\],\s]+)(?::[0-9]{1,5})?")
+_COMMON_HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Admin:
+    """The admin API of a fake.
+
+    Without a token only requests to a loopback ``Host`` are accepted: a web page that reaches this
+    server by DNS rebinding sends its own host name. Writes need the content type of JSON, which
+    browsers send to another origin only with its permission, and the server never gives it.
+
+    Args:
+        fake: The fake.
+        token: The token that every request needs; ``None`` for none.
+
+    Raises:
+        ValueError: the token is empty, or is not of visible ASCII characters.
+    """
+
+    def __init__(self, fake: FakeDub, token: str | None = None) -> None:
+        if token is not None and not re.fullmatch(r"[!-~]+", token):
+            raise ValueError("admin_token must be of visible ASCII characters, without spaces")
+        self._fake = fake
+        self._token = None if token is None else token.encode()
+        keys = fake._api.workspace.tokens | fake._api.workspace.expired
+        self._redact = redactor(keys if token is None else keys | {token})
+
+    @staticmethod
+    def serves(path: str) -> bool:
+        """Return whether a path is of the admin API."""
+        return path.startswith(_PREFIX) or path == _PREFIX[:-1]
+
+    def handle(self, request: Request) -> FakeResponse:
+        """Execute a request and return the response."""
+        try:
+            self._check_access(request)
+            path = request.path.removeprefix(_PREFIX)
+            if request.method == "GET" and path in ("", _PREFIX[:-1]):
+                return _page() if path == "" else _redirect()
+            route = _find_route(request.method, path)
+            return _json_response(route.status, self._execute(route, request))
+        except AdminError as error:
+            status, message, field = error.status, error.message, error.field
+        except Exception:
+            logger.exception("%s %s", request.method, request.path)
+            status, message, field = 500, "the fake failed; its log has the traceback", None
+        response = _json_response(status, {"error": {"message": message, "field": field}})
+        if status == 401:
+            # Basic as well as Bearer, so that a browser asks for the token.
+            response.headers["WWW-Authenticate"] = 'Basic realm="admin token"'
+        return response
+
+    def _check_access(self, request: Request) -> None:
+        if self._token is None:
+            if not _is_loopback(request.headers.get("host", "")):
+                raise AdminError(
+                    403, "the Host of the request is not a loopback address; use 127.0.0.1"
+                )
+        elif not hmac.compare_digest(
+            _credentials(request.headers.get("authorization", "")), self._token
+        ):
+            raise AdminError(
+                401, "the admin token is missing or wrong; send Authorization: Bearer <admin token>"
+            )
+
+    def _execute(self, route: Route, request: Request) -> Any:
+        content_type = request.headers.get("content-type", "").partition(";")[0]
+        if route.method != "GET" and content_type.strip().lower() != "application/json":
+            raise AdminError(415, "a write needs the header Content-Type: application/json")
+        given = request.query if route.method == "GET" else _parse_body(request.body)
+        if route.fields is not None:
+            given = read_fields(given, route.fields, route.required)
+        return route.handle(self._fake, given, self._redact)
+
+
+def _is_loopback(host: str) -> bool:
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return False
+    name = match["name"].strip("[]").lower()
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _credentials(authorization: str) -> bytes:
+    """Return the token of a ``Bearer`` header, or the password of a ``Basic`` one."""
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip().encode()
+    try:
+        return base64.b64decode(value, validate=True).partition(b":")[2]
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _find_route(method: str, path: str) -> Route:
+    methods = [route.method for route in ROUTES if route.path == path]
+    for route in ROUTES:
+        if (route.method, route.path) == (method, path):
+            return route
+    if methods:
+        raise AdminError(405, f"{method} is not a method of /_fake/{path}: {', '.join(methods)}")
+    raise AdminError(404, f"/_fake/{path} does not exist")
+
+
+def _reject_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _parse_body(body: bytes) -> dict[str, Any]:
+    if not body:
+        return {}
+    try:
+        given = json.loads(body.decode(), parse_constant=_reject_constant)
+    except (ValueError, RecursionError) as error:
+        raise AdminError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise AdminError(422, "the body must be a JSON object")
+    return given
+
+
+def _json_response(status: int, value: Any) -> FakeResponse:
+    # ASCII, because a recorded text may have lone surrogates. `str` for what tests put in faults.
+    body = json.dumps(value, default=str).encode()
+    return FakeResponse(status, {"Content-Type": "application/json", **_COMMON_HEADERS}, body)
+
+
+def _redirect() -> FakeResponse:
+    return FakeResponse(308, {"Location": _PREFIX, **_COMMON_HEADERS}, b"")
+
+
+@functools.lru_cache(maxsize=1)
+def _page() -> FakeResponse:
+    body = Path(__file__).with_name("page.html").read_bytes()
+    policy = [
+        "default-src 'none'",
+        "connect-src 'self'",
+        "img-src data:",
+        f"script-src {_inline_hash(body, b'script')}",
+        f"style-src {_inline_hash(body, b'style')}",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": "; ".join(policy),
+        "Referrer-Policy": "no-referrer",
+        "X-Frame-Options": "DENY",
+        **_COMMON_HEADERS,
+    }
+    return FakeResponse(200, headers, body)
+
+
+def _inline_hash(page: bytes, element: bytes) -> str:
+    """Return the source of a Content-Security-Policy that allows one inline element."""
+    content = page.partition(b"<%s>" % element)[2].partition(b"</%s>" % element)[0]
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"

@@ -1,0 +1,162 @@
+"""Convert faults to JSON and back: ``{"fault": "Status", "code": 503}``."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime as dt
+import re
+from collections.abc import Mapping
+from email.utils import format_datetime
+from typing import Any
+
+from .. import faults
+from .fields import (
+    AdminError,
+    Check,
+    anything,
+    base64_bytes,
+    boolean,
+    choice,
+    header_value,
+    headers,
+    identifier,
+    integer,
+    nullable,
+    number,
+    read_fields,
+    text,
+)
+
+
+def _retry_after(value: Any) -> Any:
+    try:
+        return header_value(value) if isinstance(value, str) else number()(value)
+    except ValueError:
+        raise ValueError("must be a number or a header's value") from None
+
+
+_PARAMETERS: dict[type[faults.Fault], dict[str, Check]] = {
+    faults.Status: {
+        "code": integer(200, 599),
+        "headers": nullable(headers),
+        "body": anything,
+        "bodyBase64": base64_bytes,
+        "carriedOut": boolean,
+    },
+    faults.RateLimited: {
+        "retryAfter": nullable(_retry_after),
+        "form": nullable(choice("seconds", "http_date", "unix", "unix_ms")),
+    },
+    faults.DropBefore: {},
+    faults.DropAfter: {},
+    faults.Truncate: {"bytes": integer(0)},
+    faults.Delay: {"seconds": number(0)},
+    faults.Drip: {"bytesPerSecond": number(above=0)},
+    faults.Garbage: {
+        "body": text,
+        "bodyBase64": base64_bytes,
+        "contentType": header_value,
+        "status": integer(200, 299),
+    },
+}
+_CLASSES = {cls.__name__: cls for cls in _PARAMETERS}
+_QUEUE_FIELDS: dict[str, Check] = {
+    "times": nullable(integer(1)),
+    "method": nullable(identifier),
+    "path": nullable(identifier),
+}
+_NAME_CHECK = choice(*_CLASSES)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda match: f"_{match[0].lower()}", name)
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+
+
+def read_fault(
+    given: Mapping[str, Any], others: Mapping[str, Check]
+) -> tuple[faults.Fault, dict[str, Any]]:
+    """Return the fault of a JSON object, and the values of its ``others`` fields.
+
+    Raises:
+        AdminError: a field is unknown, missing or has a wrong value.
+    """
+    if "fault" not in given:
+        raise AdminError(422, f"'fault' is missing: one of {', '.join(_CLASSES)}", "fault")
+    named = {"fault": given["fault"]}
+    cls = _CLASSES[read_fields(named, {"fault": _NAME_CHECK})["fault"]]
+    values = read_fields(given, {"fault": _NAME_CHECK, **_PARAMETERS[cls], **others})
+    del values["fault"]
+    rest = {name: values.pop(name) for name in others if name in values}
+    if "bodyBase64" in values:
+        if "body" in values:
+            raise AdminError(422, "'bodyBase64' cannot be combined with 'body'", "bodyBase64")
+        values["body"] = values.pop("bodyBase64")
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # every fault is a dataclass
+        if field.default is dataclasses.MISSING and _camel(field.name) not in values:
+            raise AdminError(422, f"'{_camel(field.name)}' is missing", _camel(field.name))
+    try:
+        return cls(**{_snake(name): value for name, value in values.items()}), rest
+    except TypeError:  # the only rule for two fields
+        raise AdminError(
+            422, "'retryAfter' must be a number of seconds where 'form' is given", "retryAfter"
+        ) from None
+
+
+def read_queued(given: Mapping[str, Any]) -> tuple[faults.Fault, dict[str, Any]]:
+    """Return the fault of a JSON object, and its ``times``, ``method`` and ``path``."""
+    return read_fault(given, _QUEUE_FIELDS)
+
+
+def read_shares(given: Any) -> dict[faults.Fault, float]:
+    """Return the shares of random faults; see :meth:`Faults.randomly`."""
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise AdminError(422, "'random' must be an array of faults with a 'share'", "random")
+    shares: dict[faults.Fault, float] = {}
+    for one in given:
+        fault, others = read_fault(one, {"share": number(0, 1)})
+        if "share" not in others:
+            raise AdminError(422, "'share' is missing in a fault of 'random'", "share")
+        shares[fault] = shares.get(fault, 0) + others["share"]
+    return shares
+
+
+def fault_json(fault: faults.Fault) -> dict[str, Any]:
+    """Return the JSON object of a fault, without parameters that have their defaults."""
+    shown: dict[str, Any] = {"fault": type(fault).__name__}
+    if type(fault) not in _PARAMETERS:
+        return shown
+    for field in dataclasses.fields(fault):  # type: ignore[arg-type]  # every fault is a dataclass
+        value = getattr(fault, field.name)
+        if value == field.default:
+            continue
+        if isinstance(value, bytes):
+            shown["bodyBase64"] = base64.b64encode(value).decode()
+        elif isinstance(value, dt.datetime):
+            shown[_camel(field.name)] = format_datetime(
+                value.astimezone(dt.timezone.utc), usegmt=True
+            )
+        else:
+            shown[_camel(field.name)] = value
+    return shown
+
+
+def faults_json(queue: faults.Faults) -> dict[str, Any]:
+    """Return the JSON object of all faults, queued and random."""
+    return {
+        "queued": [
+            {
+                **fault_json(queued.fault),
+                "times": queued.times,
+                "method": queued.method,
+                "path": queued.path,
+            }
+            for queued in queue.queue
+        ],
+        "random": [{**fault_json(fault), "share": share} for fault, share in queue.shares.items()],
+        "seed": queue.seed,
+    }

@@ -1,0 +1,212 @@
+"""Check the fields of JSON bodies and queries, one small function per type of value."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+#: Returns the value of a field; raises ``ValueError`` with "must be ..." for another value.
+Check: TypeAlias = Callable[[Any], Any]
+
+MAX_INTEGER = 2**63 - 1  # of SQLite
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+
+
+class AdminError(Exception):
+    """A request that the admin API rejects.
+
+    Args:
+        status: The status of the response.
+        message: What is wrong and what to do.
+        field: The field that is wrong.
+    """
+
+    def __init__(self, status: int, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.field = field
+
+
+def read_fields(
+    given: Mapping[str, Any], checks: Mapping[str, Check], required: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the checked values of the given fields.
+
+    Raises:
+        AdminError: a field is unknown, missing or has a wrong value.
+    """
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in checks:
+            known = ", ".join(checks) or "none"
+            raise AdminError(422, f"'{name}' is not a field of this request; known: {known}", name)
+        try:
+            _check_unicode(value)
+            values[name] = checks[name](value)
+        except ValueError as error:
+            raise AdminError(422, f"'{name}' {error}; got {_excerpt(value)}", name) from None
+    for name in required:
+        if name not in values:
+            raise AdminError(422, f"'{name}' is missing", name)
+    return values
+
+
+def _check_unicode(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode, without lone surrogates") from None
+
+
+def _excerpt(value: Any) -> str:
+    shown = json.dumps(value)
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."
+
+
+def anything(value: Any) -> Any:
+    """Accept every value."""
+    return value
+
+
+def text(value: Any) -> str:
+    """Accept a string."""
+    if not isinstance(value, str):
+        raise ValueError("must be a string")
+    return value
+
+
+def identifier(value: Any) -> str:
+    """Accept a string that is not empty."""
+    if not text(value):
+        raise ValueError("must not be empty")
+    return str(value)
+
+
+def boolean(value: Any) -> bool:
+    """Accept ``true`` and ``false``."""
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def integer(low: int, high: int = MAX_INTEGER) -> Check:
+    """Return a check for an integer within two bounds, inclusive."""
+    bounds = f"of {low} or more" if high == MAX_INTEGER else f"from {low} to {high}"
+
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"must be an integer {bounds}")
+        return value
+
+    return check
+
+
+def digits(low: int, high: int = MAX_INTEGER) -> Check:
+    """Return a check for an integer in a query."""
+    check = integer(low, high)
+
+    def check_text(value: Any) -> Any:
+        # As many digits as MAX_INTEGER has; more are out of bounds.
+        return check(int(value) if re.fullmatch(r"[0-9]{1,19}", value) else None)
+
+    return check_text
+
+
+def number(low: float = -math.inf, high: float = math.inf, *, above: float = -math.inf) -> Check:
+    """Return a check for a finite number of ``low`` to ``high``, and above ``above``."""
+    parts = [
+        f"of {low:g} or more" if low > -math.inf else "",
+        f"above {above:g}" if above > -math.inf else "",
+        f"up to {high:g}" if high < math.inf else "",
+    ]
+    bounds = " and ".join(filter(None, parts))
+
+    def check(value: Any) -> float:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        # Compared before a conversion: a large integer has no float.
+        if not is_number or not -1e300 < value < 1e300 or not (low <= value <= high):
+            raise ValueError(f"must be a number {bounds}".rstrip())
+        if not value > above:
+            raise ValueError(f"must be a number {bounds}")
+        return float(value) if isinstance(value, float) else value
+
+    return check
+
+
+def choice(*options: str) -> Check:
+    """Return a check for one of several strings."""
+
+    def check(value: Any) -> str:
+        if value not in options:
+            raise ValueError(f"must be one of {', '.join(options)}")
+        return str(value)
+
+    return check
+
+
+def nullable(check: Check) -> Check:
+    """Return a check that accepts ``null`` as well."""
+
+    def check_or_none(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return check(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or null") from None
+
+    return check_or_none
+
+
+def moment(value: Any) -> dt.datetime:
+    """Accept an ISO 8601 time with its offset from UTC."""
+    try:
+        parsed = dt.datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", text(value)))
+        if parsed.tzinfo is not None:
+            return parsed.astimezone(dt.timezone.utc)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be an ISO 8601 time with Z or an offset, as 2026-08-21T12:00:00.000Z")
+
+
+def base64_bytes(value: Any) -> bytes:
+    """Accept bytes in base64."""
+    try:
+        return base64.b64decode(text(value), validate=True)
+    except binascii.Error:
+        raise ValueError("must be base64") from None
+
+
+def header_value(value: Any) -> str:
+    """Accept a string that a header can hold."""
+    if not _HEADER_VALUE.fullmatch(text(value)):
+        raise ValueError("must be a header's value: Latin-1 without line breaks")
+    return str(value)
+
+
+def headers(value: Any) -> dict[str, str]:
+    """Accept an object of headers with strings."""
+    if not isinstance(value, dict) or not all(map(_HEADER_NAME.fullmatch, value)):
+        raise ValueError("must be an object of headers")
+    return {name: header_value(content) for name, content in value.items()}
+
+
+def expansion(value: Any) -> dict[str, Any]:
+    """Accept the object of a link, a partner or a discount."""
+    if not isinstance(value, dict):
+        raise ValueError("must be an object")
+    for name, content in value.items():
+        if name in ("id", "domain", "key", "shortLink", "url"):
+            try:
+                text(content)
+            except ValueError as error:
+                raise ValueError(f"must have a '{name}' that {error}") from None
+    return value

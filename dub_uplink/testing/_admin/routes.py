@@ -1,0 +1,214 @@
+"""The routes of the admin API and what each of them does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .._api.limits import PLAN_LIMITS
+from .._api.routes import ROLES
+from .._api.store import DuplicateKey, StoredCustomer
+from .fault_json import faults_json, read_queued, read_shares
+from .fields import (
+    MAX_INTEGER,
+    AdminError,
+    Check,
+    anything,
+    choice,
+    digits,
+    expansion,
+    identifier,
+    integer,
+    moment,
+    nullable,
+    number,
+    read_fields,
+    text,
+)
+from .views import (
+    CUSTOMER_FIELDS,
+    SETTING_FIELDS,
+    clock_json,
+    customer_json,
+    request_json,
+    settings_json,
+    state_json,
+)
+
+if TYPE_CHECKING:
+    from ..fake import FakeDub
+
+MAX_SEED_COUNT = 1_000_000
+_MAX_SECONDS = 1e9
+
+Redact: TypeAlias = Callable[[Any], Any]
+Handler: TypeAlias = Callable[["FakeDub", dict[str, Any], Redact], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """What a method and a path below ``/_fake/`` do.
+
+    ``fields`` are those of the query of a ``GET``, else of the JSON body; ``None`` leaves the check
+    to ``handle``.
+    """
+
+    method: str
+    path: str
+    handle: Handler
+    fields: Mapping[str, Check] | None = dataclasses.field(default_factory=dict[str, Check])
+    required: tuple[str, ...] = ()
+    status: int = 200
+
+
+def _state(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    return state_json(fake)
+
+
+def _list_requests(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    requests = fake._requests.after(given.get("after", 0), given.get("limit", 1000))
+    return [request_json(request, redact) for request in requests]
+
+
+def _delete_requests(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    fake.clear_requests()
+    return state_json(fake)
+
+
+def _list_customers(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    with fake._lock:
+        rows = fake._store.newest(given.get("before"), given.get("limit", 100))
+    return [customer_json(StoredCustomer.from_row(row)) for row in rows]
+
+
+def _add_customer(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    fields = {CUSTOMER_FIELDS[name]: value for name, value in given.items()}
+    for name in ("sales", "sale_amount"):
+        if fields.get(name, 0) is None:
+            del fields[name]
+    try:
+        return customer_json(fake.add(**fields))
+    except DuplicateKey as error:
+        names = {field: name for name, field in CUSTOMER_FIELDS.items()}
+        name = names[error.field]
+        raise AdminError(409, f"'{name}' is taken by another customer", name) from None
+
+
+def _delete_customers(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    fake.clear_customers()
+    return state_json(fake)
+
+
+def _seed_customers(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    return {"added": fake.add_many(given["count"]), "customers": fake.customer_count}
+
+
+def _list_faults(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    return faults_json(fake.faults)
+
+
+def _add_faults(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    if "random" in given or "seed" in given:
+        checks = {"random": anything, "seed": _seed}
+        values = read_fields(given, checks, required=("random", "seed"))
+        shares = read_shares(values["random"])
+        try:
+            fake.faults.randomly(shares, seed=values["seed"])
+        except ValueError:
+            total = sum(shares.values())
+            raise AdminError(
+                422, f"the sum of every 'share' must be at most 1, not {total:g}", "share"
+            ) from None
+    else:
+        fault, options = read_queued(given)
+        fake.faults.add(fault, **options)
+    return faults_json(fake.faults)
+
+
+def _delete_faults(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    fake.faults.clear()
+    return faults_json(fake.faults)
+
+
+def _move_clock(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    if len(given) != 1:
+        raise AdminError(422, "give either 'advance' (seconds) or 'set' (a time)", "advance")
+    try:
+        if "set" in given:
+            fake.clock.set(given["set"])
+        else:
+            fake.clock.advance(given["advance"])
+    except ValueError as error:
+        name = "set" if "set" in given else "advance"
+        raise AdminError(422, f"'{name}' cannot be applied: {error}", name) from None
+    return clock_json(fake)
+
+
+def _change_settings(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    fake.configure(**{SETTING_FIELDS[name]: value for name, value in given.items()})
+    return settings_json(fake)
+
+
+def _reset(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+    fake.reset()
+    return state_json(fake)
+
+
+def _seed(value: Any) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError("must be an integer or a string")
+    return value
+
+
+_OPTIONAL_TEXT = nullable(text)
+_OPTIONAL_MOMENT = nullable(moment)
+_CUSTOMER: dict[str, Check] = {
+    "id": nullable(identifier),
+    "name": _OPTIONAL_TEXT,
+    "email": _OPTIONAL_TEXT,
+    "avatar": _OPTIONAL_TEXT,
+    "externalId": _OPTIONAL_TEXT,
+    "stripeCustomerId": _OPTIONAL_TEXT,
+    "country": _OPTIONAL_TEXT,
+    "sales": nullable(integer(0)),
+    "saleAmount": nullable(integer(-MAX_INTEGER)),
+    "createdAt": _OPTIONAL_MOMENT,
+    "firstSaleAt": _OPTIONAL_MOMENT,
+    "subscriptionCanceledAt": _OPTIONAL_MOMENT,
+    "programId": _OPTIONAL_TEXT,
+    "link": nullable(expansion),
+    "partner": nullable(expansion),
+    "discount": nullable(expansion),
+}
+_SETTINGS: dict[str, Check] = {
+    "role": choice(*ROLES),
+    "plan": choice(*PLAN_LIMITS),
+    "defaultProgram": nullable(identifier),
+    "rateLimit": nullable(integer(0, 1_000_000)),
+    "window": number(0.001, _MAX_SECONDS),
+    "latency": number(0, _MAX_SECONDS),
+}
+
+ROUTES = (
+    Route("GET", "state", _state),
+    Route("GET", "requests", _list_requests, {"after": digits(0), "limit": digits(1, 1000)}),
+    Route("DELETE", "requests", _delete_requests),
+    Route("GET", "customers", _list_customers, {"before": identifier, "limit": digits(1, 1000)}),
+    Route("POST", "customers", _add_customer, _CUSTOMER, status=201),
+    Route("DELETE", "customers", _delete_customers),
+    Route(
+        "POST",
+        "customers/seed",
+        _seed_customers,
+        {"count": integer(0, MAX_SEED_COUNT)},
+        required=("count",),
+    ),
+    Route("GET", "faults", _list_faults),
+    Route("POST", "faults", _add_faults, fields=None),
+    Route("DELETE", "faults", _delete_faults),
+    Route("POST", "clock", _move_clock, {"advance": number(0), "set": moment}),
+    Route("GET", "settings", lambda fake, given, redact: settings_json(fake)),
+    Route("PATCH", "settings", _change_settings, _SETTINGS),
+    Route("POST", "reset", _reset),
+)

@@ -1,0 +1,154 @@
+"""Return the JSON of what the admin API shows: customers, requests and the state of a fake."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..messages import Request
+from .fault_json import fault_json, faults_json
+
+if TYPE_CHECKING:
+    from .._api.store import StoredCustomer
+    from ..fake import FakeDub
+
+#: Field of a customer's JSON: field of the stored customer.
+CUSTOMER_FIELDS = {
+    "id": "id",
+    "name": "name",
+    "email": "email",
+    "avatar": "avatar",
+    "externalId": "external_id",
+    "stripeCustomerId": "stripe_customer_id",
+    "country": "country",
+    "sales": "sales",
+    "saleAmount": "sale_amount",
+    "createdAt": "created_at",
+    "firstSaleAt": "first_sale_at",
+    "subscriptionCanceledAt": "subscription_canceled_at",
+    "programId": "program_id",
+    "link": "link",
+    "partner": "partner",
+    "discount": "discount",
+}
+#: Field of the settings' JSON: field of the settings.
+SETTING_FIELDS = {
+    "role": "role",
+    "plan": "plan",
+    "defaultProgram": "default_program",
+    "rateLimit": "rate_limit",
+    "window": "window",
+    "latency": "latency",
+}
+_SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
+
+
+def redactor(secrets: Iterable[str]) -> Callable[[Any], Any]:
+    """Return a function that replaces the secrets in a JSON value by ``[token]``."""
+    longest_first = sorted(secrets, key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+
+    def redact(value: Any) -> Any:
+        if isinstance(value, str):
+            return pattern.sub("[token]", value)
+        if isinstance(value, list):
+            return [redact(one) for one in value]
+        if isinstance(value, dict):
+            return {redact(name): redact(one) for name, one in value.items()}
+        return value
+
+    return redact
+
+
+def timestamp(moment: dt.datetime) -> str:
+    """Return a time as Dub writes it."""
+    text = moment.astimezone(dt.timezone.utc).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def customer_json(customer: StoredCustomer) -> dict[str, Any]:
+    """Return every stored field; a missing name is ``null``, not an invented one."""
+    values = {name: getattr(customer, field) for name, field in CUSTOMER_FIELDS.items()}
+    return {
+        name: timestamp(value) if isinstance(value, dt.datetime) else value
+        for name, value in values.items()
+    }
+
+
+def request_json(request: Request, redact: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return a recorded request without its token."""
+    shown: dict[str, Any] = redact(
+        {
+            "number": request.number,
+            "method": request.method,
+            "path": request.path,
+            "query": request.query,
+            "headers": {
+                name: value
+                for name, value in request.headers.items()
+                if name not in _SECRET_HEADERS
+            },
+            "body": _body(request.body),
+        }
+    )
+    shown["status"] = request.status
+    shown["ms"] = None if request.ms is None else round(request.ms, 1)
+    shown["fault"] = None if request.fault is None else fault_json(request.fault)
+    return shown
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("not a number of JSON")
+    return value
+
+
+def _body(body: bytes) -> Any:
+    """Return the parsed JSON of a body, its text if it is not JSON, ``None`` if it is empty."""
+    if not body:
+        return None
+    text = body.decode("utf-8", "replace")
+    try:
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        json.dumps(value)
+    except (ValueError, RecursionError):
+        return text
+    return value
+
+
+def clock_json(fake: FakeDub) -> dict[str, Any]:
+    """Return the fake's time, and the seconds by which it was moved."""
+    now = dt.datetime.fromtimestamp(fake.clock.time(), dt.timezone.utc)
+    return {"now": timestamp(now), "offset": round(fake.clock.offset, 3)}
+
+
+def settings_json(fake: FakeDub) -> dict[str, Any]:
+    """Return the settings."""
+    return {name: getattr(fake.settings, field) for name, field in SETTING_FIELDS.items()}
+
+
+def state_json(fake: FakeDub) -> dict[str, Any]:
+    """Return all that the page shows but for the requests and customers themselves."""
+    settings = fake.settings
+    with fake._lock:
+        used = fake._limiter.used(fake.clock.milliseconds())
+    kept, last = fake._requests.span()
+    return {
+        "customers": fake.customer_count,
+        "requests": {"kept": kept, "last": last},
+        "faults": faults_json(fake.faults),
+        "clock": clock_json(fake),
+        "settings": settings_json(fake),
+        "rateLimit": {
+            "limit": settings.limit,
+            "used": used,
+            "remaining": max(settings.limit - used, 0),
+            "window": settings.window,
+            "enforced": settings.rate_limit is not None,
+        },
+    }

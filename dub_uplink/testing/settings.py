@@ -1,0 +1,46 @@
+"""The settings of a fake that can change while it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from ._api.limits import PLAN_LIMITS
+from ._api.routes import ROLES
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of a fake, of which :meth:`FakeDub.configure` changes any.
+
+    ``role`` and ``plan`` are those of the keys and of the workspace, ``default_program`` is its
+    program. ``rate_limit`` counts requests per key and ``window`` (seconds); ``None`` rejects none.
+    ``latency`` is in seconds.
+
+    Raises:
+        ValueError: a role, plan or number is invalid.
+    """
+
+    role: str = "owner"
+    plan: str = "business"
+    default_program: str | None = None
+    rate_limit: int | None = None
+    window: float = 60.0
+    latency: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ValueError(f"role must be one of {', '.join(ROLES)}, not {self.role!r}")
+        if self.plan not in PLAN_LIMITS:
+            raise ValueError(f"plan must be one of {', '.join(PLAN_LIMITS)}, not {self.plan!r}")
+        if self.rate_limit is not None and self.rate_limit < 0:
+            raise ValueError(f"rate_limit must not be below 0, not {self.rate_limit}")
+        if not 0 < self.window < math.inf:
+            raise ValueError(f"window must be above 0 seconds, not {self.window}")
+        if not 0 <= self.latency < math.inf:
+            raise ValueError(f"latency must not be below 0 seconds, not {self.latency}")
+
+    @property
+    def limit(self) -> int:
+        """Return the number of requests per window: the rate limit, else the plan's."""
+        return PLAN_LIMITS[self.plan] if self.rate_limit is None else self.rate_limit

@@ -1,0 +1,399 @@
+"""Who may use the admin API, and what it does with wrong requests."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from dub_uplink.testing import FakeDub
+from dub_uplink.testing.server import AdminTokenRequired, Server
+
+JSON = {"Content-Type": "application/json"}
+
+
+def send(
+    url: str,
+    method: str,
+    path: str,
+    body: str | bytes | None = None,
+    headers: Mapping[str, str] = JSON,
+) -> tuple[int, Any, http.client.HTTPResponse]:
+    """Send a request as given; return the status, the body as JSON if it is, and the response."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+    try:
+        connection.request(method, path, body, dict(headers))
+        response = connection.getresponse()
+        text = response.read().decode()
+    finally:
+        connection.close()
+    is_json = text and response.headers.get("Content-Type") == "application/json"
+    return response.status, json.loads(text) if is_json else text, response
+
+
+@pytest.fixture
+def url(fake: FakeDub) -> Iterator[str]:
+    with fake.serve(admin=True) as url:
+        yield url
+
+
+ENTRIES = [("GET", "state"), ("POST", "reset"), ("DELETE", "requests"), ("GET", "")]
+
+
+@pytest.mark.parametrize(("method", "path"), [*ENTRIES[:-1], ("GET", "customers/seed")])
+def test_admin_that_is_off_is_dubs_404(fake: FakeDub, method: str, path: str) -> None:
+    with fake.serve() as url:
+        status, body, response = send(url, method, f"/_fake/{path}")
+        unknown = send(url, method, "/unknown/route")
+    assert (status, body) == (404, unknown[1])
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert len(fake.requests) == 2
+
+
+def test_page_that_is_off_redirects_as_dub_does_to_a_404(fake: FakeDub) -> None:
+    with fake.serve() as url:
+        status, _, response = send(url, "GET", "/_fake/")
+        assert (status, response.headers["Location"]) == (308, "/_fake")
+        assert send(url, "GET", "/_fake")[0] == 404
+
+
+def test_admin_is_not_on_mounted_sessions(fake: FakeDub) -> None:
+    assert fake.session().get(f"{fake.base_url}/_fake/state").status_code == 404
+
+
+def test_admin_requests_are_neither_recorded_nor_faulted(fake: FakeDub, url: str) -> None:
+    send(url, "POST", "/_fake/faults", '{"fault": "Status", "code": 503, "times": null}')
+    send(url, "PATCH", "/_fake/settings", '{"rateLimit": 0, "latency": 100}')
+    assert [send(url, "GET", "/_fake/state")[0] for _ in range(3)] == [200, 200, 200]
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:80", "127.9.9.9", "[::1]"])
+def test_loopback_host_is_accepted(url: str, host: str) -> None:
+    assert send(url, "POST", "/_fake/reset", headers={**JSON, "Host": host})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.com",
+        "localhost.example.com",
+        "127.0.0.1.example.com",
+        "example.com:127",
+        "127.0.0.1@example.com",
+        "192.168.1.5",
+        "0.0.0.0",
+        "",
+        "localhost, example.com",
+        "[::1",
+        "1",
+    ],
+)
+@pytest.mark.parametrize(("method", "path"), ENTRIES)
+def test_other_host_is_rejected(fake: FakeDub, url: str, host: str, method: str, path: str) -> None:
+    fake.add_many(1)
+    status, body, _ = send(url, method, f"/_fake/{path}", headers={**JSON, "Host": host})
+    assert status == 403
+    assert "loopback" in body["error"]["message"]
+    assert fake.customer_count == 1
+
+
+WRITES = [
+    ("POST", "reset", None),
+    ("DELETE", "customers", None),
+    ("POST", "customers", "{}"),
+    ("PATCH", "settings", '{"role": "viewer"}'),
+]
+FORMS = [
+    {},
+    {"Content-Type": "text/plain"},
+    {"Content-Type": "text/plain; application/json"},
+    {"Content-Type": "application/x-www-form-urlencoded"},
+    {"Content-Type": "multipart/form-data; boundary=x"},
+    {"Content-Type": "application/json-patch"},
+]
+
+
+@pytest.mark.parametrize("headers", FORMS)
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_write_without_the_type_of_json_is_rejected(
+    fake: FakeDub, url: str, method: str, path: str, body: str | None, headers: dict[str, str]
+) -> None:
+    fake.add_many(1)
+    status, received, _ = send(url, method, f"/_fake/{path}", body, headers)
+    assert (status, "Content-Type" in received["error"]["message"]) == (415, True)
+    assert (fake.customer_count, fake.settings.role) == (1, "owner")
+
+
+def test_type_of_json_may_have_parameters(url: str) -> None:
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
+
+
+def test_other_origins_get_no_permission(url: str) -> None:
+    origin = {"Origin": "https://example.com"}
+    preflight = {**origin, "Access-Control-Request-Method": "POST"}
+    status, _, response = send(url, "OPTIONS", "/_fake/reset", headers=preflight)
+    assert status == 405
+    for received in (response, send(url, "GET", "/_fake/state", headers=origin)[2]):
+        assert not [name for name in received.headers if name.lower().startswith("access-control")]
+
+
+def test_page_may_load_nothing_else_and_be_framed_by_nobody(url: str) -> None:
+    status, page, response = send(url, "GET", "/_fake/")
+    assert (status, response.headers["X-Frame-Options"]) == (200, "DENY")
+    policy = response.headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+    assert "unsafe" not in " ".join(policy)
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "innerHTML" not in page
+
+
+def test_path_without_its_slash_redirects_to_the_page(url: str) -> None:
+    status, _, response = send(url, "GET", "/_fake")
+    assert (status, response.headers["Location"]) == (308, "/_fake/")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_admin_beyond_loopback_needs_a_token(fake: FakeDub, host: str) -> None:
+    with pytest.raises(AdminTokenRequired, match="admin_token"):
+        fake.serve(host, admin=True)
+    fake.serve(host).close()
+    fake.serve(host, admin=True, admin_token="secret").close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "::1"])
+def test_admin_on_loopback_needs_no_token(fake: FakeDub, host: str) -> None:
+    fake.serve(host, admin=True).close()
+
+
+@pytest.mark.parametrize("token", ["", " ", "a b", "ä", "a\n"])
+def test_admin_token_that_no_header_can_hold_is_a_value_error(fake: FakeDub, token: str) -> None:
+    with pytest.raises(ValueError, match="admin_token must be"):
+        fake.serve(admin=True, admin_token=token)
+
+
+def basic(password: str) -> str:
+    return f"Basic {base64.b64encode(f'user:{password}'.encode()).decode()}"
+
+
+@pytest.mark.parametrize("authorization", ["Bearer s3cret", "bearer s3cret", basic("s3cret")])
+def test_admin_token_opens_the_api_under_any_host(fake: FakeDub, authorization: str) -> None:
+    headers = {**JSON, "Host": "fake:8000", "Authorization": authorization}
+    with fake.serve(admin=True, admin_token="s3cret") as url:
+        assert send(url, "GET", "/_fake/", headers=headers)[0] == 200
+        assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["", "Bearer ", "Bearer s3cre", "Bearer dub_test", "s3cret", "Basic %", basic("x"), "Bearer ä"],
+)
+@pytest.mark.parametrize(("method", "path"), [*ENTRIES, ("GET", "unknown")])
+def test_wrong_admin_token_is_a_401(
+    fake: FakeDub, authorization: str, method: str, path: str
+) -> None:
+    headers = {**JSON, "Authorization": authorization} if authorization else JSON
+    with fake.serve(admin=True, admin_token="s3cret") as url:
+        status, body, response = send(url, method, f"/_fake/{path}", headers=headers)
+    assert (status, "admin token" in body["error"]["message"]) == (401, True)
+    assert response.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_tokens_are_in_no_record(fake: FakeDub) -> None:
+    secret = {"Authorization": "Bearer s3cret"}
+    with fake.serve(admin=True, admin_token="s3cret") as url:
+        for headers in (
+            {"Authorization": "Bearer dub_test", "X-Copy": "dub_test", "Cookie": "dub_test"},
+            {"Authorization": "Bearer dub_of_another_workspace"},
+            {"Authorization": "Bearer dub_expired", "X-Copy": "s3cret"},
+        ):
+            body = json.dumps({"dub_test": ["a dub_test", {"b": "dub_expired"}]})
+            send(url, "POST", "/customers/dub_test?key=%64ub_test", body, headers)
+        shown = json.dumps(send(url, "GET", "/_fake/requests", headers=secret)[1])
+        shown += json.dumps(send(url, "GET", "/_fake/state", headers=secret)[1])
+    assert "[token]" in shown
+    for token in ("dub_test", "dub_expired", "dub_of_another_workspace", "s3cret"):
+        assert token not in shown
+
+
+def test_token_that_is_part_of_a_word_is_shown() -> None:
+    with FakeDub("a") as fake, fake.serve(admin=True) as url:
+        send(url, "GET", "/customers/a?data=a", headers={"X-Data": "data"})
+        (request,) = send(url, "GET", "/_fake/requests")[1]
+    assert (request["path"], request["query"]) == ("/customers/[token]", {"data": "[token]"})
+    assert request["headers"]["x-data"] == "data"
+
+
+def test_log_has_writes_and_no_token(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    lines: list[str] = []
+    with Server(fake, admin=True, admin_token="s3cret", log=lines.append) as url:
+        headers = {**JSON, "Authorization": "Bearer s3cret"}
+        send(url, "GET", "/_fake/state", headers=headers)
+        send(url, "POST", "/_fake/reset?token=s3cret", headers=headers)
+        send(url, "POST", "/_fake/reset", headers={**JSON, "Authorization": "Bearer wrong"})
+    assert lines == ["POST /_fake/reset 200", "POST /_fake/reset 401"]
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "unknown", 404),
+        ("GET", "state/", 404),
+        ("GET", "faults/1", 404),
+        ("POST", "state", 405),
+        ("PUT", "faults", 405),
+        ("HEAD", "state", 405),
+        ("POST", "", 404),
+    ],
+)
+def test_unknown_entry_is_an_error(url: str, method: str, path: str, status: int) -> None:
+    assert send(url, method, f"/_fake/{path}")[0] == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{", "nothing", b"\xff{}", '{"count": NaN}', "[" * 100_000, '{"count": ' + "1" * 5000 + "}"],
+)
+def test_body_that_is_not_json_is_a_400(url: str, body: str | bytes) -> None:
+    status, received, _ = send(url, "POST", "/_fake/customers/seed", body)
+    assert status == 400
+    assert received["error"]["message"].startswith("the body is not JSON")
+
+
+@pytest.mark.parametrize("body", ["[]", "null", '"a"', "1"])
+def test_body_that_is_no_object_is_a_422(url: str, body: str) -> None:
+    status, received, _ = send(url, "POST", "/_fake/customers/seed", body)
+    assert (status, received["error"]["message"]) == (422, "the body must be a JSON object")
+
+
+LONE = "\ud800"
+WRONG: list[tuple[str, str, dict[str, Any], str]] = [
+    ("POST", "customers", {"external_id": "a"}, "external_id"),
+    ("POST", "customers", {"externalId": 1}, "externalId"),
+    ("POST", "customers", {"externalId": LONE}, "externalId"),
+    ("POST", "customers", {"id": ""}, "id"),
+    ("POST", "customers", {"name": ["a"]}, "name"),
+    ("POST", "customers", {"sales": -1}, "sales"),
+    ("POST", "customers", {"sales": 1.5}, "sales"),
+    ("POST", "customers", {"sales": True}, "sales"),
+    ("POST", "customers", {"saleAmount": 2**63}, "saleAmount"),
+    ("POST", "customers", {"createdAt": "2020-01-01"}, "createdAt"),
+    ("POST", "customers", {"createdAt": "2020-01-01T00:00:00"}, "createdAt"),
+    ("POST", "customers", {"createdAt": "yesterday"}, "createdAt"),
+    ("POST", "customers", {"createdAt": 0}, "createdAt"),
+    ("POST", "customers", {"createdAt": "0001-01-01T00:00:00+14:00"}, "createdAt"),
+    ("POST", "customers", {"link": "a"}, "link"),
+    ("POST", "customers", {"link": {"id": 1}}, "link"),
+    ("POST", "customers", {"partner": {"name": LONE}}, "partner"),
+    ("POST", "customers/seed", {}, "count"),
+    ("POST", "customers/seed", {"count": -1}, "count"),
+    ("POST", "customers/seed", {"count": 10**9}, "count"),
+    ("POST", "customers/seed", {"count": "10"}, "count"),
+    ("POST", "faults", {}, "fault"),
+    ("POST", "faults", {"fault": "Fire"}, "fault"),
+    ("POST", "faults", {"fault": ["Status"]}, "fault"),
+    ("POST", "faults", {"fault": "Status"}, "code"),
+    ("POST", "faults", {"fault": "Status", "code": 199}, "code"),
+    ("POST", "faults", {"fault": "Status", "code": "503"}, "code"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "seconds": 1}, "seconds"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "times": 0}, "times"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "times": 1.5}, "times"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "method": 1}, "method"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "path": ""}, "path"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"A": "b\r\nC: d"}}, "headers"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"A:": "b"}}, "headers"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"A": 1}}, "headers"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "carriedOut": 1}, "carriedOut"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "bodyBase64": "?"}, "bodyBase64"),
+    (
+        "POST",
+        "faults",
+        {"fault": "Status", "code": 503, "body": 1, "bodyBase64": ""},
+        "bodyBase64",
+    ),
+    ("POST", "faults", {"fault": "RateLimited", "retryAfter": [1]}, "retryAfter"),
+    ("POST", "faults", {"fault": "RateLimited", "retryAfter": "a\nb"}, "retryAfter"),
+    ("POST", "faults", {"fault": "RateLimited", "retryAfter": 1, "form": "minutes"}, "form"),
+    ("POST", "faults", {"fault": "RateLimited", "form": "seconds"}, "retryAfter"),
+    ("POST", "faults", {"fault": "Truncate", "bytes": -1}, "bytes"),
+    ("POST", "faults", {"fault": "Truncate", "bytes": None}, "bytes"),
+    ("POST", "faults", {"fault": "Delay", "seconds": -1}, "seconds"),
+    ("POST", "faults", {"fault": "Delay", "seconds": 10**400}, "seconds"),
+    ("POST", "faults", {"fault": "Drip", "bytesPerSecond": 0}, "bytesPerSecond"),
+    ("POST", "faults", {"fault": "Garbage", "body": {}}, "body"),
+    ("POST", "faults", {"fault": "Garbage", "contentType": "a\r\nb"}, "contentType"),
+    ("POST", "faults", {"fault": "Garbage", "status": 500}, "status"),
+    ("POST", "faults", {"random": {}}, "seed"),
+    ("POST", "faults", {"random": {}, "seed": 1}, "random"),
+    ("POST", "faults", {"random": [1], "seed": 1}, "random"),
+    ("POST", "faults", {"random": [], "seed": None}, "seed"),
+    ("POST", "faults", {"random": [{"fault": "DropAfter"}], "seed": 1}, "share"),
+    ("POST", "faults", {"random": [{"fault": "DropAfter", "share": 2}], "seed": 1}, "share"),
+    ("POST", "faults", {"random": [{"fault": "DropAfter", "share": 0.6}] * 2, "seed": 1}, "share"),
+    ("POST", "faults", {"random": [], "seed": 1, "fault": "DropAfter"}, "fault"),
+    ("POST", "clock", {}, "advance"),
+    ("POST", "clock", {"advance": 1, "set": "2020-01-01T00:00:00Z"}, "advance"),
+    ("POST", "clock", {"advance": -1}, "advance"),
+    ("POST", "clock", {"advance": 1e300}, "advance"),
+    ("POST", "clock", {"advance": "1"}, "advance"),
+    ("POST", "clock", {"set": 0}, "set"),
+    ("POST", "clock", {"set": "1969-01-01T00:00:00Z"}, "set"),
+    ("POST", "clock", {"set": "9999-12-31T23:59:59Z"}, "set"),
+    ("PATCH", "settings", {"role": "king"}, "role"),
+    ("PATCH", "settings", {"role": None}, "role"),
+    ("PATCH", "settings", {"plan": 1}, "plan"),
+    ("PATCH", "settings", {"plan": ["pro"]}, "plan"),
+    ("PATCH", "settings", {"rateLimit": -1}, "rateLimit"),
+    ("PATCH", "settings", {"rateLimit": "60"}, "rateLimit"),
+    ("PATCH", "settings", {"window": 0}, "window"),
+    ("PATCH", "settings", {"latency": -0.1}, "latency"),
+    ("PATCH", "settings", {"defaultProgram": 1}, "defaultProgram"),
+    ("PATCH", "settings", {"token": "dub_new"}, "token"),
+    ("POST", "reset", {"all": True}, "all"),
+    ("DELETE", "faults", {"fault": "Status"}, "fault"),
+    ("GET", "requests?after=-1", {}, "after"),
+    ("GET", "requests?after=x", {}, "after"),
+    ("GET", f"requests?after={'9' * 5000}", {}, "after"),
+    ("GET", "requests?limit=0", {}, "limit"),
+    ("GET", "customers?limit=1001", {}, "limit"),
+    ("GET", "customers?page=1", {}, "page"),
+    ("GET", "state?x=1", {}, "x"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "field"), WRONG)
+def test_wrong_field_is_named_and_changes_nothing(
+    fake: FakeDub, url: str, method: str, path: str, body: dict[str, Any], field: str
+) -> None:
+    status, received, _ = send(url, method, f"/_fake/{path}", json.dumps(body))
+    assert status == 422, received
+    assert received["error"]["field"] == field
+    assert f"'{field}'" in received["error"]["message"]
+    assert (fake.customer_count, fake.faults.pending, fake.faults.shares) == (0, [], {})
+    assert (fake.clock.offset, fake.settings.role) == (0, "owner")
+
+
+def test_failure_of_the_fake_is_a_500(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:
+    with fake.serve(admin=True) as url:
+        fake.close()
+        status, received, _ = send(url, "GET", "/_fake/state")
+    assert (status, received["error"]["message"][:15]) == (500, "the fake failed")
+    assert "GET /_fake/state" in caplog.text
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="/proc is not there")
+def test_rejected_address_leaves_no_socket_open(fake: FakeDub) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(AdminTokenRequired):
+        fake.serve("0.0.0.0", admin=True)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,445 @@
+"""The page of a served fake in a real browser: every control, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dub_uplink.testing import FakeDub, Request, faults
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402 - may be missing
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.select import Select  # noqa: E402
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+    from selenium.webdriver.remote.webelement import WebElement
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMEDRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-sync",
+    "--no-proxy-server",
+    "--window-size=1300,1400",
+)
+SECONDS = 30
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.skipif(CHROMEDRIVER is None, reason="chromedriver is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    profile: Path = tmp_path_factory.mktemp("profile")
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "*")
+        driver = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER))
+        try:
+            yield driver
+        finally:
+            driver.quit()
+
+
+class Page:
+    """The page of a fake in a browser."""
+
+    def __init__(self, browser: Chrome, url: str) -> None:
+        self.browser = browser
+        self.url = f"{url}/_fake/"
+        self.open()
+
+    def open(self) -> None:
+        self.browser.get(self.url)
+        self.shows("message", "Connected")
+
+    def __getitem__(self, id: str) -> WebElement:
+        return self.browser.find_element(By.ID, id)
+
+    def click(self, id: str) -> None:
+        self[id].click()
+
+    def type(self, id: str, text: str) -> None:
+        self[id].clear()
+        self[id].send_keys(text)
+
+    def choose(self, id: str, text: str) -> None:
+        Select(self[id]).select_by_visible_text(text)
+
+    def value(self, id: str) -> str | None:
+        return self[id].get_property("value")  # type: ignore[return-value]
+
+    def shows(self, id: str, text: str) -> None:
+        eventually(lambda: text in self[id].text, lambda: self[id].text)
+
+    def rows(self, id: str) -> list[list[str]]:
+        script = (
+            "return [...document.getElementById(arguments[0]).rows].map("
+            "row => [...row.cells].map(cell => cell.innerText))"
+        )
+        found: list[list[str]] = self.browser.execute_script(script, id)
+        return found
+
+    def script(self, text: str) -> Any:
+        return self.browser.execute_script(text)
+
+
+def eventually(condition: Callable[[], object], shown: Callable[[], object] = lambda: None) -> None:
+    end = time.monotonic() + SECONDS
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"it does not happen within {SECONDS} s; shown: {shown()}")
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def page(fake: FakeDub, browser: Chrome) -> Iterator[Page]:
+    with fake.serve(admin=True) as url:
+        yield Page(browser, url)
+        # Violations of its policy, and exceptions; the network's are rejected requests.
+        errors = [entry for entry in browser.get_log("browser") if entry["source"] != "network"]
+        browser.get("about:blank")
+    assert errors == []
+
+
+def get(fake: FakeDub, path: str = "/customers", method: str = "GET", body: bytes = b"") -> None:
+    headers = {"authorization": "Bearer dub_test"}
+    path, _, query = path.partition("?")
+    fake.handle(Request(method, path, query, headers, body))
+
+
+#: Every control of the page; the tests below click each of them.
+CONTROLS = {
+    *("reset", "clear-faults", "times", "method", "path", "pause", "clear-requests"),
+    *("seconds", "advance", "moment", "set", "clear-customers"),
+    *("role", "plan", "rateLimit", "window", "latency", "defaultProgram", "settings"),
+    *("externalId", "name", "add", "count", "seed"),
+    *("DropBefore", "DropAfter", "Garbage"),
+    *("Status", "Status-code", "RateLimited", "RateLimited-retryAfter"),
+    *("Truncate", "Truncate-bytes", "Delay", "Delay-seconds", "Drip", "Drip-bytesPerSecond"),
+}
+
+
+def test_controls_of_the_page_are_those_under_test(page: Page) -> None:
+    script = (
+        "return [...document.querySelectorAll('button, input, select, textarea, a')]"
+        ".map(one => one.id || one.form.id)"
+    )
+    assert set(page.script(script)) == CONTROLS
+
+
+def test_page_loads_nothing_from_the_fakes_api_or_elsewhere(fake: FakeDub, page: Page) -> None:
+    script = "return performance.getEntriesByType('resource').map(one => one.name)"
+    assert all(name.startswith(page.url) for name in page.script(script))
+    assert fake.requests == []
+
+
+def test_requests_appear_with_status_duration_and_fault(fake: FakeDub, page: Page) -> None:
+    fake.faults.add(faults.Status(503), method="GET")
+    fake.faults.add(faults.DropAfter(), method="DELETE")
+    get(fake, "/customers?country=GB&search=a%20b")
+    get(fake, "/customers/ext_a", "DELETE")
+    get(fake, "/customers", "POST", b'{"externalId": "a", "country": "GB"}')
+    eventually(lambda: len(page.rows("requests")) == 3)
+    post, delete, first = page.rows("requests")
+    assert first[:4] == ["1", "GET", "/customers?country=GB&search=a+b", "503"]
+    assert first[5] == "Status code 503"
+    assert (delete[3], delete[5]) == ("dropped", "DropAfter")
+    assert (post[1], post[3], post[5]) == ("POST", "201", "")
+    assert all(re.fullmatch(r"\d+\.\d", row[4]) for row in (first, delete, post))
+    page["requests"].find_element(By.TAG_NAME, "summary").click()
+    assert '"externalId": "a"' in page["requests"].find_element(By.TAG_NAME, "pre").text
+
+
+def test_pause_stops_new_requests_until_it_is_released(fake: FakeDub, page: Page) -> None:
+    page.click("pause")
+    assert page["pause"].get_attribute("aria-pressed") == "true"
+    get(fake)
+    time.sleep(2.5)
+    assert page.rows("requests") == []
+    page.click("pause")
+    eventually(lambda: len(page.rows("requests")) == 1)
+
+
+def test_removing_requests_empties_the_table(fake: FakeDub, page: Page) -> None:
+    get(fake)
+    eventually(lambda: page.rows("requests"))
+    page.click("clear-requests")
+    eventually(lambda: page.rows("requests") == [])
+    assert fake.requests == []
+    get(fake)
+    eventually(lambda: [row[0] for row in page.rows("requests")] == ["2"])
+
+
+BUTTONS: list[tuple[str, tuple[str, str] | None, faults.Fault]] = [
+    ("DropBefore", None, faults.DropBefore()),
+    ("DropAfter", None, faults.DropAfter()),
+    ("Status", ("Status-code", "500"), faults.Status(500)),
+    ("RateLimited", None, faults.RateLimited()),
+    ("RateLimited", ("RateLimited-retryAfter", "2.5"), faults.RateLimited(2.5)),
+    ("Truncate", ("Truncate-bytes", "7"), faults.Truncate(7)),
+    ("Delay", ("Delay-seconds", "0.5"), faults.Delay(0.5)),
+    ("Drip", ("Drip-bytesPerSecond", "9"), faults.Drip(9)),
+    ("Garbage", None, faults.Garbage()),
+]
+
+
+@pytest.mark.parametrize(("id", "parameter", "fault"), BUTTONS)
+def test_button_of_a_fault_queues_it_for_the_next_three(
+    fake: FakeDub, page: Page, id: str, parameter: tuple[str, str] | None, fault: faults.Fault
+) -> None:
+    if parameter is not None:
+        page.type(*parameter)
+    assert page[id].accessible_name == f"The next 3 requests: {page[id].text}"
+    page.click(id)
+    page.shows("queue", f"the next 3 requests: {page[id].text}")
+    assert fake.faults.pending == [fault] * 3
+
+
+def test_button_of_a_drop_drops_requests_after_they_are_applied(fake: FakeDub, page: Page) -> None:
+    page.choose("times", "1 request")
+    page.choose("method", "POST")
+    page.type("path", "/customers*")
+    page.click("DropAfter")
+    page.shows("queue", "the next request (POST /customers*): dropped after being applied")
+    get(fake)
+    get(fake, "/customers", "POST", b'{"externalId": "a", "country": "GB"}')
+    page.shows("queue", "No fault is queued.")
+    assert [request.status for request in fake.requests] == [200, None]
+    assert len(fake.customers) == 1
+
+
+def test_faults_for_all_requests_are_removed(fake: FakeDub, page: Page) -> None:
+    fake.faults.randomly({faults.Status(502): 0.05}, seed=1)
+    page.choose("times", "all requests")
+    assert page["Garbage"].accessible_name.startswith("The next and all requests: ")
+    page.click("Garbage")
+    page.shows("queue", "all requests: replaced by an HTML page")
+    page.shows("queue", "5 % of all requests: rejected with status")
+    page.click("clear-faults")
+    page.shows("queue", "No fault is queued.")
+    assert (fake.faults.pending, fake.faults.shares) == ([], {})
+
+
+def test_rejected_fault_is_reported(fake: FakeDub, page: Page) -> None:
+    page.type("Status-code", "99")
+    page.click("Status")
+    page.shows("message", "'code' must be an integer from 200 to 599; got 99")
+    assert fake.faults.pending == []
+
+
+def test_meter_shows_the_rate_limit(fake: FakeDub, page: Page) -> None:
+    page.shows("limit-mode", "not enforced")
+    fake.configure(rate_limit=4)
+    for _ in range(3):
+        get(fake)
+    page.shows("limit-text", "3 of 4 requests in 60 s")
+    assert (page["limit"].get_property("value"), page["limit"].get_property("max")) == (3, 4)
+    assert page["limit-mode"].text == "enforced"
+
+
+def test_clock_is_advanced_and_set(fake: FakeDub, page: Page) -> None:
+    page.type("seconds", "5400")
+    page["advance"].find_element(By.TAG_NAME, "button").click()
+    page.shows("now", "(+1 h 30 min)")
+    assert fake.clock.offset == 5400
+    field = page["moment"]
+    page.script("document.getElementById('moment').value = '2020-02-03T04:05:06'")
+    page["set"].find_element(By.TAG_NAME, "button").click()
+    page.shows("now", "2020-02-03 04:05:")
+    assert field.is_displayed()
+    moment = dt.datetime(2020, 2, 3, 4, 5, 6, tzinfo=dt.timezone.utc).timestamp()
+    assert 0 <= fake.clock.time() - moment < SECONDS
+
+
+def test_settings_are_shown_and_applied(fake: FakeDub, page: Page) -> None:
+    fake.configure(rate_limit=9)
+    eventually(lambda: page.value("rateLimit") == "9")
+    page.choose("role", "viewer")
+    page.choose("plan", "advanced")
+    page.type("rateLimit", "7")
+    page.type("window", "30")
+    page.type("latency", "0.25")
+    page.type("defaultProgram", "prog_1")
+    page["settings"].find_element(By.TAG_NAME, "button").click()
+    page.shows("message", "Settings are applied.")
+    settings = fake.settings
+    assert (settings.role, settings.plan, settings.rate_limit) == ("viewer", "advanced", 7)
+    assert (settings.window, settings.latency) == (30, 0.25)
+    assert settings.default_program == "prog_1"
+    page["rateLimit"].clear()
+    page["settings"].find_element(By.TAG_NAME, "button").click()
+    eventually(lambda: fake.settings.rate_limit is None)
+
+
+def test_settings_that_are_typed_are_not_overwritten(fake: FakeDub, page: Page) -> None:
+    page.type("defaultProgram", "prog_9")
+    get(fake)
+    eventually(lambda: page.rows("requests"))
+    assert page.value("defaultProgram") == "prog_9"
+
+
+def test_customers_are_added_seeded_and_removed(fake: FakeDub, page: Page) -> None:
+    page.type("externalId", "ada")
+    page.type("name", "Ada")
+    page["add"].find_element(By.TAG_NAME, "button").click()
+    eventually(lambda: page.rows("customers"))
+    assert page.rows("customers")[0][:2] == ["ada", "Ada"]
+    page["add"].find_element(By.TAG_NAME, "button").click()
+    page.shows("message", "'externalId' is taken by another customer")
+    page.type("count", "60")
+    page["seed"].find_element(By.TAG_NAME, "button").click()
+    page.shows("customer-count", "61")
+    assert len(page.rows("customers")) == 50
+    page.click("clear-customers")
+    eventually(lambda: page.rows("customers") == [])
+    assert fake.customer_count == 0
+
+
+def test_texts_of_clients_are_never_html(fake: FakeDub, page: Page) -> None:
+    attack = "<img src=x onerror=\"document.title='attacked'\"><b>x</b>"
+    fake.add(external_id=attack, name=attack, email=attack, country=attack)
+    fake.faults.add(faults.Status(418, body=attack), times=2, path=attack, method=attack)
+    get(fake, f"/{attack}?{attack}", "POST", attack.encode())
+    eventually(lambda: page.rows("customers") and page.rows("requests"))
+    assert page.rows("customers")[0][:4] == [attack] * 4
+    assert attack in page.rows("requests")[0][2]
+    page.shows("queue", attack.upper())
+    assert page.browser.find_elements(By.CSS_SELECTOR, "main img, main b") == []
+    assert page.browser.title == "Fake Dub"
+
+
+def test_reset_empties_the_page(fake: FakeDub, page: Page) -> None:
+    fake.add_many(3)
+    fake.faults.add(faults.Status(503), times=None, method="PATCH")
+    fake.clock.advance(60)
+    get(fake)
+    eventually(lambda: page.rows("requests") and page.rows("customers"))
+    page.click("reset")
+    page.shows("message", "Everything is reset.")
+    eventually(lambda: page.rows("requests") == page.rows("customers") == [])
+    page.shows("queue", "No fault is queued.")
+    assert (fake.customer_count, fake.requests, fake.clock.offset) == (0, [], 0)
+
+
+def test_page_reports_a_stopped_server_and_reconnects(fake: FakeDub, browser: Chrome) -> None:
+    server = fake.serve(admin=True)
+    with server as url:
+        page = Page(browser, url)
+    page.shows("message", "No connection to the fake")
+    with fake.serve(port=server.port, admin=True):
+        page.shows("message", "Connected")
+        browser.get("about:blank")
+    browser.get_log("browser")
+
+
+FOCUSED = """
+const one = document.activeElement;
+return [one.id || one.textContent.trim() || one.getAttribute("aria-labelledby"),
+  getComputedStyle(one).outlineStyle];
+"""
+
+
+def test_tab_reaches_every_control_in_order(page: Page) -> None:
+    script = (
+        "return [...document.querySelectorAll('button, input, select, [tabindex]')].map("
+        "one => one.id || one.textContent.trim() || one.getAttribute('aria-labelledby'))"
+    )
+    expected = page.script(script)
+    keyboard = ActionChains(page.browser)
+    seen: list[str] = []
+    while len(seen) < len(expected):
+        keyboard.send_keys(Keys.TAB).perform()
+        name, outline = page.script(FOCUSED)
+        if name not in seen:  # a time has a stop for each of its parts
+            assert outline != "none", name
+            seen.append(name)
+        elif name != "moment":
+            break
+    assert seen == expected
+
+
+def test_buttons_work_by_keyboard(fake: FakeDub, page: Page) -> None:
+    page["DropAfter"].send_keys(Keys.ENTER)
+    page.shows("queue", "dropped after being applied")
+    page["clear-faults"].send_keys(Keys.SPACE)
+    page.shows("queue", "No fault is queued.")
+    page["externalId"].send_keys("ada", Keys.ENTER)
+    eventually(lambda: fake.customer_count == 1)
+
+
+def test_controls_have_names_and_messages_are_announced(page: Page) -> None:
+    for element in page.browser.find_elements(By.CSS_SELECTOR, "button, input, select, meter"):
+        assert element.accessible_name
+    assert page["message"].get_attribute("aria-live") == "polite"
+    assert page["message"].aria_role == "status"
+
+
+CONTRAST = """
+const luminance = (color) => {
+  const [r, g, b] = color.match(/[\\d.]+/g).map((part) => part / 255)
+    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const style = (id) => getComputedStyle(document.querySelector(id));
+const card = luminance(style("section").backgroundColor);
+return [card, ["h2", ".hint", ".good", ".warn", ".bad", "button", "label"].map((id) => {
+  const text = luminance(style(id).color);
+  return (Math.max(text, card) + 0.05) / (Math.min(text, card) + 0.05);
+})];
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_follow_the_scheme_with_contrast(fake: FakeDub, page: Page, scheme: str) -> None:
+    for path, fault in (("/customers", None), ("/x", None), ("/customers", faults.DropAfter())):
+        if fault:
+            fake.faults.add(fault)
+        get(fake, path)
+    eventually(lambda: len(page.rows("requests")) == 3)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    card, ratios = page.script(CONTRAST)
+    assert (card > 0.5) == (scheme == "light")
+    assert min(ratios) >= 4.5
+
+
+def test_narrow_window_needs_no_sideways_scrolling(page: Page) -> None:
+    page.browser.set_window_size(500, 900)
+    try:
+        width = page.script("return [document.documentElement.scrollWidth, innerWidth]")
+    finally:
+        page.browser.set_window_size(1300, 1400)
+    assert width[0] <= width[1]
+
+
+def test_page_asks_for_the_admin_token(fake: FakeDub, browser: Chrome) -> None:
+    with fake.serve(admin=True, admin_token="s3cret") as url:
+        browser.get(f"{url.replace('://', '://any:s3cret@')}/_fake/")
+        browser.get(f"{url}/_fake/")  # the browser keeps what it was given
+        eventually(lambda: browser.find_element(By.ID, "message").text == "Connected")
+        browser.get("about:blank")

@@ -1,0 +1,147 @@
+"""Settings, clock and records of a fake that change while it runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from dub_uplink.testing import FakeDub, Settings, faults
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"role": "king"},
+        {"plan": "gold"},
+        {"rate_limit": -1},
+        {"window": 0},
+        {"window": float("inf")},
+        {"latency": -1},
+        {"latency": float("nan")},
+    ],
+)
+def test_invalid_setting_is_a_value_error_and_no_change(
+    fake: FakeDub, wrong: dict[str, Any]
+) -> None:
+    for make in (FakeDub, Settings, fake.configure):
+        with pytest.raises(ValueError, match=f"^{next(iter(wrong))} must"):
+            make(**wrong)
+    assert fake.settings == Settings()
+
+
+def test_unknown_setting_is_a_type_error(fake: FakeDub) -> None:
+    with pytest.raises(TypeError, match="colour"):
+        fake.configure(colour="red")
+
+
+def test_configure_changes_what_it_is_given_only(fake: FakeDub) -> None:
+    fake.configure(role="viewer")
+    assert fake.configure(latency=2) == Settings(role="viewer", latency=2)
+    assert fake.settings == Settings(role="viewer", latency=2)
+
+
+def test_plan_changes_the_limit_that_headers_show(fake: FakeDub, api: Any) -> None:
+    fake.configure(plan="enterprise")
+    assert api("GET", "/customers/nobody").headers["X-RateLimit-Limit"] == "3000"
+
+
+def test_window_changes_for_requests_already_counted(mount: Any) -> None:
+    with FakeDub(rate_limit=1) as fake:
+        api = mount(fake)
+        api("GET", "/customers")
+        fake.clock.advance(10)
+        assert api("GET", "/customers").status_code == 429
+        fake.configure(window=5)
+        assert api("GET", "/customers").status_code == 200
+
+
+def test_reset_returns_to_the_constructors_settings(mount: Any) -> None:
+    with FakeDub(role="viewer", rate_limit=2) as fake:
+        fake.configure(role="owner", rate_limit=None)
+        fake.add_many(2)
+        fake.clock.advance(1e6)
+        mount(fake)("GET", "/customers")
+        fake.faults.add(faults.DropAfter(), times=None)
+        fake.reset()
+        assert fake.settings == Settings(role="viewer", rate_limit=2)
+        assert (fake.customers, fake.requests, fake.faults.queue) == ([], [], [])
+        assert fake.clock.offset == 0
+
+
+def test_reset_counts_the_rate_limit_from_zero(mount: Any) -> None:
+    with FakeDub(rate_limit=1) as fake:
+        api = mount(fake)
+        for _ in range(2):
+            fake.reset()
+            assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]
+
+
+def test_ids_after_a_reset_sort_by_time_again(fake: FakeDub) -> None:
+    fake.clock.advance(1e9)
+    later = fake.add().id
+    fake.reset()
+    assert fake.add().id < later
+
+
+def test_clearing_customers_keeps_requests_and_faults(fake: FakeDub, api: Any) -> None:
+    api.create("a")
+    fake.faults.add(faults.DropAfter())
+    fake.clear_customers()
+    assert (fake.customers, len(fake.requests), len(fake.faults.queue)) == ([], 1, 1)
+    fake.clear_requests()
+    assert (fake.requests, len(fake.faults.queue)) == ([], 1)
+
+
+def test_requests_have_numbers_faults_and_durations(fake: FakeDub, api: Any) -> None:
+    fake.faults.add(faults.Status(503))
+    fake.faults.add(faults.Delay(2))
+    session = fake.session(sleep=lambda seconds: None)
+    for _ in range(3):
+        session.get(f"{fake.base_url}/customers")
+    requests = fake.requests
+    assert [request.number for request in requests] == [1, 2, 3]
+    assert [request.fault for request in requests] == [faults.Status(503), faults.Delay(2), None]
+    assert [int((request.ms or 0) // 1000) for request in requests] == [0, 2, 0]
+
+
+def test_clock_set_moves_to_the_moment_and_continues() -> None:
+    now = 1_000.0
+    with FakeDub(now=lambda: now) as fake:
+        fake.clock.set(dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc))
+        now += 1
+        fake.clock.advance(2)
+        assert fake.add().created_at == dt.datetime(2020, 1, 1, 0, 0, 3, tzinfo=dt.timezone.utc)
+        fake.clock.reset()
+        assert fake.clock.time() == 1_001
+
+
+@pytest.mark.parametrize(
+    ("moment", "message"),
+    [
+        (dt.datetime(2020, 1, 1), "no time zone"),
+        (dt.datetime(1969, 12, 31, tzinfo=dt.timezone.utc), "1970"),
+        (dt.datetime(9000, 1, 1, tzinfo=dt.timezone.utc), "8000"),
+    ],
+)
+def test_clock_set_out_of_range_is_a_value_error(
+    fake: FakeDub, moment: dt.datetime, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        fake.clock.set(moment)
+    assert fake.clock.offset == 0
+
+
+def test_clock_advanced_past_dates_is_a_value_error(fake: FakeDub) -> None:
+    with pytest.raises(ValueError, match="8000"):
+        fake.clock.advance(1e12)
+    assert fake.add().created_at.year < 3000
+
+
+def test_clock_set_back_frees_the_rate_limit(mount: Any) -> None:
+    with FakeDub(rate_limit=1) as fake:
+        api = mount(fake)
+        assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]
+        fake.clock.set(dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc))
+        assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]
