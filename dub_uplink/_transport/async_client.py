@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import tenacity
-from uplink.clients.io import AsyncioStrategy
 
 from ..models.response import Response
 from .call import Call
 from .client import RetryingClient, result
 from .cooldown_wait import wait_for_cooldown_async
+from .execution import AsyncExecution
 from .retry_state import Outcome
 
 
@@ -20,11 +19,7 @@ class AsyncRetryingClient(RetryingClient):
     """The :class:`RetryingClient` of an asynchronous backend."""
 
     def io(self) -> Any:
-        return AsyncioStrategy()
-
-    async def apply_callback(self, callback: Callable[[Any], Any], response: Any) -> Any:
-        # The body has been read, so that handlers are plain functions here too.
-        return callback(response)
+        return AsyncExecution(self.send)
 
     async def aclose(self) -> None:
         """Close the client; a later call raises ``RuntimeError``."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from uplink.clients.interfaces import HttpClientAdapter
-from uplink.clients.io import BlockingStrategy
 
 from .._concurrency.cooldown import publish_cooldown, sleeper
 from .._http.connection_errors import connection_error, is_transient
@@ -25,6 +24,7 @@ from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_
 from . import errors as hooks
 from .call import OPTIONS, Attempt, Call
 from .cooldown_wait import wait_for_cooldown
+from .execution import BlockingExecution
 from .rate_limit_gate import RateLimitGate
 from .rate_limit_headers import rate_limit_status
 from .recovery import RecoveryRules, UnknownOperation
@@ -109,7 +109,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         self.rate_limit: RateLimitStatus | None = None
 
     def io(self) -> Any:
-        return BlockingStrategy()
+        return BlockingExecution(self.send)
 
     def apply_callback(self, callback: Callable[[Any], Any], response: Any) -> Any:
         return callback(response)
