@@ -129,7 +129,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         steps = self._call_with_recovery(self._call(request))
         call = next(steps)
         while True:
-            outcome = self._send_with_retries(call)
+            outcome = self._attempt(call)
+            if call.attempts.may_retry(outcome):
+                outcome = self._retry(call, outcome)
             try:
                 call = steps.send(outcome)
             except StopIteration as end:
@@ -180,10 +182,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         resolved = call.operation.resolve_after_lookup(rejected, lookup.response)
         return lookup if resolved is None else _replace_response(lookup.response, resolved)
 
-    def _send_with_retries(self, call: Call) -> Outcome:
-        outcome = self._attempt(call)
-        if not call.attempts.may_retry(outcome):
-            return outcome
+    def _retry(self, call: Call, outcome: Outcome) -> Outcome:
+        """Send further attempts after a first one that failed; return the last outcome."""
         call.last = outcome
         import tenacity  # noqa: PLC0415 - most processes never retry
 

@@ -22,12 +22,12 @@ class Response:
     """
 
     __slots__ = (
+        "_headers",
         "_parsed",
         "attempts",
         "call",
         "content",
         "elapsed",
-        "headers",
         "retry_after",
         "status_code",
     )
@@ -36,9 +36,7 @@ class Response:
         self, status_code: int, headers: Mapping[str, str] | None = None, content: bytes = b""
     ) -> None:
         self.status_code = status_code
-        self.headers = (
-            headers if isinstance(headers, CaseInsensitiveDict) else CaseInsensitiveDict(headers)
-        )
+        self._headers = headers
         self.content = content
         self.attempts = 1
         self.elapsed = 0.0
@@ -46,6 +44,13 @@ class Response:
         #: The transport's own note of what was asked; not pickled.
         self.call: Any = None
         self._parsed: tuple[Any] | None = None
+
+    @property
+    def headers(self) -> CaseInsensitiveDict[str]:
+        """The headers, whose names have no case."""
+        if not isinstance(self._headers, CaseInsensitiveDict):  # few successes are asked for them
+            self._headers = CaseInsensitiveDict(self._headers)
+        return self._headers
 
     @property
     def ok(self) -> bool:
