@@ -28,7 +28,7 @@ class SchemaConverter(Factory):  # type: ignore[misc]  # uplink has no types
 
     def create_response_body_converter(self, cls: Any, request_definition: Any) -> Any:
         """Return the function that loads a body, ``None`` for a type of another factory."""
-        return _response_converter(cls)
+        return response_converter(cls)
 
     def create_request_body_converter(self, cls: Any, request_definition: Any) -> Any:
         """Return the function that checks and serialises a body, ``None`` for another type."""
@@ -41,7 +41,8 @@ def is_schema(type_: Any, base: type[marshmallow.Schema] = marshmallow.Schema) -
 
 
 @functools.lru_cache(1000)
-def _response_converter(type_: Any) -> Callable[[Any], Any] | None:
+def response_converter(type_: Any) -> Callable[[Any], Any] | None:
+    """Return the function that loads a body, ``None`` for a type of another factory."""
     if is_schema(type_):
         schema = type_() if isinstance(type_, type) else type_
         load = compile_loader(schema) if isinstance(schema, ModelSchema) else schema.load

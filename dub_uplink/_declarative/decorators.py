@@ -6,7 +6,7 @@ import functools
 import inspect
 import json as json_module
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 import uplink
@@ -15,8 +15,9 @@ from uplink.hooks import RequestAuditor
 
 from .._internal.naming import camel_case
 from .._transport.call import OPTIONS
+from ..models.response import Response
 from .context import CallContext, context_of
-from .converters import is_schema
+from .converters import is_schema, response_converter
 from .methods import arguments_of
 from .parameters import PathSegment, Query
 
@@ -118,11 +119,40 @@ def _without_types(function: Callable[..., Any]) -> Any:
     signature = inspect.signature(function)
     bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
     made: Any = stub
-    made.__signature__ = signature.replace(
-        parameters=bare, return_annotation=inspect.Signature.empty
-    )
+    made.__signature__ = _Signature(bare)
     made.declared = function
     return made
+
+
+class _Signature(inspect.Signature):
+    """A signature that binds the usual call at once: positional arguments, and options by keyword.
+
+    uplink binds at every call. Other calls and mistakes are left to ``inspect``.
+    """
+
+    __slots__ = ("_named", "_options", "_required")
+
+    def __init__(self, parameters: Sequence[inspect.Parameter] = (), **options: Any) -> None:
+        super().__init__(parameters, **options)
+        named = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        others = [p for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
+        self._named = tuple(p.name for p in named)
+        self._required = frozenset(p.name for p in named if p.default is p.empty)
+        is_usual = len(others) == 1 and others[0].kind is inspect.Parameter.VAR_KEYWORD
+        self._options = others[0].name if is_usual else None
+
+    def bind(self, /, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
+        """Return the arguments of a call by name; ``options`` also where none are given."""
+        bound: Any = dict(zip(self._named, args, strict=False))
+        if (
+            self._options is None
+            or len(args) > len(self._named)
+            or not self._required <= bound.keys()
+            or not kwargs.keys().isdisjoint(self._named)
+        ):
+            return super().bind(*args, **kwargs)
+        bound[self._options] = kwargs
+        return inspect.BoundArguments(self, bound)
 
 
 class _ResultHandler(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
@@ -138,6 +168,28 @@ class _Idempotent(MethodAnnotation):  # type: ignore[misc]
 
     def modify_request(self, request_builder: Any) -> None:
         request_builder.info[OPTIONS]["idempotent"] = True
+
+
+class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
+    """``uplink.returns.json`` of a schema, whose converter the factory is asked for once.
+
+    uplink makes a registry of all factories at every call.
+    """
+
+    def __init__(self, type: Any, key: str | tuple[str, ...]) -> None:
+        super().__init__(type=type, key=key)
+        self._path = key if isinstance(key, (tuple, list)) else (key,)
+
+    def modify_request(self, request_builder: Any) -> None:
+        if request_builder.return_type.is_applicable(self):
+            request_builder.return_type = self._convert
+
+    def _convert(self, response: Response) -> Any:
+        body = response.json()
+        for name in self._path:
+            body = body[name]
+        convert: Any = response_converter(self.return_type)
+        return convert(body)
 
 
 class _Json(uplink.json):  # type: ignore[misc]
@@ -234,4 +286,5 @@ class returns:
             raise TypeError(
                 f"type must be a marshmallow schema, a pydantic model or a callable, not {type!r}"
             )
-        return uplink.returns.json(type=type, key=key)
+        declared = _ReturnsSchema if is_schema(type) else uplink.returns.json
+        return declared(type=type, key=key)

@@ -59,8 +59,9 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
             request_builder.info[OPTIONS]["route"] = self._route
         convert = request_builder.return_type
         if callable(convert):
-            context = context_of(request_builder)
-            request_builder.return_type = functools.partial(_read, convert, context)
+            read = functools.partial(_read, convert, context_of(request_builder))
+            request_builder.info[OPTIONS]["convert"] = read
+            request_builder.return_type = None  # the transport's strategy calls it
 
 
 def _read(convert: Callable[[Response], Any], context: CallContext, response: Response) -> Any:

@@ -6,6 +6,7 @@ import datetime as dt
 import enum
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
+from urllib.parse import quote
 
 import uplink
 
@@ -80,8 +81,28 @@ class PathSegment(_Path):
 
     __module__ = "dub_uplink.declare"
 
+    #: The paths that this annotation is a variable of, and what surrounds it if it is one path's
+    #: only variable.
+    _paths: tuple[str, ...] = ()
+    _around: tuple[str, str] | None = None
+
+    def modify_request_definition(self, request_definition_builder: Any) -> None:
+        """Register the variable with the path."""
+        uri = request_definition_builder.uri
+        uri.add_variable(self.name)
+        if uri.template not in self._paths:
+            self._paths += (uri.template,)
+        before, variable, after = self._paths[0].partition(f"{{{self.name}}}")
+        is_only = variable and "{" not in before + after and len(self._paths) == 1
+        self._around = (before, after) if is_only else None
+
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        request_builder.set_url_variable({self.name: self.check(value)})
+        segment = self.check(value)
+        if self._around is None:
+            request_builder.set_url_variable({self.name: segment})
+        else:  # expanding the template takes longer than aiohttp's own work on a URL
+            before, after = self._around
+            request_builder.relative_url = before + quote(segment, safe="") + after
 
     def check(self, value: Any) -> str:
         """Return the value.

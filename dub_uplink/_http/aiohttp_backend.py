@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -128,68 +130,58 @@ class AiohttpBackend:
         timeout: float,
     ) -> Response:
         """Send a request once and read the response to its end; ``timeout`` is in seconds."""
-        started = asyncio.get_running_loop().time()
+        session = self._get_session()
+        params = info.get("params")
+        target = f"{url}?{urlencode(params)}" if params else url
+        started = time.monotonic()
         try:
-            return await self._exchange(method, url, info, authorization, timeout)
+            response = await session.request(
+                method,
+                yarl.URL(target, encoded=True),
+                data=info.get("data"),
+                json=info.get("json"),
+                headers=self._headers(session, info["headers"]),
+                middlewares=(_no_auto_retry(authorization),),
+                allow_redirects=False,
+                auto_decompress=False,
+                raise_for_status=False,
+                proxy=self._proxy,
+                timeout=_client_timeout(timeout),
+            )
+            async with response:
+                return await self._read(response)
         except aiohttp.ConnectionTimeoutError as error:
-            took = asyncio.get_running_loop().time() - started
             # The time to connect is shorter, where there was no wait for a free connection.
-            pooled = took > _connect_timeout(timeout) + 0.1
+            pooled = time.monotonic() - started > _connect_timeout(timeout) + 0.1
             failure: Exception = requests.ConnectTimeout(PoolTimeout() if pooled else str(error))
         except (aiohttp.ClientError, TimeoutError) as error:
             failure = _as_requests(error)
         raise failure
 
-    async def _exchange(
-        self,
-        method: str,
-        url: str,
-        info: Mapping[str, Any],
-        authorization: RedactedStr,
-        timeout: float,
-    ) -> Response:
-        session = self._get_session()
-        params = info.get("params")
-        target = f"{url}?{urlencode(params)}" if params else url
-        async with session.request(
-            method,
-            yarl.URL(target, encoded=True),
-            data=info.get("data"),
-            json=info.get("json"),
-            headers={**self._default_headers(session), **info["headers"]},
-            middlewares=(_no_auto_retry(authorization),),
-            allow_redirects=False,
-            auto_decompress=False,
-            raise_for_status=False,
-            proxy=self._proxy,
-            timeout=aiohttp.ClientTimeout(
-                total=timeout,
-                # Somewhat sooner, or it is seldom known that nothing was sent.
-                connect=timeout * 0.9,
-                sock_connect=_connect_timeout(timeout),
-            ),
-        ) as response:
-            try:
-                content = await _read(response)
-            except self.failures as error:
-                raise IncompleteResponse(response.status, _as_requests(error)) from None
-            headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-            for name, value in response.headers.items():
-                headers[name] = f"{headers[name]}, {value}" if name in headers else value
-            return Response(response.status, headers, content)
+    async def _read(self, response: aiohttp.ClientResponse) -> Response:
+        try:
+            content = await _read_body(response)
+        except self.failures as error:
+            raise IncompleteResponse(response.status, _as_requests(error)) from None
+        return Response(response.status, _one_of_each(response.headers), content)
 
-    def _default_headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
-        """Return the client's headers, without those that the caller set on the session.
+    def _headers(
+        self, session: aiohttp.ClientSession, headers: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Return the headers of a request, with the client's where a caller's session sets none.
 
         Accept-Encoding is the client's: it reads the bodies.
         """
-        if self._given is None:
-            return _HEADERS
+        if self._given is None:  # the client's session has them
+            return headers
         given = session.headers
-        return {k: v for k, v in _HEADERS.items() if k not in given or k == "Accept-Encoding"}
+        ours = {k: v for k, v in _HEADERS.items() if k not in given or k == "Accept-Encoding"}
+        return {**ours, **headers}
 
     def _get_session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
+        if self._loop is loop and self._process == os.getpid() and self._session is not None:
+            return self._session
         self._process = self._process or os.getpid()
         if self._is_forked():
             raise RuntimeError(
@@ -202,6 +194,7 @@ class AiohttpBackend:
             proxies = get_environ_proxies(self._server_url, no_proxy=None)
             self._proxy = proxy_url(self._server_url, proxies)
             self._session = aiohttp.ClientSession(
+                headers=_HEADERS,
                 connector=aiohttp.TCPConnector(limit=_POOL_SIZE),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
@@ -226,18 +219,40 @@ class AiohttpBackend:
             await asyncio.sleep(0)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     encoding = response.headers.get("Content-Encoding")
     decoder = ContentDecoder(encoding) if encoding else None
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_any():
+    content = response.content
+    while not content.at_eof():
+        chunk = await content.readany()
         chunks.append(decoder.decode(chunk) if decoder else chunk)
         size += len(chunks[-1])
         check_size(size)
     if decoder:
         decoder.flush()
     return b"".join(chunks)
+
+
+def _one_of_each(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return headers in which a repeated one has all its values, separated by commas."""
+    if len({name.lower() for name in headers}) == len(headers):
+        return headers
+    joined: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for name, value in headers.items():
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
+
+
+@functools.lru_cache(64)
+def _client_timeout(timeout: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        total=timeout,
+        # Somewhat sooner, or it is seldom known that nothing was sent.
+        connect=timeout * 0.9,
+        sock_connect=_connect_timeout(timeout),
+    )
 
 
 def _connect_timeout(timeout: float) -> float:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import tenacity
-from uplink.clients.io import AsyncioStrategy
 
+from .._concurrency.cooldown import current_cooldown
 from ..models.response import Response
 from .call import Call
 from .client import RetryingClient, result
 from .cooldown_wait import wait_for_cooldown_async
+from .execution import AsyncExecution
 from .retry_state import Outcome
 
 
@@ -20,11 +20,7 @@ class AsyncRetryingClient(RetryingClient):
     """The :class:`RetryingClient` of an asynchronous backend."""
 
     def io(self) -> Any:
-        return AsyncioStrategy()
-
-    async def apply_callback(self, callback: Callable[[Any], Any], response: Any) -> Any:
-        # The body has been read, so that handlers are plain functions here too.
-        return callback(response)
+        return AsyncExecution(self.send)
 
     async def aclose(self) -> None:
         """Close the client; a later call raises ``RuntimeError``."""
@@ -36,7 +32,9 @@ class AsyncRetryingClient(RetryingClient):
         steps = self._call_with_recovery(self._call(request))
         call = next(steps)
         while True:
-            outcome = await self._send_with_retries(call)
+            outcome = await self._attempt(call)
+            if call.attempts.may_retry(outcome):
+                outcome = await self._retry(call, outcome)
             try:
                 call = steps.send(outcome)
             except StopIteration as end:
@@ -44,10 +42,7 @@ class AsyncRetryingClient(RetryingClient):
                 break
         return result(last)
 
-    async def _send_with_retries(self, call: Call) -> Outcome:  # type: ignore[override]
-        outcome = await self._attempt(call)
-        if not call.attempts.may_retry(outcome):
-            return outcome
+    async def _retry(self, call: Call, outcome: Outcome) -> Outcome:  # type: ignore[override]
         call.last = outcome
         clock = call.attempts.clock
         retrying = tenacity.AsyncRetrying(sleep=clock.async_sleep, **self._policy(call))
@@ -69,7 +64,8 @@ class AsyncRetryingClient(RetryingClient):
         return self._kept(call, await self._attempt(call))
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
-        await wait_for_cooldown_async(call.attempts)
+        if current_cooldown.get() is not None:
+            await wait_for_cooldown_async(call.attempts)
         authorization = gate = None
         if self._limit is not None:
             gate = self._gate(call, self._limit, await self._token.authorization_async())

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from uplink.clients.interfaces import HttpClientAdapter
-from uplink.clients.io import BlockingStrategy
 
 from .._concurrency.cooldown import publish_cooldown, sleeper
 from .._http.connection_errors import connection_error, is_transient
@@ -25,6 +24,7 @@ from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_
 from . import errors as hooks
 from .call import OPTIONS, Attempt, Call
 from .cooldown_wait import wait_for_cooldown
+from .execution import BlockingExecution
 from .rate_limit_gate import RateLimitGate
 from .rate_limit_headers import rate_limit_status
 from .recovery import RecoveryRules, UnknownOperation
@@ -109,7 +109,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         self.rate_limit: RateLimitStatus | None = None
 
     def io(self) -> Any:
-        return BlockingStrategy()
+        return BlockingExecution(self.send)
 
     def apply_callback(self, callback: Callable[[Any], Any], response: Any) -> Any:
         return callback(response)
@@ -129,7 +129,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         steps = self._call_with_recovery(self._call(request))
         call = next(steps)
         while True:
-            outcome = self._send_with_retries(call)
+            outcome = self._attempt(call)
+            if call.attempts.may_retry(outcome):
+                outcome = self._retry(call, outcome)
             try:
                 call = steps.send(outcome)
             except StopIteration as end:
@@ -180,10 +182,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         resolved = call.operation.resolve_after_lookup(rejected, lookup.response)
         return lookup if resolved is None else _replace_response(lookup.response, resolved)
 
-    def _send_with_retries(self, call: Call) -> Outcome:
-        outcome = self._attempt(call)
-        if not call.attempts.may_retry(outcome):
-            return outcome
+    def _retry(self, call: Call, outcome: Outcome) -> Outcome:
+        """Send further attempts after a first one that failed; return the last outcome."""
         call.last = outcome
         import tenacity  # noqa: PLC0415 - most processes never retry
 

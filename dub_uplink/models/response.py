@@ -21,12 +21,12 @@ class Response:
     """
 
     __slots__ = (
+        "_headers",
         "_parsed",
         "attempts",
         "call",
         "content",
         "elapsed",
-        "headers",
         "retry_after",
         "status_code",
     )
@@ -35,9 +35,7 @@ class Response:
         self, status_code: int, headers: Mapping[str, str] | None = None, content: bytes = b""
     ) -> None:
         self.status_code: int = status_code
-        self.headers: CaseInsensitiveDict[str] = (
-            headers if isinstance(headers, CaseInsensitiveDict) else CaseInsensitiveDict(headers)
-        )
+        self._headers = headers
         self.content: bytes = content
         self.attempts: int = 1
         self.elapsed: float = 0.0
@@ -45,6 +43,13 @@ class Response:
         #: The call that the response belongs to; not pickled.
         self.call: Any = None
         self._parsed: tuple[Any] | None = None
+
+    @property
+    def headers(self) -> CaseInsensitiveDict[str]:
+        """The headers, whose names have no case."""
+        if not isinstance(self._headers, CaseInsensitiveDict):  # few successes are asked for them
+            self._headers = CaseInsensitiveDict(self._headers)
+        return self._headers
 
     @property
     def ok(self) -> bool:

@@ -1,0 +1,93 @@
+"""The strategies by which uplink runs the steps of a call.
+
+uplink would run the return converter as one more response handler, and each step of an awaited call
+as a coroutine. Here the converter runs at the end, and only the request is awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from types import CoroutineType
+from typing import Any
+
+from uplink.clients.io import AsyncioStrategy, BlockingStrategy
+
+from .call import OPTIONS
+
+_Send = Callable[[tuple[str, str, dict[str, Any]]], Any]
+
+
+def _converter(request: tuple[str, str, Mapping[str, Any]]) -> Callable[[Any], Any] | None:
+    """Return the function that converts what the response handlers return."""
+    convert: Callable[[Any], Any] | None = request[2].get(OPTIONS, {}).get("convert")
+    return convert
+
+
+class BlockingExecution(BlockingStrategy):  # type: ignore[misc]  # uplink has no types
+    """The steps of one call that blocks its thread."""
+
+    def __init__(self, send: _Send) -> None:
+        self._send = send
+        self._convert: Callable[[Any], Any] | None = None
+
+    def invoke(
+        self, function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
+    ) -> Any:
+        """Call a function, and the callback with its result or its exception."""
+        if function == self._send:
+            self._convert = _converter(*args)
+        try:
+            result = function(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - uplink's error handlers take any
+            return callback.on_failure(type(error), error, error.__traceback__)
+        return callback.on_success(result)
+
+    def finish(self, response: Any) -> Any:
+        """Return the result of the call."""
+        return response if self._convert is None else self._convert(response)
+
+
+class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
+    """The steps of one awaited call."""
+
+    def __init__(self, send: _Send) -> None:
+        self._send = send
+        self._convert: Callable[[Any], Any] | None = None
+
+    def invoke(
+        self, function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
+    ) -> Any:
+        """Call a function and the callback at once, or return a coroutine that sends a request."""
+        if function == self._send:
+            self._convert = _converter(*args)
+            return self._exchange(args[0], callback)
+        try:
+            result = function(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - uplink's error handlers take any
+            return callback.on_failure(type(error), error, error.__traceback__)
+        return callback.on_success(result)
+
+    async def _exchange(self, request: Any, callback: Any) -> Any:
+        try:
+            response = await self._send(request)
+        except Exception as error:  # noqa: BLE001
+            result = callback.on_failure(type(error), error, error.__traceback__)
+        else:
+            result = callback.on_success(response)
+        # It is a coroutine if uplink's own `retry` sends the request again.
+        return await result if isinstance(result, CoroutineType) else result
+
+    async def sleep(self, duration: float, callback: Any) -> Any:
+        """Sleep for so many seconds, and go on with the call."""
+        await asyncio.sleep(duration)
+        return await callback.on_success()
+
+    def finish(self, response: Any) -> Any:
+        """Return the result of the call."""
+        return response if self._convert is None else self._convert(response)
+
+    def execute(self, executable: Any) -> Coroutine[Any, Any, Any]:
+        """Return the coroutine of the call."""
+        coroutine: Coroutine[Any, Any, Any] = executable.execute()
+        return coroutine
