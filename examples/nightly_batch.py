@@ -1,7 +1,7 @@
 """Create the customers that the signup service could not create.
 
-The batch shares the rate limit of ``signup_service.py`` with bulk priority: signups go first. Run it
-with ``dub-uplink serve`` and ``redis-server`` in two other terminals::
+The batch shares the rate limit of ``signup_service.py`` with bulk priority: signups go first. Run
+it with ``dub-uplink serve`` and ``redis-server`` in two other terminals::
 
     DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
         python examples/nightly_batch.py
