@@ -1,7 +1,7 @@
 """Lets tox see the interpreters that pyenv keeps; imports the standard library only.
 
-tox reads this file by itself. pyenv's shims answer only for the versions that it was told to
-activate, so the others are found only with their own directories on PATH.
+tox reads this file by itself. pyenv's shims run only activated versions, so the
+others need their own directories on PATH.
 """
 
 from __future__ import annotations

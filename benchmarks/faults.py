@@ -79,21 +79,21 @@ def matrix_table(matrix: dict[str, Any]) -> Table:
             matrix["columns"], matrix["rows"]["ours"], matrix["rows"]["official"], strict=True
         )
     ]
-    return "The fault matrix", ["failure", "``dub_uplink``", official], rows
+    return "Single failures", ["failure", "``dub_uplink``", official], rows
 
 
 def storm_table(storm: dict[str, faults_storm.Tally]) -> Table:
     """A row a figure, a column a kind of call."""
     named = {
         "calls": "calls",
-        "requests": "requests that they took",
-        "faulty": "of these met a fault",
-        "lost": "lost",
-        "doubled": "doubled",
+        "requests": "requests sent",
+        "faulty": "requests with a fault",
+        "lost": "lost writes",
+        "doubled": "duplicate writes",
         "false_errors": "false ``Conflict`` or ``NotFound``",
-        "false_successes": "another's customer taken for one's own",
+        "false_successes": "another customer returned as the own",
         "failed": "other ``DubError``",
-        "foreign": "exceptions that are no ``DubError``",
+        "foreign": "exceptions other than ``DubError``",
     }
     rows = []
     for name, title in named.items():
@@ -103,7 +103,7 @@ def storm_table(storm: dict[str, faults_storm.Tally]) -> Table:
             rows.append([title, *(f"{n:,} ({s:.1%})" for n, s in zip(cells, shares, strict=True))])
         else:
             rows.append([title, *(f"{cell:,}" for cell in cells)])
-    return "A storm of faults", ["", *storm], rows
+    return "Bulk calls with random faults", ["", *storm], rows
 
 
 def load_table(loads: Sequence[faults_load.Load]) -> Table:
@@ -118,7 +118,13 @@ def load_table(loads: Sequence[faults_load.Load]) -> Table:
         ]
         for load in loads
     ]
-    header = ["attempts that fail", "budget", "requests per call", "the last tenth", "calls failed"]
+    header = [
+        "share of failing attempts",
+        "budget",
+        "requests per call",
+        "requests per call, last tenth",
+        "calls failed",
+    ]
     return "Load", header, rows
 
 

@@ -46,7 +46,7 @@ def call(made: Any, action: str) -> object:
 
 
 def lead(made: Any) -> Callable[..., Any]:
-    """``POST /track/lead``: the SDK's own, or as a subclass of ours declares it."""
+    """``POST /track/lead``: the SDK's method, or that of a subclass of this client."""
     if hasattr(made, "track"):
         return made.track.lead  # type: ignore[no-any-return]
     ours, uplink = importlib.import_module("dub_uplink"), importlib.import_module("uplink")

@@ -1,4 +1,4 @@
-"""How many requests a call comes to while the server fails, with the retry budget and without.
+"""Count the requests per call while the server fails, with the retry budget and without.
 
 Without sockets, and in time that only moves when something sleeps.
 """
@@ -41,14 +41,14 @@ class _Counting(FakeDub):
 
 @dataclasses.dataclass
 class Load:
-    """What so many calls came to."""
+    """The figures of a series of calls."""
 
     share: float
     budget: bool
     calls: int
     requests: int
     failed: int
-    #: Requests of the last tenth of the calls: what it comes to in the long run.
+    #: Requests of the last tenth of the calls: the long-term value.
     late_requests: int
 
     @property

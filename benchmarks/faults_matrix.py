@@ -43,9 +43,9 @@ class Seen:
     def ending(self) -> str:
         """What the caller got, in a few words."""
         if self.result is None:
-            return "not done when it was ended"
+            return "stopped by the benchmark"
         error = self.result.get("error")
-        return f"``{error}``" if error else "a success"
+        return f"``{error}``" if error else "success"
 
     @property
     def attempts(self) -> str:
@@ -90,7 +90,7 @@ class _Watched(FakeDub):
 
 def _said(seen: Seen) -> str:
     if seen.result is not None and seen.result.get("error") == "builtins.LookupError":
-        return "has no such call"
+        return "no such method"
     return f"{seen.attempts}, written {_times(seen.written)}; {seen.ending}"
 
 
@@ -100,15 +100,15 @@ def _times(count: int) -> str:
 
 def _waited(seen: Seen) -> str:
     if len(seen.arrivals) < 2 or seen.moment is None:
-        return f"never came back; {seen.ending}"
+        return f"no retry; {seen.ending}"
     after = seen.arrivals[1] - seen.moment
     how = f"{after:.2f} s after" if after >= 0 else f"{-after:.2f} s before"
-    return f"came back {how} the moment named; {seen.ending}"
+    return f"retried {how} that time; {seen.ending}"
 
 
 def _refused(seen: Seen) -> str:
     if seen.result is None:
-        return f"sleeps; ended after {PATIENCE:g} s"
+        return f"sleeps; stopped after {PATIENCE:g} s"
     asked = seen.result.get("retry_after")
     after = f" with ``retry_after`` {asked:g}" if isinstance(asked, (int, float)) else ""
     return f"{seen.ending}{after} after {seen.result['seconds']:.2f} s"
@@ -117,9 +117,9 @@ def _refused(seen: Seen) -> str:
 def _held(seen: Seen) -> str:
     gaps = [b - a for a, b in zip(seen.arrivals, seen.arrivals[1:], strict=False)]
     if seen.result is None:
-        often = f", {len(seen.arrivals)} times" if gaps else ""
-        return f"goes on after {SILENCE + 5:g} s{often}; {min(gaps):.1f} s between two attempts"
-    return f"{seen.attempts}, {seen.ending} after {seen.result['seconds']:.1f} s"
+        gap = f", every {min(gaps):.1f} s" if gaps else ""
+        return f"{seen.attempts}{gap}; stopped after {SILENCE + 5:g} s"
+    return f"{seen.attempts}; {seen.ending} after {seen.result['seconds']:.1f} s"
 
 
 def _pickled(seen: Seen) -> str:
@@ -146,26 +146,26 @@ def _limited(form: Any) -> Callable[[float], faults.Fault]:
 
 
 COLUMNS = (
-    Column("create answered 503", lambda now: faults.Status(503), "create", _said, _once),
+    Column("create, 503 response", lambda now: faults.Status(503), "create", _said, _once),
     Column(
-        "create, connection dropped after it was carried out",
+        "create, applied, then connection dropped",
         lambda now: faults.DropAfter(),
         "create",
         _said,
         _once,
     ),
     Column(
-        "another POST answered 503", lambda now: faults.Status(503), "lead", _said, _at_most_once
+        "another POST, 503 response", lambda now: faults.Status(503), "lead", _said, _at_most_once
     ),
     Column(
-        "another POST, connection dropped after it was carried out",
+        "another POST, applied, then connection dropped",
         lambda now: faults.DropAfter(),
         "lead",
         _said,
         _at_most_once,
     ),
     Column(
-        "another POST, its answer 8 s late",
+        "another POST, response 8 s late",
         lambda now: faults.Delay(8.0),
         "lead",
         _said,

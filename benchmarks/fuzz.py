@@ -1,4 +1,4 @@
-"""Any bytes as an answer: a value or an error of ours, in bounded time and memory.
+"""Any bytes as a response become a value or a ``DubError``, in bounded time and memory.
 
     python -m benchmarks.fuzz --runs 1000000                    # by chance, and no other package
     python -m benchmarks.fuzz --engine hypothesis --runs 100000
@@ -176,7 +176,7 @@ class Fuzz:
 
         Raises:
             AssertionError: it took too long, or too much memory.
-            Exception: whatever came out that is no error of ours.
+            Exception: the call raised something other than a ``DubError``.
         """
         started = time.perf_counter()
         try:

@@ -78,7 +78,7 @@ def mutants_of(directory: Path, module: str) -> list[MutationSpec]:
 
 
 def passes(module: str) -> bool:
-    """Whether a module's tests pass; in a fork, so that every mutant is imported afresh."""
+    """Whether a module's tests pass; in a fork, so that every mutant is imported again."""
     for stale in Path("dub_uplink", "__pycache__").glob(f"{module}.*"):
         stale.unlink()  # a mutant of the same length, made in the same second, would be taken so
     child = os.fork()

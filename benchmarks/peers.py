@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
 ENVIRONMENTS = HERE / ".venvs"
 
-#: The official SDK as it is today, and as it was when its documentation was the seed of ours.
+#: The official SDK as it is today, and the version whose documentation this client follows.
 OFFICIAL = "dub==0.39.0"
 OFFICIAL_2024 = "dub==0.14.1"
 

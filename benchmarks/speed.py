@@ -86,7 +86,7 @@ class Measured:
 
 
 def _environment() -> dict[str, str]:
-    """The caller's without proxies, keys and the like; the checkout on the path of ours."""
+    """The caller's environment without proxies and keys, with the checkout for this client."""
     kept = ("PATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR", "TEMP", "LD_LIBRARY_PATH")
     found = {name: os.environ[name] for name in kept if name in os.environ}
     return {**found, "PYTHONPATH": str(peers.CHECKOUT), "NETRC": os.devnull}
@@ -188,7 +188,7 @@ def measure(
         for step in progress(list(plan(rounds))):
             assert isinstance(step, tuple)
             case, number = step
-            # Each is the first in turn once: whoever follows a busy one finds a warm machine.
+            # Each is first once: a client that runs after a busy one has a warm machine.
             names = list(workers)
             for client in names[number % len(names) :] + names[: number % len(names)]:
                 _take(measured, workers[client], case, client)

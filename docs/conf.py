@@ -9,7 +9,7 @@ author = "The dub_uplink authors"
 copyright = "the dub_uplink authors"  # noqa: A001 - Sphinx's name for it
 version = release = dub_uplink.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_design"]
 exclude_patterns = ["_build", "promises.rst"]
 # A block without a language is of a shell, or text.
 highlight_language = "none"

@@ -1,7 +1,7 @@
 """Draw ``call-flow.svg`` from the imports of the package: ``python docs/draw_call_flow.py``.
 
-The boxes and their places are listed here; grimp reads the imports from the code. An arrow that
-follows from two others is left out. ``--check`` writes nothing and fails if the picture is old.
+This file says where each box is; grimp reads the imports from the code. An arrow that follows from
+two others is left out. ``--check`` writes nothing and fails if the picture is out of date.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PICTURE = Path(__file__).with_name("call-flow.svg")
 
 
 class Box(NamedTuple):
-    """A package: its row from the top, its column, its purpose, and its width in columns."""
+    """A package or module: its row, its column, its purpose, and its width in columns."""
 
     row: float
     column: float
@@ -27,21 +27,19 @@ class Box(NamedTuple):
 
 BOXES = {
     "_client": Box(0, 1.2, "settings, lifetime"),
-    "_customers": Box(1, 1.2, "customers, pages"),
-    "declare": Box(2, 1.2, "decorators with types"),
-    "_declarative": Box(3, 1.2, "calls to requests"),
-    "_transport": Box(4, 1.2, "retries, recovery"),
-    "_concurrency": Box(5, 0, "batches of calls"),
-    "_http": Box(5, 1.2, "sends one attempt"),
-    "_rate_limit": Box(5, 2.4, "waits for a slot"),
-    "models": Box(6, 0.6, "requests, results, errors"),
-    "retries": Box(6, 1.8, "retry policies, clocks"),
-    "_internal": Box(7, 1.2, "configuration"),
+    "_customers": Box(1, 1.2, "endpoints, pages, lookups", columns=1.3),
+    "_declarative": Box(2, 1.2, "arguments, schemas", columns=1.3),
+    "_transport": Box(3, 1.2, "attempts and waits", columns=1.3),
+    "_http": Box(4, 0, "one attempt"),
+    "_rate_limit": Box(4, 1.35, "slots for requests"),
+    "_concurrency": Box(4, 2.7, "batches"),
+    "retries": Box(5, 2.0, "policy, budget, clock"),
+    "models": Box(6, 0, "data and errors", columns=3.7),
 }
-#: Libraries, said in the box of the module that uses them.
+#: Libraries, shown in the box of the package that imports them.
 LIBRARIES = ("aiohttp", "marshmallow", "requests", "tenacity", "uplink")
 
-WIDTH, STEP, ROW, TOP, LEFT = 540, 152, 84, 14, 14
+WIDTH, STEP, ROW, TOP, LEFT = 640, 166, 84, 14, 14
 GAP, BOX_HEIGHT = 10, 52
 CARD, FILL, EDGE, INK, FAINT, LIBRARY = (
     "#ffffff", "#f0fdfa", "#0d9488", "#1f2937", "#6b7280", "#b45309",
@@ -55,72 +53,72 @@ SHAPE = f'height="{BOX_HEIGHT}" rx="6" fill="{FILL}" stroke="{EDGE}"'
 
 
 def imports() -> tuple[dict[str, set[str]], dict[str, list[str]]]:
-    """Who uses whom among what is drawn, and the libraries that each uses."""
+    """Return the imports among the boxes, and the libraries that each imports."""
     graph = grimp.build_graph("dub_uplink", include_external_packages=True)
     uses: dict[str, set[str]] = {}
     libraries: dict[str, list[str]] = {}
     for name in BOXES:
         module = f"dub_uplink.{name}"
         inside = {module, *graph.find_descendants(module)}
-        found = set().union(*map(graph.find_modules_directly_imported_by, inside))
+        imported = set().union(*map(graph.find_modules_directly_imported_by, inside))
         # `dub_uplink.models.errors` is drawn as `models`.
-        drawn = {one.split(".")[1] for one in found if one.startswith("dub_uplink.")}
+        drawn = {one.split(".")[1] for one in imported if one.startswith("dub_uplink.")}
         uses[name] = (drawn & BOXES.keys()) - {name}
-        libraries[name] = [library for library in LIBRARIES if library in found]
+        libraries[name] = [library for library in LIBRARIES if library in imported]
     return uses, libraries
 
 
 def reduced(uses: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Without the arrows that follow from others."""
+    """Return the imports without those that follow from others."""
 
     def reach(name: str) -> set[str]:
         return uses[name].union(*map(reach, uses[name]))
 
     return {
-        name: {one for one in found if not any(one in reach(other) for other in found - {one})}
-        for name, found in uses.items()
+        name: {one for one in used if not any(one in reach(other) for other in used - {one})}
+        for name, used in uses.items()
     }
 
 
 def place(name: str) -> tuple[float, float, float]:
-    """The left and the right end of a box's upper edge, and its height on the page."""
+    """Return the left and right end of a box's upper edge, and its distance from the top."""
     box = BOXES[name]
     left = LEFT + box.column * STEP
     return left, left + box.columns * STEP - GAP, TOP + box.row * ROW
 
 
 def arrow(source: str, target: str) -> str:
-    """From a box to one below: aside just under the first, then straight down."""
+    """Return an arrow to a lower box: sideways just below the first box, then straight down."""
     left, right, y1 = place(source)
     x1 = (left + right) / 2
     left, right, y2 = place(target)
     wide = BOXES[target].columns > 1
     x2 = min(max(x1, left + GAP), right - GAP) if wide else (left + right) / 2
-    y1, turn = y1 + BOX_HEIGHT, y1 + ROW - 5
-    middle = (y1 + turn) / 2
+    y1, corner = y1 + BOX_HEIGHT, y1 + ROW - 12
+    middle = (y1 + corner) / 2
     return (
         f'<path d="M{x1:.0f},{y1:.0f} C{x1:.0f},{middle:.0f} {x2:.0f},{middle:.0f}'
-        f' {x2:.0f},{turn:.0f} V{y2 - 5:.0f}"/>'
+        f' {x2:.0f},{corner:.0f} V{y2 - 5:.0f}"/>'
     )
 
 
 def text(x: float, y: float, words: str, style: str) -> str:
-    """A line of text, its middle at ``x``."""
+    """Return a line of text centred at ``x``."""
     return f'<text x="{x:.0f}" y="{y:.0f}" {style}>{escape(words)}</text>'
 
 
 def picture() -> str:
-    """The whole picture as SVG."""
+    """Return the picture as SVG."""
     uses, libraries = imports()
     height = TOP + ROW * max(box.row for box in BOXES.values()) + BOX_HEIGHT + TOP
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" {STYLE}>',
-        "<title>The packages that a call goes through; an arrow is an import</title>",
+        "<title>The packages that a call passes; an arrow is an import</title>",
         f"<defs>{HEAD}</defs>",
-        # A card of its own: boxes must hide the arrows behind them, on a page of any colour.
+        # A background: boxes must hide the arrows behind them on a page of any colour.
         f'<rect width="{WIDTH}" height="{height:.0f}" rx="8" fill="{CARD}"/>',
         f'<g fill="none" stroke="{FAINT}" stroke-width="1.4" marker-end="url(#m)">',
-        *(arrow(name, one) for name, found in reduced(uses).items() for one in sorted(found)),
+        *(arrow(name, one) for name, used in reduced(uses).items() for one in sorted(used)),
         "</g>",
     ]
     for name, box in BOXES.items():

@@ -1,4 +1,4 @@
-"""A Celery worker whose task may run twice, and is retried when Dub asks for time.
+"""Create customers in a Celery task that may run twice and is retried later if a call fails.
 
 Run it with ``dub-uplink serve`` in another terminal::
 
@@ -30,27 +30,27 @@ app.conf.broker_transport_options = {
     "data_folder_in": str(HOME / "queue"),
     "data_folder_out": str(HOME / "queue"),
     "control_folder": str(HOME / "control"),
-    "polling_interval": 0.2,  # seconds between two looks at the directory
+    "polling_interval": 0.2,  # seconds
 }
-app.conf.task_acks_late = True  # a worker that dies hands its task on, so a task may run twice
+app.conf.task_acks_late = True  # another worker repeats the task of one that dies
 
 
 @functools.cache
 def dub() -> Dub:
-    """One client a process, made after the fork: its connections are nobody else's."""
+    """Return the client of this process, created after the fork."""
     return Dub()
 
 
 @app.task(bind=True, max_retries=5)
 def sign_up(self: Task, user_id: str, email: str, country: str) -> str:
-    """Dub's id of a customer for this user: the one who is there, or a new one."""
+    """Get or create the customer of a user, and return Dub's id."""
     try:
-        # Not create(): of a task that runs twice the second must find what the first has done.
+        # Not create(): a task that runs twice would raise Conflict.
         customer = dub().customers.ensure(
             {"external_id": user_id, "email": email, "country": country}
         )
     except errors.RateLimitExceeded as error:
-        # Longer than a call may wait. The queue can, and the worker does something else.
+        # The wait exceeds the deadline of the call. The queue waits, and the worker stays free.
         raise self.retry(exc=error, countdown=error.retry_after or 60) from error
     except (errors.APIConnectionError, errors.InternalServerError) as error:
         raise self.retry(exc=error, countdown=60) from error

@@ -1,4 +1,4 @@
-"""A FastAPI application with one asynchronous client for its whole life.
+"""Serve customers with FastAPI and one asynchronous client.
 
 Run it with ``dub-uplink serve`` in another terminal::
 
@@ -25,14 +25,14 @@ from dub_uplink import AsyncCustomersConsumer, AsyncDub, Customer, errors
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """One client, made in the loop that serves: it keeps its connections between requests."""
+    """Create the client in the event loop of the server, so requests share its connections."""
     async with AsyncDub(timeout_ms=5_000) as dub:
         app.state.dub = dub
         yield
 
 
 def customers_of(request: Request) -> AsyncCustomersConsumer:
-    """What the routes depend on; a test may put something else in its place."""
+    """Return the endpoints; a test may override this dependency."""
     customers: AsyncCustomersConsumer = request.app.state.dub.customers
     return customers
 
@@ -43,19 +43,19 @@ Customers = Annotated[AsyncCustomersConsumer, Depends(customers_of)]
 
 @app.put("/users/{user_id}")
 async def sign_up(customers: Customers, user_id: str, email: str, country: str) -> Customer:
-    """A customer for this user: the one who is there, or a new one."""
+    """Get or create the customer of a user."""
     return await customers.ensure({"external_id": user_id, "email": email, "country": country})
 
 
 @app.get("/users/{user_id}")
 async def user(customers: Customers, user_id: str) -> Customer:
-    """What Dub knows of this user."""
+    """Return the customer of a user."""
     return await customers.get(f"ext_{user_id}")
 
 
 @app.exception_handler(errors.DubError)
 async def dub_failed(request: Request, error: errors.DubError) -> JSONResponse:
-    """What is the caller's fault stays so; all else is a gateway's failure, and not ours."""
+    """Pass on an error of the caller; report any other failure as one of the gateway."""
     status = 502
     if isinstance(error, (errors.NotFound, errors.UnprocessableEntity)):
         status = error.status_code

@@ -5,7 +5,7 @@ Run it with ``dub-uplink serve`` in another terminal::
     DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
         python examples/import_csv.py examples/customers.csv
 
-It may run again after an interruption: customers that exist are left alone.
+It may run again after an interruption: existing customers are not changed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from dub_uplink import Dub, errors
 
 
 def import_customers(s: Dub, rows: list[dict[str, str]]) -> dict[str, int]:
-    """How many were created, how many were there, how many were refused."""
-    counts = {"created": 0, "there already": 0, "refused": 0}
-    # In the order of the rows. What fails is a result like the others, so nothing stops the rest.
+    """Create the customers and return how many were created, existed already and were rejected."""
+    counts = {"created": 0, "existed": 0, "rejected": 0}
+    # In the order of the rows. A failed call yields its error, so the others continue.
     for row, result in zip(rows, s.customers.create_many(rows), strict=True):
         if isinstance(result, errors.Conflict):
-            counts["there already"] += 1
+            counts["existed"] += 1
         elif isinstance(result, Exception):
-            counts["refused"] += 1
+            counts["rejected"] += 1
             print(f"{row['external_id']}: {result}", file=sys.stderr)
         else:
             counts["created"] += 1
@@ -32,7 +32,7 @@ def import_customers(s: Dub, rows: list[dict[str, str]]) -> dict[str, int]:
 
 
 def main() -> None:
-    """Import the file that is named on the command line."""
+    """Import the file named on the command line."""
     with open(sys.argv[1], newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     with Dub() as s:

@@ -1,7 +1,7 @@
-"""A nightly batch that creates the customers which the signup service could not.
+"""Create the customers that the signup service could not create.
 
-It has the rate limit of ``signup_service.py``, but bulk priority: signups go first. Run it with
-``dub-uplink serve`` and ``redis-server`` in two other terminals::
+The batch shares the rate limit of ``signup_service.py`` with bulk priority: signups go first. Run
+it with ``dub-uplink serve`` and ``redis-server`` in two other terminals::
 
     DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
         python examples/nightly_batch.py
@@ -26,7 +26,7 @@ def main() -> int:
         for user, result in zip(users, dub.customers.create_many(users), strict=True):
             outcome = result
             if isinstance(result, errors.Conflict):
-                # The service created it, and stopped before it could store the id.
+                # The service created it and stopped before it stored the id.
                 outcome = dub.customers.get(f"ext_{user['external_id']}")
             if isinstance(outcome, Exception):
                 failed += 1

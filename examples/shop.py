@@ -1,4 +1,4 @@
-"""The part of a shop that talks to Dub. Its tests are in ``test_shop.py``."""
+"""Keep a shop's customers in Dub. The tests are in ``test_shop.py``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dub_uplink import Customer, Dub, errors
 
 
 def sign_up(dub: Dub, user_id: str, email: str, country: str) -> Customer:
-    """A customer for a new user; one who signs up again keeps theirs."""
+    """Get or create the customer of a user."""
     return dub.customers.ensure({"external_id": user_id, "email": email, "country": country})
 
 
 def close_account(dub: Dub, user_id: str) -> bool:
-    """Forget a user. Whether there was one."""
+    """Delete the customer of a user; return whether there was one."""
     try:
         dub.customers.delete(f"ext_{user_id}")
     except errors.NotFound:
@@ -22,7 +22,7 @@ def close_account(dub: Dub, user_id: str) -> bool:
 
 
 def revenue(dub: Dub) -> dict[str, float]:
-    """What each country brought in, in dollars."""
+    """Return the revenue of each country in dollars."""
     cents: Counter[str] = Counter()
     for customer in dub.customers.iterate():
         cents[customer.country or "unknown"] += customer.sale_amount or 0

@@ -1,7 +1,7 @@
-"""A FastAPI signup service that shares its rate limit with a nightly batch.
+"""Serve signups with FastAPI, within a rate limit shared with a nightly batch.
 
-A signup succeeds whatever state Dub is in: what could not be created in time, ``nightly_batch.py``
-creates later. Run it with ``dub-uplink serve`` and ``redis-server`` in two other terminals::
+A signup succeeds even if Dub is unavailable: ``nightly_batch.py`` creates missing customers later.
+Run it with ``dub-uplink serve`` and ``redis-server`` in two other terminals::
 
     DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
         uvicorn --app-dir examples --port 8081 signup_service:app

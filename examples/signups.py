@@ -1,6 +1,6 @@
-"""The users and the rate limit that ``signup_service.py`` and ``nightly_batch.py`` share.
+"""Store the users and the rate limit of ``signup_service.py`` and ``nightly_batch.py``.
 
-Both read their settings from the environment, so that they cannot disagree about the limit.
+Both programs read their settings from the environment here, so their limits are equal.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def execute(statement: str, *values: Any) -> list[sqlite3.Row]:
 
 
 def add_user(user: dict[str, str]) -> None:
-    """Store a user who is not a customer of Dub yet; one who signs up again keeps the record."""
+    """Store a user without a Dub id; keep the record of an existing user."""
     execute(
         "INSERT OR IGNORE INTO users VALUES (?, ?, ?, NULL)",
         user["external_id"],

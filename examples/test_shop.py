@@ -1,6 +1,6 @@
-"""A test suite with the fixtures ``dub`` and ``fake_dub`` of the extra ``testing``.
+"""Test the shop with the fixtures ``dub`` and ``fake_dub`` of the extra ``testing``.
 
-Each test has a fake of its own, and nothing sleeps. The last one is a smoke test of the server in
+Each test has its own fake, and no test sleeps. The last one is a smoke test of the server in
 ``DUB_SERVER_URL``; without that variable it is skipped. With ``dub-uplink serve`` in another
 terminal::
 
@@ -20,32 +20,32 @@ from dub_uplink import Dub, errors
 from dub_uplink.testing import FakeDub, faults
 
 
-def test_signing_up_creates_a_customer(dub: Dub, fake_dub: FakeDub) -> None:
+def test_sign_up_creates_a_customer(dub: Dub, fake_dub: FakeDub) -> None:
     customer = shop.sign_up(dub, "user_1", "ada@example.com", "GB")
     assert [(stored.id, stored.email) for stored in fake_dub.customers] == [
         (customer.id, "ada@example.com")
     ]
 
 
-def test_signing_up_again_changes_nothing(dub: Dub, fake_dub: FakeDub) -> None:
+def test_second_sign_up_changes_nothing(dub: Dub, fake_dub: FakeDub) -> None:
     ada = fake_dub.add(external_id="user_1", email="ada@example.com", country="GB")
     assert shop.sign_up(dub, "user_1", "other@example.com", "US").id == ada.id
     assert fake_dub.customers == [ada]
 
 
-def test_a_lost_answer_does_not_double_the_customer(dub: Dub, fake_dub: FakeDub) -> None:
+def test_sign_up_with_lost_response_creates_one_customer(dub: Dub, fake_dub: FakeDub) -> None:
     fake_dub.faults.add(faults.DropAfter(), method="POST")
     shop.sign_up(dub, "user_1", "ada@example.com", "GB")
     assert len(fake_dub.customers) == 1
 
 
-def test_a_rate_limit_is_waited_out(dub: Dub, fake_dub: FakeDub) -> None:
+def test_close_account_waits_for_the_rate_limit(dub: Dub, fake_dub: FakeDub) -> None:
     fake_dub.faults.add(faults.RateLimited(retry_after=45))
     assert shop.close_account(dub, "nobody") is False
     assert [request.status for request in fake_dub.requests] == [429, 404]
 
 
-def test_an_outage_is_an_error_in_the_end(dub: Dub, fake_dub: FakeDub) -> None:
+def test_sign_up_during_an_outage_raises_after_retries(dub: Dub, fake_dub: FakeDub) -> None:
     fake_dub.faults.add(faults.Status(503), times=None)
     with pytest.raises(errors.DubError) as caught:
         shop.sign_up(dub, "user_1", "ada@example.com", "GB")
@@ -60,7 +60,7 @@ def test_revenue_counts_every_customer_once(dub: Dub, fake_dub: FakeDub) -> None
 
 
 @pytest.mark.skipif(not os.environ.get("DUB_SERVER_URL"), reason="DUB_SERVER_URL is not set")
-def test_a_real_server_takes_a_customer_and_lets_it_go() -> None:
+def test_real_server_creates_and_deletes_a_customer() -> None:
     user_id = f"smoke_{uuid.uuid4()}"
     with Dub() as dub:
         shop.sign_up(dub, user_id, f"{user_id}@example.com", "GB")

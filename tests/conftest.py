@@ -1,4 +1,4 @@
-"""What several rooms of tests share: a plain environment, and a server that sends what it is told.
+"""Shared by several test packages: a plain environment, and a server that sends what it is told.
 
 The server is a socket and a few lines, not the fake: it can send what no server of Dub's would.
 """
@@ -49,7 +49,7 @@ SETTINGS += ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of whoever runs the tests has a say: no key, no server, no proxy, no .netrc."""
+    """Remove the developer's settings: no key, no server, no proxy, no .netrc."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -63,7 +63,7 @@ T = TypeVar("T")
 def at_best() -> Callable[[Callable[[], T], Callable[[T], object]], T]:
     """Measure up to three times what a moment of standing still spoils: ``at_best(call, good)``.
 
-    Such as that a request was sent before its time-out of 0.2 s. What is wrong is wrong each time,
+    Such as that a request was sent before its timeout of 0.2 s. What is wrong is wrong each time,
     and what ``call`` itself asserts must hold each time.
     """
 
@@ -78,7 +78,7 @@ def at_best() -> Callable[[Callable[[], T], Callable[[T], object]], T]:
 
 @dataclass
 class Received:
-    """A request as it came over the socket; ``headers`` has lower-case names.
+    """A request as received from the socket; ``headers`` has lower-case names.
 
     ``connection`` numbers the one that it came by, from 1.
     """

@@ -26,7 +26,7 @@ class InterruptHandler:
     """A context in which the first Ctrl-C sets a flag and the second ends the process at once.
 
     By default Python raises ``KeyboardInterrupt`` between any two instructions of the main thread.
-    Within ``threading`` or ``queue`` that can leave a lock acquired for ever, and the next thread
+    Within ``threading`` or ``queue`` that can leave a lock acquired, and the next thread
     that needs the lock hangs the command.
 
     The default stays in force if SIGINT is ignored, as for a job in the background, and outside of

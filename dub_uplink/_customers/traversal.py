@@ -11,8 +11,9 @@ remembered. Without back-dated customers the backward direction is one page with
 
 A cursor is the id of a customer, and the server refuses one that has been deleted. So the last
 customer of a page is returned only when the next page has arrived: a caller may delete each
-customer it gets. When somebody else deletes the cursor, another customer of its page is the cursor.
-When all of the page are gone, the traversal restarts and skips the ranges of ids it has covered.
+customer it gets. When another client deletes the cursor, another customer of its page is the
+cursor. When all of the page are gone, the traversal restarts and skips the ranges of ids it has
+covered.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ _TIMEOUTS = (
     urllib3.exceptions.TimeoutError,
     urllib3.exceptions.EmptyPoolError,
 )
-# Refused, unreachable, an unknown host: to urllib3 that is a kind of time-out as well.
+# urllib3 derives refused, unreachable and unknown hosts from its timeout class.
 _NO_CONNECTION = urllib3.exceptions.NewConnectionError
 _NEVER_SENT = (
     ConnectionRefusedError,

@@ -339,7 +339,7 @@ def _bearer(authorization: RedactedStr, received: list[requests.Response] | None
 def _hide_redirect(response: requests.Response) -> None:
     """Keep requests from a redirect that it is not to follow.
 
-    It parses the ``Location`` all the same, and reads the body to its end without our bounds.
+    It parses the ``Location`` anyway, and reads the body to its end without our bounds.
     """
     if "Location" in response.headers:
         vars(response)["hidden_location"] = response.headers.pop("Location")

@@ -63,9 +63,9 @@ def status_error(response: Response) -> APIStatusError:
     shown = body_excerpt(response)
     if not shown:
         hint = "" if response.status_code >= 500 else "; is server_url that of Dub's API?"
-        return SDKError(f"the answer has no body{hint}", response)
+        return SDKError(f"the response has no body{hint}", response)
     kind = one_line(response.headers.get("Content-Type", "no content type").partition(";")[0])
-    return SDKError(f"the answer is not an error of Dub's ({kind}): {shown}", response)
+    return SDKError(f"the response is not an error from Dub ({kind}): {shown}", response)
 
 
 def body_excerpt(response: Response) -> str:

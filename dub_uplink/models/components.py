@@ -1,7 +1,7 @@
 """What the server sends: customers and the records that hang on them.
 
 Only ``id`` is certain. Every other field is ``None`` where the server sent ``null`` or nothing, so
-one class reads today's answers and those of 2024, which have six fields.
+one class reads today's responses and those of 2024, which have six fields.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Link:
-    """The link that brought a customer, in expanded answers."""
+    """The link that brought a customer, in expanded responses."""
 
     id: str
     domain: str | None = None
@@ -27,7 +27,7 @@ class Link:
 
 @dataclass
 class Partner:
-    """The partner who referred a customer, in expanded answers."""
+    """The partner who referred a customer, in expanded responses."""
 
     id: str
     name: str | None = None
@@ -39,7 +39,7 @@ class Partner:
 
 @dataclass
 class Discount:
-    """The discount a customer was given, in expanded answers.
+    """The discount a customer was given, in expanded responses.
 
     ``type`` is ``"percentage"`` or ``"flat"`` today and stays a plain string, since the server
     adds values over time. ``amount`` is in per cent or in cents accordingly, ``max_duration`` in
@@ -63,9 +63,9 @@ class Customer:
     """A customer, as every operation but ``delete`` returns it.
 
     Dates are aware :class:`~datetime.datetime` objects, ``sale_amount`` is in cents. ``name`` is
-    what the server shows: where none was set, the email, else a name it invents anew at every
-    read. ``avatar`` is the URL under which Dub hosts the picture, not the one that was sent.
-    ``program_id``, ``link``, ``partner`` and ``discount`` are only in expanded answers.
+    what the server returns: without a name, the email, or a name that it invents at every read.
+    ``avatar`` is the URL under which Dub hosts the picture, not the one that was sent.
+    ``program_id``, ``link``, ``partner`` and ``discount`` are only in expanded responses.
     """
 
     id: str

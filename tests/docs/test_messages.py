@@ -1,7 +1,7 @@
 """Every message that a user may be shown, in a list that a person has read.
 
 ``messages.txt`` is that list. A message that is new or was changed fails here until someone has
-read it as a user would (what happened, why, what to do) and has written the list anew::
+read it as a user would (what happened, why, what to do) and has updated the list::
 
     python tests/docs/test_messages.py
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("messages.txt")
 
-#: What is made with a message for a user: exceptions, whoever raises them, warnings, the findings
+#: What is made with a message for a user: exceptions of any module, warnings, the findings
 #: of the doctor. ``ApiError`` holds texts of Dub's server.
 SPEAKING = re.compile(
     r"(?!ApiError)\w*(Error|Exception|Failure|[a-z]Refused|Limited|Reached|Parameter)|IncompleteResponse"

@@ -101,7 +101,7 @@ def test_the_snippets_of_a_page_run(
             exec(compile(code, str(page), "exec"), names)
     except ImportError as error:
         if error.name is not None and error.name.startswith("dub_uplink"):
-            raise  # what the page imports of ours is not there
+            raise  # the page imports a name that the package lacks
         pytest.skip(f"not installed: {error}")
 
 

@@ -61,4 +61,4 @@ def test_the_readme_renders_without_a_warning() -> None:
             writer_name="html5",
             settings_overrides={"report_level": 1, "halt_level": 2, "raw_enabled": False},
         )
-    assert b"The ten lines that matter" in html
+    assert b"Test your own code" in html

@@ -100,8 +100,8 @@ def needs(library: str) -> Any:
 def test_the_script_imports_a_file_and_may_run_again(
     run: Callable[[list[str]], str], fake: FakeDub
 ) -> None:
-    assert run(command("import_csv.py")) == "2 created\n1 there already\n1 refused\n"
-    assert run(command("import_csv.py")) == "0 created\n3 there already\n1 refused\n"
+    assert run(command("import_csv.py")) == "2 created\n1 existed\n1 rejected\n"
+    assert run(command("import_csv.py")) == "0 created\n3 existed\n1 rejected\n"
     assert sorted(customer.external_id for customer in fake.customers) == ["user_1", "user_2"]
 
 

@@ -174,7 +174,7 @@ Examples:
     " customers and asks; --yes skips the question, and is required without a terminal.\n\n"
     "A failure is a line on stderr, and the other customers are deleted; the exit code is the"
     " highest of all. If the API key is refused or the server cannot be reached, the rest is not"
-    " tried. The answer no is exit code 1.",
+    " tried. If you reply no, the exit code is 1.",
     epilog=DELETE_EXAMPLES,
 )
 @click.argument("ids", metavar="ID...", type=text, nargs=-1, required=True)
@@ -209,7 +209,7 @@ def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...],
 
 
 def _ask(shown: list[Customer]) -> None:
-    """Show the customers, and end the command unless the answer is yes."""
+    """Show the customers, and end the command unless the user confirms."""
     write_table(map(record, shown), sys.stderr)
     what = "this customer" if len(shown) == 1 else f"these {len(shown)} customers"
     if not click.confirm(f"Delete {what}?", err=True):

@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 
 
 # What a spreadsheet would run, or send somewhere, as soon as the file is opened (CWE-1236); with
-# apostrophes before it, so that a cell that has one already can be told from an escaped one.
+# apostrophes before it, so that a cell with an apostrophe differs from an escaped one.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9][0-9 .,]*")
 

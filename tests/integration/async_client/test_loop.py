@@ -240,7 +240,7 @@ def test_prefetch_fetches_the_next_page_while_this_one_is_used(
                 await asyncio.sleep(0.01)
             found += [c async for c in iterator]
             assert len({c.id for c in found}) == len(found) == 30
-            # As many as without it, and one that looked beyond the last page in vain.
+            # As many as without it, and one for the empty page after the last.
             assert len(fake.requests) <= 6
 
     run(main)

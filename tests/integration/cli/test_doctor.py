@@ -1,4 +1,4 @@
-"""``dub-uplink doctor``: each trouble with its hint, within its time, and no secret."""
+"""``dub-uplink doctor``: each problem with its hint, within its time, and no secret."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_doctor_refused_connection_exits_with_5(doctor: Doctor, serving: Any) ->
     assert done.exit_code == 5
     assert "Connection refused" in line(done.output, "TCP")
     assert "-> is the server running" in line(done.output, "TCP")
-    assert "HTTP  " not in done.output, "one trouble is enough"
+    assert "HTTP  " not in done.output, "one problem is enough"
 
 
 def test_doctor_unknown_host_exits_with_5(doctor: Doctor) -> None:
@@ -157,7 +157,7 @@ def test_doctor_foreign_server_exits_with_5(doctor: Doctor, serving: Any) -> Non
     server = serving(404, "<html>Not here", {"Content-Type": "text/html"})
     done = doctor(DUB_SERVER_URL=server.url)
     assert done.exit_code == 5
-    assert "404: the answer is not an error of Dub's" in line(done.output, "HTTP")
+    assert "404: the response is not an error from Dub" in line(done.output, "HTTP")
     assert "-> is --server-url (DUB_SERVER_URL)" in line(done.output, "HTTP")
 
 
@@ -314,7 +314,7 @@ def test_doctor_hides_proxy_credentials_in_the_response(
     proxy = serving(407, f"Who is {credentials}?", {"Content-Type": "text/plain"})
     value = proxy.url.replace("//", f"//{credentials}@")
     done = doctor("--server-url", "http://dub.invalid", HTTP_PROXY=value)
-    assert "407: the answer is not an error of Dub's" in line(done.output, "HTTP")
+    assert "407: the response is not an error from Dub" in line(done.output, "HTTP")
     assert SECRET not in done.output
 
 

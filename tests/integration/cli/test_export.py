@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Invoke = Callable[..., Result]
     Live = tuple[FakeDub, dict[str, str]]
 
-#: Names that a file of lines and cells has trouble with.
+#: Names that are hard to write to a file of lines and cells.
 NASTY = (
     'a "quoted" one',
     "a, comma; and\ttab",

@@ -230,7 +230,7 @@ def test_row_without_usable_response_stays_open(invoke: Invoke, live: Live, peop
     assert done.exit_code == 5
     assert last(done) == "10 rows: 9 created, 0 updated, 0 skipped, 0 failed, 1 left"
     assert "1 row had no usable response" in done.stderr
-    # It was created all the same, and now counts as created instead of as a conflict.
+    # It was created anyway, and now counts as created instead of as a conflict.
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, last(done)) == (
         0,

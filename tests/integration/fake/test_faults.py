@@ -72,7 +72,7 @@ def test_delay_above_the_time_out_is_a_read_timeout_of_what_was_carried_out(
     with pytest.raises(requests.ReadTimeout):
         create(api, timeout=(5, 0.05))
     end = time.monotonic() + 30
-    while not fake.customers and time.monotonic() < end:  # a busy machine may come to it later
+    while not fake.customers and time.monotonic() < end:  # a busy machine may take longer
         time.sleep(0.01)
     assert len(fake.customers) == 1
 

@@ -115,7 +115,7 @@ class Script(requests.adapters.BaseAdapter):
     """An adapter that takes its time as told and remembers how much it was given.
 
     Each attempt is ``(seconds, status, headers)``; one that would take longer than it was given
-    is a time-out.
+    is a timeout.
     """
 
     def __init__(self, timeline: Timeline, attempts: list[Any]) -> None:

@@ -103,7 +103,7 @@ def test_clients_have_their_own_unless_told_otherwise(fake: Any, on_fake: Any) -
 def test_threads_share_one_and_none_of_it_is_lost(fake: Any, on_fake: Any, policy: Any) -> None:
     budget = RetryBudget(50)
     fake.faults.add(faults.Status(503), times=None)
-    # Whoever sleeps moves the time of all: none of them is to run out of it.
+    # A sleep of one thread moves the time of all: none of them is to run out of it.
     client = on_fake(retry_budget=budget, retry_config=policy(max_elapsed_time=10**9))
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(lambda _: failures(client, 20), range(8))) == 160

@@ -139,7 +139,7 @@ def test_an_unknown_host_is_tried_again(connect: Any, monkeypatch: pytest.Monkey
 
 @contextlib.contextmanager
 def full_queue() -> Iterator[str]:
-    """A server that takes no more connections: to connect takes until the time-out."""
+    """A server that takes no more connections: to connect takes until the timeout."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -251,7 +251,7 @@ def test_a_redirect_to_nowhere_is_not_followed_nor_asked_for_again(
 def test_a_call_without_an_end_is_only_a_long_one(
     fake: Any, on_fake: Any, policy: Any, timeline: Any
 ) -> None:
-    """What a caller may write who means for ever, and a server that means it too."""
+    """A caller without a time limit, and a server that never responds."""
     fake.faults.add(faults.Status(429, {"Retry-After": "999999999999999999999999"}), times=1)
     client = on_fake(retry_config=policy(max_elapsed_time=10**300))
     with pytest.raises(errors.RateLimitExceeded):

@@ -29,7 +29,7 @@ class Extends(CustomersConsumer):
 
 
 class Declares(CustomersConsumer):
-    """Declares them anew, with a body of uplink's own."""
+    """Declares them again, with uplink's own body."""
 
     @declare.returns.json
     @declare.post(  # type: ignore[override]

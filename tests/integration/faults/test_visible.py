@@ -202,7 +202,7 @@ def test_calls_of_many_threads_do_not_meet(fake: Any, connect: Any, policy: Any)
 
     fake.faults.randomly({faults.Status(503): 0.2, faults.DropAfter(): 0.2}, seed=1)
     with fake.serve() as url, ThreadPoolExecutor(8) as pool:
-        # Whoever sleeps moves the time of all: none of them is to run out of it.
+        # A sleep of one thread moves the time of all: none of them is to run out of it.
         patient = policy(max_elapsed_time=10**9)
         client = connect(url, on_retry=note, retry_budget=None, retry_config=patient)
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import pytest
 
 #: Seconds after which a forked child is taken to hang.
-PATIENCE = 60  # seconds; what hangs does so for ever
+PATIENCE = 60  # seconds; a hanging process exceeds any limit
 
 
 @dataclass(frozen=True)

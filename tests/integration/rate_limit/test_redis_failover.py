@@ -141,7 +141,7 @@ def test_failover_restores_slots_that_were_not_replicated(pair: Any, forwarder: 
 def test_error_reply_opens_another_connection(
     redis: Any, forwarder: Any, traffic: Any, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The old connections would repeat the error for ever; a new one works."""
+    """The old connections would always repeat the error; a new one works."""
     host = forwarder(redis.port)
     calls = traffic(host.url)
     assert calls.is_shared(redis)

@@ -250,7 +250,7 @@ def test_retry_after_of_a_proxy_pauses_the_others(
 ) -> None:
     server = serving(raw=[said(429, "slow down", {"Retry-After": "7"}), said(200)])
     shared = {"clock": timeline.clock(), "rate_limit": RateLimit(100)}
-    with pytest.raises(errors.SDKError):  # 429, but no error of Dub's
+    with pytest.raises(errors.SDKError):  # 429, but no error from Dub
         driven(server.url, retry_config=None, **shared).list()
     driven(server.url, **shared).list()
     assert timeline.slept == [pytest.approx(7.5, abs=0.5)]

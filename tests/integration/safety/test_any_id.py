@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dub_uplink import Dub
 
 REFUSED = {"", ".", "..", "count", "export", "search-stripe"}
-#: Above all what means something in a URL, in HTTP or in a template.
+#: Mostly what means something in a URL, in HTTP or in a template.
 IDS = st.text(st.sampled_from("./?#%\\ \n\r\0;:@&=+{}~_e2E\ud800ü🦊") | st.characters())
 #: A segment by RFC 3986, without the characters that end one.
 SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})+")

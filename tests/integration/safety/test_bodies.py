@@ -1,4 +1,4 @@
-"""Whatever bytes an answer is made of: a value or an error of ours, in bounded time and memory."""
+"""Whatever bytes an answer is made of: a value or a ``DubError``, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def peak() -> int:
 
 
 def outcome(call: Any) -> Any:
-    """What a call comes to, its time and memory bounded, and what a user does with an error."""
+    """The result of a call, its time and memory bounded, and what a user does with an error."""
     started = time.process_time()
     try:
         made = call()

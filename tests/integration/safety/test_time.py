@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from dub_uplink import errors
 
 BOUND = 0.15  # seconds
-# What it may take on a machine that is busy; a server that is never done takes for ever.
+# What it may take on a machine that is busy; a server that is never done takes any time.
 PATIENCE = 8.0
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"
@@ -80,7 +80,7 @@ def test_slow_headers_of_a_callers_adapter_class_are_bounded(serving: Any, conne
 
 @pytest.fixture
 def full() -> Iterator[str]:
-    """A server that takes no more connections: to connect takes until the time-out."""
+    """A server that takes no more connections: to connect takes until the timeout."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))

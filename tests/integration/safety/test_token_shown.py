@@ -38,7 +38,7 @@ ANSWERS: dict[str, bytes] = {
     "unknown packing": reply(200, b"hello", b"Content-Encoding: br\r\n"),
     "no HTTP": b"no HTTP at all\r\n\r\n",
     "dropped": b"",
-    "time-out": b"HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\n",
+    "timeout": b"HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\n",
 }
 
 
@@ -60,7 +60,7 @@ def test_no_failure_shows_the_token(
     server = serving(raw=ANSWERS.get(name, b""))
     if name == "refused":
         server.close()
-    patience = 100 if name == "time-out" else 20_000
+    patience = 100 if name == "timeout" else 20_000
     customers = reach(server.url, timeout_ms=patience)
     with pytest.raises(errors.DubError) as caught:
         customers.get("cus_1", http_headers={"X-Trace": "1"})

@@ -95,12 +95,12 @@ def test_a_mounted_adapter_answers(fill: Any, wrap: Any) -> None:
 
 @FILLS
 def test_a_mounted_adapters_failure_is_mapped(fill: Any) -> None:
-    with pytest.raises(errors.SDKError, match="418: the answer is not an error of Dub's"):
+    with pytest.raises(errors.SDKError, match="418: the response is not an error from Dub"):
         client_of(Canned(fill, status=418)).get("cus_1")
 
 
 def test_an_answer_without_any_body_is_one_without_a_body() -> None:
-    with pytest.raises(errors.SDKError, match="500: the answer has no body"):
+    with pytest.raises(errors.SDKError, match="500: the response has no body"):
         client_of(Canned(lambda _: None, status=500)).get("cus_1")
 
 

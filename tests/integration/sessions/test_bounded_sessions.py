@@ -11,7 +11,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from dub_uplink import errors
 
-PATIENCE = 8.0  # seconds; a server that is never done takes for ever
+PATIENCE = 8.0  # seconds; a server that is never done takes any time
 DRIPPING = {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01}
 
 
@@ -45,7 +45,7 @@ def test_its_clients_share_a_connection_which_it_closes(
 def test_its_own_requests_are_bounded_as_requests_bounds_them(
     wire: Any, step: Any, said: Any, connect: Any
 ) -> None:
-    """Between two bytes: a long download may take longer than its time-out."""
+    """Between two bytes: a long download may take longer than its timeout."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n"
     with requests.Session() as session:
         server = wire(said(200), step(head + b" " * 40, drip=0.04, drip_from=len(head)))

@@ -79,7 +79,7 @@ def test_a_netrc_never_replaces_the_token(
     customers.list()
     customers.list()
     assert {r.headers["authorization"] for r in server.received} == {f"Bearer {token}"}
-    # Without a token of ours requests does take it, so the file was found.
+    # Without the client's token requests does take it, so the file was found.
     requests.get(server.url, timeout=5)
     assert server.received[-1].headers["authorization"].startswith("Basic ")
 

@@ -1,4 +1,4 @@
-"""Whatever a table holds and whoever writes it, the rows that are read are the ones written."""
+"""The rows that are read are the ones written, for any table and any writer."""
 
 from __future__ import annotations
 

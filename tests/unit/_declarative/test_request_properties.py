@@ -1,4 +1,4 @@
-"""The wire carries just what a caller gives, and any answer is a value or an error of ours."""
+"""The wire carries just what a caller gives, and any response is a value or a ``DubError``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ EITHER = pytest.mark.parametrize("own", [True, False], ids=["own", "given"])
 
 
 def outcome(call: Callable[[], Any], echo: Echo) -> tuple[Any, errors.DubError | None]:
-    """What a call gives, or the error of ours that it raises; the echo is itself again after it."""
+    """What a call gives, or the ``DubError`` that it raises; the echo is itself again after it."""
     try:
         return call(), None
     except errors.DubError as error:

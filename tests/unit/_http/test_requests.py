@@ -27,7 +27,7 @@ def sent(serving: Any, connect: Any) -> Callable[[Call], Any]:
 
     def send(call: Call) -> Any:
         server = serving(500, "")
-        with pytest.raises(Exception, match="500: the answer has no body"):
+        with pytest.raises(Exception, match="500: the response has no body"):
             call(connect(server.url))
         assert len(server.received) == 1
         return server.received[0]

@@ -11,8 +11,8 @@ import requests
 
 from dub_uplink import Clock, CustomersConsumer, DeadlineAdapter, RetryConfig, errors
 
-BOUND = 0.2  # seconds, as the time-out of these calls
-# What it may take on a machine that is busy; a server that is never done takes for ever.
+BOUND = 0.2  # seconds, as the timeout of these calls
+# What it may take on a machine that is busy; a server that is never done takes any time.
 PATIENCE = 5.0
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"
@@ -138,7 +138,7 @@ def test_each_attempt_has_the_time_out_to_itself(serving: Any, connect: Any) -> 
         clock=Clock(sleep=stop_after_two),
     )
     assert customers.list() == []
-    assert len(waits) >= 2  # more where this machine is busier than the time-out allows for
+    assert len(waits) >= 2  # more where this machine is busier than the timeout allows for
     assert len(server.received) == len(waits) + 1
 
 
@@ -154,7 +154,7 @@ def test_a_connection_that_cannot_be_made_in_time_was_not_sent(
     connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Any, address: Any) -> None:
-        raise TimeoutError("timed out")  # what a full queue of connections comes to
+        raise TimeoutError("timed out")  # as a full queue of connections does
 
     monkeypatch.setattr("socket.socket.connect", full)
     with pytest.raises(errors.APITimeoutError) as caught:

@@ -212,14 +212,15 @@ def test_only_what_has_the_form_of_dubs_errors_is_one(body: str, read: Any) -> N
         (302, {"Location": "/x"}, b"", "the server redirects to '/x'; redirects are not followed"),
         (300, {"Location": "/x"}, b"", "the server redirects to '/x'"),
         (399, {"Location": "/x"}, b"", "the server redirects to '/x'"),
-        (302, {}, b"", "the answer has no body"),
-        (400, {"Location": "/x"}, b"", "the answer has no body; is server_url that of Dub's API?"),
-        (404, {"Location": "/x"}, b"", "the answer has no body; is server_url"),
-        (499, {}, b"", "the answer has no body; is server_url"),
-        (299, {"Location": "/x"}, b"", "the answer has no body"),
-        (500, {}, b"  ", "the answer has no body"),
-        (502, {"Content-Type": "text/html; charset=x"}, b"<b>", "error of Dub's (text/html): <b>"),
-        (502, {}, b"<b>", "error of Dub's (no content type): <b>"),
+        (302, {}, b"", "the response has no body"),
+        (400, {}, b"", "the response has no body; is server_url that of Dub's API?"),
+        (400, {"Location": "/x"}, b"", "the response has no body; is server_url that of Dub's"),
+        (404, {"Location": "/x"}, b"", "the response has no body; is server_url"),
+        (499, {}, b"", "the response has no body; is server_url"),
+        (299, {"Location": "/x"}, b"", "the response has no body"),
+        (500, {}, b"  ", "the response has no body"),
+        (502, {"Content-Type": "text/html; charset=x"}, b"<b>", "error from Dub (text/html): <b>"),
+        (502, {}, b"<b>", "error from Dub (no content type): <b>"),
     ],
 )
 def test_an_answer_that_is_not_dubs_is_described(
@@ -232,7 +233,7 @@ def test_an_answer_that_is_not_dubs_is_described(
 
 @pytest.mark.parametrize("status", [500, 501, 599])
 def test_a_server_that_is_out_of_order_is_no_wrong_url(status: int) -> None:
-    assert "the answer has no body" in str(hooks.status_error(Response(status, {}, b"")))
+    assert "the response has no body" in str(hooks.status_error(Response(status, {}, b"")))
     assert "server_url" not in str(hooks.status_error(Response(status, {}, b"")))
 
 

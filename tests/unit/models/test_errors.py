@@ -1,4 +1,4 @@
-"""Every way a call can fail is one error of ours, which says what happened in one line."""
+"""Every failure of a call is a ``DubError`` that says what happened in one line."""
 
 from __future__ import annotations
 
@@ -65,26 +65,34 @@ def test_the_class_follows_the_status_and_the_code_is_open(
 
 
 FOREIGN: list[tuple[Any, str, str]] = [
-    ("", "text/html", "the answer has no body"),
-    (" \n ", "text/html", "the answer has no body"),
+    ("", "text/html", "the response has no body"),
+    (" \n ", "text/html", "the response has no body"),
     (
         "<html>\n<h1>Bad   gateway</h1>",
         "text/html; charset=utf-8",
-        "the answer is not an error of Dub's (text/html): <html> <h1>Bad gateway</h1>",
+        "the response is not an error from Dub (text/html): <html> <h1>Bad gateway</h1>",
     ),
-    ("{}", "application/json", "the answer is not an error of Dub's (application/json): {}"),
-    ("[]", "application/json", "the answer is not an error of Dub's (application/json): []"),
-    ('"no"', "application/json", "the answer is not an error of Dub's (application/json): "),
-    ("null", "application/json", "the answer is not an error of Dub's (application/json): null"),
-    ('{"error": "no"}', "application/json", "the answer is not an error of Dub's "),
-    ('{"error": null}', "application/json", "the answer is not an error of Dub's "),
-    ('{"error": ["a"]}', "application/json", "the answer is not an error of Dub's "),
-    ('{"error": {"code": "x"}}', "application/json", "the answer is not an error of Dub's "),
-    ('{"error": {"code": 5, "message": "x"}}', "x/y", "the answer is not an error of Dub's (x/y)"),
-    ('{"error": {"code": "x", "message": null}}', "a", "the answer is not an error of Dub's (a)"),
-    ("{", "application/json", "the answer is not an error of Dub's (application/json): {"),
-    (b"\xff\xfe\xfa", "image/png", "the answer is not an error of Dub's (image/png): "),
-    ("[" * 5000, "application/json", "the answer is not an error of Dub's (application/json): [["),
+    ("{}", "application/json", "the response is not an error from Dub (application/json): {}"),
+    ("[]", "application/json", "the response is not an error from Dub (application/json): []"),
+    ('"no"', "application/json", "the response is not an error from Dub (application/json): "),
+    ("null", "application/json", "the response is not an error from Dub (application/json): null"),
+    ('{"error": "no"}', "application/json", "the response is not an error from Dub "),
+    ('{"error": null}', "application/json", "the response is not an error from Dub "),
+    ('{"error": ["a"]}', "application/json", "the response is not an error from Dub "),
+    ('{"error": {"code": "x"}}', "application/json", "the response is not an error from Dub "),
+    (
+        '{"error": {"code": 5, "message": "x"}}',
+        "x/y",
+        "the response is not an error from Dub (x/y)",
+    ),
+    ('{"error": {"code": "x", "message": null}}', "a", "the response is not an error from Dub (a)"),
+    ("{", "application/json", "the response is not an error from Dub (application/json): {"),
+    (b"\xff\xfe\xfa", "image/png", "the response is not an error from Dub (image/png): "),
+    (
+        "[" * 5000,
+        "application/json",
+        "the response is not an error from Dub (application/json): [[",
+    ),
 ]
 
 
