@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 from .. import declare
-from .._concurrency.threads import map_ordered
-from .._declarative.consumer import DubConsumer
 from .._declarative.context import CallContext
 from .._declarative.decorators import result_handler
 from .._declarative.methods import explicit_signature
-from .._declarative.schemas import serialize_request
 from ..declare import CallOptions
 from ..models.components import Customer
-from ..models.errors import Conflict, DubError, NotFound
 from ..models.operations import (
     CreateCustomerRequestBody,
     DeleteCustomerResponseBody,
@@ -23,6 +18,7 @@ from ..models.operations import (
     GetCustomersRequest,
     UpdateCustomerRequestBody,
 )
+from .batches import CustomerBatches
 from .pages import CustomerIterator, CustomerPage, traversal
 from .parameters import (
     CustomerId,
@@ -38,8 +34,6 @@ from .parameters import (
 from .recovery import CustomerOperation
 from .schemas import CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
 
-_CREATE = CreateSchema()
-
 
 def _page(context: CallContext, customers: list[Customer]) -> Any:
     """Return customers as a page that fetches the next one with the same options."""
@@ -49,7 +43,7 @@ def _page(context: CallContext, customers: list[Customer]) -> Any:
     )
 
 
-class CustomersConsumer(DubConsumer):
+class CustomersConsumer(CustomerBatches):
     """The customers of a workspace: list, create, get, update, delete.
 
     This is the class of ``Dub(…).customers``. Instantiate it on its own, or subclass it and add
@@ -253,91 +247,3 @@ class CustomersConsumer(DubConsumer):
             NotFound: there is no such customer.
         """
         raise NotImplementedError
-
-    @explicit_signature
-    def ensure(
-        self,
-        request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
-    ) -> Customer:
-        """Get the customer with this external id, or create it.
-
-        Two workers may do it at once. An existing customer is returned unchanged: the other fields
-        of ``request`` are neither compared nor written.
-
-        Args:
-            request: what :meth:`create` takes.
-            retries, timeout_ms, http_headers: for each request of this call; see the class.
-
-        Raises:
-            ValueError: a field is unknown, missing or of the wrong type.
-            Conflict: the Stripe id is taken by a customer with another external id.
-        """
-        body = serialize_request(_CREATE, request, "ensure()")
-        try:
-            return self.get(f"ext_{body['externalId']}", **options)
-        except NotFound:
-            pass
-        try:
-            return self.create(body, **options)
-        except Conflict as error:
-            conflict = error
-        try:
-            return self.get(f"ext_{body['externalId']}", **options)
-        except NotFound:
-            raise conflict from None
-
-    @explicit_signature
-    def create_many(
-        self,
-        requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
-        *,
-        workers: int = 8,
-        **options: Unpack[CallOptions],
-    ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
-        """Create customers in a few threads, each exactly once.
-
-        Nothing is sent until you take results, and at most ``workers`` requests are read ahead of
-        them. When the server asks one worker to wait, all of them wait. Several threads may take
-        results: each goes to one of them. ``close()`` stops the workers.
-
-        Args:
-            requests: what :meth:`create` takes, any number of them. When reading them raises, the
-                results of those already read come first, then the exception.
-            workers: number of calls in flight at once.
-            retries, timeout_ms, http_headers: for each call; see the class.
-
-        Returns:
-            In the order of ``requests``, the customer or the error of each.
-
-        Raises:
-            TypeError: ``requests`` is a single mapping, a string or not iterable.
-            ValueError: ``workers`` is not a whole number above 0.
-        """
-        create = functools.partial(self.create, **options)
-        return map_ordered(create, requests, workers)
-
-    @explicit_signature
-    def delete_many(
-        self,
-        ids: Iterable[str],
-        *,
-        workers: int = 8,
-        **options: Unpack[CallOptions],
-    ) -> Generator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None, None]:
-        """Delete customers in a few threads, in the same way as :meth:`create_many`.
-
-        Args:
-            ids: Dub ids, or ``ext_`` and your own.
-            workers: number of calls in flight at once.
-            retries, timeout_ms, http_headers: for each call; see the class.
-
-        Returns:
-            In the order of ``ids``, what :meth:`delete` returns or the error of each.
-
-        Raises:
-            TypeError: ``ids`` is a single string, a mapping or not iterable.
-            ValueError: ``workers`` is not a whole number above 0.
-        """
-        delete = functools.partial(self.delete, **options)
-        return map_ordered(delete, ids, workers)
