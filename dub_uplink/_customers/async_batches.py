@@ -17,6 +17,7 @@ from ..models.operations import (
     DeleteCustomerResponseBody,
     UpdateCustomerRequestBody,
 )
+from .parameters import ExpandOptions
 from .schemas import CreateSchema
 
 _CREATE = CreateSchema()
@@ -33,13 +34,13 @@ class AsyncCustomerBatches(AsyncDubConsumer):
             **options: Unpack[CallOptions],
         ) -> Customer: ...
 
-        async def get(self, request: str, **options: Unpack[CallOptions]) -> Customer: ...
+        async def get(self, request: str, **options: Unpack[ExpandOptions]) -> Customer: ...
 
         async def update(
             self,
             id: str,
             request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
-            **options: Unpack[CallOptions],
+            **options: Unpack[ExpandOptions],
         ) -> Customer: ...
 
         async def delete(

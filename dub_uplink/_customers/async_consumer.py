@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 from .._declarative.decorators import like
 from .._declarative.methods import explicit_signature
 from ..declare import CallOptions
-from ..models.components import Customer
+from ..models.components import Customer, CustomerCount
 from ..models.operations import (
     CreateCustomerRequestBody,
     DeleteCustomerResponseBody,
@@ -20,7 +21,7 @@ from .async_batches import AsyncCustomerBatches
 from .async_pages import AsyncCustomerIterator, AsyncCustomerPage
 from .consumer import CustomersConsumer
 from .pages import traversal
-from .parameters import ExpandOptions, IterateOptions, ListOptions, iterate_query
+from .parameters import CountOptions, ExpandOptions, IterateOptions, ListOptions, iterate_query
 from .recovery import CustomerOperation
 
 
@@ -42,6 +43,19 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
         **options: Unpack[ListOptions],
     ) -> AsyncCustomerPage:
         """See :meth:`CustomersConsumer.list`."""
+        raise NotImplementedError
+
+    @overload
+    async def count(self, *, group_by: None = None, **options: Unpack[CountOptions]) -> int: ...
+    @overload
+    async def count(
+        self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
+    ) -> builtins.list[CustomerCount]: ...
+    @like(CustomersConsumer.count)
+    async def count(
+        self, *, group_by: str | None = None, **options: Unpack[CountOptions]
+    ) -> int | builtins.list[CustomerCount]:
+        """See :meth:`CustomersConsumer.count`."""
         raise NotImplementedError
 
     @like(CustomersConsumer.create)

@@ -18,6 +18,7 @@ from ..models.operations import (
     DeleteCustomerResponseBody,
     UpdateCustomerRequestBody,
 )
+from .parameters import ExpandOptions
 from .schemas import CreateSchema
 
 _CREATE = CreateSchema()
@@ -34,13 +35,13 @@ class CustomerBatches(DubConsumer):
             **options: Unpack[CallOptions],
         ) -> Customer: ...
 
-        def get(self, request: str, **options: Unpack[CallOptions]) -> Customer: ...
+        def get(self, request: str, **options: Unpack[ExpandOptions]) -> Customer: ...
 
         def update(
             self,
             id: str,
             request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
-            **options: Unpack[CallOptions],
+            **options: Unpack[ExpandOptions],
         ) -> Customer: ...
 
         def delete(self, id: str, **options: Unpack[CallOptions]) -> DeleteCustomerResponseBody: ...

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 from .. import declare
 from .._declarative.context import CallContext
-from .._declarative.decorators import result_handler
+from .._declarative.decorators import result_handler, unpublished
 from .._declarative.methods import explicit_signature
+from .._declarative.schema_compiler import compile_loader
 from ..declare import CallOptions
-from ..models.components import Customer
+from ..models.components import Customer, CustomerCount
 from ..models.operations import (
     CreateCustomerRequestBody,
     DeleteCustomerResponseBody,
@@ -21,6 +23,9 @@ from ..models.operations import (
 from .batches import CustomerBatches
 from .pages import CustomerIterator, CustomerPage, traversal
 from .parameters import (
+    CountGroup,
+    CountOptions,
+    CountQuery,
     CustomerId,
     CustomerRequest,
     ExpandOptions,
@@ -32,7 +37,7 @@ from .parameters import (
     iterate_query,
 )
 from .recovery import CustomerOperation
-from .schemas import CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
+from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
 
 
 def _page(context: CallContext, customers: list[Customer]) -> Any:
@@ -41,6 +46,19 @@ def _page(context: CallContext, customers: list[Customer]) -> Any:
     return consumer._page_type(
         customers, context.query, lambda query: consumer.list(request=query, **options)
     )
+
+
+_load_counts = compile_loader(CountSchema(many=True))
+
+
+def _count(context: CallContext, body: Any) -> int | list[CustomerCount]:
+    """Return the number of customers, or their groups if the query asked for them."""
+    if "groupBy" in context.query:
+        counts: list[CustomerCount] = _load_counts(body)
+        return counts
+    if isinstance(body, bool) or not isinstance(body, int):
+        raise ValueError(f"not a number: {body!r:.40}")
+    return body
 
 
 class CustomersConsumer(CustomerBatches):
@@ -146,6 +164,47 @@ class CustomersConsumer(CustomerBatches):
         """
         query, call = iterate_query(options)
         return CustomerIterator(lambda query: self.list(query, **call), traversal(query, cursor))
+
+    @overload
+    def count(self, *, group_by: None = None, **options: Unpack[CountOptions]) -> int: ...
+    @overload
+    def count(
+        self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
+    ) -> builtins.list[CustomerCount]: ...
+    @unpublished
+    @result_handler(_count)
+    @declare.returns.json
+    @declare.get("customers/count", args={"group_by": CountGroup, "options": CountQuery})
+    def count(
+        self, *, group_by: str | None = None, **options: Unpack[CountOptions]
+    ) -> int | builtins.list[CustomerCount]:
+        """Count customers, all of them or those in each country or of each link.
+
+        The route is on Dub's server, in its public repository, and not in its published reference.
+        A server without it raises ``NotFound``: be able to do without the number.
+
+        Args:
+            group_by: ``"country"``, or ``"link_id"``: customers without a link are in no group, and
+                the server returns at most 10,000 groups.
+            email: exactly this email. Of ``email``, ``external_id`` and ``search`` the server
+                uses the first that is given and ignores the others.
+            external_id: exactly this id of your own.
+            search: words of an email or a name; text with an ``@`` is exactly this email.
+            country: two letters. This and the next three are combined with *and*.
+            link_id: the link that brought the customer.
+            program_id: the partner program.
+            partner_id: the partner who referred the customer.
+            retries, timeout_ms, http_headers: for this call only; see the class.
+
+        Returns:
+            The number of customers. With ``group_by``, a
+            :class:`~dub_uplink.models.components.CustomerCount` for each group, the largest first.
+
+        Raises:
+            ValueError: a filter that the server would refuse or ignore.
+            NotFound: the server has no such route, or the workspace has no partner program.
+        """
+        raise NotImplementedError
 
     @declare.json
     @declare.returns.json(type=CustomerSchema)

@@ -64,9 +64,11 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
 
 
 def _read(convert: Callable[[Response], Any], context: CallContext, response: Response) -> Any:
-    result = read_body(convert, response)
     handle = context.result_handler
-    return result if handle is None else handle(context, result)
+    if handle is None:
+        return read_body(convert, response)
+    # What the handler raises is an error of the body, too.
+    return read_body(lambda response: handle(context, convert(response)), response)
 
 
 def _complete(definition: Any) -> None:

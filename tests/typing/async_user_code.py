@@ -19,6 +19,7 @@ from dub_uplink import (
     operations,
 )
 from dub_uplink.declare import CallOptions
+from dub_uplink.models import components
 from dub_uplink.types import ExpandOptions
 
 
@@ -55,6 +56,9 @@ async def every_operation(url: str) -> None:
         assert_type(await customers.update(made.id, {"name": None}), Customer)
         deleted = await customers.delete(id=made.id)
         assert_type(deleted, operations.DeleteCustomerResponseBody)
+        assert_type(await customers.count(country="GB"), int)
+        groups = await customers.count(group_by="link_id")
+        assert_type(groups, list[components.CustomerCount])
         page = await customers.list(country="GB", page_size=50)
         assert_type(page, AsyncCustomerPage)
         assert_type(await page.next(), AsyncCustomerPage | None)

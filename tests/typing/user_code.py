@@ -78,6 +78,12 @@ def operations_of(dub: Dub) -> None:
     other = dub.customers.create(body, retries=POLICY, timeout_ms=5_000, http_headers={"X-A": "b"})
     assert_type(other, Customer)
 
+    assert_type(dub.customers.count(country="GB"), int)
+    for group in dub.customers.count(group_by="country", timeout_ms=5_000):
+        assert_type(group, components.CustomerCount)
+        assert_type(group.country, str | None)
+        assert_type(group.count, int)
+
     assert_type(dub.customers.get("ext_user_1"), Customer)
     bodies: list[Mapping[str, Any]] = [{"external_id": "user_1"}, {"external_id": "user_2"}]
     ensured = map_unordered(dub.customers.ensure, bodies, workers=2)
@@ -216,6 +222,8 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     dub.customers.list(page_size="5")  # type: ignore[arg-type]
     dub.customers.get("x", colour=1)  # type: ignore[call-arg]
     dub.customers.iterate(page=2)  # type: ignore[call-arg]
+    dub.customers.count(group_by="city")  # type: ignore[call-overload]
+    dub.customers.count(page=2)  # type: ignore[call-overload]
     dub.customers.ensure({}, include_expanded_fields=True)  # type: ignore[call-arg]
     dub.customers.create({}, timeout_ms="1")  # type: ignore[arg-type]
     leads.notes("cus_1", city="x")  # type: ignore[call-arg]
