@@ -17,6 +17,7 @@ from ..models.operations import (
     DeleteCustomerResponseBody,
     UpdateCustomerRequestBody,
 )
+from .batches import update_arguments, upsert_requests
 from .parameters import ExpandOptions
 from .schemas import CreateSchema
 
@@ -69,6 +70,27 @@ class AsyncCustomerBatches(AsyncDubConsumer):
             raise conflict from None
 
     @explicit_signature
+    async def upsert(
+        self,
+        request: CreateCustomerRequestBody | Mapping[str, Any],
+        **options: Unpack[CallOptions],
+    ) -> Customer:
+        """See :meth:`CustomersConsumer.upsert`."""
+        body, customer_id, change = upsert_requests(request)
+        try:
+            return await self.update(customer_id, change, **options)
+        except NotFound:
+            pass
+        try:
+            return await self.create(body, **options)
+        except Conflict as error:  # another worker has created it since, or the Stripe id is taken
+            conflict = error
+        try:
+            return await self.update(customer_id, change, **options)
+        except NotFound:
+            raise conflict from None
+
+    @explicit_signature
     def create_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]]
@@ -105,3 +127,43 @@ class AsyncCustomerBatches(AsyncDubConsumer):
             return await self.delete(id, **options)
 
         return map_ordered(delete, ids, workers)
+
+    @explicit_signature
+    def update_many(
+        self,
+        changes: Iterable[tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]]
+        | AsyncIterable[tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]],
+        *,
+        workers: int = 8,
+        **options: Unpack[ExpandOptions],
+    ) -> AsyncGenerator[Customer | DubError | ValueError | TypeError, None]:
+        """Change customers in tasks, as :meth:`CustomersConsumer.update_many`.
+
+        ``changes`` may also be an asynchronous iterable.
+        """
+
+        async def update(
+            change: tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]],
+        ) -> Customer:
+            return await self.update(*update_arguments(change), **options)
+
+        return map_ordered(update, changes, workers)
+
+    @explicit_signature
+    def upsert_many(
+        self,
+        requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]]
+        | AsyncIterable[CreateCustomerRequestBody | Mapping[str, Any]],
+        *,
+        workers: int = 8,
+        **options: Unpack[CallOptions],
+    ) -> AsyncGenerator[Customer | DubError | ValueError | TypeError, None]:
+        """Update or create customers in tasks, as :meth:`CustomersConsumer.upsert_many`.
+
+        ``requests`` may also be an asynchronous iterable.
+        """
+
+        async def upsert(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
+            return await self.upsert(request, **options)
+
+        return map_ordered(upsert, requests, workers)

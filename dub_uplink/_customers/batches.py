@@ -24,6 +24,35 @@ from .schemas import CreateSchema
 _CREATE = CreateSchema()
 
 
+def upsert_requests(request: Any) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """Return the body of the create, the id and the body of the update of an upsert.
+
+    Raises:
+        TypeError: ``request`` is neither a ``CreateCustomerRequestBody`` nor a mapping.
+        ValueError: there is no external id, or a field is unknown or of the wrong type.
+    """
+    body = serialize_request(_CREATE, request, "upsert()")
+    external_id = body["externalId"]
+    if not external_id:
+        raise ValueError("upsert(): external_id is empty; it names the customer to update")
+    change = {name: value for name, value in body.items() if name != "externalId"}
+    return body, f"ext_{external_id}", change
+
+
+def update_arguments(change: Any) -> tuple[Any, Any]:
+    """Return the id and the body of one item of ``update_many``.
+
+    Raises:
+        TypeError: it is not a pair.
+    """
+    if not isinstance(change, (tuple, list)) or len(change) != 2:
+        raise TypeError(
+            f"update_many() takes pairs of an id and a body, not {type(change).__name__}:"
+            ' ("ext_user_1", {"name": "Ada"})'
+        )
+    return change[0], change[1]
+
+
 class CustomerBatches(DubConsumer):
     """The operations that call the endpoints of :class:`~dub_uplink.CustomersConsumer`."""
 
@@ -76,6 +105,44 @@ class CustomerBatches(DubConsumer):
             conflict = error
         try:
             return self.get(f"ext_{body['externalId']}", **options)
+        except NotFound:
+            raise conflict from None
+
+    @explicit_signature
+    def upsert(
+        self,
+        request: CreateCustomerRequestBody | Mapping[str, Any],
+        **options: Unpack[CallOptions],
+    ) -> Customer:
+        """Update the customer with this external id, or create it where there is none.
+
+        Two workers may do it at once. An update changes the fields that are given, and ``None``
+        clears a field. It does not change ``country``: the server writes that field when it creates
+        a customer, and only checks it in an update. If a response is lost, repeated attempts lead
+        to one customer with these fields.
+
+        Args:
+            request: what :meth:`create` takes; the server requires ``country`` to create.
+            retries, timeout_ms, http_headers: for each request of this call; see the class.
+
+        Returns:
+            The customer as the server stored it.
+
+        Raises:
+            ValueError: there is no external id, or a field is unknown or of the wrong type.
+            Conflict: the Stripe id is taken by a customer with another external id.
+        """
+        body, customer_id, change = upsert_requests(request)
+        try:
+            return self.update(customer_id, change, **options)
+        except NotFound:
+            pass
+        try:
+            return self.create(body, **options)
+        except Conflict as error:  # another worker has created it since, or the Stripe id is taken
+            conflict = error
+        try:
+            return self.update(customer_id, change, **options)
         except NotFound:
             raise conflict from None
 
@@ -133,3 +200,58 @@ class CustomerBatches(DubConsumer):
         """
         delete = functools.partial(self.delete, **options)
         return map_ordered(delete, ids, workers)
+
+    @explicit_signature
+    def update_many(
+        self,
+        changes: Iterable[tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]],
+        *,
+        workers: int = 8,
+        **options: Unpack[ExpandOptions],
+    ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
+        """Change customers in a few threads, in the same way as :meth:`create_many`.
+
+        Args:
+            changes: pairs of an id and a body, which :meth:`update` takes. Changes of one customer
+                may be applied in any order.
+            workers: number of calls in flight at once.
+            include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
+            retries, timeout_ms, http_headers: for each call; see the class.
+
+        Returns:
+            In the order of ``changes``, the customer or the error of each.
+
+        Raises:
+            TypeError: ``changes`` is a single string, a mapping or not iterable.
+            ValueError: ``workers`` is not a whole number above 0.
+        """
+
+        def update(change: tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]) -> Customer:
+            return self.update(*update_arguments(change), **options)
+
+        return map_ordered(update, changes, workers)
+
+    @explicit_signature
+    def upsert_many(
+        self,
+        requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
+        *,
+        workers: int = 8,
+        **options: Unpack[CallOptions],
+    ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
+        """Update or create customers in a few threads, in the same way as :meth:`create_many`.
+
+        Args:
+            requests: what :meth:`upsert` takes. Those of one customer may be applied in any order.
+            workers: number of calls in flight at once.
+            retries, timeout_ms, http_headers: for each request; see the class.
+
+        Returns:
+            In the order of ``requests``, the customer or the error of each.
+
+        Raises:
+            TypeError: ``requests`` is a single mapping, a string or not iterable.
+            ValueError: ``workers`` is not a whole number above 0.
+        """
+        upsert = functools.partial(self.upsert, **options)
+        return map_ordered(upsert, requests, workers)

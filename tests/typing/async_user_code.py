@@ -75,6 +75,13 @@ async def every_operation(url: str) -> None:
         ) as results:
             async for result in results:
                 assert_type(result, Customer | errors.DubError | ValueError | TypeError)
+        assert_type(await customers.upsert({"external_id": "1", "country": "GB"}), Customer)
+        async with contextlib.aclosing(customers.update_many([("ext_1", {})])) as changed:
+            async for result in changed:
+                assert_type(result, Customer | errors.DubError | ValueError | TypeError)
+        async with contextlib.aclosing(customers.upsert_many([{"external_id": "1"}])) as upserted:
+            async for result in upserted:
+                assert_type(result, Customer | errors.DubError | ValueError | TypeError)
         ids = (customer.id async for customer in customers.iterate(country="US"))
         async with contextlib.aclosing(customers.delete_many(ids)) as ends:
             async for end in ends:

@@ -94,6 +94,12 @@ def operations_of(dub: Dub) -> None:
     with contextlib.closing(dub.customers.create_many(bodies, workers=2)) as made:
         for outcome in made:
             assert_type(outcome, Customer | errors.DubError | ValueError | TypeError)
+    assert_type(dub.customers.upsert({"external_id": "user_1", "country": "GB"}), Customer)
+    changes: list[tuple[str, Mapping[str, Any]]] = [("ext_user_1", {"name": "Ada"})]
+    for batch in (dub.customers.upsert_many(bodies), dub.customers.update_many(changes)):
+        with contextlib.closing(batch):
+            for outcome in batch:
+                assert_type(outcome, Customer | errors.DubError | ValueError | TypeError)
     with contextlib.closing(dub.customers.delete_many(["ext_nobody"])) as deleted:
         for end in deleted:
             assert_type(end, DeleteCustomerResponseBody | errors.DubError | ValueError | TypeError)
@@ -223,6 +229,8 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     dub.customers.get("x", colour=1)  # type: ignore[call-arg]
     dub.customers.iterate(page=2)  # type: ignore[call-arg]
     dub.customers.count(group_by="city")  # type: ignore[call-overload]
+    dub.customers.upsert("user_1")  # type: ignore[arg-type]
+    dub.customers.update_many(["user_1"])  # type: ignore[list-item]
     dub.customers.count(page=2)  # type: ignore[call-overload]
     dub.customers.ensure({}, include_expanded_fields=True)  # type: ignore[call-arg]
     dub.customers.create({}, timeout_ms="1")  # type: ignore[arg-type]
