@@ -59,6 +59,7 @@ async def every_operation(url: str) -> None:
         assert_type(await customers.count(country="GB"), int)
         groups = await customers.count(group_by="link_id")
         assert_type(groups, list[components.CustomerCount])
+        assert_type(s.with_options(timeout_ms=1_000), AsyncDub)
         page = await customers.list(country="GB", page_size=50)
         assert_type(page, AsyncCustomerPage)
         assert_type(await page.next(), AsyncCustomerPage | None)

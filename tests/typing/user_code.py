@@ -169,6 +169,13 @@ def errors_of(customers: CustomersConsumer) -> str | None:
     return None
 
 
+def views_of(dub: Dub, leads: Leads) -> None:
+    assert_type(dub.with_options(retries=None, timeout_ms=5_000), Dub)
+    assert_type(dub.customers.with_options(http_headers={"X-Team": "a"}), CustomersConsumer)
+    assert_type(leads.with_options(retries=POLICY), Leads)
+    dub.with_options(retry=None)  # type: ignore[call-arg]
+
+
 class Shop(Dub):
     """A client with a method of its own."""
 
