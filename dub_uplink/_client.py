@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from ._customers.consumer import CustomersConsumer
+from ._declarative.consumer import ConfiguredConsumer
 from ._internal.config import DEFAULT_TIMEOUT_MS
 from ._internal.credentials import TokenProvider
 from ._rate_limit.rate_limit import RateLimit
@@ -54,6 +55,15 @@ def _async_customers() -> type[AsyncCustomersConsumer]:
     from ._customers.async_consumer import AsyncCustomersConsumer  # noqa: PLC0415 - takes time
 
     return AsyncCustomersConsumer
+
+
+def _view(client: T, **options: Any) -> T:
+    """Return a client whose consumers are views of the consumers of ``client``."""
+    view = object.__new__(type(client))
+    for name, value in vars(client).items():
+        is_consumer = isinstance(value, ConfiguredConsumer)
+        vars(view)[name] = value.with_options(**options) if is_consumer else value
+    return view
 
 
 class Dub:
@@ -104,6 +114,22 @@ class Dub:
     def rate_limit_status(self) -> RateLimitStatus | None:
         """Return the token's rate limit as the last error response stated it, or ``None``."""
         return self.customers.rate_limit_status
+
+    def with_options(
+        self,
+        *,
+        retries: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return a view with other defaults; see :meth:`CustomersConsumer.with_options`.
+
+        Args:
+            retries: the retries of calls that get no ``retries``; ``None`` for no retries.
+            timeout_ms: milliseconds that one attempt may take.
+            http_headers: headers of every call.
+        """
+        return _view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
 
     def close(self) -> None:
         """Close what this client opened; a session it was given is left alone."""
@@ -172,6 +198,22 @@ class AsyncDub:
     def rate_limit_status(self) -> RateLimitStatus | None:
         """Return the token's rate limit as the last error response stated it, or ``None``."""
         return self.customers.rate_limit_status
+
+    def with_options(
+        self,
+        *,
+        retries: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return a view with other defaults; see :meth:`CustomersConsumer.with_options`.
+
+        Args:
+            retries: the retries of calls that get no ``retries``; ``None`` for no retries.
+            timeout_ms: milliseconds that one attempt may take.
+            http_headers: headers of every call.
+        """
+        return _view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
 
     async def aclose(self) -> None:
         """Close what this client opened; a session it was given is left alone."""

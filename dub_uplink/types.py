@@ -6,8 +6,16 @@ The keywords are for methods that override an operation or pass its arguments on
         return self.list(**options)
 """
 
-from ._customers.parameters import ExpandOptions, IterateOptions, ListOptions
+from ._customers.parameters import CountOptions, ExpandOptions, IterateOptions, ListOptions
 from ._declarative.parameters import CallOptions
 from .models.unset import UNSET, Unset
 
-__all__ = ["UNSET", "CallOptions", "ExpandOptions", "IterateOptions", "ListOptions", "Unset"]
+__all__ = [
+    "UNSET",
+    "CallOptions",
+    "CountOptions",
+    "ExpandOptions",
+    "IterateOptions",
+    "ListOptions",
+    "Unset",
+]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
-from typing import Any, Unpack
+import builtins
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack, overload
 
-from .._concurrency.tasks import map_ordered
-from .._declarative.async_consumer import AsyncDubConsumer
 from .._declarative.decorators import like
 from .._declarative.methods import explicit_signature
-from .._declarative.schemas import serialize_request
 from ..declare import CallOptions
-from ..models.components import Customer
-from ..models.errors import Conflict, DubError, NotFound
+from ..models.components import Customer, CustomerCount
 from ..models.operations import (
     CreateCustomerRequestBody,
     DeleteCustomerResponseBody,
@@ -20,17 +17,15 @@ from ..models.operations import (
     GetCustomersRequest,
     UpdateCustomerRequestBody,
 )
+from .async_batches import AsyncCustomerBatches
 from .async_pages import AsyncCustomerIterator, AsyncCustomerPage
 from .consumer import CustomersConsumer
 from .pages import traversal
-from .parameters import ExpandOptions, IterateOptions, ListOptions, iterate_query
+from .parameters import CountOptions, ExpandOptions, IterateOptions, ListOptions, iterate_query
 from .recovery import CustomerOperation
-from .schemas import CreateSchema
-
-_CREATE = CreateSchema()
 
 
-class AsyncCustomersConsumer(AsyncDubConsumer):
+class AsyncCustomersConsumer(AsyncCustomerBatches):
     """The customers of a workspace, asynchronously.
 
     It is the same object as ``AsyncDub(…).customers``, and takes the arguments, raises the errors
@@ -50,6 +45,19 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
         **options: Unpack[ListOptions],
     ) -> AsyncCustomerPage:
         """See :meth:`CustomersConsumer.list`."""
+        raise NotImplementedError
+
+    @overload
+    async def count(self, *, group_by: None = None, **options: Unpack[CountOptions]) -> int: ...
+    @overload
+    async def count(
+        self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
+    ) -> builtins.list[CustomerCount]: ...
+    @like(CustomersConsumer.count)
+    async def count(
+        self, *, group_by: str | None = None, **options: Unpack[CountOptions]
+    ) -> int | builtins.list[CustomerCount]:
+        """See :meth:`CustomersConsumer.count`."""
         raise NotImplementedError
 
     @like(CustomersConsumer.create)
@@ -110,62 +118,3 @@ class AsyncCustomersConsumer(AsyncDubConsumer):
             return await self.list(query, **call)
 
         return AsyncCustomerIterator(fetch, traversal(query, cursor), query, prefetch=prefetch)
-
-    @explicit_signature
-    async def ensure(
-        self,
-        request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
-    ) -> Customer:
-        """See :meth:`CustomersConsumer.ensure`."""
-        body = serialize_request(_CREATE, request, "ensure()")
-        try:
-            return await self.get(f"ext_{body['externalId']}", **options)
-        except NotFound:
-            pass
-        try:
-            return await self.create(body, **options)
-        except Conflict as error:
-            conflict = error
-        try:
-            return await self.get(f"ext_{body['externalId']}", **options)
-        except NotFound:
-            raise conflict from None
-
-    @explicit_signature
-    def create_many(
-        self,
-        requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]]
-        | AsyncIterable[CreateCustomerRequestBody | Mapping[str, Any]],
-        *,
-        workers: int = 8,
-        **options: Unpack[CallOptions],
-    ) -> AsyncGenerator[Customer | DubError | ValueError | TypeError, None]:
-        """Create customers in tasks, each exactly once, as :meth:`CustomersConsumer.create_many`.
-
-        ``requests`` may also be an asynchronous iterable. ``aclose()`` cancels the calls in flight.
-        """
-
-        async def create(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
-            return await self.create(request, **options)
-
-        return map_ordered(create, requests, workers)
-
-    @explicit_signature
-    def delete_many(
-        self,
-        ids: Iterable[str] | AsyncIterable[str],
-        *,
-        workers: int = 8,
-        **options: Unpack[CallOptions],
-    ) -> AsyncGenerator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None]:
-        """Delete customers in tasks, as :meth:`CustomersConsumer.delete_many`.
-
-        ``ids`` may also be an asynchronous iterable, such as
-        ``(customer.id async for customer in s.customers.iterate())``.
-        """
-
-        async def delete(id: str) -> DeleteCustomerResponseBody:
-            return await self.delete(id, **options)
-
-        return map_ordered(delete, ids, workers)

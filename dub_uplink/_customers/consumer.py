@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Generator, Iterable, Mapping
-from typing import Any, Unpack
+import builtins
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack, overload
 
 from .. import declare
-from .._concurrency.threads import map_ordered
-from .._declarative.consumer import DubConsumer
 from .._declarative.context import CallContext
-from .._declarative.decorators import result_handler
+from .._declarative.decorators import result_handler, unpublished
 from .._declarative.methods import explicit_signature
-from .._declarative.schemas import serialize_request
+from .._declarative.schema_compiler import compile_loader
 from ..declare import CallOptions
-from ..models.components import Customer
-from ..models.errors import Conflict, DubError, NotFound
+from ..models.components import Customer, CustomerCount
 from ..models.operations import (
     CreateCustomerRequestBody,
     DeleteCustomerResponseBody,
@@ -23,8 +20,12 @@ from ..models.operations import (
     GetCustomersRequest,
     UpdateCustomerRequestBody,
 )
+from .batches import CustomerBatches
 from .pages import CustomerIterator, CustomerPage, traversal
 from .parameters import (
+    CountGroup,
+    CountOptions,
+    CountQuery,
     CustomerId,
     CustomerRequest,
     ExpandOptions,
@@ -36,9 +37,7 @@ from .parameters import (
     iterate_query,
 )
 from .recovery import CustomerOperation
-from .schemas import CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
-
-_CREATE = CreateSchema()
+from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
 
 
 def _page(context: CallContext, customers: list[Customer]) -> Any:
@@ -49,7 +48,20 @@ def _page(context: CallContext, customers: list[Customer]) -> Any:
     )
 
 
-class CustomersConsumer(DubConsumer):
+_load_counts = compile_loader(CountSchema(many=True))
+
+
+def _count(context: CallContext, body: Any) -> int | list[CustomerCount]:
+    """Return the number of customers, or their groups if the query asked for them."""
+    if "groupBy" in context.query:
+        counts: list[CustomerCount] = _load_counts(body)
+        return counts
+    if isinstance(body, bool) or not isinstance(body, int):
+        raise ValueError(f"not a number: {body!r:.40}")
+    return body
+
+
+class CustomersConsumer(CustomerBatches):
     """The customers of a workspace: list, create, get, update, delete.
 
     This is the class of ``Dub(…).customers``. Instantiate it on its own, or subclass it and add
@@ -155,6 +167,47 @@ class CustomersConsumer(DubConsumer):
         query, call = iterate_query(options)
         return CustomerIterator(lambda query: self.list(query, **call), traversal(query, cursor))
 
+    @overload
+    def count(self, *, group_by: None = None, **options: Unpack[CountOptions]) -> int: ...
+    @overload
+    def count(
+        self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
+    ) -> builtins.list[CustomerCount]: ...
+    @unpublished
+    @result_handler(_count)
+    @declare.returns.json
+    @declare.get("customers/count", args={"group_by": CountGroup, "options": CountQuery})
+    def count(
+        self, *, group_by: str | None = None, **options: Unpack[CountOptions]
+    ) -> int | builtins.list[CustomerCount]:
+        """Count customers, all of them or those in each country or of each link.
+
+        The route is on Dub's server, in its public repository, and not in its published reference.
+        A server without it raises ``NotFound``: be able to do without the number.
+
+        Args:
+            group_by: ``"country"``, or ``"link_id"``: customers without a link are in no group, and
+                the server returns at most 10,000 groups.
+            email: exactly this email. Of ``email``, ``external_id`` and ``search`` the server
+                uses the first that is given and ignores the others.
+            external_id: exactly this id of your own.
+            search: words of an email or a name; text with an ``@`` is exactly this email.
+            country: two letters. This and the next three are combined with *and*.
+            link_id: the link that brought the customer.
+            program_id: the partner program.
+            partner_id: the partner who referred the customer.
+            retries, timeout_ms, http_headers: for this call only; see the class.
+
+        Returns:
+            The number of customers. With ``group_by``, a
+            :class:`~dub_uplink.models.components.CustomerCount` for each group, the largest first.
+
+        Raises:
+            ValueError: a filter that the server would refuse or ignore.
+            NotFound: the server has no such route, or the workspace has no partner program.
+        """
+        raise NotImplementedError
+
     @declare.json
     @declare.returns.json(type=CustomerSchema)
     @declare.post(
@@ -255,91 +308,3 @@ class CustomersConsumer(DubConsumer):
             NotFound: there is no such customer.
         """
         raise NotImplementedError
-
-    @explicit_signature
-    def ensure(
-        self,
-        request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
-    ) -> Customer:
-        """Get the customer with this external id, or create it.
-
-        Two workers may do it at once. An existing customer is returned unchanged: the other fields
-        of ``request`` are neither compared nor written.
-
-        Args:
-            request: what :meth:`create` takes.
-            retries, timeout_ms, http_headers: for each request of this call; see the class.
-
-        Raises:
-            ValueError: a field is unknown, missing or of the wrong type.
-            Conflict: the Stripe id is taken by a customer with another external id.
-        """
-        body = serialize_request(_CREATE, request, "ensure()")
-        try:
-            return self.get(f"ext_{body['externalId']}", **options)
-        except NotFound:
-            pass
-        try:
-            return self.create(body, **options)
-        except Conflict as error:
-            conflict = error
-        try:
-            return self.get(f"ext_{body['externalId']}", **options)
-        except NotFound:
-            raise conflict from None
-
-    @explicit_signature
-    def create_many(
-        self,
-        requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
-        *,
-        workers: int = 8,
-        **options: Unpack[CallOptions],
-    ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
-        """Create customers in a few threads, each exactly once.
-
-        Nothing is sent until you take results, and at most ``workers`` requests are read ahead of
-        them. When the server asks one worker to wait, all of them wait. Several threads may take
-        results: each goes to one of them. ``close()`` stops the workers.
-
-        Args:
-            requests: what :meth:`create` takes, any number of them. When reading them raises, the
-                results of those already read come first, then the exception.
-            workers: number of calls in flight at once.
-            retries, timeout_ms, http_headers: for each call; see the class.
-
-        Returns:
-            In the order of ``requests``, the customer or the error of each.
-
-        Raises:
-            TypeError: ``requests`` is a single mapping, a string or not iterable.
-            ValueError: ``workers`` is not a whole number above 0.
-        """
-        create = functools.partial(self.create, **options)
-        return map_ordered(create, requests, workers)
-
-    @explicit_signature
-    def delete_many(
-        self,
-        ids: Iterable[str],
-        *,
-        workers: int = 8,
-        **options: Unpack[CallOptions],
-    ) -> Generator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None, None]:
-        """Delete customers in a few threads, in the same way as :meth:`create_many`.
-
-        Args:
-            ids: Dub ids, or ``ext_`` and your own.
-            workers: number of calls in flight at once.
-            retries, timeout_ms, http_headers: for each call; see the class.
-
-        Returns:
-            In the order of ``ids``, what :meth:`delete` returns or the error of each.
-
-        Raises:
-            TypeError: ``ids`` is a single string, a mapping or not iterable.
-            ValueError: ``workers`` is not a whole number above 0.
-        """
-        delete = functools.partial(self.delete, **options)
-        return map_ordered(delete, ids, workers)

@@ -19,10 +19,11 @@ from .._declarative.schemas import serialize_request
 from .._internal.naming import camel_case
 from ..models.operations import GetCustomersRequest
 from .ids import RESERVED_IDS
-from .schemas import GetSchema, ListSchema
+from .schemas import CountQuerySchema, GetSchema, ListSchema
 
 _GET = GetSchema()
 _LIST = ListSchema()
+_COUNT = CountQuerySchema()
 _EXPANDED = "include_expanded_fields"
 
 
@@ -34,6 +35,9 @@ class _Filters(TypedDict, total=False):
     link_id: str | None
     program_id: str | None
     partner_id: str | None
+
+
+class _Order(TypedDict, total=False):
     include_expanded_fields: bool | None
     sort_by: str | None
     sort_order: str | None
@@ -50,12 +54,16 @@ class _Expand(TypedDict, total=False):
     include_expanded_fields: bool | None
 
 
-class ListOptions(_Filters, _Position, CallOptions, total=False):
+class ListOptions(_Filters, _Order, _Position, CallOptions, total=False):
     """The keywords of ``list``: ``page_size`` in customers, ``timeout_ms`` in milliseconds."""
 
 
-class IterateOptions(_Filters, CallOptions, total=False):
+class IterateOptions(_Filters, _Order, CallOptions, total=False):
     """The keywords of ``iterate``: ``page_size`` in customers, ``timeout_ms`` in milliseconds."""
+
+
+class CountOptions(_Filters, CallOptions, total=False):
+    """The keywords of ``count``: ``timeout_ms`` in milliseconds."""
 
 
 class ExpandOptions(_Expand, CallOptions, total=False):
@@ -124,6 +132,26 @@ class ListQuery(QueryMap):
         context.query = list_query(context.request, filters)
         params = {name: query_text(name, value) for name, value in context.query.items()}
         request_builder.info["params"].update(params)
+
+
+class CountGroup(uplink.Context):  # type: ignore[misc]
+    """The argument ``group_by`` of a count, which the :class:`CountQuery` checks and sends."""
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        context_of(request_builder).request = value
+
+
+class CountQuery(QueryMap):
+    """:class:`CountOptions`, checked together with the :class:`CountGroup`."""
+
+    def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
+        context = context_of(request_builder)
+        filters = take_options(request_builder, value)
+        query = serialize_request(_COUNT, {**filters, "group_by": context.request})
+        if "groupBy" in query:
+            query["groupBy"] = camel_case(query["groupBy"])
+        context.query = query
+        request_builder.info["params"].update(query)
 
 
 def list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -75,6 +75,14 @@ class CustomerSchema(ModelSchema):
     discount = fields.Nested(DiscountSchema, allow_none=True)
 
 
+class CountSchema(ModelSchema):
+    model = components.CustomerCount
+
+    count = fields.Integer(strict=True, required=True, data_key="_count")
+    country = text()
+    link_id = text()
+
+
 class DeletedSchema(ModelSchema):
     model = operations.DeleteCustomerResponseBody
 
@@ -124,9 +132,7 @@ class GetSchema(RequestSchema):
     include_expanded_fields = SentFlag()
 
 
-class ListSchema(RequestSchema):
-    model = operations.GetCustomersRequest
-    call = "list()"
+class _FilterSchema(RequestSchema):
     nulls = False
 
     email = _filter()
@@ -136,6 +142,12 @@ class ListSchema(RequestSchema):
     link_id = _filter()
     program_id = _filter()
     partner_id = _filter()
+
+
+class ListSchema(_FilterSchema):
+    model = operations.GetCustomersRequest
+    call = "list()"
+
     include_expanded_fields = SentFlag()
     sort_by = SentText(
         validate=validate.OneOf(
@@ -160,3 +172,21 @@ class ListSchema(RequestSchema):
             )
         if cursors and "page" in data:
             raise marshmallow.ValidationError("Give a page or a cursor, not both.", "page")
+
+
+class CountQuerySchema(_FilterSchema):
+    model = type(None)  # keywords only
+    call = "count()"
+
+    group_by = SentText(
+        validate=validate.OneOf(["country", "link_id"], error='Must be "country" or "link_id".')
+    )
+
+    @marshmallow.validates_schema
+    def no_filter_of_the_group(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Refuse a filter that the server ignores."""
+        group = str(data.get("group_by"))
+        if group in data:
+            raise marshmallow.ValidationError(
+                f"Dub ignores this filter together with group_by={group!r}: leave one out.", group
+            )

@@ -36,7 +36,8 @@ class AsyncDubConsumer(ConfiguredConsumer):
 
     async def aclose(self) -> None:
         """Close what this client opened; a session it was given is left alone."""
-        await self._transport.aclose()
+        if self._defaults is None:
+            await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +11,13 @@ from uplink import arguments
 from uplink.hooks import TransactionHook
 
 from .._http.requests_backend import backend
-from .._internal.config import DEFAULT_TIMEOUT_MS, normalize_base_url, timeout_seconds
+from .._internal.config import (
+    DEFAULT_TIMEOUT_MS,
+    merge_headers,
+    normalize_base_url,
+    timeout_seconds,
+    validate_headers,
+)
 from .._internal.credentials import TokenProvider, is_coroutine_function
 from .._rate_limit.rate_limit import RateLimit
 from .._transport import errors as hooks
@@ -23,6 +29,7 @@ from ..retries import DEFAULT_RETRY_CONFIG, Clock, RateLimitStatus, RetryBudget,
 from .context import begin_call
 from .converters import SchemaConverter
 from .methods import define_methods
+from .parameters import check_retries
 
 if TYPE_CHECKING:
 
@@ -110,6 +117,8 @@ class ConfiguredConsumer(Consumer):
 
     #: The rules by which the transport decides whether a failed write was applied.
     _recovery: RecoveryRules = UnknownOperation
+    #: The options of the calls of a view; ``None`` for a client.
+    _defaults: Mapping[str, Any] | None = None
 
     def __init__(
         self,
@@ -154,6 +163,47 @@ class ConfiguredConsumer(Consumer):
             hooks=_SessionHook(),
         )
 
+    def with_options(
+        self,
+        *,
+        retries: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return a view of this client with other defaults for its calls.
+
+        A view shares the connections, the retry budget, the rate limit and the lifetime of its
+        client. Closing it does nothing. After the client is closed, calls of the view raise
+        ``RuntimeError``. Views of views keep what is not given again.
+
+        Args:
+            retries: the retries of calls that get no ``retries``; ``None`` for no retries.
+            timeout_ms: milliseconds that one attempt may take.
+            http_headers: headers of every call. Those of a call, of an endpoint or of a later view
+                win, whatever the case of their names.
+
+        Raises:
+            ValueError: an option is out of range, or a header is given twice.
+            TypeError: an option is of the wrong type.
+        """
+        defaults: dict[str, Any] = dict(self._defaults or {})
+        if not isinstance(retries, Unset):
+            check_retries(retries)
+            defaults["retries"] = retries
+        if timeout_ms is not None:
+            timeout_seconds(timeout_ms, 1.0)
+            defaults["timeout_ms"] = timeout_ms
+        if http_headers is not None:
+            headers = validate_headers(http_headers)
+            defaults["http_headers"] = merge_headers(defaults.get("http_headers", {}), headers)
+        return self._view(defaults)
+
+    def _view(self, defaults: Mapping[str, Any]) -> Self:
+        """Return an object with the same attributes, uplink's among them, and other defaults."""
+        view = object.__new__(type(self))
+        vars(view).update(vars(self), _defaults=defaults)
+        return view
+
     def _connect(
         self, client: Any, server: str, token: TokenProvider, **policy: Any
     ) -> RetryingClient:
@@ -190,7 +240,8 @@ class DubConsumer(ConfiguredConsumer):
 
     def close(self) -> None:
         """Close what this client opened; a session it was given is left alone."""
-        self._transport.close()
+        if self._defaults is None:
+            self._transport.close()
 
     def __enter__(self) -> Self:
         return self

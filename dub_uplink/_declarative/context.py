@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._transport.call import OPTIONS
+
 _KEY = "dub_uplink"
 
 
@@ -27,6 +29,8 @@ class CallContext:
 def begin_call(consumer: Any, request_builder: Any) -> None:
     """Put a new context into uplink's request; uplink calls this before it reads the arguments."""
     request_builder.context[_KEY] = CallContext(consumer)
+    if consumer._defaults:
+        request_builder.info[OPTIONS].update(consumer._defaults)
 
 
 def context_of(request_builder: Any) -> CallContext:

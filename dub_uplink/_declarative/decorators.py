@@ -200,8 +200,16 @@ class _Json(uplink.json):  # type: ignore[misc]
         request_builder.add_transaction_hook(_SERIALIZE)
 
 
+class _Unpublished(MethodAnnotation):  # type: ignore[misc]
+    _can_be_static = True
+
+    def modify_request(self, request_builder: Any) -> None:
+        request_builder.info[OPTIONS]["unpublished"] = True
+
+
 # uplink's decorators take the function in the place of their arguments.
 _idempotent: Any = _Idempotent
+_unpublished: Any = _Unpublished
 _json: Any = _Json
 
 
@@ -228,6 +236,11 @@ def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
 def idempotent(function: Callable[P, T]) -> Callable[P, T]:
     """Declare that a ``POST`` may be sent again after an attempt that may have been applied."""
     return cast("Callable[P, T]", _idempotent(function))
+
+
+def unpublished(function: Callable[P, T]) -> Callable[P, T]:
+    """Declare a route that a server may not have: any 404 raises ``NotFound``."""
+    return cast("Callable[P, T]", _unpublished(function))
 
 
 def json(function: Callable[P, T]) -> Callable[P, T]:

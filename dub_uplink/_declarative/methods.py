@@ -17,6 +17,7 @@ import uplink
 from uplink.decorators import MethodAnnotation
 from uplink.helpers import get_api_definitions
 
+from .._internal.config import merge_headers
 from .._transport.call import OPTIONS
 from ..models.errors import DubError
 from ..models.response import Response
@@ -55,8 +56,12 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         self._route = route
 
     def modify_request(self, request_builder: Any) -> None:
+        options = request_builder.info[OPTIONS]
         if self._route is not None:  # as it is for an endpoint with an `uplink.Url`
-            request_builder.info[OPTIONS]["route"] = self._route
+            options["route"] = self._route
+        if "http_headers" in options:
+            headers = request_builder.info["headers"]
+            request_builder.info["headers"] = merge_headers(options["http_headers"], headers)
         convert = request_builder.return_type
         if callable(convert):
             read = functools.partial(_read, convert, context_of(request_builder))
@@ -65,9 +70,11 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
 
 
 def _read(convert: Callable[[Response], Any], context: CallContext, response: Response) -> Any:
-    result = read_body(convert, response)
     handle = context.result_handler
-    return result if handle is None else handle(context, result)
+    if handle is None:
+        return read_body(convert, response)
+    # What the handler raises is an error of the body, too.
+    return read_body(lambda response: handle(context, convert(response)), response)
 
 
 def _complete(definition: Any) -> None:

@@ -231,15 +231,25 @@ def take_options(request_builder: Any, keywords: Mapping[str, Any]) -> Mapping[s
     return others
 
 
-def _set_retries(request_builder: Any, value: Any) -> None:
+def check_retries(value: Any) -> None:
+    """Check the call option ``retries``.
+
+    Raises:
+        TypeError: it is neither a ``RetryConfig`` nor ``None``.
+    """
     if value is not None and not isinstance(value, RetryConfig):
         raise TypeError(f"retries must be a RetryConfig or None, not {type(value).__name__}")
+
+
+def _set_retries(request_builder: Any, value: Any) -> None:
+    check_retries(value)
     request_builder.info[OPTIONS]["retries"] = value
 
 
 def _set_timeout(request_builder: Any, value: Any) -> None:
     timeout_seconds(value, 1.0)
-    request_builder.info[OPTIONS]["timeout_ms"] = value
+    if value is not None:
+        request_builder.info[OPTIONS]["timeout_ms"] = value
 
 
 def _set_headers(request_builder: Any, value: Any) -> None:

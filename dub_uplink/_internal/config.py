@@ -146,6 +146,13 @@ def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return checked
 
 
+def merge_headers(defaults: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
+    """Return two sets of headers as one; defaults give way, whatever the case of their names."""
+    given = {name.lower() for name in headers}
+    merged = {name: value for name, value in defaults.items() if name.lower() not in given}
+    return {**merged, **headers}
+
+
 def _check_header(name: Any, value: Any) -> None:
     if not isinstance(name, str) or not isinstance(value, str):
         raise TypeError("http_headers must map strings to strings")

@@ -11,6 +11,7 @@ from ..models.errors import (
     APIStatusError,
     ErrorData,
     ErrorDetail,
+    NotFound,
     SDKError,
     one_line,
 )
@@ -28,7 +29,22 @@ def raise_for_status(response: Response) -> Response:
     """
     if response.ok:
         return response
-    raise status_error(detached(response))
+    call = response.call
+    error = status_error(detached(response))
+    if call is not None and response.status_code == 404 and call.options.get("unpublished"):
+        raise _route_not_found(call, error)
+    raise error
+
+
+def _route_not_found(call: Any, error: APIStatusError) -> APIStatusError:
+    """Return the error of a server that does not have a route: its 404 is a page of HTML."""
+    if error.data is not None:
+        return error
+    return NotFound(
+        f"the server has no {call.method} /{call.options.get('route')}, which Dub does not publish,"
+        " or server_url is not that of Dub's API",
+        error.response,
+    )
 
 
 def detached(response: Response) -> Response:

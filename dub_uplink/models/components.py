@@ -86,3 +86,18 @@ class Customer:
     discount: Discount | None = None
     #: Fields that this version does not know, under the names the server gave them.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass
+class CustomerCount:
+    """The number of customers in one group, as ``count(group_by=…)`` returns it.
+
+    ``count`` is a number of customers. Of the others the one of ``group_by`` is set: ``country``,
+    which is ``None`` for customers without one, or ``link_id``.
+    """
+
+    count: int
+    country: str | None = None
+    link_id: str | None = None
+    #: Other fields of the group, under the server's names: ``shortLink`` and ``url`` of a link.
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)

@@ -19,6 +19,7 @@ from dub_uplink import (
     operations,
 )
 from dub_uplink.declare import CallOptions
+from dub_uplink.models import components
 from dub_uplink.types import ExpandOptions
 
 
@@ -55,6 +56,10 @@ async def every_operation(url: str) -> None:
         assert_type(await customers.update(made.id, {"name": None}), Customer)
         deleted = await customers.delete(id=made.id)
         assert_type(deleted, operations.DeleteCustomerResponseBody)
+        assert_type(await customers.count(country="GB"), int)
+        groups = await customers.count(group_by="link_id")
+        assert_type(groups, list[components.CustomerCount])
+        assert_type(s.with_options(timeout_ms=1_000), AsyncDub)
         page = await customers.list(country="GB", page_size=50)
         assert_type(page, AsyncCustomerPage)
         assert_type(await page.next(), AsyncCustomerPage | None)
@@ -70,6 +75,13 @@ async def every_operation(url: str) -> None:
             customers.create_many([{"external_id": "1"}], workers=4)
         ) as results:
             async for result in results:
+                assert_type(result, Customer | errors.DubError | ValueError | TypeError)
+        assert_type(await customers.upsert({"external_id": "1", "country": "GB"}), Customer)
+        async with contextlib.aclosing(customers.update_many([("ext_1", {})])) as changed:
+            async for result in changed:
+                assert_type(result, Customer | errors.DubError | ValueError | TypeError)
+        async with contextlib.aclosing(customers.upsert_many([{"external_id": "1"}])) as upserted:
+            async for result in upserted:
                 assert_type(result, Customer | errors.DubError | ValueError | TypeError)
         ids = (customer.id async for customer in customers.iterate(country="US"))
         async with contextlib.aclosing(customers.delete_many(ids)) as ends:

@@ -78,6 +78,12 @@ def operations_of(dub: Dub) -> None:
     other = dub.customers.create(body, retries=POLICY, timeout_ms=5_000, http_headers={"X-A": "b"})
     assert_type(other, Customer)
 
+    assert_type(dub.customers.count(country="GB"), int)
+    for group in dub.customers.count(group_by="country", timeout_ms=5_000):
+        assert_type(group, components.CustomerCount)
+        assert_type(group.country, str | None)
+        assert_type(group.count, int)
+
     assert_type(dub.customers.get("ext_user_1"), Customer)
     bodies: list[Mapping[str, Any]] = [{"external_id": "user_1"}, {"external_id": "user_2"}]
     ensured = map_unordered(dub.customers.ensure, bodies, workers=2)
@@ -88,6 +94,12 @@ def operations_of(dub: Dub) -> None:
     with contextlib.closing(dub.customers.create_many(bodies, workers=2)) as made:
         for outcome in made:
             assert_type(outcome, Customer | errors.DubError | ValueError | TypeError)
+    assert_type(dub.customers.upsert({"external_id": "user_1", "country": "GB"}), Customer)
+    changes: list[tuple[str, Mapping[str, Any]]] = [("ext_user_1", {"name": "Ada"})]
+    for batch in (dub.customers.upsert_many(bodies), dub.customers.update_many(changes)):
+        with contextlib.closing(batch):
+            for outcome in batch:
+                assert_type(outcome, Customer | errors.DubError | ValueError | TypeError)
     with contextlib.closing(dub.customers.delete_many(["ext_nobody"])) as deleted:
         for end in deleted:
             assert_type(end, DeleteCustomerResponseBody | errors.DubError | ValueError | TypeError)
@@ -157,6 +169,13 @@ def errors_of(customers: CustomersConsumer) -> str | None:
     return None
 
 
+def views_of(dub: Dub, leads: Leads) -> None:
+    assert_type(dub.with_options(retries=None, timeout_ms=5_000), Dub)
+    assert_type(dub.customers.with_options(http_headers={"X-Team": "a"}), CustomersConsumer)
+    assert_type(leads.with_options(retries=POLICY), Leads)
+    dub.with_options(retry=None)  # type: ignore[call-arg]
+
+
 class Shop(Dub):
     """A client with a method of its own."""
 
@@ -216,6 +235,10 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     dub.customers.list(page_size="5")  # type: ignore[arg-type]
     dub.customers.get("x", colour=1)  # type: ignore[call-arg]
     dub.customers.iterate(page=2)  # type: ignore[call-arg]
+    dub.customers.count(group_by="city")  # type: ignore[call-overload]
+    dub.customers.upsert("user_1")  # type: ignore[arg-type]
+    dub.customers.update_many(["user_1"])  # type: ignore[list-item]
+    dub.customers.count(page=2)  # type: ignore[call-overload]
     dub.customers.ensure({}, include_expanded_fields=True)  # type: ignore[call-arg]
     dub.customers.create({}, timeout_ms="1")  # type: ignore[arg-type]
     leads.notes("cus_1", city="x")  # type: ignore[call-arg]

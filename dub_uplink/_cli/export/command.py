@@ -270,16 +270,13 @@ _COUNTED = ("email", "external_id", "search", "country", "link_id", "program_id"
 
 def _count(dub: Dub, filters: dict[str, Any]) -> int | None:
     """Return how many customers there will be, or ``None`` if the server does not say."""
-    count = getattr(dub.customers, "count", None)
-    if count is None:
-        return None
     counted = {name: filters[name] for name in _COUNTED if name in filters}
     try:
         # One short attempt: the bar is not worth a wait, which Ctrl-C could not end.
-        total = count(**counted, retries=None, timeout_ms=_COUNT_TIMEOUT)
+        total: int = dub.customers.count(**counted, retries=None, timeout_ms=_COUNT_TIMEOUT)
     except errors.DubError:
         return None
-    return total if isinstance(total, int) else None
+    return total
 
 
 def _converter(

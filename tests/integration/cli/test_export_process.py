@@ -71,6 +71,22 @@ def test_export_bar_without_a_total_has_no_eta(
         assert shown.shown.rstrip().endswith("1,500 customers in " + str(tmp_path / "c.jsonl"))
 
 
+def test_export_bar_takes_its_total_from_the_count(
+    terminal: Callable[..., Any], tmp_path: Path
+) -> None:
+    with FakeDub(latency=0.05) as fake, fake.serve() as url:
+        fake.add_many(1_500)
+        for number in range(3):
+            fake.add(external_id=f"french_{number}", country="FR")
+        env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        file = str(tmp_path / "c.jsonl")
+        shown = terminal("customers", "export", "--search", "user", file, env=env, columns=100)
+        shown.wait_for("/1500")
+        assert shown.finish() == 0
+        counts = [request for request in fake.requests if request.path == "/customers/count"]
+        assert [request.query for request in counts] == [{"search": "user"}]
+
+
 def test_export_to_a_closed_pipe_exits_quietly(environment: dict[str, str]) -> None:
     with FakeDub() as fake, fake.serve() as url:
         fake.add_many(2_000)

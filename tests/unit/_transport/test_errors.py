@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -281,7 +282,7 @@ def test_what_is_no_longer_than_a_literal_may_be_the_beginning_of_one(
 
 def test_a_response_is_handed_on_or_raised_without_its_call() -> None:
     good, bad = Response(204, {}, b""), Response(404, {}, b"")
-    call: Any = object()
+    call: Any = SimpleNamespace(options={})
     good.call = bad.call = call
     assert hooks.raise_for_status(good) is good
     assert good.call is call

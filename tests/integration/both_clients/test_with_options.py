@@ -1,0 +1,199 @@
+"""Views of a client with other defaults."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from requests.structures import CaseInsensitiveDict
+
+from dub_uplink import (
+    UNSET,
+    AsyncDub,
+    BackoffStrategy,
+    CustomersConsumer,
+    Dub,
+    DubConsumer,
+    RateLimit,
+    RetryBudget,
+    RetryConfig,
+    declare,
+    errors,
+)
+from dub_uplink.testing import FakeDub, faults
+
+QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 60_000), True)
+
+
+def wrap(customers: Any, **options: Any) -> Any:
+    """A view of either client; of the asynchronous one it is driven, too."""
+    if isinstance(customers, CustomersConsumer):
+        return customers.with_options(**options)
+    return type(customers)(customers.loop, customers.consumer.with_options(**options))
+
+
+def headers(fake: FakeDub, name: str) -> list[str | None]:
+    return [CaseInsensitiveDict(request.headers).get(name) for request in fake.requests]
+
+
+def test_view_without_retries_sends_once(fake: FakeDub, customers: Any) -> None:
+    fake.faults.add(faults.Status(503), times=3)
+    with pytest.raises(errors.SDKError):
+        wrap(customers, retries=None).count()
+    assert len(fake.requests) == 1
+    assert customers.count() == 0  # the client retries as before
+
+
+def test_view_with_retries_gives_way_to_the_call(fake: FakeDub, make: Any) -> None:
+    view = wrap(make(retry_config=None), retries=QUICK)
+    fake.faults.add(faults.Status(503), times=3)
+    with pytest.raises(errors.SDKError):
+        view.count(retries=None)
+    assert view.count(retries=UNSET) == 0
+    assert len(fake.requests) == 4
+
+
+def test_view_with_a_timeout_bounds_every_call(fake: FakeDub, make: Any) -> None:
+    fake.faults.add(faults.Delay(0.5), times=None)
+    view = wrap(make(retry_config=None), timeout_ms=50)
+    with pytest.raises(errors.APITimeoutError):
+        view.count()
+    with pytest.raises(errors.APITimeoutError):
+        view.count(timeout_ms=None)  # the default, which is the view's
+    assert view.count(timeout_ms=20_000) == 0
+
+
+def test_view_headers_are_sent_and_those_of_a_call_win(fake: FakeDub, customers: Any) -> None:
+    view = wrap(customers, http_headers={"X-Team": "growth", "X-Run": "1"})
+    view.count()
+    view.count(http_headers={"x-team": "sales"})
+    customers.count()
+    assert headers(fake, "X-Team") == ["growth", "sales", None]
+    assert headers(fake, "X-Run") == ["1", "1", None]
+
+
+def test_view_of_a_view_keeps_what_is_not_given(fake: FakeDub, customers: Any) -> None:
+    first = wrap(customers, retries=None, http_headers={"X-Team": "growth", "X-Run": "1"})
+    second = wrap(first, http_headers={"x-team": "sales"})
+    fake.faults.add(faults.Status(503))
+    with pytest.raises(errors.SDKError):
+        second.count()
+    first.count()
+    assert headers(fake, "X-Team") == ["sales", "growth"]
+    assert headers(fake, "X-Run") == ["1", "1"]
+
+
+def test_view_options_reach_pages_and_batches(fake: FakeDub, customers: Any) -> None:
+    fake.add_many(3)
+    view = wrap(customers, http_headers={"X-Team": "growth"})
+    assert len(view.list(page_size=2).next()) == 1
+    assert len(list(view.iterate(page_size=2))) == 3
+    view.upsert({"external_id": "new", "country": "GB"})
+    list(view.delete_many(["ext_new"]))
+    assert set(headers(fake, "X-Team")) == {"growth"}
+
+
+def test_view_options_reach_endpoints_of_subclasses(fake: FakeDub, make: Any) -> None:
+    @declare.returns.json(type=dict)
+    @declare.headers({"X-Run": "declared"})
+    @declare.get("customers/{id}")
+    def raw(self: Any, id: str) -> dict[str, Any]:
+        raise NotImplementedError
+
+    fake.add(external_id="1")
+    fake.faults.add(faults.Status(503))
+    view = wrap(make({"raw": raw}), retries=None, http_headers={"X-Team": "growth", "x-run": "1"})
+    with pytest.raises(errors.SDKError):
+        view.raw("ext_1")
+    assert headers(fake, "X-Team") == ["growth"]
+    assert headers(fake, "X-Run") == ["declared"]
+
+
+def test_view_shares_the_retry_budget(fake: FakeDub, make: Any) -> None:
+    budget = RetryBudget(1)
+    view = wrap(make(retry_budget=budget), http_headers={"X-Team": "growth"})
+    budget.take()
+    fake.faults.add(faults.Status(503))
+    with pytest.raises(errors.SDKError):
+        view.count()
+    assert len(fake.requests) == 1
+
+
+def test_view_shares_the_rate_limit_and_its_status(fake: FakeDub, make: Any) -> None:
+    customers = make(rate_limit=RateLimit(1, per=3_600))
+    view = wrap(customers, http_headers={"X-Team": "growth"})
+    fake.faults.add(faults.RateLimited())
+    with pytest.raises(errors.RateLimitExceeded):
+        view.count(retries=None)
+    assert customers.rate_limit_status is view.rate_limit_status
+    assert customers.rate_limit_status.limit == 60
+    with pytest.raises(errors.RateLimitExceeded, match="not sent"):
+        customers.count(timeout_ms=100, retries=None)
+
+
+def test_view_that_is_closed_leaves_the_client_open(fake: FakeDub, customers: Any) -> None:
+    view = wrap(customers, retries=None)
+    close = "close" if isinstance(customers, CustomersConsumer) else "aclose"
+    getattr(view, close)()
+    assert customers.count() == view.count() == 0
+    getattr(customers, close)()
+    with pytest.raises(RuntimeError, match="closed"):
+        view.count()
+    assert len(fake.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"retries": 3}, TypeError),
+        ({"timeout_ms": 0}, ValueError),
+        ({"timeout_ms": "1"}, TypeError),
+        ({"http_headers": {"X-A": "1", "x-a": "2"}}, ValueError),
+        ({"http_headers": {"Authorization": "Bearer x"}}, ValueError),
+        ({"http_headers": "x"}, TypeError),
+        ({"token": "dub_other"}, TypeError),
+    ],
+)
+def test_view_with_wrong_options_is_refused(
+    customers: Any, options: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        wrap(customers, **options)
+
+
+def test_view_of_a_whole_client_covers_its_consumers(fake: FakeDub) -> None:
+    class Links(DubConsumer):
+        @declare.get("customers/count")
+        def counted(self) -> Any:
+            raise NotImplementedError
+
+    class Shop(Dub):
+        def __init__(self, url: str) -> None:
+            super().__init__("dub_test", server_url=url)
+            self.links = Links("dub_test", server_url=url)
+            self.country = "GB"
+
+    with fake.serve() as url, Shop(url) as shop:
+        with shop.with_options(http_headers={"X-Team": "growth"}) as view:
+            assert type(view) is Shop
+            assert (view.country, view.customers.count()) == ("GB", 0)
+            view.links.counted()
+        assert shop.customers.count() == 0
+        assert view.rate_limit_status is shop.rate_limit_status
+        shop.links.close()
+    assert headers(fake, "X-Team") == ["growth", "growth", None]
+
+
+def test_view_of_an_async_client_covers_its_consumers(fake: FakeDub) -> None:
+    async def main(url: str) -> None:
+        async with AsyncDub("dub_test", server_url=url) as dub:
+            async with dub.with_options(http_headers={"X-Team": "growth"}) as view:
+                assert await view.customers.count() == 0
+            assert await dub.customers.count() == 0
+        with pytest.raises(RuntimeError, match="closed"):
+            await view.customers.count()
+
+    with fake.serve() as url:
+        asyncio.run(main(url))
+    assert headers(fake, "X-Team") == ["growth", None]
