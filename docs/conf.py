@@ -19,7 +19,6 @@ html_show_sphinx = False
 html_theme_options = {"source_repository": "", "top_of_page_buttons": []}
 
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 add_module_names = False
 python_maximum_signature_line_length = 88
@@ -39,7 +38,7 @@ _TYPING = (
     "Any|AsyncIterator|Awaitable|Callable|ClassVar|Final|Generator|Iterable|Iterator|Literal|Mapping"
     "|MutableMapping|Sequence|TracebackType|datetime|optional"
 )
-_INTERNAL = "A|C|P|R|T|Query|Traversal|OnRetry|App|Server|FakeClock|Outcome|Answer"
+_INTERNAL = "A|C|P|R|T|Query|Traversal|OnRetry|App|Server|FakeClock|Delivery|FakeResponse"
 nitpick_ignore_regex = [
     ("py:.*", rf"({_FOREIGN})\..*"),
     ("py:.*", f"{_BUILTIN}|{_TYPING}"),
