@@ -79,7 +79,6 @@ class PathSegment(_Path):
     """A string that is sent as exactly one segment of the path."""
 
     __module__ = "dub_uplink.declare"
-    __qualname__ = "Path"
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         request_builder.set_url_variable({self.name: self.check(value)})
@@ -102,6 +101,9 @@ class PathSegment(_Path):
                 f"{self.name} holds half of a surrogate pair, which UTF-8 cannot write: {value!r}"
             ) from None
         return value
+
+
+PathSegment.__name__ = PathSegment.__qualname__ = "Path"  # as declare exports it
 
 
 class AnyPathSegment(PathSegment):

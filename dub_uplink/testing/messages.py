@@ -49,6 +49,7 @@ class Request:
         return json.loads(self.body)
 
     def copy(self) -> Request:
+        """Return a copy with headers of its own."""
         return dataclasses.replace(self, headers=dict(self.headers))
 
 

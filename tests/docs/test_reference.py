@@ -48,7 +48,8 @@ def documented() -> dict[str, str]:
         for entry, following in zip(entries, [*entries[1:], None], strict=True):
             body = text[entry.end() : following.start() if following else len(text)]
             for name in entry["names"].split():
-                found[name.rpartition(".")[2]] = body
+                last = name.rpartition(".")[2]
+                found[last] = found.get(last, "") + body
     return found
 
 
@@ -170,3 +171,66 @@ def test_a_list_of_arguments_is_complete(name: str) -> None:
         assert {
             argument for argument in arguments if not re.search(rf"\b{argument}\b", doc)
         } == set()
+
+
+def documented_members() -> dict[str, set[str]]:
+    """Return the members that the reference has of each class; ``*`` stands for all of them."""
+    found: dict[str, set[str]] = {}
+    for page in PAGES.glob("*.rst"):
+        members: set[str] = set()
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if entry := re.match(r"\.\. auto(?:class|exception):: (\S+)", line):
+                members = found.setdefault(entry[1].rpartition(".")[2], set())
+            elif option := re.match(r"   :members:(.*)", line):
+                members |= set(re.findall(r"\w+", option[1])) or {"*"}
+            elif member := re.match(r"   \.\. (?:auto\w+|attribute):: (\w+)", line):
+                members.add(member[1])
+    for name, cls in CLASSES.items():
+        attributes = (inspect.getdoc(cls) or "").partition("Attributes:")[2]
+        found.setdefault(name, set()).update(re.findall(r"^ +(\w+):", attributes, re.MULTILINE))
+    return found
+
+
+DOCUMENTED_MEMBERS = documented_members()
+#: How the fake stores a customer.
+INTERNAL = {"StoredCustomer.from_row", "StoredCustomer.to_row"}
+
+
+def public_members() -> Iterator[tuple[str, str, Any]]:
+    """Yield each public method and property of a class, unless a base class declares it."""
+    for cls in CLASSES.values():
+        for name, value in vars(cls).items():
+            function = (
+                value.fget if isinstance(value, property) else inspect.unwrap(getattr(cls, name))
+            )
+            is_field = name in getattr(cls, "__dataclass_fields__", ())
+            if name.startswith("_") or is_field or not inspect.isfunction(function):
+                continue
+            if not any(name in vars(base) for base in cls.__mro__[1:]):
+                yield cls.__qualname__, name, function
+
+
+MEMBERS = {
+    f"{cls}.{name}": (DOCUMENTED_MEMBERS.get(cls, set()), name, function)
+    for cls, name, function in public_members()
+}
+
+
+@pytest.mark.parametrize("member", sorted(MEMBERS.keys() - INTERNAL))
+def test_a_public_method_is_in_the_reference(member: str) -> None:
+    members, name, _ = MEMBERS[member]
+    assert members & {name, "*"}
+
+
+@pytest.mark.parametrize("member", sorted(MEMBERS))
+def test_a_public_method_has_types_and_a_docstring(member: str) -> None:
+    function = MEMBERS[member][2]
+    signature = inspect.signature(function)
+    untyped = [
+        parameter.name
+        for parameter in list(signature.parameters.values())[1:]
+        if parameter.annotation is parameter.empty
+    ]
+    assert untyped == []
+    assert signature.return_annotation is not signature.empty
+    assert inspect.getdoc(function) or member in INTERNAL
