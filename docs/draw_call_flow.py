@@ -1,7 +1,7 @@
-"""Draws ``call-flow.svg`` from the imports of the package: ``python docs/draw_call_flow.py``.
+"""Draw ``call-flow.svg`` from the imports of the package: ``python docs/draw_call_flow.py``.
 
-What is drawn, and where, is said here; who uses whom is read from the code by grimp. An arrow that
-follows from two others is left out. ``--check`` writes nothing and fails where the picture is old.
+The boxes and their places are listed here; grimp reads the imports from the code. An arrow that
+follows from two others is left out. ``--check`` writes nothing and fails if the picture is old.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PICTURE = Path(__file__).with_name("call-flow.svg")
 
 
 class Box(NamedTuple):
-    """A module: its row from the top, its column, what it is for, and its width in columns."""
+    """A package: its row from the top, its column, its purpose, and its width in columns."""
 
     row: float
     column: float
@@ -26,27 +26,22 @@ class Box(NamedTuple):
 
 
 BOXES = {
-    "client": Box(0, 1.8, "settings, lifetime"),
-    "customers": Box(1, 1.8, "endpoints, declared"),
-    "consumer": Box(2, 0.6, "token, server, policy"),
-    "endpoints": Box(2, 1.8, "how answers are read"),
-    "pagination": Box(2, 4.36, "everyone, once"),
-    "backend": Box(3, 0, "sends one attempt"),
-    "transport": Box(3, 1.2, "attempts and waits"),
-    "arguments": Box(3, 2.4, "checked and written"),
-    "codec": Box(3, 3.38, "JSON to objects"),
-    "traversal": Box(3, 4.36, "which page is next"),
-    "deadline_adapter": Box(4, 0, "a time-out that holds"),
-    "recovery": Box(4, 1.2, "was it carried out?"),
-    "hooks": Box(5, 1, "failures to errors", columns=1.45),
-    "retries": Box(5, 2.5, "again? and when?"),
-    "schemas": Box(5, 3.5, "what JSON looks like"),
-    "models": Box(6, 0, "what travels, and the errors", columns=5.36),
+    "_client": Box(0, 1.2, "settings, lifetime"),
+    "_customers": Box(1, 1.2, "customers, pages"),
+    "declare": Box(2, 1.2, "decorators with types"),
+    "_declarative": Box(3, 1.2, "calls to requests"),
+    "_transport": Box(4, 1.2, "retries, recovery"),
+    "_concurrency": Box(5, 0, "batches of calls"),
+    "_http": Box(5, 1.2, "sends one attempt"),
+    "_rate_limit": Box(5, 2.4, "waits for a slot"),
+    "models": Box(6, 0.6, "requests, results, errors"),
+    "retries": Box(6, 1.8, "retry policies, clocks"),
+    "_internal": Box(7, 1.2, "configuration"),
 }
 #: Libraries, said in the box of the module that uses them.
-LIBRARIES = ("marshmallow", "requests", "tenacity", "uplink")
+LIBRARIES = ("aiohttp", "marshmallow", "requests", "tenacity", "uplink")
 
-WIDTH, STEP, ROW, TOP, LEFT = 800, 146, 84, 14, 14
+WIDTH, STEP, ROW, TOP, LEFT = 540, 152, 84, 14, 14
 GAP, BOX_HEIGHT = 10, 52
 CARD, FILL, EDGE, INK, FAINT, LIBRARY = (
     "#ffffff", "#f0fdfa", "#0d9488", "#1f2937", "#6b7280", "#b45309",
@@ -120,7 +115,7 @@ def picture() -> str:
     height = TOP + ROW * max(box.row for box in BOXES.values()) + BOX_HEIGHT + TOP
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" {STYLE}>',
-        "<title>The modules that a call goes through; an arrow is an import</title>",
+        "<title>The packages that a call goes through; an arrow is an import</title>",
         f"<defs>{HEAD}</defs>",
         # A card of its own: boxes must hide the arrows behind them, on a page of any colour.
         f'<rect width="{WIDTH}" height="{height:.0f}" rx="8" fill="{CARD}"/>',
