@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ Direction = Literal["endingBefore", "startingAfter"]
 BACKWARD: Direction = "endingBefore"
 FORWARD: Direction = "startingAfter"
 _FIRST = "first"
+_URLSAFE_BASE64 = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 
 Steps = Generator["Fetch | Customer", "Page | None", None]
 
@@ -99,7 +101,9 @@ class Traversal(ABC):
         return base64.urlsafe_b64encode(state.encode()).decode()
 
     def _read(self, cursor: str) -> Any:
-        query, state = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        if not _URLSAFE_BASE64.fullmatch(cursor):  # Python 3.15 warns of "+" and "/"
+            raise ValueError("not URL-safe base64")
+        query, state = json.loads(base64.urlsafe_b64decode(cursor))
         if query != self._query:
             raise FilterMismatch(
                 f"cursor belongs to an iteration with other filters: {query}; pass the same filters"

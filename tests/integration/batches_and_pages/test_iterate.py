@@ -215,6 +215,16 @@ def test_a_cursor_that_is_none_is_a_value_error(text: str) -> None:
         s.customers.iterate(cursor=text)
 
 
+@pytest.mark.parametrize("search", ["~~~", "???"])
+def test_cursor_with_standard_base64_is_a_value_error(dub: Dub, search: str) -> None:
+    cursor = dub.customers.iterate(search=search).cursor
+    standard = cursor.translate(str.maketrans("-_", "+/"))
+    assert standard != cursor
+    dub.customers.iterate(search=search, cursor=cursor)
+    with pytest.raises(ValueError, match="cursor is not valid"):
+        dub.customers.iterate(search=search, cursor=standard)
+
+
 def test_a_cursor_of_other_filters_is_refused(fake: FakeDub, dub: Dub) -> None:
     fake.add(country="GB")
     cursor = dub.customers.iterate(country="GB").cursor
