@@ -81,8 +81,8 @@ class CustomerId(PathSegment):
     def check(self, value: Any) -> str:
         if isinstance(value, str) and value in RESERVED_IDS:
             raise ValueError(
-                f"{self.name} must not be {value!r}, which is another route;"
-                f" for an id of your own write 'ext_{value}'"
+                f"{self.name} must not be {value!r}, which is reserved by Dub;"
+                f" to address an external id write 'ext_{value}'"
             )
         return super().check(value)
 

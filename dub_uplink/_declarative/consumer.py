@@ -221,7 +221,7 @@ class ConfiguredConsumer(Consumer):
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError(
             f"a {type(self).__name__} cannot be pickled: it holds open connections and the token;"
-            " make one in each process"
+            " create one in each process"
         )
 
 

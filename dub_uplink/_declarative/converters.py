@@ -65,7 +65,7 @@ def _load(load: Callable[[Any], Any], body: Any) -> Any:
     if isinstance(body, list) and len(body) > _MAX_RECORDS:
         # marshmallow would also take seconds to list the errors of a million records.
         raise marshmallow.ValidationError(
-            f"it has {len(body)} records, of which at most {_MAX_RECORDS} are read"
+            f"it has {len(body)} records; at most {_MAX_RECORDS} are accepted"
         )
     return load(body)
 

@@ -114,12 +114,12 @@ class PathSegment(_Path):
             raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
         if value in ("", ".", ".."):
             # An empty id would be the list, dots other routes altogether.
-            raise ValueError(f"{self.name} must not be {value!r}, which would be another route")
+            raise ValueError(f"{self.name} must not be {value!r}: it would address another route")
         try:
             value.encode()
         except UnicodeEncodeError:
             raise ValueError(
-                f"{self.name} holds half of a surrogate pair, which UTF-8 cannot write: {value!r}"
+                f"{self.name} contains an unpaired surrogate, which UTF-8 cannot encode: {value!r}"
             ) from None
         return value
 
@@ -208,7 +208,7 @@ def query_text(name: str, value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"{name} holds half of a surrogate pair, which UTF-8 cannot write"
+            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode"
         ) from None
     return text
 

@@ -75,8 +75,9 @@ class SessionBackend:
         for prefix, adapter in self._session.adapters.items():
             if wraps_adapter(adapter):
                 warnings.warn(
-                    f"the adapter for {prefix} sends through another adapter, which this client"
-                    " cannot bound: set its max_retries to 0, or mount the inner one",
+                    f"the adapter for {prefix} sends through another adapter, whose retries and"
+                    " timeouts the client cannot limit; set its max_retries to 0, or mount the"
+                    " inner one",
                     stacklevel=caller_stacklevel(),
                 )
 
@@ -269,8 +270,7 @@ class UplinkBackend:
         self._process = self._process or os.getpid()
         if self._process != os.getpid():
             raise RuntimeError(
-                "this uplink client has the connections of the process that this one was"
-                " forked from; make one in each process"
+                "this uplink client belongs to the parent process; create one in each process"
             )
         deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
         received: list[requests.Response] = []

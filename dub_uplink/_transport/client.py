@@ -141,7 +141,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:
-            raise RuntimeError("the client is closed; make a new one, or call it before close()")
+            raise RuntimeError("the client is closed; create a new one, or call it before close()")
         method, url, gathered = request
         info = {key: value for key, value in gathered.items() if key != OPTIONS}
         # What `@uplink.timeout` sets on an endpoint, in seconds.

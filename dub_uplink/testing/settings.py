@@ -34,11 +34,11 @@ class Settings:
         if self.plan not in PLAN_LIMITS:
             raise ValueError(f"plan must be one of {', '.join(PLAN_LIMITS)}, not {self.plan!r}")
         if self.rate_limit is not None and self.rate_limit < 0:
-            raise ValueError(f"rate_limit must not be below 0, not {self.rate_limit}")
+            raise ValueError(f"rate_limit must be 0 or more, not {self.rate_limit}")
         if not 0 < self.window < math.inf:
             raise ValueError(f"window must be above 0 seconds, not {self.window}")
         if not 0 <= self.latency < math.inf:
-            raise ValueError(f"latency must not be below 0 seconds, not {self.latency}")
+            raise ValueError(f"latency must be 0 seconds or more, not {self.latency}")
 
     @property
     def limit(self) -> int:

@@ -62,7 +62,7 @@ def _mapping(
                 f"{each!r} is not COLUMN=FIELD with one of {', '.join(FIELDS)}."
             )
         if column in mapping:
-            raise click.BadParameter(f"{column!r} is there twice.")
+            raise click.BadParameter(f"{column!r} is given twice.")
         mapping[column] = spelled
     return mapping
 
@@ -96,8 +96,8 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     " API sets are left out, so that what customers export writes can be read.\n\n"
     "The whole file is checked before anything is sent; --dry-run shows what was recognised and"
     " would be sent. FILE.journal records the outcome of each row: after Ctrl-C, a crash or a"
-    " network failure the same command goes on. Rows that the API refuses are in FILE.failed.csv"
-    " with the reason, to be corrected and imported.",
+    " network failure, run the same command to continue. Rows that the API rejects are in"
+    " FILE.failed.csv with the reason, to be corrected and imported.",
     epilog=IMPORT_EXAMPLES,
 )
 @click.argument("path", metavar="FILE", type=click.Path())
@@ -270,9 +270,9 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
         ended = ", ".join(f"{count:,} {ending}" for ending, count in journal.replaced.items())
         click.echo(f"The previous import has ended ({ended}); this is a new one.", err=True)
     if before:
-        click.echo(f"Going on: {before:,} of {count_rows(journal.rows)} are done.", err=True)
+        click.echo(f"Resuming: {before:,} of {count_rows(journal.rows)} are done.", err=True)
     run.done = progress.at
-    again = "the same command goes on."
+    again = "run the same command again to continue."
     try:
         with progress:
             progress.at(before)

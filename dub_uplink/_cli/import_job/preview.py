@@ -68,7 +68,7 @@ def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
     more, hint = "", ""
     if report.rest_error:
         more = f"; {report.rest} with all problems cannot be written ({report.rest_error})"
-        hint = "--journal FILE puts it beside that file."
+        hint = "--journal FILE names another directory for it."
     elif report.rest is not None:
         more = f"; all problems are in {report.rest}"
     raise Failure(

@@ -39,7 +39,7 @@ def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:
         if record.problem:
             yield record
         elif not isinstance(record.content, _Object):
-            yield Record(record.line, {}, "is no JSON object")
+            yield Record(record.line, {}, "is not a JSON object")
         elif record.content.repeated:
             yield Record(record.line, {}, f"has {record.content.repeated!r} twice")
         else:

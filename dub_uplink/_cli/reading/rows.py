@@ -190,7 +190,7 @@ class TableRows(Rows):
         """Generate a note on each value that no header names, such as the index of pandas."""
         for number in self._nameless:
             if number < len(cells) and not _is_blank(cells[number]):
-                reason = f"has a value in column {number + 1}, which has no name and is left out"
+                reason = f"has a value in column {number + 1}, which has no header and is ignored"
                 yield Problem(line, "row", reason, shown(cells[number]))
 
     def _values(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:
@@ -268,7 +268,9 @@ class JsonRows(Rows):
             if name == UNKNOWN:
                 problems.append(Problem(line, key, f"is unknown{near(key)}"))
             elif name in keys:
-                problems.append(Problem(line, key, f"means {name}, as {keys[name]!r} does"))
+                problems.append(
+                    Problem(line, key, f"means {name}, and so does {keys[name]!r}; leave one out")
+                )
             elif name is not None:
                 keys[name] = key
         values = ((name, check_value(name, value[key])) for name, key in keys.items())

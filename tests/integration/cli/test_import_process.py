@@ -72,8 +72,8 @@ def test_kill_and_interrupt_lose_and_double_nobody(
         go_so_far(fake, 50, faults.RateLimited(60))
         status, err = ended_by(signal.SIGINT, lambda: fake.customer_count > 55, command, env)
         assert (status, fake.customer_count < ROWS) == (130, True)
-        assert err.splitlines()[0].startswith("Going on: ")
-        assert "Stopped; the same command goes on." in err
+        assert err.splitlines()[0].startswith("Resuming: ")
+        assert "Stopped; run the same command again to continue." in err
         assert "Traceback" not in err
 
         go_so_far(fake, ROWS, faults.Delay(0))
