@@ -71,7 +71,7 @@ class ExpandOptions(_Expand, CallOptions, total=False):
 
 
 # A TypedDict has no place for it in its body.
-for _public in (ListOptions, IterateOptions, ExpandOptions):
+for _public in (ListOptions, IterateOptions, CountOptions, ExpandOptions):
     _public.__module__ = "dub_uplink.types"
 
 

@@ -7,7 +7,7 @@ as a coroutine. Here the converter runs at the end, and only the request is awai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from types import CoroutineType
 from typing import Any
 
@@ -32,13 +32,13 @@ class BlockingExecution(BlockingStrategy):  # type: ignore[misc]  # uplink has n
         self._convert: Callable[[Any], Any] | None = None
 
     def invoke(
-        self, function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
+        self, func: Callable[..., Any], arg: Any, kwargs: Mapping[str, Any], callback: Any
     ) -> Any:
         """Call a function, and the callback with its result or its exception."""
-        if function == self._send:
-            self._convert = _converter(*args)
+        if func == self._send:
+            self._convert = _converter(*arg)
         try:
-            result = function(*args, **kwargs)
+            result = func(*arg, **kwargs)
         except Exception as error:  # noqa: BLE001 - uplink's error handlers take any
             return callback.on_failure(type(error), error, error.__traceback__)
         return callback.on_success(result)
@@ -56,14 +56,14 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
         self._convert: Callable[[Any], Any] | None = None
 
     def invoke(
-        self, function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
+        self, func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
     ) -> Any:
         """Call a function and the callback at once, or return a coroutine that sends a request."""
-        if function == self._send:
+        if func == self._send:
             self._convert = _converter(*args)
             return self._exchange(args[0], callback)
         try:
-            result = function(*args, **kwargs)
+            result = func(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - uplink's error handlers take any
             return callback.on_failure(type(error), error, error.__traceback__)
         return callback.on_success(result)
@@ -87,7 +87,6 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
         """Return the result of the call."""
         return response if self._convert is None else self._convert(response)
 
-    def execute(self, executable: Any) -> Coroutine[Any, Any, Any]:
+    def execute(self, executable: Any) -> Any:
         """Return the coroutine of the call."""
-        coroutine: Coroutine[Any, Any, Any] = executable.execute()
-        return coroutine
+        return executable.execute()

@@ -22,7 +22,7 @@ from ._api.responses import (
     error_response,
     html_response,
 )
-from .messages import Delivery, FakeResponse, Request
+from ._messages import Delivery, FakeResponse, Request
 
 _CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
 _WINDOW = 60.0

@@ -37,7 +37,7 @@ from .views import (
 )
 
 if TYPE_CHECKING:
-    from ..fake import FakeDub
+    from .._fake import FakeDub
 
 MAX_SEED_COUNT = 1_000_000
 _MAX_SECONDS = 1e9

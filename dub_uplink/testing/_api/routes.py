@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from ..._customers.ids import RESERVED_IDS
-from ..clock import FakeClock
-from ..messages import FakeResponse, Request
+from .._clock import FakeClock
+from .._messages import FakeResponse, Request
 from .limits import RateLimiter, Usage
 from .parsing import (
     body_columns,

@@ -95,6 +95,8 @@ class SkippingClock:
         on_sleep: Called with the seconds of each sleep.
     """
 
+    __module__ = "dub_uplink.testing"
+
     def __init__(self, on_sleep: Callable[[float], object] | None = None) -> None:
         self.slept: list[float] = []
         self._on_sleep = on_sleep

@@ -15,17 +15,17 @@ from ._api.ids import CustomerIds, id_at
 from ._api.limits import RateLimiter
 from ._api.routes import CustomersApi, Workspace
 from ._api.store import Row, Store, StoredCustomer, from_milliseconds
-from .clock import FakeClock
+from ._clock import FakeClock
+from ._messages import Delivery, FakeResponse, Request
+from ._request_log import RequestLog
+from ._settings import Settings
 from .faults import Faults
-from .messages import Delivery, FakeResponse, Request
-from .request_log import RequestLog
-from .settings import Settings
 
 if TYPE_CHECKING:
     import requests
 
-    from .app import App
-    from .server import Server
+    from ._app import App
+    from ._server import Server
 
 _COUNTRIES = ("US", "GB", "DE", "FR", "IN", "BR", "JP", "NG")
 
@@ -57,6 +57,8 @@ class FakeDub:
         ValueError: a role, plan, token, URL or number is invalid.
         sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
+
+    __module__ = "dub_uplink.testing"
 
     def __init__(
         self,
@@ -105,7 +107,7 @@ class FakeDub:
             sleep: Waits for latency and delays (seconds); by default ``time.sleep``, which
                 ``no_sleep()`` skips.
         """
-        from .session import mounted_session  # noqa: PLC0415 - a served fake needs no requests
+        from ._session import mounted_session  # noqa: PLC0415 - a served fake needs no requests
 
         return mounted_session(self, sleep)
 
@@ -130,14 +132,14 @@ class FakeDub:
             OSError: the port is in use.
             ValueError: the admin API needs ``admin_token``.
         """
-        from .server import Server  # noqa: PLC0415 - a mounted fake needs no server
+        from ._server import Server  # noqa: PLC0415 - a mounted fake needs no server
 
         return Server(self, host, port, admin=admin, admin_token=admin_token)
 
     @property
     def wsgi_app(self) -> App:
         """Return this fake as a WSGI application; raise ``ImportError`` without werkzeug."""
-        from .app import App  # noqa: PLC0415 - the rest of the fake needs no werkzeug
+        from ._app import App  # noqa: PLC0415 - the rest of the fake needs no werkzeug
 
         return App(self)
 

@@ -21,6 +21,8 @@ class Settings:
         ValueError: a role, plan or number is invalid.
     """
 
+    __module__ = "dub_uplink.testing"
+
     role: str = "owner"
     plan: str = "business"
     default_program: str | None = None
@@ -42,5 +44,5 @@ class Settings:
 
     @property
     def limit(self) -> int:
-        """Return the number of requests per window: the rate limit, else the plan's."""
+        """Return the number of requests per window, by default that of the plan."""
         return PLAN_LIMITS[self.plan] if self.rate_limit is None else self.rate_limit
