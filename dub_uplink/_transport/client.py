@@ -158,7 +158,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             self._budget,
             repeatable=options.get("idempotent") or operation.repeatable,
         )
-        timeout = timeout_seconds(options.get("timeout_ms"), declared)
+        timeout_ms = options.get("timeout_ms")
+        timeout = declared if timeout_ms is None else timeout_seconds(timeout_ms, declared)
         return Call(method, url, info, options, operation, timeout, attempts)
 
     def _call_with_recovery(self, call: Call) -> Generator[Call, Outcome, Outcome]:
