@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from .._transport.call import OPTIONS
@@ -11,7 +10,6 @@ from .._transport.call import OPTIONS
 _KEY = "dub_uplink"
 
 
-@dataclass(slots=True)
 class CallContext:
     """One call of an endpoint.
 
@@ -19,11 +17,14 @@ class CallContext:
     ``options`` are the call options that were given.
     """
 
-    consumer: Any
-    options: dict[str, Any] = field(default_factory=dict)
-    request: Any = None
-    query: Mapping[str, Any] = field(default_factory=dict)
-    result_handler: Callable[[CallContext, Any], Any] | None = None
+    __slots__ = ("consumer", "options", "query", "request", "result_handler")
+
+    def __init__(self, consumer: Any) -> None:
+        self.consumer = consumer
+        self.options: dict[str, Any] = {}
+        self.request: Any = None
+        self.query: Mapping[str, Any] = {}
+        self.result_handler: Callable[[CallContext, Any], Any] | None = None
 
 
 def begin_call(consumer: Any, request_builder: Any) -> None:

@@ -22,7 +22,7 @@ from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_clock
 from . import errors as hooks
-from .call import OPTIONS, Attempt, Call
+from .call import OPTIONS, Call
 from .cooldown_wait import wait_for_cooldown
 from .execution import BlockingExecution
 from .rate_limit_gate import RateLimitGate
@@ -158,7 +158,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             self._budget,
             repeatable=options.get("idempotent") or operation.repeatable,
         )
-        timeout = timeout_seconds(options.get("timeout_ms"), declared)
+        timeout_ms = options.get("timeout_ms")
+        timeout = declared if timeout_ms is None else timeout_seconds(timeout_ms, declared)
         return Call(method, url, info, options, operation, timeout, attempts)
 
     def _call_with_recovery(self, call: Call) -> Generator[Call, Outcome, Outcome]:
@@ -246,14 +247,16 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             if rejection is not None and not call.is_lookup:
                 return rejection
             authorization = gate.authorization
-        attempt = self._begin(call, authorization or self._token.authorization())
+        authorization = authorization or self._token.authorization()
+        timeout = call.attempt_timeout()
+        started = call.attempts.clock.monotonic()
         received: Response | Exception
         try:
-            received = self._backend.send(*attempt.request)
+            received = self._backend.send(call.method, call.url, call.info, authorization, timeout)
         except self._backend.failures as error:
             received = error
         # Outside of `except`, so that the error has no context that leads to the token.
-        outcome = self._end(call, attempt, received)
+        outcome = self._end(call, received, timeout, started)
         if gate is not None:
             gate.report(outcome)
         return outcome
@@ -262,19 +265,15 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         limiter = limit._limiter_for(self.server_url, authorization)
         return RateLimitGate(limit, limiter, call.attempts, call.timeout, authorization)
 
-    def _begin(self, call: Call, authorization: RedactedStr) -> Attempt:
+    def _end(
+        self, call: Call, received: Response | Exception, timeout: float, started: float
+    ) -> Outcome:
         attempts = call.attempts
-        timeout = min(call.timeout, max(attempts.remaining(), 0.001))
-        request = (call.method, call.url, call.info, authorization, timeout)
-        return Attempt(request, attempts.clock.monotonic())
-
-    def _end(self, call: Call, attempt: Attempt, received: Response | Exception) -> Outcome:
-        attempts = call.attempts
-        outcome = attempts.record(self._classify(call, received, attempt.request[-1]))
+        outcome = attempts.record(self._classify(call, received, timeout))
         if outcome.response is not None:
             outcome.response.call = call
             publish_cooldown(outcome.response, attempts.clock)
-        self._log_attempt(call, outcome, attempts.clock.monotonic() - attempt.started)
+        self._log_attempt(call, outcome, attempts.clock.monotonic() - started)
         return outcome
 
     def _classify(self, call: Call, received: Response | Exception, timeout: float) -> Outcome:

@@ -18,12 +18,6 @@ from .call import OPTIONS
 _Send = Callable[[tuple[str, str, dict[str, Any]]], Any]
 
 
-def _converter(request: tuple[str, str, Mapping[str, Any]]) -> Callable[[Any], Any] | None:
-    """Return the function that converts what the response handlers return."""
-    convert: Callable[[Any], Any] | None = request[2].get(OPTIONS, {}).get("convert")
-    return convert
-
-
 class BlockingExecution(BlockingStrategy):  # type: ignore[misc]  # uplink has no types
     """The steps of one call that blocks its thread."""
 
@@ -36,7 +30,7 @@ class BlockingExecution(BlockingStrategy):  # type: ignore[misc]  # uplink has n
     ) -> Any:
         """Call a function, and the callback with its result or its exception."""
         if func == self._send:
-            self._convert = _converter(*arg)
+            self._convert = arg[0][2].get(OPTIONS, {}).get("convert")
         try:
             result = func(*arg, **kwargs)
         except Exception as error:  # noqa: BLE001 - uplink's error handlers take any
@@ -60,7 +54,7 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
     ) -> Any:
         """Call a function and the callback at once, or return a coroutine that sends a request."""
         if func == self._send:
-            self._convert = _converter(*args)
+            self._convert = args[0][2].get(OPTIONS, {}).get("convert")
             return self._exchange(args[0], callback)
         try:
             result = func(*args, **kwargs)

@@ -96,7 +96,8 @@ class RetryState:
             self.may_have_been_applied = True
         response = outcome.response
         if response is not None:
-            response.attempts, response.elapsed = self.count, self.elapsed()
+            response.attempts = self.count
+            response.elapsed = self.clock.monotonic() - self.started
             response.retry_after = requested_delay(response, self.clock.time())
             if self.budget is not None and not outcome.transient:
                 self.budget.refill()
