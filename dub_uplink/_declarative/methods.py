@@ -24,7 +24,7 @@ from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from .context import CallContext, context_of
 from .converters import read_body
-from .parameters import AnyPathSegment
+from .parameters import AnyPathSegment, RelativeUrl, check_template
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,13 +78,22 @@ def _read(convert: Callable[[Response], Any], context: CallContext, response: Re
 
 
 def _complete(definition: Any) -> None:
-    """Give a definition the policy of this package; make its ids segments of the path."""
+    """Give a definition the policy of this package; make its ids segments of the path.
+
+    Raises:
+        TypeError: its path is a template by which an argument may be more than one segment.
+    """
+    check_template(definition.uri.template, definition.__wrapped__.__qualname__)
     if not _has_policy(definition):
         _CallPolicy(definition.uri.template)(definition)
     for name, annotation in arguments_of(definition).items():
+        replacement: Any = None
         if type(annotation) is uplink.Path:
-            segment = AnyPathSegment(annotation.name, type=annotation.type)
-            definition.argument_handler_builder.set_annotations({name: segment})
+            replacement = AnyPathSegment(annotation.name, type=annotation.type)
+        elif type(annotation) is uplink.Url:
+            replacement = RelativeUrl()
+        if replacement is not None:
+            definition.argument_handler_builder.set_annotations({name: replacement})
 
 
 def _has_policy(definition: Any) -> bool:

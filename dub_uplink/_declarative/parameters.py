@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote
@@ -59,6 +60,12 @@ else:
     Field = uplink.Field
     Header = uplink.Header
     HeaderMap = uplink.HeaderMap
+
+
+_CONTROL = re.compile(r"[\0-\x1f\x7f]")
+_VARIABLE = re.compile(r"\{\w+(?:\.\w+)*\}")
+#: "%2e" is a dot to requests and to many servers.
+_DOT_SEGMENT = re.compile(r"(?:[^?#]*[/\\])?(?:\.|%2e){1,2}(?:[/\\?#]|$)", re.IGNORECASE)
 
 
 class CallOptions(TypedDict, total=False):
@@ -135,6 +142,43 @@ class AnyPathSegment(PathSegment):
 
     def check(self, value: Any) -> str:
         return super().check(value if value is None or isinstance(value, bytes) else str(value))
+
+
+class RelativeUrl(uplink.Url):  # type: ignore[misc]  # uplink has no types
+    """The replacement of an ``uplink.Url``, which takes no path with dot segments."""
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        """Set the URL of the request.
+
+        Raises:
+            ValueError: it has a control character, or a dot segment: it would be another route.
+        """
+        url = str(value).strip()
+        if _CONTROL.search(url):  # urllib.parse leaves some out, between two dots as well
+            raise ValueError("the URL holds a control character; percent-encode it")
+        if _DOT_SEGMENT.match(url):
+            raise ValueError("the URL has a segment '.' or '..', which would be another route")
+        request_builder.relative_url = url
+
+
+def check_template(path: str | None, method: str) -> None:
+    """Check that each variable of a path is one segment or a part of one.
+
+    Args:
+        path: the URI template, ``None`` for an endpoint with an ``uplink.Url``.
+        method: the name of the endpoint, for the error.
+
+    Raises:
+        TypeError: the template has an operator, or a dot segment.
+    """
+    literal = _VARIABLE.sub("", path or "")
+    if "{" in literal or "}" in literal:
+        raise TypeError(
+            f"{method}: the path {path!r} has a template operator, by which an argument could be"
+            " another route; write each variable as {name}"
+        )
+    if _DOT_SEGMENT.match(path or ""):
+        raise TypeError(f"{method}: the path {path!r} has a segment '.' or '..'; leave it out")
 
 
 class Query(_Query):
