@@ -15,14 +15,17 @@ _KEY = "dub_uplink"
 class CallContext:
     """One call of an endpoint.
 
-    ``request`` is a request object that other arguments complete. ``query`` is the checked query.
-    ``options`` are the call options that were given.
+    ``request`` is a request object that other arguments complete. ``query`` is the checked query
+    of a list or a count. ``options`` are the call options that were given. ``params`` and
+    ``headers`` are those of the arguments: they replace what decorators declare.
     """
 
     consumer: Any
     options: dict[str, Any] = field(default_factory=dict)
     request: Any = None
     query: Mapping[str, Any] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     result_handler: Callable[[CallContext, Any], Any] | None = None
 
 
