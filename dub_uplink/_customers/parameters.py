@@ -131,7 +131,7 @@ class ListQuery(QueryMap):
         filters = take_options(request_builder, value)
         context.query = list_query(context.request, filters)
         params = {name: query_text(name, value) for name, value in context.query.items()}
-        request_builder.info["params"].update(params)
+        context.params.update(params)
 
 
 class CountGroup(uplink.Context):  # type: ignore[misc]
@@ -151,7 +151,7 @@ class CountQuery(QueryMap):
         if "groupBy" in query:
             query["groupBy"] = camel_case(query["groupBy"])
         context.query = query
-        request_builder.info["params"].update(query)
+        context.params.update(query)
 
 
 def list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,17 +13,20 @@ _KEY = "dub_uplink"
 class CallContext:
     """One call of an endpoint.
 
-    ``request`` is a request object that other arguments complete. ``query`` is the checked query.
-    ``options`` are the call options that were given.
+    ``request`` is a request object that other arguments complete. ``query`` is the checked query
+    of a list or a count. ``options`` are the call options that were given. ``params`` and
+    ``headers`` are those of the arguments: they replace what decorators declare.
     """
 
-    __slots__ = ("consumer", "options", "query", "request", "result_handler")
+    __slots__ = ("consumer", "headers", "options", "params", "query", "request", "result_handler")
 
     def __init__(self, consumer: Any) -> None:
         self.consumer = consumer
         self.options: dict[str, Any] = {}
         self.request: Any = None
         self.query: Mapping[str, Any] = {}
+        self.params: dict[str, str] = {}
+        self.headers: Mapping[str, str] = {}
         self.result_handler: Callable[[CallContext, Any], Any] | None = None
 
 

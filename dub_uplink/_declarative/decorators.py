@@ -13,6 +13,7 @@ import uplink
 from uplink.decorators import MethodAnnotation
 from uplink.hooks import RequestAuditor
 
+from .._internal.config import validate_headers
 from .._internal.naming import camel_case
 from .._transport.call import OPTIONS
 from ..models.response import Response
@@ -249,12 +250,22 @@ def json(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def headers(values: Mapping[str, str]) -> Decorator:
-    """Send these headers with each request; see ``uplink.headers``."""
-    return cast("Decorator", uplink.headers(values))
+    """Send these headers with each request; see ``uplink.headers``.
+
+    Headers of the call's arguments replace them.
+
+    Raises:
+        ValueError: HTTP does not allow a name or a value, or the client sets the header.
+        TypeError: the values are no mapping of strings to strings.
+    """
+    return cast("Decorator", uplink.headers(validate_headers(values, "declare.headers")))
 
 
 def params(values: Mapping[str, str]) -> Decorator:
-    """Send these query parameters with each request; see ``uplink.params``."""
+    """Send these query parameters with each request; see ``uplink.params``.
+
+    Parameters of the call's arguments replace them.
+    """
     return cast("Decorator", uplink.params(values))
 
 

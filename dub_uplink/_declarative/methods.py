@@ -24,7 +24,7 @@ from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from .context import CallContext, context_of
 from .converters import read_body
-from .parameters import AnyPathSegment
+from .parameters import AnyPathSegment, Header, HeaderMap, RelativeUrl, check_template
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,7 +50,10 @@ def define_methods(cls: type[Any], *, asynchronous: bool) -> None:
 
 
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
-    """The last decorator of every endpoint: its route for the log, and the errors of bodies."""
+    """The last decorator of every endpoint: its route for the log, and the errors of bodies.
+
+    It writes the parameters and headers of the arguments, over those of the other decorators.
+    """
 
     def __init__(self, route: str | None) -> None:
         self._route = route
@@ -59,12 +62,16 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         options = request_builder.info[OPTIONS]
         if self._route is not None:  # as it is for an endpoint with an `uplink.Url`
             options["route"] = self._route
-        if "http_headers" in options:
+        context = context_of(request_builder)
+        if context.params:
+            request_builder.info["params"].update(context.params)
+        if context.headers or "http_headers" in options:
             headers = request_builder.info["headers"]
-            request_builder.info["headers"] = merge_headers(options["http_headers"], headers)
+            headers = merge_headers(options.get("http_headers", {}), headers)
+            request_builder.info["headers"] = merge_headers(headers, context.headers)
         convert = request_builder.return_type
         if callable(convert):
-            read = functools.partial(_read, convert, context_of(request_builder))
+            read = functools.partial(_read, convert, context)
             request_builder.info[OPTIONS]["convert"] = read
             request_builder.return_type = None  # the transport's strategy calls it
 
@@ -78,13 +85,26 @@ def _read(convert: Callable[[Response], Any], context: CallContext, response: Re
 
 
 def _complete(definition: Any) -> None:
-    """Give a definition the policy of this package; make its ids segments of the path."""
+    """Give a definition the policy of this package; make its ids segments of the path.
+
+    Raises:
+        TypeError: its path is a template by which an argument may be more than one segment.
+    """
+    check_template(definition.uri.template, definition.__wrapped__.__qualname__)
     if not _has_policy(definition):
         _CallPolicy(definition.uri.template)(definition)
     for name, annotation in arguments_of(definition).items():
+        replacement: Any = None
         if type(annotation) is uplink.Path:
-            segment = AnyPathSegment(annotation.name, type=annotation.type)
-            definition.argument_handler_builder.set_annotations({name: segment})
+            replacement = AnyPathSegment(annotation.name, type=annotation.type)
+        elif type(annotation) is uplink.Url:
+            replacement = RelativeUrl()
+        elif type(annotation) is uplink.Header:
+            replacement = Header(annotation.name)
+        elif type(annotation) is uplink.HeaderMap:
+            replacement = HeaderMap()
+        if replacement is not None:
+            definition.argument_handler_builder.set_annotations({name: replacement})
 
 
 def _has_policy(definition: Any) -> bool:

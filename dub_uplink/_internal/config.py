@@ -123,8 +123,8 @@ _REFUSED_HEADERS = frozenset(
 )
 
 
-def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The caller's ``http_headers``, checked.
+def validate_headers(headers: Mapping[str, str], name: str = "http_headers") -> dict[str, str]:
+    """Return the caller's headers, checked; ``name`` is that of the argument, for errors.
 
     Raises:
         TypeError: not a mapping of strings to strings.
@@ -132,17 +132,15 @@ def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
             the caller's to set.
     """
     if not isinstance(headers, Mapping):
-        raise TypeError(f"http_headers must be a mapping, not {type(headers).__name__}")
+        raise TypeError(f"{name} must be a mapping, not {type(headers).__name__}")
     seen: set[str] = set()
     checked: dict[str, str] = {}
-    for name, value in headers.items():
-        _check_header(name, value)
-        if name.lower() in seen:
-            raise ValueError(
-                f"http_headers contains {name!r} twice, in another case; leave one out"
-            )
-        seen.add(name.lower())
-        checked[name] = value
+    for header, value in headers.items():
+        _check_header(header, value, name)
+        if header.lower() in seen:
+            raise ValueError(f"{name} contains {header!r} twice, in another case; leave one out")
+        seen.add(header.lower())
+        checked[header] = value
     return checked
 
 
@@ -153,18 +151,18 @@ def merge_headers(defaults: Mapping[str, str], headers: Mapping[str, str]) -> di
     return {**merged, **headers}
 
 
-def _check_header(name: Any, value: Any) -> None:
-    if not isinstance(name, str) or not isinstance(value, str):
+def _check_header(header: Any, value: Any, name: str) -> None:
+    if not isinstance(header, str) or not isinstance(value, str):
         raise TypeError(
-            "http_headers must map strings to strings, not "
-            f"{type(name).__name__} to {type(value).__name__}"
+            f"{name} must map strings to strings, not "
+            f"{type(header).__name__} to {type(value).__name__}"
         )
-    if not _HEADER_NAME.fullmatch(name):
-        raise ValueError(f"http_headers: {name!r} is not a header name")
-    if name.lower() in _REFUSED_HEADERS:
-        raise ValueError(f"http_headers cannot set {name}: the client sets it")
+    if not _HEADER_NAME.fullmatch(header):
+        raise ValueError(f"{name}: {header!r} is not a header name")
+    if header.lower() in _REFUSED_HEADERS:
+        raise ValueError(f"{name} cannot set {header}: the client sets it")
     if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
         raise ValueError(
-            f"http_headers: the value of {name} contains a control character or one outside"
+            f"{name}: the value of {header} contains a control character or one outside"
             " Latin-1, or begins or ends with whitespace"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urljoin
 
 from uplink.clients.interfaces import HttpClientAdapter
 
@@ -97,6 +98,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     ) -> None:
         self._backend: Any = backend
         self.server_url = server_url
+        # With the slash that ends it: "https://api.dub.co@example.com/" is another host.
+        self._origin = urljoin(server_url, "/")
         self._token = token
         self._retry_config = retry_config
         self._timeout = timeout
@@ -124,6 +127,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
         Raises:
             DubError: no attempt had a response.
+            ValueError: the URL is on another server.
             RuntimeError: the client is closed.
         """
         steps = self._call_with_recovery(self._call(request))
@@ -143,6 +147,11 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if self._closed:
             raise RuntimeError("the client is closed; create a new one, or call it before close()")
         method, url, gathered = request
+        if not url.startswith(self._origin):  # the URL is not quoted: it may hold credentials
+            raise ValueError(
+                "the URL of this endpoint is not on the server of server_url, and the token is sent"
+                " to no other; make a client with the server_url of that server"
+            )
         info = {key: value for key, value in gathered.items() if key != OPTIONS}
         # What `@uplink.timeout` sets on an endpoint, in seconds.
         declared = info.pop("timeout", self._timeout)
