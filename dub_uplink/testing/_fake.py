@@ -14,7 +14,7 @@ from ._api.expansions import discount_fields, link_fields, partner_fields
 from ._api.ids import CustomerIds, id_at
 from ._api.limits import RateLimiter
 from ._api.routes import CustomersApi, Workspace
-from ._api.store import Row, Store, StoredCustomer, from_milliseconds
+from ._api.store import Row, Store, StoredCustomer, customer_from_row, from_milliseconds, row_of
 from ._clock import FakeClock
 from ._messages import Delivery, FakeResponse, Request
 from ._request_log import RequestLog
@@ -199,7 +199,7 @@ class FakeDub:
         """Return a copy of the customers in order of id."""
         with self._lock:
             rows = self._store.all()
-        return [StoredCustomer.from_row(row) for row in rows]
+        return [customer_from_row(row) for row in rows]
 
     @property
     def customer_count(self) -> int:
@@ -275,7 +275,7 @@ class FakeDub:
             self._store.add(customer)
             found = self._store.get(customer_id)
         assert found is not None
-        return StoredCustomer.from_row(found)
+        return customer_from_row(found)
 
     def add_many(self, count: int) -> int:
         """Add the missing ones of ``user_1`` to ``user_<count>`` and return their number.
@@ -284,7 +284,7 @@ class FakeDub:
         """
         now = self.clock.milliseconds()
         rng = random.Random(count)
-        blank = StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0)).to_row()
+        blank = row_of(StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0)))
 
         def rows() -> Iterator[Row]:
             # Builds rows, not customers: a million must stay affordable.

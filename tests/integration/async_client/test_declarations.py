@@ -20,8 +20,9 @@ from dub_uplink import (
 )
 from dub_uplink.declare import CallOptions
 
-ENDPOINTS = ["list", "create", "get", "update", "delete"]
-METHODS = [*ENDPOINTS, "iterate", "ensure", "create_many", "delete_many"]
+ENDPOINTS = ["list", "count", "create", "get", "update", "delete"]
+BATCHES = ["create_many", "update_many", "upsert_many", "delete_many"]
+METHODS = [*ENDPOINTS, "iterate", "ensure", "upsert", *BATCHES]
 #: Names of methods that are awaited in the asynchronous clients.
 LIFETIME = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"}
 #: Results whose asynchronous type has another name.
@@ -50,7 +51,10 @@ def test_asynchronous_class_has_the_same_methods(sync: type[Any], asynchronous: 
 
 def test_every_public_method_is_compared() -> None:
     methods = {name for name, _ in inspect.getmembers(CustomersConsumer, inspect.isfunction)}
-    assert {name for name in methods if not name.startswith("_")} - set(METHODS) == {"close"}
+    assert {name for name in methods if not name.startswith("_")} - set(METHODS) == {
+        "close",
+        "with_options",
+    }
 
 
 @pytest.mark.parametrize("name", METHODS)
