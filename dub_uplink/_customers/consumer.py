@@ -8,9 +8,9 @@ from typing import Any, Literal, Unpack, overload
 
 from .. import declare
 from .._declarative.context import CallContext
+from .._declarative.converters import response_converter
 from .._declarative.decorators import result_handler, unpublished
 from .._declarative.methods import explicit_signature
-from .._declarative.schema_compiler import compile_loader
 from ..declare import CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -48,13 +48,14 @@ def _page(context: CallContext, customers: list[Customer]) -> Any:
     )
 
 
-_load_counts = compile_loader(CountSchema(many=True))
+_COUNTS = CountSchema(many=True)
 
 
 def _count(context: CallContext, body: Any) -> int | list[CustomerCount]:
     """Return the number of customers, or their groups if the query asked for them."""
     if "groupBy" in context.query:
-        counts: list[CustomerCount] = _load_counts(body)
+        convert: Any = response_converter(_COUNTS)  # compiles the schema the first time
+        counts: list[CustomerCount] = convert(body)
         return counts
     if isinstance(body, bool) or not isinstance(body, int):
         raise ValueError(f"not a number: {body!r:.40}")
