@@ -100,6 +100,7 @@ def main() -> None:
                 row = f"{case}, {at_once} at once"
                 cells = (f"{cell(taken, client):>24}" for client in workers)
                 print(f"{row:16}" + "".join(cells), flush=True)  # noqa: T201
+        workers["ours"].seconds("get", 10_000, 100)
         left = workers["ours"].left_over()
         # The worker itself has a thread, in which it waits for its orders.
         print(f"sockets, tasks, threads: {left[:3]} before, {left[3:]} after")  # noqa: T201

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -35,7 +36,7 @@ async def plain_aiohttp(url: str) -> AsyncIterator[Cases]:
             async with session.get(url + path, headers=HEADERS) as response:
                 return json.loads(await response.read())
 
-        yield {case: lambda path=path: call(path) for case, path in PATHS.items()}
+        yield {case: functools.partial(call, path) for case, path in PATHS.items()}
 
 
 @contextlib.asynccontextmanager
@@ -60,7 +61,7 @@ async def aiohttp_with_options(url: str) -> AsyncIterator[Cases]:
             ) as response:
                 return json.loads(await response.read())
 
-        yield {case: lambda path=path: call(path) for case, path in PATHS.items()}
+        yield {case: functools.partial(call, path) for case, path in PATHS.items()}
 
 
 @contextlib.asynccontextmanager
@@ -98,7 +99,7 @@ async def httpx(url: str) -> AsyncIterator[Cases]:
         async def call(path: str) -> Any:
             return json.loads((await client.get(url + path)).content)
 
-        yield {case: lambda path=path: call(path) for case, path in PATHS.items()}
+        yield {case: functools.partial(call, path) for case, path in PATHS.items()}
 
 
 @contextlib.asynccontextmanager

@@ -30,7 +30,8 @@ def own_steps(client: AsyncDub, url: str, options: Step) -> dict[str, Step]:
     """Return the steps of this package, from one attempt to the whole call."""
     customers: Any = client.customers
     transport = customers._transport
-    path, info = f"{url}/customers/cus_1", {"headers": {}, "params": {}}
+    path = f"{url}/customers/cus_1"
+    info: dict[str, dict[str, str]] = {"headers": {}, "params": {}}
     token = RedactedStr(HEADERS["Authorization"])
 
     async def attempt() -> None:
