@@ -18,7 +18,7 @@ from ..models.response import Response
 from .context import CallContext, context_of
 from .converters import is_schema, response_converter
 from .methods import arguments_of
-from .parameters import PathSegment, Query
+from .parameters import Options, PathSegment, Query
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,6 +86,8 @@ def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
             made = annotation() if isinstance(annotation, type) else annotation
             if isinstance(made, Query) and made.name is None:
                 made.name = camel_case(name)
+            if made is not annotation and isinstance(made, Options):
+                made.call = function.__name__
             annotations[name] = made
         return cast("Callable[P, T]", verb(path, args=annotations)(stub))
 

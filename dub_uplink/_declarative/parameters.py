@@ -244,9 +244,12 @@ def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> 
 
 
 class Options(_QueryMap):
-    """The argument ``**options`` of an endpoint: the :class:`CallOptions`."""
+    """The argument ``**options`` of an endpoint: the :class:`CallOptions` alone."""
 
     __module__ = "dub_uplink.declare"
+
+    #: The endpoint, for errors.
+    call = "the endpoint"
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
         """Hand the options to the transport.
@@ -255,7 +258,7 @@ class Options(_QueryMap):
             TypeError: there is another keyword, or an option is of the wrong type.
         """
         for name in take_options(request_builder, value):
-            raise TypeError(f"unexpected keyword argument {name!r}")
+            raise TypeError(f"{self.call}() got an unexpected keyword argument {name!r}")
 
 
 class QueryMap(_QueryMap):

@@ -109,7 +109,7 @@ class Tags(AsyncCustomersConsumer):
 
     @uplink.returns.json
     @uplink.get("tags/{id}")
-    def tag(self, id: Any) -> Any: ...
+    async def tag(self, id: Any) -> Any: ...
 
 
 async def call(url: str, method: str, *args: Any, **kwargs: Any) -> Any:
