@@ -31,8 +31,10 @@ from .parameters import (
     Header,
     HeaderMap,
     Options,
+    PathSegment,
     RelativeUrl,
     check_template,
+    check_url,
 )
 
 P = ParamSpec("P")
@@ -71,13 +73,18 @@ def define_methods(
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
     """The last decorator of every endpoint: its route for the log, and the errors of bodies.
 
+    ``is_checked`` says that its arguments check themselves that they are segments of the path.
+
     It writes the parameters and headers of the arguments, over those of the other decorators.
     """
 
-    def __init__(self, route: str | None) -> None:
+    def __init__(self, route: str | None, *, is_checked: bool) -> None:
         self._route = route
+        self._is_checked = is_checked
 
     def modify_request(self, request_builder: Any) -> None:
+        if not self._is_checked:
+            check_url(request_builder.relative_url)
         options = request_builder.info[OPTIONS]
         if self._route is not None:  # as it is for an endpoint with an `uplink.Url`
             options["route"] = self._route
@@ -141,7 +148,8 @@ def _complete(definition: Any) -> None:
     """Give a definition the policy of this package; make its ids segments of the path."""
     _forget_plain_type(definition)
     if not _has_policy(definition):
-        _CallPolicy(definition.uri.template)(definition)
+        is_checked = not any(_is_foreign(a) for a in arguments_of(definition).values())
+        _CallPolicy(definition.uri.template, is_checked=is_checked)(definition)
     for name, annotation in arguments_of(definition).items():
         replacement: Any = None
         if type(annotation) is uplink.Path:
@@ -154,6 +162,16 @@ def _complete(definition: Any) -> None:
             replacement = HeaderMap()
         if replacement is not None:
             definition.argument_handler_builder.set_annotations({name: replacement})
+
+
+def _is_foreign(annotation: Any) -> bool:
+    """Return whether an annotation sets the URL and is neither this package's nor uplink's."""
+    own = (PathSegment, RelativeUrl)
+    return (
+        isinstance(annotation, (uplink.Path, uplink.Url))
+        and not isinstance(annotation, own)
+        and type(annotation) not in (uplink.Path, uplink.Url)
+    )
 
 
 def _forget_plain_type(definition: Any) -> None:

@@ -342,7 +342,8 @@ def serialize_json(body: Any) -> bytes:
     try:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
     except (ValueError, TypeError) as error:
-        raise type(error)(f"the body cannot be sent as JSON: {error}") from None
+        raised = TypeError if isinstance(error, TypeError) else ValueError
+        raise raised(f"the body cannot be sent as JSON: {error}") from None
 
 
 def _failed(state: tenacity.RetryCallState) -> bool:

@@ -136,6 +136,34 @@ def test_wrong_arguments_raise_with_the_name_of_the_method(serving: Any, connect
     assert server.connections == 0
 
 
+@pytest.mark.parametrize("value", ["..", "."])
+def test_path_annotation_of_the_users_is_checked(serving: Any, connect: Any, value: str) -> None:
+    class Slug(uplink.Path):  # type: ignore[misc]
+        pass
+
+    class Mine(CustomersConsumer):
+        @uplink.get("tags/{slug}/x", args={"slug": Slug})
+        def tag(self, slug: Any) -> Any: ...
+
+    server = serving()
+    with pytest.raises(ValueError, match=r"^the URL has a segment"):
+        connect(server.url, Mine).tag(value)
+    connect(server.url, Mine).tag("a/b")
+    assert [request.target for request in server.received] == ["/tags/a%2Fb/x"]
+
+
+def test_options_by_position_may_be_none(serving: Any, connect: Any) -> None:
+    class Mine(CustomersConsumer):
+        @declare.get("tags", args={"options": declare.Options})
+        def tags(self, options: Any = None) -> Response:
+            raise NotImplementedError
+
+    server = serving()
+    connect(server.url, Mine).tags()
+    connect(server.url, Mine).tags({"http_headers": {"X-A": "b"}})
+    assert [request.headers.get("x-a") for request in server.received] == [None, "b"]
+
+
 def test_type_error_of_a_handler_keeps_its_cause(serving: Any, connect: Any) -> None:
     cause = LookupError("mine")
 
