@@ -41,7 +41,11 @@ from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, U
 
 
 def _page(context: CallContext, customers: list[Customer]) -> Any:
-    """Return customers as a page that fetches the next one with the same options."""
+    """Return customers as a page that fetches the next one with the same options.
+
+    ``context.query`` is the query as it was sent, in the server's names, which :class:`ListQuery`
+    checked. ``context.options`` are the given ``retries``, ``timeout_ms`` and ``http_headers``.
+    """
     consumer, options = context.consumer, context.options
     return consumer._page_type(
         customers, context.query, lambda query: consumer.list(request=query, **options)
@@ -96,9 +100,15 @@ class CustomersConsumer(CustomerBatches):
 
     __module__ = "dub_uplink"
 
+    # No endpoint maps errors: the base class sets a response handler on uplink's session, which
+    # raises a DubError for every status of an error, also for the endpoints of subclasses.
     _page_type = CustomerPage
+    #: The transport's rules for a write of which an attempt may have been applied: whether to send
+    #: it again, and whether a later 404 or 409 shows that it was applied.
     _recovery = CustomerOperation
 
+    # ListRequest keeps the request object, and ListQuery sends its filters together with the
+    # keywords. A filter in both is a ValueError. CountQuery adds the group of CountGroup likewise.
     @result_handler(_page)
     @declare.returns.json(type=CustomerSchema(many=True))
     @declare.get("customers", args={"request": ListRequest, "options": ListQuery})
@@ -236,6 +246,9 @@ class CustomersConsumer(CustomerBatches):
         """
         raise NotImplementedError
 
+    # CustomerRequest("id") sends its argument, or the id of a request object, as {id} of the path.
+    # ExpandQuery takes the call options, and include_expanded_fields, which it sends in the query.
+    # declare.Options takes the call options alone.
     @declare.returns.json(type=CustomerSchema)
     @declare.get("customers/{id}", args={"request": CustomerRequest("id"), "options": ExpandQuery})
     def get(
@@ -276,8 +289,8 @@ class CustomersConsumer(CustomerBatches):
 
         Args:
             id: the Dub id, or ``ext_`` and your own.
-            request_body: an ``UpdateCustomerRequestBody`` or a mapping. The server checks
-                ``country`` and does not store it.
+            request_body: an ``UpdateCustomerRequestBody`` or a mapping; ``None`` sends ``{}``. The
+                server checks ``country`` and does not store it.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
             retries, timeout_ms, http_headers: for this call only; see the class.
 

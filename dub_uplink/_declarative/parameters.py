@@ -151,12 +151,21 @@ class RelativeUrl(uplink.Url):  # type: ignore[misc]  # uplink has no types
         Raises:
             ValueError: it has a control character, or a dot segment: it would be another route.
         """
-        url = str(value).strip()
-        if _CONTROL.search(url):  # urllib.parse leaves some out, between two dots as well
-            raise ValueError("the URL holds a control character; percent-encode it")
-        if _DOT_SEGMENT.match(url):
-            raise ValueError("the URL has a segment '.' or '..', which would be another route")
+        url = str(value)
+        check_url(url)
         request_builder.relative_url = url
+
+
+def check_url(url: str) -> None:
+    """Check the URL of a request, absolute or relative.
+
+    Raises:
+        ValueError: it has a control character, or a dot segment: it would be another route.
+    """
+    if _CONTROL.search(url):  # urllib.parse leaves some out, between two dots as well
+        raise ValueError("the URL holds a control character; percent-encode it")
+    if _DOT_SEGMENT.match(url.strip()):
+        raise ValueError("the URL has a segment '.' or '..', which would be another route")
 
 
 def check_template(path: str | None, method: str) -> None:
@@ -244,18 +253,21 @@ def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> 
 
 
 class Options(_QueryMap):
-    """The argument ``**options`` of an endpoint: the :class:`CallOptions`."""
+    """The argument ``**options`` of an endpoint: the :class:`CallOptions` alone."""
 
     __module__ = "dub_uplink.declare"
 
-    def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
+    #: The endpoint, for errors.
+    call = "the endpoint"
+
+    def modify_request(self, request_builder: Any, value: Mapping[str, Any] | None) -> None:
         """Hand the options to the transport.
 
         Raises:
             TypeError: there is another keyword, or an option is of the wrong type.
         """
-        for name in take_options(request_builder, value):
-            raise TypeError(f"unexpected keyword argument {name!r}")
+        for name in take_options(request_builder, value or {}):
+            raise TypeError(f"{self.call}() got an unexpected keyword argument {name!r}")
 
 
 class QueryMap(_QueryMap):

@@ -139,7 +139,6 @@ class AiohttpBackend:
                 method,
                 yarl.URL(target, encoded=True),
                 data=info.get("data"),
-                json=info.get("json"),
                 headers=self._headers(session, info["headers"]),
                 middlewares=(_no_auto_retry(authorization),),
                 allow_redirects=False,

@@ -107,7 +107,7 @@ class SessionBackend:
         Args:
             method: the HTTP method.
             url: the URL without a query.
-            info: what uplink gathered: ``params``, ``headers``, ``data``, and ``json`` and
+            info: what uplink gathered: ``params``, ``headers``, ``data``, and
                 ``files`` for a subclass's own declarations.
             authorization: the value of the ``Authorization`` header.
             timeout: seconds for the whole attempt.
@@ -199,7 +199,6 @@ class SessionBackend:
             headers=headers,
             params=info.get("params"),
             data=info.get("data"),
-            json=info.get("json"),
             files=info.get("files"),
             auth=auth,  # which goes before the session's own and before .netrc
         )
@@ -312,7 +311,7 @@ def _is_plain(info: Mapping[str, Any]) -> bool:
     """Return whether a request is like those of the package: a query, and a body in bytes."""
     body = info.get("data")
     return (body is None or isinstance(body, bytes)) and not (
-        info.get("json") is not None or info.get("files") or isinstance(info.get("params"), str)
+        info.get("files") or isinstance(info.get("params"), str)
     )
 
 

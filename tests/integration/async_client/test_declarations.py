@@ -109,7 +109,7 @@ class Tags(AsyncCustomersConsumer):
 
     @uplink.returns.json
     @uplink.get("tags/{id}")
-    def tag(self, id: Any) -> Any: ...
+    async def tag(self, id: Any) -> Any: ...
 
 
 async def call(url: str, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -144,4 +144,21 @@ def test_asynchronous_endpoint_refuses_another_route(serving: Any, method: str) 
         asyncio.run(call(server.url, method, ".."))
     with pytest.raises(TypeError):
         asyncio.run(call(server.url, method, "1", colour=1))
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("declared_with", [declare, uplink], ids=["declare", "uplink"])
+def test_awaited_body_with_nan_is_refused_unsent(serving: Any, declared_with: Any) -> None:
+    class Mine(AsyncCustomersConsumer):
+        @declared_with.json
+        @declared_with.post("notes", args={"body": uplink.Body})
+        async def add(self, body: Any) -> Any: ...
+
+    async def add(url: str) -> None:
+        async with Mine("dub_x", server_url=url) as mine:
+            await mine.add({"size": float("nan")})
+
+    server = serving()
+    with pytest.raises(ValueError, match="cannot be sent as JSON"):
+        asyncio.run(add(server.url))
     assert server.connections == 0

@@ -18,22 +18,21 @@ def declare_tags(base: Any) -> Any:
         consumer.seen.append(response.status_code)
         return response
 
+    def tags(self: Any) -> Any: ...
+    async def tags_awaited(self: Any) -> Any: ...
+
+    function = tags_awaited if issubclass(base, AsyncCustomersConsumer) else tags
+    handle = uplink.response_handler(see, requires_consumer=True)
+    retry = uplink.retry(
+        when=uplink.retry.when.status_5xx(),
+        stop=uplink.retry.stop.after_attempt(3),
+        backoff=uplink.retry.backoff.fixed(0.001),
+    )
+
     class Tags(base):  # type: ignore[misc]
         seen: list[int]
-
-        @uplink.response_handler(see, requires_consumer=True)
-        @uplink.returns.json
-        @uplink.get("tags")
-        def handled(self) -> Any: ...
-
-        @uplink.retry(
-            when=uplink.retry.when.status_5xx(),
-            stop=uplink.retry.stop.after_attempt(3),
-            backoff=uplink.retry.backoff.fixed(0.001),
-        )
-        @uplink.returns.json
-        @uplink.get("tags")
-        def retried(self) -> Any: ...
+        handled = handle(uplink.returns.json(uplink.get("tags")(function)))
+        retried = retry(uplink.returns.json(uplink.get("tags")(function)))
 
     return Tags
 
