@@ -190,7 +190,7 @@ def import_command(
             report = _validate(path, rows, rest, preview=dry_run or asks, dry=dry_run, quiet=quiet)
             if dry_run or not report.rows:
                 sent = "nothing was sent" if dry_run else "there is nothing to import"
-                click.echo(f"{path}: {count_rows(report.rows)}, all of them good; {sent}.")
+                click.echo(f"{path}: {count_rows(report.rows)} without problems; {sent}.")
                 return
             if asks and not click.confirm(f"Import {count_rows(report.rows)}?", err=True):
                 click.echo("Nothing was sent.", err=True)

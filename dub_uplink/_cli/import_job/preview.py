@@ -51,7 +51,7 @@ def show_preview(report: ValidationReport, rows: Rows, *, err: bool) -> None:
 def show_notes(report: ValidationReport, rows: Rows, *, err: bool) -> None:
     """Show what keeps no row from being sent."""
     if report.notes.groups:
-        click.echo("Imported, but worth a look:", err=err)
+        click.echo("Check these values; they are imported as they are:", err=err)
         _show_groups(report.notes, rows, err=err)
 
 

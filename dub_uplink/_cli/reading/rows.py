@@ -127,7 +127,7 @@ def _format(file: IO[bytes], suffix: str) -> Format:
     if start.startswith(_ZIP):
         return "xlsx"
     if start.startswith(_OLD_EXCEL):
-        raise BadFile("it is a workbook of an old Excel (.xls).  Hint: save it as .xlsx.")
+        raise BadFile("it is a workbook of Excel 97 to 2003 (.xls).  Hint: save it as .xlsx.")
     if start.startswith(_PARQUET):
         raise BadFile("it is Parquet, which cannot be imported.  Hint: export CSV or JSONL.")
     if suffix in _SUFFIXES:

@@ -157,7 +157,7 @@ def test_repeated_import_keeps_corrected_rows(invoke: Invoke, live: Live, people
 def test_dry_run_sends_nothing_and_leaves_nothing(invoke: Invoke, live: Live, people: Path) -> None:
     done = invoke("customers", "import", "--dry-run", str(people), env={"DUB_API_KEY": None})
     assert (done.exit_code, done.stderr) == (0, "")
-    assert last(done) == f"{people}: 10 rows, all of them good; nothing was sent."
+    assert last(done) == f"{people}: 10 rows without problems; nothing was sent."
     assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
 
 

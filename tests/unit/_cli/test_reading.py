@@ -228,7 +228,7 @@ def test_format_is_recognised(read: Read, name: str, content: str, expected: str
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(b"\xd0\xcf\x11\xe0\xa1", "old Excel .* save it as .xlsx"), (b"PAR1\0", "is Parquet")],
+    [(b"\xd0\xcf\x11\xe0\xa1", "Excel 97 to 2003 .* save it as .xlsx"), (b"PAR1\0", "is Parquet")],
 )
 def test_format_that_cannot_be_read_is_named(read: Read, content: bytes, expected: str) -> None:
     with pytest.raises(BadFile, match=expected):
@@ -284,8 +284,8 @@ def test_objects_of_an_array_have_their_lines(read: Read) -> None:
         ('[\n{"a": 1},\n{"a":', "line 3 is not JSON: Expecting value"),
         ('[\n{"a": 1},\n{"a": nope}]', "line 3 is not JSON: Expecting value"),
         ("[]\nx", "line 2: text follows the end of the array"),
-        ("[" * 100_000, "line 1 is not JSON that can be read"),
-        ("[" + "9" * 100_000 + "]", "line 1 is not JSON that can be read"),
+        ("[" * 100_000, "line 1 cannot be parsed as JSON"),
+        ("[" + "9" * 100_000 + "]", "line 1 cannot be parsed as JSON"),
         ('["' + "x" * 2 * MAX_LENGTH, "line 1 is not JSON: Unterminated string"),
     ],
 )
@@ -348,7 +348,7 @@ def test_bad_lines_of_json_are_named(read: Read) -> None:
         "17: nam is unknown; did you mean 'name'?",
         "19: country is missing",
         '19: avatar is not a URL: "me.png"',
-        "21:  is not JSON that can be read",
+        "21:  cannot be parsed as JSON",
     ]
 
 
