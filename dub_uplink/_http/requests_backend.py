@@ -6,7 +6,6 @@ Backends raise the exceptions of requests; the transport turns these into the pa
 from __future__ import annotations
 
 import copy
-import http.client
 import os
 import threading
 import warnings
@@ -344,35 +343,31 @@ def _hide_redirect(response: requests.Response) -> None:
         vars(response)["hidden_location"] = response.headers.pop("Location")
 
 
-#: Raised by a hook that reads the body, when the body does not arrive.
-_READ_FAILURES = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-)
-
-
 def _response_despite(error: Exception, received: list[requests.Response]) -> requests.Response:
     """Return the response that a caller's hook or session raised for; it counts.
 
     Raises:
-        IncompleteResponse: the hook raised because the body did not arrive.
+        IncompleteResponse: the hook read the body, and it did not arrive.
         Exception: ``error`` itself, without a response, or where a hook raised an exception of
             its own for a success.
     """
     if not received:
         raise error
     response = received[0]
-    failed_read = isinstance(error, _READ_FAILURES) or (
-        isinstance(error, OSError) and not isinstance(error, requests.RequestException)
-    )
-    if failed_read:
-        response.close()
-        raise IncompleteResponse(response.status_code, error) from None
     if response.status_code < 400 and not isinstance(error, FAILURES):
         response.close()
         raise error
+    if _is_body_lost(response):
+        response.close()
+        raise IncompleteResponse(response.status_code, error) from None
     return response
+
+
+def _is_body_lost(response: requests.Response) -> bool:
+    """Return whether a hook began to read the body, and neither finished nor kept it."""
+    raw = response.raw
+    if vars(response).get("_content", False) is not False or not hasattr(raw, "read"):
+        return False
+    if isinstance(raw, urllib3.HTTPResponse) and raw.closed:
+        return raw.tell() > 0 or raw.length_remaining != 0  # urllib3 closes an empty one at once
+    return hasattr(raw, "tell") and raw.tell() > 0

@@ -103,6 +103,8 @@ class RetryState:
                 self.budget.refill()
         elif outcome.error is not None:
             outcome.error.attempts, outcome.error.elapsed = self.count, self.elapsed()
+            # Of the whole call: an earlier attempt may have been applied.
+            outcome.error.sent = outcome.sent or self.may_have_been_applied
         return outcome
 
     def may_retry(self, outcome: Outcome) -> bool:
