@@ -6,6 +6,7 @@ the endpoints that subclasses add.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -223,7 +224,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             "retry": retry,
             "wait": lambda _: call.wait,
             "stop": stop,
-            "before_sleep": lambda state: self._before_retry(call, _outcome(state)),
+            "before_sleep": lambda state: _refuse_coroutine(
+                self._before_retry(call, _outcome(state))
+            ),
             "retry_error_callback": lambda _: call.last,
             "reraise": True,
         }
@@ -325,6 +328,12 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         failed = outcome.error if outcome.response is None else outcome.response
         assert failed is not None
         return self._on_retry(call.attempts.count, wait, failed)
+
+
+def _refuse_coroutine(returned: object) -> None:
+    if inspect.iscoroutine(returned):
+        returned.close()  # or Python warns that it was never awaited
+        raise TypeError("on_retry returned a coroutine, which only AsyncDub awaits")
 
 
 def _failed(state: tenacity.RetryCallState) -> bool:
