@@ -6,6 +6,7 @@ the endpoints that subclasses add.
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from collections.abc import Callable, Generator, Mapping
@@ -228,7 +229,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             "retry": retry,
             "wait": lambda _: call.wait,
             "stop": stop,
-            "before_sleep": lambda state: self._before_retry(call, _outcome(state)),
+            "before_sleep": lambda state: _refuse_coroutine(
+                self._before_retry(call, _outcome(state))
+            ),
             "retry_error_callback": lambda _: call.last,
             "reraise": True,
         }
@@ -344,6 +347,12 @@ def serialize_json(body: Any) -> bytes:
     except (ValueError, TypeError) as error:
         raised = TypeError if isinstance(error, TypeError) else ValueError
         raise raised(f"the body cannot be sent as JSON: {error}") from None
+
+
+def _refuse_coroutine(returned: object) -> None:
+    if inspect.iscoroutine(returned):
+        returned.close()  # or Python warns that it was never awaited
+        raise TypeError("on_retry returned a coroutine, which only AsyncDub awaits")
 
 
 def _failed(state: tenacity.RetryCallState) -> bool:
