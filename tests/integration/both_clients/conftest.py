@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -100,7 +101,11 @@ def fake() -> FakeDub:
 
 @pytest.fixture(params=KINDS)
 def make(request: pytest.FixtureRequest, fake: FakeDub, skips: Skips) -> Iterator[Any]:
-    """Make clients of either kind on the served fake, with a clock that does not sleep."""
+    """Make clients of either kind on the served fake, with a clock that does not sleep.
+
+    ``make.stub`` decorates the function of an endpoint that a test declares: a coroutine function
+    for the asynchronous client.
+    """
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(fake.serve())
         loop = asyncio.new_event_loop()
@@ -117,7 +122,16 @@ def make(request: pytest.FixtureRequest, fake: FakeDub, skips: Skips) -> Iterato
             stack.callback(lambda: loop.run_until_complete(consumer.aclose()))
             return Awaited(loop, consumer)
 
-        yield make
+        made: Any = make
+        made.stub = _awaited if request.param == "async" else lambda function: function
+        yield made
+
+
+def _awaited(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def stub(*arguments: Any, **keywords: Any) -> Any: ...
+
+    return stub
 
 
 @pytest.fixture

@@ -140,6 +140,7 @@ def test_a_subclasss_own_endpoint_has_the_token_the_retries_and_the_errors(
 
     @declare.returns.json(type=dict)
     @declare.get("customers/{id}")
+    @make.stub
     def raw(self: Any, id: str) -> dict[str, Any]:
         raise NotImplementedError
 

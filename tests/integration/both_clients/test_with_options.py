@@ -98,6 +98,7 @@ def test_view_options_reach_endpoints_of_subclasses(fake: FakeDub, make: Any) ->
     @declare.returns.json(type=dict)
     @declare.headers({"X-Run": "declared"})
     @declare.get("customers/{id}")
+    @make.stub
     def raw(self: Any, id: str) -> dict[str, Any]:
         raise NotImplementedError
 

@@ -102,6 +102,19 @@ def test_endpoints_of_a_mixin_work_on_each_class(serving: Any, connect: Any, tok
     assert {r.headers["authorization"] for r in server.received} == {f"Bearer {token}"}
 
 
+def test_mixin_is_unchanged_by_the_classes_that_use_it() -> None:
+    class Fresh:
+        @uplink.get("tags")
+        def tags(self): ...  # type: ignore[no-untyped-def]
+
+    def decorators() -> list[Any]:
+        return list(vars(Fresh)["tags"].method_handler_builder.build().annotations)
+
+    before = decorators()
+    type("Mine", (Fresh, DubConsumer), {})
+    assert decorators() == before
+
+
 def test_mixin_of_coroutine_functions_works_when_awaited(serving: Any) -> None:
     class Mine(AsyncMixin, AsyncCustomersConsumer):
         pass
