@@ -379,7 +379,7 @@ def test_sent_is_true_after_any_attempt_that_was_sent(
     server = wire(step(b"", "close"))
     arguments = {"create": [BODY], "update": ["cus_1", {"name": "Ada"}], "delete": ["cus_1"]}
     client = connect(server.url, on_retry=lambda *_: server.close())
-    with pytest.raises(errors.APIConnectionError, match="[Rr]efused") as caught:
+    with pytest.raises(errors.APIConnectionError, match=r"[Rr]efused") as caught:
         getattr(client, method)(*arguments[method])
     assert caught.value.attempts > 1
     assert caught.value.sent is True
