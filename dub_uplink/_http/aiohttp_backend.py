@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
 import ssl
 import time
@@ -38,6 +39,7 @@ _HEADERS = {
     "Accept-Encoding": ACCEPT_ENCODING,
 }
 _POOL_SIZE = 100  # connections at once; aiohttp lets the calls beyond them wait for one
+_TRACE_TIME = 0.2  # seconds that a session's traces may take after the deadline
 _PROXY_SCHEMES = ("http", "https")
 
 
@@ -53,16 +55,42 @@ class _ProxyRefused(aiohttp.ClientError):
     """The URL of a proxy is one that aiohttp cannot use."""
 
 
-def _no_auto_retry(authorization: RedactedStr) -> aiohttp.ClientMiddlewareType:
-    """Return a middleware that sets the token, and keeps aiohttp from repeating the request.
+class _Attempt:
+    """The one request of an attempt, whatever a caller's session does around it.
 
-    aiohttp sends a GET or DELETE again when a pooled connection turns out to be closed. A delete
-    that was applied would then end in a 404 that looks like that of a first attempt. The token
-    replaces a session's own auth; as a header argument it would be an error beside it.
+    It is a middleware, the innermost part of a session that is public. It reads the response to its
+    end, so that the response counts if a trace or a subclass raises later. A subclass that sends
+    again gets the outcome of the request again.
+
+    aiohttp itself sends a GET or DELETE again when a pooled connection turns out to be closed. A
+    delete that was applied would then end in a 404 that looks like that of a first attempt.
     """
 
-    async def send(
-        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    __slots__ = ("_authorization", "_error", "_response", "outcome")
+
+    def __init__(self, authorization: RedactedStr) -> None:
+        self._authorization = authorization
+        self._response: aiohttp.ClientResponse | None = None
+        self._error: Exception | None = None
+        #: The response, or why it was not read to its end.
+        self.outcome: Response | IncompleteResponse | None = None
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if self._error is not None:
+            raise self._error
+        if self._response is None:
+            try:
+                self._response = await self._send(request, handler)
+            except Exception as error:
+                self._error = error
+                raise
+            self.outcome = await _read(self._response)
+        return self._response
+
+    async def _send(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         proxy = request.proxy
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
@@ -73,7 +101,8 @@ def _no_auto_retry(authorization: RedactedStr) -> aiohttp.ClientMiddlewareType:
                 if proxy.scheme.startswith("socks")
                 else "the proxy's URL must begin with http:// or https://"
             )
-        request.headers["Authorization"] = authorization
+        # It replaces a session's own auth; as a header argument it would be an error beside it.
+        request.headers["Authorization"] = self._authorization
         try:
             return await handler(request)
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
@@ -85,8 +114,6 @@ def _no_auto_retry(authorization: RedactedStr) -> aiohttp.ClientMiddlewareType:
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
                 raise _SocksError(str(error)) from None
             raise
-
-    return send
 
 
 def _tls_error(error: BaseException) -> ssl.SSLError | None:
@@ -133,36 +160,43 @@ class AiohttpBackend:
         session = self._get_session()
         params = info.get("params")
         target = f"{url}?{urlencode(params)}" if params else url
+        attempt = _Attempt(authorization)
+        outcome: Response | Exception
         started = time.monotonic()
         try:
-            response = await session.request(
-                method,
-                yarl.URL(target, encoded=True),
-                data=info.get("data"),
-                headers=self._headers(session, info["headers"]),
-                middlewares=(_no_auto_retry(authorization),),
-                allow_redirects=False,
-                auto_decompress=False,
-                raise_for_status=False,
-                proxy=self._proxy,
-                timeout=_client_timeout(timeout),
-            )
-            async with response:
-                return await self._read(response)
-        except aiohttp.ConnectionTimeoutError as error:
+            # aiohttp's own timeout does not bound what a trace does after it.
+            async with asyncio.timeout(timeout + _TRACE_TIME):
+                response = await session.request(
+                    method,
+                    yarl.URL(target, encoded=True),
+                    data=info.get("data"),
+                    headers=self._headers(session, info["headers"]),
+                    middlewares=(attempt,),
+                    allow_redirects=False,
+                    auto_decompress=False,
+                    raise_for_status=False,
+                    proxy=self._proxy,
+                    timeout=_client_timeout(timeout),
+                )
+                async with response:
+                    # A mock of the session has no middleware.
+                    outcome = attempt.outcome or await _read(response)
+        except Exception as error:
+            outcome = attempt.outcome or self._failure(error, timeout, started)
+            if not isinstance(error, self.failures) and _is_success(outcome):
+                raise
+        if isinstance(outcome, Response):
+            return outcome
+        raise outcome
+
+    def _failure(self, error: Exception, timeout: float, started: float) -> Exception:
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
             # The time to connect is shorter, where there was no wait for a free connection.
             pooled = time.monotonic() - started > _connect_timeout(timeout) + 0.1
-            failure: Exception = requests.ConnectTimeout(PoolTimeout() if pooled else str(error))
-        except (aiohttp.ClientError, TimeoutError) as error:
-            failure = _as_requests(error)
-        raise failure
-
-    async def _read(self, response: aiohttp.ClientResponse) -> Response:
-        try:
-            content = await _read_body(response)
-        except self.failures as error:
-            raise IncompleteResponse(response.status, _as_requests(error)) from None
-        return Response(response.status, _one_of_each(response.headers), content)
+            return requests.ConnectTimeout(PoolTimeout() if pooled else str(error))
+        if isinstance(error, (aiohttp.ClientError, TimeoutError)):
+            return _as_requests(error)
+        return error
 
     def _headers(
         self, session: aiohttp.ClientSession, headers: Mapping[str, str]
@@ -217,6 +251,19 @@ class AiohttpBackend:
             await asyncio.sleep(0)
 
 
+def _is_success(outcome: Response | Exception) -> bool:
+    return isinstance(outcome, Response) and outcome.status_code < 400
+
+
+async def _read(response: aiohttp.ClientResponse) -> Response | IncompleteResponse:
+    try:
+        content = await _read_body(response)
+    except AiohttpBackend.failures as error:
+        response.close()
+        return IncompleteResponse(response.status, _as_requests(error))
+    return Response(response.status, _one_of_each(response.headers), content)
+
+
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     encoding = response.headers.get("Content-Encoding")
     decoder = ContentDecoder(encoding) if encoding else None
@@ -250,6 +297,7 @@ def _client_timeout(timeout: float) -> aiohttp.ClientTimeout:
         # Somewhat sooner, or it is seldom known that nothing was sent.
         connect=timeout * 0.9,
         sock_connect=_connect_timeout(timeout),
+        ceil_threshold=math.inf,  # or it ends up to a second late
     )
 
 

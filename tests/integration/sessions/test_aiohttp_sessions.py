@@ -1,0 +1,147 @@
+"""An ``aiohttp.ClientSession`` with traces or of a subclass: one request, and it counts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from dub_uplink import BackoffStrategy, RetryConfig, errors
+
+QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
+BODY = {"external_id": "u", "country": "GB"}
+CUSTOMER = b'{"id": "cus_1", "name": "Ada"}'
+MISSING = '{"error": {"code": "not_found", "message": "No."}}'
+
+
+def traced(**handlers: Any) -> Callable[[], aiohttp.ClientSession]:
+    """Return a function that makes a session with these handlers of a trace."""
+    config = aiohttp.TraceConfig()
+    for name, handler in handlers.items():
+        getattr(config, name).append(handler)
+    return lambda: aiohttp.ClientSession(trace_configs=[config])
+
+
+def raising(error: Exception) -> Any:
+    async def handle(*_: Any) -> None:
+        raise error
+
+    return handle
+
+
+async def sleep_long(*_: Any) -> None:
+    await asyncio.sleep(5)
+
+
+LIBRARY_ERRORS = [
+    ConnectionResetError(104, "gone"),
+    aiohttp.ClientError("gone"),
+    TimeoutError("gone"),
+    ValueError("gone"),
+]
+
+
+@pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
+def test_a_library_error_of_a_trace_keeps_the_response(
+    serving: Any, connect_async: Any, error: Exception
+) -> None:
+    server = serving(201, CUSTOMER)
+    session = traced(on_request_end=raising(error))
+    dub = connect_async(server.url, client=session, retry_config=QUICK)
+    assert dub.create(BODY).id == "cus_1"
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [*LIBRARY_ERRORS, KeyError("own")], ids=lambda error: type(error).__name__
+)
+def test_an_error_of_a_trace_keeps_an_error_status(
+    serving: Any, connect_async: Any, error: Exception
+) -> None:
+    server = serving(404, MISSING)
+    session = traced(on_request_end=raising(error))
+    with pytest.raises(errors.NotFound):
+        connect_async(server.url, client=session, retry_config=QUICK).get("x")
+    assert len(server.received) == 1
+
+
+def test_an_own_error_of_a_trace_for_a_success_is_raised(serving: Any, connect_async: Any) -> None:
+    server = serving(201, CUSTOMER)
+    session = traced(on_request_end=raising(KeyError("own")))
+    with pytest.raises(KeyError, match="own"):
+        connect_async(server.url, client=session, retry_config=QUICK).create(BODY)
+    assert len(server.received) == 1
+
+
+def test_a_trace_that_sleeps_after_a_failure_is_ended(serving: Any, connect_async: Any) -> None:
+    server = serving()
+    server.close()
+    session = traced(on_request_exception=sleep_long)
+    started = time.monotonic()
+    with pytest.raises(errors.APITimeoutError):
+        connect_async(server.url, client=session, timeout_ms=200).list()
+    assert time.monotonic() - started < 3
+
+
+def test_a_trace_that_sleeps_after_a_timeout_is_ended(serving: Any, connect_async: Any) -> None:
+    server = serving(raw=b"HTTP/1.1 200 OK\r\n", then="hold")
+    session = traced(on_request_exception=sleep_long)
+    started = time.monotonic()
+    with pytest.raises(errors.APITimeoutError):
+        connect_async(server.url, client=session, timeout_ms=200).list()
+    assert time.monotonic() - started < 3
+
+
+def test_a_trace_that_sleeps_after_a_response_is_ended(serving: Any, connect_async: Any) -> None:
+    server = serving(201, CUSTOMER)
+    session = traced(on_request_end=sleep_long)
+    started = time.monotonic()
+    dub = connect_async(server.url, client=session, timeout_ms=200, retry_config=QUICK)
+    assert dub.create(BODY).id == "cus_1"
+    assert time.monotonic() - started < 3
+    assert len(server.received) == 1
+
+
+def repeating() -> aiohttp.ClientSession:
+    """Return a session of a subclass that sends each request up to three times."""
+
+    class Repeating(aiohttp.ClientSession):
+        async def _request(self, *args: Any, **settings: Any) -> aiohttp.ClientResponse:
+            for _ in range(2):
+                try:
+                    response = await super()._request(*args, **settings)
+                except aiohttp.ClientError:
+                    continue
+                if response.status < 500:
+                    return response
+            return await super()._request(*args, **settings)
+
+    return Repeating()
+
+
+@pytest.mark.filterwarnings("ignore:Inheritance class")
+@pytest.mark.parametrize("reply", ["lost", "503"])
+def test_a_subclass_that_sends_again_sends_one_request(
+    wire: Any, step: Any, said: Any, connect_async: Any, reply: str
+) -> None:
+    first = step(b"", "close") if reply == "lost" else said(503, "")
+    server = wire(first, said(404, MISSING))
+    with pytest.raises(errors.DubError) as caught:
+        connect_async(server.url, client=repeating).delete("cus_1")
+    assert not isinstance(caught.value, errors.NotFound)
+    assert len(server.received) == 1
+
+
+def test_a_timeout_above_five_seconds_is_not_rounded(serving: Any, connect_async: Any) -> None:
+    server = serving(raw=b"HTTP/1.1 200 OK\r\n", then="hold")
+    dub = connect_async(server.url, timeout_ms=5_100)
+    # aiohttp would round up to a full second of the loop's clock.
+    time.sleep(-dub.loop.time() % 1)
+    started = time.monotonic()
+    with pytest.raises(errors.APITimeoutError):
+        dub.list()
+    assert 5.0 <= time.monotonic() - started < 5.6
