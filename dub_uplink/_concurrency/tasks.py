@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from ..models.errors import DubError
 from .cooldown import Cooldown, current_cooldown
-from .threads import check_batch
+from .threads import OWN_CONSUMER, check_batch
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -80,6 +80,7 @@ class AsyncBatch(AsyncGenerator[T, None]):
     async def asend(self, value: None) -> T:
         """Return the next result."""
         calls = self._calls
+        calls.check_consumer()  # before the lock, which the consumer that waits for it holds
         async with self._lock:
             calls.start()
             if self._holds_slot:
@@ -148,6 +149,14 @@ class _Calls(Generic[A, T]):
         """Start to read the source, once."""
         if self._reader is None and not self.ended:
             self._reader = asyncio.create_task(self._read())
+
+    def check_consumer(self) -> None:
+        """Raise ``RuntimeError`` in the tasks of the batch, whose result cannot come then."""
+        task = asyncio.current_task()
+        if task is not None and task is self._reader:
+            raise RuntimeError(OWN_CONSUMER.format("the source"))
+        if task in self._running:
+            raise RuntimeError(OWN_CONSUMER.format("a call"))
 
     def cancel(self) -> set[asyncio.Task[Any]]:
         """End the batch and return the tasks that were cancelled."""

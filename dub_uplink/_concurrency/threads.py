@@ -18,6 +18,8 @@ A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 
+OWN_CONSUMER = "{} of a batch takes from the batch itself; take its results elsewhere"
+
 _IDLE_SECONDS = 1.0  # after which a worker thread without a call ends
 
 
@@ -106,7 +108,7 @@ class Batch(Generator[T, None, None]):
         self._results = results
         self._cooldown = cooldown
         self._process = os.getpid()
-        # Re-entrant: a source that takes from its own batch gets that ValueError, not a deadlock.
+        # Re-entrant: a source that takes from its own batch gets an error, not a deadlock.
         self._lock = threading.RLock()
 
     def send(self, value: None) -> T:
@@ -116,7 +118,11 @@ class Batch(Generator[T, None, None]):
             raise RuntimeError(
                 "the batch was started in another process; start one in each process"
             )
+        if current_cooldown.get() is self._cooldown:
+            raise RuntimeError(OWN_CONSUMER.format("a call"))
         with self._lock:
+            if inspect.getgeneratorstate(self._results) == inspect.GEN_RUNNING:
+                raise RuntimeError(OWN_CONSUMER.format("the source"))
             return self._results.send(value)
 
     def throw(self, *error: Any) -> T:
