@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack, overload
 
 from .._declarative.decorators import like
 from .._declarative.methods import explicit_signature
-from ..declare import CallOptions
+from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
     CreateCustomerRequestBody,
@@ -21,7 +21,14 @@ from .async_batches import AsyncCustomerBatches
 from .async_pages import AsyncCustomerIterator, AsyncCustomerPage
 from .consumer import CustomersConsumer
 from .pages import traversal
-from .parameters import CountOptions, ExpandOptions, IterateOptions, ListOptions, iterate_query
+from .parameters import (
+    CountOptions,
+    ExpandOptions,
+    IterateOptions,
+    ListOptions,
+    UpdateOptions,
+    iterate_query,
+)
 from .recovery import CustomerOperation
 
 
@@ -64,7 +71,7 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
     async def create(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.create`."""
         raise NotImplementedError
@@ -83,7 +90,7 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
         self,
         id: str,
         request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
-        **options: Unpack[ExpandOptions],
+        **options: Unpack[UpdateOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.update`."""
         raise NotImplementedError

@@ -11,7 +11,7 @@ from .._declarative.context import CallContext
 from .._declarative.decorators import result_handler, unpublished
 from .._declarative.methods import explicit_signature
 from .._declarative.schema_compiler import compile_loader
-from ..declare import CallOptions
+from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
     CreateCustomerRequestBody,
@@ -34,6 +34,7 @@ from .parameters import (
     ListOptions,
     ListQuery,
     ListRequest,
+    UpdateOptions,
     iterate_query,
 )
 from .recovery import CustomerOperation
@@ -88,7 +89,9 @@ class CustomersConsumer(CustomerBatches):
         TypeError: an argument is of the wrong type.
 
     Every call takes ``retries`` (a :class:`~dub_uplink.RetryConfig`, or ``None`` for none),
-    ``timeout_ms`` and ``http_headers``, each for this call only. Every failure raises a
+    ``timeout_ms``, ``http_headers`` and ``extra_query``, each for this call only. Those that send a
+    body take ``extra_body``, too. ``extra_query`` and ``extra_body`` are mappings of parameters and
+    fields that this version does not know: they are sent as they are. Every failure raises a
     :class:`~dub_uplink.models.errors.DubError`. A mistake in the arguments raises ``ValueError`` or
     ``TypeError`` before anything is sent.
     """
@@ -126,7 +129,7 @@ class CustomersConsumer(CustomerBatches):
             page_size: customers on a page, 1 to 100; the default is 100.
             starting_after: the id of the customer before the page, in the order of ids.
             ending_before: the id of the customer after the page.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Returns:
             A list that can fetch the next page; :meth:`iterate` does it for you.
@@ -196,7 +199,7 @@ class CustomersConsumer(CustomerBatches):
             link_id: the link that brought the customer.
             program_id: the partner program.
             partner_id: the partner who referred the customer.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Returns:
             The number of customers. With ``group_by``, a
@@ -217,7 +220,7 @@ class CustomersConsumer(CustomerBatches):
     def create(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> Customer:
         """Create a customer, exactly once.
 
@@ -227,7 +230,8 @@ class CustomersConsumer(CustomerBatches):
         Args:
             request: a ``CreateCustomerRequestBody`` or a mapping; the server requires
                 ``external_id`` and ``country``.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query, extra_body: for this call only;
+                see the class.
 
         Raises:
             ValueError: a field is unknown, missing or of the wrong type.
@@ -247,7 +251,7 @@ class CustomersConsumer(CustomerBatches):
         Args:
             request: the id, a ``GetCustomerRequest`` or a mapping with an ``id``.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Raises:
             ValueError: the id is empty, no string, or the name of another route.
@@ -269,7 +273,7 @@ class CustomersConsumer(CustomerBatches):
         self,
         id: str,
         request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
-        **options: Unpack[ExpandOptions],
+        **options: Unpack[UpdateOptions],
     ) -> Customer:
         """Change a customer: fields that are not given stay, ``None`` clears a field.
 
@@ -278,7 +282,8 @@ class CustomersConsumer(CustomerBatches):
             request_body: an ``UpdateCustomerRequestBody`` or a mapping. The server checks
                 ``country`` and does not store it.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query, extra_body: for this call only;
+                see the class.
 
         Raises:
             ValueError: the id or a field is not valid.
@@ -301,7 +306,7 @@ class CustomersConsumer(CustomerBatches):
 
         Args:
             id: the Dub id, or ``ext_`` and your own.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Raises:
             ValueError: the id is not valid.

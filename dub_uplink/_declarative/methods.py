@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import uplink
@@ -23,8 +23,18 @@ from ..models.errors import DubError
 from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from .context import CallContext, context_of
-from .converters import read_body
-from .parameters import AnyPathSegment, Header, HeaderMap, RelativeUrl, check_template
+from .converters import is_schema, read_body
+from .parameters import (
+    AnyPathSegment,
+    Header,
+    HeaderMap,
+    QueryMap,
+    RelativeUrl,
+    add_extra_body,
+    add_extra_query,
+    check_template,
+)
+from .schemas import RequestSchema, field_names
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,8 +65,14 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
     It writes the parameters and headers of the arguments, over those of the other decorators.
     """
 
-    def __init__(self, route: str | None) -> None:
-        self._route = route
+    def __init__(self, definition: Any) -> None:
+        self._route: str | None = definition.uri.template
+        arguments = arguments_of(definition).values()
+        self._known_query = {name for argument in arguments for name in _query_names(argument)}
+        annotations = definition.method_handler_builder.build().annotations
+        is_json = any(isinstance(annotation, uplink.json) for annotation in annotations)
+        names = {name for argument in arguments for name in _body_names(argument)}
+        self._known_body = names if is_json else None
 
     def modify_request(self, request_builder: Any) -> None:
         options = request_builder.info[OPTIONS]
@@ -69,11 +85,32 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
             headers = request_builder.info["headers"]
             headers = merge_headers(options.get("http_headers", {}), headers)
             request_builder.info["headers"] = merge_headers(headers, context.headers)
+        if context.extra_query is not None:
+            add_extra_query(request_builder.info, context.extra_query, self._known_query)
+        if context.extra_body is not None:
+            add_extra_body(request_builder.info, context.extra_body, self._known_body)
         convert = request_builder.return_type
         if callable(convert):
             read = functools.partial(_read, convert, context)
             request_builder.info[OPTIONS]["convert"] = read
             request_builder.return_type = None  # the transport's strategy calls it
+
+
+def _query_names(annotation: Any) -> Collection[Any]:
+    """Return the query parameters that an argument of an endpoint may send."""
+    if isinstance(annotation, uplink.Query):
+        return [annotation.name]
+    return annotation.known if isinstance(annotation, QueryMap) else []
+
+
+def _body_names(annotation: Any) -> Collection[Any]:
+    """Return the fields of the body that an argument of an endpoint may send."""
+    if isinstance(annotation, uplink.Field):
+        return [annotation.name]
+    if isinstance(annotation, uplink.Body) and is_schema(annotation.type, RequestSchema):
+        schema: Any = annotation.type
+        return field_names(schema)
+    return []
 
 
 def _read(convert: Callable[[Response], Any], context: CallContext, response: Response) -> Any:
@@ -92,7 +129,7 @@ def _complete(definition: Any) -> None:
     """
     check_template(definition.uri.template, definition.__wrapped__.__qualname__)
     if not _has_policy(definition):
-        _CallPolicy(definition.uri.template)(definition)
+        _CallPolicy(definition)(definition)
     for name, annotation in arguments_of(definition).items():
         replacement: Any = None
         if type(annotation) is uplink.Path:
@@ -186,6 +223,8 @@ def _explicit(function: Callable[..., Any]) -> tuple[inspect.Signature, Callable
     def check(keywords: Mapping[str, Any]) -> None:
         if not known.issuperset(keywords):
             name = next(name for name in keywords if name not in known)
+            if name == "extra_body":
+                raise TypeError(f"{function.__name__}() sends no body: it takes no extra_body")
             raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
 
     return signature.replace(parameters=parameters), check

@@ -71,11 +71,23 @@ class CallOptions(TypedDict, total=False):
 
     ``retries`` is a :class:`~dub_uplink.RetryConfig`, or ``None`` for no retries. ``timeout_ms``
     are the milliseconds that one attempt may take. ``http_headers`` are sent with the request.
+    ``extra_query`` are query parameters that the operation does not know, sent as they are.
     """
 
     retries: RetryConfig | Unset | None
     timeout_ms: float | None
     http_headers: Mapping[str, str] | None
+    extra_query: Mapping[str, Any] | None
+
+
+class BodyOptions(CallOptions, total=False):
+    """The :class:`CallOptions` of an operation that sends a JSON object.
+
+    ``extra_body`` are fields that the operation does not know, sent as they are. ``timeout_ms`` is
+    in milliseconds.
+    """
+
+    extra_body: Mapping[str, Any] | None
 
 
 CallOptions.__module__ = "dub_uplink.types"  # a TypedDict has no place for it in its body
@@ -244,7 +256,7 @@ def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> 
 
 
 class Options(_QueryMap):
-    """The argument ``**options`` of an endpoint: the :class:`CallOptions`."""
+    """The argument ``**options`` of an endpoint: :class:`CallOptions` or :class:`BodyOptions`."""
 
     __module__ = "dub_uplink.declare"
 
@@ -265,6 +277,9 @@ class QueryMap(_QueryMap):
     """
 
     __module__ = "dub_uplink.declare"
+
+    #: The parameters that the endpoint has arguments for, in every spelling.
+    known: frozenset[str] = frozenset()
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
         params = take_options(request_builder, value)
@@ -350,4 +365,70 @@ def _set_headers(request_builder: Any, value: Any) -> None:
         add_headers(request_builder, value, "http_headers")
 
 
-_OPTIONS = {"retries": _set_retries, "timeout_ms": _set_timeout, "http_headers": _set_headers}
+def _set_extra_query(request_builder: Any, value: Any) -> None:
+    context_of(request_builder).extra_query = value
+
+
+def _set_extra_body(request_builder: Any, value: Any) -> None:
+    context_of(request_builder).extra_body = value
+
+
+_OPTIONS = {
+    "retries": _set_retries,
+    "timeout_ms": _set_timeout,
+    "http_headers": _set_headers,
+    "extra_query": _set_extra_query,
+    "extra_body": _set_extra_body,
+}
+
+
+def check_extra(name: str, value: Any, known: Collection[str]) -> dict[str, Any]:
+    """Return the parameters or fields that are sent in addition to those an endpoint knows.
+
+    Args:
+        name: the argument, for error messages.
+        value: the argument's value.
+        known: names that the endpoint sends itself.
+
+    Raises:
+        TypeError: it is not a mapping from strings.
+        ValueError: a name is known.
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError(f"{name} must be a mapping from strings, not {type(value).__name__}")
+    for key in value:
+        if key in known:
+            raise ValueError(f"{name}: {key!r} is known to this call; give it as an argument")
+    return dict(value)
+
+
+def add_extra_query(info: Any, extra: Any, known: Collection[str]) -> None:
+    """Add query parameters to uplink's request.
+
+    Raises:
+        TypeError: they are no mapping from strings.
+        ValueError: the endpoint knows one of them, or a value cannot be written in one way.
+    """
+    params = info["params"]
+    for name, value in check_extra("extra_query", extra, {*known, *params}).items():
+        if value is None:
+            raise ValueError(f"extra_query: {name!r} is None; leave it out")
+        params[name] = query_text(f"extra_query: {name}", value)
+
+
+def add_extra_body(info: Any, extra: Any, known: Collection[str] | None) -> None:
+    """Add fields to the JSON object of uplink's request.
+
+    Args:
+        info: what uplink has gathered of the request.
+        extra: the fields.
+        known: the fields that the endpoint sends itself; ``None`` if it sends no JSON.
+
+    Raises:
+        TypeError: they are no mapping from strings.
+        ValueError: the endpoint knows one of them, or sends no JSON object.
+    """
+    body = info.get("data", {})  # `uplink.json` serialises it after this
+    if known is None or not isinstance(body, Mapping):
+        raise ValueError("extra_body: the call sends no JSON object that could have more fields")
+    info["data"] = {**body, **check_extra("extra_body", extra, {*known, *body})}

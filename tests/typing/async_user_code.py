@@ -54,6 +54,7 @@ async def every_operation(url: str) -> None:
         assert_type(made, Customer)
         assert_type(await customers.get("ext_1", retries=None), Customer)
         assert_type(await customers.update(made.id, {"name": None}), Customer)
+        assert_type(await customers.update(made.id, extra_body={"tier": 1}), Customer)
         deleted = await customers.delete(id=made.id)
         assert_type(deleted, operations.DeleteCustomerResponseBody)
         assert_type(await customers.count(country="GB"), int)

@@ -79,6 +79,8 @@ def operations_of(dub: Dub) -> None:
     assert_type(other, Customer)
 
     assert_type(dub.customers.count(country="GB"), int)
+    newer = dub.customers.update("ext_user_1", extra_body={"tier": 1}, extra_query={"a": "b"})
+    assert_type(newer, Customer)
     for group in dub.customers.count(group_by="country", timeout_ms=5_000):
         assert_type(group, components.CustomerCount)
         assert_type(group.country, str | None)
@@ -236,6 +238,7 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     dub.customers.get("x", colour=1)  # type: ignore[call-arg]
     dub.customers.iterate(page=2)  # type: ignore[call-arg]
     dub.customers.count(group_by="city")  # type: ignore[call-overload]
+    dub.customers.list(extra_body={"tier": 1})  # type: ignore[call-arg]
     dub.customers.upsert("user_1")  # type: ignore[arg-type]
     dub.customers.update_many(["user_1"])  # type: ignore[list-item]
     dub.customers.count(page=2)  # type: ignore[call-overload]
