@@ -119,6 +119,8 @@ class ConfiguredConsumer(Consumer):
     _recovery: RecoveryRules = UnknownOperation
     #: The options of the calls of a view; ``None`` for a client.
     _defaults: Mapping[str, Any] | None = None
+    #: Of a view whose endpoints return raw responses: the consumer that converts them.
+    _raw_of: Any = None
 
     def __init__(
         self,

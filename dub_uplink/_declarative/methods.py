@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import uplink
@@ -20,7 +20,7 @@ from uplink.helpers import get_api_definitions
 from .._internal.config import merge_headers
 from .._transport.call import OPTIONS
 from ..models.errors import DubError
-from ..models.response import Response
+from ..models.response import RawResponse, Response
 from ..models.unset import UNSET, Unset
 from .context import CallContext, context_of
 from .converters import is_schema, read_body
@@ -91,8 +91,9 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
             add_extra_body(request_builder.info, context.extra_body, self._known_body)
         convert = request_builder.return_type
         if callable(convert):
-            read = functools.partial(_read, convert, context)
-            request_builder.info[OPTIONS]["convert"] = read
+            reader = _read if context.consumer._raw_of is None else _read_raw
+            read = functools.partial(reader, convert, context)
+            options["convert"] = read
             request_builder.return_type = None  # the transport's strategy calls it
 
 
@@ -119,6 +120,28 @@ def _read(convert: Callable[[Response], Any], context: CallContext, response: Re
         return read_body(convert, response)
     # What the handler raises is an error of the body, too.
     return read_body(lambda response: handle(context, convert(response)), response)
+
+
+def _read_raw(
+    convert: Callable[[Response], Any], context: CallContext, response: Response
+) -> RawResponse[Any]:
+    # A page fetches the next one with the consumer itself, which returns pages.
+    context.consumer = context.consumer._raw_of
+    response.call = None
+    return RawResponse(response, functools.partial(_read, convert, context))
+
+
+def raw_endpoint(consumer: Any, name: str) -> Any:
+    """Return the endpoint of a consumer that returns the :class:`RawResponse`.
+
+    It is the declared one: a method that a subclass overrides would get a raw response from
+    ``super()``.
+    """
+    view = consumer._view(consumer._defaults or {})
+    view._raw_of = consumer
+    methods: Iterator[Any] = (vars(cls).get(name) for cls in type(consumer).__mro__)
+    declared: Any = next(method for method in methods if hasattr(method, "uplink_definition"))
+    return functools.partial(declared, view)
 
 
 def _complete(definition: Any) -> None:
