@@ -143,6 +143,8 @@ def fields_of(customer: components.Customer) -> None:
     assert_type(customer.partner, Partner | None)
     assert_type(customer.discount, Discount | None)
     assert_type(customer.extra, dict[str, Any])
+    assert_type(customer.to_dict(), dict[str, Any])
+    assert_type(Customer.from_dict(customer.to_dict()), Customer)
     same: operations.GetCustomerResponseBody = customer
     assert_type(same, Customer)
 
@@ -262,6 +264,7 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     dub.customers.with_raw_response.get(5)  # type: ignore[arg-type]
     dub.customers.with_raw_response.list(limit=5)  # type: ignore[call-arg]
     dub.customers.with_raw_response.iterate()  # type: ignore[attr-defined]
+    Customer.from_dict("{}")  # type: ignore[arg-type]
     dub.customers.upsert("user_1")  # type: ignore[arg-type]
     dub.customers.update_many(["user_1"])  # type: ignore[list-item]
     dub.customers.count(page=2)  # type: ignore[call-overload]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 import click
 
-from dub_uplink._cli.io.records import cells, columns, json_text, record
+from dub_uplink._cli.io.records import cells, columns, json_text
 from dub_uplink._cli.io.text import escape_formula, printable
 from dub_uplink.models.components import Customer
 
@@ -78,7 +78,8 @@ def write_customers(
 ) -> int:
     """Write customers to stdout as they arrive, and return how many there were."""
     names = columns(expanded=expanded)
-    return write_records(map(record, customers), output, names, single=single)
+    records = (customer.to_dict() for customer in customers)
+    return write_records(records, output, names, single=single)
 
 
 def write_records(
