@@ -19,6 +19,7 @@ from .._internal.config import (
     validate_headers,
 )
 from .._internal.credentials import TokenProvider, is_coroutine_function
+from .._internal.env_logging import enable_env_logging
 from .._rate_limit.rate_limit import RateLimit
 from .._transport import errors as hooks
 from .._transport.client import OnRetry, RetryingClient
@@ -135,6 +136,7 @@ class ConfiguredConsumer(Consumer):
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
+        enable_env_logging()
         held = TokenProvider(token)
         del token  # from here on only the caller's own frame shows it
         server = normalize_base_url(server_url)
