@@ -52,6 +52,8 @@ class AsyncCustomersWithRawResponse:
     See :class:`CustomersWithRawResponse`.
     """
 
+    __module__ = "dub_uplink"
+
     def __init__(self, customers: AsyncCustomersConsumer) -> None:
         self.list = _raw(customers.list)
         self.create = _raw(customers.create)

@@ -81,6 +81,8 @@ class CustomersWithRawResponse:
     raise the same errors. Methods of subclasses that override them are not called.
     """
 
+    __module__ = "dub_uplink"
+
     def __init__(self, customers: CustomersConsumer) -> None:
         self.list = _raw(customers.list)
         self.create = _raw(customers.create)

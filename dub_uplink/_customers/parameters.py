@@ -76,7 +76,7 @@ class UpdateOptions(_Expand, BodyOptions, total=False):
 
 
 # A TypedDict has no place for it in its body.
-for _public in (ListOptions, IterateOptions, CountOptions, ExpandOptions):
+for _public in (ListOptions, IterateOptions, CountOptions, ExpandOptions, UpdateOptions):
     _public.__module__ = "dub_uplink.types"
 
 

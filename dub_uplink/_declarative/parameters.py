@@ -90,7 +90,8 @@ class BodyOptions(CallOptions, total=False):
     extra_body: Mapping[str, Any] | None
 
 
-CallOptions.__module__ = "dub_uplink.types"  # a TypedDict has no place for it in its body
+# A TypedDict has no place for it in its body.
+CallOptions.__module__ = BodyOptions.__module__ = "dub_uplink.types"
 
 
 class PathSegment(_Path):
