@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .._concurrency.threads import map_ordered
 from .._declarative.consumer import DubConsumer
+from .._declarative.extra import check_extra
 from .._declarative.methods import explicit_signature
-from .._declarative.parameters import check_extra
 from .._declarative.schemas import field_names, serialize_request
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer

@@ -24,14 +24,13 @@ from ..models.response import RawResponse, Response
 from ..models.unset import UNSET, Unset
 from .context import CallContext, context_of
 from .converters import is_schema, read_body
+from .extra import add_extra_body, add_extra_query
 from .parameters import (
     AnyPathSegment,
     Header,
     HeaderMap,
     QueryMap,
     RelativeUrl,
-    add_extra_body,
-    add_extra_query,
     check_template,
 )
 from .schemas import RequestSchema, field_names
