@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ._client import AsyncDub, Dub
     from ._concurrency.tasks import amap_unordered
     from ._concurrency.threads import map_unordered
-    from ._customers.async_consumer import AsyncCustomersConsumer
+    from ._customers.async_consumer import AsyncCustomersConsumer, AsyncCustomersWithRawResponse
     from ._customers.async_pages import AsyncCustomerIterator, AsyncCustomerPage
-    from ._customers.consumer import CustomersConsumer
+    from ._customers.consumer import CustomersConsumer, CustomersWithRawResponse
     from ._customers.pages import CustomerIterator, CustomerPage
     from ._declarative.async_consumer import AsyncDubConsumer
     from ._declarative.consumer import DubConsumer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._rate_limit.rate_limit import RateLimit
     from .models import components, errors, operations
     from .models.components import Customer
-    from .models.response import Response
+    from .models.response import RawResponse, Response
     from .models.unset import UNSET, Unset
     from .retries import BackoffStrategy, Clock, RateLimitStatus, RetryBudget, RetryConfig
 
@@ -35,6 +35,7 @@ __all__ = [
     "AsyncCustomerIterator",
     "AsyncCustomerPage",
     "AsyncCustomersConsumer",
+    "AsyncCustomersWithRawResponse",
     "AsyncDub",
     "AsyncDubConsumer",
     "BackoffStrategy",
@@ -43,11 +44,13 @@ __all__ = [
     "CustomerIterator",
     "CustomerPage",
     "CustomersConsumer",
+    "CustomersWithRawResponse",
     "DeadlineAdapter",
     "Dub",
     "DubConsumer",
     "RateLimit",
     "RateLimitStatus",
+    "RawResponse",
     "Response",
     "RetryBudget",
     "RetryConfig",
@@ -69,6 +72,7 @@ _WHERE = {
     "AsyncCustomerIterator": "._customers.async_pages:AsyncCustomerIterator",
     "AsyncCustomerPage": "._customers.async_pages:AsyncCustomerPage",
     "AsyncCustomersConsumer": "._customers.async_consumer:AsyncCustomersConsumer",
+    "AsyncCustomersWithRawResponse": "._customers.async_consumer:AsyncCustomersWithRawResponse",
     "AsyncDub": "._client:AsyncDub",
     "AsyncDubConsumer": "._declarative.async_consumer:AsyncDubConsumer",
     "BackoffStrategy": ".retries:BackoffStrategy",
@@ -77,11 +81,13 @@ _WHERE = {
     "CustomerIterator": "._customers.pages:CustomerIterator",
     "CustomerPage": "._customers.pages:CustomerPage",
     "CustomersConsumer": "._customers.consumer:CustomersConsumer",
+    "CustomersWithRawResponse": "._customers.consumer:CustomersWithRawResponse",
     "DeadlineAdapter": "._http.deadline_adapter:DeadlineAdapter",
     "Dub": "._client:Dub",
     "DubConsumer": "._declarative.consumer:DubConsumer",
     "RateLimit": "._rate_limit.rate_limit:RateLimit",
     "RateLimitStatus": ".retries:RateLimitStatus",
+    "RawResponse": ".models.response:RawResponse",
     "Response": ".models.response:Response",
     "RetryBudget": ".retries:RetryBudget",
     "RetryConfig": ".retries:RetryConfig",

@@ -22,6 +22,7 @@ from ._declarative.decorators import (
 )
 from ._declarative.parameters import (
     Body,
+    BodyOptions,
     CallOptions,
     Field,
     Header,
@@ -34,6 +35,7 @@ from ._declarative.parameters import PathSegment as Path
 
 __all__ = [
     "Body",
+    "BodyOptions",
     "CallOptions",
     "Decorator",
     "Field",

@@ -6,16 +6,24 @@ The keywords are for methods that override an operation or pass its arguments on
         return self.list(**options)
 """
 
-from ._customers.parameters import CountOptions, ExpandOptions, IterateOptions, ListOptions
-from ._declarative.parameters import CallOptions
+from ._customers.parameters import (
+    CountOptions,
+    ExpandOptions,
+    IterateOptions,
+    ListOptions,
+    UpdateOptions,
+)
+from ._declarative.parameters import BodyOptions, CallOptions
 from .models.unset import UNSET, Unset
 
 __all__ = [
     "UNSET",
+    "BodyOptions",
     "CallOptions",
     "CountOptions",
     "ExpandOptions",
     "IterateOptions",
     "ListOptions",
     "Unset",
+    "UpdateOptions",
 ]

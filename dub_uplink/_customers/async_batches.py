@@ -9,7 +9,7 @@ from .._concurrency.tasks import map_ordered
 from .._declarative.async_consumer import AsyncDubConsumer
 from .._declarative.methods import explicit_signature
 from .._declarative.schemas import serialize_request
-from ..declare import CallOptions
+from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
 from ..models.operations import (
@@ -17,8 +17,8 @@ from ..models.operations import (
     DeleteCustomerResponseBody,
     UpdateCustomerRequestBody,
 )
-from .batches import update_arguments, upsert_requests
-from .parameters import ExpandOptions
+from .batches import update_arguments, upsert_requests, without_extra_body
+from .parameters import ExpandOptions, UpdateOptions
 from .schemas import CreateSchema
 
 _CREATE = CreateSchema()
@@ -32,7 +32,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         async def create(
             self,
             request: CreateCustomerRequestBody | Mapping[str, Any],
-            **options: Unpack[CallOptions],
+            **options: Unpack[BodyOptions],
         ) -> Customer: ...
 
         async def get(self, request: str, **options: Unpack[ExpandOptions]) -> Customer: ...
@@ -41,7 +41,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
             self,
             id: str,
             request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
-            **options: Unpack[ExpandOptions],
+            **options: Unpack[UpdateOptions],
         ) -> Customer: ...
 
         async def delete(
@@ -52,12 +52,13 @@ class AsyncCustomerBatches(AsyncDubConsumer):
     async def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.ensure`."""
         body = serialize_request(_CREATE, request, "ensure()")
+        get_options = without_extra_body(options)
         try:
-            return await self.get(f"ext_{body['externalId']}", **options)
+            return await self.get(f"ext_{body['externalId']}", **get_options)
         except NotFound:
             pass
         try:
@@ -65,7 +66,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         except Conflict as error:
             conflict = error
         try:
-            return await self.get(f"ext_{body['externalId']}", **options)
+            return await self.get(f"ext_{body['externalId']}", **get_options)
         except NotFound:
             raise conflict from None
 
@@ -73,7 +74,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
     async def upsert(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.upsert`."""
         body, customer_id, change = upsert_requests(request)
@@ -97,7 +98,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         | AsyncIterable[CreateCustomerRequestBody | Mapping[str, Any]],
         *,
         workers: int = 8,
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> AsyncGenerator[Customer | DubError | ValueError | TypeError, None]:
         """Create customers in tasks, each exactly once, as :meth:`CustomersConsumer.create_many`.
 
@@ -135,7 +136,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         | AsyncIterable[tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]],
         *,
         workers: int = 8,
-        **options: Unpack[ExpandOptions],
+        **options: Unpack[UpdateOptions],
     ) -> AsyncGenerator[Customer | DubError | ValueError | TypeError, None]:
         """Change customers in tasks, as :meth:`CustomersConsumer.update_many`.
 
@@ -156,7 +157,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         | AsyncIterable[CreateCustomerRequestBody | Mapping[str, Any]],
         *,
         workers: int = 8,
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> AsyncGenerator[Customer | DubError | ValueError | TypeError, None]:
         """Update or create customers in tasks, as :meth:`CustomersConsumer.upsert_many`.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
-from typing import Any, Literal, Unpack, overload
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, cast, overload
 
 from .._declarative.decorators import like
-from .._declarative.methods import explicit_signature
-from ..declare import CallOptions
+from .._declarative.methods import explicit_signature, raw_endpoint
+from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
     CreateCustomerRequestBody,
@@ -17,12 +17,66 @@ from ..models.operations import (
     GetCustomersRequest,
     UpdateCustomerRequestBody,
 )
+from ..models.response import RawResponse
 from .async_batches import AsyncCustomerBatches
 from .async_pages import AsyncCustomerIterator, AsyncCustomerPage
 from .consumer import CustomersConsumer
 from .pages import traversal
-from .parameters import CountOptions, ExpandOptions, IterateOptions, ListOptions, iterate_query
+from .parameters import (
+    CountOptions,
+    ExpandOptions,
+    IterateOptions,
+    ListOptions,
+    UpdateOptions,
+    iterate_query,
+)
 from .recovery import CustomerOperation
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _raw(
+    method: Callable[P, Coroutine[Any, Any, R]],
+) -> Callable[P, Coroutine[Any, Any, RawResponse[R]]]:
+    """Return the endpoint behind a bound method with its response unconverted."""
+    endpoint: Callable[P, Coroutine[Any, Any, RawResponse[R]]] = raw_endpoint(
+        cast("Any", method).__self__, cast("Any", method).__name__
+    )
+    return endpoint
+
+
+class AsyncCustomersWithRawResponse:
+    """The endpoints of :class:`AsyncCustomersConsumer`, each returning a :class:`RawResponse`.
+
+    See :class:`CustomersWithRawResponse`.
+    """
+
+    __module__ = "dub_uplink"
+
+    def __init__(self, customers: AsyncCustomersConsumer) -> None:
+        self.list = _raw(customers.list)
+        self.create = _raw(customers.create)
+        self.get = _raw(customers.get)
+        self.update = _raw(customers.update)
+        self.delete = _raw(customers.delete)
+        self._count: Callable[..., Any] = raw_endpoint(customers, "count")
+
+    @overload
+    async def count(
+        self, *, group_by: None = None, **options: Unpack[CountOptions]
+    ) -> RawResponse[int]: ...
+    @overload
+    async def count(
+        self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
+    ) -> RawResponse[builtins.list[CustomerCount]]: ...
+    @explicit_signature
+    async def count(
+        self, *, group_by: str | None = None, **options: Unpack[CountOptions]
+    ) -> RawResponse[int] | RawResponse[builtins.list[CustomerCount]]:
+        """See :meth:`CustomersConsumer.count`."""
+        response: RawResponse[Any] = await self._count(group_by=group_by, **options)
+        return response
 
 
 class AsyncCustomersConsumer(AsyncCustomerBatches):
@@ -47,6 +101,11 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
         """See :meth:`CustomersConsumer.list`."""
         raise NotImplementedError
 
+    @property
+    def with_raw_response(self) -> AsyncCustomersWithRawResponse:
+        """See :attr:`CustomersConsumer.with_raw_response`."""
+        return AsyncCustomersWithRawResponse(self)
+
     @overload
     async def count(self, *, group_by: None = None, **options: Unpack[CountOptions]) -> int: ...
     @overload
@@ -64,7 +123,7 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
     async def create(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.create`."""
         raise NotImplementedError
@@ -83,7 +142,7 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
         self,
         id: str,
         request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
-        **options: Unpack[ExpandOptions],
+        **options: Unpack[UpdateOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.update`."""
         raise NotImplementedError

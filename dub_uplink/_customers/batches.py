@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .._concurrency.threads import map_ordered
 from .._declarative.consumer import DubConsumer
+from .._declarative.extra import check_extra
 from .._declarative.methods import explicit_signature
-from .._declarative.schemas import serialize_request
-from ..declare import CallOptions
+from .._declarative.schemas import field_names, serialize_request
+from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
 from ..models.operations import (
@@ -18,7 +19,7 @@ from ..models.operations import (
     DeleteCustomerResponseBody,
     UpdateCustomerRequestBody,
 )
-from .parameters import ExpandOptions
+from .parameters import ExpandOptions, UpdateOptions
 from .schemas import CreateSchema
 
 _CREATE = CreateSchema()
@@ -37,6 +38,21 @@ def upsert_requests(request: Any) -> tuple[dict[str, Any], str, dict[str, Any]]:
         raise ValueError("upsert(): external_id is empty; it names the customer to update")
     change = {name: value for name, value in body.items() if name != "externalId"}
     return body, f"ext_{external_id}", change
+
+
+def without_extra_body(options: BodyOptions) -> CallOptions:
+    """Return the options for a call that sends no body.
+
+    Raises:
+        TypeError: ``extra_body`` is not a mapping from strings.
+        ValueError: :meth:`create` knows a field of ``extra_body``.
+    """
+    call: Any = {**options}
+    extra = call.pop("extra_body", None)
+    if extra is not None:
+        check_extra("extra_body", extra, field_names(_CREATE))
+    call_options: CallOptions = call
+    return call_options
 
 
 def update_arguments(change: Any) -> tuple[Any, Any]:
@@ -61,7 +77,7 @@ class CustomerBatches(DubConsumer):
         def create(
             self,
             request: CreateCustomerRequestBody | Mapping[str, Any],
-            **options: Unpack[CallOptions],
+            **options: Unpack[BodyOptions],
         ) -> Customer: ...
 
         def get(self, request: str, **options: Unpack[ExpandOptions]) -> Customer: ...
@@ -70,7 +86,7 @@ class CustomerBatches(DubConsumer):
             self,
             id: str,
             request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
-            **options: Unpack[ExpandOptions],
+            **options: Unpack[UpdateOptions],
         ) -> Customer: ...
 
         def delete(self, id: str, **options: Unpack[CallOptions]) -> DeleteCustomerResponseBody: ...
@@ -79,7 +95,7 @@ class CustomerBatches(DubConsumer):
     def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> Customer:
         """Get the customer with this external id, or create it.
 
@@ -88,15 +104,17 @@ class CustomerBatches(DubConsumer):
 
         Args:
             request: what :meth:`create` takes.
-            retries, timeout_ms, http_headers: for each request of this call; see the class.
+            retries, timeout_ms, http_headers, extra_query, extra_body: for each request
+                of this call; see the class.
 
         Raises:
             ValueError: a field is unknown, missing or of the wrong type.
             Conflict: the Stripe id is taken by a customer with another external id.
         """
         body = serialize_request(_CREATE, request, "ensure()")
+        get_options = without_extra_body(options)
         try:
-            return self.get(f"ext_{body['externalId']}", **options)
+            return self.get(f"ext_{body['externalId']}", **get_options)
         except NotFound:
             pass
         try:
@@ -104,7 +122,7 @@ class CustomerBatches(DubConsumer):
         except Conflict as error:
             conflict = error
         try:
-            return self.get(f"ext_{body['externalId']}", **options)
+            return self.get(f"ext_{body['externalId']}", **get_options)
         except NotFound:
             raise conflict from None
 
@@ -112,7 +130,7 @@ class CustomerBatches(DubConsumer):
     def upsert(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> Customer:
         """Update the customer with this external id, or create it where there is none.
 
@@ -123,7 +141,8 @@ class CustomerBatches(DubConsumer):
 
         Args:
             request: what :meth:`create` takes; the server requires ``country`` to create.
-            retries, timeout_ms, http_headers: for each request of this call; see the class.
+            retries, timeout_ms, http_headers, extra_query, extra_body: for each request
+                of this call; see the class.
 
         Returns:
             The customer as the server stored it.
@@ -152,7 +171,7 @@ class CustomerBatches(DubConsumer):
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
         *,
         workers: int = 8,
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
         """Create customers in a few threads, each exactly once.
 
@@ -164,7 +183,8 @@ class CustomerBatches(DubConsumer):
             requests: what :meth:`create` takes, any number of them. When reading them raises, the
                 results of those already read come first, then the exception.
             workers: number of calls in flight at once.
-            retries, timeout_ms, http_headers: for each call; see the class.
+            retries, timeout_ms, http_headers, extra_query, extra_body: for each call;
+                see the class.
 
         Returns:
             In the order of ``requests``, the customer or the error of each.
@@ -189,7 +209,7 @@ class CustomerBatches(DubConsumer):
         Args:
             ids: Dub ids, or ``ext_`` and your own.
             workers: number of calls in flight at once.
-            retries, timeout_ms, http_headers: for each call; see the class.
+            retries, timeout_ms, http_headers, extra_query: for each call; see the class.
 
         Returns:
             In the order of ``ids``, what :meth:`delete` returns or the error of each.
@@ -207,7 +227,7 @@ class CustomerBatches(DubConsumer):
         changes: Iterable[tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]],
         *,
         workers: int = 8,
-        **options: Unpack[ExpandOptions],
+        **options: Unpack[UpdateOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
         """Change customers in a few threads, in the same way as :meth:`create_many`.
 
@@ -216,7 +236,8 @@ class CustomerBatches(DubConsumer):
                 may be applied in any order.
             workers: number of calls in flight at once.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
-            retries, timeout_ms, http_headers: for each call; see the class.
+            retries, timeout_ms, http_headers, extra_query, extra_body: for each call;
+                see the class.
 
         Returns:
             In the order of ``changes``, the customer or the error of each.
@@ -237,14 +258,15 @@ class CustomerBatches(DubConsumer):
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
         *,
         workers: int = 8,
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
         """Update or create customers in a few threads, in the same way as :meth:`create_many`.
 
         Args:
             requests: what :meth:`upsert` takes. Those of one customer may be applied in any order.
             workers: number of calls in flight at once.
-            retries, timeout_ms, http_headers: for each request; see the class.
+            retries, timeout_ms, http_headers, extra_query, extra_body: for each request;
+                see the class.
 
         Returns:
             In the order of ``requests``, the customer or the error of each.

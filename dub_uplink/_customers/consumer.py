@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
-from typing import Any, Literal, Unpack, overload
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, cast, overload
 
 from .. import declare
 from .._declarative.context import CallContext
 from .._declarative.converters import response_converter
 from .._declarative.decorators import result_handler, unpublished
-from .._declarative.methods import explicit_signature
-from ..declare import CallOptions
+from .._declarative.methods import explicit_signature, raw_endpoint
+from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
     CreateCustomerRequestBody,
@@ -20,6 +20,7 @@ from ..models.operations import (
     GetCustomersRequest,
     UpdateCustomerRequestBody,
 )
+from ..models.response import RawResponse
 from .batches import CustomerBatches
 from .pages import CustomerIterator, CustomerPage, traversal
 from .parameters import (
@@ -34,10 +35,14 @@ from .parameters import (
     ListOptions,
     ListQuery,
     ListRequest,
+    UpdateOptions,
     iterate_query,
 )
 from .recovery import CustomerOperation
 from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def _page(context: CallContext, customers: list[Customer]) -> Any:
@@ -64,6 +69,48 @@ def _count(context: CallContext, body: Any) -> int | list[CustomerCount]:
     if isinstance(body, bool) or not isinstance(body, int):
         raise ValueError(f"not a number: {body!r:.40}")
     return body
+
+
+def _raw(method: Callable[P, R]) -> Callable[P, RawResponse[R]]:
+    """Return the endpoint behind a bound method with its response unconverted."""
+    endpoint: Callable[P, RawResponse[R]] = raw_endpoint(
+        cast("Any", method).__self__, cast("Any", method).__name__
+    )
+    return endpoint
+
+
+class CustomersWithRawResponse:
+    """The endpoints of :class:`CustomersConsumer`, each returning a :class:`RawResponse`.
+
+    ``list``, ``create``, ``get``, ``update``, ``delete`` and ``count`` take the same arguments and
+    raise the same errors. Methods of subclasses that override them are not called.
+    """
+
+    __module__ = "dub_uplink"
+
+    def __init__(self, customers: CustomersConsumer) -> None:
+        self.list = _raw(customers.list)
+        self.create = _raw(customers.create)
+        self.get = _raw(customers.get)
+        self.update = _raw(customers.update)
+        self.delete = _raw(customers.delete)
+        self._count: Callable[..., Any] = raw_endpoint(customers, "count")
+
+    @overload
+    def count(
+        self, *, group_by: None = None, **options: Unpack[CountOptions]
+    ) -> RawResponse[int]: ...
+    @overload
+    def count(
+        self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
+    ) -> RawResponse[builtins.list[CustomerCount]]: ...
+    @explicit_signature
+    def count(
+        self, *, group_by: str | None = None, **options: Unpack[CountOptions]
+    ) -> RawResponse[int] | RawResponse[builtins.list[CustomerCount]]:
+        """See :meth:`CustomersConsumer.count`."""
+        response: RawResponse[Any] = self._count(group_by=group_by, **options)
+        return response
 
 
 class CustomersConsumer(CustomerBatches):
@@ -93,7 +140,9 @@ class CustomersConsumer(CustomerBatches):
         TypeError: an argument is of the wrong type.
 
     Every call takes ``retries`` (a :class:`~dub_uplink.RetryConfig`, or ``None`` for none),
-    ``timeout_ms`` and ``http_headers``, each for this call only. Every failure raises a
+    ``timeout_ms``, ``http_headers`` and ``extra_query``, each for this call only. Those that send a
+    body take ``extra_body``, too. ``extra_query`` and ``extra_body`` are mappings of parameters and
+    fields that this version does not know: they are sent as they are. Every failure raises a
     :class:`~dub_uplink.models.errors.DubError`. A mistake in the arguments raises ``ValueError`` or
     ``TypeError`` before anything is sent.
     """
@@ -137,7 +186,7 @@ class CustomersConsumer(CustomerBatches):
             page_size: customers on a page, 1 to 100; the default is 100.
             starting_after: the id of the customer before the page, in the order of ids.
             ending_before: the id of the customer after the page.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Returns:
             A list that can fetch the next page; :meth:`iterate` does it for you.
@@ -178,6 +227,11 @@ class CustomersConsumer(CustomerBatches):
         query, call = iterate_query(options)
         return CustomerIterator(lambda query: self.list(query, **call), traversal(query, cursor))
 
+    @property
+    def with_raw_response(self) -> CustomersWithRawResponse:
+        """The same endpoints, each returning the response with its status, headers and content."""
+        return CustomersWithRawResponse(self)
+
     @overload
     def count(self, *, group_by: None = None, **options: Unpack[CountOptions]) -> int: ...
     @overload
@@ -207,7 +261,7 @@ class CustomersConsumer(CustomerBatches):
             link_id: the link that brought the customer.
             program_id: the partner program.
             partner_id: the partner who referred the customer.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Returns:
             The number of customers. With ``group_by``, a
@@ -228,7 +282,7 @@ class CustomersConsumer(CustomerBatches):
     def create(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
-        **options: Unpack[CallOptions],
+        **options: Unpack[BodyOptions],
     ) -> Customer:
         """Create a customer, exactly once.
 
@@ -238,7 +292,8 @@ class CustomersConsumer(CustomerBatches):
         Args:
             request: a ``CreateCustomerRequestBody`` or a mapping; the server requires
                 ``external_id`` and ``country``.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query, extra_body: for this call only;
+                see the class.
 
         Raises:
             ValueError: a field is unknown, missing or of the wrong type.
@@ -261,7 +316,7 @@ class CustomersConsumer(CustomerBatches):
         Args:
             request: the id, a ``GetCustomerRequest`` or a mapping with an ``id``.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Raises:
             ValueError: the id is empty, no string, or the name of another route.
@@ -283,7 +338,7 @@ class CustomersConsumer(CustomerBatches):
         self,
         id: str,
         request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
-        **options: Unpack[ExpandOptions],
+        **options: Unpack[UpdateOptions],
     ) -> Customer:
         """Change a customer: fields that are not given stay, ``None`` clears a field.
 
@@ -292,7 +347,8 @@ class CustomersConsumer(CustomerBatches):
             request_body: an ``UpdateCustomerRequestBody`` or a mapping; ``None`` sends ``{}``. The
                 server checks ``country`` and does not store it.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query, extra_body: for this call only;
+                see the class.
 
         Raises:
             ValueError: the id or a field is not valid.
@@ -315,7 +371,7 @@ class CustomersConsumer(CustomerBatches):
 
         Args:
             id: the Dub id, or ``ext_`` and your own.
-            retries, timeout_ms, http_headers: for this call only; see the class.
+            retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Raises:
             ValueError: the id is not valid.

@@ -9,13 +9,14 @@ import uplink
 
 from .._declarative.context import context_of
 from .._declarative.parameters import (
+    BodyOptions,
     CallOptions,
     PathSegment,
     QueryMap,
     query_text,
     take_options,
 )
-from .._declarative.schemas import serialize_request
+from .._declarative.schemas import field_names, serialize_request
 from .._internal.naming import camel_case
 from ..models.operations import GetCustomersRequest
 from .ids import RESERVED_IDS
@@ -67,11 +68,15 @@ class CountOptions(_Filters, CallOptions, total=False):
 
 
 class ExpandOptions(_Expand, CallOptions, total=False):
-    """The keywords of ``get`` and ``update``: ``timeout_ms`` in milliseconds."""
+    """The keywords of ``get``: ``timeout_ms`` in milliseconds."""
+
+
+class UpdateOptions(_Expand, BodyOptions, total=False):
+    """The keywords of ``update``: ``timeout_ms`` in milliseconds."""
 
 
 # A TypedDict has no place for it in its body.
-for _public in (ListOptions, IterateOptions, CountOptions, ExpandOptions):
+for _public in (ListOptions, IterateOptions, CountOptions, ExpandOptions, UpdateOptions):
     _public.__module__ = "dub_uplink.types"
 
 
@@ -101,6 +106,8 @@ class CustomerRequest(CustomerId):
 class ExpandQuery(QueryMap):
     """:class:`ExpandOptions`, of which the request of the call may hold the first as well."""
 
+    known = frozenset({_EXPANDED, camel_case(_EXPANDED)})
+
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
         request = context_of(request_builder).request
         if not value and request is None:
@@ -126,6 +133,8 @@ class ListRequest(uplink.Context):  # type: ignore[misc]  # uplink has no types
 class ListQuery(QueryMap):
     """:class:`ListOptions`, checked together with the :class:`ListRequest`."""
 
+    known = field_names(_LIST)
+
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
         context = context_of(request_builder)
         filters = take_options(request_builder, value)
@@ -143,6 +152,8 @@ class CountGroup(uplink.Context):  # type: ignore[misc]
 
 class CountQuery(QueryMap):
     """:class:`CountOptions`, checked together with the :class:`CountGroup`."""
+
+    known = field_names(_COUNT)
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
         context = context_of(request_builder)

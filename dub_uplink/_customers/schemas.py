@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import marshmallow
 from marshmallow import fields, validate
 
+from .._declarative.schema_compiler import Load, compile_loader
 from .._declarative.schemas import (
     ModelSchema,
     RequestSchema,
     SentFlag,
     SentMoment,
     SentText,
+    first_error,
     integer,
     moment,
     text,
@@ -73,6 +76,24 @@ class CustomerSchema(ModelSchema):
     link = fields.Nested(LinkSchema, allow_none=True)
     partner = fields.Nested(PartnerSchema, allow_none=True)
     discount = fields.Nested(DiscountSchema, allow_none=True)
+
+
+@functools.cache
+def _customer_loader() -> Load:
+    return compile_loader(CustomerSchema())
+
+
+def read_customer(data: Mapping[str, Any]) -> components.Customer:
+    """Return the customer of a JSON object, read as a response is.
+
+    Raises:
+        ValueError: a field is missing or of the wrong type; the message names it.
+    """
+    try:
+        customer: components.Customer = _customer_loader()(data)
+    except marshmallow.ValidationError as error:
+        raise ValueError(f"not a customer: {first_error(error)}") from None
+    return customer
 
 
 class CountSchema(ModelSchema):

@@ -19,6 +19,7 @@ from .._internal.config import (
     validate_headers,
 )
 from .._internal.credentials import TokenProvider, is_coroutine_function
+from .._internal.env_logging import enable_env_logging
 from .._rate_limit.rate_limit import RateLimit
 from .._transport import errors as hooks
 from .._transport.client import OnRetry, RetryingClient
@@ -124,6 +125,8 @@ class ConfiguredConsumer(Consumer):
     _recovery: RecoveryRules = UnknownOperation
     #: The options of the calls of a view; ``None`` for a client.
     _defaults: Mapping[str, Any] | None = None
+    #: Of a view whose endpoints return raw responses: the consumer that converts them.
+    _raw_of: Any = None
 
     def __init__(
         self,
@@ -138,6 +141,7 @@ class ConfiguredConsumer(Consumer):
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
+        enable_env_logging()
         held = TokenProvider(token)
         del token  # from here on only the caller's own frame shows it
         server = normalize_base_url(server_url)

@@ -15,10 +15,21 @@ class CallContext:
 
     ``request`` is a request object that other arguments complete. ``query`` is the checked query
     of a list or a count. ``options`` are the call options that were given. ``params`` and
-    ``headers`` are those of the arguments: they replace what decorators declare.
+    ``headers`` are those of the arguments: they replace what decorators declare. ``extra_query``
+    and ``extra_body`` are parameters and fields that the endpoint does not know.
     """
 
-    __slots__ = ("consumer", "headers", "options", "params", "query", "request", "result_handler")
+    __slots__ = (
+        "consumer",
+        "extra_body",
+        "extra_query",
+        "headers",
+        "options",
+        "params",
+        "query",
+        "request",
+        "result_handler",
+    )
 
     def __init__(self, consumer: Any) -> None:
         self.consumer = consumer
@@ -27,6 +38,8 @@ class CallContext:
         self.query: Mapping[str, Any] = {}
         self.params: dict[str, str] = {}
         self.headers: Mapping[str, str] = {}
+        self.extra_query: Mapping[str, Any] | None = None
+        self.extra_body: Mapping[str, Any] | None = None
         self.result_handler: Callable[[CallContext, Any], Any] | None = None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import uplink
@@ -21,21 +21,24 @@ from uplink.interfaces import RequestDefinitionBuilder
 from .._internal.config import merge_headers
 from .._transport.call import OPTIONS
 from ..models.errors import DubError
-from ..models.response import Response
+from ..models.response import RawResponse, Response
 from ..models.unset import UNSET, Unset
 from .context import CallContext, context_of
 from .converters import is_schema, read_body
+from .extra import add_extra_body, add_extra_query
 from .parameters import (
     AnyPathSegment,
-    CallOptions,
+    BodyOptions,
     Header,
     HeaderMap,
     Options,
     PathSegment,
+    QueryMap,
     RelativeUrl,
     check_template,
     check_url,
 )
+from .schemas import RequestSchema, field_names
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,9 +81,15 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
     It writes the parameters and headers of the arguments, over those of the other decorators.
     """
 
-    def __init__(self, route: str | None, *, is_checked: bool) -> None:
-        self._route = route
+    def __init__(self, definition: Any, *, is_checked: bool) -> None:
+        self._route: str | None = definition.uri.template
         self._is_checked = is_checked
+        arguments = arguments_of(definition).values()
+        self._known_query = {name for argument in arguments for name in _query_names(argument)}
+        annotations = definition.method_handler_builder.build().annotations
+        is_json = any(isinstance(annotation, uplink.json) for annotation in annotations)
+        names = {name for argument in arguments for name in _body_names(argument)}
+        self._known_body = names if is_json else None
 
     def modify_request(self, request_builder: Any) -> None:
         if not self._is_checked:
@@ -95,11 +104,33 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
             headers = request_builder.info["headers"]
             headers = merge_headers(options.get("http_headers", {}), headers)
             request_builder.info["headers"] = merge_headers(headers, context.headers)
+        if context.extra_query is not None:
+            add_extra_query(request_builder.info, context.extra_query, self._known_query)
+        if context.extra_body is not None:
+            add_extra_body(request_builder.info, context.extra_body, self._known_body)
         convert = request_builder.return_type
         if callable(convert):
-            read = functools.partial(_read, convert, context)
-            request_builder.info[OPTIONS]["convert"] = read
+            reader = _read if context.consumer._raw_of is None else _read_raw
+            read = functools.partial(reader, convert, context)
+            options["convert"] = read
             request_builder.return_type = None  # the transport's strategy calls it
+
+
+def _query_names(annotation: Any) -> Collection[Any]:
+    """Return the query parameters that an argument of an endpoint may send."""
+    if isinstance(annotation, uplink.Query):
+        return [annotation.name]
+    return annotation.known if isinstance(annotation, QueryMap) else []
+
+
+def _body_names(annotation: Any) -> Collection[Any]:
+    """Return the fields of the body that an argument of an endpoint may send."""
+    if isinstance(annotation, uplink.Field):
+        return [annotation.name]
+    if isinstance(annotation, uplink.Body) and is_schema(annotation.type, RequestSchema):
+        schema: Any = annotation.type
+        return field_names(schema)
+    return []
 
 
 def _read(convert: Callable[[Response], Any], context: CallContext, response: Response) -> Any:
@@ -108,6 +139,28 @@ def _read(convert: Callable[[Response], Any], context: CallContext, response: Re
         return read_body(convert, response)
     # What the handler raises is an error of the body, too.
     return read_body(lambda response: handle(context, convert(response)), response)
+
+
+def _read_raw(
+    convert: Callable[[Response], Any], context: CallContext, response: Response
+) -> RawResponse[Any]:
+    # A page fetches the next one with the consumer itself, which returns pages.
+    context.consumer = context.consumer._raw_of
+    response.call = None
+    return RawResponse(response, functools.partial(_read, convert, context))
+
+
+def raw_endpoint(consumer: Any, name: str) -> Any:
+    """Return the endpoint of a consumer that returns the :class:`RawResponse`.
+
+    It is the declared one: a method that a subclass overrides would get a raw response from
+    ``super()``.
+    """
+    view = consumer._view(consumer._defaults or {})
+    view._raw_of = consumer
+    methods: Iterator[Any] = (vars(cls).get(name) for cls in type(consumer).__mro__)
+    declared: Any = next(method for method in methods if hasattr(method, "uplink_definition"))
+    return functools.partial(declared, view)
 
 
 def _built(definition: Any) -> Any:
@@ -135,7 +188,7 @@ def _check_definition(
     typed = _typed_keywords(inspect.signature(function), function)
     if typed is None or not any(type(a) is Options for a in arguments_of(definition).values()):
         return
-    unknown = [key for key in _keyword_types(typed) if key not in CallOptions.__optional_keys__]
+    unknown = [key for key in _keyword_types(typed) if key not in BodyOptions.__optional_keys__]
     if unknown:
         raise TypeError(
             f"{method}: declare.Options takes the call options alone, and {typed.__name__} has"
@@ -149,7 +202,7 @@ def _complete(definition: Any) -> None:
     _forget_plain_type(definition)
     if not _has_policy(definition):
         is_checked = not any(_is_foreign(a) for a in arguments_of(definition).values())
-        _CallPolicy(definition.uri.template, is_checked=is_checked)(definition)
+        _CallPolicy(definition, is_checked=is_checked)(definition)
     for name, annotation in arguments_of(definition).items():
         replacement: Any = None
         if type(annotation) is uplink.Path:
@@ -299,6 +352,8 @@ def _explicit(function: Callable[..., Any]) -> tuple[inspect.Signature, Callable
     def check(keywords: Mapping[str, Any]) -> None:
         if not known.issuperset(keywords):
             name = next(name for name in keywords if name not in known)
+            if name == "extra_body":
+                raise TypeError(f"{function.__name__}() sends no body: it takes no extra_body")
             raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
 
     return signature.replace(parameters=parameters), check

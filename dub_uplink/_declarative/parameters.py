@@ -71,14 +71,27 @@ class CallOptions(TypedDict, total=False):
 
     ``retries`` is a :class:`~dub_uplink.RetryConfig`, or ``None`` for no retries. ``timeout_ms``
     are the milliseconds that one attempt may take. ``http_headers`` are sent with the request.
+    ``extra_query`` are query parameters that the operation does not know, sent as they are.
     """
 
     retries: RetryConfig | Unset | None
     timeout_ms: float | None
     http_headers: Mapping[str, str] | None
+    extra_query: Mapping[str, Any] | None
 
 
-CallOptions.__module__ = "dub_uplink.types"  # a TypedDict has no place for it in its body
+class BodyOptions(CallOptions, total=False):
+    """The :class:`CallOptions` of an operation that sends a JSON object.
+
+    ``extra_body`` are fields that the operation does not know, sent as they are. ``timeout_ms`` is
+    in milliseconds.
+    """
+
+    extra_body: Mapping[str, Any] | None
+
+
+# A TypedDict has no place for it in its body.
+CallOptions.__module__ = BodyOptions.__module__ = "dub_uplink.types"
 
 
 class PathSegment(_Path):
@@ -253,7 +266,7 @@ def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> 
 
 
 class Options(_QueryMap):
-    """The argument ``**options`` of an endpoint: the :class:`CallOptions` alone."""
+    """The argument ``**options``: :class:`CallOptions` or :class:`BodyOptions` alone."""
 
     __module__ = "dub_uplink.declare"
 
@@ -277,6 +290,9 @@ class QueryMap(_QueryMap):
     """
 
     __module__ = "dub_uplink.declare"
+
+    #: The parameters that the endpoint has arguments for, in every spelling.
+    known: frozenset[str] = frozenset()
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
         params = take_options(request_builder, value)
@@ -362,4 +378,18 @@ def _set_headers(request_builder: Any, value: Any) -> None:
         add_headers(request_builder, value, "http_headers")
 
 
-_OPTIONS = {"retries": _set_retries, "timeout_ms": _set_timeout, "http_headers": _set_headers}
+def _set_extra_query(request_builder: Any, value: Any) -> None:
+    context_of(request_builder).extra_query = value
+
+
+def _set_extra_body(request_builder: Any, value: Any) -> None:
+    context_of(request_builder).extra_body = value
+
+
+_OPTIONS = {
+    "retries": _set_retries,
+    "timeout_ms": _set_timeout,
+    "http_headers": _set_headers,
+    "extra_query": _set_extra_query,
+    "extra_body": _set_extra_body,
+}

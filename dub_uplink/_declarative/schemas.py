@@ -135,6 +135,12 @@ class RequestSchema(marshmallow.Schema):
         field_obj.data_key = camel_case(field_name)
 
 
+def field_names(schema: RequestSchema | type[RequestSchema]) -> frozenset[str]:
+    """Return the names of the fields of a schema, in snake_case and as they are sent."""
+    made = schema() if isinstance(schema, type) else schema
+    return frozenset(made.fields) | {str(field.data_key) for field in made.fields.values()}
+
+
 def serialize_request(
     schema: RequestSchema, request: Any, call: str | None = None
 ) -> dict[str, Any]:

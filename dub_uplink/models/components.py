@@ -6,9 +6,19 @@ one class reads today's responses and those of 2024, which have six fields.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
+
+from .._internal.naming import camel_case
+
+#: Keys that a response leaves out where there is nothing to show; the others are null there.
+_LEFT_OUT = frozenset({"program_id", "link", "partner", "discount"})
+#: The keys of every customer in responses and webhooks since 2024. Dub's other records lack some.
+_KEYS = ("id", "externalId", "name", "email", "createdAt")
 
 
 @dataclass
@@ -87,6 +97,47 @@ class Customer:
     #: Fields that this version does not know, under the names the server gave them.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the customer as the server writes it: JSON's own types under camelCase names.
+
+        Fields in ``extra`` are included. Dates are in UTC with milliseconds. ``programId``,
+        ``link``, ``partner`` and ``discount`` are left out where they are ``None``.
+        """
+        record = _to_dict(self)
+        for name in _LEFT_OUT:
+            if getattr(self, name) is None:
+                del record[camel_case(name)]
+        record.update(self.extra)
+        return record
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Customer:
+        """Return the customer of a parsed JSON object, such as the one inside a webhook's payload.
+
+        Objects are read as responses are: unknown fields go to ``extra``.
+
+        Args:
+            data: the object, under the server's names.
+
+        Raises:
+            TypeError: ``data`` is not a mapping.
+            ValueError: it is another record than a customer, or a field is of the wrong type.
+        """
+        # The schemas import this module. Here they are loaded by those who need them only.
+        from .._customers.schemas import read_customer  # noqa: PLC0415
+
+        if not isinstance(data, Mapping):
+            raise TypeError(
+                f"from_dict() takes a mapping, not {type(data).__name__}; parse JSON first"
+            )
+        missing = [key for key in _KEYS if key not in data]
+        if missing:
+            raise ValueError(
+                f"not a customer: {', '.join(missing)} missing; pass the customer itself,"
+                " under the server's names"
+            )
+        return read_customer(data)
+
 
 @dataclass
 class CustomerCount:
@@ -101,3 +152,34 @@ class CustomerCount:
     link_id: str | None = None
     #: Other fields of the group under the server's names, such as ``shortLink`` and ``url``.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def _to_dict(record: Any) -> dict[str, Any]:
+    return {key: _plain(getattr(record, name)) for name, key in _spelling(record.__class__)}
+
+
+@functools.cache
+def _spelling(model: type[Any]) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a record, each with the server's name for it."""
+    names = (field.name for field in dataclasses.fields(model) if field.name != "extra")
+    return tuple((name, camel_case(name)) for name in names)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return _moment_text(value)
+    if isinstance(value, (Link, Partner, Discount)):
+        return {**_to_dict(value), **value.extra}
+    return value
+
+
+def _moment_text(moment: datetime) -> str:
+    """Return a date as the server writes one, with microseconds if it has any.
+
+    Raises:
+        ValueError: the date has no time zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"a date needs a time zone, such as timezone.utc: {moment!r}")
+    unit = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.astimezone(timezone.utc).isoformat(timespec=unit).replace("+00:00", "Z")

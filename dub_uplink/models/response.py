@@ -6,11 +6,13 @@ It has what response handlers need and nothing of the request, whose headers hol
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from requests.structures import CaseInsensitiveDict
+
+T = TypeVar("T")
 
 
 class Response:
@@ -107,3 +109,55 @@ def _restore(
     response = Response(status_code, headers, content)
     response.attempts, response.elapsed, response.retry_after = attempts, elapsed, retry_after
     return response
+
+
+class RawResponse(Generic[T]):
+    """A successful response before it is converted; see ``with_raw_response``.
+
+    ``status_code`` is the HTTP status, ``headers`` are looked up in any case, ``content`` is the
+    decoded body. ``attempts`` is the number of requests of the call, ``elapsed`` its seconds, waits
+    included. When a look-up shows that a write was applied, the headers and the content are those
+    of the look-up.
+    """
+
+    __slots__ = ("_parse", "_response")
+
+    def __init__(self, response: Response, parse: Callable[[Response], T]) -> None:
+        self._response = response
+        self._parse = parse
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+        return self._response.status_code
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; their names are looked up in any case."""
+        return self._response.headers
+
+    @property
+    def content(self) -> bytes:
+        """The body, decompressed."""
+        return self._response.content
+
+    @property
+    def attempts(self) -> int:
+        """The number of requests that were sent for the call."""
+        return self._response.attempts
+
+    @property
+    def elapsed(self) -> float:
+        """The seconds of the call, waits included."""
+        return self._response.elapsed
+
+    def parse(self) -> T:
+        """Return what the call itself would have returned.
+
+        Raises:
+            ResponseValidationError: the body is not the expected one.
+        """
+        return self._parse(self._response)
+
+    def __repr__(self) -> str:
+        return f"<RawResponse [{self.status_code}]>"

@@ -13,6 +13,7 @@ from dub_uplink import (
     AsyncDub,
     Customer,
     RateLimit,
+    RawResponse,
     amap_unordered,
     declare,
     errors,
@@ -54,6 +55,12 @@ async def every_operation(url: str) -> None:
         assert_type(made, Customer)
         assert_type(await customers.get("ext_1", retries=None), Customer)
         assert_type(await customers.update(made.id, {"name": None}), Customer)
+        assert_type(await customers.update(made.id, extra_body={"tier": 1}), Customer)
+        raw = customers.with_raw_response
+        assert_type(await raw.get("ext_1"), RawResponse[Customer])
+        assert_type((await raw.list(page_size=1)).parse(), AsyncCustomerPage)
+        assert_type(await raw.count(), RawResponse[int])
+        assert_type((await raw.count(group_by="country")).parse(), list[components.CustomerCount])
         deleted = await customers.delete(id=made.id)
         assert_type(deleted, operations.DeleteCustomerResponseBody)
         assert_type(await customers.count(country="GB"), int)

@@ -21,6 +21,7 @@ from dub_uplink import (
     Dub,
     RateLimit,
     RateLimitStatus,
+    RawResponse,
     Response,
     RetryBudget,
     RetryConfig,
@@ -98,6 +99,8 @@ def operations_of(dub: Dub) -> None:
     assert_type(other, Customer)
 
     assert_type(dub.customers.count(country="GB"), int)
+    newer = dub.customers.update("ext_user_1", extra_body={"tier": 1}, extra_query={"a": "b"})
+    assert_type(newer, Customer)
     for group in dub.customers.count(group_by="country", timeout_ms=5_000):
         assert_type(group, components.CustomerCount)
         assert_type(group.country, str | None)
@@ -159,6 +162,8 @@ def fields_of(customer: components.Customer) -> None:
     assert_type(customer.partner, Partner | None)
     assert_type(customer.discount, Discount | None)
     assert_type(customer.extra, dict[str, Any])
+    assert_type(customer.to_dict(), dict[str, Any])
+    assert_type(Customer.from_dict(customer.to_dict()), Customer)
     same: operations.GetCustomerResponseBody = customer
     assert_type(same, Customer)
 
@@ -193,6 +198,25 @@ def views_of(dub: Dub, leads: Leads) -> None:
     assert_type(dub.customers.with_options(http_headers={"X-Team": "a"}), CustomersConsumer)
     assert_type(leads.with_options(retries=POLICY), Leads)
     dub.with_options(retry=None)  # type: ignore[call-arg]
+
+
+def raw_responses_of(dub: Dub) -> None:
+    raw = dub.customers.with_raw_response
+    assert_type(raw.list(country="GB", page_size=1), RawResponse[CustomerPage])
+    assert_type(raw.list(country="GB").parse(), CustomerPage)
+    response = raw.get("ext_user_1", include_expanded_fields=True)
+    assert_type(response, RawResponse[Customer])
+    assert_type(response.status_code, int)
+    assert_type(response.headers, Mapping[str, str])
+    assert_type(response.content, bytes)
+    assert_type(response.attempts, int)
+    assert_type(response.elapsed, float)
+    assert_type(response.parse(), Customer)
+    assert_type(raw.create({"external_id": "raw", "country": "GB"}).parse(), Customer)
+    assert_type(raw.update(id="ext_raw", request_body={"name": None}), RawResponse[Customer])
+    assert_type(raw.delete("ext_raw", retries=None).parse(), DeleteCustomerResponseBody)
+    assert_type(raw.count(country="GB"), RawResponse[int])
+    assert_type(raw.count(group_by="country").parse(), list[components.CustomerCount])
 
 
 class Shop(Dub):
@@ -257,6 +281,11 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     FilteredLeads("dub_test").filtered(page_size="1")  # type: ignore[arg-type]
     dub.customers.iterate(page=2)  # type: ignore[call-arg]
     dub.customers.count(group_by="city")  # type: ignore[call-overload]
+    dub.customers.list(extra_body={"tier": 1})  # type: ignore[call-arg]
+    dub.customers.with_raw_response.get(5)  # type: ignore[arg-type]
+    dub.customers.with_raw_response.list(limit=5)  # type: ignore[call-arg]
+    dub.customers.with_raw_response.iterate()  # type: ignore[attr-defined]
+    Customer.from_dict("{}")  # type: ignore[arg-type]
     dub.customers.upsert("user_1")  # type: ignore[arg-type]
     dub.customers.update_many(["user_1"])  # type: ignore[list-item]
     dub.customers.count(page=2)  # type: ignore[call-overload]
@@ -285,6 +314,7 @@ def main(server_url: str) -> list[str]:
     with Dub("dub_test", server_url=server_url, retry_config=None) as dub:
         operations_of(dub)
         fields_of(dub.customers.get("ext_user_1"))
+        raw_responses_of(dub)
         ids = pages_of(dub)
     with Leads("dub_test", server_url=server_url, retry_config=None) as leads:
         assert errors_of(leads) == "not_found"

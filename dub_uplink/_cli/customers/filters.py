@@ -63,18 +63,38 @@ _FILTERS = {
 }
 
 
+#: Those that ``CustomersConsumer.count`` takes, too.
+COUNT_FILTERS = (
+    "email",
+    "external_id",
+    "search",
+    "country",
+    "link_id",
+    "program_id",
+    "partner_id",
+)
+
+
 def filter_options(command: Callable[..., R]) -> Callable[..., R]:
     """Add the filters; the command gets the given ones as the mapping ``filters``.
 
     Its keys are keyword arguments of ``CustomersConsumer.list`` and ``iterate``.
     """
+    return _filtered(command, tuple(_FILTERS))
 
+
+def count_filter_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add the filters of ``CustomersConsumer.count``, as :func:`filter_options` does."""
+    return _filtered(command, COUNT_FILTERS)
+
+
+def _filtered(command: Callable[..., R], names: tuple[str, ...]) -> Callable[..., R]:
     @functools.wraps(command)
     def filtered(*args: Any, **given: Any) -> R:
-        filters = {name: given.pop(name) for name in _FILTERS}
+        filters = {name: given.pop(name) for name in names}
         filters = {name: value for name, value in filters.items() if value is not None}
         return command(*args, filters=filters, **given)
 
-    for option in reversed(_FILTERS.values()):
-        filtered = option(filtered)
+    for name in reversed(names):
+        filtered = _FILTERS[name](filtered)
     return filtered

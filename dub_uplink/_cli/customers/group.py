@@ -10,6 +10,7 @@ EXAMPLES = """\b
 Examples:
   dub-uplink customers list --country GB --limit 20
   dub-uplink customers get ext_user_1
+  dub-uplink customers count --by country
   dub-uplink customers create --external-id user_1 --country GB --name Ada
   dub-uplink customers update ext_user_1 --name Ada --avatar null
   dub-uplink customers delete ext_user_1
@@ -23,6 +24,7 @@ Exit codes:
 COMMANDS = {
     "list": Lazy("customers.read:list_command", "List customers."),
     "get": Lazy("customers.read:get_command", "Show customers by id."),
+    "count": Lazy("customers.read:count_command", "Count customers."),
     "create": Lazy("customers.write:create_command", "Create a customer, exactly once."),
     "update": Lazy("customers.write:update_command", "Change fields of a customer."),
     "delete": Lazy("customers.write:delete_command", "Delete customers, after a confirmation."),
@@ -37,7 +39,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     lazy=COMMANDS,
-    help="List, get, create, update and delete the customers of a workspace. An id is Dub's own"
+    help="List, count, get, create, update and delete customers of a workspace. An id is Dub's own"
     " (cus_...), or ext_ and an external id.",
     epilog=EXAMPLES,
 )

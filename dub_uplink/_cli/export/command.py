@@ -15,7 +15,7 @@ import click
 
 from dub_uplink import Dub, RateLimit
 from dub_uplink._cli.connection import Connection, connection_options
-from dub_uplink._cli.customers.filters import filter_options
+from dub_uplink._cli.customers.filters import COUNT_FILTERS, filter_options
 from dub_uplink._cli.export.fetching import fetch_batches
 from dub_uplink._cli.export.job import Format, Part, PartError, has_part, write_stream
 from dub_uplink._cli.failures import ExitCode, Failure
@@ -264,13 +264,11 @@ def _fill(dub: Dub, part: Part, job: _Job, progress: Progress, interrupt: Interr
 
 
 _COUNT_TIMEOUT = 3_000  # milliseconds
-#: The filters that the count takes; the others choose pages, their order and fields.
-_COUNTED = ("email", "external_id", "search", "country", "link_id", "program_id", "partner_id")
 
 
 def _count(dub: Dub, filters: dict[str, Any]) -> int | None:
     """Return how many customers there will be, or ``None`` if the server does not say."""
-    counted = {name: filters[name] for name in _COUNTED if name in filters}
+    counted = {name: filters[name] for name in COUNT_FILTERS if name in filters}
     try:
         # One short attempt: the bar is not worth a wait, which Ctrl-C could not end.
         total: int = dub.customers.count(**counted, retries=None, timeout_ms=_COUNT_TIMEOUT)

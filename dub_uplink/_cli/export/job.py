@@ -30,7 +30,7 @@ from dub_uplink._cli.io.files import (
     replacing,
     sync,
 )
-from dub_uplink._cli.io.records import cells, json_text, record
+from dub_uplink._cli.io.records import cells, json_text
 from dub_uplink.models.components import Customer
 from dub_uplink.models.errors import DubError
 
@@ -72,7 +72,7 @@ class CustomerWriter:
 
     def write(self, customer: Customer) -> None:
         """Write a customer, exactly as the server sent it."""
-        fields = record(customer)
+        fields = customer.to_dict()
         if not self._is_csv or self._columns is None:
             if self._columns is not None:
                 fields = {name: fields.get(name) for name in self._columns}

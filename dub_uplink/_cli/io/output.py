@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 import click
 
-from dub_uplink._cli.io.records import cells, columns, json_text, record
+from dub_uplink._cli.io.records import cells, columns, json_text
 from dub_uplink._cli.io.text import escape_formula, printable
 from dub_uplink.models.components import Customer
 
@@ -78,11 +78,17 @@ def write_customers(
 ) -> int:
     """Write customers to stdout as they arrive, and return how many there were."""
     names = columns(expanded=expanded)
-    return write_records(map(record, customers), output, names, single=single)
+    records = (customer.to_dict() for customer in customers)
+    return write_records(records, output, names, single=single)
 
 
 def write_records(
-    records: Iterable[dict[str, Any]], output: str, names: tuple[str, ...], *, single: bool = False
+    records: Iterable[dict[str, Any]],
+    output: str,
+    names: tuple[str, ...],
+    *,
+    single: bool = False,
+    table: Sequence[Column] = TABLE,
 ) -> int:
     """Write records to stdout as they arrive.
 
@@ -92,6 +98,7 @@ def write_records(
         names: The columns of CSV.
         single: Write one record: in JSON as an object and not a list, in a table with one field
             per line.
+        table: The columns of a table.
 
     Returns:
         The number of records.
@@ -99,7 +106,10 @@ def write_records(
     counter = itertools.count()
     counted = (fields for fields, _ in zip(records, counter, strict=False))
     if output == "table":
-        (_write_fields if single else write_table)(counted, sys.stdout)
+        if single:
+            _write_fields(counted, sys.stdout)
+        else:
+            write_table(counted, sys.stdout, table)
     elif output == "json":
         (_write_objects if single else _write_list)(counted, sys.stdout)
     elif output == "jsonl":
@@ -137,20 +147,22 @@ def _write_csv(records: Iterable[dict[str, Any]], names: tuple[str, ...], out: T
         writer.writerow([escape_formula(cell) for cell in cells(fields, names)])
 
 
-def write_table(records: Iterable[dict[str, Any]], out: TextIO) -> None:
+def write_table(
+    records: Iterable[dict[str, Any]], out: TextIO, table: Sequence[Column] = TABLE
+) -> None:
     """Write a row for each record; the first 100 set the widths of the columns."""
     from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - slow to import, and JSON needs no rich
 
-    rows = ([_short_cell(fields.get(column.name)) for column in TABLE] for fields in records)
+    rows = ([_short_cell(fields.get(column.name)) for column in table] for fields in records)
     first = list(itertools.islice(rows, _MEASURED_ROWS))
     if not first:
         return
     natural = [
         max(cell_len(cell) for cell in column)
-        for column in zip([c.name for c in TABLE], *first, strict=True)
+        for column in zip([c.name for c in table], *first, strict=True)
     ]
     width_limit = _width(out)
-    widths = fit(natural, [column.min_width for column in TABLE], width_limit)
+    widths = fit(natural, [column.min_width for column in table], width_limit)
 
     def sized(cell: str, width: int, column: Column) -> str:
         if cell_len(cell) <= width:
@@ -160,10 +172,10 @@ def write_table(records: Iterable[dict[str, Any]], out: TextIO) -> None:
         return set_cell_size(f"{set_cell_size(cell, width - 1)}…", width)
 
     def line(row: Sequence[str]) -> str:
-        return _GAP.join(map(sized, row, widths, TABLE)).rstrip()
+        return _GAP.join(map(sized, row, widths, table)).rstrip()
 
     console = _console(out)
-    header = line([column.name for column in TABLE])
+    header = line([column.name for column in table])
     console.print(header, style=_bold(console), markup=False, soft_wrap=True)
     out.writelines(line(row) + "\n" for row in _chained(first, rows))
 

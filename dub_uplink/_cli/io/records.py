@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -24,29 +23,6 @@ NAMES: Mapping[type[Any], Mapping[str, str]] = {
     }
     for model in (components.Customer, components.Link, components.Partner, components.Discount)
 }
-
-
-def record(value: Any) -> dict[str, Any]:
-    """Everything the server sent of a customer, as it sent it: JSON's own types, camelCase."""
-    found = {
-        spelled: _plain(getattr(value, name))
-        for name, spelled in NAMES[type(value)].items()
-        if not (name in _LEFT_OUT and getattr(value, name) is None)
-    }
-    found.update(value.extra)
-    return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dt.datetime):
-        return moment_text(value)
-    return record(value) if dataclasses.is_dataclass(value) else value
-
-
-def moment_text(moment: dt.datetime) -> str:
-    """A date as the server writes one: UTC, in milliseconds where those say it all."""
-    unit = "microseconds" if moment.microsecond % 1000 else "milliseconds"
-    return moment.astimezone(dt.timezone.utc).isoformat(timespec=unit).replace("+00:00", "Z")
 
 
 def json_text(value: Any, encoding: str = "utf-8", indent: int | None = None) -> str:

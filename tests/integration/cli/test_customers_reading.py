@@ -13,6 +13,7 @@ import pytest
 from dub_uplink import CustomersConsumer
 from dub_uplink._cli.customers.read import list_command
 from dub_uplink._cli.io.output import write_records
+from dub_uplink.testing import faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,15 @@ SENT: dict[str, Any] = {
     "firstSaleAt": None,
     "subscriptionCanceledAt": None,
     "programId": "prog_1",
-    "link": {"id": "link_1", "domain": "dub.sh", "key": "a", "shortLink": None, "url": "u", "x": 1},
+    "link": {
+        "id": "link_1",
+        "domain": "dub.sh",
+        "key": "a",
+        "shortLink": None,
+        "url": "u",
+        "programId": None,
+        "x": 1,
+    },
     "partner": {"id": "pn_1", "name": "=1+1", "email": None, "image": None},
     "mood": {"of": ["the", 1, None]},
 }
@@ -74,7 +83,7 @@ def test_list_json_is_a_list_even_if_empty(invoke: Invoke, live: Live) -> None:
 
 def test_list_has_an_option_for_every_argument() -> None:
     of_client = set(inspect.signature(CustomersConsumer.list).parameters)
-    of_client -= {"self", "request", "retries", "timeout_ms", "http_headers"}
+    of_client -= {"self", "request", "retries", "timeout_ms", "http_headers", "extra_query"}
     assert of_client <= {parameter.name for parameter in list_command.params}
 
 
@@ -224,3 +233,59 @@ def test_list_csv_is_utf_8_in_any_terminal_encoding(monkeypatch: pytest.MonkeyPa
     write_records([{"id": "Zoë 永 \ud800"}], "csv", ("id",))
     out.flush()
     assert content.getvalue().decode() == "id\nZoë 永 ?\n"
+
+
+@pytest.fixture
+def grouped(live: Live) -> FakeDub:
+    fake = live[0]
+    for number, country in enumerate(["US", "US", "GB", None]):
+        link = {"id": "link_1", "url": "https://a.com"} if country == "GB" else None
+        fake.add(external_id=str(number), country=country, link=link)
+    return fake
+
+
+def test_count_writes_the_number(invoke: Invoke, grouped: FakeDub) -> None:
+    assert invoke("customers", "count").stdout == "4\n"
+    assert invoke("customers", "count", "--country", "US", "--output", "json").stdout == "2\n"
+    assert grouped.requests[-1].query == {"country": "US"}
+
+
+def test_count_by_country_writes_a_row_for_each(invoke: Invoke, grouped: FakeDub) -> None:
+    expected = [("US", 2), ("GB", 1), (None, 1)]
+    rows = lines(invoke("customers", "count", "--by", "country"))
+    assert [(row["country"], row["count"]) for row in rows] in (
+        expected,
+        [expected[0], expected[2], expected[1]],
+    )
+    shown = invoke("customers", "count", "--by", "country", "--output", "table").stdout
+    assert shown.splitlines()[:2] == ["country  count", "US       2"]
+
+
+def test_count_by_link_has_the_fields_of_the_api(invoke: Invoke, grouped: FakeDub) -> None:
+    (row,) = lines(invoke("customers", "count", "--by", "link"))
+    assert (row["linkId"], row["count"], row["url"]) == ("link_1", 1, "https://a.com")
+    (row,) = table(invoke("customers", "count", "--by", "link", "--output", "csv"))
+    assert list(row) == ["linkId", "count", "shortLink", "url"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--by", "country", "--country", "GB"),
+        ("--by", "link", "--link-id", "x"),
+        ("--by", "partner"),
+        ("--page", "2"),
+    ],
+)
+def test_count_option_mistake_sends_nothing(
+    invoke: Invoke, grouped: FakeDub, arguments: tuple[str, ...]
+) -> None:
+    assert invoke("customers", "count", *arguments).exit_code == 2
+    assert not grouped.requests
+
+
+def test_count_on_a_server_without_it_exits_with_4(invoke: Invoke, grouped: FakeDub) -> None:
+    grouped.faults.add(faults.Status(404, body=b"<html>"))
+    done = invoke("customers", "count")
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert "GET /customers/count" in done.stderr

@@ -25,7 +25,8 @@ from dub_uplink import (
 )
 
 ENDPOINTS = ["list", "create", "get", "update", "delete"]
-OPTIONS = ["retries", "timeout_ms", "http_headers"]
+OPTIONS = ["retries", "timeout_ms", "http_headers", "extra_query"]
+SEND_A_BODY = ["create", "update", "ensure", "create_many"]
 BOTH = pytest.mark.parametrize("cls", [CustomersConsumer, AsyncCustomersConsumer])
 
 
@@ -43,10 +44,12 @@ def test_endpoint_is_a_plain_function_with_its_name(cls: type[Any], name: str) -
 @pytest.mark.parametrize("name", [*ENDPOINTS, "iterate", "ensure", "create_many", "delete_many"])
 def test_signature_names_each_option_with_type_and_default(cls: type[Any], name: str) -> None:
     parameters = inspect.signature(getattr(cls, name)).parameters
-    assert list(parameters)[-3:] == OPTIONS
-    assert {parameters[option].kind for option in OPTIONS} == {inspect.Parameter.KEYWORD_ONLY}
+    options = [*OPTIONS, "extra_body"] if name in SEND_A_BODY else OPTIONS
+    assert list(parameters)[-len(options) :] == options
+    assert {parameters[option].kind for option in options} == {inspect.Parameter.KEYWORD_ONLY}
     assert parameters["retries"].annotation == RetryConfig | Unset | None
-    assert [repr(parameters[option].default) for option in OPTIONS] == ["UNSET", "None", "None"]
+    defaults = [repr(parameters[option].default) for option in options]
+    assert defaults == ["UNSET", *["None"] * (len(options) - 1)]
 
 
 def test_signature_of_list_names_each_filter() -> None:

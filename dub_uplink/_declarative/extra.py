@@ -1,0 +1,60 @@
+"""Parameters and fields that an endpoint does not know, which are sent as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from .parameters import query_text
+
+
+def check_extra(name: str, value: Any, known: Collection[str]) -> dict[str, Any]:
+    """Return the parameters or fields that are sent in addition to those an endpoint knows.
+
+    Args:
+        name: the argument, for error messages.
+        value: the argument's value.
+        known: names that the endpoint sends itself.
+
+    Raises:
+        TypeError: it is not a mapping from strings.
+        ValueError: a name is known.
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError(f"{name} must be a mapping from strings, not {type(value).__name__}")
+    for key in value:
+        if key in known:
+            raise ValueError(f"{name}: {key!r} is known to this call; give it as an argument")
+    return dict(value)
+
+
+def add_extra_query(info: Any, extra: Any, known: Collection[str]) -> None:
+    """Add query parameters to uplink's request.
+
+    Raises:
+        TypeError: they are no mapping from strings.
+        ValueError: the endpoint knows one of them, or a value cannot be written in one way.
+    """
+    params = info["params"]
+    for name, value in check_extra("extra_query", extra, {*known, *params}).items():
+        if value is None:
+            raise ValueError(f"extra_query: {name!r} is None; leave it out")
+        params[name] = query_text(f"extra_query: {name}", value)
+
+
+def add_extra_body(info: Any, extra: Any, known: Collection[str] | None) -> None:
+    """Add fields to the JSON object of uplink's request.
+
+    Args:
+        info: what uplink has gathered of the request.
+        extra: the fields.
+        known: the fields that the endpoint sends itself; ``None`` if it sends no JSON.
+
+    Raises:
+        TypeError: they are no mapping from strings.
+        ValueError: the endpoint knows one of them, or sends no JSON object.
+    """
+    body = info.get("data", {})  # `uplink.json` serialises it after this
+    if known is None or not isinstance(body, Mapping):
+        raise ValueError("extra_body: the call sends no JSON object that could have more fields")
+    info["data"] = {**body, **check_extra("extra_body", extra, {*known, *body})}

@@ -1,0 +1,73 @@
+"""Log to stderr without code: the environment variable ``DUB_LOG``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+
+from .config import caller_stacklevel
+
+VARIABLE = "DUB_LOG"
+_LEVELS = {"info": logging.INFO, "debug": logging.DEBUG}
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def enable_env_logging() -> None:
+    """Log to stderr at the level of ``DUB_LOG``, unless the process has configured logging.
+
+    Warns of a value that is not a level.
+    """
+    value = os.environ.get(VARIABLE)
+    if not value:
+        return
+    level = _LEVELS.get(value.strip().lower())
+    if level is None:
+        warnings.warn(
+            f"{VARIABLE} must be info or debug, not {value!r:.40}; nothing is logged",
+            stacklevel=caller_stacklevel(),
+        )
+        return
+    logger = logging.getLogger("dub_uplink")
+    if not _handlers(logger):
+        _StderrLogging(logger, level)
+
+
+def _handlers(logger: logging.Logger) -> list[logging.Handler]:
+    """Return the handlers that get the records of the logger, but for those that do nothing."""
+    handlers = [*logger.handlers, *logging.getLogger().handlers]
+    return [handler for handler in handlers if not isinstance(handler, logging.NullHandler)]
+
+
+class _Level(int):
+    """A level that is told apart by identity from the same level set by the process."""
+
+
+class _StderrLogging(logging.Filter):
+    """A handler and a level on a logger that give way when the process configures logging.
+
+    A logger asks its filters before its handlers and those of the root logger. So a record that
+    the process's own level excludes does not reach the process's handlers.
+    """
+
+    def __init__(self, logger: logging.Logger, level: int) -> None:
+        super().__init__()
+        self._logger = logger
+        self._level = _Level(level)
+        self._handler = logging.StreamHandler()
+        self._handler.setFormatter(logging.Formatter(_FORMAT))
+        logger.addHandler(self._handler)
+        logger.addFilter(self)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(self._level)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is logged; give way if there are other handlers by now."""
+        logger = self._logger
+        if _handlers(logger) == [self._handler]:
+            return True
+        logger.removeHandler(self._handler)
+        logger.removeFilter(self)
+        if logger.level is self._level:
+            logger.setLevel(logging.NOTSET)
+        return record.levelno >= logger.getEffectiveLevel()

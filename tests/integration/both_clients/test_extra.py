@@ -1,0 +1,178 @@
+"""``extra_query`` and ``extra_body``: parameters and fields that a call does not know."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dub_uplink import RetryConfig, declare, errors
+from dub_uplink.testing import FakeDub, faults
+
+BODY = {"external_id": "1", "country": "GB"}
+CALLS: dict[str, Any] = {
+    "list": lambda c, **o: c.list(**o),
+    "count": lambda c, **o: c.count(**o),
+    "create": lambda c, **o: c.create(BODY, **o),
+    "get": lambda c, **o: c.get("ext_0", **o),
+    "update": lambda c, **o: c.update("ext_0", **o),
+    "delete": lambda c, **o: c.delete("ext_0", **o),
+    "iterate": lambda c, **o: list(c.iterate(**o)),
+    "ensure": lambda c, **o: c.ensure(BODY, **o),
+    "upsert": lambda c, **o: c.upsert(BODY, **o),
+    "create_many": lambda c, **o: list(c.create_many([BODY], **o)),
+    "delete_many": lambda c, **o: list(c.delete_many(["ext_0"], **o)),
+    "update_many": lambda c, **o: list(c.update_many([("ext_0", {})], **o)),
+    "upsert_many": lambda c, **o: list(c.upsert_many([BODY], **o)),
+}
+WITH_BODY = {"create", "update", "ensure", "upsert", "create_many", "update_many", "upsert_many"}
+each_call = pytest.mark.parametrize("name", CALLS)
+each_with_body = pytest.mark.parametrize("name", sorted(WITH_BODY))
+each_without_body = pytest.mark.parametrize("name", sorted(CALLS.keys() - WITH_BODY))
+
+
+@pytest.fixture
+def fake() -> FakeDub:
+    fake = FakeDub()
+    fake.add(external_id="0", country="GB")
+    return fake
+
+
+def bodies(fake: FakeDub) -> list[Any]:
+    sent = [request.body for request in fake.requests if request.method in ("POST", "PATCH")]
+    return [json.loads(body) for body in sent]
+
+
+@each_call
+def test_extra_query_is_sent_with_every_request(fake: FakeDub, customers: Any, name: str) -> None:
+    extra = {"new_filter": "a b", "newFlag": True, "n": 5}
+    CALLS[name](customers, extra_query=extra)
+    assert fake.requests
+    for request in fake.requests:
+        sent = {key: request.query[key] for key in extra}
+        assert sent == {"new_filter": "a b", "newFlag": "true", "n": "5"}
+
+
+@each_with_body
+def test_extra_body_is_sent_with_every_write(fake: FakeDub, customers: Any, name: str) -> None:
+    extra = {"new_field": {"a": [1, None]}, "newFlag": True}
+    CALLS[name](customers, extra_body=extra)
+    assert bodies(fake)
+    for body in bodies(fake):
+        assert {key: body[key] for key in extra} == extra
+    assert extra == {"new_field": {"a": [1, None]}, "newFlag": True}
+
+
+@each_without_body
+def test_extra_body_without_a_body_is_refused(fake: FakeDub, customers: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=rf"{name}\(\) sends no body: it takes no extra_body"):
+        CALLS[name](customers, extra_body={"a": 1})
+    assert not fake.requests
+
+
+@pytest.mark.parametrize("option", ["extra_query", "extra_body"])
+@pytest.mark.parametrize("value", ["a=b", [("a", "b")], 5, {1: "a"}])
+@pytest.mark.parametrize("name", ["create", "update", "ensure", "upsert"])
+def test_extra_that_is_no_mapping_is_refused(
+    fake: FakeDub, customers: Any, option: str, value: Any, name: str
+) -> None:
+    with pytest.raises(TypeError, match=f"{option} must be a mapping from strings"):
+        CALLS[name](customers, **{option: value})
+    assert not fake.requests
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("list", "pageSize"),
+        ("list", "page_size"),
+        ("list", "country"),
+        ("iterate", "startingAfter"),
+        ("count", "groupBy"),
+        ("count", "externalId"),
+        ("get", "includeExpandedFields"),
+        ("update", "include_expanded_fields"),
+    ],
+)
+def test_extra_query_with_a_known_key_is_refused(
+    fake: FakeDub, customers: Any, name: str, key: str
+) -> None:
+    with pytest.raises(ValueError, match=f"extra_query: '{key}' is known"):
+        CALLS[name](customers, extra_query={key: "1"})
+    assert not fake.requests
+
+
+@pytest.mark.parametrize("name", ["create", "update", "ensure", "upsert"])
+@pytest.mark.parametrize("key", ["externalId", "stripe_customer_id", "country"])
+def test_extra_body_with_a_known_key_is_refused(
+    fake: FakeDub, customers: Any, name: str, key: str
+) -> None:
+    with pytest.raises(ValueError, match=f"extra_body: '{key}' is known"):
+        CALLS[name](customers, extra_body={key: "1"})
+    assert not fake.requests
+
+
+@pytest.mark.parametrize("value", [None, ["a"], {"a": 1}, b"a", "\ud800"])
+def test_extra_query_that_has_no_one_text_is_refused(
+    fake: FakeDub, customers: Any, value: Any
+) -> None:
+    with pytest.raises(ValueError, match=r"extra_query: '?new"):
+        customers.list(extra_query={"new": value})
+    assert not fake.requests
+
+
+def test_extra_body_that_is_not_json_is_refused(fake: FakeDub, customers: Any) -> None:
+    with pytest.raises(TypeError, match="JSON"):
+        customers.create(BODY, extra_body={"new": object()})
+    assert not fake.requests
+
+
+def test_extra_query_filters_what_the_server_knows(fake: FakeDub, customers: Any) -> None:
+    ids = [fake.add(external_id=f"x{number}").id for number in range(5)]
+    wanted = {"customerIds": ",".join(ids[:3])}
+    page = customers.list(page_size=2, extra_query=wanted)
+    rest = page.next()
+    assert {customer.id for customer in [*page, *rest]} == set(ids[:3])
+    found = [customer.id for customer in customers.iterate(page_size=2, extra_query=wanted)]
+    assert sorted(found) == sorted(ids[:3])
+
+
+def test_create_with_extra_body_is_exactly_once(fake: FakeDub, customers: Any) -> None:
+    fake.faults.add(faults.DropAfter(), method="POST")
+    made = customers.create({**BODY, "name": "Ada"}, extra_body={"newField": 1})
+    assert [customer.id for customer in fake.customers if customer.external_id == "1"] == [made.id]
+    fake.faults.add(faults.DropAfter(), method="POST")
+    with pytest.raises(errors.Conflict):
+        customers.create({**BODY, "name": "Bo"}, extra_body={"newField": 1})
+
+
+def test_extra_of_an_endpoint_of_a_subclass(fake: FakeDub, make: Any) -> None:
+    @declare.json
+    @declare.patch(
+        "customers/{id}", args={"name": declare.Field("name"), "options": declare.Options}
+    )
+    def rename(self: Any, id: str, name: str, **options: Any) -> Any:
+        raise NotImplementedError
+
+    @declare.params({"static": "1"})
+    @declare.get("customers", args={"country": declare.Query, "options": declare.Options})
+    def search(self: Any, country: str | None = None, **options: Any) -> Any:
+        raise NotImplementedError
+
+    mine = make({"rename": rename, "search": search}, retry_config=RetryConfig())
+    mine.rename("ext_0", "Ada", extra_body={"a": 1}, extra_query={"b": "2"})
+    assert bodies(fake) == [{"name": "Ada", "a": 1}]
+    assert fake.requests[-1].query == {"b": "2"}
+    mine.search(extra_query={"b": "2"})
+    assert fake.requests[-1].query == {"b": "2", "static": "1"}
+    sent = len(fake.requests)
+    for call in (
+        lambda: mine.rename("ext_0", "Ada", extra_body={"name": "Bo"}),
+        lambda: mine.search(extra_query={"country": "GB"}),
+        lambda: mine.search(extra_query={"static": "2"}),
+        lambda: mine.search(extra_body={"a": 1}),
+    ):
+        with pytest.raises(ValueError, match=r"^extra_"):
+            call()
+    assert len(fake.requests) == sent

@@ -1,0 +1,91 @@
+"""``DUB_LOG``: a log on stderr without code, and never beside a configured one."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from dub_uplink.testing import FakeDub, faults
+
+CLIENT = "from dub_uplink import Dub\ndub = Dub()\n"
+COUNT = "dub.customers.count()\n"
+DEBUG = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} DEBUG dub_uplink: GET /customers/count: "
+INFO = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO dub_uplink: GET /customers/count: 503.*"
+
+
+@pytest.fixture
+def log() -> Any:
+    """Run code in a process, whose first request is answered 503; return its stderr."""
+
+    def run(level: str, code: str) -> list[str]:
+        with FakeDub() as fake, fake.serve() as url:
+            fake.faults.add(faults.Status(503))
+            env = {**os.environ, "DUB_LOG": level, "DUB_API_KEY": fake.token, "DUB_SERVER_URL": url}
+            command = [sys.executable, "-c", code]
+            done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+            assert done.stdout == ""
+            assert fake.token not in done.stderr
+            return done.stderr.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize("level", ["debug", " DEBUG"])
+def test_dub_log_debug_shows_attempts_and_retries(log: Any, level: str) -> None:
+    lines = log(level, CLIENT + "Dub()\n" + COUNT)
+    assert len(lines) == 3
+    for line, shape in zip(lines, [DEBUG + "503", INFO, DEBUG + "200"], strict=True):
+        assert re.match(shape, line)
+
+
+def test_dub_log_info_shows_retries(log: Any) -> None:
+    (line,) = log("info", CLIENT + COUNT)
+    assert re.fullmatch(INFO, line)
+
+
+def test_dub_log_that_is_empty_is_silent(log: Any) -> None:
+    assert log("", CLIENT + COUNT) == []
+
+
+def test_dub_log_with_another_value_warns(log: Any) -> None:
+    lines = log("trace", CLIENT + COUNT)
+    assert "<string>:2: UserWarning: DUB_LOG must be info or debug, not 'trace'" in lines[0]
+    assert not re.search("DEBUG|INFO", "".join(lines))
+
+
+CONFIGURED = "import logging\nlogging.basicConfig(format='mine %(message)s', level=logging.{})\n"
+OWN = "import logging\nlogging.getLogger('dub_uplink').addHandler(logging.StreamHandler())\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        CONFIGURED.format("WARNING") + CLIENT + COUNT,
+        CLIENT + CONFIGURED.format("WARNING") + COUNT,
+        OWN + CLIENT + COUNT,
+        CLIENT + OWN + COUNT,
+    ],
+    ids=["root before", "root after", "own before", "own after"],
+)
+def test_dub_log_beside_configured_logging_is_silent(log: Any, code: str) -> None:
+    assert log("debug", code) == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_dub_log_leaves_a_configured_level_alone(log: Any, after: bool) -> None:
+    configured = CONFIGURED.format("INFO")
+    parts = [CLIENT, configured] if after else [configured, CLIENT]
+    (line,) = log("debug", "".join(parts) + COUNT)
+    assert line.startswith("mine GET /customers/count: 503")
+
+
+def test_dub_log_leaves_the_level_of_the_logger_alone(log: Any) -> None:
+    level = "import logging\nlogging.getLogger('dub_uplink').setLevel(logging.{})\n"
+    assert log("debug", level.format("WARNING") + CLIENT + COUNT) == []
+    code = CLIENT + level.format("DEBUG") + CONFIGURED.format("WARNING") + COUNT
+    assert len(log("debug", code)) == 3
