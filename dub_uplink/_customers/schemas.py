@@ -9,7 +9,6 @@ from typing import Any
 import marshmallow
 from marshmallow import fields, validate
 
-from .._declarative.schema_compiler import Load, compile_loader
 from .._declarative.schemas import (
     ModelSchema,
     RequestSchema,
@@ -79,7 +78,9 @@ class CustomerSchema(ModelSchema):
 
 
 @functools.cache
-def _customer_loader() -> Load:
+def _customer_loader() -> Any:
+    from .._declarative.schema_compiler import compile_loader  # noqa: PLC0415 - at first use
+
     return compile_loader(CustomerSchema())
 
 

@@ -40,7 +40,7 @@ def _handlers(logger: logging.Logger) -> list[logging.Handler]:
 
 
 class _Level(int):
-    """A level that is told apart by identity from the same level set by the process."""
+    """A level that differs by identity from the same level that the process sets."""
 
 
 class _StderrLogging(logging.Filter):

@@ -152,11 +152,13 @@ def test_extra_of_an_endpoint_of_a_subclass(fake: FakeDub, make: Any) -> None:
     @declare.patch(
         "customers/{id}", args={"name": declare.Field("name"), "options": declare.Options}
     )
+    @make.stub
     def rename(self: Any, id: str, name: str, **options: Any) -> Any:
         raise NotImplementedError
 
     @declare.params({"static": "1"})
     @declare.get("customers", args={"country": declare.Query, "options": declare.Options})
+    @make.stub
     def search(self: Any, country: str | None = None, **options: Any) -> Any:
         raise NotImplementedError
 
