@@ -24,8 +24,8 @@ import uplink
 import dub_uplink
 
 #: Functions written in Python that run in one call, by package. A coroutine counts once, and on
-#: Python 3.11 a comprehension counts too. uplink's grow with what is declared: an argument, a hook, a
-#: decorator costs some each.
+#: Python 3.11 a comprehension counts too. uplink's grow with what is declared: an argument, a hook,
+#: a decorator costs some each.
 GET_BOUNDS = {"dub_uplink": 86, "uplink": 127, "marshmallow": 0, "inspect": 10}
 LIST_BOUNDS = {"dub_uplink": 95, "uplink": 128, "marshmallow": 0, "inspect": 12}
 ASYNC_GET_BOUNDS = {"dub_uplink": 71, "uplink": 127, "marshmallow": 0, "inspect": 10}
