@@ -101,7 +101,7 @@ def main() -> None:
                 cells = (f"{cell(taken, client):>24}" for client in workers)
                 print(f"{row:16}" + "".join(cells), flush=True)  # noqa: T201
         workers["ours"].seconds("get", 10_000, 100)
-        left = workers["ours"].left_over()
+        left = {client: worker.left_over() for client, worker in workers.items()}["ours"]
         # The worker itself has a thread, in which it waits for its orders.
         print(f"sockets, tasks, threads: {left[:3]} before, {left[3:]} after")  # noqa: T201
 
