@@ -156,6 +156,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         # What `@uplink.timeout` sets on an endpoint, in seconds.
         declared = info.pop("timeout", self._timeout)
         info.setdefault("headers", {})
+        if method != "GET":  # a cache of the caller's session must not serve a write
+            info["headers"] = {**info["headers"], "Cache-Control": "no-store"}
         options = gathered.get(OPTIONS, {})
         retries: RetryConfig | Unset | None = options.get("retries", UNSET)
         config = self._retry_config if isinstance(retries, Unset) else retries
