@@ -25,7 +25,9 @@ from .._internal.version import __version__
 from ..models.response import Response
 from .connection_errors import (
     ConnectError,
+    HandshakeError,
     IncompleteResponse,
+    InvalidRequest,
     PoolTimeout,
     ProxyConnectError,
     TunnelRefused,
@@ -47,8 +49,12 @@ class _Dropped(aiohttp.ClientError):
     """The connection broke; in a class that aiohttp does not retry by itself."""
 
 
-class _SocksError(aiohttp.ClientError):
-    """A SOCKS proxy of aiohttp-socks failed."""
+class _ProxyFailed(aiohttp.ClientError):
+    """A proxy was not found, or one of aiohttp-socks failed."""
+
+
+class _TunnelFailed(aiohttp.ClientError):
+    """A proxy of aiohttp-socks did not accept a CONNECT; the arguments are status and reason."""
 
 
 class _ProxyRefused(aiohttp.ClientError):
@@ -105,6 +111,10 @@ class _Attempt:
         request.headers["Authorization"] = self._authorization
         try:
             return await handler(request)
+        except aiohttp.ClientConnectorDNSError as error:
+            if proxy is None:
+                raise
+            raise _ProxyFailed(str(error.os_error)) from None
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -112,7 +122,10 @@ class _Attempt:
         except Exception as error:
             # aiohttp-socks raises exceptions that are none of aiohttp's.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
-                raise _SocksError(str(error)) from None
+                status = getattr(error, "error_code", None) or 0
+                if status >= 400:  # below, it is a code of SOCKS
+                    raise _TunnelFailed(status, str(error).partition(" ")[2]) from None
+                raise _ProxyFailed(str(error)) from None
             raise
 
 
@@ -194,6 +207,9 @@ class AiohttpBackend:
             # The time to connect is shorter, where there was no wait for a free connection.
             pooled = time.monotonic() - started > _connect_timeout(timeout) + 0.1
             return requests.ConnectTimeout(PoolTimeout() if pooled else str(error))
+        # Without a response it is about the request; a certificate's error is a ValueError as well.
+        if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientSSLError):
+            return InvalidRequest(str(error))
         if isinstance(error, (aiohttp.ClientError, TimeoutError)):
             return _as_requests(error)
         return error
@@ -322,10 +338,11 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Exception]], ...] = (
     (TimeoutError, lambda error: requests.ReadTimeout(str(error))),
     (
         (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch),
-        lambda error: requests.exceptions.SSLError(*error.args),
+        lambda error: HandshakeError(*error.args),
     ),
     (_ProxyRefused, lambda error: InvalidProxyURL(str(error))),
-    (_SocksError, lambda error: ProxyConnectError(str(error))),
+    (_TunnelFailed, lambda error: TunnelRefused(*error.args)),
+    (_ProxyFailed, lambda error: ProxyConnectError(str(error))),
     (aiohttp.ClientHttpProxyError, lambda error: TunnelRefused(error.status, error.message)),
     (aiohttp.ClientProxyConnectionError, lambda error: ProxyConnectError(str(error.os_error))),
     (aiohttp.ClientConnectorError, lambda error: ConnectError(str(error.os_error))),

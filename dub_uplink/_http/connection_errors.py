@@ -34,6 +34,14 @@ class ProxyConnectError(requests.exceptions.ProxyError, ConnectError):
     """The proxy was not reached."""
 
 
+class HandshakeError(requests.exceptions.SSLError):
+    """TLS was not established."""
+
+
+class InvalidRequest(ValueError):
+    """A request could not be made of what a session is set to."""
+
+
 class TunnelRefused(requests.exceptions.ProxyError):
     """A proxy did not accept a CONNECT; ``status`` is the status of its response."""
 
@@ -78,7 +86,9 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
     refused = any(e.refused for e in incomplete)
     never_sent = any(
         isinstance(e, _NEVER_SENT)
+        or getattr(e, "while_connecting", False)
         or (isinstance(e, ssl.SSLError) and "bad handshake" in str(e))  # pyOpenSSL
+        or (isinstance(e, OSError) and _NO_FILE.search(str(e)))
         for e in chain
     )
     sent = not (refused or never_sent or _tunnel_status(chain))
@@ -98,6 +108,8 @@ def is_transient(error: BaseException) -> bool:
     chain = _exception_chain(error)
     if 400 <= _tunnel_status(chain) < 500:
         return False  # wrong credentials, repeated, lock an account
+    if any(isinstance(e, _NOT_REACHED) and _SOCKS_LOGIN.search(str(e)) for e in chain):
+        return False
     if _is_dropped(chain):
         return True  # an established connection that broke, not a refused certificate
     if any(isinstance(e, (*_TLS, BodyTooLarge, UnsupportedEncoding)) for e in chain):
@@ -133,6 +145,13 @@ def _tunnel_status(chain: list[BaseException]) -> int:
     return 0
 
 
+#: How requests begins the text of a plain OSError for a file of certificates or a key.
+_NO_FILE = re.compile(r"Could not find (a suitable TLS CA|the TLS (certificate|key) file)")
+#: What PySocks and python-socks say when a proxy refuses the login.
+_SOCKS_LOGIN = re.compile(
+    r"SOCKS5 authentication|No username/password supplied|No acceptable authentication methods"
+    r"|Username and password authentication failure"
+)
 #: http.client raises a plain OSError with this text.
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _CREDENTIALS = (
@@ -158,11 +177,13 @@ _TIMEOUTS = (
 )
 # urllib3 derives refused, unreachable and unknown hosts from its timeout class.
 _NO_CONNECTION = urllib3.exceptions.NewConnectionError
+_NOT_REACHED = (ConnectError, _NO_CONNECTION)
 _NEVER_SENT = (
+    *_NOT_REACHED,
     ConnectionRefusedError,
     ssl.SSLCertVerificationError,
-    ConnectError,
-    _NO_CONNECTION,
+    HandshakeError,
+    InvalidRequest,
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.EmptyPoolError,
     urllib3.exceptions.LocationValueError,
@@ -187,6 +208,8 @@ _PHRASES: tuple[tuple[Any, str], ...] = (
 def _what(chain: list[BaseException]) -> str:
     if _is_dropped(chain):
         return "the connection broke"
+    if any(isinstance(e, OSError) and _NO_FILE.search(str(e)) for e in chain):
+        return "the request could not be made"
     for classes, phrase in _PHRASES:
         if any(isinstance(error, classes) for error in chain):
             return phrase

@@ -196,11 +196,14 @@ def _forward(name: str) -> property:
 
 
 def _connect(connect: Callable[..., object], *args: Any) -> None:
-    """Connect; a timeout of the TLS handshake or of a proxy is one before anything is sent."""
+    """Connect; what the TLS handshake or a proxy fails with is marked: nothing was sent."""
     try:
         connect(*args)
     except TimeoutError:
         raise ConnectTimeoutError("timed out while connecting") from None
+    except Exception as error:
+        vars(error)["while_connecting"] = True
+        raise
 
 
 class _DeadlinePool:
@@ -304,9 +307,14 @@ def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Ses
 
 
 def wraps_adapter(adapter: Any) -> bool:
-    """Return whether an adapter sends through another one, which no view reaches."""
-    kept = getattr(adapter, "__dict__", {})
-    return any(isinstance(value, BaseAdapter) for value in kept.values())
+    """Return whether an adapter sends through another one or a session, which no view reaches."""
+    for value in getattr(adapter, "__dict__", {}).values():
+        kept = value.values() if isinstance(value, dict) else value
+        if not isinstance(kept, (list, tuple, set, type({}.values()))):
+            kept = (value,)
+        if any(isinstance(one, (BaseAdapter, requests.Session)) for one in kept):
+            return True
+    return False
 
 
 class DeadlineAdapter(HTTPAdapter):

@@ -163,6 +163,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             info["data"] = serialize_json(info.pop("json"))
             if not any(name.lower() == "content-type" for name in headers):
                 headers["Content-Type"] = "application/json"
+        if method != "GET" and not any(name.lower() == "cache-control" for name in headers):
+            # A cache of the caller's session must not serve a write.
+            info["headers"] = {**headers, "Cache-Control": "no-store"}
         options = gathered.get(OPTIONS, {})
         retries: RetryConfig | Unset | None = options.get("retries", UNSET)
         config = self._retry_config if isinstance(retries, Unset) else retries

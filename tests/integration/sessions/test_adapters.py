@@ -209,3 +209,37 @@ def test_an_adapter_mounted_for_one_host_leaves_the_others_alone(serving: Any) -
         session.mount(server.url, HTTPAdapter(pool_maxsize=1))
         customers = CustomersConsumer("dub_x", server_url=server.url, client=session)
         assert customers.get("cus_1").name == "Ada"
+
+
+class Balanced(BaseAdapter):
+    """Sends through the first of the adapters that it keeps."""
+
+    def __init__(self, kept: Any, first: HTTPAdapter) -> None:
+        super().__init__()
+        self.kept = kept
+        self.first = first.send
+
+    def send(self, *args: Any, **settings: Any) -> requests.Response:
+        return self.first(*args, **settings)
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [lambda one: [one], lambda one: (one,), lambda one: {"a": one}, lambda _: requests.Session()],
+    ids=["list", "tuple", "dict", "session"],
+)
+def test_an_adapter_that_keeps_others_causes_a_warning(
+    wire: Any, step: Any, said: Any, connect: Any, keep: Any
+) -> None:
+    missing = {"error": {"code": "not_found", "message": "No."}}
+    server = wire(step(b"", "close"), said(404, json.dumps(missing)))
+    inner = HTTPAdapter(max_retries=urllib3.Retry(3, allowed_methods=None))
+    session = requests.Session()
+    session.mount("http://", Balanced(keep(inner), inner))
+    with pytest.warns(UserWarning, match="sends through another adapter"):
+        client = connect(server.url, client=session)
+    with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
+        client.delete("cus_1")
+    assert len(server.received) == 1

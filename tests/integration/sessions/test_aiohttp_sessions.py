@@ -145,3 +145,16 @@ def test_a_timeout_above_five_seconds_is_not_rounded(serving: Any, connect_async
     with pytest.raises(errors.APITimeoutError):
         dub.list()
     assert 5.0 <= time.monotonic() - started < 5.6
+
+
+def test_an_invalid_header_of_a_session_was_not_sent(serving: Any, connect_async: Any) -> None:
+    server = serving(201, CUSTOMER)
+    dub = connect_async(
+        server.url,
+        client=lambda: aiohttp.ClientSession(headers={"X-Key": "a\nb"}),
+        retry_config=QUICK,
+    )
+    with pytest.raises(errors.APIConnectionError, match="could not be made") as caught:
+        dub.create(BODY)
+    assert (caught.value.attempts, caught.value.sent) == (1, False)
+    assert server.received == []

@@ -107,6 +107,20 @@ def test_a_lookup_never_comes_from_requests_cache(
     ]
 
 
+def test_a_write_never_comes_from_requests_cache(fake: FakeDub, served: str, token: str) -> None:
+    requests_cache = pytest.importorskip("requests_cache")
+    methods = ("GET", "POST", "PATCH", "DELETE")
+    session = requests_cache.CachedSession(
+        backend="memory", allowable_methods=methods, allowable_codes=(200, 201, 404, 409)
+    )
+    with Dub(token, server_url=served, client=session, retry_config=QUICK) as dub:
+        for _ in range(2):
+            dub.customers.create(request=REQUEST)
+            dub.customers.update("ext_user_1", {"name": "Grace"})
+            dub.customers.delete("ext_user_1")
+    assert [r.method for r in fake.requests] == ["POST", "PATCH", "DELETE"] * 2
+
+
 MOCKET = """
 import json, sys, requests
 from mocket import Mocket, Mocketizer

@@ -98,7 +98,7 @@ MALFORMED = [
 @pytest.mark.parametrize("proxy", MALFORMED)
 @pytest.mark.parametrize("server", ["http://dub.internal", "https://dub.internal"])
 def test_no_proxy_url_shows_its_credentials(proxied: Any, proxy: str, server: str) -> None:
-    proxied(proxy, server, retry_config=None)
+    assert proxied(proxy, server, retry_config=None).sent is False
 
 
 @pytest.mark.parametrize("scheme", ["socks4", "socks5", "socks5h"])
@@ -157,3 +157,54 @@ def test_a_proxy_that_drips_its_response_to_connect_is_given_up(
             customers.list()
         assert caught.value.sent is False
     assert time.monotonic() - started < 6
+
+
+def test_a_proxy_whose_name_is_unknown_is_named(proxied: Any) -> None:
+    error = proxied("http://us3r:pa55w0rd@proxy.invalid:3128", retry_config=None)
+    assert str(error).startswith("GET: the proxy failed: ")
+    assert error.sent is False
+
+
+def test_a_4xx_to_connect_of_aiohttp_socks_is_final(connect_async: Any, serving: Any) -> None:
+    aiohttp_socks = pytest.importorskip("aiohttp_socks")
+    proxy = serving(407, "", then="close")
+    connector = aiohttp_socks.ProxyConnector
+    with pytest.raises(errors.APIConnectionError, match="Tunnel connection failed: 407") as caught:
+        connect_async(
+            "https://dub.internal",
+            client=lambda: aiohttp.ClientSession(connector=connector.from_url(proxy.url)),
+            retry_config=QUICK,
+        ).list()
+    assert (caught.value.attempts, caught.value.sent) == (1, False)
+
+
+#: What a SOCKS5 proxy replies to a client that offers a login and then gives a wrong one.
+SOCKS_REFUSALS = [b"\x05\xff", b"\x05\x02\x01\x01"]
+
+
+@pytest.mark.parametrize("refusal", SOCKS_REFUSALS, ids=["method", "password"])
+def test_a_refused_socks_login_is_final_when_asynchronous(
+    connect_async: Any, serving: Any, refusal: bytes
+) -> None:
+    aiohttp_socks = pytest.importorskip("aiohttp_socks")
+    proxy = serving(raw=refusal, unread=True, then="hold")
+    address = proxy.url.replace("http://", "socks5://us3r:pa55w0rd@")
+    connector = aiohttp_socks.ProxyConnector
+    with pytest.raises(errors.APIConnectionError) as caught:
+        connect_async(
+            "https://dub.internal",
+            client=lambda: aiohttp.ClientSession(connector=connector.from_url(address)),
+            retry_config=QUICK,
+        ).list()
+    assert (caught.value.attempts, caught.value.sent) == (1, False)
+
+
+@pytest.mark.parametrize("refusal", SOCKS_REFUSALS, ids=["method", "password"])
+def test_a_refused_socks_login_is_final(connect: Any, serving: Any, refusal: bytes) -> None:
+    pytest.importorskip("socks")
+    proxy = serving(raw=refusal, unread=True, then="hold")
+    session = requests.Session()
+    session.proxies = {"https": proxy.url.replace("http://", "socks5h://us3r:pa55w0rd@")}
+    with pytest.raises(errors.APIConnectionError) as caught:
+        connect("https://dub.internal", client=session, retry_config=QUICK).list()
+    assert (caught.value.attempts, caught.value.sent) == (1, False)

@@ -171,3 +171,37 @@ def test_sockets_of_pyopenssl_work_and_are_bounded(
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+def test_a_handshake_that_breaks_was_not_sent(
+    wire: Any, step: Any, connect: Any, connect_async: Any, then: str
+) -> None:
+    server = wire(step(b"", then, unread=True))
+    url = server.url.replace("http:", "https:")
+    clients = [connect(url, client=client) for client in (None, requests.Session())]
+    for client in (*clients, connect_async(url)):
+        with pytest.raises(errors.APIConnectionError) as caught:
+            client.list()
+        assert caught.value.sent is False
+
+
+def test_a_server_without_tls_was_sent_nothing(
+    wire: Any, step: Any, connect: Any, connect_async: Any
+) -> None:
+    server = wire(step(b"HTTP/1.1 400 No\r\n\r\n", "hold", unread=True))
+    url = server.url.replace("http:", "https:")
+    for client in (connect(url), connect(url, client=requests.Session()), connect_async(url)):
+        with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
+            client.list()
+        assert (caught.value.attempts, caught.value.sent) == (1, False)
+
+
+@pytest.mark.parametrize("name", ["verify", "cert"])
+def test_a_certificate_file_that_is_missing_is_named(connect: Any, name: str) -> None:
+    session = requests.Session()
+    session.trust_env = False
+    setattr(session, name, "/no.pem")
+    with pytest.raises(errors.APIConnectionError, match=r"could not be made: .*/no\.pem") as caught:
+        connect("https://127.0.0.1:9", client=session, retry_config=QUICK).list()
+    assert (caught.value.attempts, caught.value.sent) == (1, False)
