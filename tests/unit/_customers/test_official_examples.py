@@ -36,7 +36,7 @@ def test_create_a_customer(environment: FakeDub, token: str) -> None:
     with Dub(token=token) as s:
         with pytest.raises(TypeError) as caught:
             s.customers.create()  # type: ignore[call-arg]
-        assert str(caught.value) == "missing a required argument: 'request'"
+        assert str(caught.value) == "create() missing a required argument: 'request'"
         assert environment.requests == []
 
         res = s.customers.create(request={"external_id": "user_1", "country": "GB"})

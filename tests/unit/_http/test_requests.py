@@ -197,7 +197,10 @@ def test_create_with_a_wrong_field_names_it(refused: Any, request_: Any, message
 
 
 def test_create_without_a_request_raises_in_one_line(refused: Any) -> None:
-    assert refused(lambda c: c.create()) == "TypeError: missing a required argument: 'request'"
+    assert (
+        refused(lambda c: c.create())
+        == "TypeError: create() missing a required argument: 'request'"
+    )
 
 
 FAR = dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-5)))
