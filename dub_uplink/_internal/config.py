@@ -59,7 +59,8 @@ def normalize_base_url(server_url: str | None) -> str:
     if url.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
         warnings.warn(message, stacklevel=caller_stacklevel())
-    return server_url.rstrip("/") + "/"
+    # The scheme in lower case, as in the URLs that uplink joins onto it.
+    return url.scheme + server_url.rstrip("/")[len(url.scheme) :] + "/"
 
 
 def _punycode(url: SplitResult) -> tuple[str, str]:

@@ -79,7 +79,7 @@ PLAIN_URL = re.compile(r"https?://(?:[a-z0-9.]+|\[::1\])(?::80)?(?:/|/v1)?", re.
 @example("https://u:p@[x")
 @pytest.mark.filterwarnings("ignore:the token goes unencrypted")
 def test_a_server_url_is_plain_or_an_error_at_construction(server_url: str) -> None:
-    if PLAIN_URL.fullmatch(server_url):
+    if PLAIN_URL.fullmatch(server_url.strip()):
         Dub("dub_x", server_url=server_url).close()
         return
     with pytest.raises(ValueError, match=r"^server_url ") as caught:

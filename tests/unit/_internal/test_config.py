@@ -169,6 +169,7 @@ def test_a_server_that_is_no_plain_url_is_refused(
 @pytest.mark.parametrize(
     ("given", "used"),
     [
+        ("HTTPS://Api.dub.co", "https://Api.dub.co/"),
         (" https://api.dub.co\n", "https://api.dub.co/"),
         ("\thttps://api.dub.co/v1/ ", "https://api.dub.co/v1/"),
         ("https://bücher.example", "https://xn--bcher-kva.example/"),
