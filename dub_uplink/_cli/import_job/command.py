@@ -13,7 +13,7 @@ from dub_uplink import RateLimit
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.failures import ExitCode, Failure, failure
 from dub_uplink._cli.import_job.failed_rows import failed_suffix, write_failed
-from dub_uplink._cli.import_job.job import Import, ImportAborted, OnConflict
+from dub_uplink._cli.import_job.job import Attempts, Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.preview import (
     count_rows,
@@ -23,7 +23,7 @@ from dub_uplink._cli.import_job.preview import (
     show_recognized,
     side_file,
 )
-from dub_uplink._cli.import_job.report import show_counts, show_failures
+from dub_uplink._cli.import_job.report import show_counts, show_failures, show_reasons
 from dub_uplink._cli.import_job.validation import ValidationReport, check
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.files import beside
@@ -34,6 +34,7 @@ from dub_uplink._cli.reading.fields import FIELDS, field_named
 from dub_uplink._cli.reading.rows import Format, Options, Rows, rows_of
 from dub_uplink._cli.reading.source import identity, is_named, open_source
 from dub_uplink._cli.transfer_options import (
+    hash_of_key,
     open_client,
     quiet_option,
     rate_limit_option,
@@ -47,6 +48,8 @@ Examples:
   dub-uplink customers import --on-conflict upsert --rate-limit 500 a.jsonl
   dub-uplink customers import customers.failed.csv
 """
+
+_AGAIN = "The same command goes on where it stopped."
 
 
 def _mapping(
@@ -154,7 +157,12 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     metavar="FILE",
     help="The other files of an import stand beside it.  [default: FILE.journal]",
 )
-@click.option("--restart", is_flag=True, help="Replace the journal of an unfinished import.")
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="Discard the journal of an interrupted import, and send every row again; rows that were"
+    " created are then conflicts (--on-conflict).",
+)
 @quiet_option
 @rate_limit_option
 @connection_options
@@ -195,20 +203,25 @@ def import_command(
             if asks and not click.confirm(f"Import {count_rows(report.rows)}?", err=True):
                 click.echo("Nothing was sent.", err=True)
                 raise click.exceptions.Exit(ExitCode.FAILED)
+            token = connection.token()
             about = {
                 "file": file_identity,
                 "server": server_of(connection),
+                "API key": hash_of_key(token, file_identity),
                 "options": {**rows.recognized, "map": mapping, "ignore_unknown": ignore_unknown},
                 "on_conflict": on_conflict,
             }
             progress = Progress("Importing", report.rows, quiet=quiet)
+            attempts = Attempts()
             with (
                 InterruptHandler() as interrupt,
-                open_client(connection, progress, rate_limit, interrupt) as dub,
+                open_client(
+                    connection, progress, rate_limit, interrupt, token, attempts.on_retry
+                ) as dub,
                 _open_journal(journal_file, about, report.rows, restart=restart) as journal,
             ):
                 most = workers if rate_limit is None else min(workers, rate_limit.limit)
-                run = Import(dub.customers, file, rows, journal, on_conflict, most)
+                run = Import(dub.customers, file, rows, journal, on_conflict, most, attempts)
                 run.check_interrupt = interrupt.check
                 _import(run, side_file(journal_file, named, failed_suffix(rows)), progress)
     except BadFile as error:
@@ -258,7 +271,7 @@ def _validate(
 
 
 def _import(run: Import, failed: Path, progress: Progress) -> None:
-    """Import, and report.
+    """Import, and report; a complete import that was reported has no journal.
 
     Raises:
         Failure: it stopped early, or rows are left.
@@ -269,27 +282,30 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
     if journal.replaced is not None:
         ended = ", ".join(f"{count:,} {ending}" for ending, count in journal.replaced.items())
         click.echo(f"The previous import has ended ({ended}); this is a new one.", err=True)
-    if before:
-        click.echo(f"Going on: {before:,} of {count_rows(journal.rows)} are done.", err=True)
+    if before == journal.rows:
+        click.echo("All rows are done; nothing is sent. The report is repeated.", err=True)
+    elif before:
+        are = "is" if journal.rows == 1 else "are"
+        click.echo(f"Going on: {before:,} of {count_rows(journal.rows)} {are} done.", err=True)
     run.done = progress.at
-    again = "the same command goes on."
     try:
         with progress:
             progress.at(before)
             left = run.run()
     except ImportAborted as aborted:
         show_counts(journal)
+        show_reasons(journal)
         shown = failure(aborted.error)
-        raise Failure(
-            shown.message, shown.exit_code, f"{shown.hint} Then {again}".strip()
-        ) from None
+        hint = f"{shown.hint} {_AGAIN}".strip()
+        raise Failure(shown.message, shown.exit_code, hint) from None
     except (OSError, KeyboardInterrupt):
         show_counts(journal)
-        click.echo(f"Stopped; {again}", err=True)
+        show_reasons(journal)
+        click.echo(f"Stopped; {_AGAIN[0].lower()}{_AGAIN[1:]}", err=True)
         raise
     unwritable = ""
-    # Rows that were corrected there are not overwritten by a repeated report.
-    if journal.counts()["failed"] and not (before == journal.rows and failed.exists()):
+    has_failures = journal.counts()["failed"] > 0
+    if has_failures:
         try:
             write_failed(failed, run.rows, journal)
         except OSError as error:
@@ -297,6 +313,8 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
     show_counts(journal)
     show_failures(journal, failed, run.on_conflict, unwritable=unwritable)
     if left:
-        raise Failure(f"{count_rows(left)} had no usable response.", ExitCode.NETWORK, again)
-    if journal.counts()["failed"]:
+        raise Failure(f"{count_rows(left)} had no usable response.", ExitCode.NETWORK, _AGAIN)
+    if not unwritable:
+        journal.delete()
+    if has_failures:
         raise click.exceptions.Exit(ExitCode.FAILED)

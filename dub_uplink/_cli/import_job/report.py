@@ -24,17 +24,23 @@ def show_counts(journal: Journal) -> None:
     click.echo(f"{count_rows(journal.rows)}: {', '.join(parts)}")
 
 
-def show_failures(
-    journal: Journal, failed: Path, on_conflict: OnConflict, *, unwritable: str = ""
-) -> None:
-    """Show why rows failed, and what to run next; ``unwritable`` says why there is no file."""
+def show_reasons(journal: Journal) -> list[tuple[str, int]]:
+    """Show the most frequent reasons of failed rows; return all with their counts."""
     failures = journal.failures()
-    if not failures:
-        return
     for reason, count in failures[:_REASONS]:
         click.echo(printable(f"{count_rows(count)} failed: {reason}"), err=True)
     if len(failures) > _REASONS:
         click.echo(f"{len(failures) - _REASONS:,} more reasons.", err=True)
+    return failures
+
+
+def show_failures(
+    journal: Journal, failed: Path, on_conflict: OnConflict, *, unwritable: str = ""
+) -> None:
+    """Show why rows failed, and what to run next; ``unwritable`` says why there is no file."""
+    failures = show_reasons(journal)
+    if not failures:
+        return
     if unwritable:
         click.echo(
             f"{failed} cannot be written ({unwritable}). Run the same command again to write it;"

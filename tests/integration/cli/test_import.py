@@ -49,20 +49,49 @@ def last(done: Result) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def test_repeated_import_sends_nothing(invoke: Invoke, live: Live, people: Path) -> None:
+def test_complete_import_leaves_no_journal(invoke: Invoke, live: Live, people: Path) -> None:
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, done.stderr) == (0, "")
     assert last(done) == "10 rows: 10 created, 0 updated, 0 skipped, 0 failed"
     assert min(str(c.email) for c in live[0].customers) == "user_0@example.com"
-    asked = len(live[0].requests)
-    again = invoke("customers", "import", str(people))
-    assert (again.exit_code, last(again)) == (0, last(done))
-    assert "10 of 10 rows are done" in again.stderr
-    assert len(live[0].requests) == asked
-    assert sorted(path.name for path in people.parent.iterdir()) == [
-        "people.csv",
-        "people.csv.journal",
-    ]
+    assert list(people.parent.iterdir()) == [people]
+    again = invoke("customers", "import", "--on-conflict", "skip", str(people))
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert last(again) == "10 rows: 0 created, 0 updated, 10 skipped, 0 failed"
+
+
+def test_customers_deleted_since_an_import_are_imported(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    invoke("customers", "import", str(people))
+    deleted = invoke("customers", "delete", "--yes", "ext_user_1", "ext_user_2")
+    assert (deleted.exit_code, live[0].customer_count) == (0, 8)
+    invoke("customers", "import", "--on-conflict", "skip", str(people))
+    assert live[0].customer_count == 10
+
+
+def test_unfinished_import_of_another_key_is_refused(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    live[0].faults.add(faults.Delay(0), times=3)
+    live[0].faults.add(faults.Status(500), times=None)
+    stop = ("customers", "import", "--workers", "1", "--no-retries", str(people))
+    assert invoke(*stop).exit_code == 5
+    journal = people.with_name("people.csv.journal")
+    assert b"dub_test" not in journal.read_bytes()
+    done = invoke("customers", "import", str(people), env={"DUB_API_KEY": "dub_prod"})
+    assert done.exit_code == 2
+    assert "stopped after 3 of 10 rows, and the API key changed since" in done.stderr
+
+
+def test_file_of_an_import_that_sent_nothing_can_be_read_otherwise(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    command = ("customers", "import", "--no-retries", str(people))
+    gone = invoke(*command, env={"DUB_SERVER_URL": "http://127.0.0.1:9"})
+    assert gone.exit_code == 5
+    done = invoke("customers", "import", "--encoding", "latin-1", str(people))
+    assert (done.exit_code, done.stderr, live[0].customer_count) == (0, "", 10)
 
 
 @pytest.mark.parametrize(
@@ -145,15 +174,6 @@ def test_failed_rows_of_json_are_lines_of_json(invoke: Invoke, live: Live, tmp_p
     assert last(done) == "1 row: 0 created, 1 updated, 0 skipped, 0 failed"
 
 
-def test_repeated_import_keeps_corrected_rows(invoke: Invoke, live: Live, people: Path) -> None:
-    live[0].add(external_id="user_1")
-    invoke("customers", "import", str(people))
-    failed = people.with_name("people.failed.csv")
-    failed.write_text("mended")
-    assert invoke("customers", "import", str(people)).exit_code == 1
-    assert failed.read_text() == "mended"
-
-
 def test_dry_run_sends_nothing_and_leaves_nothing(invoke: Invoke, live: Live, people: Path) -> None:
     done = invoke("customers", "import", "--dry-run", str(people), env={"DUB_API_KEY": None})
     assert (done.exit_code, done.stderr) == (0, "")
@@ -192,7 +212,7 @@ def test_refused_key_stops_and_right_one_goes_on(
     assert done.exit_code == 3
     assert last(done) == "200 rows: 0 created, 0 updated, 0 skipped, 0 failed, 200 left"
     assert done.stderr.startswith("Error: 401 unauthorized: ")
-    assert "Then the same command goes on." in done.stderr
+    assert "The same command goes on where it stopped." in done.stderr
     assert len(live[0].requests) <= 8
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, live[0].customer_count) == (0, 200)
@@ -216,9 +236,9 @@ def test_network_failure_stops_and_fails_no_row(invoke: Invoke, live: Live, peop
     assert "0 failed, 10 left" in last(gone)
     live[0].faults.add(faults.DropBefore(), times=None)
     with no_sleep():
-        done = invoke("customers", "import", "--restart", "--no-retries", str(people))
+        done = invoke("customers", "import", "--no-retries", str(people))
     assert (done.exit_code, posts(live[0]) < 12) == (5, True)
-    assert "the same command goes on" in done.stderr
+    assert "The same command goes on" in done.stderr
     live[0].faults.clear()
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, live[0].customer_count) == (0, 10)
@@ -320,5 +340,7 @@ def test_journal_path_must_not_be_another_file(
     done = invoke("customers", "import", "--journal", str(people), str(people))
     assert (done.exit_code, "is not a journal" in done.stderr) == (2, True)
     journal = tmp_path / "elsewhere"
-    assert invoke("customers", "import", "--journal", str(journal), str(people)).exit_code == 0
+    live[0].faults.add(faults.Status(500), times=None)
+    stop = ("customers", "import", "--no-retries", "--journal", str(journal), str(people))
+    assert invoke(*stop).exit_code == 5
     assert journal.read_bytes().startswith(b"SQLite format 3")

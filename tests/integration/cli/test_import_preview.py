@@ -102,7 +102,6 @@ def test_terminal_shows_the_preview_and_asks(
     assert live[0].requests == []
     shown.send(keys)
     assert (shown.finish(), live[0].customer_count) == (status, count)
-    assert people.with_name("people.csv.journal").exists() == (count > 0)
 
 
 def test_yes_asks_nothing_on_a_terminal(

@@ -73,7 +73,7 @@ def test_kill_and_interrupt_lose_and_double_nobody(
         status, err = ended_by(signal.SIGINT, lambda: fake.customer_count > 55, command, env)
         assert (status, fake.customer_count < ROWS) == (130, True)
         assert err.splitlines()[0].startswith("Going on: ")
-        assert "Stopped; the same command goes on." in err
+        assert "Stopped; the same command goes on where it stopped." in err
         assert "Traceback" not in err
 
         go_so_far(fake, ROWS, faults.Delay(0))
@@ -84,6 +84,35 @@ def test_kill_and_interrupt_lose_and_double_nobody(
         )
         stored = [customer.external_id for customer in fake.customers]
         assert (len(stored), len(set(stored))) == (ROWS, ROWS)
+
+
+def test_interrupt_waits_for_requests_in_flight(
+    run: Run, environment: dict[str, str], people: Path
+) -> None:
+    with FakeDub(latency=0.7) as fake, fake.serve() as url:
+        env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        status, err = ended_by(
+            signal.SIGINT, lambda: len(fake.requests) > 9, ["import", str(people)], env
+        )
+        assert (status, "Stopped; " in err) == (130, True)
+        created = fake.customer_count
+        done = run("customers", "import", str(people), env=env)
+        assert f"Going on: {created} of {ROWS} rows are done." in done.stderr
+        assert [request.method for request in fake.requests if request.method != "POST"] == []
+
+
+def test_interrupted_import_never_claims_customers_of_others(
+    run: Run, environment: dict[str, str], people: Path
+) -> None:
+    with FakeDub(latency=0.1) as fake, fake.serve() as url:
+        for number in range(ROWS):
+            fake.add(external_id=f"user_{number}", email=f"user_{number}@example.com", country="GB")
+        env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        command = ["import", "--on-conflict", "skip", "--rate-limit", "40/second", str(people)]
+        status, _ = ended_by(signal.SIGINT, lambda: len(fake.requests) > 9, command, env)
+        assert status == 130
+        done = run("customers", *command, env=env)
+        assert done.stdout == f"{ROWS} rows: 0 created, 0 updated, {ROWS} skipped, 0 failed\n"
 
 
 def test_terminal_shows_progress(terminal: Callable[..., Any], people: Path) -> None:
