@@ -21,6 +21,7 @@ from dub_uplink._cli.import_job.preview import (
     show_notes,
     show_preview,
     show_recognized,
+    show_stale,
     side_file,
 )
 from dub_uplink._cli.import_job.report import show_counts, show_failures, show_reasons
@@ -223,7 +224,10 @@ def import_command(
                 most = workers if rate_limit is None else min(workers, rate_limit.limit)
                 run = Import(dub.customers, file, rows, journal, on_conflict, most, attempts)
                 run.check_interrupt = interrupt.check
-                _import(run, side_file(journal_file, named, failed_suffix(rows)), progress)
+                failed = side_file(journal_file, named, failed_suffix(rows))
+                stale = [old for old in (failed, rest) if old.exists() and old != named]
+                _import(run, failed, progress)
+            show_stale(*stale)
     except BadFile as error:
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None
     except JournalError as error:
@@ -303,17 +307,19 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
         show_reasons(journal)
         click.echo(f"Stopped; {_AGAIN[0].lower()}{_AGAIN[1:]}", err=True)
         raise
+    if left:
+        show_counts(journal)
+        show_reasons(journal)
+        raise Failure(f"{count_rows(left)} had no usable response.", ExitCode.NETWORK, _AGAIN)
     unwritable = ""
     has_failures = journal.counts()["failed"] > 0
     if has_failures:
         try:
-            write_failed(failed, run.rows, journal)
+            failed = write_failed(failed, run.rows, journal)
         except OSError as error:
             unwritable = error.strerror or str(error)
     show_counts(journal)
     show_failures(journal, failed, run.on_conflict, unwritable=unwritable)
-    if left:
-        raise Failure(f"{count_rows(left)} had no usable response.", ExitCode.NETWORK, _AGAIN)
     if not unwritable:
         journal.delete()
     if has_failures:

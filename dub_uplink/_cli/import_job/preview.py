@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,5 +96,16 @@ def _places(group: Group) -> Iterator[str]:
 
 
 def side_file(journal: Path, path: Path, suffix: str) -> Path:
-    """Return a file beside the journal that is named after the imported one."""
-    return journal.with_name(path.stem + suffix)
+    """Return a file beside the journal that is named after the imported one.
+
+    ``a.failed.csv`` and ``a.failed-2.csv`` count as ``a``.
+    """
+    stem = re.sub(r"(?<=.)\.failed(-[0-9]+)?$", "", path.stem)
+    return journal.with_name(stem + suffix)
+
+
+def show_stale(*paths: Path) -> None:
+    """Name the files that an earlier run may have left, and that say nothing of this one."""
+    for path in paths:
+        if path.exists():
+            click.echo(f"{path} is older than this import; it was left as it is.", err=True)

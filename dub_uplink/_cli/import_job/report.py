@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from dub_uplink import RateLimit
 from dub_uplink._cli.import_job.job import OnConflict
 from dub_uplink._cli.import_job.journal import Journal
 from dub_uplink._cli.import_job.preview import count_rows
@@ -52,8 +53,29 @@ def show_failures(
     click.echo(f"  {_command(failed)}", err=True)
     if on_conflict == "fail" and any(reason.startswith("409 ") for reason, _ in failures):
         click.echo("To update the customers that exist, run:", err=True)
-        click.echo(f"  {_command(failed, '--on-conflict', 'upsert')}", err=True)
+        click.echo(f"  {_command(failed, on_conflict='upsert')}", err=True)
 
 
-def _command(path: Path, *options: str) -> str:
-    return shlex.join(["dub-uplink", "customers", "import", *options, str(path)])
+#: The options that matter to the next import too; others are about the file that was read.
+_KEPT = {"on_conflict", "workers", "journal_path", "rate_limit", "quiet", "yes"}
+_KEPT |= {"token_file", "server_url", "timeout", "retries", "verbose"}
+
+
+def _command(path: Path, **changed: str) -> str:
+    """Return the command that imports a file with the options that this one was given."""
+    context = click.get_current_context()
+    options: list[str] = []
+    for param in context.command.params:
+        name = param.name or ""
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if name not in changed and not (given and name in _KEPT):
+            continue
+        value = changed.get(name, context.params.get(name))
+        if isinstance(value, bool):
+            options += (param.opts if value else param.secondary_opts)[-1:]
+        elif isinstance(value, RateLimit):
+            options += [param.opts[-1], f"{value.limit}/{value.per}"]
+        else:
+            options += [param.opts[-1], str(value)]
+    target = f"./{path}" if str(path).startswith("-") else str(path)
+    return shlex.join(["dub-uplink", "customers", "import", *options, target])

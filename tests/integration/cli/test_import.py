@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,7 +146,7 @@ def test_failed_rows_can_be_corrected_and_imported(
     ]
 
     assert invoke("customers", "import", str(failed)).exit_code == 1
-    assert (tmp_path / "people.failed.failed.csv").read_bytes() == failed.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["people.csv", "people.failed.csv"]
     done = invoke("customers", "import", "--on-conflict", "upsert", str(failed))
     assert (done.exit_code, last(done)) == (0, "2 rows: 0 created, 2 updated, 0 skipped, 0 failed")
     assert {c.external_id: c.name for c in live[0].customers if c.external_id != "b"} == {
@@ -157,6 +158,66 @@ def test_failed_rows_can_be_corrected_and_imported(
     failed.write_bytes(corrected)
     done = invoke("customers", "import", "--on-conflict", "skip", str(failed))
     assert last(done) == "2 rows: 1 created, 0 updated, 1 skipped, 0 failed"
+
+
+def test_suggested_command_keeps_the_options_that_matter(
+    invoke: Invoke, live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-x.csv").write_text("Id;country\nu1;GB\n")
+    Path("key").write_text("dub_test")
+    live[0].faults.add(faults.Status(422), times=None)
+    url = live[1]["DUB_SERVER_URL"]
+    options = ["--on-conflict", "upsert", "--workers", "2", "--journal", "j", "--rate-limit", "9"]
+    options += ["--token-file", "key", "--server-url", url, "--timeout", "9", "--no-retries"]
+    mapping = ("--map", "Id=external_id", "--delimiter", ";")
+    env = {"DUB_SERVER_URL": "http://127.0.0.1:9", "DUB_API_KEY": None}
+    done = invoke("customers", "import", *options, *mapping, "./-x.csv", env=env)
+    suggested = shlex.split(done.stderr.splitlines()[-1])
+    assert suggested[:3] == ["dub-uplink", "customers", "import"]
+    assert suggested[-1] == "./-x.failed.csv"
+    options[options.index("9")] = "9/minute"
+    pairs = [" ".join(options[at : at + 2]) for at in range(0, len(options), 2)]
+    assert [pair for pair in pairs if pair not in " ".join(suggested)] == []
+    assert "--map" not in suggested
+    live[0].faults.clear()
+    again = invoke(*suggested[1:], env=env)
+    assert (again.exit_code, live[0].customer_count) == (0, 1)
+
+
+@pytest.mark.parametrize("other", ["edited", "of another input"])
+def test_file_of_failed_rows_replaces_no_other(
+    invoke: Invoke, live: Live, people: Path, other: str
+) -> None:
+    failed = people.with_name("people.failed.csv")
+    failed.write_text(other)
+    live[0].add(external_id="user_1")
+    done = invoke("customers", "import", str(people))
+    numbered = people.with_name("people.failed-2.csv")
+    assert (failed.read_text(), numbered.stat().st_mode & 0o777) == (other, 0o600)
+    assert f"The failed rows are in {numbered}. " in done.stderr
+    # The same rows fail again: they are there already.
+    assert invoke("customers", "import", str(numbered)).exit_code == 1
+    assert not people.with_name("people.failed-3.csv").exists()
+
+
+def test_older_failed_rows_are_mentioned_after_a_success(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    failed = people.with_name("people.failed.csv")
+    failed.write_text("old")
+    done = invoke("customers", "import", str(people))
+    assert done.stderr == f"{failed} is older than this import; it was left as it is.\n"
+
+
+def test_file_of_problems_replaces_no_other(invoke: Invoke, live: Live, people: Path) -> None:
+    problems = people.with_name("people.problems.csv")
+    problems.write_text("mine")
+    people.write_text(HEADER + "user_1,ada@,GB\n" * 30)
+    done = invoke("customers", "import", str(people))
+    numbered = people.with_name("people.problems-2.csv")
+    assert (problems.read_text(), numbered.exists()) == ("mine", True)
+    assert f"all problems are in {numbered}." in done.stderr
 
 
 def test_failed_rows_of_json_are_lines_of_json(invoke: Invoke, live: Live, tmp_path: Path) -> None:
