@@ -144,12 +144,18 @@ def _encoding(file: IO[bytes], options: Options) -> str:
 class TableRows(Rows):
     """Rows of CSV or of a sheet, whose first row names the columns."""
 
-    def __init__(self, options: Options, records: Callable[[], Iterable[Record]]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        records: Callable[[], Iterable[Record]],
+        empty: str = "the file is empty.",
+    ) -> None:
         super().__init__(options)
         self._records = records
+        self._empty = empty
         header = next(iter(records()), None)
         if header is None:
-            raise BadFile("the file is empty.")
+            raise BadFile(self._empty)
         if header.problem:
             raise BadFile(f"line {header.line}: {header.problem}.")
         self._header = ["" if cell is None else str(cell).strip() for cell in header.content]
@@ -169,12 +175,14 @@ class TableRows(Rows):
             raise BadFile(self.header_problem)
         records = iter(self._records())
         next(records)
-        for number, (line, cells, broken) in enumerate(records):
+        for number, (line, cells, broken, note) in enumerate(records):
             problem = broken or self._surplus(cells)
             if problem:
                 yield Row(number, line, {}, (Problem(line, "", problem),))
                 continue
             row = _row(number, line, self._values(cells), self._column_of)
+            if note:
+                row = dataclasses.replace(row, notes=(*row.notes, Problem(line, "row", note)))
             if self._nameless:
                 row = dataclasses.replace(row, notes=(*row.notes, *self._left_out(line, cells)))
             yield row
@@ -226,7 +234,9 @@ def _excel_rows(file: IO[bytes], options: Options) -> Rows:
     from dub_uplink._cli.reading.excel_records import Sheet  # noqa: PLC0415 - openpyxl is an extra
 
     sheet = Sheet(io.BufferedReader(io.FileIO(file.fileno(), closefd=False)), options.sheet)
-    rows = TableRows(options, sheet.records)
+    others = f" gives another: {', '.join(map(repr, sheet.others))}" if sheet.others else ""
+    hint = f"  Hint: --sheet NAME{others}." if others else ""
+    rows = TableRows(options, sheet.records, f"the sheet {sheet.name!r} is empty.{hint}")
     rows.recognized = {"format": "xlsx", "sheet": sheet.name}
     if sheet.others:
         rows.recognized["other sheets"] = ", ".join(sheet.others)
@@ -244,7 +254,8 @@ class JsonRows(Rows):
         self._fields: dict[str, str | None] = {}
 
     def __iter__(self) -> Iterator[Row]:
-        for number, (line, value, problem) in enumerate(read_json(self._file, self._encoding)):
+        for number, record in enumerate(read_json(self._file, self._encoding)):
+            line, value, problem, _ = record
             if problem:
                 yield Row(number, line, {}, (Problem(line, "", problem),))
             else:

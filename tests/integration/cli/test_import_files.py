@@ -114,8 +114,31 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         "a.csv",
         b"External ID,external-id,country\n1,2,GB\n",
         (
-            "columns 'External ID', 'external-id' both mean external_id.  Hint: leave one out with"
-            " --map 'external-id='."
+            "columns 'External ID', 'external-id' both mean external_id.  Hint: --map"
+            " 'external-id=' keeps 'External ID'."
+        ),
+    ),
+    "three headers alike": (
+        "a.csv",
+        b"external_id,country,Country,country\n1,GB,GB,GB\n",
+        "'country' all mean country.  Hint: rename all but one of them in the file.",
+    ),
+    "a title above the header": (
+        "a.csv",
+        b"Customers of ACME\n\nexternal_id,country\n1,GB\n",
+        "Hint: the first row must name the columns: delete what is above it",
+    ),
+    "no column of a country": (
+        "a.csv",
+        b"external_id,email\n1,a@example.com\n",
+        "Hint: add such a column, or --map 'COLUMN=country' says which one it is.",
+    ),
+    "a header with a mistake": (
+        "a.csv",
+        b"external_id,country,e_mial\n1,GB,\n",
+        (
+            "unknown: 'e_mial'; did you mean 'email'.  Hint: --map 'e_mial=email' says what a"
+            " column is, --map 'e_mial=' leaves it out"
         ),
     ),
     "bytes of Windows": (

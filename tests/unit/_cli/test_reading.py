@@ -69,7 +69,7 @@ def test_header_is_matched_without_case_and_blanks(read: Read, header: str) -> N
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("external_id,country,Plan", "unknown: 'Plan'.*--map 'Plan=name'.*--ignore-unknown"),
+        ("external_id,country,Plan", "unknown: 'Plan'.*--map 'Plan=FIELD'.*--ignore-unknown"),
         ("external_id,country,nmae", "unknown: 'nmae'; did you mean 'name'"),
         ("External ID,externalId,country", "'External ID', 'externalId' both mean external_id"),
         ("E-Mail,external_id,email,country", "'E-Mail', 'email' both mean email"),
@@ -345,7 +345,7 @@ def test_bad_lines_of_json_are_named(read: Read) -> None:
         "11:  has 'externalId' twice",
         '13: name holds half of a surrogate pair: "\ud800"',
         '15: name holds a NUL character: "a\\u0000b"',
-        "17: nam is unknown; did you mean 'name'?",
+        "17: nam is unknown; did you mean 'name'",
         "19: country is missing",
         '19: avatar is no URL: "me.png"',
         "21:  is not JSON that can be read",
