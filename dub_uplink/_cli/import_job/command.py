@@ -125,6 +125,12 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
 )
 @click.option("--ignore-unknown", is_flag=True, help="Leave out columns that are not known.")
 @click.option(
+    "--exact",
+    is_flag=True,
+    help="Take each cell as it is, in a file that no spreadsheet changed: NULL is a name, and 1E05"
+    " an id.",
+)
+@click.option(
     "--format",
     "of",
     type=click.Choice(["csv", "json", "jsonl", "xlsx"]),
@@ -176,6 +182,7 @@ def import_command(
     on_conflict: OnConflict,
     mapping: dict[str, str | None],
     ignore_unknown: bool,
+    exact: bool,
     of: Format | None,
     sheet: str | None,
     encoding: str | None,
@@ -187,7 +194,7 @@ def import_command(
     rate_limit: RateLimit | None,
 ) -> None:
     """Create the customers of a file."""
-    options = Options(of, encoding, delimiter, sheet, mapping, ignore_unknown)
+    options = Options(of, encoding, delimiter, sheet, mapping, ignore_unknown, exact)
     try:
         with open_source(path) as file:
             file_identity = identity(file)
@@ -209,7 +216,12 @@ def import_command(
                 "file": file_identity,
                 "server": server_of(connection),
                 "API key": hash_of_key(token, file_identity),
-                "options": {**rows.recognized, "map": mapping, "ignore_unknown": ignore_unknown},
+                "options": {
+                    **rows.recognized,
+                    "map": mapping,
+                    "ignore_unknown": ignore_unknown,
+                    "exact": exact,
+                },
                 "on_conflict": on_conflict,
             }
             progress = Progress("Importing", report.rows, quiet=quiet)

@@ -34,6 +34,9 @@ _COMMIT_AFTER = 0.2
 #: Consecutive rows without a usable response after which the server counts as unavailable.
 _GIVE_UP_AFTER = 3
 
+_EITHER_TAKEN = "the external_id, or the stripe_customer_id by another customer"
+_STRIPE_ID_TAKEN = "no customer has this external_id: another one has the stripe_customer_id"
+
 #: Errors that concern the row; other errors would affect every row.
 _ROW_ERRORS = (errors.BadRequest, errors.Conflict, errors.UnprocessableEntity, errors.InviteExpired)
 _TOKEN_ERRORS = (errors.Unauthorized, errors.Forbidden, errors.NotFound)
@@ -223,7 +226,7 @@ class Import:
             else:
                 self._resolve_conflict(row, error_text(result))
         elif call != "create" and isinstance(result, errors.NotFound):
-            self._finish(row, "failed", reason)  # the conflict is about the Stripe id
+            self._finish(row, "failed", f"{reason} ({_STRIPE_ID_TAKEN})")
         elif result is None:
             self._rule_out(outcome)
         else:
@@ -244,7 +247,9 @@ class Import:
     def _resolve_conflict(self, row: Row, reason: str) -> None:
         """Apply ``on_conflict`` to a row whose customer existed before."""
         if self.on_conflict == "fail":
-            self._finish(row, "failed", reason)
+            # The server does not say which of the two it means.
+            both = row.request.get("stripe_customer_id") is not None
+            self._finish(row, "failed", f"{reason} ({_EITHER_TAKEN})" if both else reason)
         elif self.on_conflict == "skip":
             self._finish(row, "skipped")
         else:

@@ -52,7 +52,7 @@ def show_preview(report: ValidationReport, rows: Rows, *, err: bool) -> None:
 def show_notes(report: ValidationReport, rows: Rows, *, err: bool) -> None:
     """Show what keeps no row from being sent."""
     if report.notes.groups:
-        click.echo("Imported, but worth a look:", err=err)
+        click.echo("Worth a look, but no obstacle:", err=err)
         _show_groups(report.notes, rows, err=err)
 
 
@@ -67,6 +67,9 @@ def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
     click.echo("Problems:", err=True)
     _show_groups(report.problems, rows, err=True)
     more, hint = "", ""
+    control = any("U+00" in reason for _, reason in report.problems.groups)
+    if control and rows.recognized.get("encoding") == "iso8859-1":
+        hint = "perhaps --encoding cp1252 is right."
     if report.rest_error:
         more = f"; {report.rest} with all problems cannot be written ({report.rest_error})"
         hint = "--journal FILE puts it beside that file."

@@ -52,12 +52,12 @@ def show_failures(
     click.echo(f"The failed rows are in {failed}. Correct them there, then run:", err=True)
     click.echo(f"  {_command(failed)}", err=True)
     if on_conflict == "fail" and any(reason.startswith("409 ") for reason, _ in failures):
-        click.echo("To update the customers that exist, run:", err=True)
+        click.echo("To update the customers that exist under an external_id, run:", err=True)
         click.echo(f"  {_command(failed, on_conflict='upsert')}", err=True)
 
 
 #: The options that matter to the next import too; others are about the file that was read.
-_KEPT = {"on_conflict", "workers", "journal_path", "rate_limit", "quiet", "yes"}
+_KEPT = {"on_conflict", "workers", "journal_path", "rate_limit", "quiet", "yes", "exact"}
 _KEPT |= {"token_file", "server_url", "timeout", "retries", "verbose"}
 
 

@@ -73,6 +73,7 @@ class Options:
     """How a file is to be read; what is ``None`` is recognised.
 
     ``mapping`` gives columns of the file the client's names, or ``None`` to leave them out.
+    ``exact`` takes the text of a cell as it is.
     """
 
     format: Format | None = None
@@ -81,6 +82,7 @@ class Options:
     sheet: str | None = None
     mapping: Mapping[str, str | None] = field(default_factory=dict)
     ignore_unknown: bool = False
+    exact: bool = False
 
 
 class Rows(ABC):
@@ -152,6 +154,7 @@ class TableRows(Rows):
     ) -> None:
         super().__init__(options)
         self._records = records
+        self._exact = options.exact
         self._empty = empty
         header = next(iter(records()), None)
         if header is None:
@@ -208,7 +211,7 @@ class TableRows(Rows):
                 continue
             if self._is_escaped and isinstance(cell, str):
                 cell = unescape_formula(cell)
-            yield of, read_cell(of, cell)
+            yield of, read_cell(of, cell, exact=self._exact)
 
 
 def _is_blank(cell: Any) -> bool:

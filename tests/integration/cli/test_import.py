@@ -133,7 +133,7 @@ def test_failed_rows_can_be_corrected_and_imported(
         f"2 rows failed: {reason}",
         f"The failed rows are in {failed}. Correct them there, then run:",
         f"  dub-uplink customers import {failed}",
-        "To update the customers that exist, run:",
+        "To update the customers that exist under an external_id, run:",
         f"  dub-uplink customers import --on-conflict upsert {failed}",
     ]
     assert failed.read_bytes().startswith(b"\xef\xbb\xbf")

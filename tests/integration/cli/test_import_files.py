@@ -150,8 +150,9 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         "a.csv",
         b"external_id,country\n1.0,GB\n1E+05,GB\n",
         (
-            "external_id is a number that a spreadsheet changed; format the column as text in the"
-            ' spreadsheet, or import JSON Lines: lines 2 ("1.0"), 3 ("1E+05")'
+            "external_id looks like a number that a spreadsheet changed; format the column as text"
+            " in the spreadsheet; if it is right, --exact takes every cell as it is: lines 2"
+            ' ("1.0"), 3 ("1E+05")'
         ),
     ),
 }
@@ -175,7 +176,8 @@ def test_control_characters_of_a_wrong_encoding_are_refused(
     path.write_bytes(HEADER.encode() + b"u1,,O\x92Brien,GB\n")
     done = run("customers", "import", "--encoding", "latin-1", str(path), env=live[1])
     assert (done.returncode, live[0].requests) == (2, [])
-    assert "name holds the control character U+0092; perhaps --encoding cp1252" in done.stderr
+    assert "name holds the control character U+0092: line 2" in done.stderr
+    assert "Hint: perhaps --encoding cp1252 is right." in done.stderr
     done = run("customers", "import", "--encoding", "cp1252", str(path), env=live[1])
     assert (done.returncode, live[0].customers[0].name) == (0, "O\u2019Brien")
 
@@ -285,3 +287,47 @@ def test_unwritable_journal_names_the_option(run: Run, live: Live, tmp_path: Pat
         f"Error: {journal}: No such file or directory. Nothing was sent.  Hint: --journal FILE"
         " names another place for the journal and the files beside it.\n"
     )
+
+
+def test_export_is_imported_again_exactly(run: Run, live: Live, tmp_path: Path) -> None:
+    rows = [("5E05", "NULL"), ("12E05", "N/A"), ("1.0", "#REF!"), ("a", "null"), ("b", "=1+1")]
+    for external_id, name in rows:
+        live[0].add(external_id=external_id, name=name, country="GB")
+    path = tmp_path / "a.csv"
+    assert run("customers", "export", str(path), env=live[1]).returncode == 0
+    refused = run("customers", "import", str(path), env=live[1])
+    assert (refused.returncode, "--exact takes every cell as it is" in refused.stderr) == (2, True)
+    for customer in list(live[0].customers):
+        run("customers", "delete", "--yes", customer.id, env=live[1])
+    done = run("customers", "import", "--exact", str(path), env=live[1])
+    assert done.returncode == 0, done.stderr
+    assert sorted((c.external_id, c.name) for c in live[0].customers) == sorted(rows)
+
+
+def test_redirected_standard_input_writes_nothing_into_dev(
+    live: Live, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(TABLE)
+    live[0].add(external_id="u1")
+    with path.open() as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "dub_uplink", "customers", "import", "/dev/stdin"],
+            stdin=file,
+            cwd=tmp_path,
+            env={**environment, **live[1]},
+            capture_output=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert [p.name[:6] for p in tmp_path.iterdir() if p != path] == ["stdin-"]
+
+
+def test_conflict_of_a_stripe_id_names_both_fields(run: Run, live: Live, tmp_path: Path) -> None:
+    live[0].add(external_id="s1", stripe_customer_id="cus_9")
+    path = tmp_path / "a.csv"
+    path.write_text("external_id,country,stripe_customer_id\ns2,gb,cus_9\n")
+    done = run("customers", "import", str(path), env=live[1])
+    assert "(the external_id, or the stripe_customer_id by another customer)" in done.stderr
+    done = run("customers", "import", "--on-conflict", "upsert", str(path), env=live[1])
+    assert "no customer has this external_id: another one has the stripe" in done.stderr

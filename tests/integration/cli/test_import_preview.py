@@ -41,7 +41,7 @@ def preview(path: Path) -> list[str]:
         '  {"externalId": "u1", "country": "GB"}',
         '  {"externalId": "u2", "email": "ada@example.com", "country": "US"}',
         '  {"externalId": "u3", "country": "Germany"}',
-        "Imported, but worth a look:",
+        "Worth a look, but no obstacle:",
         '  E-Mail is read as empty: line 2 ("N/A")',
         '  Country is not a country code of two letters: line 4 ("Germany")',
     ]
