@@ -136,18 +136,21 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     type=click.Choice(["csv", "json", "jsonl", "xlsx"]),
     help="[default: by content and name]",
 )
-@click.option("--sheet", metavar="NAME", help="Sheet of a workbook.  [default: the first]")
+@click.option(
+    "--sheet", metavar="NAME", help="Sheet of a workbook.  [default: the first visible one]"
+)
 @click.option(
     "--encoding",
     callback=_encoding,
     metavar="NAME",
-    help="As in cp1252.  [default: by the byte order mark, or utf-8]",
+    help="The encoding of a file without a byte order mark, such as cp1252.  [default: utf-8]",
 )
 @click.option(
     "--delimiter",
     metavar="CHARACTER",
     callback=_delimiter,
-    help="What is between two cells of CSV; or tab.  [default: by the header]",
+    help="The character between two cells of CSV; tab for a tabulator.  [default: the one with"
+    " which the header has most known columns]",
 )
 @click.option(
     "--workers",
@@ -162,7 +165,8 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     "journal_path",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="The other files of an import stand beside it.  [default: FILE.journal]",
+    help="The path of the journal; the files of failed rows and of problems are written into its"
+    " directory.  [default: FILE.journal]",
 )
 @click.option(
     "--restart",
