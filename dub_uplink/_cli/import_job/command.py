@@ -17,6 +17,7 @@ from dub_uplink._cli.import_job.job import Attempts, Import, ImportAborted, OnCo
 from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.preview import (
     count_rows,
+    format_name,
     require_good_rows,
     show_notes,
     show_preview,
@@ -205,12 +206,14 @@ def import_command(
             named = Path(path) if is_named(path) else Path(f"stdin-{file_identity['sha256'][:8]}")
             journal_file = Path(journal_path) if journal_path else beside(named, ".journal")
             rows = rows_of(file, options, path)
+            _warn_of_unused(options, rows)
             asks = not (dry_run or yes) and can_ask()
             rest = side_file(journal_file, named, ".problems.csv")
             report = _validate(path, rows, rest, preview=dry_run or asks, dry=dry_run, quiet=quiet)
             if dry_run or not report.rows:
-                sent = "nothing was sent" if dry_run else "there is nothing to import"
-                click.echo(f"{path}: {count_rows(report.rows)}, all of them good; {sent}.")
+                good = f"{count_rows(report.rows)}, all of them good; nothing was sent"
+                empty = "there is nothing to import: it has no rows"
+                click.echo(f"{path}: {good if report.rows else empty}.")
                 return
             if asks and not click.confirm(f"Import {count_rows(report.rows)}?", err=True):
                 click.echo("Nothing was sent.", err=True)
@@ -248,6 +251,22 @@ def import_command(
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None
     except JournalError as error:
         raise Failure(f"{error}.", ExitCode.USAGE) from None
+
+
+def _warn_of_unused(options: Options, rows: Rows) -> None:
+    """Name the options that say nothing about this format."""
+    is_json = rows.recognized["format"] == "json"
+    unused = {
+        "--sheet": options.sheet is not None and "sheet" not in rows.recognized,
+        "--delimiter": options.delimiter is not None and "delimiter" not in rows.recognized,
+        "--exact": options.exact and is_json,
+        "--encoding": options.encoding is not None
+        and options.encoding != rows.recognized.get("encoding"),
+    }
+    for option in (name for name, is_unused in unused.items() if is_unused):
+        why = "a byte order mark decides" if "encoding" in rows.recognized else ""
+        why = why if option == "--encoding" and why else f"the file is {format_name(rows)}"
+        click.echo(f"Warning: {option} has no effect: {why}.", err=True)
 
 
 def _open_journal(path: Path, about: dict[str, Any], rows: int, *, restart: bool) -> Journal:

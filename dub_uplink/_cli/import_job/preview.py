@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,12 +17,18 @@ from dub_uplink._cli.io.text import printable
 from dub_uplink._cli.reading.rows import Rows
 from dub_uplink._internal.naming import camel_case
 
+_LONGEST_VALUE = 200  # characters of a value in the preview
 _FORMATS = {"csv": "CSV", "json": "JSON", "xlsx": "Excel"}
 
 
 def count_rows(count: int) -> str:
     """Return a number of rows in words."""
     return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def format_name(rows: Rows) -> str:
+    """Return the name of a format in words."""
+    return _FORMATS[rows.recognized["format"]]
 
 
 def show_recognized(path: str, rows: Rows, *, err: bool) -> None:
@@ -44,9 +51,14 @@ def show_preview(report: ValidationReport, rows: Rows, *, err: bool) -> None:
         click.echo("The first customers as they would be sent:", err=err)
     encoding = (sys.stderr if err else sys.stdout).encoding or "utf-8"
     for request in report.first:
-        sent = {camel_case(name): value for name, value in request.items()}
+        sent = {camel_case(name): _shortened(value) for name, value in request.items()}
         click.echo(f"  {json_text(sent, encoding)}", err=err)
     show_notes(report, rows, err=err)
+
+
+def _shortened(value: Any) -> Any:
+    is_long = isinstance(value, str) and len(value) > _LONGEST_VALUE
+    return f"{value[:_LONGEST_VALUE]}… ({len(value):,} characters)" if is_long else value
 
 
 def show_notes(report: ValidationReport, rows: Rows, *, err: bool) -> None:

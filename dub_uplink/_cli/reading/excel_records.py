@@ -17,6 +17,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.record import Record
 
+_WORKBOOK = "[Content_Types].xml"
 _BROKEN = (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, OSError)
 
 
@@ -94,6 +95,8 @@ class Sheet:
 
 
 def _broken(error: Exception) -> BadFile:
+    if _WORKBOOK in str(error):
+        return BadFile("it is a zip archive, and not a workbook.  Hint: unpack it.")
     return BadFile(
         f"it cannot be read as an Excel workbook: {str(error).rstrip('.')}.  Hint: is the file"
         " complete? If it is CSV with another name, give --format csv."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,17 @@ _SUFFIXES: Mapping[str, Format] = {
     ".xlsm": "xlsx",
     ".xlsx": "xlsx",
 }
-_ZIP, _OLD_EXCEL, _PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
+_ZIP = b"PK\x03\x04"
+#: Files that are often given and cannot be read, by their first bytes.
+_UNREADABLE = {
+    b"\xd0\xcf\x11\xe0": "it is a workbook of an old Excel (.xls).  Hint: save it as .xlsx.",
+    b"PAR1": "it is Parquet, which cannot be imported.  Hint: export CSV or JSONL.",
+    b"\x1f\x8b": "it is compressed by gzip.  Hint: unpack it, or gunzip -c FILE | … import -.",
+    b"\x89PNG": "it is a picture (PNG), not a table.",
+    b"%PDF": "it is a PDF, not a table.  Hint: export CSV from the program that wrote it.",
+    b"BZh": "it is compressed by bzip2.  Hint: unpack it.",
+    b"\xfd7zXZ": "it is compressed by xz.  Hint: unpack it.",
+}
 _MOST_KEYS = 100  # of JSON that the preview lists
 
 
@@ -128,14 +139,18 @@ def _format(file: IO[bytes], suffix: str) -> Format:
     start = head(file, 4096)
     if start.startswith(_ZIP):
         return "xlsx"
-    if start.startswith(_OLD_EXCEL):
-        raise BadFile("it is a workbook of an old Excel (.xls).  Hint: save it as .xlsx.")
-    if start.startswith(_PARQUET):
-        raise BadFile("it is Parquet, which cannot be imported.  Hint: export CSV or JSONL.")
-    if suffix in _SUFFIXES:
-        return _SUFFIXES[suffix]
+    for beginning, what in _UNREADABLE.items():
+        if start.startswith(beginning):
+            raise BadFile(what)
     text = start.decode(marked_encoding(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
-    return "json" if text[:1] in ("[", "{") else "csv"
+    by_content: Format = "json" if re.match(r'\[\s*([{\]]|$)|\{\s*("|\}|$)', text) else "csv"
+    by_name = _SUFFIXES.get(suffix)
+    if by_name == "csv" and by_content == "json":
+        return "json"
+    # Broken JSON is JSON still, but not where the first line is a header.
+    if by_name == "json" and text[:1] not in ("[", "{", '"', "") and "," in text.split("\n")[0]:
+        raise BadFile("it is not JSON, and looks like CSV.  Hint: give --format csv.")
+    return by_name or by_content
 
 
 def _encoding(file: IO[bytes], options: Options) -> str:
@@ -280,7 +295,8 @@ class JsonRows(Rows):
         for key in value:
             name = self._field(key)
             if name == UNKNOWN:
-                problems.append(Problem(line, key, f"is unknown{near(key)}"))
+                hint = f"--map {key + '=FIELD'!r} or --ignore-unknown"
+                problems.append(Problem(line, key, f"is unknown{near(key)} ({hint})"))
             elif name in keys:
                 problems.append(Problem(line, key, f"means {name}, as {keys[name]!r} does"))
             elif name is not None:

@@ -126,6 +126,8 @@ def check_value(field: str, value: Any) -> Value:
 
 
 def _problem(field: str, value: Any) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return 'is a number, not text; put it in quotes, such as "1"'
     if not isinstance(value, str):
         return "is not text"
     if field in REQUIRED and not value.strip():

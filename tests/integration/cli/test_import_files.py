@@ -53,6 +53,7 @@ FILES: dict[str, tuple[str, str | bytes]] = {
     "an array": ("a.json", json.dumps(OBJECTS)),
     "an indented array in lines": ("a.jsonl", json.dumps(OBJECTS, indent=2)),
     "indented objects": ("a.json", "\n".join(json.dumps(each, indent=2) for each in OBJECTS)),
+    "an array that is called CSV": ("a.csv", json.dumps(OBJECTS)),
     "lines of json": ("a.ndjson", "\n".join(map(json.dumps, OBJECTS))),
 }
 
@@ -140,6 +141,38 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
             "unknown: 'e_mial'; did you mean 'email'.  Hint: --map 'e_mial=email' says what a"
             " column is, --map 'e_mial=' leaves it out"
         ),
+    ),
+    "a file of gzip": ("a.csv.gz", b"\x1f\x8b\x08\x00", "it is compressed by gzip.  Hint: gunzip"),
+    "a picture": ("a.csv", b"\x89PNG\r\n", "it is a picture (PNG), not a table."),
+    "UTF-16 without a mark": (
+        "a.csv",
+        "external_id,country,name\n1,GB,Zo\xeb\n".encode("utf-16-le"),
+        "Hint: --encoding utf-16-le.",
+    ),
+    "CSV that is called JSON": (
+        "a.json",
+        b"external_id,country\n1,GB\n",
+        "looks like CSV.  Hint: give --format csv.",
+    ),
+    "CSV that is called xlsx": (
+        "a.xlsx",
+        b"external_id,country\n1,GB\n",
+        "cannot be read as an Excel workbook",
+    ),
+    "a number as id in JSON": (
+        "a.json",
+        b'[{"externalId": 1, "country": "GB"}]',
+        'externalId is a number, not text; put it in quotes, such as "1": line 1 (1)',
+    ),
+    "an unknown key in JSON": (
+        "a.json",
+        b'[{"externalId": "1", "country": "GB", "address": 1}]',
+        "address is unknown (--map 'address=FIELD' or --ignore-unknown): line 1",
+    ),
+    "JSON that is cut off": (
+        "a.json",
+        b'[{"externalId": "1", "country": "G',
+        "line 1 is not JSON: Unterminated string.",
     ),
     "bytes of Windows": (
         "a.csv",
@@ -331,3 +364,22 @@ def test_conflict_of_a_stripe_id_names_both_fields(run: Run, live: Live, tmp_pat
     assert "(the external_id, or the stripe_customer_id by another customer)" in done.stderr
     done = run("customers", "import", "--on-conflict", "upsert", str(path), env=live[1])
     assert "no customer has this external_id: another one has the stripe" in done.stderr
+
+
+def test_options_without_effect_are_named(run: Run, live: Live, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(TABLE.encode("utf-8-sig"))
+    options = ("--dry-run", "--sheet", "A", "--encoding", "cp1252")
+    done = run("customers", "import", *options, str(path), env=live[1])
+    assert done.stderr.splitlines() == [
+        "Warning: --sheet has no effect: the file is CSV.",
+        "Warning: --encoding has no effect: a byte order mark decides.",
+    ]
+
+
+def test_preview_shortens_long_values(run: Run, live: Live, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + "u1,," + "x" * 300_000 + ",GB\n")
+    done = run("customers", "import", "--dry-run", str(path), env=live[1])
+    assert (done.returncode, len(done.stdout) < 1_000) == (0, True)
+    assert "… (300,000 characters)" in done.stdout

@@ -78,7 +78,9 @@ def test_dry_run_shows_good_rows_beside_problems(invoke_apart: Invoke, tmp_path:
         "The first customers as they would be sent:",
         '  {"externalId": "u1", "country": "GB"}',
     ]
-    assert "  a is unknown: line 2" in done.stderr.splitlines()
+    assert (
+        "  a is unknown (--map 'a=FIELD' or --ignore-unknown): line 2" in done.stderr.splitlines()
+    )
 
 
 def test_notes_are_shown_where_nobody_is_asked(

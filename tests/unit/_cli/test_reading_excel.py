@@ -121,7 +121,7 @@ def test_broken_workbook_is_refused(tmp_path: Path, content: bytes | None) -> No
             archive.writestr("a.txt", "no workbook")
     else:
         path.write_bytes(content)
-    with path.open("rb") as file, pytest.raises(BadFile, match="cannot be read as an Excel"):
+    with path.open("rb") as file, pytest.raises(BadFile, match=r"an Excel workbook|a workbook"):
         list(rows_of(file, Options()))
 
 

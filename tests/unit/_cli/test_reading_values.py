@@ -122,7 +122,7 @@ def test_value_of_json_is_sent_as(field: str, given: Any, expected: Any) -> None
 
 @pytest.mark.parametrize("given", [7, True, ["a"], {"a": 1}])
 def test_value_of_json_that_is_no_text_is_refused(given: Any) -> None:
-    assert check_value("name", given).problem == "is not text"
+    assert "not text" in check_value("name", given).problem
 
 
 @pytest.mark.parametrize(
