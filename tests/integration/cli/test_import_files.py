@@ -142,7 +142,11 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
             " column is, --map 'e_mial=' leaves it out"
         ),
     ),
-    "a file of gzip": ("a.csv.gz", b"\x1f\x8b\x08\x00", "it is compressed by gzip.  Hint: gunzip"),
+    "a file of gzip": (
+        "a.csv.gz",
+        b"\x1f\x8b\x08\x00",
+        "it is compressed by gzip.  Hint: unpack it",
+    ),
     "a picture": ("a.csv", b"\x89PNG\r\n", "it is a picture (PNG), not a table."),
     "UTF-16 without a mark": (
         "a.csv",
