@@ -1,6 +1,7 @@
-"""``python -m benchmarks.concurrency``: 100 awaited calls at once, ours beside the official SDK.
+"""``python -m benchmarks.concurrency``: awaited calls beside aiohttp, httpx and the official SDK.
 
-One server, one run, in turn; the ratio of the medians is the result.
+One server in another process, one run, the clients in turn. Prints the medians, and the medians of
+the rounds' own ratios to plain aiohttp and of their µs above aiohttp with dub-uplink's options.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from . import peers
 from .speed import _environment, _server
 
 WORKER = Path(__file__).with_name("concurrency_worker.py")
-CLIENTS = ("ours", "official")
+TITLES = {
+    "aiohttp": "aiohttp + json",
+    "options": "aiohttp, our options",
+    "uplink": "uplink alone",
+    "ours": "dub-uplink",
+    "httpx": "httpx + json",
+    "official": peers.OFFICIAL,
+}
+#: Each case with the numbers of calls at once, and how many calls a turn has.
+CASES = {"get": {1: 60, 10: 100, 100: 200}, "list": {1: 15, 10: 30, 50: 50}}
 
 
 class Worker:
@@ -22,8 +32,8 @@ class Worker:
 
     def __init__(self, client: str, url: str) -> None:
         requirements = (
-            [peers.OFFICIAL]
-            if client == "official"
+            [peers.OFFICIAL]  # which is built on httpx
+            if client in ("official", "httpx")
             else [*peers.own_requirements(), "aiohttp>=3.12"]
         )
         self._process = subprocess.Popen(
@@ -35,15 +45,15 @@ class Worker:
         )
         self._line()
 
-    def rate(self, case: str, calls: int, at_once: int) -> float:
-        """Calls a second."""
+    def seconds(self, case: str, calls: int, at_once: int) -> float:
+        """Return the time of one call."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{case} {calls} {at_once}\n")
         self._process.stdin.flush()
         return float(self._line())
 
     def left_over(self) -> list[int]:
-        """Sockets, tasks and threads before the client was made, and after it was closed."""
+        """Return the sockets, tasks and threads before the client was made, and after its end."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         return [int(x) for x in self._line().split()]
@@ -56,28 +66,41 @@ class Worker:
         return line
 
 
+def measure(
+    workers: dict[str, Worker], case: str, at_once: int, rounds: int
+) -> dict[str, list[float]]:
+    """Return the seconds of one call of each client, round by round."""
+    taken: dict[str, list[float]] = {client: [] for client in workers}
+    for number in range(rounds + 1):
+        for client, worker in workers.items():
+            one = worker.seconds(case, CASES[case][at_once], at_once)
+            taken[client] += [one] if number else []  # the first warms up
+    return taken
+
+
+def cell(taken: dict[str, list[float]], client: str) -> str:
+    """Return the time of a client, beside plain aiohttp and above aiohttp with our options."""
+    times = taken[client]
+    ratio = statistics.median(a / b for a, b in zip(times, taken["aiohttp"], strict=True))
+    above = statistics.median(a - b for a, b in zip(times, taken["options"], strict=True))
+    return f"{statistics.median(times) * 1e6:.0f} µs {ratio:.2f}x {above * 1e6:+.0f}"
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--at-once", type=int, default=100)
-    given = parser.parse_args()
-    with _server() as url:
-        workers = {client: Worker(client, url) for client in CLIENTS}
-        for case, calls in (("get", 1_000), ("list", 300)):
-            taken: dict[str, list[float]] = {client: [] for client in CLIENTS}
-            for number in range(given.rounds + 1):
-                for client in CLIENTS:
-                    rate = workers[client].rate(case, calls, given.at_once)
-                    taken[client] += [rate] if number else []  # the first warms up
-            medians = {client: statistics.median(rates) for client, rates in taken.items()}
-            ratios = sorted(a / b for a, b in zip(taken["ours"], taken["official"], strict=True))
-            print(  # noqa: T201
-                f"{case:5} ours {medians['ours']:6.0f}/s   official {medians['official']:6.0f}/s"
-                f"   ratio {medians['ours'] / medians['official']:.2f}"
-                f" ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-            )
-        workers["ours"].rate("get", 10_000, given.at_once)
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    with _server("concurrency_server.py") as url:
+        workers = {client: Worker(client, url) for client in TITLES}
+        print(f"{'':16}" + "".join(f"{title:>24}" for title in TITLES.values()))  # noqa: T201
+        for case, levels in CASES.items():
+            for at_once in levels:
+                taken = measure(workers, case, at_once, rounds)
+                row = f"{case}, {at_once} at once"
+                cells = (f"{cell(taken, client):>24}" for client in workers)
+                print(f"{row:16}" + "".join(cells), flush=True)  # noqa: T201
+        workers["ours"].seconds("get", 10_000, 100)
         left = workers["ours"].left_over()
         # The worker itself has a thread, in which it waits for its orders.
         print(f"sockets, tasks, threads: {left[:3]} before, {left[3:]} after")  # noqa: T201

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dub_uplink.testing import FakeDub, Request, faults
-from dub_uplink.testing.messages import Delivery, FakeResponse
+from dub_uplink.testing._messages import Delivery, FakeResponse
 
 from . import peers
 

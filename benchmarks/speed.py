@@ -138,9 +138,9 @@ class Worker:
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[str]:
+def _server(script: str = "speed_server.py") -> Iterator[str]:
     """The URL of a lean server in another process."""
-    command = [sys.executable, str(HERE / "speed_server.py")]
+    command = [sys.executable, str(HERE / script)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -11,7 +11,7 @@ import sys
 import time
 
 from dub_uplink.testing import FakeDub
-from dub_uplink.testing.server import Server
+from dub_uplink.testing._server import Server
 
 
 def main() -> None:

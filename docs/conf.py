@@ -27,7 +27,7 @@ python_use_unqualified_type_names = True
 
 # What is not ours is not looked up: an inventory would have to be fetched at every build.
 _FOREIGN = (
-    "abc|aiohttp|asyncio|collections|datetime|dt|enum|marshmallow|requests|sqlite3|types|typing"
+    "abc|aiohttp|asyncio|builtins|collections|datetime|dt|enum|marshmallow|requests|sqlite3|types|typing"
     "|uplink|urllib3|werkzeug"
 )
 _BUILTIN = (

@@ -55,7 +55,7 @@ class BackoffStrategy:
             raise ValueError(f"exponent must be 1 or more, not {self.exponent!r}")
         if self.max_interval < self.initial_interval:
             raise ValueError(
-                f"max_interval must not be below initial_interval: "
+                f"max_interval must be at least initial_interval: "
                 f"{self.max_interval!r} < {self.initial_interval!r}"
             )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import click
 
 from dub_uplink.testing import FakeDub
-from dub_uplink.testing.server import AdminTokenRequired, serve_forever
+from dub_uplink.testing._server import AdminTokenRequired, serve_forever
 
 
 def run_server(

@@ -35,7 +35,9 @@ def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) 
     try:
         rate_limit = RateLimit(int(limit), per)
     except ValueError:
-        raise click.BadParameter(f"{given!r} is no rate; write it as 600 or 600/minute.") from None
+        raise click.BadParameter(
+            f"{given!r} is not a rate; write it as 600 or 600/minute."
+        ) from None
     if storage is None:
         return rate_limit
     try:

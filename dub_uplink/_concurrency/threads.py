@@ -59,7 +59,7 @@ def map_unordered(
         TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is a coroutine
             function; use :func:`amap_unordered` for those.
         ValueError: ``workers`` is not a whole number above 0.
-        RuntimeError: the batch was begun in another process, before a fork.
+        RuntimeError: the batch was started in another process, before a fork.
     """
     check_batch(items, workers, "__iter__", "__getitem__")
     if inspect.iscoroutinefunction(call):
@@ -114,8 +114,7 @@ class Batch(Generator[T, None, None]):
         # Before the lock: a thread that does not exist in this process may hold it.
         if os.getpid() != self._process:
             raise RuntimeError(
-                "the batch was begun in another process, which has its workers;"
-                " start a batch in each process"
+                "the batch was started in another process; start one in each process"
             )
         with self._lock:
             return self._results.send(value)

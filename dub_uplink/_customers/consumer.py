@@ -8,9 +8,9 @@ from typing import Any, Literal, Unpack, overload
 
 from .. import declare
 from .._declarative.context import CallContext
+from .._declarative.converters import response_converter
 from .._declarative.decorators import result_handler, unpublished
 from .._declarative.methods import explicit_signature
-from .._declarative.schema_compiler import compile_loader
 from ..declare import CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -41,20 +41,25 @@ from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, U
 
 
 def _page(context: CallContext, customers: list[Customer]) -> Any:
-    """Return customers as a page that fetches the next one with the same options."""
+    """Return customers as a page that fetches the next one with the same options.
+
+    ``context.query`` is the query as it was sent, in the server's names, which :class:`ListQuery`
+    checked. ``context.options`` are the given ``retries``, ``timeout_ms`` and ``http_headers``.
+    """
     consumer, options = context.consumer, context.options
     return consumer._page_type(
         customers, context.query, lambda query: consumer.list(request=query, **options)
     )
 
 
-_load_counts = compile_loader(CountSchema(many=True))
+_COUNTS = CountSchema(many=True)
 
 
 def _count(context: CallContext, body: Any) -> int | list[CustomerCount]:
     """Return the number of customers, or their groups if the query asked for them."""
     if "groupBy" in context.query:
-        counts: list[CustomerCount] = _load_counts(body)
+        convert: Any = response_converter(_COUNTS)  # compiles the schema the first time
+        counts: list[CustomerCount] = convert(body)
         return counts
     if isinstance(body, bool) or not isinstance(body, int):
         raise ValueError(f"not a number: {body!r:.40}")
@@ -95,9 +100,15 @@ class CustomersConsumer(CustomerBatches):
 
     __module__ = "dub_uplink"
 
+    # No endpoint maps errors: the base class sets a response handler on uplink's session, which
+    # raises a DubError for every status of an error, also for the endpoints of subclasses.
     _page_type = CustomerPage
+    #: The transport's rules for a write of which an attempt may have been applied: whether to send
+    #: it again, and whether a later 404 or 409 shows that it was applied.
     _recovery = CustomerOperation
 
+    # ListRequest keeps the request object, and ListQuery sends its filters together with the
+    # keywords. A filter in both is a ValueError. CountQuery adds the group of CountGroup likewise.
     @result_handler(_page)
     @declare.returns.json(type=CustomerSchema(many=True))
     @declare.get("customers", args={"request": ListRequest, "options": ListQuery})
@@ -235,6 +246,9 @@ class CustomersConsumer(CustomerBatches):
         """
         raise NotImplementedError
 
+    # CustomerRequest("id") sends its argument, or the id of a request object, as {id} of the path.
+    # ExpandQuery takes the call options, and include_expanded_fields, which it sends in the query.
+    # declare.Options takes the call options alone.
     @declare.returns.json(type=CustomerSchema)
     @declare.get("customers/{id}", args={"request": CustomerRequest("id"), "options": ExpandQuery})
     def get(
@@ -275,8 +289,8 @@ class CustomersConsumer(CustomerBatches):
 
         Args:
             id: the Dub id, or ``ext_`` and your own.
-            request_body: an ``UpdateCustomerRequestBody`` or a mapping. The server checks
-                ``country`` and does not store it.
+            request_body: an ``UpdateCustomerRequestBody`` or a mapping; ``None`` sends ``{}``. The
+                server checks ``country`` and does not store it.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
             retries, timeout_ms, http_headers: for this call only; see the class.
 

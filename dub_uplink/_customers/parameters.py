@@ -71,7 +71,7 @@ class ExpandOptions(_Expand, CallOptions, total=False):
 
 
 # A TypedDict has no place for it in its body.
-for _public in (ListOptions, IterateOptions, ExpandOptions):
+for _public in (ListOptions, IterateOptions, CountOptions, ExpandOptions):
     _public.__module__ = "dub_uplink.types"
 
 
@@ -81,8 +81,8 @@ class CustomerId(PathSegment):
     def check(self, value: Any) -> str:
         if isinstance(value, str) and value in RESERVED_IDS:
             raise ValueError(
-                f"{self.name} must not be {value!r}, which is another route;"
-                f" for an id of your own write 'ext_{value}'"
+                f"{self.name} must not be {value!r}, which is reserved by Dub;"
+                f" to address an external id write 'ext_{value}'"
             )
         return super().check(value)
 
@@ -131,7 +131,7 @@ class ListQuery(QueryMap):
         filters = take_options(request_builder, value)
         context.query = list_query(context.request, filters)
         params = {name: query_text(name, value) for name, value in context.query.items()}
-        request_builder.info["params"].update(params)
+        context.params.update(params)
 
 
 class CountGroup(uplink.Context):  # type: ignore[misc]
@@ -151,7 +151,7 @@ class CountQuery(QueryMap):
         if "groupBy" in query:
             query["groupBy"] = camel_case(query["groupBy"])
         context.query = query
-        request_builder.info["params"].update(query)
+        context.params.update(query)
 
 
 def list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -24,7 +23,6 @@ _ITEM = re.compile(r"customers/([^/?#]+)")
 _KEPT_FIELDS = ("externalId", "email", "stripeCustomerId", "country")
 
 
-@dataclass(frozen=True)
 class CustomerOperation:
     """A request to the customers API, as far as its recovery needs it.
 
@@ -32,11 +30,14 @@ class CustomerOperation:
     mapping that an endpoint of a subclass leaves to requests to serialise.
     """
 
-    method: str
-    path: str
-    body: Any
+    __slots__ = ("body", "method", "path")
 
     lookup_route = "customers/{id}"
+
+    def __init__(self, method: str, path: str, body: Any) -> None:
+        self.method = method
+        self.path = path
+        self.body = body
 
     @property
     def repeatable(self) -> bool:

@@ -168,7 +168,8 @@ class ListSchema(_FilterSchema):
             raise marshmallow.ValidationError("Give starting_after or ending_before, not both.")
         if cursors and data.get("sort_by", "createdAt") != "createdAt":
             raise marshmallow.ValidationError(
-                "Cursors go by createdAt only: leave out the cursor or this.", "sort_by"
+                "Pages at a cursor are sorted by createdAt only; leave out one of the two.",
+                "sort_by",
             )
         if cursors and "page" in data:
             raise marshmallow.ValidationError("Give a page or a cursor, not both.", "page")

@@ -234,7 +234,8 @@ class CursorTraversal(Traversal):
         for row in rows:
             if row.id in self._seen or row.id in self._recent:
                 continue
-            if not any(_is_between(row.id, *ids) for ids in self._covered):
+            # Nearly always there is no such range, and `any` makes a generator for each customer.
+            if not self._covered or not any(_is_between(row.id, *ids) for ids in self._covered):
                 yield row
 
     def _is_newer(self, customer: Customer) -> bool:

@@ -66,7 +66,7 @@ else:
             wrapper = vars(cls).get("__init__")
             if wrapper is not None and not _is_annotated(wrapper.__wrapped__):
                 cls.__init__ = wrapper.__wrapped__
-            define_methods(cls, asynchronous=cls._asynchronous)
+            define_methods(cls, asynchronous=cls._asynchronous, is_reserved=_is_reserved)
 
     Consumer.__init__ = uplink.Consumer.__init__.__wrapped__
 
@@ -75,6 +75,11 @@ def _is_annotated(init: Callable[..., None]) -> bool:
     """Return whether a constructor has arguments that uplink sends with each request."""
     handler = arguments.ArgumentAnnotationHandlerBuilder.from_func(init).build()
     return any(True for _ in handler.annotations)
+
+
+def _is_reserved(name: str) -> bool:
+    """Return whether every consumer has an attribute of this name."""
+    return name == "aclose" or hasattr(DubConsumer, name)
 
 
 def check_policy(
@@ -221,7 +226,7 @@ class ConfiguredConsumer(Consumer):
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError(
             f"a {type(self).__name__} cannot be pickled: it holds open connections and the token;"
-            " make one in each process"
+            " create one in each process"
         )
 
 

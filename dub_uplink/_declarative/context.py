@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from .._transport.call import OPTIONS
@@ -11,19 +10,24 @@ from .._transport.call import OPTIONS
 _KEY = "dub_uplink"
 
 
-@dataclass(slots=True)
 class CallContext:
     """One call of an endpoint.
 
-    ``request`` is a request object that other arguments complete. ``query`` is the checked query.
-    ``options`` are the call options that were given.
+    ``request`` is a request object that other arguments complete. ``query`` is the checked query
+    of a list or a count. ``options`` are the call options that were given. ``params`` and
+    ``headers`` are those of the arguments: they replace what decorators declare.
     """
 
-    consumer: Any
-    options: dict[str, Any] = field(default_factory=dict)
-    request: Any = None
-    query: Mapping[str, Any] = field(default_factory=dict)
-    result_handler: Callable[[CallContext, Any], Any] | None = None
+    __slots__ = ("consumer", "headers", "options", "params", "query", "request", "result_handler")
+
+    def __init__(self, consumer: Any) -> None:
+        self.consumer = consumer
+        self.options: dict[str, Any] = {}
+        self.request: Any = None
+        self.query: Mapping[str, Any] = {}
+        self.params: dict[str, str] = {}
+        self.headers: Mapping[str, str] = {}
+        self.result_handler: Callable[[CallContext, Any], Any] | None = None
 
 
 def begin_call(consumer: Any, request_builder: Any) -> None:

@@ -13,7 +13,6 @@ from uplink.converters import Factory
 from .._transport import errors as hooks
 from ..models.errors import ResponseValidationError, one_line
 from ..models.response import Response
-from .schema_compiler import compile_loader
 from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 
 #: Records in one list. Dub's pages have 100. Objects take twenty times the memory of their JSON.
@@ -44,6 +43,8 @@ def is_schema(type_: Any, base: type[marshmallow.Schema] = marshmallow.Schema) -
 def response_converter(type_: Any) -> Callable[[Any], Any] | None:
     """Return the function that loads a body, ``None`` for a type of another factory."""
     if is_schema(type_):
+        from .schema_compiler import compile_loader  # noqa: PLC0415 - not before a response
+
         schema = type_() if isinstance(type_, type) else type_
         load = compile_loader(schema) if isinstance(schema, ModelSchema) else schema.load
     else:  # a pydantic model, for which uplink calls a deprecated method
@@ -65,7 +66,7 @@ def _load(load: Callable[[Any], Any], body: Any) -> Any:
     if isinstance(body, list) and len(body) > _MAX_RECORDS:
         # marshmallow would also take seconds to list the errors of a million records.
         raise marshmallow.ValidationError(
-            f"it has {len(body)} records, of which at most {_MAX_RECORDS} are read"
+            f"it has {len(body)} records; at most {_MAX_RECORDS} are accepted"
         )
     return load(body)
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json as json_module
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 import uplink
 from uplink.decorators import MethodAnnotation
-from uplink.hooks import RequestAuditor
 
+from .._internal.config import validate_headers
 from .._internal.naming import camel_case
 from .._transport.call import OPTIONS
 from ..models.response import Response
 from .context import CallContext, context_of
 from .converters import is_schema, response_converter
 from .methods import arguments_of
-from .parameters import PathSegment, Query
+from .parameters import Options, PathSegment, Query
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,6 +86,8 @@ def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
             made = annotation() if isinstance(annotation, type) else annotation
             if isinstance(made, Query) and made.name is None:
                 made.name = camel_case(name)
+            if made is not annotation and isinstance(made, Options):
+                made.call = function.__name__
             annotations[name] = made
         return cast("Callable[P, T]", verb(path, args=annotations)(stub))
 
@@ -192,14 +193,6 @@ class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
         return convert(body)
 
 
-class _Json(uplink.json):  # type: ignore[misc]
-    """``uplink.json``, serialised here: requests is slower, and other backends need not know it."""
-
-    def modify_request(self, request_builder: Any) -> None:
-        super().modify_request(request_builder)
-        request_builder.add_transaction_hook(_SERIALIZE)
-
-
 class _Unpublished(MethodAnnotation):  # type: ignore[misc]
     _can_be_static = True
 
@@ -210,16 +203,7 @@ class _Unpublished(MethodAnnotation):  # type: ignore[misc]
 # uplink's decorators take the function in the place of their arguments.
 _idempotent: Any = _Idempotent
 _unpublished: Any = _Unpublished
-_json: Any = _Json
-
-
-def _serialize(request_builder: Any) -> None:
-    body = request_builder.info.pop("json")
-    request_builder.info["data"] = json_module.dumps(body, separators=(",", ":")).encode()
-    request_builder.info["headers"]["Content-Type"] = "application/json"
-
-
-_SERIALIZE = RequestAuditor(_serialize)
+_json: Any = uplink.json
 
 
 def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
@@ -249,12 +233,22 @@ def json(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def headers(values: Mapping[str, str]) -> Decorator:
-    """Send these headers with each request; see ``uplink.headers``."""
-    return cast("Decorator", uplink.headers(values))
+    """Send these headers with each request; see ``uplink.headers``.
+
+    Headers of the call's arguments replace them.
+
+    Raises:
+        ValueError: HTTP does not allow a name or a value, or the client sets the header.
+        TypeError: the values are no mapping of strings to strings.
+    """
+    return cast("Decorator", uplink.headers(validate_headers(values, "declare.headers")))
 
 
 def params(values: Mapping[str, str]) -> Decorator:
-    """Send these query parameters with each request; see ``uplink.params``."""
+    """Send these query parameters with each request; see ``uplink.params``.
+
+    Parameters of the call's arguments replace them.
+    """
     return cast("Decorator", uplink.params(values))
 
 

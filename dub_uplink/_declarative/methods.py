@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 import uplink
 from uplink.decorators import MethodAnnotation
 from uplink.helpers import get_api_definitions
+from uplink.interfaces import RequestDefinitionBuilder
 
 from .._internal.config import merge_headers
 from .._transport.call import OPTIONS
@@ -23,24 +24,44 @@ from ..models.errors import DubError
 from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from .context import CallContext, context_of
-from .converters import read_body
-from .parameters import AnyPathSegment
+from .converters import is_schema, read_body
+from .parameters import (
+    AnyPathSegment,
+    CallOptions,
+    Header,
+    HeaderMap,
+    Options,
+    PathSegment,
+    RelativeUrl,
+    check_template,
+    check_url,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def define_methods(cls: type[Any], *, asynchronous: bool) -> None:
+def define_methods(
+    cls: type[Any], *, asynchronous: bool, is_reserved: Callable[[str], bool]
+) -> None:
     """Replace the uplink definitions of a class by plain methods.
 
-    They are its own, and those that it inherits from another ``uplink.Consumer``.
+    They are its own, and those that it inherits from mixins and from another ``uplink.Consumer``.
 
     Args:
         cls: the class.
         asynchronous: whether the methods are coroutine functions.
+        is_reserved: whether a name is an attribute that every consumer has.
+
+    Raises:
+        TypeError: a declaration is wrong; the message names the endpoint.
     """
-    for name, definition in get_api_definitions(cls):
-        if name in vars(cls) or not _has_policy(definition):
+    for name, declared in get_api_definitions(cls):
+        # By a class that is no consumer, and whose own definition stays as it is.
+        is_mixed_in = isinstance(inspect.getattr_static(cls, name), RequestDefinitionBuilder)
+        definition = _built(declared.copy()) if is_mixed_in else declared
+        if name in vars(cls) or is_mixed_in or not _has_policy(definition):
+            _check_definition(name, definition, asynchronous, is_reserved)
             _complete(definition)
             hidden = f"_{name}_definition"
             while hasattr(cls, hidden):  # one that a base class has declared, for its own method
@@ -50,21 +71,33 @@ def define_methods(cls: type[Any], *, asynchronous: bool) -> None:
 
 
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
-    """The last decorator of every endpoint: its route for the log, and the errors of bodies."""
+    """The last decorator of every endpoint: its route for the log, and the errors of bodies.
 
-    def __init__(self, route: str | None) -> None:
+    ``is_checked`` says that its arguments check themselves that they are segments of the path.
+
+    It writes the parameters and headers of the arguments, over those of the other decorators.
+    """
+
+    def __init__(self, route: str | None, *, is_checked: bool) -> None:
         self._route = route
+        self._is_checked = is_checked
 
     def modify_request(self, request_builder: Any) -> None:
+        if not self._is_checked:
+            check_url(request_builder.relative_url)
         options = request_builder.info[OPTIONS]
         if self._route is not None:  # as it is for an endpoint with an `uplink.Url`
             options["route"] = self._route
-        if "http_headers" in options:
+        context = context_of(request_builder)
+        if context.params:
+            request_builder.info["params"].update(context.params)
+        if context.headers or "http_headers" in options:
             headers = request_builder.info["headers"]
-            request_builder.info["headers"] = merge_headers(options["http_headers"], headers)
+            headers = merge_headers(options.get("http_headers", {}), headers)
+            request_builder.info["headers"] = merge_headers(headers, context.headers)
         convert = request_builder.return_type
         if callable(convert):
-            read = functools.partial(_read, convert, context_of(request_builder))
+            read = functools.partial(_read, convert, context)
             request_builder.info[OPTIONS]["convert"] = read
             request_builder.return_type = None  # the transport's strategy calls it
 
@@ -77,14 +110,97 @@ def _read(convert: Callable[[Response], Any], context: CallContext, response: Re
     return read_body(lambda response: handle(context, convert(response)), response)
 
 
+def _built(definition: Any) -> Any:
+    """Do with a definition what uplink does with those of a consumer class."""
+    definition.update_wrapper(definition)
+    definition.build()
+    return definition
+
+
+def _check_definition(
+    name: str, definition: Any, asynchronous: bool, is_reserved: Callable[[str], bool]
+) -> None:
+    function = _function_of(definition)
+    method = function.__qualname__
+    if is_reserved(name):
+        raise TypeError(f"{method}: every consumer has an attribute {name!r}; choose another name")
+    if inspect.iscoroutinefunction(function) is not asynchronous:
+        raise TypeError(
+            f"{method}: the class is asynchronous; declare the endpoint with async def"
+            if asynchronous
+            else f"{method}: the class is not asynchronous; declare the endpoint with def,"
+            " or derive from AsyncDubConsumer or AsyncCustomersConsumer"
+        )
+    check_template(definition.uri.template, method)
+    typed = _typed_keywords(inspect.signature(function), function)
+    if typed is None or not any(type(a) is Options for a in arguments_of(definition).values()):
+        return
+    unknown = [key for key in _keyword_types(typed) if key not in CallOptions.__optional_keys__]
+    if unknown:
+        raise TypeError(
+            f"{method}: declare.Options takes the call options alone, and {typed.__name__} has"
+            f" {unknown[0]!r}, too; annotate the argument with declare.QueryMap, which sends it as"
+            " a query parameter"
+        )
+
+
 def _complete(definition: Any) -> None:
     """Give a definition the policy of this package; make its ids segments of the path."""
+    _forget_plain_type(definition)
     if not _has_policy(definition):
-        _CallPolicy(definition.uri.template)(definition)
+        is_checked = not any(_is_foreign(a) for a in arguments_of(definition).values())
+        _CallPolicy(definition.uri.template, is_checked=is_checked)(definition)
     for name, annotation in arguments_of(definition).items():
+        replacement: Any = None
         if type(annotation) is uplink.Path:
-            segment = AnyPathSegment(annotation.name, type=annotation.type)
-            definition.argument_handler_builder.set_annotations({name: segment})
+            replacement = AnyPathSegment(annotation.name, type=annotation.type)
+        elif type(annotation) is uplink.Url:
+            replacement = RelativeUrl()
+        elif type(annotation) is uplink.Header:
+            replacement = Header(annotation.name)
+        elif type(annotation) is uplink.HeaderMap:
+            replacement = HeaderMap()
+        if replacement is not None:
+            definition.argument_handler_builder.set_annotations({name: replacement})
+
+
+def _is_foreign(annotation: Any) -> bool:
+    """Return whether an annotation sets the URL and is neither this package's nor uplink's."""
+    own = (PathSegment, RelativeUrl)
+    return (
+        isinstance(annotation, (uplink.Path, uplink.Url))
+        and not isinstance(annotation, own)
+        and type(annotation) not in (uplink.Path, uplink.Url)
+    )
+
+
+def _forget_plain_type(definition: Any) -> None:
+    """Let ``Any`` or ``dict[str, Any]`` as the annotation of a result convert nothing.
+
+    uplink would call it with the JSON, and the error would blame the server.
+    """
+    returned = definition.return_type
+    hint = inspect.signature(definition.__wrapped__).return_annotation
+    if returned is not None and returned.type is hint and not _converts(hint):
+        definition.return_type = type(returned)(returned._decorator, None)
+
+
+def _converts(hint: Any) -> bool:
+    """Return whether uplink can convert JSON to the type of an annotation."""
+    if isinstance(hint, str) or hint is Any:  # text: no type that is known here
+        return False
+    if typing.get_origin(hint) is not None:
+        return any(_is_model(argument) for argument in typing.get_args(hint))
+    return True
+
+
+def _is_model(type_: Any) -> bool:
+    return is_schema(type_) or hasattr(type_, "model_validate")
+
+
+def _function_of(definition: Any) -> Any:
+    """Return the function that was declared."""
+    return getattr(definition.__wrapped__, "declared", definition.__wrapped__)
 
 
 def _has_policy(definition: Any) -> bool:
@@ -101,8 +217,15 @@ def arguments_of(definition: Any) -> Mapping[str, Any]:
 
 
 def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., Any]:
-    declared = definition.__wrapped__
-    signature, check = _explicit(getattr(declared, "declared", declared))
+    signature, check = _explicit(_function_of(definition))
+
+    def find_mistake(arguments: Any, keywords: Mapping[str, Any]) -> TypeError | None:
+        """Return the error of arguments that do not fit, with the name of the method."""
+        try:
+            signature.bind(None, *arguments, **keywords)
+        except TypeError as error:
+            return TypeError(f"{method.__name__}() {error}")
+        return None
 
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
@@ -112,6 +235,11 @@ def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., A
         except DubError as error:
             # The traceback begins here: frames of uplink and of this package do not help a caller.
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
+        except TypeError:
+            mistake = find_mistake(args, kwargs)
+            if mistake is None:
+                raise
+            raise mistake from None
 
     async def call_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
@@ -120,6 +248,11 @@ def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., A
             return await getattr(self, hidden)(*args, **kwargs)
         except DubError as error:
             raise error.with_traceback(None)  # noqa: B904
+        except TypeError:
+            mistake = find_mistake(args, kwargs)
+            if mistake is None:
+                raise
+            raise mistake from None
 
     method: Any = call_async if asynchronous else call
     definition.update_wrapper(method)

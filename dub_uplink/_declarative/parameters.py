@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote
 
 import uplink
 
-from .._internal.config import timeout_seconds, validate_headers
+from .._internal.config import merge_headers, timeout_seconds, validate_headers
 from .._internal.naming import camel_case
 from .._transport.call import OPTIONS
 from ..models.unset import UNSET, Unset
@@ -35,14 +36,12 @@ if TYPE_CHECKING:
     class Body(_Typed):
         """The body of the request; see ``uplink.Body``."""
 
-    class HeaderMap(_Typed):
-        """A mapping of headers; see ``uplink.HeaderMap``."""
-
     class Field(_Named):
         """A field of the body; see ``uplink.Field``."""
 
-    class Header(_Named):
-        """A header; see ``uplink.Header``."""
+    class _Header(_Named): ...
+
+    class _HeaderMap(_Typed): ...
 
     class _Path(_Named): ...
 
@@ -51,14 +50,20 @@ if TYPE_CHECKING:
     class _QueryMap(_Typed): ...
 
 else:
+    from uplink import Header as _Header
+    from uplink import HeaderMap as _HeaderMap
     from uplink import Path as _Path
     from uplink import Query as _Query
     from uplink import QueryMap as _QueryMap
 
     Body = uplink.Body
     Field = uplink.Field
-    Header = uplink.Header
-    HeaderMap = uplink.HeaderMap
+
+
+_CONTROL = re.compile(r"[\0-\x1f\x7f]")
+_VARIABLE = re.compile(r"\{\w+(?:\.\w+)*\}")
+#: "%2e" is a dot to requests and to many servers.
+_DOT_SEGMENT = re.compile(r"(?:[^?#]*[/\\])?(?:\.|%2e){1,2}(?:[/\\?#]|$)", re.IGNORECASE)
 
 
 class CallOptions(TypedDict, total=False):
@@ -114,12 +119,12 @@ class PathSegment(_Path):
             raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
         if value in ("", ".", ".."):
             # An empty id would be the list, dots other routes altogether.
-            raise ValueError(f"{self.name} must not be {value!r}, which would be another route")
+            raise ValueError(f"{self.name} must not be {value!r}: it would address another route")
         try:
             value.encode()
         except UnicodeEncodeError:
             raise ValueError(
-                f"{self.name} holds half of a surrogate pair, which UTF-8 cannot write: {value!r}"
+                f"{self.name} contains an unpaired surrogate, which UTF-8 cannot encode: {value!r}"
             ) from None
         return value
 
@@ -137,6 +142,52 @@ class AnyPathSegment(PathSegment):
         return super().check(value if value is None or isinstance(value, bytes) else str(value))
 
 
+class RelativeUrl(uplink.Url):  # type: ignore[misc]  # uplink has no types
+    """The replacement of an ``uplink.Url``, which takes no path with dot segments."""
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        """Set the URL of the request.
+
+        Raises:
+            ValueError: it has a control character, or a dot segment: it would be another route.
+        """
+        url = str(value)
+        check_url(url)
+        request_builder.relative_url = url
+
+
+def check_url(url: str) -> None:
+    """Check the URL of a request, absolute or relative.
+
+    Raises:
+        ValueError: it has a control character, or a dot segment: it would be another route.
+    """
+    if _CONTROL.search(url):  # urllib.parse leaves some out, between two dots as well
+        raise ValueError("the URL holds a control character; percent-encode it")
+    if _DOT_SEGMENT.match(url.strip()):
+        raise ValueError("the URL has a segment '.' or '..', which would be another route")
+
+
+def check_template(path: str | None, method: str) -> None:
+    """Check that each variable of a path is one segment or a part of one.
+
+    Args:
+        path: the URI template, ``None`` for an endpoint with an ``uplink.Url``.
+        method: the name of the endpoint, for the error.
+
+    Raises:
+        TypeError: the template has an operator, or a dot segment.
+    """
+    literal = _VARIABLE.sub("", path or "")
+    if "{" in literal or "}" in literal:
+        raise TypeError(
+            f"{method}: the path {path!r} has a template operator, by which an argument could be"
+            " another route; write each variable as {name}"
+        )
+    if _DOT_SEGMENT.match(path or ""):
+        raise TypeError(f"{method}: the path {path!r} has a segment '.' or '..'; leave it out")
+
+
 class Query(_Query):
     """A query parameter as Dub reads it; ``None`` is not sent.
 
@@ -146,23 +197,77 @@ class Query(_Query):
     __module__ = "dub_uplink.declare"
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        if value is not None:
-            request_builder.info["params"][self.name] = query_text(self.name, value)
+        if value is not None and value is not UNSET:
+            context_of(request_builder).params[self.name] = query_text(self.name, value)
 
 
-class Options(_QueryMap):
-    """The argument ``**options`` of an endpoint: the :class:`CallOptions`."""
+class Header(_Header):
+    """A header; ``None`` is not sent."""
 
     __module__ = "dub_uplink.declare"
 
-    def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        """Set the header.
+
+        Raises:
+            ValueError: HTTP does not allow the value.
+        """
+        if value is not None and value is not UNSET:
+            add_headers(
+                request_builder, {self.name: query_text(self.name, value)}, "a Header argument"
+            )
+
+
+class HeaderMap(_HeaderMap):
+    """A mapping of headers, or ``None``. A value of ``None`` is not sent."""
+
+    __module__ = "dub_uplink.declare"
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        """Set the headers.
+
+        Raises:
+            TypeError: ``value`` is no mapping.
+            ValueError: HTTP does not allow a name or a value.
+        """
+        if isinstance(value, Mapping):
+            value = {
+                name: query_text(name, each)
+                for name, each in value.items()
+                if each is not None and each is not UNSET
+            }
+        if value is not None and value is not UNSET:
+            add_headers(request_builder, value, "a HeaderMap argument")
+
+
+def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> None:
+    """Set headers of the call, over those that are declared.
+
+    Args:
+        request_builder: uplink's request.
+        headers: are checked.
+        name: the argument, for error messages.
+    """
+    context = context_of(request_builder)
+    context.headers = merge_headers(context.headers, validate_headers(headers, name))
+
+
+class Options(_QueryMap):
+    """The argument ``**options`` of an endpoint: the :class:`CallOptions` alone."""
+
+    __module__ = "dub_uplink.declare"
+
+    #: The endpoint, for errors.
+    call = "the endpoint"
+
+    def modify_request(self, request_builder: Any, value: Mapping[str, Any] | None) -> None:
         """Hand the options to the transport.
 
         Raises:
             TypeError: there is another keyword, or an option is of the wrong type.
         """
-        for name in take_options(request_builder, value):
-            raise TypeError(f"unexpected keyword argument {name!r}")
+        for name in take_options(request_builder, value or {}):
+            raise TypeError(f"{self.call}() got an unexpected keyword argument {name!r}")
 
 
 class QueryMap(_QueryMap):
@@ -181,8 +286,8 @@ class QueryMap(_QueryMap):
     def set_params(self, request_builder: Any, params: Mapping[str, Any]) -> None:
         """Write the parameters into the query."""
         for name, value in params.items():
-            if value is not None:
-                request_builder.info["params"][camel_case(name)] = query_text(name, value)
+            if value is not None and value is not UNSET:
+                context_of(request_builder).params[camel_case(name)] = query_text(name, value)
 
 
 def query_text(name: str, value: Any) -> str:
@@ -208,7 +313,7 @@ def query_text(name: str, value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"{name} holds half of a surrogate pair, which UTF-8 cannot write"
+            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode"
         ) from None
     return text
 
@@ -254,7 +359,7 @@ def _set_timeout(request_builder: Any, value: Any) -> None:
 
 def _set_headers(request_builder: Any, value: Any) -> None:
     if value is not None:
-        request_builder.info["headers"].update(validate_headers(value))
+        add_headers(request_builder, value, "http_headers")
 
 
 _OPTIONS = {"retries": _set_retries, "timeout_ms": _set_timeout, "http_headers": _set_headers}

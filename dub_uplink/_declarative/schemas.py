@@ -80,7 +80,7 @@ class SentText(fields.String):
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise marshmallow.ValidationError("Holds half of a surrogate pair.") from None
+            raise marshmallow.ValidationError("Contains an unpaired surrogate.") from None
         return super()._deserialize(value, attr, data, **kwargs)
 
 

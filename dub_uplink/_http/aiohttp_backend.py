@@ -139,7 +139,6 @@ class AiohttpBackend:
                 method,
                 yarl.URL(target, encoded=True),
                 data=info.get("data"),
-                json=info.get("json"),
                 headers=self._headers(session, info["headers"]),
                 middlewares=(_no_auto_retry(authorization),),
                 allow_redirects=False,
@@ -185,8 +184,7 @@ class AiohttpBackend:
         self._process = self._process or os.getpid()
         if self._is_forked():
             raise RuntimeError(
-                "the client belongs to the process that this one was forked from;"
-                " make one in each process"
+                "the client belongs to the parent process; create one in each process"
             )
         if self._session is None:
             # Not `trust_env`: it would look for .netrc in a thread at every call. The
@@ -203,7 +201,7 @@ class AiohttpBackend:
         elif self._loop is not loop:
             raise RuntimeError(
                 "the client belongs to another event loop, the one of its first call;"
-                " make one in each loop"
+                " create one in each loop"
             )
         return self._session
 

@@ -6,7 +6,6 @@ Backends raise the exceptions of requests; the transport turns these into the pa
 from __future__ import annotations
 
 import copy
-import http.client
 import os
 import threading
 import warnings
@@ -75,8 +74,9 @@ class SessionBackend:
         for prefix, adapter in self._session.adapters.items():
             if wraps_adapter(adapter):
                 warnings.warn(
-                    f"the adapter for {prefix} sends through another adapter, which this client"
-                    " cannot bound: set its max_retries to 0, or mount the inner one",
+                    f"the adapter for {prefix} sends through another adapter, whose retries and"
+                    " timeouts the client cannot limit; set its max_retries to 0, or mount the"
+                    " inner one",
                     stacklevel=caller_stacklevel(),
                 )
 
@@ -106,7 +106,7 @@ class SessionBackend:
         Args:
             method: the HTTP method.
             url: the URL without a query.
-            info: what uplink gathered: ``params``, ``headers``, ``data``, and ``json`` and
+            info: what uplink gathered: ``params``, ``headers``, ``data``, and
                 ``files`` for a subclass's own declarations.
             authorization: the value of the ``Authorization`` header.
             timeout: seconds for the whole attempt.
@@ -198,7 +198,6 @@ class SessionBackend:
             headers=headers,
             params=info.get("params"),
             data=info.get("data"),
-            json=info.get("json"),
             files=info.get("files"),
             auth=auth,  # which goes before the session's own and before .netrc
         )
@@ -269,8 +268,7 @@ class UplinkBackend:
         self._process = self._process or os.getpid()
         if self._process != os.getpid():
             raise RuntimeError(
-                "this uplink client has the connections of the process that this one was"
-                " forked from; make one in each process"
+                "this uplink client belongs to the parent process; create one in each process"
             )
         deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
         received: list[requests.Response] = []
@@ -312,7 +310,7 @@ def _is_plain(info: Mapping[str, Any]) -> bool:
     """Return whether a request is like those of the package: a query, and a body in bytes."""
     body = info.get("data")
     return (body is None or isinstance(body, bytes)) and not (
-        info.get("json") is not None or info.get("files") or isinstance(info.get("params"), str)
+        info.get("files") or isinstance(info.get("params"), str)
     )
 
 
@@ -345,35 +343,31 @@ def _hide_redirect(response: requests.Response) -> None:
         vars(response)["hidden_location"] = response.headers.pop("Location")
 
 
-#: Raised by a hook that reads the body, when the body does not arrive.
-_READ_FAILURES = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-)
-
-
 def _response_despite(error: Exception, received: list[requests.Response]) -> requests.Response:
     """Return the response that a caller's hook or session raised for; it counts.
 
     Raises:
-        IncompleteResponse: the hook raised because the body did not arrive.
+        IncompleteResponse: the hook read the body, and it did not arrive.
         Exception: ``error`` itself, without a response, or where a hook raised an exception of
             its own for a success.
     """
     if not received:
         raise error
     response = received[0]
-    failed_read = isinstance(error, _READ_FAILURES) or (
-        isinstance(error, OSError) and not isinstance(error, requests.RequestException)
-    )
-    if failed_read:
-        response.close()
-        raise IncompleteResponse(response.status_code, error) from None
     if response.status_code < 400 and not isinstance(error, FAILURES):
         response.close()
         raise error
+    if _is_body_lost(response):
+        response.close()
+        raise IncompleteResponse(response.status_code, error) from None
     return response
+
+
+def _is_body_lost(response: requests.Response) -> bool:
+    """Return whether a hook began to read the body, and neither finished nor kept it."""
+    raw = response.raw
+    if vars(response).get("_content", False) is not False or not hasattr(raw, "read"):
+        return False
+    if isinstance(raw, urllib3.HTTPResponse) and raw.closed:
+        return raw.tell() > 0 or raw.length_remaining != 0  # urllib3 closes an empty one at once
+    return hasattr(raw, "tell") and raw.tell() > 0

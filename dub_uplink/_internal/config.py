@@ -43,19 +43,19 @@ def normalize_base_url(server_url: str | None) -> str:
     if url.scheme not in ("https", "http") or not host:
         raise ValueError('server_url must begin with "https://" and name a host')
     if url.username is not None or url.password is not None:
-        raise ValueError("server_url must not hold credentials; the key is given as token=…")
+        raise ValueError("server_url must not contain credentials; pass the key as token=…")
     if "?" in server_url or "#" in server_url:
         raise ValueError(
-            "server_url must not have a query or a fragment; leave out what begins at ? or #"
+            "server_url must not have a query or a fragment; remove it, from the ? or # on"
         )
     if not host.isascii():
         server_url, host = _punycode(url)
     if re.search(r"[^!-~]", server_url):
         raise ValueError(
-            "server_url holds a blank, a control or a non-ASCII character; percent-encode it"
+            "server_url contains a space, a control or a non-ASCII character; percent-encode it"
         )
     if _NO_URL.search(server_url):  # a backslash is a slash to some, and part of a name to others
-        raise ValueError("server_url holds a character that no URL has")
+        raise ValueError("server_url contains a character that is not allowed in a URL")
     if url.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
         warnings.warn(message, stacklevel=caller_stacklevel())
@@ -74,7 +74,7 @@ def _punycode(url: SplitResult) -> tuple[str, str]:
     try:
         prepared = requests.Request("GET", f"https://{netloc}").prepare().url
     except requests.RequestException:
-        raise ValueError("server_url has a host that is no valid name in DNS") from None
+        raise ValueError("server_url has a host that is not a valid DNS name") from None
     split = urlsplit(prepared or "")
     return url._replace(netloc=split.netloc).geturl(), split.hostname or ""
 
@@ -110,7 +110,7 @@ def timeout_seconds(timeout_ms: float | None, default: float) -> float:
         raise TypeError(f"timeout_ms must be a number, not {type(timeout_ms).__name__}")
     if not 0 < timeout_ms <= _A_DAY_MS:  # a socket takes no number that is much larger
         raise ValueError(
-            f"timeout_ms must be above 0 and at most a day, in milliseconds, not {timeout_ms!r:.20}"
+            f"timeout_ms must be above 0 and at most 86,400,000 (a day), not {timeout_ms!r:.20}"
         )
     return timeout_ms / 1000
 
@@ -123,8 +123,8 @@ _REFUSED_HEADERS = frozenset(
 )
 
 
-def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The caller's ``http_headers``, checked.
+def validate_headers(headers: Mapping[str, str], name: str = "http_headers") -> dict[str, str]:
+    """Return the caller's headers, checked; ``name`` is that of the argument, for errors.
 
     Raises:
         TypeError: not a mapping of strings to strings.
@@ -132,17 +132,15 @@ def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
             the caller's to set.
     """
     if not isinstance(headers, Mapping):
-        raise TypeError(f"http_headers must be a mapping, not {type(headers).__name__}")
+        raise TypeError(f"{name} must be a mapping, not {type(headers).__name__}")
     seen: set[str] = set()
     checked: dict[str, str] = {}
-    for name, value in headers.items():
-        _check_header(name, value)
-        if name.lower() in seen:
-            raise ValueError(
-                f"http_headers holds {name!r} twice, in upper and in lower case; leave one out"
-            )
-        seen.add(name.lower())
-        checked[name] = value
+    for header, value in headers.items():
+        _check_header(header, value, name)
+        if header.lower() in seen:
+            raise ValueError(f"{name} contains {header!r} twice, in another case; leave one out")
+        seen.add(header.lower())
+        checked[header] = value
     return checked
 
 
@@ -153,15 +151,18 @@ def merge_headers(defaults: Mapping[str, str], headers: Mapping[str, str]) -> di
     return {**merged, **headers}
 
 
-def _check_header(name: Any, value: Any) -> None:
-    if not isinstance(name, str) or not isinstance(value, str):
-        raise TypeError("http_headers must map strings to strings")
-    if not _HEADER_NAME.fullmatch(name):
-        raise ValueError(f"http_headers: {name!r} is not a header name")
-    if name.lower() in _REFUSED_HEADERS:
-        raise ValueError(f"http_headers cannot set {name}: the client sets it")
+def _check_header(header: Any, value: Any, name: str) -> None:
+    if not isinstance(header, str) or not isinstance(value, str):
+        raise TypeError(
+            f"{name} must map strings to strings, not "
+            f"{type(header).__name__} to {type(value).__name__}"
+        )
+    if not _HEADER_NAME.fullmatch(header):
+        raise ValueError(f"{name}: {header!r} is not a header name")
+    if header.lower() in _REFUSED_HEADERS:
+        raise ValueError(f"{name} cannot set {header}: the client sets it")
     if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
         raise ValueError(
-            f"http_headers: the value of {name} holds a control character, one outside Latin-1,"
-            " or blanks around it"
+            f"{name}: the value of {header} contains a control character or one outside"
+            " Latin-1, or begins or ends with whitespace"
         )

@@ -116,8 +116,8 @@ def _authorization(token: object) -> RedactedStr:
         if not token.strip():
             raise ValueError("the token is empty; check where it comes from")
         if token != token.strip():
-            raise ValueError("the token has blanks or line breaks around it; strip() it")
+            raise ValueError("the token begins or ends with whitespace; strip() it")
         raise ValueError(
-            "the token holds a blank, a control or a non-ASCII character; copy it again"
+            "the token contains a space, a control or a non-ASCII character; copy it again"
         )
     return RedactedStr(f"Bearer {token}")

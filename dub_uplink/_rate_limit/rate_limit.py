@@ -118,7 +118,7 @@ class RateLimit:
         return f"RateLimit({self.limit}, per={self.per!r}{shared}{bulk})"
 
     def __reduce__(self) -> str | tuple[object, ...]:
-        raise TypeError("a RateLimit cannot be pickled or copied: make one in each process")
+        raise TypeError("a RateLimit cannot be pickled or copied: create one in each process")
 
 
 def _checked_limit(limit: object) -> int:

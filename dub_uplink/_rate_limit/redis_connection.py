@@ -115,5 +115,7 @@ def _open(url: object) -> tuple[Any, Any]:
         )
         pool.make_connection()  # checks the options in the query; sends nothing
     except (TypeError, ValueError, redis.RedisError):
-        raise ValueError("storage has an option in its query that redis-py refuses") from None
+        raise ValueError(
+            "storage has an option in its query that redis-py does not accept"
+        ) from None
     return pool, redis.exceptions

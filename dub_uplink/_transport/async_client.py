@@ -73,13 +73,17 @@ class AsyncRetryingClient(RetryingClient):
             if rejection is not None and not call.is_lookup:
                 return rejection
             authorization = gate.authorization
-        attempt = self._begin(call, authorization or await self._token.authorization_async())
+        authorization = authorization or await self._token.authorization_async()
+        timeout = call.attempt_timeout()
+        started = call.attempts.clock.monotonic()
         received: Response | Exception
         try:
-            received = await self._backend.send(*attempt.request)
+            received = await self._backend.send(
+                call.method, call.url, call.info, authorization, timeout
+            )
         except self._backend.failures as error:
             received = error
-        outcome = self._end(call, attempt, received)
+        outcome = self._end(call, received, timeout, started)
         if gate is not None:
             gate.report(outcome)
         return outcome

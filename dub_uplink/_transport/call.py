@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from .._internal.credentials import RedactedStr
 from .recovery import Operation, UnknownOperation
 from .retry_state import Outcome, RetryState
 
 #: The key under which an endpoint leaves what is meant for the transport in uplink's request.
 OPTIONS = "dub_uplink"
-
-
-class Attempt(NamedTuple):
-    """The arguments of one request and the moment at which it began.
-
-    The last argument of ``request`` is the timeout of the attempt in seconds.
-    """
-
-    request: tuple[str, str, Mapping[str, Any], RedactedStr, float]
-    started: float
 
 
 class Call:
@@ -63,6 +52,10 @@ class Call:
         self.last: Outcome | None = None
         self.wait: float | None = None
         self.is_lookup = False
+
+    def attempt_timeout(self) -> float:
+        """Return the seconds that an attempt may take which begins now."""
+        return min(self.timeout, max(self.attempts.remaining(), 0.001))
 
     def lookup(self, url: str) -> Call:
         """Return the call that reads ``url`` on behalf of this one, within its time."""

@@ -6,9 +6,12 @@ the endpoints that subclasses add.
 
 from __future__ import annotations
 
+import inspect
+import json
 import logging
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urljoin
 
 from uplink.clients.interfaces import HttpClientAdapter
 
@@ -22,7 +25,7 @@ from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_clock
 from . import errors as hooks
-from .call import OPTIONS, Attempt, Call
+from .call import OPTIONS, Call
 from .cooldown_wait import wait_for_cooldown
 from .execution import BlockingExecution
 from .rate_limit_gate import RateLimitGate
@@ -97,6 +100,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     ) -> None:
         self._backend: Any = backend
         self.server_url = server_url
+        # With the slash that ends it: "https://api.dub.co@example.com/" is another host.
+        self._origin = urljoin(server_url, "/")
         self._token = token
         self._retry_config = retry_config
         self._timeout = timeout
@@ -124,6 +129,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
         Raises:
             DubError: no attempt had a response.
+            ValueError: the URL is on another server, or the body holds a number that JSON lacks.
+            TypeError: the body holds a value that JSON lacks.
             RuntimeError: the client is closed.
         """
         steps = self._call_with_recovery(self._call(request))
@@ -141,24 +148,33 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:
-            raise RuntimeError("the client is closed; make a new one, or call it before close()")
+            raise RuntimeError("the client is closed; create a new one, or call it before close()")
         method, url, gathered = request
+        if not url.startswith(self._origin):  # the URL is not quoted: it may hold credentials
+            raise ValueError(
+                "the URL of this endpoint is not on the server of server_url, and the token is sent"
+                " to no other; make a client with the server_url of that server"
+            )
         info = {key: value for key, value in gathered.items() if key != OPTIONS}
         # What `@uplink.timeout` sets on an endpoint, in seconds.
         declared = info.pop("timeout", self._timeout)
-        info.setdefault("headers", {})
+        headers = info.setdefault("headers", {})
+        if "json" in info:
+            info["data"] = serialize_json(info.pop("json"))
+            if not any(name.lower() == "content-type" for name in headers):
+                headers["Content-Type"] = "application/json"
         options = gathered.get(OPTIONS, {})
         retries: RetryConfig | Unset | None = options.get("retries", UNSET)
         config = self._retry_config if isinstance(retries, Unset) else retries
-        body = info.get("json") or info.get("data")
-        operation = self._recovery(method, url.removeprefix(self.server_url), body)
+        operation = self._recovery(method, url.removeprefix(self.server_url), info.get("data"))
         attempts = RetryState(
             config,
             self._clock or current_clock(),
             self._budget,
             repeatable=options.get("idempotent") or operation.repeatable,
         )
-        timeout = timeout_seconds(options.get("timeout_ms"), declared)
+        timeout_ms = options.get("timeout_ms")
+        timeout = declared if timeout_ms is None else timeout_seconds(timeout_ms, declared)
         return Call(method, url, info, options, operation, timeout, attempts)
 
     def _call_with_recovery(self, call: Call) -> Generator[Call, Outcome, Outcome]:
@@ -213,7 +229,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             "retry": retry,
             "wait": lambda _: call.wait,
             "stop": stop,
-            "before_sleep": lambda state: self._before_retry(call, _outcome(state)),
+            "before_sleep": lambda state: _refuse_coroutine(
+                self._before_retry(call, _outcome(state))
+            ),
             "retry_error_callback": lambda _: call.last,
             "reraise": True,
         }
@@ -246,14 +264,16 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             if rejection is not None and not call.is_lookup:
                 return rejection
             authorization = gate.authorization
-        attempt = self._begin(call, authorization or self._token.authorization())
+        authorization = authorization or self._token.authorization()
+        timeout = call.attempt_timeout()
+        started = call.attempts.clock.monotonic()
         received: Response | Exception
         try:
-            received = self._backend.send(*attempt.request)
+            received = self._backend.send(call.method, call.url, call.info, authorization, timeout)
         except self._backend.failures as error:
             received = error
         # Outside of `except`, so that the error has no context that leads to the token.
-        outcome = self._end(call, attempt, received)
+        outcome = self._end(call, received, timeout, started)
         if gate is not None:
             gate.report(outcome)
         return outcome
@@ -262,19 +282,15 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         limiter = limit._limiter_for(self.server_url, authorization)
         return RateLimitGate(limit, limiter, call.attempts, call.timeout, authorization)
 
-    def _begin(self, call: Call, authorization: RedactedStr) -> Attempt:
+    def _end(
+        self, call: Call, received: Response | Exception, timeout: float, started: float
+    ) -> Outcome:
         attempts = call.attempts
-        timeout = min(call.timeout, max(attempts.remaining(), 0.001))
-        request = (call.method, call.url, call.info, authorization, timeout)
-        return Attempt(request, attempts.clock.monotonic())
-
-    def _end(self, call: Call, attempt: Attempt, received: Response | Exception) -> Outcome:
-        attempts = call.attempts
-        outcome = attempts.record(self._classify(call, received, attempt.request[-1]))
+        outcome = attempts.record(self._classify(call, received, timeout))
         if outcome.response is not None:
             outcome.response.call = call
             publish_cooldown(outcome.response, attempts.clock)
-        self._log_attempt(call, outcome, attempts.clock.monotonic() - attempt.started)
+        self._log_attempt(call, outcome, attempts.clock.monotonic() - started)
         return outcome
 
     def _classify(self, call: Call, received: Response | Exception, timeout: float) -> Outcome:
@@ -317,6 +333,26 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         failed = outcome.error if outcome.response is None else outcome.response
         assert failed is not None
         return self._on_retry(call.attempts.count, wait, failed)
+
+
+def serialize_json(body: Any) -> bytes:
+    """Return a body as JSON: requests is slower, and aiohttp writes NaN, which is no JSON.
+
+    Raises:
+        ValueError: it holds NaN or an infinite number.
+        TypeError: it holds a value that JSON lacks.
+    """
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    except (ValueError, TypeError) as error:
+        raised = TypeError if isinstance(error, TypeError) else ValueError
+        raise raised(f"the body cannot be sent as JSON: {error}") from None
+
+
+def _refuse_coroutine(returned: object) -> None:
+    if inspect.iscoroutine(returned):
+        returned.close()  # or Python warns that it was never awaited
+        raise TypeError("on_retry returned a coroutine, which only AsyncDub awaits")
 
 
 def _failed(state: tenacity.RetryCallState) -> bool:

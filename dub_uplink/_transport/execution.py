@@ -7,7 +7,7 @@ as a coroutine. Here the converter runs at the end, and only the request is awai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from types import CoroutineType
 from typing import Any
 
@@ -18,12 +18,6 @@ from .call import OPTIONS
 _Send = Callable[[tuple[str, str, dict[str, Any]]], Any]
 
 
-def _converter(request: tuple[str, str, Mapping[str, Any]]) -> Callable[[Any], Any] | None:
-    """Return the function that converts what the response handlers return."""
-    convert: Callable[[Any], Any] | None = request[2].get(OPTIONS, {}).get("convert")
-    return convert
-
-
 class BlockingExecution(BlockingStrategy):  # type: ignore[misc]  # uplink has no types
     """The steps of one call that blocks its thread."""
 
@@ -32,13 +26,13 @@ class BlockingExecution(BlockingStrategy):  # type: ignore[misc]  # uplink has n
         self._convert: Callable[[Any], Any] | None = None
 
     def invoke(
-        self, function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
+        self, func: Callable[..., Any], arg: Any, kwargs: Mapping[str, Any], callback: Any
     ) -> Any:
         """Call a function, and the callback with its result or its exception."""
-        if function == self._send:
-            self._convert = _converter(*args)
+        if func == self._send:
+            self._convert = arg[0][2].get(OPTIONS, {}).get("convert")
         try:
-            result = function(*args, **kwargs)
+            result = func(*arg, **kwargs)
         except Exception as error:  # noqa: BLE001 - uplink's error handlers take any
             return callback.on_failure(type(error), error, error.__traceback__)
         return callback.on_success(result)
@@ -56,14 +50,14 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
         self._convert: Callable[[Any], Any] | None = None
 
     def invoke(
-        self, function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
+        self, func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
     ) -> Any:
         """Call a function and the callback at once, or return a coroutine that sends a request."""
-        if function == self._send:
-            self._convert = _converter(*args)
+        if func == self._send:
+            self._convert = args[0][2].get(OPTIONS, {}).get("convert")
             return self._exchange(args[0], callback)
         try:
-            result = function(*args, **kwargs)
+            result = func(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - uplink's error handlers take any
             return callback.on_failure(type(error), error, error.__traceback__)
         return callback.on_success(result)
@@ -87,7 +81,6 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
         """Return the result of the call."""
         return response if self._convert is None else self._convert(response)
 
-    def execute(self, executable: Any) -> Coroutine[Any, Any, Any]:
+    def execute(self, executable: Any) -> Any:
         """Return the coroutine of the call."""
-        coroutine: Coroutine[Any, Any, Any] = executable.execute()
-        return coroutine
+        return executable.execute()

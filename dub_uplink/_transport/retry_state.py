@@ -96,12 +96,15 @@ class RetryState:
             self.may_have_been_applied = True
         response = outcome.response
         if response is not None:
-            response.attempts, response.elapsed = self.count, self.elapsed()
+            response.attempts = self.count
+            response.elapsed = self.clock.monotonic() - self.started
             response.retry_after = requested_delay(response, self.clock.time())
             if self.budget is not None and not outcome.transient:
                 self.budget.refill()
         elif outcome.error is not None:
             outcome.error.attempts, outcome.error.elapsed = self.count, self.elapsed()
+            # Of the whole call: an earlier attempt may have been applied.
+            outcome.error.sent = outcome.sent or self.may_have_been_applied
         return outcome
 
     def may_retry(self, outcome: Outcome) -> bool:

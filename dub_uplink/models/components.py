@@ -99,5 +99,5 @@ class CustomerCount:
     count: int
     country: str | None = None
     link_id: str | None = None
-    #: Other fields of the group, under the server's names: ``shortLink`` and ``url`` of a link.
+    #: Other fields of the group under the server's names, such as ``shortLink`` and ``url``.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)

@@ -78,8 +78,8 @@ class APIConnectionError(DubError):
     """No complete response: the connection was refused, reset or cut short, or TLS failed.
 
     Attributes:
-        sent: whether the server may have applied the request. ``False`` if it certainly has not,
-            for example because the connection was refused.
+        sent: whether the server may have applied the request in any attempt of the call. ``False``
+            if it certainly has not, for example because every connection was refused.
     """
 
     def __init__(self, message: str, *, sent: bool = True) -> None:

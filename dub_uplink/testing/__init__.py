@@ -13,11 +13,11 @@ from .._internal.lazy_getattr import lazy_getattr
 if TYPE_CHECKING:
     from . import faults
     from ._api.store import StoredCustomer
-    from .clock import SkippingClock, no_sleep
-    from .fake import FakeDub
-    from .messages import Request
-    from .session import NetworkRefused
-    from .settings import Settings
+    from ._clock import SkippingClock, no_sleep
+    from ._fake import FakeDub
+    from ._messages import Request
+    from ._session import NetworkRefused
+    from ._settings import Settings
 
 __all__ = [
     "FakeDub",
@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 _WHERE = {
-    "FakeDub": ".fake:FakeDub",
-    "NetworkRefused": ".session:NetworkRefused",
-    "Request": ".messages:Request",
-    "Settings": ".settings:Settings",
-    "SkippingClock": ".clock:SkippingClock",
+    "FakeDub": "._fake:FakeDub",
+    "NetworkRefused": "._session:NetworkRefused",
+    "Request": "._messages:Request",
+    "Settings": "._settings:Settings",
+    "SkippingClock": "._clock:SkippingClock",
     "StoredCustomer": "._api.store:StoredCustomer",
     "faults": ".faults",
-    "no_sleep": ".clock:no_sleep",
+    "no_sleep": "._clock:no_sleep",
 }
 
 if not TYPE_CHECKING:  # a type checker would accept any name

@@ -22,7 +22,7 @@ from ._api.responses import (
     error_response,
     html_response,
 )
-from .messages import Delivery, FakeResponse, Request
+from ._messages import Delivery, FakeResponse, Request
 
 _CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
 _WINDOW = 60.0
@@ -49,7 +49,7 @@ def _check_number(name: str, value: float) -> None:
     if not _is_number(value):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
     if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be finite and not below 0, not {value!r}")
+        raise ValueError(f"{name} must be 0 or more and finite, not {value!r}")
 
 
 def _encode_body(body: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes:
@@ -195,7 +195,7 @@ class Truncate(Fault):
         if isinstance(self.bytes, bool) or not isinstance(self.bytes, int):
             raise TypeError(f"bytes must be an integer, not {type(self.bytes).__name__}")
         if self.bytes < 0:
-            raise ValueError(f"bytes must not be below 0, not {self.bytes}")
+            raise ValueError(f"bytes must be 0 or more, not {self.bytes}")
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(execute(), cut=self.bytes)
@@ -231,7 +231,7 @@ class Drip(Fault):
     def __post_init__(self) -> None:
         _check_number("bytes_per_second", self.bytes_per_second)
         if self.bytes_per_second == 0:
-            raise ValueError("bytes_per_second must be above 0")
+            raise ValueError("bytes_per_second must be above 0, not 0")
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(execute(), bytes_per_second=self.bytes_per_second)

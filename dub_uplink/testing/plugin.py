@@ -14,13 +14,13 @@ import pytest
 
 if TYPE_CHECKING:
     from .. import Dub
-    from .fake import FakeDub
+    from ._fake import FakeDub
 
 
 @pytest.fixture
 def fake_dub() -> Iterator[FakeDub]:
     """Provide an empty :class:`~dub_uplink.testing.FakeDub` with the key ``dub_test``."""
-    from .fake import FakeDub  # noqa: PLC0415 - see above
+    from ._fake import FakeDub  # noqa: PLC0415 - see above
 
     with FakeDub() as fake:
         yield fake
@@ -33,7 +33,7 @@ def dub(fake_dub: FakeDub) -> Iterator[Dub]:
     Its requests reach only the fake.
     """
     from .. import Dub  # noqa: PLC0415 - see above
-    from .clock import SkippingClock  # noqa: PLC0415
+    from ._clock import SkippingClock  # noqa: PLC0415
 
     skipping = SkippingClock(on_sleep=fake_dub.clock.advance)
     with (

@@ -21,10 +21,13 @@ LIST = Path(__file__).with_name("messages.txt")
 #: of the doctor. ``ApiError`` holds texts of Dub's server.
 SPEAKING = re.compile(
     r"(?!ApiError)\w*(Error|Exception|Failure|[a-z]Refused|Limited|Reached|Parameter)|IncompleteResponse"
-    r"|BodyTooLarge|Problem|Finding|_trouble|warn|exit|fail"
+    r"|BadFile|BodyTooLarge|FilterMismatch|RepeatedRequest|UnsupportedEncoding|Problem|Value|Finding"
+    r"|_failed_check|warn|warning|info|debug|exit|fail|echo"
 )
 #: What says something that becomes a part of a message.
-HELPING = re.compile(r"_?(hint|explain|reason|what|problem|said|note)")
+HELPING = re.compile(
+    r"_?(hint|explain|reason|reason_for_wait|what|why_unusable|typed|problem|note)"
+)
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
 
 

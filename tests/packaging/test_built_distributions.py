@@ -85,7 +85,8 @@ def test_the_wheel_holds_every_module_and_nothing_else(built: Path, wheel_names:
     source = built.parent / "source"
     modules = {path.relative_to(source).as_posix() for path in source.glob("dub_uplink/**/*.py")}
     packed = {name for name in wheel_names if ".dist-info/" not in name}
-    assert packed == modules | {"dub_uplink/py.typed"}
+    data = {"dub_uplink/py.typed", "dub_uplink/testing/_admin/page.html"}
+    assert packed == modules | data
 
 
 def test_the_wheel_carries_the_licence_and_no_more_than_a_wheel_needs(

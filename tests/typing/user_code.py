@@ -32,6 +32,7 @@ from dub_uplink.declare import CallOptions
 from dub_uplink.models import components, errors, operations
 from dub_uplink.models.components import Customer, Discount, Link, Partner
 from dub_uplink.models.operations import DeleteCustomerResponseBody
+from dub_uplink.types import ListOptions
 
 POLICY = RetryConfig("backoff", BackoffStrategy(200, 5_000, 2.0, 30_000), True)
 
@@ -64,6 +65,24 @@ class Leads(CustomersConsumer):
     def newest(self, country: str) -> Customer | None:
         page = super().list(country=country, page_size=1)
         return page[0] if page else None
+
+    def british(self, **options: Unpack[ListOptions]) -> CustomerPage:
+        options.setdefault("country", "GB")
+        return self.list(**options)
+
+
+class LeadFilters(CallOptions, total=False):
+    author: str
+    page_size: int
+
+
+class FilteredLeads(CustomersConsumer):
+    """An endpoint with keywords of its own."""
+
+    @declare.returns.json
+    @declare.get("customers", args={"params": declare.QueryMap})
+    def filtered(self, **params: Unpack[LeadFilters]) -> list[dict[str, Any]]:
+        raise NotImplementedError
 
 
 def operations_of(dub: Dub) -> None:
@@ -234,6 +253,8 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     dub.customer  # type: ignore[attr-defined] # noqa: B018
     dub.customers.list(page_size="5")  # type: ignore[arg-type]
     dub.customers.get("x", colour=1)  # type: ignore[call-arg]
+    leads.british(colour=1)  # type: ignore[call-arg]
+    FilteredLeads("dub_test").filtered(page_size="1")  # type: ignore[arg-type]
     dub.customers.iterate(page=2)  # type: ignore[call-arg]
     dub.customers.count(group_by="city")  # type: ignore[call-overload]
     dub.customers.upsert("user_1")  # type: ignore[arg-type]
@@ -270,5 +291,8 @@ def main(server_url: str) -> list[str]:
         assert cast("Customer", leads.newest("GB")).id == ids[0]
         assert leads.response("ext_user_1").status_code == 200
         assert leads.raw()[0]["id"] == ids[0]
+        assert assert_type(leads.british(page_size=1), CustomerPage)[0].id == ids[0]
+    with FilteredLeads("dub_test", server_url=server_url, retry_config=None) as leads_by_size:
+        assert len(leads_by_size.filtered(page_size=1, timeout_ms=5_000)) == 1
     assert narrowed(UNSET) == ""
     return ids

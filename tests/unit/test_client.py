@@ -79,7 +79,7 @@ def test_closing_twice_is_closing_once_and_a_given_session_is_not_used_after(
 def test_a_client_cannot_be_pickled_and_says_what_to_do(make: Any) -> None:
     for attempt in (pickle.dumps, copy.deepcopy):
         with pytest.raises(
-            TypeError, match=r"cannot be pickled.*make one in each process"
+            TypeError, match=r"cannot be pickled.*create one in each process"
         ) as caught:
             attempt(make("dub_s3cr3t"))
         assert "s3cr3t" not in str(caught.value)

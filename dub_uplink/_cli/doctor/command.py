@@ -131,7 +131,7 @@ def _client(token_file: str | None, url: str, session: requests.Session, secrets
     """
     token = read_token(token_file) if token_file else os.environ.get("DUB_API_KEY", "").strip()
     if not token:
-        raise Failure("there is none")
+        raise Failure("not set")
     secrets.append(token)
     with collect_warnings():  # they are in the finding about the URL
         return Dub(token, server_url=url, client=session, retry_config=None)

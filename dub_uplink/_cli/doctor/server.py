@@ -81,7 +81,7 @@ def connection(url: str, deadline: Deadline) -> Iterator[Finding]:
         proxy_address = address(proxy)
         if proxy_address is None:
             hint = "percent-encode the user and the password in HTTPS_PROXY or HTTP_PROXY"
-            yield _failed_check("proxy", "its host cannot be read", hint)
+            yield _failed_check("proxy", "its URL has no valid host", hint)
             return
         host, port = proxy_address
     try:

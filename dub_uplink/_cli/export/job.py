@@ -163,10 +163,12 @@ class Part:
         except FileNotFoundError:
             return _Checkpoint()
         except (ValueError, TypeError, KeyError):
-            raise PartError(f"{self._record} is not a checkpoint of {self._part}") from None
+            raise PartError(f"{self._record} is not the checkpoint of {self._part}") from None
         other = [name for name, value in self._about.items() if about[name] != value]
         if other:
-            raise PartError(f"{self._part} is of an export with other {' and '.join(other)}")
+            raise PartError(
+                f"{self._part} belongs to an export with different {' and '.join(other)}"
+            )
         return checkpoint
 
     def fill(

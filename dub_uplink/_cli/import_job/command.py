@@ -51,7 +51,7 @@ Examples:
   dub-uplink customers import customers.failed.csv
 """
 
-_AGAIN = "The same command goes on where it stopped."
+_AGAIN = "Run the same command again to continue."
 
 
 def _mapping(
@@ -67,7 +67,7 @@ def _mapping(
                 f"{each!r} is not COLUMN=FIELD with one of {', '.join(FIELDS)}."
             )
         if column in mapping:
-            raise click.BadParameter(f"{column!r} is there twice.")
+            raise click.BadParameter(f"{column!r} is given twice.")
         mapping[column] = spelled
     return mapping
 
@@ -101,8 +101,8 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     " API sets are left out, so that what customers export writes can be read.\n\n"
     "The whole file is checked before anything is sent; --dry-run shows what was recognised and"
     " would be sent. FILE.journal records the outcome of each row: after Ctrl-C, a crash or a"
-    " network failure the same command goes on. Rows that the API refuses are in FILE.failed.csv"
-    " with the reason, to be corrected and imported.",
+    " network failure, run the same command to continue. Rows that the API rejects are in"
+    " FILE.failed.csv with the reason, to be corrected and imported.",
     epilog=IMPORT_EXAMPLES,
 )
 @click.argument("path", metavar="FILE", type=click.Path())
@@ -211,7 +211,7 @@ def import_command(
             rest = side_file(journal_file, named, ".problems.csv")
             report = _validate(path, rows, rest, preview=dry_run or asks, dry=dry_run, quiet=quiet)
             if dry_run or not report.rows:
-                good = f"{count_rows(report.rows)}, all of them good; nothing was sent"
+                good = f"{count_rows(report.rows)} without problems; nothing was sent"
                 empty = "there is nothing to import: it has no rows"
                 click.echo(f"{path}: {good if report.rows else empty}.")
                 return
@@ -325,7 +325,7 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
         click.echo("All rows are done; nothing is sent. The report is repeated.", err=True)
     elif before:
         are = "is" if journal.rows == 1 else "are"
-        click.echo(f"Going on: {before:,} of {count_rows(journal.rows)} {are} done.", err=True)
+        click.echo(f"Resuming: {before:,} of {count_rows(journal.rows)} {are} done.", err=True)
     run.done = progress.at
     try:
         with progress:

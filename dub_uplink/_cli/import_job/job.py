@@ -91,7 +91,7 @@ class Import:
     Args:
         customers: the client.
         file: the open file that ``rows`` reads; it must not change meanwhile.
-        rows: the rows, all of them good.
+        rows: the rows without problems.
         journal: the outcomes so far; new ones are recorded there.
         on_conflict: what happens to a row whose customer exists: it is left alone (``skip``),
             updated with the row's values (``upsert``), or the row fails (``fail``).
@@ -178,7 +178,7 @@ class Import:
         for row in self.rows:
             yield from self._follow_ups()
             if row.problems or row.number >= self.journal.rows:
-                raise BadFile("was changed while it was read.")
+                raise BadFile("the file was changed while it was read.")
             if self.journal.ending(row.number) is not None:
                 continue
             if self.journal.is_known_to_exist(row.number):
@@ -186,7 +186,7 @@ class Import:
                 continue
             if row.number >= self.journal.begun:
                 if _state(self.file) != before:
-                    raise BadFile("was changed while it was read.")
+                    raise BadFile("the file was changed while it was read.")
                 self._commit(begin=min(row.number + _BLOCK, self.journal.rows))
             self._sent = row.number + 1
             yield Step(row)

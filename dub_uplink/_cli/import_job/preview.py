@@ -64,7 +64,7 @@ def _shortened(value: Any) -> Any:
 def show_notes(report: ValidationReport, rows: Rows, *, err: bool) -> None:
     """Show what keeps no row from being sent."""
     if report.notes.groups:
-        click.echo("Worth a look, but no obstacle:", err=err)
+        click.echo("Check these values; they do not prevent the import:", err=err)
         _show_groups(report.notes, rows, err=err)
 
 
@@ -84,7 +84,7 @@ def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
         hint = "perhaps --encoding cp1252 is right."
     if report.rest_error:
         more = f"; {report.rest} with all problems cannot be written ({report.rest_error})"
-        hint = "--journal FILE puts it beside that file."
+        hint = "--journal FILE names another directory for it."
     elif report.rest is not None:
         more = f"; all problems are in {report.rest}"
     raise Failure(

@@ -211,4 +211,4 @@ def _double(
     row: Row, columns: Mapping[str, str | None], name: str, reason: str, line: int
 ) -> Problem:
     column = next((column for column, field in columns.items() if field == name), name)
-    return Problem(row.line, column, reason, f"{shown(row.request[name])}, as line {line}")
+    return Problem(row.line, column, reason, f"{shown(row.request[name])}, also in line {line}")

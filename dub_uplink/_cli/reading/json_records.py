@@ -39,7 +39,7 @@ def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:
         if record.problem:
             yield record
         elif not isinstance(record.content, _Object):
-            yield Record(record.line, {}, "is no JSON object")
+            yield Record(record.line, {}, "is not a JSON object")
         elif record.content.repeated:
             yield Record(record.line, {}, f"has {record.content.repeated!r} twice")
         else:
@@ -72,7 +72,7 @@ def _lines(file: IO[bytes], encoding: str) -> Iterator[Record]:
             except json.JSONDecodeError as error:
                 yield Record(number, {}, f"is not JSON: {error.msg} at character {error.pos + 1}")
             except (ValueError, RecursionError):  # a number of thousands of digits; deep nesting
-                yield Record(number, {}, "is not JSON that can be read")
+                yield Record(number, {}, "cannot be parsed as JSON")
 
 
 def _values(file: IO[bytes], encoding: str) -> Iterator[Record]:
@@ -144,7 +144,7 @@ class _Buffer:
             except json.JSONDecodeError as error:
                 message = error.msg
             except (ValueError, RecursionError):
-                raise BadFile(f"line {self.line()} is not JSON that can be read.") from None
+                raise BadFile(f"line {self.line()} cannot be parsed as JSON.") from None
             else:
                 # A number that goes on in the next piece is cut in two; it is no object either way.
                 self._at = end

@@ -42,7 +42,7 @@ _SUFFIXES: Mapping[str, Format] = {
 _ZIP = b"PK\x03\x04"
 #: Files that are often given and cannot be read, by their first bytes.
 _UNREADABLE = {
-    b"\xd0\xcf\x11\xe0": "it is a workbook of an old Excel (.xls).  Hint: save it as .xlsx.",
+    b"\xd0\xcf\x11\xe0": "it is a workbook of Excel 97 to 2003 (.xls).  Hint: save it as .xlsx.",
     b"PAR1": "it is Parquet, which cannot be imported.  Hint: export CSV or JSONL.",
     b"\x1f\x8b": "it is compressed by gzip.  Hint: unpack it, or gunzip -c FILE | … import -.",
     b"\x89PNG": "it is a picture (PNG), not a table.",
@@ -216,7 +216,7 @@ class TableRows(Rows):
         """Generate a note on each value that no header names, such as the index of pandas."""
         for number in self._nameless:
             if number < len(cells) and not _is_blank(cells[number]):
-                reason = f"has a value in column {number + 1}, which has no name and is left out"
+                reason = f"has a value in column {number + 1}, which has no header and is ignored"
                 yield Problem(line, "row", reason, shown(cells[number]))
 
     def _values(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:
@@ -298,7 +298,9 @@ class JsonRows(Rows):
                 hint = f"--map {key + '=FIELD'!r} or --ignore-unknown"
                 problems.append(Problem(line, key, f"is unknown{near(key)} ({hint})"))
             elif name in keys:
-                problems.append(Problem(line, key, f"means {name}, as {keys[name]!r} does"))
+                problems.append(
+                    Problem(line, key, f"means {name}, and so does {keys[name]!r}; leave one out")
+                )
             elif name is not None:
                 keys[name] = key
         values = ((name, check_value(name, value[key])) for name, key in keys.items())

@@ -30,8 +30,8 @@ _EXACT_DIGITS = 10**15  # Excel rounds longer numbers
 # What the server, or a terminal and a spreadsheet later on, cannot take.
 _NO_TEXT = re.compile("[\0\x80-\x9f\ud800-\udfff]")
 _PATTERNS = {
-    "email": (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "email address"),
-    "avatar": (re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+", re.DOTALL), "URL"),
+    "email": (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "an email address"),
+    "avatar": (re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+", re.DOTALL), "a URL"),
 }
 
 _AS_TEXT = "format the column as text in the spreadsheet"
@@ -100,7 +100,7 @@ def _typed(cell: Any) -> tuple[str, str]:
     """Return the text of a spreadsheet's number, date or truth value, or why there is none."""
     text = str(cell)
     if isinstance(cell, bool):
-        return text.upper(), "is a truth value, not text"
+        return text.upper(), "is a Boolean, not text"
     if isinstance(cell, (int, float)):
         if abs(cell) >= _EXACT_DIGITS:
             return text, "is a number of more than 15 digits, which a spreadsheet rounds"
@@ -136,15 +136,15 @@ def _problem(field: str, value: Any) -> str:
     if unusable:
         return _why_unusable(unusable.group())
     pattern, what = _PATTERNS.get(field, (None, ""))
-    return "" if pattern is None or pattern.fullmatch(value) else f"is no {what}"
+    return "" if pattern is None or pattern.fullmatch(value) else f"is not {what}"
 
 
 def _why_unusable(char: str) -> str:
     if char == "\0":
-        return "holds a NUL character"
+        return "contains a NUL character"
     if char > "\x9f":
-        return "holds half of a surrogate pair"
-    return f"holds the control character U+{ord(char):04X}"
+        return "contains an unpaired surrogate"
+    return f"contains the control character U+{ord(char):04X}"
 
 
 def _note(field: str, value: str) -> str:
@@ -153,7 +153,7 @@ def _note(field: str, value: str) -> str:
     if field != "external_id":
         return ""
     if value != value.strip():
-        return "begins or ends with a blank, which is part of the id"
+        return "begins or ends with a space, which is part of the id"
     if _ROUNDED_NUMBER.fullmatch(value):
         return "looks like a number of more than 15 digits that a spreadsheet rounded"
     return "looks like a date that a spreadsheet made" if _CHANGED_DATE.fullmatch(value) else ""

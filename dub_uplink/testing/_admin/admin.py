@@ -14,13 +14,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..messages import FakeResponse, Request
+from .._messages import FakeResponse, Request
 from .fields import AdminError, read_fields
 from .routes import ROUTES, Route
 from .views import redactor
 
 if TYPE_CHECKING:
-    from ..fake import FakeDub
+    from .._fake import FakeDub
 
 logger = logging.getLogger("dub_uplink.testing")
 

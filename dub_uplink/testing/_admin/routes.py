@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._api.limits import PLAN_LIMITS
 from .._api.routes import ROLES
-from .._api.store import DuplicateKey, StoredCustomer
+from .._api.store import DuplicateKey, customer_from_row
 from .fault_json import faults_json, read_queued, read_shares
 from .fields import (
     MAX_INTEGER,
@@ -37,7 +37,7 @@ from .views import (
 )
 
 if TYPE_CHECKING:
-    from ..fake import FakeDub
+    from .._fake import FakeDub
 
 MAX_SEED_COUNT = 1_000_000
 _MAX_SECONDS = 1e9
@@ -79,7 +79,7 @@ def _delete_requests(fake: FakeDub, given: dict[str, Any], redact: Redact) -> An
 def _list_customers(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
     with fake._lock:
         rows = fake._store.newest(given.get("before"), given.get("limit", 100))
-    return [customer_json(StoredCustomer.from_row(row)) for row in rows]
+    return [customer_json(customer_from_row(row)) for row in rows]
 
 
 def _add_customer(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:

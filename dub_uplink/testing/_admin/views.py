@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..messages import Request
+from .._messages import Request
 from .fault_json import fault_json, faults_json
 
 if TYPE_CHECKING:
     from .._api.store import StoredCustomer
-    from ..fake import FakeDub
+    from .._fake import FakeDub
 
 #: Field of a customer's JSON: field of the stored customer.
 CUSTOMER_FIELDS = {

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from ..messages import Request, parse_query
+from .._messages import Request, parse_query
 from .responses import BAD_JSON, PROGRAM_NOT_FOUND, ApiError
 from .rules import (
     MAX_PAGE_SIZE,

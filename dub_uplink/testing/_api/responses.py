@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..messages import FakeResponse
+from .._messages import FakeResponse
 from .store import Row
 
 STATUS_OF_CODE = {

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from ..._customers.ids import RESERVED_IDS
-from ..clock import FakeClock
-from ..messages import FakeResponse, Request
+from .._clock import FakeClock
+from .._messages import FakeResponse, Request
 from .limits import RateLimiter, Usage
 from .parsing import (
     body_columns,
@@ -40,7 +40,7 @@ from .responses import (
     link_count_json,
 )
 from .rules import UNKNOWN_CURSOR
-from .store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds
+from .store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds, row_of
 
 logger = logging.getLogger("dub_uplink.testing")
 
@@ -182,7 +182,7 @@ class CustomersApi:
             self._store.add(customer)
         except DuplicateKey:
             raise ApiError("conflict", CONFLICT) from None
-        return json_response(201, self._serialize(customer.to_row(), expanded=False))
+        return json_response(201, self._serialize(row_of(customer), expanded=False))
 
     def _get(self, key: str, request: Request) -> FakeResponse:
         expanded = is_expanded(checked_parameters(request))

@@ -10,7 +10,7 @@ import re
 import sqlite3
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 _COLUMNS = (
     "id",
@@ -118,30 +118,33 @@ class StoredCustomer:
     partner: Mapping[str, Any] | None = None
     discount: Mapping[str, Any] | None = None
 
-    @classmethod
-    def from_row(cls, row: Row) -> Self:
-        fields = dict(zip(_COLUMNS, row, strict=True))
-        for name in _DATES:
-            if fields[name] is not None:
-                fields[name] = from_milliseconds(fields[name])
-        for name in _OBJECTS:
-            if fields[name] is not None:
-                fields[name] = json.loads(fields[name])
-        return cls(**fields)
 
-    def to_row(self) -> Row:
-        fields = {name: getattr(self, name) for name in _COLUMNS}
-        for name in _DATES:
-            if fields[name] is not None:
-                fields[name] = to_milliseconds(fields[name])
-        ids = [
-            None if self.link is None else self.link.get("id"),
-            None if self.partner is None else self.partner.get("id"),
-        ]
-        for name in _OBJECTS:
-            if fields[name] is not None:
-                fields[name] = json.dumps(fields[name], ensure_ascii=False)
-        return (*fields.values(), *ids)
+def customer_from_row(row: Row) -> StoredCustomer:
+    """Return the customer of a row of the database."""
+    fields = dict(zip(_COLUMNS, row, strict=True))
+    for name in _DATES:
+        if fields[name] is not None:
+            fields[name] = from_milliseconds(fields[name])
+    for name in _OBJECTS:
+        if fields[name] is not None:
+            fields[name] = json.loads(fields[name])
+    return StoredCustomer(**fields)
+
+
+def row_of(customer: StoredCustomer) -> Row:
+    """Return the row of the database for a customer."""
+    fields = {name: getattr(customer, name) for name in _COLUMNS}
+    for name in _DATES:
+        if fields[name] is not None:
+            fields[name] = to_milliseconds(fields[name])
+    ids = [
+        None if customer.link is None else customer.link.get("id"),
+        None if customer.partner is None else customer.partner.get("id"),
+    ]
+    for name in _OBJECTS:
+        if fields[name] is not None:
+            fields[name] = json.dumps(fields[name], ensure_ascii=False)
+    return (*fields.values(), *ids)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ class Store:
 
     def add(self, customer: StoredCustomer) -> None:
         """Store a customer; raise ``DuplicateKey`` if another one has a unique key of it."""
-        self._write(_INSERT, customer.to_row())
+        self._write(_INSERT, row_of(customer))
 
     def add_missing(self, rows: Iterable[Row]) -> int:
         """Store the rows whose keys are free, in one transaction, and return their number."""

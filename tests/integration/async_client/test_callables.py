@@ -102,3 +102,17 @@ def test_synchronous_client_refuses_a_coroutine_as_token() -> None:
     s = Dub(token, server_url="http://127.0.0.1:9")
     with s, pytest.raises(TypeError, match="the token callable returned coroutine"):
         s.customers.list()
+
+
+def test_synchronous_client_refuses_a_coroutine_of_on_retry() -> None:
+    def on_retry(*_: object) -> Any:
+        return async_token()
+
+    fake = FakeDub()
+    fake.faults.add(faults.Status(503), times=2)
+    with (
+        Dub("dub_test", client=fake.session(), retry_config=QUICK, on_retry=on_retry) as s,
+        pytest.raises(TypeError, match="on_retry returned a coroutine, which only AsyncDub"),
+    ):
+        s.customers.list()
+    assert len(fake.requests) == 1

@@ -20,8 +20,9 @@ from dub_uplink import (
 )
 from dub_uplink.declare import CallOptions
 
-ENDPOINTS = ["list", "create", "get", "update", "delete"]
-METHODS = [*ENDPOINTS, "iterate", "ensure", "create_many", "delete_many"]
+ENDPOINTS = ["list", "count", "create", "get", "update", "delete"]
+BATCHES = ["create_many", "update_many", "upsert_many", "delete_many"]
+METHODS = [*ENDPOINTS, "iterate", "ensure", "upsert", *BATCHES]
 #: Names of methods that are awaited in the asynchronous clients.
 LIFETIME = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"}
 #: Results whose asynchronous type has another name.
@@ -50,7 +51,10 @@ def test_asynchronous_class_has_the_same_methods(sync: type[Any], asynchronous: 
 
 def test_every_public_method_is_compared() -> None:
     methods = {name for name, _ in inspect.getmembers(CustomersConsumer, inspect.isfunction)}
-    assert {name for name in methods if not name.startswith("_")} - set(METHODS) == {"close"}
+    assert {name for name in methods if not name.startswith("_")} - set(METHODS) == {
+        "close",
+        "with_options",
+    }
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -105,7 +109,7 @@ class Tags(AsyncCustomersConsumer):
 
     @uplink.returns.json
     @uplink.get("tags/{id}")
-    def tag(self, id: Any) -> Any: ...
+    async def tag(self, id: Any) -> Any: ...
 
 
 async def call(url: str, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -140,4 +144,21 @@ def test_asynchronous_endpoint_refuses_another_route(serving: Any, method: str) 
         asyncio.run(call(server.url, method, ".."))
     with pytest.raises(TypeError):
         asyncio.run(call(server.url, method, "1", colour=1))
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("declared_with", [declare, uplink], ids=["declare", "uplink"])
+def test_awaited_body_with_nan_is_refused_unsent(serving: Any, declared_with: Any) -> None:
+    class Mine(AsyncCustomersConsumer):
+        @declared_with.json
+        @declared_with.post("notes", args={"body": uplink.Body})
+        async def add(self, body: Any) -> Any: ...
+
+    async def add(url: str) -> None:
+        async with Mine("dub_x", server_url=url) as mine:
+            await mine.add({"size": float("nan")})
+
+    server = serving()
+    with pytest.raises(ValueError, match="cannot be sent as JSON"):
+        asyncio.run(add(server.url))
     assert server.connections == 0

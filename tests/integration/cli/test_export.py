@@ -307,7 +307,10 @@ def test_export_with_other_columns_does_not_continue(
 ) -> None:
     broken(invoke, live, target)
     done = invoke("customers", "export", "--resume", "--columns", "id", str(target))
-    assert (done.exit_code, "is of an export with other columns" in done.stderr) == (2, True)
+    assert (done.exit_code, "belongs to an export with different columns" in done.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_export_keeps_a_symbolic_link(invoke: Invoke, live: Live, tmp_path: Path) -> None:
@@ -357,7 +360,10 @@ def test_export_after_an_interruption_needs_an_option(
     assert done.exit_code == 2
     assert "--resume continues it, --force starts over" in done.stderr
     done = invoke("customers", "export", "--resume", "--country", "GB", str(target))
-    assert (done.exit_code, "is of an export with other filters" in done.stderr) == (2, True)
+    assert (done.exit_code, "belongs to an export with different filters" in done.stderr) == (
+        2,
+        True,
+    )
     done = invoke("customers", "export", "--force", str(target))
     assert (done.exit_code, len(set(ids_in(target)))) == (0, 2_550)
     assert "Continuing" not in done.stderr
@@ -371,7 +377,7 @@ def test_export_invalid_checkpoint_is_refused(
     broken(invoke, live, target)
     target.with_name(target.name + ".part.json").write_bytes(record)
     done = invoke("customers", "export", "--resume", str(target))
-    assert (done.exit_code, "is not a checkpoint of" in done.stderr) == (2, True)
+    assert (done.exit_code, "is not the checkpoint of" in done.stderr) == (2, True)
     assert "--force starts over" in done.stderr
 
 

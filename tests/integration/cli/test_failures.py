@@ -95,7 +95,7 @@ def test_error_escapes_control_characters(invoke: Invoke) -> None:
         (b"\n \n", "does not hold an API key: it is empty."),
         (b"dub_secret1\ndub_secret2\n", "does not hold an API key: it has 2 lines, not one."),
         (b"dub_\xff", "does not hold an API key: it is not UTF-8 text."),
-        (b"dub_secret \x07x", "the token holds a blank, a control or a non-ASCII character"),
+        (b"dub_secret \x07x", "the token contains a space, a control or a non-ASCII character"),
         (None, "cannot read the API key from {path}: "),
     ],
 )

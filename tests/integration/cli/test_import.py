@@ -238,7 +238,7 @@ def test_failed_rows_of_json_are_lines_of_json(invoke: Invoke, live: Live, tmp_p
 def test_dry_run_sends_nothing_and_leaves_nothing(invoke: Invoke, live: Live, people: Path) -> None:
     done = invoke("customers", "import", "--dry-run", str(people), env={"DUB_API_KEY": None})
     assert (done.exit_code, done.stderr) == (0, "")
-    assert last(done) == f"{people}: 10 rows, all of them good; nothing was sent."
+    assert last(done) == f"{people}: 10 rows without problems; nothing was sent."
     assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
 
 
@@ -246,12 +246,12 @@ def test_bad_row_keeps_all_from_being_sent(invoke: Invoke, live: Live, people: P
     people.write_text(people.read_text() + "user_3,ada@,\n" * 30)
     done = invoke("customers", "import", str(people))
     rest = people.with_name("people.problems.csv")
-    twice = ", ".join(f'{line} ("user_3", as line 5)' for line in range(12, 17))
+    twice = ", ".join(f'{line} ("user_3", also in line 5)' for line in range(12, 17))
     bad = ", ".join(f'{line} ("ada@")' for line in range(12, 17))
     assert done.exit_code == 2
     assert done.stderr.splitlines() == [
         "Problems:",
-        f"  email is no email address: 30 rows, first lines {bad}",
+        f"  email is not an email address: 30 rows, first lines {bad}",
         "  country is missing: 30 rows, first lines 12, 13, 14, 15, 16",
         f"  external_id occurs twice: 30 rows, first lines {twice}",
         (
@@ -273,7 +273,7 @@ def test_refused_key_stops_and_right_one_goes_on(
     assert done.exit_code == 3
     assert last(done) == "200 rows: 0 created, 0 updated, 0 skipped, 0 failed, 200 left"
     assert done.stderr.startswith("Error: 401 unauthorized: ")
-    assert "The same command goes on where it stopped." in done.stderr
+    assert "Run the same command again to continue." in done.stderr
     assert len(live[0].requests) <= 8
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, live[0].customer_count) == (0, 200)
@@ -299,7 +299,7 @@ def test_network_failure_stops_and_fails_no_row(invoke: Invoke, live: Live, peop
     with no_sleep():
         done = invoke("customers", "import", "--no-retries", str(people))
     assert (done.exit_code, posts(live[0]) < 12) == (5, True)
-    assert "The same command goes on" in done.stderr
+    assert "Run the same command again" in done.stderr
     live[0].faults.clear()
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, live[0].customer_count) == (0, 10)
@@ -358,7 +358,7 @@ def test_finished_journal_does_not_block_a_changed_file(
         ("external_id,country,Plan\n", (), "unknown: 'Plan'"),
         (HEADER, ("--map", "email=mail"), "is not COLUMN=FIELD with one of external_id, email"),
         (HEADER, ("--map", "nonsense"), "is not COLUMN=FIELD"),
-        (HEADER, ("--map", "a=name", "--map", "a=email"), "'a' is there twice"),
+        (HEADER, ("--map", "a=name", "--map", "a=email"), "'a' is given twice"),
         (HEADER, ("--encoding", "klingon"), "'klingon' is not the name of a text encoding"),
         (HEADER, ("--encoding", "hex"), "'hex' is not the name of a text encoding"),
         (HEADER, ("--delimiter", "::"), "'::' is not one character; give one, or tab"),

@@ -213,7 +213,7 @@ def test_control_characters_of_a_wrong_encoding_are_refused(
     path.write_bytes(HEADER.encode() + b"u1,,O\x92Brien,GB\n")
     done = run("customers", "import", "--encoding", "latin-1", str(path), env=live[1])
     assert (done.returncode, live[0].requests) == (2, [])
-    assert "name holds the control character U+0092: line 2" in done.stderr
+    assert "name contains the control character U+0092: line 2" in done.stderr
     assert "Hint: perhaps --encoding cp1252 is right." in done.stderr
     done = run("customers", "import", "--encoding", "cp1252", str(path), env=live[1])
     assert (done.returncode, live[0].customers[0].name) == (0, "O\u2019Brien")
@@ -291,7 +291,7 @@ def test_unwritable_side_files_lose_no_problem_and_no_report(
     path.write_text(HEADER + "u1,x,,GB\n" * 9)
     (tmp_path / "a.problems.csv.tmp").mkdir()  # as good as a read-only directory, to root too
     done = run("customers", "import", "--dry-run", str(path), env=live[1])
-    assert "email is no email address: 9 rows, first lines 2" in done.stderr
+    assert "email is not an email address: 9 rows, first lines 2" in done.stderr
     assert f"a.problems.csv with all problems cannot be written ({os.strerror(21)})" in done.stderr
     assert "Hint: --journal FILE" in done.stderr
 

@@ -41,7 +41,7 @@ def preview(path: Path) -> list[str]:
         '  {"externalId": "u1", "country": "GB"}',
         '  {"externalId": "u2", "email": "ada@example.com", "country": "US"}',
         '  {"externalId": "u3", "country": "Germany"}',
-        "Worth a look, but no obstacle:",
+        "Check these values; they do not prevent the import:",
         '  E-Mail is read as empty: line 2 ("N/A")',
         '  Country is not a country code of two letters: line 4 ("Germany")',
     ]
@@ -52,7 +52,7 @@ def test_dry_run_shows_what_would_be_sent(invoke_apart: Invoke, live: Live, peop
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         *preview(people),
-        f"{people}: 4 rows, all of them good; nothing was sent.",
+        f"{people}: 4 rows without problems; nothing was sent.",
     ]
     assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
 

@@ -72,8 +72,8 @@ def test_kill_and_interrupt_lose_and_double_nobody(
         go_so_far(fake, 50, faults.RateLimited(60))
         status, err = ended_by(signal.SIGINT, lambda: fake.customer_count > 55, command, env)
         assert (status, fake.customer_count < ROWS) == (130, True)
-        assert err.splitlines()[0].startswith("Going on: ")
-        assert "Stopped; the same command goes on where it stopped." in err
+        assert err.splitlines()[0].startswith("Resuming: ")
+        assert "Stopped; run the same command again to continue." in err
         assert "Traceback" not in err
 
         go_so_far(fake, ROWS, faults.Delay(0))
@@ -97,7 +97,7 @@ def test_interrupt_waits_for_requests_in_flight(
         assert (status, "Stopped; " in err) == (130, True)
         created = fake.customer_count
         done = run("customers", "import", str(people), env=env)
-        assert f"Going on: {created} of {ROWS} rows are done." in done.stderr
+        assert f"Resuming: {created} of {ROWS} rows are done." in done.stderr
         assert [request.method for request in fake.requests if request.method != "POST"] == []
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dub_uplink.testing import FakeDub
-from dub_uplink.testing.server import AdminTokenRequired, Server
+from dub_uplink.testing._server import AdminTokenRequired, Server
 
 JSON = {"Content-Type": "application/json"}
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dub_uplink.testing import FakeDub
-from dub_uplink.testing.server import Server
+from dub_uplink.testing._server import Server
 
 RUNS = int(os.environ.get("FAKE_DUB_RUNS", "40"))
 START = 1_795_000_000

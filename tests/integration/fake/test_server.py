@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from dub_uplink.testing import FakeDub, faults
-from dub_uplink.testing.server import Server, serve_forever
+from dub_uplink.testing._server import Server, serve_forever
 
 Raw = Callable[[bytes], bytes]
 KEY = b"Authorization: Bearer dub_test\r\n"
@@ -257,7 +257,7 @@ import signal, sys
 # Where the tests run in the background of a shell, Ctrl-C is ignored from the start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from dub_uplink.testing import FakeDub
-from dub_uplink.testing.server import serve_forever
+from dub_uplink.testing._server import serve_forever
 fake = FakeDub(database=sys.argv[1])
 serve_forever(fake, port=0, log=print, ready=lambda url: print(url, flush=True))
 fake.close()
@@ -329,7 +329,7 @@ def test_serve_forever_tells_where_it_is_before_it_waits(
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dub_uplink.testing.server.time.sleep", interrupted)
+    monkeypatch.setattr("dub_uplink.testing._server.time.sleep", interrupted)
     serve_forever(fake, port=0, ready=urls.append)
     assert urls[0].startswith("http://127.0.0.1:")
     with pytest.raises(requests.ConnectionError):

@@ -370,3 +370,25 @@ def test_headers_of_the_call_go_with_its_lookup(fake: Any, on_fake: Any) -> None
     assert lookup.headers["x-trace"] == "1"
     assert "content-type" not in lookup.headers
     assert lookup.body == b""
+
+
+@pytest.mark.parametrize("method", ["create", "update", "delete"])
+def test_sent_is_true_after_any_attempt_that_was_sent(
+    wire: Any, step: Any, connect: Any, method: str
+) -> None:
+    server = wire(step(b"", "close"))
+    arguments = {"create": [BODY], "update": ["cus_1", {"name": "Ada"}], "delete": ["cus_1"]}
+    client = connect(server.url, on_retry=lambda *_: server.close())
+    with pytest.raises(errors.APIConnectionError, match=r"[Rr]efused") as caught:
+        getattr(client, method)(*arguments[method])
+    assert caught.value.attempts > 1
+    assert caught.value.sent is True
+
+
+def test_sent_is_false_after_attempts_that_were_all_refused(wire: Any, connect: Any) -> None:
+    server = wire()
+    server.close()
+    with pytest.raises(errors.APIConnectionError) as caught:
+        connect(server.url).create(BODY)
+    assert caught.value.attempts > 1
+    assert caught.value.sent is False

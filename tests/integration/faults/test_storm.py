@@ -72,6 +72,6 @@ def test_the_report_shows_its_tables_and_says_what_is_wrong(tallies: Any) -> Non
     assert report.Report(None, bad, loads).failures() == ["storm: creates"]
     for show in (report.as_text, report.as_rst):
         text = "\n".join(map(show, made.tables()))
-        assert "doubled" in text
+        assert "duplicate writes" in text
         assert "1.33" in text
     assert made.as_json()["storm"]["creates"]["calls"] == SIZE

@@ -87,7 +87,7 @@ def test_a_client_of_uplinks_that_was_used_before_the_fork_says_so_in_the_child(
             ask(used, 1)
         return str(caught.value)
 
-    assert "make one in each process" in forked(child).result()
+    assert "create one in each process" in forked(child).result()
     assert forked(lambda: ask(fresh, 2)).result() == 2
     assert (ask(fresh, 2), ask(used, 2)) == (2, 2)
     assert all(len(processes) == 1 for processes in telling.processes_by_port().values())
@@ -179,7 +179,7 @@ def test_a_bulk_that_was_begun_before_the_fork_says_so_in_the_child(
             next(results)
         return str(caught.value)
 
-    assert "begun in another process" in forked(child).result()
+    assert "started in another process" in forked(child).result()
     found = [first, *(result.id for result in results)]
     assert sorted(found) == [f"cus_{n}" for n in range(6)]
     assert found == sorted(found) or kind == "unordered"
@@ -217,7 +217,7 @@ def test_an_asynchronous_client_of_the_parents_loop_says_so_in_the_child(
         return ""
 
     loop.run_until_complete(call())
-    assert "make one in each process" in forked(child).result()
+    assert "create one in each process" in forked(child).result()
     assert loop.run_until_complete(call()) == "cus_1"
     loop.run_until_complete(dub.aclose())
     loop.close()
@@ -231,7 +231,7 @@ def test_a_client_given_to_a_process_that_starts_anew_is_a_clear_error(
 ) -> None:
     import multiprocessing
 
-    with pytest.raises(TypeError, match=r"cannot be pickled.*make one in each process"):
+    with pytest.raises(TypeError, match=r"cannot be pickled.*create one in each process"):
         process = multiprocessing.get_context(method).Process(target=print, args=(make("dub_x"),))
         process.start()
 

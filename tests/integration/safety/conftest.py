@@ -52,11 +52,12 @@ def _reaching(kind: str, token: str) -> Iterator[Reach]:
 
         def make(url: str, **settings: Any) -> Any:
             settings = {"token": token, "server_url": url, "retry_config": None, **settings}
+            classes = settings.pop("classes", (CustomersConsumer, AsyncCustomersConsumer))
             if not is_async:
                 settings.setdefault("client", client())
-                return stack.enter_context(CustomersConsumer(**settings))
+                return stack.enter_context(classes[0](**settings))
             settings.setdefault("client", loop.run_until_complete(made()))
-            consumer = AsyncCustomersConsumer(**settings)
+            consumer = classes[1](**settings)
             stack.callback(lambda: loop.run_until_complete(consumer.aclose()))
             if settings["client"] is not None:
                 stack.callback(lambda: loop.run_until_complete(settings["client"].close()))

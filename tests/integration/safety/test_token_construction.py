@@ -63,7 +63,7 @@ def test_a_bad_token_of_the_environment_is_not_shown(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUB_API_KEY", "s3cr3t\n")
-    with pytest.raises(ValueError, match=r"^the token has blanks") as caught:
+    with pytest.raises(ValueError, match=r"^the token begins or ends with whitespace") as caught:
         make()
     error = caught.value
     assert "s3cr3t" not in str(error)

@@ -79,3 +79,45 @@ def test_retries_below_an_uplink_client_send_one_request(serving: Any, connect: 
     with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
         connect(server.url, client=uplink.RequestsClient(session)).delete("cus_1")
     assert len(server.received) == 1
+
+
+LIBRARY_ERRORS = [
+    OSError("gone"),
+    ConnectionResetError(104, "gone"),
+    TimeoutError("gone"),
+    requests.ConnectionError("gone"),
+    requests.ReadTimeout("gone"),
+    urllib3.exceptions.ProtocolError("gone"),
+    ValueError("gone"),
+]
+
+
+@pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("reads", [False, True], ids=["unread", "read"])
+def test_a_library_error_of_a_hook_keeps_the_response(
+    serving: Any, connect: Any, error: Exception, reads: bool
+) -> None:
+    def fail(response: requests.Response, **_: Any) -> None:
+        if reads:
+            assert response.content
+        raise error
+
+    customer = b'{"id": "cus_1", "name": "Ada"}'
+    server = serving(201, customer)
+    created = connect(server.url, client=hooked(fail), retry_config=QUICK)
+    assert created.create({"external_id": "u", "country": "GB"}).id == "cus_1"
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("body", ["", '{"error": {"code": "not_found", "message": "No."}}'])
+def test_a_library_error_of_a_hook_keeps_the_status(
+    serving: Any, connect: Any, error: Exception, body: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    server = serving(404, body)
+    with pytest.raises(errors.DubError, match="404"):
+        connect(server.url, client=hooked(fail), retry_config=QUICK).get("x")
+    assert len(server.received) == 1

@@ -21,6 +21,7 @@ NOT_LOADED = (
     "dub_uplink._customers.async_consumer",
     "dub_uplink._http.aiohttp_backend",
     "dub_uplink._cli",
+    "dub_uplink._declarative.schema_compiler",
     "dub_uplink.testing",
     "pytest",
     "rich",

@@ -124,8 +124,8 @@ def test_column_without_a_name_is_left_out_and_noted(read: Read) -> None:
     rows = read(",external_id,,country\n,u1,,GB\n7,u2,x,GB\n")
     assert requests(rows) == [U1, U2]
     assert [(note.line, note.reason, note.detail) for row in rows for note in row.notes] == [
-        (3, "has a value in column 1, which has no name and is left out", '"7"'),
-        (3, "has a value in column 3, which has no name and is left out", '"x"'),
+        (3, "has a value in column 1, which has no header and is ignored", '"7"'),
+        (3, "has a value in column 3, which has no header and is ignored", '"x"'),
     ]
 
 
@@ -157,7 +157,7 @@ def test_quotes_and_line_ends_in_cells_are_read(read: Read, end: str) -> None:
     first, second = rows
     assert first.request["name"] == f'A "big"{end}name, yes'
     assert [first.line, second.line] == [2, 5]
-    assert problems(rows) == ['5: email is no email address: "bad"']
+    assert problems(rows) == ['5: email is not an email address: "bad"']
 
 
 ENCODED = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
@@ -228,7 +228,7 @@ def test_format_is_recognised(read: Read, name: str, content: str, expected: str
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(b"\xd0\xcf\x11\xe0\xa1", "old Excel .* save it as .xlsx"), (b"PAR1\0", "is Parquet")],
+    [(b"\xd0\xcf\x11\xe0\xa1", "Excel 97 to 2003 .* save it as .xlsx"), (b"PAR1\0", "is Parquet")],
 )
 def test_format_that_cannot_be_read_is_named(read: Read, content: bytes, expected: str) -> None:
     with pytest.raises(BadFile, match=expected):
@@ -270,8 +270,8 @@ def test_json_of_every_shape_is_read(read: Read, text: str) -> None:
 def test_objects_of_an_array_have_their_lines(read: Read) -> None:
     text = json.dumps([U1, {**U2, "email": "x"}, {**U2, "email": "y"}], indent=2)
     assert problems(read(text, format="json")) == [
-        '6: email is no email address: "x"',
-        '11: email is no email address: "y"',
+        '6: email is not an email address: "x"',
+        '11: email is not an email address: "y"',
     ]
 
 
@@ -284,8 +284,8 @@ def test_objects_of_an_array_have_their_lines(read: Read) -> None:
         ('[\n{"a": 1},\n{"a":', "line 3 is not JSON: Expecting value"),
         ('[\n{"a": 1},\n{"a": nope}]', "line 3 is not JSON: Expecting value"),
         ("[]\nx", "line 2: text follows the end of the array"),
-        ("[" * 100_000, "line 1 is not JSON that can be read"),
-        ("[" + "9" * 100_000 + "]", "line 1 is not JSON that can be read"),
+        ("[" * 100_000, "line 1 cannot be parsed as JSON"),
+        ("[" + "9" * 100_000 + "]", "line 1 cannot be parsed as JSON"),
         ('["' + "x" * 2 * MAX_LENGTH, "line 1 is not JSON: Unterminated string"),
     ],
 )
@@ -296,7 +296,7 @@ def test_broken_array_is_refused_with_its_line(read: Read, text: str, expected: 
 
 def test_elements_that_are_no_objects_are_named(read: Read) -> None:
     rows = read('[\n1,\n"x",\nnull,\n[]]', format="json")
-    assert problems(rows) == [f"{line}:  is no JSON object" for line in (2, 3, 4, 5)]
+    assert problems(rows) == [f"{line}:  is not a JSON object" for line in (2, 3, 4, 5)]
 
 
 def test_empty_cell_is_not_sent_and_json_null_is(read: Read) -> None:
@@ -313,7 +313,7 @@ def test_bad_rows_of_csv_are_named(read: Read) -> None:
     assert problems(rows) == [
         "2: country is missing",
         "3: external_id is missing",
-        '4: email is no email address: "ada@"',
+        '4: email is not an email address: "ada@"',
         "5: country is missing",
         "6:  has 5 cells, the header 4",
         "7:  is not CSV: ',' expected after '\"'",
@@ -338,17 +338,17 @@ def test_bad_lines_of_json_are_named(read: Read) -> None:
     ]
     rows = read("\n\n".join(lines), format="jsonl")
     assert problems(rows) == [
-        "3:  is no JSON object",
+        "3:  is not a JSON object",
         "5:  is not JSON: Expecting property name enclosed in double quotes at character 2",
         '7: externalId is a number, not text; put it in quotes, such as "1": 7',
-        "9: external_id means external_id, as 'externalId' does",
+        "9: external_id means external_id, and so does 'externalId'; leave one out",
         "11:  has 'externalId' twice",
-        '13: name holds half of a surrogate pair: "\ud800"',
-        '15: name holds a NUL character: "a\\u0000b"',
+        '13: name contains an unpaired surrogate: "\ud800"',
+        '15: name contains a NUL character: "a\\u0000b"',
         "17: nam is unknown; did you mean 'name' (--map 'nam=FIELD' or --ignore-unknown)",
         "19: country is missing",
-        '19: avatar is no URL: "me.png"',
-        "21:  is not JSON that can be read",
+        '19: avatar is not a URL: "me.png"',
+        "21:  cannot be parsed as JSON",
     ]
 
 

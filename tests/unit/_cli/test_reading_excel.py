@@ -92,7 +92,7 @@ def test_numbers_and_dates_become_text_or_problems(read: Read) -> None:
         (4, "external_id", "is a number, not text"),
         (5, "external_id", "is a number of more than 15 digits, which a spreadsheet rounds"),
         (6, "external_id", "is a date, not text"),
-        (7, "external_id", "is a truth value, not text"),
+        (7, "external_id", "is a Boolean, not text"),
         (8, "name", "is a date, not text"),
         (9, "external_id", "looks like a number that a spreadsheet changed"),
         (10, "external_id", "is missing"),

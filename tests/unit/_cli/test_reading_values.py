@@ -63,7 +63,7 @@ def test_placeholder_in_required_field_is_missing(field: str) -> None:
         (10**15, "more than 15 digits"),
         (1e300, "more than 15 digits"),
         (float("inf"), "more than 15 digits"),
-        (True, "is a truth value"),
+        (True, "is a Boolean"),
         (dt.datetime(2024, 5, 1), "is a date"),
         (dt.time(12), "is a date"),
         (dt.timedelta(1), "is not text"),
@@ -88,7 +88,7 @@ def test_id_like_a_date_is_noted(cell: str) -> None:
 @pytest.mark.parametrize(
     ("field", "text", "expected"),
     [
-        ("external_id", " u1", "begins or ends with a blank, which is part of the id"),
+        ("external_id", " u1", "begins or ends with a space, which is part of the id"),
         ("country", "Germany", "is not a country code of two letters"),
     ],
 )
@@ -101,7 +101,7 @@ def test_unusual_value_is_sent_and_noted(field: str, text: str, expected: str) -
 @pytest.mark.parametrize("char", ["\x80", "\x85", "\x92", "\x9f"])
 def test_c1_control_character_is_refused(field: str, char: str) -> None:
     for value in (read_cell(field, f"O{char}B"), check_value(field, f"O{char}B")):
-        expected = f"holds the control character U+{ord(char):04X}"
+        expected = f"contains the control character U+{ord(char):04X}"
         assert value.problem.startswith(expected)
 
 

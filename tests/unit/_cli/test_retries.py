@@ -183,7 +183,7 @@ def test_retries_reports_a_retry_after_past_the_deadline() -> None:
     ("arguments", "message"),
     [
         (["--exponent", "0.5"], "--exponent must be 1 or more"),
-        (["--max-interval", "1"], "--max-interval must not be below --initial-interval"),
+        (["--max-interval", "1"], "--max-interval must be at least --initial-interval"),
         (["--max-elapsed-time", "0"], "--max-elapsed-time must be above 0"),
         (["--attempt-seconds", "-1"], "--attempt-seconds must be 0 or more"),
         (["--attempt-seconds", "inf"], "--attempt-seconds must be 0 or more and finite"),

@@ -44,8 +44,8 @@ def test_repeated_ids_are_named_with_both_lines(validate: Check) -> None:
     )
     assert (report.rows, report.bad_rows, report.rest) == (4, 2, None)
     assert report.problems.shown() == [
-        Problem(3, "stripe_customer_id", "occurs twice", '"cus_1", as line 2'),
-        Problem(4, "external_id", "occurs twice", '"u1", as line 2'),
+        Problem(3, "stripe_customer_id", "occurs twice", '"cus_1", also in line 2'),
+        Problem(4, "external_id", "occurs twice", '"u1", also in line 2'),
     ]
 
 
@@ -54,7 +54,7 @@ def test_ids_alike_but_for_normalization_are_noted(validate: Check) -> None:
     assert report.bad_rows == 1
     assert [p.line for p in report.problems.shown()] == [5]
     (note,) = report.notes.shown()
-    assert (note.line, note.detail) == (4, '"Zoe\u0308", as line 2')
+    assert (note.line, note.detail) == (4, '"Zoe\u0308", also in line 2')
     assert "Unicode normalization" in note.reason
 
 
@@ -66,7 +66,7 @@ def test_first_good_rows_are_kept_for_the_preview(validate: Check) -> None:
 def test_problems_are_grouped_by_column_and_reason(validate: Check, rest: Path) -> None:
     report = validate(HEADER + "u1,x,,\nu2,y,,GB\nu3,,,\n")
     found = {key: group.count for key, group in report.problems.groups.items()}
-    assert found == {("email", "is no email address"): 2, ("country", "is missing"): 2}
+    assert found == {("email", "is not an email address"): 2, ("country", "is missing"): 2}
     assert (report.bad_rows, report.rest, rest.exists()) == (3, None, False)
 
 
@@ -83,7 +83,7 @@ def test_more_problems_than_shown_are_all_in_a_file(validate: Check, rest: Path)
     assert rows[1] == {
         "line": "3",
         "column": "email",
-        "reason": "is no email address",
+        "reason": "is not an email address",
         "value": '"=x1"',
     }
 

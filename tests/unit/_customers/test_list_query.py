@@ -84,7 +84,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"search": ""}, "search: Must not be empty."),
     ({"starting_after": ""}, "starting_after: Must not be empty."),
     ({"email": 5}, "email: "),
-    ({"email": "\ud800@example.com"}, "email: Holds half of a surrogate pair."),
+    ({"email": "\ud800@example.com"}, "email: Contains an unpaired surrogate."),
     ({"country": b"GB"}, "country: "),
     (
         {"starting_after": "a", "ending_before": "b"},
@@ -94,7 +94,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"ending_before": "a", "page": 1}, "page: Give a page or a cursor, not both."),
     (
         {"starting_after": "a", "sort_by": "saleAmount"},
-        "sort_by: Cursors go by createdAt only: leave",
+        "sort_by: Pages at a cursor are sorted by createdAt only; leave",
     ),
 ]
 

@@ -390,3 +390,35 @@ def test_argument_without_annotation_is_refused_by_uplink() -> None:
             @declare.get("notes")
             def notes(self, colour: str) -> Response:
                 raise NotImplementedError
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("declared_with", [declare, uplink], ids=["declare", "uplink"])
+def test_body_with_a_number_that_json_lacks_is_refused(
+    serving: Any, mine: Any, client: Any, declared_with: Any, number: float
+) -> None:
+    class Mine(CustomersConsumer):
+        @declared_with.json
+        @declared_with.post("notes", args={"body": uplink.Body})
+        def add(self, body: Any) -> Any: ...
+
+    server = serving()
+    with pytest.raises(ValueError, match=r"^the body cannot be sent as JSON: Out of range"):
+        mine(server.url, cls=Mine, client=client).add({"size": [number]})
+    with pytest.raises(TypeError, match=r"^the body cannot be sent as JSON: Object of type"):
+        mine(server.url, cls=Mine, client=client).add({"size": object()})
+    assert server.connections == 0
+
+
+def test_declared_content_type_of_a_json_body_is_kept(serving: Any, mine: Any) -> None:
+    class Mine(CustomersConsumer):
+        @declare.headers({"content-type": "application/merge-patch+json"})
+        @declare.json
+        @declare.patch("notes", args={"body": declare.Body})
+        def change(self, body: Any) -> Response:
+            raise NotImplementedError
+
+    server = serving()
+    mine(server.url, cls=Mine).change({"a": None})
+    assert server.received[0].headers["content-type"] == "application/merge-patch+json"
+    assert server.received[0].json == {"a": None}

@@ -274,7 +274,9 @@ def test_a_time_out_that_is_no_number_is_refused(serving: Any, timeout_ms: Any) 
 
 
 def test_an_integer_too_large_for_a_float_is_refused_too() -> None:
-    with pytest.raises(ValueError, match="timeout_ms must be above 0 and at most a day"):
+    with pytest.raises(
+        ValueError, match=r"timeout_ms must be above 0 and at most 86,400,000 \(a day\)"
+    ):
         Dub("dub_x", timeout_ms=10**400)
 
 

@@ -62,9 +62,9 @@ def test_rate_limit_repr_shows_its_arguments() -> None:
 
 
 def test_rate_limit_pickled_or_copied_is_refused() -> None:
-    with pytest.raises(TypeError, match="make one in each process"):
+    with pytest.raises(TypeError, match="create one in each process"):
         pickle.dumps(RateLimit(5))
-    with pytest.raises(TypeError, match="make one in each process"):
+    with pytest.raises(TypeError, match="create one in each process"):
         copy.copy(RateLimit(5))
 
 

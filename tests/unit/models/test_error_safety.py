@@ -166,7 +166,7 @@ def test_no_interrupt_of_a_call_shows_the_token_in_our_frames(
 def test_a_token_callable_that_fails_shows_no_token_in_our_frames(serving: Any) -> None:
     """Its answer is in no local variable of the package when it is refused."""
     customers = CustomersConsumer(lambda: "dub_s3cr3t\n", server_url=serving().url)
-    with pytest.raises(ValueError, match="blanks or line breaks") as caught:
+    with pytest.raises(ValueError, match="begins or ends with whitespace") as caught:
         customers.list()
     assert "s3cr3t" not in str(caught.value)
     tb = itertools.islice(traceback.walk_tb(caught.value.__traceback__), 1, None)

@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections import deque
 
-from .messages import Request
+from ._messages import Request
 
 
 class RequestLog:

@@ -57,9 +57,7 @@ class FakeClock:
             ValueError: the number of seconds is negative, or passes the year 8000.
         """
         if not seconds >= 0:
-            raise ValueError(
-                f"seconds must not be negative, not {seconds!r}: a clock only moves ahead"
-            )
+            raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
         with self._lock:
             if self._offset + seconds > _MAX_OFFSET:
                 raise ValueError(f"seconds must not pass the year 8000, not {seconds!r}")
@@ -96,6 +94,8 @@ class SkippingClock:
     Args:
         on_sleep: Called with the seconds of each sleep.
     """
+
+    __module__ = "dub_uplink.testing"
 
     def __init__(self, on_sleep: Callable[[float], object] | None = None) -> None:
         self.slept: list[float] = []

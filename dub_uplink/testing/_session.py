@@ -15,11 +15,11 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
-from . import clock
-from .messages import FakeResponse, Request
+from . import _clock as clock
+from ._messages import FakeResponse, Request
 
 if TYPE_CHECKING:
-    from .fake import FakeDub
+    from ._fake import FakeDub
 
 _PORTS = {"http": ":80", "https": ":443"}
 
@@ -32,6 +32,8 @@ class NetworkRefused(RuntimeError):
 
     Not an exception of requests, so that no client retries it as a failed connection.
     """
+
+    __module__ = "dub_uplink.testing"
 
 
 def mounted_session(fake: FakeDub, sleep: Callable[[float], object] | None) -> requests.Session:

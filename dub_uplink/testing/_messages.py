@@ -37,6 +37,8 @@ class Request:
     fake from 1.
     """
 
+    __module__ = "dub_uplink.testing"
+
     method: str
     path: str
     query_string: str = ""

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from . import clock
-from .messages import Request
+from . import _clock as clock
+from ._messages import Request
 
 try:
     from werkzeug.wrappers import Request as WSGIRequest
@@ -20,7 +20,7 @@ except ImportError as _error:
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from .fake import FakeDub
+    from ._fake import FakeDub
 
 
 class App:

@@ -21,6 +21,8 @@ class Settings:
         ValueError: a role, plan or number is invalid.
     """
 
+    __module__ = "dub_uplink.testing"
+
     role: str = "owner"
     plan: str = "business"
     default_program: str | None = None
@@ -34,13 +36,13 @@ class Settings:
         if self.plan not in PLAN_LIMITS:
             raise ValueError(f"plan must be one of {', '.join(PLAN_LIMITS)}, not {self.plan!r}")
         if self.rate_limit is not None and self.rate_limit < 0:
-            raise ValueError(f"rate_limit must not be below 0, not {self.rate_limit}")
+            raise ValueError(f"rate_limit must be 0 or more, not {self.rate_limit}")
         if not 0 < self.window < math.inf:
             raise ValueError(f"window must be above 0 seconds, not {self.window}")
         if not 0 <= self.latency < math.inf:
-            raise ValueError(f"latency must not be below 0 seconds, not {self.latency}")
+            raise ValueError(f"latency must be 0 seconds or more, not {self.latency}")
 
     @property
     def limit(self) -> int:
-        """Return the number of requests per window: the rate limit, else the plan's."""
+        """Return the number of requests per window, by default that of the plan."""
         return PLAN_LIMITS[self.plan] if self.rate_limit is None else self.rate_limit

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .messages import Delivery, Request
+from ._messages import Delivery, Request
 
 if TYPE_CHECKING:
     from ._admin.admin import Admin
-    from .fake import FakeDub
+    from ._fake import FakeDub
 
 logger: logging.Logger = logging.getLogger("dub_uplink.testing")
 

@@ -14,18 +14,18 @@ from ._api.expansions import discount_fields, link_fields, partner_fields
 from ._api.ids import CustomerIds, id_at
 from ._api.limits import RateLimiter
 from ._api.routes import CustomersApi, Workspace
-from ._api.store import Row, Store, StoredCustomer, from_milliseconds
-from .clock import FakeClock
+from ._api.store import Row, Store, StoredCustomer, customer_from_row, from_milliseconds, row_of
+from ._clock import FakeClock
+from ._messages import Delivery, FakeResponse, Request
+from ._request_log import RequestLog
+from ._settings import Settings
 from .faults import Faults
-from .messages import Delivery, FakeResponse, Request
-from .request_log import RequestLog
-from .settings import Settings
 
 if TYPE_CHECKING:
     import requests
 
-    from .app import App
-    from .server import Server
+    from ._app import App
+    from ._server import Server
 
 _COUNTRIES = ("US", "GB", "DE", "FR", "IN", "BR", "JP", "NG")
 
@@ -57,6 +57,8 @@ class FakeDub:
         ValueError: a role, plan, token, URL or number is invalid.
         sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
+
+    __module__ = "dub_uplink.testing"
 
     def __init__(
         self,
@@ -105,7 +107,7 @@ class FakeDub:
             sleep: Waits for latency and delays (seconds); by default ``time.sleep``, which
                 ``no_sleep()`` skips.
         """
-        from .session import mounted_session  # noqa: PLC0415 - a served fake needs no requests
+        from ._session import mounted_session  # noqa: PLC0415 - a served fake needs no requests
 
         return mounted_session(self, sleep)
 
@@ -130,14 +132,14 @@ class FakeDub:
             OSError: the port is in use.
             ValueError: the admin API needs ``admin_token``.
         """
-        from .server import Server  # noqa: PLC0415 - a mounted fake needs no server
+        from ._server import Server  # noqa: PLC0415 - a mounted fake needs no server
 
         return Server(self, host, port, admin=admin, admin_token=admin_token)
 
     @property
     def wsgi_app(self) -> App:
         """Return this fake as a WSGI application; raise ``ImportError`` without werkzeug."""
-        from .app import App  # noqa: PLC0415 - the rest of the fake needs no werkzeug
+        from ._app import App  # noqa: PLC0415 - the rest of the fake needs no werkzeug
 
         return App(self)
 
@@ -197,7 +199,7 @@ class FakeDub:
         """Return a copy of the customers in order of id."""
         with self._lock:
             rows = self._store.all()
-        return [StoredCustomer.from_row(row) for row in rows]
+        return [customer_from_row(row) for row in rows]
 
     @property
     def customer_count(self) -> int:
@@ -273,7 +275,7 @@ class FakeDub:
             self._store.add(customer)
             found = self._store.get(customer_id)
         assert found is not None
-        return StoredCustomer.from_row(found)
+        return customer_from_row(found)
 
     def add_many(self, count: int) -> int:
         """Add the missing ones of ``user_1`` to ``user_<count>`` and return their number.
@@ -282,7 +284,7 @@ class FakeDub:
         """
         now = self.clock.milliseconds()
         rng = random.Random(count)
-        blank = StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0)).to_row()
+        blank = row_of(StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0)))
 
         def rows() -> Iterator[Row]:
             # Builds rows, not customers: a million must stay affordable.

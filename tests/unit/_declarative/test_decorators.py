@@ -1,0 +1,85 @@
+"""Paths and arguments of declared endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dub_uplink import DubConsumer, declare
+from dub_uplink._declarative.parameters import PathSegment
+
+SEGMENT = PathSegment("id")
+
+
+class Things(DubConsumer):
+    @declare.returns.json
+    @declare.get("things/{id}", args={"id": SEGMENT})
+    def thing(self, id: str) -> Any: ...
+
+    @declare.returns.json
+    @declare.get("others/{id}/parts", args={"id": SEGMENT})
+    def parts(self, id: str) -> Any: ...
+
+    @declare.returns.json
+    @declare.get("things/{id}/parts/{part}")
+    def part(self, id: str, part: str) -> Any: ...
+
+    @declare.returns.json
+    @declare.get("only/{id}", args={"options": declare.Options})
+    def only(self, id: str, **options: Any) -> Any: ...
+
+
+@pytest.fixture
+def server(serving: Any) -> Any:
+    return serving(200, "[]")
+
+
+@pytest.fixture
+def things(server: Any, connect: Any) -> Any:
+    return connect(server.url + "/v1", Things)
+
+
+def test_annotation_of_two_paths_fills_in_each(server: Any, things: Any) -> None:
+    things.thing("a")
+    things.parts("b")
+    assert server.seen == ["GET /v1/things/a", "GET /v1/others/b/parts"]
+
+
+def test_path_with_two_variables_has_both(server: Any, things: Any) -> None:
+    things.part("a/b", "c d")
+    assert server.seen == ["GET /v1/things/a%2Fb/parts/c%20d"]
+
+
+@pytest.mark.parametrize(
+    ("id", "sent"), [("a/b?#", "a%2Fb%3F%23"), ("{x}", "%7Bx%7D"), ("ü~", "%C3%BC~"), ("%", "%25")]
+)
+def test_path_with_one_variable_has_it_encoded(
+    server: Any, things: Any, id: str, sent: str
+) -> None:
+    things.only(id)
+    assert server.seen == [f"GET /v1/only/{sent}"]
+
+
+def test_argument_by_keyword_and_options_are_sent(server: Any, things: Any) -> None:
+    things.only(id="a", http_headers={"X-A": "1"})
+    things.only("b", http_headers={"X-A": "2"})
+    assert server.seen == ["GET /v1/only/a", "GET /v1/only/b"]
+    assert [request.headers["x-a"] for request in server.received] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "message"),
+    [
+        ((), {}, "missing a required argument: 'id'"),
+        (("a", "b"), {}, "too many positional arguments"),
+        (("a",), {"id": "b"}, "multiple values for argument 'id'"),
+        (("a",), {"unknown": 1}, "unexpected keyword argument 'unknown'"),
+    ],
+)
+def test_wrong_arguments_raise_the_usual_error(
+    server: Any, things: Any, args: Any, options: Any, message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        things.only(*args, **options)
+    assert server.seen == []

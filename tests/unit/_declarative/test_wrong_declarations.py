@@ -1,0 +1,209 @@
+"""Wrong declarations raise when the class is created, and name the endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Unpack
+
+import marshmallow
+import pytest
+import uplink
+
+from dub_uplink import (
+    AsyncCustomersConsumer,
+    AsyncDubConsumer,
+    CustomersConsumer,
+    DubConsumer,
+    Response,
+    declare,
+    errors,
+)
+from dub_uplink.declare import CallOptions
+
+BOTH = pytest.mark.parametrize("declared_with", [declare, uplink], ids=["declare", "uplink"])
+
+
+class Filters(CallOptions, total=False):
+    author: str
+
+
+class Mixin:
+    """Endpoints of a class that is no consumer."""
+
+    @declare.returns.json
+    @declare.get("tags/{id}")
+    def tag(self, id: str) -> Any:
+        raise NotImplementedError
+
+    @uplink.returns.json
+    @uplink.get("teams/{id}")
+    def team(self, id: Any) -> Any: ...
+
+
+class AsyncMixin:
+    @declare.returns.json
+    @declare.get("tags/{id}")
+    async def tag(self, id: str) -> Any:
+        raise NotImplementedError
+
+
+def test_own_keywords_with_options_are_refused_at_creation() -> None:
+    with pytest.raises(TypeError, match=r"Mine\.notes: .* 'author', too; .* declare\.QueryMap"):
+
+        class Mine(CustomersConsumer):
+            @declare.get("notes", args={"options": declare.Options})
+            def notes(self, **options: Unpack[Filters]) -> Response:
+                raise NotImplementedError
+
+
+@BOTH
+def test_coroutine_function_on_a_synchronous_class_is_refused(declared_with: Any) -> None:
+    with pytest.raises(TypeError, match=r"Mine\.notes: the class is not asynchronous"):
+
+        class Mine(DubConsumer):
+            @declared_with.get("notes")
+            async def notes(self) -> Any: ...
+
+
+@BOTH
+def test_plain_function_on_an_asynchronous_class_is_refused(declared_with: Any) -> None:
+    with pytest.raises(TypeError, match=r"Mine\.notes: the class is asynchronous"):
+
+        class Mine(AsyncDubConsumer):
+            @declared_with.get("notes")
+            def notes(self) -> Any: ...
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["session", "exceptions", "close", "aclose", "with_options"])
+def test_endpoint_named_like_an_attribute_is_refused(declared_with: Any, name: str) -> None:
+    def endpoint(self: Any) -> Any: ...
+
+    with pytest.raises(TypeError, match=f"every consumer has an attribute '{name}'"):
+        type("Mine", (CustomersConsumer,), {name: declared_with.get("notes")(endpoint)})
+
+
+def test_endpoints_of_a_mixin_work_on_each_class(serving: Any, connect: Any, token: str) -> None:
+    server = serving(200, "7")
+    for _ in range(2):
+
+        class Mine(Mixin, CustomersConsumer):
+            pass
+
+        class Further(Mine):
+            pass
+
+        for cls in (Mine, Further):
+            assert connect(server.url, cls).tag("a/b") == 7
+            assert connect(server.url, cls).team("x") == 7
+            with pytest.raises(ValueError, match=r"^id must"):
+                connect(server.url, cls).team("..")
+    assert {r.target for r in server.received} == {"/tags/a%2Fb", "/teams/x"}
+    assert {r.headers["authorization"] for r in server.received} == {f"Bearer {token}"}
+
+
+def test_mixin_of_coroutine_functions_works_when_awaited(serving: Any) -> None:
+    class Mine(AsyncMixin, AsyncCustomersConsumer):
+        pass
+
+    async def tag(url: str) -> Any:
+        async with Mine("dub_x", server_url=url) as mine:
+            return await mine.tag("x")
+
+    assert asyncio.run(tag(serving(200, "7").url)) == 7
+
+
+def test_mixin_that_does_not_fit_a_class_is_refused() -> None:
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"^Mixin\.ta"):
+            type("Mine", (Mixin, AsyncDubConsumer), {})
+
+
+def test_wrong_arguments_raise_with_the_name_of_the_method(serving: Any, connect: Any) -> None:
+    class Mine(Mixin, CustomersConsumer):
+        @declare.get("notes", args={"options": declare.Options})
+        def notes(self, **options: Any) -> Response:
+            raise NotImplementedError
+
+    server = serving()
+    mine = connect(server.url, Mine)
+    with pytest.raises(TypeError, match=r"^tag\(\) missing a required argument: 'id'"):
+        mine.tag()
+    with pytest.raises(TypeError, match=r"^team\(\) too many positional arguments"):
+        mine.team(1, 2)
+    with pytest.raises(TypeError, match=r"^notes\(\) got an unexpected keyword argument 'colour'"):
+        mine.notes(colour=1)
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("value", ["..", "."])
+def test_path_annotation_of_the_users_is_checked(serving: Any, connect: Any, value: str) -> None:
+    class Slug(uplink.Path):  # type: ignore[misc]
+        pass
+
+    class Mine(CustomersConsumer):
+        @uplink.get("tags/{slug}/x", args={"slug": Slug})
+        def tag(self, slug: Any) -> Any: ...
+
+    server = serving()
+    with pytest.raises(ValueError, match=r"^the URL has a segment"):
+        connect(server.url, Mine).tag(value)
+    connect(server.url, Mine).tag("a/b")
+    assert [request.target for request in server.received] == ["/tags/a%2Fb/x"]
+
+
+def test_options_by_position_may_be_none(serving: Any, connect: Any) -> None:
+    class Mine(CustomersConsumer):
+        @declare.get("tags", args={"options": declare.Options})
+        def tags(self, options: Any = None) -> Response:
+            raise NotImplementedError
+
+    server = serving()
+    connect(server.url, Mine).tags()
+    connect(server.url, Mine).tags({"http_headers": {"X-A": "b"}})
+    assert [request.headers.get("x-a") for request in server.received] == [None, "b"]
+
+
+def test_type_error_of_a_handler_keeps_its_cause(serving: Any, connect: Any) -> None:
+    cause = LookupError("mine")
+
+    def refuse(response: Any) -> Any:
+        raise TypeError("handler") from cause
+
+    class Mine(CustomersConsumer):
+        @uplink.response_handler(refuse)
+        @uplink.get("notes")
+        def notes(self) -> Any: ...
+
+    with pytest.raises(TypeError, match=r"^handler$") as caught:
+        connect(serving().url, Mine).notes()
+    assert caught.value.__cause__ is cause
+
+
+class NoteSchema(marshmallow.Schema):
+    id = marshmallow.fields.String(required=True)
+
+
+@pytest.mark.parametrize(
+    "hint", [Any, dict[str, Any], list[dict[str, Any]], dict[str, int] | None, "dict[str, Any]"]
+)
+@pytest.mark.parametrize("body", ['{"id": "x"}', "[1]", "null"])
+def test_plain_return_annotation_converts_nothing(
+    serving: Any, connect: Any, hint: Any, body: str
+) -> None:
+    def note(self: Any) -> Any: ...
+
+    note.__annotations__["return"] = hint
+    cls = type("Mine", (CustomersConsumer,), {"note": uplink.returns.json(uplink.get("n")(note))})
+    expected = {"[1]": [1], "null": None}.get(body, {"id": "x"})
+    assert connect(serving(200, body).url, cls).note() == expected
+
+
+def test_schema_as_return_annotation_converts_the_body(serving: Any, connect: Any) -> None:
+    def note(self: Any) -> Any: ...
+
+    note.__annotations__["return"] = NoteSchema
+    cls = type("Mine", (CustomersConsumer,), {"note": uplink.returns.json(uplink.get("n")(note))})
+    assert connect(serving(200, '{"id": "x"}').url, cls).note() == {"id": "x"}
+    with pytest.raises(errors.ResponseValidationError, match="Missing data"):
+        connect(serving(200, "{}").url, cls).note()

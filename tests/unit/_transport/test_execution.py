@@ -1,0 +1,82 @@
+"""uplink's own hooks and retries on endpoints, awaited and not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import uplink
+
+from dub_uplink import AsyncCustomersConsumer, CustomersConsumer, errors
+
+
+def declare_tags(base: Any) -> Any:
+    """Declare endpoints with what uplink runs between a response and its conversion."""
+
+    def see(consumer: Any, response: Any) -> Any:
+        consumer.seen.append(response.status_code)
+        return response
+
+    def tags(self: Any) -> Any: ...
+    async def tags_awaited(self: Any) -> Any: ...
+
+    function = tags_awaited if issubclass(base, AsyncCustomersConsumer) else tags
+    handle = uplink.response_handler(see, requires_consumer=True)
+    retry = uplink.retry(
+        when=uplink.retry.when.status_5xx(),
+        stop=uplink.retry.stop.after_attempt(3),
+        backoff=uplink.retry.backoff.fixed(0.001),
+    )
+
+    class Tags(base):  # type: ignore[misc]
+        seen: list[int]
+        handled = handle(uplink.returns.json(uplink.get("tags")(function)))
+        retried = retry(uplink.returns.json(uplink.get("tags")(function)))
+
+    return Tags
+
+
+def call(url: str, cls: Any, name: str) -> Any:
+    """Return the consumer and the result of one of its endpoints."""
+
+    async def awaited() -> Any:
+        async with cls("dub_x", server_url=url, retry_config=None) as consumer:
+            consumer.seen = []
+            return consumer, await getattr(consumer, name)()
+
+    if issubclass(cls, AsyncCustomersConsumer):
+        return asyncio.run(awaited())
+    with cls("dub_x", server_url=url, retry_config=None) as consumer:
+        consumer.seen = []
+        return consumer, getattr(consumer, name)()
+
+
+@pytest.fixture(params=[CustomersConsumer, AsyncCustomersConsumer], ids=["sync", "async"])
+def cls(request: Any) -> Any:
+    return declare_tags(request.param)
+
+
+def test_response_handler_runs_before_the_conversion(serving: Any, cls: Any) -> None:
+    consumer, tags = call(serving(200, '["a"]').url, cls, "handled")
+    assert (consumer.seen, tags) == ([200], ["a"])
+
+
+def test_response_handler_of_an_error_does_not_run(serving: Any, cls: Any) -> None:
+    with pytest.raises(errors.SDKError) as caught:
+        call(serving(500, "down").url, cls, "handled")
+    assert caught.value.status_code == 500
+
+
+def test_retry_of_uplink_sends_again_and_converts(serving: Any, said: Any, cls: Any) -> None:
+    server = serving(raw=[said(500, "down"), said(503, "down"), said(200, '["a"]')])
+    _, tags = call(server.url, cls, "retried")
+    assert tags == ["a"]
+    assert len(server.received) == 3
+
+
+def test_retry_of_uplink_that_ends_raises_the_error(serving: Any, cls: Any) -> None:
+    server = serving(503, "down")
+    with pytest.raises(errors.SDKError):
+        call(server.url, cls, "retried")
+    assert len(server.received) == 3
