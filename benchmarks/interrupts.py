@@ -207,9 +207,6 @@ def complete(kind: str, size: int, seed: int, typical: float, result: Result) ->
                 return
             if job.report in ended.output and " left" not in ended.output:
                 break
-        if kind == "import" and ended.status != 0:
-            # Interrupted after the report: the command prints it again.
-            ended = run(job, env, None, None, at_report=False)
         problem = job.problem(ended.output)
         if problem is not None:
             result.failures.append(f"{kind} {seed}: {problem}: {ended.output}")

@@ -33,12 +33,13 @@ class Connection:
     retries: bool = True
     verbose: bool = False
 
-    def open(self, **more: Any) -> dub_uplink.Dub:
+    def open(self, token: str | None = None, **more: Any) -> dub_uplink.Dub:
         """Return a client.
 
         Must be called within a command: the logging of ``-v`` stops when the command ends.
 
         Args:
+            token: The API key; ``None`` for :meth:`token`.
             more: Further arguments of ``Dub``.
 
         Raises:
@@ -50,7 +51,7 @@ class Connection:
             more.setdefault("on_retry", _show_wait)
         if not self.retries:
             more.setdefault("retry_config", None)
-        token = self._token()
+        token = self.token() if token is None else token
         with collect_warnings() as caught:
             try:
                 client = dub_uplink.Dub(
@@ -67,7 +68,12 @@ class Connection:
             click.echo(f"Warning: {warning.message}.", err=True)
         return client
 
-    def _token(self) -> str:
+    def token(self) -> str:
+        """Return the API key of the options, the environment or the terminal.
+
+        Raises:
+            Failure: There is none, or its file cannot be read.
+        """
         if self.token_file is not None:
             return read_token(self.token_file)
         token = os.environ.get("DUB_API_KEY", "")

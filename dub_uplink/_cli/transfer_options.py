@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,17 +87,34 @@ def open_client(
     progress: Progress,
     rate_limit: RateLimit | None,
     interrupt: InterruptHandler | None = None,
+    token: str | None = None,
+    on_failed_attempt: Callable[[object], object] = lambda failed: None,
 ) -> Dub:
-    """Return a client that shows long waits beside the progress, and whose waits Ctrl-C ends."""
+    """Return a client that shows long waits beside the progress, and whose waits Ctrl-C ends.
+
+    Args:
+        connection: The options of the connection.
+        progress: The progress bar.
+        rate_limit: The limit of requests, or ``None``.
+        interrupt: The handler of Ctrl-C.
+        token: The API key, if it was read already.
+        on_failed_attempt: Called with the error or response before each retry, in its thread.
+    """
 
     def on_retry(_attempt: int, seconds: float, failed: object) -> None:
+        on_failed_attempt(failed)
         if seconds >= LONG_WAIT:
             progress.note(printable(f"{reason_for_wait(failed)}: waiting {seconds:.0f} s"))
 
     options: dict[str, Any] = {} if interrupt is None else {"clock": interrupt.clock()}
-    return connection.open(on_retry=on_retry, rate_limit=rate_limit, **options)
+    return connection.open(on_retry=on_retry, rate_limit=rate_limit, token=token, **options)
 
 
 def server_of(connection: Connection) -> str:
     """Return the given URL of the server, empty for Dub's own; an export or import records it."""
     return (connection.server_url or os.environ.get("DUB_SERVER_URL", "")).rstrip("/")
+
+
+def hash_of_key(token: str, file_identity: Mapping[str, Any]) -> str:
+    """Return a keyed hash that tells API keys apart; the key cannot be read from it."""
+    return hmac.new(file_identity["sha256"].encode(), token.encode(), hashlib.sha256).hexdigest()

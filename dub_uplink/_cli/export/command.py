@@ -82,7 +82,7 @@ class _Job(NamedTuple):
     "--format",
     "given_format",
     type=click.Choice(["csv", "jsonl", "parquet"]),
-    help="[default: by the name of FILE; jsonl for -]",
+    help="The format.  [default: that of the suffix of FILE; for -, jsonl]",
 )
 @click.option(
     "--columns",
@@ -95,8 +95,8 @@ class _Job(NamedTuple):
     "--mode",
     metavar="MODE",
     callback=_permissions,
-    help="The permissions of FILE in octal.  [default: those of the file that is replaced, else"
-    " 600]",
+    help="The permissions of FILE in octal.  [default: 600 for a new file; a file that is replaced"
+    " keeps its own]",
 )
 @click.option("--resume", is_flag=True, help="Continue an export that was interrupted.")
 @click.option("--force", is_flag=True, help="Replace FILE; without --resume, start over.")

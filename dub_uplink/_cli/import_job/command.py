@@ -13,17 +13,19 @@ from dub_uplink import RateLimit
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.failures import ExitCode, Failure, failure
 from dub_uplink._cli.import_job.failed_rows import failed_suffix, write_failed
-from dub_uplink._cli.import_job.job import Import, ImportAborted, OnConflict
+from dub_uplink._cli.import_job.job import Attempts, Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.preview import (
     count_rows,
+    format_name,
     require_good_rows,
     show_notes,
     show_preview,
     show_recognized,
+    show_stale,
     side_file,
 )
-from dub_uplink._cli.import_job.report import show_counts, show_failures
+from dub_uplink._cli.import_job.report import show_counts, show_failures, show_reasons
 from dub_uplink._cli.import_job.validation import ValidationReport, check
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.files import beside
@@ -34,6 +36,7 @@ from dub_uplink._cli.reading.fields import FIELDS, field_named
 from dub_uplink._cli.reading.rows import Format, Options, Rows, rows_of
 from dub_uplink._cli.reading.source import identity, is_named, open_source
 from dub_uplink._cli.transfer_options import (
+    hash_of_key,
     open_client,
     quiet_option,
     rate_limit_option,
@@ -47,6 +50,8 @@ Examples:
   dub-uplink customers import --on-conflict upsert --rate-limit 500 a.jsonl
   dub-uplink customers import customers.failed.csv
 """
+
+_AGAIN = "Run the same command again to continue."
 
 
 def _mapping(
@@ -121,23 +126,32 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
 )
 @click.option("--ignore-unknown", is_flag=True, help="Leave out columns that are not known.")
 @click.option(
+    "--exact",
+    is_flag=True,
+    help="Take each cell as it is, in a file that no spreadsheet changed: NULL is a name, and 1E05"
+    " an id.",
+)
+@click.option(
     "--format",
     "of",
     type=click.Choice(["csv", "json", "jsonl", "xlsx"]),
     help="[default: by content and name]",
 )
-@click.option("--sheet", metavar="NAME", help="Sheet of a workbook.  [default: the first]")
+@click.option(
+    "--sheet", metavar="NAME", help="Sheet of a workbook.  [default: the first visible one]"
+)
 @click.option(
     "--encoding",
     callback=_encoding,
     metavar="NAME",
-    help="As in cp1252.  [default: by the byte order mark, or utf-8]",
+    help="The encoding of a file without a byte order mark, such as cp1252.  [default: utf-8]",
 )
 @click.option(
     "--delimiter",
     metavar="CHARACTER",
     callback=_delimiter,
-    help="What is between two cells of CSV; or tab.  [default: by the header]",
+    help="The character between two cells of CSV; tab for a tabulator.  [default: the one with"
+    " which the header has most known columns]",
 )
 @click.option(
     "--workers",
@@ -152,9 +166,15 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     "journal_path",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="The other files of an import stand beside it.  [default: FILE.journal]",
+    help="The path of the journal; the files of failed rows and of problems are written into its"
+    " directory.  [default: FILE.journal]",
 )
-@click.option("--restart", is_flag=True, help="Replace the journal of an unfinished import.")
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="Discard the journal of an interrupted import, and send every row again; rows that were"
+    " created are then conflicts (--on-conflict).",
+)
 @quiet_option
 @rate_limit_option
 @connection_options
@@ -167,6 +187,7 @@ def import_command(
     on_conflict: OnConflict,
     mapping: dict[str, str | None],
     ignore_unknown: bool,
+    exact: bool,
     of: Format | None,
     sheet: str | None,
     encoding: str | None,
@@ -178,43 +199,74 @@ def import_command(
     rate_limit: RateLimit | None,
 ) -> None:
     """Create the customers of a file."""
-    options = Options(of, encoding, delimiter, sheet, mapping, ignore_unknown)
+    options = Options(of, encoding, delimiter, sheet, mapping, ignore_unknown, exact)
     try:
         with open_source(path) as file:
             file_identity = identity(file)
             named = Path(path) if is_named(path) else Path(f"stdin-{file_identity['sha256'][:8]}")
             journal_file = Path(journal_path) if journal_path else beside(named, ".journal")
             rows = rows_of(file, options, path)
+            _warn_of_unused(options, rows)
             asks = not (dry_run or yes) and can_ask()
             rest = side_file(journal_file, named, ".problems.csv")
             report = _validate(path, rows, rest, preview=dry_run or asks, dry=dry_run, quiet=quiet)
             if dry_run or not report.rows:
-                sent = "nothing was sent" if dry_run else "there is nothing to import"
-                click.echo(f"{path}: {count_rows(report.rows)} without problems; {sent}.")
+                good = f"{count_rows(report.rows)} without problems; nothing was sent"
+                empty = "there is nothing to import: it has no rows"
+                click.echo(f"{path}: {good if report.rows else empty}.")
                 return
             if asks and not click.confirm(f"Import {count_rows(report.rows)}?", err=True):
                 click.echo("Nothing was sent.", err=True)
                 raise click.exceptions.Exit(ExitCode.FAILED)
+            token = connection.token()
             about = {
                 "file": file_identity,
                 "server": server_of(connection),
-                "options": {**rows.recognized, "map": mapping, "ignore_unknown": ignore_unknown},
+                "API key": hash_of_key(token, file_identity),
+                "options": {
+                    **rows.recognized,
+                    "map": mapping,
+                    "ignore_unknown": ignore_unknown,
+                    "exact": exact,
+                },
                 "on_conflict": on_conflict,
             }
             progress = Progress("Importing", report.rows, quiet=quiet)
+            attempts = Attempts()
             with (
                 InterruptHandler() as interrupt,
-                open_client(connection, progress, rate_limit, interrupt) as dub,
+                open_client(
+                    connection, progress, rate_limit, interrupt, token, attempts.on_retry
+                ) as dub,
                 _open_journal(journal_file, about, report.rows, restart=restart) as journal,
             ):
                 most = workers if rate_limit is None else min(workers, rate_limit.limit)
-                run = Import(dub.customers, file, rows, journal, on_conflict, most)
+                run = Import(dub.customers, file, rows, journal, on_conflict, most, attempts)
                 run.check_interrupt = interrupt.check
-                _import(run, side_file(journal_file, named, failed_suffix(rows)), progress)
+                failed = side_file(journal_file, named, failed_suffix(rows))
+                stale = [old for old in (failed, rest) if old.exists() and old != named]
+                _import(run, failed, progress)
+            show_stale(*stale)
     except BadFile as error:
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None
     except JournalError as error:
         raise Failure(f"{error}.", ExitCode.USAGE) from None
+
+
+def _warn_of_unused(options: Options, rows: Rows) -> None:
+    """Name the options that say nothing about this format."""
+    is_json = rows.recognized["format"] == "json"
+    unused = {
+        "--sheet": options.sheet is not None and "sheet" not in rows.recognized,
+        "--delimiter": options.delimiter is not None and "delimiter" not in rows.recognized,
+        "--exact": options.exact and is_json,
+        "--encoding": options.encoding is not None
+        and options.encoding != rows.recognized.get("encoding"),
+    }
+    for option in (name for name, is_unused in unused.items() if is_unused):
+        why = "a byte order mark decides" if "encoding" in rows.recognized else ""
+        why = why if option == "--encoding" and why else f"the file is {format_name(rows)}"
+        click.echo(f"Warning: {option} has no effect: {why}.", err=True)
 
 
 def _open_journal(path: Path, about: dict[str, Any], rows: int, *, restart: bool) -> Journal:
@@ -258,7 +310,7 @@ def _validate(
 
 
 def _import(run: Import, failed: Path, progress: Progress) -> None:
-    """Import, and report.
+    """Import, and report; a complete import that was reported has no journal.
 
     Raises:
         Failure: it stopped early, or rows are left.
@@ -269,34 +321,41 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
     if journal.replaced is not None:
         ended = ", ".join(f"{count:,} {ending}" for ending, count in journal.replaced.items())
         click.echo(f"The previous import has ended ({ended}); this is a new one.", err=True)
-    if before:
-        click.echo(f"Resuming: {before:,} of {count_rows(journal.rows)} are done.", err=True)
+    if before == journal.rows:
+        click.echo("All rows are done; nothing is sent. The report is repeated.", err=True)
+    elif before:
+        are = "is" if journal.rows == 1 else "are"
+        click.echo(f"Resuming: {before:,} of {count_rows(journal.rows)} {are} done.", err=True)
     run.done = progress.at
-    again = "run the same command again to continue."
     try:
         with progress:
             progress.at(before)
             left = run.run()
     except ImportAborted as aborted:
         show_counts(journal)
+        show_reasons(journal)
         shown = failure(aborted.error)
-        raise Failure(
-            shown.message, shown.exit_code, f"{shown.hint} Then {again}".strip()
-        ) from None
+        hint = f"{shown.hint} {_AGAIN}".strip()
+        raise Failure(shown.message, shown.exit_code, hint) from None
     except (OSError, KeyboardInterrupt):
         show_counts(journal)
-        click.echo(f"Stopped; {again}", err=True)
+        show_reasons(journal)
+        click.echo(f"Stopped; {_AGAIN[0].lower()}{_AGAIN[1:]}", err=True)
         raise
+    if left:
+        show_counts(journal)
+        show_reasons(journal)
+        raise Failure(f"{count_rows(left)} had no usable response.", ExitCode.NETWORK, _AGAIN)
     unwritable = ""
-    # Rows that were corrected there are not overwritten by a repeated report.
-    if journal.counts()["failed"] and not (before == journal.rows and failed.exists()):
+    has_failures = journal.counts()["failed"] > 0
+    if has_failures:
         try:
-            write_failed(failed, run.rows, journal)
+            failed = write_failed(failed, run.rows, journal)
         except OSError as error:
             unwritable = error.strerror or str(error)
     show_counts(journal)
     show_failures(journal, failed, run.on_conflict, unwritable=unwritable)
-    if left:
-        raise Failure(f"{count_rows(left)} had no usable response.", ExitCode.NETWORK, again)
-    if journal.counts()["failed"]:
+    if not unwritable:
+        journal.delete()
+    if has_failures:
         raise click.exceptions.Exit(ExitCode.FAILED)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from dub_uplink._cli.import_job.journal import Journal
-from dub_uplink._cli.io.files import OWNER_ONLY, permissions_of, replacing
+from dub_uplink._cli.io.files import NewFile
 from dub_uplink._cli.io.records import json_text
 from dub_uplink._cli.io.text import escape_formula
 from dub_uplink._cli.reading.fields import FIELDS, REASON
@@ -18,13 +20,17 @@ def failed_suffix(rows: Rows) -> str:
     return ".failed.jsonl" if rows.recognized["format"] == "json" else ".failed.csv"
 
 
-def write_failed(path: Path, rows: Rows, journal: Journal) -> None:
+def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
     """Write the failed rows as they were sent, under the fields' own names.
+
+    Returns:
+        The path; it has a number where ``path`` is another file.
 
     Raises:
         OSError: it cannot be written.
     """
-    with replacing(path, mode=permissions_of(path) or OWNER_ONLY) as file:
+    failed_file = NewFile(path)
+    with failed_file as file:
         failed = (
             {**row.request, REASON: journal.reason(row.number)}
             for row in rows
@@ -32,15 +38,20 @@ def write_failed(path: Path, rows: Rows, journal: Journal) -> None:
         )
         if path.suffix == ".jsonl":
             file.writelines(json_text(row) + "\n" for row in failed)
-            return
-        columns = [*(name for name in FIELDS if name in rows.columns.values()), REASON]
-        file.write("\ufeff")  # Excel takes UTF-8 for another encoding without it
-        # Quoted throughout, since not every Python quotes a line end of each sort by itself.
-        writer = csv.writer(
-            file,
-            delimiter=rows.recognized.get("delimiter", ","),
-            lineterminator="\n",
-            quoting=csv.QUOTE_ALL,
-        )
-        writer.writerow(columns)
-        writer.writerows([escape_formula(row.get(name)) for name in columns] for row in failed)
+        else:
+            _write_table(file, rows, failed)
+    return failed_file.path
+
+
+def _write_table(file: IO[str], rows: Rows, failed: Iterator[dict[str, Any]]) -> None:
+    columns = [*(name for name in FIELDS if name in rows.columns.values()), REASON]
+    file.write("\ufeff")  # Excel takes UTF-8 for another encoding without it
+    # Quoted throughout, since not every Python quotes a line end of each sort by itself.
+    writer = csv.writer(
+        file,
+        delimiter=rows.recognized.get("delimiter", ","),
+        lineterminator="\n",
+        quoting=csv.QUOTE_ALL,
+    )
+    writer.writerow(columns)
+    writer.writerows([escape_formula(row.get(name)) for name in columns] for row in failed)

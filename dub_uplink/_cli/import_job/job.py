@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,13 +16,16 @@ from typing import IO, Any, Literal, NamedTuple
 
 from dub_uplink import Clock, CustomersConsumer, map_unordered
 from dub_uplink._cli.import_job.journal import Ending, Journal
+from dub_uplink._cli.interrupts import Interrupted
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.rows import Row, Rows
+from dub_uplink._concurrency.cooldown import BatchCancelled
 from dub_uplink.models import errors
 from dub_uplink.models.components import Customer
 
 OnConflict = Literal["skip", "upsert", "fail"]
-Result = Customer | errors.DubError | ValueError | TypeError
+#: ``None``: Ctrl-C ended a wait before the next attempt.
+Result = Customer | errors.DubError | ValueError | TypeError | None
 
 #: How many rows are recorded as begun with one fsync.
 _BLOCK = 32
@@ -29,6 +33,9 @@ _BLOCK = 32
 _COMMIT_AFTER = 0.2
 #: Consecutive rows without a usable response after which the server counts as unavailable.
 _GIVE_UP_AFTER = 3
+
+_EITHER_TAKEN = "the external_id, or the stripe_customer_id by another customer"
+_STRIPE_ID_TAKEN = "no customer has this external_id: another one has the stripe_customer_id"
 
 #: Errors that concern the row; other errors would affect every row.
 _ROW_ERRORS = (errors.BadRequest, errors.Conflict, errors.UnprocessableEntity, errors.InviteExpired)
@@ -54,6 +61,29 @@ class Step(NamedTuple):
     reason: str = ""
 
 
+class Outcome(NamedTuple):
+    """The result of a call; ``may_be_applied`` says so of an attempt before the last."""
+
+    step: Step
+    result: Result
+    may_be_applied: bool
+
+
+class Attempts(threading.local):
+    """Whether the server may have applied a failed attempt of the call in this thread."""
+
+    may_be_applied = False
+
+    def start(self) -> None:
+        """Forget the call before."""
+        self.may_be_applied = False
+
+    def on_retry(self, failed: object) -> None:
+        """Note a failed attempt: an error, or a response."""
+        refused = getattr(failed, "status_code", None) == 429 or not getattr(failed, "sent", True)
+        self.may_be_applied = self.may_be_applied or not refused
+
+
 @dataclass
 class Import:
     """One run over the rows that have not ended.
@@ -66,6 +96,7 @@ class Import:
         on_conflict: what happens to a row whose customer exists: it is left alone (``skip``),
             updated with the row's values (``upsert``), or the row fails (``fail``).
         workers: how many calls may be in flight.
+        attempts: gets the failed attempts of the client.
         done: called with the number of rows that have ended.
         check_interrupt: called between results; raises to stop.
         clock: monotonic seconds.
@@ -77,12 +108,14 @@ class Import:
     journal: Journal
     on_conflict: OnConflict
     workers: int
+    attempts: Attempts = field(default_factory=Attempts)
     done: Callable[[int], object] = lambda count: None
     check_interrupt: Callable[[], object] = lambda: None
     clock: Callable[[], float] = Clock().monotonic
     _next: deque[Step] = field(default_factory=deque, init=False)
     _unresolved: int = field(default=0, init=False)
     _in_a_row: int = field(default=0, init=False)
+    _sent: int = field(default=0, init=False)
 
     def run(self) -> int:
         """Send the remaining rows; return how many have no outcome for lack of a usable response.
@@ -99,17 +132,45 @@ class Import:
             while self._next:
                 self._send(self._follow_ups())
         finally:
+            self.journal.rewind(self._sent)
             self._commit()
         return self._unresolved
 
     def _send(self, steps: Iterator[Step]) -> None:
-        results = map_unordered(self._call, steps, self.workers)
-        with contextlib.closing(results):
-            for step, result in results:
-                self._handle(step, result)
-                if self.clock() - self._synced >= _COMMIT_AFTER:
-                    self._commit()
-                self.check_interrupt()
+        completed: deque[Outcome] = deque()
+        submitted: dict[int, Step] = {}  # by row, and not begun
+
+        def submit() -> Iterator[Step]:
+            for step in steps:
+                submitted[step.row.number] = step
+                yield step
+
+        def call(step: Step) -> None:
+            del submitted[step.row.number]
+            self.attempts.start()
+            try:
+                result: Result = self._call(step)
+            except (errors.DubError, ValueError, TypeError) as error:
+                result = error
+            except (Interrupted, BatchCancelled):  # in a wait, while no request is in flight
+                completed.append(Outcome(step, None, self.attempts.may_be_applied))
+                raise
+            completed.append(Outcome(step, result, self.attempts.may_be_applied))
+
+        try:
+            with contextlib.closing(map_unordered(call, submit(), self.workers)) as results:
+                for _ in results:
+                    self._handle(completed.popleft())
+                    if self.clock() - self._synced >= _COMMIT_AFTER:
+                        self._commit()
+                    self.check_interrupt()
+        finally:
+            # Where the loop stopped early, closing has waited for the requests in flight.
+            while completed:
+                with contextlib.suppress(ImportAborted):
+                    self._handle(completed.popleft())
+            for step in submitted.values():
+                self._rule_out(Outcome(step, None, may_be_applied=False))
 
     def _steps(self) -> Iterator[Step]:
         """Generate the calls; the journal records each row as begun first."""
@@ -127,6 +188,7 @@ class Import:
                 if _state(self.file) != before:
                     raise BadFile("the file was changed while it was read.")
                 self._commit(begin=min(row.number + _BLOCK, self.journal.rows))
+            self._sent = row.number + 1
             yield Step(row)
 
     def _follow_ups(self) -> Iterator[Step]:
@@ -147,7 +209,8 @@ class Import:
         changes = {name: value for name, value in row.items() if name != "external_id"}
         return self.customers.update(customer_id, changes)
 
-    def _handle(self, step: Step, result: Result) -> None:
+    def _handle(self, outcome: Outcome) -> None:
+        step, result, _ = outcome
         row, call, reason = step
         if isinstance(result, Customer):
             if call == "look" and not self._is_ours(row, result):
@@ -157,13 +220,17 @@ class Import:
         elif call == "create" and isinstance(result, errors.Conflict):
             self._in_a_row = 0
             if self._needs_lookup(row):
+                if not self.journal.is_in_doubt(row.number):
+                    self.journal.not_applied(row.number)
                 self._next.append(Step(row, "look", error_text(result)))
             else:
                 self._resolve_conflict(row, error_text(result))
         elif call != "create" and isinstance(result, errors.NotFound):
-            self._finish(row, "failed", reason)  # the conflict is about the Stripe id
+            self._finish(row, "failed", f"{reason} ({_STRIPE_ID_TAKEN})")
+        elif result is None:
+            self._rule_out(outcome)
         else:
-            self._fail(row, result)
+            self._fail(outcome, result)
 
     def _needs_lookup(self, row: Row) -> bool:
         """Return whether a conflict can be resolved only with the customer of the external id.
@@ -180,23 +247,35 @@ class Import:
     def _resolve_conflict(self, row: Row, reason: str) -> None:
         """Apply ``on_conflict`` to a row whose customer existed before."""
         if self.on_conflict == "fail":
-            self._finish(row, "failed", reason)
+            # The server does not say which of the two it means.
+            both = row.request.get("stripe_customer_id") is not None
+            self._finish(row, "failed", f"{reason} ({_EITHER_TAKEN})" if both else reason)
         elif self.on_conflict == "skip":
             self._finish(row, "skipped")
         else:
             self.journal.exists(row.number)
             self._next.append(Step(row, "update", reason))
 
-    def _fail(self, row: Row, error: errors.DubError | ValueError | TypeError) -> None:
+    def _fail(self, outcome: Outcome, error: errors.DubError | ValueError | TypeError) -> None:
+        row = outcome.step.row
         if not isinstance(error, errors.DubError) or isinstance(error, _ROW_ERRORS):
             self._finish(row, "failed", error_text(error))
             return
-        # The row may have been carried out: it has no outcome, and the next run sends it again.
+        # The row has no outcome, and the next run sends it again.
         self._unresolved += 1
         self._in_a_row += 1
         unreached = isinstance(error, errors.APIConnectionError) and not error.sent
-        if unreached or isinstance(error, _TOKEN_ERRORS) or self._in_a_row >= _GIVE_UP_AFTER:
+        stops = unreached or isinstance(error, _TOKEN_ERRORS)
+        if stops:
+            self._rule_out(outcome)
+        if stops or self._in_a_row >= _GIVE_UP_AFTER:
             raise ImportAborted(error)
+
+    def _rule_out(self, outcome: Outcome) -> None:
+        """Record that a row was not created, if neither this process nor one before it could."""
+        (row, call, _), _, may_be_applied = outcome
+        if call == "create" and not may_be_applied and not self.journal.is_in_doubt(row.number):
+            self.journal.not_applied(row.number)
 
     def _finish(self, row: Row, ending: Ending, reason: str = "") -> None:
         self.journal.finish(row.number, ending, reason)

@@ -3,7 +3,7 @@
 The database has a rollback journal (DELETE mode) and syncs each commit. Rows are counted from 0.
 Table ``import`` holds what the journal belongs to, and ``begun``: the rows before it may have been
 sent. Table ``rows`` holds the outcomes. A row that was begun and has no outcome may have been
-carried out.
+carried out. The journal is deleted once the report of a complete import was shown.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ Ending = Literal["created", "updated", "skipped", "failed"]
 
 _ENDINGS: tuple[Ending, ...] = get_args(Ending)
 _EXISTS = "exists"
+_NOT_APPLIED = "not applied"
 _VERSION = 2  # of the tables; version 1 was lines of JSON
 _SQLITE, _JSON_LINES = b"SQLite format 3\0", b'{"journal":'  # how a file of each version begins
 _LONGEST_REASON = 10_000  # characters
@@ -45,8 +46,8 @@ class JournalError(Exception):
 class Journal:
     """The journal of one file, open and locked; close it, or use it in a ``with``.
 
-    The journal of another import is replaced if all its rows have ended; ``replaced`` then says
-    how many ended in which way.
+    The journal of another import is replaced if all its rows have ended, or none was sent. In the
+    first case ``replaced`` says how many ended in which way.
 
     Args:
         path: the database, created if it does not exist.
@@ -101,6 +102,16 @@ class Journal:
             self._database.commit()
         #: The rows before this one may have been sent.
         self.begun: int = self._one("SELECT begun FROM import")
+        self._ruled_out = self._take_not_applied()
+
+    def _take_not_applied(self) -> set[int]:
+        """Return the rows that earlier processes recorded so; this one may send them again."""
+        rows = self._database.execute("SELECT number FROM rows WHERE outcome = ?", [_NOT_APPLIED])
+        numbers = {number for (number,) in rows}
+        if numbers:
+            self._database.execute("DELETE FROM rows WHERE outcome = ?", [_NOT_APPLIED])
+            self._database.commit()
+        return numbers
 
     def _continues(self, previous: dict[str, Any], about: dict[str, Any]) -> bool:
         """Return whether an import goes on; if not, its journal may be replaced.
@@ -116,6 +127,8 @@ class Journal:
         if done == previous["rows"]:
             self.replaced = counts
             return False
+        if not self._may_have_sent():
+            return False
         if changed != [_POLICY]:
             raise JournalError(
                 f"an import stopped after {done:,} of {previous['rows']:,} rows, and the"
@@ -124,12 +137,31 @@ class Journal:
             )
         return True
 
+    def _may_have_sent(self) -> bool:
+        """Return whether the server may have carried out a row."""
+        ruled_out = self._one("SELECT count(*) FROM rows WHERE outcome = ?", _NOT_APPLIED)
+        return bool(self._one("SELECT begun FROM import") > ruled_out)
+
     def begin(self, row: int) -> None:
         """Record that the rows before ``row`` may be sent from now on, and commit."""
         if row > self.begun:
             self.begun = row
             self._write("UPDATE import SET begun = ?", row)
             self.commit()
+
+    def rewind(self, row: int) -> None:
+        """Record that this process sent no row from ``row`` on."""
+        for number in self._ruled_out:
+            if number >= row and self._outcome(number) is None:
+                self.not_applied(number)
+        row = max(row, self.begun_before)
+        if row < self.begun:
+            self.begun = row
+            self._write("UPDATE import SET begun = ?", row)
+
+    def not_applied(self, row: int) -> None:
+        """Record that the server did not carry out a row, which has not ended."""
+        self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, '')", row, _NOT_APPLIED)
 
     def exists(self, row: int) -> None:
         """Record that the customer of a row was not created by this import."""
@@ -153,7 +185,7 @@ class Journal:
     def ending(self, row: int) -> Ending | None:
         """Return how a row ended, ``None`` where it has not."""
         outcome = self._outcome(row)
-        return None if outcome == _EXISTS else outcome
+        return outcome if outcome in _ENDINGS else None
 
     def reason(self, row: int) -> str:
         """Return why a row failed; empty for one that has not."""
@@ -165,7 +197,8 @@ class Journal:
 
     def is_in_doubt(self, row: int) -> bool:
         """Return whether an earlier process may have created the customer of a row."""
-        return row < self.begun_before and self._outcome(row) is None
+        may_exist = row < self.begun_before and row not in self._ruled_out
+        return may_exist and self._outcome(row) is None
 
     def counts(self) -> dict[Ending, int]:
         """Return how many rows ended in which way."""
@@ -208,6 +241,11 @@ class Journal:
                 f"{self.path} is damaged; delete it and start over with --on-conflict skip, which"
                 " leaves customers that were created as they are"
             ) from None
+
+    def delete(self) -> None:
+        """Close the journal and delete it: the import is complete, and its report was shown."""
+        self.close()
+        self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the journal; what was not committed is lost."""

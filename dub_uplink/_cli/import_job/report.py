@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from dub_uplink import RateLimit
 from dub_uplink._cli.import_job.job import OnConflict
 from dub_uplink._cli.import_job.journal import Journal
 from dub_uplink._cli.import_job.preview import count_rows
@@ -24,17 +25,23 @@ def show_counts(journal: Journal) -> None:
     click.echo(f"{count_rows(journal.rows)}: {', '.join(parts)}")
 
 
-def show_failures(
-    journal: Journal, failed: Path, on_conflict: OnConflict, *, unwritable: str = ""
-) -> None:
-    """Show why rows failed, and what to run next; ``unwritable`` says why there is no file."""
+def show_reasons(journal: Journal) -> list[tuple[str, int]]:
+    """Show the most frequent reasons of failed rows; return all with their counts."""
     failures = journal.failures()
-    if not failures:
-        return
     for reason, count in failures[:_REASONS]:
         click.echo(printable(f"{count_rows(count)} failed: {reason}"), err=True)
     if len(failures) > _REASONS:
         click.echo(f"{len(failures) - _REASONS:,} more reasons.", err=True)
+    return failures
+
+
+def show_failures(
+    journal: Journal, failed: Path, on_conflict: OnConflict, *, unwritable: str = ""
+) -> None:
+    """Show why rows failed, and what to run next; ``unwritable`` says why there is no file."""
+    failures = show_reasons(journal)
+    if not failures:
+        return
     if unwritable:
         click.echo(
             f"{failed} cannot be written ({unwritable}). Run the same command again to write it;"
@@ -45,9 +52,30 @@ def show_failures(
     click.echo(f"The failed rows are in {failed}. Correct them there, then run:", err=True)
     click.echo(f"  {_command(failed)}", err=True)
     if on_conflict == "fail" and any(reason.startswith("409 ") for reason, _ in failures):
-        click.echo("To update the customers that exist, run:", err=True)
-        click.echo(f"  {_command(failed, '--on-conflict', 'upsert')}", err=True)
+        click.echo("To update the customers that exist under an external_id, run:", err=True)
+        click.echo(f"  {_command(failed, on_conflict='upsert')}", err=True)
 
 
-def _command(path: Path, *options: str) -> str:
-    return shlex.join(["dub-uplink", "customers", "import", *options, str(path)])
+#: The options that matter to the next import too; others are about the file that was read.
+_KEPT = {"on_conflict", "workers", "journal_path", "rate_limit", "quiet", "yes", "exact"}
+_KEPT |= {"token_file", "server_url", "timeout", "retries", "verbose"}
+
+
+def _command(path: Path, **changed: str) -> str:
+    """Return the command that imports a file with the options that this one was given."""
+    context = click.get_current_context()
+    options: list[str] = []
+    for param in context.command.params:
+        name = param.name or ""
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if name not in changed and not (given and name in _KEPT):
+            continue
+        value = changed.get(name, context.params.get(name))
+        if isinstance(value, bool):
+            options += (param.opts if value else param.secondary_opts)[-1:]
+        elif isinstance(value, RateLimit):
+            options += [param.opts[-1], f"{value.limit}/{value.per}"]
+        else:
+            options += [param.opts[-1], str(value)]
+    target = f"./{path}" if str(path).startswith("-") else str(path)
+    return shlex.join(["dub-uplink", "customers", "import", *options, target])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dub_uplink._cli.io.files import OWNER_ONLY, permissions_of, replacing
+from dub_uplink._cli.io.files import NewFile
 from dub_uplink._cli.io.text import escape_formula
 from dub_uplink._cli.reading.rows import Problem, Row, Rows
 from dub_uplink._cli.reading.values import shown
@@ -126,8 +126,8 @@ class _Rest:
         try:
             if self._writer is None:
                 self._report.rest = self._path
-                mode = permissions_of(self._path) or OWNER_ONLY
-                file = self._files.enter_context(replacing(self._path, mode=mode))
+                self._file = NewFile(self._path)
+                file = self._files.enter_context(self._file)
                 file.write("\ufeff")  # Excel takes UTF-8 for another encoding without it
                 self._writer = csv.writer(file, lineterminator="\n")
                 self._writer.writerow(("line", "column", "reason", "value"))
@@ -145,6 +145,8 @@ class _Rest:
     def __exit__(self, *error: Any) -> None:
         try:
             self._files.__exit__(*error)
+            if self._writer is not None:
+                self._report.rest = self._file.path
         except OSError as failed:
             self._fail(failed)
 

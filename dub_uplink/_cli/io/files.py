@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
+import itertools
 import os
 import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any
 
 if sys.platform == "win32":
@@ -121,6 +124,56 @@ def replacing(path: Path, newline: str = "", mode: int | None = None) -> Iterato
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+class NewFile:
+    """A UTF-8 text file, readable by its owner only, that replaces no other file.
+
+    A context manager that opens ``….tmp``. At its end ``path`` is the final name: the given one, or
+    with a number, as ``a-2.csv``, where other files have it. A file of the same content is kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._files = contextlib.ExitStack()
+
+    def __enter__(self) -> IO[str]:
+        self._temporary = beside(self.path, ".tmp")
+        open_with_mode(self._temporary, "wb", OWNER_ONLY).close()
+        opened = self._temporary.open("w", encoding="utf-8", newline="")
+        self._file = self._files.enter_context(opened)
+        return self._file
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            with self._files:
+                if exc_type is None:
+                    sync(self._file)
+            if exc_type is None:
+                self._keep()
+        finally:
+            with contextlib.suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
+
+    def _keep(self) -> None:
+        first = self.path
+        for number in itertools.count(2):
+            try:
+                # Reserves the name: another process may be looking for one too.
+                with open(self.path, "xb"):
+                    pass
+            except FileExistsError:
+                if self.path.is_file() and filecmp.cmp(self._temporary, self.path, shallow=False):
+                    return
+                self.path = first.with_name(f"{first.stem}-{number}{first.suffix}")
+            else:
+                atomic_replace(self._temporary, self.path)
+                return
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -81,14 +81,28 @@ def _text(file: IO[bytes], encoding: str, newline: str) -> Iterator[IO[str]]:
         try:
             yield text
         except UnicodeError:
+            actual = _utf_16(head(file, 4096))
+            if actual and actual != encoding:
+                raise BadFile(
+                    f"it is not {encoding}, and looks like UTF-16 without a byte order mark."
+                    f"  Hint: --encoding {actual}."
+                ) from None
             raise BadFile(_undecodable(file, encoding)) from None
 
 
 def _no_text(number: int, encoding: str) -> BadFile:
     return BadFile(
-        f"line {number} holds a NUL byte: it is not text, or not in {encoding}."
-        "  Hint: perhaps --encoding utf-16-le."
+        f"line {number} holds a NUL byte: it is not text, or not in {encoding}.  Hint: perhaps"
+        " --encoding utf-16-le."
     )
+
+
+def _utf_16(start: bytes) -> str:
+    """Return the UTF-16 that mostly Latin text without a mark is in, empty for other bytes."""
+    nuls = start[1::2].count(0), start[::2].count(0)
+    if max(nuls) * 4 < len(start):
+        return ""
+    return "utf-16-le" if nuls[0] > nuls[1] else "utf-16-be"
 
 
 def _undecodable(file: IO[bytes], encoding: str) -> str:

@@ -86,42 +86,67 @@ class FieldNames:
         for name in FIELDS:
             same = [column for column, field in zip(header, fields, strict=True) if field == name]
             if len(same) > 1:
-                return (
-                    f"columns {_listed(same)} both mean {name}.  Hint: leave one out with --map"
-                    f" {same[-1] + '='!r}."
-                )
+                both = "both" if len(same) == 2 else "all"
+                return f"columns {_listed(same)} {both} mean {name}.  Hint: {_keep_one(same)}."
         unknown = [c for c, field in zip(header, fields, strict=True) if field is UNKNOWN]
         missing = [name for name in REQUIRED if name not in fields]
         if missing:
-            guess = _guess(missing[0], header, fields)
             return (
-                f"there is no column {missing[0]}; there are {_listed(header)}.  Hint: --map"
-                f" {f'{guess}={missing[0]}'!r} says which column it is."
+                f"there is no column {missing[0]}; there are {_listed(header)}.  Hint:"
+                f" {_hint_for_missing(missing[0], header, fields)}"
             )
         if unknown:
+            meaning = f"{unknown[0]}={_near(unknown[0]) or 'FIELD'}"
             return (
-                f"unknown: {_listed(unknown)}{near(unknown[0])}.  Hint: --map"
-                f" {unknown[0] + '=name'!r} says what a column is, --ignore-unknown leaves out what"
-                " is unknown."
+                f"unknown: {_listed(unknown)}{near(unknown[0])}.  Hint: --map {meaning!r} says what"
+                f" a column is, --map {unknown[0] + '='!r} leaves it out, --ignore-unknown leaves"
+                " out all that are unknown."
             )
         return ""
 
 
 def _guess(name: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
-    """Return the column that most likely is a missing field."""
+    """Return the column that most likely is a missing field, empty if none is likely."""
     free = [c for c, field in zip(header, fields, strict=True) if field not in FIELDS and c]
     near_names = {normalized(column): column for column in free}
     close = difflib.get_close_matches(normalized(name), near_names, 1)
     if close:
         return near_names[close[0]]
     ids = [column for column in free if normalized(column).endswith("id")]
-    return ids[0] if ids and name == "external_id" else "Column"
+    return ids[0] if ids and name == "external_id" else ""
+
+
+def _hint_for_missing(name: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
+    guess = _guess(name, header, fields)
+    if guess:
+        return f"--map {f'{guess}={name}'!r} says which column it is."
+    if not any(field in FIELDS for field in fields):
+        return (
+            "the first row must name the columns: delete what is above it, or give --delimiter;"
+            f" --map 'COLUMN={name}' says which column it is."
+        )
+    return f"add such a column, or --map 'COLUMN={name}' says which one it is."
+
+
+def _keep_one(same: Sequence[str]) -> str:
+    """Return how to keep one of several columns of the same field."""
+    spelled_once = [column for column in same if same.count(column) == 1]
+    if len(spelled_once) < len(same):
+        return "rename all but one of them in the file"
+    options = " ".join(f"--map {column + '='!r}" for column in same[1:])
+    return f"{options} keeps {same[0]!r}"
 
 
 def near(column: str) -> str:
     """Return a hint at the field whose name is like that of a column."""
-    close = difflib.get_close_matches(normalized(column), _BY_NAME, 1)
-    return f"; did you mean {_BY_NAME[close[0]]!r}?" if close else ""
+    close = _near(column)
+    return f"; did you mean {close!r}" if close else ""
+
+
+def _near(column: str) -> str:
+    # Long names differ in much and still count as near: of "customers" half is in the Stripe id.
+    close = difflib.get_close_matches(normalized(column), _BY_NAME, 1, cutoff=0.7)
+    return _BY_NAME[close[0]] if close else ""
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -150,4 +150,6 @@ class _Buffer:
                 self._at = end
                 return value
             if len(self._text) - self._at > MAX_LENGTH or not self._fill():
-                raise BadFile(f"line {self.line()} is not JSON: {message}.")
+                raise BadFile(
+                    f"line {self.line()} is not JSON: {message.removesuffix(' starting at')}."
+                )

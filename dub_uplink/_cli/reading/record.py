@@ -9,9 +9,10 @@ class Record(NamedTuple):
     """A record of a file; ``line`` is where it begins, counted from 1.
 
     ``content`` is a list of cells, or an object of JSON; it is empty where ``problem`` says why
-    there is none.
+    there is none. ``note`` says what is remarkable.
     """
 
     line: int
     content: Any
     problem: str = ""
+    note: str = ""

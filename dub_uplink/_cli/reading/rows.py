@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,17 @@ _SUFFIXES: Mapping[str, Format] = {
     ".xlsm": "xlsx",
     ".xlsx": "xlsx",
 }
-_ZIP, _OLD_EXCEL, _PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
+_ZIP = b"PK\x03\x04"
+#: Files that are often given and cannot be read, by their first bytes.
+_UNREADABLE = {
+    b"\xd0\xcf\x11\xe0": "it is a workbook of Excel 97 to 2003 (.xls).  Hint: save it as .xlsx.",
+    b"PAR1": "it is Parquet, which cannot be imported.  Hint: export CSV or JSONL.",
+    b"\x1f\x8b": "it is compressed by gzip.  Hint: unpack it, or gunzip -c FILE | … import -.",
+    b"\x89PNG": "it is a picture (PNG), not a table.",
+    b"%PDF": "it is a PDF, not a table.  Hint: export CSV from the program that wrote it.",
+    b"BZh": "it is compressed by bzip2.  Hint: unpack it.",
+    b"\xfd7zXZ": "it is compressed by xz.  Hint: unpack it.",
+}
 _MOST_KEYS = 100  # of JSON that the preview lists
 
 
@@ -73,6 +84,7 @@ class Options:
     """How a file is to be read; what is ``None`` is recognised.
 
     ``mapping`` gives columns of the file the client's names, or ``None`` to leave them out.
+    ``exact`` takes the text of a cell as it is.
     """
 
     format: Format | None = None
@@ -81,6 +93,7 @@ class Options:
     sheet: str | None = None
     mapping: Mapping[str, str | None] = field(default_factory=dict)
     ignore_unknown: bool = False
+    exact: bool = False
 
 
 class Rows(ABC):
@@ -126,14 +139,18 @@ def _format(file: IO[bytes], suffix: str) -> Format:
     start = head(file, 4096)
     if start.startswith(_ZIP):
         return "xlsx"
-    if start.startswith(_OLD_EXCEL):
-        raise BadFile("it is a workbook of Excel 97 to 2003 (.xls).  Hint: save it as .xlsx.")
-    if start.startswith(_PARQUET):
-        raise BadFile("it is Parquet, which cannot be imported.  Hint: export CSV or JSONL.")
-    if suffix in _SUFFIXES:
-        return _SUFFIXES[suffix]
+    for beginning, what in _UNREADABLE.items():
+        if start.startswith(beginning):
+            raise BadFile(what)
     text = start.decode(marked_encoding(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
-    return "json" if text[:1] in ("[", "{") else "csv"
+    by_content: Format = "json" if re.match(r'\[\s*([{\]]|$)|\{\s*("|\}|$)', text) else "csv"
+    by_name = _SUFFIXES.get(suffix)
+    if by_name == "csv" and by_content == "json":
+        return "json"
+    # Broken JSON is JSON still, but not where the first line is a header.
+    if by_name == "json" and text[:1] not in ("[", "{", '"', "") and "," in text.split("\n")[0]:
+        raise BadFile("it is not JSON, and looks like CSV.  Hint: give --format csv.")
+    return by_name or by_content
 
 
 def _encoding(file: IO[bytes], options: Options) -> str:
@@ -144,12 +161,19 @@ def _encoding(file: IO[bytes], options: Options) -> str:
 class TableRows(Rows):
     """Rows of CSV or of a sheet, whose first row names the columns."""
 
-    def __init__(self, options: Options, records: Callable[[], Iterable[Record]]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        records: Callable[[], Iterable[Record]],
+        empty: str = "the file is empty.",
+    ) -> None:
         super().__init__(options)
         self._records = records
+        self._exact = options.exact
+        self._empty = empty
         header = next(iter(records()), None)
         if header is None:
-            raise BadFile("the file is empty.")
+            raise BadFile(self._empty)
         if header.problem:
             raise BadFile(f"line {header.line}: {header.problem}.")
         self._header = ["" if cell is None else str(cell).strip() for cell in header.content]
@@ -169,12 +193,14 @@ class TableRows(Rows):
             raise BadFile(self.header_problem)
         records = iter(self._records())
         next(records)
-        for number, (line, cells, broken) in enumerate(records):
+        for number, (line, cells, broken, note) in enumerate(records):
             problem = broken or self._surplus(cells)
             if problem:
                 yield Row(number, line, {}, (Problem(line, "", problem),))
                 continue
             row = _row(number, line, self._values(cells), self._column_of)
+            if note:
+                row = dataclasses.replace(row, notes=(*row.notes, Problem(line, "row", note)))
             if self._nameless:
                 row = dataclasses.replace(row, notes=(*row.notes, *self._left_out(line, cells)))
             yield row
@@ -200,7 +226,7 @@ class TableRows(Rows):
                 continue
             if self._is_escaped and isinstance(cell, str):
                 cell = unescape_formula(cell)
-            yield of, read_cell(of, cell)
+            yield of, read_cell(of, cell, exact=self._exact)
 
 
 def _is_blank(cell: Any) -> bool:
@@ -226,7 +252,9 @@ def _excel_rows(file: IO[bytes], options: Options) -> Rows:
     from dub_uplink._cli.reading.excel_records import Sheet  # noqa: PLC0415 - openpyxl is an extra
 
     sheet = Sheet(io.BufferedReader(io.FileIO(file.fileno(), closefd=False)), options.sheet)
-    rows = TableRows(options, sheet.records)
+    others = f" gives another: {', '.join(map(repr, sheet.others))}" if sheet.others else ""
+    hint = f"  Hint: --sheet NAME{others}." if others else ""
+    rows = TableRows(options, sheet.records, f"the sheet {sheet.name!r} is empty.{hint}")
     rows.recognized = {"format": "xlsx", "sheet": sheet.name}
     if sheet.others:
         rows.recognized["other sheets"] = ", ".join(sheet.others)
@@ -244,7 +272,8 @@ class JsonRows(Rows):
         self._fields: dict[str, str | None] = {}
 
     def __iter__(self) -> Iterator[Row]:
-        for number, (line, value, problem) in enumerate(read_json(self._file, self._encoding)):
+        for number, record in enumerate(read_json(self._file, self._encoding)):
+            line, value, problem, _ = record
             if problem:
                 yield Row(number, line, {}, (Problem(line, "", problem),))
             else:
@@ -266,7 +295,8 @@ class JsonRows(Rows):
         for key in value:
             name = self._field(key)
             if name == UNKNOWN:
-                problems.append(Problem(line, key, f"is unknown{near(key)}"))
+                hint = f"--map {key + '=FIELD'!r} or --ignore-unknown"
+                problems.append(Problem(line, key, f"is unknown{near(key)} ({hint})"))
             elif name in keys:
                 problems.append(
                     Problem(line, key, f"means {name}, and so does {keys[name]!r}; leave one out")

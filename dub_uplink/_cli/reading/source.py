@@ -42,7 +42,9 @@ def open_source(path: str) -> Iterator[IO[bytes]]:
 
 def is_named(path: str) -> bool:
     """Return whether a path names a file that side files can stand beside."""
-    return path != "-" and not stat.S_ISFIFO(os.stat(path).st_mode)
+    # /dev/stdin and /dev/fd/3 may be regular files, beside which nothing can be written.
+    is_descriptor = os.path.abspath(path).startswith(("/dev/", "/proc/"))
+    return path != "-" and not is_descriptor and not stat.S_ISFIFO(os.stat(path).st_mode)
 
 
 def _copy(source: IO[bytes] | None) -> IO[bytes]:

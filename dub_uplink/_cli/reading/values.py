@@ -18,7 +18,13 @@ _STRIPPED = frozenset({"email", "country", "avatar", "stripe_customer_id"})
 
 _COUNTRY = re.compile("[A-Za-z]{2}")
 _CHANGED_NUMBER = re.compile(r"[0-9]+[.,]0+|[0-9]+([.,][0-9]+)?[Ee]\+?[0-9]+")
-_CHANGED_DATE = re.compile(r"[0-9]{1,2}-[A-Z][a-z]{2}(-[0-9]{2})?|[A-Z][a-z]{2}-[0-9]{2}")
+_CHANGED_DATE = re.compile(
+    r"[0-9]{1,2}-[A-Z][a-z]{2}(-[0-9]{2})?|[A-Z][a-z]{2}-[0-9]{2}"
+    r"|[0-9]{1,4}([-/.])[0-9]{1,2}\2[0-9]{2,4}( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?"
+)
+_ROUNDED_NUMBER = re.compile("[1-9][0-9]{14}0+")
+#: What people and programs also write for "no value", and what may be a value.
+_LOOSE_PLACEHOLDERS = frozenset({"null", "(null)", "nil", "none", "n/a", "na", "nan", "-", "--"})
 _EXACT_DIGITS = 10**15  # Excel rounds longer numbers
 
 # What the server, or a terminal and a spreadsheet later on, cannot take.
@@ -29,6 +35,7 @@ _PATTERNS = {
 }
 
 _AS_TEXT = "format the column as text in the spreadsheet"
+_EXACT = "if it is right, --exact takes every cell as it is"
 
 
 #: The value of a cell that counts as empty; a ``null`` of JSON is ``None``, and sent.
@@ -48,8 +55,14 @@ class Value(NamedTuple):
     detail: str = ""
 
 
-def read_cell(field: str, cell: Any) -> Value:
-    """Return the value of a cell of CSV, or of a spreadsheet's typed one."""
+def read_cell(field: str, cell: Any, *, exact: bool = False) -> Value:
+    """Return the value of a cell of CSV, or of a spreadsheet's typed one.
+
+    Args:
+        field: the name of the field.
+        cell: the text, or the typed value.
+        exact: take text as it is, whatever spreadsheets and people make of missing values.
+    """
     if not isinstance(cell, str):
         text, problem = _typed(cell)
         if problem:
@@ -58,14 +71,29 @@ def read_cell(field: str, cell: Any) -> Value:
     text = cell.strip()
     if not text and (not cell or field in _STRIPPED):
         return Value(ABSENT)
+    return check_value(field, cell) if exact else _read_text(field, cell, text)
+
+
+def _read_text(field: str, cell: str, text: str) -> Value:
+    """Return the value of a cell that people or a spreadsheet may have changed.
+
+    Args:
+        field: the name of the field.
+        cell: the cell.
+        text: the cell without blanks around it.
+    """
     if text in _PLACEHOLDERS:
         if field in REQUIRED:
             return Value(cell, "is missing", detail=shown(text))
         return Value(ABSENT, note="is read as empty", detail=shown(text))
     if field == "external_id" and _CHANGED_NUMBER.fullmatch(text):
-        problem = f"is a number that a spreadsheet changed; {_AS_TEXT}, or import JSON Lines"
+        problem = f"looks like a number that a spreadsheet changed; {_AS_TEXT}; {_EXACT}"
         return Value(cell, problem, detail=shown(cell))
-    return check_value(field, cell)
+    value = check_value(field, cell)
+    if text.casefold() in _LOOSE_PLACEHOLDERS and not value.problem:
+        note = "is sent as text; if it means that there is no value, leave the cell empty"
+        return value._replace(note=note, detail=shown(cell))
+    return value
 
 
 def _typed(cell: Any) -> tuple[str, str]:
@@ -98,6 +126,8 @@ def check_value(field: str, value: Any) -> Value:
 
 
 def _problem(field: str, value: Any) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return 'is a number, not text; put it in quotes, such as "1"'
     if not isinstance(value, str):
         return "is not text"
     if field in REQUIRED and not value.strip():
@@ -114,7 +144,7 @@ def _why_unusable(char: str) -> str:
         return "contains a NUL character"
     if char > "\x9f":
         return "contains an unpaired surrogate"
-    return f"contains the control character U+{ord(char):04X}; perhaps --encoding cp1252 is right"
+    return f"contains the control character U+{ord(char):04X}"
 
 
 def _note(field: str, value: str) -> str:
@@ -124,6 +154,8 @@ def _note(field: str, value: str) -> str:
         return ""
     if value != value.strip():
         return "begins or ends with a space, which is part of the id"
+    if _ROUNDED_NUMBER.fullmatch(value):
+        return "looks like a number of more than 15 digits that a spreadsheet rounded"
     return "looks like a date that a spreadsheet made" if _CHANGED_DATE.fullmatch(value) else ""
 
 

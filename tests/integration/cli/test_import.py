@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,20 +50,49 @@ def last(done: Result) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def test_repeated_import_sends_nothing(invoke: Invoke, live: Live, people: Path) -> None:
+def test_complete_import_leaves_no_journal(invoke: Invoke, live: Live, people: Path) -> None:
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, done.stderr) == (0, "")
     assert last(done) == "10 rows: 10 created, 0 updated, 0 skipped, 0 failed"
     assert min(str(c.email) for c in live[0].customers) == "user_0@example.com"
-    asked = len(live[0].requests)
-    again = invoke("customers", "import", str(people))
-    assert (again.exit_code, last(again)) == (0, last(done))
-    assert "10 of 10 rows are done" in again.stderr
-    assert len(live[0].requests) == asked
-    assert sorted(path.name for path in people.parent.iterdir()) == [
-        "people.csv",
-        "people.csv.journal",
-    ]
+    assert list(people.parent.iterdir()) == [people]
+    again = invoke("customers", "import", "--on-conflict", "skip", str(people))
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert last(again) == "10 rows: 0 created, 0 updated, 10 skipped, 0 failed"
+
+
+def test_customers_deleted_since_an_import_are_imported(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    invoke("customers", "import", str(people))
+    deleted = invoke("customers", "delete", "--yes", "ext_user_1", "ext_user_2")
+    assert (deleted.exit_code, live[0].customer_count) == (0, 8)
+    invoke("customers", "import", "--on-conflict", "skip", str(people))
+    assert live[0].customer_count == 10
+
+
+def test_unfinished_import_of_another_key_is_refused(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    live[0].faults.add(faults.Delay(0), times=3)
+    live[0].faults.add(faults.Status(500), times=None)
+    stop = ("customers", "import", "--workers", "1", "--no-retries", str(people))
+    assert invoke(*stop).exit_code == 5
+    journal = people.with_name("people.csv.journal")
+    assert b"dub_test" not in journal.read_bytes()
+    done = invoke("customers", "import", str(people), env={"DUB_API_KEY": "dub_prod"})
+    assert done.exit_code == 2
+    assert "stopped after 3 of 10 rows, and the API key changed since" in done.stderr
+
+
+def test_file_of_an_import_that_sent_nothing_can_be_read_otherwise(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    command = ("customers", "import", "--no-retries", str(people))
+    gone = invoke(*command, env={"DUB_SERVER_URL": "http://127.0.0.1:9"})
+    assert gone.exit_code == 5
+    done = invoke("customers", "import", "--encoding", "latin-1", str(people))
+    assert (done.exit_code, done.stderr, live[0].customer_count) == (0, "", 10)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +133,7 @@ def test_failed_rows_can_be_corrected_and_imported(
         f"2 rows failed: {reason}",
         f"The failed rows are in {failed}. Correct them there, then run:",
         f"  dub-uplink customers import {failed}",
-        "To update the customers that exist, run:",
+        "To update the customers that exist under an external_id, run:",
         f"  dub-uplink customers import --on-conflict upsert {failed}",
     ]
     assert failed.read_bytes().startswith(b"\xef\xbb\xbf")
@@ -116,7 +146,7 @@ def test_failed_rows_can_be_corrected_and_imported(
     ]
 
     assert invoke("customers", "import", str(failed)).exit_code == 1
-    assert (tmp_path / "people.failed.failed.csv").read_bytes() == failed.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["people.csv", "people.failed.csv"]
     done = invoke("customers", "import", "--on-conflict", "upsert", str(failed))
     assert (done.exit_code, last(done)) == (0, "2 rows: 0 created, 2 updated, 0 skipped, 0 failed")
     assert {c.external_id: c.name for c in live[0].customers if c.external_id != "b"} == {
@@ -128,6 +158,66 @@ def test_failed_rows_can_be_corrected_and_imported(
     failed.write_bytes(corrected)
     done = invoke("customers", "import", "--on-conflict", "skip", str(failed))
     assert last(done) == "2 rows: 1 created, 0 updated, 1 skipped, 0 failed"
+
+
+def test_suggested_command_keeps_the_options_that_matter(
+    invoke: Invoke, live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-x.csv").write_text("Id;country\nu1;GB\n")
+    Path("key").write_text("dub_test")
+    live[0].faults.add(faults.Status(422), times=None)
+    url = live[1]["DUB_SERVER_URL"]
+    options = ["--on-conflict", "upsert", "--workers", "2", "--journal", "j", "--rate-limit", "9"]
+    options += ["--token-file", "key", "--server-url", url, "--timeout", "9", "--no-retries"]
+    mapping = ("--map", "Id=external_id", "--delimiter", ";")
+    env = {"DUB_SERVER_URL": "http://127.0.0.1:9", "DUB_API_KEY": None}
+    done = invoke("customers", "import", *options, *mapping, "./-x.csv", env=env)
+    suggested = shlex.split(done.stderr.splitlines()[-1])
+    assert suggested[:3] == ["dub-uplink", "customers", "import"]
+    assert suggested[-1] == "./-x.failed.csv"
+    options[options.index("9")] = "9/minute"
+    pairs = [" ".join(options[at : at + 2]) for at in range(0, len(options), 2)]
+    assert [pair for pair in pairs if pair not in " ".join(suggested)] == []
+    assert "--map" not in suggested
+    live[0].faults.clear()
+    again = invoke(*suggested[1:], env=env)
+    assert (again.exit_code, live[0].customer_count) == (0, 1)
+
+
+@pytest.mark.parametrize("other", ["edited", "of another input"])
+def test_file_of_failed_rows_replaces_no_other(
+    invoke: Invoke, live: Live, people: Path, other: str
+) -> None:
+    failed = people.with_name("people.failed.csv")
+    failed.write_text(other)
+    live[0].add(external_id="user_1")
+    done = invoke("customers", "import", str(people))
+    numbered = people.with_name("people.failed-2.csv")
+    assert (failed.read_text(), numbered.stat().st_mode & 0o777) == (other, 0o600)
+    assert f"The failed rows are in {numbered}. " in done.stderr
+    # The same rows fail again: they are there already.
+    assert invoke("customers", "import", str(numbered)).exit_code == 1
+    assert not people.with_name("people.failed-3.csv").exists()
+
+
+def test_older_failed_rows_are_mentioned_after_a_success(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    failed = people.with_name("people.failed.csv")
+    failed.write_text("old")
+    done = invoke("customers", "import", str(people))
+    assert done.stderr == f"{failed} is older than this import; it was left as it is.\n"
+
+
+def test_file_of_problems_replaces_no_other(invoke: Invoke, live: Live, people: Path) -> None:
+    problems = people.with_name("people.problems.csv")
+    problems.write_text("mine")
+    people.write_text(HEADER + "user_1,ada@,GB\n" * 30)
+    done = invoke("customers", "import", str(people))
+    numbered = people.with_name("people.problems-2.csv")
+    assert (problems.read_text(), numbered.exists()) == ("mine", True)
+    assert f"all problems are in {numbered}." in done.stderr
 
 
 def test_failed_rows_of_json_are_lines_of_json(invoke: Invoke, live: Live, tmp_path: Path) -> None:
@@ -143,15 +233,6 @@ def test_failed_rows_of_json_are_lines_of_json(invoke: Invoke, live: Live, tmp_p
     assert found == {"external_id": "a", "country": "GB", "name": "Zoë\u2028", "email": None}
     done = invoke("customers", "import", "--on-conflict", "upsert", str(failed))
     assert last(done) == "1 row: 0 created, 1 updated, 0 skipped, 0 failed"
-
-
-def test_repeated_import_keeps_corrected_rows(invoke: Invoke, live: Live, people: Path) -> None:
-    live[0].add(external_id="user_1")
-    invoke("customers", "import", str(people))
-    failed = people.with_name("people.failed.csv")
-    failed.write_text("mended")
-    assert invoke("customers", "import", str(people)).exit_code == 1
-    assert failed.read_text() == "mended"
 
 
 def test_dry_run_sends_nothing_and_leaves_nothing(invoke: Invoke, live: Live, people: Path) -> None:
@@ -192,7 +273,7 @@ def test_refused_key_stops_and_right_one_goes_on(
     assert done.exit_code == 3
     assert last(done) == "200 rows: 0 created, 0 updated, 0 skipped, 0 failed, 200 left"
     assert done.stderr.startswith("Error: 401 unauthorized: ")
-    assert "Then run the same command again to continue." in done.stderr
+    assert "Run the same command again to continue." in done.stderr
     assert len(live[0].requests) <= 8
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, live[0].customer_count) == (0, 200)
@@ -216,9 +297,9 @@ def test_network_failure_stops_and_fails_no_row(invoke: Invoke, live: Live, peop
     assert "0 failed, 10 left" in last(gone)
     live[0].faults.add(faults.DropBefore(), times=None)
     with no_sleep():
-        done = invoke("customers", "import", "--restart", "--no-retries", str(people))
+        done = invoke("customers", "import", "--no-retries", str(people))
     assert (done.exit_code, posts(live[0]) < 12) == (5, True)
-    assert "run the same command again to continue" in done.stderr
+    assert "Run the same command again" in done.stderr
     live[0].faults.clear()
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, live[0].customer_count) == (0, 10)
@@ -320,5 +401,7 @@ def test_journal_path_must_not_be_another_file(
     done = invoke("customers", "import", "--journal", str(people), str(people))
     assert (done.exit_code, "is not a journal" in done.stderr) == (2, True)
     journal = tmp_path / "elsewhere"
-    assert invoke("customers", "import", "--journal", str(journal), str(people)).exit_code == 0
+    live[0].faults.add(faults.Status(500), times=None)
+    stop = ("customers", "import", "--no-retries", "--journal", str(journal), str(people))
+    assert invoke(*stop).exit_code == 5
     assert journal.read_bytes().startswith(b"SQLite format 3")

@@ -53,6 +53,7 @@ FILES: dict[str, tuple[str, str | bytes]] = {
     "an array": ("a.json", json.dumps(OBJECTS)),
     "an indented array in lines": ("a.jsonl", json.dumps(OBJECTS, indent=2)),
     "indented objects": ("a.json", "\n".join(json.dumps(each, indent=2) for each in OBJECTS)),
+    "an array that is called CSV": ("a.csv", json.dumps(OBJECTS)),
     "lines of json": ("a.ndjson", "\n".join(map(json.dumps, OBJECTS))),
 }
 
@@ -114,9 +115,68 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         "a.csv",
         b"External ID,external-id,country\n1,2,GB\n",
         (
-            "columns 'External ID', 'external-id' both mean external_id.  Hint: leave one out with"
-            " --map 'external-id='."
+            "columns 'External ID', 'external-id' both mean external_id.  Hint: --map"
+            " 'external-id=' keeps 'External ID'."
         ),
+    ),
+    "three headers alike": (
+        "a.csv",
+        b"external_id,country,Country,country\n1,GB,GB,GB\n",
+        "'country' all mean country.  Hint: rename all but one of them in the file.",
+    ),
+    "a title above the header": (
+        "a.csv",
+        b"Customers of ACME\n\nexternal_id,country\n1,GB\n",
+        "Hint: the first row must name the columns: delete what is above it",
+    ),
+    "no column of a country": (
+        "a.csv",
+        b"external_id,email\n1,a@example.com\n",
+        "Hint: add such a column, or --map 'COLUMN=country' says which one it is.",
+    ),
+    "a header with a mistake": (
+        "a.csv",
+        b"external_id,country,e_mial\n1,GB,\n",
+        (
+            "unknown: 'e_mial'; did you mean 'email'.  Hint: --map 'e_mial=email' says what a"
+            " column is, --map 'e_mial=' leaves it out"
+        ),
+    ),
+    "a file of gzip": (
+        "a.csv.gz",
+        b"\x1f\x8b\x08\x00",
+        "it is compressed by gzip.  Hint: unpack it",
+    ),
+    "a picture": ("a.csv", b"\x89PNG\r\n", "it is a picture (PNG), not a table."),
+    "UTF-16 without a mark": (
+        "a.csv",
+        "external_id,country,name\n1,GB,Zo\xeb\n".encode("utf-16-le"),
+        "Hint: --encoding utf-16-le.",
+    ),
+    "CSV that is called JSON": (
+        "a.json",
+        b"external_id,country\n1,GB\n",
+        "looks like CSV.  Hint: give --format csv.",
+    ),
+    "CSV that is called xlsx": (
+        "a.xlsx",
+        b"external_id,country\n1,GB\n",
+        "cannot be read as an Excel workbook",
+    ),
+    "a number as id in JSON": (
+        "a.json",
+        b'[{"externalId": 1, "country": "GB"}]',
+        'externalId is a number, not text; put it in quotes, such as "1": line 1 (1)',
+    ),
+    "an unknown key in JSON": (
+        "a.json",
+        b'[{"externalId": "1", "country": "GB", "address": 1}]',
+        "address is unknown (--map 'address=FIELD' or --ignore-unknown): line 1",
+    ),
+    "JSON that is cut off": (
+        "a.json",
+        b'[{"externalId": "1", "country": "G',
+        "line 1 is not JSON: Unterminated string.",
     ),
     "bytes of Windows": (
         "a.csv",
@@ -127,8 +187,9 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         "a.csv",
         b"external_id,country\n1.0,GB\n1E+05,GB\n",
         (
-            "external_id is a number that a spreadsheet changed; format the column as text in the"
-            ' spreadsheet, or import JSON Lines: lines 2 ("1.0"), 3 ("1E+05")'
+            "external_id looks like a number that a spreadsheet changed; format the column as text"
+            " in the spreadsheet; if it is right, --exact takes every cell as it is: lines 2"
+            ' ("1.0"), 3 ("1E+05")'
         ),
     ),
 }
@@ -152,7 +213,8 @@ def test_control_characters_of_a_wrong_encoding_are_refused(
     path.write_bytes(HEADER.encode() + b"u1,,O\x92Brien,GB\n")
     done = run("customers", "import", "--encoding", "latin-1", str(path), env=live[1])
     assert (done.returncode, live[0].requests) == (2, [])
-    assert "name contains the control character U+0092; perhaps --encoding cp1252" in done.stderr
+    assert "name contains the control character U+0092: line 2" in done.stderr
+    assert "Hint: perhaps --encoding cp1252 is right." in done.stderr
     done = run("customers", "import", "--encoding", "cp1252", str(path), env=live[1])
     assert (done.returncode, live[0].customers[0].name) == (0, "O\u2019Brien")
 
@@ -165,12 +227,7 @@ def test_second_try_needs_no_knowledge_of_journals(run: Run, live: Live, tmp_pat
     done = run("customers", "import", "--on-conflict", "upsert", str(path), env=live[1])
     assert (done.returncode, stored(live[0])[0][2]) == (0, "Zoë")
     assert done.stdout == "2 rows: 0 created, 2 updated, 0 skipped, 0 failed\n"
-    assert done.stderr.splitlines() == [
-        (
-            "The previous import has ended (2 created, 0 updated, 0 skipped, 0 failed);"
-            " this is a new one."
-        )
-    ]
+    assert done.stderr == ""
 
 
 def piped(path: str, content: bytes, live: Live, environment: dict[str, str], folder: Path) -> Any:
@@ -191,11 +248,10 @@ def test_standard_input_is_imported_once(
     content = TABLE.replace(",", ";").encode("utf-16")
     done = piped(path, content, live, environment, tmp_path)
     assert (done.returncode, stored(live[0])) == (0, [ADA, ZOE]), done.stderr
-    (journal,) = tmp_path.iterdir()
-    assert (journal.name[:6], journal.suffix) == ("stdin-", ".journal")
     done = piped(path, content, live, environment, tmp_path)
-    assert (done.returncode, b"2 of 2 rows are done" in done.stderr) == (0, True)
-    assert live[0].customer_count == 2
+    assert (done.returncode, live[0].customer_count) == (1, 2)
+    (failed,) = tmp_path.iterdir()
+    assert (failed.name[:6], failed.name[-11:]) == ("stdin-", ".failed.csv")
 
 
 def test_failed_rows_of_standard_input_can_be_imported(
@@ -221,7 +277,6 @@ def test_side_files_stand_beside_the_journal(run: Run, live: Live, tmp_path: Pat
     assert run(*command, env=live[1]).returncode == 1
     assert sorted(p.name for p in other.iterdir()) == [
         "a.failed.csv",
-        "a.journal",
         "a.problems.csv",
     ]
     assert [p.name for p in source.iterdir()] == ["a.csv"]
@@ -269,3 +324,66 @@ def test_unwritable_journal_names_the_option(run: Run, live: Live, tmp_path: Pat
         f"Error: {journal}: No such file or directory. Nothing was sent.  Hint: --journal FILE"
         " names another place for the journal and the files beside it.\n"
     )
+
+
+def test_export_is_imported_again_exactly(run: Run, live: Live, tmp_path: Path) -> None:
+    rows = [("5E05", "NULL"), ("12E05", "N/A"), ("1.0", "#REF!"), ("a", "null"), ("b", "=1+1")]
+    for external_id, name in rows:
+        live[0].add(external_id=external_id, name=name, country="GB")
+    path = tmp_path / "a.csv"
+    assert run("customers", "export", str(path), env=live[1]).returncode == 0
+    refused = run("customers", "import", str(path), env=live[1])
+    assert (refused.returncode, "--exact takes every cell as it is" in refused.stderr) == (2, True)
+    for customer in list(live[0].customers):
+        run("customers", "delete", "--yes", customer.id, env=live[1])
+    done = run("customers", "import", "--exact", str(path), env=live[1])
+    assert done.returncode == 0, done.stderr
+    assert sorted((c.external_id, c.name) for c in live[0].customers) == sorted(rows)
+
+
+def test_redirected_standard_input_writes_nothing_into_dev(
+    live: Live, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(TABLE)
+    live[0].add(external_id="u1")
+    with path.open() as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "dub_uplink", "customers", "import", "/dev/stdin"],
+            stdin=file,
+            cwd=tmp_path,
+            env={**environment, **live[1]},
+            capture_output=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert [p.name[:6] for p in tmp_path.iterdir() if p != path] == ["stdin-"]
+
+
+def test_conflict_of_a_stripe_id_names_both_fields(run: Run, live: Live, tmp_path: Path) -> None:
+    live[0].add(external_id="s1", stripe_customer_id="cus_9")
+    path = tmp_path / "a.csv"
+    path.write_text("external_id,country,stripe_customer_id\ns2,gb,cus_9\n")
+    done = run("customers", "import", str(path), env=live[1])
+    assert "(the external_id, or the stripe_customer_id by another customer)" in done.stderr
+    done = run("customers", "import", "--on-conflict", "upsert", str(path), env=live[1])
+    assert "no customer has this external_id: another one has the stripe" in done.stderr
+
+
+def test_options_without_effect_are_named(run: Run, live: Live, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(TABLE.encode("utf-8-sig"))
+    options = ("--dry-run", "--sheet", "A", "--encoding", "cp1252")
+    done = run("customers", "import", *options, str(path), env=live[1])
+    assert done.stderr.splitlines() == [
+        "Warning: --sheet has no effect: the file is CSV.",
+        "Warning: --encoding has no effect: a byte order mark decides.",
+    ]
+
+
+def test_preview_shortens_long_values(run: Run, live: Live, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + "u1,," + "x" * 300_000 + ",GB\n")
+    done = run("customers", "import", "--dry-run", str(path), env=live[1])
+    assert (done.returncode, len(done.stdout) < 1_000) == (0, True)
+    assert "… (300,000 characters)" in done.stdout

@@ -86,6 +86,35 @@ def test_kill_and_interrupt_lose_and_double_nobody(
         assert (len(stored), len(set(stored))) == (ROWS, ROWS)
 
 
+def test_interrupt_waits_for_requests_in_flight(
+    run: Run, environment: dict[str, str], people: Path
+) -> None:
+    with FakeDub(latency=0.7) as fake, fake.serve() as url:
+        env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        status, err = ended_by(
+            signal.SIGINT, lambda: len(fake.requests) > 9, ["import", str(people)], env
+        )
+        assert (status, "Stopped; " in err) == (130, True)
+        created = fake.customer_count
+        done = run("customers", "import", str(people), env=env)
+        assert f"Resuming: {created} of {ROWS} rows are done." in done.stderr
+        assert [request.method for request in fake.requests if request.method != "POST"] == []
+
+
+def test_interrupted_import_never_claims_customers_of_others(
+    run: Run, environment: dict[str, str], people: Path
+) -> None:
+    with FakeDub(latency=0.1) as fake, fake.serve() as url:
+        for number in range(ROWS):
+            fake.add(external_id=f"user_{number}", email=f"user_{number}@example.com", country="GB")
+        env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        command = ["import", "--on-conflict", "skip", "--rate-limit", "40/second", str(people)]
+        status, _ = ended_by(signal.SIGINT, lambda: len(fake.requests) > 9, command, env)
+        assert status == 130
+        done = run("customers", *command, env=env)
+        assert done.stdout == f"{ROWS} rows: 0 created, 0 updated, {ROWS} skipped, 0 failed\n"
+
+
 def test_terminal_shows_progress(terminal: Callable[..., Any], people: Path) -> None:
     with FakeDub(latency=0.15) as fake, fake.serve() as url:
         env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}

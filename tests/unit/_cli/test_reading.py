@@ -69,7 +69,7 @@ def test_header_is_matched_without_case_and_blanks(read: Read, header: str) -> N
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("external_id,country,Plan", "unknown: 'Plan'.*--map 'Plan=name'.*--ignore-unknown"),
+        ("external_id,country,Plan", "unknown: 'Plan'.*--map 'Plan=FIELD'.*--ignore-unknown"),
         ("external_id,country,nmae", "unknown: 'nmae'; did you mean 'name'"),
         ("External ID,externalId,country", "'External ID', 'externalId' both mean external_id"),
         ("E-Mail,external_id,email,country", "'E-Mail', 'email' both mean email"),
@@ -340,12 +340,12 @@ def test_bad_lines_of_json_are_named(read: Read) -> None:
     assert problems(rows) == [
         "3:  is not a JSON object",
         "5:  is not JSON: Expecting property name enclosed in double quotes at character 2",
-        "7: externalId is not text: 7",
+        '7: externalId is a number, not text; put it in quotes, such as "1": 7',
         "9: external_id means external_id, and so does 'externalId'; leave one out",
         "11:  has 'externalId' twice",
         '13: name contains an unpaired surrogate: "\ud800"',
         '15: name contains a NUL character: "a\\u0000b"',
-        "17: nam is unknown; did you mean 'name'?",
+        "17: nam is unknown; did you mean 'name' (--map 'nam=FIELD' or --ignore-unknown)",
         "19: country is missing",
         '19: avatar is not a URL: "me.png"',
         "21:  cannot be parsed as JSON",

@@ -94,7 +94,7 @@ def test_numbers_and_dates_become_text_or_problems(read: Read) -> None:
         (6, "external_id", "is a date, not text"),
         (7, "external_id", "is a Boolean, not text"),
         (8, "name", "is a date, not text"),
-        (9, "external_id", "is a number that a spreadsheet changed"),
+        (9, "external_id", "looks like a number that a spreadsheet changed"),
         (10, "external_id", "is missing"),
     ]
 
@@ -113,12 +113,6 @@ def test_empty_rows_and_columns_are_skipped(read: Read) -> None:
     assert list(rows) == list(rows)
 
 
-def test_formula_counts_as_its_stored_value(read: Read) -> None:
-    # openpyxl stores none: as in a file that no spreadsheet has calculated.
-    rows = read({"S": [["external_id", "country"], ["=1+1", "GB"]]})
-    assert problems(rows) == [(2, "external_id", "is missing")]
-
-
 @pytest.mark.parametrize("content", [b"PK\x03\x04 and no more", None])
 def test_broken_workbook_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "people.xlsx"
@@ -127,5 +121,66 @@ def test_broken_workbook_is_refused(tmp_path: Path, content: bytes | None) -> No
             archive.writestr("a.txt", "no workbook")
     else:
         path.write_bytes(content)
-    with path.open("rb") as file, pytest.raises(BadFile, match="cannot be read as an Excel"):
+    with path.open("rb") as file, pytest.raises(BadFile, match=r"an Excel workbook|a workbook"):
         list(rows_of(file, Options()))
+
+
+def test_formula_without_a_stored_value_is_a_problem(read: Read) -> None:
+    rows = read({"A": [["external_id", "country", "name"], ["u1", "GB", '=A2&"x"']]})
+    (problem,) = [problem for row in rows for problem in row.problems]
+    assert (problem.line, problem.reason) == (
+        2,
+        (
+            "holds a formula without a stored value in C2; open the file in a spreadsheet program"
+            " and save it there"
+        ),
+    )
+
+
+def saved(path: Path, change: Callable[[Any], None]) -> Path:
+    """Write a workbook of the sheets Lists and Data, changed before it is saved."""
+    workbook = openpyxl.Workbook()
+    workbook.active.title = "Lists"
+    data = workbook.create_sheet("Data")
+    for row in (["external_id", "country"], ["u1", "GB"], ["u2", "GB"]):
+        data.append(row)
+    change(workbook)
+    workbook.save(path)
+    return path
+
+
+def test_first_visible_sheet_is_read(tmp_path: Path) -> None:
+    def hide(workbook: Any) -> None:
+        workbook["Lists"].sheet_state = "hidden"
+        workbook["Data"].row_dimensions[3].hidden = True
+
+    with saved(tmp_path / "a.xlsx", hide).open("rb") as file:
+        rows = rows_of(file, Options())
+        assert rows.recognized["sheet"] == "Data"
+        notes = [[note.reason for note in row.notes] for row in rows]
+    assert notes == [[], ["is hidden in the workbook"]]
+
+
+def test_empty_sheet_is_named_with_the_others(tmp_path: Path) -> None:
+    expected = r"the sheet 'Lists' is empty\.  Hint: --sheet .*'Data'"
+    path = saved(tmp_path / "a.xlsx", lambda workbook: None)
+    with path.open("rb") as file, pytest.raises(BadFile, match=expected):
+        rows_of(file, Options())
+
+
+def test_formula_of_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
+    def add_formula(workbook: Any) -> None:
+        workbook.remove(workbook["Lists"])
+        workbook["Data"]["A4"], workbook["Data"]["B4"] = "u3", "GB"
+        workbook["Data"]["C1"], workbook["Data"]["C4"] = "name", '=""'
+
+    path = saved(tmp_path / "a.xlsx", add_formula)
+    # As Excel stores it; openpyxl stores no value.
+    stored = tmp_path / "b.xlsx"
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(stored, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            content = content.replace(b'<c r="C4"><f>', b'<c r="C4" t="str"><f>')
+            target.writestr(name, content)
+    with stored.open("rb") as file:
+        assert [row.problems for row in rows_of(file, Options())] == [(), (), ()]
