@@ -9,6 +9,7 @@ from .._concurrency.tasks import map_ordered
 from .._declarative.async_consumer import AsyncDubConsumer
 from .._declarative.methods import explicit_signature
 from .._declarative.schemas import serialize_request
+from .._transport.call import UNCACHED
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
@@ -65,6 +66,8 @@ class AsyncCustomerBatches(AsyncDubConsumer):
             return await self.create(body, **options)
         except Conflict as error:
             conflict = error
+        # A cache of the caller's session may hold the 404 of the first read.
+        get_options["http_headers"] = {**(options.get("http_headers") or {}), **UNCACHED}
         try:
             return await self.get(f"ext_{body['externalId']}", **get_options)
         except NotFound:

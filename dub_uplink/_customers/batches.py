@@ -11,6 +11,7 @@ from .._declarative.consumer import DubConsumer
 from .._declarative.extra import check_extra
 from .._declarative.methods import explicit_signature
 from .._declarative.schemas import field_names, serialize_request
+from .._transport.call import UNCACHED
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
@@ -121,6 +122,8 @@ class CustomerBatches(DubConsumer):
             return self.create(body, **options)
         except Conflict as error:
             conflict = error
+        # A cache of the caller's session may hold the 404 of the first read.
+        get_options["http_headers"] = {**(options.get("http_headers") or {}), **UNCACHED}
         try:
             return self.get(f"ext_{body['externalId']}", **get_options)
         except NotFound:

@@ -10,6 +10,8 @@ from .retry_state import Outcome, RetryState
 
 #: The key under which an endpoint leaves what is meant for the transport in uplink's request.
 OPTIONS = "dub_uplink"
+#: The headers of a read that no cache of the caller's session is to serve.
+UNCACHED = {"Cache-Control": "no-cache, no-store"}
 
 
 class Call:
@@ -61,7 +63,7 @@ class Call:
         """Return the call that reads ``url`` on behalf of this one, within its time."""
         headers = {k: v for k, v in self.info["headers"].items() if k != "Content-Type"}
         # It decides whether a write was applied: a cache of the caller's session must not serve it.
-        headers["Cache-Control"] = "no-cache, no-store"
+        headers |= UNCACHED
         info = {"headers": headers, "params": self.info.get("params")}
         options = {"route": self.operation.lookup_route}
         self.attempts.repeatable = True

@@ -121,6 +121,19 @@ def test_a_write_never_comes_from_requests_cache(fake: FakeDub, served: str, tok
     assert [r.method for r in fake.requests] == ["POST", "PATCH", "DELETE"] * 2
 
 
+def test_ensure_reads_past_a_404_in_requests_cache(fake: FakeDub, served: str, token: str) -> None:
+    requests_cache = pytest.importorskip("requests_cache")
+    session = requests_cache.CachedSession(backend="memory", allowable_codes=(200, 404))
+    with Dub(token, server_url=served, client=session, retry_config=QUICK) as dub:
+        with pytest.raises(errors.NotFound):
+            dub.customers.get("ext_user_1")
+        other = fake.add(external_id="user_1", country="GB")
+        ensured = dub.customers.ensure(REQUEST, http_headers={"X-Team": "growth"})
+    assert ensured.id == other.id
+    assert [r.method for r in fake.requests] == ["GET", "POST", "GET"]
+    assert fake.requests[-1].headers["x-team"] == "growth"
+
+
 MOCKET = """
 import json, sys, requests
 from mocket import Mocket, Mocketizer
