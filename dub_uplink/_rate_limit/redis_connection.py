@@ -98,7 +98,7 @@ def _open(url: object) -> tuple[Any, Any]:
     if parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
         raise ValueError(
             "storage must be a URL that begins with redis://, rediss:// or unix://; Sentinel,"
-            " Cluster and memcached are not supported; for Valkey write redis://"
+            " Cluster and other storages are not supported; for Valkey write redis://"
         )
     try:
         redis: Any = importlib.import_module("redis")

@@ -34,7 +34,7 @@ from dub_uplink._internal.credentials import RedactedStr
         ({"limit": 1, "storage": ""}, ValueError),
         ({"limit": 1, "storage": "localhost:6379"}, ValueError),
         ({"limit": 1, "storage": "mongodb://localhost"}, ValueError),
-        ({"limit": 1, "storage": "memcached://localhost:11211"}, ValueError),
+        ({"limit": 1, "storage": "amqp://localhost:5672"}, ValueError),
         ({"limit": 1, "storage": "redis+sentinel://localhost:26379/mymaster"}, ValueError),
         ({"limit": 1, "storage": "redis+cluster://localhost:7000"}, ValueError),
         ({"limit": 1, "storage": "redis:localhost"}, ValueError),
@@ -77,7 +77,7 @@ def test_rate_limit_renewed_tokens_keep_memory_bounded() -> None:
 
 def test_storage_of_another_system_names_the_alternatives() -> None:
     with pytest.raises(ValueError, match=r"redis://, rediss:// or unix://; Sentinel, Cluster and"):
-        RateLimit(5, storage="memcached://localhost")
+        RateLimit(5, storage="amqp://localhost")
 
 
 BLOCKED = """
