@@ -344,3 +344,16 @@ def test_a_base_url_of_an_aiohttp_session_does_not_matter(serving: Any, connect_
         server.url, client=lambda: aiohttp.ClientSession(yarl.URL("http://other.example/api/"))
     )
     assert customers.list() == []
+
+
+@pytest.mark.parametrize("value", ["s3cret\n", " s3cret", "s3\rcret", ["s3cret"]], ids=repr)
+def test_an_invalid_header_is_not_shown(serving: Any, connect: Any, value: Any) -> None:
+    server = serving()
+    session = requests.Session()
+    session.headers["X-Gateway-Key"] = value
+    with pytest.raises(
+        errors.APIConnectionError, match=r"(?i)could not be made: .*header"
+    ) as caught:
+        connect(server.url, client=session).list()
+    assert "s3" not in str(caught.value)
+    assert caught.value.sent is False
