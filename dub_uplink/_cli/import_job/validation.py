@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
 from dub_uplink._cli.io.files import NewFile
-from dub_uplink._cli.io.text import escape_formula
+from dub_uplink._cli.io.text import escape_formula, printable
 from dub_uplink._cli.reading.rows import Problem, Row, Rows
 from dub_uplink._cli.reading.values import shown
 
@@ -87,7 +89,8 @@ def check(
         BadFile: the file cannot be read to its end.
     """
     report = ValidationReport()
-    with SeenIds() as ids, _Rest(report, rest) as overflow:
+    delimiter = rows.recognized.get("delimiter", ",")
+    with SeenIds() as ids, _Rest(report, rest, delimiter) as overflow:
         for row in rows:
             report.rows += 1
             doubles, notes = ids.compare(row, rows.columns)
@@ -107,8 +110,9 @@ def check(
 class _Rest:
     """Writes all problems to a file once one of them is not shown."""
 
-    def __init__(self, report: ValidationReport, path: Path) -> None:
+    def __init__(self, report: ValidationReport, path: Path, delimiter: str) -> None:
         self._report = report
+        self._delimiter = delimiter
         self._path = path
         self._files = contextlib.ExitStack()
         self._writer: Any = None
@@ -117,24 +121,31 @@ class _Rest:
         """Add the problems of a row."""
         for problem in problems:
             before = [] if self._report.rest else self._report.problems.shown()
-            if not self._report.problems.add(problem) or self._writer is not None:
+            if not self._report.problems.add(problem) or self._report.rest:
                 self._write([*before, problem])
 
     def _write(self, problems: list[Problem]) -> None:
-        if self._report.rest_error:
-            return
-        try:
-            if self._writer is None:
-                self._report.rest = self._path
-                self._file = NewFile(self._path)
-                file = self._files.enter_context(self._file)
-                file.write("\ufeff")  # Excel takes UTF-8 for another encoding without it
-                self._writer = csv.writer(file, lineterminator="\n")
-                self._writer.writerow(("line", "column", "reason", "value"))
-            for problem in problems:
-                self._writer.writerow([escape_formula(cell) for cell in problem])
-        except OSError as error:
-            self._fail(error)
+        if not self._report.rest_error:
+            try:
+                self._write_to_file(problems)
+            except OSError as error:
+                self._fail(error)
+            else:
+                return
+        for line, column, reason, detail in problems:
+            text = f"line {line}: {column} {reason}{f': {detail}' if detail else ''}"
+            click.echo(printable(text), err=True)
+
+    def _write_to_file(self, problems: list[Problem]) -> None:
+        if self._writer is None:
+            self._report.rest = self._path
+            self._file = NewFile(self._path)
+            file = self._files.enter_context(self._file)
+            file.write("\ufeff")  # Excel takes UTF-8 for another encoding without it
+            self._writer = csv.writer(file, delimiter=self._delimiter, lineterminator="\n")
+            self._writer.writerow(("line", "column", "reason", "value"))
+        for problem in problems:
+            self._writer.writerow([escape_formula(cell) for cell in problem])
 
     def _fail(self, error: OSError) -> None:
         self._report.rest_error = error.strerror or str(error)

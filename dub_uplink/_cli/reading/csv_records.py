@@ -49,9 +49,11 @@ def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]
     first = next(text, "")
     if _SEPARATOR.fullmatch(first):
         before = 1
-    else:
-        text = _chained(first, text)
-    reader = csv.reader(text, strict=True, delimiter=delimiter)
+        first = next(text, "")
+    text = _chained(first, text)
+    # Some programs write a space after each delimiter, before the quote of the next cell too.
+    spaced = 0 < first.count(delimiter) == first.count(f"{delimiter} ")
+    reader = csv.reader(text, strict=True, delimiter=delimiter, skipinitialspace=spaced)
     while True:
         line = before + reader.line_num + 1
         try:

@@ -117,6 +117,8 @@ def _guess(name: str, header: Sequence[str], fields: Sequence[str | None]) -> st
 
 
 def _hint_for_missing(name: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
+    if len(header) == 1 and any(mark in header[0] for mark in ",;\t|"):
+        return "each line seems to be one cell in quotes; remove the quotes around the lines."
     guess = _guess(name, header, fields)
     if guess:
         return f"--map {f'{guess}={name}'!r} says which column it is."

@@ -53,6 +53,10 @@ FILES: dict[str, tuple[str, str | bytes]] = {
     "an array": ("a.json", json.dumps(OBJECTS)),
     "an indented array in lines": ("a.jsonl", json.dumps(OBJECTS, indent=2)),
     "indented objects": ("a.json", "\n".join(json.dumps(each, indent=2) for each in OBJECTS)),
+    "a space after each comma": (
+        "a.csv",
+        TABLE.replace(",", ", ").replace("Ada,", '"Ada",').replace("GB", '"gb"'),
+    ),
     "an array that is called CSV": ("a.csv", json.dumps(OBJECTS)),
     "lines of json": ("a.ndjson", "\n".join(map(json.dumps, OBJECTS))),
 }
@@ -146,6 +150,11 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         "a.csv.gz",
         b"\x1f\x8b\x08\x00",
         "it is compressed by gzip.  Hint: unpack it",
+    ),
+    "lines in quotes": (
+        "a.csv",
+        b'"external_id,country"\n"1,gb"\n',
+        "each line seems to be one cell in quotes",
     ),
     "a picture": ("a.csv", b"\x89PNG\r\n", "it is a picture (PNG), not a table."),
     "UTF-16 without a mark": (
@@ -294,6 +303,8 @@ def test_unwritable_side_files_lose_no_problem_and_no_report(
     assert "email is not an email address: 9 rows, first lines 2" in done.stderr
     assert f"a.problems.csv with all problems cannot be written ({os.strerror(21)})" in done.stderr
     assert "Hint: --journal FILE" in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("line ")]
+    assert len(lines) == len(set(lines)) == 17
 
     live[0].add(external_id="u1")
     path.write_text(HEADER + "u1,,,GB\nu2,,,GB\n")

@@ -291,3 +291,43 @@ def state(journal: Journal) -> list[Any]:
         for row in range(ROWS)
     ]
     return [journal.begun, journal.counts(), endings]
+
+
+def test_journal_of_rows_that_were_not_applied_is_replaced(path: Path) -> None:
+    with Journal(path, ABOUT, ROWS) as journal:
+        journal.begin(4)
+        journal.not_applied(0)
+        journal.rewind(1)
+        journal.commit()
+    with Journal(path, {**ABOUT, "server": "http://x"}, ROWS) as journal:
+        assert (journal.begun, journal.replaced) == (0, None)
+
+
+def test_row_that_was_not_applied_is_in_doubt_after_a_second_process(path: Path) -> None:
+    with Journal(path, ABOUT, ROWS) as journal:
+        journal.begin(4)
+        journal.not_applied(0)
+        journal.commit()
+    with Journal(path, ABOUT, ROWS) as journal:
+        assert [journal.is_in_doubt(row) for row in (0, 1)] == [False, True]
+        # Ends here as in a crash, when it may have sent the row again.
+    with Journal(path, ABOUT, ROWS) as journal:
+        assert journal.is_in_doubt(0)
+
+
+def test_row_that_no_process_sent_again_stays_out_of_doubt(path: Path) -> None:
+    with Journal(path, ABOUT, ROWS) as journal:
+        journal.begin(4)
+        journal.not_applied(2)
+        journal.commit()
+    with Journal(path, ABOUT, ROWS) as journal:
+        journal.rewind(2)
+        journal.commit()
+    with Journal(path, ABOUT, ROWS) as journal:
+        assert [journal.is_in_doubt(row) for row in (1, 2)] == [True, False]
+
+
+def test_deleted_journal_is_gone(path: Path) -> None:
+    with Journal(path, ABOUT, ROWS) as journal:
+        journal.delete()
+    assert not path.exists()
