@@ -167,6 +167,9 @@ def _run(
     completed: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
     source_errors: list[Exception] = []
 
+    def is_ready() -> bool:
+        return next(iter(pending)).done() if ordered else not completed.empty()
+
     def next_result() -> T:
         future = next(iter(pending)) if ordered else completed.get()
         del pending[future]
@@ -182,7 +185,8 @@ def _run(
             if not ordered:
                 future.add_done_callback(completed.put)
             threads.submit(future, function, item)
-            if len(pending) == workers:
+            # A result that is ready precedes the next item, for which a slow source takes its time.
+            if len(pending) == workers or is_ready():
                 yield next_result()
         while pending:
             yield next_result()

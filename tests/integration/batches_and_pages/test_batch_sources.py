@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -173,7 +174,8 @@ def test_async_batch_reads_no_more_than_workers_ahead() -> None:
 
 def test_closing_a_batch_leaves_the_source_open() -> None:
     source = iter(bodies(10))
-    results = map_unordered(len, source, workers=2)
+    together = threading.Barrier(2, timeout=60)  # no result until both workers have a row
+    results = map_unordered(lambda _: together.wait(), source, workers=2)
     next(results)
     results.close()
     assert next(source)["external_id"] == "user_2"

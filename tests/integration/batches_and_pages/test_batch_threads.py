@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -77,12 +79,47 @@ def test_threads_are_reused_and_never_more_than_workers() -> None:
 
     def call(number: int) -> int:
         used.add(threading.current_thread())
-        time.sleep(0.001 if number < 8 else 0)
+        time.sleep(0.05 if number < 8 else 0)
         return number
 
     assert sorted(map_unordered(call, range(2000), workers=4)) == [(n, n) for n in range(2000)]
     assert len(used) == 4
     assert workers() == set()
+
+
+@pytest.mark.parametrize("method", ["map_unordered", "create_many"])
+def test_slow_source_does_not_delay_results(fake: FakeDub, method: str) -> None:
+    read = []
+
+    def slow() -> Iterator[dict[str, str]]:
+        for body in bodies(8):
+            read.append(body)
+            yield body
+            time.sleep(0.2)
+
+    with Dub("dub_test", client=fake.session()) as dub:
+        results: Iterator[object]
+        if method == "create_many":
+            results = dub.customers.create_many(slow())
+        else:
+            results = map_unordered(dub.customers.create, slow())
+        next(results)
+        assert len(read) < 5  # 2 unless the machine is slow; 8 when all workers get a row first
+        assert len(list(results)) == 7
+
+
+def test_source_is_read_in_the_consumers_thread(fake: FakeDub) -> None:
+    # sqlite3 refuses a cursor in another thread, as other database drivers do.
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE users (id TEXT)")
+        database.executemany("INSERT INTO users VALUES (?)", [(str(n),) for n in range(30)])
+        rows = database.execute("SELECT id FROM users ORDER BY rowid")
+        with Dub("dub_test", client=fake.session()) as dub:
+            results = dub.customers.create_many(
+                {"external_id": number, "country": "GB"} for (number,) in rows
+            )
+            created = [c.external_id for c in results if not isinstance(c, Exception)]
+    assert created == [str(number) for number in range(30)]
 
 
 def test_idle_threads_end_and_others_take_their_place() -> None:

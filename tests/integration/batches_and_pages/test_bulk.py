@@ -170,11 +170,17 @@ def test_letting_go_of_the_results_ends_the_workers_waits() -> None:
 
     from dub_uplink import BackoffStrategy, RetryConfig
 
+    class Patient(CustomersConsumer):
+        def create(self, request: object, **options: object) -> Customer:
+            if request == {"external_id": 1}:
+                slept.wait(60)  # or its result precedes the next row
+            return super().create(request, **options)  # type: ignore[arg-type]
+
     patient = RetryConfig(backoff=BackoffStrategy(500, 8_000, 2.0, 4_000_000))
     clock = Clock(sleep=sleep)
-    with Dub("dub_test", client=fake.session(), clock=clock, retry_config=patient) as s:
+    with Patient("dub_test", client=fake.session(), clock=clock, retry_config=patient) as s:
         requests = itertools.chain([{"external_id": 1}], bodies(4))
-        results = s.customers.create_many(requests, workers=2)  # type: ignore[arg-type]
+        results = s.create_many(requests, workers=2)  # type: ignore[arg-type]
         assert isinstance(next(results), ValueError)
         assert slept.wait(60)
         started = time.monotonic()

@@ -59,8 +59,9 @@ def test_no_more_items_are_taken_than_there_are_workers() -> None:
             taken.append(number)
             yield number
 
-    results = map_unordered(lambda number: number, items(), 3)
-    assert next(results)[1] in {0, 1, 2}
+    together = threading.Barrier(3, timeout=60)  # no result until all workers have an item
+    results = map_unordered(lambda _: together.wait(), items(), 3)
+    assert next(results)[0] in {0, 1, 2}
     assert len(taken) == 3
     results.close()
 
@@ -81,6 +82,7 @@ def test_letting_go_ends_the_waits_and_sends_nothing_more() -> None:
         def call(number: int) -> object:
             if number == 1:
                 return dub.customers.list()
+            assert waiting.wait(60)
             return dub.customers.create({"external_id": f"u{number}", "country": "GB"})
 
         results = map_unordered(call, range(100), 2)
