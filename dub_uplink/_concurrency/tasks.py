@@ -54,6 +54,7 @@ def amap_unordered(
     Raises:
         TypeError: ``items`` is a string, a mapping or not iterable.
         ValueError: ``workers`` is not a whole number above 0.
+        RuntimeError: ``items`` or ``call`` takes from the batch itself.
     """
     check_batch(items, workers, "__iter__", "__getitem__", "__aiter__")
     capture = _capture_errors(call)

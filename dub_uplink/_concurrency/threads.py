@@ -48,8 +48,9 @@ def map_unordered(
 
     Args:
         call: called with one item, in a thread.
-        items: read as you take results. When reading raises, the results of the items already read
-            come first, then the exception.
+        items: read in the thread that takes results. While it waits for an item, it returns no
+            result; a result that is ready precedes the next item. When reading raises an
+            ``Exception``, the results of the items already read come first, then the exception.
         workers: number of calls in flight at once. Fewer when no more threads can be started; then
             the thread that takes the results makes calls, too.
 
@@ -61,7 +62,8 @@ def map_unordered(
         TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is a coroutine
             function; use :func:`amap_unordered` for those.
         ValueError: ``workers`` is not a whole number above 0.
-        RuntimeError: the batch was started in another process, before a fork.
+        RuntimeError: the batch was started in another process, before a fork; or ``items`` or
+            ``call`` takes from the batch itself.
     """
     check_batch(items, workers, "__iter__", "__getitem__")
     if inspect.iscoroutinefunction(call):

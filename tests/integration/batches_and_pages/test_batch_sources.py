@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -310,4 +310,59 @@ def test_an_unexpected_error_of_a_call_ends_an_async_batch() -> None:
         gc.collect()
         assert reported == []  # the other KeyError, which is raised nowhere
 
+    asyncio.run(main())
+
+
+def test_a_batch_refuses_to_be_taken_from_by_its_own_source() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        next(results)
+
+    results = map_unordered(str, items(), workers=4)
+    assert next(results) == (1, "1")
+    with pytest.raises(RuntimeError, match="the source of a batch takes from the batch itself"):
+        next(results)
+
+
+def test_a_batch_refuses_its_own_call_as_consumer() -> None:
+    def call(_: int) -> object:
+        return next(results)
+
+    results: Iterator[Any] = map_unordered(call, range(4), workers=2)
+    with pytest.raises(RuntimeError, match="a call of a batch takes from the batch itself"):
+        next(results)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_async_batch_refuses_its_own_source_as_consumer(workers: int) -> None:
+    async def call(number: int) -> int:
+        return number
+
+    async def items() -> AsyncIterator[int]:
+        yield 1
+        await anext(results)
+
+    async def main() -> None:
+        async with asyncio.timeout(10):
+            assert await anext(results) == (1, 1)
+            with pytest.raises(RuntimeError, match="the source of a batch takes from the batch"):
+                await anext(results)
+        assert [result async for result in results] == []
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    results = amap_unordered(call, items(), workers=workers)
+    asyncio.run(main())
+
+
+def test_async_batch_refuses_its_own_call_as_consumer() -> None:
+    async def call(_: int) -> object:
+        return await anext(results)
+
+    async def main() -> None:
+        async with asyncio.timeout(10):
+            with pytest.raises(RuntimeError, match="a call of a batch takes from the batch"):
+                await anext(results)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    results: AsyncGenerator[Any, None] = amap_unordered(call, range(4), workers=2)
     asyncio.run(main())

@@ -82,8 +82,9 @@ def test_letting_go_ends_the_waits_and_sends_nothing_more() -> None:
         def call(number: int) -> object:
             if number == 1:
                 return dub.customers.list()
+            created = dub.customers.create({"external_id": f"u{number}", "country": "GB"})
             assert waiting.wait(60)
-            return dub.customers.create({"external_id": f"u{number}", "country": "GB"})
+            return created
 
         results = map_unordered(call, range(100), 2)
         assert next(results)[0] == 0
