@@ -247,7 +247,7 @@ def test_bug_keeps_its_traceback() -> None:
     [
         (["custmers"], "Did you mean 'customers'?"),
         (["customers", "lst"], "Did you mean 'list'?"),
-        (["customers", "zzz"], "Choose from: list, get, create, update, delete"),
+        (["customers", "zzz"], "Choose from: list, get, count, create, update, delete"),
         (["customers", "get", "x", "--expnd"], "--expand"),
     ],
 )
