@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
+import enum
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ..models.unset import UNSET
 from .parameters import query_text
+
+_QUERY_VALUES = (str, int, float, decimal.Decimal, enum.Enum, dt.date)
 
 
 def check_extra(name: str, value: Any, known: Collection[str]) -> dict[str, Any]:
@@ -24,7 +31,7 @@ def check_extra(name: str, value: Any, known: Collection[str]) -> dict[str, Any]
         raise TypeError(f"{name} must be a mapping from strings, not {type(value).__name__}")
     for key in value:
         if key in known:
-            raise ValueError(f"{name}: {key!r} is known to this call; give it as an argument")
+            raise ValueError(f"{name}: the call sets {key!r} itself; leave it out")
     return dict(value)
 
 
@@ -37,8 +44,16 @@ def add_extra_query(info: Any, extra: Any, known: Collection[str]) -> None:
     """
     params = info["params"]
     for name, value in check_extra("extra_query", extra, {*known, *params}).items():
-        if value is None:
-            raise ValueError(f"extra_query: {name!r} is None; leave it out")
+        if value is UNSET:
+            continue
+        if value is None or not name:
+            raise ValueError(f"extra_query: {name!r} has no name or no value; leave it out")
+        is_nan = isinstance(value, float) and not math.isfinite(value)
+        if is_nan or not isinstance(value, _QUERY_VALUES):
+            raise ValueError(
+                f"extra_query: {name!r} must be a string, a number, a boolean or a datetime, not"
+                f" {value!r:.40}"
+            )
         params[name] = query_text(f"extra_query: {name}", value)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dub_uplink import RetryConfig, declare, errors
+from dub_uplink import UNSET, RetryConfig, declare, errors
 from dub_uplink.testing import FakeDub, faults
 
 BODY = {"external_id": "1", "country": "GB"}
@@ -98,7 +98,7 @@ def test_extra_that_is_no_mapping_is_refused(
 def test_extra_query_with_a_known_key_is_refused(
     fake: FakeDub, customers: Any, name: str, key: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"extra_query: '{key}' is known"):
+    with pytest.raises(ValueError, match=f"extra_query: the call sets '{key}'"):
         CALLS[name](customers, extra_query={key: "1"})
     assert not fake.requests
 
@@ -108,7 +108,7 @@ def test_extra_query_with_a_known_key_is_refused(
 def test_extra_body_with_a_known_key_is_refused(
     fake: FakeDub, customers: Any, name: str, key: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"extra_body: '{key}' is known"):
+    with pytest.raises(ValueError, match=f"extra_body: the call sets '{key}'"):
         CALLS[name](customers, extra_body={key: "1"})
     assert not fake.requests
 
@@ -178,3 +178,17 @@ def test_extra_of_an_endpoint_of_a_subclass(fake: FakeDub, make: Any) -> None:
         with pytest.raises(ValueError, match=r"^extra_"):
             call()
     assert len(fake.requests) == sent
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), float("inf"), lambda: 1])
+def test_extra_query_of_another_type_is_refused(
+    fake: FakeDub, customers: Any, value: object
+) -> None:
+    with pytest.raises(ValueError, match="extra_query: 'a' must be a string, a number"):
+        customers.list(extra_query={"a": value})
+    assert fake.requests == []
+
+
+def test_extra_query_that_is_unset_is_not_sent(fake: FakeDub, customers: Any) -> None:
+    customers.list(extra_query={"a": UNSET, "b": 1})
+    assert fake.requests[-1].query == {"b": "1"}
