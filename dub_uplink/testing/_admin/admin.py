@@ -14,10 +14,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._masking import mask_of
 from .._messages import FakeResponse, Request
 from .fields import AdminError, read_fields
 from .routes import ROUTES, Route
-from .views import redactor
 
 if TYPE_CHECKING:
     from .._fake import FakeDub
@@ -54,7 +54,7 @@ class Admin:
         self._fake = fake
         self._token = None if token is None else token.encode()
         keys = fake._api.workspace.tokens | fake._api.workspace.expired
-        self._redact = redactor(keys if token is None else keys | {token})
+        self.secrets: frozenset[str] = keys if token is None else keys | {token}
 
     @staticmethod
     def serves(path: str) -> bool:
@@ -73,7 +73,8 @@ class Admin:
         except AdminError as error:
             status, message, field = error.status, error.message, error.field
         except Exception:
-            logger.exception("%s %s", request.method, request.path)
+            path = mask_of(request, self.secrets).text(request.path)
+            logger.exception("%s %s", request.method, path)
             status, message, field = 500, "the fake failed; its log has the traceback", None
         response = _json_response(status, {"error": {"message": message, "field": field}})
         if status == 401:
@@ -101,7 +102,7 @@ class Admin:
         given = request.query if route.method == "GET" else _parse_body(request.body)
         if route.fields is not None:
             given = read_fields(given, route.fields, route.required)
-        return route.handle(self._fake, given, self._redact)
+        return route.handle(self._fake, given, self.secrets)
 
 
 def _is_loopback(host: str) -> bool:
