@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ._masking import mask_of
+from ._admin.masking import mask_of
 from ._messages import Delivery, Request
 
 if TYPE_CHECKING:

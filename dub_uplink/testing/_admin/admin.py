@@ -14,9 +14,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._masking import mask_of
 from .._messages import FakeResponse, Request
 from .fields import AdminError, read_fields
+from .masking import mask_of
 from .routes import ROUTES, Route
 
 if TYPE_CHECKING:

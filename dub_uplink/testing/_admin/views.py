@@ -7,9 +7,9 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from .._masking import Mask, mask_of
 from .._messages import Request
 from .fault_json import fault_json, faults_json
+from .masking import Mask, mask_of
 
 if TYPE_CHECKING:
     from .._api.store import StoredCustomer

@@ -336,6 +336,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"A": "b\r\nC: d"}}, "headers"),
     ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"A:": "b"}}, "headers"),
     ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"A": 1}}, "headers"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"Connection": ""}}, "headers"),
     ("POST", "faults", {"fault": "Status", "code": 503, "carriedOut": 1}, "carriedOut"),
     ("POST", "faults", {"fault": "Status", "code": 503, "bodyBase64": "?"}, "bodyBase64"),
     (
@@ -348,6 +349,12 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "faults", {"fault": "RateLimited", "retryAfter": "a\nb"}, "retryAfter"),
     ("POST", "faults", {"fault": "RateLimited", "retryAfter": 1, "form": "minutes"}, "form"),
     ("POST", "faults", {"fault": "RateLimited", "form": "seconds"}, "retryAfter"),
+    (
+        "POST",
+        "faults",
+        {"fault": "RateLimited", "retryAfter": 1e15, "form": "http_date"},
+        "retryAfter",
+    ),
     ("POST", "faults", {"fault": "Truncate", "bytes": -1}, "bytes"),
     ("POST", "faults", {"fault": "Truncate", "bytes": None}, "bytes"),
     ("POST", "faults", {"fault": "Delay", "seconds": -1}, "seconds"),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ._messages import Request
+from .._messages import Request
 
 _MAX_LEVELS = 100
 
