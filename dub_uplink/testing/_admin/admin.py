@@ -38,7 +38,8 @@ class Admin:
 
     Without a token only requests to a loopback ``Host`` are accepted: a web page that reaches this
     server by DNS rebinding sends its own host name. Writes need the content type of JSON, which
-    browsers send to another origin only with its permission, and the server never gives it.
+    browsers send to another origin only with its permission, and the server never gives it. Writes
+    with the ``Origin`` of another host are rejected as well.
 
     Args:
         fake: The fake.
@@ -96,6 +97,10 @@ class Admin:
             )
 
     def _execute(self, route: Route, request: Request) -> Any:
+        if route.method != "GET" and not _is_same_origin(request):
+            raise AdminError(
+                403, "the Origin of the request is another host; send none, or that of this server"
+            )
         content_type = request.headers.get("content-type", "").partition(";")[0]
         if route.method != "GET" and content_type.strip().lower() != "application/json":
             raise AdminError(415, "a write needs the header Content-Type: application/json")
@@ -114,6 +119,13 @@ def _is_loopback(host: str) -> bool:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _is_same_origin(request: Request) -> bool:
+    origin = request.headers.get("origin")
+    host = request.headers.get("host", "").lower()
+    # The scheme may differ, because a proxy may add TLS.
+    return origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
 
 
 def _credentials(authorization: str) -> bytes:

@@ -131,6 +131,26 @@ def test_write_without_the_type_of_json_is_rejected(
     assert (fake.customer_count, fake.settings.role) == (1, "owner")
 
 
+@pytest.mark.parametrize(
+    "origin", ["null", "", "https://example.com", "http://127.0.0.1:1", "http://127.0.0.1"]
+)
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_write_of_another_origin_is_rejected(
+    fake: FakeDub, url: str, method: str, path: str, body: str | None, origin: str
+) -> None:
+    fake.add_many(1)
+    headers = {**JSON, "Origin": origin}
+    status, received, _ = send(url, method, f"/_fake/{path}", body, headers)
+    assert (status, "Origin" in received["error"]["message"]) == (403, True)
+    assert (fake.customer_count, fake.settings.role) == (1, "owner")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "HTTP"])
+def test_write_of_the_same_origin_is_accepted(url: str, scheme: str) -> None:
+    headers = {**JSON, "Origin": url.replace("http", scheme)}
+    assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
+
+
 def test_type_of_json_may_have_parameters(url: str) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
