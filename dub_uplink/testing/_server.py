@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from ._admin.masking import mask_of
 from ._messages import Delivery, Request
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             response = admin.handle(request)
             self._deliver(Delivery(response))
             if request.method != "GET":  # the page reads every second
-                self.server.log(f"{request.method} {request.path} {response.status}")
+                self.server.log_request(request, f"{response.status}")
             return
         started = time.perf_counter()
         delivery = self.server.fake.handle(request)
@@ -70,7 +71,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._deliver(delivery)
         finally:
             request.ms = (time.perf_counter() - started) * 1000
-            self.server.log_request(request)
+            status = "dropped" if request.status is None else request.status
+            self.server.log_request(request, f"{status} {request.ms:.1f} ms")
 
     def _read_request(self) -> Request:
         headers: dict[str, str] = {}
@@ -158,6 +160,10 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.stopping = threading.Event()
         self.connections: set[Any] = set()
         self._log = log
+        workspace = fake._api.workspace
+        self._secrets = workspace.tokens | workspace.expired
+        if admin is not None:
+            self._secrets |= admin.secrets
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
 
@@ -173,12 +179,10 @@ class _Listener(socketserver.ThreadingTCPServer):
         if not isinstance(sys.exc_info()[1], OSError):  # a client that went away is no error
             logger.exception("a connection failed")
 
-    def log_request(self, request: Request) -> None:
-        status = "dropped" if request.status is None else request.status
-        self.log(f"{request.method} {request.path} {status} {request.ms:.1f} ms")
-
-    def log(self, line: str) -> None:
+    def log_request(self, request: Request, result: str) -> None:
         if self._log is not None:
+            mask = mask_of(request, self._secrets)
+            line = f"{mask.text(request.method)} {mask.text(request.path)} {result}"
             self._log(line.encode("ascii", "backslashreplace").decode())
 
 

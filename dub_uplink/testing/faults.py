@@ -22,6 +22,7 @@ from ._api.responses import (
     error_response,
     html_response,
 )
+from ._fault_checks import check_headers, check_number, check_retry_after, is_number
 from ._messages import Delivery, FakeResponse, Request
 
 _CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
@@ -41,17 +42,6 @@ class Fault(abc.ABC):
         """
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _check_number(name: str, value: float) -> None:
-    if not _is_number(value):
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be 0 or more and finite, not {value!r}")
-
-
 def _encode_body(body: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes:
     if isinstance(body, bytes):
         return body
@@ -69,7 +59,8 @@ class Status(Fault):
     first.
 
     Raises:
-        TypeError, ValueError: ``code`` is not an integer from 200 to 599.
+        TypeError, ValueError: ``code`` is not an integer from 200 to 599, or a header is one that
+            the server sets.
     """
 
     code: int
@@ -84,6 +75,7 @@ class Status(Fault):
             raise TypeError(f"code must be an integer, not {type(self.code).__name__}")
         if not 200 <= self.code <= 599:
             raise ValueError(f"code must be between 200 and 599, not {self.code}")
+        check_headers(self.headers or ())
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         if self.carried_out:
@@ -121,7 +113,7 @@ class RateLimited(Fault):
     default it is Dub's own: Unix milliseconds, a minute ahead, with the ``X-RateLimit-`` headers.
 
     Raises:
-        TypeError, ValueError: ``form`` is unknown, or needs a ``retry_after`` that is a number.
+        TypeError, ValueError: ``form`` is unknown, or needs a number from -1e9 to 1e9.
     """
 
     retry_after: float | str | dt.datetime | None = "dub"
@@ -133,11 +125,13 @@ class RateLimited(Fault):
                 raise ValueError(
                     f"form must be seconds, http_date, unix or unix_ms, not {self.form!r}"
                 )
-            if not _is_number(self.retry_after):
+            value: Any = self.retry_after
+            if not is_number(value):
                 raise TypeError(
                     f"retry_after must be a number of seconds with form={self.form!r}, "
-                    f"not {self.retry_after!r}"
+                    f"not {value!r}"
                 )
+            check_retry_after(value)
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         headers: dict[str, str] = {}
@@ -212,7 +206,7 @@ class Delay(Fault):
     seconds: float
 
     def __post_init__(self) -> None:
-        _check_number("seconds", self.seconds)
+        check_number("seconds", self.seconds)
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(execute(), delay=self.seconds)
@@ -229,7 +223,7 @@ class Drip(Fault):
     bytes_per_second: float
 
     def __post_init__(self) -> None:
-        _check_number("bytes_per_second", self.bytes_per_second)
+        check_number("bytes_per_second", self.bytes_per_second)
         if self.bytes_per_second == 0:
             raise ValueError("bytes_per_second must be above 0, not 0")
 
@@ -338,7 +332,7 @@ class Faults:
         for fault, share in shares.items():
             if not isinstance(fault, Fault):
                 raise TypeError(f"not a fault: {fault!r}; use one of dub_uplink.testing.faults")
-            _check_number("a share", share)
+            check_number("a share", share)
         if sum(shares.values()) > 1 + 1e-9:
             raise ValueError(
                 f"the sum of the shares must be at most 1, not {sum(shares.values()):g}"

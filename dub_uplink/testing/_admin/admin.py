@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._messages import FakeResponse, Request
 from .fields import AdminError, read_fields
+from .masking import mask_of
 from .routes import ROUTES, Route
-from .views import redactor
 
 if TYPE_CHECKING:
     from .._fake import FakeDub
@@ -38,7 +38,8 @@ class Admin:
 
     Without a token only requests to a loopback ``Host`` are accepted: a web page that reaches this
     server by DNS rebinding sends its own host name. Writes need the content type of JSON, which
-    browsers send to another origin only with its permission, and the server never gives it.
+    browsers send to another origin only with its permission, and the server never gives it. Writes
+    with the ``Origin`` of another host are rejected as well.
 
     Args:
         fake: The fake.
@@ -54,7 +55,7 @@ class Admin:
         self._fake = fake
         self._token = None if token is None else token.encode()
         keys = fake._api.workspace.tokens | fake._api.workspace.expired
-        self._redact = redactor(keys if token is None else keys | {token})
+        self.secrets: frozenset[str] = keys if token is None else keys | {token}
 
     @staticmethod
     def serves(path: str) -> bool:
@@ -73,7 +74,8 @@ class Admin:
         except AdminError as error:
             status, message, field = error.status, error.message, error.field
         except Exception:
-            logger.exception("%s %s", request.method, request.path)
+            path = mask_of(request, self.secrets).text(request.path)
+            logger.exception("%s %s", request.method, path)
             status, message, field = 500, "the fake failed; its log has the traceback", None
         response = _json_response(status, {"error": {"message": message, "field": field}})
         if status == 401:
@@ -95,13 +97,17 @@ class Admin:
             )
 
     def _execute(self, route: Route, request: Request) -> Any:
+        if route.method != "GET" and not _is_same_origin(request):
+            raise AdminError(
+                403, "the Origin of the request is another host; send none, or that of this server"
+            )
         content_type = request.headers.get("content-type", "").partition(";")[0]
         if route.method != "GET" and content_type.strip().lower() != "application/json":
             raise AdminError(415, "a write needs the header Content-Type: application/json")
         given = request.query if route.method == "GET" else _parse_body(request.body)
         if route.fields is not None:
             given = read_fields(given, route.fields, route.required)
-        return route.handle(self._fake, given, self._redact)
+        return route.handle(self._fake, given, self.secrets)
 
 
 def _is_loopback(host: str) -> bool:
@@ -113,6 +119,13 @@ def _is_loopback(host: str) -> bool:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _is_same_origin(request: Request) -> bool:
+    origin = request.headers.get("origin")
+    host = request.headers.get("host", "").lower()
+    # The scheme may differ, because a proxy may add TLS.
+    return origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
 
 
 def _credentials(authorization: str) -> bytes:

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from .. import faults
+from .._fault_checks import check_headers
 from .fields import (
     AdminError,
     Check,
@@ -29,6 +30,15 @@ from .fields import (
 )
 
 
+def _status_headers(value: Any) -> dict[str, str]:
+    checked = headers(value)
+    try:
+        check_headers(checked)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix("headers ")) from None
+    return checked
+
+
 def _retry_after(value: Any) -> Any:
     try:
         return header_value(value) if isinstance(value, str) else number()(value)
@@ -39,7 +49,7 @@ def _retry_after(value: Any) -> Any:
 _PARAMETERS: dict[type[faults.Fault], dict[str, Check]] = {
     faults.Status: {
         "code": integer(200, 599),
-        "headers": nullable(headers),
+        "headers": nullable(_status_headers),
         "body": anything,
         "bodyBase64": base64_bytes,
         "carriedOut": boolean,
@@ -101,9 +111,11 @@ def read_fault(
             raise AdminError(422, f"'{_camel(field.name)}' is missing", _camel(field.name))
     try:
         return cls(**{_snake(name): value for name, value in values.items()}), rest
-    except TypeError:  # the only rule for two fields
+    except (TypeError, ValueError):  # the only rule for two fields
         raise AdminError(
-            422, "'retryAfter' must be a number of seconds where 'form' is given", "retryAfter"
+            422,
+            "'retryAfter' must be a number of seconds from -1e9 to 1e9 where 'form' is given",
+            "retryAfter",
         ) from None
 
 

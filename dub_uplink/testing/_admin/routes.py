@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 MAX_SEED_COUNT = 1_000_000
 _MAX_SECONDS = 1e9
 
-Redact: TypeAlias = Callable[[Any], Any]
-Handler: TypeAlias = Callable[["FakeDub", dict[str, Any], Redact], Any]
+Handler: TypeAlias = Callable[["FakeDub", dict[str, Any], frozenset[str]], Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,27 +61,27 @@ class Route:
     status: int = 200
 
 
-def _state(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _state(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     return state_json(fake)
 
 
-def _list_requests(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _list_requests(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     requests = fake._requests.after(given.get("after", 0), given.get("limit", 1000))
-    return [request_json(request, redact) for request in requests]
+    return [request_json(request, secrets) for request in requests]
 
 
-def _delete_requests(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _delete_requests(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.clear_requests()
     return state_json(fake)
 
 
-def _list_customers(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _list_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     with fake._lock:
         rows = fake._store.newest(given.get("before"), given.get("limit", 100))
     return [customer_json(customer_from_row(row)) for row in rows]
 
 
-def _add_customer(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _add_customer(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fields = {CUSTOMER_FIELDS[name]: value for name, value in given.items()}
     for name in ("sales", "sale_amount"):
         if fields.get(name, 0) is None:
@@ -95,20 +94,20 @@ def _add_customer(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
         raise AdminError(409, f"'{name}' is taken by another customer", name) from None
 
 
-def _delete_customers(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _delete_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.clear_customers()
     return state_json(fake)
 
 
-def _seed_customers(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _seed_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     return {"added": fake.add_many(given["count"]), "customers": fake.customer_count}
 
 
-def _list_faults(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _list_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     return faults_json(fake.faults)
 
 
-def _add_faults(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _add_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     if "random" in given or "seed" in given:
         checks = {"random": anything, "seed": _seed}
         values = read_fields(given, checks, required=("random", "seed"))
@@ -126,12 +125,12 @@ def _add_faults(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
     return faults_json(fake.faults)
 
 
-def _delete_faults(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _delete_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.faults.clear()
     return faults_json(fake.faults)
 
 
-def _move_clock(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _move_clock(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     if len(given) != 1:
         raise AdminError(422, "give either 'advance' (seconds) or 'set' (a time)", "advance")
     try:
@@ -145,12 +144,12 @@ def _move_clock(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
     return clock_json(fake)
 
 
-def _change_settings(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _change_settings(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.configure(**{SETTING_FIELDS[name]: value for name, value in given.items()})
     return settings_json(fake)
 
 
-def _reset(fake: FakeDub, given: dict[str, Any], redact: Redact) -> Any:
+def _reset(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.reset()
     return state_json(fake)
 
@@ -208,7 +207,7 @@ ROUTES = (
     Route("POST", "faults", _add_faults, fields=None),
     Route("DELETE", "faults", _delete_faults),
     Route("POST", "clock", _move_clock, {"advance": number(0), "set": moment}),
-    Route("GET", "settings", lambda fake, given, redact: settings_json(fake)),
+    Route("GET", "settings", lambda fake, given, secrets: settings_json(fake)),
     Route("PATCH", "settings", _change_settings, _SETTINGS),
     Route("POST", "reset", _reset),
 )

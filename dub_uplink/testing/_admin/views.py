@@ -5,16 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-import re
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from .._messages import Request
 from .fault_json import fault_json, faults_json
+from .masking import Mask, mask_of
 
 if TYPE_CHECKING:
     from .._api.store import StoredCustomer
     from .._fake import FakeDub
+    from ..faults import Fault
 
 #: Field of a customer's JSON: field of the stored customer.
 CUSTOMER_FIELDS = {
@@ -47,23 +47,6 @@ SETTING_FIELDS = {
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
 
-def redactor(secrets: Iterable[str]) -> Callable[[Any], Any]:
-    """Return a function that replaces the secrets in a JSON value by ``[token]``."""
-    longest_first = sorted(secrets, key=len, reverse=True)
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
-
-    def redact(value: Any) -> Any:
-        if isinstance(value, str):
-            return pattern.sub("[token]", value)
-        if isinstance(value, list):
-            return [redact(one) for one in value]
-        if isinstance(value, dict):
-            return {redact(name): redact(one) for name, one in value.items()}
-        return value
-
-    return redact
-
-
 def timestamp(moment: dt.datetime) -> str:
     """Return a time as Dub writes it."""
     text = moment.astimezone(dt.timezone.utc).isoformat(timespec="milliseconds")
@@ -79,25 +62,33 @@ def customer_json(customer: StoredCustomer) -> dict[str, Any]:
     }
 
 
-def request_json(request: Request, redact: Callable[[Any], Any]) -> dict[str, Any]:
-    """Return a recorded request without its token."""
-    shown: dict[str, Any] = redact(
-        {
-            "number": request.number,
-            "method": request.method,
-            "path": request.path,
-            "query": request.query,
-            "headers": {
-                name: value
-                for name, value in request.headers.items()
-                if name not in _SECRET_HEADERS
-            },
-            "body": _body(request.body),
-        }
-    )
-    shown["status"] = request.status
-    shown["ms"] = None if request.ms is None else round(request.ms, 1)
-    shown["fault"] = None if request.fault is None else fault_json(request.fault)
+def request_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
+    """Return a recorded request without its token and the secrets."""
+    mask = mask_of(request, secrets)
+    headers = {
+        name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS
+    }
+    return {
+        "number": request.number,
+        "method": mask.text(request.method),
+        "path": mask.text(request.path),
+        "query": mask.json(request.query),
+        "headers": mask.json(headers),
+        "body": _body(request.body, mask),
+        "status": request.status,
+        "ms": None if request.ms is None else round(request.ms, 1),
+        "fault": None if request.fault is None else _fault(request.fault, mask),
+    }
+
+
+def _fault(fault: Fault, mask: Mask) -> dict[str, Any]:
+    shown = {}
+    for name, value in fault_json(fault).items():
+        try:
+            # The name of the fault is no secret.
+            shown[name] = value if name == "fault" else mask.json(value)
+        except ValueError:
+            shown[name] = mask.text(repr(value))
     return shown
 
 
@@ -108,17 +99,20 @@ def _finite(text: str) -> float:
     return value
 
 
-def _body(body: bytes) -> Any:
-    """Return the parsed JSON of a body, its text if it is not JSON, ``None`` if it is empty."""
+def _body(body: bytes, mask: Mask) -> Any:
+    """Return the parsed JSON of a body without the secrets, ``None`` if it is empty.
+
+    A body that is not JSON, or is nested deeply, is returned as text.
+    """
     if not body:
         return None
     text = body.decode("utf-8", "replace")
     try:
         value = json.loads(text, parse_float=_finite, parse_constant=_finite)
         json.dumps(value)
+        return mask.json(value)
     except (ValueError, RecursionError):
-        return text
-    return value
+        return mask.text(text)
 
 
 def clock_json(fake: FakeDub) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dub_uplink.testing import FakeDub
+from dub_uplink.testing import FakeDub, faults
 from dub_uplink.testing._server import AdminTokenRequired, Server
 
 JSON = {"Content-Type": "application/json"}
@@ -131,6 +131,26 @@ def test_write_without_the_type_of_json_is_rejected(
     assert (fake.customer_count, fake.settings.role) == (1, "owner")
 
 
+@pytest.mark.parametrize(
+    "origin", ["null", "", "https://example.com", "http://127.0.0.1:1", "http://127.0.0.1"]
+)
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_write_of_another_origin_is_rejected(
+    fake: FakeDub, url: str, method: str, path: str, body: str | None, origin: str
+) -> None:
+    fake.add_many(1)
+    headers = {**JSON, "Origin": origin}
+    status, received, _ = send(url, method, f"/_fake/{path}", body, headers)
+    assert (status, "Origin" in received["error"]["message"]) == (403, True)
+    assert (fake.customer_count, fake.settings.role) == (1, "owner")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "HTTP"])
+def test_write_of_the_same_origin_is_accepted(url: str, scheme: str) -> None:
+    headers = {**JSON, "Origin": url.replace("http", scheme)}
+    assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
+
+
 def test_type_of_json_may_have_parameters(url: str) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
@@ -224,12 +244,35 @@ def test_tokens_are_in_no_record(fake: FakeDub) -> None:
         assert token not in shown
 
 
-def test_token_that_is_part_of_a_word_is_shown() -> None:
-    with FakeDub("a") as fake, fake.serve(admin=True) as url:
-        send(url, "GET", "/customers/a?data=a", headers={"X-Data": "data"})
+SPELLINGS = ["dub_{0}", "xdub_{0}x", "dub%5F{0}", "%64ub%5f{0}", "dub%255F{0}", "DUB_{0}"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("word", ["test", "rejected"])
+def test_token_in_any_spelling_is_masked(fake: FakeDub, word: str, spelling: str) -> None:
+    shown = spelling.format(word)
+    headers = {"Authorization": f"Bearer dub_{word}", "X-Copy": shown}
+    lines: list[str] = []
+    fake.faults.add(faults.Status(503, {"X-Copy": shown}, body={shown: shown}))
+    with Server(fake, admin=True, log=lines.append) as url:
+        send(url, "POST", f"/customers/{shown}?key={shown}", json.dumps([shown]), headers)
         (request,) = send(url, "GET", "/_fake/requests")[1]
-    assert (request["path"], request["query"]) == ("/customers/[token]", {"data": "[token]"})
-    assert request["headers"]["x-data"] == "data"
+    assert request["fault"]["fault"] == "Status"
+    assert request["path"] == f"/customers/{'x[token]x' if shown[0] == 'x' else '[token]'}"
+    assert word not in json.dumps([request, lines]).lower()
+
+
+def test_token_escaped_in_a_wrong_body_is_masked(url: str) -> None:
+    send(url, "POST", "/customers", '["\\u0064ub\\u005Ftest"')
+    assert send(url, "GET", "/_fake/requests")[1][0]["body"] == '["[token]"'
+
+
+@pytest.mark.parametrize("levels", [101, 985, 990, 995, 100_000])
+def test_deeply_nested_body_is_shown_as_text(url: str, levels: int) -> None:
+    body = "[" * levels + '"dub_test"' + "]" * levels
+    send(url, "POST", "/customers", body)
+    status, requests, _ = send(url, "GET", "/_fake/requests")
+    assert (status, requests[0]["body"]) == (200, body.replace("dub_test", "[token]"))
 
 
 def test_log_has_writes_and_no_token(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:
@@ -313,6 +356,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"A": "b\r\nC: d"}}, "headers"),
     ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"A:": "b"}}, "headers"),
     ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"A": 1}}, "headers"),
+    ("POST", "faults", {"fault": "Status", "code": 503, "headers": {"Connection": ""}}, "headers"),
     ("POST", "faults", {"fault": "Status", "code": 503, "carriedOut": 1}, "carriedOut"),
     ("POST", "faults", {"fault": "Status", "code": 503, "bodyBase64": "?"}, "bodyBase64"),
     (
@@ -325,6 +369,12 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "faults", {"fault": "RateLimited", "retryAfter": "a\nb"}, "retryAfter"),
     ("POST", "faults", {"fault": "RateLimited", "retryAfter": 1, "form": "minutes"}, "form"),
     ("POST", "faults", {"fault": "RateLimited", "form": "seconds"}, "retryAfter"),
+    (
+        "POST",
+        "faults",
+        {"fault": "RateLimited", "retryAfter": 1e15, "form": "http_date"},
+        "retryAfter",
+    ),
     ("POST", "faults", {"fault": "Truncate", "bytes": -1}, "bytes"),
     ("POST", "faults", {"fault": "Truncate", "bytes": None}, "bytes"),
     ("POST", "faults", {"fault": "Delay", "seconds": -1}, "seconds"),

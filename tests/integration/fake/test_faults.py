@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -326,3 +327,15 @@ def test_latency_delays_every_answer() -> None:
         for _ in range(2):
             session.get(f"{fake.base_url}/customers")
     assert slept == [1.05, 0.05]
+
+
+@pytest.mark.parametrize("seconds", [1e15, -1e15, math.inf, math.nan, 10**400])
+def test_retry_after_that_no_date_has_is_a_value_error(seconds: float) -> None:
+    with pytest.raises(ValueError, match="retry_after must be from -1e9 to 1e9"):
+        faults.RateLimited(seconds, form="http_date")
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Connection"])
+def test_header_that_the_server_sets_is_a_value_error(name: str) -> None:
+    with pytest.raises(ValueError, match=f"must not have {name}"):
+        faults.Status(503, {name: "1"})
