@@ -163,7 +163,7 @@ _CREDENTIALS = (
         r"\1***",
     ),
     # requests quotes the value of a header that it refuses; it may be a key of a gateway.
-    (re.compile(r"(in header value: |Header part \().*", re.DOTALL), r"\1***"),
+    (re.compile(r"(header value:? |Header part \().*", re.DOTALL), r"\1***"),
     # A password may hold any character, an unescaped "@" and "/" too: up to the last "@".
     (re.compile(r"(//).*@", re.DOTALL), r"\1***@"),
     (re.compile(r"[^\s'\"(<=]+@"), "***@"),

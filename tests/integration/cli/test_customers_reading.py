@@ -284,8 +284,8 @@ def test_count_option_mistake_sends_nothing(
     assert not grouped.requests
 
 
-def test_count_on_a_server_without_it_exits_with_4(invoke: Invoke, grouped: FakeDub) -> None:
+def test_count_on_a_server_without_it_exits_with_4(invoke_apart: Invoke, grouped: FakeDub) -> None:
     grouped.faults.add(faults.Status(404, body=b"<html>"))
-    done = invoke("customers", "count")
+    done = invoke_apart("customers", "count")
     assert (done.exit_code, done.stdout) == (4, "")
     assert "GET /customers/count" in done.stderr

@@ -20,6 +20,12 @@ from dub_uplink import BackoffStrategy, RetryConfig, errors
 
 QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 2_000), True)
 
+# Python's ssl and older urllib3 leave a socket open whose handshake fails, until it is collected.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 
 @pytest.fixture(params=["sync", "async"])
 def trusting(request: pytest.FixtureRequest, certificate: tuple[Path, Path]) -> Any:
@@ -173,9 +179,6 @@ def test_sockets_of_pyopenssl_work_and_are_bounded(
     assert done.returncode == 0, done.stderr
 
 
-# Python's ssl leaves a socket open whose peer resets it before the handshake begins.
-@pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("then", ["close", "reset"])
 def test_a_handshake_that_breaks_was_not_sent(
     wire: Any, step: Any, connect: Any, connect_async: Any, then: str
