@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .._messages import Request
-
-_MAX_LEVELS = 100
+from .fields import MAX_LEVELS
 
 
 class Mask:
@@ -29,7 +28,7 @@ class Mask:
         """Return a text without the secrets."""
         return self._pattern.sub("[token]", text)
 
-    def json(self, value: Any, levels: int = _MAX_LEVELS) -> Any:
+    def json(self, value: Any, levels: int = MAX_LEVELS) -> Any:
         """Return a JSON value without the secrets.
 
         Raises:

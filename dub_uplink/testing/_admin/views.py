@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
 import math
@@ -82,13 +83,17 @@ def request_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
 
 
 def _fault(fault: Fault, mask: Mask) -> dict[str, Any]:
-    shown = {}
+    shown: dict[str, Any] = {}
     for name, value in fault_json(fault).items():
         try:
-            # The name of the fault is no secret.
-            shown[name] = value if name == "fault" else mask.json(value)
+            if name == "bodyBase64":
+                masked = mask.text(base64.b64decode(value).decode("latin-1"))
+                shown[name] = base64.b64encode(masked.encode("latin-1")).decode()
+            else:
+                # The name of the fault is no secret.
+                shown[name] = value if name == "fault" else mask.json(value)
         except ValueError:
-            shown[name] = mask.text(repr(value))
+            shown[name] = "nested too deeply"
     return shown
 
 

@@ -267,6 +267,30 @@ def test_token_escaped_in_a_wrong_body_is_masked(url: str) -> None:
     assert send(url, "GET", "/_fake/requests")[1][0]["body"] == '["[token]"'
 
 
+def test_token_in_the_bytes_of_a_fault_is_masked(fake: FakeDub, url: str) -> None:
+    fake.faults.add(faults.Status(503, body=b"a dub_test \xc3\xa4"))
+    send(url, "GET", "/customers")
+    (request,) = send(url, "GET", "/_fake/requests")[1]
+    assert base64.b64decode(request["fault"]["bodyBase64"]) == b"a [token] \xc3\xa4"
+
+
+def test_deeply_nested_fault_is_not_shown(fake: FakeDub, url: str) -> None:
+    body: list[Any] = []
+    for _ in range(200):
+        body = [body]
+    fake.faults.add(faults.Status(503, body=body))
+    send(url, "GET", "/customers")
+    (request,) = send(url, "GET", "/_fake/requests")[1]
+    assert request["fault"]["body"] == "nested too deeply"
+
+
+@pytest.mark.parametrize("levels", [101, 985, 990, 5000])
+def test_deeply_nested_body_of_a_fault_is_a_422(url: str, levels: int) -> None:
+    body = f'{{"fault": "Status", "code": 503, "body": {"[" * levels}{"]" * levels}}}'
+    status, received, _ = send(url, "POST", "/_fake/faults", body)
+    assert (status, received["error"]["field"]) == (422, "body")
+
+
 @pytest.mark.parametrize("levels", [101, 985, 990, 995, 100_000])
 def test_deeply_nested_body_is_shown_as_text(url: str, levels: int) -> None:
     body = "[" * levels + '"dub_test"' + "]" * levels
