@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from ._concurrency.threads import map_unordered
     from ._customers.async_consumer import AsyncCustomersConsumer, AsyncCustomersWithRawResponse
     from ._customers.async_pages import AsyncCustomerIterator, AsyncCustomerPage
-    from ._customers.consumer import CustomersConsumer, CustomersWithRawResponse
+    from ._customers.consumer import CustomersConsumer
     from ._customers.pages import CustomerIterator, CustomerPage
+    from ._customers.raw import CustomersWithRawResponse
     from ._declarative.async_consumer import AsyncDubConsumer
     from ._declarative.consumer import DubConsumer
     from ._http.deadline_adapter import DeadlineAdapter
@@ -81,7 +82,7 @@ _WHERE = {
     "CustomerIterator": "._customers.pages:CustomerIterator",
     "CustomerPage": "._customers.pages:CustomerPage",
     "CustomersConsumer": "._customers.consumer:CustomersConsumer",
-    "CustomersWithRawResponse": "._customers.consumer:CustomersWithRawResponse",
+    "CustomersWithRawResponse": "._customers.raw:CustomersWithRawResponse",
     "DeadlineAdapter": "._http.deadline_adapter:DeadlineAdapter",
     "Dub": "._client:Dub",
     "DubConsumer": "._declarative.consumer:DubConsumer",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Literal, ParamSpec, TypeVar, Unpack, cast, overload
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, Unpack, overload
 
 from .._declarative.decorators import like
 from .._declarative.methods import explicit_signature, raw_endpoint
@@ -32,19 +32,6 @@ from .parameters import (
 )
 from .recovery import CustomerOperation
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _raw(
-    method: Callable[P, Coroutine[Any, Any, R]],
-) -> Callable[P, Coroutine[Any, Any, RawResponse[R]]]:
-    """Return the endpoint behind a bound method with its response unconverted."""
-    endpoint: Callable[P, Coroutine[Any, Any, RawResponse[R]]] = raw_endpoint(
-        cast("Any", method).__self__, cast("Any", method).__name__
-    )
-    return endpoint
-
 
 class AsyncCustomersWithRawResponse:
     """The endpoints of :class:`AsyncCustomersConsumer`, each returning a :class:`RawResponse`.
@@ -54,13 +41,54 @@ class AsyncCustomersWithRawResponse:
 
     __module__ = "dub_uplink"
 
-    def __init__(self, customers: AsyncCustomersConsumer) -> None:
-        self.list = _raw(customers.list)
-        self.create = _raw(customers.create)
-        self.get = _raw(customers.get)
-        self.update = _raw(customers.update)
-        self.delete = _raw(customers.delete)
-        self._count: Callable[..., Any] = raw_endpoint(customers, "count")
+    def __init__(self, customers: Any) -> None:
+        self._customers = customers
+
+    def _endpoint(self, name: str) -> Callable[..., Awaitable[RawResponse[Any]]]:
+        endpoint: Callable[..., Awaitable[RawResponse[Any]]] = raw_endpoint(self._customers, name)
+        return endpoint
+
+    @explicit_signature
+    async def list(
+        self,
+        request: GetCustomersRequest | Mapping[str, Any] | None = None,
+        **options: Unpack[ListOptions],
+    ) -> RawResponse[AsyncCustomerPage]:
+        """See :meth:`CustomersConsumer.list`."""
+        return await self._endpoint("list")(request, **options)
+
+    @explicit_signature
+    async def create(
+        self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
+    ) -> RawResponse[Customer]:
+        """See :meth:`CustomersConsumer.create`."""
+        return await self._endpoint("create")(request, **options)
+
+    @explicit_signature
+    async def get(
+        self,
+        request: str | GetCustomerRequest | Mapping[str, Any],
+        **options: Unpack[ExpandOptions],
+    ) -> RawResponse[Customer]:
+        """See :meth:`CustomersConsumer.get`."""
+        return await self._endpoint("get")(request, **options)
+
+    @explicit_signature
+    async def update(
+        self,
+        id: str,
+        request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
+        **options: Unpack[UpdateOptions],
+    ) -> RawResponse[Customer]:
+        """See :meth:`CustomersConsumer.update`."""
+        return await self._endpoint("update")(id, request_body, **options)
+
+    @explicit_signature
+    async def delete(
+        self, id: str, **options: Unpack[CallOptions]
+    ) -> RawResponse[DeleteCustomerResponseBody]:
+        """See :meth:`CustomersConsumer.delete`."""
+        return await self._endpoint("delete")(id, **options)
 
     @overload
     async def count(
@@ -75,8 +103,7 @@ class AsyncCustomersWithRawResponse:
         self, *, group_by: str | None = None, **options: Unpack[CountOptions]
     ) -> RawResponse[int] | RawResponse[builtins.list[CustomerCount]]:
         """See :meth:`CustomersConsumer.count`."""
-        response: RawResponse[Any] = await self._count(group_by=group_by, **options)
-        return response
+        return await self._endpoint("count")(group_by=group_by, **options)
 
 
 class AsyncCustomersConsumer(AsyncCustomerBatches):

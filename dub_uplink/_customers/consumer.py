@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, ParamSpec, TypeVar, Unpack, cast, overload
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack, overload
 
 from .. import declare
 from .._declarative.context import CallContext
 from .._declarative.converters import response_converter
 from .._declarative.decorators import result_handler, unpublished
-from .._declarative.methods import explicit_signature, raw_endpoint
+from .._declarative.methods import explicit_signature
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -20,7 +20,6 @@ from ..models.operations import (
     GetCustomersRequest,
     UpdateCustomerRequestBody,
 )
-from ..models.response import RawResponse
 from .batches import CustomerBatches
 from .pages import CustomerIterator, CustomerPage, traversal
 from .parameters import (
@@ -38,11 +37,9 @@ from .parameters import (
     UpdateOptions,
     iterate_query,
 )
+from .raw import CustomersWithRawResponse
 from .recovery import CustomerOperation
 from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 def _page(context: CallContext, customers: list[Customer]) -> Any:
@@ -69,48 +66,6 @@ def _count(context: CallContext, body: Any) -> int | list[CustomerCount]:
     if isinstance(body, bool) or not isinstance(body, int):
         raise ValueError(f"not a number: {body!r:.40}")
     return body
-
-
-def _raw(method: Callable[P, R]) -> Callable[P, RawResponse[R]]:
-    """Return the endpoint behind a bound method with its response unconverted."""
-    endpoint: Callable[P, RawResponse[R]] = raw_endpoint(
-        cast("Any", method).__self__, cast("Any", method).__name__
-    )
-    return endpoint
-
-
-class CustomersWithRawResponse:
-    """The endpoints of :class:`CustomersConsumer`, each returning a :class:`RawResponse`.
-
-    ``list``, ``create``, ``get``, ``update``, ``delete`` and ``count`` take the same arguments and
-    raise the same errors. Methods of subclasses that override them are not called.
-    """
-
-    __module__ = "dub_uplink"
-
-    def __init__(self, customers: CustomersConsumer) -> None:
-        self.list = _raw(customers.list)
-        self.create = _raw(customers.create)
-        self.get = _raw(customers.get)
-        self.update = _raw(customers.update)
-        self.delete = _raw(customers.delete)
-        self._count: Callable[..., Any] = raw_endpoint(customers, "count")
-
-    @overload
-    def count(
-        self, *, group_by: None = None, **options: Unpack[CountOptions]
-    ) -> RawResponse[int]: ...
-    @overload
-    def count(
-        self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
-    ) -> RawResponse[builtins.list[CustomerCount]]: ...
-    @explicit_signature
-    def count(
-        self, *, group_by: str | None = None, **options: Unpack[CountOptions]
-    ) -> RawResponse[int] | RawResponse[builtins.list[CustomerCount]]:
-        """See :meth:`CustomersConsumer.count`."""
-        response: RawResponse[Any] = self._count(group_by=group_by, **options)
-        return response
 
 
 class CustomersConsumer(CustomerBatches):

@@ -89,6 +89,7 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
         or getattr(e, "while_connecting", False)
         or (isinstance(e, ssl.SSLError) and "bad handshake" in str(e))  # pyOpenSSL
         or (isinstance(e, OSError) and _NO_FILE.search(str(e)))
+        or (isinstance(e, ValueError) and str(e).startswith("Invalid header value"))  # http.client
         for e in chain
     )
     sent = not (refused or never_sent or _tunnel_status(chain))
