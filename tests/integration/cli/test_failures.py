@@ -152,7 +152,9 @@ def test_connection_options_reach_the_client(invoke: Invoke, serving: Any) -> No
     server = serving(raw=[b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"])
     done = invoke("customers", "list", "--server-url", server.url, "-v")
     assert done.exit_code == 0
-    assert done.output.count("\n") == 3, done.output
+    # A busy machine may log the storage of the rate limit as well.
+    lines = [line for line in done.output.splitlines() if "rate limit storage" not in line]
+    assert len(lines) == 3, done.output
     first, again, second = done.output.splitlines()
     assert first.startswith("GET /customers: ")
     assert "attempt 1; retrying in" in again

@@ -30,6 +30,9 @@ def path() -> Iterator[Path]:
 
 
 #: Cells that count as empty.
+# A library below the strategies touches the random module at its first import, in any order.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+
 PLACEHOLDERS = {"NULL", "N/A", "NaN", "#N/A", "\\N", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!"}
 #: Text that every format can hold: no NUL, no C1 control, no surrogate.
 TEXT = st.text(
