@@ -103,7 +103,8 @@ def test_terminal_shows_the_preview_and_asks(
     shown.wait_for("Import 4 rows? [y/N]")
     assert [line for line in preview(people) if line not in shown.shown] == []
     assert live[0].requests == []
-    # CPython loses a Ctrl-C between the prompt and the read that follows it at once.
+    # Sent at once, Ctrl-C did not end the command in two runs. Cause not proven: perhaps the gap
+    # between the prompt and the read.
     time.sleep(0.5)
     shown.send(keys)
     assert (shown.finish(), live[0].customer_count) == (status, count)
