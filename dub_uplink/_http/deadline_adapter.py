@@ -10,7 +10,10 @@ from __future__ import annotations
 import functools
 import http.client
 import io
+import ssl
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from types import MemberDescriptorType
 from typing import Any
@@ -202,8 +205,22 @@ def _connect(connect: Callable[..., object], *args: Any) -> None:
     except TimeoutError:
         raise ConnectTimeoutError("timed out while connecting") from None
     except Exception as error:
+        if sys.version_info < (3, 13):
+            _close_detached(error)
         vars(error)["while_connecting"] = True
         raise
+
+
+def _close_detached(error: Exception) -> None:
+    """Close the socket that ``ssl`` leaves open where a reset arrives before the handshake.
+
+    urllib3 cannot close it: its own socket object was detached. Python 3.13 closes it itself:
+    https://github.com/python/cpython/issues/113280
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        sock = frame.f_locals.get("self")
+        if isinstance(sock, ssl.SSLSocket):
+            sock.close()
 
 
 class _DeadlinePool:
