@@ -16,7 +16,7 @@ import click
 
 import dub_uplink  # loads its names on first use, so that the help stays fast
 from dub_uplink._cli.failures import ExitCode, Failure
-from dub_uplink._cli.io.text import can_ask, content_of, is_terminal, printable
+from dub_uplink._cli.io.text import can_ask, content_of, interruptible_input, is_terminal, printable
 
 R = TypeVar("R")
 
@@ -80,7 +80,8 @@ class Connection:
         if token:
             return token.strip()
         if can_ask():
-            return str(click.prompt("Dub API key", hide_input=True, err=True)).strip()
+            with interruptible_input():
+                return str(click.prompt("Dub API key", hide_input=True, err=True)).strip()
         raise Failure(
             "there is no API key.", ExitCode.AUTH, "set DUB_API_KEY, or give --token-file FILE."
         )

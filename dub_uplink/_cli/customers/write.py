@@ -15,7 +15,7 @@ from dub_uplink._cli.customers.filters import text
 from dub_uplink._cli.failures import BatchRunner, ExitCode, Failure
 from dub_uplink._cli.io.output import output_option, write_customers, write_records, write_table
 from dub_uplink._cli.io.records import NAMES
-from dub_uplink._cli.io.text import can_ask, content_of, printable
+from dub_uplink._cli.io.text import can_ask, confirm, content_of, printable
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models.components import Customer
 
@@ -212,6 +212,6 @@ def _ask(shown: list[Customer]) -> None:
     """Show the customers, and end the command unless the user confirms."""
     write_table((customer.to_dict() for customer in shown), sys.stderr)
     what = "this customer" if len(shown) == 1 else f"these {len(shown)} customers"
-    if not click.confirm(f"Delete {what}?", err=True):
+    if not confirm(f"Delete {what}?"):
         click.echo("Nothing was deleted.", err=True)
         raise click.exceptions.Exit(ExitCode.FAILED)

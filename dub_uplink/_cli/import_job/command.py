@@ -30,7 +30,7 @@ from dub_uplink._cli.import_job.validation import ValidationReport, check
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.files import beside
 from dub_uplink._cli.io.progress import Progress
-from dub_uplink._cli.io.text import can_ask
+from dub_uplink._cli.io.text import can_ask, confirm
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.fields import FIELDS, field_named
 from dub_uplink._cli.reading.rows import Format, Options, Rows, rows_of
@@ -215,7 +215,7 @@ def import_command(
                 empty = "there is nothing to import: it has no rows"
                 click.echo(f"{path}: {good if report.rows else empty}.")
                 return
-            if asks and not click.confirm(f"Import {count_rows(report.rows)}?", err=True):
+            if asks and not confirm(f"Import {count_rows(report.rows)}?"):
                 click.echo("Nothing was sent.", err=True)
                 raise click.exceptions.Exit(ExitCode.FAILED)
             token = connection.token()

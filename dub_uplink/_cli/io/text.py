@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import click
+
+_LATEST_INTERRUPT = 0.1  # seconds after which Ctrl-C ends a question at the latest
 
 
 def printable(text: str) -> str:
@@ -36,6 +43,32 @@ def unescape_formula(cell: str) -> str:
 def can_ask() -> bool:
     """Return whether stdin and stderr are terminals, so that a question can be asked."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
+@contextlib.contextmanager
+def interruptible_input() -> Iterator[None]:
+    """Let Ctrl-C end a question that is asked within the context; for the main thread.
+
+    Python handles a signal between two instructions, or when the signal interrupts a read. After a
+    signal just before the read begins, ``input`` would wait for a line all the same. A timer
+    interrupts the read repeatedly, and Python handles the signal then.
+    """
+    if sys.platform == "win32":  # which has no such timer, and no signal at Ctrl-C
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, lambda _signum, _frame: None)
+    signal.setitimer(signal.ITIMER_REAL, _LATEST_INTERRUPT, _LATEST_INTERRUPT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal, and return whether the reply is yes; Ctrl-C raises ``click.Abort``."""
+    with interruptible_input():
+        return click.confirm(question, err=True)
 
 
 def is_terminal(stream: object) -> bool:

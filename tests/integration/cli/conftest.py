@@ -123,7 +123,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class Terminal:
-    """The command at a terminal of so many columns; ``shown`` is what was on it so far."""
+    """Python at a terminal of so many columns; ``shown`` is what was on it so far."""
 
     def __init__(self, arguments: tuple[str, ...], env: dict[str, str], columns: int) -> None:
         import fcntl
@@ -131,7 +131,7 @@ class Terminal:
 
         self._ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        command = [sys.executable, "-m", "dub_uplink", *arguments]
+        command = [sys.executable, *arguments]
         self.process = subprocess.Popen(
             [sys.executable, "-S", "-E", "-c", AT_TERMINAL, *command],
             env={name: value for name, value in env.items() if name != "COLUMNS"},
@@ -179,14 +179,19 @@ class Terminal:
 
 @pytest.fixture
 def terminal(environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
-    """Start the command at a terminal: ``terminal(*arguments, env=…, columns=80)``."""
+    """Start the command at a terminal: ``terminal(*arguments, env=…, columns=80)``.
+
+    With ``code``, a program of Python runs in its place.
+    """
     pytest.importorskip("termios")
     with contextlib.ExitStack() as stack:
 
         def start(
-            *arguments: str, env: dict[str, str] | None = None, columns: int = 80
+            *arguments: str, env: dict[str, str] | None = None, columns: int = 80, code: str = ""
         ) -> Terminal:
-            started = Terminal(arguments, {**environment, **(env or {})}, columns)
+            program = ("-c", code) if code else ("-m", "dub_uplink")
+            variables = {**environment, **(env or {})}
+            started = Terminal((*program, *arguments), variables, columns)
             stack.callback(started.close)
             return started
 

@@ -112,3 +112,39 @@ def test_interrupt_handler_leaves_an_ignored_signal_ignored() -> None:
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+# Python calls the hook right before it reads from the terminal, after it last looked for signals.
+INTERRUPT_BEFORE_READ = """
+import ctypes
+from dub_uplink._cli.io.text import interruptible_input
+
+hook = ctypes.c_void_p.in_dll(ctypes.pythonapi, "PyOS_InputHook")
+hook.value = ctypes.cast(ctypes.pythonapi.PyErr_SetInterrupt, ctypes.c_void_p).value
+try:
+    with interruptible_input():
+        input("Ready? ")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_interrupt_just_before_a_read_ends_the_question(terminal: Callable[..., Any]) -> None:
+    shown = terminal(code=INTERRUPT_BEFORE_READ)
+    shown.wait_for("interrupted", 10)
+    assert shown.finish() == 0
+
+
+def test_question_leaves_no_timer(terminal: Callable[..., Any]) -> None:
+    code = """
+import signal
+from dub_uplink._cli.io.text import confirm
+
+print(confirm("Ready?"), signal.getitimer(signal.ITIMER_REAL), signal.getsignal(signal.SIGALRM))
+"""
+    shown = terminal(code=code)
+    shown.wait_for("[y/N]")
+    time.sleep(0.3)  # some alarms
+    shown.send("y\n")
+    assert shown.finish() == 0
+    assert "True (0.0, 0.0) 0" in shown.shown
