@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._messages import FakeResponse, Request
-from .fields import AdminError, read_fields
+from .fields import MAX_LEVELS, AdminError, read_fields
 from .masking import mask_of
 from .routes import ROUTES, Route
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dub_uplink.testing")
 
 _PREFIX = "/_fake/"
+_BRACKET_OR_STRING = re.compile(rb'[\[\]{}]|"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\],\s]+)(?::[0-9]{1,5})?")
 _COMMON_HEADERS = {
     "Cache-Control": "no-store",
@@ -153,12 +154,27 @@ def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
+def _check_levels(body: bytes) -> None:
+    # The parser's own limit differs between versions of Python.
+    level = 0
+    for token in _BRACKET_OR_STRING.finditer(body):
+        if token[0] in (b"[", b"{"):
+            level += 1
+        elif token[0] in (b"]", b"}"):
+            level -= 1
+        if level > MAX_LEVELS:
+            raise AdminError(
+                400, f"the body has more than {MAX_LEVELS} nested levels; send at most {MAX_LEVELS}"
+            )
+
+
 def _parse_body(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
+    _check_levels(body)
     try:
         given = json.loads(body.decode(), parse_constant=_reject_constant)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise AdminError(400, f"the body is not JSON: {error}") from None
     if not isinstance(given, dict):
         raise AdminError(422, "the body must be a JSON object")

@@ -7,6 +7,7 @@ import http.client
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -284,11 +285,46 @@ def test_deeply_nested_fault_is_not_shown(fake: FakeDub, url: str) -> None:
     assert request["fault"]["body"] == "nested too deeply"
 
 
-@pytest.mark.parametrize("levels", [101, 985, 990, 5000])
-def test_deeply_nested_body_of_a_fault_is_a_422(url: str, levels: int) -> None:
-    body = f'{{"fault": "Status", "code": 503, "body": {"[" * levels}{"]" * levels}}}'
+@pytest.mark.parametrize(
+    "nested",
+    [
+        *("[" * levels + "]" * levels for levels in (100, 985, 990, 995, 5000, 100_000)),
+        '{"a":' * 100 + "1" + "}" * 100,
+        '[{"a":' * 50 + "1" + "}]" * 50,
+        '["\\"]", ' * 100 + "1" + "]" * 100,
+        "[" * 100_000,
+    ],
+    ids=len,
+)
+def test_body_of_more_than_100_levels_is_a_400(fake: FakeDub, url: str, nested: str) -> None:
+    body = f'{{"fault": "Status", "code": 503, "body": {nested}}}'
     status, received, _ = send(url, "POST", "/_fake/faults", body)
-    assert (status, received["error"]["field"]) == (422, "body")
+    message = "the body has more than 100 nested levels; send at most 100"
+    assert (status, received["error"]) == (400, {"message": message, "field": None})
+    assert fake.faults.queue == []
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        "[" * 99 + "]" * 99,
+        json.dumps(["[" * 200, '"' + "{" * 200]),
+        "[[], {}," * 49 + "1" + "]" * 49,
+    ],
+    ids=len,
+)
+def test_body_of_100_levels_is_queued_and_shown(fake: FakeDub, url: str, nested: str) -> None:
+    body = f'{{"fault": "Status", "code": 503, "body": {nested}}}'
+    assert send(url, "POST", "/_fake/faults", body)[0] == 200
+    assert send(url, "GET", "/customers")[1] == json.loads(nested)
+    (request,) = send(url, "GET", "/_fake/requests")[1]
+    assert request["fault"]["body"] == json.loads(nested)
+
+
+def test_unterminated_body_is_checked_in_linear_time(url: str) -> None:
+    started = time.perf_counter()
+    assert send(url, "POST", "/_fake/faults", '"' + r"\"" * 200_000)[0] == 400
+    assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize("levels", [101, 985, 990, 995, 100_000])
@@ -329,7 +365,7 @@ def test_unknown_entry_is_an_error(url: str, method: str, path: str, status: int
 
 @pytest.mark.parametrize(
     "body",
-    ["{", "nothing", b"\xff{}", '{"count": NaN}', "[" * 100_000, '{"count": ' + "1" * 5000 + "}"],
+    ["{", "nothing", b"\xff{}", '{"count": NaN}', '{"count": ' + "1" * 5000 + "}"],
 )
 def test_body_that_is_not_json_is_a_400(url: str, body: str | bytes) -> None:
     status, received, _ = send(url, "POST", "/_fake/customers/seed", body)
