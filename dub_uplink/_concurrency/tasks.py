@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from ..models.errors import DubError
 from .cooldown import Cooldown, current_cooldown
-from .threads import OWN_CONSUMER, check_batch
+from .threads import OWN_CONSUMER, check_batch, check_callable
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -52,11 +52,12 @@ def amap_unordered(
         ``ValueError`` or ``TypeError`` that it raised. Another exception ends the batch.
 
     Raises:
-        TypeError: ``items`` is a string, a mapping or not iterable.
+        TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable.
         ValueError: ``workers`` is not a whole number above 0.
         RuntimeError: ``items`` or ``call`` takes from the batch itself.
     """
     check_batch(items, workers, "__iter__", "__getitem__", "__aiter__")
+    check_callable(call, "amap_unordered()")
     capture = _capture_errors(call)
 
     async def pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:

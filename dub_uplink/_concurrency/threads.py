@@ -59,13 +59,14 @@ def map_unordered(
         ``ValueError`` or ``TypeError`` that it raised. Another exception ends the batch.
 
     Raises:
-        TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is a coroutine
-            function; use :func:`amap_unordered` for those.
+        TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable or
+            a coroutine function; use :func:`amap_unordered` for those.
         ValueError: ``workers`` is not a whole number above 0.
         RuntimeError: the batch was started in another process, before a fork; or ``items`` or
             ``call`` takes from the batch itself.
     """
     check_batch(items, workers, "__iter__", "__getitem__")
+    check_callable(call, "map_unordered()")
     if inspect.iscoroutinefunction(call):
         raise TypeError("map_unordered() got a coroutine function; use amap_unordered() instead")
     cooldown = Cooldown()
@@ -98,6 +99,12 @@ def check_batch(items: object, workers: object, *methods: str) -> None:
         )
     if not isinstance(workers, int) or workers < 1:
         raise ValueError(f"workers must be 1 or more and a whole number, not {workers!r}")
+
+
+def check_callable(call: object, name: str) -> None:
+    """Raise ``TypeError`` if the first argument of a function cannot be called."""
+    if not callable(call):
+        raise TypeError(f"{name} takes a callable and its items, not {type(call).__name__}")
 
 
 class Batch(Generator[T, None, None]):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+)
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from .._concurrency.tasks import map_ordered
 from .._declarative.async_consumer import AsyncDubConsumer
+from .._declarative.extra import check_call_options
 from .._declarative.methods import explicit_signature
-from .._declarative.schemas import serialize_request
-from .._transport.call import UNCACHED
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
@@ -18,11 +24,45 @@ from ..models.operations import (
     DeleteCustomerResponseBody,
     UpdateCustomerRequestBody,
 )
-from .batches import update_arguments, upsert_requests, without_extra_body
-from .parameters import ExpandOptions, UpdateOptions
-from .schemas import CreateSchema
+from .batches import (
+    CREATE_FIELDS,
+    UPDATE_FIELDS,
+    CreateRace,
+    ensure_requests,
+    update_arguments,
+    upsert_requests,
+)
+from .parameters import (
+    ExpandOptions,
+    ExpandQuery,
+    UpdateOptions,
+    check_flag,
+    never_expanded,
+    refuse_expanded,
+)
 
-_CREATE = CreateSchema()
+T = TypeVar("T")
+
+
+async def _find_or_create(
+    find: Callable[[bool], Awaitable[T]], create: Callable[[], Awaitable[T]], race: CreateRace
+) -> T:
+    """Await ``find``, and ``create`` if there is no customer, until one of them succeeds.
+
+    ``find`` gets whether a create has failed before.
+    """
+    while True:
+        try:
+            return await find(race.conflict is not None)
+        except NotFound:
+            if race.conflict is not None:
+                await race.state.clock.async_sleep(race.wait(race.conflict))
+        except Conflict as error:
+            raise race.stripe_id_taken(error) from None
+        try:
+            return await create()
+        except Conflict as error:
+            race.lost(error)
 
 
 class AsyncCustomerBatches(AsyncDubConsumer):
@@ -49,50 +89,35 @@ class AsyncCustomerBatches(AsyncDubConsumer):
             self, id: str, **options: Unpack[CallOptions]
         ) -> DeleteCustomerResponseBody: ...
 
-    @explicit_signature
+    @never_expanded
     async def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
         **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.ensure`."""
-        body = serialize_request(_CREATE, request, "ensure()")
-        get_options = without_extra_body(options)
-        try:
-            return await self.get(f"ext_{body['externalId']}", **get_options)
-        except NotFound:
-            pass
-        try:
-            return await self.create(body, **options)
-        except Conflict as error:
-            conflict = error
-        # A cache of the caller's session may hold the 404 of the first read.
-        get_options["http_headers"] = {**(options.get("http_headers") or {}), **UNCACHED}
-        try:
-            return await self.get(f"ext_{body['externalId']}", **get_options)
-        except NotFound:
-            raise conflict from None
+        body, customer_id, reads = ensure_requests(request, options)
+        race = CreateRace("ensure()", body, self._retry_state(options))
+        return await _find_or_create(
+            lambda again: self.get(customer_id, **reads[again]),
+            lambda: self.create(body, **options),
+            race,
+        )
 
-    @explicit_signature
+    @never_expanded
     async def upsert(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
         **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.upsert`."""
-        body, customer_id, change = upsert_requests(request)
-        try:
-            return await self.update(customer_id, change, **options)
-        except NotFound:
-            pass
-        try:
-            return await self.create(body, **options)
-        except Conflict as error:  # another worker has created it since, or the Stripe id is taken
-            conflict = error
-        try:
-            return await self.update(customer_id, change, **options)
-        except NotFound:
-            raise conflict from None
+        body, customer_id, change = upsert_requests(request, options)
+        race = CreateRace("upsert()", body, self._retry_state(options))
+        return await _find_or_create(
+            lambda _: self.update(customer_id, change, **options),
+            lambda: self.create(body, **options),
+            race,
+        )
 
     @explicit_signature
     def create_many(
@@ -107,6 +132,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         ``requests`` may also be an asynchronous iterable. ``aclose()`` cancels the calls in flight.
         """
+        check_call_options(options, body=CREATE_FIELDS)
 
         async def create(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
             return await self.create(request, **options)
@@ -126,6 +152,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         ``ids`` may also be an asynchronous iterable, such as
         ``(customer.id async for customer in s.customers.iterate())``.
         """
+        check_call_options(options)
 
         async def delete(id: str) -> DeleteCustomerResponseBody:
             return await self.delete(id, **options)
@@ -145,6 +172,8 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         ``changes`` may also be an asynchronous iterable.
         """
+        check_flag(options.get("include_expanded_fields"))
+        check_call_options(options, ExpandQuery.known, UPDATE_FIELDS)
 
         async def update(
             change: tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]],
@@ -153,7 +182,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         return map_ordered(update, changes, workers)
 
-    @explicit_signature
+    @never_expanded
     def upsert_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]]
@@ -166,6 +195,8 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         ``requests`` may also be an asynchronous iterable.
         """
+        refuse_expanded("upsert_many()", options.get("extra_query"))
+        check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
 
         async def upsert(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
             return await self.upsert(request, **options)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+import math
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from .._concurrency.cooldown import sleeper
 from .._concurrency.threads import map_ordered
 from .._declarative.consumer import DubConsumer
-from .._declarative.extra import check_extra
+from .._declarative.extra import check_call_options
 from .._declarative.methods import explicit_signature
 from .._declarative.schemas import field_names, serialize_request
 from .._transport.call import UNCACHED
+from .._transport.retry_state import Outcome, RetryState
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
@@ -20,19 +23,34 @@ from ..models.operations import (
     DeleteCustomerResponseBody,
     UpdateCustomerRequestBody,
 )
-from .parameters import ExpandOptions, UpdateOptions
-from .schemas import CreateSchema
+from .parameters import (
+    ExpandOptions,
+    ExpandQuery,
+    UpdateOptions,
+    check_flag,
+    never_expanded,
+    refuse_expanded,
+)
+from .schemas import CreateSchema, UpdateSchema
+
+T = TypeVar("T")
 
 _CREATE = CreateSchema()
+CREATE_FIELDS = field_names(_CREATE)
+UPDATE_FIELDS = field_names(UpdateSchema)
 
 
-def upsert_requests(request: Any) -> tuple[dict[str, Any], str, dict[str, Any]]:
+def upsert_requests(
+    request: Any, options: BodyOptions
+) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Return the body of the create, the id and the body of the update of an upsert.
 
     Raises:
         TypeError: ``request`` is neither a ``CreateCustomerRequestBody`` nor a mapping.
-        ValueError: there is no external id, or a field is unknown or of the wrong type.
+        ValueError: there is no external id, a field is unknown or of the wrong type, or expanded
+            fields are asked for.
     """
+    refuse_expanded("upsert()", request, options.get("extra_query"))
     body = serialize_request(_CREATE, request, "upsert()")
     external_id = body["externalId"]
     if not external_id:
@@ -41,19 +59,105 @@ def upsert_requests(request: Any) -> tuple[dict[str, Any], str, dict[str, Any]]:
     return body, f"ext_{external_id}", change
 
 
-def without_extra_body(options: BodyOptions) -> CallOptions:
-    """Return the options for a call that sends no body.
+def ensure_requests(
+    request: Any, options: BodyOptions
+) -> tuple[dict[str, Any], str, tuple[Any, Any]]:
+    """Return the body of the create and the id of an ensure, and the options of its reads.
+
+    The options of the first read precede those of a later one: a cache of the caller's session may
+    hold the 404 of the first one.
 
     Raises:
-        TypeError: ``extra_body`` is not a mapping from strings.
-        ValueError: :meth:`create` knows a field of ``extra_body``.
+        TypeError: ``request`` is neither a ``CreateCustomerRequestBody`` nor a mapping, or
+            ``extra_body`` is not a mapping from strings.
+        ValueError: a field is unknown, missing or of the wrong type, expanded fields are asked for,
+            or :meth:`create` knows a field of ``extra_body``.
     """
-    call: Any = {**options}
-    extra = call.pop("extra_body", None)
-    if extra is not None:
-        check_extra("extra_body", extra, field_names(_CREATE))
-    call_options: CallOptions = call
-    return call_options
+    refuse_expanded("ensure()", request, options.get("extra_query"))
+    body = serialize_request(_CREATE, request, "ensure()")
+    check_call_options(options, body=CREATE_FIELDS)
+    first: Any = {**options}
+    first.pop("extra_body", None)
+    headers = {**(options.get("http_headers") or {}), **UNCACHED}
+    return body, f"ext_{body['externalId']}", (first, {**first, "http_headers": headers})
+
+
+class CreateRace:
+    """What an upsert or an ensure does when it neither finds the customer nor can create it.
+
+    Either another client has deleted the customer in between, or the Stripe id of the request
+    belongs to another customer: the server sends one message for both. So they try again, within
+    the time of the retry policy. With a Stripe id they try three times only, since that id is the
+    likely reason and stays taken.
+
+    Args:
+        call: the call, for errors.
+        body: the body of the create.
+        state: the retry policy and the time of the call.
+    """
+
+    def __init__(self, call: str, body: Mapping[str, Any], state: RetryState) -> None:
+        self._call = call
+        self._external_id = body["externalId"]
+        self._stripe_id = body.get("stripeCustomerId")
+        self.state = state
+        #: The error of the latest create.
+        self.conflict: Conflict | None = None
+
+    def lost(self, conflict: Conflict) -> None:
+        """Keep the error of a create; without a traceback, which would refer to this object."""
+        self.conflict = conflict.with_traceback(None)
+        self.state.count += 1
+
+    def wait(self, conflict: Conflict) -> float:
+        """Return the seconds to wait before the next create.
+
+        Raises:
+            Conflict: the Stripe id seems to be taken, or the time of the retry policy is over.
+        """
+        state = self.state
+        is_last = state.config is None or (self._stripe_id and state.count >= 3)
+        wait = math.inf if is_last else state.wait(Outcome())
+        if not state.exceeds_deadline(wait):
+            return wait
+        reason = "other clients create and delete it at the same time"
+        if self._stripe_id:
+            reason = f"another customer has {self._stripe_id_text()}, or {reason}"
+        raise Conflict(
+            f"{self._call} has neither found nor created the customer with external_id"
+            f" {self._external_id!r:.80}: {reason}",
+            conflict.response,
+            conflict.data,
+        ) from None
+
+    def stripe_id_taken(self, conflict: Conflict) -> Conflict:
+        """Return the error of an update whose Stripe id another customer has."""
+        if not self._stripe_id:  # a field of extra_body is taken
+            return conflict
+        message = f"another customer has {self._stripe_id_text()}"
+        return Conflict(message, conflict.response, conflict.data)
+
+    def _stripe_id_text(self) -> str:
+        return f"stripe_customer_id {self._stripe_id!r:.80}"
+
+
+def _find_or_create(find: Callable[[bool], T], create: Callable[[], T], race: CreateRace) -> T:
+    """Call ``find``, and ``create`` if there is no customer, until one of them succeeds.
+
+    ``find`` gets whether a create has failed before.
+    """
+    while True:
+        try:
+            return find(race.conflict is not None)
+        except NotFound:
+            if race.conflict is not None:
+                sleeper(race.state.clock)(race.wait(race.conflict))
+        except Conflict as error:
+            raise race.stripe_id_taken(error) from None
+        try:
+            return create()
+        except Conflict as error:  # another worker has created it since, or the Stripe id is taken
+            race.lost(error)
 
 
 def update_arguments(change: Any) -> tuple[Any, Any]:
@@ -92,7 +196,7 @@ class CustomerBatches(DubConsumer):
 
         def delete(self, id: str, **options: Unpack[CallOptions]) -> DeleteCustomerResponseBody: ...
 
-    @explicit_signature
+    @never_expanded
     def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
@@ -100,8 +204,9 @@ class CustomerBatches(DubConsumer):
     ) -> Customer:
         """Get the customer with this external id, or create it.
 
-        Two workers may do it at once. An existing customer is returned unchanged: the other fields
-        of ``request`` are neither compared nor written.
+        Two workers may do it at once, also while others delete the customer; see :meth:`upsert`.
+        An existing customer is returned unchanged: the other fields of ``request`` are neither
+        compared nor written.
 
         Args:
             request: what :meth:`create` takes.
@@ -110,26 +215,17 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             ValueError: a field is unknown, missing or of the wrong type.
-            Conflict: the Stripe id is taken by a customer with another external id.
+            Conflict: another customer has the Stripe id, or others create and delete this one.
         """
-        body = serialize_request(_CREATE, request, "ensure()")
-        get_options = without_extra_body(options)
-        try:
-            return self.get(f"ext_{body['externalId']}", **get_options)
-        except NotFound:
-            pass
-        try:
-            return self.create(body, **options)
-        except Conflict as error:
-            conflict = error
-        # A cache of the caller's session may hold the 404 of the first read.
-        get_options["http_headers"] = {**(options.get("http_headers") or {}), **UNCACHED}
-        try:
-            return self.get(f"ext_{body['externalId']}", **get_options)
-        except NotFound:
-            raise conflict from None
+        body, customer_id, reads = ensure_requests(request, options)
+        race = CreateRace("ensure()", body, self._retry_state(options))
+        return _find_or_create(
+            lambda again: self.get(customer_id, **reads[again]),
+            lambda: self.create(body, **options),
+            race,
+        )
 
-    @explicit_signature
+    @never_expanded
     def upsert(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
@@ -140,7 +236,8 @@ class CustomerBatches(DubConsumer):
         Two workers may do it at once. An update changes the fields that are given, and ``None``
         clears a field. It does not change ``country``: the server writes that field when it creates
         a customer, and only checks it in an update. If a response is lost, repeated attempts lead
-        to one customer with these fields.
+        to one customer with these fields. If others create and delete the customer meanwhile, the
+        call tries again within the time of the retry policy, and with a Stripe id three times.
 
         Args:
             request: what :meth:`create` takes; the server requires ``country`` to create.
@@ -152,21 +249,16 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             ValueError: there is no external id, or a field is unknown or of the wrong type.
-            Conflict: the Stripe id is taken by a customer with another external id.
+            Conflict: another customer has the Stripe id, which the message names; or others create
+                and delete this customer until the time of the retry policy is over.
         """
-        body, customer_id, change = upsert_requests(request)
-        try:
-            return self.update(customer_id, change, **options)
-        except NotFound:
-            pass
-        try:
-            return self.create(body, **options)
-        except Conflict as error:  # another worker has created it since, or the Stripe id is taken
-            conflict = error
-        try:
-            return self.update(customer_id, change, **options)
-        except NotFound:
-            raise conflict from None
+        body, customer_id, change = upsert_requests(request, options)
+        race = CreateRace("upsert()", body, self._retry_state(options))
+        return _find_or_create(
+            lambda _: self.update(customer_id, change, **options),
+            lambda: self.create(body, **options),
+            race,
+        )
 
     @explicit_signature
     def create_many(
@@ -194,8 +286,9 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             TypeError: ``requests`` is a single mapping, a string or not iterable.
-            ValueError: ``workers`` is not a whole number above 0.
+            ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
+        check_call_options(options, body=CREATE_FIELDS)
         create = functools.partial(self.create, **options)
         return map_ordered(create, requests, workers)
 
@@ -219,8 +312,9 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             TypeError: ``ids`` is a single string, a mapping or not iterable.
-            ValueError: ``workers`` is not a whole number above 0.
+            ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
+        check_call_options(options)
         delete = functools.partial(self.delete, **options)
         return map_ordered(delete, ids, workers)
 
@@ -247,15 +341,18 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             TypeError: ``changes`` is a single string, a mapping or not iterable.
-            ValueError: ``workers`` is not a whole number above 0.
+            ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
+
+        check_flag(options.get("include_expanded_fields"))
+        check_call_options(options, ExpandQuery.known, UPDATE_FIELDS)
 
         def update(change: tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]) -> Customer:
             return self.update(*update_arguments(change), **options)
 
         return map_ordered(update, changes, workers)
 
-    @explicit_signature
+    @never_expanded
     def upsert_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
@@ -276,7 +373,9 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             TypeError: ``requests`` is a single mapping, a string or not iterable.
-            ValueError: ``workers`` is not a whole number above 0.
+            ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
+        refuse_expanded("upsert_many()", options.get("extra_query"))
+        check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
         upsert = functools.partial(self.upsert, **options)
         return map_ordered(upsert, requests, workers)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypedDict
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import uplink
 
 from .._declarative.context import context_of
+from .._declarative.extra import check_call_options
+from .._declarative.methods import explicit_signature
 from .._declarative.parameters import (
     BodyOptions,
     CallOptions,
@@ -26,6 +28,12 @@ _GET = GetSchema()
 _LIST = ListSchema()
 _COUNT = CountQuerySchema()
 _EXPANDED = "include_expanded_fields"
+_NEVER_EXPANDED = (
+    "Dub does not expand a customer that it creates; call get() with include_expanded_fields=True"
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Filters(TypedDict, total=False):
@@ -80,6 +88,23 @@ for _public in (ListOptions, IterateOptions, CountOptions, ExpandOptions, Update
     _public.__module__ = "dub_uplink.types"
 
 
+def never_expanded(function: Callable[P, T]) -> Callable[P, T]:
+    """Do what ``explicit_signature`` does, for a method that may create the customer it returns."""
+    return explicit_signature(function, {_EXPANDED: _NEVER_EXPANDED})
+
+
+def refuse_expanded(call: str, *given: Any) -> None:
+    """Check the request and the extra parameters of a call that may create what it returns.
+
+    Raises:
+        ValueError: one of them asks for expanded fields.
+    """
+    for names in given:
+        for name in names if isinstance(names, Mapping) else ():
+            if name in ExpandQuery.known:
+                raise ValueError(f"{call} takes no {name}: {_NEVER_EXPANDED}")
+
+
 class CustomerId(PathSegment):
     """Dub's id of a customer, or ``ext_`` and the caller's own."""
 
@@ -114,13 +139,22 @@ class ExpandQuery(QueryMap):
             return
         given = take_options(request_builder, value).get(_EXPANDED)
         in_request = (request or {}).get(camel_case(_EXPANDED))
-        if given is not None and not isinstance(given, bool):
-            raise ValueError(f"{_EXPANDED} must be True or False, not {given!r:.40}")
+        check_flag(given)
         if given is not None and in_request not in (None, given):
             raise ValueError(
                 f"{_EXPANDED} is given twice, in the request and by keyword; leave one out"
             )
         self.set_params(request_builder, {_EXPANDED: in_request if given is None else given})
+
+
+def check_flag(value: Any) -> None:
+    """Check the argument ``include_expanded_fields``.
+
+    Raises:
+        ValueError: it is not a boolean and not ``None``.
+    """
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"{_EXPANDED} must be True or False, not {value!r:.40}")
 
 
 class ListRequest(uplink.Context):  # type: ignore[misc]  # uplink has no types
@@ -187,8 +221,11 @@ def iterate_query(options: IterateOptions) -> tuple[Mapping[str, Any], CallOptio
     """Return the query of an iteration, and the options of each of its requests.
 
     Raises:
-        ValueError: a filter that the server would refuse or ignore; the message names it.
+        TypeError: an option is of the wrong type.
+        ValueError: a filter that the server would refuse or ignore, or an option that is out of
+            range; the message names it.
     """
     filters: dict[str, Any] = {**options}
     call: Any = {name: filters.pop(name) for name in CallOptions.__optional_keys__ & options.keys()}
+    check_call_options(call, ListQuery.known)
     return serialize_request(_LIST, GetCustomersRequest(**filters), "iterate()"), call

@@ -24,6 +24,7 @@ from .._rate_limit.rate_limit import RateLimit
 from .._transport import errors as hooks
 from .._transport.client import OnRetry, RetryingClient
 from .._transport.recovery import RecoveryRules, UnknownOperation
+from .._transport.retry_state import RetryState
 from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from ..retries import DEFAULT_RETRY_CONFIG, Clock, RateLimitStatus, RetryBudget, RetryConfig
@@ -212,6 +213,10 @@ class ConfiguredConsumer(Consumer):
         view = object.__new__(type(self))
         vars(view).update(vars(self), _defaults=defaults)
         return view
+
+    def _retry_state(self, options: Mapping[str, Any]) -> RetryState:
+        """Return the time limit and the waits of an operation that is made of several calls."""
+        return self._transport.retry_state({**(self._defaults or {}), **options})
 
     def _connect(
         self, client: Any, server: str, token: TokenProvider, **policy: Any

@@ -43,6 +43,8 @@ from .schemas import RequestSchema, field_names
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_REFUSED: Mapping[str, str] = {"extra_body": "it sends no body"}
+
 
 def define_methods(
     cls: type[Any], *, asynchronous: bool, is_reserved: Callable[[str], bool]
@@ -314,12 +316,18 @@ def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., A
     return method  # type: ignore[no-any-return]
 
 
-def explicit_signature(function: Callable[P, T]) -> Callable[P, T]:
+def explicit_signature(
+    function: Callable[P, T], refused: Mapping[str, str] = _REFUSED
+) -> Callable[P, T]:
     """Give a method that takes ``**options: Unpack[SomeTypedDict]`` their explicit signature.
 
     Python itself would accept any keyword: the method raises ``TypeError`` for an unknown one.
+
+    Args:
+        function: the method.
+        refused: keywords of other methods, and why this one does not take them.
     """
-    signature, check = _explicit(function)
+    signature, check = _explicit(function, refused)
     plain: Any = function
 
     def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -336,7 +344,9 @@ def explicit_signature(function: Callable[P, T]) -> Callable[P, T]:
     return method  # type: ignore[no-any-return]
 
 
-def _explicit(function: Callable[..., Any]) -> tuple[inspect.Signature, Callable[[Any], None]]:
+def _explicit(
+    function: Callable[..., Any], refused: Mapping[str, str] = _REFUSED
+) -> tuple[inspect.Signature, Callable[[Any], None]]:
     """Return a function's signature with its typed keywords, and a check of given keywords."""
     signature = inspect.signature(function)
     typed = _typed_keywords(signature, function)
@@ -352,8 +362,8 @@ def _explicit(function: Callable[..., Any]) -> tuple[inspect.Signature, Callable
     def check(keywords: Mapping[str, Any]) -> None:
         if not known.issuperset(keywords):
             name = next(name for name in keywords if name not in known)
-            if name == "extra_body":
-                raise TypeError(f"{function.__name__}() sends no body: it takes no extra_body")
+            if name in refused:
+                raise TypeError(f"{function.__name__}() takes no {name}: {refused[name]}")
             raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
 
     return signature.replace(parameters=parameters), check

@@ -167,18 +167,18 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             # A cache of the caller's session must not serve a write.
             info["headers"] = {**headers, "Cache-Control": "no-store"}
         options = gathered.get(OPTIONS, {})
-        retries: RetryConfig | Unset | None = options.get("retries", UNSET)
-        config = self._retry_config if isinstance(retries, Unset) else retries
         operation = self._recovery(method, url.removeprefix(self.server_url), info.get("data"))
-        attempts = RetryState(
-            config,
-            self._clock or current_clock(),
-            self._budget,
-            repeatable=options.get("idempotent") or operation.repeatable,
-        )
+        attempts = self.retry_state(options)
+        attempts.repeatable = options.get("idempotent") or operation.repeatable
         timeout_ms = options.get("timeout_ms")
         timeout = declared if timeout_ms is None else timeout_seconds(timeout_ms, declared)
         return Call(method, url, info, options, operation, timeout, attempts)
+
+    def retry_state(self, options: Mapping[str, Any]) -> RetryState:
+        """Return the state of a call that begins now, by its option ``retries`` or the default."""
+        retries: RetryConfig | Unset | None = options.get("retries", UNSET)
+        config = self._retry_config if isinstance(retries, Unset) else retries
+        return RetryState(config, self._clock or current_clock(), self._budget)
 
     def _call_with_recovery(self, call: Call) -> Generator[Call, Outcome, Outcome]:
         """Yield the requests of one call, nearly always one, and return the call's outcome.

@@ -100,28 +100,30 @@ class Customer:
     def to_dict(self) -> dict[str, Any]:
         """Return the customer as the server writes it: JSON's own types under camelCase names.
 
-        Fields in ``extra`` are included. Dates are in UTC with milliseconds. ``programId``,
-        ``link``, ``partner`` and ``discount`` are left out where they are ``None``.
+        Fields in ``extra`` are included, as copies. Dates are in UTC with milliseconds.
+        ``programId``, ``link``, ``partner`` and ``discount`` are left out where they are ``None``.
         """
         record = _to_dict(self)
         for name in _LEFT_OUT:
             if getattr(self, name) is None:
                 del record[camel_case(name)]
-        record.update(self.extra)
+        record.update(_copy_json(self.extra))
         return record
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Customer:
         """Return the customer of a parsed JSON object, such as the one inside a webhook's payload.
 
-        Objects are read as responses are: unknown fields go to ``extra``.
+        Objects are read as responses are: unknown fields go to ``extra``. The customer shares no
+        object with ``data``.
 
         Args:
             data: the object, under the server's names.
 
         Raises:
             TypeError: ``data`` is not a mapping.
-            ValueError: it is another record than a customer, or a field is of the wrong type.
+            ValueError: it is another record than a customer, a field is of the wrong type, or
+                objects are nested too deep for Python.
         """
         # The schemas import this module. Here they are loaded by those who need them only.
         from .._customers.schemas import read_customer  # noqa: PLC0415
@@ -136,7 +138,10 @@ class Customer:
                 f"not a customer: {', '.join(missing)} missing; pass the customer itself,"
                 " under the server's names"
             )
-        return read_customer(data)
+        try:
+            return read_customer(_copy_json(data))
+        except RecursionError:
+            raise ValueError("not a customer: its objects are nested too deep") from None
 
 
 @dataclass
@@ -169,7 +174,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return _moment_text(value)
     if isinstance(value, (Link, Partner, Discount)):
-        return {**_to_dict(value), **value.extra}
+        return {**_to_dict(value), **_copy_json(value.extra)}
+    return value
+
+
+def _copy_json(value: Any) -> Any:
+    """Return a copy of JSON's objects and arrays; ``copy.deepcopy`` refuses read-only mappings."""
+    if isinstance(value, Mapping):
+        return {key: _copy_json(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copy_json(each) for each in value]
     return value
 
 

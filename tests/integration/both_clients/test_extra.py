@@ -66,7 +66,7 @@ def test_extra_body_is_sent_with_every_write(fake: FakeDub, customers: Any, name
 
 @each_without_body
 def test_extra_body_without_a_body_is_refused(fake: FakeDub, customers: Any, name: str) -> None:
-    with pytest.raises(TypeError, match=rf"{name}\(\) sends no body: it takes no extra_body"):
+    with pytest.raises(TypeError, match=rf"{name}\(\) takes no extra_body: it sends no body"):
         CALLS[name](customers, extra_body={"a": 1})
     assert not fake.requests
 

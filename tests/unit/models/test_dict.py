@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 import subprocess
@@ -150,6 +151,61 @@ def test_from_dict_of_another_record_is_refused(data: Any) -> None:
 def test_from_dict_of_no_mapping_is_a_type_error(data: Any) -> None:
     with pytest.raises(TypeError, match=r"from_dict\(\) takes a mapping"):
         Customer.from_dict(data)
+
+
+def change_each(value: Any) -> None:
+    """Change every list and every mapping inside a value."""
+    for inner in list(value.values() if isinstance(value, dict) else value):
+        if isinstance(inner, (dict, list)):
+            change_each(inner)
+    if isinstance(value, dict):
+        value["changed"] = True
+    else:
+        value.append("changed")
+
+
+def nested() -> dict[str, Any]:
+    unknown = {"tags": [{"name": "a", "of": [[1], {"b": {}}]}]}
+    partner = {"id": "pn_1", "name": None, "email": None, "image": None, "new": unknown}
+    discount = {"id": "disc_1", "new": unknown}
+    records = {"link": {**LINK, "new": unknown}, "partner": partner, "discount": discount}
+    return copy.deepcopy({**PAYLOAD, **records, "new": unknown})
+
+
+def test_from_dict_shares_nothing_with_its_input() -> None:
+    data = nested()
+    customer = Customer.from_dict(data)
+    change_each(data)
+    assert customer == Customer.from_dict(nested())
+
+
+def test_from_dict_leaves_its_input_when_the_customer_changes() -> None:
+    data = nested()
+    customer = Customer.from_dict(data)
+    for record in (customer, customer.link, customer.partner, customer.discount):
+        assert record is not None
+        change_each(record.extra)
+    assert data == nested()
+
+
+def test_to_dict_shares_nothing_with_the_customer() -> None:
+    customer = Customer.from_dict(nested())
+    change_each(customer.to_dict())
+    assert customer == Customer.from_dict(nested())
+
+
+def test_from_dict_of_read_only_records_makes_plain_ones() -> None:
+    inner = MappingProxyType({"a": (MappingProxyType({"b": 1}),)})
+    customer = Customer.from_dict({**PAYLOAD, "new": inner})
+    assert json.loads(json.dumps(customer.to_dict()))["new"] == {"a": [{"b": 1}]}
+
+
+def test_from_dict_that_is_nested_too_deep_is_refused() -> None:
+    data: Any = []
+    for _ in range(100_000):
+        data = [data]
+    with pytest.raises(ValueError, match=r"^not a customer: .* nested"):
+        Customer.from_dict({**PAYLOAD, "new": data})
 
 
 def test_from_dict_needs_nothing_else_imported() -> None:

@@ -1,0 +1,179 @@
+"""Upserts and ensures of one customer at once, while another client deletes it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from dub_uplink import AsyncDub, CustomersConsumer, Dub, errors
+from dub_uplink.testing import FakeDub, faults
+from dub_uplink.utils import BackoffStrategy, RetryConfig
+
+QUICK = RetryConfig("backoff", BackoffStrategy(5, 50, 2.0, 60_000))
+BASE = FakeDub().base_url
+IDS = ["a", "b"]
+KEYS = ["ext_a", "ext_b"]
+CALLS = 30
+WORKERS = 8
+BODY = {"external_id": "a", "country": "GB", "name": "Ada"}
+
+
+class Deleted(faults.Fault):
+    """Another client has created the customer, and deletes it after the request."""
+
+    def __init__(self, fake: FakeDub) -> None:
+        self._fake = fake
+
+    def apply(self, execute: Any, now: float) -> Any:
+        customer = self._fake.add(external_id="a")
+        delivery = faults.Delay(0).apply(execute, now)
+        other = CustomersConsumer("dub_test", server_url=BASE, client=self._fake.session())
+        other.delete(customer.id)
+        return delivery
+
+
+def body(worker: int, number: int) -> dict[str, Any]:
+    name = f"{worker}-{number}"
+    return {"external_id": IDS[(worker + number) % 2], "country": "GB", "name": name}
+
+
+def test_upserts_in_threads_beside_deletes_all_succeed() -> None:
+    with (
+        FakeDub() as fake,
+        fake.serve() as url,
+        Dub(fake.token, server_url=url, retry_config=QUICK) as dub,
+    ):
+        ended = threading.Event()
+
+        def delete() -> int:
+            deleted = 0
+            while not ended.is_set():
+                for result in dub.customers.delete_many(KEYS, workers=1):
+                    deleted += not isinstance(result, errors.NotFound)
+            return deleted
+
+        def upsert(worker: int) -> None:
+            for number in range(CALLS):
+                sent = body(worker, number)
+                made = dub.customers.upsert(sent)
+                assert (made.external_id, made.name) == (sent["external_id"], sent["name"])
+
+        with ThreadPoolExecutor() as threads:
+            deleting = threads.submit(delete)
+            try:
+                with ThreadPoolExecutor(WORKERS) as workers:
+                    list(workers.map(upsert, range(WORKERS)))
+            finally:
+                ended.set()
+            assert deleting.result() > 0
+        assert any(request.status == 409 for request in fake.requests)
+        last = [{**BODY, "external_id": external_id} for external_id in IDS]
+        assert [made.external_id for made in dub.customers.upsert_many(last)] == IDS
+        assert len(fake.customers) == len(IDS)
+
+
+def test_upserts_in_tasks_beside_deletes_all_succeed() -> None:
+    async def main(url: str) -> None:
+        async with AsyncDub("dub_test", server_url=url, retry_config=QUICK) as dub:
+
+            async def delete() -> None:
+                while True:
+                    async for _ in dub.customers.delete_many(KEYS):
+                        pass
+
+            async def upsert(worker: int) -> None:
+                for number in range(CALLS):
+                    sent = body(worker, number)
+                    made = await dub.customers.upsert(sent)
+                    assert (made.external_id, made.name) == (sent["external_id"], sent["name"])
+
+            deleting = asyncio.create_task(delete())
+            await asyncio.gather(*map(upsert, range(WORKERS)))
+            deleting.cancel()
+            await asyncio.wait([deleting])
+
+    with FakeDub() as fake, fake.serve() as url:
+        asyncio.run(main(url))
+        assert any(request.status == 409 for request in fake.requests)
+
+
+CREATING: dict[str, Callable[[Any], Any]] = {
+    "upsert": lambda c: c.upsert(BODY),
+    "ensure": lambda c: c.ensure(BODY),
+}
+
+
+@pytest.mark.parametrize("name", CREATING)
+def test_customer_deleted_between_requests_is_created(
+    fake: FakeDub, customers: Any, skips: Any, name: str
+) -> None:
+    fake.faults.add(Deleted(fake), method="POST", times=4)
+    assert CREATING[name](customers).external_id == "a"
+    assert len(fake.customers) == 1
+    assert skips.slept == [0.375, 0.75, 1.5, 3.0]  # the default policy, in the middle of its jitter
+
+
+@pytest.mark.parametrize("name", CREATING)
+def test_customer_deleted_each_time_is_a_conflict_in_time(
+    fake: FakeDub, make: Any, skips: Any, name: str
+) -> None:
+    customers = make(retry_config=RetryConfig("backoff", BackoffStrategy(100, 100, 1.0, 1_000)))
+    fake.faults.add(Deleted(fake), method="POST", times=1_000)
+    text = rf"^409 conflict: {name}\(\) has neither found nor created the customer with external_id"
+    with pytest.raises(errors.Conflict, match=rf"{text} 'a': other clients create and delete it"):
+        CREATING[name](customers)
+    assert 0.5 < sum(skips.slept) < 1  # requests take real time, a little
+
+
+def test_customer_deleted_each_time_without_retries_is_a_conflict(
+    fake: FakeDub, customers: Any, skips: Any
+) -> None:
+    fake.faults.add(Deleted(fake), method="POST", times=1_000)
+    with pytest.raises(errors.Conflict, match="other clients create and delete it"):
+        customers.upsert(BODY, retries=None)
+    sent = [request.method for request in fake.requests if request.method != "DELETE"]
+    assert sent == ["PATCH", "POST", "PATCH"]
+    assert skips.slept == []
+
+
+def test_upsert_of_a_view_has_the_time_of_its_policy(fake: FakeDub, make: Any, skips: Any) -> None:
+    customers = make()
+    consumer = getattr(customers, "consumer", customers).with_options(retries=None)
+    loop = getattr(customers, "loop", None)
+    view = consumer if loop is None else type(customers)(loop, consumer)
+    fake.faults.add(Deleted(fake), method="POST", times=1_000)
+    with pytest.raises(errors.Conflict):
+        view.upsert(BODY)
+    assert skips.slept == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("name", ["upsert", "ensure"])
+def test_taken_stripe_id_is_named_after_few_requests(
+    fake: FakeDub, customers: Any, name: str, known: bool
+) -> None:
+    fake.add(external_id="other", stripe_customer_id="cus_9")
+    if known and name == "upsert":
+        fake.add(external_id="a")
+    with pytest.raises(errors.Conflict, match="another customer has stripe_customer_id 'cus_9'"):
+        getattr(customers, name)({**BODY, "stripe_customer_id": "cus_9"})
+    assert len(fake.requests) == (1 if known and name == "upsert" else 7)
+    assert len(fake.customers) == (2 if known and name == "upsert" else 1)
+
+
+def test_upsert_many_that_is_closed_ends_its_waits(fake: FakeDub) -> None:
+    with fake.serve() as url, Dub("dub_test", server_url=url) as dub:
+        fake.faults.add(Deleted(fake), method="POST", times=1_000)
+        results = dub.customers.upsert_many([BODY])
+        taking = threading.Thread(target=next, args=(results, None))
+        taking.start()
+        while taking.is_alive() and len(fake.requests) < 7:  # a wait of seconds follows
+            taking.join(0.01)
+        results.close()
+        taking.join(5)
+        assert not taking.is_alive()
