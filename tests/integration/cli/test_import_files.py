@@ -1,4 +1,4 @@
-"""``customers import`` as a process on the files that other programs write."""
+"""``customers import`` on the files that other programs write; as a process on standard input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import pytest
 from dub_uplink.testing import FakeDub
 
 if TYPE_CHECKING:
-    Run = Callable[..., subprocess.CompletedProcess[str]]
+    from click.testing import Result
+
+    Invoke = Callable[..., Result]
     Live = tuple[FakeDub, dict[str, str]]
 
 ADA, ZOE = ("u1", "ada@example.com", "Ada", "GB"), ("u2", None, "Zoë 🙂", "US")
@@ -62,6 +64,11 @@ FILES: dict[str, tuple[str, str | bytes]] = {
 }
 
 
+@pytest.fixture
+def invoke(invoke_apart: Invoke) -> Invoke:
+    return invoke_apart
+
+
 def stored(fake: FakeDub) -> list[tuple[Any, ...]]:
     found = [(c.external_id, c.email, c.name, c.country) for c in fake.customers]
     return sorted(found, key=str)
@@ -69,24 +76,24 @@ def stored(fake: FakeDub) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("case", FILES)
 def test_file_of_another_program_is_imported(
-    run: Run, live: Live, tmp_path: Path, case: str
+    invoke: Invoke, live: Live, tmp_path: Path, case: str
 ) -> None:
     name, content = FILES[case]
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    done = run("customers", "import", str(path), env=live[1])
-    assert (done.returncode, stored(live[0])) == (0, [ADA, ZOE]), done.stderr
+    done = invoke("customers", "import", str(path))
+    assert (done.exit_code, stored(live[0])) == (0, [ADA, ZOE]), done.stderr
     assert done.stdout == "2 rows: 2 created, 0 updated, 0 skipped, 0 failed\n"
 
 
-def test_workbook_is_imported(run: Run, live: Live, tmp_path: Path) -> None:
+def test_workbook_is_imported(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     workbook, path = openpyxl.Workbook(), tmp_path / "a.xlsx"
     for line in TABLE.splitlines():
         workbook.active.append([cell or None for cell in line.split(",")])
     workbook.save(path)
-    done = run("customers", "import", str(path), env=live[1])
-    assert (done.returncode, stored(live[0])) == (0, [ADA, ZOE]), done.stderr
+    done = invoke("customers", "import", str(path))
+    assert (done.exit_code, stored(live[0])) == (0, [ADA, ZOE]), done.stderr
 
 
 def test_workbook_without_openpyxl_says_what_to_install(
@@ -206,35 +213,37 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_file_that_would_be_stored_wrongly_is_refused(
-    run: Run, live: Live, tmp_path: Path, case: str
+    invoke: Invoke, live: Live, tmp_path: Path, case: str
 ) -> None:
     name, content, expected = REFUSED[case]
     (tmp_path / name).write_bytes(content)
-    done = run("customers", "import", str(tmp_path / name), env=live[1])
-    assert (done.returncode, live[0].requests) == (2, [])
+    done = invoke("customers", "import", str(tmp_path / name))
+    assert (done.exit_code, live[0].requests) == (2, [])
     assert expected in done.stderr
 
 
 def test_control_characters_of_a_wrong_encoding_are_refused(
-    run: Run, live: Live, tmp_path: Path
+    invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(HEADER.encode() + b"u1,,O\x92Brien,GB\n")
-    done = run("customers", "import", "--encoding", "latin-1", str(path), env=live[1])
-    assert (done.returncode, live[0].requests) == (2, [])
+    done = invoke("customers", "import", "--encoding", "latin-1", str(path))
+    assert (done.exit_code, live[0].requests) == (2, [])
     assert "name contains the control character U+0092: line 2" in done.stderr
     assert "Hint: perhaps --encoding cp1252 is right." in done.stderr
-    done = run("customers", "import", "--encoding", "cp1252", str(path), env=live[1])
-    assert (done.returncode, live[0].customers[0].name) == (0, "O\u2019Brien")
+    done = invoke("customers", "import", "--encoding", "cp1252", str(path))
+    assert (done.exit_code, live[0].customers[0].name) == (0, "O\u2019Brien")
 
 
-def test_second_try_needs_no_knowledge_of_journals(run: Run, live: Live, tmp_path: Path) -> None:
+def test_second_try_needs_no_knowledge_of_journals(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(HEADER.encode() + b"u1,,Zo\xc3\xab,GB\nu2,,Ada,GB\n")
-    done = run("customers", "import", "--encoding", "cp1252", str(path), env=live[1])
-    assert (done.returncode, stored(live[0])[0][2]) == (0, "Zo\u00c3\u00ab")
-    done = run("customers", "import", "--on-conflict", "upsert", str(path), env=live[1])
-    assert (done.returncode, stored(live[0])[0][2]) == (0, "Zoë")
+    done = invoke("customers", "import", "--encoding", "cp1252", str(path))
+    assert (done.exit_code, stored(live[0])[0][2]) == (0, "Zo\u00c3\u00ab")
+    done = invoke("customers", "import", "--on-conflict", "upsert", str(path))
+    assert (done.exit_code, stored(live[0])[0][2]) == (0, "Zoë")
     assert done.stdout == "2 rows: 0 created, 2 updated, 0 skipped, 0 failed\n"
     assert done.stderr == ""
 
@@ -273,17 +282,17 @@ def test_failed_rows_of_standard_input_can_be_imported(
     assert failed.name.encode() in done.stderr
 
 
-def test_side_files_stand_beside_the_journal(run: Run, live: Live, tmp_path: Path) -> None:
+def test_side_files_stand_beside_the_journal(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     source, other = tmp_path / "source", tmp_path / "other"
     source.mkdir()
     other.mkdir()
     path, journal = source / "a.csv", other / "a.journal"
     path.write_text(HEADER + "u1,x,,\n" * 9)
     command = ("customers", "import", "--journal", str(journal), str(path))
-    assert run(*command, "--dry-run", env=live[1]).returncode == 2
+    assert invoke(*command, "--dry-run").exit_code == 2
     live[0].add(external_id="u1")
     path.write_text(HEADER + "u1,,,GB\n")
-    assert run(*command, env=live[1]).returncode == 1
+    assert invoke(*command).exit_code == 1
     assert sorted(p.name for p in other.iterdir()) == [
         "a.failed.csv",
         "a.problems.csv",
@@ -294,12 +303,12 @@ def test_side_files_stand_beside_the_journal(run: Run, live: Live, tmp_path: Pat
 
 
 def test_unwritable_side_files_lose_no_problem_and_no_report(
-    run: Run, live: Live, tmp_path: Path
+    invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_text(HEADER + "u1,x,,GB\n" * 9)
     (tmp_path / "a.problems.csv.tmp").mkdir()  # as good as a read-only directory, to root too
-    done = run("customers", "import", "--dry-run", str(path), env=live[1])
+    done = invoke("customers", "import", "--dry-run", str(path))
     assert "email is not an email address: 9 rows, first lines 2" in done.stderr
     assert f"a.problems.csv with all problems cannot be written ({os.strerror(21)})" in done.stderr
     assert "Hint: --journal FILE" in done.stderr
@@ -310,8 +319,8 @@ def test_unwritable_side_files_lose_no_problem_and_no_report(
     path.write_text(HEADER + "u1,,,GB\nu2,,,GB\n")
     obstacle = tmp_path / "a.failed.csv.tmp"
     obstacle.mkdir()
-    done = run("customers", "import", str(path), env=live[1])
-    assert (done.returncode, "1 created" in done.stdout, "1 failed" in done.stdout) == (
+    done = invoke("customers", "import", str(path))
+    assert (done.exit_code, "1 created" in done.stdout, "1 failed" in done.stdout) == (
         1,
         True,
         True,
@@ -320,35 +329,35 @@ def test_unwritable_side_files_lose_no_problem_and_no_report(
     assert "a.failed.csv cannot be written" in done.stderr
     obstacle.rmdir()
     sent = len(live[0].requests)
-    done = run("customers", "import", str(path), env=live[1])
-    assert (done.returncode, len(live[0].requests)) == (1, sent)
+    done = invoke("customers", "import", str(path))
+    assert (done.exit_code, len(live[0].requests)) == (1, sent)
     assert (tmp_path / "a.failed.csv").exists()
 
 
-def test_unwritable_journal_names_the_option(run: Run, live: Live, tmp_path: Path) -> None:
+def test_unwritable_journal_names_the_option(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(TABLE)
     journal = tmp_path / "none" / "a.journal"
-    done = run("customers", "import", "--journal", str(journal), str(path), env=live[1])
-    assert (done.returncode, live[0].requests) == (2, [])
+    done = invoke("customers", "import", "--journal", str(journal), str(path))
+    assert (done.exit_code, live[0].requests) == (2, [])
     assert done.stderr == (
         f"Error: {journal}: No such file or directory. Nothing was sent.  Hint: --journal FILE"
         " names another place for the journal and the files beside it.\n"
     )
 
 
-def test_export_is_imported_again_exactly(run: Run, live: Live, tmp_path: Path) -> None:
+def test_export_is_imported_again_exactly(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     rows = [("5E05", "NULL"), ("12E05", "N/A"), ("1.0", "#REF!"), ("a", "null"), ("b", "=1+1")]
     for external_id, name in rows:
         live[0].add(external_id=external_id, name=name, country="GB")
     path = tmp_path / "a.csv"
-    assert run("customers", "export", str(path), env=live[1]).returncode == 0
-    refused = run("customers", "import", str(path), env=live[1])
-    assert (refused.returncode, "--exact takes every cell as it is" in refused.stderr) == (2, True)
+    assert invoke("customers", "export", str(path)).exit_code == 0
+    refused = invoke("customers", "import", str(path))
+    assert (refused.exit_code, "--exact takes every cell as it is" in refused.stderr) == (2, True)
     for customer in list(live[0].customers):
-        run("customers", "delete", "--yes", customer.id, env=live[1])
-    done = run("customers", "import", "--exact", str(path), env=live[1])
-    assert done.returncode == 0, done.stderr
+        invoke("customers", "delete", "--yes", customer.id)
+    done = invoke("customers", "import", "--exact", str(path))
+    assert done.exit_code == 0, done.stderr
     assert sorted((c.external_id, c.name) for c in live[0].customers) == sorted(rows)
 
 
@@ -371,30 +380,32 @@ def test_redirected_standard_input_writes_nothing_into_dev(
     assert [p.name[:6] for p in tmp_path.iterdir() if p != path] == ["stdin-"]
 
 
-def test_conflict_of_a_stripe_id_names_both_fields(run: Run, live: Live, tmp_path: Path) -> None:
+def test_conflict_of_a_stripe_id_names_both_fields(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     live[0].add(external_id="s1", stripe_customer_id="cus_9")
     path = tmp_path / "a.csv"
     path.write_text("external_id,country,stripe_customer_id\ns2,gb,cus_9\n")
-    done = run("customers", "import", str(path), env=live[1])
+    done = invoke("customers", "import", str(path))
     assert "(the external_id, or the stripe_customer_id by another customer)" in done.stderr
-    done = run("customers", "import", "--on-conflict", "upsert", str(path), env=live[1])
+    done = invoke("customers", "import", "--on-conflict", "upsert", str(path))
     assert "no customer has this external_id: another one has the stripe" in done.stderr
 
 
-def test_options_without_effect_are_named(run: Run, live: Live, tmp_path: Path) -> None:
+def test_options_without_effect_are_named(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(TABLE.encode("utf-8-sig"))
     options = ("--dry-run", "--sheet", "A", "--encoding", "cp1252")
-    done = run("customers", "import", *options, str(path), env=live[1])
+    done = invoke("customers", "import", *options, str(path))
     assert done.stderr.splitlines() == [
         "Warning: --sheet has no effect: the file is CSV.",
         "Warning: --encoding has no effect: a byte order mark decides.",
     ]
 
 
-def test_preview_shortens_long_values(run: Run, live: Live, tmp_path: Path) -> None:
+def test_preview_shortens_long_values(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(HEADER + "u1,," + "x" * 300_000 + ",GB\n")
-    done = run("customers", "import", "--dry-run", str(path), env=live[1])
-    assert (done.returncode, len(done.stdout) < 1_000) == (0, True)
+    done = invoke("customers", "import", "--dry-run", str(path))
+    assert (done.exit_code, len(done.stdout) < 1_000) == (0, True)
     assert "… (300,000 characters)" in done.stdout
