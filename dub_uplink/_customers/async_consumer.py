@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from .._declarative.decorators import like
-from .._declarative.methods import explicit_signature, raw_endpoint
+from .._declarative.methods import explicit_signature
+from .._declarative.raw import raw_endpoint
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -29,8 +30,13 @@ from .parameters import (
     ListOptions,
     UpdateOptions,
     iterate_query,
+    never_expanded,
 )
 from .recovery import CustomerOperation
+
+# They call the endpoints of the object that they get.
+_upsert: Any = AsyncCustomerBatches.upsert
+_ensure: Any = AsyncCustomerBatches.ensure
 
 
 class AsyncCustomersWithRawResponse:
@@ -43,10 +49,19 @@ class AsyncCustomersWithRawResponse:
 
     def __init__(self, customers: Any) -> None:
         self._customers = customers
+        self._retry_state = customers._retry_state
 
     def _endpoint(self, name: str) -> Callable[..., Awaitable[RawResponse[Any]]]:
         endpoint: Callable[..., Awaitable[RawResponse[Any]]] = raw_endpoint(self._customers, name)
         return endpoint
+
+    if not TYPE_CHECKING:  # see CustomersWithRawResponse
+
+        def __getattr__(self, name: str) -> Callable[..., Awaitable[RawResponse[Any]]]:
+            """Return an endpoint that a subclass declares."""
+            if name.startswith("_"):
+                raise AttributeError(name)
+            return self._endpoint(name)
 
     @explicit_signature
     async def list(
@@ -104,6 +119,22 @@ class AsyncCustomersWithRawResponse:
     ) -> RawResponse[int] | RawResponse[builtins.list[CustomerCount]]:
         """See :meth:`CustomersConsumer.count`."""
         return await self._endpoint("count")(group_by=group_by, **options)
+
+    @never_expanded
+    async def upsert(
+        self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
+    ) -> RawResponse[Customer]:
+        """See :meth:`CustomersWithRawResponse.upsert`."""
+        response: RawResponse[Customer] = await _upsert(self, request, **options)
+        return response
+
+    @never_expanded
+    async def ensure(
+        self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
+    ) -> RawResponse[Customer]:
+        """See :meth:`CustomersWithRawResponse.ensure`."""
+        response: RawResponse[Customer] = await _ensure(self, request, **options)
+        return response
 
 
 class AsyncCustomersConsumer(AsyncCustomerBatches):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from .._declarative.methods import explicit_signature, raw_endpoint
+from .._declarative.methods import explicit_signature
+from .._declarative.raw import raw_endpoint
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -17,25 +18,41 @@ from ..models.operations import (
     UpdateCustomerRequestBody,
 )
 from ..models.response import RawResponse
+from .batches import CustomerBatches
 from .pages import CustomerPage
-from .parameters import CountOptions, ExpandOptions, ListOptions, UpdateOptions
+from .parameters import CountOptions, ExpandOptions, ListOptions, UpdateOptions, never_expanded
+
+# They call the endpoints of the object that they get.
+_upsert: Any = CustomerBatches.upsert
+_ensure: Any = CustomerBatches.ensure
 
 
 class CustomersWithRawResponse:
     """The endpoints of :class:`CustomersConsumer`, each returning a :class:`RawResponse`.
 
-    ``list``, ``create``, ``get``, ``update``, ``delete`` and ``count`` take the same arguments and
-    raise the same errors. Methods of subclasses that override them are not called.
+    ``list``, ``create``, ``get``, ``update``, ``delete``, ``count``, ``upsert`` and ``ensure`` take
+    the same arguments and raise the same errors. So do the endpoints that a subclass declares; type
+    checkers do not know those. Methods that override an endpoint are not called. Iterations and
+    batches have no single response, and are not here.
     """
 
     __module__ = "dub_uplink"
 
     def __init__(self, customers: Any) -> None:
         self._customers = customers
+        self._retry_state = customers._retry_state
 
     def _endpoint(self, name: str) -> Callable[..., RawResponse[Any]]:
         endpoint: Callable[..., RawResponse[Any]] = raw_endpoint(self._customers, name)
         return endpoint
+
+    if not TYPE_CHECKING:  # or every misspelt name would be an endpoint to a type checker
+
+        def __getattr__(self, name: str) -> Callable[..., RawResponse[Any]]:
+            """Return an endpoint that a subclass declares."""
+            if name.startswith("_"):  # of this object while it is copied, and not of the consumer
+                raise AttributeError(name)
+            return self._endpoint(name)
 
     @explicit_signature
     def list(
@@ -93,3 +110,25 @@ class CustomersWithRawResponse:
     ) -> RawResponse[int] | RawResponse[builtins.list[CustomerCount]]:
         """See :meth:`CustomersConsumer.count`."""
         return self._endpoint("count")(group_by=group_by, **options)
+
+    @never_expanded
+    def upsert(
+        self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
+    ) -> RawResponse[Customer]:
+        """See :meth:`CustomersConsumer.upsert`.
+
+        The response is that of the last request: 200 of an update, 201 of a create.
+        """
+        response: RawResponse[Customer] = _upsert(self, request, **options)
+        return response
+
+    @never_expanded
+    def ensure(
+        self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
+    ) -> RawResponse[Customer]:
+        """See :meth:`CustomersConsumer.ensure`.
+
+        The response is that of the last request: 200 of a customer that was there, 201 of a create.
+        """
+        response: RawResponse[Customer] = _ensure(self, request, **options)
+        return response

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import uplink
@@ -21,10 +21,9 @@ from uplink.interfaces import RequestDefinitionBuilder
 from .._internal.config import merge_headers
 from .._transport.call import OPTIONS
 from ..models.errors import DubError
-from ..models.response import RawResponse, Response
 from ..models.unset import UNSET, Unset
-from .context import CallContext, context_of
-from .converters import is_schema, read_body
+from .context import context_of
+from .converters import is_schema
 from .extra import add_extra_body, add_extra_query
 from .parameters import (
     AnyPathSegment,
@@ -38,6 +37,7 @@ from .parameters import (
     check_template,
     check_url,
 )
+from .raw import reader_of
 from .schemas import RequestSchema, field_names
 
 P = ParamSpec("P")
@@ -111,9 +111,8 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         if context.extra_body is not None:
             add_extra_body(request_builder.info, context.extra_body, self._known_body)
         convert = request_builder.return_type
-        if callable(convert):
-            reader = _read if context.consumer._raw_of is None else _read_raw
-            read = functools.partial(reader, convert, context)
+        read = reader_of(context, convert if callable(convert) else None)
+        if read is not None:
             options["convert"] = read
             request_builder.return_type = None  # the transport's strategy calls it
 
@@ -133,36 +132,6 @@ def _body_names(annotation: Any) -> Collection[Any]:
         schema: Any = annotation.type
         return field_names(schema)
     return []
-
-
-def _read(convert: Callable[[Response], Any], context: CallContext, response: Response) -> Any:
-    handle = context.result_handler
-    if handle is None:
-        return read_body(convert, response)
-    # What the handler raises is an error of the body, too.
-    return read_body(lambda response: handle(context, convert(response)), response)
-
-
-def _read_raw(
-    convert: Callable[[Response], Any], context: CallContext, response: Response
-) -> RawResponse[Any]:
-    # A page fetches the next one with the consumer itself, which returns pages.
-    context.consumer = context.consumer._raw_of
-    response.call = None
-    return RawResponse(response, functools.partial(_read, convert, context))
-
-
-def raw_endpoint(consumer: Any, name: str) -> Any:
-    """Return the endpoint of a consumer that returns the :class:`RawResponse`.
-
-    It is the declared one: a method that a subclass overrides would get a raw response from
-    ``super()``.
-    """
-    view = consumer._view(consumer._defaults or {})
-    view._raw_of = consumer
-    methods: Iterator[Any] = (vars(cls).get(name) for cls in type(consumer).__mro__)
-    declared: Any = next(method for method in methods if hasattr(method, "uplink_definition"))
-    return functools.partial(declared, view)
 
 
 def _built(definition: Any) -> Any:

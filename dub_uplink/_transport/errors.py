@@ -112,7 +112,7 @@ def is_truncated_json(response: Response) -> bool:
         return False
     closed = text[-1:] == closing
     try:
-        response.parse()
+        response.parse_json()
     except json.JSONDecodeError as error:
         left = len(error.doc.rstrip()) - error.pos
         if error.msg.startswith("Unterminated string"):

@@ -82,7 +82,7 @@ class Response:
         (value,), self._parsed = self._parsed, None  # handed over, since the caller may change it
         return value
 
-    def parse(self) -> None:
+    def parse_json(self) -> None:
         """Parse the body now and keep the result for the next :meth:`json`.
 
         Raises:
@@ -116,8 +116,12 @@ class RawResponse(Generic[T]):
 
     ``status_code`` is the HTTP status, ``headers`` are looked up in any case, ``content`` is the
     decoded body. ``attempts`` is the number of requests of the call, ``elapsed`` its seconds, waits
-    included. When a look-up shows that a write was applied, the headers and the content are those
-    of the look-up.
+    included.
+
+    If the response of a write was lost and a later request shows that the write was applied,
+    ``status_code`` is the one of the write: 201 of a create, 200 of an update or a delete. After a
+    look-up, the headers and the content are those of the look-up. A delete needs none: its content
+    is ``{"id": …}`` with the given id, and its only header is ``Content-Type``.
     """
 
     __slots__ = ("_parse", "_response")

@@ -58,9 +58,9 @@ def interpreter_with(requirement: str) -> Path:
     return python
 
 
-def run(requirement: str, script: str, url: str) -> dict[str, Any]:
+def run(requirement: str, script: str, argument: str) -> dict[str, Any]:
     done = subprocess.run(
-        [interpreter_with(requirement), "-I", HERE / script, url],
+        [interpreter_with(requirement), "-I", HERE / script, argument],
         capture_output=True,
         text=True,
         timeout=120,
@@ -105,6 +105,88 @@ def test_official_sdk_of_2024_notices_nothing_but_the_country(fake: FakeDub) -> 
         "not found": "not_found",
         "create": "invalid_type: country: Invalid input: expected string, received undefined",
     }
+
+
+#: What ``docs/compare.rst`` says of the other clients.
+COMPARED: dict[str, dict[str, Any]] = {
+    "dub==0.39.0": {
+        "calls": [
+            *("delete", "delete_async", "get", "get_async"),
+            *("list", "list_async", "update", "update_async"),
+        ],
+        "options": ["retries", "server_url", "timeout_ms", "http_headers"],
+        "error": None,
+        "unknown field kept": False,
+        "unknown parameter sent": False,
+        "tokens of the repeated call": 1,
+        "requests without retries": 1,
+        "repeated": ["PATCH", "PATCH", "PATCH"],
+        "key": False,
+        "wrong argument": "ValidationError",
+        "slow response": None,
+        "views": False,
+        "raw": False,
+        "requests of one's own": False,
+        "client": "httpx",
+        "log": "NoOpLogger",
+        "webhooks": False,
+        "scripts": [],
+    },
+    "openai==3.57.0": {
+        "options": ["extra_headers", "extra_query", "extra_body", "timeout"],
+        "error": None,
+        "unknown field kept": True,
+        "unknown parameter sent": True,
+        "tokens of the repeated call": 3,
+        "requests with default retries": 3,
+        "key": False,
+        "wrong argument sent": True,
+        "slow response": None,
+        "views": "OpenAI",
+        "raw": [200, "application/json", "Model"],
+        "requests of one's own": [True, True],
+        "client": "httpx2",
+        "pages iterate": True,
+        "webhooks": [True],
+        "scripts": [],
+    },
+    "stripe==16.1.0": {
+        "calls": [
+            *("create", "create_async", "delete", "delete_async"),
+            *("delete_discount", "delete_discount_async", "list", "list_async"),
+            *("retrieve", "retrieve_async", "search", "search_async", "update", "update_async"),
+        ],
+        "options": [
+            *("api_key", "content_type", "headers", "idempotency_key"),
+            *("max_network_retries", "stripe_account", "stripe_context", "stripe_version"),
+        ],
+        "error": None,
+        "unknown field kept": True,
+        "unknown parameter sent": True,
+        "requests with default retries": [1, 3],
+        "key": True,
+        "wrong argument sent": True,
+        "slow response": None,
+        "views": False,
+        "raw": [200, "StripeResponse"],
+        "requests of one's own": True,
+        "clients": [
+            *("RequestsClient", "HTTPXClient", "AIOHTTPClient", "PycurlClient", "UrllibClient"),
+        ],
+        "key is a string": "<class 'str'>",
+        "pages iterate": True,
+        "webhooks": True,
+        "from plain data": "cus_1",
+        "scripts": [],
+    },
+}
+
+
+@needs_sdks
+@pytest.mark.parametrize("requirement", COMPARED)
+def test_cells_of_the_comparison_are_as_measured(requirement: str) -> None:
+    name = requirement.partition("==")[0]
+    assert run(requirement, "compared.py", name) == COMPARED[requirement]
 
 
 @pytest.fixture(scope="module")

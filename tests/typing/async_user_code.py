@@ -60,6 +60,7 @@ async def every_operation(url: str) -> None:
         assert_type(await raw.get("ext_1"), RawResponse[Customer])
         assert_type((await raw.list(page_size=1)).parse(), AsyncCustomerPage)
         assert_type(await raw.count(), RawResponse[int])
+        assert_type(await raw.upsert({"external_id": "1"}), RawResponse[Customer])
         assert_type((await raw.count(group_by="country")).parse(), list[components.CustomerCount])
         deleted = await customers.delete(id=made.id)
         assert_type(deleted, operations.DeleteCustomerResponseBody)

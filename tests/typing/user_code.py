@@ -217,6 +217,8 @@ def raw_responses_of(dub: Dub) -> None:
     assert_type(raw.delete("ext_raw", retries=None).parse(), DeleteCustomerResponseBody)
     assert_type(raw.count(country="GB"), RawResponse[int])
     assert_type(raw.count(group_by="country").parse(), list[components.CustomerCount])
+    assert_type(raw.upsert({"external_id": "user_1"}, retries=None), RawResponse[Customer])
+    assert_type(raw.ensure({"external_id": "user_1"}).parse(), Customer)
 
 
 class Shop(Dub):
@@ -285,6 +287,8 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     dub.customers.with_raw_response.get(5)  # type: ignore[arg-type]
     dub.customers.with_raw_response.list(limit=5)  # type: ignore[call-arg]
     dub.customers.with_raw_response.iterate()  # type: ignore[attr-defined]
+    leads.with_raw_response.notes("cus_1")  # type: ignore[attr-defined]
+    dub.customers.with_raw_response.upsert({}, expand=True)  # type: ignore[call-arg]
     Customer.from_dict("{}")  # type: ignore[arg-type]
     dub.customers.upsert("user_1")  # type: ignore[arg-type]
     dub.customers.update_many(["user_1"])  # type: ignore[list-item]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 from typing import Any
 
 import pytest
+import uplink
 
 from dub_uplink import (
     AsyncCustomersConsumer,
     Customer,
     CustomersConsumer,
     RawResponse,
+    declare,
     errors,
 )
 from dub_uplink.testing import FakeDub, faults
@@ -122,7 +125,87 @@ def test_raw_endpoint_of_a_subclass_skips_its_override(fake: FakeDub, make: Any)
 
 @pytest.mark.parametrize("cls", [CustomersConsumer, AsyncCustomersConsumer])
 def test_raw_endpoints_are_those_of_the_consumer(cls: Any) -> None:
-    raw = cls("dub_test").with_raw_response
-    for name in ("list", "create", "get", "update", "delete", "count"):
-        expected = inspect.signature(getattr(cls("dub_test"), name)).parameters
+    consumer = cls("dub_test")
+    raw = consumer.with_raw_response
+    endpoints = [name for name in dir(cls) if hasattr(getattr(cls, name), "uplink_definition")]
+    assert sorted(endpoints) == ["count", "create", "delete", "get", "list", "update"]
+    public = {name for name in vars(type(raw)) if not name.startswith("_")}
+    assert public == {*endpoints, "upsert", "ensure"}
+    for name in public:
+        expected = inspect.signature(getattr(consumer, name)).parameters
         assert list(inspect.signature(getattr(raw, name)).parameters) == list(expected)
+    for name in ("iterate", "create_many", "with_options", "close", "_transport", "gte"):
+        assert not hasattr(raw, name)
+
+
+def test_raw_response_of_a_lost_write_has_the_status_of_the_write(fake: FakeDub, raw: Any) -> None:
+    fake.faults.add(faults.DropAfter(), method="POST")
+    made = raw.create(BODY)
+    fake.faults.add(faults.DropAfter(), method="PATCH")
+    renamed = raw.update("ext_1", {"external_id": "2"})
+    fake.faults.add(faults.DropAfter(), method="DELETE")
+    deleted = raw.delete("ext_2")
+    assert [request.method for request in fake.requests] == [
+        *("POST", "POST", "GET"),
+        *("PATCH", "PATCH", "GET"),
+        *("DELETE", "DELETE"),
+    ]
+    responses = (made, renamed, deleted)
+    assert [response.status_code for response in responses] == [201, 200, 200]
+    assert [response.attempts for response in responses] == [3, 3, 2]
+    assert renamed.parse().external_id == "2"
+    assert json.loads(deleted.content) == {"id": "ext_2"}
+    assert dict(deleted.headers) == {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("name", ["upsert", "ensure"])
+def test_raw_upsert_has_the_response_of_its_last_request(
+    fake: FakeDub, raw: Any, name: str
+) -> None:
+    made = getattr(raw, name)(BODY)
+    again = getattr(raw, name)({**BODY, "name": "Bo"})
+    assert (made.status_code, again.status_code) == (201, 200)
+    assert again.parse().name == ("Bo" if name == "upsert" else "Ada")
+    assert again.parse().id == made.parse().id
+    with pytest.raises(ValueError, match=rf"^{name}\(\)"):
+        getattr(raw, name)({"country": "GB"})
+
+
+def test_raw_endpoint_that_a_subclass_declares_works(fake: FakeDub, make: Any) -> None:
+    @declare.returns.json(key="name")
+    @declare.get("customers/{id}", args={"options": declare.Options})
+    @make.stub
+    def name_of(self: Any, id: str, **options: Any) -> Any: ...
+
+    @declare.get("customers/{id}")
+    @make.stub
+    def response_of(self: Any, id: str) -> Any: ...
+
+    @uplink.response_handler(lambda response: response.status_code)
+    @uplink.get("customers")
+    @make.stub
+    def status(self: Any) -> Any: ...
+
+    declared = {"name_of": name_of, "response_of": response_of, "status": status}
+    fake.add(external_id="1", name="Ada")
+    raw = raw_of(make(declared))
+    response = raw.name_of("ext_1", http_headers={"X-Team": "a"})
+    assert isinstance(response, RawResponse)
+    assert (response.status_code, response.parse()) == (200, "Ada")
+    assert fake.requests[-1].headers["x-team"] == "a"
+    response = raw.response_of("ext_1")
+    assert isinstance(response, RawResponse)
+    assert response.parse().json()["name"] == "Ada"
+    with pytest.raises(errors.NotFound):
+        raw.name_of("ext_2")
+    sent = len(fake.requests)
+    with pytest.raises(TypeError, match=r"status\(\) has no raw response"):
+        raw.status()
+    assert len(fake.requests) == sent
+
+
+def test_raw_endpoints_may_be_copied(fake: FakeDub) -> None:
+    raw = CustomersConsumer(
+        fake.token, server_url=fake.base_url, client=fake.session()
+    ).with_raw_response
+    assert copy.copy(raw).count().parse() == 0

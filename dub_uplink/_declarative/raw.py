@@ -1,0 +1,77 @@
+"""Responses of endpoints, converted to results or kept as raw responses."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import uplink
+
+from ..models.response import RawResponse, Response
+from .context import CallContext
+from .converters import read_body
+
+_Convert = Callable[[Response], Any]
+
+
+def reader_of(context: CallContext, convert: _Convert | None) -> _Convert | None:
+    """Return the function that makes the result of a call from its response.
+
+    Args:
+        context: the call.
+        convert: converts the response as the endpoint declares; ``None`` if it returns responses.
+
+    Returns:
+        The function, or ``None`` if the response itself is the result.
+    """
+    read = None if convert is None else functools.partial(_read, convert, context)
+    if context.consumer._raw_of is None:
+        return read
+    # A page fetches the next one with the consumer itself, which returns pages.
+    context.consumer = context.consumer._raw_of
+    return functools.partial(_keep, read or _unchanged)
+
+
+def _read(convert: _Convert, context: CallContext, response: Response) -> Any:
+    handle = context.result_handler
+    if handle is None:
+        return read_body(convert, response)
+    # What the handler raises is an error of the body, too.
+    return read_body(lambda response: handle(context, convert(response)), response)
+
+
+def _keep(read: _Convert, response: Response) -> RawResponse[Any]:
+    response.call = None
+    return RawResponse(response, read)
+
+
+def _unchanged(response: Response) -> Response:
+    return response
+
+
+def raw_endpoint(consumer: Any, name: str) -> Any:
+    """Return the endpoint of a consumer that returns the :class:`RawResponse`.
+
+    It is the declared one: a method that a subclass overrides would get a raw response from
+    ``super()``.
+
+    Raises:
+        AttributeError: the class declares no endpoint of this name.
+        TypeError: the endpoint has a response handler of uplink's, which replaces the response.
+    """
+    for cls in type(consumer).__mro__:
+        declared: Any = vars(cls).get(name)
+        if hasattr(declared, "uplink_definition"):
+            break
+    else:
+        raise AttributeError(f"{type(consumer).__name__} declares no endpoint {name!r}")
+    annotations = declared.uplink_definition.method_handler_builder.build().annotations
+    if any(isinstance(annotation, uplink.response_handler) for annotation in annotations):
+        raise TypeError(
+            f"{name}() has no raw response: it is declared with uplink.response_handler, which"
+            " replaces the response; declare the result with declare.returns.json"
+        )
+    view = consumer._view(consumer._defaults or {})
+    view._raw_of = consumer
+    return functools.partial(declared, view)
