@@ -394,7 +394,8 @@ def test_options_without_effect_are_named(run: Run, live: Live, tmp_path: Path) 
 
 def test_preview_shortens_long_values(run: Run, live: Live, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text(HEADER + "u1,," + "x" * 300_000 + ",GB\n")
+    url = f"https://example.com/{'x' * 300_000}"
+    path.write_text(f"external_id,avatar,country\nu1,{url},GB\n")
     done = run("customers", "import", "--dry-run", str(path), env=live[1])
     assert (done.returncode, len(done.stdout) < 1_000) == (0, True)
-    assert "… (300,000 characters)" in done.stdout
+    assert "… (300,020 characters)" in done.stdout

@@ -343,7 +343,7 @@ def test_bad_lines_of_json_are_named(read: Read) -> None:
         '7: externalId is a number, not text; put it in quotes, such as "1": 7',
         "9: external_id means external_id, and so does 'externalId'; leave one out",
         "11:  has 'externalId' twice",
-        '13: name contains an unpaired surrogate: "\ud800"',
+        '13: name contains an unpaired surrogate: "\\ud800"',
         '15: name contains a NUL character: "a\\u0000b"',
         "17: nam is unknown; did you mean 'name' (--map 'nam=FIELD' or --ignore-unknown)",
         "19: country is missing",
