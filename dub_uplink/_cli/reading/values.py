@@ -131,18 +131,23 @@ def _problem(field: str, value: Any) -> str:
         return "is not text"
     if field in REQUIRED and not value.strip():
         return "is missing"
-    unusable = _NO_TEXT.search(value)
+    return _problem_of_text(field, value)
+
+
+def _problem_of_text(field: str, text: str) -> str:
+    problem = ""
+    unusable = _NO_TEXT.search(text)
     if unusable:
-        return _why_unusable(unusable.group())
-    if field == "email" and not is_email(value):
-        if not value.isascii():
-            return "contains a character beyond ASCII, which Dub refuses in an email address"
-        return "is not an email address"
-    if field == "avatar":
-        return "" if is_url(value) else "is not a URL"
-    if len(value) > MAX_TEXT_LENGTH:
-        return f"is longer than {MAX_TEXT_LENGTH} characters"
-    return ""
+        problem = _why_unusable(unusable.group())
+    elif field == "email" and not text.isascii():
+        problem = "contains a character beyond ASCII, which Dub refuses in an email address"
+    elif field == "email" and not is_email(text):
+        problem = "is not an email address"
+    elif field == "avatar" and not is_url(text):
+        problem = "is not a URL"
+    elif field != "avatar" and len(text) > MAX_TEXT_LENGTH:
+        problem = f"is longer than {MAX_TEXT_LENGTH} characters"
+    return problem
 
 
 def _why_unusable(char: str) -> str:
@@ -156,12 +161,12 @@ def _why_unusable(char: str) -> str:
 def _note(field: str, value: str) -> str:
     if field == "country":
         return "" if _COUNTRY.fullmatch(value) else "is not a country code of two letters"
-    if field not in _IDS:
-        return ""
-    if not value.isprintable():
+    if field in _IDS and not value.isprintable():
         return "contains an invisible character, which is part of the id"
-    if field != "external_id":
-        return ""
+    return _note_on_external_id(value) if field == "external_id" else ""
+
+
+def _note_on_external_id(value: str) -> str:
     if value != value.strip():
         return "begins or ends with a space, which is part of the id"
     if _ROUNDED_NUMBER.fullmatch(value):
