@@ -175,17 +175,17 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "a number as id in JSON": (
         "a.json",
         b'[{"externalId": 1, "country": "GB"}]',
-        'externalId is a number, not text; put it in quotes, such as "1": line 1 (1)',
+        'externalId is a number, not text; put it in quotes, such as "1": item 1 (1)',
     ),
     "an unknown key in JSON": (
         "a.json",
         b'[{"externalId": "1", "country": "GB", "address": 1}]',
-        "address is unknown (--map 'address=FIELD' or --ignore-unknown): line 1",
+        "address is unknown (--map 'address=FIELD' or --ignore-unknown): item 1",
     ),
     "JSON that is cut off": (
         "a.json",
         b'[{"externalId": "1", "country": "G',
-        "line 1 is not JSON: Unterminated string.",
+        "item 1 is not JSON: Unterminated string.",
     ),
     "bytes of Windows": (
         "a.csv",
