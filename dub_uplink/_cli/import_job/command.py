@@ -332,30 +332,44 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
             progress.at(before)
             left = run.run()
     except ImportAborted as aborted:
-        show_counts(journal)
-        show_reasons(journal)
+        _report_stopped(run, failed)
         shown = failure(aborted.error)
         hint = f"{shown.hint} {_AGAIN}".strip()
         raise Failure(shown.message, shown.exit_code, hint) from None
     except (OSError, KeyboardInterrupt):
-        show_counts(journal)
-        show_reasons(journal)
+        _report_stopped(run, failed)
         click.echo(f"Stopped; {_AGAIN[0].lower()}{_AGAIN[1:]}", err=True)
         raise
     if left:
-        show_counts(journal)
-        show_reasons(journal)
+        _report_stopped(run, failed)
         raise Failure(f"{count_rows(left)} had no usable response.", ExitCode.NETWORK, _AGAIN)
-    unwritable = ""
-    has_failures = journal.counts()["failed"] > 0
-    if has_failures:
-        try:
-            failed = write_failed(failed, run.rows, journal)
-        except OSError as error:
-            unwritable = error.strerror or str(error)
+    failed, unwritable = _write_failed(run, failed)
     show_counts(journal)
-    show_failures(journal, failed, run.on_conflict, unwritable=unwritable)
+    has_failures = show_failures(journal, failed, run.on_conflict, unwritable=unwritable)
     if not unwritable:
         journal.delete()
     if has_failures:
         raise click.exceptions.Exit(ExitCode.FAILED)
+
+
+def _report_stopped(run: Import, failed: Path) -> None:
+    """Show how far an import came that stopped early, and write the rows that failed so far."""
+    failed, unwritable = _write_failed(run, failed)
+    show_counts(run.journal)
+    if show_reasons(run.journal) and not unwritable:
+        click.echo(f"The rows that failed so far are in {failed}.", err=True)
+    elif unwritable:
+        click.echo(f"{failed} cannot be written ({unwritable}).", err=True)
+
+
+def _write_failed(run: Import, path: Path) -> tuple[Path, str]:
+    """Write the file of failed rows, if there are any; return its path, and why it is not there."""
+    try:
+        if run.journal.counts()["failed"]:
+            path = write_failed(path, run.rows, run.journal)
+    except OSError as error:
+        named = "" if error.filename is None else f": {error.filename}"
+        return path, f"{error.strerror or error}{named}"
+    except BadFile as error:  # changed meanwhile
+        return path, f"the imported file cannot be read again: {str(error).rstrip('.')}"
+    return path, ""

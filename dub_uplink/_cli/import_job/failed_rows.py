@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +22,7 @@ def failed_suffix(rows: Rows) -> str:
 
 
 def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
-    """Write the failed rows as they were sent, under the fields' own names.
+    """Write the rows that failed so far, as they were sent, under the fields' own names.
 
     Returns:
         The path; it has a number where ``path`` is another file.
@@ -33,7 +34,7 @@ def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
     with failed_file as file:
         failed = (
             {**row.request, REASON: journal.reason(row.number)}
-            for row in rows
+            for row in itertools.takewhile(lambda row: row.number < journal.begun, rows)
             if journal.ending(row.number) == "failed"
         )
         if path.suffix == ".jsonl":

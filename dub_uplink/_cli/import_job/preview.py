@@ -96,12 +96,11 @@ def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
 
 
 def _show_groups(groups: Groups, rows: Rows, *, err: bool) -> None:
-    unit = "row" if rows.recognized["format"] == "xlsx" else "line"
     for (column, reason), group in groups.groups.items():
         places = ", ".join(_places(group))
         count = f"{count_rows(group.count)}, first " if group.count > len(group.places) else ""
         plural = "s" if len(group.places) > 1 else ""
-        text = f"{column} {reason}: {count}{unit}{plural} {places}"
+        text = f"{column} {reason}: {count}{rows.unit}{plural} {places}"
         click.echo(f"  {printable(text)}", err=err)
 
 

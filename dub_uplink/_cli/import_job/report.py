@@ -37,23 +37,34 @@ def show_reasons(journal: Journal) -> list[tuple[str, int]]:
 
 def show_failures(
     journal: Journal, failed: Path, on_conflict: OnConflict, *, unwritable: str = ""
-) -> None:
-    """Show why rows failed, and what to run next; ``unwritable`` says why there is no file."""
+) -> bool:
+    """Show why rows failed, and what to run next.
+
+    Args:
+        journal: the journal of the import.
+        failed: the file of the failed rows.
+        on_conflict: what happened to rows whose customer exists.
+        unwritable: why there is no such file.
+
+    Returns:
+        Whether rows failed.
+    """
     failures = show_reasons(journal)
     if not failures:
-        return
+        return False
     if unwritable:
         click.echo(
-            f"{failed} cannot be written ({unwritable}). Run the same command again to write it;"
-            " it sends nothing.",
+            f"{failed} cannot be written ({unwritable}). Remove the cause, then run the same"
+            " command again: it writes the file, and sends nothing.",
             err=True,
         )
-        return
+        return True
     click.echo(f"The failed rows are in {failed}. Correct them there, then run:", err=True)
     click.echo(f"  {_command(failed)}", err=True)
     if on_conflict == "fail" and any(reason.startswith("409 ") for reason, _ in failures):
         click.echo("To update the customers that exist under an external_id, run:", err=True)
         click.echo(f"  {_command(failed, on_conflict='upsert')}", err=True)
+    return True
 
 
 #: The options that matter to the next import too; others are about the file that was read.

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,10 +90,10 @@ def check(
     """
     report = ValidationReport()
     delimiter = rows.recognized.get("delimiter", ",")
-    with SeenIds() as ids, _Rest(report, rest, delimiter) as overflow:
+    with SeenIds() as ids, _Rest(report, rest, rows.unit, delimiter) as overflow:
         for row in rows:
             report.rows += 1
-            doubles, notes = ids.compare(row, rows.columns)
+            doubles, notes = ids.compare(row, rows)
             problems = (*row.problems, *doubles)
             if problems:
                 report.bad_rows += 1
@@ -110,8 +110,9 @@ def check(
 class _Rest:
     """Writes all problems to a file once one of them is not shown."""
 
-    def __init__(self, report: ValidationReport, path: Path, delimiter: str) -> None:
+    def __init__(self, report: ValidationReport, path: Path, unit: str, delimiter: str) -> None:
         self._report = report
+        self._unit = unit
         self._delimiter = delimiter
         self._path = path
         self._files = contextlib.ExitStack()
@@ -133,7 +134,7 @@ class _Rest:
             else:
                 return
         for line, column, reason, detail in problems:
-            text = f"line {line}: {column} {reason}{f': {detail}' if detail else ''}"
+            text = f"{self._unit} {line}: {column} {reason}{f': {detail}' if detail else ''}"
             click.echo(printable(text), err=True)
 
     def _write_to_file(self, problems: list[Problem]) -> None:
@@ -143,7 +144,7 @@ class _Rest:
             file = self._files.enter_context(self._file)
             file.write("\ufeff")  # Excel takes UTF-8 for another encoding without it
             self._writer = csv.writer(file, delimiter=self._delimiter, lineterminator="\n")
-            self._writer.writerow(("line", "column", "reason", "value"))
+            self._writer.writerow((self._unit, "column", "reason", "value"))
         for problem in problems:
             self._writer.writerow([escape_formula(cell) for cell in problem])
 
@@ -177,15 +178,8 @@ class SeenIds:
         )
         self._database.execute("BEGIN")
 
-    def compare(
-        self, row: Row, columns: Mapping[str, str | None]
-    ) -> tuple[list[Problem], list[Problem]]:
-        """Return the ids of a row that an earlier row has, and those that only look the same.
-
-        Args:
-            row: the row.
-            columns: the fields by the names of their columns.
-        """
+    def compare(self, row: Row, rows: Rows) -> tuple[list[Problem], list[Problem]]:
+        """Return the ids of a row that an earlier row has, and those that only look the same."""
         problems, notes = [], []
         for number, name in enumerate(_UNIQUE):
             value = row.request.get(name)
@@ -193,12 +187,12 @@ class SeenIds:
                 continue
             line = self._line_of(f"{number}{value}", row.line)
             if line is not None:
-                problems.append(_double(row, columns, name, "occurs twice", line))
+                problems.append(_double(row, rows, name, "occurs twice", line))
             elif not value.isascii():
                 line = self._line_of(f"{number}~{unicodedata.normalize('NFC', value)}", row.line)
                 if line is not None:
                     reason = "differs only in Unicode normalization from that of another row"
-                    notes.append(_double(row, columns, name, reason, line))
+                    notes.append(_double(row, rows, name, reason, line))
         return problems, notes
 
     def _line_of(self, text: str, line: int) -> int | None:
@@ -218,8 +212,7 @@ class SeenIds:
         self._database.close()
 
 
-def _double(
-    row: Row, columns: Mapping[str, str | None], name: str, reason: str, line: int
-) -> Problem:
-    column = next((column for column, field in columns.items() if field == name), name)
-    return Problem(row.line, column, reason, f"{shown(row.request[name])}, also in line {line}")
+def _double(row: Row, rows: Rows, name: str, reason: str, line: int) -> Problem:
+    column = next((column for column, field in rows.columns.items() if field == name), name)
+    detail = f"{shown(row.request[name])}, also in {rows.unit} {line}"
+    return Problem(row.line, column, reason, detail)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import filecmp
 import itertools
 import os
 import stat
@@ -130,7 +129,8 @@ class NewFile:
     """A UTF-8 text file, readable by its owner only, that replaces no other file.
 
     A context manager that opens ``….tmp``. At its end ``path`` is the final name: the given one, or
-    with a number, as ``a-2.csv``, where other files have it. A file of the same content is kept.
+    with a number, as ``a-2.csv``, where other files have it. A file is replaced only if the new one
+    has all its lines, in the same order: it loses nothing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -168,12 +168,19 @@ class NewFile:
                 with open(self.path, "xb"):
                     pass
             except FileExistsError:
-                if self.path.is_file() and filecmp.cmp(self._temporary, self.path, shallow=False):
-                    return
-                self.path = first.with_name(f"{first.stem}-{number}{first.suffix}")
-            else:
-                atomic_replace(self._temporary, self.path)
-                return
+                if not _has_lines_of(self._temporary, self.path):
+                    self.path = first.with_name(f"{first.stem}-{number}{first.suffix}")
+                    continue
+            atomic_replace(self._temporary, self.path)
+            return
+
+
+def _has_lines_of(path: Path, other: Path) -> bool:
+    """Return whether a file has all lines of another, in the same order."""
+    if not other.is_file():
+        return False
+    with path.open("rb") as file, other.open("rb") as lines:
+        return all(line in file for line in lines)  # each search goes on behind the last hit
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -37,10 +37,11 @@ def json_text(value: Any, encoding: str = "utf-8", indent: int | None = None) ->
     except UnicodeEncodeError:
         text = json.dumps(value, indent=indent)
     # Within a string JSON has no raw line end, so that these are those of the indentation.
-    return "\n".join(_escaped(line) for line in text.split("\n"))
+    return "\n".join(escape_unprintable(line) for line in text.split("\n"))
 
 
-def _escaped(line: str) -> str:
+def escape_unprintable(line: str) -> str:
+    """Return a line of JSON with control and other invisible characters escaped."""
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else _escape(c) for c in line)

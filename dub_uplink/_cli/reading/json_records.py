@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from dub_uplink._cli.io.text_file import MAX_LENGTH, BadFile, chunks, lines
 from dub_uplink._cli.reading.record import Record
@@ -26,6 +26,24 @@ class _Object(dict[str, Any]):
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_Object)
+
+
+#: The start of an object with a list of objects, after values that are no lists.
+_WRAPPED = re.compile(r'\{(?:[^\[{]|\{[^\[{}]*\})*?"([A-Za-z_]\w*)"\s*:\s*\[\s*\{')
+
+Unit = Literal["line", "item", "row"]
+
+
+def place_unit(file: IO[bytes], encoding: str) -> Unit:
+    """Return what the places of records count: the items of an array that is on one line."""
+    start = next(chunks(file, encoding), "").strip()
+    return "item" if start[:1] == "[" and "\n" not in start else "line"
+
+
+def wrapped_list(file: IO[bytes], encoding: str) -> str:
+    """Return the key of a list of objects within the first object, empty if there is none."""
+    found = _WRAPPED.match(next(chunks(file, encoding), "").lstrip())
+    return found[1] if found else ""
 
 
 def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:
@@ -76,8 +94,10 @@ def _lines(file: IO[bytes], encoding: str) -> Iterator[Record]:
 
 
 def _values(file: IO[bytes], encoding: str) -> Iterator[Record]:
+    by_item = place_unit(file, encoding) == "item"
     buffer = _Buffer(chunks(file, encoding))
     is_array = buffer.take("[")
+    count = 0
     is_first = True
     while buffer.peek():
         if is_array and buffer.take("]"):
@@ -85,13 +105,15 @@ def _values(file: IO[bytes], encoding: str) -> Iterator[Record]:
                 raise BadFile(f"line {buffer.line()}: text follows the end of the array.")
             return
         if is_array and not is_first and not buffer.take(","):
-            raise BadFile(f"line {buffer.line()} is not JSON: a comma is missing.")
+            place = f"after item {count}" if by_item else f"line {buffer.line()}"
+            raise BadFile(f"{place} is not JSON: a comma is missing.")
         if not is_first and is_array and buffer.peek() == "]":
             continue  # a comma after the last value
         if not buffer.peek():
             break
-        line = buffer.line()
-        yield Record(line, buffer.value())
+        count += 1
+        place = count if by_item else buffer.line()
+        yield Record(place, buffer.value(f"{'item' if by_item else 'line'} {place}"))
         is_first = False
     if is_array:
         raise BadFile(f"line {buffer.line()}: the array is not closed; is the file complete?")
@@ -136,20 +158,18 @@ class _Buffer:
         self._at += is_next
         return is_next
 
-    def value(self) -> Any:
-        """Decode the next value."""
+    def value(self, place: str) -> Any:
+        """Decode the next value; ``place`` is where it begins."""
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 message = error.msg
             except (ValueError, RecursionError):
-                raise BadFile(f"line {self.line()} cannot be parsed as JSON.") from None
+                raise BadFile(f"{place} cannot be parsed as JSON.") from None
             else:
                 # A number that goes on in the next piece is cut in two; it is no object either way.
                 self._at = end
                 return value
             if len(self._text) - self._at > MAX_LENGTH or not self._fill():
-                raise BadFile(
-                    f"line {self.line()} is not JSON: {message.removesuffix(' starting at')}."
-                )
+                raise BadFile(f"{place} is not JSON: {message.removesuffix(' starting at')}.")

@@ -23,7 +23,7 @@ from dub_uplink._cli.reading.fields import (
     near,
     normalized,
 )
-from dub_uplink._cli.reading.json_records import read_json
+from dub_uplink._cli.reading.json_records import Unit, place_unit, read_json, wrapped_list
 from dub_uplink._cli.reading.record import Record
 from dub_uplink._cli.reading.values import ABSENT, Value, check_value, read_cell, shown
 
@@ -56,7 +56,8 @@ _MOST_KEYS = 100  # of JSON that the preview lists
 class Problem(NamedTuple):
     """What is wrong with a row, or remarkable.
 
-    ``line`` is where the row begins, counted from 1; ``detail`` is the value in question.
+    ``line`` is where the row begins, counted from 1 in the unit of the file; ``detail`` is the
+    value in question.
     """
 
     line: int
@@ -109,6 +110,8 @@ class Rows(ABC):
     recognized: dict[str, str]
     #: Why the header cannot be imported; empty if it can.
     header_problem = ""
+    #: What the places of rows count.
+    unit: Unit = "line"
 
     def __init__(self, options: Options) -> None:
         self._names = FieldNames(options.mapping, ignore_unknown=options.ignore_unknown)
@@ -256,6 +259,7 @@ def _excel_rows(file: IO[bytes], options: Options) -> Rows:
     hint = f"  Hint: --sheet NAME{others}." if others else ""
     rows = TableRows(options, sheet.records, f"the sheet {sheet.name!r} is empty.{hint}")
     rows.recognized = {"format": "xlsx", "sheet": sheet.name}
+    rows.unit = "row"
     if sheet.others:
         rows.recognized["other sheets"] = ", ".join(sheet.others)
     return rows
@@ -269,7 +273,15 @@ class JsonRows(Rows):
         self._file = file
         self._encoding = _encoding(file, options)
         self.recognized = {"format": "json", "encoding": self._encoding}
+        self.unit = place_unit(file, self._encoding)
         self._fields: dict[str, str | None] = {}
+        wrapped = wrapped_list(file, self._encoding)
+        if wrapped and self._names.field(wrapped) == UNKNOWN:
+            self.header_problem = (
+                f"the first object holds a list, {wrapped!r}; the file must be an array of"
+                f" customers, or an object for each.  Hint: jq .{wrapped} FILE | dub-uplink"
+                " customers import -; if it is no list of customers, --ignore-unknown."
+            )
 
     def __iter__(self) -> Iterator[Row]:
         for number, record in enumerate(read_json(self._file, self._encoding)):

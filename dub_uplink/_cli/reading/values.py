@@ -7,7 +7,9 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from dub_uplink._cli.io.records import escape_unprintable
 from dub_uplink._cli.reading.fields import REQUIRED
+from dub_uplink.testing._api.rules import MAX_TEXT_LENGTH, is_email, is_url
 
 #: Cells that programs write for "no value". In a name too: "Null" is one, "NULL" hardly.
 _PLACEHOLDERS = frozenset(
@@ -15,6 +17,8 @@ _PLACEHOLDERS = frozenset(
 )
 #: Fields whose values never begin or end with a blank.
 _STRIPPED = frozenset({"email", "country", "avatar", "stripe_customer_id"})
+
+_IDS = frozenset({"external_id", "stripe_customer_id"})
 
 _COUNTRY = re.compile("[A-Za-z]{2}")
 _CHANGED_NUMBER = re.compile(r"[0-9]+[.,]0+|[0-9]+([.,][0-9]+)?[Ee]\+?[0-9]+")
@@ -27,13 +31,8 @@ _ROUNDED_NUMBER = re.compile("[1-9][0-9]{14}0+")
 _LOOSE_PLACEHOLDERS = frozenset({"null", "(null)", "nil", "none", "n/a", "na", "nan", "-", "--"})
 _EXACT_DIGITS = 10**15  # Excel rounds longer numbers
 
-# What the server, or a terminal and a spreadsheet later on, cannot take.
+# Characters that the server, a terminal or a spreadsheet cannot take.
 _NO_TEXT = re.compile("[\0\x80-\x9f\ud800-\udfff]")
-_PATTERNS = {
-    "email": (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "an email address"),
-    "avatar": (re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+", re.DOTALL), "a URL"),
-}
-
 _AS_TEXT = "format the column as text in the spreadsheet"
 _EXACT = "if it is right, --exact takes every cell as it is"
 
@@ -132,11 +131,23 @@ def _problem(field: str, value: Any) -> str:
         return "is not text"
     if field in REQUIRED and not value.strip():
         return "is missing"
-    unusable = _NO_TEXT.search(value)
+    return _problem_of_text(field, value)
+
+
+def _problem_of_text(field: str, text: str) -> str:
+    problem = ""
+    unusable = _NO_TEXT.search(text)
     if unusable:
-        return _why_unusable(unusable.group())
-    pattern, what = _PATTERNS.get(field, (None, ""))
-    return "" if pattern is None or pattern.fullmatch(value) else f"is not {what}"
+        problem = _why_unusable(unusable.group())
+    elif field == "email" and not text.isascii():
+        problem = "contains a character beyond ASCII, which Dub refuses in an email address"
+    elif field == "email" and not is_email(text):
+        problem = "is not an email address"
+    elif field == "avatar" and not is_url(text):
+        problem = "is not a URL"
+    elif field != "avatar" and len(text) > MAX_TEXT_LENGTH:
+        problem = f"is longer than {MAX_TEXT_LENGTH} characters"
+    return problem
 
 
 def _why_unusable(char: str) -> str:
@@ -150,8 +161,12 @@ def _why_unusable(char: str) -> str:
 def _note(field: str, value: str) -> str:
     if field == "country":
         return "" if _COUNTRY.fullmatch(value) else "is not a country code of two letters"
-    if field != "external_id":
-        return ""
+    if field in _IDS and not value.isprintable():
+        return "contains an invisible character, which is part of the id"
+    return _note_on_external_id(value) if field == "external_id" else ""
+
+
+def _note_on_external_id(value: str) -> str:
     if value != value.strip():
         return "begins or ends with a space, which is part of the id"
     if _ROUNDED_NUMBER.fullmatch(value):
@@ -161,5 +176,5 @@ def _note(field: str, value: str) -> str:
 
 def shown(value: Any) -> str:
     """Return a value of the file, shortened."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = escape_unprintable(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -182,17 +182,17 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "a number as id in JSON": (
         "a.json",
         b'[{"externalId": 1, "country": "GB"}]',
-        'externalId is a number, not text; put it in quotes, such as "1": line 1 (1)',
+        'externalId is a number, not text; put it in quotes, such as "1": item 1 (1)',
     ),
     "an unknown key in JSON": (
         "a.json",
         b'[{"externalId": "1", "country": "GB", "address": 1}]',
-        "address is unknown (--map 'address=FIELD' or --ignore-unknown): line 1",
+        "address is unknown (--map 'address=FIELD' or --ignore-unknown): item 1",
     ),
     "JSON that is cut off": (
         "a.json",
         b'[{"externalId": "1", "country": "G',
-        "line 1 is not JSON: Unterminated string.",
+        "item 1 is not JSON: Unterminated string.",
     ),
     "bytes of Windows": (
         "a.csv",
@@ -405,7 +405,8 @@ def test_options_without_effect_are_named(invoke: Invoke, live: Live, tmp_path: 
 
 def test_preview_shortens_long_values(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text(HEADER + "u1,," + "x" * 300_000 + ",GB\n")
+    url = f"https://example.com/{'x' * 300_000}"
+    path.write_text(f"external_id,avatar,country\nu1,{url},GB\n")
     done = invoke("customers", "import", "--dry-run", str(path))
     assert (done.exit_code, len(done.stdout) < 1_000) == (0, True)
-    assert "… (300,000 characters)" in done.stdout
+    assert "… (300,020 characters)" in done.stdout

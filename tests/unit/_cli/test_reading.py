@@ -284,14 +284,45 @@ def test_objects_of_an_array_have_their_lines(read: Read) -> None:
         ('[\n{"a": 1},\n{"a":', "line 3 is not JSON: Expecting value"),
         ('[\n{"a": 1},\n{"a": nope}]', "line 3 is not JSON: Expecting value"),
         ("[]\nx", "line 2: text follows the end of the array"),
-        ("[" * 100_000, "line 1 cannot be parsed as JSON"),
-        ("[" + "9" * 100_000 + "]", "line 1 cannot be parsed as JSON"),
-        ('["' + "x" * 2 * MAX_LENGTH, "line 1 is not JSON: Unterminated string"),
+        ("[" * 100_000, "item 1 cannot be parsed as JSON"),
+        ("[\n" + "9" * 100_000 + "]", "line 2 cannot be parsed as JSON"),
+        ('["' + "x" * 2 * MAX_LENGTH, "item 1 is not JSON: Unterminated string"),
+        ('[{"a": 1}, {"a": 2} {"a": 3}]', "after item 2 is not JSON: a comma is missing"),
     ],
 )
-def test_broken_array_is_refused_with_its_line(read: Read, text: str, expected: str) -> None:
+def test_broken_array_is_refused_with_its_place(read: Read, text: str, expected: str) -> None:
     with pytest.raises(BadFile, match=expected):
         list(read(text, format="json"))
+
+
+def test_objects_of_an_array_on_one_line_are_counted(read: Read) -> None:
+    rows = read(json.dumps([U1, {**U2, "email": "x"}, {**U2, "email": "y"}]) + "\n", "a.json")
+    assert rows.unit == "item"
+    assert problems(rows) == [
+        '2: email is not an email address: "x"',
+        '3: email is not an email address: "y"',
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"customers": [U1, U2]}),
+        json.dumps({"customers": [U1]}, indent=2),
+        json.dumps({"total": 2, "page": {"next": None}, "customers": [U1, U2]}),
+        json.dumps({"customers": [{**U1, "name": "x" * 190}] * 5_000}),
+    ],
+    ids=["compact", "indented", "after others", "long"],
+)
+def test_list_within_an_object_is_refused_with_a_hint(read: Read, text: str) -> None:
+    rows = read(text, "a.json")
+    assert "an array of customers" in rows.header_problem
+    assert "jq .customers FILE | dub-uplink customers import -" in rows.header_problem
+
+
+def test_list_in_an_unknown_column_can_be_ignored(read: Read) -> None:
+    rows = read(json.dumps({"orders": [{"id": 1}], **U1}), "a.json", ignore_unknown=True)
+    assert (rows.header_problem, requests(rows)) == ("", [U1])
 
 
 def test_elements_that_are_no_objects_are_named(read: Read) -> None:
@@ -343,7 +374,7 @@ def test_bad_lines_of_json_are_named(read: Read) -> None:
         '7: externalId is a number, not text; put it in quotes, such as "1": 7',
         "9: external_id means external_id, and so does 'externalId'; leave one out",
         "11:  has 'externalId' twice",
-        '13: name contains an unpaired surrogate: "\ud800"',
+        '13: name contains an unpaired surrogate: "\\ud800"',
         '15: name contains a NUL character: "a\\u0000b"',
         "17: nam is unknown; did you mean 'name' (--map 'nam=FIELD' or --ignore-unknown)",
         "19: country is missing",

@@ -159,3 +159,43 @@ def test_text_like_a_placeholder_is_sent_and_noted(cell: str) -> None:
 def test_exact_takes_cells_as_they_are(cell: str) -> None:
     value = read_cell("external_id", cell, exact=True)
     assert (value.value, value.problem, value.note) == (cell, "", "")
+
+
+@pytest.mark.parametrize(
+    "email",
+    ["mailto:c@x.com", "<d@x.com>", "a@x", "a..b@x.com", ".a@x.com", "a@-x.com", "a@x_y.com"],
+)
+def test_email_that_dub_refuses_is_a_problem(email: str) -> None:
+    assert check_value("email", email).problem == "is not an email address"
+
+
+@pytest.mark.parametrize("email", ["zë@x.com", "b@x.com\u200b", "a@bücher.de"])
+def test_email_beyond_ascii_is_a_problem(email: str) -> None:
+    value = check_value("email", email)
+    assert value.problem.startswith("contains a character beyond ASCII")
+    assert value.detail.isprintable()
+
+
+@pytest.mark.parametrize("email", ["o'neil+b@x.co", "a@xn--bcher-kva.de", "A_1-@x.museum"])
+def test_unusual_email_that_dub_accepts_is_no_problem(email: str) -> None:
+    assert check_value("email", email).problem == ""
+
+
+@pytest.mark.parametrize("avatar", ["ada.png", "https://", "https://a b/c"])
+def test_avatar_that_is_no_url_is_a_problem(avatar: str) -> None:
+    assert check_value("avatar", avatar).problem == "is not a URL"
+
+
+@pytest.mark.parametrize("field", ["external_id", "name", "stripe_customer_id", "country"])
+def test_text_longer_than_its_column_is_a_problem(field: str) -> None:
+    assert check_value(field, "x" * 191).problem == ""
+    assert check_value(field, "x" * 192).problem == "is longer than 191 characters"
+
+
+@pytest.mark.parametrize("field", ["external_id", "stripe_customer_id"])
+@pytest.mark.parametrize("value", ["abc\u200b", "\u202aabc\u202c", "2\x1a", "a\u00a0b"])
+def test_id_with_invisible_character_is_noted(field: str, value: str) -> None:
+    checked = check_value(field, value)
+    assert (checked.value, checked.problem) == (value, "")
+    assert checked.note == "contains an invisible character, which is part of the id"
+    assert "\\u" in checked.detail
