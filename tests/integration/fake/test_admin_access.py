@@ -355,7 +355,7 @@ def test_log_has_writes_and_no_token(fake: FakeDub, caplog: pytest.LogCaptureFix
         ("GET", "faults/1", 404),
         ("POST", "state", 405),
         ("PUT", "faults", 405),
-        ("HEAD", "state", 405),
+        ("HEAD", "reset", 405),
         ("POST", "", 404),
     ],
 )
@@ -376,7 +376,10 @@ def test_body_that_is_not_json_is_a_400(url: str, body: str | bytes) -> None:
 @pytest.mark.parametrize("body", ["[]", "null", '"a"', "1"])
 def test_body_that_is_no_object_is_a_422(url: str, body: str) -> None:
     status, received, _ = send(url, "POST", "/_fake/customers/seed", body)
-    assert (status, received["error"]["message"]) == (422, "the body must be a JSON object")
+    assert (status, received["error"]["message"]) == (
+        422,
+        "the body is not a JSON object; send one, such as {}",
+    )
 
 
 LONE = "\ud800"
