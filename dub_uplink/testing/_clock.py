@@ -21,7 +21,7 @@ _skipping: list[SkippingClock] = []
 
 
 class FakeClock:
-    """The clock of a fake: ``now`` plus the seconds it was advanced.
+    """The clock of a fake: ``now``, which can be frozen, plus the seconds it was advanced.
 
     Args:
         now: Returns an aware datetime or Unix seconds; by default the wall clock.
@@ -29,12 +29,17 @@ class FakeClock:
 
     def __init__(self, now: Callable[[], dt.datetime | float] | None = None) -> None:
         self._now = now
+        self._frozen_at: float | None = None
         self._offset = 0.0
         self._lock = threading.Lock()
         _fake_clocks.add(self)
 
     def time(self) -> float:
         """Return Unix time in seconds."""
+        frozen_at = self._frozen_at
+        return (self._running_time() if frozen_at is None else frozen_at) + self._offset
+
+    def _running_time(self) -> float:
         # Looked up at each call, so that libraries which replace time.time are followed.
         now = time.time() if self._now is None else self._now()
         if isinstance(now, dt.datetime):
@@ -44,7 +49,7 @@ class FakeClock:
                     " use datetime.now(timezone.utc)"
                 )
             now = now.timestamp()
-        return now + self._offset
+        return now
 
     def milliseconds(self) -> int:
         """Return Unix time in milliseconds."""
@@ -76,9 +81,29 @@ class FakeClock:
         with self._lock:
             self._offset += moment.timestamp() - self.time()
 
+    def freeze(self) -> None:
+        """Stop the clock; ``advance`` and ``set`` still move it."""
+        with self._lock:
+            if self._frozen_at is None:
+                self._frozen_at = self._running_time()
+
+    def unfreeze(self) -> None:
+        """Let the clock continue from where it is."""
+        with self._lock:
+            if self._frozen_at is not None:
+                self._offset += self._frozen_at - self._running_time()
+                self._frozen_at = None
+
     def reset(self) -> None:
-        """Undo every ``advance`` and ``set``."""
-        self._offset = 0.0
+        """Undo every ``advance``, ``set`` and ``freeze``."""
+        with self._lock:
+            self._frozen_at = None
+            self._offset = 0.0
+
+    @property
+    def frozen(self) -> bool:
+        """Return whether the clock is frozen."""
+        return self._frozen_at is not None
 
     @property
     def offset(self) -> float:

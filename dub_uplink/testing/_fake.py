@@ -7,18 +7,19 @@ import datetime as dt
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._api.expansions import discount_fields, link_fields, partner_fields
 from ._api.ids import CustomerIds, id_at
 from ._api.limits import RateLimiter
-from ._api.routes import CustomersApi, Workspace
+from ._api.routes import CustomersApi
 from ._api.store import Row, Store, StoredCustomer, customer_from_row, from_milliseconds, row_of
 from ._clock import FakeClock
 from ._messages import Delivery, FakeResponse, Request
 from ._request_log import RequestLog
-from ._settings import Settings
+from ._settings import Settings, workspace_of
 from .faults import Faults
 
 if TYPE_CHECKING:
@@ -77,25 +78,33 @@ class FakeDub:
         latency: float = 0.0,
         keep_requests: int = 10_000,
     ) -> None:
-        tokens = (token,) if isinstance(token, str) else tuple(token)
-        expired = (expired,) if isinstance(expired, str) else tuple(expired)
-        if not tokens or not all(tokens):
-            raise ValueError("token must not be empty: no key would be valid")
         if "://" not in base_url:
             raise ValueError(f"base_url must begin with https://, not {base_url!r}")
-        settings = Settings(role, plan, default_program, rate_limit, window, latency)
-        self.token: str = tokens[0]
+        settings = Settings(
+            role,
+            plan,
+            default_program,
+            rate_limit,
+            window,
+            latency,
+            token,  # type: ignore[arg-type]  # converted to a tuple
+            expired,  # type: ignore[arg-type]
+            keep_requests,
+        )
         self.base_url: str = base_url.rstrip("/")
         self._settings = self._initial_settings = settings
         self.clock: FakeClock = FakeClock(now)
         self.faults: Faults = Faults()
         self._ids = ids
+        self._next_ids: deque[str] = deque()
         self._sorted_ids = CustomerIds()
         self._store = Store(database)
         self._lock = threading.RLock()
         self._requests = RequestLog(keep_requests)
         self._limiter = RateLimiter(settings.limit, window, enforced=rate_limit is not None)
-        workspace = Workspace(frozenset(tokens), frozenset(expired), role, plan, default_program)
+        workspace = workspace_of(settings)
+        # Those of earlier settings as well: they are masked in records.
+        self._secrets = workspace.tokens | workspace.expired
         self._api = CustomersApi(self._store, workspace, self._limiter, self.clock, self._new_id)
 
     def session(self, *, sleep: Callable[[float], object] | None = None) -> requests.Session:
@@ -162,7 +171,17 @@ class FakeDub:
             return self._api.handle(request)
 
     def _new_id(self) -> str:
-        return self._sorted_ids(self.clock.milliseconds()) if self._ids is None else self._ids()
+        return self._given_id() or self._sorted_ids(self.clock.milliseconds())
+
+    def _given_id(self) -> str | None:
+        if self._next_ids:
+            return self._next_ids.popleft()
+        return None if self._ids is None else self._ids()
+
+    @property
+    def token(self) -> str:
+        """Return the first valid API key."""
+        return self._settings.tokens[0]
 
     @property
     def settings(self) -> Settings:
@@ -178,21 +197,40 @@ class FakeDub:
 
         Raises:
             TypeError: a name is not a field of ``Settings``.
-            ValueError: a role, plan or number is invalid.
+            ValueError: a role, plan, token or number is invalid.
         """
         with self._lock:
             settings = dataclasses.replace(self._settings, **changes)
-            self._api.workspace = dataclasses.replace(
-                self._api.workspace,
-                role=settings.role,
-                plan=settings.plan,
-                default_program=settings.default_program,
-            )
+            workspace = self._api.workspace = workspace_of(settings)
+            self._secrets |= workspace.tokens | workspace.expired
+            self._requests.resize(settings.keep_requests)
             self._limiter.configure(
                 settings.limit, settings.window, enforced=settings.rate_limit is not None
             )
             self._settings = settings
         return settings
+
+    @property
+    def next_ids(self) -> list[str]:
+        """Return the ids of ``use_ids`` that are left."""
+        with self._lock:
+            return list(self._next_ids)
+
+    def use_ids(self, ids: Iterable[str]) -> None:
+        """Give these ids to the next new customers; later ones get ids as before.
+
+        A call replaces what is left of the previous one.
+
+        Raises:
+            ValueError: an id is empty or repeated, or a customer has it.
+        """
+        given = deque(ids)
+        with self._lock:
+            if not all(given) or len(set(given)) < len(given):
+                raise ValueError(f"ids must be distinct and not empty, not {list(given)}")
+            for one in given:
+                self._store.check_id(one)
+            self._next_ids = given
 
     @property
     def customers(self) -> list[StoredCustomer]:
@@ -291,7 +329,7 @@ class FakeDub:
             for number in range(1, count + 1):
                 created = max(now - (count - number) * 1000, 0)
                 yield (
-                    id_at(created, rng) if self._ids is None else self._ids(),
+                    self._given_id() or id_at(created, rng),
                     f"User {number}",
                     f"user_{number}@example.com",
                     None,
@@ -323,7 +361,7 @@ class FakeDub:
         self._requests.clear()
 
     def reset(self) -> None:
-        """Remove what ``clear`` removes, and undo changes of the settings and of the clock.
+        """Remove what ``clear`` removes, the ids of ``use_ids``, and changes of settings and clock.
 
         The rate limit counts from 0.
         """
@@ -333,6 +371,7 @@ class FakeDub:
             self.clock.reset()
             self._limiter.reset()
             self._sorted_ids = CustomerIds()
+            self._next_ids.clear()
 
     def close(self) -> None:
         """Close the database; without this call it closes when the fake is garbage-collected."""

@@ -32,6 +32,11 @@ class RequestLog:
             stop = None if limit is None else skipped + limit
             return [kept.copy() for kept in itertools.islice(self._requests, skipped, stop)]
 
+    def resize(self, limit: int) -> None:
+        """Keep the latest ``limit`` requests from now on."""
+        with self._lock:
+            self._requests = deque(self._requests, maxlen=limit)
+
     def clear(self) -> None:
         """Remove every request; numbers continue."""
         with self._lock:

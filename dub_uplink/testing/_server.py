@@ -11,7 +11,7 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -27,6 +27,7 @@ logger: logging.Logger = logging.getLogger("dub_uplink.testing")
 _CLOSE_TIMEOUT = 5.0  # seconds that close() waits for requests in progress
 _CLOSE_INTERVAL = 0.005
 _POLL_INTERVAL = 0.02  # seconds until the accepting thread notices close()
+_READ_SIZE = 65_536  # bytes of a body that are read at once
 _DRIP_INTERVAL = 0.02
 
 
@@ -62,7 +63,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if admin is not None and admin.serves(request.path):
             response = admin.handle(request)
             self._deliver(Delivery(response))
-            if request.method != "GET":  # the page reads every second
+            if request.method not in ("GET", "HEAD"):  # the page reads every second
                 self.server.log_request(request, f"{response.status}")
             return
         started = time.perf_counter()
@@ -86,24 +87,36 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not target.isascii():
             target = quote(target.encode("latin-1"), safe="/%?&=+;:@!$'()*,~#[]")
         path, _, query_string = target.partition("#")[0].partition("?")
-        return Request(self.command, path, query_string, headers, self._read_body(headers))
+        admin = self.server.admin
+        limit = admin.max_body if admin is not None and admin.serves(path) else sys.maxsize
+        body = self._read_body(headers, limit)
+        return Request(self.command, path, query_string, headers, body)
 
-    def _read_body(self, headers: dict[str, str]) -> bytes:
-        if headers.get("transfer-encoding", "").lower() != "chunked":
-            return self._read_exactly(int(headers.get("content-length", 0)))
+    def _read_body(self, headers: dict[str, str], limit: int) -> bytes:
+        """Read a body and return at most one byte more than ``limit`` of it."""
         body = bytearray()
+        for part in self._body_parts(headers):
+            # The rest is read as well: a response before it would be lost to some clients.
+            body += part[: max(limit + 1 - len(body), 0)]
+        return bytes(body)
+
+    def _body_parts(self, headers: dict[str, str]) -> Iterator[bytes]:
+        if headers.get("transfer-encoding", "").lower() != "chunked":
+            yield from self._read_exactly(int(headers.get("content-length", 0)))
+            return
         while size := int(self.rfile.readline().partition(b";")[0], 16):
-            body += self._read_exactly(size)
+            yield from self._read_exactly(size)
             self.rfile.readline()
         while self.rfile.readline().strip():
             pass  # trailers
-        return bytes(body)
 
-    def _read_exactly(self, size: int) -> bytes:
-        data = self.rfile.read(size)
-        if len(data) < size:
-            raise ConnectionError("the client closed the connection within a body")
-        return data
+    def _read_exactly(self, size: int) -> Iterator[bytes]:
+        while size > 0:
+            part = self.rfile.read(min(size, _READ_SIZE))
+            if not part:
+                raise ConnectionError("the client closed the connection within a body")
+            size -= len(part)
+            yield part
 
     def _deliver(self, delivery: Delivery) -> None:
         response = delivery.response
@@ -160,10 +173,6 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.stopping = threading.Event()
         self.connections: set[Any] = set()
         self._log = log
-        workspace = fake._api.workspace
-        self._secrets = workspace.tokens | workspace.expired
-        if admin is not None:
-            self._secrets |= admin.secrets
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
 
@@ -181,7 +190,8 @@ class _Listener(socketserver.ThreadingTCPServer):
 
     def log_request(self, request: Request, result: str) -> None:
         if self._log is not None:
-            mask = mask_of(request, self._secrets)
+            secrets = self.fake._secrets if self.admin is None else self.admin.secrets
+            mask = mask_of(request, secrets)
             line = f"{mask.text(request.method)} {mask.text(request.path)} {result}"
             self._log(line.encode("ascii", "backslashreplace").decode())
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 
 from ._api.limits import PLAN_LIMITS
-from ._api.routes import ROLES
+from ._api.routes import ROLES, Workspace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,10 +16,11 @@ class Settings:
 
     ``role`` and ``plan`` are those of the keys and of the workspace, ``default_program`` is its
     program. ``rate_limit`` counts requests per key and ``window`` (seconds); ``None`` rejects none.
-    ``latency`` is in seconds.
+    ``latency`` is in seconds. ``tokens`` are the valid API keys and ``expired`` the expired ones.
+    ``keep_requests`` is the number of latest requests that are kept.
 
     Raises:
-        ValueError: a role, plan or number is invalid.
+        ValueError: a role, plan, token or number is invalid.
     """
 
     __module__ = "dub_uplink.testing"
@@ -29,8 +31,17 @@ class Settings:
     rate_limit: int | None = None
     window: float = 60.0
     latency: float = 0.0
+    tokens: tuple[str, ...] = dataclasses.field(default=("dub_test",), repr=False)
+    expired: tuple[str, ...] = dataclasses.field(default=("dub_expired",), repr=False)
+    keep_requests: int = 10_000
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tokens", _as_tuple(self.tokens))
+        object.__setattr__(self, "expired", _as_tuple(self.expired))
+        if not self.tokens or not all(self.tokens):
+            raise ValueError("token must not be empty: no key would be valid")
+        if self.keep_requests < 0:
+            raise ValueError(f"keep_requests must be 0 or more, not {self.keep_requests}")
         if self.role not in ROLES:
             raise ValueError(f"role must be one of {', '.join(ROLES)}, not {self.role!r}")
         if self.plan not in PLAN_LIMITS:
@@ -46,3 +57,18 @@ class Settings:
     def limit(self) -> int:
         """Return the number of requests per window, by default that of the plan."""
         return PLAN_LIMITS[self.plan] if self.rate_limit is None else self.rate_limit
+
+
+def _as_tuple(tokens: str | Iterable[str]) -> tuple[str, ...]:
+    return (tokens,) if isinstance(tokens, str) else tuple(tokens)
+
+
+def workspace_of(settings: Settings) -> Workspace:
+    """Return the workspace of settings."""
+    return Workspace(
+        frozenset(settings.tokens),
+        frozenset(settings.expired),
+        settings.role,
+        settings.plan,
+        settings.default_program,
+    )

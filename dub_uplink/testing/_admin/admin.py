@@ -50,13 +50,19 @@ class Admin:
         ValueError: the token is empty, or is not of visible ASCII characters.
     """
 
+    max_body = 10 * 2**20  # bytes
+
     def __init__(self, fake: FakeDub, token: str | None = None) -> None:
         if token is not None and not re.fullmatch(r"[!-~]+", token):
             raise ValueError("admin_token must be of visible ASCII characters, without spaces")
         self._fake = fake
         self._token = None if token is None else token.encode()
-        keys = fake._api.workspace.tokens | fake._api.workspace.expired
-        self.secrets: frozenset[str] = keys if token is None else keys | {token}
+        self._own_secrets = frozenset(() if token is None else (token,))
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Return the admin token and the API keys of the fake, former ones too."""
+        return self._fake._secrets | self._own_secrets
 
     @staticmethod
     def serves(path: str) -> bool:
@@ -68,9 +74,11 @@ class Admin:
         try:
             self._check_access(request)
             path = request.path.removeprefix(_PREFIX)
-            if request.method == "GET" and path in ("", _PREFIX[:-1]):
+            # The server sends no body for HEAD.
+            method = "GET" if request.method == "HEAD" else request.method
+            if method == "GET" and path in ("", _PREFIX[:-1]):
                 return _page() if path == "" else _redirect()
-            route = _find_route(request.method, path)
+            route = _find_route(method, path)
             return _json_response(route.status, self._execute(route, request))
         except AdminError as error:
             status, message, field = error.status, error.message, error.field
@@ -78,7 +86,9 @@ class Admin:
             path = mask_of(request, self.secrets).text(request.path)
             logger.exception("%s %s", request.method, path)
             status, message, field = 500, "the fake failed; its log has the traceback", None
-        response = _json_response(status, {"error": {"message": message, "field": field}})
+        mask = mask_of(request, self.secrets)
+        error_body = {"message": mask.text(message), "field": mask.json(field)}
+        response = _json_response(status, {"error": error_body})
         if status == 401:
             # Basic as well as Bearer, so that a browser asks for the token.
             response.headers["WWW-Authenticate"] = 'Basic realm="admin token"'
@@ -105,6 +115,8 @@ class Admin:
         content_type = request.headers.get("content-type", "").partition(";")[0]
         if route.method != "GET" and content_type.strip().lower() != "application/json":
             raise AdminError(415, "a write needs the header Content-Type: application/json")
+        if len(request.body) > self.max_body:
+            raise AdminError(413, f"the body is too large; send at most {self.max_body:,} bytes")
         given = request.query if route.method == "GET" else _parse_body(request.body)
         if route.fields is not None:
             given = read_fields(given, route.fields, route.required)
@@ -146,8 +158,10 @@ def _find_route(method: str, path: str) -> Route:
         if (route.method, route.path) == (method, path):
             return route
     if methods:
-        raise AdminError(405, f"{method} is not a method of /_fake/{path}: {', '.join(methods)}")
-    raise AdminError(404, f"/_fake/{path} does not exist")
+        known = ", ".join(methods)
+        raise AdminError(405, f"/_fake/{path} does not support {method}; use {known}")
+    known = ", ".join(sorted({route.path for route in ROUTES}))
+    raise AdminError(404, f"/_fake/{path} does not exist; below /_fake/ there are {known}")
 
 
 def _reject_constant(constant: str) -> None:
@@ -175,15 +189,15 @@ def _parse_body(body: bytes) -> dict[str, Any]:
     try:
         given = json.loads(body.decode(), parse_constant=_reject_constant)
     except ValueError as error:
-        raise AdminError(400, f"the body is not JSON: {error}") from None
+        raise AdminError(400, f"the body is not JSON: {error}; send a JSON object") from None
     if not isinstance(given, dict):
-        raise AdminError(422, "the body must be a JSON object")
+        raise AdminError(422, "the body is not a JSON object; send one, such as {}")
     return given
 
 
 def _json_response(status: int, value: Any) -> FakeResponse:
-    # ASCII, because a recorded text may have lone surrogates. `str` for what tests put in faults.
-    body = json.dumps(value, default=str).encode()
+    # ASCII, because a recorded text may have lone surrogates.
+    body = json.dumps(value).encode()
     return FakeResponse(status, {"Content-Type": "application/json", **_COMMON_HEADERS}, body)
 
 

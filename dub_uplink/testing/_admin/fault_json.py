@@ -28,6 +28,7 @@ from .fields import (
     read_fields,
     text,
 )
+from .masking import Mask
 
 
 def _status_headers(value: Any) -> dict[str, str]:
@@ -96,7 +97,7 @@ def read_fault(
         AdminError: a field is unknown, missing or has a wrong value.
     """
     if "fault" not in given:
-        raise AdminError(422, f"'fault' is missing: one of {', '.join(_CLASSES)}", "fault")
+        raise AdminError(422, f"'fault' is missing; give one of {', '.join(_CLASSES)}", "fault")
     named = {"fault": given["fault"]}
     cls = _CLASSES[read_fields(named, {"fault": _NAME_CHECK})["fault"]]
     values = read_fields(given, {"fault": _NAME_CHECK, **_PARAMETERS[cls], **others})
@@ -108,7 +109,8 @@ def read_fault(
         values["body"] = values.pop("bodyBase64")
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # every fault is a dataclass
         if field.default is dataclasses.MISSING and _camel(field.name) not in values:
-            raise AdminError(422, f"'{_camel(field.name)}' is missing", _camel(field.name))
+            name = _camel(field.name)
+            raise AdminError(422, f"'{name}' is missing; add it to the body", name)
     try:
         return cls(**{_snake(name): value for name, value in values.items()}), rest
     except (TypeError, ValueError):  # the only rule for two fields
@@ -132,13 +134,13 @@ def read_shares(given: Any) -> dict[faults.Fault, float]:
     for one in given:
         fault, others = read_fault(one, {"share": number(0, 1)})
         if "share" not in others:
-            raise AdminError(422, "'share' is missing in a fault of 'random'", "share")
+            raise AdminError(422, "'share' is missing; add it to each fault of 'random'", "share")
         shares[fault] = shares.get(fault, 0) + others["share"]
     return shares
 
 
-def fault_json(fault: faults.Fault) -> dict[str, Any]:
-    """Return the JSON object of a fault, without parameters that have their defaults."""
+def fault_json(fault: faults.Fault, mask: Mask) -> dict[str, Any]:
+    """Return the JSON object of a fault, without secrets and parameters that have defaults."""
     shown: dict[str, Any] = {"fault": type(fault).__name__}
     if type(fault) not in _PARAMETERS:
         return shown
@@ -147,28 +149,33 @@ def fault_json(fault: faults.Fault) -> dict[str, Any]:
         if value == field.default:
             continue
         if isinstance(value, bytes):
-            shown["bodyBase64"] = base64.b64encode(value).decode()
+            shown["bodyBase64"] = base64.b64encode(mask.bytes(value)).decode()
         elif isinstance(value, dt.datetime):
             shown[_camel(field.name)] = format_datetime(
                 value.astimezone(dt.timezone.utc), usegmt=True
             )
         else:
-            shown[_camel(field.name)] = value
+            try:
+                shown[_camel(field.name)] = mask.json(value)
+            except ValueError:
+                shown[_camel(field.name)] = "nested too deeply"
     return shown
 
 
-def faults_json(queue: faults.Faults) -> dict[str, Any]:
-    """Return the JSON object of all faults, queued and random."""
+def faults_json(queue: faults.Faults, mask: Mask) -> dict[str, Any]:
+    """Return the JSON object of all faults, queued and random, without secrets."""
     return {
         "queued": [
             {
-                **fault_json(queued.fault),
+                **fault_json(queued.fault, mask),
                 "times": queued.times,
-                "method": queued.method,
-                "path": queued.path,
+                "method": mask.json(queued.method),
+                "path": mask.json(queued.path),
             }
             for queued in queue.queue
         ],
-        "random": [{**fault_json(fault), "share": share} for fault, share in queue.shares.items()],
-        "seed": queue.seed,
+        "random": [
+            {**fault_json(fault, mask), "share": share} for fault, share in queue.shares.items()
+        ],
+        "seed": mask.json(queue.seed),
     }

@@ -16,6 +16,7 @@ Check: TypeAlias = Callable[[Any], Any]
 
 MAX_INTEGER = 2**63 - 1  # of SQLite
 MAX_LEVELS = 100  # of nested arrays and objects
+_SECRET_FIELDS = ("tokens", "expired")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
@@ -48,15 +49,16 @@ def read_fields(
     for name, value in given.items():
         if name not in checks:
             known = ", ".join(checks) or "none"
-            raise AdminError(422, f"'{name}' is not a field of this request; known: {known}", name)
+            raise AdminError(422, f"'{name}' is not a field of this request; use: {known}", name)
         try:
             _check_unicode(value)
             values[name] = checks[name](value)
         except ValueError as error:
-            raise AdminError(422, f"'{name}' {error}; got {_excerpt(value)}", name) from None
+            given_value = "" if name in _SECRET_FIELDS else f"; got {_excerpt(value)}"
+            raise AdminError(422, f"'{name}' {error}{given_value}", name) from None
     for name in required:
         if name not in values:
-            raise AdminError(422, f"'{name}' is missing", name)
+            raise AdminError(422, f"'{name}' is missing; add it to the body", name)
     return values
 
 
@@ -89,6 +91,30 @@ def identifier(value: Any) -> str:
     if not text(value):
         raise ValueError("must not be empty")
     return str(value)
+
+
+def token(value: Any) -> str:
+    """Accept a string that can be an API key in a header."""
+    if not re.fullmatch(r"[!-~]+", text(value)):
+        raise ValueError("must be of visible ASCII characters, without spaces")
+    return str(value)
+
+
+def distinct(check: Check, low: int = 0) -> Check:
+    """Return a check for an array of at least ``low`` distinct strings."""
+
+    def check_array(value: Any) -> list[str]:
+        if not isinstance(value, list) or len(value) < low:
+            raise ValueError(f"must be an array of {low} or more strings")
+        try:
+            checked = [check(one) for one in value]
+        except ValueError as error:
+            raise ValueError(f"must be an array in which each {error}") from None
+        if len(set(checked)) < len(checked):
+            raise ValueError("must not have the same string twice")
+        return checked
+
+    return check_array
 
 
 def boolean(value: Any) -> bool:

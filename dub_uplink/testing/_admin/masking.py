@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._messages import Request
@@ -28,19 +29,26 @@ class Mask:
         """Return a text without the secrets."""
         return self._pattern.sub("[token]", text)
 
+    def bytes(self, data: bytes) -> bytes:
+        """Return bytes without the secrets."""
+        text = data.decode("utf-8", "surrogateescape")
+        return self.text(text).encode("utf-8", "surrogateescape")
+
     def json(self, value: Any, levels: int = MAX_LEVELS) -> Any:
-        """Return a JSON value without the secrets.
+        """Return a JSON value without the secrets. Values that JSON does not have become text.
 
         Raises:
             ValueError: the value has more than ``levels`` nested levels.
         """
-        if isinstance(value, str):
-            return self.text(value)
-        if not isinstance(value, (list, dict)):
+        if value is None or isinstance(value, (bool, int)):
             return value
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        if not isinstance(value, (list, tuple, Mapping)):
+            return self.text(str(value))
         if levels == 0:
             raise ValueError("the value has too many nested levels")
-        if isinstance(value, list):
+        if not isinstance(value, Mapping):
             return [self.json(one, levels - 1) for one in value]
         return {self.text(str(name)): self.json(one, levels - 1) for name, one in value.items()}
 
@@ -50,10 +58,13 @@ def mask_of(request: Request, secrets: frozenset[str]) -> Mask:
     # A repeated header is joined by commas.
     parts = re.split(r"[,\s]+", request.headers.get("authorization", ""))
     tokens = {part for part in parts if part.lower() not in ("bearer", "basic")}
-    return _cached_mask(secrets | tokens)
+    return mask_for(secrets | tokens)
 
 
-_cached_mask = functools.lru_cache(maxsize=128)(Mask)
+@functools.lru_cache(maxsize=128)
+def mask_for(secrets: frozenset[str]) -> Mask:
+    """Return the mask of secrets."""
+    return Mask(secrets)
 
 
 def _pattern(secret: str) -> str:
@@ -63,6 +74,8 @@ def _pattern(secret: str) -> str:
 def _character_pattern(character: str) -> str:
     encoded = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode("utf-8", "replace"))
     options = [re.escape(character), encoded]
+    if character in '"\\/':
+        options.insert(0, rf"\\{re.escape(character)}")
     if ord(character) < 0x10000:
         options.append(rf"\\u{ord(character):04x}")
     return f"(?:{'|'.join(options)})"

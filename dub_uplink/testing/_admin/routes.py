@@ -15,8 +15,10 @@ from .fields import (
     AdminError,
     Check,
     anything,
+    boolean,
     choice,
     digits,
+    distinct,
     expansion,
     identifier,
     integer,
@@ -25,7 +27,9 @@ from .fields import (
     number,
     read_fields,
     text,
+    token,
 )
+from .masking import mask_for
 from .views import (
     CUSTOMER_FIELDS,
     SETTING_FIELDS,
@@ -62,7 +66,7 @@ class Route:
 
 
 def _state(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    return state_json(fake)
+    return state_json(fake, secrets)
 
 
 def _list_requests(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -72,7 +76,7 @@ def _list_requests(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]
 
 def _delete_requests(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.clear_requests()
-    return state_json(fake)
+    return state_json(fake, secrets)
 
 
 def _list_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -91,12 +95,14 @@ def _add_customer(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str])
     except DuplicateKey as error:
         names = {field: name for name, field in CUSTOMER_FIELDS.items()}
         name = names[error.field]
-        raise AdminError(409, f"'{name}' is taken by another customer", name) from None
+        raise AdminError(
+            409, f"'{name}' is taken by another customer; give another value", name
+        ) from None
 
 
 def _delete_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.clear_customers()
-    return state_json(fake)
+    return state_json(fake, secrets)
 
 
 def _seed_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -104,7 +110,7 @@ def _seed_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str
 
 
 def _list_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    return faults_json(fake.faults)
+    return faults_json(fake.faults, mask_for(secrets))
 
 
 def _add_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -122,26 +128,58 @@ def _add_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -
     else:
         fault, options = read_queued(given)
         fake.faults.add(fault, **options)
-    return faults_json(fake.faults)
+    return faults_json(fake.faults, mask_for(secrets))
 
 
 def _delete_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.faults.clear()
-    return faults_json(fake.faults)
+    return faults_json(fake.faults, mask_for(secrets))
 
 
 def _move_clock(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    if len(given) != 1:
-        raise AdminError(422, "give either 'advance' (seconds) or 'set' (a time)", "advance")
+    if not given:
+        raise AdminError(
+            422, "give 'advance' (seconds), 'set' (a time) or 'frozen' (true or false)", "advance"
+        )
+    if {"advance", "set"} <= given.keys():
+        raise AdminError(422, "'advance' cannot be combined with 'set'; give one", "advance")
+    clock = fake.clock
+    was_frozen = clock.frozen
     try:
+        # Frozen before it is set, so that it shows the time that was sent.
+        if given.get("frozen"):
+            clock.freeze()
         if "set" in given:
-            fake.clock.set(given["set"])
-        else:
-            fake.clock.advance(given["advance"])
+            clock.set(given["set"])
+        elif "advance" in given:
+            clock.advance(given["advance"])
+        if not given.get("frozen", was_frozen):
+            clock.unfreeze()
     except ValueError as error:
+        if not was_frozen:
+            clock.unfreeze()
         name = "set" if "set" in given else "advance"
         raise AdminError(422, f"'{name}' cannot be applied: {error}", name) from None
     return clock_json(fake)
+
+
+def _reset_clock(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+    fake.clock.reset()
+    return clock_json(fake)
+
+
+def _list_ids(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+    return {"ids": mask_for(secrets).json(fake.next_ids)}
+
+
+def _set_ids(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+    try:
+        fake.use_ids(given["ids"])
+    except DuplicateKey:
+        raise AdminError(
+            409, "'ids' has the id of a stored customer; remove it from the array", "ids"
+        ) from None
+    return _list_ids(fake, given, secrets)
 
 
 def _change_settings(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -151,7 +189,7 @@ def _change_settings(fake: FakeDub, given: dict[str, Any], secrets: frozenset[st
 
 def _reset(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.reset()
-    return state_json(fake)
+    return state_json(fake, secrets)
 
 
 def _seed(value: Any) -> int | str:
@@ -187,6 +225,9 @@ _SETTINGS: dict[str, Check] = {
     "rateLimit": nullable(integer(0, 1_000_000)),
     "window": number(0.001, _MAX_SECONDS),
     "latency": number(0, _MAX_SECONDS),
+    "tokens": distinct(token, 1),
+    "expired": distinct(token),
+    "keepRequests": integer(0),
 }
 
 ROUTES = (
@@ -206,7 +247,11 @@ ROUTES = (
     Route("GET", "faults", _list_faults),
     Route("POST", "faults", _add_faults, fields=None),
     Route("DELETE", "faults", _delete_faults),
-    Route("POST", "clock", _move_clock, {"advance": number(0), "set": moment}),
+    Route("GET", "clock", lambda fake, given, secrets: clock_json(fake)),
+    Route("POST", "clock", _move_clock, {"advance": number(0), "set": moment, "frozen": boolean}),
+    Route("DELETE", "clock", _reset_clock),
+    Route("GET", "ids", _list_ids),
+    Route("POST", "ids", _set_ids, {"ids": distinct(identifier)}, required=("ids",)),
     Route("GET", "settings", lambda fake, given, secrets: settings_json(fake)),
     Route("PATCH", "settings", _change_settings, _SETTINGS),
     Route("POST", "reset", _reset),

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from .._messages import Request
 from .fault_json import fault_json, faults_json
-from .masking import Mask, mask_of
+from .masking import Mask, mask_for, mask_of
 
 if TYPE_CHECKING:
     from .._api.store import StoredCustomer
     from .._fake import FakeDub
-    from ..faults import Fault
 
 #: Field of a customer's JSON: field of the stored customer.
 CUSTOMER_FIELDS = {
@@ -44,6 +43,9 @@ SETTING_FIELDS = {
     "rateLimit": "rate_limit",
     "window": "window",
     "latency": "latency",
+    "tokens": "tokens",
+    "expired": "expired",
+    "keepRequests": "keep_requests",
 }
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
@@ -74,27 +76,14 @@ def request_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
         "method": mask.text(request.method),
         "path": mask.text(request.path),
         "query": mask.json(request.query),
+        "queryString": mask.text(request.query_string),
         "headers": mask.json(headers),
         "body": _body(request.body, mask),
+        "bodyBase64": base64.b64encode(mask.bytes(request.body)).decode(),
         "status": request.status,
         "ms": None if request.ms is None else round(request.ms, 1),
-        "fault": None if request.fault is None else _fault(request.fault, mask),
+        "fault": None if request.fault is None else fault_json(request.fault, mask),
     }
-
-
-def _fault(fault: Fault, mask: Mask) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for name, value in fault_json(fault).items():
-        try:
-            if name == "bodyBase64":
-                masked = mask.text(base64.b64decode(value).decode("latin-1"))
-                shown[name] = base64.b64encode(masked.encode("latin-1")).decode()
-            else:
-                # The name of the fault is no secret.
-                shown[name] = value if name == "fault" else mask.json(value)
-        except ValueError:
-            shown[name] = "nested too deeply"
-    return shown
 
 
 def _finite(text: str) -> float:
@@ -121,17 +110,24 @@ def _body(body: bytes, mask: Mask) -> Any:
 
 
 def clock_json(fake: FakeDub) -> dict[str, Any]:
-    """Return the fake's time, and the seconds by which it was moved."""
+    """Return the fake's time, the seconds by which it was moved, and whether it is frozen."""
     now = dt.datetime.fromtimestamp(fake.clock.time(), dt.timezone.utc)
-    return {"now": timestamp(now), "offset": round(fake.clock.offset, 3)}
+    clock = fake.clock
+    return {"now": timestamp(now), "offset": round(clock.offset, 3), "frozen": clock.frozen}
 
 
 def settings_json(fake: FakeDub) -> dict[str, Any]:
-    """Return the settings."""
-    return {name: getattr(fake.settings, field) for name, field in SETTING_FIELDS.items()}
+    """Return the settings, with a mask for each API key."""
+    settings = fake.settings
+    shown = {name: getattr(settings, field) for name, field in SETTING_FIELDS.items()}
+    return {
+        **shown,
+        "tokens": ["[token]"] * len(settings.tokens),
+        "expired": ["[token]"] * len(settings.expired),
+    }
 
 
-def state_json(fake: FakeDub) -> dict[str, Any]:
+def state_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
     """Return all that the page shows but for the requests and customers themselves."""
     settings = fake.settings
     with fake._lock:
@@ -140,7 +136,7 @@ def state_json(fake: FakeDub) -> dict[str, Any]:
     return {
         "customers": fake.customer_count,
         "requests": {"kept": kept, "last": last},
-        "faults": faults_json(fake.faults),
+        "faults": faults_json(fake.faults, mask_for(secrets)),
         "clock": clock_json(fake),
         "settings": settings_json(fake),
         "rateLimit": {

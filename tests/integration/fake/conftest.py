@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +17,8 @@ from dub_uplink.testing import FakeDub
 from dub_uplink.testing.plugin import dub, fake_dub
 
 __all__ = ["dub", "fake_dub"]
+
+CURL = ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "20"]
 
 
 class Api:
@@ -123,3 +128,49 @@ def raw(fake: FakeDub) -> Iterator[Callable[[bytes], bytes]]:
                 return bytes(answer)
 
         yield exchange
+
+
+class Curl:
+    """Call a served fake with curl: Dub's API by ``api``, the admin API by ``admin``."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def admin(self, method: str, path: str, body: Any = None, *, status: int = 200) -> Any:
+        data = [] if body is None else ["--data-binary", json.dumps(body)]
+        options = ["--request", method, "--header", "Content-Type: application/json", *data]
+        received, text = self._run(*options, f"{self.url}/_fake/{path}")
+        assert received == status, text
+        return json.loads(text)
+
+    def api(
+        self, method: str, path: str, body: Any = None, *, token: str = "dub_test"
+    ) -> tuple[int, Any]:
+        data = [] if body is None else ["--data-binary", json.dumps(body)]
+        key = ["--header", f"Authorization: Bearer {token}"]
+        status, text = self._run("--request", method, *key, *data, self.url + path)
+        return status, json.loads(text) if text[:1] in ("{", "[") else text
+
+    def statuses(self, count: int, method: str = "GET", path: str = "/customers") -> list[int]:
+        return [self.api(method, path)[0] for _ in range(count)]
+
+    def _run(self, *options: str) -> tuple[int, str]:
+        """Return the status, 0 if the connection was closed without one, and the body."""
+        command = [*CURL, "--write-out", "\n%{http_code}", *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        body, _, status = done.stdout.rpartition("\n")
+        return int(status), body
+
+
+@pytest.fixture
+def curl_at() -> Callable[[str], Curl]:
+    """Return a caller of the fake at a URL."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    return Curl
+
+
+@pytest.fixture
+def curl(fake: FakeDub, curl_at: Callable[[str], Curl]) -> Iterator[Curl]:
+    with fake.serve(admin=True) as url:
+        yield curl_at(url)

@@ -2,56 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from typing import Any
+import base64
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dub_uplink.testing import FakeDub, faults
 
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-
-CURL = ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "20"]
-Call = Callable[..., Any]
-
-
-class Curl:
-    """Call a served fake with curl: Dub's API by ``api``, the admin API by ``admin``."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def admin(self, method: str, path: str, body: Any = None, *, status: int = 200) -> Any:
-        data = [] if body is None else ["--data-binary", json.dumps(body)]
-        options = ["--request", method, "--header", "Content-Type: application/json", *data]
-        received, text = self._run(*options, f"{self.url}/_fake/{path}")
-        assert received == status, text
-        return json.loads(text)
-
-    def api(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        data = [] if body is None else ["--data-binary", json.dumps(body)]
-        key = ["--header", "Authorization: Bearer dub_test"]
-        status, text = self._run("--request", method, *key, *data, self.url + path)
-        return status, json.loads(text) if text[:1] in ("{", "[") else text
-
-    def statuses(self, count: int, method: str = "GET", path: str = "/customers") -> list[int]:
-        return [self.api(method, path)[0] for _ in range(count)]
-
-    def _run(self, *options: str) -> tuple[int, str]:
-        """Return the status, 0 if the connection was closed without one, and the body."""
-        command = [*CURL, "--write-out", "\n%{http_code}", *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        body, _, status = done.stdout.rpartition("\n")
-        return int(status), body
-
-
-@pytest.fixture
-def curl(fake: FakeDub) -> Iterator[Curl]:
-    with fake.serve(admin=True) as url:
-        yield Curl(url)
+if TYPE_CHECKING:
+    from .conftest import Curl
 
 
 def test_state_shows_every_part(fake: FakeDub, curl: Curl) -> None:
@@ -83,6 +43,9 @@ def test_requests_have_every_field(fake: FakeDub, curl: Curl) -> None:
     assert 0 < first["ms"] < 20_000
     assert (second["path"], second["body"], second["status"]) == ("/customers/ext_a%2Fb", None, 503)
     assert second["fault"] == {"fault": "Status", "code": 503, "headers": {"Retry-After": "1"}}
+    assert (first["queryString"], second["queryString"]) == ("a=1&b=%20x", "")
+    sent = b'{"externalId": "a", "country": "GB"}'
+    assert [base64.b64decode(one["bodyBase64"]) for one in (first, second)] == [sent, b""]
 
 
 def test_requests_after_a_number_are_the_newer_ones(curl: Curl) -> None:
@@ -93,9 +56,9 @@ def test_requests_after_a_number_are_the_newer_ones(curl: Curl) -> None:
     assert curl.admin("GET", "requests?after=400") == []
 
 
-def test_requests_beyond_those_kept_are_left_out() -> None:
+def test_requests_beyond_those_kept_are_left_out(curl_at: Callable[[str], Curl]) -> None:
     with FakeDub(keep_requests=2) as fake, fake.serve(admin=True) as url:
-        curl = Curl(url)
+        curl = curl_at(url)
         curl.statuses(4)
         for after, numbers in ((0, [3, 4]), (2, [3, 4]), (3, [4])):
             kept = curl.admin("GET", f"requests?after={after}")
@@ -358,9 +321,9 @@ def test_setting_of_rate_limit_includes_earlier_requests(curl: Curl) -> None:
     assert curl.statuses(1) == [200]
 
 
-def test_reset_returns_everything_to_the_start() -> None:
+def test_reset_returns_everything_to_the_start(curl_at: Callable[[str], Curl]) -> None:
     with FakeDub(rate_limit=3, role="member") as fake, fake.serve(admin=True) as url:
-        curl = Curl(url)
+        curl = curl_at(url)
         start = curl.admin("GET", "state")
         curl.admin("POST", "customers/seed", {"count": 5})
         curl.admin("POST", "faults", {"fault": "DropAfter", "method": "PATCH", "times": 5})

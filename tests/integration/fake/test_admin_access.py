@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import datetime as dt
 import http.client
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -19,6 +23,10 @@ from dub_uplink.testing._server import AdminTokenRequired, Server
 JSON = {"Content-Type": "application/json"}
 
 
+def connect(url: str) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+
+
 def send(
     url: str,
     method: str,
@@ -27,13 +35,10 @@ def send(
     headers: Mapping[str, str] = JSON,
 ) -> tuple[int, Any, http.client.HTTPResponse]:
     """Send a request as given; return the status, the body as JSON if it is, and the response."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
-    try:
+    with contextlib.closing(connect(url)) as connection:
         connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
         text = response.read().decode()
-    finally:
-        connection.close()
     is_json = text and response.headers.get("Content-Type") == "application/json"
     return response.status, json.loads(text) if is_json else text, response
 
@@ -166,6 +171,17 @@ def test_other_origins_get_no_permission(url: str) -> None:
         assert not [name for name in received.headers if name.lower().startswith("access-control")]
 
 
+@pytest.mark.parametrize("path", ["", "state", "requests?after=1"])
+def test_head_has_the_headers_of_get_and_no_body(fake: FakeDub, url: str, path: str) -> None:
+    fake.clock.freeze()
+    status, _, got = send(url, "GET", f"/_fake/{path}")
+    assert status == 200
+    status, body, response = send(url, "HEAD", f"/_fake/{path}")
+    assert (status, body) == (200, "")
+    assert response.headers.items() == got.headers.items()
+    assert int(response.headers["Content-Length"]) > 0
+
+
 def test_page_may_load_nothing_else_and_be_framed_by_nobody(url: str) -> None:
     status, page, response = send(url, "GET", "/_fake/")
     assert (status, response.headers["X-Frame-Options"]) == (200, "DENY")
@@ -265,7 +281,98 @@ def test_token_in_any_spelling_is_masked(fake: FakeDub, word: str, spelling: str
 
 def test_token_escaped_in_a_wrong_body_is_masked(url: str) -> None:
     send(url, "POST", "/customers", '["\\u0064ub\\u005Ftest"')
-    assert send(url, "GET", "/_fake/requests")[1][0]["body"] == '["[token]"'
+    (request,) = send(url, "GET", "/_fake/requests")[1]
+    assert request["body"] == '["[token]"'
+    assert base64.b64decode(request["bodyBase64"]) == b'["[token]"'
+
+
+@pytest.mark.parametrize("token", ['a/"\\b', "schlüssel"])
+def test_token_that_json_escapes_is_masked_in_the_bytes(token: str) -> None:
+    escaped = json.dumps(token, ensure_ascii=False).replace("/", r"\/")
+    with FakeDub(token) as fake, fake.serve(admin=True) as url:
+        send(url, "POST", "/customers", f"[{escaped}, 1]".encode())
+        (request,) = send(url, "GET", "/_fake/requests")[1]
+    assert request["body"] == ["[token]", 1]
+    assert base64.b64decode(request["bodyBase64"]) == b'["[token]", 1]'
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_token_in_a_listed_fault_is_masked(fake: FakeDub, url: str, spelling: str) -> None:
+    text = spelling.format("test")
+    fault = {"fault": "Status", "code": 503, "headers": {"A": text, text: "b"}, "body": [text]}
+    in_bytes = {
+        "fault": "Garbage",
+        "bodyBase64": base64.b64encode(text.encode()).decode(),
+        "contentType": text,
+    }
+    sent = [
+        {**fault, "path": f"/customers/{text}", "method": "test"},
+        in_bytes,
+        {"fault": "RateLimited", "retryAfter": text},
+        {"random": [{**fault, "share": 0}, {**in_bytes, "share": 0.1}], "seed": text},
+    ]
+    spelled = [text.lower(), text.upper(), base64.b64encode(text.encode()).decode()]
+    for body in sent if "%" not in text else sent[1:3]:
+        status, shown, _ = send(url, "POST", "/_fake/faults", json.dumps(body))
+        assert status == 200, shown
+        shown = [shown, *(send(url, "GET", f"/_fake/{path}")[1] for path in ("faults", "state"))]
+        assert not [one for one in spelled if one in json.dumps(shown)]
+    assert fake.faults.queue[0].fault != faults.Garbage()
+
+
+def test_values_that_json_does_not_have_are_shown_and_masked(fake: FakeDub, url: str) -> None:
+    body = {"a": ("dub_test", b"dub_test"), "b": math.nan, "c": MappingProxyType({"dub_test": 1})}
+    fake.faults.add(faults.Status(503, body=body))
+    fake.faults.add(faults.RateLimited(dt.datetime(2026, 8, 21, tzinfo=dt.timezone.utc)))
+    first, second = send(url, "GET", "/_fake/faults")[1]["queued"]
+    assert first["body"] == {"a": ["[token]", "b'[token]'"], "b": "nan", "c": {"[token]": 1}}
+    assert second["retryAfter"] == "Fri, 21 Aug 2026 00:00:00 GMT"
+
+
+def test_former_and_new_tokens_are_masked(fake: FakeDub) -> None:
+    lines: list[str] = []
+    with Server(fake, admin=True, log=lines.append) as url:
+        send(url, "GET", "/customers/dub_test-dub_new")
+        body = json.dumps({"tokens": ["dub_new", "dub_newer"], "expired": ["dub_old"]})
+        changed = send(url, "PATCH", "/_fake/settings", body)[1]
+        send(url, "GET", "/customers/dub_newer-dub_old-dub_expired")
+        shown = [changed, *(send(url, "GET", f"/_fake/{path}") for path in ("state", "settings"))]
+        shown.append(send(url, "GET", "/_fake/requests")[1])
+    assert changed["tokens"] == ["[token]", "[token]"]
+    assert lines[0].startswith("GET /customers/[token]-dub_new 401")
+    assert lines[2].startswith("GET /customers/[token]-[token]-[token] 401")
+    assert "dub_" not in str([changed, shown[1][1], shown[2][1], shown[3]])
+    assert "dub_" not in repr(fake.settings)
+
+
+WRONG_TOKENS: list[tuple[str, Any]] = [
+    ("tokens", []),
+    ("tokens", "dub_secret"),
+    ("tokens", {"dub_secret": 1}),
+    ("tokens", ["dub_secret", "dub_secret"]),
+    ("tokens", ["dub_secret", ""]),
+    ("tokens", ["dub secret"]),
+    ("tokens", ["dub_secret\ud800"]),
+    ("tokens", [["dub_secret"]]),
+    ("expired", None),
+    ("expired", [1, "dub_secret"]),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG_TOKENS)
+def test_wrong_tokens_are_not_shown(fake: FakeDub, url: str, field: str, value: Any) -> None:
+    status, received, _ = send(url, "PATCH", "/_fake/settings", json.dumps({field: value}))
+    assert (status, received["error"]["field"]) == (422, field)
+    assert received["error"]["message"].startswith(f"'{field}' must ")
+    assert "secret" not in received["error"]["message"]
+    assert fake.settings.tokens == ("dub_test",)
+
+
+def test_token_in_a_wrong_field_is_masked(url: str) -> None:
+    wrong = '{"dub_test": 1}', '{"role": "dub_test"}', '{"role": "dub_test'
+    errors = [send(url, "PATCH", "/_fake/settings", body)[1] for body in wrong]
+    assert errors[0]["error"]["field"] == "[token]"
+    assert "dub_test" not in str([*errors, send(url, "GET", "/_fake/dub_test")[1]])
 
 
 def test_token_in_the_bytes_of_a_fault_is_masked(fake: FakeDub, url: str) -> None:
@@ -355,7 +462,7 @@ def test_log_has_writes_and_no_token(fake: FakeDub, caplog: pytest.LogCaptureFix
         ("GET", "faults/1", 404),
         ("POST", "state", 405),
         ("PUT", "faults", 405),
-        ("HEAD", "state", 405),
+        ("HEAD", "reset", 405),
         ("POST", "", 404),
     ],
 )
@@ -373,10 +480,35 @@ def test_body_that_is_not_json_is_a_400(url: str, body: str | bytes) -> None:
     assert received["error"]["message"].startswith("the body is not JSON")
 
 
+@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize(("size", "status"), [(10 * 2**20, 200), (10 * 2**20 + 1, 413)])
+def test_body_above_10_mib_is_a_413(
+    fake: FakeDub, url: str, size: int, status: int, is_chunked: bool
+) -> None:
+    start = b'{"fault": "Status", "code": 503, "body": "'
+    body = start + b"a" * (size - len(start) - 2) + b'"}'
+    with contextlib.closing(connect(url)) as connection:
+        parts = (body[at : at + 1_000_000] for at in range(0, len(body), 1_000_000))
+        connection.request("POST", "/_fake/faults", parts if is_chunked else body, JSON)
+        response = connection.getresponse()
+        received = json.loads(response.read())
+        assert response.status == status
+        assert len(fake.faults.queue) == (status == 200)
+        if status == 413:
+            message = "the body is too large; send at most 10,485,760 bytes"
+            assert received["error"] == {"message": message, "field": None}
+        # The connection is still usable.
+        connection.request("GET", "/_fake/state")
+        assert connection.getresponse().status == 200
+
+
 @pytest.mark.parametrize("body", ["[]", "null", '"a"', "1"])
 def test_body_that_is_no_object_is_a_422(url: str, body: str) -> None:
     status, received, _ = send(url, "POST", "/_fake/customers/seed", body)
-    assert (status, received["error"]["message"]) == (422, "the body must be a JSON object")
+    assert (status, received["error"]["message"]) == (
+        422,
+        "the body is not a JSON object; send one, such as {}",
+    )
 
 
 LONE = "\ud800"
@@ -469,6 +601,18 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("PATCH", "settings", {"latency": -0.1}, "latency"),
     ("PATCH", "settings", {"defaultProgram": 1}, "defaultProgram"),
     ("PATCH", "settings", {"token": "dub_new"}, "token"),
+    ("PATCH", "settings", {"keepRequests": -1}, "keepRequests"),
+    ("PATCH", "settings", {"keepRequests": None}, "keepRequests"),
+    ("PATCH", "settings", {"role": "viewer", "tokens": []}, "tokens"),
+    ("POST", "ids", {}, "ids"),
+    ("POST", "ids", {"ids": "cus_1"}, "ids"),
+    ("POST", "ids", {"ids": [""]}, "ids"),
+    ("POST", "ids", {"ids": [1]}, "ids"),
+    ("POST", "ids", {"ids": ["cus_1", "cus_1"]}, "ids"),
+    ("POST", "clock", {"frozen": 1}, "frozen"),
+    ("POST", "clock", {"frozen": True, "set": "1969-01-01T00:00:00Z"}, "set"),
+    ("POST", "clock", {"frozen": False, "advance": 1e300}, "advance"),
+    ("DELETE", "clock", {"frozen": False}, "frozen"),
     ("POST", "reset", {"all": True}, "all"),
     ("DELETE", "faults", {"fault": "Status"}, "fault"),
     ("GET", "requests?after=-1", {}, "after"),
@@ -490,7 +634,9 @@ def test_wrong_field_is_named_and_changes_nothing(
     assert received["error"]["field"] == field
     assert f"'{field}'" in received["error"]["message"]
     assert (fake.customer_count, fake.faults.pending, fake.faults.shares) == (0, [], {})
-    assert (fake.clock.offset, fake.settings.role) == (0, "owner")
+    assert (fake.clock.frozen, fake.settings.role, fake.next_ids) == (False, "owner", [])
+    # Frozen for a moment before a wrong time is rejected.
+    assert fake.clock.offset == pytest.approx(0, abs=1)
 
 
 def test_failure_of_the_fake_is_a_500(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,405 @@
+"""Every public name of the fake's Python API has the same effect by curl."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import inspect
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+
+from dub_uplink.testing import FakeDub, Request, Settings, StoredCustomer, faults
+from dub_uplink.testing._clock import FakeClock
+
+if TYPE_CHECKING:
+    from .conftest import Curl
+
+Check: TypeAlias = Callable[[FakeDub, "Curl"], object]
+NEW = {"externalId": "new", "country": "GB"}
+CHECKS: dict[str, Check] = {}
+# What an HTTP client has without the admin API, and what is set when the process starts.
+WITHOUT_ADMIN_API = {
+    "FakeDub(base_url)": "the URL that dub-uplink serve prints",
+    "FakeDub(database)": "dub-uplink serve --database",
+    "FakeDub.base_url": "the URL that dub-uplink serve prints",
+    "FakeDub.close": "Ctrl-C",
+    "FakeDub.serve": "dub-uplink serve",
+    "FakeDub.session": "any request to the URL",
+    "FakeDub.wsgi_app": "any request to the URL",
+    "Fault": "only Python: a fault of your own is a class",
+    "Fault.apply": "only Python: a fault of your own is a class",
+}
+
+
+def covers(*names: str) -> Callable[[Check], Check]:
+    """Register a check for names of the Python API."""
+
+    def register(check: Check) -> Check:
+        CHECKS.update(dict.fromkeys(names, check))
+        return check
+
+    return register
+
+
+@covers("FakeDub(token)", "FakeDub.token", "Settings.tokens")
+def check_tokens(fake: FakeDub, curl: Curl) -> None:
+    shown = curl.admin("PATCH", "settings", {"tokens": ["dub_one", "dub_two"]})
+    assert shown["tokens"] == ["[token]", "[token]"]
+    statuses = [
+        curl.api("GET", "/customers", token=token)[0]
+        for token in ("dub_one", "dub_two", "dub_test")
+    ]
+    assert statuses == [200, 200, 401]
+    assert (fake.token, fake.settings.tokens) == ("dub_one", ("dub_one", "dub_two"))
+
+
+@covers("FakeDub(expired)", "Settings.expired")
+def check_expired_tokens(fake: FakeDub, curl: Curl) -> None:
+    shown = curl.admin("PATCH", "settings", {"expired": ["dub_old"]})
+    assert shown["expired"] == ["[token]"]
+    status, body = curl.api("GET", "/customers", token="dub_old")
+    assert (status, body["error"]["message"]) == (401, "Unauthorized: Access token expired.")
+    assert "Invalid" in curl.api("GET", "/customers", token="dub_expired")[1]["error"]["message"]
+
+
+@covers("FakeDub(keep_requests)", "Settings.keep_requests")
+def check_kept_requests(fake: FakeDub, curl: Curl) -> None:
+    curl.statuses(3)
+    curl.admin("PATCH", "settings", {"keepRequests": 2})
+    assert [request["number"] for request in curl.admin("GET", "requests")] == [2, 3]
+    curl.statuses(2)
+    assert [request["number"] for request in curl.admin("GET", "requests")] == [4, 5]
+
+
+@covers("FakeDub(ids)", "FakeDub.use_ids", "FakeDub.next_ids")
+def check_ids(fake: FakeDub, curl: Curl) -> None:
+    assert curl.admin("POST", "ids", {"ids": ["cus_1", "cus_2"]}) == {"ids": ["cus_1", "cus_2"]}
+    assert curl.api("POST", "/customers", NEW)[1]["id"] == "cus_1"
+    assert curl.admin("GET", "ids") == {"ids": fake.next_ids} == {"ids": ["cus_2"]}
+    curl.admin("POST", "customers/seed", {"count": 2})
+    ids = {customer["id"] for customer in curl.admin("GET", "customers")}
+    assert len(ids) == 3
+    assert ids > {"cus_1", "cus_2"}
+
+
+@covers(
+    "FakeDub(now)", "FakeDub.clock", "FakeClock.freeze", "FakeClock.unfreeze", "FakeClock.frozen"
+)
+def check_frozen_clock(fake: FakeDub, curl: Curl) -> None:
+    moment = "2030-01-01T00:00:00.000Z"
+    clock = curl.admin("POST", "clock", {"set": moment, "frozen": True})
+    assert (clock["now"], clock["frozen"]) == (moment, True)
+    created = [
+        curl.api("POST", "/customers", {**NEW, "externalId": name})[1]["createdAt"] for name in "ab"
+    ]
+    assert created == [moment, moment]
+    assert curl.admin("POST", "clock", {"advance": 1.5})["now"] == "2030-01-01T00:00:01.500Z"
+    assert not curl.admin("POST", "clock", {"frozen": False})["frozen"]
+    time.sleep(0.01)
+    later = curl.admin("GET", "clock")["now"]
+    assert "2030-01-01T00:00:01.500Z" < later < "2030-01-01T00:00:30"
+
+
+@covers("FakeClock.advance", "FakeClock.set", "FakeClock.reset", "FakeClock.offset")
+def check_moved_clock(fake: FakeDub, curl: Curl) -> None:
+    assert curl.admin("POST", "clock", {"advance": 60})["offset"] == 60
+    assert curl.admin("POST", "clock", {"set": "2030-01-01T00:00:00Z"})["now"][:4] == "2030"
+    curl.admin("POST", "clock", {"frozen": True})
+    curl.admin("POST", "customers", NEW, status=201)
+    clock = curl.admin("DELETE", "clock")
+    assert (clock["offset"], clock["frozen"]) == (0, False)
+    assert fake.customer_count == 1
+
+
+@covers("FakeClock.time", "FakeClock.milliseconds")
+def check_time(fake: FakeDub, curl: Curl) -> None:
+    curl.admin("POST", "clock", {"set": "1970-01-02T00:00:00.250Z", "frozen": True})
+    assert curl.admin("GET", "clock")["now"] == "1970-01-02T00:00:00.250Z"
+    assert (fake.clock.time(), fake.clock.milliseconds()) == (86_400.25, 86_400_250)
+
+
+@covers("FakeDub(role)", "Settings.role", "FakeDub.configure", "FakeDub.settings")
+def check_role(fake: FakeDub, curl: Curl) -> None:
+    curl.admin("PATCH", "settings", {"role": "viewer"})
+    assert curl.admin("GET", "settings")["role"] == fake.settings.role == "viewer"
+    assert curl.api("POST", "/customers", NEW)[0] == 403
+
+
+@covers("FakeDub(plan)", "Settings.plan")
+def check_plan(fake: FakeDub, curl: Curl) -> None:
+    curl.admin("PATCH", "settings", {"plan": "pro"})
+    assert curl.statuses(1) == [403]
+
+
+@covers("FakeDub(default_program)", "Settings.default_program")
+def check_default_program(fake: FakeDub, curl: Curl) -> None:
+    assert curl.statuses(1, path="/customers?programId=x") == [404]
+    curl.admin("PATCH", "settings", {"defaultProgram": "prog_1"})
+    assert curl.statuses(1, path="/customers?programId=x") == [200]
+
+
+@covers("FakeDub(rate_limit)", "Settings.rate_limit", "Settings.limit")
+def check_rate_limit(fake: FakeDub, curl: Curl) -> None:
+    curl.admin("PATCH", "settings", {"rateLimit": 1})
+    assert curl.statuses(2) == [200, 429]
+    limit = curl.admin("GET", "state")["rateLimit"]
+    assert (limit["limit"], limit["remaining"], limit["enforced"]) == (1, 0, True)
+
+
+@covers("FakeDub(window)", "Settings.window")
+def check_window(fake: FakeDub, curl: Curl) -> None:
+    curl.admin("PATCH", "settings", {"rateLimit": 1, "window": 3600})
+    assert curl.statuses(1) == [200]
+    for seconds, status in ((3000, 429), (600, 200)):
+        curl.admin("POST", "clock", {"advance": seconds})
+        assert curl.statuses(1) == [status]
+
+
+@covers("FakeDub(latency)", "Settings.latency")
+def check_latency(fake: FakeDub, curl: Curl) -> None:
+    curl.admin("PATCH", "settings", {"latency": 0.2})
+    curl.statuses(1)
+    assert curl.admin("GET", "requests")[0]["ms"] >= 200
+
+
+@covers("FakeDub.customers", "FakeDub.customer_count", "FakeDub.clear_customers")
+def check_customers(fake: FakeDub, curl: Curl) -> None:
+    fake.add_many(3)
+    shown = [customer["externalId"] for customer in curl.admin("GET", "customers")]
+    assert sorted(shown) == sorted(customer.external_id for customer in fake.customers)
+    assert curl.admin("GET", "state")["customers"] == 3
+    assert curl.admin("DELETE", "customers")["customers"] == 0
+
+
+@covers("FakeDub.add_many")
+def check_seed(fake: FakeDub, curl: Curl) -> None:
+    assert curl.admin("POST", "customers/seed", {"count": 3})["added"] == 3
+    assert [customer.external_id for customer in fake.customers] == ["user_1", "user_2", "user_3"]
+
+
+CUSTOMER: dict[str, Any] = {
+    "id": "cus_1",
+    "external_id": "a",
+    "name": "Ada",
+    "email": "ada@example.com",
+    "avatar": "https://example.com/a.png",
+    "stripe_customer_id": "cus_stripe",
+    "country": "GB",
+    "created_at": "2020-01-01T00:00:00.000Z",
+    "sales": 2,
+    "sale_amount": 4000,
+    "first_sale_at": "2020-02-01T00:00:00.500Z",
+    "subscription_canceled_at": "2021-01-01T00:00:00.000Z",
+    "program_id": "prog_1",
+    "link": {"id": "link_9"},
+    "partner": {"name": "Acme"},
+    "discount": {"amount": 5},
+}
+
+
+def camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+
+
+@covers(
+    "FakeDub.add",
+    *(f"FakeDub.add({name})" for name in CUSTOMER),
+    *(f"StoredCustomer.{name}" for name in CUSTOMER),
+)
+def check_customer(fake: FakeDub, curl: Curl) -> None:
+    sent = {camel(name): value for name, value in CUSTOMER.items()}
+    curl.admin("POST", "customers", sent, status=201)
+    (shown,) = curl.admin("GET", "customers")
+    assert shown.keys() == sent.keys()
+    for name in ("link", "partner", "discount"):
+        assert sent[name].items() <= shown.pop(name).items()
+        del sent[name]
+    assert shown == sent
+    (stored,) = fake.customers
+    assert [getattr(stored, name) for name in ("id", "sale_amount", "country")] == [
+        "cus_1",
+        4000,
+        "GB",
+    ]
+
+
+@covers(
+    "FakeDub.requests",
+    "FakeDub.handle",
+    *(
+        f"Request.{name}"
+        for name in (
+            *("method", "path", "query_string", "query", "headers", "body", "json"),
+            *("status", "fault", "ms", "number", "copy"),
+        )
+    ),
+)
+def check_requests(fake: FakeDub, curl: Curl) -> None:
+    fake.faults.add(faults.Status(503))
+    curl.api("POST", "/customers?a=1&a=%20", NEW)
+    (shown,) = curl.admin("GET", "requests")
+    (request,) = fake.requests
+    assert shown == {
+        "number": 1,
+        "method": "POST",
+        "path": "/customers",
+        "query": {"a": " "},
+        "queryString": "a=1&a=%20",
+        "headers": {name: request.headers[name] for name in shown["headers"]},
+        "body": NEW,
+        "bodyBase64": base64.b64encode(request.body).decode(),
+        "status": 503,
+        "ms": pytest.approx(request.ms, abs=0.1),
+        "fault": {"fault": "Status", "code": 503},
+    }
+    assert set(request.headers) - set(shown["headers"]) == {"authorization"}
+
+
+@covers("FakeDub.clear_requests")
+def check_deleted_requests(fake: FakeDub, curl: Curl) -> None:
+    curl.statuses(2)
+    assert curl.admin("DELETE", "requests")["requests"] == {"kept": 0, "last": 2}
+
+
+@covers("FakeDub.clear", "Faults.clear")
+def check_clear(fake: FakeDub, curl: Curl) -> None:
+    fake.add_many(1)
+    curl.statuses(1)
+    curl.admin("POST", "faults", {"fault": "DropAfter"})
+    curl.admin("PATCH", "settings", {"plan": "enterprise"})
+    for path in ("customers", "requests", "faults"):
+        curl.admin("DELETE", path)
+    assert (fake.customers, fake.requests, fake.faults.queue) == ([], [], [])
+    assert fake.settings.plan == "enterprise"
+
+
+@covers("FakeDub.reset")
+def check_reset(fake: FakeDub, curl: Curl) -> None:
+    fake.add_many(1)
+    curl.admin("PATCH", "settings", {"tokens": ["dub_new"], "keepRequests": 1})
+    curl.admin("POST", "clock", {"frozen": True})
+    curl.admin("POST", "ids", {"ids": ["cus_1"]})
+    assert curl.admin("POST", "reset")["settings"]["keepRequests"] == 10_000
+    assert (fake.customers, fake.token, fake.clock.frozen) == ([], "dub_test", False)
+    assert curl.admin("GET", "ids") == {"ids": []}
+    assert curl.statuses(1) == [200]
+
+
+@covers("FakeDub.faults", "Faults.add", "Faults.queue", "Faults.pending", "Faults.next")
+def check_queue(fake: FakeDub, curl: Curl) -> None:
+    sent = {"fault": "Status", "code": 503, "times": 2, "method": "GET", "path": "/customers"}
+    curl.admin("POST", "faults", sent)
+    assert fake.faults.pending == [faults.Status(503)] * 2
+    assert curl.statuses(1) == [503]
+    assert curl.admin("GET", "faults")["queued"] == [{**sent, "times": 1}]
+
+
+@covers("QueuedFault.fault", "QueuedFault.times", "QueuedFault.method", "QueuedFault.path")
+def check_queued_fault(fake: FakeDub, curl: Curl) -> None:
+    fault = {"fault": "Status", "code": 503}
+    (queued,) = curl.admin("POST", "faults", fault)["queued"]
+    assert queued == {**fault, "times": 1, "method": None, "path": None}
+
+
+@covers("QueuedFault.matches")
+def check_matching(fake: FakeDub, curl: Curl) -> None:
+    curl.admin("POST", "faults", {"fault": "Status", "code": 503, "path": "/customers/*"})
+    assert curl.statuses(1) == [200]
+    assert curl.statuses(1, path="/customers/a") == [503]
+
+
+@covers("Faults.randomly", "Faults.shares", "Faults.seed")
+def check_random_faults(fake: FakeDub, curl: Curl) -> None:
+    sent = {"random": [{"fault": "Status", "code": 500, "share": 1}], "seed": "a"}
+    assert curl.admin("POST", "faults", sent) == {"queued": [], **sent}
+    assert curl.statuses(2) == [500, 500]
+    assert (fake.faults.shares, fake.faults.seed) == ({faults.Status(500): 1}, "a")
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "Status": {"code": 503, "headers": {"A": "b"}, "body": {"c": 1}, "carriedOut": True},
+    "RateLimited": {"retryAfter": 2, "form": "unix"},
+    "DropBefore": {},
+    "DropAfter": {},
+    "Truncate": {"bytes": 3},
+    "Delay": {"seconds": 0.5},
+    "Drip": {"bytesPerSecond": 100},
+    "Garbage": {"body": "x", "contentType": "a/b", "status": 201},
+}
+
+
+def register_fault(name: str, fields: dict[str, Any]) -> None:
+    cls = getattr(faults, name)
+
+    @covers(name, f"{name}.apply", *(f"{name}.{field.name}" for field in dataclasses.fields(cls)))
+    def check_fault(fake: FakeDub, curl: Curl) -> None:
+        curl.admin("POST", "faults", {"fault": name, **fields})
+        (fault,) = fake.faults.pending
+        assert type(fault) is cls
+        values = {camel(one.name): getattr(fault, one.name) for one in dataclasses.fields(cls)}
+        assert values == fields
+        curl.api("GET", "/customers/count")
+        assert curl.admin("GET", "requests")[0]["fault"] == {"fault": name, **fields}
+
+
+for _name, _fields in FAULTS.items():
+    register_fault(_name, _fields)
+
+
+# One of the names of each check.
+FIRST_NAMES = {check: name for name, check in reversed(CHECKS.items())}
+
+
+@pytest.mark.parametrize("name", sorted(FIRST_NAMES.values()))
+def test_python_name_has_the_same_effect_by_curl(fake: FakeDub, curl: Curl, name: str) -> None:
+    CHECKS[name](fake, curl)
+
+
+def public_names() -> Iterator[str]:
+    """Return the public names of the fake that is served, and the constructor's arguments."""
+    for name in inspect.signature(FakeDub).parameters:
+        yield f"FakeDub({name})"
+    for name in inspect.signature(FakeDub.add).parameters:
+        if name != "self":
+            yield f"FakeDub.add({name})"
+    fake = FakeDub()
+    of_module = [cls for cls in vars(faults).values() if inspect.isclass(cls)]
+    public = [cls for cls in of_module if cls.__module__ == faults.__name__]
+    for cls in (FakeDub, FakeClock, Settings, Request, StoredCustomer, *public):
+        if issubclass(cls, faults.Fault):
+            yield cls.__name__
+        fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+        names = {*dir(cls), *(field.name for field in fields)}
+        if cls is FakeDub:
+            names |= vars(fake).keys()
+        yield from (f"{cls.__name__}.{name}" for name in names if not name.startswith("_"))
+
+
+def test_every_public_name_has_a_check_or_a_reason() -> None:
+    assert set(public_names()) == {*CHECKS, *WITHOUT_ADMIN_API}
+
+
+def test_every_public_name_is_on_the_page_of_the_admin_api() -> None:
+    page = Path(__file__).parents[3] / "docs" / "admin-api.rst"
+    section = page.read_text(encoding="utf-8").partition("From Python to curl\n---")[2]
+    shown = set(re.findall(r"``(FakeDub\(\w+|fake[.\w]*)", section))
+    owners = {"FakeDub": "fake", "FakeClock": "fake.clock", "Faults": "fake.faults"}
+    names = {name.rstrip(")") for name in public_names() if not name.startswith("FakeDub.add(")}
+    expected = {name for name in names if name.startswith("FakeDub(")}
+    for name in names - expected:
+        owner, _, member = name.rpartition(".")
+        if owner in owners:
+            expected.add(f"{owners[owner]}.{member}")
+    assert shown == expected
+
+
+def test_wrong_ids_are_rejected(fake: FakeDub, curl: Curl) -> None:
+    curl.admin("POST", "customers", {"id": "cus_1"}, status=201)
+    error = curl.admin("POST", "ids", {"ids": ["cus_2", "cus_1"]}, status=409)["error"]
+    assert error["field"] == "ids"
+    assert fake.next_ids == []
