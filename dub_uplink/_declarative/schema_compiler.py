@@ -134,7 +134,7 @@ def _convert(v: str, field: fields.Field[Any], names: dict[str, Any]) -> tuple[s
             names["moment"] = moment = field.DESERIALIZATION_FUNCS["iso"]
             names["fromisoformat"] = dt.datetime.fromisoformat
             parse = [f"{v} = moment({v})"]
-            if moment is not dt.datetime.fromisoformat:
+            if moment != dt.datetime.fromisoformat:  # each access makes another bound method
                 # A slow regular expression before marshmallow 4: not for dates as Dub sends them.
                 is_usual = f"{v}[4:20:3] == '--T::.' and {v}[23:] == 'Z'"
                 parse = [f"{v} = fromisoformat({v}) if {is_usual} else moment({v})"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import traceback
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,6 +126,14 @@ def test_compiler_given_an_unknown_feature_refuses_it(text: Any) -> None:
     schema: Any = type("TextSchema", (NoteSchema,), {} if text is None else {"text": text})
     with pytest.raises(UnsupportedSchema, match=r"text|different fields"):
         compile_loader(schema())
+
+
+def test_compiled_date_is_not_inspected_before_fromisoformat() -> None:
+    date: Any = CustomerSchema().fields["created_at"]
+    if date.DESERIALIZATION_FUNCS["iso"] != dt.datetime.fromisoformat:
+        pytest.skip("this release of marshmallow reads dates by a regular expression")
+    load: Any = compile_loader(CustomerSchema())
+    assert "[4:20:3]" not in load.source
 
 
 def test_compiled_loader_whose_model_raises_shows_its_code() -> None:

@@ -251,6 +251,22 @@ def test_models_are_dataclasses_that_compare_by_value(got: Any) -> None:
     assert dataclasses.asdict(one)["external_id"] == "user_1"
 
 
+@pytest.mark.parametrize("model", [components.Customer, components.Link, components.Discount])
+def test_model_defaults_are_in_the_constructor_only(model: Any) -> None:
+    # CPython assigns an attribute that the class has, too, in twice the time.
+    names = {field.name for field in dataclasses.fields(model)}
+    assert not names & {*vars(model)}
+    assert {getattr(model("1"), name) for name in names - {"id", "extra"}} == {None}
+
+
+def test_model_subclass_has_the_defaults_of_the_model() -> None:
+    @dataclasses.dataclass
+    class Own(components.Customer):
+        tier: str = "free"
+
+    assert (Own("cus_1").name, Own("cus_1").tier, Own("cus_1", "Ada").name) == (None, "free", "Ada")
+
+
 def test_an_answer_in_utf_16_or_with_a_byte_order_mark_is_read(serving: Any, connect: Any) -> None:
     for encoding in ("utf-16", "utf-32", "utf-8-sig"):
         body = json.dumps({**TODAY, "name": "Zoë"}, ensure_ascii=False).encode(encoding)
