@@ -40,7 +40,7 @@ AT_SHUTDOWN = 0.15  # share of the runs
 #: Done, interrupted, and interrupted before or after Python could handle the signal.
 STATUSES = (0, 130, -signal.SIGINT)
 #: What Python prints, with status 1, if it is interrupted before it runs the command.
-IN_PYTHON = ("Fatal Python error: init_", '"<frozen site>"')
+IN_PYTHON = ("Fatal Python error: init_", '"<frozen site>"', "Could not import runpy module")
 SHARES: dict[faults.Fault, float] = {
     faults.DropAfter(): 0.01,
     faults.Truncate(20): 0.01,

@@ -47,6 +47,12 @@ SETTINGS = ("DUB_API_KEY", "DUB_SERVER_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_P
 SETTINGS += ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more tests at once than there are cores: a third of their time is waiting."""
+    return max(2, round(1.5 * (os.cpu_count() or 1)))
+
+
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the developer's settings: no key, no server, no proxy, no .netrc."""
@@ -54,6 +60,15 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("NETRC", os.devnull)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unmeasured_processes() -> Iterator[None]:
+    """Measure no coverage in processes that tests start: each would take 0.35 s of CPU more."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS")]:
+            patch.delenv(name)
+        yield
 
 
 T = TypeVar("T")

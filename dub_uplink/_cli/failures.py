@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -177,15 +178,20 @@ def exit_on_error() -> Iterator[None]:
             raise
         hint = f"{error.ctx.command_path} --help"
         raise Failure(error.format_message(), ExitCode.USAGE, hint) from None
-    except BrokenPipeError:
-        _discard_output()
-        raise click.exceptions.Exit(ExitCode.PIPE_CLOSED) from None
     except OSError as error:
         _discard_output()
+        if _is_closed_pipe(error):
+            raise click.exceptions.Exit(ExitCode.PIPE_CLOSED) from None
         what = error.filename or "cannot write the output"
         raise Failure(f"{what}: {error.strerror or error}.") from error
     except (dub_uplink.errors.DubError, ValueError) as error:
         raise failure(error) from error
+
+
+def _is_closed_pipe(error: OSError) -> bool:
+    # Windows reports a closed pipe as an invalid argument.
+    on_windows = os.name == "nt" and error.errno == errno.EINVAL and error.filename is None
+    return on_windows or isinstance(error, BrokenPipeError)
 
 
 def _discard_output() -> None:

@@ -35,13 +35,12 @@ UNWANTED += ("PYTHONUNBUFFERED",)  # a failure to write then comes when the buff
 
 
 @pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
+def environment(unmeasured_processes: None) -> dict[str, str]:
     """The environment of a plain 80-column terminal without an API key."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        # Nor is a process measured: that would take half as long again as what it does.
-        if name not in UNWANTED and not name.startswith(("DUB_", "COVERAGE_PROCESS"))
+        if name not in UNWANTED and not name.startswith("DUB_")
     }
     return {**kept, "COLUMNS": "80", "TERM": "xterm-256color", "PYTHONUTF8": "1"}
 

@@ -95,6 +95,7 @@ def test_interrupt_waits_for_requests_in_flight(
             signal.SIGINT, lambda: len(fake.requests) > 9, ["import", str(people)], env
         )
         assert (status, "Stopped; " in err) == (130, True)
+        fake.configure(latency=0.0)
         created = fake.customer_count
         done = run("customers", "import", str(people), env=env)
         assert f"Resuming: {created} of {ROWS} rows are done." in done.stderr
