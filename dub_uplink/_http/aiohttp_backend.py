@@ -146,7 +146,7 @@ class AiohttpBackend:
     """
 
     #: Exceptions of an attempt that are no mistake of the caller's.
-    failures: tuple[type[Exception], ...] = (
+    send_errors: tuple[type[Exception], ...] = (
         requests.RequestException,
         aiohttp.ClientError,
         OSError,  # and with it a TimeoutError
@@ -196,7 +196,7 @@ class AiohttpBackend:
                     outcome = attempt.outcome or await _read(response)
         except Exception as error:
             outcome = attempt.outcome or self._failure(error, timeout, started)
-            if not isinstance(error, self.failures) and _is_success(outcome):
+            if not isinstance(error, self.send_errors) and _is_success(outcome):
                 raise
         if isinstance(outcome, Response):
             return outcome
@@ -274,7 +274,7 @@ def _is_success(outcome: Response | Exception) -> bool:
 async def _read(response: aiohttp.ClientResponse) -> Response | IncompleteResponse:
     try:
         content = await _read_body(response)
-    except AiohttpBackend.failures as error:
+    except AiohttpBackend.send_errors as error:
         response.close()
         return IncompleteResponse(response.status, _as_requests(error))
     return Response(response.status, _one_of_each(response.headers), content)

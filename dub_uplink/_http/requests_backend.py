@@ -29,7 +29,7 @@ from .connection_errors import IncompleteResponse
 from .deadline_adapter import Deadline, DeadlineAdapter, with_deadline, wraps_adapter
 from .decoding import ACCEPT_ENCODING
 from .proxies import proxy_url
-from .reading import FAILURES, read_response
+from .reading import SEND_ERRORS, read_response
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
 _HEADERS = {
@@ -60,7 +60,7 @@ class SessionBackend:
     """
 
     #: Exceptions of an attempt that are no mistake of the caller's.
-    failures: tuple[type[Exception], ...] = FAILURES
+    send_errors: tuple[type[Exception], ...] = SEND_ERRORS
 
     def __init__(self, session: requests.Session | None, server_url: str) -> None:
         self._owned = session is None
@@ -250,7 +250,7 @@ class UplinkBackend:
         )
         self._client = client
         self._process: int | None = None
-        self.failures = (client.exceptions.BaseClientException, *FAILURES)
+        self.send_errors = (client.exceptions.BaseClientException, *SEND_ERRORS)
 
     def send(
         self,
@@ -354,7 +354,7 @@ def _response_despite(error: Exception, received: list[requests.Response]) -> re
     if not received:
         raise error
     response = received[0]
-    if response.status_code < 400 and not isinstance(error, FAILURES):
+    if response.status_code < 400 and not isinstance(error, SEND_ERRORS):
         response.close()
         raise error
     if _is_body_lost(response):

@@ -81,7 +81,7 @@ class AsyncRetryingClient(RetryingClient):
             received = await self._backend.send(
                 call.method, call.url, call.info, authorization, timeout
             )
-        except self._backend.failures as error:
+        except self._backend.send_errors as error:
             received = error
         outcome = self._end(call, received, timeout, started)
         if gate is not None:

@@ -45,9 +45,9 @@ OnRetry = Callable[[int, float, DubError | Response], object]
 
 
 class Backend(Protocol):
-    """Sends a request once; ``failures`` are the exceptions that sending may raise."""
+    """Sends a request once; ``send_errors`` are the exceptions that sending may raise."""
 
-    failures: tuple[type[Exception], ...]
+    send_errors: tuple[type[Exception], ...]
 
     def send(
         self,
@@ -64,7 +64,7 @@ class Backend(Protocol):
 class AsyncBackend(Protocol):
     """The asynchronous :class:`Backend`."""
 
-    failures: tuple[type[Exception], ...]
+    send_errors: tuple[type[Exception], ...]
 
     async def send(
         self,
@@ -273,7 +273,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         received: Response | Exception
         try:
             received = self._backend.send(call.method, call.url, call.info, authorization, timeout)
-        except self._backend.failures as error:
+        except self._backend.send_errors as error:
             received = error
         # Outside of `except`, so that the error has no context that leads to the token.
         outcome = self._end(call, received, timeout, started)
