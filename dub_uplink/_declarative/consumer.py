@@ -10,7 +10,7 @@ import uplink
 from uplink import arguments
 from uplink.hooks import TransactionHook
 
-from .._http.requests_backend import backend
+from .._http.requests_backend import make_backend
 from .._internal.config import (
     DEFAULT_TIMEOUT_MS,
     merge_headers,
@@ -250,7 +250,7 @@ class DubConsumer(ConfiguredConsumer):
     def _connect(
         self, client: Any, server: str, token: TokenProvider, **policy: Any
     ) -> RetryingClient:
-        return RetryingClient(backend(client, server), server, token, **policy)
+        return RetryingClient(make_backend(client, server), server, token, **policy)
 
     def close(self) -> None:
         """Close what this client opened; a session it was given is left alone."""

@@ -79,7 +79,7 @@ class AsyncRetryingClient(RetryingClient):
         received: Response | Exception
         try:
             received = await self._backend.send(
-                call.method, call.url, call.info, authorization, timeout
+                call.method, call.url, call.extras, authorization, timeout
             )
         except self._backend.send_errors as error:
             received = error

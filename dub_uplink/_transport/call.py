@@ -23,7 +23,7 @@ class Call:
 
     __slots__ = (
         "attempts",
-        "info",
+        "extras",
         "is_lookup",
         "last",
         "method",
@@ -38,7 +38,7 @@ class Call:
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         options: Mapping[str, Any],
         operation: Operation,
         timeout: float,
@@ -46,7 +46,7 @@ class Call:
     ) -> None:
         self.method = method
         self.url = url
-        self.info = info
+        self.extras = extras
         self.options = options
         self.operation = operation
         self.timeout = timeout
@@ -61,14 +61,14 @@ class Call:
 
     def lookup(self, url: str) -> Call:
         """Return the call that reads ``url`` on behalf of this one, within its time."""
-        headers = {k: v for k, v in self.info["headers"].items() if k != "Content-Type"}
+        headers = {k: v for k, v in self.extras["headers"].items() if k != "Content-Type"}
         # It decides whether a write was applied: a cache of the caller's session must not serve it.
         headers |= UNCACHED
-        info = {"headers": headers, "params": self.info.get("params")}
+        extras = {"headers": headers, "params": self.extras.get("params")}
         options = {"route": self.operation.lookup_route}
         self.attempts.repeatable = True
         operation = UnknownOperation("GET", url, None)
-        lookup = Call("GET", url, info, options, operation, self.timeout, self.attempts)
+        lookup = Call("GET", url, extras, options, operation, self.timeout, self.attempts)
         lookup.is_lookup = True
         return lookup
 

@@ -53,7 +53,7 @@ class Backend(Protocol):
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         authorization: RedactedStr,
         timeout: float,
     ) -> Response: ...
@@ -70,7 +70,7 @@ class AsyncBackend(Protocol):
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         authorization: RedactedStr,
         timeout: float,
     ) -> Response: ...
@@ -155,24 +155,24 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 "the URL of this endpoint is not on the server of server_url, and the token is sent"
                 " to no other; make a client with the server_url of that server"
             )
-        info = {key: value for key, value in gathered.items() if key != OPTIONS}
+        extras = {key: value for key, value in gathered.items() if key != OPTIONS}
         # What `@uplink.timeout` sets on an endpoint, in seconds.
-        declared = info.pop("timeout", self._timeout)
-        headers = info.setdefault("headers", {})
-        if "json" in info:
-            info["data"] = serialize_json(info.pop("json"))
+        declared = extras.pop("timeout", self._timeout)
+        headers = extras.setdefault("headers", {})
+        if "json" in extras:
+            extras["data"] = serialize_json(extras.pop("json"))
             if not any(name.lower() == "content-type" for name in headers):
                 headers["Content-Type"] = "application/json"
         if method != "GET" and not any(name.lower() == "cache-control" for name in headers):
             # A cache of the caller's session must not serve a write.
-            info["headers"] = {**headers, "Cache-Control": "no-store"}
+            extras["headers"] = {**headers, "Cache-Control": "no-store"}
         options = gathered.get(OPTIONS, {})
-        operation = self._recovery(method, url.removeprefix(self.server_url), info.get("data"))
+        operation = self._recovery(method, url.removeprefix(self.server_url), extras.get("data"))
         attempts = self.retry_state(options)
         attempts.repeatable = options.get("idempotent") or operation.repeatable
         timeout_ms = options.get("timeout_ms")
         timeout = declared if timeout_ms is None else timeout_seconds(timeout_ms, declared)
-        return Call(method, url, info, options, operation, timeout, attempts)
+        return Call(method, url, extras, options, operation, timeout, attempts)
 
     def retry_state(self, options: Mapping[str, Any]) -> RetryState:
         """Return the state of a call that begins now, by its option ``retries`` or the default."""
@@ -272,7 +272,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         started = call.attempts.clock.monotonic()
         received: Response | Exception
         try:
-            received = self._backend.send(call.method, call.url, call.info, authorization, timeout)
+            received = self._backend.send(
+                call.method, call.url, call.extras, authorization, timeout
+            )
         except self._backend.send_errors as error:
             received = error
         # Outside of `except`, so that the error has no context that leads to the token.
