@@ -23,7 +23,7 @@ from .._internal.env_logging import enable_env_logging
 from .._rate_limit.rate_limit import RateLimit
 from .._transport import errors as hooks
 from .._transport.client import OnRetry, RetryingClient
-from .._transport.recovery import RecoveryRules, UnknownOperation
+from .._transport.recovery import NoRecovery, RecoveryFactory
 from .._transport.retry_state import RetryState
 from ..models.response import Response
 from ..models.unset import UNSET, Unset
@@ -123,7 +123,7 @@ class ConfiguredConsumer(Consumer):
     """The configuration that synchronous and asynchronous consumers share."""
 
     #: The rules by which the transport decides whether a failed write was applied.
-    _recovery: RecoveryRules = UnknownOperation
+    _recovery: RecoveryFactory = NoRecovery
     #: The options of the calls of a view; ``None`` for a client.
     _defaults: Mapping[str, Any] | None = None
     #: Of a view whose endpoints return raw responses: the consumer that converts them.
@@ -216,7 +216,7 @@ class ConfiguredConsumer(Consumer):
 
     def _retry_state(self, options: Mapping[str, Any]) -> RetryState:
         """Return the time limit and the waits of an operation that is made of several calls."""
-        return self._transport.retry_state({**(self._defaults or {}), **options})
+        return self._transport.make_retry_state({**(self._defaults or {}), **options})
 
     def _connect(
         self, client: Any, server: str, token: TokenProvider, **policy: Any
