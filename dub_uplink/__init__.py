@@ -68,7 +68,7 @@ __all__ = [
     "utils",
 ]
 
-_WHERE = {
+_LOCATIONS = {
     "UNSET": ".models.unset:UNSET",
     "AsyncCustomerIterator": "._customers.async_pages:AsyncCustomerIterator",
     "AsyncCustomerPage": "._customers.async_pages:AsyncCustomerPage",
@@ -105,7 +105,7 @@ _WHERE = {
 }
 
 if not TYPE_CHECKING:  # to a type checker every name would be one of the package's
-    __getattr__ = lazy_getattr(__name__, _WHERE)
+    __getattr__ = lazy_getattr(__name__, _LOCATIONS)
 
 
 def __dir__() -> list[str]:

@@ -57,7 +57,7 @@ def _async_customers() -> type[AsyncCustomersConsumer]:
     return AsyncCustomersConsumer
 
 
-def _view(client: T, **options: Any) -> T:
+def _make_view(client: T, **options: Any) -> T:
     """Return a client whose consumers are views of the consumers of ``client``."""
     view = object.__new__(type(client))
     for name, value in vars(client).items():
@@ -96,10 +96,10 @@ class Dub:
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        held: Any = TokenProvider(token)
+        provider: Any = TokenProvider(token)
         del token  # from here on only the caller's own frame shows it
         self.customers = CustomersConsumer(
-            held,
+            provider,
             server_url=server_url,
             client=client,
             retry_config=retry_config,
@@ -129,7 +129,7 @@ class Dub:
             timeout_ms: milliseconds that one attempt may take.
             http_headers: headers of every call.
         """
-        return _view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
+        return _make_view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
 
     def close(self) -> None:
         """Close what this client opened; a session it was given is left alone."""
@@ -180,10 +180,10 @@ class AsyncDub:
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        held: Any = TokenProvider(token)
+        provider: Any = TokenProvider(token)
         del token  # from here on only the caller's own frame shows it
         self.customers = _async_customers()(
-            held,
+            provider,
             server_url=server_url,
             client=client,
             retry_config=retry_config,
@@ -213,7 +213,7 @@ class AsyncDub:
             timeout_ms: milliseconds that one attempt may take.
             http_headers: headers of every call.
         """
-        return _view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
+        return _make_view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
 
     async def aclose(self) -> None:
         """Close what this client opened; a session it was given is left alone."""

@@ -24,7 +24,7 @@ __all__ = [
     "use_clock",
 ]
 
-_LARGEST = sys.float_info.max
+_MAX_FLOAT = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class BackoffStrategy:
             value: object = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise ValueError(f"{name} must be a number, not {value!r}")
-            if not 0 < value <= _LARGEST:  # false for nan as well
+            if not 0 < value <= _MAX_FLOAT:  # false for nan as well
                 raise ValueError(f"{name} must be above 0 and finite, not {value!r:.40}")
         if self.exponent < 1:
             raise ValueError(f"exponent must be 1 or more, not {self.exponent!r}")
@@ -125,8 +125,8 @@ class RetryBudget:
     """
 
     def __init__(self, capacity: int = 100) -> None:
-        given: object = capacity
-        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raw_capacity: object = capacity
+        if isinstance(raw_capacity, bool) or not isinstance(raw_capacity, int) or raw_capacity < 1:
             raise ValueError(f"capacity must be a whole number above 0, not {capacity!r}")
         self.capacity = capacity
         self._tokens = capacity
@@ -178,12 +178,12 @@ class Clock:
     async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-_current = Clock()
+_default_clock = Clock()
 
 
 def current_clock() -> Clock:
     """Return the clock of every client that has none of its own."""
-    return _current
+    return _default_clock
 
 
 @contextmanager
@@ -192,9 +192,9 @@ def use_clock(clock: Clock) -> Iterator[Clock]:
 
     For tests of code that creates its own client; :func:`dub_uplink.testing.no_sleep` uses it.
     """
-    global _current  # noqa: PLW0603 - one process, one time
-    before, _current = _current, clock
+    global _default_clock  # noqa: PLW0603 - one process, one time
+    previous, _default_clock = _default_clock, clock
     try:
         yield clock
     finally:
-        _current = before
+        _default_clock = previous

@@ -153,7 +153,7 @@ class ConfiguredConsumer(Consumer):
         check_policy(retry_config, retry_budget, on_retry, clock, rate_limit)
         if not self._asynchronous and is_coroutine_function(on_retry):
             raise TypeError("on_retry is an async function, which only AsyncDub awaits")
-        held.check(asynchronous=self._asynchronous)
+        held.resolve(asynchronous=self._asynchronous)
         self._transport = self._connect(
             client,
             server,

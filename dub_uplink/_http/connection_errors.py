@@ -62,7 +62,7 @@ class IncompleteResponse(requests.RequestException):
     """A response began and did not end; ``cause`` is the reason.
 
     Attributes:
-        is_rejected: whether its status says that the request was not applied, whatever the body was.
+        is_rejected: whether the status is 4XX, so that the server has not applied the request.
     """
 
     def __init__(self, status_code: int, cause: Exception) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 from uplink.clients.interfaces import HttpClientAdapter
 
-from .._concurrency.cooldown import publish_cooldown, sleeper
+from .._concurrency.cooldown import make_sleep, publish_cooldown
 from .._http.connection_errors import connection_error, is_transient
 from .._internal.config import timeout_seconds
 from .._internal.credentials import RedactedStr, TokenProvider
@@ -208,7 +208,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         import tenacity  # noqa: PLC0415 - most processes never retry
 
         retrying = tenacity.Retrying(
-            sleep=sleeper(call.retry_state.clock), **self._tenacity_options(call)
+            sleep=make_sleep(call.retry_state.clock), **self._tenacity_options(call)
         )
         last: Outcome = retrying(self._resume, call)
         return last

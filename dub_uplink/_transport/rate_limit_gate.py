@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from .._concurrency.cooldown import current_cooldown, sleeper
+from .._concurrency.cooldown import current_cooldown, make_sleep
 from .._internal.credentials import RedactedStr
 from .._rate_limit.rate_limit import RateLimit
 from .._rate_limit.sliding_window import Limiter, Reservation, ServerFeedback
@@ -48,7 +48,7 @@ class RateLimitGate:
 
     def acquire(self) -> Outcome | None:
         """Wait for a slot and return ``None``, or the rejection if no slot is free in time."""
-        sleep = sleeper(self._retry_state.clock)
+        sleep = make_sleep(self._retry_state.clock)
         reservation = self._reservation
         try:
             while (

@@ -16,9 +16,9 @@ from typing import Any
 from .._internal.naming import camel_case
 
 #: Keys that a response leaves out where there is nothing to show; the others are null there.
-_LEFT_OUT = frozenset({"program_id", "link", "partner", "discount"})
+_OMITTED_IF_NONE = frozenset({"program_id", "link", "partner", "discount"})
 #: The keys of every customer in responses and webhooks since 2024. Dub's other records lack some.
-_KEYS = ("id", "externalId", "name", "email", "createdAt")
+_REQUIRED_KEYS = ("id", "externalId", "name", "email", "createdAt")
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Customer:
         ``programId``, ``link``, ``partner`` and ``discount`` are left out where they are ``None``.
         """
         record = _to_dict(self)
-        for name in _LEFT_OUT:
+        for name in _OMITTED_IF_NONE:
             if getattr(self, name) is None:
                 del record[camel_case(name)]
         record.update(_copy_json(self.extra))
@@ -132,7 +132,7 @@ class Customer:
             raise TypeError(
                 f"from_dict() takes a mapping, not {type(data).__name__}; parse JSON first"
             )
-        missing = [key for key in _KEYS if key not in data]
+        missing = [key for key in _REQUIRED_KEYS if key not in data]
         if missing:
             raise ValueError(
                 f"not a customer: {', '.join(missing)} missing; pass the customer itself,"
@@ -160,19 +160,22 @@ class CustomerCount:
 
 
 def _to_dict(record: Any) -> dict[str, Any]:
-    return {key: _plain(getattr(record, name)) for name, key in _spelling(record.__class__)}
+    return {
+        key: _to_json_value(getattr(record, name))
+        for name, key in _keys_of_fields(record.__class__)
+    }
 
 
 @functools.cache
-def _spelling(model: type[Any]) -> tuple[tuple[str, str], ...]:
+def _keys_of_fields(model: type[Any]) -> tuple[tuple[str, str], ...]:
     """Return the fields of a record, each with the server's name for it."""
     names = (field.name for field in dataclasses.fields(model) if field.name != "extra")
     return tuple((name, camel_case(name)) for name in names)
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     if isinstance(value, datetime):
-        return _moment_text(value)
+        return _format_datetime(value)
     if isinstance(value, (Link, Partner, Discount)):
         return {**_to_dict(value), **_copy_json(value.extra)}
     return value
@@ -187,7 +190,7 @@ def _copy_json(value: Any) -> Any:
     return value
 
 
-def _moment_text(moment: datetime) -> str:
+def _format_datetime(moment: datetime) -> str:
     """Return a date as the server writes one, with microseconds if it has any.
 
     Raises:

@@ -56,10 +56,10 @@ class DubError(Exception):
 
     def __str__(self) -> str:
         if self.attempts > 1:
-            return f"{self._line()} ({self.attempts} attempts in {self.elapsed:.1f} s)"
-        return self._line()
+            return f"{self._format_line()} ({self.attempts} attempts in {self.elapsed:.1f} s)"
+        return self._format_line()
 
-    def _line(self) -> str:
+    def _format_line(self) -> str:
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -91,7 +91,7 @@ class APITimeoutError(APIConnectionError):
     """No complete response within ``timeout_ms``."""
 
 
-class _Answered(DubError):
+class _ResponseError(DubError):
     """An error with a response."""
 
     def __init__(self, message: str, response: Response) -> None:
@@ -117,7 +117,7 @@ class _Answered(DubError):
         return self.response.text
 
 
-class APIStatusError(_Answered):
+class APIStatusError(_ResponseError):
     """An unsuccessful response.
 
     Attributes:
@@ -143,7 +143,7 @@ class APIStatusError(_Answered):
         """The page about the code."""
         return self.data.error.doc_url if self.data else None
 
-    def _line(self) -> str:
+    def _format_line(self) -> str:
         code = one_line(self.code or "")
         return f"{self.status_code} {code}".rstrip() + f": {self.message}"
 
@@ -195,13 +195,13 @@ class PageLimitReached(DubError):
     """
 
 
-class ResponseValidationError(_Answered):
+class ResponseValidationError(_ResponseError):
     """A successful response whose body is not JSON or not of the expected form.
 
     The server has applied the request. ``response`` holds the response.
     """
 
-    def _line(self) -> str:
+    def _format_line(self) -> str:
         return f"{self.status_code}: {self.message}"
 
 

@@ -91,8 +91,8 @@ class Response:
         self._parsed = (json.loads(self.content),)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kept = (self.attempts, self.elapsed, self.retry_after)
-        return _restore, (self.status_code, self.headers, self.content, *kept)
+        state = (self.attempts, self.elapsed, self.retry_after)
+        return _restore, (self.status_code, self.headers, self.content, *state)
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code}]>"
