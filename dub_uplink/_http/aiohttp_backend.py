@@ -45,19 +45,19 @@ _TRACE_GRACE = 0.2  # seconds that a session's traces may take after the deadlin
 _PROXY_SCHEMES = ("http", "https")
 
 
-class _ConnectionDropped(aiohttp.ClientError):
+class _ConnectionDroppedError(aiohttp.ClientError):
     """The connection broke; in a class that aiohttp does not retry by itself."""
 
 
-class _ProxyUnreachable(aiohttp.ClientError):
+class _ProxyUnreachableError(aiohttp.ClientError):
     """A proxy was not found, or one of aiohttp-socks failed."""
 
 
-class _TunnelRejected(aiohttp.ClientError):
+class _TunnelRejectedError(aiohttp.ClientError):
     """A proxy of aiohttp-socks did not accept a CONNECT; the arguments are status and reason."""
 
 
-class _UnsupportedProxy(aiohttp.ClientError):
+class _UnsupportedProxyError(aiohttp.ClientError):
     """The URL of a proxy is one that aiohttp cannot use."""
 
 
@@ -101,7 +101,7 @@ class _SendOnce:
         proxy = request.proxy
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
             # aiohttp would speak HTTP to it.
-            raise _UnsupportedProxy(
+            raise _UnsupportedProxyError(
                 f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
                 " aiohttp-socks and pass a session with its ProxyConnector"
                 if proxy.scheme.startswith("socks")
@@ -114,18 +114,18 @@ class _SendOnce:
         except aiohttp.ClientConnectorDNSError as error:
             if proxy is None:
                 raise
-            raise _ProxyUnreachable(str(error.os_error)) from None
+            raise _ProxyUnreachableError(str(error.os_error)) from None
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise _ConnectionDropped(str(error)) from error
+            raise _ConnectionDroppedError(str(error)) from error
         except Exception as error:
             # aiohttp-socks raises exceptions that are none of aiohttp's.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
                 status = getattr(error, "error_code", None) or 0
                 if status >= 400:  # below, it is a code of SOCKS
-                    raise _TunnelRejected(status, str(error).partition(" ")[2]) from None
-                raise _ProxyUnreachable(str(error)) from None
+                    raise _TunnelRejectedError(status, str(error).partition(" ")[2]) from None
+                raise _ProxyUnreachableError(str(error)) from None
             raise
 
 
@@ -344,9 +344,9 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Exception]], ...] = (
         (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch),
         lambda error: HandshakeError(*error.args),
     ),
-    (_UnsupportedProxy, lambda error: InvalidProxyURL(str(error))),
-    (_TunnelRejected, lambda error: TunnelRefused(*error.args)),
-    (_ProxyUnreachable, lambda error: ProxyConnectError(str(error))),
+    (_UnsupportedProxyError, lambda error: InvalidProxyURL(str(error))),
+    (_TunnelRejectedError, lambda error: TunnelRefused(*error.args)),
+    (_ProxyUnreachableError, lambda error: ProxyConnectError(str(error))),
     (aiohttp.ClientHttpProxyError, lambda error: TunnelRefused(error.status, error.message)),
     (aiohttp.ClientProxyConnectionError, lambda error: ProxyConnectError(str(error.os_error))),
     (aiohttp.ClientConnectorError, lambda error: ConnectError(str(error.os_error))),
