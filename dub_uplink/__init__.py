@@ -1,7 +1,10 @@
-"""A small, typed client of Dub.co's customers API.
+"""A small, typed client for Dub.co's customers API.
 
-Everything a user needs is here, in ``models`` (what travels, and the errors), in ``utils`` (the
-retry policies, under the seed's path) and in ``testing`` (a fake server).
+Besides the names here there are three public modules:
+
+- ``models``: requests, responses and errors
+- ``utils``: the retry classes, under the import path of the official SDK
+- ``testing``: a fake server
 """
 
 from __future__ import annotations
@@ -104,7 +107,7 @@ _LOCATIONS = {
     "utils": ".utils",
 }
 
-if not TYPE_CHECKING:  # to a type checker every name would be one of the package's
+if not TYPE_CHECKING:  # with a __getattr__, a type checker accepts any attribute
     __getattr__ = lazy_getattr(__name__, _LOCATIONS)
 
 

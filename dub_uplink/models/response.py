@@ -1,6 +1,6 @@
-"""A complete response of the server, whichever HTTP library received it.
+"""A complete response, independent of the HTTP library that received it.
 
-It has what response handlers need and nothing of the request, whose headers hold the token.
+It does not refer to the request of the HTTP library, whose headers contain the token.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ T = TypeVar("T")
 class Response:
     """A status, headers and a complete body.
 
-    ``attempts`` is the number of requests of the call, ``elapsed`` its time in seconds, waits
-    included. ``retry_after`` is the number of seconds that the server asked to wait.
+    ``attempts`` is the number of requests sent for the call. ``elapsed`` is the duration of the
+    call in seconds, including waits. ``retry_after`` is the wait in seconds that the server asked
+    for, or ``None``.
     """
 
     __slots__ = (
@@ -42,25 +43,26 @@ class Response:
         self.attempts: int = 1
         self.elapsed: float = 0.0
         self.retry_after: float | None = None
-        #: The call that the response belongs to; not pickled.
+        #: The call of the response. It is not pickled.
         self.call: Any = None
         self._parsed: tuple[Any] | None = None
 
     @property
     def headers(self) -> CaseInsensitiveDict[str]:
-        """The headers, whose names have no case."""
-        if not isinstance(self._headers, CaseInsensitiveDict):  # few successes are asked for them
+        """The headers. Their names are case-insensitive."""
+        # Converted on demand, because few callers read the headers of a successful response.
+        if not isinstance(self._headers, CaseInsensitiveDict):
             self._headers = CaseInsensitiveDict(self._headers)
         return self._headers
 
     @property
     def ok(self) -> bool:
-        """Whether the status is a success (2XX)."""
+        """Whether the status is 2XX."""
         return 200 <= self.status_code < 300
 
     @property
     def reason(self) -> str:
-        """The reason phrase of the status; empty for a status unknown to HTTP."""
+        """The reason phrase of the status, or an empty string for an unknown status."""
         try:
             return HTTPStatus(self.status_code).phrase
         except ValueError:
@@ -68,22 +70,22 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text; bytes that are not UTF-8 are replaced."""
+        """The body as text. Bytes that are not UTF-8 become U+FFFD."""
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """Return the body as JSON.
+        """Return the body parsed as JSON.
 
         Raises:
             ValueError: the body is not JSON.
         """
         if self._parsed is None:
             return json.loads(self.content)
-        (value,), self._parsed = self._parsed, None  # handed over, since the caller may change it
+        (value,), self._parsed = self._parsed, None  # returned once: the caller may change it
         return value
 
     def parse(self) -> None:
-        """Parse the body now and keep the result for the next :meth:`json`.
+        """Parse the body and keep the result for the next call of :meth:`json`.
 
         Raises:
             ValueError: the body is not JSON.
@@ -112,12 +114,10 @@ def _restore(
 
 
 class RawResponse(Generic[T]):
-    """A successful response before it is converted; see ``with_raw_response``.
+    """A successful response that is not converted yet; see ``with_raw_response``.
 
-    ``status_code`` is the HTTP status, ``headers`` are looked up in any case, ``content`` is the
-    decoded body. ``attempts`` is the number of requests of the call, ``elapsed`` its seconds, waits
-    included. When a look-up shows that a write was applied, the headers and the content are those
-    of the look-up.
+    If the client found out by a look-up that a write was applied, ``headers`` and ``content`` are
+    those of the look-up.
     """
 
     __slots__ = ("_parse", "_response")
@@ -133,7 +133,7 @@ class RawResponse(Generic[T]):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers; their names are looked up in any case."""
+        """The headers. Their names are case-insensitive."""
         return self._response.headers
 
     @property
@@ -143,19 +143,19 @@ class RawResponse(Generic[T]):
 
     @property
     def attempts(self) -> int:
-        """The number of requests that were sent for the call."""
+        """The number of requests sent for the call."""
         return self._response.attempts
 
     @property
     def elapsed(self) -> float:
-        """The seconds of the call, waits included."""
+        """The duration of the call in seconds, including waits."""
         return self._response.elapsed
 
     def parse(self) -> T:
-        """Return what the call itself would have returned.
+        """Return what the same call without ``with_raw_response`` returns.
 
         Raises:
-            ResponseValidationError: the body is not the expected one.
+            ResponseValidationError: the body is not JSON or does not match the schema.
         """
         return self._parse(self._response)
 
