@@ -1,7 +1,10 @@
-"""A small, typed client of Dub.co's customers API.
+"""A small, typed client for Dub.co's customers API.
 
-Everything a user needs is here, in ``models`` (what travels, and the errors), in ``utils`` (the
-retry policies, under the seed's path) and in ``testing`` (a fake server).
+Besides the names here there are three public modules:
+
+- ``models``: requests, responses and errors
+- ``utils``: the retry classes, under the import path of the official SDK
+- ``testing``: a fake server
 """
 
 from __future__ import annotations
@@ -68,7 +71,7 @@ __all__ = [
     "utils",
 ]
 
-_WHERE = {
+_LOCATIONS = {
     "UNSET": ".models.unset:UNSET",
     "AsyncCustomerIterator": "._customers.async_pages:AsyncCustomerIterator",
     "AsyncCustomerPage": "._customers.async_pages:AsyncCustomerPage",
@@ -104,8 +107,8 @@ _WHERE = {
     "utils": ".utils",
 }
 
-if not TYPE_CHECKING:  # to a type checker every name would be one of the package's
-    __getattr__ = lazy_getattr(__name__, _WHERE)
+if not TYPE_CHECKING:  # with a __getattr__, a type checker accepts any attribute
+    __getattr__ = lazy_getattr(__name__, _LOCATIONS)
 
 
 def __dir__() -> list[str]:

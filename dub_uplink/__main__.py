@@ -1,4 +1,4 @@
-"""``python -m dub_uplink`` is the ``dub-uplink`` command."""
+"""Run the ``dub-uplink`` command as ``python -m dub_uplink``."""
 
 from __future__ import annotations
 

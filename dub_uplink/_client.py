@@ -1,4 +1,4 @@
-"""The whole client: one configuration and one lifetime for the APIs of a workspace."""
+"""The clients ``Dub`` and ``AsyncDub``: configure, share and close their consumers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ T = TypeVar("T")
 
 
 class ConsumerAttribute(Generic[T]):
-    """The consumer of a client; on the class of the client, the class of the consumer.
+    """Return the consumer on a client, and the class of the consumer on the client's class.
 
-    ``unittest.mock.create_autospec`` reads the class, and needs the methods that are there.
+    ``unittest.mock.create_autospec(Dub)`` reads the attribute on the class, and copies the methods
+    of the consumer from there.
     """
 
     def __init__(self, consumer_type: Callable[[], type[T]]) -> None:
@@ -44,21 +45,23 @@ class ConsumerAttribute(Generic[T]):
             return self._consumer_type()
         try:
             return vars(client)[self._name]
-        except KeyError:  # while it is constructed
-            raise AttributeError(f"the client has no {self._name} yet") from None
+        except KeyError:  # the constructor of the client has not set it yet
+            raise AttributeError(
+                f"{self._name} is not available: the client is not constructed yet"
+            ) from None
 
     def __set__(self, client: object, consumer: T) -> None:
         vars(client)[self._name] = consumer
 
 
 def _async_customers() -> type[AsyncCustomersConsumer]:
-    from ._customers.async_consumer import AsyncCustomersConsumer  # noqa: PLC0415 - takes time
+    from ._customers.async_consumer import AsyncCustomersConsumer  # noqa: PLC0415 - slow to import
 
     return AsyncCustomersConsumer
 
 
-def _view(client: T, **options: Any) -> T:
-    """Return a client whose consumers are views of the consumers of ``client``."""
+def _make_view(client: T, **options: Any) -> T:
+    """Return a copy of ``client`` whose consumers have other default options."""
     view = object.__new__(type(client))
     for name, value in vars(client).items():
         is_consumer = isinstance(value, ConfiguredConsumer)
@@ -67,12 +70,12 @@ def _view(client: T, **options: Any) -> T:
 
 
 class Dub:
-    """A client of Dub's API: ``Dub(token="dub_…").customers``.
+    """A client for Dub's API: ``Dub(token="dub_…").customers``.
 
-    Takes the same arguments as :class:`~dub_uplink.CustomersConsumer`, which has their meaning.
-    May be shared by threads. As a context manager it closes at the end what it opened itself::
+    The arguments are those of :class:`~dub_uplink.CustomersConsumer` and are described there.
+    Threads may share a client. Use the client as a context manager to close its connections::
 
-        with Dub() as s:  # the token is in DUB_API_KEY
+        with Dub() as s:  # the environment variable DUB_API_KEY contains the token
             s.customers.list()
     """
 
@@ -80,7 +83,7 @@ class Dub:
 
     if TYPE_CHECKING:
         customers: ConsumerAttribute[CustomersConsumer]
-    else:  # without the annotation, whose class is not public
+    else:  # not annotated at runtime: the reference would show the private descriptor class
         customers = ConsumerAttribute(lambda: CustomersConsumer)
 
     def __init__(
@@ -96,10 +99,10 @@ class Dub:
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        held: Any = TokenProvider(token)
-        del token  # from here on only the caller's own frame shows it
+        provider: Any = TokenProvider(token)
+        del token  # a traceback with local variables must not show the token
         self.customers = CustomersConsumer(
-            held,
+            provider,
             server_url=server_url,
             client=client,
             retry_config=retry_config,
@@ -112,7 +115,7 @@ class Dub:
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the token's rate limit as the last error response stated it, or ``None``."""
+        """Return the token's rate limit from the last error response that has one, or ``None``."""
         return self.customers.rate_limit_status
 
     def with_options(
@@ -122,17 +125,22 @@ class Dub:
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return a view with other defaults; see :meth:`CustomersConsumer.with_options`.
+        """Return a client that uses other defaults and shares the connections of this client.
+
+        See :meth:`CustomersConsumer.with_options`.
 
         Args:
-            retries: the retries of calls that get no ``retries``; ``None`` for no retries.
-            timeout_ms: milliseconds that one attempt may take.
-            http_headers: headers of every call.
+            retries: retry policy of calls without their own ``retries``; ``None`` disables retries.
+            timeout_ms: time limit of one attempt in milliseconds.
+            http_headers: headers to send with every call.
         """
-        return _view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
+        return _make_view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
 
     def close(self) -> None:
-        """Close what this client opened; a session it was given is left alone."""
+        """Close the client; later calls raise ``RuntimeError``.
+
+        A session passed as ``client`` stays open.
+        """
         self.customers.close()
 
     def __enter__(self) -> Self:
@@ -151,12 +159,13 @@ class Dub:
 
 
 class AsyncDub:
-    """An asynchronous client of Dub's API: ``AsyncDub(token="dub_…").customers``.
+    """An asynchronous client for Dub's API: ``AsyncDub(token="dub_…").customers``.
 
-    Takes the arguments of :class:`Dub`; ``client`` is an ``aiohttp.ClientSession``. It needs the
-    ``aiohttp`` extra and belongs to the event loop of its first call::
+    The arguments are those of :class:`Dub`, except that ``client`` is an
+    ``aiohttp.ClientSession``. Requires the ``aiohttp`` extra. All calls of a client must run in the
+    event loop of its first call::
 
-        async with AsyncDub() as s:  # the token is in DUB_API_KEY
+        async with AsyncDub() as s:  # the environment variable DUB_API_KEY contains the token
             await s.customers.list()
     """
 
@@ -164,7 +173,7 @@ class AsyncDub:
 
     if TYPE_CHECKING:
         customers: ConsumerAttribute[AsyncCustomersConsumer]
-    else:  # the same
+    else:  # not annotated, as in Dub
         customers = ConsumerAttribute(_async_customers)
 
     def __init__(
@@ -180,10 +189,10 @@ class AsyncDub:
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        held: Any = TokenProvider(token)
-        del token  # from here on only the caller's own frame shows it
+        provider: Any = TokenProvider(token)
+        del token  # a traceback with local variables must not show the token
         self.customers = _async_customers()(
-            held,
+            provider,
             server_url=server_url,
             client=client,
             retry_config=retry_config,
@@ -196,7 +205,7 @@ class AsyncDub:
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the token's rate limit as the last error response stated it, or ``None``."""
+        """Return the token's rate limit from the last error response that has one, or ``None``."""
         return self.customers.rate_limit_status
 
     def with_options(
@@ -206,17 +215,22 @@ class AsyncDub:
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return a view with other defaults; see :meth:`CustomersConsumer.with_options`.
+        """Return a client that uses other defaults and shares the connections of this client.
+
+        See :meth:`CustomersConsumer.with_options`.
 
         Args:
-            retries: the retries of calls that get no ``retries``; ``None`` for no retries.
-            timeout_ms: milliseconds that one attempt may take.
-            http_headers: headers of every call.
+            retries: retry policy of calls without their own ``retries``; ``None`` disables retries.
+            timeout_ms: time limit of one attempt in milliseconds.
+            http_headers: headers to send with every call.
         """
-        return _view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
+        return _make_view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
 
     async def aclose(self) -> None:
-        """Close what this client opened; a session it was given is left alone."""
+        """Close the client; later calls raise ``RuntimeError``.
+
+        A session passed as ``client`` stays open.
+        """
         await self.customers.aclose()
 
     async def __aenter__(self) -> Self:

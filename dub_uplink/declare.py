@@ -1,7 +1,7 @@
-"""uplink's decorators and annotations with types, to declare endpoints on a consumer.
+"""Typed versions of uplink's decorators and annotations, to declare endpoints on a consumer.
 
-The names and their meaning are uplink's. The decorators keep the signature of the method for type
-checkers; the annotations check arguments and write them as Dub reads them.
+Names and meanings are those of uplink. In addition, the decorators keep the signature of the method
+for type checkers. The annotations check arguments and serialise them in Dub's format.
 """
 
 from __future__ import annotations

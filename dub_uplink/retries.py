@@ -1,4 +1,4 @@
-"""Retry policies, retry budgets and clocks: what a user configures about retries."""
+"""Configure retries: retry policies, retry budgets and clocks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
     "use_clock",
 ]
 
-_LARGEST = sys.float_info.max
+_MAX_FLOAT = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,11 @@ class BackoffStrategy:
 
     The interval after the n-th failed attempt is ``initial_interval * exponent ** (n - 1)``, at
     most ``max_interval``. The wait is a random time between half of the interval and the interval.
-    ``max_elapsed_time`` bounds the whole call: no attempt and no wait continues after it.
+    If the server sends a valid ``Retry-After``, the wait is that time plus up to one second.
+    ``max_elapsed_time`` limits the whole call, including all attempts and waits.
 
     Raises:
-        ValueError: a value is out of range; the message names it.
+        ValueError: an argument is not a number or is out of range; the message names the argument.
     """
 
     initial_interval: int = 500
@@ -49,7 +50,7 @@ class BackoffStrategy:
             value: object = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise ValueError(f"{name} must be a number, not {value!r}")
-            if not 0 < value <= _LARGEST:  # false for nan as well
+            if not 0 < value <= _MAX_FLOAT:  # also rejects nan
                 raise ValueError(f"{name} must be above 0 and finite, not {value!r:.40}")
         if self.exponent < 1:
             raise ValueError(f"exponent must be 1 or more, not {self.exponent!r}")
@@ -60,21 +61,24 @@ class BackoffStrategy:
             )
 
     def interval(self, attempt: int) -> float:
-        """Return the seconds to wait after failed attempt ``attempt`` (from 1), before jitter."""
+        """Return the interval in seconds after a failed attempt, without jitter.
+
+        ``attempt`` is the number of the attempt, from 1.
+        """
         try:
             interval = self.initial_interval * float(self.exponent) ** (attempt - 1)
-        except OverflowError:  # near attempt 1,000 where it doubles
+        except OverflowError:  # with an exponent of 2, from about attempt 1,000 on
             interval = self.max_interval
         return min(interval, self.max_interval) / 1000
 
 
 @dataclass(frozen=True)
 class RetryConfig:
-    """Whether and how a call is retried.
+    """A retry policy: whether and how the client retries a call.
 
-    ``strategy`` is ``"backoff"`` or ``"none"``. The statuses 429, 500, 502, 503 and 504 are
-    retried; connection errors, timeouts and incomplete responses are retried too unless
-    ``retry_connection_errors`` is ``False``.
+    ``strategy`` is ``"backoff"`` or ``"none"``. With ``"backoff"`` the client retries the statuses
+    429, 500, 502, 503 and 504. It also retries connection errors, timeouts and incomplete
+    responses, unless ``retry_connection_errors`` is ``False``.
 
     Raises:
         ValueError: ``strategy`` is unknown, or an argument is of the wrong type.
@@ -96,15 +100,16 @@ class RetryConfig:
             )
 
 
-#: The default of every client. 90 seconds outlast a rate-limit window of Dub, which is 60.
+#: The default policy. Its limit of 90 seconds is longer than Dub's rate-limit window of 60 seconds.
 DEFAULT_RETRY_CONFIG = RetryConfig()
 
 
 @dataclass(frozen=True)
 class RateLimitStatus:
-    """The rate limit of the token, as the server last reported it.
+    """The rate limit of the token, as the last error response reported it.
 
-    ``limit`` and ``remaining`` count requests in the current window, which ends at ``reset``.
+    ``limit`` is the number of requests allowed in a window. ``remaining`` is the number of requests
+    left in the current window. ``reset`` is the end of the window, ``None`` if it is unknown.
     """
 
     limit: int
@@ -113,20 +118,23 @@ class RateLimitStatus:
 
 
 class RetryBudget:
-    """A bound on retries across calls, so that a client does not add load to an outage.
+    """A limit on retries across calls, so that a client does not add load during an outage.
 
-    A token bucket as in botocore's standard mode: a retry takes a token, and a response that needs
-    no retry puts one back, a 404 as well as a 200. The bucket stays full while most attempts
-    succeed; when every attempt fails, retries end after ``capacity`` of them. Clients and threads
-    may share one budget.
+    A token bucket, as in the standard retry mode of ``botocore``. Each retry takes a token. Each
+    response that needs no retry, such as a 200 or a 404, puts one back. While most attempts
+    succeed, the bucket stays full. If every attempt fails, there are ``capacity`` retries in total.
+    Clients and threads may share one budget.
+
+    Args:
+        capacity: maximum number of tokens, which is also the number at the start.
 
     Raises:
-        ValueError: ``capacity`` is below 1.
+        ValueError: ``capacity`` is not a whole number above 0.
     """
 
     def __init__(self, capacity: int = 100) -> None:
-        given: object = capacity
-        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raw_capacity: object = capacity
+        if isinstance(raw_capacity, bool) or not isinstance(raw_capacity, int) or raw_capacity < 1:
             raise ValueError(f"capacity must be a whole number above 0, not {capacity!r}")
         self.capacity = capacity
         self._tokens = capacity
@@ -134,11 +142,11 @@ class RetryBudget:
 
     @property
     def tokens(self) -> int:
-        """The number of retries that are left."""
+        """The number of retries left."""
         return self._tokens
 
     def take(self) -> bool:
-        """Take a token for a retry and return ``True``, or ``False`` if none is left."""
+        """Take a token for a retry; return ``False`` if no token is left."""
         with self._lock:
             if self._tokens < 1:
                 return False
@@ -147,7 +155,7 @@ class RetryBudget:
 
     def refill(self) -> None:
         """Put a token back after a response that needs no retry."""
-        if self._tokens < self.capacity:  # read without the lock, since it is nearly always full
+        if self._tokens < self.capacity:  # without the lock: the bucket is nearly always full
             with self._lock:
                 self._tokens = min(self.capacity, self._tokens + 1)
 
@@ -156,19 +164,19 @@ class RetryBudget:
 
 
 def _unix_time() -> float:
-    return time_.time()  # looked up at each call, so that freezegun applies
+    return time_.time()  # looked up at every call, so that freezegun can replace it
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The time, the sleep and the random numbers of a client. Tests replace them.
+    """The functions a client uses for time, sleep and random numbers. Replace them in tests.
 
     Attributes:
-        monotonic: returns monotonic seconds; deadlines are measured with it.
-        time: returns Unix time in seconds; dates in ``Retry-After`` are compared with it.
-        sleep: sleeps for a number of seconds.
-        random: returns a number from 0 up to, not including, 1; for the jitter.
-        async_sleep: awaits a number of seconds.
+        monotonic: returns monotonic time in seconds; used for deadlines.
+        time: returns Unix time in seconds; used for dates such as in ``Retry-After``.
+        sleep: blocks for a number of seconds.
+        random: returns a random number from 0 (inclusive) to 1 (exclusive); used for jitter.
+        async_sleep: a coroutine function that sleeps for a number of seconds.
     """
 
     monotonic: Callable[[], float] = time_.monotonic
@@ -178,23 +186,23 @@ class Clock:
     async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-_current = Clock()
+_default_clock = Clock()
 
 
 def current_clock() -> Clock:
-    """Return the clock of every client that has none of its own."""
-    return _current
+    """Return the default clock, which every client without its own ``clock`` uses."""
+    return _default_clock
 
 
 @contextmanager
 def use_clock(clock: Clock) -> Iterator[Clock]:
-    """Make every client without a clock of its own use this one, in all threads.
+    """Replace the default clock in all threads, until the ``with`` block ends.
 
-    For tests of code that creates its own client; :func:`dub_uplink.testing.no_sleep` uses it.
+    Use it to test code that creates its own client. :func:`dub_uplink.testing.no_sleep` does so.
     """
-    global _current  # noqa: PLW0603 - one process, one time
-    before, _current = _current, clock
+    global _default_clock  # noqa: PLW0603 - the default of the whole process
+    previous, _default_clock = _default_clock, clock
     try:
         yield clock
     finally:
-        _current = before
+        _default_clock = previous

@@ -1,6 +1,6 @@
-"""Types of arguments: the sentinel of a field that is not given, and the keywords of operations.
+"""Types of arguments: the sentinel for an omitted field, and the keyword options of operations.
 
-The keywords are for methods that override an operation or pass its arguments on::
+Annotate your own method with one of the option types to forward its keywords to an operation::
 
     def newest(self, **options: Unpack[ListOptions]) -> CustomerPage:
         return self.list(**options)

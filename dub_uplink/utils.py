@@ -1,4 +1,4 @@
-"""The seed's import path for the retry classes, and the rate limit beside them."""
+"""Re-export the retry classes under the official SDK's import path, and ``RateLimit``."""
 
 from ._rate_limit.rate_limit import RateLimit
 from .retries import BackoffStrategy, RetryConfig

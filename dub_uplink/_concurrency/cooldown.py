@@ -65,7 +65,7 @@ class Cooldown:
 current_cooldown: ContextVar[Cooldown | None] = ContextVar("dub_uplink_cooldown", default=None)
 
 
-def sleeper(clock: Clock) -> Callable[[float], None]:
+def make_sleep(clock: Clock) -> Callable[[float], None]:
     """Return the sleep function of this thread; inside a batch, closing the batch ends it."""
     cooldown = current_cooldown.get()
     return clock.sleep if cooldown is None else functools.partial(cooldown.sleep, clock=clock)

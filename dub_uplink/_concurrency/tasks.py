@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from ..models.errors import DubError
 from .cooldown import Cooldown, current_cooldown
-from .threads import OWN_CONSUMER, check_batch, check_callable
+from .threads import SELF_CONSUMPTION_MESSAGE, check_batch, check_callable
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -30,7 +30,7 @@ def map_ordered(
     Everything else is as in :func:`amap_unordered`.
     """
     check_batch(items, workers, "__iter__", "__getitem__", "__aiter__")
-    return AsyncBatch(_Calls(_capture_errors(call), items, workers, ordered=True))
+    return AsyncBatch(_BatchTasks(_capture_errors(call), items, workers, ordered=True))
 
 
 def amap_unordered(
@@ -63,7 +63,7 @@ def amap_unordered(
     async def pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
         return item, await capture(item)
 
-    return AsyncBatch(_Calls(pair, items, workers, ordered=False))
+    return AsyncBatch(_BatchTasks(pair, items, workers, ordered=False))
 
 
 class AsyncBatch(AsyncGenerator[T, None]):
@@ -72,7 +72,7 @@ class AsyncBatch(AsyncGenerator[T, None]):
     A plain one refuses a second task, and ends when a task that waits for it is cancelled.
     """
 
-    def __init__(self, calls: _Calls[Any, T]) -> None:
+    def __init__(self, calls: _BatchTasks[Any, T]) -> None:
         self._calls = calls
         self._lock = asyncio.Lock()
         #: The next result; kept when the task that waits for it is cancelled.
@@ -88,15 +88,15 @@ class AsyncBatch(AsyncGenerator[T, None]):
             if self._holds_slot:
                 self._holds_slot = False
                 calls.slots.release()
-            if self._next is None and not calls.ended:
+            if self._next is None and not calls.is_ended:
                 self._next = await calls.results.get()
-            if self._next is not None and not calls.ended:
+            if self._next is not None and not calls.is_ended:
                 await asyncio.wait({self._next})
             task, self._next = self._next, None
-            if calls.ended:
+            if calls.is_ended:
                 raise StopAsyncIteration
             if task is None:
-                calls.ended = True
+                calls.is_ended = True
                 raise calls.source_error or StopAsyncIteration
             self._holds_slot = True
             try:
@@ -118,10 +118,10 @@ class AsyncBatch(AsyncGenerator[T, None]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def __del__(self) -> None:
-        self._calls.abandon()
+        self._calls.cancel_from_any_thread()
 
 
-class _Calls(Generic[A, T]):
+class _BatchTasks(Generic[A, T]):
     """The tasks of a batch: one that reads the source, and one for each call.
 
     They do not refer to the ``AsyncBatch``, so that dropping it ends them.
@@ -145,24 +145,24 @@ class _Calls(Generic[A, T]):
         #: Tasks whose results are next; ``None`` after the last one.
         self.results: asyncio.Queue[asyncio.Task[T] | None] = asyncio.Queue()
         self.source_error: BaseException | None = None
-        self.ended = False
+        self.is_ended = False
 
     def start(self) -> None:
         """Start to read the source, once."""
-        if self._reader is None and not self.ended:
+        if self._reader is None and not self.is_ended:
             self._reader = asyncio.create_task(self._read())
 
     def check_consumer(self) -> None:
         """Raise ``RuntimeError`` in the tasks of the batch, whose result cannot come then."""
         task = asyncio.current_task()
         if task is not None and task is self._reader:
-            raise RuntimeError(OWN_CONSUMER.format("the source"))
+            raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("the source"))
         if task in self._running:
-            raise RuntimeError(OWN_CONSUMER.format("a call"))
+            raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("a call"))
 
     def cancel(self) -> set[asyncio.Task[Any]]:
         """End the batch and return the tasks that were cancelled."""
-        self.ended = True
+        self.is_ended = True
         self.results.put_nowait(None)  # for a consumer that waits
         tasks: set[asyncio.Task[Any]] = {*self._running}
         if self._reader is not None:
@@ -171,9 +171,9 @@ class _Calls(Generic[A, T]):
             task.cancel()
         return tasks
 
-    def abandon(self) -> None:
+    def cancel_from_any_thread(self) -> None:
         """Cancel the tasks from any thread, without waiting for them."""
-        if self._reader is not None and not self.ended:
+        if self._reader is not None and not self.is_ended:
             loop = self._reader.get_loop()
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self.cancel)
@@ -193,7 +193,7 @@ class _Calls(Generic[A, T]):
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised later
             self.source_error = error
         finally:
-            if self._running and not self._ordered and not self.ended:
+            if self._running and not self._ordered and not self.is_ended:
                 await asyncio.wait(self._running)
             self.results.put_nowait(None)
 

@@ -18,9 +18,9 @@ A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 
-OWN_CONSUMER = "{} of a batch takes from the batch itself; take its results elsewhere"
+SELF_CONSUMPTION_MESSAGE = "{} of a batch takes from the batch itself; take its results elsewhere"
 
-_IDLE_SECONDS = 1.0  # after which a worker thread without a call ends
+_IDLE_TIMEOUT = 1.0  # after which a worker thread without a call ends
 
 
 def map_ordered(
@@ -32,7 +32,9 @@ def map_ordered(
     """
     check_batch(items, workers, "__iter__", "__getitem__")
     cooldown = Cooldown()
-    return Batch(_run(_capture_errors(call, cooldown), items, workers, cooldown, True), cooldown)
+    return Batch(
+        _run_batch(_capture_errors(call, cooldown), items, workers, cooldown, True), cooldown
+    )
 
 
 def map_unordered(
@@ -75,7 +77,7 @@ def map_unordered(
     def pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
         return item, capture(item)
 
-    return Batch(_run(pair, items, workers, cooldown, False), cooldown)
+    return Batch(_run_batch(pair, items, workers, cooldown, False), cooldown)
 
 
 def check_batch(items: object, workers: object, *methods: str) -> None:
@@ -128,10 +130,10 @@ class Batch(Generator[T, None, None]):
                 "the batch was started in another process; start one in each process"
             )
         if current_cooldown.get() is self._cooldown:
-            raise RuntimeError(OWN_CONSUMER.format("a call"))
+            raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("a call"))
         with self._lock:
             if inspect.getgeneratorstate(self._results) == inspect.GEN_RUNNING:
-                raise RuntimeError(OWN_CONSUMER.format("the source"))
+                raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("the source"))
             return self._results.send(value)
 
     def throw(self, *error: Any) -> T:
@@ -163,7 +165,7 @@ def _capture_errors(
     return capture
 
 
-def _run(
+def _run_batch(
     function: Callable[[A], T],
     items: Iterable[A],
     workers: int,
@@ -188,7 +190,7 @@ def _run(
             del future  # or an exception, its traceback and the future would refer to each other
 
     try:
-        for item in _read(items, source_errors):
+        for item in _read_items(items, source_errors):
             future: Future[T] = Future()
             pending[future] = None
             if not ordered:
@@ -209,7 +211,7 @@ def _run(
             threads.shutdown()
 
 
-def _read(items: Iterable[A], errors: list[Exception]) -> Iterator[A]:
+def _read_items(items: Iterable[A], errors: list[Exception]) -> Iterator[A]:
     """Yield the items; put the exception that ends them into ``errors``."""
     try:
         # Not `yield from`, which would close the caller's generator together with the batch.
@@ -232,7 +234,7 @@ class WorkerThreads(Generic[T]):
         )
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._idle = 0  # waiting threads that no task in the queue is meant for
+        self._idle_count = 0  # waiting threads that no task in the queue is meant for
 
     def submit(self, future: Future[T], function: Callable[[A], T], item: A) -> None:
         """Call a function in a thread and set its result on ``future``.
@@ -246,8 +248,8 @@ class WorkerThreads(Generic[T]):
             return context.run(function, item)
 
         with self._lock:
-            if self._idle:
-                self._idle -= 1
+            if self._idle_count:
+                self._idle_count -= 1
                 self._tasks.put((future, task))
                 return
         thread = threading.Thread(target=self._work, args=(future, task), name="dub_uplink")
@@ -283,23 +285,23 @@ class WorkerThreads(Generic[T]):
                 future.set_result(result)
                 del result
             del future, task
-            following = self._next_task()
-            if following is None:
+            next_call = self._next_task()
+            if next_call is None:
                 return
-            future, task = following
+            future, task = next_call
 
     def _count_as_idle(self) -> None:
         # Before the result is visible: its consumer submits at once and is to find this thread.
         with self._lock:
-            self._idle += 1
+            self._idle_count += 1
 
     def _next_task(self) -> tuple[Future[T], Callable[[], T]] | None:
         while True:
             try:
-                return self._tasks.get(timeout=_IDLE_SECONDS)
+                return self._tasks.get(timeout=_IDLE_TIMEOUT)
             except queue.Empty:
                 with self._lock:
-                    if self._idle:
-                        self._idle -= 1
+                    if self._idle_count:
+                        self._idle_count -= 1
                         return None
                 # A task was submitted for this thread just now: take it.

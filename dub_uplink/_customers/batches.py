@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from .._concurrency.cooldown import sleeper
+from .._concurrency.cooldown import make_sleep
 from .._concurrency.threads import map_ordered
 from .._declarative.consumer import DubConsumer
 from .._declarative.extra import check_call_options
@@ -107,7 +107,7 @@ class CreateRace:
     def lost(self, conflict: Conflict) -> None:
         """Keep the error of a create; without a traceback, which would refer to this object."""
         self.conflict = conflict.with_traceback(None)
-        self.state.count += 1
+        self.state.attempt_count += 1
 
     def wait(self, conflict: Conflict) -> float:
         """Return the seconds to wait before the next create.
@@ -116,8 +116,8 @@ class CreateRace:
             Conflict: the Stripe id seems to be taken, or the time of the retry policy is over.
         """
         state = self.state
-        is_last = state.config is None or (self._stripe_id and state.count >= 3)
-        wait = math.inf if is_last else state.wait(Outcome())
+        is_last = state.config is None or (self._stripe_id and state.attempt_count >= 3)
+        wait = math.inf if is_last else state.wait_seconds(Outcome())
         if not state.exceeds_deadline(wait):
             return wait
         reason = "other clients create and delete it at the same time"
@@ -151,7 +151,7 @@ def _find_or_create(find: Callable[[bool], T], create: Callable[[], T], race: Cr
             return find(race.conflict is not None)
         except NotFound:
             if race.conflict is not None:
-                sleeper(race.state.clock)(race.wait(race.conflict))
+                make_sleep(race.state.clock)(race.wait(race.conflict))
         except Conflict as error:
             raise race.stripe_id_taken(error) from None
         try:

@@ -44,7 +44,7 @@ class CustomerOperation:
         """Whether the request may be sent again although it may have been applied."""
         return self.method != "POST" or self.path == "customers"
 
-    def resolve(self, rejected: Response) -> Response | None:
+    def resolve_rejection(self, rejected: Response) -> Response | None:
         """Return the success of a delete that an earlier attempt applied, else ``None``."""
         item = _ITEM.fullmatch(self.path)
         if self.method != "DELETE" or item is None or not is_customer_not_found(rejected):

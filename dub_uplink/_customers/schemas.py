@@ -93,7 +93,7 @@ def read_customer(data: Mapping[str, Any]) -> components.Customer:
     try:
         customer: components.Customer = _customer_loader()(data)
     except marshmallow.ValidationError as error:
-        raise ValueError(f"not a customer: {first_error(error)}") from None
+        raise ValueError(f"the data is not a customer: {first_error(error)}") from None
     return customer
 
 

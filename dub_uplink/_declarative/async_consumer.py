@@ -27,12 +27,12 @@ class AsyncDubConsumer(ConfiguredConsumer):
         self, client: Any, server: str, token: TokenProvider, **policy: Any
     ) -> AsyncRetryingClient:
         try:
-            from .._http.aiohttp_backend import async_backend  # noqa: PLC0415 - an extra
+            from .._http.aiohttp_backend import make_async_backend  # noqa: PLC0415 - an extra
         except ModuleNotFoundError as error:
             raise ImportError(
                 'the asynchronous client needs aiohttp: pip install "dub-uplink[aiohttp]"'
             ) from error
-        return AsyncRetryingClient(async_backend(client, server), server, token, **policy)
+        return AsyncRetryingClient(make_async_backend(client, server), server, token, **policy)
 
     async def aclose(self) -> None:
         """Close what this client opened; a session it was given is left alone."""

@@ -10,7 +10,7 @@ import uplink
 from uplink import arguments
 from uplink.hooks import TransactionHook
 
-from .._http.requests_backend import backend
+from .._http.requests_backend import make_backend
 from .._internal.config import (
     DEFAULT_TIMEOUT_MS,
     merge_headers,
@@ -23,7 +23,7 @@ from .._internal.env_logging import enable_env_logging
 from .._rate_limit.rate_limit import RateLimit
 from .._transport import errors as hooks
 from .._transport.client import OnRetry, RetryingClient
-from .._transport.recovery import RecoveryRules, UnknownOperation
+from .._transport.recovery import NoRecovery, RecoveryFactory
 from .._transport.retry_state import RetryState
 from ..models.response import Response
 from ..models.unset import UNSET, Unset
@@ -123,7 +123,7 @@ class ConfiguredConsumer(Consumer):
     """The configuration that synchronous and asynchronous consumers share."""
 
     #: The rules by which the transport decides whether a failed write was applied.
-    _recovery: RecoveryRules = UnknownOperation
+    _recovery: RecoveryFactory = NoRecovery
     #: The options of the calls of a view; ``None`` for a client.
     _defaults: Mapping[str, Any] | None = None
     #: Of a view whose endpoints return raw responses: the consumer that converts them.
@@ -153,7 +153,7 @@ class ConfiguredConsumer(Consumer):
         check_policy(retry_config, retry_budget, on_retry, clock, rate_limit)
         if not self._asynchronous and is_coroutine_function(on_retry):
             raise TypeError("on_retry is an async function, which only AsyncDub awaits")
-        held.check(asynchronous=self._asynchronous)
+        held.resolve(asynchronous=self._asynchronous)
         self._transport = self._connect(
             client,
             server,
@@ -216,7 +216,7 @@ class ConfiguredConsumer(Consumer):
 
     def _retry_state(self, options: Mapping[str, Any]) -> RetryState:
         """Return the time limit and the waits of an operation that is made of several calls."""
-        return self._transport.retry_state({**(self._defaults or {}), **options})
+        return self._transport.make_retry_state({**(self._defaults or {}), **options})
 
     def _connect(
         self, client: Any, server: str, token: TokenProvider, **policy: Any
@@ -250,7 +250,7 @@ class DubConsumer(ConfiguredConsumer):
     def _connect(
         self, client: Any, server: str, token: TokenProvider, **policy: Any
     ) -> RetryingClient:
-        return RetryingClient(backend(client, server), server, token, **policy)
+        return RetryingClient(make_backend(client, server), server, token, **policy)
 
     def close(self) -> None:
         """Close what this client opened; a session it was given is left alone."""

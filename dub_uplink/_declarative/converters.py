@@ -86,4 +86,4 @@ def read_body(convert: Callable[[Response], Any], response: Response) -> Any:
         message = f"unexpected response body: {first_error(error)}"
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         message = f"unexpected response body: {type(error).__name__}: {one_line(str(error))}"
-    raise ResponseValidationError(message, hooks.detached(response))
+    raise ResponseValidationError(message, hooks.detach_call(response))

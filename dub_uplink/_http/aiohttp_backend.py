@@ -35,33 +35,33 @@ from .connection_errors import (
 from .decoding import ACCEPT_ENCODING, ContentDecoder, check_size
 from .proxies import proxy_url
 
-_HEADERS = {
+_DEFAULT_HEADERS = {
     "User-Agent": f"dub-uplink/{__version__} aiohttp/{aiohttp.__version__}",
     "Accept": "application/json",
     "Accept-Encoding": ACCEPT_ENCODING,
 }
 _POOL_SIZE = 100  # connections at once; aiohttp lets the calls beyond them wait for one
-_TRACE_TIME = 0.2  # seconds that a session's traces may take after the deadline
+_TRACE_GRACE = 0.2  # seconds that a session's traces may take after the deadline
 _PROXY_SCHEMES = ("http", "https")
 
 
-class _Dropped(aiohttp.ClientError):
+class _ConnectionDroppedError(aiohttp.ClientError):
     """The connection broke; in a class that aiohttp does not retry by itself."""
 
 
-class _ProxyFailed(aiohttp.ClientError):
+class _ProxyUnreachableError(aiohttp.ClientError):
     """A proxy was not found, or one of aiohttp-socks failed."""
 
 
-class _TunnelFailed(aiohttp.ClientError):
+class _TunnelRejectedError(aiohttp.ClientError):
     """A proxy of aiohttp-socks did not accept a CONNECT; the arguments are status and reason."""
 
 
-class _ProxyRefused(aiohttp.ClientError):
+class _UnsupportedProxyError(aiohttp.ClientError):
     """The URL of a proxy is one that aiohttp cannot use."""
 
 
-class _Attempt:
+class _SendOnce:
     """The one request of an attempt, whatever a caller's session does around it.
 
     It is a middleware, the innermost part of a session that is public. It reads the response to its
@@ -92,7 +92,7 @@ class _Attempt:
             except Exception as error:
                 self._error = error
                 raise
-            self.outcome = await _read(self._response)
+            self.outcome = await _read_response(self._response)
         return self._response
 
     async def _send(
@@ -101,7 +101,7 @@ class _Attempt:
         proxy = request.proxy
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
             # aiohttp would speak HTTP to it.
-            raise _ProxyRefused(
+            raise _UnsupportedProxyError(
                 f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
                 " aiohttp-socks and pass a session with its ProxyConnector"
                 if proxy.scheme.startswith("socks")
@@ -114,22 +114,22 @@ class _Attempt:
         except aiohttp.ClientConnectorDNSError as error:
             if proxy is None:
                 raise
-            raise _ProxyFailed(str(error.os_error)) from None
+            raise _ProxyUnreachableError(str(error.os_error)) from None
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise _Dropped(str(error)) from error
+            raise _ConnectionDroppedError(str(error)) from error
         except Exception as error:
             # aiohttp-socks raises exceptions that are none of aiohttp's.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
                 status = getattr(error, "error_code", None) or 0
                 if status >= 400:  # below, it is a code of SOCKS
-                    raise _TunnelFailed(status, str(error).partition(" ")[2]) from None
-                raise _ProxyFailed(str(error)) from None
+                    raise _TunnelRejectedError(status, str(error).partition(" ")[2]) from None
+                raise _ProxyUnreachableError(str(error)) from None
             raise
 
 
-def _tls_error(error: BaseException) -> ssl.SSLError | None:
+def _find_tls_error(error: BaseException) -> ssl.SSLError | None:
     """Return the TLS error that aiohttp turned into another one, such as a refused certificate."""
     link: BaseException | None = error
     for _ in range(10):  # a bound, should a cause ever lead back to itself
@@ -146,7 +146,7 @@ class AiohttpBackend:
     """
 
     #: Exceptions of an attempt that are no mistake of the caller's.
-    failures: tuple[type[Exception], ...] = (
+    send_errors: tuple[type[Exception], ...] = (
         requests.RequestException,
         aiohttp.ClientError,
         OSError,  # and with it a TimeoutError
@@ -154,10 +154,10 @@ class AiohttpBackend:
     )
 
     def __init__(self, session: aiohttp.ClientSession | None, server_url: str) -> None:
-        self._given = session
+        self._caller_session = session
         self._session = session
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._process: int | None = None
+        self._pid: int | None = None
         self._server_url = server_url
         self._proxy: str | None = None
 
@@ -165,25 +165,25 @@ class AiohttpBackend:
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
         """Send a request once and read the response to its end; ``timeout`` is in seconds."""
         session = self._get_session()
-        params = info.get("params")
+        params = extras.get("params")
         target = f"{url}?{urlencode(params)}" if params else url
-        attempt = _Attempt(authorization)
+        attempt = _SendOnce(authorization)
         outcome: Response | Exception
         started = time.monotonic()
         try:
             # aiohttp's own timeout does not bound what a trace does after it.
-            async with asyncio.timeout(timeout + _TRACE_TIME):
+            async with asyncio.timeout(timeout + _TRACE_GRACE):
                 response = await session.request(
                     method,
                     yarl.URL(target, encoded=True),
-                    data=info.get("data"),
-                    headers=self._headers(session, info["headers"]),
+                    data=extras.get("data"),
+                    headers=self._request_headers(session, extras["headers"]),
                     middlewares=(attempt,),
                     allow_redirects=False,
                     auto_decompress=False,
@@ -193,45 +193,49 @@ class AiohttpBackend:
                 )
                 async with response:
                     # A mock of the session has no middleware.
-                    outcome = attempt.outcome or await _read(response)
+                    outcome = attempt.outcome or await _read_response(response)
         except Exception as error:
-            outcome = attempt.outcome or self._failure(error, timeout, started)
-            if not isinstance(error, self.failures) and _is_success(outcome):
+            outcome = attempt.outcome or self._convert_error(error, timeout, started)
+            if not isinstance(error, self.send_errors) and _is_success(outcome):
                 raise
         if isinstance(outcome, Response):
             return outcome
         raise outcome
 
-    def _failure(self, error: Exception, timeout: float, started: float) -> Exception:
+    def _convert_error(self, error: Exception, timeout: float, started: float) -> Exception:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             # The time to connect is shorter, where there was no wait for a free connection.
-            pooled = time.monotonic() - started > _connect_timeout(timeout) + 0.1
-            return requests.ConnectTimeout(PoolTimeout() if pooled else str(error))
+            waited_for_pool = time.monotonic() - started > _connect_timeout(timeout) + 0.1
+            return requests.ConnectTimeout(PoolTimeout() if waited_for_pool else str(error))
         # Without a response it is about the request; a certificate's error is a ValueError as well.
         if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientSSLError):
             return InvalidRequest(str(error))
         if isinstance(error, (aiohttp.ClientError, TimeoutError)):
-            return _as_requests(error)
+            return _as_requests_error(error)
         return error
 
-    def _headers(
+    def _request_headers(
         self, session: aiohttp.ClientSession, headers: Mapping[str, str]
     ) -> Mapping[str, str]:
         """Return the headers of a request, with the client's where a caller's session sets none.
 
         Accept-Encoding is the client's: it reads the bodies.
         """
-        if self._given is None:  # the client's session has them
+        if self._caller_session is None:  # the client's session has them
             return headers
-        given = session.headers
-        ours = {k: v for k, v in _HEADERS.items() if k not in given or k == "Accept-Encoding"}
-        return {**ours, **headers}
+        session_headers = session.headers
+        defaults = {
+            k: v
+            for k, v in _DEFAULT_HEADERS.items()
+            if k not in session_headers or k == "Accept-Encoding"
+        }
+        return {**defaults, **headers}
 
     def _get_session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
-        if self._loop is loop and self._process == os.getpid() and self._session is not None:
+        if self._loop is loop and self._pid == os.getpid() and self._session is not None:
             return self._session
-        self._process = self._process or os.getpid()
+        self._pid = self._pid or os.getpid()
         if self._is_forked():
             raise RuntimeError(
                 "the client belongs to the parent process; create one in each process"
@@ -242,7 +246,7 @@ class AiohttpBackend:
             proxies = get_environ_proxies(self._server_url, no_proxy=None)
             self._proxy = proxy_url(self._server_url, proxies)
             self._session = aiohttp.ClientSession(
-                headers=_HEADERS,
+                headers=_DEFAULT_HEADERS,
                 connector=aiohttp.TCPConnector(limit=_POOL_SIZE),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
@@ -256,12 +260,12 @@ class AiohttpBackend:
         return self._session
 
     def _is_forked(self) -> bool:
-        return self._process not in (None, os.getpid())
+        return self._pid not in (None, os.getpid())
 
     async def close(self) -> None:
         """Close the session, unless it is the caller's."""
         # In a forked child this would remove the parent's sockets from the loop they share.
-        if self._given is None and self._session is not None and not self._is_forked():
+        if self._caller_session is None and self._session is not None and not self._is_forked():
             await self._session.close()
             # aiohttp closes its connections in the next iteration of the loop.
             await asyncio.sleep(0)
@@ -271,13 +275,13 @@ def _is_success(outcome: Response | Exception) -> bool:
     return isinstance(outcome, Response) and outcome.status_code < 400
 
 
-async def _read(response: aiohttp.ClientResponse) -> Response | IncompleteResponse:
+async def _read_response(response: aiohttp.ClientResponse) -> Response | IncompleteResponse:
     try:
         content = await _read_body(response)
-    except AiohttpBackend.failures as error:
+    except AiohttpBackend.send_errors as error:
         response.close()
-        return IncompleteResponse(response.status, _as_requests(error))
-    return Response(response.status, _one_of_each(response.headers), content)
+        return IncompleteResponse(response.status, _as_requests_error(error))
+    return Response(response.status, _join_repeated(response.headers), content)
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:
@@ -296,7 +300,7 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(chunks)
 
 
-def _one_of_each(headers: Mapping[str, str]) -> Mapping[str, str]:
+def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Return headers in which a repeated one has all its values, separated by commas."""
     if len({name.lower() for name in headers}) == len(headers):
         return headers
@@ -321,14 +325,14 @@ def _connect_timeout(timeout: float) -> float:
     return min(CONNECT_TIMEOUT, timeout * 0.9)
 
 
-def _as_requests(error: Exception) -> Exception:
+def _as_requests_error(error: Exception) -> Exception:
     """Return a failure as requests raises it, which is how it is classified."""
     if isinstance(error, (requests.RequestException, ValueError)):
         return error
     for classes, convert in _CONVERSIONS:
         if isinstance(error, classes):
             return convert(error)
-    tls = _tls_error(error)
+    tls = _find_tls_error(error)
     if tls is not None:
         return requests.exceptions.SSLError(tls)
     return requests.ConnectionError(str(error) or type(error).__name__)
@@ -340,16 +344,16 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Exception]], ...] = (
         (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch),
         lambda error: HandshakeError(*error.args),
     ),
-    (_ProxyRefused, lambda error: InvalidProxyURL(str(error))),
-    (_TunnelFailed, lambda error: TunnelRefused(*error.args)),
-    (_ProxyFailed, lambda error: ProxyConnectError(str(error))),
+    (_UnsupportedProxyError, lambda error: InvalidProxyURL(str(error))),
+    (_TunnelRejectedError, lambda error: TunnelRefused(*error.args)),
+    (_ProxyUnreachableError, lambda error: ProxyConnectError(str(error))),
     (aiohttp.ClientHttpProxyError, lambda error: TunnelRefused(error.status, error.message)),
     (aiohttp.ClientProxyConnectionError, lambda error: ProxyConnectError(str(error.os_error))),
     (aiohttp.ClientConnectorError, lambda error: ConnectError(str(error.os_error))),
 )
 
 
-def async_backend(client: Any, server_url: str) -> AiohttpBackend:
+def make_async_backend(client: Any, server_url: str) -> AiohttpBackend:
     """Return the backend of an asynchronous client that was made with ``client=``.
 
     Raises:

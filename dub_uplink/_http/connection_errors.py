@@ -62,12 +62,12 @@ class IncompleteResponse(requests.RequestException):
     """A response began and did not end; ``cause`` is the reason.
 
     Attributes:
-        refused: whether its status says that the request was not applied, whatever the body was.
+        is_rejected: whether the status is 4XX, so that the server has not applied the request.
     """
 
     def __init__(self, status_code: int, cause: Exception) -> None:
         super().__init__(cause)
-        self.refused = 400 <= status_code < 500
+        self.is_rejected = 400 <= status_code < 500
 
 
 def connection_error(error: BaseException, method: str, timeout: float) -> APIConnectionError:
@@ -83,25 +83,30 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
     """
     chain = _exception_chain(error)
     incomplete = [e for e in chain if isinstance(e, IncompleteResponse)]
-    refused = any(e.refused for e in incomplete)
+    rejected = any(e.is_rejected for e in incomplete)
     never_sent = any(
-        isinstance(e, _NEVER_SENT)
+        isinstance(e, _ERRORS_BEFORE_SENDING)
         or getattr(e, "while_connecting", False)
         or (isinstance(e, ssl.SSLError) and "bad handshake" in str(e))  # pyOpenSSL
-        or (isinstance(e, OSError) and _NO_FILE.search(str(e)))
+        or (isinstance(e, OSError) and _MISSING_TLS_FILE_PATTERN.search(str(e)))
         or (isinstance(e, ValueError) and str(e).startswith("Invalid header value"))  # http.client
         for e in chain
     )
-    sent = not (refused or never_sent or _tunnel_status(chain))
-    if any(isinstance(e, _TIMEOUTS) and not isinstance(e, _NO_CONNECTION) for e in chain):
-        what, seconds = "no complete response", timeout
+    sent = not (rejected or never_sent or _tunnel_status(chain))
+    if any(
+        isinstance(e, _TIMEOUT_ERRORS) and not isinstance(e, _NEW_CONNECTION_ERROR) for e in chain
+    ):
+        description, seconds = "no complete response", timeout
         if not sent and not incomplete:
-            pooled = any(isinstance(e, _POOL) for e in chain)
-            what, seconds = "no connection", timeout if pooled else min(timeout, CONNECT_TIMEOUT)
-        return APITimeoutError(f"{method}: {what} within {seconds:.3g} s", sent=sent)
-    text = without_credentials(_OBJECT.sub("", str(chain[-1])))
+            waited_for_pool = any(isinstance(e, _POOL_TIMEOUT_ERRORS) for e in chain)
+            description, seconds = (
+                "no connection",
+                timeout if waited_for_pool else min(timeout, CONNECT_TIMEOUT),
+            )
+        return APITimeoutError(f"{method}: {description} within {seconds:.3g} s", sent=sent)
+    text = without_credentials(_OBJECT_REPR_PATTERN.sub("", str(chain[-1])))
     text = one_line(text) or type(chain[-1]).__name__
-    return APIConnectionError(f"{method}: {_what(chain)}: {text}", sent=sent)
+    return APIConnectionError(f"{method}: {_describe(chain)}: {text}", sent=sent)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -109,30 +114,33 @@ def is_transient(error: BaseException) -> bool:
     chain = _exception_chain(error)
     if 400 <= _tunnel_status(chain) < 500:
         return False  # wrong credentials, repeated, lock an account
-    if any(isinstance(e, _NOT_REACHED) and _SOCKS_LOGIN.search(str(e)) for e in chain):
+    if any(
+        isinstance(e, _UNREACHABLE_ERRORS) and _SOCKS_LOGIN_PATTERN.search(str(e)) for e in chain
+    ):
         return False
-    if _is_dropped(chain):
+    if _is_tls_eof(chain):
         return True  # an established connection that broke, not a refused certificate
-    if any(isinstance(e, (*_TLS, BodyTooLarge, UnsupportedEncoding)) for e in chain):
+    if any(isinstance(e, (*_TLS_ERRORS, BodyTooLarge, UnsupportedEncoding)) for e in chain):
         return False
     # requests makes its classes for invalid URLs, headers and schemes ValueErrors, and raises a
     # plain OSError for a file with certificates that is not there.
-    if isinstance(error, OSError) and not isinstance(error, _NETWORK):
+    if isinstance(error, OSError) and not isinstance(error, _NETWORK_ERRORS):
         return False
     return not isinstance(error, ValueError)
 
 
 def without_credentials(text: str) -> str:
     """Return a library's text without the user information of any URL, malformed URLs included."""
-    for pattern, replacement in _CREDENTIALS:
+    for pattern, replacement in _CREDENTIAL_PATTERNS:
         text = pattern.sub(replacement, text)
     return text
 
 
-def _is_dropped(chain: list[BaseException]) -> bool:
+def _is_tls_eof(chain: list[BaseException]) -> bool:
     """Return whether a connection with TLS broke, with Python's ssl or with pyOpenSSL."""
     return any(
-        isinstance(e, _DROPPED_TLS) or (isinstance(e, ssl.SSLError) and "Unexpected EOF" in str(e))
+        isinstance(e, _TLS_EOF_ERRORS)
+        or (isinstance(e, ssl.SSLError) and "Unexpected EOF" in str(e))
         for e in chain
     )
 
@@ -140,22 +148,24 @@ def _is_dropped(chain: list[BaseException]) -> bool:
 def _tunnel_status(chain: list[BaseException]) -> int:
     """Return the status of a proxy's response to CONNECT, or 0 without one."""
     for error in chain:
-        match = _TUNNEL.search(str(error)) if isinstance(error, OSError) else None
+        match = _TUNNEL_STATUS_PATTERN.search(str(error)) if isinstance(error, OSError) else None
         if match:
             return int(match[1])
     return 0
 
 
 #: How requests begins the text of a plain OSError for a file of certificates or a key.
-_NO_FILE = re.compile(r"Could not find (a suitable TLS CA|the TLS (certificate|key) file)")
+_MISSING_TLS_FILE_PATTERN = re.compile(
+    r"Could not find (a suitable TLS CA|the TLS (certificate|key) file)"
+)
 #: What PySocks and python-socks say when a proxy refuses the login.
-_SOCKS_LOGIN = re.compile(
+_SOCKS_LOGIN_PATTERN = re.compile(
     r"SOCKS5 authentication|No username/password supplied|No acceptable authentication methods"
     r"|Username and password authentication failure"
 )
 #: http.client raises a plain OSError with this text.
-_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
-_CREDENTIALS = (
+_TUNNEL_STATUS_PATTERN = re.compile(r"Tunnel connection failed: (\d{3})")
+_CREDENTIAL_PATTERNS = (
     # What cannot be parsed shows nothing: its user information may be anywhere in it.
     (
         re.compile(
@@ -170,19 +180,19 @@ _CREDENTIALS = (
     (re.compile(r"[^\s'\"(<=]+@"), "***@"),
 )
 #: What urllib3 1.26 puts before its reasons.
-_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
-_POOL = (PoolTimeout, urllib3.exceptions.EmptyPoolError)
-_TIMEOUTS = (
+_OBJECT_REPR_PATTERN = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
+_POOL_TIMEOUT_ERRORS = (PoolTimeout, urllib3.exceptions.EmptyPoolError)
+_TIMEOUT_ERRORS = (
     TimeoutError,
     requests.Timeout,
     urllib3.exceptions.TimeoutError,
     urllib3.exceptions.EmptyPoolError,
 )
 # urllib3 derives refused, unreachable and unknown hosts from its timeout class.
-_NO_CONNECTION = urllib3.exceptions.NewConnectionError
-_NOT_REACHED = (ConnectError, _NO_CONNECTION)
-_NEVER_SENT = (
-    *_NOT_REACHED,
+_NEW_CONNECTION_ERROR = urllib3.exceptions.NewConnectionError
+_UNREACHABLE_ERRORS = (ConnectError, _NEW_CONNECTION_ERROR)
+_ERRORS_BEFORE_SENDING = (
+    *_UNREACHABLE_ERRORS,
     ConnectionRefusedError,
     ssl.SSLCertVerificationError,
     HandshakeError,
@@ -196,26 +206,26 @@ _NEVER_SENT = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
 )
-_NETWORK = (requests.RequestException, ConnectionError, TimeoutError, socket.gaierror)
-_DROPPED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-_TLS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError)
-_PHRASES: tuple[tuple[Any, str], ...] = (
+_NETWORK_ERRORS = (requests.RequestException, ConnectionError, TimeoutError, socket.gaierror)
+_TLS_EOF_ERRORS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+_TLS_ERRORS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError)
+_DESCRIPTIONS: tuple[tuple[Any, str], ...] = (
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "the proxy failed"),
-    ((_NO_CONNECTION, ConnectError), "no connection"),
+    ((_NEW_CONNECTION_ERROR, ConnectError), "no connection"),
     ((BodyTooLarge, UnsupportedEncoding), "the response was not read"),
-    (_TLS, "TLS failed"),
+    (_TLS_ERRORS, "TLS failed"),
     (ValueError, "the request could not be made"),
 )
 
 
-def _what(chain: list[BaseException]) -> str:
-    if _is_dropped(chain):
+def _describe(chain: list[BaseException]) -> str:
+    if _is_tls_eof(chain):
         return "the connection broke"
-    if any(isinstance(e, OSError) and _NO_FILE.search(str(e)) for e in chain):
+    if any(isinstance(e, OSError) and _MISSING_TLS_FILE_PATTERN.search(str(e)) for e in chain):
         return "the request could not be made"
-    for classes, phrase in _PHRASES:
+    for classes, description in _DESCRIPTIONS:
         if any(isinstance(error, classes) for error in chain):
-            return phrase
+            return description
     return "the connection broke"
 
 

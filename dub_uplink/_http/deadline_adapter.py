@@ -29,13 +29,13 @@ from .connection_errors import PoolTimeout, RepeatedRequest
 _NO_RETRIES = urllib3.Retry(0, read=False)
 
 
-class _Running(urllib3.Timeout):
+class _RequestTimeout(urllib3.Timeout):
     """The timeout of a request that ends at ``expires``, by ``time.monotonic``."""
 
     expires: float
     connect: float
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Return the seconds that are left, at least 0."""
         return max(self.expires - time.monotonic(), 0.0)
 
@@ -57,7 +57,7 @@ class _Running(urllib3.Timeout):
         return max(self.expires - time.monotonic(), 0.0)
 
 
-class Deadline(_Running):
+class Deadline(_RequestTimeout):
     """A urllib3 timeout that runs from its creation and serves one request.
 
     urllib3 starts its own timeouts after the wait for a pooled connection, and again for each of
@@ -82,11 +82,11 @@ class Deadline(_Running):
         if self._is_used:
             raise RepeatedRequest("the session's adapter tried to repeat the request")
         self._is_used = True
-        running = object.__new__(_Running)
+        running = object.__new__(_RequestTimeout)
         vars(running).update(vars(self))
         return running
 
-    def once(self, send: Callable[[], Any]) -> Any:
+    def send_once(self, send: Callable[[], Any]) -> Any:
         """Send the one request, or return its outcome again to a retry loop of the caller's."""
         if self._outcome is None:
             try:
@@ -104,7 +104,7 @@ class _DeadlineReader(io.RawIOBase):
 
     def __init__(self, sock: Any, expires: float | None) -> None:
         super().__init__()
-        self.ended = False
+        self.reached_end = False
         self._sock = sock
         self._raw = sock.makefile("rb", 0)  # by position: doubles of sockets name it differently
         if expires is None and hasattr(sock, "gettimeout"):  # pyOpenSSL's has none
@@ -122,7 +122,7 @@ class _DeadlineReader(io.RawIOBase):
                 raise TimeoutError("timed out")
             self._sock.settimeout(left)
         count: int = self._raw.readinto(buffer)
-        self.ended = count == 0
+        self.reached_end = count == 0
         return count
 
     def close(self) -> None:
@@ -155,18 +155,18 @@ class _DeadlineResponse(http.client.HTTPResponse):
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         # http.client takes the end of the stream for the end of the headers.
-        if self._reader.ended:
+        if self._reader.reached_end:
             raise http.client.RemoteDisconnected("Remote end closed connection within its headers")
 
 
-def _view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
+def _make_view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
     """Return an object that shares the attributes of ``original`` and has the methods of ``mixin``.
 
     The caller's object is never changed, and what its own methods set while they run on the view
     is set on both.
     """
     cls: Any = type(original)
-    view = object.__new__(_view_class(cls, mixin))
+    view = object.__new__(_make_view_class(cls, mixin))
     object.__setattr__(view, "__dict__", vars(original))
     object.__setattr__(view, "_original", original)
     object.__setattr__(view, "_deadline", deadline)
@@ -174,10 +174,10 @@ def _view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _view_class(cls: Any, mixin: Any) -> Any:
+def _make_view_class(cls: Any, mixin: Any) -> Any:
     names = ("_original", "_deadline")
     namespace: dict[str, Any] = {
-        name: _forward(name)
+        name: _forwarding_property(name)
         for base in cls.__mro__
         for name, value in vars(base).items()
         if isinstance(value, MemberDescriptorType) and name not in names
@@ -189,7 +189,7 @@ def _view_class(cls: Any, mixin: Any) -> Any:
     return metaclass(cls.__name__, bases, namespace)
 
 
-def _forward(name: str) -> property:
+def _forwarding_property(name: str) -> property:
     """Return a property for a slot, which is no part of the attributes that a view shares."""
     return property(
         lambda view: getattr(view._original, name),
@@ -240,13 +240,13 @@ class _DeadlinePool:
         pool: Any = super()
         if not isinstance(conn, http.client.HTTPConnection):  # vcrpy's
             return pool._make_request(conn, *args, **settings)
-        set_here = vars(conn)
-        set_here["debuglevel"] = 0  # set on http.client's own class, it prints the token
-        set_here["response_class"] = _DeadlineResponse
+        conn_attributes = vars(conn)
+        conn_attributes["debuglevel"] = 0  # set on http.client's own class, it prints the token
+        conn_attributes["response_class"] = _DeadlineResponse
         deadline = settings.get("timeout")
         try:
-            if isinstance(deadline, _Running):
-                set_here["response_class"] = functools.partial(
+            if isinstance(deadline, _RequestTimeout):
+                conn_attributes["response_class"] = functools.partial(
                     _DeadlineResponse, expires=deadline.expires
                 )
                 if conn.sock is None:
@@ -254,7 +254,7 @@ class _DeadlinePool:
                     _connect(conn.connect)
             return pool._make_request(conn, *args, **settings)
         finally:
-            del set_here["debuglevel"], set_here["response_class"]
+            del conn_attributes["debuglevel"], conn_attributes["response_class"]
 
 
 class _PoolView(_DeadlinePool):
@@ -275,16 +275,16 @@ class _PoolView(_DeadlinePool):
     ) -> Any:
         pool: Any = super()
         deadline = self._deadline
-        settings |= {"timeout": deadline, "pool_timeout": deadline.left()}
-        return deadline.once(
+        settings |= {"timeout": deadline, "pool_timeout": deadline.remaining()}
+        return deadline.send_once(
             lambda: pool.urlopen(method, url, body, headers, _NO_RETRIES, *args, **settings)
         )
 
 
-def _pool_view(pool: Any, deadline: Deadline | None) -> Any:
+def _make_pool_view(pool: Any, deadline: Deadline | None) -> Any:
     if not isinstance(pool, urllib3.HTTPConnectionPool):
         return pool
-    return _view(pool, _DeadlinePool if deadline is None else _PoolView, deadline)
+    return _make_view(pool, _DeadlinePool if deadline is None else _PoolView, deadline)
 
 
 class _AdapterView:
@@ -293,12 +293,12 @@ class _AdapterView:
 
     def get_connection(self, *args: Any, **kwargs: Any) -> Any:  # requests before 2.32
         adapter: Any = super()
-        return _pool_view(adapter.get_connection(*args, **kwargs), self._deadline)
+        return _make_pool_view(adapter.get_connection(*args, **kwargs), self._deadline)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         adapter: Any = super()
         pool = adapter.get_connection_with_tls_context(*args, **kwargs)
-        return _pool_view(pool, self._deadline)
+        return _make_pool_view(pool, self._deadline)
 
 
 class _SessionView:
@@ -310,7 +310,7 @@ class _SessionView:
         adapter = session.get_adapter(*args, **kwargs)
         if not isinstance(adapter, HTTPAdapter):
             return adapter
-        return _view(adapter, _AdapterView, self._deadline)
+        return _make_view(adapter, _AdapterView, self._deadline)
 
 
 def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Session:
@@ -319,17 +319,17 @@ def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Ses
     Its adapters keep their settings and pools, and repeat nothing: one attempt is one request. An
     adapter inside another one is not reached.
     """
-    view: requests.Session = _view(session, _SessionView, deadline)
+    view: requests.Session = _make_view(session, _SessionView, deadline)
     return view
 
 
 def wraps_adapter(adapter: Any) -> bool:
     """Return whether an adapter sends through another one or a session, which no view reaches."""
     for value in getattr(adapter, "__dict__", {}).values():
-        kept = value.values() if isinstance(value, dict) else value
-        if not isinstance(kept, (list, tuple, set, type({}.values()))):
-            kept = (value,)
-        if any(isinstance(one, (BaseAdapter, requests.Session)) for one in kept):
+        candidates = value.values() if isinstance(value, dict) else value
+        if not isinstance(candidates, (list, tuple, set, type({}.values()))):
+            candidates = (value,)
+        if any(isinstance(candidate, (BaseAdapter, requests.Session)) for candidate in candidates):
             return True
     return False
 
@@ -344,7 +344,7 @@ class DeadlineAdapter(HTTPAdapter):
     __module__ = "dub_uplink"
 
     #: The pool of the last request, and what it was chosen by.
-    _last: tuple[Any, Any] | None = None
+    _last_pool: tuple[Any, Any] | None = None
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
@@ -352,19 +352,19 @@ class DeadlineAdapter(HTTPAdapter):
         # A client sends to one server, and to choose its pool is a tenth of requests' own time.
         origin = (request.url or "").split("/", 3)[:3]
         key = origin, verify, cert, proxies and dict(proxies)
-        last = self._last
+        last = self._last_pool
         if last is not None and last[0] == key and last[1].pool is not None:  # not closed since
             return last[1]
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-        pool = _pool_view(pool, None)
-        self._last = key, pool
+        pool = _make_pool_view(pool, None)
+        self._last_pool = key, pool
         return pool
 
     def get_connection(self, *args: Any, **kwargs: Any) -> Any:  # requests before 2.32
-        return _pool_view(super().get_connection(*args, **kwargs), None)
+        return _make_pool_view(super().get_connection(*args, **kwargs), None)
 
     def close(self) -> None:
-        self._last = None
+        self._last_pool = None
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             # urllib3 closes a pool when it is garbage-collected, which a traceback may delay.
             pools = manager.pools

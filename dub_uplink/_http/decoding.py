@@ -12,7 +12,7 @@ from .connection_errors import BodyTooLarge, DecodingError, UnsupportedEncoding
 
 #: The value of Accept-Encoding: what :class:`ContentDecoder` can decode.
 ACCEPT_ENCODING = "gzip, deflate"
-_KNOWN = ("gzip", "x-gzip", "deflate")
+_COMPRESSED_CODINGS = ("gzip", "x-gzip", "deflate")
 _ZLIB_OR_GZIP = zlib.MAX_WBITS + 32  # zlib tells the two apart by their first bytes
 
 
@@ -25,16 +25,16 @@ class ContentDecoder:
 
     def __init__(self, encoding: str) -> None:
         coding = encoding.strip().lower()
-        self._is_compressed = coding in _KNOWN
+        self._is_compressed = coding in _COMPRESSED_CODINGS
         if not self._is_compressed and coding not in ("", "identity"):
             raise UnsupportedEncoding(
                 f"its Content-Encoding is {coding[:40]!r}, which was not requested"
             )
-        self._member = zlib.decompressobj(_ZLIB_OR_GZIP)
+        self._decompressor = zlib.decompressobj(_ZLIB_OR_GZIP)
         self._received = 0
         self._size = 0
 
-    def decode(self, piece: bytes) -> bytes:
+    def decode(self, chunk: bytes) -> bytes:
         """Return the decompressed bytes of the next chunk.
 
         Raises:
@@ -42,21 +42,23 @@ class ContentDecoder:
             DecodingError: it is not what ``Content-Encoding`` says.
         """
         if not self._is_compressed:
-            return piece
-        self._received += len(piece)
+            return chunk
+        self._received += len(chunk)
         check_size(self._received)  # empty gzip members may continue without end
         decoded: list[bytes] = []
         try:
-            while piece:
-                if self._member.eof:
-                    if piece[:1] != b"\x1f":
+            while chunk:
+                if self._decompressor.eof:
+                    if chunk[:1] != b"\x1f":
                         break  # padding after the end, which gzip's own tools ignore too
-                    self._member = zlib.decompressobj(_ZLIB_OR_GZIP)
+                    self._decompressor = zlib.decompressobj(_ZLIB_OR_GZIP)
                 # One byte above the limit shows that the body is too large.
-                decoded.append(self._member.decompress(piece, MAX_BODY_BYTES + 1 - self._size))
+                decoded.append(
+                    self._decompressor.decompress(chunk, MAX_BODY_BYTES + 1 - self._size)
+                )
                 self._size += len(decoded[-1])
                 check_size(self._size)
-                piece = self._member.unused_data
+                chunk = self._decompressor.unused_data
         except zlib.error as error:
             raise DecodingError(f"decompression failed: {error}") from None
         return b"".join(decoded)
@@ -67,7 +69,7 @@ class ContentDecoder:
         Raises:
             DecodingError: the compressed data was cut short.
         """
-        if self._received and not self._member.eof:
+        if self._received and not self._decompressor.eof:
             raise DecodingError("the compressed data is cut short")
 
 

@@ -18,7 +18,7 @@ def proxy_url(url: str, proxies: Any) -> str | None:
     if not proxy:
         return None
     try:
-        whole: str = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
+        url_with_scheme: str = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
     except TypeError:
         raise InvalidProxyURL("the proxy's URL has no host") from None
-    return whole
+    return url_with_scheme

@@ -16,14 +16,14 @@ from .deadline_adapter import Deadline
 from .decoding import ContentDecoder, check_size
 
 #: Exceptions of an attempt over requests that are no mistake of the caller's.
-FAILURES: tuple[type[Exception], ...] = (
+SEND_ERRORS: tuple[type[Exception], ...] = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
     ValueError,  # urllib's parsers, on a `Location` or a proxy that is no URL
 )
-_CHUNK = 64 * 1024
+_CHUNK_BYTES = 64 * 1024
 
 
 def read_response(response: requests.Response, deadline: Deadline) -> Response:
@@ -39,7 +39,7 @@ def read_response(response: requests.Response, deadline: Deadline) -> Response:
         content = read_body(response, deadline.expires)
     except BaseException as error:
         response.close()  # or what is left of it would be the next response
-        if isinstance(error, FAILURES):
+        if isinstance(error, SEND_ERRORS):
             raise IncompleteResponse(response.status_code, error) from None
         raise
     return Response(response.status_code, response.headers, content)
@@ -70,12 +70,12 @@ def read_body(response: requests.Response, deadline: float) -> bytes:
         encoding = response.headers.get("Content-Encoding")
         decoder = ContentDecoder(encoding) if encoding else None
         # The bytes that are there, not a full chunk; the read1 of vcrpy takes no arguments.
-        own = getattr(urllib3.HTTPResponse, "read1", None)
-        at_once = own is not None and getattr(type(raw), "read1", None) is own
-        read = functools.partial(raw.read1 if at_once else raw.read, decode_content=False)
+        urllib3_read1 = getattr(urllib3.HTTPResponse, "read1", None)
+        can_read1 = urllib3_read1 is not None and getattr(type(raw), "read1", None) is urllib3_read1
+        read = functools.partial(raw.read1 if can_read1 else raw.read, decode_content=False)
     chunks: list[bytes] = []
     size = 0
-    while chunk := read(_CHUNK):
+    while chunk := read(_CHUNK_BYTES):
         chunks.append(decoder.decode(chunk) if decoder else chunk)
         size += len(chunks[-1])
         check_size(size)

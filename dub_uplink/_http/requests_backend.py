@@ -29,20 +29,20 @@ from .connection_errors import IncompleteResponse
 from .deadline_adapter import Deadline, DeadlineAdapter, with_deadline, wraps_adapter
 from .decoding import ACCEPT_ENCODING
 from .proxies import proxy_url
-from .reading import FAILURES, read_response
+from .reading import SEND_ERRORS, read_response
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
-_HEADERS = {
+_DEFAULT_HEADERS = {
     "User-Agent": USER_AGENT,
     "Accept": "application/json",
     "Accept-Encoding": ACCEPT_ENCODING,
 }
-_REQUESTS_OWN = (None, *default_headers().values())
+_REQUESTS_DEFAULT_VALUES = (None, *default_headers().values())
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 _POOL_SIZE = 32  # connections that are kept open between calls
 
 
-def new_session() -> requests.Session:
+def make_session() -> requests.Session:
     """Return the client's own session: without cookies, and with a deadline for each response."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -60,17 +60,17 @@ class SessionBackend:
     """
 
     #: Exceptions of an attempt that are no mistake of the caller's.
-    failures: tuple[type[Exception], ...] = FAILURES
+    send_errors: tuple[type[Exception], ...] = SEND_ERRORS
 
     def __init__(self, session: requests.Session | None, server_url: str) -> None:
-        self._owned = session is None
+        self._owns_session = session is None
         self._closed = False
-        self._session = new_session() if session is None else session
+        self._session = make_session() if session is None else session
         self._template: requests.PreparedRequest | None = None
         self._settings: Mapping[str, Any] = {}
         self._server_url = server_url
-        self._process = os.getpid()
-        self._resets: dict[int, threading.Lock] = {}
+        self._pid = os.getpid()
+        self._reset_locks: dict[int, threading.Lock] = {}
         for prefix, adapter in self._session.adapters.items():
             if wraps_adapter(adapter):
                 warnings.warn(
@@ -84,20 +84,20 @@ class SessionBackend:
         """Leave the connections of the parent process to it: both would read their responses."""
         process = os.getpid()
         # A lock of this process's own: another one may have been held at the fork.
-        with self._resets.setdefault(process, threading.Lock()):
-            if self._process == process:
+        with self._reset_locks.setdefault(process, threading.Lock()):
+            if self._pid == process:
                 return
-            if self._owned:
-                self._session, self._template = new_session(), None
+            if self._owns_session:
+                self._session, self._template = make_session(), None
             else:
                 self._session.close()  # and it opens new ones
-            self._process = process
+            self._pid = process
 
     def send(
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
@@ -106,34 +106,36 @@ class SessionBackend:
         Args:
             method: the HTTP method.
             url: the URL without a query.
-            info: what uplink gathered: ``params``, ``headers``, ``data``, and
+            extras: what uplink gathered: ``params``, ``headers``, ``data``, and
                 ``files`` for a subclass's own declarations.
             authorization: the value of the ``Authorization`` header.
             timeout: seconds for the whole attempt.
         """
         deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
-        if self._process != os.getpid():
+        if self._pid != os.getpid():
             self._reset_after_fork()
-        if self._owned:
-            response = self._send_own(method, url, info, authorization, deadline)
+        if self._owns_session:
+            response = self._send_with_own_session(method, url, extras, authorization, deadline)
         else:
-            response = self._send_given(method, url, info, authorization, deadline)
+            response = self._send_with_caller_session(method, url, extras, authorization, deadline)
         if self._closed:  # during this call: its connection is in a new pool
             self.close()
         return response
 
-    def _send_own(
+    def _send_with_own_session(
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         authorization: RedactedStr,
         deadline: Deadline,
     ) -> Response:
-        if _is_plain(info):
-            prepared, settings = self._from_template(method, url, info, authorization)
+        if _fits_template(extras):
+            prepared, settings = self._prepare_from_template(method, url, extras, authorization)
         else:
-            prepared, settings = self._from_session(method, url, info, _bearer(authorization))
+            prepared, settings = self._prepare_with_session(
+                method, url, extras, _make_auth(authorization)
+            )
         response = self._session.send(
             prepared,
             timeout=deadline,  # type: ignore[arg-type]
@@ -142,29 +144,29 @@ class SessionBackend:
         )
         return read_response(response, deadline)
 
-    def _send_given(
+    def _send_with_caller_session(
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         authorization: RedactedStr,
         deadline: Deadline,
     ) -> Response:
         received: list[requests.Response] = []
-        auth = _bearer(authorization, received)
-        prepared, settings = self._from_session(method, url, info, auth)
+        auth = _make_auth(authorization, received)
+        prepared, settings = self._prepare_with_session(method, url, extras, auth)
         try:
             response = with_deadline(self._session, deadline).send(
                 prepared,
-                timeout=self._timeout(url, deadline),
+                timeout=self._session_timeout(url, deadline),
                 allow_redirects=False,
                 **{**settings, "stream": True},
             )
         except Exception as error:  # noqa: BLE001 - a hook of the caller's may raise anything
-            response = _response_despite(error, received)
+            response = _response_or_raise(error, received)
         return read_response(response, deadline)
 
-    def _timeout(self, url: str, deadline: Deadline) -> Any:
+    def _session_timeout(self, url: str, deadline: Deadline) -> Any:
         """Return the timeout for a caller's session, in the form that requests documents.
 
         An adapter inside another one gets the deadline itself: nothing else bounds it.
@@ -176,29 +178,29 @@ class SessionBackend:
     def close(self) -> None:
         """Close the session, unless it is the caller's."""
         self._closed = True
-        if self._owned:
+        if self._owns_session:
             self._session.close()
 
-    def _from_session(
-        self, method: str, url: str, info: Mapping[str, Any], auth: Auth
+    def _prepare_with_session(
+        self, method: str, url: str, extras: Mapping[str, Any], auth: Auth
     ) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
         session = self._session
         # A header that the caller set on the session applies, unlike one that requests set there.
         # Accept-Encoding is the client's: it reads the bodies.
-        given = CaseInsensitiveDict(session.headers)
-        ours = {
+        session_headers = CaseInsensitiveDict(session.headers)
+        defaults = {
             name: value
-            for name, value in _HEADERS.items()
-            if given.get(name) in _REQUESTS_OWN or name == "Accept-Encoding"
+            for name, value in _DEFAULT_HEADERS.items()
+            if session_headers.get(name) in _REQUESTS_DEFAULT_VALUES or name == "Accept-Encoding"
         }
-        headers = CaseInsensitiveDict({**ours, **info["headers"]})
+        headers = CaseInsensitiveDict({**defaults, **extras["headers"]})
         request = requests.Request(
             method,
             url,
             headers=headers,
-            params=info.get("params"),
-            data=info.get("data"),
-            files=info.get("files"),
+            params=extras.get("params"),
+            data=extras.get("data"),
+            files=extras.get("files"),
             auth=auth,  # which goes before the session's own and before .netrc
         )
         prepared = session.prepare_request(request)
@@ -206,28 +208,28 @@ class SessionBackend:
         proxy_url(prepared.url or url, settings["proxies"])  # or it raises
         return prepared, settings
 
-    def _from_template(
-        self, method: str, url: str, info: Mapping[str, Any], authorization: RedactedStr
+    def _prepare_from_template(
+        self, method: str, url: str, extras: Mapping[str, Any], authorization: RedactedStr
     ) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
         template = self._template
         if template is None:
             session, server = self._session, self._server_url
             self._settings = session.merge_environment_settings(server, {}, None, None, None)
             proxy_url(server, self._settings["proxies"])  # or it raises
-            request = requests.Request("GET", server, headers=_HEADERS)
-            request.auth = _bearer(authorization)
+            request = requests.Request("GET", server, headers=_DEFAULT_HEADERS)
+            request.auth = _make_auth(authorization)
             template = session.prepare_request(request)
             # The token is set at every attempt; the template outlives them.
             del template.headers["Authorization"]
             self._template = template  # only now, when no other thread can see it change
         prepared = copy.copy(template)
         prepared.method = method
-        params = info.get("params")
+        params = extras.get("params")
         prepared.url = f"{url}?{urlencode(params)}" if params else url
         headers = prepared.headers = template.headers.copy()
-        headers.update(info["headers"])
+        headers.update(extras["headers"])
         headers["Authorization"] = authorization
-        body = info.get("data")
+        body = extras.get("data")
         if body is not None:
             prepared.body = body
             headers["Content-Length"] = str(len(body))
@@ -249,14 +251,14 @@ class UplinkBackend:
             stacklevel=caller_stacklevel(),
         )
         self._client = client
-        self._process: int | None = None
-        self.failures = (client.exceptions.BaseClientException, *FAILURES)
+        self._pid: int | None = None
+        self.send_errors = (client.exceptions.BaseClientException, *SEND_ERRORS)
 
     def send(
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
@@ -265,32 +267,32 @@ class UplinkBackend:
         Raises:
             RuntimeError: another process used this client, and this one was forked from it.
         """
-        self._process = self._process or os.getpid()
-        if self._process != os.getpid():
+        self._pid = self._pid or os.getpid()
+        if self._pid != os.getpid():
             raise RuntimeError(
                 "this uplink client belongs to the parent process; create one in each process"
             )
         deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
         received: list[requests.Response] = []
-        sent = {
-            **info,
-            "headers": CaseInsensitiveDict({**_HEADERS, **info["headers"]}),
-            "auth": _bearer(authorization, received),
+        extras = {
+            **extras,
+            "headers": CaseInsensitiveDict({**_DEFAULT_HEADERS, **extras["headers"]}),
+            "auth": _make_auth(authorization, received),
             "timeout": deadline,
             "allow_redirects": False,
             "stream": True,
         }
         try:
-            response = self._client.send((method, url, sent))
+            response = self._client.send((method, url, extras))
         except Exception as error:  # noqa: BLE001 - see SessionBackend
-            response = _response_despite(error, received)
+            response = _response_or_raise(error, received)
         return read_response(response, deadline)
 
     def close(self) -> None:
         """Do nothing: the client belongs to the caller."""
 
 
-def backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend:
+def make_backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend:
     """Return the backend of a client that was made with ``client=``.
 
     Raises:
@@ -306,15 +308,15 @@ def backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend:
     )
 
 
-def _is_plain(info: Mapping[str, Any]) -> bool:
+def _fits_template(extras: Mapping[str, Any]) -> bool:
     """Return whether a request is like those of the package: a query, and a body in bytes."""
-    body = info.get("data")
+    body = extras.get("data")
     return (body is None or isinstance(body, bytes)) and not (
-        info.get("files") or isinstance(info.get("params"), str)
+        extras.get("files") or isinstance(extras.get("params"), str)
     )
 
 
-def _bearer(authorization: RedactedStr, received: list[requests.Response] | None = None) -> Auth:
+def _make_auth(authorization: RedactedStr, received: list[requests.Response] | None = None) -> Auth:
     """Return an ``auth`` that sets the token, and adds each response to ``received``.
 
     Its hook is registered before the hooks of the session, so it sees a response that one of them
@@ -322,7 +324,7 @@ def _bearer(authorization: RedactedStr, received: list[requests.Response] | None
     """
 
     def receive(response: requests.Response, **_: Any) -> None:
-        _hide_redirect(response)
+        _hide_location(response)
         if received is not None:
             received.append(response)
 
@@ -334,7 +336,7 @@ def _bearer(authorization: RedactedStr, received: list[requests.Response] | None
     return authorize
 
 
-def _hide_redirect(response: requests.Response) -> None:
+def _hide_location(response: requests.Response) -> None:
     """Keep requests from a redirect that it is not to follow.
 
     It parses the ``Location`` anyway, and reads the body to its end without our bounds.
@@ -343,7 +345,7 @@ def _hide_redirect(response: requests.Response) -> None:
         vars(response)["hidden_location"] = response.headers.pop("Location")
 
 
-def _response_despite(error: Exception, received: list[requests.Response]) -> requests.Response:
+def _response_or_raise(error: Exception, received: list[requests.Response]) -> requests.Response:
     """Return the response that a caller's hook or session raised for; it counts.
 
     Raises:
@@ -354,7 +356,7 @@ def _response_despite(error: Exception, received: list[requests.Response]) -> re
     if not received:
         raise error
     response = received[0]
-    if response.status_code < 400 and not isinstance(error, FAILURES):
+    if response.status_code < 400 and not isinstance(error, SEND_ERRORS):
         response.close()
         raise error
     if _is_body_lost(response):

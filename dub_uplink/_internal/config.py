@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-SERVER_VARIABLE = "DUB_SERVER_URL"
+SERVER_URL_ENV = "DUB_SERVER_URL"
 DEFAULT_SERVER = "https://api.dub.co"
 DEFAULT_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT = 5.0  # seconds
-_A_DAY_MS = 86_400_000
+_MAX_TIMEOUT_MS = 86_400_000
 #: A list of 100 expanded customers is below 0.2 MB; anything near this is not from Dub.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
-_NO_URL = re.compile(r'["<>\\^`{|}]')
+_FORBIDDEN_URL_CHARS = re.compile(r'["<>\\^`{|}]')
 
 
 def normalize_base_url(server_url: str | None) -> str:
@@ -31,7 +31,7 @@ def normalize_base_url(server_url: str | None) -> str:
         ValueError: it is not a plain http(s) URL.
     """
     if server_url is None:
-        server_url = os.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER
+        server_url = os.environ.get(SERVER_URL_ENV) or DEFAULT_SERVER
     if not isinstance(server_url, str):
         raise TypeError(f"server_url must be a string, not {type(server_url).__name__}")
     server_url = server_url.strip()
@@ -49,12 +49,13 @@ def normalize_base_url(server_url: str | None) -> str:
             "server_url must not have a query or a fragment; remove it, from the ? or # on"
         )
     if not host.isascii():
-        server_url, host = _punycode(url)
+        server_url, host = _encode_host(url)
     if re.search(r"[^!-~]", server_url):
         raise ValueError(
             "server_url contains a space, a control or a non-ASCII character; percent-encode it"
         )
-    if _NO_URL.search(server_url):  # a backslash is a slash to some, and part of a name to others
+    # Some URL parsers treat a backslash as a slash, others as a part of the host.
+    if _FORBIDDEN_URL_CHARS.search(server_url):
         raise ValueError("server_url contains a character that is not allowed in a URL")
     if url.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
@@ -63,7 +64,7 @@ def normalize_base_url(server_url: str | None) -> str:
     return url.scheme + server_url.rstrip("/")[len(url.scheme) :] + "/"
 
 
-def _punycode(url: SplitResult) -> tuple[str, str]:
+def _encode_host(url: SplitResult) -> tuple[str, str]:
     """Return a URL and its host, with the host as DNS has it: bücher.example is xn--bcher-kva.
 
     Raises:
@@ -109,22 +110,22 @@ def timeout_seconds(timeout_ms: float | None, default: float) -> float:
         return default
     if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, (int, float)):
         raise TypeError(f"timeout_ms must be a number, not {type(timeout_ms).__name__}")
-    if not 0 < timeout_ms <= _A_DAY_MS:  # a socket takes no number that is much larger
+    if not 0 < timeout_ms <= _MAX_TIMEOUT_MS:  # a socket takes no number that is much larger
         raise ValueError(
             f"timeout_ms must be above 0 and at most 86,400,000 (a day), not {timeout_ms!r:.20}"
         )
     return timeout_ms / 1000
 
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-_HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+_HEADER_NAME_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_HEADER_VALUE_PATTERN = re.compile(r"[\t -~\x80-\xff]*")
 #: Ours to set: the token's, and those that say how the body is framed.
-_REFUSED_HEADERS = frozenset(
+_CLIENT_HEADERS = frozenset(
     {"authorization", "host", "content-length", "transfer-encoding", "connection"}
 )
 
 
-def validate_headers(headers: Mapping[str, str], name: str = "http_headers") -> dict[str, str]:
+def validate_headers(headers: Mapping[str, str], argument: str = "http_headers") -> dict[str, str]:
     """Return the caller's headers, checked; ``name`` is that of the argument, for errors.
 
     Raises:
@@ -133,13 +134,15 @@ def validate_headers(headers: Mapping[str, str], name: str = "http_headers") -> 
             the caller's to set.
     """
     if not isinstance(headers, Mapping):
-        raise TypeError(f"{name} must be a mapping, not {type(headers).__name__}")
+        raise TypeError(f"{argument} must be a mapping, not {type(headers).__name__}")
     seen: set[str] = set()
     checked: dict[str, str] = {}
     for header, value in headers.items():
-        _check_header(header, value, name)
+        _check_header(header, value, argument)
         if header.lower() in seen:
-            raise ValueError(f"{name} contains {header!r} twice, in another case; leave one out")
+            raise ValueError(
+                f"{argument} contains {header!r} twice, in another case; leave one out"
+            )
         seen.add(header.lower())
         checked[header] = value
     return checked
@@ -147,23 +150,23 @@ def validate_headers(headers: Mapping[str, str], name: str = "http_headers") -> 
 
 def merge_headers(defaults: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
     """Return two sets of headers as one; defaults give way, whatever the case of their names."""
-    given = {name.lower() for name in headers}
-    merged = {name: value for name, value in defaults.items() if name.lower() not in given}
+    overridden = {name.lower() for name in headers}
+    merged = {name: value for name, value in defaults.items() if name.lower() not in overridden}
     return {**merged, **headers}
 
 
-def _check_header(header: Any, value: Any, name: str) -> None:
+def _check_header(header: Any, value: Any, argument: str) -> None:
     if not isinstance(header, str) or not isinstance(value, str):
         raise TypeError(
-            f"{name} must map strings to strings, not "
+            f"{argument} must map strings to strings, not "
             f"{type(header).__name__} to {type(value).__name__}"
         )
-    if not _HEADER_NAME.fullmatch(header):
-        raise ValueError(f"{name}: {header!r} is not a header name")
-    if header.lower() in _REFUSED_HEADERS:
-        raise ValueError(f"{name} cannot set {header}: the client sets it")
-    if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
+    if not _HEADER_NAME_PATTERN.fullmatch(header):
+        raise ValueError(f"{argument}: {header!r} is not a header name")
+    if header.lower() in _CLIENT_HEADERS:
+        raise ValueError(f"{argument} cannot set {header}: the client sets it")
+    if not _HEADER_VALUE_PATTERN.fullmatch(value) or value != value.strip():
         raise ValueError(
-            f"{name}: the value of {header} contains a control character or one outside"
+            f"{argument}: the value of {header} contains a control character or one outside"
             " Latin-1, or begins or ends with whitespace"
         )

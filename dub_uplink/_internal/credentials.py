@@ -8,8 +8,8 @@ import re
 from collections.abc import Awaitable
 from typing import Any, cast
 
-TOKEN_VARIABLE = "DUB_API_KEY"
-_VISIBLE_ASCII = re.compile(r"[!-~]+")  # what a header carries unchanged
+TOKEN_ENV = "DUB_API_KEY"
+_TOKEN_PATTERN = re.compile(r"[!-~]+")  # what a header carries unchanged
 
 
 class RedactedStr(str):
@@ -41,7 +41,7 @@ class TokenProvider:
     def __init__(self, source: object) -> None:
         self._source: Any = source._source if isinstance(source, TokenProvider) else source
 
-    def check(self, *, asynchronous: bool) -> None:
+    def resolve(self, *, asynchronous: bool) -> None:
         """Check the token when the client is made.
 
         Args:
@@ -52,13 +52,13 @@ class TokenProvider:
             ValueError: there is no token, or a header cannot carry it.
         """
         if self._source is None:
-            self._source = os.environ.get(TOKEN_VARIABLE)
+            self._source = os.environ.get(TOKEN_ENV)
             if not self._source:
                 raise ValueError(
-                    f"no token: pass token=… or set the environment variable {TOKEN_VARIABLE}"
+                    f"no token: pass token=… or set the environment variable {TOKEN_ENV}"
                 )
         if isinstance(self._source, str):
-            self._source = _authorization(self._source)
+            self._source = _authorization_value(self._source)
         elif not callable(self._source):
             raise TypeError(
                 "token must be a string or a callable that returns one,"
@@ -76,7 +76,7 @@ class TokenProvider:
         """
         if isinstance(self._source, RedactedStr):
             return self._source
-        return _authorization(self._source())
+        return _authorization_value(self._source())
 
     async def authorization_async(self) -> RedactedStr:
         """Return the value of the ``Authorization`` header; the callable may be asynchronous.
@@ -90,7 +90,7 @@ class TokenProvider:
         token = self._source()
         if inspect.isawaitable(token):
             token = await cast("Awaitable[object]", token)
-        return _authorization(token)
+        return _authorization_value(token)
 
     def __repr__(self) -> str:
         return "TokenProvider(***)"
@@ -103,15 +103,15 @@ def is_coroutine_function(function: object) -> bool:
     )
 
 
-def _authorization(token: object) -> RedactedStr:
-    kind = type(token).__name__
+def _authorization_value(token: object) -> RedactedStr:
+    type_name = type(token).__name__
     if inspect.iscoroutine(token):
         token.close()  # or Python warns that it was never awaited
     # From here on no local variable shows the token, whatever it is.
     token = RedactedStr(token) if isinstance(token, str) else None
     if token is None:
-        raise TypeError(f"the token callable returned {kind}, not a string")
-    if not _VISIBLE_ASCII.fullmatch(token):
+        raise TypeError(f"the token callable returned {type_name}, not a string")
+    if not _TOKEN_PATTERN.fullmatch(token):
         # None of these messages may show the token.
         if not token.strip():
             raise ValueError("the token is empty; check where it comes from")

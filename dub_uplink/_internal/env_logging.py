@@ -8,7 +8,7 @@ import warnings
 
 from .config import caller_stacklevel
 
-VARIABLE = "DUB_LOG"
+LEVEL_ENV = "DUB_LOG"
 _LEVELS = {"info": logging.INFO, "debug": logging.DEBUG}
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -18,28 +18,28 @@ def enable_env_logging() -> None:
 
     Warns of a value that is not a level.
     """
-    value = os.environ.get(VARIABLE)
+    value = os.environ.get(LEVEL_ENV)
     if not value:
         return
     level = _LEVELS.get(value.strip().lower())
     if level is None:
         warnings.warn(
-            f"{VARIABLE} must be info or debug, not {value!r:.40}; nothing is logged",
+            f"{LEVEL_ENV} must be info or debug, not {value!r:.40}; nothing is logged",
             stacklevel=caller_stacklevel(),
         )
         return
     logger = logging.getLogger("dub_uplink")
-    if not _handlers(logger):
+    if not _active_handlers(logger):
         _StderrLogging(logger, level)
 
 
-def _handlers(logger: logging.Logger) -> list[logging.Handler]:
+def _active_handlers(logger: logging.Logger) -> list[logging.Handler]:
     """Return the handlers that get the records of the logger, but for those that do nothing."""
     handlers = [*logger.handlers, *logging.getLogger().handlers]
     return [handler for handler in handlers if not isinstance(handler, logging.NullHandler)]
 
 
-class _Level(int):
+class _OwnLevel(int):
     """A level that differs by identity from the same level that the process sets."""
 
 
@@ -53,7 +53,7 @@ class _StderrLogging(logging.Filter):
     def __init__(self, logger: logging.Logger, level: int) -> None:
         super().__init__()
         self._logger = logger
-        self._level = _Level(level)
+        self._level = _OwnLevel(level)
         self._handler = logging.StreamHandler()
         self._handler.setFormatter(logging.Formatter(_FORMAT))
         logger.addHandler(self._handler)
@@ -64,7 +64,7 @@ class _StderrLogging(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is logged; give way if there are other handlers by now."""
         logger = self._logger
-        if _handlers(logger) == [self._handler]:
+        if _active_handlers(logger) == [self._handler]:
             return True
         logger.removeHandler(self._handler)
         logger.removeFilter(self)

@@ -15,11 +15,11 @@ class ForkSafeLock:
         self._locks: dict[int, threading.Lock] = {}
 
     def __enter__(self) -> None:
-        process = os.getpid()
-        lock = self._locks.get(process)
+        pid = os.getpid()
+        lock = self._locks.get(pid)
         if lock is None:
             # Atomic: threads that enter first at the same time use one lock.
-            lock = self._locks.setdefault(process, threading.Lock())
+            lock = self._locks.setdefault(pid, threading.Lock())
         lock.acquire()
 
     def __exit__(self, *_: object) -> None:

@@ -12,21 +12,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def lazy_getattr(package: str, where: Mapping[str, str]) -> Callable[[str], Any]:
+def lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[str], Any]:
     """The ``__getattr__`` of a package (PEP 562).
 
-    ``where`` has for each name ``module:attribute``, or the module that it is, both relative to
+    ``locations`` has for each name ``module:attribute``, or the module that it is, both relative to
     the package.
     """
 
     def get(name: str) -> Any:
-        if name not in where:
+        if name not in locations:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module, _, attribute = where[name].partition(":")
-        found = importlib.import_module(module, package)
+        module, _, attribute = locations[name].partition(":")
+        value = importlib.import_module(module, package)
         if attribute:
-            found = getattr(found, attribute)
-        setattr(sys.modules[package], name, found)  # so that it is asked for once
-        return found
+            value = getattr(value, attribute)
+        setattr(sys.modules[package], name, value)  # so that it is asked for once
+        return value
 
     return get

@@ -16,7 +16,7 @@ logger = logging.getLogger("dub_uplink")
 Period = Literal["second", "minute", "hour", "day"]
 Priority = Literal["interactive", "bulk"]
 
-_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
+_PERIOD_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 _MAX_LIMITERS = 64  # API keys of one RateLimit
 
 
@@ -59,7 +59,7 @@ class RateLimit:
         storage: str | None = None,
         priority: Priority = "interactive",
     ) -> None:
-        self._config = LimitConfig(_checked_limit(limit), _seconds(per))
+        self._config = LimitConfig(_check_limit(limit), _window_seconds(per))
         if priority not in ("interactive", "bulk"):
             raise ValueError(f'priority must be "interactive" or "bulk", not {priority!r}')
         self.limit = limit
@@ -73,25 +73,25 @@ class RateLimit:
         self._warned = False
         self._limiters: dict[str, Limiter] = {}
         # The hash of a key takes longer than the rest of a reservation.
-        self._last: tuple[RedactedStr, str, Limiter] | None = None
+        self._last_limiter: tuple[RedactedStr, str, Limiter] | None = None
 
     def _limiter_for(self, server_url: str, authorization: RedactedStr) -> Limiter:
         """Return the limiter of one API key on one server. Called by the transport."""
-        last = self._last
+        last = self._last_limiter
         if last is not None and last[0] is authorization and last[1] == server_url:
             return last[2]
-        name = _name(server_url, authorization)
+        name = _limiter_name(server_url, authorization)
         limiter = self._limiters.get(name)
         if limiter is None:
             # Atomic: threads that use a key first at the same time get the same limiter.
-            limiter = self._limiters.setdefault(name, self._new_limiter(name))
+            limiter = self._limiters.setdefault(name, self._make_limiter(name))
             # A token that is renewed leaves a limiter behind.
             for old in list(self._limiters)[:-_MAX_LIMITERS]:
                 self._limiters.pop(old, None)
-        self._last = (authorization, server_url, limiter)
+        self._last_limiter = (authorization, server_url, limiter)
         return limiter
 
-    def _new_limiter(self, name: str) -> Limiter:
+    def _make_limiter(self, name: str) -> Limiter:
         if self._storage is None:
             return SlidingWindowLimiter(self._config)
         return self._storage.limiter(name)
@@ -121,7 +121,7 @@ class RateLimit:
         raise TypeError("a RateLimit cannot be pickled or copied: create one in each process")
 
 
-def _checked_limit(limit: object) -> int:
+def _check_limit(limit: object) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int):
         raise TypeError(f"limit must be a whole number of requests, not {limit!r}")
     if not 0 < limit <= 1_000_000:
@@ -129,19 +129,19 @@ def _checked_limit(limit: object) -> int:
     return limit
 
 
-def _seconds(per: object) -> float:
+def _window_seconds(per: object) -> float:
     if isinstance(per, str):
-        if per not in _SECONDS:
-            raise ValueError(f"per must be one of {', '.join(_SECONDS)}, not {per!r}")
-        return _SECONDS[per]
+        if per not in _PERIOD_SECONDS:
+            raise ValueError(f"per must be one of {', '.join(_PERIOD_SECONDS)}, not {per!r}")
+        return _PERIOD_SECONDS[per]
     if isinstance(per, bool) or not isinstance(per, (int, float)):
         raise TypeError(f"per must be a name or a number of seconds, not {per!r}")
-    if not 0.1 <= per <= _SECONDS["day"]:
+    if not 0.1 <= per <= _PERIOD_SECONDS["day"]:
         raise ValueError(f"per must be between 0.1 seconds and a day, not {per!r}")
     return float(per)
 
 
-def _name(server_url: str, authorization: RedactedStr) -> str:
+def _limiter_name(server_url: str, authorization: RedactedStr) -> str:
     """Return the name of an API key in a storage, from which the key cannot be derived."""
     text = f"{server_url}\n{str.__str__(authorization)}".encode()
     return hashlib.blake2b(text, key=b"dub_uplink rate limit", digest_size=16).hexdigest()

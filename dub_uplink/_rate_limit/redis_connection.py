@@ -28,9 +28,9 @@ class RedisConnection:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._pool, self.errors = _open(url)
+        self._pool, self.errors = _make_pool(url)
         self._connection: Any = None
-        self._process = 0
+        self._pid = 0
         self.generation = 0
         self._is_open = False  # whether a response was read on the connection
 
@@ -43,7 +43,7 @@ class RedisConnection:
 
         Raises what redis-py raises.
         """
-        reused = self._is_open and self._process == os.getpid()
+        reused = self._is_open and self._pid == os.getpid()
         try:
             return self._exchange(command)
         except (self.errors.NoScriptError, self.errors.TimeoutError):
@@ -54,8 +54,8 @@ class RedisConnection:
         return self._exchange(command)
 
     def _exchange(self, command: tuple[Any, ...]) -> Any:
-        if self._process != os.getpid():
-            self._connection, self._process = self._pool.make_connection(), os.getpid()
+        if self._pid != os.getpid():
+            self._connection, self._pid = self._pool.make_connection(), os.getpid()
         try:
             self._connection.send_command(*command)
             response = self._connection.read_response()
@@ -74,7 +74,7 @@ class RedisConnection:
         """Close the connection; the next command opens it again."""
         self._is_open = False
         self.generation += 1
-        if self._process == os.getpid():
+        if self._pid == os.getpid():
             self._connection.disconnect()
 
     def __str__(self) -> str:
@@ -83,7 +83,7 @@ class RedisConnection:
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
 
 
-def _open(url: object) -> tuple[Any, Any]:
+def _make_pool(url: object) -> tuple[Any, Any]:
     """Return a connection pool for the URL and redis-py's module of exceptions.
 
     Messages contain nothing of the URL, and exceptions have no cause: either may hold a password.

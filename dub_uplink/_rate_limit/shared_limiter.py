@@ -39,7 +39,7 @@ _PROBE_INTERVAL = 0.5  # seconds
 #: Consecutive successful probes before the storage counts as available. By then the other processes
 #: have restored their slots too.
 _RECOVERY_PROBES = 2
-_PROBE_FOR = 60.0  # seconds after the last call, until the next call
+_PROBE_DURATION = 60.0  # seconds after the last call, until the next call
 _WARNING_INTERVAL = 60.0  # seconds between two warnings that the storage is unavailable
 
 
@@ -54,7 +54,7 @@ class StorageConnection:
         self._config = config
         self._limiters: weakref.WeakSet[SharedLimiter] = weakref.WeakSet()
         self._worker = BackgroundWorker(self._probe, _PROBE_INTERVAL)
-        self._unavailable = False
+        self._is_unavailable = False
         self._successful_probes = 0
         # Times of the real clock. The last one is when the first call without a response began.
         self._warned_at = self._last_call_at = float("-inf")
@@ -70,10 +70,10 @@ class StorageConnection:
 
     def is_available(self) -> bool:
         """Return whether the last exchange succeeded; otherwise start to probe."""
-        if self._unavailable:
+        if self._is_unavailable:
             self._last_call_at = time.monotonic()
             self._start_probing()
-        return not self._unavailable
+        return not self._is_unavailable
 
     def _start_probing(self) -> None:
         with contextlib.suppress(RuntimeError):  # no thread can be started; the next call retries
@@ -128,9 +128,9 @@ class StorageConnection:
     def mark_unavailable(self, error: Exception) -> None:
         """Continue without the storage and start to probe it."""
         with self._lock:
-            if self._unavailable:
+            if self._is_unavailable:
                 return
-            self._unavailable, self._successful_probes, self._waiting_since = True, 0, None
+            self._is_unavailable, self._successful_probes, self._waiting_since = True, 0, None
             self._last_call_at = now = time.monotonic()
             recently = now - self._warned_at <= _WARNING_INTERVAL
             self._warned_at = now
@@ -149,7 +149,7 @@ class StorageConnection:
     def _probe(self) -> bool:
         """Probe the storage if it is unavailable and return whether to probe again."""
         started = time.monotonic()
-        if not self._unavailable or started - self._last_call_at > _PROBE_FOR:
+        if not self._is_unavailable or started - self._last_call_at > _PROBE_DURATION:
             return False
         try:
             for limiter in list(self._limiters):
@@ -162,7 +162,7 @@ class StorageConnection:
         if self._successful_probes == _RECOVERY_PROBES:
             # Logged first: another thread may find it unavailable again at once.
             logger.info("rate limit storage %s available again", self)
-            self._unavailable = False
+            self._is_unavailable = False
         return True
 
     def close(self) -> None:
@@ -193,7 +193,7 @@ class SharedLimiter:
         self._config = config
         self._local = SlidingWindowLimiter(config)
         self._name = uuid.uuid4().hex[:16]
-        self._numbers = itertools.count()
+        self._slot_numbers = itertools.count()
         self._slots: dict[str, float] = {}
         self._clock: Clock | None = None
         self.process_count = 1
@@ -201,23 +201,23 @@ class SharedLimiter:
         self._lock = ForkSafeLock()
 
     def reserve(self, reservation: Reservation, max_wait: float) -> float:
-        pending = self._submit(reservation, max_wait)
-        if pending is None:
+        future = self._submit(reservation, max_wait)
+        if future is None:
             return self._reserve_locally(reservation, max_wait)
         try:
-            result = pending.result(_CALL_TIMEOUT)
+            result = future.result(_CALL_TIMEOUT)
         except Exception:  # noqa: BLE001 - no error of the storage fails a call
             self._storage.report_timeout()
             return self._reserve_locally(reservation, max_wait)
         return self._accept(reservation, max_wait, result)
 
     async def reserve_async(self, reservation: Reservation, max_wait: float) -> float:
-        pending = self._submit(reservation, max_wait)
-        if pending is None:
+        future = self._submit(reservation, max_wait)
+        if future is None:
             return self._reserve_locally(reservation, max_wait)
-        await wait_for_future(pending, _CALL_TIMEOUT)
+        await wait_for_future(future, _CALL_TIMEOUT)
         try:
-            result = pending.result(0)
+            result = future.result(0)
         except Exception:  # noqa: BLE001 - no error of the storage fails a call
             self._storage.report_timeout()
             return self._reserve_locally(reservation, max_wait)
@@ -227,9 +227,9 @@ class SharedLimiter:
         self, reservation: Reservation, max_wait: float
     ) -> Future[ReservationResult] | None:
         self._clock = reservation.clock
-        if not reservation.member:
+        if not reservation.slot_id:
             # With the process, since the name and the numbers are the same in a forked child.
-            reservation.member = f"{self._name}:{os.getpid()}:{next(self._numbers)}"
+            reservation.slot_id = f"{self._name}:{os.getpid()}:{next(self._slot_numbers)}"
         if reservation.owner is self._local or not self._storage.is_available():
             return None
 
@@ -251,7 +251,7 @@ class SharedLimiter:
         self.process_count = result.process_count
         if result.wait >= max_wait:
             self._discard(reservation)
-        elif result.placed or reservation.scheduled_at is not None:
+        elif result.granted or reservation.scheduled_at is not None:
             if reservation.scheduled_at is not None:
                 self._local.discard(reservation.scheduled_at)
             reservation.scheduled_at = reservation.clock.monotonic() + result.wait
@@ -277,7 +277,7 @@ class SharedLimiter:
     def _record(self, reservation: Reservation) -> None:
         assert reservation.scheduled_at is not None
         with self._lock:
-            self._slots[reservation.member] = reservation.scheduled_at
+            self._slots[reservation.slot_id] = reservation.scheduled_at
             oldest = next(iter(self._slots))
             while self._slots[oldest] < reservation.scheduled_at - 2 * self._config.window:
                 del self._slots[oldest]
@@ -285,7 +285,7 @@ class SharedLimiter:
 
     def _discard(self, reservation: Reservation) -> None:
         with self._lock:
-            self._slots.pop(reservation.member, None)
+            self._slots.pop(reservation.slot_id, None)
         if reservation.scheduled_at is not None:
             self._local.discard(reservation.scheduled_at)
             reservation.scheduled_at = None
@@ -294,7 +294,7 @@ class SharedLimiter:
         reservation.cancelled = True
         if reservation.owner is self._local:
             self._local.cancel(reservation)
-        if reservation.member:
+        if reservation.slot_id:
             self._storage.submit_nowait(lambda: self._remote.cancel(reservation))
         self._discard(reservation)
 
@@ -309,7 +309,7 @@ class SharedLimiter:
         local = ServerFeedback(feedback.limit, None, feedback.reset, rejected=feedback.rejected)
         self._local.apply_feedback(local, reservation)
         self._storage.submit_nowait(
-            lambda: self._remote.apply_feedback(feedback, reservation.member)
+            lambda: self._remote.apply_feedback(feedback, reservation.slot_id)
         )
 
     def restore(self) -> None:

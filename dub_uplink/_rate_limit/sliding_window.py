@@ -11,13 +11,13 @@ from ..retries import Clock
 
 #: The client's window is longer than the server's by this share, and by so many seconds at most.
 #: A slow request and a fast one sent a window later may otherwise be in one window of the server.
-_MARGIN, _MAX_MARGIN = 0.02, 1.0
+_WINDOW_MARGIN, _MAX_WINDOW_MARGIN = 0.02, 1.0
 #: Share of the limit reserved for interactive calls: one request in so many.
 INTERACTIVE_RESERVE = 20
 #: Times this close (seconds) are equal: sums and differences of floats are not exact.
-RESOLUTION = 1e-6
+TIME_RESOLUTION = 1e-6
 #: Seconds after which a lower limit of the server is tried again: the plan may have been upgraded.
-LEARNED_FOR = 600.0
+LEARNED_LIMIT_TTL = 600.0
 #: Longest pause (seconds) that a response can impose: a mistaken one would stop all callers.
 _MAX_PAUSE = 3_600.0
 
@@ -29,11 +29,11 @@ class Reservation:
         scheduled_at: monotonic time of the slot in seconds, ``None`` without a slot.
         owner: the limiter that granted the slot.
         cancelled: whether the caller no longer waits.
-        member: the name of the slot in a shared storage.
+        slot_id: the name of the slot in a shared storage.
         window_count: requests in the window when the slot was granted.
     """
 
-    __slots__ = ("bulk", "cancelled", "clock", "member", "owner", "scheduled_at", "window_count")
+    __slots__ = ("bulk", "cancelled", "clock", "owner", "scheduled_at", "slot_id", "window_count")
 
     def __init__(self, clock: Clock, *, bulk: bool) -> None:
         self.clock = clock
@@ -41,7 +41,7 @@ class Reservation:
         self.scheduled_at: float | None = None
         self.owner: object = None
         self.cancelled = False
-        self.member = ""
+        self.slot_id = ""
         self.window_count = 0
 
 
@@ -96,14 +96,14 @@ class ReservationResult(NamedTuple):
 
     Attributes:
         wait: see :meth:`Limiter.reserve`.
-        placed: whether a slot was granted now.
+        granted: whether a slot was granted now.
         window_count: requests in the window.
         process_count: processes that share the limit.
         epoch: identifies the content of the storage; it changes when slots may have been lost.
     """
 
     wait: float
-    placed: bool
+    granted: bool
     window_count: int
     process_count: int
     epoch: str
@@ -124,7 +124,7 @@ class LimitConfig:
     def __init__(self, limit: int, per: float) -> None:
         self.limit = limit
         self.per = per
-        self.window = per + min(per * _MARGIN, _MAX_MARGIN)
+        self.window = per + min(per * _WINDOW_MARGIN, _MAX_WINDOW_MARGIN)
         self.jitter = self.window - per
 
 
@@ -158,7 +158,7 @@ class SlidingWindowLimiter:
         # In the order of the requests, with the process of each: a fork copies those of its parent.
         self._waiting: dict[Reservation, int] = {}
         self._not_before = float("-inf")
-        self._learned: tuple[int, float] | None = None
+        self._learned_limit: tuple[int, float] | None = None
         self._lock = ForkSafeLock()
 
     def reserve(self, reservation: Reservation, max_wait: float) -> float:
@@ -189,20 +189,20 @@ class SlidingWindowLimiter:
         earliest = now
         if now < self._not_before:
             earliest = self._not_before + reservation.clock.random() * self._config.jitter
-        return self._first_free(earliest, self._capacity(now, bulk=reservation.bulk))
+        return self._first_free_time(earliest, self._capacity(now, bulk=reservation.bulk))
 
     def _capacity(self, now: float, *, bulk: bool) -> int:
-        capacity = max(self._limit(now) // self._process_count, 1)
+        capacity = max(self._current_limit(now) // self._process_count, 1)
         return capacity - capacity // INTERACTIVE_RESERVE if bulk else capacity
 
-    def _first_free(self, earliest: float, capacity: int) -> float:
+    def _first_free_time(self, earliest: float, capacity: int) -> float:
         """Return the first time from which no window holds more than ``capacity`` requests."""
         window = self._config.window
         # Each pair encloses ``capacity`` requests in a row. Fewer than that leave any time free.
         for first, last in zip(self._slots, self._slots[capacity - 1 :], strict=False):
             if last - window >= earliest:
                 break
-            if last - first < window - RESOLUTION:  # full until the first one leaves
+            if last - first < window - TIME_RESOLUTION:  # full until the first one leaves
                 earliest = max(earliest, first + window)
         return earliest
 
@@ -212,19 +212,19 @@ class SlidingWindowLimiter:
 
     def _release(self, reservation: Reservation) -> None:
         if reservation.scheduled_at is not None:
-            self._remove(reservation.scheduled_at)
+            self._remove_slot(reservation.scheduled_at)
             reservation.scheduled_at = None
         self._waiting.pop(reservation, None)
 
-    def _remove(self, time: float) -> None:
+    def _remove_slot(self, time: float) -> None:
         index = bisect.bisect_left(self._slots, time)
         if self._slots[index : index + 1] == [time]:
             del self._slots[index]
 
-    def _limit(self, now: float) -> int:
-        if self._learned is None or self._learned[1] < now:
+    def _current_limit(self, now: float) -> int:
+        if self._learned_limit is None or self._learned_limit[1] < now:
             return self._config.limit
-        return min(self._learned[0], self._config.limit)
+        return min(self._learned_limit[0], self._config.limit)
 
     def set_process_count(self, process_count: int) -> None:
         """Keep to an equal share of the limit."""
@@ -239,7 +239,7 @@ class SlidingWindowLimiter:
     def discard(self, time: float) -> None:
         """Remove a slot that was recorded."""
         with self._lock:
-            self._remove(time)
+            self._remove_slot(time)
 
     def cancel(self, reservation: Reservation) -> None:
         with self._lock:
@@ -249,7 +249,7 @@ class SlidingWindowLimiter:
         with self._lock:
             if reservation.scheduled_at is not None:
                 now = reservation.clock.monotonic()
-                self._remove(reservation.scheduled_at)
+                self._remove_slot(reservation.scheduled_at)
                 self._schedule(reservation, now - self._config.jitter)
                 self._reschedule(now)
 
@@ -258,13 +258,13 @@ class SlidingWindowLimiter:
             now = reservation.clock.monotonic()
             window = self._config.window
             if feedback.limit is not None:
-                self._learned = (feedback.limit, now + LEARNED_FOR)
+                self._learned_limit = (feedback.limit, now + LEARNED_LIMIT_TTL)
                 window_count = bisect.bisect_right(self._slots, now)
                 window_count -= bisect.bisect_right(self._slots, now - window)
-                for leaves in infer_foreign_requests(
-                    feedback, self._limit(now), window_count, window
+                for exit_delay in infer_foreign_requests(
+                    feedback, self._current_limit(now), window_count, window
                 ):
-                    bisect.insort(self._slots, now + leaves - window)
+                    bisect.insort(self._slots, now + exit_delay - window)
             if feedback.rejected:
                 self._not_before = max(self._not_before, now + feedback.reset)
             self._reschedule(now)
@@ -281,5 +281,5 @@ class SlidingWindowLimiter:
         step = self._config.jitter / max(len(waiting), 1) if first > now else 0.0
         for number, waiter in enumerate(waiting):
             capacity = self._capacity(now, bulk=False)
-            self._schedule(waiter, self._first_free(first + number * step, capacity))
+            self._schedule(waiter, self._first_free_time(first + number * step, capacity))
             self._waiting[waiter] = process

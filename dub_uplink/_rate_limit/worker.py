@@ -19,24 +19,24 @@ from .._internal.fork_safety import ForkSafeLock
 
 T = TypeVar("T")
 
-_IDLE = 5.0  # seconds without a job, after which the thread ends
+_IDLE_TIMEOUT = 5.0  # seconds without a job, after which the thread ends
 
 
 class BackgroundWorker:
     """A thread that runs while there are jobs.
 
     Args:
-        probe: called after each ``interval`` without a job, and repeatedly while it returns true.
-        interval: seconds.
+        probe: called after every ``probe_interval`` without a job; returns whether to probe again.
+        probe_interval: seconds.
     """
 
-    def __init__(self, probe: Callable[[], bool], interval: float) -> None:
+    def __init__(self, probe: Callable[[], bool], probe_interval: float) -> None:
         self._probe = probe
-        self._interval = interval
+        self._probe_interval = probe_interval
         self._lock = ForkSafeLock()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._process = os.getpid()
+        self._pid = os.getpid()
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
         """Run a function on the thread and return its future result.
@@ -74,12 +74,12 @@ class BackgroundWorker:
             self._put(_no_job)
 
     def _is_running(self) -> bool:
-        return self._thread is not None and self._process == os.getpid()
+        return self._thread is not None and self._pid == os.getpid()
 
     def _put(self, job: Callable[[], None] | None) -> None:
         with self._lock:
-            if self._process != os.getpid():  # the thread and its jobs are the parent's
-                self._process = os.getpid()
+            if self._pid != os.getpid():  # the thread and its jobs are the parent's
+                self._pid = os.getpid()
                 self._jobs, self._thread = queue.SimpleQueue(), None
             if self._thread is None:
                 thread = threading.Thread(
@@ -93,15 +93,15 @@ class BackgroundWorker:
         idle = 0.0
         while True:
             try:
-                job = jobs.get(timeout=self._interval)
+                job = jobs.get(timeout=self._probe_interval)
             except queue.Empty:
-                idle = 0.0 if self._probe() else idle + self._interval
+                idle = 0.0 if self._probe() else idle + self._probe_interval
             else:
-                idle = _IDLE if job is None else 0.0
+                idle = _IDLE_TIMEOUT if job is None else 0.0
                 if job is not None:
                     job()
                 del job  # which refers to objects of its caller
-            if idle >= _IDLE:
+            if idle >= _IDLE_TIMEOUT:
                 with self._lock:
                     if jobs.empty():
                         self._thread = None

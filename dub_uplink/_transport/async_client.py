@@ -10,7 +10,7 @@ import tenacity
 from .._concurrency.cooldown import current_cooldown
 from ..models.response import Response
 from .call import Call
-from .client import RetryingClient, result
+from .client import RetryingClient, unwrap_outcome
 from .cooldown_wait import wait_for_cooldown_async
 from .execution import AsyncExecution
 from .retry_state import Outcome
@@ -29,61 +29,61 @@ class AsyncRetryingClient(RetryingClient):
 
     async def send(self, request: tuple[str, str, dict[str, Any]]) -> Response:
         """Send a request of uplink's; see :meth:`RetryingClient.send`."""
-        steps = self._call_with_recovery(self._call(request))
-        call = next(steps)
+        recovery_steps = self._call_with_recovery(self._make_call(request))
+        call = next(recovery_steps)
         while True:
             outcome = await self._attempt(call)
-            if call.attempts.may_retry(outcome):
+            if call.retry_state.may_retry(outcome):
                 outcome = await self._retry(call, outcome)
             try:
-                call = steps.send(outcome)
+                call = recovery_steps.send(outcome)
             except StopIteration as end:
                 last: Outcome = end.value
                 break
-        return result(last)
+        return unwrap_outcome(last)
 
     async def _retry(self, call: Call, outcome: Outcome) -> Outcome:  # type: ignore[override]
         call.last = outcome
-        clock = call.attempts.clock
-        retrying = tenacity.AsyncRetrying(sleep=clock.async_sleep, **self._policy(call))
+        clock = call.retry_state.clock
+        retrying = tenacity.AsyncRetrying(sleep=clock.async_sleep, **self._tenacity_options(call))
         last: Outcome = await retrying(self._resume, call)
         return last
 
-    def _policy(self, call: Call) -> dict[str, Any]:
+    def _tenacity_options(self, call: Call) -> dict[str, Any]:
         async def before_sleep(state: tenacity.RetryCallState) -> None:
             assert state.outcome is not None
             result = self._before_retry(call, state.outcome.result())
             if inspect.isawaitable(result):
                 await result
 
-        return {**super()._policy(call), "before_sleep": before_sleep}
+        return {**super()._tenacity_options(call), "before_sleep": before_sleep}
 
     async def _resume(self, call: Call) -> Outcome:  # type: ignore[override]
-        if not self._is_due(call):
+        if not self._should_send(call):
             return call.last_outcome()
-        return self._kept(call, await self._attempt(call))
+        return self._remember_outcome(call, await self._attempt(call))
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
         if current_cooldown.get() is not None:
-            await wait_for_cooldown_async(call.attempts)
+            await wait_for_cooldown_async(call.retry_state)
         authorization = gate = None
         if self._limit is not None:
-            gate = self._gate(call, self._limit, await self._token.authorization_async())
+            gate = self._make_gate(call, self._limit, await self._token.authorization_async())
             rejection = await gate.acquire_async()
             if rejection is not None and not call.is_lookup:
                 return rejection
             authorization = gate.authorization
         authorization = authorization or await self._token.authorization_async()
         timeout = call.attempt_timeout()
-        started = call.attempts.clock.monotonic()
+        started = call.retry_state.clock.monotonic()
         received: Response | Exception
         try:
             received = await self._backend.send(
-                call.method, call.url, call.info, authorization, timeout
+                call.method, call.url, call.extras, authorization, timeout
             )
-        except self._backend.failures as error:
+        except self._backend.send_errors as error:
             received = error
-        outcome = self._end(call, received, timeout, started)
+        outcome = self._finish_attempt(call, received, timeout, started)
         if gate is not None:
             gate.report(outcome)
         return outcome

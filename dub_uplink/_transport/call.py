@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .recovery import Operation, UnknownOperation
+from .recovery import NoRecovery, WriteRecovery
 from .retry_state import Outcome, RetryState
 
 #: The key under which an endpoint leaves what is meant for the transport in uplink's request.
@@ -22,13 +22,13 @@ class Call:
     """
 
     __slots__ = (
-        "attempts",
-        "info",
+        "extras",
         "is_lookup",
         "last",
         "method",
         "operation",
         "options",
+        "retry_state",
         "timeout",
         "url",
         "wait",
@@ -38,37 +38,37 @@ class Call:
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         options: Mapping[str, Any],
-        operation: Operation,
+        operation: WriteRecovery,
         timeout: float,
-        attempts: RetryState,
+        retry_state: RetryState,
     ) -> None:
         self.method = method
         self.url = url
-        self.info = info
+        self.extras = extras
         self.options = options
         self.operation = operation
         self.timeout = timeout
-        self.attempts = attempts
+        self.retry_state = retry_state
         self.last: Outcome | None = None
         self.wait: float | None = None
         self.is_lookup = False
 
     def attempt_timeout(self) -> float:
         """Return the seconds that an attempt may take which begins now."""
-        return min(self.timeout, max(self.attempts.remaining(), 0.001))
+        return min(self.timeout, max(self.retry_state.remaining(), 0.001))
 
     def lookup(self, url: str) -> Call:
         """Return the call that reads ``url`` on behalf of this one, within its time."""
-        headers = {k: v for k, v in self.info["headers"].items() if k != "Content-Type"}
+        headers = {k: v for k, v in self.extras["headers"].items() if k != "Content-Type"}
         # It decides whether a write was applied: a cache of the caller's session must not serve it.
         headers |= UNCACHED
-        info = {"headers": headers, "params": self.info.get("params")}
+        extras = {"headers": headers, "params": self.extras.get("params")}
         options = {"route": self.operation.lookup_route}
-        self.attempts.repeatable = True
-        operation = UnknownOperation("GET", url, None)
-        lookup = Call("GET", url, info, options, operation, self.timeout, self.attempts)
+        self.retry_state.repeatable = True
+        operation = NoRecovery("GET", url, None)
+        lookup = Call("GET", url, extras, options, operation, self.timeout, self.retry_state)
         lookup.is_lookup = True
         return lookup
 

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 from uplink.clients.interfaces import HttpClientAdapter
 
-from .._concurrency.cooldown import publish_cooldown, sleeper
+from .._concurrency.cooldown import make_sleep, publish_cooldown
 from .._http.connection_errors import connection_error, is_transient
 from .._internal.config import timeout_seconds
 from .._internal.credentials import RedactedStr, TokenProvider
@@ -24,13 +24,13 @@ from ..models.errors import APIConnectionError, DubError
 from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_clock
-from . import errors as hooks
 from .call import OPTIONS, Call
 from .cooldown_wait import wait_for_cooldown
+from .errors import is_truncated_json
 from .execution import BlockingExecution
 from .rate_limit_gate import RateLimitGate
 from .rate_limit_headers import rate_limit_status
-from .recovery import RecoveryRules, UnknownOperation
+from .recovery import NoRecovery, RecoveryFactory
 from .retry_state import Outcome, RetryState
 
 if TYPE_CHECKING:
@@ -45,15 +45,15 @@ OnRetry = Callable[[int, float, DubError | Response], object]
 
 
 class Backend(Protocol):
-    """Sends a request once; ``failures`` are the exceptions that sending may raise."""
+    """Sends a request once; ``send_errors`` are the exceptions that sending may raise."""
 
-    failures: tuple[type[Exception], ...]
+    send_errors: tuple[type[Exception], ...]
 
     def send(
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         authorization: RedactedStr,
         timeout: float,
     ) -> Response: ...
@@ -64,13 +64,13 @@ class Backend(Protocol):
 class AsyncBackend(Protocol):
     """The asynchronous :class:`Backend`."""
 
-    failures: tuple[type[Exception], ...]
+    send_errors: tuple[type[Exception], ...]
 
     async def send(
         self,
         method: str,
         url: str,
-        info: Mapping[str, Any],
+        extras: Mapping[str, Any],
         authorization: RedactedStr,
         timeout: float,
     ) -> Response: ...
@@ -96,7 +96,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
-        recovery: RecoveryRules = UnknownOperation,
+        recovery: RecoveryFactory = NoRecovery,
     ) -> None:
         self._backend: Any = backend
         self.server_url = server_url
@@ -133,48 +133,49 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             TypeError: the body holds a value that JSON lacks.
             RuntimeError: the client is closed.
         """
-        steps = self._call_with_recovery(self._call(request))
-        call = next(steps)
+        recovery_steps = self._call_with_recovery(self._make_call(request))
+        call = next(recovery_steps)
         while True:
             outcome = self._attempt(call)
-            if call.attempts.may_retry(outcome):
+            if call.retry_state.may_retry(outcome):
                 outcome = self._retry(call, outcome)
             try:
-                call = steps.send(outcome)
+                call = recovery_steps.send(outcome)
             except StopIteration as end:
                 last: Outcome = end.value
                 break
-        return result(last)  # outside of `except`, or the error's context would be StopIteration
+        # Outside of `except`, or the error's context would be StopIteration.
+        return unwrap_outcome(last)
 
-    def _call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
+    def _make_call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:
             raise RuntimeError("the client is closed; create a new one, or call it before close()")
-        method, url, gathered = request
+        method, url, uplink_extras = request
         if not url.startswith(self._origin):  # the URL is not quoted: it may hold credentials
             raise ValueError(
                 "the URL of this endpoint is not on the server of server_url, and the token is sent"
                 " to no other; make a client with the server_url of that server"
             )
-        info = {key: value for key, value in gathered.items() if key != OPTIONS}
+        extras = {key: value for key, value in uplink_extras.items() if key != OPTIONS}
         # What `@uplink.timeout` sets on an endpoint, in seconds.
-        declared = info.pop("timeout", self._timeout)
-        headers = info.setdefault("headers", {})
-        if "json" in info:
-            info["data"] = serialize_json(info.pop("json"))
+        default = extras.pop("timeout", self._timeout)
+        headers = extras.setdefault("headers", {})
+        if "json" in extras:
+            extras["data"] = serialize_json(extras.pop("json"))
             if not any(name.lower() == "content-type" for name in headers):
                 headers["Content-Type"] = "application/json"
         if method != "GET" and not any(name.lower() == "cache-control" for name in headers):
             # A cache of the caller's session must not serve a write.
-            info["headers"] = {**headers, "Cache-Control": "no-store"}
-        options = gathered.get(OPTIONS, {})
-        operation = self._recovery(method, url.removeprefix(self.server_url), info.get("data"))
-        attempts = self.retry_state(options)
-        attempts.repeatable = options.get("idempotent") or operation.repeatable
+            extras["headers"] = {**headers, "Cache-Control": "no-store"}
+        options = uplink_extras.get(OPTIONS, {})
+        operation = self._recovery(method, url.removeprefix(self.server_url), extras.get("data"))
+        retry_state = self.make_retry_state(options)
+        retry_state.repeatable = options.get("idempotent") or operation.repeatable
         timeout_ms = options.get("timeout_ms")
-        timeout = declared if timeout_ms is None else timeout_seconds(timeout_ms, declared)
-        return Call(method, url, info, options, operation, timeout, attempts)
+        timeout = default if timeout_ms is None else timeout_seconds(timeout_ms, default)
+        return Call(method, url, extras, options, operation, timeout, retry_state)
 
-    def retry_state(self, options: Mapping[str, Any]) -> RetryState:
+    def make_retry_state(self, options: Mapping[str, Any]) -> RetryState:
         """Return the state of a call that begins now, by its option ``retries`` or the default."""
         retries: RetryConfig | Unset | None = options.get("retries", UNSET)
         config = self._retry_config if isinstance(retries, Unset) else retries
@@ -187,9 +188,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         """
         outcome = yield call
         rejected = outcome.response
-        if rejected is None or rejected.ok or not call.attempts.may_have_been_applied:
+        if rejected is None or rejected.ok or not call.retry_state.may_have_been_applied:
             return outcome
-        resolved = call.operation.resolve(rejected)
+        resolved = call.operation.resolve_rejection(rejected)
         if resolved is not None:
             return _replace_response(rejected, resolved)
         path = call.operation.lookup_path(rejected)
@@ -206,33 +207,35 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         call.last = outcome
         import tenacity  # noqa: PLC0415 - most processes never retry
 
-        retrying = tenacity.Retrying(sleep=sleeper(call.attempts.clock), **self._policy(call))
+        retrying = tenacity.Retrying(
+            sleep=make_sleep(call.retry_state.clock), **self._tenacity_options(call)
+        )
         last: Outcome = retrying(self._resume, call)
         return last
 
-    def _policy(self, call: Call) -> dict[str, Any]:
+    def _tenacity_options(self, call: Call) -> dict[str, Any]:
         """Return tenacity's strategies, which delegate to the state of the call."""
-        attempts = call.attempts
+        retry_state = call.retry_state
 
         def retry(state: tenacity.RetryCallState) -> bool:
             # An exception is a caller's mistake or an interrupt: neither is retried.
-            if _failed(state) or not attempts.may_retry(_outcome(state)):
+            if _has_raised(state) or not retry_state.may_retry(_outcome(state)):
                 return False
             # Computed here, since `retry` is called first in every release of tenacity; `wait`
             # and `stop` have changed places once.
-            call.wait = attempts.wait(_outcome(state))
+            call.wait = retry_state.wait_seconds(_outcome(state))
             return True
 
         def stop(_: tenacity.RetryCallState) -> bool:
-            if attempts.exceeds_deadline(call.wait or 0.0):
+            if retry_state.exceeds_deadline(call.wait or 0.0):
                 return True
-            return attempts.budget is not None and not attempts.budget.take()
+            return retry_state.budget is not None and not retry_state.budget.take()
 
         return {
             "retry": retry,
             "wait": lambda _: call.wait,
             "stop": stop,
-            "before_sleep": lambda state: _refuse_coroutine(
+            "before_sleep": lambda state: _raise_for_coroutine(
                 self._before_retry(call, _outcome(state))
             ),
             "retry_error_callback": lambda _: call.last,
@@ -244,9 +247,11 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
         None begins after the deadline, which an overlong sleep may have passed.
         """
-        return self._kept(call, self._attempt(call)) if self._is_due(call) else call.last_outcome()
+        if not self._should_send(call):
+            return call.last_outcome()
+        return self._remember_outcome(call, self._attempt(call))
 
-    def _kept(self, call: Call, outcome: Outcome) -> Outcome:
+    def _remember_outcome(self, call: Call, outcome: Outcome) -> Outcome:
         """Keep the outcome as the call's last, unless the rate limit stopped the attempt.
 
         The call then ends with the outcome of its last request, which may have been applied.
@@ -255,52 +260,54 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             call.last = outcome
         return outcome
 
-    def _is_due(self, call: Call) -> bool:
-        return call.last is None or (call.wait is not None and call.attempts.remaining() > 0)
+    def _should_send(self, call: Call) -> bool:
+        return call.last is None or (call.wait is not None and call.retry_state.remaining() > 0)
 
     def _attempt(self, call: Call) -> Outcome:
-        wait_for_cooldown(call.attempts)
+        wait_for_cooldown(call.retry_state)
         authorization = gate = None
         if self._limit is not None:
-            gate = self._gate(call, self._limit, self._token.authorization())
+            gate = self._make_gate(call, self._limit, self._token.authorization())
             rejection = gate.acquire()
             if rejection is not None and not call.is_lookup:
                 return rejection
             authorization = gate.authorization
         authorization = authorization or self._token.authorization()
         timeout = call.attempt_timeout()
-        started = call.attempts.clock.monotonic()
+        started = call.retry_state.clock.monotonic()
         received: Response | Exception
         try:
-            received = self._backend.send(call.method, call.url, call.info, authorization, timeout)
-        except self._backend.failures as error:
+            received = self._backend.send(
+                call.method, call.url, call.extras, authorization, timeout
+            )
+        except self._backend.send_errors as error:
             received = error
         # Outside of `except`, so that the error has no context that leads to the token.
-        outcome = self._end(call, received, timeout, started)
+        outcome = self._finish_attempt(call, received, timeout, started)
         if gate is not None:
             gate.report(outcome)
         return outcome
 
-    def _gate(self, call: Call, limit: RateLimit, authorization: RedactedStr) -> RateLimitGate:
+    def _make_gate(self, call: Call, limit: RateLimit, authorization: RedactedStr) -> RateLimitGate:
         limiter = limit._limiter_for(self.server_url, authorization)
-        return RateLimitGate(limit, limiter, call.attempts, call.timeout, authorization)
+        return RateLimitGate(limit, limiter, call.retry_state, call.timeout, authorization)
 
-    def _end(
+    def _finish_attempt(
         self, call: Call, received: Response | Exception, timeout: float, started: float
     ) -> Outcome:
-        attempts = call.attempts
-        outcome = attempts.record(self._classify(call, received, timeout))
+        retry_state = call.retry_state
+        outcome = retry_state.record(self._classify(call, received, timeout))
         if outcome.response is not None:
             outcome.response.call = call
-            publish_cooldown(outcome.response, attempts.clock)
-        self._log_attempt(call, outcome, attempts.clock.monotonic() - started)
+            publish_cooldown(outcome.response, retry_state.clock)
+        self._log_attempt(call, outcome, retry_state.clock.monotonic() - started)
         return outcome
 
     def _classify(self, call: Call, received: Response | Exception, timeout: float) -> Outcome:
         if isinstance(received, Exception):
             error = connection_error(received, call.method, timeout)
             return Outcome(error=error, transient=is_transient(received))
-        if received.ok and hooks.is_truncated_json(received):
+        if received.ok and is_truncated_json(received):
             error = APIConnectionError(f"{call.method}: the response ended within its JSON")
             return Outcome(error=error, transient=True)
         return Outcome(received)
@@ -308,7 +315,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     def _log_attempt(self, call: Call, outcome: Outcome, seconds: float) -> None:
         response = outcome.response
         if response is not None and not response.ok:
-            status = rate_limit_status(response.headers, call.attempts.clock.time())
+            status = rate_limit_status(response.headers, call.retry_state.clock.time())
             self.rate_limit = status or self.rate_limit
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(
@@ -316,7 +323,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 call.method,
                 call.options.get("route", "…"),
                 _summary(outcome),
-                call.attempts.count,
+                call.retry_state.attempt_count,
                 seconds * 1000,
             )
 
@@ -328,14 +335,14 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             call.method,
             call.options.get("route", "…"),
             _summary(outcome),
-            call.attempts.count,
+            call.retry_state.attempt_count,
             wait,
         )
         if self._on_retry is None:
             return None
         failed = outcome.error if outcome.response is None else outcome.response
         assert failed is not None
-        return self._on_retry(call.attempts.count, wait, failed)
+        return self._on_retry(call.retry_state.attempt_count, wait, failed)
 
 
 def serialize_json(body: Any) -> bytes:
@@ -352,13 +359,13 @@ def serialize_json(body: Any) -> bytes:
         raise raised(f"the body cannot be sent as JSON: {error}") from None
 
 
-def _refuse_coroutine(returned: object) -> None:
+def _raise_for_coroutine(returned: object) -> None:
     if inspect.iscoroutine(returned):
         returned.close()  # or Python warns that it was never awaited
         raise TypeError("on_retry returned a coroutine, which only AsyncDub awaits")
 
 
-def _failed(state: tenacity.RetryCallState) -> bool:
+def _has_raised(state: tenacity.RetryCallState) -> bool:
     return state.outcome is None or state.outcome.failed
 
 
@@ -374,12 +381,12 @@ def _summary(outcome: Outcome) -> str:
     return type(outcome.error).__name__
 
 
-def _replace_response(sent_for: Response, response: Response) -> Outcome:
-    response.attempts, response.elapsed = sent_for.attempts, sent_for.elapsed
+def _replace_response(original: Response, response: Response) -> Outcome:
+    response.attempts, response.elapsed = original.attempts, original.elapsed
     return Outcome(response)
 
 
-def result(outcome: Outcome) -> Response:
+def unwrap_outcome(outcome: Outcome) -> Response:
     """Return the response of a call, or raise its error if it had none."""
     if outcome.response is None:
         assert outcome.error is not None

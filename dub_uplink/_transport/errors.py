@@ -17,9 +17,9 @@ from ..models.errors import (
 )
 from ..models.response import Response
 
-_LITERAL = len("-Infinity")  # the longest JSON token that is not a string
-_SHOWN = 120  # characters of a server's text in an error message
-_MESSAGE = 2_000  # characters of Dub's own error message
+_MAX_LITERAL_CHARS = len("-Infinity")  # the longest JSON token that is not a string
+_MAX_EXCERPT_CHARS = 120  # characters of a server's text in an error message
+_MAX_MESSAGE_CHARS = 2_000  # characters of Dub's own error message
 
 
 def raise_for_status(response: Response) -> Response:
@@ -30,7 +30,7 @@ def raise_for_status(response: Response) -> Response:
     if response.ok:
         return response
     call = response.call
-    error = status_error(detached(response))
+    error = status_error(detach_call(response))
     if call is not None and response.status_code == 404 and call.options.get("unpublished"):
         raise _route_not_found(call, error)
     raise error
@@ -47,7 +47,7 @@ def _route_not_found(call: Any, error: APIStatusError) -> APIStatusError:
     )
 
 
-def detached(response: Response) -> Response:
+def detach_call(response: Response) -> Response:
     """Return the response without its call, which holds the client, for an error to keep."""
     response.call = None
     return response
@@ -65,29 +65,31 @@ def status_error(response: Response) -> APIStatusError:
     """Return the error of an unsuccessful response; its class follows the status."""
     data = error_data(response)
     if data is not None:
-        message = one_line(data.error.message, _MESSAGE)
+        message = one_line(data.error.message, _MAX_MESSAGE_CHARS)
         cls = BY_STATUS.get(response.status_code, SDKError)
         return (cls if response.status_code >= 400 else SDKError)(message, response, data)
     location = response.headers.get("Location")
     if 300 <= response.status_code < 400 and location is not None:
         return SDKError(
-            f"the server redirects to {without_credentials(location)[:_SHOWN]!r};"
+            f"the server redirects to {without_credentials(location)[:_MAX_EXCERPT_CHARS]!r};"
             " redirects are not followed,"
             " check server_url",
             response,
         )
-    shown = body_excerpt(response)
-    if not shown:
+    excerpt = body_excerpt(response)
+    if not excerpt:
         hint = "" if response.status_code >= 500 else "; is server_url that of Dub's API?"
         return SDKError(f"the response has no body{hint}", response)
-    kind = one_line(response.headers.get("Content-Type", "no content type").partition(";")[0])
-    return SDKError(f"the response is not an error from Dub ({kind}): {shown}", response)
+    content_type = one_line(
+        response.headers.get("Content-Type", "no content type").partition(";")[0]
+    )
+    return SDKError(f"the response is not an error from Dub ({content_type}): {excerpt}", response)
 
 
 def body_excerpt(response: Response) -> str:
     """Return the start of an unexpected body, for an error message."""
     # A body may have 32 MB, so only the part that is shown is decoded.
-    return one_line(response.content.lstrip()[: 8 * _SHOWN].decode("utf-8", "replace"))
+    return one_line(response.content.lstrip()[: 8 * _MAX_EXCERPT_CHARS].decode("utf-8", "replace"))
 
 
 def error_data(response: Response) -> ErrorData | None:
@@ -114,11 +116,12 @@ def is_truncated_json(response: Response) -> bool:
     try:
         response.parse_json()
     except json.JSONDecodeError as error:
-        left = len(error.doc.rstrip()) - error.pos
+        remaining = len(error.doc.rstrip()) - error.pos
         if error.msg.startswith("Unterminated string"):
             return True
         # An error far from the end means that the body only looks like JSON.
-        return not error.msg.startswith("Extra data") and left <= (0 if closed else _LITERAL)
+        allowed = 0 if closed else _MAX_LITERAL_CHARS
+        return not error.msg.startswith("Extra data") and remaining <= allowed
     except UnicodeDecodeError as error:
         return error.end >= len(text) and not closed  # the body ends within a character
     except (ValueError, RecursionError):

@@ -55,14 +55,14 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
         """Call a function and the callback at once, or return a coroutine that sends a request."""
         if func == self._send:
             self._convert = args[0][2].get(OPTIONS, {}).get("convert")
-            return self._exchange(args[0], callback)
+            return self._send_request(args[0], callback)
         try:
             result = func(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - uplink's error handlers take any
             return callback.on_failure(type(error), error, error.__traceback__)
         return callback.on_success(result)
 
-    async def _exchange(self, request: Any, callback: Any) -> Any:
+    async def _send_request(self, request: Any, callback: Any) -> Any:
         try:
             response = await self._send(request)
         except Exception as error:  # noqa: BLE001

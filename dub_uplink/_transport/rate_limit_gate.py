@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from .._concurrency.cooldown import current_cooldown, sleeper
+from .._concurrency.cooldown import current_cooldown, make_sleep
 from .._internal.credentials import RedactedStr
 from .._rate_limit.rate_limit import RateLimit
 from .._rate_limit.sliding_window import Limiter, Reservation, ServerFeedback
@@ -24,35 +24,35 @@ class RateLimitGate:
             expired.
     """
 
-    __slots__ = ("_attempts", "_limit", "_limiter", "_max_wait", "_reservation", "authorization")
+    __slots__ = ("_limit", "_limiter", "_max_wait", "_reservation", "_retry_state", "authorization")
 
     def __init__(
         self,
         limit: RateLimit,
         limiter: Limiter,
-        attempts: RetryState,
+        retry_state: RetryState,
         timeout: float,
         authorization: RedactedStr,
     ) -> None:
         self.authorization: RedactedStr | None = authorization
         self._limit = limit
         self._limiter = limiter
-        self._attempts = attempts
+        self._retry_state = retry_state
         # A call without retries has no deadline: it may wait as long as its one attempt may take.
-        self._max_wait = timeout if math.isinf(attempts.deadline) else math.inf
+        self._max_wait = timeout if math.isinf(retry_state.deadline) else math.inf
         bulk = limit.priority == "bulk" or current_cooldown.get() is not None
-        self._reservation = Reservation(attempts.clock, bulk=bulk)
+        self._reservation = Reservation(retry_state.clock, bulk=bulk)
 
-    def _remaining(self) -> float:
-        return min(self._attempts.remaining(), self._max_wait - self._attempts.elapsed())
+    def _remaining_wait(self) -> float:
+        return min(self._retry_state.remaining(), self._max_wait - self._retry_state.elapsed())
 
     def acquire(self) -> Outcome | None:
         """Wait for a slot and return ``None``, or the rejection if no slot is free in time."""
-        sleep = sleeper(self._attempts.clock)
+        sleep = make_sleep(self._retry_state.clock)
         reservation = self._reservation
         try:
             while (
-                wait := self._limiter.reserve(reservation, remaining := self._remaining())
+                wait := self._limiter.reserve(reservation, remaining := self._remaining_wait())
             ) < remaining:
                 if wait <= 0:
                     return None
@@ -61,7 +61,7 @@ class RateLimitGate:
         except BaseException:
             self._limiter.cancel(reservation)
             raise
-        return self._rejected(wait, remaining)
+        return self._make_rejection(wait, remaining)
 
     async def acquire_async(self) -> Outcome | None:
         """Do what :meth:`acquire` does without blocking the event loop."""
@@ -69,17 +69,17 @@ class RateLimitGate:
         try:
             while (
                 wait := await self._limiter.reserve_async(
-                    reservation, remaining := self._remaining()
+                    reservation, remaining := self._remaining_wait()
                 )
             ) < remaining:
                 if wait <= 0:
                     return None
                 self.authorization = None
-                await self._attempts.clock.async_sleep(wait)
+                await self._retry_state.clock.async_sleep(wait)
         except BaseException:
             self._limiter.cancel(reservation)
             raise
-        return self._rejected(wait, remaining)
+        return self._make_rejection(wait, remaining)
 
     def report(self, outcome: Outcome) -> None:
         """Pass on what the time and the headers of a response say of the rate limit."""
@@ -90,12 +90,12 @@ class RateLimitGate:
             if delay > self._limit._config.jitter:
                 # The server may have counted the request only now.
                 self._limiter.report_late(reservation)
-        feedback = self._feedback(outcome)
+        feedback = self._make_feedback(outcome)
         if feedback is not None:
             self._limiter.apply_feedback(feedback, reservation)
 
-    def _rejected(self, wait: float, remaining: float) -> Outcome:
-        attempts = self._attempts
+    def _make_rejection(self, wait: float, remaining: float) -> Outcome:
+        retry_state = self._retry_state
         message = (
             f"rate limit: next slot in {wait:.3g} s, but only {max(remaining, 0):.3g} s remain;"
             " not sent"
@@ -103,15 +103,15 @@ class RateLimitGate:
         error = {"code": "rate_limit_exceeded", "message": message}
         response = Response(429, {"Retry-After": str(math.ceil(wait))})
         response.content = json.dumps({"error": error}).encode()
-        response.attempts, response.elapsed = attempts.count, attempts.elapsed()
+        response.attempts, response.elapsed = retry_state.attempt_count, retry_state.elapsed()
         response.retry_after = wait
         return Outcome(response)
 
-    def _feedback(self, outcome: Outcome) -> ServerFeedback | None:
+    def _make_feedback(self, outcome: Outcome) -> ServerFeedback | None:
         response = outcome.response
         if response is None or response.ok:
             return None
-        now = server_time(response.headers, self._attempts.clock.time())
+        now = server_time(response.headers, self._retry_state.clock.time())
         status = rate_limit_status(response.headers, now)
         rejected = response.status_code == 429
         requested_delay = response.retry_after if rejected else None

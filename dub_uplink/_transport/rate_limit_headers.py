@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from ..retries import RateLimitStatus
 from .retry_after import parse_retry_after
 
-_COUNT = re.compile(r"\d{1,9}", re.ASCII)
+_COUNT_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimitStatus | None:
@@ -19,7 +19,7 @@ def rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimitStatus
     """
     limit = headers.get("X-RateLimit-Limit", "")
     remaining = headers.get("X-RateLimit-Remaining", "")
-    if not all(map(_COUNT.fullmatch, (limit, remaining))) or int(limit) == 0:
+    if not all(map(_COUNT_PATTERN.fullmatch, (limit, remaining))) or int(limit) == 0:
         return None
     wait = parse_retry_after(headers.get("X-RateLimit-Reset", ""), now)
     try:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ..models.response import Response
 
 
-class Operation(Protocol):
+class WriteRecovery(Protocol):
     """The request of one call, as far as its recovery needs it."""
 
     #: The template of the path that a look-up requests, for the log.
@@ -22,7 +22,7 @@ class Operation(Protocol):
         """Whether the request may be sent again although it may have been applied."""
         ...
 
-    def resolve(self, rejected: Response) -> Response | None:
+    def resolve_rejection(self, rejected: Response) -> Response | None:
         """Return the success that a rejected repetition stands for, ``None`` if it stands for none.
 
         ``rejected`` is the error response that followed an attempt which may have been applied.
@@ -40,10 +40,10 @@ class Operation(Protocol):
 
 #: Makes the operation of a call from its method, its path below the server's URL, and its body:
 #: bytes of JSON, or the mapping that requests is to serialise.
-RecoveryRules = Callable[[str, str, Any], Operation]
+RecoveryFactory = Callable[[str, str, Any], WriteRecovery]
 
 
-class UnknownOperation:
+class NoRecovery:
     """A request of which nothing but the method is known."""
 
     lookup_route = ""
@@ -56,7 +56,7 @@ class UnknownOperation:
         """Whether the method is idempotent (RFC 9110, 9.2.2), or one that sets values."""
         return self._method != "POST"
 
-    def resolve(self, rejected: Response) -> Response | None:
+    def resolve_rejection(self, rejected: Response) -> Response | None:
         """Return ``None``: a rejected repetition is what it seems."""
         return None
 

@@ -11,11 +11,11 @@ from ..models.response import Response
 
 #: The statuses on which `Retry-After` has a meaning; Dub's server sends it on a 404 as well.
 _TIMED_STATUSES = frozenset({429, 503})
-_NUMBER = re.compile(r"\d{1,24}(?:\.\d{0,24})?", re.ASCII)
+_NUMBER_PATTERN = re.compile(r"\d{1,24}(?:\.\d{0,24})?", re.ASCII)
 # Unix time in seconds has been above this since 2001, as a count of seconds it is 31 years.
-_UNIX_SECONDS = 1e9
+_MIN_UNIX_SECONDS = 1e9
 # Unix time in milliseconds has been above this since 1973, in seconds it is the year 5138.
-_UNIX_MILLISECONDS = 1e11
+_MIN_UNIX_MILLISECONDS = 1e11
 
 
 def parse_retry_after(text: str, now: float) -> float | None:
@@ -32,11 +32,11 @@ def parse_retry_after(text: str, now: float) -> float | None:
         ``None`` for zero, a time in the past and a value that cannot be parsed.
     """
     text = text.strip()
-    if _NUMBER.fullmatch(text):
+    if _NUMBER_PATTERN.fullmatch(text):
         value = float(text)
-        if value >= _UNIX_MILLISECONDS:
+        if value >= _MIN_UNIX_MILLISECONDS:
             value = (value - now * 1000) / 1000
-        elif value >= _UNIX_SECONDS:
+        elif value >= _MIN_UNIX_SECONDS:
             value -= now
     elif "," in text.partition(" ")[2]:
         return None  # a repeated header: the parser would take the first of its dates
@@ -65,7 +65,8 @@ def requested_delay(response: Response, now: float) -> float | None:
     return parse_retry_after(header, server_time(response.headers, now))
 
 
-_CLOCK_SKEW = 2.0  # seconds; `Date` has a resolution of one, and the response takes time to arrive
+# Seconds: `Date` has a resolution of one, and the response takes time to arrive.
+_MAX_CLOCK_SKEW = 2.0
 
 
 def server_time(headers: Mapping[str, str], now: float) -> float:
@@ -77,4 +78,4 @@ def server_time(headers: Mapping[str, str], now: float) -> float:
         date = _unix_time(headers["Date"])
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return now
-    return date if abs(date - now) > _CLOCK_SKEW else now
+    return date if abs(date - now) > _MAX_CLOCK_SKEW else now

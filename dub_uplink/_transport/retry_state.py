@@ -11,18 +11,18 @@ from .retry_after import requested_delay
 
 #: The statuses that are retried: too many requests, and four temporary failures of a server.
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
-_JITTER_AFTER_LIMIT = 1.0  # seconds
+_MAX_RETRY_AFTER_JITTER = 1.0  # seconds
 _MAX_DURATION = 1e8  # seconds, three years: longer than any call, and no sleep overflows
 
 
 class Outcome:
     """The outcome of one attempt: a response, or the error of an incomplete one.
 
-    ``sent`` says whether the server may have applied the request, ``transient`` whether another
-    attempt could succeed.
+    ``may_have_been_applied`` says whether the server may have applied the request. ``transient``
+    says whether another attempt could succeed.
     """
 
-    __slots__ = ("error", "response", "sent", "transient")
+    __slots__ = ("error", "may_have_been_applied", "response", "transient")
 
     def __init__(
         self,
@@ -36,10 +36,10 @@ class Outcome:
         if response is not None:
             self.transient = response.status_code in RETRIED_STATUSES
             # A server that sends a 5XX may have failed before or after it wrote.
-            self.sent = response.status_code != 429
+            self.may_have_been_applied = response.status_code != 429
         else:
             self.transient = transient
-            self.sent = error is not None and error.sent
+            self.may_have_been_applied = error is not None and error.sent
 
 
 class RetryState:
@@ -50,10 +50,10 @@ class RetryState:
     """
 
     __slots__ = (
+        "attempt_count",
         "budget",
         "clock",
         "config",
-        "count",
         "deadline",
         "may_have_been_applied",
         "repeatable",
@@ -72,7 +72,7 @@ class RetryState:
         self.clock = clock
         self.budget = budget
         self.repeatable = repeatable
-        self.count = 0
+        self.attempt_count = 0
         self.may_have_been_applied = False
         self.started = clock.monotonic()
         self.deadline = (
@@ -91,20 +91,20 @@ class RetryState:
 
     def record(self, outcome: Outcome) -> Outcome:
         """Count an attempt that has ended, and note what it implies for the next one."""
-        self.count += 1
-        if outcome.sent and outcome.transient:
+        self.attempt_count += 1
+        if outcome.may_have_been_applied and outcome.transient:
             self.may_have_been_applied = True
         response = outcome.response
         if response is not None:
-            response.attempts = self.count
+            response.attempts = self.attempt_count
             response.elapsed = self.clock.monotonic() - self.started
             response.retry_after = requested_delay(response, self.clock.time())
             if self.budget is not None and not outcome.transient:
                 self.budget.refill()
         elif outcome.error is not None:
-            outcome.error.attempts, outcome.error.elapsed = self.count, self.elapsed()
+            outcome.error.attempts, outcome.error.elapsed = self.attempt_count, self.elapsed()
             # Of the whole call: an earlier attempt may have been applied.
-            outcome.error.sent = outcome.sent or self.may_have_been_applied
+            outcome.error.sent = outcome.may_have_been_applied or self.may_have_been_applied
         return outcome
 
     def may_retry(self, outcome: Outcome) -> bool:
@@ -113,16 +113,16 @@ class RetryState:
             return False
         if outcome.error is not None and not self.config.retry_connection_errors:
             return False
-        return self.repeatable or not outcome.sent
+        return self.repeatable or not outcome.may_have_been_applied
 
-    def wait(self, outcome: Outcome) -> float:
+    def wait_seconds(self, outcome: Outcome) -> float:
         """Return the seconds to wait before the next attempt."""
         assert self.config is not None  # may_retry() said so
         requested = None if outcome.response is None else outcome.response.retry_after
         if requested is not None:
             return self.with_jitter(requested)
         # At least half of the interval: an immediate retry does not help an overloaded server.
-        return self.config.backoff.interval(self.count) * (0.5 + 0.5 * self.clock.random())
+        return self.config.backoff.interval(self.attempt_count) * (0.5 + 0.5 * self.clock.random())
 
     def with_jitter(self, delay: float) -> float:
         """Return ``delay`` seconds plus up to one second of jitter.
@@ -130,7 +130,7 @@ class RetryState:
         Without jitter all rejected clients would retry in the same millisecond. The jitter leaves
         the attempt at least half of the time that remains after ``delay``.
         """
-        slack = min(_JITTER_AFTER_LIMIT, max(self.remaining() - delay, 0.0) / 2)
+        slack = min(_MAX_RETRY_AFTER_JITTER, max(self.remaining() - delay, 0.0) / 2)
         return delay + self.clock.random() * slack
 
     def exceeds_deadline(self, wait: float) -> bool:

@@ -1,4 +1,4 @@
-"""What travels: dataclasses and exceptions."""
+"""Requests and responses as dataclasses, and the exceptions."""
 
 from . import components, errors, operations
 from .unset import UNSET, Unset

@@ -1,7 +1,7 @@
-"""What the server sends: customers and the records that hang on them.
+"""Response objects: customers, and the objects nested in them.
 
-Only ``id`` is certain. Every other field is ``None`` where the server sent ``null`` or nothing, so
-one class reads today's responses and those of 2024, which have six fields.
+Only ``id`` is always set. Any other field is ``None`` if the server sent ``null`` or no value.
+Therefore one class fits both current responses and those of 2024, which have six fields.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from .._internal.naming import camel_case
 
-#: Keys that a response leaves out where there is nothing to show; the others are null there.
-_LEFT_OUT = frozenset({"program_id", "link", "partner", "discount"})
-#: The keys of every customer in responses and webhooks since 2024. Dub's other records lack some.
-_KEYS = ("id", "externalId", "name", "email", "createdAt")
+#: Fields whose keys a response omits if they have no value. It sends other fields as null.
+_OMITTED_IF_NONE = frozenset({"program_id", "link", "partner", "discount"})
+#: Every customer in responses and webhooks since 2024 has these keys. Other objects of Dub do not.
+_REQUIRED_KEYS = ("id", "externalId", "name", "email", "createdAt")
 
 _T = TypeVar("_T")
 
@@ -38,7 +38,7 @@ def _drop_class_defaults(cls: type[_T]) -> type[_T]:
 @_drop_class_defaults
 @dataclass
 class Link:
-    """The link that brought a customer, in expanded responses."""
+    """The link through which a customer arrived; only in expanded responses."""
 
     id: str
     domain: str | None = None
@@ -46,31 +46,31 @@ class Link:
     short_link: str | None = None
     url: str | None = None
     program_id: str | None = None
-    #: Fields that this version does not know, under the names the server gave them.
+    #: Response fields that this version does not know, with the server's keys.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @_drop_class_defaults
 @dataclass
 class Partner:
-    """The partner who referred a customer, in expanded responses."""
+    """The partner who referred a customer; only in expanded responses."""
 
     id: str
     name: str | None = None
     email: str | None = None
     image: str | None = None
-    #: Fields that this version does not know, under the names the server gave them.
+    #: Response fields that this version does not know, with the server's keys.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @_drop_class_defaults
 @dataclass
 class Discount:
-    """The discount a customer was given, in expanded responses.
+    """The discount of a customer; only in expanded responses.
 
-    ``type`` is ``"percentage"`` or ``"flat"`` today and stays a plain string, since the server
-    adds values over time. ``amount`` is in per cent or in cents accordingly, ``max_duration`` in
-    months.
+    ``type`` is ``"percentage"`` or ``"flat"``. It is a ``str``, because the server may add values.
+    ``amount`` is in per cent for ``"percentage"`` and in cents for ``"flat"``. ``max_duration`` is
+    in months.
     """
 
     id: str
@@ -81,19 +81,19 @@ class Discount:
     coupon_test_id: str | None = None
     description: str | None = None
     partners_count: int | None = None
-    #: Fields that this version does not know, under the names the server gave them.
+    #: Response fields that this version does not know, with the server's keys.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @_drop_class_defaults
 @dataclass
 class Customer:
-    """A customer, as every operation but ``delete`` returns it.
+    """A customer.
 
-    Dates are aware :class:`~datetime.datetime` objects, ``sale_amount`` is in cents. ``name`` is
-    what the server returns: without a name, the email, or a name that it invents at every read.
-    ``avatar`` is the URL under which Dub hosts the picture, not the one that was sent.
-    ``program_id``, ``link``, ``partner`` and ``discount`` are only in expanded responses.
+    Dates are :class:`~datetime.datetime` objects with a time zone. ``sale_amount`` is in cents. If
+    the customer has no name, ``name`` is the email, or a random name that differs in every
+    response. ``avatar`` is the URL of Dub's copy of the picture, not the URL that was sent.
+    ``program_id``, ``link``, ``partner`` and ``discount`` are only set in expanded responses.
     """
 
     id: str
@@ -112,17 +112,20 @@ class Customer:
     link: Link | None = None
     partner: Partner | None = None
     discount: Discount | None = None
-    #: Fields that this version does not know, under the names the server gave them.
+    #: Response fields that this version does not know, with the server's keys.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the customer as the server writes it: JSON's own types under camelCase names.
+        """Return the customer as a JSON-serialisable dictionary with the server's camelCase keys.
 
-        Fields in ``extra`` are included, as copies. Dates are in UTC with milliseconds.
-        ``programId``, ``link``, ``partner`` and ``discount`` are left out where they are ``None``.
+        The dictionary includes copies of the fields in ``extra``. Dates are in UTC with
+        milliseconds. ``programId``, ``link``, ``partner`` and ``discount`` are omitted if ``None``.
+
+        Raises:
+            ValueError: a date has no time zone.
         """
         record = _to_dict(self)
-        for name in _LEFT_OUT:
+        for name in _OMITTED_IF_NONE:
             if getattr(self, name) is None:
                 del record[camel_case(name)]
         record.update(_copy_json(self.extra))
@@ -130,75 +133,77 @@ class Customer:
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Customer:
-        """Return the customer of a parsed JSON object, such as the one inside a webhook's payload.
+        """Create a customer from a parsed JSON object, such as the customer in a webhook payload.
 
-        Objects are read as responses are: unknown fields go to ``extra``. The customer shares no
-        object with ``data``.
+        As in responses, unknown fields go to ``extra``. Nested objects of ``data`` are copied.
 
         Args:
-            data: the object, under the server's names.
+            data: the JSON object, with the server's camelCase keys.
 
         Raises:
             TypeError: ``data`` is not a mapping.
-            ValueError: it is another record than a customer, a field is of the wrong type, or
-                objects are nested too deep for Python.
+            ValueError: ``data`` lacks a key that every customer has, a field has the wrong type,
+                or ``data`` is nested too deeply.
         """
-        # The schemas import this module. Here they are loaded by those who need them only.
+        # Imported here because the schemas import this module, and because loading them is slow.
         from .._customers.schemas import read_customer  # noqa: PLC0415
 
         if not isinstance(data, Mapping):
             raise TypeError(
                 f"from_dict() takes a mapping, not {type(data).__name__}; parse JSON first"
             )
-        missing = [key for key in _KEYS if key not in data]
+        missing = [key for key in _REQUIRED_KEYS if key not in data]
         if missing:
             raise ValueError(
-                f"not a customer: {', '.join(missing)} missing; pass the customer itself,"
-                " under the server's names"
+                f"the data is not a customer: {', '.join(missing)} missing; pass the customer"
+                " object itself, with the server's camelCase keys"
             )
         try:
             return read_customer(_copy_json(data))
         except RecursionError:
-            raise ValueError("not a customer: its objects are nested too deep") from None
+            raise ValueError("the data is not a customer: it is nested too deeply") from None
 
 
 @_drop_class_defaults
 @dataclass
 class CustomerCount:
-    """The number of customers in one group, as ``count(group_by=…)`` returns it.
+    """The number of customers in one group of ``count(group_by=…)``.
 
-    ``count`` is a number of customers. Of the others the one of ``group_by`` is set: ``country``,
-    which is ``None`` for customers without one, or ``link_id``.
+    ``count`` is a number of customers. Only the field named by ``group_by`` is set: ``country`` or
+    ``link_id``. ``country`` is ``None`` in the group of customers without a country.
     """
 
     count: int
     country: str | None = None
     link_id: str | None = None
-    #: Other fields of the group under the server's names, such as ``shortLink`` and ``url``.
+    #: Other fields of the group with the server's keys, such as ``shortLink`` and ``url``.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def _to_dict(record: Any) -> dict[str, Any]:
-    return {key: _plain(getattr(record, name)) for name, key in _spelling(record.__class__)}
+    return {
+        key: _to_json_value(getattr(record, name))
+        for name, key in _keys_of_fields(record.__class__)
+    }
 
 
 @functools.cache
-def _spelling(model: type[Any]) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a record, each with the server's name for it."""
+def _keys_of_fields(model: type[Any]) -> tuple[tuple[str, str], ...]:
+    """Return pairs of a field name and its camelCase key."""
     names = (field.name for field in dataclasses.fields(model) if field.name != "extra")
     return tuple((name, camel_case(name)) for name in names)
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     if isinstance(value, datetime):
-        return _moment_text(value)
+        return _format_datetime(value)
     if isinstance(value, (Link, Partner, Discount)):
         return {**_to_dict(value), **_copy_json(value.extra)}
     return value
 
 
 def _copy_json(value: Any) -> Any:
-    """Return a copy of JSON's objects and arrays; ``copy.deepcopy`` refuses read-only mappings."""
+    """Copy JSON objects and arrays; ``copy.deepcopy`` raises an error for read-only mappings."""
     if isinstance(value, Mapping):
         return {key: _copy_json(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -206,8 +211,8 @@ def _copy_json(value: Any) -> Any:
     return value
 
 
-def _moment_text(moment: datetime) -> str:
-    """Return a date as the server writes one, with microseconds if it has any.
+def _format_datetime(moment: datetime) -> str:
+    """Format a date in the server's format: with milliseconds, or with microseconds if needed.
 
     Raises:
         ValueError: the date has no time zone.

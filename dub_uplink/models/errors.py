@@ -1,6 +1,6 @@
-"""The errors of failed calls, all derived from :class:`DubError`.
+"""Exceptions of failed calls, all derived from :class:`DubError`.
 
-A mistake in the arguments raises ``ValueError`` or ``TypeError`` before anything is sent.
+Invalid arguments raise ``ValueError`` or ``TypeError`` instead, before a request is sent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from .response import Response
 
 
 def one_line(text: str, longest: int = 120) -> str:
-    """Return a server's text as one line without control characters, at most ``longest`` long."""
+    """Return text of a server as one line without control characters.
+
+    Text of more than ``longest`` characters is truncated, and ends with "…".
+    """
     line = " ".join(text[: 8 * longest].split())
     shown = line[:longest]
     if not shown.isprintable():
@@ -23,7 +26,11 @@ def one_line(text: str, longest: int = 120) -> str:
 
 @dataclass(frozen=True)
 class ErrorDetail:
-    """Dub's description of an error. ``code`` is any string: the class follows the status."""
+    """Dub's description of an error.
+
+    ``code`` is Dub's error code, such as ``"not_found"``. Dub may add codes. The exception class
+    depends only on the status.
+    """
 
     code: str
     message: str
@@ -32,19 +39,19 @@ class ErrorDetail:
 
 @dataclass(frozen=True)
 class ErrorData:
-    """The body of an error, available as ``error.data.error`` as in the official SDK."""
+    """The parsed body of an error response, with the official SDK's structure."""
 
     error: ErrorDetail
 
 
 class DubError(Exception):
-    """The base class of the errors of a failed call.
+    """Base class of the exceptions of a failed call.
 
     Attributes:
-        message: one line that says what happened.
-        attempts: the number of requests that were sent.
-        elapsed: the seconds of the whole call, waits included.
-        retry_after: the seconds that the server asked to wait, or ``None``.
+        message: one line that describes the error.
+        attempts: number of requests sent for the call.
+        elapsed: duration of the call in seconds, including waits.
+        retry_after: wait in seconds that the server asked for, or ``None``.
     """
 
     def __init__(self, message: str) -> None:
@@ -56,14 +63,14 @@ class DubError(Exception):
 
     def __str__(self) -> str:
         if self.attempts > 1:
-            return f"{self._line()} ({self.attempts} attempts in {self.elapsed:.1f} s)"
-        return self._line()
+            return f"{self._format_line()} ({self.attempts} attempts in {self.elapsed:.1f} s)"
+        return self._format_line()
 
-    def _line(self) -> str:
+    def _format_line(self) -> str:
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception.__reduce__ calls the class with `args`, which the subclasses do not accept.
+        # Exception.__reduce__ passes `args` to the constructor, which takes other arguments.
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -75,11 +82,11 @@ def _restore(cls: type[DubError], args: tuple[Any, ...], state: dict[str, Any]) 
 
 
 class APIConnectionError(DubError):
-    """No complete response: the connection was refused, reset or cut short, or TLS failed.
+    """No complete response: the connection was refused, reset or closed early, or TLS failed.
 
     Attributes:
-        sent: whether the server may have applied the request in any attempt of the call. ``False``
-            if it certainly has not, for example because every connection was refused.
+        sent: ``True`` if the server may have applied the request in any attempt of the call.
+            ``False`` if it certainly has not, for example because every connection was refused.
     """
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
@@ -91,8 +98,8 @@ class APITimeoutError(APIConnectionError):
     """No complete response within ``timeout_ms``."""
 
 
-class _Answered(DubError):
-    """An error with a response."""
+class _ResponseError(DubError):
+    """Base class of exceptions that have a response."""
 
     def __init__(self, message: str, response: Response) -> None:
         super().__init__(message)
@@ -108,7 +115,7 @@ class _Answered(DubError):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers of the response; names match in any case."""
+        """The headers of the response. Their names are case-insensitive."""
         return self.response.headers
 
     @property
@@ -117,15 +124,14 @@ class _Answered(DubError):
         return self.response.text
 
 
-class APIStatusError(_Answered):
-    """An unsuccessful response.
+class APIStatusError(_ResponseError):
+    """The server returned a status other than 2XX.
 
     Attributes:
-        code: Dub's short code, such as ``"not_found"``; ``None`` if the body is not Dub's JSON.
-        message: Dub's message.
-        doc_url: the page about the code, or ``None``.
-        data: the same three as ``data.error``, as in the official SDK; ``None`` if the body is not
-            Dub's JSON.
+        code: Dub's error code, such as ``"not_found"``; ``None`` if the body is not Dub's JSON.
+        message: Dub's message, or a description of a body that is not Dub's JSON.
+        doc_url: URL of Dub's page about the code, or ``None``.
+        data: the parsed body, as in the official SDK; ``None`` if the body is not Dub's JSON.
         response: the response; see also ``status_code``, ``headers`` and ``body``.
     """
 
@@ -135,15 +141,15 @@ class APIStatusError(_Answered):
 
     @property
     def code(self) -> str | None:
-        """Dub's short code; new codes may appear."""
+        """Dub's error code; ``None`` if the body is not Dub's JSON."""
         return self.data.error.code if self.data else None
 
     @property
     def doc_url(self) -> str | None:
-        """The page about the code."""
+        """URL of Dub's page about the code, or ``None``."""
         return self.data.error.doc_url if self.data else None
 
-    def _line(self) -> str:
+    def _format_line(self) -> str:
         code = one_line(self.code or "")
         return f"{self.status_code} {code}".rstrip() + f": {self.message}"
 
@@ -157,15 +163,15 @@ class Unauthorized(APIStatusError):
 
 
 class Forbidden(APIStatusError):
-    """403: the role of the token or the plan of the workspace does not allow the request."""
+    """403: the token's role or the workspace's plan does not allow the request."""
 
 
 class NotFound(APIStatusError):
-    """404: there is no such customer, or the token belongs to no workspace."""
+    """404: the customer does not exist, or the token belongs to no workspace."""
 
 
 class Conflict(APIStatusError):
-    """409: the external id or the Stripe id is taken."""
+    """409: another customer has the same external id or Stripe id."""
 
 
 class InviteExpired(APIStatusError):
@@ -173,15 +179,15 @@ class InviteExpired(APIStatusError):
 
 
 class UnprocessableEntity(APIStatusError):
-    """422: the server refuses a value in the request."""
+    """422: a value in the request is invalid."""
 
 
 class RateLimitExceeded(APIStatusError):
-    """429: too many requests in this minute; ``retry_after`` is the number of seconds to wait."""
+    """429: too many requests in a minute; ``retry_after`` is the wait in seconds."""
 
 
 class InternalServerError(APIStatusError):
-    """500: an error of the server."""
+    """500: the server failed."""
 
 
 class SDKError(APIStatusError):
@@ -189,23 +195,23 @@ class SDKError(APIStatusError):
 
 
 class PageLimitReached(DubError):
-    """There are more customers than page numbers reach.
+    """More customers may exist than the server's 1,000 pages contain.
 
-    The returned customers are valid; those beyond page 1,000 are missing.
+    The customers returned before are valid. Customers after page 1,000 are missing.
     """
 
 
-class ResponseValidationError(_Answered):
-    """A successful response whose body is not JSON or not of the expected form.
+class ResponseValidationError(_ResponseError):
+    """The status is a success, but the body is not JSON or does not match the schema.
 
-    The server has applied the request. ``response`` holds the response.
+    The server has applied the request. ``response`` is the response.
     """
 
-    def _line(self) -> str:
+    def _format_line(self) -> str:
         return f"{self.status_code}: {self.message}"
 
 
-#: The error class of each status; any other status is an :class:`SDKError`.
+#: The exception class of each status. Any other status raises :class:`SDKError`.
 BY_STATUS: Mapping[int, type[APIStatusError]] = {
     400: BadRequest,
     401: Unauthorized,

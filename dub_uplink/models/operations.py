@@ -1,8 +1,8 @@
-"""The requests that a caller may pass, and the official SDK's names of responses.
+"""Request classes, and aliases for the official SDK's response classes.
 
-Each request is a dataclass with snake_case names. A field that is ``UNSET`` is not sent, ``None``
-is sent as ``null``. A mapping with snake_case or camelCase keys is accepted wherever one of these
-is.
+Each request is a dataclass with snake_case fields. A field that is ``UNSET`` is not sent. ``None``
+in a request body is sent as ``null``. Where a request is accepted, a mapping with snake_case or
+camelCase keys is accepted too.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .unset import UNSET, Unset
 class CreateCustomerRequestBody:
     """The body of ``create``.
 
-    ``external_id`` is your own id of the customer and must be unique. The server requires
-    ``country`` (two letters) as well; Dub's server of November 2024 has no such field.
+    ``external_id`` is your own id of the customer and must be unique. ``country`` is a two-letter
+    code. Dub's current server requires it; Dub's server of November 2024 has no such field.
     """
 
     external_id: str
@@ -33,9 +33,9 @@ class CreateCustomerRequestBody:
 
 @dataclass(frozen=True)
 class UpdateCustomerRequestBody:
-    """The body of ``update``: omitted fields keep their value, ``None`` clears a field.
+    """The body of ``update``. Omitted fields keep their value. ``None`` clears a field.
 
-    The server checks ``country`` and does not store it. ``external_id`` cannot be cleared.
+    The server validates ``country`` but does not store it. ``external_id`` cannot be cleared.
     """
 
     email: str | Unset | None = UNSET
@@ -49,7 +49,7 @@ class UpdateCustomerRequestBody:
 
 @dataclass(frozen=True)
 class GetCustomerRequest:
-    """The request of ``get``: the id of Dub, or ``ext_`` and your own id."""
+    """The request of ``get``. ``id`` is Dub's id, or ``ext_`` followed by your own id."""
 
     id: str
     include_expanded_fields: bool | None = None
@@ -57,7 +57,7 @@ class GetCustomerRequest:
 
 @dataclass(frozen=True)
 class GetCustomersRequest:
-    """The query of ``list``; see :meth:`dub_uplink.CustomersConsumer.list` for each field."""
+    """The query of ``list``. See :meth:`dub_uplink.CustomersConsumer.list` for each field."""
 
     email: str | None = None
     external_id: str | None = None
@@ -79,16 +79,16 @@ class GetCustomersRequest:
 class DeleteCustomerResponseBody:
     """The result of ``delete``: Dub's id of the deleted customer.
 
-    If the response of the attempt that deleted the customer was lost, the id is the argument of
-    ``delete``.
+    If the response of the attempt that deleted the customer was lost, ``id`` is the argument that
+    was passed to ``delete``.
     """
 
     id: str
-    #: Fields that this version does not know, under the server's names.
+    #: Response fields that this version does not know, with the server's keys.
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
-# One class under the four names of the official SDK.
+# The official SDK has four response classes. Here they are aliases of one class.
 CreateCustomerResponseBody = Customer
 GetCustomerResponseBody = Customer
 UpdateCustomerResponseBody = Customer

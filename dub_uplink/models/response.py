@@ -1,6 +1,6 @@
-"""A complete response of the server, whichever HTTP library received it.
+"""A complete response, independent of the HTTP library that received it.
 
-It has what response handlers need and nothing of the request, whose headers hold the token.
+It does not refer to the request of the HTTP library, whose headers contain the token.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ T = TypeVar("T")
 class Response:
     """A status, headers and a complete body.
 
-    ``attempts`` is the number of requests of the call, ``elapsed`` its time in seconds, waits
-    included. ``retry_after`` is the number of seconds that the server asked to wait.
+    ``attempts`` is the number of requests sent for the call. ``elapsed`` is the duration of the
+    call in seconds, including waits. ``retry_after`` is the wait in seconds that the server asked
+    for, or ``None``.
     """
 
     __slots__ = (
@@ -42,25 +43,26 @@ class Response:
         self.attempts: int = 1
         self.elapsed: float = 0.0
         self.retry_after: float | None = None
-        #: The call that the response belongs to; not pickled.
+        #: The call of the response. It is not pickled.
         self.call: Any = None
         self._parsed: tuple[Any] | None = None
 
     @property
     def headers(self) -> CaseInsensitiveDict[str]:
-        """The headers, whose names have no case."""
-        if not isinstance(self._headers, CaseInsensitiveDict):  # few successes are asked for them
+        """The headers. Their names are case-insensitive."""
+        # Converted on demand, because few callers read the headers of a successful response.
+        if not isinstance(self._headers, CaseInsensitiveDict):
             self._headers = CaseInsensitiveDict(self._headers)
         return self._headers
 
     @property
     def ok(self) -> bool:
-        """Whether the status is a success (2XX)."""
+        """Whether the status is 2XX."""
         return 200 <= self.status_code < 300
 
     @property
     def reason(self) -> str:
-        """The reason phrase of the status; empty for a status unknown to HTTP."""
+        """The reason phrase of the status, or an empty string for an unknown status."""
         try:
             return HTTPStatus(self.status_code).phrase
         except ValueError:
@@ -68,22 +70,22 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text; bytes that are not UTF-8 are replaced."""
+        """The body as text. Bytes that are not UTF-8 become U+FFFD."""
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """Return the body as JSON.
+        """Return the body parsed as JSON.
 
         Raises:
             ValueError: the body is not JSON.
         """
         if self._parsed is None:
             return json.loads(self.content)
-        (value,), self._parsed = self._parsed, None  # handed over, since the caller may change it
+        (value,), self._parsed = self._parsed, None  # returned once: the caller may change it
         return value
 
     def parse_json(self) -> None:
-        """Parse the body now and keep the result for the next :meth:`json`.
+        """Parse the body and keep the result for the next call of :meth:`json`.
 
         Raises:
             ValueError: the body is not JSON.
@@ -91,8 +93,8 @@ class Response:
         self._parsed = (json.loads(self.content),)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kept = (self.attempts, self.elapsed, self.retry_after)
-        return _restore, (self.status_code, self.headers, self.content, *kept)
+        state = (self.attempts, self.elapsed, self.retry_after)
+        return _restore, (self.status_code, self.headers, self.content, *state)
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code}]>"
@@ -112,16 +114,12 @@ def _restore(
 
 
 class RawResponse(Generic[T]):
-    """A successful response before it is converted; see ``with_raw_response``.
+    """A successful response that is not converted yet; see ``with_raw_response``.
 
-    ``status_code`` is the HTTP status, ``headers`` are looked up in any case, ``content`` is the
-    decoded body. ``attempts`` is the number of requests of the call, ``elapsed`` its seconds, waits
-    included.
-
-    If the response of a write was lost and a later request shows that the write was applied,
-    ``status_code`` is the one of the write: 201 of a create, 200 of an update or a delete. After a
-    look-up, the headers and the content are those of the look-up. A delete needs none: its content
-    is ``{"id": …}`` with the given id, and its only header is ``Content-Type``.
+    A lost response of a write may be recovered. ``status_code`` is then the status of the write:
+    201 for a create, 200 for an update or a delete. After a look-up, ``headers`` and ``content``
+    are those of the look-up. A delete needs no look-up: its content is ``{"id": …}`` with the given
+    id, and its only header is ``Content-Type``.
     """
 
     __slots__ = ("_parse", "_response")
@@ -137,7 +135,7 @@ class RawResponse(Generic[T]):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers; their names are looked up in any case."""
+        """The headers. Their names are case-insensitive."""
         return self._response.headers
 
     @property
@@ -147,19 +145,19 @@ class RawResponse(Generic[T]):
 
     @property
     def attempts(self) -> int:
-        """The number of requests that were sent for the call."""
+        """The number of requests sent for the call."""
         return self._response.attempts
 
     @property
     def elapsed(self) -> float:
-        """The seconds of the call, waits included."""
+        """The duration of the call in seconds, including waits."""
         return self._response.elapsed
 
     def parse(self) -> T:
-        """Return what the call itself would have returned.
+        """Return what the same call without ``with_raw_response`` returns.
 
         Raises:
-            ResponseValidationError: the body is not the expected one.
+            ResponseValidationError: the body is not JSON or does not match the schema.
         """
         return self._parse(self._response)
 

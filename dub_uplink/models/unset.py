@@ -1,4 +1,4 @@
-"""The sentinel for an omitted field; ``None`` is sent as ``null``."""
+"""Define ``UNSET``, the sentinel for an omitted field."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 
 class Unset(enum.Enum):
-    """The type of :data:`UNSET`; an enum, so that type checkers can narrow it."""
+    """The type of :data:`UNSET`. It is an enum, so that type checkers can narrow unions with it."""
 
     UNSET = "UNSET"
 
@@ -20,5 +20,5 @@ class Unset(enum.Enum):
     __str__ = __repr__
 
 
-#: An omitted field, which is not sent. ``None`` in a nullable field is sent as ``null``.
+#: Marks a field as omitted: it is not sent. ``None`` in a nullable field is sent as ``null``.
 UNSET: Final = Unset.UNSET

@@ -30,7 +30,7 @@ __all__ = [
     "no_sleep",
 ]
 
-_WHERE = {
+_LOCATIONS = {
     "FakeDub": "._fake:FakeDub",
     "NetworkRefused": "._session:NetworkRefused",
     "Request": "._messages:Request",
@@ -42,7 +42,7 @@ _WHERE = {
 }
 
 if not TYPE_CHECKING:  # a type checker would accept any name
-    __getattr__ = lazy_getattr(__name__, _WHERE)
+    __getattr__ = lazy_getattr(__name__, _LOCATIONS)
 
 
 def __dir__() -> list[str]:

@@ -26,7 +26,7 @@ SPEAKING = re.compile(
 )
 #: What says something that becomes a part of a message.
 HELPING = re.compile(
-    r"_?(hint|explain|reason|reason_for_wait|what|why_unusable|typed|problem|note)"
+    r"_?(hint|explain|reason|reason_for_wait|what|why_unusable|typed|problem|note|describe)"
 )
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
 

@@ -21,8 +21,8 @@ def _waits(backoff: BackoffStrategy, attempt: int, chances: list[float]) -> list
     waits = []
     for chance in chances:
         attempts = RetryState(RetryConfig("backoff", backoff), Clock(random=lambda c=chance: c))
-        attempts.count = attempt - 1
-        waits.append(attempts.wait(attempts.record(Outcome(Response(503)))))
+        attempts.attempt_count = attempt - 1
+        waits.append(attempts.wait_seconds(attempts.record(Outcome(Response(503)))))
     return waits
 
 

@@ -322,8 +322,8 @@ def test_storage_failing_twice_warns_once_a_minute(
 
 
 def test_unused_limit_ends_its_worker(limit_on: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._PROBE_FOR", 0.0)
-    monkeypatch.setattr("dub_uplink._rate_limit.worker._IDLE", 0.1)
+    monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._PROBE_DURATION", 0.0)
+    monkeypatch.setattr("dub_uplink._rate_limit.worker._IDLE_TIMEOUT", 0.1)
     limit = limit_on("redis://127.0.0.1:1")
     reserve(limit)
     storage: Any = limit._storage

@@ -70,9 +70,9 @@ def test_a_name_is_loaded_when_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("package", [dub_uplink, dub_uplink.testing], ids=["client", "testing"])
 def test_every_public_name_is_there_and_the_one_it_says(package: Any) -> None:
-    assert {*package._WHERE} == {*package.__all__} - {"__version__"}
+    assert {*package._LOCATIONS} == {*package.__all__} - {"__version__"}
     assert {*package.__all__} <= {*dir(package)}
-    for name, where in package._WHERE.items():
+    for name, where in package._LOCATIONS.items():
         found = getattr(package, name)
         module, _, attribute = where.partition(":")
         if not attribute:

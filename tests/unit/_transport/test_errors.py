@@ -270,7 +270,7 @@ def test_a_body_after_much_blank_space_is_shown() -> None:
 def test_a_broken_answer_was_refused_by_a_status_of_four_hundred(
     status: int, refused: bool
 ) -> None:
-    assert connection_errors.IncompleteResponse(status, TimeoutError()).refused is refused
+    assert connection_errors.IncompleteResponse(status, TimeoutError()).is_rejected is refused
 
 
 @pytest.mark.parametrize(("letters", "broken"), [(8, True), (9, True), (10, False)])

@@ -52,7 +52,7 @@ def test_any_header_gives_a_finite_wait(text: str, now: float, status: int) -> N
     assert seconds is None or (seconds > 0 and math.isfinite(seconds))
     for name in ("Retry-After", "X-RateLimit-Reset"):
         attempts = RetryState(RetryConfig(), Clock(time=lambda: now))
-        wait = attempts.wait(attempts.record(Outcome(Response(status, {name: text}))))
+        wait = attempts.wait_seconds(attempts.record(Outcome(Response(status, {name: text}))))
         assert math.isfinite(wait)
         assert wait >= 0
         if seconds is not None:
@@ -107,8 +107,8 @@ def test_a_backoff_stays_between_half_of_its_interval_and_its_bound(
     backoff: BackoffStrategy, attempt: int, chance: float
 ) -> None:
     attempts = RetryState(RetryConfig("backoff", backoff), Clock(random=lambda: chance))
-    attempts.count = attempt - 1
-    wait = attempts.wait(attempts.record(Outcome(Response(500))))
+    attempts.attempt_count = attempt - 1
+    wait = attempts.wait_seconds(attempts.record(Outcome(Response(500))))
     assert 0 < wait <= backoff.max_interval / 1000
     assert backoff.initial_interval / 2000 <= wait * (1 + 1e-9)
     assert backoff.interval(attempt) <= backoff.interval(attempt + 1) <= backoff.max_interval / 1000
@@ -138,7 +138,7 @@ def test_no_wait_ends_after_the_deadline(
     for seconds, header, chances[0] in steps:
         ticks[0] += min(seconds, max(attempts.remaining(), 0.0))
         outcome = attempts.record(Outcome(Response(429, {"Retry-After": header})))
-        wait = attempts.wait(outcome)
+        wait = attempts.wait_seconds(outcome)
         if attempts.exceeds_deadline(wait):
             break
         ticks[0] += wait

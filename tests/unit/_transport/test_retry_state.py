@@ -67,7 +67,7 @@ def test_five_statuses_may_pass_and_429_alone_was_not_carried_out() -> None:
     outcomes = {status: answered(status) for status in range(100, 600)}
     passing = {status for status, outcome in outcomes.items() if outcome.transient}
     assert passing == {429, 500, 502, 503, 504}
-    assert [status for status, outcome in outcomes.items() if not outcome.sent] == [429]
+    assert [status for status, outcome in outcomes.items() if not outcome.may_have_been_applied] == [429]
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 428, 430, 500, 502, 504, 505])
@@ -91,7 +91,7 @@ def test_an_ambiguous_call_stays_so(time: Time) -> None:
 
 def test_attempts_are_counted_and_timed_on_what_they_ended_with(time: Time) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
-    assert (attempts.count, attempts.elapsed()) == (0, 0.0)
+    assert (attempts.attempt_count, attempts.elapsed()) == (0, 0.0)
     for number in (1, 2, 3):
         time.passed += 0.25
         response = Response(500, {}, b"")
@@ -163,7 +163,7 @@ def test_a_wait_is_from_half_of_the_interval_up_to_all_of_it(
     attempts = RetryState(RetryConfig(backoff=BackoffStrategy(400, 1_000, 2.0)), time.clock())
     for interval in (0.4, 0.8, 1.0, 1.0):
         outcome = attempts.record(answered(500))
-        assert attempts.wait(outcome) == pytest.approx(interval * share)
+        assert attempts.wait_seconds(outcome) == pytest.approx(interval * share)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_wait_that_was_asked_for_is_up_to_a_second_longer(
     time.chance = chance
     assert attempts.with_jitter(asked) == pytest.approx(wait)
     outcome = attempts.record(answered(429, Retry_After=str(asked)))
-    assert attempts.wait(outcome) == pytest.approx(wait)
+    assert attempts.wait_seconds(outcome) == pytest.approx(wait)
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_from_dict_reads_the_customer_of_a_webhook() -> None:
     ],
 )
 def test_from_dict_of_another_record_is_refused(data: Any) -> None:
-    with pytest.raises(ValueError, match=r"^not a customer: "):
+    with pytest.raises(ValueError, match=r"^the data is not a customer: "):
         Customer.from_dict(data)
 
 
@@ -204,7 +204,7 @@ def test_from_dict_that_is_nested_too_deep_is_refused() -> None:
     data: Any = []
     for _ in range(100_000):
         data = [data]
-    with pytest.raises(ValueError, match=r"^not a customer: .* nested"):
+    with pytest.raises(ValueError, match=r"^the data is not a customer: .* nested"):
         Customer.from_dict({**PAYLOAD, "new": data})
 
 

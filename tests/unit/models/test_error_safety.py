@@ -71,7 +71,7 @@ def test_every_class_of_error_is_among_these() -> None:
         for value in vars(errors).values()
         if isinstance(value, type) and issubclass(value, errors.DubError) and value.__doc__
     }
-    abstract = {errors.DubError, errors.APIStatusError, errors._Answered}
+    abstract = {errors.DubError, errors.APIStatusError, errors._ResponseError}
     # Raised by an iteration, of which another file of tests makes sure.
     assert named - abstract - made <= {getattr(errors, "PageLimitReached", None)}
     assert len(made) == 13
