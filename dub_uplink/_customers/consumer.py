@@ -258,7 +258,7 @@ class CustomersConsumer(CustomerBatches):
 
     # CustomerRequest("id") sends its argument, or the id of a request object, as {id} of the path.
     # ExpandQuery takes the call options, and include_expanded_fields, which it sends in the query.
-    # declare.Options takes the call options alone.
+    # declare.Options accepts only call options.
     @declare.returns.json(type=CustomerSchema)
     @declare.get("customers/{id}", args={"request": CustomerRequest("id"), "options": ExpandQuery})
     def get(
