@@ -128,7 +128,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         workers: int = 8,
         **options: Unpack[BodyOptions],
     ) -> AsyncGenerator[Customer | DubError | ValueError | TypeError, None]:
-        """Create customers in tasks, each exactly once, as :meth:`CustomersConsumer.create_many`.
+        """Create customers in tasks; see :meth:`CustomersConsumer.create_many`.
 
         ``requests`` may also be an asynchronous iterable. ``aclose()`` cancels the calls in flight.
         """
@@ -147,7 +147,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         workers: int = 8,
         **options: Unpack[CallOptions],
     ) -> AsyncGenerator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None]:
-        """Delete customers in tasks, as :meth:`CustomersConsumer.delete_many`.
+        """Delete customers in tasks; see :meth:`CustomersConsumer.delete_many`.
 
         ``ids`` may also be an asynchronous iterable, such as
         ``(customer.id async for customer in s.customers.iterate())``.
@@ -168,7 +168,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         workers: int = 8,
         **options: Unpack[UpdateOptions],
     ) -> AsyncGenerator[Customer | DubError | ValueError | TypeError, None]:
-        """Change customers in tasks, as :meth:`CustomersConsumer.update_many`.
+        """Update customers in tasks; see :meth:`CustomersConsumer.update_many`.
 
         ``changes`` may also be an asynchronous iterable.
         """
@@ -191,7 +191,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         workers: int = 8,
         **options: Unpack[BodyOptions],
     ) -> AsyncGenerator[Customer | DubError | ValueError | TypeError, None]:
-        """Update or create customers in tasks, as :meth:`CustomersConsumer.upsert_many`.
+        """Update or create customers in tasks; see :meth:`CustomersConsumer.upsert_many`.
 
         ``requests`` may also be an asynchronous iterable.
         """

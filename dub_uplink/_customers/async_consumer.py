@@ -1,4 +1,4 @@
-"""The customers API, declared for the asynchronous client."""
+"""Declare the customers API for the asynchronous client."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from ..models.response import RawResponse
 from .async_batches import AsyncCustomerBatches
 from .async_pages import AsyncCustomerIterator, AsyncCustomerPage
 from .consumer import CustomersConsumer
-from .pages import traversal
+from .pages import start_traversal
 from .parameters import (
     CountOptions,
     ExpandOptions,
     IterateOptions,
     ListOptions,
     UpdateOptions,
-    iterate_query,
     never_expanded,
+    split_iterate_options,
 )
 from .recovery import CustomerOperation
 
@@ -138,10 +138,10 @@ class AsyncCustomersWithRawResponse:
 
 
 class AsyncCustomersConsumer(AsyncCustomerBatches):
-    """The customers of a workspace, asynchronously.
+    """The customers of a workspace, for ``asyncio``.
 
-    It is the same object as ``AsyncDub(…).customers``, and takes the arguments, raises the errors
-    and keeps the promises of :class:`~dub_uplink.CustomersConsumer`; ``client`` is an
+    ``AsyncDub(…).customers`` is an instance of this class. The arguments, errors and guarantees are
+    the same as for :class:`~dub_uplink.CustomersConsumer`. ``client`` is an
     ``aiohttp.ClientSession``.
     """
 
@@ -222,16 +222,17 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
         prefetch: bool = False,
         **options: Unpack[IterateOptions],
     ) -> AsyncCustomerIterator:
-        """Go through every customer, each exactly once: ``async for c in s.customers.iterate()``.
+        """Iterate over every customer once: ``async for c in dub.customers.iterate()``.
 
-        As :meth:`CustomersConsumer.iterate`, and:
+        The other arguments are those of :meth:`CustomersConsumer.iterate`.
 
         Args:
-            prefetch: fetch the next page while the customers of this one are used.
+            prefetch: fetch the next page while the customers of the current page are consumed.
         """
-        query, call = iterate_query(options)
+        query, call_options = split_iterate_options(options)
 
         async def fetch(query: Mapping[str, Any]) -> AsyncCustomerPage:
-            return await self.list(query, **call)
+            return await self.list(query, **call_options)
 
-        return AsyncCustomerIterator(fetch, traversal(query, cursor), query, prefetch=prefetch)
+        traversal = start_traversal(query, cursor)
+        return AsyncCustomerIterator(fetch, traversal, query, prefetch=prefetch)

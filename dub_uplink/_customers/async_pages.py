@@ -1,4 +1,4 @@
-"""Pages of customers and the iterator over all of them, asynchronous."""
+"""Asynchronous pages of customers, and the asynchronous iterator over all customers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AsyncFetch = Callable[[Query], Awaitable["AsyncCustomerPage"]]
 
 
 class AsyncCustomerPage(CustomerPage):
-    """A :class:`~dub_uplink.CustomerPage` with a ``next()`` to await."""
+    """A :class:`~dub_uplink.CustomerPage` whose ``next()`` is a coroutine function."""
 
     __module__ = "dub_uplink"
 
@@ -31,7 +31,7 @@ class AsyncCustomerPage(CustomerPage):
 class AsyncCustomerIterator(AsyncIterator[Customer]):
     """Every customer of a list, each exactly once; see ``AsyncCustomersConsumer.iterate``.
 
-    Several tasks may take from one iterator: each customer goes to one of them.
+    Several tasks may share one iterator; each customer is returned once.
     """
 
     __module__ = "dub_uplink"
@@ -45,8 +45,8 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         self._prefetch = prefetch
         self._lock = asyncio.Lock()
         self._closed = False
-        #: The query of the page that is being fetched ahead, and the task that fetches it.
-        self._ahead: tuple[Query, asyncio.Task[AsyncCustomerPage]] | None = None
+        #: The query of the prefetched page, and the task that fetches it.
+        self._prefetched: tuple[Query, asyncio.Task[AsyncCustomerPage]] | None = None
 
     @property
     def cursor(self) -> str:
@@ -66,19 +66,19 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """End the iteration, and the request that fetches a page ahead."""
+        """End the iteration, and cancel the request of a prefetched page."""
         self._closed = True
-        await self._cancel_ahead()
+        await self._cancel_prefetch()
 
-    async def _cancel_ahead(self) -> None:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead[1].cancel()
-            await asyncio.gather(ahead[1], return_exceptions=True)
+    async def _cancel_prefetch(self) -> None:
+        prefetched, self._prefetched = self._prefetched, None
+        if prefetched is not None:
+            prefetched[1].cancel()
+            await asyncio.gather(prefetched[1], return_exceptions=True)
 
     async def _page(self, step: Fetch) -> list[Customer] | None:
         try:
-            page = await self._fetch_now_or_ahead(step.query)
+            page = await self._fetch_or_await_prefetched(step.query)
         except UnprocessableEntity as error:
             if not is_lost_cursor(step, error):
                 raise
@@ -86,21 +86,21 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         size = self._query.get("pageSize", DEFAULT_PAGE_SIZE)
         is_full = len(page) >= size
         if self._prefetch and is_full and "endingBefore" not in step.query and not self._closed:
-            await self._fetch_ahead(next_query(page.query, page))
+            await self._start_prefetch(next_query(page.query, page))
         return page
 
-    async def _fetch_now_or_ahead(self, query: Query) -> AsyncCustomerPage:
-        ahead = self._ahead
-        if ahead is None or ahead[0] != query:
+    async def _fetch_or_await_prefetched(self, query: Query) -> AsyncCustomerPage:
+        prefetched = self._prefetched
+        if prefetched is None or prefetched[0] != query:
             return await self._fetch(query)
-        self._ahead = None
-        return await ahead[1]
+        self._prefetched = None
+        return await prefetched[1]
 
-    async def _fetch_ahead(self, query: Query) -> None:
-        """Start to fetch the page that is most likely the next one."""
-        await self._cancel_ahead()
+    async def _start_prefetch(self, query: Query) -> None:
+        """Start a task that fetches the page that is probably next."""
+        await self._cancel_prefetch()
 
         async def fetch() -> Any:
             return await self._fetch(query)
 
-        self._ahead = query, asyncio.create_task(fetch())
+        self._prefetched = query, asyncio.create_task(fetch())

@@ -1,4 +1,4 @@
-"""Operations that are made of several calls: get or create, update or create, and batches."""
+"""Operations that consist of several calls: get or create, update or create, and batches."""
 
 from __future__ import annotations
 
@@ -43,12 +43,15 @@ UPDATE_FIELDS = field_names(UpdateSchema)
 def upsert_requests(
     request: Any, options: BodyOptions
 ) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """Return the body of the create, the id and the body of the update of an upsert.
+    """Return the arguments of the calls of an upsert.
+
+    Returns:
+        The body to create, the id to update, and the body to update.
 
     Raises:
         TypeError: ``request`` is neither a ``CreateCustomerRequestBody`` nor a mapping.
-        ValueError: there is no external id, a field is unknown or of the wrong type, or expanded
-            fields are asked for.
+        ValueError: the external id is missing, a field is unknown or of the wrong type, or expanded
+            fields are requested.
     """
     refuse_expanded("upsert()", request, options.get("extra_query"))
     body = serialize_request(_CREATE, request, "upsert()")
@@ -62,16 +65,19 @@ def upsert_requests(
 def ensure_requests(
     request: Any, options: BodyOptions
 ) -> tuple[dict[str, Any], str, tuple[Any, Any]]:
-    """Return the body of the create and the id of an ensure, and the options of its reads.
+    """Return the arguments of the calls of an ensure.
 
-    The options of the first read precede those of a later one: a cache of the caller's session may
-    hold the 404 of the first one.
+    A cache in the caller's session may store the 404 of the first read. Later reads therefore have
+    headers that disable caches.
+
+    Returns:
+        The body to create, the id to get, and the options of the first read and of later reads.
 
     Raises:
         TypeError: ``request`` is neither a ``CreateCustomerRequestBody`` nor a mapping, or
             ``extra_body`` is not a mapping from strings.
-        ValueError: a field is unknown, missing or of the wrong type, expanded fields are asked for,
-            or :meth:`create` knows a field of ``extra_body``.
+        ValueError: a field is unknown, missing or of the wrong type, expanded fields are requested,
+            or ``extra_body`` repeats a field of :meth:`create`.
     """
     refuse_expanded("ensure()", request, options.get("extra_query"))
     body = serialize_request(_CREATE, request, "ensure()")
@@ -83,17 +89,17 @@ def ensure_requests(
 
 
 class CreateRace:
-    """What an upsert or an ensure does when it neither finds the customer nor can create it.
+    """The retries of an upsert or an ensure that can neither find nor create the customer.
 
-    Either another client has deleted the customer in between, or the Stripe id of the request
-    belongs to another customer: the server sends one message for both. So they try again, within
-    the time of the retry policy. With a Stripe id they try three times only, since that id is the
-    likely reason and stays taken.
+    There are two possible reasons. Another client deleted the customer between the two requests,
+    or the Stripe id of the request belongs to another customer. The server sends the same message
+    for both. The call therefore tries again until the deadline of the retry policy. With a Stripe
+    id it tries three times, because a taken Stripe id stays taken.
 
     Args:
-        call: the call, for errors.
+        call: the name of the call, for error messages.
         body: the body of the create.
-        state: the retry policy and the time of the call.
+        state: the retry state of the call.
     """
 
     def __init__(self, call: str, body: Mapping[str, Any], state: RetryState) -> None:
@@ -101,11 +107,11 @@ class CreateRace:
         self._external_id = body["externalId"]
         self._stripe_id = body.get("stripeCustomerId")
         self.state = state
-        #: The error of the latest create.
+        #: The error of the last create.
         self.conflict: Conflict | None = None
 
     def lost(self, conflict: Conflict) -> None:
-        """Keep the error of a create; without a traceback, which would refer to this object."""
+        """Store the error of a create without its traceback, which refers to this object."""
         self.conflict = conflict.with_traceback(None)
         self.state.attempt_count += 1
 
@@ -113,26 +119,26 @@ class CreateRace:
         """Return the seconds to wait before the next create.
 
         Raises:
-            Conflict: the Stripe id seems to be taken, or the time of the retry policy is over.
+            Conflict: the Stripe id is probably taken, or the wait would pass the deadline.
         """
         state = self.state
         is_last = state.config is None or (self._stripe_id and state.attempt_count >= 3)
         wait = math.inf if is_last else state.wait_seconds(Outcome())
         if not state.exceeds_deadline(wait):
             return wait
-        reason = "other clients create and delete it at the same time"
+        reason = "other clients create and delete this customer at the same time"
         if self._stripe_id:
             reason = f"another customer has {self._stripe_id_text()}, or {reason}"
         raise Conflict(
-            f"{self._call} has neither found nor created the customer with external_id"
+            f"{self._call} could neither find nor create the customer with external_id"
             f" {self._external_id!r:.80}: {reason}",
             conflict.response,
             conflict.data,
         ) from None
 
     def stripe_id_taken(self, conflict: Conflict) -> Conflict:
-        """Return the error of an update whose Stripe id another customer has."""
-        if not self._stripe_id:  # a field of extra_body is taken
+        """Return the error of an update whose Stripe id belongs to another customer."""
+        if not self._stripe_id:  # the conflict is about a field of extra_body
             return conflict
         message = f"another customer has {self._stripe_id_text()}"
         return Conflict(message, conflict.response, conflict.data)
@@ -142,9 +148,9 @@ class CreateRace:
 
 
 def _find_or_create(find: Callable[[bool], T], create: Callable[[], T], race: CreateRace) -> T:
-    """Call ``find``, and ``create`` if there is no customer, until one of them succeeds.
+    """Call ``find`` and ``create`` in turn until one of them succeeds.
 
-    ``find`` gets whether a create has failed before.
+    ``find`` is called with whether a create has failed before.
     """
     while True:
         try:
@@ -156,7 +162,7 @@ def _find_or_create(find: Callable[[bool], T], create: Callable[[], T], race: Cr
             raise race.stripe_id_taken(error) from None
         try:
             return create()
-        except Conflict as error:  # another worker has created it since, or the Stripe id is taken
+        except Conflict as error:  # another worker created it meanwhile, or the Stripe id is taken
             race.lost(error)
 
 
@@ -164,7 +170,7 @@ def update_arguments(change: Any) -> tuple[Any, Any]:
     """Return the id and the body of one item of ``update_many``.
 
     Raises:
-        TypeError: it is not a pair.
+        TypeError: ``change`` is not a pair.
     """
     if not isinstance(change, (tuple, list)) or len(change) != 2:
         raise TypeError(
@@ -204,18 +210,19 @@ class CustomerBatches(DubConsumer):
     ) -> Customer:
         """Get the customer with this external id, or create it.
 
-        Two workers may do it at once, also while others delete the customer; see :meth:`upsert`.
-        An existing customer is returned unchanged: the other fields of ``request`` are neither
-        compared nor written.
+        Several workers may call it at once, even while others delete the customer; see
+        :meth:`upsert`. An existing customer is returned unchanged. The other fields of ``request``
+        are neither compared nor written.
 
         Args:
-            request: what :meth:`create` takes.
+            request: a request as for :meth:`create`.
             retries, timeout_ms, http_headers, extra_query, extra_body: for each request
                 of this call; see the class.
 
         Raises:
             ValueError: a field is unknown, missing or of the wrong type.
-            Conflict: another customer has the Stripe id, or others create and delete this one.
+            Conflict: another customer has the Stripe id, or other clients create and delete this
+                customer until the deadline of the retry policy.
         """
         body, customer_id, reads = ensure_requests(request, options)
         race = CreateRace("ensure()", body, self._retry_state(options))
@@ -231,16 +238,17 @@ class CustomerBatches(DubConsumer):
         request: CreateCustomerRequestBody | Mapping[str, Any],
         **options: Unpack[BodyOptions],
     ) -> Customer:
-        """Update the customer with this external id, or create it where there is none.
+        """Update the customer with this external id, or create it if there is none.
 
-        Two workers may do it at once. An update changes the fields that are given, and ``None``
-        clears a field. It does not change ``country``: the server writes that field when it creates
-        a customer, and only checks it in an update. If a response is lost, repeated attempts lead
-        to one customer with these fields. If others create and delete the customer meanwhile, the
-        call tries again within the time of the retry policy, and with a Stripe id three times.
+        Several workers may call it at once. An update changes the given fields only, and ``None``
+        clears a field. An update does not change ``country``, because the server stores that field
+        only when it creates a customer. If a response is lost, the retries still lead to one
+        customer with these fields. If other clients create and delete the customer meanwhile, the
+        call tries again until the deadline of the retry policy. With a Stripe id it tries three
+        times.
 
         Args:
-            request: what :meth:`create` takes; the server requires ``country`` to create.
+            request: a request as for :meth:`create`. The server requires ``country`` to create.
             retries, timeout_ms, http_headers, extra_query, extra_body: for each request
                 of this call; see the class.
 
@@ -248,9 +256,9 @@ class CustomerBatches(DubConsumer):
             The customer as the server stored it.
 
         Raises:
-            ValueError: there is no external id, or a field is unknown or of the wrong type.
-            Conflict: another customer has the Stripe id, which the message names; or others create
-                and delete this customer until the time of the retry policy is over.
+            ValueError: the external id is missing, or a field is unknown or of the wrong type.
+            Conflict: another customer has the Stripe id, which the message names; or other clients
+                create and delete this customer until the deadline of the retry policy.
         """
         body, customer_id, change = upsert_requests(request, options)
         race = CreateRace("upsert()", body, self._retry_state(options))
@@ -268,16 +276,17 @@ class CustomerBatches(DubConsumer):
         workers: int = 8,
         **options: Unpack[BodyOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
-        """Create customers in a few threads, each exactly once.
+        """Create customers in several threads, each exactly once.
 
-        Nothing is sent until you take results, and at most ``workers`` requests are read ahead of
-        them. When the server asks one worker to wait, all of them wait. Several threads may take
-        results: each goes to one of them. ``close()`` stops the workers.
+        The first ``next()`` starts the workers. At most ``workers`` requests are read ahead of the
+        results. When the server asks one worker to wait, all workers wait. Several threads may
+        consume the results; each result is returned once. ``close()`` stops the workers.
 
         Args:
-            requests: what :meth:`create` takes, any number of them. When reading them raises, the
-                results of those already read come first, then the exception.
-            workers: number of calls in flight at once.
+            requests: any number of requests as for :meth:`create`. If reading them raises, the
+                results of the requests already read are returned first, then the exception is
+                raised.
+            workers: the number of calls in flight at once.
             retries, timeout_ms, http_headers, extra_query, extra_body: for each call;
                 see the class.
 
@@ -300,11 +309,11 @@ class CustomerBatches(DubConsumer):
         workers: int = 8,
         **options: Unpack[CallOptions],
     ) -> Generator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None, None]:
-        """Delete customers in a few threads, in the same way as :meth:`create_many`.
+        """Delete customers in several threads, in the same way as :meth:`create_many`.
 
         Args:
-            ids: Dub ids, or ``ext_`` and your own.
-            workers: number of calls in flight at once.
+            ids: Dub ids, or ``ext_`` followed by external ids.
+            workers: the number of calls in flight at once.
             retries, timeout_ms, http_headers, extra_query: for each call; see the class.
 
         Returns:
@@ -326,12 +335,12 @@ class CustomerBatches(DubConsumer):
         workers: int = 8,
         **options: Unpack[UpdateOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
-        """Change customers in a few threads, in the same way as :meth:`create_many`.
+        """Update customers in several threads, in the same way as :meth:`create_many`.
 
         Args:
-            changes: pairs of an id and a body, which :meth:`update` takes. Changes of one customer
-                may be applied in any order.
-            workers: number of calls in flight at once.
+            changes: pairs of an id and a body as for :meth:`update`. Several changes of one
+                customer may be applied in any order.
+            workers: the number of calls in flight at once.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
             retries, timeout_ms, http_headers, extra_query, extra_body: for each call;
                 see the class.
@@ -364,7 +373,7 @@ class CustomerBatches(DubConsumer):
 
         Args:
             requests: what :meth:`upsert` takes. Those of one customer may be applied in any order.
-            workers: number of calls in flight at once.
+            workers: the number of calls in flight at once.
             retries, timeout_ms, http_headers, extra_query, extra_body: for each request;
                 see the class.
 

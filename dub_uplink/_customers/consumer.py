@@ -1,4 +1,4 @@
-"""The customers API, declared with uplink."""
+"""Declare the customers API with uplink."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..models.operations import (
     UpdateCustomerRequestBody,
 )
 from .batches import CustomerBatches
-from .pages import CustomerIterator, CustomerPage, traversal
+from .pages import CustomerIterator, CustomerPage, start_traversal
 from .parameters import (
     CountGroup,
     CountOptions,
@@ -35,7 +35,7 @@ from .parameters import (
     ListQuery,
     ListRequest,
     UpdateOptions,
-    iterate_query,
+    split_iterate_options,
 )
 from .raw import CustomersWithRawResponse
 from .recovery import CustomerOperation
@@ -43,10 +43,10 @@ from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, U
 
 
 def _page(context: CallContext, customers: list[Customer]) -> Any:
-    """Return customers as a page that fetches the next one with the same options.
+    """Return customers as a page that fetches the next page with the same options.
 
-    ``context.query`` is the query as it was sent, in the server's names, which :class:`ListQuery`
-    checked. ``context.options`` are the given ``retries``, ``timeout_ms`` and ``http_headers``.
+    ``context.query`` is the query that :class:`ListQuery` validated, with the server's names.
+    ``context.options`` are the call options.
     """
     consumer, options = context.consumer, context.options
     return consumer._page_type(
@@ -58,9 +58,9 @@ _COUNTS = CountSchema(many=True)
 
 
 def _count(context: CallContext, body: Any) -> int | list[CustomerCount]:
-    """Return the number of customers, or their groups if the query asked for them."""
+    """Return the number of customers, or the groups if the query has ``groupBy``."""
     if "groupBy" in context.query:
-        convert: Any = response_converter(_COUNTS)  # compiles the schema the first time
+        convert: Any = response_converter(_COUNTS)  # the first call compiles the schema
         counts: list[CustomerCount] = convert(body)
         return counts
     if isinstance(body, bool) or not isinstance(body, int):
@@ -71,48 +71,49 @@ def _count(context: CallContext, body: Any) -> int | list[CustomerCount]:
 class CustomersConsumer(CustomerBatches):
     """The customers of a workspace: list, create, get, update, delete.
 
-    This is the class of ``Dub(…).customers``. Instantiate it on its own, or subclass it and add
-    endpoints with :mod:`dub_uplink.declare`. Threads may share an instance. As a context manager it
-    closes the connections that it opened itself.
+    ``Dub(…).customers`` is an instance of this class. You can also create an instance yourself, or
+    subclass it and add endpoints with :mod:`dub_uplink.declare`. Threads may share an instance. As
+    a context manager it closes the connections that it opened.
 
     Args:
-        token: the API key, or a callable that returns it before every attempt. The default is the
-            environment variable ``DUB_API_KEY``.
-        server_url: the default is ``DUB_SERVER_URL``, or ``https://api.dub.co``. Its path precedes
-            those of the API.
-        client: a ``requests.Session`` with any adapters, or a client of uplink's. The default is a
-            session of its own, which bounds the size and the time of every response.
-        retry_config: the retries of calls that get no ``retries``; ``None`` for no retries.
-        timeout_ms: milliseconds that one attempt may take in total, connecting at most 5,000.
-        retry_budget: bounds the number of retries of all calls together; ``None`` for no bound.
+        token: the API key, or a callable that returns the key before every attempt. The default is
+            the environment variable ``DUB_API_KEY``.
+        server_url: the URL of the server, which may include a path prefix. The default is the
+            environment variable ``DUB_SERVER_URL``, or else ``https://api.dub.co``.
+        client: a ``requests.Session`` with any adapters, or an uplink client. By default the
+            consumer creates a session that limits the size and the time of every response.
+        retry_config: the retries of calls without their own ``retries``; ``None`` disables retries.
+        timeout_ms: the time limit of one attempt, in milliseconds. Connecting may take at most
+            5,000 of them.
+        retry_budget: limits the retries of all calls together; ``None`` for no limit.
         on_retry: called before each wait with the number of the failed attempt, the seconds to
             wait, and the error or the response of the attempt.
-        clock: time and randomness, for tests.
-        rate_limit: a :class:`~dub_uplink.RateLimit` that each attempt waits for.
+        clock: the source of time and randomness, for tests.
+        rate_limit: a :class:`~dub_uplink.RateLimit` that delays each attempt as needed.
 
     Raises:
-        ValueError: there is no token, or an argument is out of range.
+        ValueError: the token is missing, or an argument is out of range.
         TypeError: an argument is of the wrong type.
 
-    Every call takes ``retries`` (a :class:`~dub_uplink.RetryConfig`, or ``None`` for none),
-    ``timeout_ms``, ``http_headers`` and ``extra_query``, each for this call only. Those that send a
-    body take ``extra_body``, too. ``extra_query`` and ``extra_body`` are mappings of parameters and
-    fields that this version does not know: they are sent as they are. Every failure raises a
-    :class:`~dub_uplink.models.errors.DubError`. A mistake in the arguments raises ``ValueError`` or
+    Every call accepts the options ``retries``, ``timeout_ms``, ``http_headers`` and
+    ``extra_query``, which apply to this call only. A call that sends a body also accepts
+    ``extra_body``. ``extra_query`` and ``extra_body`` are mappings of parameters and fields that
+    this version does not declare; they are sent unchanged. A failed call raises a
+    :class:`~dub_uplink.models.errors.DubError`. Wrong arguments raise ``ValueError`` or
     ``TypeError`` before anything is sent.
     """
 
     __module__ = "dub_uplink"
 
-    # No endpoint maps errors: the base class sets a response handler on uplink's session, which
-    # raises a DubError for every status of an error, also for the endpoints of subclasses.
+    # The endpoints need no error handling of their own. The base class adds a response handler to
+    # uplink's session that raises a DubError for every error status, in subclasses too.
     _page_type = CustomerPage
-    #: The transport's rules for a write of which an attempt may have been applied: whether to send
-    #: it again, and whether a later 404 or 409 shows that it was applied.
+    #: Decides whether to repeat a write whose attempt may have been applied, and whether a later
+    #: 404 or 409 shows that it was applied.
     _recovery = CustomerOperation
 
-    # ListRequest keeps the request object, and ListQuery sends its filters together with the
-    # keywords. A filter in both is a ValueError. CountQuery adds the group of CountGroup likewise.
+    # ListRequest stores the request object. ListQuery sends its filters and the keyword filters; a
+    # filter in both raises ValueError. CountQuery adds the argument of CountGroup in the same way.
     @result_handler(_page)
     @declare.returns.json(type=CustomerSchema(many=True))
     @declare.get("customers", args={"request": ListRequest, "options": ListQuery})
@@ -125,29 +126,29 @@ class CustomersConsumer(CustomerBatches):
 
         Args:
             request: the filters as one object, as in the official SDK.
-            email: exactly this email. Of ``email``, ``external_id`` and ``search`` the server
-                uses the first that is given and ignores the others.
-            external_id: exactly this id of your own.
-            search: words of an email or a name; text with an ``@`` is exactly this email.
-            country: two letters. This and the next three are combined with *and*.
-            link_id: the link that brought the customer.
-            program_id: the partner program.
-            partner_id: the partner who referred the customer.
+            email: only the customer with exactly this email. If several of ``email``,
+                ``external_id`` and ``search`` are given, the server uses the first of them.
+            external_id: only the customer with exactly this external id.
+            search: words of a name or an email. Text with an ``@`` must be the exact email.
+            country: only customers of this country, as a two-letter code.
+            link_id: only customers that came through this link.
+            program_id: only customers of this partner program.
+            partner_id: only customers that this partner referred.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
             sort_by: ``createdAt`` (the default), ``saleAmount``, ``firstSaleAt`` or
                 ``subscriptionCanceledAt``.
             sort_order: ``desc`` (the default) or ``asc``.
-            page: the number of the page, 1 to 1,000.
-            page_size: customers on a page, 1 to 100; the default is 100.
-            starting_after: the id of the customer before the page, in the order of ids.
-            ending_before: the id of the customer after the page.
+            page: the number of the page, from 1 to 1,000.
+            page_size: the number of customers on a page, from 1 to 100; the default is 100.
+            starting_after: the id of a customer; the page contains the customers after it by id.
+            ending_before: the id of a customer; the page contains the customers before it by id.
             retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Returns:
-            A list that can fetch the next page; :meth:`iterate` does it for you.
+            A list that can fetch the next page. :meth:`iterate` fetches all pages.
 
         Raises:
-            ValueError: a filter that the server would refuse or ignore.
+            ValueError: the server would reject or ignore a filter.
         """
         raise NotImplementedError
 
@@ -158,33 +159,36 @@ class CustomersConsumer(CustomerBatches):
         cursor: str | None = None,
         **options: Unpack[IterateOptions],
     ) -> CustomerIterator:
-        """Iterate over every customer, each exactly once; pages are fetched when they are needed.
+        """Iterate over every customer once. Pages are fetched when they are needed.
 
-        You may delete customers during the iteration, also those it returned. Customers created
-        during it may or may not appear. With ``sort_order="asc"`` they come last: an iteration that
-        creates a customer for each one does not end. The order is that of the list, except for
-        customers whose ``createdAt`` disagrees with their id. At most three pages are in memory.
+        Customers may be deleted during the iteration, including those already returned. A customer
+        created during the iteration may or may not appear. With ``sort_order="asc"`` it appears
+        last, so a loop that creates a customer for each one does not end. The order is that of the
+        list, except for customers whose ``createdAt`` disagrees with their id. At most three pages
+        are in memory.
 
         Args:
-            cursor: the ``cursor`` of an iteration with the same filters, to continue it.
-            page_size: customers of one request, 1 to 100.
-            sort_by: with any value but ``createdAt`` the iteration uses page numbers. The server
-                has at most 1,000 pages, and the iteration misses customers if others are deleted
-                during it.
+            cursor: the ``cursor`` of an earlier iteration with the same filters, to continue it.
+            page_size: the number of customers per request, from 1 to 100.
+            sort_by: any value except ``createdAt`` makes the iteration use page numbers. The server
+                returns at most 1,000 pages then, and customers are missed if others are deleted
+                during the iteration.
 
-        The other arguments are those of :meth:`list`. The iteration raises the errors of its
-        requests and can continue after one: ``next()`` requests the same page again.
+        The other arguments are those of :meth:`list`. If a request fails, the iteration raises its
+        error. The next ``next()`` requests the same page again.
 
         Raises:
-            ValueError: a filter that the server would refuse or ignore, or not a cursor.
-            PageLimitReached: there are more than 1,000 pages.
+            ValueError: the server would reject or ignore a filter, or ``cursor`` is not valid.
+            PageLimitReached: the list has more than 1,000 pages.
         """
-        query, call = iterate_query(options)
-        return CustomerIterator(lambda query: self.list(query, **call), traversal(query, cursor))
+        query, call_options = split_iterate_options(options)
+        return CustomerIterator(
+            lambda query: self.list(query, **call_options), start_traversal(query, cursor)
+        )
 
     @property
     def with_raw_response(self) -> CustomersWithRawResponse:
-        """The same endpoints, each returning the response with its status, headers and content."""
+        """The same endpoints, which return responses with status, headers and content."""
         return CustomersWithRawResponse(self)
 
     @overload
@@ -200,22 +204,22 @@ class CustomersConsumer(CustomerBatches):
     def count(
         self, *, group_by: str | None = None, **options: Unpack[CountOptions]
     ) -> int | builtins.list[CustomerCount]:
-        """Count customers, all of them or those in each country or of each link.
+        """Count all customers, or the customers per country or per link.
 
-        The route is on Dub's server, in its public repository, and not in its published reference.
-        A server without it raises ``NotFound``: be able to do without the number.
+        Dub's published reference does not describe this route. Its source is the public repository
+        of Dub's server. A server without the route raises ``NotFound``.
 
         Args:
-            group_by: ``"country"``, or ``"link_id"``: customers without a link are in no group, and
-                the server returns at most 10,000 groups.
-            email: exactly this email. Of ``email``, ``external_id`` and ``search`` the server
-                uses the first that is given and ignores the others.
-            external_id: exactly this id of your own.
-            search: words of an email or a name; text with an ``@`` is exactly this email.
-            country: two letters. This and the next three are combined with *and*.
-            link_id: the link that brought the customer.
-            program_id: the partner program.
-            partner_id: the partner who referred the customer.
+            group_by: ``"country"`` or ``"link_id"``. The groups of ``"link_id"`` do not contain
+                customers without a link, and the server returns at most 10,000 groups.
+            email: only the customer with exactly this email. If several of ``email``,
+                ``external_id`` and ``search`` are given, the server uses the first of them.
+            external_id: only the customer with exactly this external id.
+            search: words of a name or an email. Text with an ``@`` must be the exact email.
+            country: only customers of this country, as a two-letter code.
+            link_id: only customers that came through this link.
+            program_id: only customers of this partner program.
+            partner_id: only customers that this partner referred.
             retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Returns:
@@ -223,8 +227,8 @@ class CustomersConsumer(CustomerBatches):
             :class:`~dub_uplink.models.components.CustomerCount` for each group, the largest first.
 
         Raises:
-            ValueError: a filter that the server would refuse or ignore.
-            NotFound: the server has no such route, or the workspace has no partner program.
+            ValueError: the server would reject or ignore a filter.
+            NotFound: the server does not have the route, or the workspace no partner program.
         """
         raise NotImplementedError
 
@@ -241,8 +245,8 @@ class CustomersConsumer(CustomerBatches):
     ) -> Customer:
         """Create a customer, exactly once.
 
-        If a response is lost and a later attempt gets the error that the customer exists, the
-        client looks the customer up. It returns the customer if it is the requested one.
+        If a response is lost, a later attempt may fail because the customer exists. The client
+        then looks the customer up, and returns it if it has the requested fields.
 
         Args:
             request: a ``CreateCustomerRequestBody`` or a mapping; the server requires
@@ -252,13 +256,13 @@ class CustomersConsumer(CustomerBatches):
 
         Raises:
             ValueError: a field is unknown, missing or of the wrong type.
-            Conflict: the external id or the Stripe id is taken by another customer.
+            Conflict: another customer has the external id or the Stripe id.
         """
         raise NotImplementedError
 
     # CustomerRequest("id") sends its argument, or the id of a request object, as {id} of the path.
-    # ExpandQuery takes the call options, and include_expanded_fields, which it sends in the query.
-    # declare.Options takes the call options alone.
+    # ExpandQuery accepts the call options and include_expanded_fields. declare.Options accepts
+    # only call options.
     @declare.returns.json(type=CustomerSchema)
     @declare.get("customers/{id}", args={"request": CustomerRequest("id"), "options": ExpandQuery})
     def get(
@@ -266,7 +270,7 @@ class CustomersConsumer(CustomerBatches):
         request: str | GetCustomerRequest | Mapping[str, Any],
         **options: Unpack[ExpandOptions],
     ) -> Customer:
-        """Get a customer by its Dub id, or by ``ext_`` and your own id.
+        """Get a customer by its Dub id, or by ``ext_`` followed by its external id.
 
         Args:
             request: the id, a ``GetCustomerRequest`` or a mapping with an ``id``.
@@ -274,8 +278,8 @@ class CustomersConsumer(CustomerBatches):
             retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Raises:
-            ValueError: the id is empty, no string, or the name of another route.
-            NotFound: there is no such customer.
+            ValueError: the id is empty, not a string, or reserved by Dub.
+            NotFound: the customer does not exist.
         """
         raise NotImplementedError
 
@@ -295,10 +299,10 @@ class CustomersConsumer(CustomerBatches):
         request_body: UpdateCustomerRequestBody | Mapping[str, Any] | None = None,
         **options: Unpack[UpdateOptions],
     ) -> Customer:
-        """Change a customer: fields that are not given stay, ``None`` clears a field.
+        """Update the given fields of a customer. ``None`` clears a field.
 
         Args:
-            id: the Dub id, or ``ext_`` and your own.
+            id: the Dub id, or ``ext_`` followed by the external id.
             request_body: an ``UpdateCustomerRequestBody`` or a mapping; ``None`` sends ``{}``. The
                 server checks ``country`` and does not store it.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
@@ -307,8 +311,8 @@ class CustomersConsumer(CustomerBatches):
 
         Raises:
             ValueError: the id or a field is not valid.
-            NotFound: there is no such customer.
-            Conflict: the new external id or Stripe id is taken.
+            NotFound: the customer does not exist.
+            Conflict: another customer has the new external id or Stripe id.
         """
         raise NotImplementedError
 
@@ -321,15 +325,15 @@ class CustomersConsumer(CustomerBatches):
     ) -> DeleteCustomerResponseBody:
         """Delete a customer.
 
-        If a response is lost and a later attempt gets the error that there is no such customer,
-        the call succeeds and returns the given id.
+        If a response is lost, a later attempt may fail because the customer no longer exists. The
+        call then succeeds and returns the given id.
 
         Args:
-            id: the Dub id, or ``ext_`` and your own.
+            id: the Dub id, or ``ext_`` followed by the external id.
             retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Raises:
             ValueError: the id is not valid.
-            NotFound: there is no such customer.
+            NotFound: the customer does not exist.
         """
         raise NotImplementedError

@@ -1,7 +1,7 @@
-"""Ids of customers in paths."""
+"""Ids that cannot address a customer."""
 
 from __future__ import annotations
 
-#: Routes of the server's own beside ``customers/{id}``, which are no ids.
+#: Path segments after ``customers/`` that are other routes of the server.
 #: Source: https://dub.co/docs/api-reference, and the public repository of Dub's server.
 RESERVED_IDS = frozenset({"count", "export", "search-stripe"})

@@ -12,14 +12,15 @@ from .traversal import CursorTraversal, Fetch, OffsetTraversal, Query, Traversal
 
 #: The server's default.
 DEFAULT_PAGE_SIZE = 100
-#: The server refuses greater page numbers.
+#: The server rejects greater page numbers.
 LAST_PAGE = 1000
 
 
 class CustomerPage(list[Customer]):
     """A list of customers that can fetch the next page.
 
-    ``query`` has the parameters of the request, in the server's spelling.
+    Attributes:
+        query: the query parameters of the request, with the server's names.
     """
 
     __module__ = "dub_uplink"
@@ -36,26 +37,27 @@ class CustomerPage(list[Customer]):
 
     @property
     def has_next(self) -> bool:
-        """Whether there may be another page; the server shows the end only by a short page."""
+        """Whether there may be another page. Only a page that is not full is known to be last."""
         size: int = self.query.get("pageSize", DEFAULT_PAGE_SIZE)
         return len(self) >= size
 
     def next(self) -> CustomerPage | None:
-        """Fetch the page after this one; return ``None`` after the last one.
+        """Fetch the page after this one; return ``None`` after the last page.
 
-        A list with ``ending_before`` continues backward. One with ``page``, or with a ``sort_by``
-        other than ``createdAt``, continues by page number. Any other continues after its last
-        customer. The server orders pages at a cursor by id and the first page by ``createdAt``,
-        which differ for back-dated customers: use ``iterate`` to get each customer exactly once.
+        A list with ``ending_before`` continues backward. A list with ``page``, or with a
+        ``sort_by`` other than ``createdAt``, continues by page number. Any other list continues
+        after its last customer. The server orders the first page by ``createdAt`` and pages at a
+        cursor by id. The two orders differ for back-dated customers, so use ``iterate`` to get each
+        customer exactly once.
 
         Raises:
-            PageLimitReached: the server has no pages after number 1,000.
+            PageLimitReached: this is page 1,000, the last one that the server returns.
             DubError: the page could not be fetched.
         """
         return self._fetch(next_query(self.query, self)) if self.has_next else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Pickling and copying give a plain list: a connection cannot be pickled.
+        # A connection cannot be pickled or copied, so the result is a plain list.
         return list, (list(self),)
 
 
@@ -63,7 +65,7 @@ def next_query(query: Query, customers: list[Customer]) -> Query:
     """Return the query of the page after the one with these customers.
 
     Raises:
-        PageLimitReached: the server has no such page.
+        PageLimitReached: the server returns no page of that number.
     """
     if "endingBefore" in query:
         return {**query, "endingBefore": customers[0].id}
@@ -72,23 +74,23 @@ def next_query(query: Query, customers: list[Customer]) -> Query:
     page = query.get("page", 1) + 1
     if page > LAST_PAGE:
         raise PageLimitReached(
-            f"the server returns no page after number {LAST_PAGE}, and more customers may follow;"
-            " narrow the list by a filter, or leave out sort_by"
+            f"the server returns no page after number {LAST_PAGE}, and more customers may exist;"
+            " add a filter, or leave out sort_by"
         )
     return {**query, "page": page}
 
 
 def is_paged_by_number(query: Query) -> bool:
-    """Whether a list is paged by number; cursors support only the order ``createdAt``."""
+    """Return whether a list is paged by number: cursors support only the order ``createdAt``."""
     return "page" in query or query.get("sortBy", "createdAt") != "createdAt"
 
 
 class CustomerIterator(Iterator[Customer]):
     """Every customer of a list, each exactly once; see ``CustomersConsumer.iterate``.
 
-    Several threads may take from one iterator: each customer goes to one of them. When a page
-    cannot be fetched, the error is raised and nothing is lost: ``next()`` fetches that page again,
-    and ``cursor`` continues the iteration in another process.
+    Several threads may share one iterator; each customer is returned once. If a page cannot be
+    fetched, the error is raised and no customer is lost. The next ``next()`` fetches that page
+    again. With ``cursor`` another process can continue the iteration.
     """
 
     __module__ = "dub_uplink"
@@ -96,15 +98,15 @@ class CustomerIterator(Iterator[Customer]):
     def __init__(self, fetch: Callable[[Query], list[Customer]], traversal: Traversal) -> None:
         self._fetch = fetch
         self._traversal = traversal
-        # Re-entrant: a signal handler may read the cursor while its thread fetches a page.
+        # Re-entrant, because a signal handler may read the cursor while its thread fetches a page.
         self._lock = threading.RLock()
 
     @property
     def cursor(self) -> str:
         """The position after the last customer that the iteration returned, as an opaque string.
 
-        ``iterate(cursor=…)`` with the same filters continues from there. With several threads it
-        is after every customer that any of them has taken.
+        ``iterate(cursor=…)`` with the same filters continues after that customer. With several
+        threads, that is the last customer that any thread received.
         """
         with self._lock:
             return self._traversal.cursor
@@ -119,15 +121,15 @@ class CustomerIterator(Iterator[Customer]):
         return step
 
 
-def traversal(query: Query, cursor: str | None) -> Traversal:
-    """Return the traversal of a list.
+def start_traversal(query: Query, cursor: str | None) -> Traversal:
+    """Return a traversal of a list.
 
     Args:
-        query: the list's parameters, in the server's spelling.
+        query: the query parameters of the list, with the server's names.
         cursor: the position of an earlier traversal with the same query, or ``None``.
 
     Raises:
-        ValueError: ``cursor`` is not valid, or belongs to other filters.
+        ValueError: ``cursor`` is not valid, or belongs to a list with other filters.
     """
     size = query.get("pageSize", DEFAULT_PAGE_SIZE)
     if is_paged_by_number(query):
@@ -148,5 +150,5 @@ def fetch_unless_deleted(
 
 
 def is_lost_cursor(step: Fetch, error: UnprocessableEntity) -> bool:
-    """Whether the server refused a page because the customer at its cursor was deleted."""
+    """Return whether the server rejected a page because the customer at its cursor is deleted."""
     return step.has_cursor and error.message.startswith("Invalid cursor")

@@ -1,4 +1,4 @@
-"""The arguments of the customers API: their types and their uplink annotations."""
+"""The types and uplink annotations of the arguments of the customers API."""
 
 from __future__ import annotations
 
@@ -83,21 +83,22 @@ class UpdateOptions(_Expand, BodyOptions, total=False):
     """The keywords of ``update``: ``timeout_ms`` in milliseconds."""
 
 
-# A TypedDict has no place for it in its body.
+# The body of a TypedDict cannot set `__module__`.
 for _public in (ListOptions, IterateOptions, CountOptions, ExpandOptions, UpdateOptions):
     _public.__module__ = "dub_uplink.types"
 
 
 def never_expanded(function: Callable[P, T]) -> Callable[P, T]:
-    """Do what ``explicit_signature`` does, for a method that may create the customer it returns."""
+    """Apply ``explicit_signature``, with an error for ``include_expanded_fields``."""
     return explicit_signature(function, {_EXPANDED: _NEVER_EXPANDED})
 
 
 def refuse_expanded(call: str, *given: Any) -> None:
-    """Check the request and the extra parameters of a call that may create what it returns.
+    """Check the arguments of a call that may create the customer it returns.
 
     Raises:
-        ValueError: one of them asks for expanded fields.
+        ValueError: an argument requests expanded fields, which Dub does not send for a new
+            customer.
     """
     for names in given:
         for name in names if isinstance(names, Mapping) else ():
@@ -106,7 +107,7 @@ def refuse_expanded(call: str, *given: Any) -> None:
 
 
 class CustomerId(PathSegment):
-    """Dub's id of a customer, or ``ext_`` and the caller's own."""
+    """The path segment of a customer: a Dub id, or ``ext_`` followed by an external id."""
 
     def check(self, value: Any) -> str:
         if isinstance(value, str) and value in RESERVED_IDS:
@@ -118,7 +119,7 @@ class CustomerId(PathSegment):
 
 
 class CustomerRequest(CustomerId):
-    """An id, or a ``GetCustomerRequest`` or a mapping with one."""
+    """A customer's id, or a ``GetCustomerRequest`` or a mapping that contains the id."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         if isinstance(value, (Mapping, _GET.model)):
@@ -129,7 +130,7 @@ class CustomerRequest(CustomerId):
 
 
 class ExpandQuery(QueryMap):
-    """:class:`ExpandOptions`, of which the request of the call may hold the first as well."""
+    """:class:`ExpandOptions`; the request may contain ``include_expanded_fields`` instead."""
 
     known = frozenset({_EXPANDED, camel_case(_EXPANDED)})
 
@@ -151,21 +152,21 @@ def check_flag(value: Any) -> None:
     """Check the argument ``include_expanded_fields``.
 
     Raises:
-        ValueError: it is not a boolean and not ``None``.
+        ValueError: the value is neither a boolean nor ``None``.
     """
     if value is not None and not isinstance(value, bool):
         raise ValueError(f"{_EXPANDED} must be True or False, not {value!r:.40}")
 
 
 class ListRequest(uplink.Context):  # type: ignore[misc]  # uplink has no types
-    """A ``GetCustomersRequest`` or a mapping, which the :class:`ListQuery` completes."""
+    """A ``GetCustomersRequest`` or a mapping; :class:`ListQuery` adds the keyword filters."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         context_of(request_builder).request = value
 
 
 class ListQuery(QueryMap):
-    """:class:`ListOptions`, checked together with the :class:`ListRequest`."""
+    """:class:`ListOptions`, validated together with the :class:`ListRequest`."""
 
     known = field_names(_LIST)
 
@@ -178,14 +179,14 @@ class ListQuery(QueryMap):
 
 
 class CountGroup(uplink.Context):  # type: ignore[misc]
-    """The argument ``group_by`` of a count, which the :class:`CountQuery` checks and sends."""
+    """The argument ``group_by`` of a count; :class:`CountQuery` validates and sends it."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         context_of(request_builder).request = value
 
 
 class CountQuery(QueryMap):
-    """:class:`CountOptions`, checked together with the :class:`CountGroup`."""
+    """:class:`CountOptions`, validated together with the :class:`CountGroup`."""
 
     known = field_names(_COUNT)
 
@@ -200,11 +201,11 @@ class CountQuery(QueryMap):
 
 
 def list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the query of a list as the server spells it.
+    """Return the query parameters of a list, with the server's names.
 
     Raises:
         TypeError: ``request`` is neither a ``GetCustomersRequest`` nor a mapping.
-        ValueError: a filter that the server would refuse or ignore; the message names it.
+        ValueError: the server would reject or ignore a filter. The message names the filter.
     """
     query = {} if request is None else serialize_request(_LIST, request)
     filters = {name: value for name, value in filters.items() if value is not None}
@@ -213,19 +214,20 @@ def list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:
             raise ValueError(
                 f"list(): {name} is given twice, in the request and by keyword; leave one out"
             )
-    # Once more together: a cursor of the one may not go with a page of the other.
+    # Validated together, because a cursor in the request excludes the keyword `page`.
     return serialize_request(_LIST, {**query, **filters}) if filters else query
 
 
-def iterate_query(options: IterateOptions) -> tuple[Mapping[str, Any], CallOptions]:
-    """Return the query of an iteration, and the options of each of its requests.
+def split_iterate_options(options: IterateOptions) -> tuple[Mapping[str, Any], CallOptions]:
+    """Return the query parameters of an iteration, and the call options of its requests.
 
     Raises:
         TypeError: an option is of the wrong type.
-        ValueError: a filter that the server would refuse or ignore, or an option that is out of
-            range; the message names it.
+        ValueError: the server would reject or ignore a filter, or an option is out of range. The
+            message names the argument.
     """
     filters: dict[str, Any] = {**options}
-    call: Any = {name: filters.pop(name) for name in CallOptions.__optional_keys__ & options.keys()}
-    check_call_options(call, ListQuery.known)
-    return serialize_request(_LIST, GetCustomersRequest(**filters), "iterate()"), call
+    names = CallOptions.__optional_keys__ & options.keys()
+    call_options: Any = {name: filters.pop(name) for name in names}
+    check_call_options(call_options, ListQuery.known)
+    return serialize_request(_LIST, GetCustomersRequest(**filters), "iterate()"), call_options

@@ -1,4 +1,4 @@
-"""The endpoints of the customers API with their responses."""
+"""The endpoints of the customers API that return raw responses."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Decide whether a write of a customer that seems to have failed was applied.
+"""Decide whether the server applied a write whose response was lost.
 
-A create whose response was lost is rejected with 409 the next time, a delete with 404. Dub has no
-idempotency keys, so the client looks the customer up and compares it with the request. No I/O: the
-functions say what to look up and read the responses.
+When a response is lost, the server rejects the repeated request: a create with 409, a delete with
+404. Dub has no idempotency keys, so the client looks the customer up and compares it with the
+request. This module sends nothing. It returns the path of the lookup and interprets the responses.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from ..models.response import Response
 
 _ITEM = re.compile(r"customers/([^/?#]+)")
 
-#: The fields that the server keeps as they were sent. The avatar is missing, which the server
-#: hosts under another URL, and so is the name: the server invents one where none was given.
-_KEPT_FIELDS = ("externalId", "email", "stripeCustomerId", "country")
+#: The fields that the server stores unchanged. It rehosts the avatar under another URL, and shows
+#: an invented name for a customer without one.
+_STORED_FIELDS = ("externalId", "email", "stripeCustomerId", "country")
 
 
 class CustomerOperation:
-    """A request to the customers API, as far as its recovery needs it.
+    """The parts of a request to the customers API that its recovery needs.
 
-    ``path`` is relative to the server's URL. ``body`` is the JSON that was sent, as bytes or as the
-    mapping that an endpoint of a subclass leaves to requests to serialise.
+    Args:
+        method: the HTTP method.
+        path: the path, relative to the server's URL.
+        body: the JSON of the request as bytes or text, or a mapping that ``requests`` serialises.
     """
 
     __slots__ = ("body", "method", "path")
@@ -41,11 +43,11 @@ class CustomerOperation:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the request may be sent again although it may have been applied."""
+        """Whether the request may be repeated even if the server may have applied it."""
         return self.method != "POST" or self.path == "customers"
 
     def resolve_rejection(self, rejected: Response) -> Response | None:
-        """Return the success of a delete that an earlier attempt applied, else ``None``."""
+        """Return the success of a delete that the rejection shows as applied, or ``None``."""
         item = _ITEM.fullmatch(self.path)
         if self.method != "DELETE" or item is None or not is_customer_not_found(rejected):
             return None
@@ -53,22 +55,25 @@ class CustomerOperation:
         return Response(200, {"Content-Type": "application/json"}, body)
 
     def lookup_path(self, rejected: Response) -> str | None:
-        """Return the path of the customer that shows whether the write was applied, if one does."""
+        """Return the path to look up after a rejection, or ``None`` if no lookup can help."""
         external_id = self._sent().get("externalId")
         if not isinstance(external_id, str):
             return None
         path = "customers/" + quote(f"ext_{external_id}", safe="")
         if self.method == "POST" and self.path == "customers":
             return path if rejected.status_code == 409 else None
-        # An update that changes the external id makes the customer unreachable under the old one.
+        # After an update of the external id, the customer has no longer its old path.
         if self.method == "PATCH" and _ITEM.fullmatch(self.path) and path != self.path:
             return path if is_customer_not_found(rejected) else None
         return None
 
     def resolve_after_lookup(self, rejected: Response, looked_up: Response) -> Response | None:
-        """Return the write's success if ``looked_up`` shows it, ``rejected`` if it shows another.
+        """Return the response of a write after its customer was looked up.
 
-        ``None`` if it shows neither: a ``Conflict`` would then claim what nobody knows.
+        Returns:
+            A success if the customer shows that the write was applied, or ``rejected`` if it shows
+            that the write was not applied. ``None`` if the lookup failed, since the outcome of the
+            write is then unknown.
         """
         if is_customer_not_found(looked_up):
             return rejected
@@ -85,12 +90,12 @@ class CustomerOperation:
         if sent.get("name") and customer.get("name") != sent["name"]:
             return False
         if self.method == "POST":
-            # A field that a new customer was not given is null.
-            kept = [key for key in _KEPT_FIELDS if key in customer]
-            return all(customer[key] == sent.get(key) for key in kept)
-        # The server accepts a country in an update and does not write it.
-        kept = [key for key in _KEPT_FIELDS if key in sent and key in customer and key != "country"]
-        return all(customer[key] == sent[key] for key in kept)
+            # In a new customer, fields that the request did not contain are null.
+            fields = [key for key in _STORED_FIELDS if key in customer]
+            return all(customer[key] == sent.get(key) for key in fields)
+        # The server accepts a country in an update, but does not store it.
+        fields = [key for key in _STORED_FIELDS if key in sent and key in customer]
+        return all(customer[key] == sent[key] for key in fields if key != "country")
 
     def _sent(self) -> Mapping[str, Any]:
         body = self.body
@@ -103,7 +108,7 @@ class CustomerOperation:
 
 
 def is_customer_not_found(response: Response) -> bool:
-    """Return whether this is Dub's 404 of a customer: not a proxy's, nor that of a workspace."""
+    """Return whether a response is Dub's 404 for a customer, not one of a proxy or a workspace."""
     data = error_data(response) if response.status_code == 404 else None
     return (
         data is not None

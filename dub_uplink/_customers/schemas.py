@@ -85,10 +85,10 @@ def _customer_loader() -> Any:
 
 
 def read_customer(data: Mapping[str, Any]) -> components.Customer:
-    """Return the customer of a JSON object, read as a response is.
+    """Return the customer of a JSON object, with the same checks as for a response.
 
     Raises:
-        ValueError: a field is missing or of the wrong type; the message names it.
+        ValueError: a field is missing or of the wrong type. The message names the field.
     """
     try:
         customer: components.Customer = _customer_loader()(data)
@@ -116,7 +116,7 @@ def _nullable() -> SentText:
 
 
 def _filter() -> SentText:
-    # The server takes an empty filter for none at all and would list every customer.
+    # The server ignores an empty filter, so the list would contain every customer.
     return SentText(validate=validate.Length(min=1, error="Must not be empty."))
 
 
@@ -184,13 +184,13 @@ class ListSchema(_FilterSchema):
 
     @marshmallow.validates_schema
     def one_way_to_page(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Refuse what the server would, in its order."""
+        """Reject combinations that the server rejects, in the server's order."""
         cursors = [name for name in ("starting_after", "ending_before") if name in data]
         if len(cursors) == 2:
             raise marshmallow.ValidationError("Give starting_after or ending_before, not both.")
         if cursors and data.get("sort_by", "createdAt") != "createdAt":
             raise marshmallow.ValidationError(
-                "Pages at a cursor are sorted by createdAt only; leave out one of the two.",
+                "Cursors support only the order createdAt; leave out the cursor or sort_by.",
                 "sort_by",
             )
         if cursors and "page" in data:
@@ -207,7 +207,7 @@ class CountQuerySchema(_FilterSchema):
 
     @marshmallow.validates_schema
     def no_filter_of_the_group(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Refuse a filter that the server ignores."""
+        """Reject a filter that the server would ignore."""
         group = str(data.get("group_by"))
         if group in data:
             raise marshmallow.ValidationError(

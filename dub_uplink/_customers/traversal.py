@@ -1,19 +1,20 @@
-"""Find every customer of a list exactly once, without doing any I/O.
+"""Find every customer of a list exactly once. This module does no I/O.
 
-Why following the server's cursors is not enough: the server orders a list without a cursor by
-``createdAt`` and a list at a cursor by id. Ids follow the time of creation, except for back-dated
-customers. So a back-dated customer may be neither on the first page nor behind its last customer,
-and one with a later ``createdAt`` may be in both places. ``docs/ordering.rst`` has an example.
+It is not enough to follow the server's cursors. The server orders a list without a cursor by
+``createdAt``, and a list at a cursor by id. The two orders agree unless a customer is back-dated.
+A back-dated customer may be neither on the first page nor after the last customer of that page.
+Another customer may be in both places. ``docs/ordering.rst`` has an example.
 
-:class:`CursorTraversal` therefore takes the first page and goes from its last customer, the anchor,
-in both directions by id. Each id lies in exactly one direction, and the ids of the first page are
-remembered. Without back-dated customers the backward direction is one page with nothing new.
+:class:`CursorTraversal` therefore fetches the first page. The last customer of that page is the
+anchor. From the anchor the traversal follows the cursors by id in both directions. Each id lies in
+exactly one direction, and the ids of the first page are remembered. Without back-dated customers
+the backward direction is one page without new customers.
 
-A cursor is the id of a customer, and the server refuses one that has been deleted. So the last
-customer of a page is returned only when the next page has arrived: a caller may delete each
-customer it gets. When another client deletes the cursor, another customer of its page is the
-cursor. When all of the page are gone, the traversal restarts and skips the ranges of ids it has
-covered.
+A cursor is the id of a customer, and the server rejects the id of a deleted customer. The caller
+may delete each customer that it receives. The last customer of a page is therefore returned only
+after the next page has arrived. If another client deletes the cursor, the traversal uses another
+customer of the same page. If that whole page is deleted, the traversal restarts, and skips the
+ranges of ids that are already covered.
 """
 
 from __future__ import annotations
@@ -36,25 +37,25 @@ Page = list[Customer]
 
 @dataclass(frozen=True)
 class Fetch:
-    """A step of a traversal: fetch the page of this query."""
+    """A step of a traversal: fetch the page for ``query``."""
 
     query: Query
 
     @property
     def has_cursor(self) -> bool:
-        """Whether the query has a cursor, which the server may refuse."""
+        """Whether the query has a cursor, which the server rejects after a deletion."""
         return "startingAfter" in self.query or "endingBefore" in self.query
 
 
 class CursorLost(Exception):
-    """Every customer that could be the next cursor has been deleted."""
+    """Every customer that could be the next cursor is deleted."""
 
 
 class FilterMismatch(ValueError):
     """A cursor belongs to an iteration with other filters."""
 
 
-#: The parameter that fetches the page before or after a customer, in the order of the list.
+#: The query parameter for the page before or after a customer, in the order of the list.
 Direction = Literal["endingBefore", "startingAfter"]
 BACKWARD: Direction = "endingBefore"
 FORWARD: Direction = "startingAfter"
@@ -66,7 +67,7 @@ Steps = Generator["Fetch | Page", "Page | None", None]
 
 
 class Traversal(ABC):
-    """The steps through a list: pages to fetch and customers to return, then ``None``."""
+    """The steps through a list: a page to fetch, a customer to return, or ``None`` at the end."""
 
     def __init__(self, query: Query, cursor: str | None) -> None:
         self._query = query
@@ -84,7 +85,7 @@ class Traversal(ABC):
         self._rows: Iterator[Customer] = iter(())
 
     def step(self) -> Fetch | Customer | None:
-        """Return the next step; a ``Fetch`` is returned again until :meth:`fetched` is called."""
+        """Return the next step. A ``Fetch`` is returned again until :meth:`fetched` is called."""
         while self._fetching is None:
             for customer in self._rows:
                 self._mark_returned(customer)
@@ -94,7 +95,7 @@ class Traversal(ABC):
         return self._fetching
 
     def fetched(self, page: Page | None) -> None:
-        """Continue with the page of the last ``Fetch``; ``None`` if its cursor was deleted."""
+        """Continue with the fetched page, or with ``None`` if its cursor is a deleted customer."""
         self._advance(page)
 
     @property
@@ -114,8 +115,8 @@ class Traversal(ABC):
         return state
 
     def _advance(self, page: Page | None) -> bool:
-        """Go on to the next page to fetch, or to the next customers; return whether there is one."""
-        self._fetching = None  # also after the end, or when the page limit is an error
+        """Continue to the next page or to the next customers; return whether one exists."""
+        self._fetching = None  # stays None at the end, and if the page limit raises
         try:
             step = self._steps.send(page)
         except StopIteration:
@@ -150,15 +151,15 @@ class CursorTraversal(Traversal):
         self._frontier: dict[Direction, str] = {}
         #: Ids returned from first pages: one page, and a part of another for each restart.
         self._seen: set[str] = set()
-        #: The lowest and highest id of each range covered before a restart; ``None`` is no bound.
+        #: The lowest and highest id of each range covered before a restart. ``None`` is unbounded.
         self._covered: list[tuple[str | None, str | None]] = []
-        #: The ids of the current page: when its last customer was not the cursor, the next page
-        #: repeats some of them.
+        #: The ids of the current page. The next page repeats some of them if its cursor was not
+        #: the last customer.
         self._recent: frozenset[str] = frozenset()
-        #: The page after the anchor, fetched before the direction backward is traversed.
-        self._ahead: Page | None = None
-        #: The latest ``createdAt`` at the start. Later customers are skipped in the direction
-        #: backward: a caller who creates one for each that it gets would never reach the end.
+        #: The page after the anchor, which is fetched before the backward direction.
+        self._page_after_anchor: Page | None = None
+        #: The latest ``createdAt`` at the start. The backward direction skips later customers.
+        #: Otherwise a caller that creates a customer for each one it receives would never finish.
         self._newest: dt.datetime | None = None
         super().__init__(query, cursor)
 
@@ -177,7 +178,7 @@ class CursorTraversal(Traversal):
                 return
 
     def _first_page(self) -> Generator[Fetch | Page, Page | None, bool]:
-        """Yield the first page and the direction backward; return whether that is all."""
+        """Yield the first page and the backward direction; return whether the list ends there."""
         page = (yield Fetch(self._query)) or []
         if len(page) < self._size:
             yield self._unseen(page)
@@ -195,13 +196,13 @@ class CursorTraversal(Traversal):
             self._frontier = {BACKWARD: anchor, FORWARD: anchor}
             self._phase = BACKWARD
             yield from self._follow(BACKWARD, before)
-            self._phase, self._ahead = FORWARD, after
+            self._phase, self._page_after_anchor = FORWARD, after
             return False
         raise CursorLost
 
     def _resume(self, direction: Direction) -> Steps:
-        """Yield what lies beyond the frontier of a direction."""
-        page, self._ahead = self._ahead, None
+        """Yield the customers beyond the frontier of a direction."""
+        page, self._page_after_anchor = self._page_after_anchor, None
         frontier = self._frontier[direction]
         if page is None:
             if self._is_covered_beyond(direction, frontier):
@@ -248,7 +249,7 @@ class CursorTraversal(Traversal):
         return created is not None and self._newest is not None and created > self._newest
 
     def _is_covered_beyond(self, direction: Direction, customer_id: str) -> bool:
-        """Whether every id from this one on was covered before a restart."""
+        """Return whether a restart covered every id from this one on."""
         open_end = 1 if (direction == BACKWARD) is self._descending else 0
         return any(
             ids[open_end] is None and _is_between(customer_id, *ids) for ids in self._covered
@@ -256,11 +257,11 @@ class CursorTraversal(Traversal):
 
     def _restart(self) -> None:
         if self._phase != _FIRST:
-            # Backward comes first: once the direction is forward, all before it is covered.
+            # The backward direction is traversed first, so it is complete in the forward phase.
             before = self._frontier[BACKWARD] if self._phase == BACKWARD else None
             after = self._frontier[FORWARD]
             self._covered.append((after, before) if self._descending else (before, after))
-        self._phase, self._ahead, self._recent = _FIRST, None, frozenset()
+        self._phase, self._page_after_anchor, self._recent = _FIRST, None, frozenset()
 
     def _mark_returned(self, customer: Customer) -> None:
         if self._phase == _FIRST:
@@ -295,10 +296,10 @@ def _candidates(ids: list[str]) -> Iterator[str]:
 
 
 class OffsetTraversal(Traversal):
-    """Traverse a list by page number: cursors support no order other than ``createdAt``.
+    """Traverse a list by page number, because cursors support only the order ``createdAt``.
 
-    A customer that moves to the next page meanwhile is returned once. One that moves to an earlier
-    page, also because others are deleted, may be missed.
+    A customer that moves to the next page meanwhile is returned once. A customer that moves to an
+    earlier page may be missed, for example after the deletion of other customers.
     """
 
     def __init__(
@@ -322,7 +323,7 @@ class OffsetTraversal(Traversal):
                 yield self._unseen(page[-1:])
                 raise PageLimitReached(
                     f"the server returns no page after number {self._last_page}, and more customers"
-                    " may follow; narrow the list by a filter, or leave out sort_by"
+                    " may exist; add a filter, or leave out sort_by"
                 )
             following = (yield Fetch({**self._query, "page": self._page + 1})) or []
             yield self._unseen(page[-1:])

@@ -13,8 +13,8 @@ from .consumer import ConfiguredConsumer
 class AsyncDubConsumer(ConfiguredConsumer):
     """The asynchronous :class:`~dub_uplink.DubConsumer`.
 
-    ``client`` is an ``aiohttp.ClientSession``. By default the first call makes one, which belongs
-    to the event loop of that call; ``aclose()`` or ``async with`` closes it.
+    ``client`` is an ``aiohttp.ClientSession``. Without it, the first call creates a session for the
+    event loop of that call. ``aclose()`` or ``async with`` closes the created session.
     """
 
     __module__ = "dub_uplink"
@@ -35,7 +35,7 @@ class AsyncDubConsumer(ConfiguredConsumer):
         return AsyncRetryingClient(make_async_backend(client, server), server, token, **policy)
 
     async def aclose(self) -> None:
-        """Close what this client opened; a session it was given is left alone."""
+        """Close the connections of this client; a session given as ``client`` stays open."""
         if self._defaults is None:
             await self._transport.aclose()
 

@@ -36,7 +36,7 @@ from .parameters import check_retries
 if TYPE_CHECKING:
 
     class Consumer:
-        """What a type checker sees of ``uplink.Consumer``, which has no types."""
+        """The types of ``uplink.Consumer`` for type checkers; uplink itself has none."""
 
         session: Any
         exceptions: Any
@@ -56,11 +56,11 @@ else:
     class Consumer(uplink.Consumer):
         """``uplink.Consumer`` with plain methods and constructors.
 
-        uplink wraps every constructor. The wrapper keeps the arguments, the token among them, in a
-        reference cycle with the consumer, and processes them again at every call.
+        uplink wraps every constructor. The wrapper stores the arguments, including the token, in a
+        reference cycle with the consumer. It also processes the arguments again at every call.
         """
 
-        #: Whether the methods are coroutine functions, and callables of the caller may be.
+        #: Whether the methods are coroutine functions. If so, the caller's callables may be too.
         _asynchronous = False
 
         def __init_subclass__(cls, **options: Any) -> None:
@@ -91,10 +91,10 @@ def check_policy(
     clock: Clock | None,
     rate_limit: RateLimit | None,
 ) -> None:
-    """Check the types of a policy when the client is made, not when a call fails.
+    """Check the types of the policy arguments of a constructor.
 
     Raises:
-        TypeError: an argument is of the wrong type; the message names it.
+        TypeError: an argument is of the wrong type. The message names the argument.
     """
     expected = (
         ("retry_config", retry_config, RetryConfig),
@@ -110,7 +110,7 @@ def check_policy(
 
 
 class _SessionHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
-    """The hook of every call: on the session, so that endpoints of subclasses have it too."""
+    """Start the context of each call, and raise for error statuses, in subclasses too."""
 
     def audit_request(self, consumer: Any, request_builder: Any) -> None:
         begin_call(consumer, request_builder)
@@ -122,11 +122,11 @@ class _SessionHook(TransactionHook):  # type: ignore[misc]  # uplink has no type
 class ConfiguredConsumer(Consumer):
     """The configuration that synchronous and asynchronous consumers share."""
 
-    #: The rules by which the transport decides whether a failed write was applied.
+    #: Creates the object that decides whether a failed write was applied.
     _recovery: RecoveryFactory = NoRecovery
-    #: The options of the calls of a view; ``None`` for a client.
+    #: The default call options of a view, or ``None`` for a client.
     _defaults: Mapping[str, Any] | None = None
-    #: Of a view whose endpoints return raw responses: the consumer that converts them.
+    #: The consumer behind a view with raw responses, or ``None`` for any other consumer.
     _raw_of: Any = None
 
     def __init__(
@@ -143,8 +143,8 @@ class ConfiguredConsumer(Consumer):
         rate_limit: RateLimit | None = None,
     ) -> None:
         enable_env_logging()
-        held = TokenProvider(token)
-        del token  # from here on only the caller's own frame shows it
+        token_provider = TokenProvider(token)
+        del token  # tracebacks with local variables must not show the token
         server = normalize_base_url(server_url)
         if isinstance(retry_config, Unset):
             retry_config = DEFAULT_RETRY_CONFIG
@@ -153,11 +153,11 @@ class ConfiguredConsumer(Consumer):
         check_policy(retry_config, retry_budget, on_retry, clock, rate_limit)
         if not self._asynchronous and is_coroutine_function(on_retry):
             raise TypeError("on_retry is an async function, which only AsyncDub awaits")
-        held.resolve(asynchronous=self._asynchronous)
+        token_provider.resolve(asynchronous=self._asynchronous)
         self._transport = self._connect(
             client,
             server,
-            held,
+            token_provider,
             retry_config=retry_config,
             timeout=timeout_seconds(timeout_ms, DEFAULT_TIMEOUT_MS / 1000),
             budget=retry_budget,
@@ -180,17 +180,17 @@ class ConfiguredConsumer(Consumer):
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return a view of this client with other defaults for its calls.
+        """Return a view of this client with other default call options.
 
-        A view shares the connections, the retry budget, the rate limit and the lifetime of its
-        client. Closing it does nothing. After the client is closed, calls of the view raise
-        ``RuntimeError``. Views of views keep what is not given again.
+        A view shares the connections, the retry budget and the rate limit of its client. Closing a
+        view does nothing. After its client is closed, calls of the view raise ``RuntimeError``. A
+        view of a view keeps the options that are not given again.
 
         Args:
-            retries: the retries of calls that get no ``retries``; ``None`` for no retries.
-            timeout_ms: milliseconds that one attempt may take.
-            http_headers: headers of every call. Those of a call, of an endpoint or of a later view
-                win, whatever the case of their names.
+            retries: the retries of calls without their own ``retries``; ``None`` disables retries.
+            timeout_ms: the time limit of one attempt, in milliseconds.
+            http_headers: headers of every call. Headers of a call, of an endpoint or of a later
+                view replace them. The case of a header name does not matter.
 
         Raises:
             ValueError: an option is out of range, or a header is given twice.
@@ -209,24 +209,27 @@ class ConfiguredConsumer(Consumer):
         return self._view(defaults)
 
     def _view(self, defaults: Mapping[str, Any]) -> Self:
-        """Return an object with the same attributes, uplink's among them, and other defaults."""
+        """Return a shallow copy of this consumer with other default call options."""
         view = object.__new__(type(self))
         vars(view).update(vars(self), _defaults=defaults)
         return view
 
     def _retry_state(self, options: Mapping[str, Any]) -> RetryState:
-        """Return the time limit and the waits of an operation that is made of several calls."""
+        """Return the retry state of an operation that consists of several calls."""
         return self._transport.make_retry_state({**(self._defaults or {}), **options})
 
     def _connect(
         self, client: Any, server: str, token: TokenProvider, **policy: Any
     ) -> RetryingClient:
-        """Return the transport over the argument ``client``."""
+        """Return a transport that sends requests through the argument ``client``."""
         raise NotImplementedError
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the token's rate limit as the last error response stated it, or ``None``."""
+        """Return the rate limit from the last response that stated one, or ``None``.
+
+        Dub sends the headers of the rate limit with error responses only.
+        """
         return self._transport.rate_limit
 
     def __repr__(self) -> str:
@@ -234,13 +237,13 @@ class ConfiguredConsumer(Consumer):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError(
-            f"a {type(self).__name__} cannot be pickled: it holds open connections and the token;"
+            f"a {type(self).__name__} cannot be pickled: it has open connections and the token;"
             " create one in each process"
         )
 
 
 class DubConsumer(ConfiguredConsumer):
-    """A consumer without endpoints: the base class for other parts of Dub's API.
+    """The base class of consumers for other parts of Dub's API; it has no endpoints.
 
     See :class:`~dub_uplink.CustomersConsumer` for the arguments.
     """
@@ -253,7 +256,7 @@ class DubConsumer(ConfiguredConsumer):
         return RetryingClient(make_backend(client, server), server, token, **policy)
 
     def close(self) -> None:
-        """Close what this client opened; a session it was given is left alone."""
+        """Close the connections of this client; a session given as ``client`` stays open."""
         if self._defaults is None:
             self._transport.close()
 

@@ -1,4 +1,4 @@
-"""What the declarations of one call share: a value in the context of uplink's request."""
+"""The state of one call, stored in the context of uplink's request."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ _KEY = "dub_uplink"
 
 
 class CallContext:
-    """One call of an endpoint.
+    """The state of one call of an endpoint.
 
-    ``request`` is a request object that other arguments complete. ``query`` is the checked query
-    of a list or a count. ``options`` are the call options that were given. ``params`` and
-    ``headers`` are those of the arguments: they replace what decorators declare. ``extra_query``
-    and ``extra_body`` are parameters and fields that the endpoint does not know.
+    Attributes:
+        consumer: the consumer whose endpoint is called.
+        options: the call options.
+        request: the request object of the caller; keyword filters are added to it.
+        query: the validated query of a list or a count.
+        params: query parameters from arguments; they replace those of decorators.
+        headers: headers from arguments; they replace those of decorators.
+        extra_query: additional query parameters of the caller.
+        extra_body: additional body fields of the caller.
+        result_handler: converts the result once more, or ``None``.
     """
 
     __slots__ = (
@@ -44,7 +50,7 @@ class CallContext:
 
 
 def begin_call(consumer: Any, request_builder: Any) -> None:
-    """Put a new context into uplink's request; uplink calls this before it reads the arguments."""
+    """Add a new context to uplink's request; called before uplink reads the arguments."""
     request_builder.context[_KEY] = CallContext(consumer)
     if consumer._defaults:
         request_builder.info[OPTIONS].update(consumer._defaults)

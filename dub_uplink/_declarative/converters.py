@@ -1,4 +1,4 @@
-"""uplink's converter factory for schemas, and the errors of bodies that cannot be converted."""
+"""Convert request and response bodies with schemas; raise for invalid response bodies."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ from ..models.errors import ResponseValidationError, one_line
 from ..models.response import Response
 from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 
-#: Records in one list. Dub's pages have 100. Objects take twenty times the memory of their JSON.
+#: The most records accepted in one list. A page of Dub has at most 100. Model objects take about
+#: twenty times the memory of their JSON.
 _MAX_RECORDS = 10_000
 
 
 class SchemaConverter(Factory):  # type: ignore[misc]  # uplink has no types
-    """Convert JSON with marshmallow schemas, instances or classes, and with pydantic models.
+    """Convert JSON with marshmallow schemas (instances or classes) and with pydantic models.
 
-    uplink asks at every call, so each converter is made once.
+    uplink requests a converter at every call, so converters are cached.
     """
 
     def create_response_body_converter(self, cls: Any, request_definition: Any) -> Any:
-        """Return the function that loads a body, ``None`` for a type of another factory."""
+        """Return the function that loads a body, or ``None`` for an unsupported type."""
         return response_converter(cls)
 
     def create_request_body_converter(self, cls: Any, request_definition: Any) -> Any:
-        """Return the function that checks and serialises a body, ``None`` for another type."""
+        """Return the function that serialises a body, or ``None`` for an unsupported type."""
         return _request_converter(cls)
 
 
 def is_schema(type_: Any, base: type[marshmallow.Schema] = marshmallow.Schema) -> bool:
-    """Return whether a type is a marshmallow schema, an instance or a class."""
+    """Return whether ``type_`` is a marshmallow schema class, or an instance of one."""
     return isinstance(type_, base) or (isinstance(type_, type) and issubclass(type_, base))
 
 
 @functools.lru_cache(1000)
 def response_converter(type_: Any) -> Callable[[Any], Any] | None:
-    """Return the function that loads a body, ``None`` for a type of another factory."""
+    """Return the function that loads a body, or ``None`` for an unsupported type."""
     if is_schema(type_):
-        from .schema_compiler import compile_loader  # noqa: PLC0415 - not before a response
+        from .schema_compiler import compile_loader  # noqa: PLC0415 - loaded by the first response
 
         schema = type_() if isinstance(type_, type) else type_
         load = compile_loader(schema) if isinstance(schema, ModelSchema) else schema.load
-    else:  # a pydantic model, for which uplink calls a deprecated method
+    else:  # a pydantic model; uplink itself would call a deprecated method of it
         load = getattr(type_, "model_validate", None)
     return None if load is None else functools.partial(_load, load)
 
@@ -61,10 +62,10 @@ def _request_converter(type_: Any) -> Callable[[Any], Any] | None:
 
 
 def _load(load: Callable[[Any], Any], body: Any) -> Any:
-    if isinstance(body, Response):  # `returns.schema` converts responses, `returns.json` JSON
+    if isinstance(body, Response):  # from `returns.schema`; `returns.json` passes parsed JSON
         body = body.json()
     if isinstance(body, list) and len(body) > _MAX_RECORDS:
-        # marshmallow would also take seconds to list the errors of a million records.
+        # marshmallow would take seconds to list the errors of a million records.
         raise marshmallow.ValidationError(
             f"it has {len(body)} records; at most {_MAX_RECORDS} are accepted"
         )

@@ -27,7 +27,7 @@ _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 class Decorator(Protocol):
-    """A decorator that keeps the signature of what it decorates."""
+    """A decorator that keeps the signature of the decorated function."""
 
     def __call__(self, function: Callable[P, T], /) -> Callable[P, T]: ...
 
@@ -39,9 +39,9 @@ def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     """Declare a ``GET`` request; see ``uplink.get``.
 
     Args:
-        path: a URI template relative to the server's URL. An argument of the same name as one of
-            its variables is one segment of the path.
-        args: the annotation of each other argument.
+        path: a URI template relative to the server's URL. The argument with the name of a template
+            variable is sent as one path segment.
+        args: the annotation of each other argument, by the argument's name.
     """
     return _declare(uplink.get, path, args)
 
@@ -49,7 +49,8 @@ def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 def post(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     """Declare a ``POST`` request; see ``uplink.post`` and :func:`get`.
 
-    It is not sent again after an attempt that may have been applied, unless :data:`idempotent`.
+    The request is not repeated after an attempt that the server may have applied, unless the
+    endpoint is declared :func:`idempotent`.
     """
     return _declare(uplink.post, path, args)
 
@@ -57,7 +58,7 @@ def post(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 def patch(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     """Declare a ``PATCH`` request; see ``uplink.patch`` and :func:`get`.
 
-    It counts as repeatable, since the requests of Dub's API set values and add none.
+    The request may be repeated, because a ``PATCH`` of Dub's API sets values.
     """
     return _declare(uplink.patch, path, args)
 
@@ -73,7 +74,7 @@ def delete(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 
 
 def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
-    path = path.lstrip("/")  # a leading slash would lose the path of the server's URL
+    path = path.lstrip("/")  # a leading slash would discard the path of the server's URL
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         stub = _without_types(function)
@@ -83,12 +84,12 @@ def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
             if name in inspect.signature(stub).parameters
         }
         for name, annotation in (args or {}).items():
-            made = annotation() if isinstance(annotation, type) else annotation
-            if isinstance(made, Query) and made.name is None:
-                made.name = camel_case(name)
-            if made is not annotation and isinstance(made, Options):
-                made.call = function.__name__
-            annotations[name] = made
+            instance = annotation() if isinstance(annotation, type) else annotation
+            if isinstance(instance, Query) and instance.name is None:
+                instance.name = camel_case(name)
+            if instance is not annotation and isinstance(instance, Options):
+                instance.call = function.__name__
+            annotations[name] = instance
         return cast("Callable[P, T]", verb(path, args=annotations)(stub))
 
     return decorate
@@ -97,7 +98,7 @@ def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
 def like(method: Callable[..., Any]) -> Decorator:
     """Declare the same request as a method of another consumer.
 
-    What uplink does when a definition is used as a decorator. Argument names must be the same.
+    The function must have the same argument names as the method.
     """
     definition: Any = method.uplink_definition  # type: ignore[attr-defined]
 
@@ -109,26 +110,28 @@ def like(method: Callable[..., Any]) -> Decorator:
 
 
 def _without_types(function: Callable[..., Any]) -> Any:
-    """Return a function of the same arguments without types, which uplink would take for its own.
+    """Return a function with the same arguments and no types.
 
-    Its signature is set, or ``inspect`` would work it out again at each call.
+    uplink would interpret the types as annotations of its own. The signature is stored, because
+    uplink would otherwise inspect the function at each call.
     """
 
     @functools.wraps(function)
     def stub(*_: Any, **__: Any) -> None: ...
 
     signature = inspect.signature(function)
-    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-    made: Any = stub
-    made.__signature__ = _Signature(bare)
-    made.declared = function
-    return made
+    untyped = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    result: Any = stub
+    result.__signature__ = _Signature(untyped)
+    result.declared = function
+    return result
 
 
 class _Signature(inspect.Signature):
-    """A signature that binds the usual call at once: positional arguments, and options by keyword.
+    """A signature with a fast path for positional arguments and options by keyword.
 
-    uplink binds at every call. Other calls and mistakes are left to ``inspect``.
+    uplink binds the arguments at every call. ``inspect`` handles all other calls, and reports
+    wrong arguments.
     """
 
     __slots__ = ("_named", "_options", "_required")
@@ -136,14 +139,14 @@ class _Signature(inspect.Signature):
     def __init__(self, parameters: Sequence[inspect.Parameter] = (), **options: Any) -> None:
         super().__init__(parameters, **options)
         named = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-        others = [p for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
+        rest = [p for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
         self._named = tuple(p.name for p in named)
         self._required = frozenset(p.name for p in named if p.default is p.empty)
-        is_usual = len(others) == 1 and others[0].kind is inspect.Parameter.VAR_KEYWORD
-        self._options = others[0].name if is_usual else None
+        has_options = len(rest) == 1 and rest[0].kind is inspect.Parameter.VAR_KEYWORD
+        self._options = rest[0].name if has_options else None
 
     def bind(self, /, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
-        """Return the arguments of a call by name; ``options`` also where none are given."""
+        """Return the arguments of a call by name; ``options`` may be empty."""
         bound: Any = dict(zip(self._named, args, strict=False))
         if (
             self._options is None
@@ -172,9 +175,9 @@ class _Idempotent(MethodAnnotation):  # type: ignore[misc]
 
 
 class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
-    """``uplink.returns.json`` of a schema, whose converter the factory is asked for once.
+    """``uplink.returns.json`` for a schema, with a cached converter.
 
-    uplink makes a registry of all factories at every call.
+    uplink would create a registry of all converter factories at every call.
     """
 
     def __init__(self, type: Any, key: str | tuple[str, ...]) -> None:
@@ -200,19 +203,20 @@ class _Unpublished(MethodAnnotation):  # type: ignore[misc]
         request_builder.info[OPTIONS]["unpublished"] = True
 
 
-# uplink's decorators take the function in the place of their arguments.
+# uplink's decorators also accept the decorated function instead of arguments.
 _idempotent: Any = _Idempotent
 _unpublished: Any = _Unpublished
 _json: Any = uplink.json
 
 
 def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
-    """Call a function with the converted response: its result is what the endpoint returns.
+    """Return the result of a function that is called with the converted response.
 
-    As ``uplink.response_handler``, which runs before the conversion.
+    ``uplink.response_handler`` runs before the conversion instead.
 
     Args:
-        handler: is called with the context of the call and the converted response.
+        handler: called with the context of the call and the converted response. The endpoint
+            returns its result.
     """
     return cast("Decorator", _ResultHandler(handler))
 
@@ -235,11 +239,11 @@ def json(function: Callable[P, T]) -> Callable[P, T]:
 def headers(values: Mapping[str, str]) -> Decorator:
     """Send these headers with each request; see ``uplink.headers``.
 
-    Headers of the call's arguments replace them.
+    Headers of a call replace headers of the same name.
 
     Raises:
-        ValueError: HTTP does not allow a name or a value, or the client sets the header.
-        TypeError: the values are no mapping of strings to strings.
+        ValueError: a name or a value is not valid in HTTP, or only the client may set the header.
+        TypeError: ``values`` is not a mapping of strings to strings.
     """
     return cast("Decorator", uplink.headers(validate_headers(values, "declare.headers")))
 
@@ -247,18 +251,18 @@ def headers(values: Mapping[str, str]) -> Decorator:
 def params(values: Mapping[str, str]) -> Decorator:
     """Send these query parameters with each request; see ``uplink.params``.
 
-    Parameters of the call's arguments replace them.
+    Parameters of a call replace parameters of the same name.
     """
     return cast("Decorator", uplink.params(values))
 
 
 def timeout(seconds: float) -> Decorator:
-    """Bound each attempt to so many seconds; see ``uplink.timeout``."""
+    """Limit each attempt to ``seconds`` seconds; see ``uplink.timeout``."""
     return cast("Decorator", uplink.timeout(seconds))
 
 
 class returns:
-    """What an endpoint returns; see ``uplink.returns``. Without one it is the response."""
+    """Declare what an endpoint returns, by default the response; see ``uplink.returns``."""
 
     __module__ = "dub_uplink.declare"
 
@@ -279,13 +283,13 @@ class returns:
         """Return the JSON of the response, converted to a type; see ``uplink.returns.json``.
 
         Args:
-            function: the endpoint, if there are no other arguments.
+            function: the endpoint, if the decorator is used without parentheses.
             type: a marshmallow schema (an instance or a class), a pydantic model, or a callable
                 that takes the parsed JSON. Without it, the parsed JSON is returned.
-            key: the name, or the names of the path, of the part that is returned.
+            key: the key of the part of the JSON to return, or the path of keys to it.
 
         Raises:
-            TypeError: ``type`` is none of these.
+            TypeError: ``type`` is neither a schema, nor a pydantic model, nor a callable.
         """
         if function is not None:
             return uplink.returns.json(function)

@@ -1,4 +1,4 @@
-"""Parameters and fields that an endpoint does not know, and the checks of call options."""
+"""Validate and apply ``extra_query`` and ``extra_body``, and check call options early."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _QUERY_VALUES = (str, int, float, decimal.Decimal, enum.Enum, dt.date)
 
 
 def check_extra(name: str, value: Any, known: Collection[str]) -> dict[str, Any]:
-    """Return the parameters or fields that are sent in addition to those an endpoint knows.
+    """Return a copy of ``extra_query`` or ``extra_body`` after checking its keys.
 
     Args:
-        name: the argument, for error messages.
+        name: the name of the argument, for error messages.
         value: the argument's value.
         known: names that the endpoint sends itself.
 
     Raises:
-        TypeError: it is not a mapping from strings.
-        ValueError: a name is known.
+        TypeError: ``value`` is not a mapping with string keys.
+        ValueError: a key is in ``known``.
     """
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise TypeError(f"{name} must be a mapping from strings, not {type(value).__name__}")
@@ -40,16 +40,16 @@ def check_extra(name: str, value: Any, known: Collection[str]) -> dict[str, Any]
 def check_call_options(
     options: Mapping[str, Any], query: Collection[str] = (), body: Collection[str] = ()
 ) -> None:
-    """Check the options of calls that are made later, so that a mistake is reported now.
+    """Check call options before the first of several calls.
 
     Args:
-        options: the call options, which each call checks again.
+        options: the call options. Each call checks its options again.
         query: the query parameters that the calls send themselves.
-        body: the fields of the body that the calls send themselves.
+        body: the body fields that the calls send themselves.
 
     Raises:
         TypeError: an option is of the wrong type.
-        ValueError: an option is out of range, or the calls know a parameter or a field.
+        ValueError: an option is out of range, or repeats a known parameter or field.
     """
     given = {name: each for name, each in options.items() if each is not None and each is not UNSET}
     check_retries(given.get("retries"))
@@ -64,18 +64,18 @@ def check_call_options(
 
 
 def extra_params(extra: Any, known: Collection[str]) -> dict[str, str]:
-    """Return query parameters as they are sent.
+    """Return ``extra_query`` with its values converted to strings.
 
     Raises:
-        TypeError: they are no mapping from strings.
-        ValueError: ``known`` has one of them, or a value cannot be written in one way.
+        TypeError: ``extra`` is not a mapping with string keys.
+        ValueError: a key is in ``known``, or a value has no unambiguous text form.
     """
     params: dict[str, str] = {}
     for name, value in check_extra("extra_query", extra, known).items():
         if value is UNSET:
             continue
         if value is None or not name:
-            raise ValueError(f"extra_query: {name!r} has no name or no value; leave it out")
+            raise ValueError(f"extra_query: {name!r} has an empty name or no value; leave it out")
         is_nan = isinstance(value, float) and not math.isfinite(value)
         if is_nan or not isinstance(value, _QUERY_VALUES):
             raise ValueError(
@@ -87,29 +87,31 @@ def extra_params(extra: Any, known: Collection[str]) -> dict[str, str]:
 
 
 def add_extra_query(info: Any, extra: Any, known: Collection[str]) -> None:
-    """Add query parameters to uplink's request.
+    """Add ``extra_query`` to uplink's request.
 
     Raises:
-        TypeError: they are no mapping from strings.
-        ValueError: the endpoint knows one of them, or a value cannot be written in one way.
+        TypeError: ``extra`` is not a mapping with string keys.
+        ValueError: the endpoint sends a key itself, or a value has no unambiguous text form.
     """
     params = info["params"]
     params.update(extra_params(extra, {*known, *params}))
 
 
 def add_extra_body(info: Any, extra: Any, known: Collection[str] | None) -> None:
-    """Add fields to the JSON object of uplink's request.
+    """Add ``extra_body`` to the JSON object of uplink's request.
 
     Args:
-        info: what uplink has gathered of the request.
-        extra: the fields.
-        known: the fields that the endpoint sends itself; ``None`` if it sends no JSON.
+        info: uplink's dictionary of request arguments.
+        extra: the fields to add.
+        known: the fields that the endpoint sends itself, or ``None`` if the body is not JSON.
 
     Raises:
-        TypeError: they are no mapping from strings.
-        ValueError: the endpoint knows one of them, or sends no JSON object.
+        TypeError: ``extra`` is not a mapping with string keys.
+        ValueError: the endpoint sends a field itself, or sends no JSON object.
     """
-    body = info.get("data", {})  # `uplink.json` serialises it after this
+    body = info.get("data", {})  # `uplink.json` serialises the body later
     if known is None or not isinstance(body, Mapping):
-        raise ValueError("extra_body: the call sends no JSON object that could have more fields")
+        raise ValueError(
+            "extra_body: this call sends no JSON object to add fields to; leave it out"
+        )
     info["data"] = {**body, **check_extra("extra_body", extra, {*known, *body})}

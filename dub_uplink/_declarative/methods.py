@@ -1,8 +1,8 @@
-"""Plain methods in the place of uplink's descriptors.
+"""Replace uplink's descriptors by plain methods.
 
-``inspect``, ``help``, ``super()`` and test doubles with ``autospec`` need functions, and the
-endpoints of an uplink consumer are other objects. So a class keeps each definition under a hidden
-name, and has a function under the name of the endpoint that calls it.
+``inspect``, ``help``, ``super()`` and ``autospec`` need functions, but the endpoints of an uplink
+consumer are descriptors. Each class therefore stores a definition under a private name. The public
+name of the endpoint is a function that calls the definition.
 """
 
 from __future__ import annotations
@@ -51,41 +51,45 @@ def define_methods(
 ) -> None:
     """Replace the uplink definitions of a class by plain methods.
 
-    They are its own, and those that it inherits from mixins and from another ``uplink.Consumer``.
+    Definitions that the class inherits from a mixin or from another ``uplink.Consumer`` are
+    replaced too.
 
     Args:
-        cls: the class.
+        cls: the class to change.
         asynchronous: whether the methods are coroutine functions.
-        is_reserved: whether a name is an attribute that every consumer has.
+        is_reserved: returns whether every consumer has an attribute of the given name.
 
     Raises:
-        TypeError: a declaration is wrong; the message names the endpoint.
+        TypeError: a declaration is wrong. The message names the endpoint.
     """
     for name, declared in get_api_definitions(cls):
-        # By a class that is no consumer, and whose own definition stays as it is.
+        # The definition of a mixin is copied, because other classes use the mixin too.
         is_mixed_in = isinstance(inspect.getattr_static(cls, name), RequestDefinitionBuilder)
-        definition = _built(declared.copy()) if is_mixed_in else declared
+        definition = _build(declared.copy()) if is_mixed_in else declared
         if name in vars(cls) or is_mixed_in or not _has_policy(definition):
             _check_definition(name, definition, asynchronous, is_reserved)
-            _complete(definition)
-            hidden = f"_{name}_definition"
-            while hasattr(cls, hidden):  # one that a base class has declared, for its own method
-                hidden += "_"
-            setattr(cls, hidden, definition)
-            setattr(cls, name, _method(hidden, definition, asynchronous))
+            _apply_policy(definition)
+            definition_name = f"_{name}_definition"
+            while hasattr(cls, definition_name):  # the method of a base class uses that name
+                definition_name += "_"
+            setattr(cls, definition_name, definition)
+            setattr(cls, name, _make_method(definition_name, definition, asynchronous))
 
 
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
-    """The last decorator of every endpoint: its route for the log, and the errors of bodies.
+    """Apply the call options, the route for the log and the body's reader to each request.
 
-    ``is_checked`` says that its arguments check themselves that they are segments of the path.
+    uplink runs this decorator last, so that parameters and headers of the arguments replace those
+    of other decorators.
 
-    It writes the parameters and headers of the arguments, over those of the other decorators.
+    Args:
+        definition: the definition of the endpoint.
+        validates_path: whether the arguments of the endpoint validate their path segments.
     """
 
-    def __init__(self, definition: Any, *, is_checked: bool) -> None:
+    def __init__(self, definition: Any, *, validates_path: bool) -> None:
         self._route: str | None = definition.uri.template
-        self._is_checked = is_checked
+        self._validates_path = validates_path
         arguments = arguments_of(definition).values()
         self._known_query = {name for argument in arguments for name in _query_names(argument)}
         annotations = definition.method_handler_builder.build().annotations
@@ -94,10 +98,10 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         self._known_body = names if is_json else None
 
     def modify_request(self, request_builder: Any) -> None:
-        if not self._is_checked:
+        if not self._validates_path:
             check_url(request_builder.relative_url)
         options = request_builder.info[OPTIONS]
-        if self._route is not None:  # as it is for an endpoint with an `uplink.Url`
+        if self._route is not None:  # an endpoint with an `uplink.Url` has no route
             options["route"] = self._route
         context = context_of(request_builder)
         if context.params:
@@ -114,7 +118,7 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         read = reader_of(context, convert if callable(convert) else None)
         if read is not None:
             options["convert"] = read
-            request_builder.return_type = None  # the transport's strategy calls it
+            request_builder.return_type = None  # the transport calls the converter instead
 
 
 def _query_names(annotation: Any) -> Collection[Any]:
@@ -134,8 +138,8 @@ def _body_names(annotation: Any) -> Collection[Any]:
     return []
 
 
-def _built(definition: Any) -> Any:
-    """Do with a definition what uplink does with those of a consumer class."""
+def _build(definition: Any) -> Any:
+    """Prepare a definition as uplink prepares the definitions of a consumer class."""
     definition.update_wrapper(definition)
     definition.build()
     return definition
@@ -156,24 +160,28 @@ def _check_definition(
             " or derive from AsyncDubConsumer or AsyncCustomersConsumer"
         )
     check_template(definition.uri.template, method)
-    typed = _typed_keywords(inspect.signature(function), function)
-    if typed is None or not any(type(a) is Options for a in arguments_of(definition).values()):
+    options_type = _options_type(inspect.signature(function), function)
+    if options_type is None or not any(
+        type(a) is Options for a in arguments_of(definition).values()
+    ):
         return
-    unknown = [key for key in _keyword_types(typed) if key not in BodyOptions.__optional_keys__]
+    unknown = [
+        key for key in _keyword_types(options_type) if key not in BodyOptions.__optional_keys__
+    ]
     if unknown:
         raise TypeError(
-            f"{method}: declare.Options takes the call options alone, and {typed.__name__} has"
-            f" {unknown[0]!r}, too; annotate the argument with declare.QueryMap, which sends it as"
-            " a query parameter"
+            f"{method}: declare.Options accepts only call options, but {options_type.__name__}"
+            f" also has {unknown[0]!r}; annotate the argument with declare.QueryMap, which sends"
+            " it as a query parameter"
         )
 
 
-def _complete(definition: Any) -> None:
-    """Give a definition the policy of this package; make its ids segments of the path."""
-    _forget_plain_type(definition)
+def _apply_policy(definition: Any) -> None:
+    """Add the call policy to a definition, and replace uplink's annotations by validating ones."""
+    _drop_unconvertible_type(definition)
     if not _has_policy(definition):
-        is_checked = not any(_is_foreign(a) for a in arguments_of(definition).values())
-        _CallPolicy(definition, is_checked=is_checked)(definition)
+        validates = not any(_is_third_party_url(a) for a in arguments_of(definition).values())
+        _CallPolicy(definition, validates_path=validates)(definition)
     for name, annotation in arguments_of(definition).items():
         replacement: Any = None
         if type(annotation) is uplink.Path:
@@ -188,30 +196,29 @@ def _complete(definition: Any) -> None:
             definition.argument_handler_builder.set_annotations({name: replacement})
 
 
-def _is_foreign(annotation: Any) -> bool:
-    """Return whether an annotation sets the URL and is neither this package's nor uplink's."""
-    own = (PathSegment, RelativeUrl)
+def _is_third_party_url(annotation: Any) -> bool:
+    """Return whether the class of an annotation that sets the URL is a third party's."""
     return (
         isinstance(annotation, (uplink.Path, uplink.Url))
-        and not isinstance(annotation, own)
+        and not isinstance(annotation, (PathSegment, RelativeUrl))
         and type(annotation) not in (uplink.Path, uplink.Url)
     )
 
 
-def _forget_plain_type(definition: Any) -> None:
-    """Let ``Any`` or ``dict[str, Any]`` as the annotation of a result convert nothing.
+def _drop_unconvertible_type(definition: Any) -> None:
+    """Remove a return annotation that cannot convert JSON, such as ``dict[str, Any]``.
 
-    uplink would call it with the JSON, and the error would blame the server.
+    uplink would call the annotated type with the JSON, and the error would blame the server.
     """
     returned = definition.return_type
     hint = inspect.signature(definition.__wrapped__).return_annotation
-    if returned is not None and returned.type is hint and not _converts(hint):
+    if returned is not None and returned.type is hint and not _is_convertible(hint):
         definition.return_type = type(returned)(returned._decorator, None)
 
 
-def _converts(hint: Any) -> bool:
-    """Return whether uplink can convert JSON to the type of an annotation."""
-    if isinstance(hint, str) or hint is Any:  # text: no type that is known here
+def _is_convertible(hint: Any) -> bool:
+    """Return whether uplink can convert JSON to the annotated type."""
+    if isinstance(hint, str) or hint is Any:  # a string is an unresolved annotation
         return False
     if typing.get_origin(hint) is not None:
         return any(_is_model(argument) for argument in typing.get_args(hint))
@@ -223,7 +230,7 @@ def _is_model(type_: Any) -> bool:
 
 
 def _function_of(definition: Any) -> Any:
-    """Return the function that was declared."""
+    """Return the decorated function of a definition."""
     return getattr(definition.__wrapped__, "declared", definition.__wrapped__)
 
 
@@ -240,11 +247,11 @@ def arguments_of(definition: Any) -> Mapping[str, Any]:
     )
 
 
-def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., Any]:
-    signature, check = _explicit(_function_of(definition))
+def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> Callable[..., Any]:
+    signature, check = _signature_and_check(_function_of(definition))
 
-    def find_mistake(arguments: Any, keywords: Mapping[str, Any]) -> TypeError | None:
-        """Return the error of arguments that do not fit, with the name of the method."""
+    def binding_error(arguments: Any, keywords: Mapping[str, Any]) -> TypeError | None:
+        """Return the error of arguments that do not match the signature, or ``None``."""
         try:
             signature.bind(None, *arguments, **keywords)
         except TypeError as error:
@@ -255,28 +262,28 @@ def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., A
         if kwargs:
             check(kwargs)
         try:
-            return getattr(self, hidden)(*args, **kwargs)
+            return getattr(self, definition_name)(*args, **kwargs)
         except DubError as error:
-            # The traceback begins here: frames of uplink and of this package do not help a caller.
-            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+            # Frames of uplink and of this package do not help a caller, so they are removed.
+            raise error.with_traceback(None)  # noqa: B904 - the same error, not a new one
         except TypeError:
-            mistake = find_mistake(args, kwargs)
-            if mistake is None:
+            wrong_arguments = binding_error(args, kwargs)
+            if wrong_arguments is None:
                 raise
-            raise mistake from None
+            raise wrong_arguments from None
 
     async def call_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
             check(kwargs)
         try:
-            return await getattr(self, hidden)(*args, **kwargs)
+            return await getattr(self, definition_name)(*args, **kwargs)
         except DubError as error:
             raise error.with_traceback(None)  # noqa: B904
         except TypeError:
-            mistake = find_mistake(args, kwargs)
-            if mistake is None:
+            wrong_arguments = binding_error(args, kwargs)
+            if wrong_arguments is None:
                 raise
-            raise mistake from None
+            raise wrong_arguments from None
 
     method: Any = call_async if asynchronous else call
     definition.update_wrapper(method)
@@ -288,24 +295,24 @@ def _method(hidden: str, definition: Any, asynchronous: bool) -> Callable[..., A
 def explicit_signature(
     function: Callable[P, T], refused: Mapping[str, str] = _REFUSED
 ) -> Callable[P, T]:
-    """Give a method that takes ``**options: Unpack[SomeTypedDict]`` their explicit signature.
+    """Expand ``**options: Unpack[SomeTypedDict]`` of a method into an explicit signature.
 
-    Python itself would accept any keyword: the method raises ``TypeError`` for an unknown one.
+    Python would accept any keyword. The returned method raises ``TypeError`` for an unknown one.
 
     Args:
-        function: the method.
-        refused: keywords of other methods, and why this one does not take them.
+        function: the method to wrap.
+        refused: keywords that only other methods accept, each with the reason for the error.
     """
-    signature, check = _explicit(function, refused)
-    plain: Any = function
+    signature, check = _signature_and_check(function, refused)
+    wrapped: Any = function
 
     def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         check(kwargs)
-        return plain(self, *args, **kwargs)
+        return wrapped(self, *args, **kwargs)
 
     async def checked_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         check(kwargs)
-        return await plain(self, *args, **kwargs)
+        return await wrapped(self, *args, **kwargs)
 
     is_async = inspect.iscoroutinefunction(function)
     method: Any = functools.wraps(function)(checked_async if is_async else checked)
@@ -313,18 +320,18 @@ def explicit_signature(
     return method  # type: ignore[no-any-return]
 
 
-def _explicit(
+def _signature_and_check(
     function: Callable[..., Any], refused: Mapping[str, str] = _REFUSED
 ) -> tuple[inspect.Signature, Callable[[Any], None]]:
-    """Return a function's signature with its typed keywords, and a check of given keywords."""
+    """Return the explicit signature of a function, and a function that checks its keywords."""
     signature = inspect.signature(function)
-    typed = _typed_keywords(signature, function)
-    if typed is None:
-        return signature, _accept
+    options_type = _options_type(signature, function)
+    if options_type is None:
+        return signature, lambda _: None  # uplink checks the keywords
     parameters = list(signature.parameters.values())[:-1]
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
-        for name, (hint, default) in _keyword_types(typed).items()
+        for name, (hint, default) in _keyword_types(options_type).items()
     ]
     known = frozenset(parameter.name for parameter in parameters)
 
@@ -338,17 +345,13 @@ def _explicit(
     return signature.replace(parameters=parameters), check
 
 
-def _accept(_: Any) -> None:
-    """Accept any keywords: uplink checks them."""
-
-
-def _typed_keywords(signature: inspect.Signature, function: Any) -> Any:
+def _options_type(signature: inspect.Signature, function: Any) -> Any:
     """Return the ``TypedDict`` of a function's keyword arguments, or ``None``."""
-    annotation = [None, *(parameter.annotation for parameter in signature.parameters.values())][-1]
+    annotation = [None, *(each.annotation for each in signature.parameters.values())][-1]
     if isinstance(annotation, str) and "Unpack[" in annotation:
         try:
             annotation = eval(annotation, inspect.unwrap(function).__globals__)
-        except NameError:  # imported for type checkers only, or local to a function
+        except NameError:  # the name is imported for type checkers only, or local to a function
             return None
     return (
         typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Unpack else None
@@ -356,9 +359,9 @@ def _typed_keywords(signature: inspect.Signature, function: Any) -> Any:
 
 
 @functools.cache
-def _keyword_types(typed: Any) -> Mapping[str, tuple[Any, Any]]:
-    """Return the type and the default of each key: ``UNSET`` if its type allows it, or ``None``."""
+def _keyword_types(options_type: Any) -> Mapping[str, tuple[Any, Any]]:
+    """Return the type and the default of each key; the default is ``UNSET`` or else ``None``."""
     return {
         name: (hint, UNSET if Unset in typing.get_args(hint) else None)
-        for name, hint in typing.get_type_hints(typed).items()
+        for name, hint in typing.get_type_hints(options_type).items()
     }

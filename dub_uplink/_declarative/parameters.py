@@ -1,4 +1,4 @@
-"""uplink annotations that check the arguments of endpoints and write them into requests."""
+"""uplink annotations that validate the arguments of endpoints and add them to requests."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .schemas import moment_text
 if TYPE_CHECKING:
 
     class _Typed:
-        """What a type checker sees of uplink's annotations, which have no types."""
+        """The types of uplink's annotations for type checkers; uplink itself has none."""
 
         def __init__(self, type: Any = None) -> None: ...
 
     class _Named:
-        """What a type checker sees of uplink's annotations with a name."""
+        """The types of uplink's annotations with a name, for type checkers."""
 
         name: Any
 
@@ -62,16 +62,18 @@ else:
 
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 _VARIABLE = re.compile(r"\{\w+(?:\.\w+)*\}")
-#: "%2e" is a dot to requests and to many servers.
+#: Matches "%2e" too, because ``requests`` and many servers decode it to a dot.
 _DOT_SEGMENT = re.compile(r"(?:[^?#]*[/\\])?(?:\.|%2e){1,2}(?:[/\\?#]|$)", re.IGNORECASE)
 
 
 class CallOptions(TypedDict, total=False):
-    """The options of one call, which every operation takes by keyword.
+    """The options of one call. Every operation accepts them as keyword arguments.
 
-    ``retries`` is a :class:`~dub_uplink.RetryConfig`, or ``None`` for no retries. ``timeout_ms``
-    are the milliseconds that one attempt may take. ``http_headers`` are sent with the request.
-    ``extra_query`` are query parameters that the operation does not know, sent as they are.
+    Attributes:
+        retries: a :class:`~dub_uplink.RetryConfig`, or ``None`` for no retries.
+        timeout_ms: the time limit of one attempt, in milliseconds.
+        http_headers: headers to send with the request.
+        extra_query: query parameters that the operation does not declare, sent unchanged.
     """
 
     retries: RetryConfig | Unset | None
@@ -83,26 +85,27 @@ class CallOptions(TypedDict, total=False):
 class BodyOptions(CallOptions, total=False):
     """The :class:`CallOptions` of an operation that sends a JSON object.
 
-    ``extra_body`` are fields that the operation does not know, sent as they are. ``timeout_ms`` is
-    in milliseconds.
+    Attributes:
+        extra_body: body fields that the operation does not declare, sent unchanged.
+        timeout_ms: the time limit of one attempt, in milliseconds.
     """
 
     extra_body: Mapping[str, Any] | None
 
 
-# A TypedDict has no place for it in its body.
+# The body of a TypedDict cannot set `__module__`.
 CallOptions.__module__ = BodyOptions.__module__ = "dub_uplink.types"
 
 
 class PathSegment(_Path):
-    """A string that is sent as exactly one segment of the path."""
+    """A string argument that is sent as exactly one path segment."""
 
     __module__ = "dub_uplink.declare"
 
-    #: The paths that this annotation is a variable of, and what surrounds it if it is one path's
-    #: only variable.
+    #: The templates that contain this variable.
     _paths: tuple[str, ...] = ()
-    _around: tuple[str, str] | None = None
+    #: The template's text before and after the variable, if it is the only variable.
+    _prefix_and_suffix: tuple[str, str] | None = None
 
     def modify_request_definition(self, request_definition_builder: Any) -> None:
         """Register the variable with the path."""
@@ -112,26 +115,26 @@ class PathSegment(_Path):
             self._paths += (uri.template,)
         before, variable, after = self._paths[0].partition(f"{{{self.name}}}")
         is_only = variable and "{" not in before + after and len(self._paths) == 1
-        self._around = (before, after) if is_only else None
+        self._prefix_and_suffix = (before, after) if is_only else None
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         segment = self.check(value)
-        if self._around is None:
+        if self._prefix_and_suffix is None:
             request_builder.set_url_variable({self.name: segment})
-        else:  # expanding the template takes longer than aiohttp's own work on a URL
-            before, after = self._around
+        else:  # this is much faster than the expansion of a template
+            before, after = self._prefix_and_suffix
             request_builder.relative_url = before + quote(segment, safe="") + after
 
     def check(self, value: Any) -> str:
-        """Return the value.
+        """Return the value if it can be a path segment.
 
         Raises:
-            ValueError: it is no string, or another route with it.
+            ValueError: the value is not a string, or would address another route.
         """
         if not isinstance(value, str):
             raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
         if value in ("", ".", ".."):
-            # An empty id would be the list, dots other routes altogether.
+            # An empty id would address the list. Dots would address other routes.
             raise ValueError(f"{self.name} must not be {value!r}: it would address another route")
         try:
             value.encode()
@@ -146,23 +149,23 @@ PathSegment.__name__ = PathSegment.__qualname__ = "Path"  # as declare exports i
 
 
 class AnyPathSegment(PathSegment):
-    """The replacement of an ``uplink.Path``, which takes numbers and other values, too."""
+    """Replaces an ``uplink.Path``; it also accepts numbers and other values."""
 
     def modify_request_definition(self, request_definition_builder: Any) -> None:
-        """Do nothing: the annotation in whose place it is has registered the variable."""
+        """Do nothing, because the replaced annotation has registered the variable."""
 
     def check(self, value: Any) -> str:
         return super().check(value if value is None or isinstance(value, bytes) else str(value))
 
 
 class RelativeUrl(uplink.Url):  # type: ignore[misc]  # uplink has no types
-    """The replacement of an ``uplink.Url``, which takes no path with dot segments."""
+    """Replaces an ``uplink.Url``; it rejects dot segments."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         """Set the URL of the request.
 
         Raises:
-            ValueError: it has a control character, or a dot segment: it would be another route.
+            ValueError: the URL contains a control character or a dot segment.
         """
         url = str(value)
         check_url(url)
@@ -170,31 +173,31 @@ class RelativeUrl(uplink.Url):  # type: ignore[misc]  # uplink has no types
 
 
 def check_url(url: str) -> None:
-    """Check the URL of a request, absolute or relative.
+    """Check an absolute or relative URL of a request.
 
     Raises:
-        ValueError: it has a control character, or a dot segment: it would be another route.
+        ValueError: the URL contains a control character or a dot segment.
     """
-    if _CONTROL.search(url):  # urllib.parse leaves some out, between two dots as well
-        raise ValueError("the URL holds a control character; percent-encode it")
+    if _CONTROL.search(url):  # urllib.parse would remove some, and so join two dots
+        raise ValueError("the URL contains a control character; percent-encode it")
     if _DOT_SEGMENT.match(url.strip()):
-        raise ValueError("the URL has a segment '.' or '..', which would be another route")
+        raise ValueError("the URL has a segment '.' or '..', which would address another route")
 
 
 def check_template(path: str | None, method: str) -> None:
-    """Check that each variable of a path is one segment or a part of one.
+    """Check that the variables of a URI template cannot address another route.
 
     Args:
-        path: the URI template, ``None`` for an endpoint with an ``uplink.Url``.
-        method: the name of the endpoint, for the error.
+        path: the URI template, or ``None`` for an endpoint with an ``uplink.Url``.
+        method: the name of the endpoint, for the error message.
 
     Raises:
-        TypeError: the template has an operator, or a dot segment.
+        TypeError: the template has an operator or a dot segment.
     """
     literal = _VARIABLE.sub("", path or "")
     if "{" in literal or "}" in literal:
         raise TypeError(
-            f"{method}: the path {path!r} has a template operator, by which an argument could be"
+            f"{method}: the path {path!r} has a template operator, so an argument could address"
             " another route; write each variable as {name}"
         )
     if _DOT_SEGMENT.match(path or ""):
@@ -202,9 +205,9 @@ def check_template(path: str | None, method: str) -> None:
 
 
 class Query(_Query):
-    """A query parameter as Dub reads it; ``None`` is not sent.
+    """A query parameter in Dub's format; ``None`` is not sent.
 
-    Without a name it has that of its argument, in camelCase.
+    The default name is the name of the argument in camelCase.
     """
 
     __module__ = "dub_uplink.declare"
@@ -223,7 +226,7 @@ class Header(_Header):
         """Set the header.
 
         Raises:
-            ValueError: HTTP does not allow the value.
+            ValueError: the value is not valid in HTTP.
         """
         if value is not None and value is not UNSET:
             add_headers(
@@ -240,8 +243,8 @@ class HeaderMap(_HeaderMap):
         """Set the headers.
 
         Raises:
-            TypeError: ``value`` is no mapping.
-            ValueError: HTTP does not allow a name or a value.
+            TypeError: ``value`` is not a mapping.
+            ValueError: a name or a value is not valid in HTTP.
         """
         if isinstance(value, Mapping):
             value = {
@@ -254,44 +257,44 @@ class HeaderMap(_HeaderMap):
 
 
 def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> None:
-    """Set headers of the call, over those that are declared.
+    """Validate headers of a call, and let them replace declared headers.
 
     Args:
         request_builder: uplink's request.
-        headers: are checked.
-        name: the argument, for error messages.
+        headers: the headers of the call.
+        name: the name of the argument, for error messages.
     """
     context = context_of(request_builder)
     context.headers = merge_headers(context.headers, validate_headers(headers, name))
 
 
 class Options(_QueryMap):
-    """The argument ``**options``: :class:`CallOptions` or :class:`BodyOptions` alone."""
+    """The argument ``**options``, for :class:`CallOptions` or :class:`BodyOptions` only."""
 
     __module__ = "dub_uplink.declare"
 
-    #: The endpoint, for errors.
+    #: The name of the endpoint, for error messages.
     call = "the endpoint"
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any] | None) -> None:
-        """Hand the options to the transport.
+        """Pass the options to the transport.
 
         Raises:
-            TypeError: there is another keyword, or an option is of the wrong type.
+            TypeError: a keyword is not an option, or an option is of the wrong type.
         """
         for name in take_options(request_builder, value or {}):
             raise TypeError(f"{self.call}() got an unexpected keyword argument {name!r}")
 
 
 class QueryMap(_QueryMap):
-    """The argument ``**params`` of an endpoint: query parameters and the :class:`CallOptions`.
+    """The argument ``**params``, for query parameters and :class:`CallOptions`.
 
-    The names of parameters are sent in camelCase.
+    The names of query parameters are sent in camelCase.
     """
 
     __module__ = "dub_uplink.declare"
 
-    #: The parameters that the endpoint has arguments for, in every spelling.
+    #: The query parameters that the endpoint declares, in snake_case and camelCase.
     known: frozenset[str] = frozenset()
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
@@ -300,17 +303,17 @@ class QueryMap(_QueryMap):
             self.set_params(request_builder, params)
 
     def set_params(self, request_builder: Any, params: Mapping[str, Any]) -> None:
-        """Write the parameters into the query."""
+        """Add the parameters to the query."""
         for name, value in params.items():
             if value is not None and value is not UNSET:
                 context_of(request_builder).params[camel_case(name)] = query_text(name, value)
 
 
 def query_text(name: str, value: Any) -> str:
-    """Return a query value as the server reads it.
+    """Return the text of a query value in Dub's format.
 
     Raises:
-        ValueError: there is no one way to write it; the message names the parameter.
+        ValueError: the value has no unambiguous text form. The message names the parameter.
     """
     if isinstance(value, enum.Enum):
         value = value.value
@@ -335,7 +338,7 @@ def query_text(name: str, value: Any) -> str:
 
 
 def take_options(request_builder: Any, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Hand the :class:`CallOptions` among the keywords to the transport; return the others.
+    """Pass the :class:`CallOptions` among the keywords to the transport, and return the rest.
 
     Raises:
         TypeError: an option is of the wrong type.
@@ -356,7 +359,7 @@ def check_retries(value: Any) -> None:
     """Check the call option ``retries``.
 
     Raises:
-        TypeError: it is neither a ``RetryConfig`` nor ``None``.
+        TypeError: the value is neither a ``RetryConfig`` nor ``None``.
     """
     if value is not None and not isinstance(value, RetryConfig):
         raise TypeError(f"retries must be a RetryConfig or None, not {type(value).__name__}")

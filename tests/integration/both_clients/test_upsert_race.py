@@ -124,8 +124,8 @@ def test_customer_deleted_each_time_is_a_conflict_in_time(
 ) -> None:
     customers = make(retry_config=RetryConfig("backoff", BackoffStrategy(100, 100, 1.0, 1_000)))
     fake.faults.add(Deleted(fake), method="POST", times=1_000)
-    text = rf"^409 conflict: {name}\(\) has neither found nor created the customer with external_id"
-    with pytest.raises(errors.Conflict, match=rf"{text} 'a': other clients create and delete it"):
+    text = rf"^409 conflict: {name}\(\) could neither find nor create the customer with external_id"
+    with pytest.raises(errors.Conflict, match=rf"{text} 'a': other clients create and delete this"):
         CREATING[name](customers)
     assert 0.5 < sum(skips.slept) < 1  # requests take real time, a little
 
@@ -134,7 +134,7 @@ def test_customer_deleted_each_time_without_retries_is_a_conflict(
     fake: FakeDub, customers: Any, skips: Any
 ) -> None:
     fake.faults.add(Deleted(fake), method="POST", times=1_000)
-    with pytest.raises(errors.Conflict, match="other clients create and delete it"):
+    with pytest.raises(errors.Conflict, match="other clients create and delete this"):
         customers.upsert(BODY, retries=None)
     sent = [request.method for request in fake.requests if request.method != "DELETE"]
     assert sent == ["PATCH", "POST", "PATCH"]

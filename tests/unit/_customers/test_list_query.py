@@ -94,7 +94,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"ending_before": "a", "page": 1}, "page: Give a page or a cursor, not both."),
     (
         {"starting_after": "a", "sort_by": "saleAmount"},
-        "sort_by: Pages at a cursor are sorted by createdAt only; leave",
+        "sort_by: Cursors support only the order createdAt; leave",
     ),
 ]
 

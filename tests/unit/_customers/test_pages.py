@@ -15,7 +15,7 @@ from dub_uplink._customers.pages import (
     fetch_unless_deleted,
     is_paged_by_number,
     next_query,
-    traversal,
+    start_traversal,
 )
 from dub_uplink._customers.traversal import CursorTraversal, Fetch, OffsetTraversal
 
@@ -48,9 +48,9 @@ def test_what_is_asked_for_after_a_page(query: dict[str, Any], following: dict[s
 def test_the_page_after_the_last_one_of_the_servers_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(errors.PageLimitReached) as caught:
         next_query({"page": 1000}, THREE)
-    said = "the server returns no page after number 1000, and more customers may follow;"
+    said = "the server returns no page after number 1000, and more customers may exist;"
     assert str(caught.value).startswith(said)
-    assert "narrow the list by a filter, or leave out sort_by" in str(caught.value)
+    assert "add a filter, or leave out sort_by" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_page_after_the_last_one_of_the_servers_is_an_error_that_says_what_t
 )
 def test_which_lists_go_is_paged_by_number(query: dict[str, Any], numbered: bool) -> None:
     assert is_paged_by_number(query) is numbered
-    assert type(traversal(query, None)) is (OffsetTraversal if numbered else CursorTraversal)
+    assert type(start_traversal(query, None)) is (OffsetTraversal if numbered else CursorTraversal)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_an_iteration_ends_once_and_for_all() -> None:
             return pages["on"] if query["startingAfter"] == "cus_2" else []
         return pages["back"] if "endingBefore" in query else pages["first"]
 
-    iteration = CustomerIterator(fetch, traversal({"pageSize": 2}, None))
+    iteration = CustomerIterator(fetch, start_traversal({"pageSize": 2}, None))
     assert iter(iteration) is iteration
     assert [customer.id for customer in iteration] == ["cus_1", "cus_2", "cus_3"]
     for _ in range(2):

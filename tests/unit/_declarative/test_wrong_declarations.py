@@ -48,7 +48,7 @@ class AsyncMixin:
 
 
 def test_own_keywords_with_options_are_refused_at_creation() -> None:
-    with pytest.raises(TypeError, match=r"Mine\.notes: .* 'author', too; .* declare\.QueryMap"):
+    with pytest.raises(TypeError, match=r"Mine\.notes: .* also has 'author'; .* declare\.QueryMap"):
 
         class Mine(CustomersConsumer):
             @declare.get("notes", args={"options": declare.Options})

@@ -67,7 +67,9 @@ def test_five_statuses_may_pass_and_429_alone_was_not_carried_out() -> None:
     outcomes = {status: answered(status) for status in range(100, 600)}
     passing = {status for status, outcome in outcomes.items() if outcome.transient}
     assert passing == {429, 500, 502, 503, 504}
-    assert [status for status, outcome in outcomes.items() if not outcome.may_have_been_applied] == [429]
+    assert [
+        status for status, outcome in outcomes.items() if not outcome.may_have_been_applied
+    ] == [429]
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 428, 430, 500, 502, 504, 505])
