@@ -38,7 +38,7 @@ from .parameters import (
     UpdateOptions,
     check_flag,
     never_expanded,
-    refuse_expanded,
+    refuse_unsupported,
 )
 
 T = TypeVar("T")
@@ -195,7 +195,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         ``requests`` may also be an asynchronous iterable.
         """
-        refuse_expanded("upsert_many()", options.get("extra_query"))
+        refuse_unsupported("upsert_many()", options.get("extra_query"), options.get("extra_body"))
         check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
 
         async def upsert(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:

@@ -29,7 +29,7 @@ from .parameters import (
     UpdateOptions,
     check_flag,
     never_expanded,
-    refuse_expanded,
+    refuse_unsupported,
 )
 from .schemas import CreateSchema, UpdateSchema
 
@@ -53,7 +53,7 @@ def upsert_requests(
         ValueError: the external id is missing, a field is unknown or of the wrong type, or expanded
             fields are requested.
     """
-    refuse_expanded("upsert()", request, options.get("extra_query"))
+    refuse_unsupported("upsert()", request, options.get("extra_query"), options.get("extra_body"))
     body = serialize_request(_CREATE, request, "upsert()")
     external_id = body["externalId"]
     if not external_id:
@@ -79,7 +79,7 @@ def ensure_requests(
         ValueError: a field is unknown, missing or of the wrong type, expanded fields are requested,
             or ``extra_body`` repeats a field of :meth:`create`.
     """
-    refuse_expanded("ensure()", request, options.get("extra_query"))
+    refuse_unsupported("ensure()", request, options.get("extra_query"), options.get("extra_body"))
     body = serialize_request(_CREATE, request, "ensure()")
     check_call_options(options, body=CREATE_FIELDS)
     first: Any = {**options}
@@ -384,7 +384,7 @@ class CustomerBatches(DubConsumer):
             TypeError: ``requests`` is a single mapping, a string or not iterable.
             ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
-        refuse_expanded("upsert_many()", options.get("extra_query"))
+        refuse_unsupported("upsert_many()", options.get("extra_query"), options.get("extra_body"))
         check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
         upsert = functools.partial(self.upsert, **options)
         return map_ordered(upsert, requests, workers)

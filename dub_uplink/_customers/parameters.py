@@ -31,6 +31,13 @@ _EXPANDED = "include_expanded_fields"
 _NEVER_EXPANDED = (
     "Dub does not expand a customer that it creates; call get() with include_expanded_fields=True"
 )
+_UPDATE_ONLY = "Dub does not write it when it creates a customer; call update() with it"
+_UNSUPPORTED = {
+    _EXPANDED: _NEVER_EXPANDED,
+    camel_case(_EXPANDED): _NEVER_EXPANDED,
+    "subscription_canceled_at": _UPDATE_ONLY,
+    "subscriptionCanceledAt": _UPDATE_ONLY,
+}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,17 +100,20 @@ def never_expanded(function: Callable[P, T]) -> Callable[P, T]:
     return explicit_signature(function, {_EXPANDED: _NEVER_EXPANDED})
 
 
-def refuse_expanded(call: str, *given: Any) -> None:
+def refuse_unsupported(call: str, *given: Any) -> None:
     """Check the arguments of a call that may create the customer it returns.
 
+    Args:
+        call: The call, for errors.
+        given: The request, ``extra_query`` and ``extra_body``, of which mappings are checked.
+
     Raises:
-        ValueError: an argument requests expanded fields, which Dub does not send for a new
-            customer.
+        ValueError: A name stands for something that a create cannot do.
     """
     for names in given:
         for name in names if isinstance(names, Mapping) else ():
-            if name in ExpandQuery.known:
-                raise ValueError(f"{call} takes no {name}: {_NEVER_EXPANDED}")
+            if name in _UNSUPPORTED:
+                raise ValueError(f"{call} takes no {name}: {_UNSUPPORTED[name]}")
 
 
 class CustomerId(PathSegment):

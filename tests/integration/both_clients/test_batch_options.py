@@ -130,3 +130,14 @@ def test_request_that_is_to_expand_says_that_it_cannot(
     with pytest.raises(ValueError, match=rf"^{name}\(\) takes no {key}: Dub does not expand"):
         getattr(customers, name)({**BODY, key: True})
     assert not fake.requests
+
+
+@pytest.mark.parametrize("key", ["subscription_canceled_at", "subscriptionCanceledAt"])
+@pytest.mark.parametrize("name", ["upsert", "upsert_many", "ensure"])
+def test_upsert_of_a_field_of_updates_says_that_it_cannot(
+    fake: FakeDub, customers: Any, key: str, name: str
+) -> None:
+    body: Any = [BODY] if name == "upsert_many" else BODY
+    with pytest.raises(ValueError, match=rf"^{name}\(\) takes no {key}: .*; call update\(\)"):
+        getattr(customers, name)(body, extra_body={key: None})
+    assert not fake.requests
