@@ -19,13 +19,16 @@ from dub_uplink._cli.io.text import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: The key under which a context holds the value of --rate-limit-storage.
+STORAGE = "dub_uplink.rate_limit_storage"
+
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress bar.")
 
 
 def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) -> RateLimit | None:
-    storage = ctx.params.pop("rate_limit_storage")
+    storage = ctx.meta[STORAGE] = ctx.params.pop("rate_limit_storage")
     if given is None:
         if storage is not None and ctx.get_parameter_source("rate_limit_storage") is _COMMANDLINE:
             raise click.UsageError("--rate-limit-storage needs --rate-limit N as well.")

@@ -61,3 +61,21 @@ def test_invalid_rate_limit_storage_hides_the_password(
     done = invoke_apart("customers", "import", *arguments)
     assert (done.exit_code, "--rate-limit-storage: storage" in done.stderr) == (2, True)
     assert "pa55" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://127.0.0.1:9/3", "redis://127.0.0.1:9/3"),
+        ("redis://ada:pa55@127.0.0.1:9/3?password=pa55", "'redis://***@127.0.0.1:9/3?***'"),
+    ],
+)
+def test_suggested_command_keeps_the_storage_without_password(
+    invoke_apart: Invoke, live: tuple[FakeDub, dict[str, str]], people: Path, url: str, shown: str
+) -> None:
+    live[0].add(external_id="user_1")
+    arguments = ["--rate-limit", "500", "--rate-limit-storage", url, str(people)]
+    done = invoke_apart("customers", "import", *arguments)
+    assert done.exit_code == 1
+    assert f"--rate-limit-storage {shown} --rate-limit 500/minute " in done.stderr
+    assert "pa55" not in done.output
