@@ -45,9 +45,11 @@ def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) 
         return rate_limit
     try:
         # Processes that share the limit may be interactive: they go first.
-        return RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
+        rate_limit = RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
     except (ValueError, ImportError) as error:  # their messages show no password
         raise click.UsageError(f"--rate-limit-storage: {error}.") from None
+    ctx.call_on_close(rate_limit.close)
+    return rate_limit
 
 
 _COMMANDLINE = click.core.ParameterSource.COMMANDLINE

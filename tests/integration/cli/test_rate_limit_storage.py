@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,16 @@ def people(tmp_path: Path) -> Path:
     path = tmp_path / "people.csv"
     path.write_text("external_id,country\n" + "".join(f"user_{n},GB\n" for n in range(5)))
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Wait for the threads of the test, which would log during later ones."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "dub_uplink_storage":
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])
