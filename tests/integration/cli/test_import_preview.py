@@ -42,7 +42,7 @@ def preview(path: Path) -> list[str]:
         '  {"externalId": "u2", "email": "ada@example.com", "country": "US"}',
         '  {"externalId": "u3", "country": "Germany"}',
         "Check these values; they do not prevent the import:",
-        '  E-Mail is read as empty: line 2 ("N/A")',
+        '  E-Mail is read as empty; --exact takes it as text: line 2 ("N/A")',
         '  Country is not a country code of two letters: line 4 ("Germany")',
     ]
 
