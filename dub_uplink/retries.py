@@ -182,7 +182,9 @@ class Clock:
     monotonic: Callable[[], float] = time_.monotonic
     time: Callable[[], float] = _unix_time
     sleep: Callable[[float], None] = time_.sleep
-    random: Callable[[], float] = random_.random
+    # Not the global generator, which belongs to the application and whose state a thread of the
+    # rate limit would change; nor one of its own, which forked processes would share.
+    random: Callable[[], float] = random_.SystemRandom().random
     async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 

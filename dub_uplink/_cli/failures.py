@@ -22,7 +22,7 @@ class ExitCode(enum.IntEnum):
     """The exit codes of the command; of several failures, the highest code counts."""
 
     DONE = 0
-    #: Some or all rows failed, or the output could not be written.
+    #: Some or all rows failed, a question was not confirmed, or the output could not be written.
     FAILED = 1
     #: A mistake in the command line, or in a file that it names.
     USAGE = 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import time
@@ -40,6 +41,7 @@ def run_server(
             needs = "" if admin_token is None else " (needs the admin token)"
             _say(f"Page and admin API: {url}/_fake/{needs}")
         _say(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
+        _say(f"  export DUB_API_KEY={shlex.quote(token)} DUB_SERVER_URL={url}")
         _say("Press Ctrl-C to stop.")
 
     with (

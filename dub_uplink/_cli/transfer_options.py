@@ -19,13 +19,16 @@ from dub_uplink._cli.io.text import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: The key under which a context holds the value of --rate-limit-storage.
+STORAGE = "dub_uplink.rate_limit_storage"
+
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress bar.")
 
 
 def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) -> RateLimit | None:
-    storage = ctx.params.pop("rate_limit_storage")
+    storage = ctx.meta[STORAGE] = ctx.params.pop("rate_limit_storage")
     if given is None:
         if storage is not None and ctx.get_parameter_source("rate_limit_storage") is _COMMANDLINE:
             raise click.UsageError("--rate-limit-storage needs --rate-limit N as well.")
@@ -42,9 +45,11 @@ def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) 
         return rate_limit
     try:
         # Processes that share the limit may be interactive: they go first.
-        return RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
+        rate_limit = RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
     except (ValueError, ImportError) as error:  # their messages show no password
         raise click.UsageError(f"--rate-limit-storage: {error}.") from None
+    ctx.call_on_close(rate_limit.close)
+    return rate_limit
 
 
 _COMMANDLINE = click.core.ParameterSource.COMMANDLINE

@@ -156,7 +156,7 @@ class SkippingClock:
             monotonic=self.monotonic,
             time=self.time,
             sleep=self.sleep,
-            random=random.random,
+            random=random.SystemRandom().random,
             async_sleep=self.async_sleep,
         )
 

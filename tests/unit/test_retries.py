@@ -14,6 +14,7 @@ from dub_uplink import BackoffStrategy, Clock, Response, RetryBudget, RetryConfi
 from dub_uplink._transport.retry_state import Outcome, RetryState
 from dub_uplink.models.errors import APIConnectionError
 from dub_uplink.retries import DEFAULT_RETRY_CONFIG
+from dub_uplink.testing import SkippingClock
 
 
 def _waits(backoff: BackoffStrategy, attempt: int, chances: list[float]) -> list[float]:
@@ -165,3 +166,11 @@ def test_an_answer_of_a_server_that_is_well_refills_the_budget(
     budget.take()
     RetryState(RetryConfig(), Clock(), budget).record(outcome)
     assert budget.tokens == (5 if refilled else 4)
+
+
+@pytest.mark.parametrize("clock", [Clock(), SkippingClock().clock()])
+def test_jitter_leaves_the_global_random_state_alone(clock: Clock) -> None:
+    before = random.getstate()
+    assert 0 <= clock.random() < 1
+    assert clock.random() != clock.random()
+    assert random.getstate() == before

@@ -35,7 +35,8 @@ _COMMIT_AFTER = 0.2
 _GIVE_UP_AFTER = 3
 
 _EITHER_TAKEN = "the external_id, or the stripe_customer_id by another customer"
-_STRIPE_ID_TAKEN = "no customer has this external_id: another one has the stripe_customer_id"
+_NO_CUSTOMER = "no customer has this external_id: another one has the stripe_customer_id"
+_STRIPE_ID_TAKEN = "another customer has the stripe_customer_id; nothing was updated"
 
 #: Errors that concern the row; other errors would affect every row.
 _ROW_ERRORS = (errors.BadRequest, errors.Conflict, errors.UnprocessableEntity, errors.InviteExpired)
@@ -226,7 +227,9 @@ class Import:
             else:
                 self._resolve_conflict(row, error_text(result))
         elif call != "create" and isinstance(result, errors.NotFound):
-            self._finish(row, "failed", f"{reason} ({_STRIPE_ID_TAKEN})")
+            self._finish(row, "failed", f"{reason} ({_NO_CUSTOMER})")
+        elif isinstance(result, errors.Conflict):  # an update does not send the external id
+            self._finish(row, "failed", f"{error_text(result)} ({_STRIPE_ID_TAKEN})")
         elif result is None:
             self._rule_out(outcome)
         else:

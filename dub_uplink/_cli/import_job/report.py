@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -12,6 +13,7 @@ from dub_uplink._cli.import_job.job import OnConflict
 from dub_uplink._cli.import_job.journal import Journal
 from dub_uplink._cli.import_job.preview import count_rows
 from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.transfer_options import STORAGE
 
 _REASONS = 5  # that are shown
 
@@ -69,7 +71,7 @@ def show_failures(
 
 #: The options that matter to the next import too; others are about the file that was read.
 _KEPT = {"on_conflict", "workers", "journal_path", "rate_limit", "quiet", "yes", "exact"}
-_KEPT |= {"token_file", "server_url", "timeout", "retries", "verbose"}
+_KEPT |= {"token_file", "server_url", "timeout", "retries", "verbose", "rate_limit_storage"}
 
 
 def _command(path: Path, **changed: str) -> str:
@@ -82,6 +84,8 @@ def _command(path: Path, **changed: str) -> str:
         if name not in changed and not (given and name in _KEPT):
             continue
         value = changed.get(name, context.params.get(name))
+        if name == "rate_limit_storage":
+            value = _without_credentials(context.meta[STORAGE])
         if isinstance(value, bool):
             options += (param.opts if value else param.secondary_opts)[-1:]
         elif isinstance(value, RateLimit):
@@ -90,3 +94,11 @@ def _command(path: Path, **changed: str) -> str:
             options += [param.opts[-1], str(value)]
     target = f"./{path}" if str(path).startswith("-") else str(path)
     return shlex.join(["dub-uplink", "customers", "import", *options, target])
+
+
+def _without_credentials(url: str) -> str:
+    """Return a URL with asterisks for the user, the password and the query, which may hold them."""
+    parts = urlsplit(url)
+    _, at, host = parts.netloc.rpartition("@")
+    masked = parts._replace(netloc=f"***@{host}" if at else host, query=parts.query and "***")
+    return masked.geturl()

@@ -11,6 +11,8 @@ from dub_uplink._cli.io.text import is_terminal
 if TYPE_CHECKING:
     import rich.progress
 
+_BAR = 24  # columns of the terminal that the bar takes at most
+_NARROW = 60  # columns of a terminal below which neither the speed nor the ETA is shown
 _REFRESHES = 2  # a second: each takes some milliseconds from the work
 
 
@@ -79,6 +81,7 @@ def _bar(*, transient: bool) -> rich.progress.Progress:
     # Imported here: rich takes 0.1 s to load, which a pipe need not pay.
     from rich import progress  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
+    from rich.table import Column  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     class Rate(progress.ProgressColumn):
@@ -96,15 +99,24 @@ def _bar(*, transient: bool) -> rich.progress.Progress:
                 return Text("")
             return Text("ETA ") + super().render(task)
 
-    return progress.Progress(
+    console = Console(stderr=True)
+    # A line that wraps is not erased entirely before the next one is drawn. The bar gives way
+    # first, then the end of each column.
+    whole = Column(no_wrap=True)
+    columns = [
         progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(24),
-        progress.MofNCompleteColumn(),
-        Rate(),
-        progress.TimeElapsedColumn(),
-        Remaining(),
+        progress.BarColumn(None, table_column=Column(max_width=_BAR)),
+        progress.MofNCompleteColumn(table_column=whole),
+        Rate(table_column=whole),
+        progress.TimeElapsedColumn(table_column=whole),
+        Remaining(table_column=whole),
         progress.TextColumn("{task.fields[note]}", markup=False, style="dim"),
-        console=Console(stderr=True),
+    ]
+    if console.width < _NARROW:
+        columns = [each for each in columns if not isinstance(each, (Rate, Remaining))]
+    return progress.Progress(
+        *columns,
+        console=console,
         transient=transient,
         refresh_per_second=_REFRESHES,
     )

@@ -11,6 +11,7 @@ from dub_uplink._cli.io.text_file import MAX_LENGTH, BadFile, lines
 from dub_uplink._cli.reading.record import Record
 
 DELIMITERS = (",", ";", "\t", "|")
+_END_OF_FILE = "\x1a"  # Ctrl-Z, as some programs of Windows end a file
 # What Excel understands, and writes, before the header.
 _SEPARATOR = re.compile('"?sep=(.)"?\\1*[\r\n]*', re.IGNORECASE)
 
@@ -68,7 +69,7 @@ def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]
                 ) from None
             yield Record(line, [], _explain(str(error)))
             continue
-        if any(cell and not cell.isspace() for cell in cells):
+        if any(cell and not cell.isspace() for cell in cells) and cells != [_END_OF_FILE]:
             yield Record(line, cells)
 
 

@@ -33,6 +33,7 @@ _EXACT_DIGITS = 10**15  # Excel rounds longer numbers
 
 # Characters that the server, a terminal or a spreadsheet cannot take.
 _NO_TEXT = re.compile("[\0\x80-\x9f\ud800-\udfff]")
+_READ_AS_EMPTY = "is read as empty; --exact takes it as text"
 _AS_TEXT = "format the column as text in the spreadsheet"
 _EXACT = "if it is right, --exact takes every cell as it is"
 
@@ -84,7 +85,7 @@ def _read_text(field: str, cell: str, text: str) -> Value:
     if text in _PLACEHOLDERS:
         if field in REQUIRED:
             return Value(cell, "is missing", detail=shown(text))
-        return Value(ABSENT, note="is read as empty", detail=shown(text))
+        return Value(ABSENT, note=_READ_AS_EMPTY, detail=shown(text))
     if field == "external_id" and _CHANGED_NUMBER.fullmatch(text):
         problem = f"looks like a number that a spreadsheet changed; {_AS_TEXT}; {_EXACT}"
         return Value(cell, problem, detail=shown(cell))

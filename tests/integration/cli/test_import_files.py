@@ -390,6 +390,9 @@ def test_conflict_of_a_stripe_id_names_both_fields(
     assert "(the external_id, or the stripe_customer_id by another customer)" in done.stderr
     done = invoke("customers", "import", "--on-conflict", "upsert", str(path))
     assert "no customer has this external_id: another one has the stripe" in done.stderr
+    live[0].add(external_id="s2")
+    done = invoke("customers", "import", "--on-conflict", "upsert", str(path))
+    assert "(another customer has the stripe_customer_id; nothing was updated)" in done.stderr
 
 
 def test_options_without_effect_are_named(invoke: Invoke, live: Live, tmp_path: Path) -> None:

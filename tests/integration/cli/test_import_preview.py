@@ -42,7 +42,7 @@ def preview(path: Path) -> list[str]:
         '  {"externalId": "u2", "email": "ada@example.com", "country": "US"}',
         '  {"externalId": "u3", "country": "Germany"}',
         "Check these values; they do not prevent the import:",
-        '  E-Mail is read as empty: line 2 ("N/A")',
+        '  E-Mail is read as empty; --exact takes it as text: line 2 ("N/A")',
         '  Country is not a country code of two letters: line 4 ("Germany")',
     ]
 
@@ -92,7 +92,8 @@ def test_notes_are_shown_where_nobody_is_asked(
 
 
 @pytest.mark.parametrize(
-    ("keys", "status", "count"), [("y\n", 0, 4), ("\n", 1, 0), ("\x03", 130, 0)]
+    ("keys", "status", "count"),
+    [("y\n", 0, 4), ("n\n", 1, 0), ("\n", 1, 0), ("\x03", 130, 0), ("\x04", 130, 0)],
 )
 def test_terminal_shows_the_preview_and_asks(
     terminal: Callable[..., Any], live: Live, people: Path, keys: str, status: int, count: int

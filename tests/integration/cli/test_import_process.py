@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -127,3 +128,26 @@ def test_terminal_shows_progress(terminal: Callable[..., Any], people: Path) -> 
         assert shown.shown.rstrip().endswith(
             f"{ROWS} rows: {ROWS} created, 0 updated, 0 skipped, 0 failed"
         )
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_progress_bar_fits_the_width_of_the_terminal(
+    terminal: Callable[..., Any], columns: int
+) -> None:
+    code = """
+import time
+from dub_uplink._cli.io.progress import Progress
+
+with Progress("Importing", 100_000) as progress:
+    for count, note in [(45_000, "429: waiting 60 s"), (99_000, "")]:
+        progress.at(count)
+        progress.note(note)
+        time.sleep(0.7)  # until it is drawn
+"""
+    shown = terminal(code=code, columns=columns)
+    assert shown.finish() == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.shown)
+    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+    assert [line for line in lines if len(line) > columns or not line.startswith("Import")] == []
+    assert any("429: waiting" in line for line in lines)
+    assert "99000/100000" in lines[-1]

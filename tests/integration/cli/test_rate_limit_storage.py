@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,16 @@ def people(tmp_path: Path) -> Path:
     path = tmp_path / "people.csv"
     path.write_text("external_id,country\n" + "".join(f"user_{n},GB\n" for n in range(5)))
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Wait for the threads of the test, which would log during later ones."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "dub_uplink_storage":
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])
@@ -60,4 +71,22 @@ def test_invalid_rate_limit_storage_hides_the_password(
     arguments = ["--rate-limit", "5", "--rate-limit-storage", url, str(people)]
     done = invoke_apart("customers", "import", *arguments)
     assert (done.exit_code, "--rate-limit-storage: storage" in done.stderr) == (2, True)
+    assert "pa55" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://127.0.0.1:9/3", "redis://127.0.0.1:9/3"),
+        ("redis://ada:pa55@127.0.0.1:9/3?password=pa55", "'redis://***@127.0.0.1:9/3?***'"),
+    ],
+)
+def test_suggested_command_keeps_the_storage_without_password(
+    invoke_apart: Invoke, live: tuple[FakeDub, dict[str, str]], people: Path, url: str, shown: str
+) -> None:
+    live[0].add(external_id="user_1")
+    arguments = ["--rate-limit", "500", "--rate-limit-storage", url, str(people)]
+    done = invoke_apart("customers", "import", *arguments)
+    assert done.exit_code == 1
+    assert f"--rate-limit-storage {shown} --rate-limit 500/minute " in done.stderr
     assert "pa55" not in done.output

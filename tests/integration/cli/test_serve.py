@@ -108,6 +108,8 @@ def test_serve_options_have_an_effect(serve: Serve) -> None:
     with serve(*options) as server:
         assert "7 customers are stored" in server.greeting
         assert f"curl -H 'Authorization: Bearer dub_mine' {server.url}/customers" in server.greeting
+        variables = f"export DUB_API_KEY=dub_mine DUB_SERVER_URL={server.url}\n"
+        assert variables in server.greeting
         assert server.ask("/customers", token="dub_test")[0] == 401
         answers = [server.ask("/customers", token="dub_mine") for _ in range(3)]
     assert [status for status, _ in answers] == [200, 200, 429]

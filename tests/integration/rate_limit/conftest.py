@@ -58,7 +58,7 @@ class Timeline:
             monotonic=lambda: self.now,
             time=lambda: self.unix() + self.wrong,
             sleep=self.sleep,
-            random=random.random,
+            random=random.SystemRandom().random,  # also called by the worker's thread
             async_sleep=self.async_sleep,
         )
 

@@ -113,6 +113,10 @@ def test_empty_rows_and_columns_are_skipped(read: Read) -> None:
     assert [(row.number, row.line) for row in rows] == [(0, 3), (1, 6)]
 
 
+def test_ctrl_z_at_the_end_of_csv_is_skipped(read: Read) -> None:
+    assert requests(read(f"{HEADER}u1,,,GB\r\n\x1a")) == requests(read(f"{HEADER}u1,,,GB\r\n"))
+
+
 def test_short_row_is_read_and_long_one_refused(read: Read) -> None:
     rows = read(HEADER.replace("name,country", "country,name") + "u1,,GB\nu2,,GB,,,\n")
     assert requests(rows) == [U1, U2]

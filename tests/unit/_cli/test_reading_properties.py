@@ -30,9 +30,6 @@ def path() -> Iterator[Path]:
 
 
 #: Cells that count as empty.
-# Seen once in a full parallel run: the global random state changed during a draw. Cause unknown.
-pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
-
 PLACEHOLDERS = {"NULL", "N/A", "NaN", "#N/A", "\\N", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!"}
 #: Text that every format can hold: no NUL, no C1 control, no surrogate.
 TEXT = st.text(
