@@ -1,4 +1,4 @@
-"""The state that the calls of a batch share: a wait that the server asked for, and cancellation."""
+"""Share state between the calls of a batch: a wait requested by the server, and cancellation."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from contextvars import ContextVar
 from ..models.response import Response
 from ..retries import Clock
 
-_CHECK_INTERVAL = 0.25  # seconds until a sleeping thread sees that its batch was cancelled
+_CHECK_INTERVAL = 0.25  # seconds between two checks of a sleeping thread for cancellation
 
 
 class BatchCancelled(Exception):
-    """Raised in a worker whose batch was closed, so that it sends nothing more."""
+    """Raised in a worker of a closed batch, so that the worker sends no further request."""
 
 
 class Cooldown:
-    """Hold back every worker of a batch until a moment that one of them received.
+    """Make all workers of a batch wait when the server asks one of them to wait.
 
-    Without it, each of eight workers runs into the same rate limit on its own.
+    Otherwise each worker would exceed the same rate limit before it waits.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Cooldown:
         self._until = float("-inf")
 
     def cancel(self) -> None:
-        """End every current and future wait with ``BatchCancelled``."""
+        """Make every current and later wait raise ``BatchCancelled``."""
         self._cancelled.set()
 
     def check(self) -> None:
@@ -37,11 +37,11 @@ class Cooldown:
             raise BatchCancelled
 
     def extend(self, moment: float) -> None:
-        """Send nothing before ``moment`` of the monotonic clock, in seconds."""
+        """Extend the cooldown to ``moment``, a monotonic time in seconds."""
         self._until = max(self._until, moment)
 
     def remaining(self, clock: Clock) -> float:
-        """Return the seconds until the next request may be sent; 0 or less means now.
+        """Return the seconds until the cooldown ends; 0 or less means that it has ended.
 
         Raises:
             BatchCancelled: the batch was closed.
@@ -50,7 +50,7 @@ class Cooldown:
         return self._until - clock.monotonic()
 
     def sleep(self, seconds: float, clock: Clock) -> None:
-        """Sleep on ``clock`` in slices, so that closing the batch ends the wait.
+        """Sleep in short intervals on ``clock``, so that closing the batch ends the sleep.
 
         Raises:
             BatchCancelled: the batch was closed.
@@ -61,18 +61,18 @@ class Cooldown:
             seconds -= _CHECK_INTERVAL
 
 
-#: The cooldown of the batch that the current thread or task works for.
+#: The cooldown of the batch to which the current thread or task belongs.
 current_cooldown: ContextVar[Cooldown | None] = ContextVar("dub_uplink_cooldown", default=None)
 
 
 def make_sleep(clock: Clock) -> Callable[[float], None]:
-    """Return the sleep function of this thread; inside a batch, closing the batch ends it."""
+    """Return a sleep function. Inside a batch, closing the batch ends the sleep."""
     cooldown = current_cooldown.get()
     return clock.sleep if cooldown is None else functools.partial(cooldown.sleep, clock=clock)
 
 
 def publish_cooldown(response: Response, clock: Clock) -> None:
-    """Make every worker of the current batch wait as long as ``response`` asks."""
+    """Make all workers of the current batch wait as long as ``response`` asks."""
     cooldown = current_cooldown.get()
     if cooldown is not None and response.retry_after is not None:
         cooldown.extend(clock.monotonic() + response.retry_after)

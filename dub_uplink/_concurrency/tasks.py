@@ -1,4 +1,4 @@
-"""Batches of calls in asyncio tasks: lazy, bounded, ordered by item or by completion."""
+"""Run batches of calls in asyncio tasks, with lazy input and results by item or by completion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def map_ordered(
 ) -> AsyncGenerator[R | DubError | ValueError | TypeError, None]:
     """Await a call for each item in tasks; yield results in the order of the items.
 
-    Everything else is as in :func:`amap_unordered`.
+    Otherwise it works like :func:`amap_unordered`.
     """
     check_batch(items, workers, "__iter__", "__getitem__", "__aiter__")
     return AsyncBatch(_BatchTasks(_capture_errors(call), items, workers, ordered=True))
@@ -38,14 +38,16 @@ def amap_unordered(
 ) -> AsyncGenerator[tuple[A, R | DubError | ValueError | TypeError], None]:
     """Await a call for each item in tasks; yield each item with its result when it is ready.
 
-    The asynchronous :func:`map_unordered`. ``aclose()`` cancels the calls in flight. Several tasks
-    may take from one batch; cancelling one of them loses no result.
+    This is the asynchronous :func:`map_unordered`. ``aclose()`` cancels the calls in flight.
+    Several tasks may take results from one batch. If one of these tasks is cancelled, no result is
+    lost.
 
     Args:
         call: a coroutine function that takes one item.
-        items: an iterable or an asynchronous iterable, read in a task as you take results. When
-            reading raises, the results of the items already read come first, then the exception.
-        workers: number of calls in flight at once.
+        items: an iterable or an asynchronous iterable, read in a separate task as you take
+            results. If iterating raises an exception, you first get the results of the items
+            already read, then the exception.
+        workers: maximum number of calls in flight.
 
     Returns:
         Pairs of an item and its result. A result is what ``call`` returned, or the ``DubError``,
@@ -54,7 +56,7 @@ def amap_unordered(
     Raises:
         TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable.
         ValueError: ``workers`` is not a whole number above 0.
-        RuntimeError: ``items`` or ``call`` takes from the batch itself.
+        RuntimeError: ``items`` or ``call`` takes results from the same batch.
     """
     check_batch(items, workers, "__iter__", "__getitem__", "__aiter__")
     check_callable(call, "amap_unordered()")
@@ -67,22 +69,23 @@ def amap_unordered(
 
 
 class AsyncBatch(AsyncGenerator[T, None]):
-    """An asynchronous generator that several tasks may take from.
+    """An asynchronous generator from which several tasks may take results at the same time.
 
-    A plain one refuses a second task, and ends when a task that waits for it is cancelled.
+    Other asynchronous generators raise an error in the second task, and end if a waiting task is
+    cancelled.
     """
 
     def __init__(self, calls: _BatchTasks[Any, T]) -> None:
         self._calls = calls
         self._lock = asyncio.Lock()
-        #: The next result; kept when the task that waits for it is cancelled.
+        #: The next result. It is kept if the task that waits for it is cancelled.
         self._next: asyncio.Task[T] | None = None
         self._holds_slot = False
 
     async def asend(self, value: None) -> T:
         """Return the next result."""
         calls = self._calls
-        calls.check_consumer()  # before the lock, which the consumer that waits for it holds
+        calls.check_consumer()  # without the lock, because a waiting consumer holds the lock
         async with self._lock:
             calls.start()
             if self._holds_slot:
@@ -105,7 +108,7 @@ class AsyncBatch(AsyncGenerator[T, None]):
                 await self.aclose()
                 raise
             finally:
-                del task  # or an exception, its traceback and the task would refer to each other
+                del task  # avoids a reference cycle of exception, traceback and task
 
     async def athrow(self, typ: Any, val: Any = None, tb: Any = None) -> T:
         """Close the batch and raise the given exception."""
@@ -122,9 +125,9 @@ class AsyncBatch(AsyncGenerator[T, None]):
 
 
 class _BatchTasks(Generic[A, T]):
-    """The tasks of a batch: one that reads the source, and one for each call.
+    """The tasks of a batch: one task that reads the source, and one task for each call.
 
-    They do not refer to the ``AsyncBatch``, so that dropping it ends them.
+    The tasks do not refer to the ``AsyncBatch``, so that they end when it is garbage-collected.
     """
 
     def __init__(
@@ -140,20 +143,20 @@ class _BatchTasks(Generic[A, T]):
         self._ordered = ordered
         self._running: set[asyncio.Task[T]] = set()
         self._reader: asyncio.Task[None] | None = None
-        #: One for each item that is read and whose result is not used yet.
+        #: An item occupies a slot until the consumer asks for the result after that of the item.
         self.slots = asyncio.Semaphore(workers)
-        #: Tasks whose results are next; ``None`` after the last one.
+        #: The calls in the order of their results; ``None`` after the last call.
         self.results: asyncio.Queue[asyncio.Task[T] | None] = asyncio.Queue()
         self.source_error: BaseException | None = None
         self.is_ended = False
 
     def start(self) -> None:
-        """Start to read the source, once."""
+        """Start the task that reads the source, unless it was started before."""
         if self._reader is None and not self.is_ended:
             self._reader = asyncio.create_task(self._read())
 
     def check_consumer(self) -> None:
-        """Raise ``RuntimeError`` in the tasks of the batch, whose result cannot come then."""
+        """Raise ``RuntimeError`` in a task of the batch, which would wait for itself."""
         task = asyncio.current_task()
         if task is not None and task is self._reader:
             raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("the source"))
@@ -163,7 +166,7 @@ class _BatchTasks(Generic[A, T]):
     def cancel(self) -> set[asyncio.Task[Any]]:
         """End the batch and return the tasks that were cancelled."""
         self.is_ended = True
-        self.results.put_nowait(None)  # for a consumer that waits
+        self.results.put_nowait(None)  # wakes a waiting consumer
         tasks: set[asyncio.Task[Any]] = {*self._running}
         if self._reader is not None:
             tasks.add(self._reader)
@@ -179,7 +182,7 @@ class _BatchTasks(Generic[A, T]):
                 loop.call_soon_threadsafe(self.cancel)
 
     async def _read(self) -> None:
-        # One task reads the whole source: timeouts and task groups in it belong to a task.
+        # One task reads the whole source: its timeouts and task groups must stay in one task.
         try:
             await self.slots.acquire()
             async with contextlib.aclosing(_iterate(self._items)) as items:
@@ -202,7 +205,7 @@ class _BatchTasks(Generic[A, T]):
         if not self._ordered:
             self.results.put_nowait(task)
         if not task.cancelled():
-            task.exception()  # or asyncio logs one that is not raised since another one was
+            task.exception()  # or asyncio logs the exception if another one was raised instead
 
     async def _call(self, item: A) -> T:
         return await self._function(item)
@@ -211,11 +214,11 @@ class _BatchTasks(Generic[A, T]):
 def _capture_errors(
     call: Callable[[A], Awaitable[R]],
 ) -> Callable[[A], Awaitable[R | DubError | ValueError | TypeError]]:
-    """Return ``call`` with its expected errors as values, inside the cooldown of a batch."""
+    """Wrap ``call``: share the cooldown of the batch, and return expected exceptions as values."""
     cooldown = Cooldown()
 
     async def capture(item: A) -> R | DubError | ValueError | TypeError:
-        current_cooldown.set(cooldown)  # in the context of this call's task
+        current_cooldown.set(cooldown)  # only for the task of this call
         try:
             return await call(item)
         except (DubError, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Batches of calls in threads: lazy, bounded, ordered by item or by completion."""
+"""Run batches of calls in threads, with lazy input and results by item or by completion."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 
-SELF_CONSUMPTION_MESSAGE = "{} of a batch takes from the batch itself; take its results elsewhere"
+SELF_CONSUMPTION_MESSAGE = "{} of a batch takes results from the same batch; take them elsewhere"
 
-_IDLE_TIMEOUT = 1.0  # after which a worker thread without a call ends
+_IDLE_TIMEOUT = 1.0  # seconds without a call after which a worker thread ends
 
 
 def map_ordered(
@@ -28,7 +28,7 @@ def map_ordered(
 ) -> Generator[R | DubError | ValueError | TypeError, None, None]:
     """Call a function for each item in threads; yield results in the order of the items.
 
-    Everything else is as in :func:`map_unordered`.
+    Otherwise it works like :func:`map_unordered`.
     """
     check_batch(items, workers, "__iter__", "__getitem__")
     cooldown = Cooldown()
@@ -42,19 +42,22 @@ def map_unordered(
 ) -> Generator[tuple[A, R | DubError | ValueError | TypeError], None, None]:
     """Call a function for each item in threads; yield each item with its result when it is ready.
 
-    Use it for calls that ``create_many`` and ``delete_many`` do not make, such as ``ensure``. A
-    call that is retried for a minute does not delay the others. When the server asks one worker to
-    wait, all of them wait. At most ``workers`` items are read ahead of the results you take.
-    Several threads may take from one batch: each result goes to one of them. ``close()`` ends the
-    waits of the workers, sends nothing more and returns when the requests in flight have ended.
+    Use it for other calls than those of ``create_many`` and ``delete_many``, such as ``ensure``. A
+    call that is retried for a minute does not delay the others. If the server asks one worker to
+    wait, all workers wait.
+
+    At most ``workers`` items are read ahead of the results you take. Several threads may take
+    results from one batch; each result goes to one thread. ``close()`` ends the waits of the
+    workers and returns when the requests in flight have ended. No further request is sent.
 
     Args:
-        call: called with one item, in a thread.
-        items: read in the thread that takes results. While it waits for an item, it returns no
-            result; a result that is ready precedes the next item. When reading raises an
-            ``Exception``, the results of the items already read come first, then the exception.
-        workers: number of calls in flight at once. Fewer when no more threads can be started; then
-            the thread that takes the results makes calls, too.
+        call: a function that takes one item. It runs in a worker thread.
+        items: an iterable, read in the thread that takes results. While that thread waits for the
+            next item, it returns no results. A result that is ready is returned before the next
+            item is read. If iterating raises an ``Exception``, you first get the results of the
+            items already read, then the exception.
+        workers: maximum number of calls in flight. If a thread cannot be started, the thread that
+            takes the results makes the call.
 
     Returns:
         Pairs of an item and its result. A result is what ``call`` returned, or the ``DubError``,
@@ -62,10 +65,10 @@ def map_unordered(
 
     Raises:
         TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable or
-            a coroutine function; use :func:`amap_unordered` for those.
+            a coroutine function; for coroutine functions use :func:`amap_unordered`.
         ValueError: ``workers`` is not a whole number above 0.
-        RuntimeError: the batch was started in another process, before a fork; or ``items`` or
-            ``call`` takes from the batch itself.
+        RuntimeError: the batch was started in the parent process before a fork, or ``items`` or
+            ``call`` takes results from the same batch.
     """
     check_batch(items, workers, "__iter__", "__getitem__")
     check_callable(call, "map_unordered()")
@@ -81,12 +84,12 @@ def map_unordered(
 
 
 def check_batch(items: object, workers: object, *methods: str) -> None:
-    """Check the arguments of a batch before it reads or sends anything.
+    """Check the arguments of a batch before an item is read.
 
     Args:
-        items: what the batch reads.
-        workers: number of calls at once.
-        methods: names of methods of which ``items`` needs one.
+        items: the iterable of the batch.
+        workers: maximum number of calls in flight.
+        methods: names of methods; ``items`` must have at least one of them.
 
     Raises:
         TypeError: ``items`` is a string or a mapping, or has none of ``methods``.
@@ -104,27 +107,27 @@ def check_batch(items: object, workers: object, *methods: str) -> None:
 
 
 def check_callable(call: object, name: str) -> None:
-    """Raise ``TypeError`` if the first argument of a function cannot be called."""
+    """Raise ``TypeError`` if ``call`` is not callable; ``name`` is the function that got it."""
     if not callable(call):
-        raise TypeError(f"{name} takes a callable and its items, not {type(call).__name__}")
+        raise TypeError(f"{name} needs a callable and its items, not {type(call).__name__}")
 
 
 class Batch(Generator[T, None, None]):
-    """A generator that several threads may take from.
+    """A generator from which several threads may take results at the same time.
 
-    A plain generator raises ``ValueError: generator already executing`` then.
+    Other generators then raise ``ValueError: generator already executing``.
     """
 
     def __init__(self, results: Generator[T, None, None], cooldown: Cooldown) -> None:
         self._results = results
         self._cooldown = cooldown
         self._process = os.getpid()
-        # Re-entrant: a source that takes from its own batch gets an error, not a deadlock.
+        # Re-entrant, so that a source that takes from its own batch gets an error, not a deadlock.
         self._lock = threading.RLock()
 
     def send(self, value: None) -> T:
         """Return the next result."""
-        # Before the lock: a thread that does not exist in this process may hold it.
+        # Checked without the lock: after a fork, a thread of the parent may hold the lock forever.
         if os.getpid() != self._process:
             raise RuntimeError(
                 "the batch was started in another process; start one in each process"
@@ -142,9 +145,9 @@ class Batch(Generator[T, None, None]):
             return self._results.throw(*error)
 
     def close(self) -> None:
-        """End the batch: nothing more is sent, and no call is in flight afterwards."""
+        """End the batch. Afterwards no call is in flight, and no further request is sent."""
         if os.getpid() == self._process:
-            self._cooldown.cancel()  # before the lock, which a waiting consumer holds
+            self._cooldown.cancel()  # without the lock, because a waiting consumer holds the lock
             with self._lock:
                 self._results.close()
 
@@ -152,7 +155,7 @@ class Batch(Generator[T, None, None]):
 def _capture_errors(
     call: Callable[[A], R], cooldown: Cooldown
 ) -> Callable[[A], R | DubError | ValueError | TypeError]:
-    """Return ``call`` with its expected errors as values, inside the cooldown of its batch."""
+    """Wrap ``call``: share the cooldown of the batch, and return expected exceptions as values."""
 
     def capture(item: A) -> R | DubError | ValueError | TypeError:
         current_cooldown.set(cooldown)
@@ -187,7 +190,7 @@ def _run_batch(
         try:
             return future.result()
         finally:
-            del future  # or an exception, its traceback and the future would refer to each other
+            del future  # avoids a reference cycle of exception, traceback and future
 
     try:
         for item in _read_items(items, source_errors):
@@ -196,7 +199,7 @@ def _run_batch(
             if not ordered:
                 future.add_done_callback(completed.put)
             threads.submit(future, function, item)
-            # A result that is ready precedes the next item, for which a slow source takes its time.
+            # Yield a ready result before the next item is read, because the source may be slow.
             if len(pending) == workers or is_ready():
                 yield next_result()
         while pending:
@@ -204,7 +207,7 @@ def _run_batch(
         if source_errors:
             raise source_errors.pop()
     except BatchCancelled:
-        pass  # another thread closed the batch while this one waited for a result
+        pass  # another thread closed the batch while this thread waited for a result
     finally:
         if os.getpid() == process:
             cooldown.cancel()
@@ -212,9 +215,9 @@ def _run_batch(
 
 
 def _read_items(items: Iterable[A], errors: list[Exception]) -> Iterator[A]:
-    """Yield the items; put the exception that ends them into ``errors``."""
+    """Yield the items; append an exception of the source to ``errors``."""
     try:
-        # Not `yield from`, which would close the caller's generator together with the batch.
+        # Not `yield from`: closing the batch would close the caller's generator too.
         for item in items:  # noqa: UP028
             yield item
     except Exception as error:  # noqa: BLE001 - raised after the results
@@ -222,10 +225,10 @@ def _read_items(items: Iterable[A], errors: list[Exception]) -> Iterator[A]:
 
 
 class WorkerThreads(Generic[T]):
-    """Threads that are started on demand and end when they are idle.
+    """A thread pool that starts threads on demand and ends idle threads.
 
-    Not a ThreadPoolExecutor: that one refuses calls once the main thread has ended, although a
-    thread that takes the results of a batch may outlive it.
+    ``ThreadPoolExecutor`` rejects calls after the main thread has ended, but another thread may
+    still take results of a batch then.
     """
 
     def __init__(self) -> None:
@@ -234,14 +237,14 @@ class WorkerThreads(Generic[T]):
         )
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._idle_count = 0  # waiting threads that no task in the queue is meant for
+        self._idle_count = 0  # waiting threads minus queued tasks
 
     def submit(self, future: Future[T], function: Callable[[A], T], item: A) -> None:
         """Call a function in a thread and set its result on ``future``.
 
-        When no thread can be started, the call is made in the current one.
+        If no thread can be started, call the function in the current thread.
         """
-        # A copy: the caller's variables are visible there, and its own stay in it.
+        # In a copy, the call sees the caller's context variables but cannot change them.
         context = contextvars.copy_context()
 
         def task() -> T:
@@ -258,7 +261,7 @@ class WorkerThreads(Generic[T]):
         except RuntimeError:
             try:
                 result = task()
-            except Exception as error:  # noqa: BLE001 - as in a thread
+            except Exception as error:  # noqa: BLE001 - handled as in a thread
                 future.set_exception(error)
             else:
                 future.set_result(result)
@@ -266,11 +269,12 @@ class WorkerThreads(Generic[T]):
             self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
 
     def shutdown(self) -> None:
-        """End the threads and wait for the calls that they are making."""
+        """End the threads and wait for their current calls."""
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
-            if thread is not threading.current_thread():  # the garbage collector may run anywhere
+            # The garbage collector may call this method in a worker thread.
+            if thread is not threading.current_thread():
                 thread.join()
 
     def _work(self, future: Future[T], task: Callable[[], T]) -> None:
@@ -291,7 +295,7 @@ class WorkerThreads(Generic[T]):
             future, task = next_call
 
     def _count_as_idle(self) -> None:
-        # Before the result is visible: its consumer submits at once and is to find this thread.
+        # Called before the result is set, so that a consumer that submits next can use this thread.
         with self._lock:
             self._idle_count += 1
 
@@ -304,4 +308,4 @@ class WorkerThreads(Generic[T]):
                     if self._idle_count:
                         self._idle_count -= 1
                         return None
-                # A task was submitted for this thread just now: take it.
+                # A task has just been submitted for this thread, so take the task.

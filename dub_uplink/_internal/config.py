@@ -1,4 +1,4 @@
-"""Check the configuration of a client before anything is sent: server URL, timeouts, headers."""
+"""Validate the configuration of a client: server URL, timeouts and headers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_SERVER = "https://api.dub.co"
 DEFAULT_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT = 5.0  # seconds
 _MAX_TIMEOUT_MS = 86_400_000
-#: A list of 100 expanded customers is below 0.2 MB; anything near this is not from Dub.
+#: The client rejects longer bodies. Dub's longest, 100 expanded customers, is below 0.2 MB.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
@@ -24,11 +24,17 @@ _FORBIDDEN_URL_CHARS = re.compile(r'["<>\\^`{|}]')
 
 
 def normalize_base_url(server_url: str | None) -> str:
-    """The server's URL with exactly one slash at its end, so that paths join onto its prefix.
+    """Validate the server URL and return it with exactly one slash at its end.
+
+    With the slash, relative paths of endpoints are appended to a path in the server URL.
+
+    Args:
+        server_url: the URL; ``None`` selects the environment variable or the default.
 
     Raises:
-        TypeError: it is not a string.
-        ValueError: it is not a plain http(s) URL.
+        TypeError: the URL is not a string.
+        ValueError: the URL is not a valid http or https URL, or has credentials, a query or a
+            fragment.
     """
     if server_url is None:
         server_url = os.environ.get(SERVER_URL_ENV) or DEFAULT_SERVER
@@ -38,15 +44,17 @@ def normalize_base_url(server_url: str | None) -> str:
     try:
         url = urlsplit(server_url)
         host, _ = url.hostname, url.port
-    except ValueError:  # its text may hold credentials
-        raise ValueError("server_url is not a URL: its host or port cannot be read") from None
+    except ValueError:  # not chained: its text may contain credentials
+        raise ValueError(
+            "server_url has an invalid host or port; use a URL such as https://api.dub.co"
+        ) from None
     if url.scheme not in ("https", "http") or not host:
         raise ValueError('server_url must begin with "https://" and name a host')
     if url.username is not None or url.password is not None:
         raise ValueError("server_url must not contain credentials; pass the key as token=…")
     if "?" in server_url or "#" in server_url:
         raise ValueError(
-            "server_url must not have a query or a fragment; remove it, from the ? or # on"
+            "server_url must not have a query or a fragment; remove the part from the ? or # on"
         )
     if not host.isascii():
         server_url, host = _encode_host(url)
@@ -54,23 +62,25 @@ def normalize_base_url(server_url: str | None) -> str:
         raise ValueError(
             "server_url contains a space, a control or a non-ASCII character; percent-encode it"
         )
-    # Some URL parsers treat a backslash as a slash, others as a part of the host.
+    # Among them is the backslash: URL parsers disagree whether it ends the host.
     if _FORBIDDEN_URL_CHARS.search(server_url):
-        raise ValueError("server_url contains a character that is not allowed in a URL")
+        raise ValueError(
+            "server_url contains a character that is not allowed in a URL; percent-encode it"
+        )
     if url.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
         warnings.warn(message, stacklevel=caller_stacklevel())
-    # The scheme in lower case, as in the URLs that uplink joins onto it.
+    # Lower-case the scheme: the transport compares this URL with URLs that uplink has joined.
     return url.scheme + server_url.rstrip("/")[len(url.scheme) :] + "/"
 
 
 def _encode_host(url: SplitResult) -> tuple[str, str]:
-    """Return a URL and its host, with the host as DNS has it: bücher.example is xn--bcher-kva.
+    """Return the URL and its host after IDNA encoding: "bücher.example" is "xn--bcher-kva.example".
 
     Raises:
-        ValueError: the host is not a name that DNS may have.
+        ValueError: the host is not a valid DNS name.
     """
-    import requests  # noqa: PLC0415 - few hosts need it
+    import requests  # noqa: PLC0415 - few hosts need IDNA encoding
 
     netloc = url.netloc
     try:
@@ -82,7 +92,7 @@ def _encode_host(url: SplitResult) -> tuple[str, str]:
 
 
 def caller_stacklevel() -> int:
-    """The ``stacklevel``, seen from who asks, of the first line that is not this package's."""
+    """Return the ``stacklevel`` for a warning of the caller that points outside this package."""
     level, frame = 1, sys._getframe(1)
     package = __name__.partition(".")[0]
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
@@ -100,17 +110,17 @@ def _is_loopback(host: str) -> bool:
 
 
 def timeout_seconds(timeout_ms: float | None, default: float) -> float:
-    """``timeout_ms`` in seconds; ``default`` (seconds) where it is ``None``.
+    """Convert ``timeout_ms`` to seconds. If it is ``None``, return ``default`` (seconds).
 
     Raises:
-        TypeError: it is not a number.
-        ValueError: it is not above 0, or more than a day.
+        TypeError: ``timeout_ms`` is not a number.
+        ValueError: ``timeout_ms`` is not above 0, or is more than a day.
     """
     if timeout_ms is None:
         return default
     if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, (int, float)):
         raise TypeError(f"timeout_ms must be a number, not {type(timeout_ms).__name__}")
-    if not 0 < timeout_ms <= _MAX_TIMEOUT_MS:  # a socket takes no number that is much larger
+    if not 0 < timeout_ms <= _MAX_TIMEOUT_MS:  # much larger values overflow in a socket
         raise ValueError(
             f"timeout_ms must be above 0 and at most 86,400,000 (a day), not {timeout_ms!r:.20}"
         )
@@ -119,19 +129,23 @@ def timeout_seconds(timeout_ms: float | None, default: float) -> float:
 
 _HEADER_NAME_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _HEADER_VALUE_PATTERN = re.compile(r"[\t -~\x80-\xff]*")
-#: Ours to set: the token's, and those that say how the body is framed.
+#: Headers that only the client sets, because they contain the token or frame the request.
 _CLIENT_HEADERS = frozenset(
     {"authorization", "host", "content-length", "transfer-encoding", "connection"}
 )
 
 
 def validate_headers(headers: Mapping[str, str], argument: str = "http_headers") -> dict[str, str]:
-    """Return the caller's headers, checked; ``name`` is that of the argument, for errors.
+    """Validate headers of the caller and return them as a new dictionary.
+
+    Args:
+        headers: the headers.
+        argument: the name of the argument, for error messages.
 
     Raises:
-        TypeError: not a mapping of strings to strings.
-        ValueError: a name or value that HTTP does not allow, that is given twice, or that is not
-            the caller's to set.
+        TypeError: ``headers`` is not a mapping of strings to strings.
+        ValueError: HTTP does not allow a name or a value, a header is given twice, or only the
+            client may set a header.
     """
     if not isinstance(headers, Mapping):
         raise TypeError(f"{argument} must be a mapping, not {type(headers).__name__}")
@@ -141,7 +155,7 @@ def validate_headers(headers: Mapping[str, str], argument: str = "http_headers")
         _check_header(header, value, argument)
         if header.lower() in seen:
             raise ValueError(
-                f"{argument} contains {header!r} twice, in another case; leave one out"
+                f"{argument} contains {header!r} twice, with different case; leave one out"
             )
         seen.add(header.lower())
         checked[header] = value
@@ -149,7 +163,10 @@ def validate_headers(headers: Mapping[str, str], argument: str = "http_headers")
 
 
 def merge_headers(defaults: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
-    """Return two sets of headers as one; defaults give way, whatever the case of their names."""
+    """Return ``headers`` and those of ``defaults`` that ``headers`` does not override.
+
+    Names are compared case-insensitively.
+    """
     overridden = {name.lower() for name in headers}
     merged = {name: value for name, value in defaults.items() if name.lower() not in overridden}
     return {**merged, **headers}

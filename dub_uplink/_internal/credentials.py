@@ -1,4 +1,4 @@
-"""Hold the token so that no repr, log, traceback or pickle shows it."""
+"""Store the token so that it does not appear in a repr, a log, a traceback or a pickle."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Awaitable
 from typing import Any, cast
 
 TOKEN_ENV = "DUB_API_KEY"
-_TOKEN_PATTERN = re.compile(r"[!-~]+")  # what a header carries unchanged
+_TOKEN_PATTERN = re.compile(r"[!-~]+")  # the characters that are safe in a header value
 
 
 class RedactedStr(str):
     """A string whose repr is redacted.
 
-    Tracebacks print local variables by ``repr``, so the header value travels through requests as
-    this class and not as a plain string.
+    Some tracebacks print local variables with ``repr``. Therefore the value of the header is passed
+    to the HTTP library as an instance of this class.
     """
 
     __slots__ = ()
@@ -25,15 +25,16 @@ class RedactedStr(str):
         return "'Bearer ***'"
 
     def __getitem__(self, index: Any) -> RedactedStr:
-        # rich prints a slice of a long string, which would otherwise be a plain string.
+        # rich prints a slice of a long string. Without this method, a slice is an unredacted `str`.
         return RedactedStr(super().__getitem__(index))
 
 
 class TokenProvider:
-    """The token, or the callable that returns it for every attempt.
+    """The token, or the callable that returns the token for every attempt.
 
-    The constructor accepts anything and raises nothing, so that a client's constructor can wrap its
-    argument at once: no frame of this package then shows a token, not even an invalid one.
+    The constructor never raises, so that the constructor of a client can wrap its argument
+    immediately. Then no traceback shows a token in the frames of this package, even if it is
+    invalid.
     """
 
     __slots__ = ("_source",)
@@ -42,14 +43,15 @@ class TokenProvider:
         self._source: Any = source._source if isinstance(source, TokenProvider) else source
 
     def resolve(self, *, asynchronous: bool) -> None:
-        """Check the token when the client is made.
+        """Validate the token; without a token, read it from the environment.
 
         Args:
             asynchronous: whether the client can await the callable.
 
         Raises:
-            TypeError: the token is neither a string nor a callable that this client can call.
-            ValueError: there is no token, or a header cannot carry it.
+            TypeError: the token is neither a string nor a callable, or is a coroutine function that
+                the client cannot await.
+            ValueError: there is no token, or it contains a character not allowed in a header.
         """
         if self._source is None:
             self._source = os.environ.get(TOKEN_ENV)
@@ -72,7 +74,7 @@ class TokenProvider:
 
         Raises:
             TypeError: the callable did not return a string.
-            ValueError: it returned a string that a header cannot carry.
+            ValueError: the returned string contains a character not allowed in a header.
         """
         if isinstance(self._source, RedactedStr):
             return self._source
@@ -83,7 +85,7 @@ class TokenProvider:
 
         Raises:
             TypeError: the callable did not return a string.
-            ValueError: it returned a string that a header cannot carry.
+            ValueError: the returned string contains a character not allowed in a header.
         """
         if isinstance(self._source, RedactedStr):
             return self._source
@@ -97,7 +99,7 @@ class TokenProvider:
 
 
 def is_coroutine_function(function: object) -> bool:
-    """Return whether calling ``function`` makes a coroutine."""
+    """Return whether calling ``function`` returns a coroutine."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object may have an async __call__
     )
@@ -106,15 +108,15 @@ def is_coroutine_function(function: object) -> bool:
 def _authorization_value(token: object) -> RedactedStr:
     type_name = type(token).__name__
     if inspect.iscoroutine(token):
-        token.close()  # or Python warns that it was never awaited
-    # From here on no local variable shows the token, whatever it is.
+        token.close()  # or Python warns that the coroutine was never awaited
+    # Redact the token in the local variable too, whatever its type.
     token = RedactedStr(token) if isinstance(token, str) else None
     if token is None:
         raise TypeError(f"the token callable returned {type_name}, not a string")
     if not _TOKEN_PATTERN.fullmatch(token):
-        # None of these messages may show the token.
+        # These messages must not show the token.
         if not token.strip():
-            raise ValueError("the token is empty; check where it comes from")
+            raise ValueError("the token is empty; check the source of the token")
         if token != token.strip():
             raise ValueError("the token begins or ends with whitespace; strip() it")
         raise ValueError(

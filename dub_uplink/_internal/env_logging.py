@@ -1,4 +1,4 @@
-"""Log to stderr without code: the environment variable ``DUB_LOG``."""
+"""Enable logging to stderr with the environment variable ``DUB_LOG``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def enable_env_logging() -> None:
     """Log to stderr at the level of ``DUB_LOG``, unless the process has configured logging.
 
-    Warns of a value that is not a level.
+    Issues a warning if the value of ``DUB_LOG`` is not a level.
     """
     value = os.environ.get(LEVEL_ENV)
     if not value:
@@ -34,20 +34,20 @@ def enable_env_logging() -> None:
 
 
 def _active_handlers(logger: logging.Logger) -> list[logging.Handler]:
-    """Return the handlers that get the records of the logger, but for those that do nothing."""
+    """Return the handlers of the logger and of the root logger, without ``NullHandler``s."""
     handlers = [*logger.handlers, *logging.getLogger().handlers]
     return [handler for handler in handlers if not isinstance(handler, logging.NullHandler)]
 
 
 class _OwnLevel(int):
-    """A level that differs by identity from the same level that the process sets."""
+    """A level that this module has set, recognised by its identity."""
 
 
 class _StderrLogging(logging.Filter):
-    """A handler and a level on a logger that give way when the process configures logging.
+    """Log to stderr until the process configures logging, then restore the logger.
 
-    A logger asks its filters before its handlers and those of the root logger. So a record that
-    the process's own level excludes does not reach the process's handlers.
+    This class is a filter because a logger calls its filters before any handler. Therefore the
+    first record after the process has configured logging obeys the level of the process.
     """
 
     def __init__(self, logger: logging.Logger, level: int) -> None:
@@ -62,7 +62,7 @@ class _StderrLogging(logging.Filter):
             logger.setLevel(self._level)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record is logged; give way if there are other handlers by now."""
+        """Return whether to log the record; restore the logger if there are other handlers."""
         logger = self._logger
         if _active_handlers(logger) == [self._handler]:
             return True

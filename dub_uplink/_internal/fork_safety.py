@@ -1,4 +1,4 @@
-"""Locks that a forked process does not inherit in a locked state."""
+"""Provide a lock that is unlocked in a forked process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 
 class ForkSafeLock:
-    """A lock that a forked child finds free, whichever thread of its parent held it."""
+    """A lock that is unlocked in a forked child, even if a thread of the parent holds it."""
 
     __slots__ = ("_locks",)
 
@@ -18,7 +18,7 @@ class ForkSafeLock:
         pid = os.getpid()
         lock = self._locks.get(pid)
         if lock is None:
-            # Atomic: threads that enter first at the same time use one lock.
+            # setdefault() is atomic, so threads that enter at the same time get the same lock.
             lock = self._locks.setdefault(pid, threading.Lock())
         lock.acquire()
 

@@ -1,7 +1,7 @@
-"""Load the public names of a package when they are first used.
+"""Load the public names of a package at their first use.
 
-pytest imports the package for its plugin, the command for its version: neither is to wait for what
-it does not use.
+pytest imports the package for its plugin, and the command imports it for the version. Lazy loading
+keeps both imports fast.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Any
 
 
 def lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a package (PEP 562).
+    """Return a ``__getattr__`` function for a package (PEP 562).
 
-    ``locations`` has for each name ``module:attribute``, or the module that it is, both relative to
-    the package.
+    Args:
+        package: the name of the package.
+        locations: maps each name to ``module:attribute``, or to ``module`` if the name is a module.
+            Modules are relative to the package.
     """
 
     def get(name: str) -> Any:
@@ -26,7 +28,7 @@ def lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[str], 
         value = importlib.import_module(module, package)
         if attribute:
             value = getattr(value, attribute)
-        setattr(sys.modules[package], name, value)  # so that it is asked for once
+        setattr(sys.modules[package], name, value)  # so that later uses do not call this function
         return value
 
     return get

@@ -1,9 +1,9 @@
-"""The spelling of names on the server."""
+"""Convert field names to the spelling of the server."""
 
 from __future__ import annotations
 
 
 def camel_case(name: str) -> str:
-    """Return the server's spelling of a field: ``external_id`` is ``externalId``."""
+    """Convert a field name to camelCase: ``external_id`` becomes ``externalId``."""
     head, *tail = name.split("_")
     return head + "".join(part.capitalize() for part in tail)

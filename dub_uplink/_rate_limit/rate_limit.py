@@ -1,4 +1,4 @@
-"""The public configuration of a client-side rate limit."""
+"""Configure a client-side rate limit: the public class ``RateLimit``."""
 
 from __future__ import annotations
 
@@ -17,35 +17,39 @@ Period = Literal["second", "minute", "hour", "day"]
 Priority = Literal["interactive", "bulk"]
 
 _PERIOD_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
-_MAX_LIMITERS = 64  # API keys of one RateLimit
+_PERIODS = f"{', '.join(_PERIOD_SECONDS)} or a number of seconds"
+_MAX_LIMITERS = 64  # limiters, one for each API key, that a RateLimit keeps
 
 
 class RateLimit:
-    """A limit of requests for each API key, kept by waiting before a request is sent.
+    """A client-side rate limit: delay requests so that an API key stays below its limit.
 
-    Dub counts the requests of each API key in a sliding window of a minute: 60 on the free plan,
-    600 on pro, 1,200 on business, 3,000 above. Pass one to every client that uses the key::
+    Dub allows each API key 60 requests per minute on the free plan, 600 on pro, 1,200 on business
+    and 3,000 on higher plans. Pass the same object to every client that uses the key::
 
         Dub(rate_limit=RateLimit(600, per="minute"))
         Dub(rate_limit=RateLimit(600, per="minute", storage="redis://localhost:6379"))
 
-    The wait counts against the time of a call. A call with no free slot in that time raises
-    :class:`~dub_uplink.models.errors.RateLimitExceeded` at once. It is not sent, and
-    ``retry_after`` is the wait for the next slot in seconds.
-    A lower limit in an error response of the server replaces ``limit``; a higher one does not.
+    The wait for a free slot counts towards the time limit of the call. If no slot becomes free in
+    time, the call immediately raises :class:`~dub_uplink.models.errors.RateLimitExceeded`. The
+    request is not sent, and ``retry_after`` is the number of seconds until the next slot.
+    If an error response of the server states a lower limit, that limit applies for ten minutes. A
+    higher limit is ignored.
 
     Args:
-        limit: requests in a window.
+        limit: maximum number of requests in a window.
         per: the window: ``"second"``, ``"minute"``, ``"hour"``, ``"day"``, or a number of seconds.
-        storage: where requests are counted: ``None`` for this object, which the clients and threads
-            of a process may share, or the URL of a Redis server that processes and machines share:
-            ``redis://…``, ``rediss://…`` (TLS) or ``unix://…``, as redis-py reads them (the extra
-            ``redis``). Redis stores a keyed hash of the token, not the token.
-        priority: ``"bulk"`` for a client that yields to all others and leaves them one request in
-            twenty. ``create_many()`` and ``delete_many()`` are bulk in any case.
+        storage: where requests are counted. With ``None``, this object counts the requests of all
+            clients and threads that share it. With the URL of a Redis server, processes and
+            machines share the count: ``redis://…``, ``rediss://…`` (TLS) or ``unix://…``, in the
+            format of redis-py. Requires the extra ``redis``. Redis stores a keyed hash of the
+            token, not the token.
+        priority: ``"bulk"`` for background work: its requests leave one twentieth of the limit to
+            interactive calls, which go first. ``create_many()`` and ``delete_many()`` are always
+            bulk.
 
     Raises:
-        TypeError, ValueError: an argument is of the wrong type or out of bounds.
+        TypeError, ValueError: an argument has the wrong type or is out of range.
         ImportError: the storage needs a library that is not installed; the message names it.
     """
 
@@ -67,25 +71,25 @@ class RateLimit:
         self.priority = priority
         self._storage = None
         if storage is not None:
-            from .shared_limiter import StorageConnection  # noqa: PLC0415 - needs an extra
+            from .shared_limiter import StorageConnection  # noqa: PLC0415 - requires an extra
 
             self._storage = StorageConnection(storage, self._config)
         self._warned = False
         self._limiters: dict[str, Limiter] = {}
-        # The hash of a key takes longer than the rest of a reservation.
+        # Cached because hashing an API key takes longer than the rest of a reservation.
         self._last_limiter: tuple[RedactedStr, str, Limiter] | None = None
 
     def _limiter_for(self, server_url: str, authorization: RedactedStr) -> Limiter:
-        """Return the limiter of one API key on one server. Called by the transport."""
+        """Return the limiter of an API key on a server. The transport calls this method."""
         last = self._last_limiter
         if last is not None and last[0] is authorization and last[1] == server_url:
             return last[2]
         name = _limiter_name(server_url, authorization)
         limiter = self._limiters.get(name)
         if limiter is None:
-            # Atomic: threads that use a key first at the same time get the same limiter.
+            # setdefault() is atomic, so threads that use a new key at once share one limiter.
             limiter = self._limiters.setdefault(name, self._make_limiter(name))
-            # A token that is renewed leaves a limiter behind.
+            # Remove the oldest limiters: each renewed token adds one.
             for old in list(self._limiters)[:-_MAX_LIMITERS]:
                 self._limiters.pop(old, None)
         self._last_limiter = (authorization, server_url, limiter)
@@ -97,7 +101,7 @@ class RateLimit:
         return self._storage.limiter(name)
 
     def _warn_if_lower(self, server_limit: int) -> None:
-        """Log once that the server allows fewer requests. Called by the transport."""
+        """Warn once if the server allows fewer requests. The transport calls this method."""
         if server_limit < self.limit and not self._warned:
             self._warned = True
             logger.warning(
@@ -108,7 +112,7 @@ class RateLimit:
             )
 
     def close(self) -> None:
-        """Close the connection to the storage; the next call opens it again."""
+        """Close the connection to the storage. The next call opens it again."""
         if self._storage is not None:
             self._storage.close()
 
@@ -118,7 +122,7 @@ class RateLimit:
         return f"RateLimit({self.limit}, per={self.per!r}{shared}{bulk})"
 
     def __reduce__(self) -> str | tuple[object, ...]:
-        raise TypeError("a RateLimit cannot be pickled or copied: create one in each process")
+        raise TypeError("a RateLimit cannot be pickled or copied; create one in each process")
 
 
 def _check_limit(limit: object) -> int:
@@ -132,16 +136,16 @@ def _check_limit(limit: object) -> int:
 def _window_seconds(per: object) -> float:
     if isinstance(per, str):
         if per not in _PERIOD_SECONDS:
-            raise ValueError(f"per must be one of {', '.join(_PERIOD_SECONDS)}, not {per!r}")
+            raise ValueError(f"per must be {_PERIODS}, not {per!r}")
         return _PERIOD_SECONDS[per]
     if isinstance(per, bool) or not isinstance(per, (int, float)):
-        raise TypeError(f"per must be a name or a number of seconds, not {per!r}")
+        raise TypeError(f"per must be {_PERIODS}, not {per!r}")
     if not 0.1 <= per <= _PERIOD_SECONDS["day"]:
         raise ValueError(f"per must be between 0.1 seconds and a day, not {per!r}")
     return float(per)
 
 
 def _limiter_name(server_url: str, authorization: RedactedStr) -> str:
-    """Return the name of an API key in a storage, from which the key cannot be derived."""
+    """Return a keyed hash that identifies the API key in a storage."""
     text = f"{server_url}\n{str.__str__(authorization)}".encode()
     return hashlib.blake2b(text, key=b"dub_uplink rate limit", digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""The connection to a Redis server, opened from a URL and used by one thread."""
+"""Connect to a Redis server by its URL, for use by one thread."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ _SOCKET_TIMEOUT = 1.0  # seconds, for connecting and for each response
 
 
 class RedisConnection:
-    """A connection of redis-py without its client, which takes longer than the exchange itself.
+    """A Redis connection that uses redis-py's connection class instead of its slower client.
 
-    Only the worker thread of a process calls it. A forked child opens a connection of its own.
+    Only the worker thread of a process uses the connection. A forked child opens a new connection.
 
     Attributes:
         errors: redis-py's module of exceptions.
-        generation: changes with each new connection, which may lead to another server.
+        generation: a number that changes with each new connection, because a new connection may
+            lead to another server.
 
     Raises:
         TypeError: the URL is not a string.
-        ValueError: the URL is not one that redis-py can open.
+        ValueError: redis-py cannot open the URL.
         ImportError: redis-py is not installed.
     """
 
@@ -32,16 +33,14 @@ class RedisConnection:
         self._connection: Any = None
         self._pid = 0
         self.generation = 0
-        self._is_open = False  # whether a response was read on the connection
+        self._is_open = False  # whether the connection has received a response
 
     def execute(self, *command: Any) -> Any:
         """Send a command and return its response.
 
-        A connection that was open may lead to a server that is no longer the right one: it was
-        closed, or it responds with an error such as READONLY after a failover. The command is then
-        sent once more on a new connection, so it must be one that may be executed twice.
-
-        Raises what redis-py raises.
+        If an open connection fails, the command is sent once more on a new connection. After a
+        failover the old connection may be closed, or return an error such as READONLY. Therefore
+        commands must be idempotent. Exceptions are those of redis-py.
         """
         reused = self._is_open and self._pid == os.getpid()
         try:
@@ -63,15 +62,15 @@ class RedisConnection:
             self._is_open = True
             raise
         except Exception:
-            # The next attempt resolves the name again. After a timeout this connection would also
-            # give it the response of this command.
+            # The next command resolves the host name again. After a timeout it must not reuse this
+            # connection either: it would read the late response to this command.
             self.close()
             raise
         self._is_open = True
         return response
 
     def close(self) -> None:
-        """Close the connection; the next command opens it again."""
+        """Close the connection. The next command opens it again."""
         self._is_open = False
         self.generation += 1
         if self._pid == os.getpid():
@@ -79,14 +78,14 @@ class RedisConnection:
 
     def __str__(self) -> str:
         url = urlsplit(self._url)
-        # The user, the password and the query, which may hold them, are left out.
+        # Omit the user, the password and the query, which may contain a password too.
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
 
 
 def _make_pool(url: object) -> tuple[Any, Any]:
     """Return a connection pool for the URL and redis-py's module of exceptions.
 
-    Messages contain nothing of the URL, and exceptions have no cause: either may hold a password.
+    Error messages do not quote the URL, and exceptions have no cause: both may contain a password.
     """
     if not isinstance(url, str):
         raise TypeError(f"storage must be a URL or None, not {type(url).__name__}")
@@ -94,7 +93,9 @@ def _make_pool(url: object) -> tuple[Any, Any]:
         parts = urlsplit(url)
         _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("storage is not a URL: its host or port cannot be read") from None
+        raise ValueError(
+            "storage has an invalid host or port; use a URL such as redis://localhost:6379"
+        ) from None
     if parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
         raise ValueError(
             "storage must be a URL that begins with redis://, rediss:// or unix://; Sentinel,"
@@ -111,9 +112,9 @@ def _make_pool(url: object) -> tuple[Any, Any]:
             url,
             socket_timeout=_SOCKET_TIMEOUT,
             socket_connect_timeout=_SOCKET_TIMEOUT,
-            protocol=2,  # RESP3 begins with HELLO, which Redis 5 does not know
+            protocol=2,  # RESP3 starts with HELLO, which Redis 5 does not support
         )
-        pool.make_connection()  # checks the options in the query; sends nothing
+        pool.make_connection()  # validates the options in the query; does not connect
     except (TypeError, ValueError, redis.RedisError):
         raise ValueError(
             "storage has an option in its query that redis-py does not accept"

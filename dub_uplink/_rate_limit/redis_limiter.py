@@ -1,7 +1,7 @@
-"""The sliding-window limiter of one API key as Lua scripts in Redis.
+"""Sliding-window limiter of one API key, implemented as Lua scripts in Redis.
 
-Each operation is one round trip. The scripts use Redis's clock, so the clocks of the processes that
-share a limit may differ.
+Each operation is one round trip. The scripts use the clock of the Redis server, so the clocks of
+the processes that share a limit may differ.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ from .sliding_window import (
     ServerFeedback,
 )
 
-_HEARTBEAT_TTL = 10.0  # seconds that a silent process is counted, or a window if that is longer
+# Seconds after its last heartbeat for which a process counts; at least one window.
+_HEARTBEAT_TTL = 10.0
 _HEARTBEAT_INTERVAL = 1.0  # seconds
-_RESTORE_BATCH = 500  # slots that one command restores
+_RESTORE_BATCH = 500  # slots restored by one command
 
-
+# The start of every script. ARGV[1]: the window in seconds. ARGV[2]: the configured limit.
 _PRELUDE = f"""
 local t = redis.call('TIME')
 local now = tonumber(t[1]) + tonumber(t[2]) / 1e6
 local window, configured = tonumber(ARGV[1]), tonumber(ARGV[2])
 local slots, state, processes = KEYS[1], KEYS[2], KEYS[3]
--- Lua converts a number with 14 digits, which rounds a Unix time to hundredths of a second.
+-- Lua converts a number to 14 digits, which rounds a Unix time to 0.0001 seconds.
 local function format_time(n) return string.format('%.6f', n) end
 local fields = redis.call('HMGET', state, 'epoch', 'not_before', 'limit', 'limit_until')
 local epoch, not_before = fields[1], tonumber(fields[2] or 0)
 local function keep_state()
     epoch = epoch or format_time(now)
-    redis.call('HSET', state, 'epoch', epoch)  -- an error where Redis is out of memory
+    redis.call('HSET', state, 'epoch', epoch)  -- raises an error if Redis is out of memory
     local pause = math.max(not_before - now, 0)
     redis.call('PEXPIRE', state, math.ceil((window + pause + {LEARNED_LIMIT_TTL}) * 1000))
 end
@@ -52,15 +53,24 @@ local limit = configured
 if fields[3] and tonumber(fields[4]) > now then limit = math.min(limit, tonumber(fields[3])) end
 """
 
-# Arguments: 3 slot_id, 4 process that sends a heartbeat or '', 5 maximum wait, 6 one request in so
-# many is reserved or 0, 7 delay after a pause.
-# Returns the wait, whether a slot was granted, requests in the window, processes if there was a
-# heartbeat, the epoch.
+# Arguments after the window and the configured limit:
+#   ARGV[3]: id of the slot
+#   ARGV[4]: id of the process if this call is its heartbeat, else ''
+#   ARGV[5]: maximum wait in seconds
+#   ARGV[6]: N, to reserve one of every N requests for interactive calls; 0 reserves none
+#   ARGV[7]: delay in seconds after the end of a pause
+# Returns a list:
+#   the wait in seconds, as a string
+#   1 if a slot was granted, else 0
+#   the number of requests in the window
+#   the number of processes, 0 without a heartbeat
+#   the epoch
 _RESERVE = (
     _PRELUDE
     + f"""
 local slot_id, process = ARGV[3], ARGV[4]
-local max_wait, reserve_every, process_count = tonumber(ARGV[5]), tonumber(ARGV[6]), 0
+local max_wait, reserve_every = tonumber(ARGV[5]), tonumber(ARGV[6])
+local pause_delay, process_count = tonumber(ARGV[7]), 0
 if process ~= '' or not epoch then keep_state() end
 if process ~= '' then
     local ttl = math.max(window, {_HEARTBEAT_TTL})
@@ -80,7 +90,7 @@ if not scheduled_at then
     local capacity = limit
     if reserve_every > 0 then capacity = capacity - math.floor(capacity / reserve_every) end
     count, scheduled_at = redis.call('ZCARD', slots), now
-    if now < not_before then scheduled_at = not_before + tonumber(ARGV[7]) end
+    if now < not_before then scheduled_at = not_before + pause_delay end
     if count >= capacity then
         local run_starts = redis.call('ZRANGE', slots, 0, count - capacity, 'WITHSCORES')
         local run_ends = redis.call('ZRANGE', slots, capacity - 1, -1, 'WITHSCORES')
@@ -104,42 +114,51 @@ return {{format_time(math.max(scheduled_at - now, 0)), granted, count, process_c
 """
 )
 
-# Arguments: 3 the server's limit or '', 4 remaining or '', 5 reset, 6 whether it rejected, 7 a name
-# for foreign requests, 8 jitter after a pause, 9 a member that was late or ''.
+# Arguments after the window and the configured limit:
+#   ARGV[3]: the server's limit, or ''
+#   ARGV[4]: the server's number of remaining requests, or ''
+#   ARGV[5]: seconds until the server's window ends or, after a rejection, until the next attempt
+#   ARGV[6]: '1' if the server rejected the request because of the rate limit
+#   ARGV[7]: prefix for the slot ids of requests that other clients sent
+#   ARGV[8]: seconds over which waiting requests resume after a pause
+#   ARGV[9]: id of a slot whose request was sent late, or ''
 _FEEDBACK = (
     _PRELUDE
     + f"""
-local reset = tonumber(ARGV[5])
-if ARGV[6] == '1' and now + reset > not_before then
+local server_limit, remaining, reset = ARGV[3], ARGV[4], tonumber(ARGV[5])
+local is_rejected, foreign_prefix = ARGV[6] == '1', ARGV[7]
+local jitter, late_slot_id = tonumber(ARGV[8]), ARGV[9]
+if is_rejected and now + reset > not_before then
     not_before = now + reset
     redis.call('HSET', state, 'not_before', format_time(not_before))
 end
-if ARGV[3] ~= '' then
+if server_limit ~= '' then
     local limit_until = format_time(now + {LEARNED_LIMIT_TTL})
-    redis.call('HSET', state, 'limit', ARGV[3], 'limit_until', limit_until)
-    limit = math.min(configured, tonumber(ARGV[3]))
+    redis.call('HSET', state, 'limit', server_limit, 'limit_until', limit_until)
+    limit = math.min(configured, tonumber(server_limit))
 end
-if ARGV[9] ~= '' then
-    redis.call('ZADD', slots, 'XX', format_time(now - tonumber(ARGV[8])), ARGV[9])
+if late_slot_id ~= '' then
+    redis.call('ZADD', slots, 'XX', format_time(now - jitter), late_slot_id)
 end
 local waiting = redis.call('ZRANGEBYSCORE', slots, '(' .. format_time(now), '+inf')
 redis.call('ZREMRANGEBYSCORE', slots, '(' .. format_time(now), '+inf')
 redis.call('ZREMRANGEBYSCORE', slots, '-inf', format_time(now - window))
-if ARGV[3] ~= '' and ARGV[4] ~= '' then
-    local missing = limit - tonumber(ARGV[4]) - redis.call('ZCARD', slots)
+if server_limit ~= '' and remaining ~= '' then
+    local missing = limit - tonumber(remaining) - redis.call('ZCARD', slots)
     local earliest_exit = math.min(reset, window)
     for n = 0, missing - 1 do
         local expires_in = earliest_exit + (window - earliest_exit) * n / missing
-        redis.call('ZADD', slots, format_time(now + expires_in - window), ARGV[7] .. ':' .. n)
+        local time = format_time(now + expires_in - window)
+        redis.call('ZADD', slots, time, foreign_prefix .. ':' .. n)
     end
 end
--- Grant new slots to all that wait, in the same order.
+-- Grant new slots to all waiting requests, in the same order.
 local times = {{}}
 for i, part in ipairs(redis.call('ZRANGE', slots, 0, -1, 'WITHSCORES')) do
     if i % 2 == 0 then times[#times + 1] = tonumber(part) end
 end
 local start, step = math.max(now, not_before), 0
-if start > now then step = tonumber(ARGV[8]) / math.max(#waiting, 1) end
+if start > now then step = jitter / math.max(#waiting, 1) end
 for i, slot_id in ipairs(waiting) do
     local scheduled_at, first = start + step * (i - 1), times[#times - limit + 1]
     if first then scheduled_at = math.max(scheduled_at, first + window) end
@@ -151,11 +170,12 @@ keep_state()
 """
 )
 
-# Pairs from 3 on: the age of a slot in seconds, negative for one to come, and its slot_id.
+# ARGV[3], ARGV[4] and each later pair: the age of a slot in seconds (negative if the slot is in the
+# future) and the id of the slot.
 _RESTORE = (
     _PRELUDE
     + """
-keep_state()  -- first: after another write Redis would not report that it is out of memory
+keep_state()  -- first: only the first write of a script fails if Redis is out of memory
 for n = 3, #ARGV, 2 do
     redis.call('ZADD', slots, 'NX', format_time(now - tonumber(ARGV[n])), ARGV[n + 1])
 end
@@ -171,18 +191,20 @@ _DIGESTS = {
 class RedisLimiter:
     """Grants the slots of one API key in Redis 5 or later.
 
-    Each method may raise what redis-py raises. None of them writes to a reservation, which belongs
-    to another thread. Each may be executed twice without an effect beyond that of the first.
+    Methods raise the exceptions of redis-py. They do not modify reservations, because reservations
+    belong to other threads. Every operation is idempotent, so that it may be sent twice.
     """
 
     def __init__(self, connection: RedisConnection, name: str, config: LimitConfig) -> None:
         self._connection = connection
         self._config = config
-        # Redis Cluster and its proxies keep keys with the same part in braces together.
+        # The braces make Redis Cluster and its proxies keep the three keys on one node.
         prefix = f"dub_uplink:{{{name}}}"
-        # The times of requests, sent or waiting, and the processes that share the limit by the time
-        # of their last heartbeat. Another window of the same API key keeps its own, since it
-        # removes requests at other times. All share the pause and the limit that was learned.
+        # slots: sorted set of requests, sent or waiting, scored by their time.
+        # state: hash with the epoch, the end of a pause, and the limit learned from the server.
+        # processes: sorted set of the processes that share the limit, scored by the last heartbeat.
+        # Each window length has its own slots and processes, because they expire after different
+        # times. All window lengths of an API key share the state.
         self._keys = (
             f"{prefix}:{config.per}:slots",
             f"{prefix}:state",
@@ -211,7 +233,7 @@ class RedisLimiter:
             bool(granted),
             int(window_count),
             self._process_count,
-            # A replica that is now the primary has the epoch, but perhaps not the last slots.
+            # After a failover the new primary has the same epoch, but may lack the latest slots.
             f"{epoch}-{self._connection.generation}",
         )
 
@@ -228,12 +250,12 @@ class RedisLimiter:
         self._connection.execute("ZREM", self._keys[0], reservation.slot_id)
 
     def report_late(self, reservation: Reservation) -> None:
-        """Move the slot of a request that was late to the present."""
+        """Reschedule to now the slot of a request that was sent late."""
         empty_feedback = ServerFeedback(None, None, 0.0, rejected=False)
         self._apply(empty_feedback, late_slot_id=reservation.slot_id)
 
     def apply_feedback(self, feedback: ServerFeedback, slot_id: str) -> None:
-        """Correct the limit, the requests in the window and the pause for all processes."""
+        """Update the limit, the requests in the window and the pause for all processes."""
         self._apply(feedback, f"{slot_id}:{next(self._feedback_numbers)}")
 
     def _apply(self, feedback: ServerFeedback, name: str = "", late_slot_id: str = "") -> None:
@@ -249,7 +271,11 @@ class RedisLimiter:
         )
 
     def restore(self, slots: Iterable[tuple[float, str]]) -> None:
-        """Add slots that Redis may have lost: the age of each in seconds and its slot_id."""
+        """Add slots that Redis may have lost.
+
+        Args:
+            slots: pairs of the age of a slot in seconds and the id of the slot.
+        """
         flat: list[Any] = [part for pair in slots for part in pair]
         for start in range(0, max(len(flat), 1), 2 * _RESTORE_BATCH):
             self._run(_RESTORE, *flat[start : start + 2 * _RESTORE_BATCH])

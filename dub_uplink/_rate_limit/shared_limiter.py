@@ -1,4 +1,4 @@
-"""A rate limit that processes and machines share in Redis, with a local fallback."""
+"""Share a rate limit between processes and machines through Redis, with a local fallback."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dub_uplink")
 
-_CALL_TIMEOUT = 0.08  # seconds that a call waits for the storage before it continues without
-#: Seconds without a response in time after which the storage counts as unavailable. Longer than a
-#: call waits: on a busy machine the storage may be slow and still be available.
+_CALL_TIMEOUT = 0.08  # seconds that a call waits for the storage before it uses the fallback
+#: Seconds without a timely response after which the storage counts as unavailable. The value is
+#: larger than _CALL_TIMEOUT, because an available storage may be slow on a busy machine.
 _UNAVAILABLE_AFTER = 1.0
 _PROBE_INTERVAL = 0.5  # seconds
-#: Consecutive successful probes before the storage counts as available. By then the other processes
-#: have restored their slots too.
+#: Consecutive successful probes before the storage counts as available. Until then the other
+#: processes restore their slots too.
 _RECOVERY_PROBES = 2
-_PROBE_DURATION = 60.0  # seconds after the last call, until the next call
+_PROBE_DURATION = 60.0  # seconds after the last call for which the worker probes the storage
 _WARNING_INTERVAL = 60.0  # seconds between two warnings that the storage is unavailable
 
 
 class StorageConnection:
-    """The storage of a rate limit: its limiters by API key, and whether it is available.
+    """The storage of a rate limit, its limiters, and whether the storage is available.
 
-    Once the storage fails, no call waits for it. The background worker probes it.
+    While the storage is unavailable, calls do not wait for it. A background worker probes it.
     """
 
     def __init__(self, url: str, config: LimitConfig) -> None:
@@ -56,33 +56,35 @@ class StorageConnection:
         self._worker = BackgroundWorker(self._probe, _PROBE_INTERVAL)
         self._is_unavailable = False
         self._successful_probes = 0
-        # Times of the real clock. The last one is when the first call without a response began.
+        # These times are from time.monotonic(), not from the clock of a client.
         self._warned_at = self._last_call_at = float("-inf")
+        #: The start of the oldest call without a timely response; ``None`` after a timely response.
         self._waiting_since: float | None = None
         self._lock = ForkSafeLock()
 
     def limiter(self, name: str) -> Limiter:
-        """Return a limiter for the API key of this name."""
+        """Create a limiter for an API key. ``name`` is the keyed hash of the key."""
         remote = RedisLimiter(self._connection, name, self._config)
         limiter = SharedLimiter(self, remote, self._config)
         self._limiters.add(limiter)
         return limiter
 
     def is_available(self) -> bool:
-        """Return whether the last exchange succeeded; otherwise start to probe."""
+        """Return whether the storage is available. If not, start to probe it."""
         if self._is_unavailable:
             self._last_call_at = time.monotonic()
             self._start_probing()
         return not self._is_unavailable
 
     def _start_probing(self) -> None:
-        with contextlib.suppress(RuntimeError):  # no thread can be started; the next call retries
+        # If the thread cannot be started, the next call tries again.
+        with contextlib.suppress(RuntimeError):
             self._worker.ensure_running()
 
     def submit(self, exchange: Callable[[], ReservationResult]) -> Future[ReservationResult] | None:
-        """Run an exchange on the worker and return its future result.
+        """Run an exchange in the worker and return a future for its result.
 
-        Returns ``None`` if the worker cannot be started: the storage is then unavailable.
+        If the worker cannot be started, mark the storage as unavailable and return ``None``.
         """
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
@@ -105,12 +107,12 @@ class StorageConnection:
             return None
 
     def submit_nowait(self, exchange: Callable[[], object]) -> None:
-        """Run an exchange on the worker without a result, if the storage is available."""
+        """Run an exchange in the worker if the storage is available. Ignore its result."""
 
         def job() -> None:
             try:
                 exchange()
-            except Exception as error:  # noqa: BLE001 - no error of the storage fails a call
+            except Exception as error:  # noqa: BLE001 - a call must not fail because of the storage
                 self.mark_unavailable(error)
 
         if self.is_available():
@@ -120,13 +122,13 @@ class StorageConnection:
                 self.mark_unavailable(error)
 
     def report_timeout(self) -> None:
-        """Count the storage as unavailable if no call has had a response for too long."""
+        """Mark the storage as unavailable if it has sent no timely response for too long."""
         since = self._waiting_since
         if since is not None and time.monotonic() - since > _UNAVAILABLE_AFTER:
             self.mark_unavailable(TimeoutError())
 
     def mark_unavailable(self, error: Exception) -> None:
-        """Continue without the storage and start to probe it."""
+        """Mark the storage as unavailable, log that and start to probe the storage."""
         with self._lock:
             if self._is_unavailable:
                 return
@@ -137,8 +139,8 @@ class StorageConnection:
         processes = max((limiter.process_count for limiter in list(self._limiters)), default=1)
         logger.log(
             logging.DEBUG if recently else logging.WARNING,
-            "rate limit storage %s unavailable (%s): this process continues with its share, %d of"
-            " %d requests, and reconnects by itself",
+            "rate limit storage %s is unavailable (%s); this process uses its share, %d of %d"
+            " requests, and reconnects automatically",
             self,
             type(error).__name__,
             max(self._config.limit // processes, 1),
@@ -147,27 +149,27 @@ class StorageConnection:
         self._start_probing()
 
     def _probe(self) -> bool:
-        """Probe the storage if it is unavailable and return whether to probe again."""
+        """Probe the storage if it is unavailable. Return whether to probe again."""
         started = time.monotonic()
         if not self._is_unavailable or started - self._last_call_at > _PROBE_DURATION:
             return False
         try:
             for limiter in list(self._limiters):
                 limiter.restore()
-        except Exception:  # noqa: BLE001 - it is still unavailable, whatever the reason
+        except Exception:  # noqa: BLE001 - any error means that the storage is still unavailable
             self._successful_probes = 0
         else:
             in_time = time.monotonic() - started < _CALL_TIMEOUT
             self._successful_probes = self._successful_probes + 1 if in_time else 0
         if self._successful_probes == _RECOVERY_PROBES:
-            # Logged first: another thread may find it unavailable again at once.
-            logger.info("rate limit storage %s available again", self)
+            # Log first: another thread may mark the storage as unavailable right after this.
+            logger.info("rate limit storage %s is available again", self)
             self._is_unavailable = False
         return True
 
     def close(self) -> None:
         """Close the connection and end the worker."""
-        # If the storage is slow or no thread can be started, it closes with the process.
+        # If this fails or takes too long, the connection is closed when the process ends.
         with contextlib.suppress(Exception):
             closed = self._worker.submit(self._connection.close)
             self._worker.shutdown()
@@ -178,11 +180,11 @@ class StorageConnection:
 
 
 class SharedLimiter:
-    """Grants the slots of an API key that is shared with other processes.
+    """Grants the slots of an API key that several processes use.
 
     Each slot of this process is also recorded in a local limiter. While the storage is unavailable,
-    the local limiter continues with this process's share of the limit. Afterwards the storage gets
-    the slots that it missed.
+    the local limiter grants this process's share of the limit. When the storage is available again,
+    this process sends it the slots of the last window.
     """
 
     def __init__(
@@ -206,7 +208,7 @@ class SharedLimiter:
             return self._reserve_locally(reservation, max_wait)
         try:
             result = future.result(_CALL_TIMEOUT)
-        except Exception:  # noqa: BLE001 - no error of the storage fails a call
+        except Exception:  # noqa: BLE001 - a call must not fail because of the storage
             self._storage.report_timeout()
             return self._reserve_locally(reservation, max_wait)
         return self._accept(reservation, max_wait, result)
@@ -218,7 +220,7 @@ class SharedLimiter:
         await wait_for_future(future, _CALL_TIMEOUT)
         try:
             result = future.result(0)
-        except Exception:  # noqa: BLE001 - no error of the storage fails a call
+        except Exception:  # noqa: BLE001 - a call must not fail because of the storage
             self._storage.report_timeout()
             return self._reserve_locally(reservation, max_wait)
         return self._accept(reservation, max_wait, result)
@@ -228,7 +230,7 @@ class SharedLimiter:
     ) -> Future[ReservationResult] | None:
         self._clock = reservation.clock
         if not reservation.slot_id:
-            # With the process, since the name and the numbers are the same in a forked child.
+            # The process id is needed because a forked child has the same name and numbers.
             reservation.slot_id = f"{self._name}:{os.getpid()}:{next(self._slot_numbers)}"
         if reservation.owner is self._local or not self._storage.is_available():
             return None
@@ -245,7 +247,7 @@ class SharedLimiter:
         self, reservation: Reservation, max_wait: float, result: ReservationResult
     ) -> float:
         if result.epoch != self._epoch:
-            if self._epoch is not None:  # the storage may have lost slots
+            if self._epoch is not None:  # a changed epoch: the storage may have lost slots
                 self._storage.submit_nowait(self.restore)
             self._epoch = result.epoch
         self.process_count = result.process_count
@@ -263,7 +265,7 @@ class SharedLimiter:
 
     def _reserve_locally(self, reservation: Reservation, max_wait: float) -> float:
         if reservation.scheduled_at is not None and reservation.owner is self._remote:
-            # The storage granted this slot and cannot say whether it was postponed.
+            # The storage granted this slot. Assume that it was not postponed since.
             wait = max(reservation.scheduled_at - reservation.clock.monotonic(), 0.0)
             if wait >= max_wait:
                 self._discard(reservation)
@@ -299,13 +301,13 @@ class SharedLimiter:
         self._discard(reservation)
 
     def report_late(self, reservation: Reservation) -> None:
-        self._local.report_late(reservation)  # also moves the record of a slot of the storage
+        self._local.report_late(reservation)  # also moves the local record of a slot in the storage
         if reservation.scheduled_at is not None:
             self._record(reservation)
             self._storage.submit_nowait(lambda: self._remote.report_late(reservation))
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
-        # Without the remaining requests: those that are missing here are the other processes'.
+        # The local limiter ignores `remaining`: the requests it lacks are those of other processes.
         local = ServerFeedback(feedback.limit, None, feedback.reset, rejected=feedback.rejected)
         self._local.apply_feedback(local, reservation)
         self._storage.submit_nowait(

@@ -1,4 +1,4 @@
-"""In-process sliding-window rate limiter, and the types that all limiters share."""
+"""Limit the request rate of one process, and define the types that all limiters share."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ from typing import NamedTuple, Protocol
 from .._internal.fork_safety import ForkSafeLock
 from ..retries import Clock
 
-#: The client's window is longer than the server's by this share, and by so many seconds at most.
-#: A slow request and a fast one sent a window later may otherwise be in one window of the server.
+#: The client's window is longer than the server's by this fraction, but at most by this many
+#: seconds. Otherwise a slow request, and a fast one sent a window later, could reach the server
+#: within one window.
 _WINDOW_MARGIN, _MAX_WINDOW_MARGIN = 0.02, 1.0
-#: Share of the limit reserved for interactive calls: one request in so many.
+#: One of this many requests is reserved for interactive calls.
 INTERACTIVE_RESERVE = 20
-#: Times this close (seconds) are equal: sums and differences of floats are not exact.
+#: Times that differ by less than this many seconds are equal, because float sums are inexact.
 TIME_RESOLUTION = 1e-6
-#: Seconds after which a lower limit of the server is tried again: the plan may have been upgraded.
+#: Seconds for which a lower limit of the server applies. The plan may be upgraded later.
 LEARNED_LIMIT_TTL = 600.0
-#: Longest pause (seconds) that a response can impose: a mistaken one would stop all callers.
+#: Longest pause in seconds that a response can cause: a wrong value would stop all callers.
 _MAX_PAUSE = 3_600.0
 
 
 class Reservation:
-    """A slot requested for one attempt.
+    """A request for a slot, made for one attempt of a call.
 
     Attributes:
-        scheduled_at: monotonic time of the slot in seconds, ``None`` without a slot.
+        clock: the clock of the client.
+        bulk: whether the call has the priority ``"bulk"``.
+        scheduled_at: monotonic time of the slot in seconds; ``None`` without a slot.
         owner: the limiter that granted the slot.
         cancelled: whether the caller no longer waits.
-        slot_id: the name of the slot in a shared storage.
-        window_count: requests in the window when the slot was granted.
+        slot_id: the id of the slot in a shared storage.
+        window_count: number of requests in the window when the slot was granted.
     """
 
     __slots__ = ("bulk", "cancelled", "clock", "owner", "scheduled_at", "slot_id", "window_count")
@@ -46,13 +49,13 @@ class Reservation:
 
 
 class ServerFeedback:
-    """What an error response says of the rate limit.
+    """The rate limit that an error response reports.
 
     Args:
-        limit: requests that the server allows in a window, ``None`` where it names none.
-        remaining: requests left in the window, ``None`` where unknown.
+        limit: number of requests that the server allows in a window; ``None`` if unknown.
+        remaining: number of requests left in the window; ``None`` if unknown.
         reset: seconds until the window ends or, after a rejection, until the next attempt.
-        rejected: whether the request was rejected for the rate limit.
+        rejected: whether the server rejected the request because of the rate limit.
     """
 
     __slots__ = ("limit", "rejected", "remaining", "reset")
@@ -70,36 +73,36 @@ class Limiter(Protocol):
     """Grants the slots of one API key."""
 
     def reserve(self, reservation: Reservation, max_wait: float) -> float:
-        """Return the wait in seconds until the slot of a reservation, 0 if it may be sent now.
+        """Request a slot and return the seconds until that slot; 0 means that it is now.
 
-        With a wait of ``max_wait`` seconds or more no slot is kept. After any other wait, reserve
-        again: the slot may have been postponed.
+        If the wait is ``max_wait`` seconds or more, the reservation loses its slot. After a shorter
+        wait, call this method again, because the slot may have been postponed.
         """
         raise NotImplementedError
 
     async def reserve_async(self, reservation: Reservation, max_wait: float) -> float:
-        """Return what :meth:`reserve` returns, without blocking the event loop."""
+        """Do what :meth:`reserve` does without blocking the event loop."""
         raise NotImplementedError
 
     def cancel(self, reservation: Reservation) -> None:
-        """Release the slot of a reservation that is not used."""
+        """Release the slot of a reservation whose request is not sent."""
 
     def report_late(self, reservation: Reservation) -> None:
-        """Move the slot of a request that the server may have counted later than planned."""
+        """Move the slot of a request that was sent late: the server may have counted it later."""
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
-        """Correct the limit, the requests in the window and the pause."""
+        """Update the limit, the requests in the window and the pause."""
 
 
 class ReservationResult(NamedTuple):
-    """Response of a shared storage to a reservation.
+    """The response of a shared storage to a reservation.
 
     Attributes:
-        wait: see :meth:`Limiter.reserve`.
-        granted: whether a slot was granted now.
-        window_count: requests in the window.
-        process_count: processes that share the limit.
-        epoch: identifies the content of the storage; it changes when slots may have been lost.
+        wait: seconds until the slot; see :meth:`Limiter.reserve`.
+        granted: whether this call has granted a slot.
+        window_count: number of requests in the window.
+        process_count: number of processes that share the limit.
+        epoch: an id that changes when the storage may have lost slots.
     """
 
     wait: float
@@ -113,10 +116,10 @@ class LimitConfig:
     """The configured limit.
 
     Attributes:
-        limit: requests in a window.
-        per: the server's window in seconds.
-        window: the client's window in seconds, which is a little longer.
-        jitter: seconds over which callers resume after a pause.
+        limit: maximum number of requests in a window.
+        per: length of the server's window in seconds.
+        window: length of the client's window in seconds, which is slightly longer.
+        jitter: seconds over which waiting callers resume after a pause.
     """
 
     __slots__ = ("jitter", "limit", "per", "window")
@@ -131,10 +134,10 @@ class LimitConfig:
 def infer_foreign_requests(
     feedback: ServerFeedback, limit: int, window_count: int, window: float
 ) -> list[float]:
-    """Return when requests of other clients leave the window, in seconds from now.
+    """Estimate when requests of other clients leave the window, in seconds from now.
 
-    The server counts them, this limiter does not, and their times are unknown. The first is taken
-    to leave at the reset and the others evenly after it, as in the server's own sliding window.
+    The server counts these requests, but this limiter has not seen them. The estimate is that the
+    first leaves the window at the reset, and that the others follow at equal intervals.
     """
     if feedback.remaining is None:
         return []
@@ -144,18 +147,18 @@ def infer_foreign_requests(
 
 
 class SlidingWindowLimiter:
-    """Rate limiter for the threads of one process.
+    """Sliding-window rate limiter for the threads of one process.
 
-    Keeps the times of the requests in the last window, and of those that wait, in order. A request
-    beyond the limit is granted the first free slot at once, so callers are served in the order of
-    their requests and poll nothing. Safe to share between threads.
+    Stores the times of all requests in the last window and of all waiting requests. A request
+    beyond the limit gets the first free slot immediately. Therefore callers are served in the order
+    of their requests, and do not poll. Threads may share a limiter.
     """
 
     def __init__(self, config: LimitConfig) -> None:
         self._config = config
         self._process_count = 1
         self._slots: list[float] = []
-        # In the order of the requests, with the process of each: a fork copies those of its parent.
+        # Maps each waiting reservation to its process id: a forked child copies the dictionary.
         self._waiting: dict[Reservation, int] = {}
         self._not_before = float("-inf")
         self._learned_limit: tuple[int, float] | None = None
@@ -176,7 +179,7 @@ class SlidingWindowLimiter:
                 if reservation.scheduled_at is None:
                     self._schedule(reservation, now)
                 self._waiting.pop(reservation, None)
-            # A bulk request keeps no slot while it waits: interactive calls would queue behind it.
+            # A bulk request has no slot while it waits, so that interactive calls go first.
             elif reservation.scheduled_at is None and not reservation.bulk:
                 self._schedule(reservation, now + wait)
                 self._waiting[reservation] = os.getpid()
@@ -196,13 +199,14 @@ class SlidingWindowLimiter:
         return capacity - capacity // INTERACTIVE_RESERVE if bulk else capacity
 
     def _first_free_time(self, earliest: float, capacity: int) -> float:
-        """Return the first time from which no window holds more than ``capacity`` requests."""
+        """Return the first time at which a new request exceeds no window's ``capacity``."""
         window = self._config.window
-        # Each pair encloses ``capacity`` requests in a row. Fewer than that leave any time free.
+        # Each pair is the first and the last of ``capacity`` consecutive requests.
         for first, last in zip(self._slots, self._slots[capacity - 1 :], strict=False):
             if last - window >= earliest:
                 break
-            if last - first < window - TIME_RESOLUTION:  # full until the first one leaves
+            # The window is full until its first request leaves.
+            if last - first < window - TIME_RESOLUTION:
                 earliest = max(earliest, first + window)
         return earliest
 
@@ -227,17 +231,17 @@ class SlidingWindowLimiter:
         return min(self._learned_limit[0], self._config.limit)
 
     def set_process_count(self, process_count: int) -> None:
-        """Keep to an equal share of the limit."""
+        """Set the number of processes, each of which gets an equal share of the limit."""
         self._process_count = max(process_count, 1)
 
     def record(self, time: float) -> None:
-        """Add a slot that a shared storage granted."""
+        """Record a slot that a shared storage granted."""
         with self._lock:
             del self._slots[: bisect.bisect_right(self._slots, time - 2 * self._config.window)]
             bisect.insort(self._slots, time)
 
     def discard(self, time: float) -> None:
-        """Remove a slot that was recorded."""
+        """Remove a recorded slot."""
         with self._lock:
             self._remove_slot(time)
 
@@ -270,14 +274,14 @@ class SlidingWindowLimiter:
             self._reschedule(now)
 
     def _reschedule(self, now: float) -> None:
-        """Grant new slots to all that wait, in the same order."""
+        """Grant new slots to all waiting requests of this process, in the same order."""
         process = os.getpid()
         waiting = [waiter for waiter, owner in self._waiting.items() if owner == process]
         waiting.sort(key=lambda waiter: waiter.scheduled_at or 0.0)
         for waiter in list(self._waiting):
             self._release(waiter)
         first = max(now, self._not_before)
-        # Callers resume one after the other, not all in the same millisecond.
+        # After a pause, callers resume one after the other, not all in the same millisecond.
         step = self._config.jitter / max(len(waiting), 1) if first > now else 0.0
         for number, waiter in enumerate(waiting):
             capacity = self._capacity(now, bulk=False)

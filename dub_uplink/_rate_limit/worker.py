@@ -1,7 +1,7 @@
-"""A background thread that serialises storage I/O, so that callers can bound their wait for it.
+"""Run storage I/O in a background thread, so that callers can limit their wait for it.
 
-Resolving a name or connecting may take longer than any socket timeout. A caller stops waiting for
-the worker, and an interrupt of the caller does not break off a command half-way.
+Name resolution and connecting can take longer than a socket timeout. A caller can stop waiting for
+the worker at any time. An interrupt of the caller does not abort a command midway.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from .._internal.fork_safety import ForkSafeLock
 
 T = TypeVar("T")
 
-_IDLE_TIMEOUT = 5.0  # seconds without a job, after which the thread ends
+_IDLE_TIMEOUT = 5.0  # seconds without a job after which the thread ends
 
 
 class BackgroundWorker:
-    """A thread that runs while there are jobs.
+    """A thread that runs jobs one after the other. It starts on demand and ends when it is idle.
 
     Args:
-        probe: called after every ``probe_interval`` without a job; returns whether to probe again.
-        probe_interval: seconds.
+        probe: called after every ``probe_interval`` without a job. The thread does not count as
+            idle while ``probe`` returns true.
+        probe_interval: seconds between two calls of ``probe``.
     """
 
     def __init__(self, probe: Callable[[], bool], probe_interval: float) -> None:
@@ -39,7 +40,7 @@ class BackgroundWorker:
         self._pid = os.getpid()
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
-        """Run a function on the thread and return its future result.
+        """Run a function in the thread and return a future for its result.
 
         Raises:
             RuntimeError: the thread cannot be started.
@@ -60,7 +61,7 @@ class BackgroundWorker:
         return future
 
     def shutdown(self) -> None:
-        """End the thread after the jobs that were submitted; another job starts a new one."""
+        """End the thread after the submitted jobs. A later job starts a new thread."""
         if self._is_running():
             self._put(None)
 
@@ -78,14 +79,15 @@ class BackgroundWorker:
 
     def _put(self, job: Callable[[], None] | None) -> None:
         with self._lock:
-            if self._pid != os.getpid():  # the thread and its jobs are the parent's
+            # After a fork: the thread and its jobs belong to the parent.
+            if self._pid != os.getpid():
                 self._pid = os.getpid()
                 self._jobs, self._thread = queue.SimpleQueue(), None
             if self._thread is None:
                 thread = threading.Thread(
                     target=self._run, args=(self._jobs,), name="dub_uplink_storage", daemon=True
                 )
-                thread.start()  # may fail: then there is no thread, and the job is not kept
+                thread.start()  # if this fails, the worker has no thread, and the job is not queued
                 self._thread = thread
             self._jobs.put(job)
 
@@ -100,7 +102,7 @@ class BackgroundWorker:
                 idle = _IDLE_TIMEOUT if job is None else 0.0
                 if job is not None:
                     job()
-                del job  # which refers to objects of its caller
+                del job  # the job refers to objects of its caller, which must not live longer
             if idle >= _IDLE_TIMEOUT:
                 with self._lock:
                     if jobs.empty():
@@ -109,9 +111,10 @@ class BackgroundWorker:
 
 
 async def wait_for_future(future: Future[Any], timeout: float) -> None:
-    """Wait until a future is done, for ``timeout`` seconds at most.
+    """Wait until a future is done, for at most ``timeout`` seconds.
 
-    ``asyncio.wait`` of ``asyncio.wrap_future`` does the same and adds a tenth to each reservation.
+    ``asyncio.wait`` with ``asyncio.wrap_future`` does the same, but makes a reservation about 10 %
+    slower.
     """
     loop = asyncio.get_running_loop()
     waiter = loop.create_future()
@@ -133,4 +136,4 @@ async def wait_for_future(future: Future[Any], timeout: float) -> None:
 
 
 def _no_job() -> None:
-    """Do nothing: a job that starts the thread."""
+    """Do nothing. Submitting this job starts the thread."""

@@ -320,7 +320,7 @@ def test_a_batch_refuses_to_be_taken_from_by_its_own_source() -> None:
 
     results = map_unordered(str, items(), workers=4)
     assert next(results) == (1, "1")
-    with pytest.raises(RuntimeError, match="the source of a batch takes from the batch itself"):
+    with pytest.raises(RuntimeError, match="the source of a batch takes results from the same batch"):
         next(results)
 
 
@@ -329,7 +329,7 @@ def test_a_batch_refuses_its_own_call_as_consumer() -> None:
         return next(results)
 
     results: Iterator[Any] = map_unordered(call, range(4), workers=2)
-    with pytest.raises(RuntimeError, match="a call of a batch takes from the batch itself"):
+    with pytest.raises(RuntimeError, match="a call of a batch takes results from the same batch"):
         next(results)
 
 
@@ -345,7 +345,7 @@ def test_async_batch_refuses_its_own_source_as_consumer(workers: int) -> None:
     async def main() -> None:
         async with asyncio.timeout(10):
             assert await anext(results) == (1, 1)
-            with pytest.raises(RuntimeError, match="the source of a batch takes from the batch"):
+            with pytest.raises(RuntimeError, match="the source of a batch takes results from"):
                 await anext(results)
         assert [result async for result in results] == []
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -360,7 +360,7 @@ def test_async_batch_refuses_its_own_call_as_consumer() -> None:
 
     async def main() -> None:
         async with asyncio.timeout(10):
-            with pytest.raises(RuntimeError, match="a call of a batch takes from the batch"):
+            with pytest.raises(RuntimeError, match="a call of a batch takes results from"):
                 await anext(results)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 

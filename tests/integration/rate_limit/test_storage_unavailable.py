@@ -105,7 +105,7 @@ def test_storage_never_available_fails_no_call_and_warns_once(
     assert results[30][0] > 50  # the share of the only process
     assert max(took for _, took in results) < BUSY
     [said] = warnings(caplog)
-    assert "rate limit storage redis://127.0.0.1:1 unavailable (ConnectionError)" in said
+    assert "rate limit storage redis://127.0.0.1:1 is unavailable (ConnectionError)" in said
     assert "30 of 30 requests" in said
 
 
@@ -137,7 +137,7 @@ def test_storage_restarted_empty_is_restored(
         server.start()
         assert is_back(limit)
     assert len(warnings(caplog)) == 1
-    assert caplog.messages[-1] == f"rate limit storage {server.url} available again"
+    assert caplog.messages[-1] == f"rate limit storage {server.url} is available again"
     with server.client() as client:
         [slots] = client.keys("dub_uplink:*:slots")
         assert client.zcard(slots) == 10
