@@ -22,9 +22,9 @@ Examples:
 """
 
 COMMANDS = {
-    "customers": Lazy("customers.group:customers", "The customers of a workspace."),
+    "customers": Lazy("customers.group:customers", "List, change, import and export customers."),
     "doctor": Lazy("doctor.command:doctor", "Check the installation, the server and the key."),
-    "retries": Lazy("retries.command:retries", "Show when a call would be retried."),
+    "retries": Lazy("retries.command:retries", "Show the attempts and waits of a retry policy."),
     "completion": Lazy("completion:completion", "Print the completion script for a shell."),
 }
 
@@ -33,7 +33,7 @@ COMMANDS = {
     cls=RootGroup,
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Dub's customers API: your customers, and a fake to test against.",
+    help="Manage the customers of a Dub workspace, or test against a fake of Dub's API.",
     epilog=EXAMPLES,
 )
 @click.version_option(__version__, message="dub-uplink %(version)s")

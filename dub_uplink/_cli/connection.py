@@ -161,7 +161,7 @@ _OPTIONS = (
     click.option(
         "--server-url",
         metavar="URL",
-        help="The URL of the API.  [default: DUB_SERVER_URL, else https://api.dub.co]",
+        help="The URL of the server.  [default: DUB_SERVER_URL, else https://api.dub.co]",
     ),
     click.option(
         "--timeout",
@@ -169,7 +169,7 @@ _OPTIONS = (
         default=30,
         show_default=True,
         metavar="SECONDS",
-        help="The limit for one attempt.",
+        help="The time limit of one attempt.",
     ),
     click.option(
         "--retries/--no-retries",

@@ -57,16 +57,16 @@ _RATE = click.option(
     "--rate-limit",
     metavar="N",
     callback=_rate_limit,
-    help="Send at most N requests a minute, and leave the rest of the key's limit to others."
-    " N/second and N/hour are possible too.",
+    help="Send at most N requests per minute, and leave the rest of the key's limit to other"
+    " processes. N/second and N/hour are possible too.",
 )
 _STORAGE = click.option(
     "--rate-limit-storage",
     metavar="URL",
     envvar="DUB_RATE_LIMIT_STORAGE",
     is_eager=True,  # the other option reads it
-    help="Share --rate-limit with all processes that use this storage, such as redis://localhost;"
-    " interactive ones go first. [env var: DUB_RATE_LIMIT_STORAGE]",
+    help="Share --rate-limit with other processes through this storage, such as redis://localhost."
+    " Interactive processes have priority.  [env var: DUB_RATE_LIMIT_STORAGE]",
 )
 
 

@@ -39,13 +39,17 @@ expand_option = click.option(
 
 #: The filters of a page and of an iteration, under the names of the keyword arguments.
 _FILTERS = {
-    "email": click.option("--email", type=text, help="Only this email."),
-    "external_id": click.option("--external-id", type=text, help="Only this external id."),
+    "email": click.option("--email", type=text, help="Only the customer with this email."),
+    "external_id": click.option(
+        "--external-id", type=text, help="Only the customer with this external id."
+    ),
     "search": click.option(
-        "--search", type=text, help="Words in an email or a name; with an @, only this email."
+        "--search",
+        type=text,
+        help="Search names and emails for words. Text with an @ must be the exact email.",
     ),
     "country": click.option(
-        "--country", type=text, help="Only this country: two letters, such as GB."
+        "--country", type=text, help="Only customers of this country, such as GB."
     ),
     "link_id": click.option("--link-id", type=text, help="Only customers of this link."),
     "program_id": click.option(
@@ -53,9 +57,13 @@ _FILTERS = {
     ),
     "partner_id": click.option("--partner-id", type=text, help="Only customers of this partner."),
     "include_expanded_fields": expand_option,
-    "sort_by": click.option("--sort-by", type=click.Choice(SORTS), help="[default: createdAt]"),
+    "sort_by": click.option(
+        "--sort-by", type=click.Choice(SORTS), help="Sort by this field.  [default: createdAt]"
+    ),
     "sort_order": click.option(
-        "--sort-order", type=click.Choice(["asc", "desc"]), help="[default: desc]"
+        "--sort-order",
+        type=click.Choice(["asc", "desc"]),
+        help="Sort in ascending or descending order.  [default: desc]",
     ),
     "page_size": click.option(
         "--page-size", type=click.IntRange(1, 100), metavar="N", help="Customers per request."
@@ -63,7 +71,7 @@ _FILTERS = {
 }
 
 
-#: Those that ``CustomersConsumer.count`` takes, too.
+#: The filters that ``CustomersConsumer.count`` accepts too.
 COUNT_FILTERS = (
     "email",
     "external_id",

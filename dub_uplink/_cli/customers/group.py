@@ -26,7 +26,7 @@ COMMANDS = {
     "get": Lazy("customers.read:get_command", "Show customers by id."),
     "count": Lazy("customers.read:count_command", "Count customers."),
     "create": Lazy("customers.write:create_command", "Create a customer, exactly once."),
-    "update": Lazy("customers.write:update_command", "Change fields of a customer."),
+    "update": Lazy("customers.write:update_command", "Update fields of a customer."),
     "delete": Lazy("customers.write:delete_command", "Delete customers, after a confirmation."),
     "export": Lazy("export.command:export_command", "Write every customer to a file."),
     "import": Lazy(

@@ -163,7 +163,11 @@ _GROUPS = {
     epilog=COUNT_EXAMPLES,
 )
 @count_filter_options
-@click.option("--by", type=click.Choice([*_GROUPS]), help="Count each country, or each link.")
+@click.option(
+    "--by",
+    type=click.Choice([*_GROUPS]),
+    help="Count the customers of each country, or of each link.",
+)
 @output_option
 @connection_options
 def count_command(

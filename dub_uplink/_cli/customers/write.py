@@ -21,17 +21,18 @@ from dub_uplink.models.components import Customer
 
 R = TypeVar("R")
 
-CREATE_FIELDS: dict[str, str | None] = {
-    "external_id": "Your id of the customer.",
-    "name": None,
-    "email": None,
-    "avatar": "The URL of a picture; Dub stores a copy under its own URL.",
-    "stripe_customer_id": None,
-    "country": "Two letters, such as GB.",
+CREATE_FIELDS = {
+    "external_id": "The customer's id in your system.",
+    "name": "The customer's name.",
+    "email": "The customer's email address.",
+    "avatar": "The URL of a picture. Dub stores a copy under its own URL.",
+    "stripe_customer_id": "The id of the customer in Stripe, such as cus_123.",
+    "country": "The customer's country as two letters, such as GB.",
 }
-UPDATE_FIELDS: dict[str, str | None] = {
+UPDATE_FIELDS = {
     **CREATE_FIELDS,
-    "subscription_canceled_at": "A time, such as 2026-08-21T21:14:02Z.",
+    "subscription_canceled_at": "When the subscription was cancelled, such as"
+    " 2026-08-21T21:14:02Z.",
 }
 
 NULL = (
@@ -41,7 +42,7 @@ NULL = (
 
 
 def field_options(
-    fields: dict[str, str | None],
+    fields: dict[str, str],
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Add an option for each field; the command gets the JSON object to send as ``body``."""
 

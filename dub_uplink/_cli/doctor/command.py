@@ -60,7 +60,7 @@ line), 3 (the API key) and 5 (the network).
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="The limit for all checks together.",
+    help="The time limit of all checks together.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def doctor(

@@ -113,8 +113,8 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     type=click.Choice(["fail", "skip", "upsert"]),
     default="fail",
     show_default=True,
-    help="What happens to a row whose customer exists: the row fails, the customer is left as it"
-    " is, or is updated with the row's values (not the country, which Dub does not change).",
+    help="What to do with a row whose customer exists: fail reports the row as failed, skip leaves"
+    " the customer unchanged, upsert updates the customer. Dub does not update the country.",
 )
 @click.option(
     "--map",
@@ -122,23 +122,24 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     multiple=True,
     metavar="COLUMN=FIELD",
     callback=_mapping,
-    help="Which field a column is; COLUMN= leaves it out. May be given several times.",
+    help="Import COLUMN as FIELD, such as 'User ID=external_id'. 'COLUMN=' ignores the column. Can"
+    " be repeated.",
 )
-@click.option("--ignore-unknown", is_flag=True, help="Leave out columns that are not known.")
+@click.option("--ignore-unknown", is_flag=True, help="Ignore unknown columns instead of an error.")
 @click.option(
     "--exact",
     is_flag=True,
-    help="Take each cell as it is, in a file that no spreadsheet changed: NULL is a name, and 1E05"
-    " an id.",
+    help="Import each cell unchanged, for a file that no spreadsheet has edited. NULL is then a"
+    " name, and 1E05 an id.",
 )
 @click.option(
     "--format",
     "of",
     type=click.Choice(["csv", "json", "jsonl", "xlsx"]),
-    help="[default: by content and name]",
+    help="The format of the file.  [default: recognised by content and name]",
 )
 @click.option(
-    "--sheet", metavar="NAME", help="Sheet of a workbook.  [default: the first visible one]"
+    "--sheet", metavar="NAME", help="The sheet of a workbook.  [default: the first visible sheet]"
 )
 @click.option(
     "--encoding",
@@ -150,8 +151,8 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     "--delimiter",
     metavar="CHARACTER",
     callback=_delimiter,
-    help="The character between two cells of CSV; tab for a tabulator.  [default: the one with"
-    " which the header has most known columns]",
+    help="The character between the cells of CSV, or the word tab.  [default: recognised from the"
+    " header]",
 )
 @click.option(
     "--workers",
@@ -159,21 +160,21 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     default=8,
     show_default=True,
     metavar="N",
-    help="Requests at a time.",
+    help="The number of requests in flight at once.",
 )
 @click.option(
     "--journal",
     "journal_path",
     type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="The path of the journal; the files of failed rows and of problems are written into its"
-    " directory.  [default: FILE.journal]",
+    metavar="JOURNAL",
+    help="Record the progress in this file, so that an interrupted import can continue. Failed"
+    " rows and problems are written to the same directory.  [default: FILE.journal]",
 )
 @click.option(
     "--restart",
     is_flag=True,
-    help="Discard the journal of an interrupted import, and send every row again; rows that were"
-    " created are then conflicts (--on-conflict).",
+    help="Discard the journal of an interrupted import, and send every row again. Rows that were"
+    " already created are then conflicts; see --on-conflict.",
 )
 @quiet_option
 @rate_limit_option

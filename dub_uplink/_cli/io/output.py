@@ -64,7 +64,7 @@ def output_option(command: Callable[..., R]) -> Callable[..., R]:
         "-o",
         "--output",
         type=click.Choice(FORMATS),
-        help="[default: table on a terminal, else jsonl]",
+        help="The output format.  [default: table on a terminal, else jsonl]",
     )(formatted)
 
 

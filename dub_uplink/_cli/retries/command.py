@@ -40,7 +40,7 @@ _ROW = "{:>7}   {:>10}   {:>24}"
     metavar="MS",
     default=_DEFAULT.initial_interval,
     show_default=True,
-    help="The longest wait after the first attempt.",
+    help="The longest wait after the first attempt, in milliseconds.",
 )
 @click.option(
     "--max-interval",
@@ -48,7 +48,7 @@ _ROW = "{:>7}   {:>10}   {:>24}"
     metavar="MS",
     default=_DEFAULT.max_interval,
     show_default=True,
-    help="The longest wait after any attempt.",
+    help="The longest wait after any attempt, in milliseconds.",
 )
 @click.option(
     "--exponent",
@@ -56,7 +56,7 @@ _ROW = "{:>7}   {:>10}   {:>24}"
     metavar="N",
     default=_DEFAULT.exponent,
     show_default=True,
-    help="The factor from one wait to the next.",
+    help="Each wait is up to N times as long as the previous one.",
 )
 @click.option(
     "--max-elapsed-time",
@@ -64,19 +64,19 @@ _ROW = "{:>7}   {:>10}   {:>24}"
     metavar="MS",
     default=_DEFAULT.max_elapsed_time,
     show_default=True,
-    help="The longest time for the whole call.",
+    help="The time limit of the whole call, in milliseconds.",
 )
 @click.option(
     "--retry-after",
     metavar="VALUE",
-    help="The Retry-After header of each response: seconds, a date, or Unix time.",
+    help="The Retry-After header of each response: seconds, an HTTP date or a Unix time.",
 )
 @click.option(
     "--status",
     type=click.IntRange(400, 599),
     default=503,
     show_default=True,
-    help="The status of each response.",
+    help="The HTTP status of each response.",
 )
 @click.option(
     "--attempt-seconds",
@@ -84,7 +84,7 @@ _ROW = "{:>7}   {:>10}   {:>24}"
     metavar="SECONDS",
     default=0.2,
     show_default=True,
-    help="The duration of each attempt.",
+    help="The duration of each attempt, in seconds.",
 )
 def retries(
     *,
