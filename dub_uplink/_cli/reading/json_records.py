@@ -112,8 +112,8 @@ def _values(file: IO[bytes], encoding: str) -> Iterator[Record]:
         if not buffer.peek():
             break
         count += 1
-        place = count if by_item else buffer.line()
-        yield Record(place, buffer.value(f"{'item' if by_item else 'line'} {place}"))
+        number = count if by_item else buffer.line()
+        yield Record(number, buffer.value(f"{'item' if by_item else 'line'} {number}"))
         is_first = False
     if is_array:
         raise BadFile(f"line {buffer.line()}: the array is not closed; is the file complete?")
