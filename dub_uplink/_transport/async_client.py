@@ -1,4 +1,4 @@
-"""The transport of the asynchronous clients: the same attempts, awaited."""
+"""Send requests for the asynchronous clients: the asynchronous version of ``client``."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .retry_state import Outcome
 
 
 class AsyncRetryingClient(RetryingClient):
-    """The :class:`RetryingClient` of an asynchronous backend."""
+    """A :class:`RetryingClient` with an asynchronous backend."""
 
     def io(self) -> Any:
         return AsyncExecution(self.send)
 
     async def aclose(self) -> None:
-        """Close the client; a later call raises ``RuntimeError``."""
+        """Close the client; later calls raise ``RuntimeError``."""
         self._closed = True
         await self._backend.close()
 
     async def send(self, request: tuple[str, str, dict[str, Any]]) -> Response:
-        """Send a request of uplink's; see :meth:`RetryingClient.send`."""
+        """Send a request built by the ``uplink`` library; see :meth:`RetryingClient.send`."""
         recovery_steps = self._call_with_recovery(self._make_call(request))
         call = next(recovery_steps)
         while True:

@@ -1,4 +1,4 @@
-"""One call of an endpoint: its request, its options, and the outcome of its attempts so far."""
+"""Represent one call of an endpoint while it is sent."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from typing import Any
 from .recovery import NoRecovery, WriteRecovery
 from .retry_state import Outcome, RetryState
 
-#: The key under which an endpoint leaves what is meant for the transport in uplink's request.
+#: The key of the extras of an ``uplink`` request under which an endpoint passes its options.
 OPTIONS = "dub_uplink"
-#: The headers of a read that no cache of the caller's session is to serve.
+#: Headers of a read that a cache of the caller's session must not serve.
 UNCACHED = {"Cache-Control": "no-cache, no-store"}
 
 
 class Call:
-    """One call of an endpoint: its request, its options and its attempts so far.
+    """One call of an endpoint: its request, its options and its attempts.
 
-    ``last`` is the outcome of the latest attempt, ``wait`` the seconds until the next one.
-    ``is_lookup`` marks the request that decides whether a write was applied.
+    Attributes:
+        extras: the arguments of the request besides method and URL, as ``uplink`` names them.
+        options: the options that the endpoint passes to the transport.
+        operation: the rules that decide whether a failed write was applied.
+        timeout: time limit of one attempt in seconds.
+        last: the outcome of the latest attempt.
+        wait: seconds until the next attempt.
+        is_lookup: whether the request finds out if a write was applied.
     """
 
     __slots__ = (
@@ -56,13 +62,13 @@ class Call:
         self.is_lookup = False
 
     def attempt_timeout(self) -> float:
-        """Return the seconds that an attempt may take which begins now."""
+        """Return the time limit in seconds of an attempt that starts now."""
         return min(self.timeout, max(self.retry_state.remaining(), 0.001))
 
     def lookup(self, url: str) -> Call:
-        """Return the call that reads ``url`` on behalf of this one, within its time."""
+        """Create the call that looks up ``url``. It shares the deadline of this call."""
         headers = {k: v for k, v in self.extras["headers"].items() if k != "Content-Type"}
-        # It decides whether a write was applied: a cache of the caller's session must not serve it.
+        # The look-up needs the current state, so a cache of the caller's session must not serve it.
         headers |= UNCACHED
         extras = {"headers": headers, "params": self.extras.get("params")}
         options = {"route": self.operation.lookup_route}
@@ -73,6 +79,6 @@ class Call:
         return lookup
 
     def last_outcome(self) -> Outcome:
-        """Return the outcome of the latest attempt, of which there was at least one."""
+        """Return the outcome of the latest attempt. At least one attempt must have been made."""
         assert self.last is not None
         return self.last

@@ -1,7 +1,7 @@
-"""The uplink client that every call passes through: attempts, retries, and exactly-once writes.
+"""Send the requests of all endpoints: attempts, retries, and exactly-once writes.
 
-It sits below uplink, so that it sees raw statuses and headers, serves every backend, and covers
-the endpoints that subclasses add.
+``RetryingClient`` is an HTTP client of the ``uplink`` library. At this level it sees statuses and
+headers, works with every backend, and also serves the endpoints that subclasses declare.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dub_uplink")
 logger.addHandler(logging.NullHandler())
 
-#: Called before a wait with the number of the failed attempt, the seconds to wait, and the error or
-#: the response that the attempt ended with.
+#: Called before a retry. The arguments are the number of the failed attempt, the wait in seconds,
+#: and the error or the response of that attempt.
 OnRetry = Callable[[int, float, DubError | Response], object]
 
 
 class Backend(Protocol):
-    """Sends a request once; ``send_errors`` are the exceptions that sending may raise."""
+    """Sends a request once. ``send_errors`` are the exceptions of a failed attempt."""
 
     send_errors: tuple[type[Exception], ...]
 
@@ -62,7 +62,7 @@ class Backend(Protocol):
 
 
 class AsyncBackend(Protocol):
-    """The asynchronous :class:`Backend`."""
+    """The asynchronous version of :class:`Backend`."""
 
     send_errors: tuple[type[Exception], ...]
 
@@ -79,9 +79,9 @@ class AsyncBackend(Protocol):
 
 
 class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no types
-    """Send uplink's requests, each as often as its retry policy allows.
+    """Send the requests of the ``uplink`` library, with retries.
 
-    Safe to share between threads: the state of a call is on the call's own objects.
+    Threads may share a client, because a :class:`Call` object holds the state of each call.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     ) -> None:
         self._backend: Any = backend
         self.server_url = server_url
-        # With the slash that ends it: "https://api.dub.co@example.com/" is another host.
+        # The slash at the end is essential: "https://api.dub.co@example.com/" is another host.
         self._origin = urljoin(server_url, "/")
         self._token = token
         self._retry_config = retry_config
@@ -120,17 +120,17 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return callback(response)
 
     def close(self) -> None:
-        """Close the client; a later call raises ``RuntimeError``."""
+        """Close the client; later calls raise ``RuntimeError``."""
         self._closed = True
         self._backend.close()
 
     def send(self, request: tuple[str, str, dict[str, Any]]) -> Any:
-        """Send a request of uplink's and return its response.
+        """Send a request built by the ``uplink`` library and return its response.
 
         Raises:
-            DubError: no attempt had a response.
-            ValueError: the URL is on another server, or the body holds a number that JSON lacks.
-            TypeError: the body holds a value that JSON lacks.
+            DubError: the call ended without a response.
+            ValueError: the URL is on another server, or the body has NaN or an infinite number.
+            TypeError: the body has a value that is not JSON-serialisable.
             RuntimeError: the client is closed.
         """
         recovery_steps = self._call_with_recovery(self._make_call(request))
@@ -144,20 +144,22 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             except StopIteration as end:
                 last: Outcome = end.value
                 break
-        # Outside of `except`, or the error's context would be StopIteration.
+        # Outside of `except`, so that StopIteration is not the context of the error.
         return unwrap_outcome(last)
 
     def _make_call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:
             raise RuntimeError("the client is closed; create a new one, or call it before close()")
         method, url, uplink_extras = request
-        if not url.startswith(self._origin):  # the URL is not quoted: it may hold credentials
+        if not url.startswith(
+            self._origin
+        ):  # the message must not quote the URL, which may contain credentials
             raise ValueError(
-                "the URL of this endpoint is not on the server of server_url, and the token is sent"
-                " to no other; make a client with the server_url of that server"
+                "the URL of this endpoint is not on the server of server_url, so the token is not"
+                " sent; create a client with the server_url of that server"
             )
         extras = {key: value for key, value in uplink_extras.items() if key != OPTIONS}
-        # What `@uplink.timeout` sets on an endpoint, in seconds.
+        # `@uplink.timeout` sets the timeout of an endpoint, in seconds.
         default = extras.pop("timeout", self._timeout)
         headers = extras.setdefault("headers", {})
         if "json" in extras:
@@ -176,15 +178,15 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return Call(method, url, extras, options, operation, timeout, retry_state)
 
     def make_retry_state(self, options: Mapping[str, Any]) -> RetryState:
-        """Return the state of a call that begins now, by its option ``retries`` or the default."""
+        """Create the state of a call that starts now, from its options or the defaults."""
         retries: RetryConfig | Unset | None = options.get("retries", UNSET)
         config = self._retry_config if isinstance(retries, Unset) else retries
         return RetryState(config, self._clock or current_clock(), self._budget)
 
     def _call_with_recovery(self, call: Call) -> Generator[Call, Outcome, Outcome]:
-        """Yield the requests of one call, nearly always one, and return the call's outcome.
+        """Yield each request of a call, receive its outcome, and return the outcome of the call.
 
-        A generator, so that the synchronous and the asynchronous client share it.
+        Nearly all calls have one request. A generator, so that both clients can share the code.
         """
         outcome = yield call
         rejected = outcome.response
@@ -203,7 +205,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return lookup if resolved is None else _replace_response(lookup.response, resolved)
 
     def _retry(self, call: Call, outcome: Outcome) -> Outcome:
-        """Send further attempts after a first one that failed; return the last outcome."""
+        """Retry a call whose first attempt failed; return the last outcome."""
         call.last = outcome
         import tenacity  # noqa: PLC0415 - most processes never retry
 
@@ -214,15 +216,15 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return last
 
     def _tenacity_options(self, call: Call) -> dict[str, Any]:
-        """Return tenacity's strategies, which delegate to the state of the call."""
+        """Return the arguments for ``tenacity``, which delegate to the state of the call."""
         retry_state = call.retry_state
 
         def retry(state: tenacity.RetryCallState) -> bool:
-            # An exception is a caller's mistake or an interrupt: neither is retried.
+            # An exception is a mistake of the caller or an interrupt. Do not retry it.
             if _has_raised(state) or not retry_state.may_retry(_outcome(state)):
                 return False
-            # Computed here, since `retry` is called first in every release of tenacity; `wait`
-            # and `stop` have changed places once.
+            # Compute the wait here, because every release of tenacity calls `retry` first. The
+            # order of `wait` and `stop` depends on the release.
             call.wait = retry_state.wait_seconds(_outcome(state))
             return True
 
@@ -243,18 +245,16 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         }
 
     def _resume(self, call: Call) -> Outcome:
-        """Send another attempt; the first one precedes tenacity's loop.
-
-        None begins after the deadline, which an overlong sleep may have passed.
-        """
+        """Send another attempt, unless the deadline has passed during a sleep."""
         if not self._should_send(call):
             return call.last_outcome()
         return self._remember_outcome(call, self._attempt(call))
 
     def _remember_outcome(self, call: Call, outcome: Outcome) -> Outcome:
-        """Keep the outcome as the call's last, unless the rate limit stopped the attempt.
+        """Store the outcome as the last one of the call, unless the rate limit stopped the attempt.
 
-        The call then ends with the outcome of its last request, which may have been applied.
+        In that case the call ends with the outcome of its last request, because the server may have
+        applied that request.
         """
         if outcome.response is None or outcome.response.call is not None:
             call.last = outcome
@@ -282,7 +282,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             )
         except self._backend.send_errors as error:
             received = error
-        # Outside of `except`, so that the error has no context that leads to the token.
+        # Outside of `except`, so that the context of the error does not lead to the token.
         outcome = self._finish_attempt(call, received, timeout, started)
         if gate is not None:
             gate.report(outcome)
@@ -328,7 +328,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             )
 
     def _before_retry(self, call: Call, outcome: Outcome) -> object:
-        """Log a retry and call ``on_retry``; return what it returned."""
+        """Log a retry, call ``on_retry`` and return its result."""
         wait = call.wait or 0.0
         logger.info(
             "%s /%s: %s, attempt %d; retrying in %.2f s",
@@ -346,11 +346,13 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
 
 def serialize_json(body: Any) -> bytes:
-    """Return a body as JSON: requests is slower, and aiohttp writes NaN, which is no JSON.
+    """Serialise a body as JSON.
+
+    The ``requests`` library is slower, and ``aiohttp`` writes NaN, which is not valid JSON.
 
     Raises:
-        ValueError: it holds NaN or an infinite number.
-        TypeError: it holds a value that JSON lacks.
+        ValueError: the body contains NaN or an infinite number.
+        TypeError: the body contains a value that is not JSON-serialisable.
     """
     try:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
@@ -361,7 +363,7 @@ def serialize_json(body: Any) -> bytes:
 
 def _raise_for_coroutine(returned: object) -> None:
     if inspect.iscoroutine(returned):
-        returned.close()  # or Python warns that it was never awaited
+        returned.close()  # or Python warns that the coroutine was never awaited
         raise TypeError("on_retry returned a coroutine, which only AsyncDub awaits")
 
 
@@ -387,7 +389,7 @@ def _replace_response(original: Response, response: Response) -> Outcome:
 
 
 def unwrap_outcome(outcome: Outcome) -> Response:
-    """Return the response of a call, or raise its error if it had none."""
+    """Return the response of a call, or raise its error if it has no response."""
     if outcome.response is None:
         assert outcome.error is not None
         raise outcome.error

@@ -1,4 +1,4 @@
-"""Wait for the cooldown of the batch that a call belongs to, within the call's deadline."""
+"""Wait for the cooldown of a batch, within the deadline of a call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .retry_state import RetryState
 
 
 def wait_for_cooldown(state: RetryState) -> None:
-    """Wait until the current batch may send again, if the deadline leaves time for it.
+    """Wait for the end of the cooldown of the current batch, unless the deadline is earlier.
 
     Raises:
         BatchCancelled: the batch was closed.
@@ -21,7 +21,7 @@ def wait_for_cooldown(state: RetryState) -> None:
 
 
 async def wait_for_cooldown_async(state: RetryState) -> None:
-    """Wait until the current batch may send again, if the deadline leaves time for it."""
+    """Do what :func:`wait_for_cooldown` does without blocking the event loop."""
     cooldown = current_cooldown.get()
     if cooldown is None:
         return

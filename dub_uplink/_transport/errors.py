@@ -1,4 +1,4 @@
-"""Map a response to the error that the user catches, and parse error bodies."""
+"""Convert an error response to an exception, and parse error bodies."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ..models.errors import (
 )
 from ..models.response import Response
 
-_MAX_LITERAL_CHARS = len("-Infinity")  # the longest JSON token that is not a string
-_MAX_EXCERPT_CHARS = 120  # characters of a server's text in an error message
-_MAX_MESSAGE_CHARS = 2_000  # characters of Dub's own error message
+_MAX_LITERAL_CHARS = len("-Infinity")  # the longest literal that json.loads() accepts
+_MAX_EXCERPT_CHARS = 120  # of a server's text in an error message
+_MAX_MESSAGE_CHARS = 2_000  # of Dub's error message
 
 
 def raise_for_status(response: Response) -> Response:
-    """Return a successful response; raise the error of any other.
+    """Return a successful response; raise the exception for any other response.
 
-    A hook of the session and not of the class, so that endpoints of subclasses have it too.
+    A hook of the session, not of the class, so that it also applies to endpoints of subclasses.
     """
     if response.ok:
         return response
@@ -37,24 +37,24 @@ def raise_for_status(response: Response) -> Response:
 
 
 def _route_not_found(call: Any, error: APIStatusError) -> APIStatusError:
-    """Return the error of a server that does not have a route: its 404 is a page of HTML."""
+    """Return a specific error if the server lacks the route: its 404 then has no JSON of Dub."""
     if error.data is not None:
         return error
     return NotFound(
-        f"the server has no {call.method} /{call.options.get('route')}, which Dub does not publish,"
-        " or server_url is not that of Dub's API",
+        f"the server has no {call.method} /{call.options.get('route')}, which Dub does not"
+        " document; check that server_url is the URL of Dub's API",
         error.response,
     )
 
 
 def detach_call(response: Response) -> Response:
-    """Return the response without its call, which holds the client, for an error to keep."""
+    """Remove the call from a response, so that an exception does not keep the client alive."""
     response.call = None
     return response
 
 
 def json_or_none(response: Response) -> Any:
-    """Return the body as JSON, or ``None`` if it is not JSON."""
+    """Return the body parsed as JSON, or ``None`` if it is not JSON."""
     try:
         return response.json()
     except (ValueError, RecursionError):
@@ -62,7 +62,7 @@ def json_or_none(response: Response) -> Any:
 
 
 def status_error(response: Response) -> APIStatusError:
-    """Return the error of an unsuccessful response; its class follows the status."""
+    """Create the exception for an error response; its class depends on the status."""
     data = error_data(response)
     if data is not None:
         message = one_line(data.error.message, _MAX_MESSAGE_CHARS)
@@ -72,8 +72,7 @@ def status_error(response: Response) -> APIStatusError:
     if 300 <= response.status_code < 400 and location is not None:
         return SDKError(
             f"the server redirects to {without_credentials(location)[:_MAX_EXCERPT_CHARS]!r};"
-            " redirects are not followed,"
-            " check server_url",
+            " redirects are not followed; set server_url to the final address",
             response,
         )
     excerpt = body_excerpt(response)
@@ -88,12 +87,12 @@ def status_error(response: Response) -> APIStatusError:
 
 def body_excerpt(response: Response) -> str:
     """Return the start of an unexpected body, for an error message."""
-    # A body may have 32 MB, so only the part that is shown is decoded.
+    # Decode only the start, because a body can have 32 MB.
     return one_line(response.content.lstrip()[: 8 * _MAX_EXCERPT_CHARS].decode("utf-8", "replace"))
 
 
 def error_data(response: Response) -> ErrorData | None:
-    """Return the parsed body of Dub's errors, or ``None`` for any other body."""
+    """Parse the body of an error response of Dub; return ``None`` for any other body."""
     try:
         body: Any = json.loads(response.content)
         error = body["error"]
@@ -107,7 +106,7 @@ def error_data(response: Response) -> ErrorData | None:
 
 
 def is_truncated_json(response: Response) -> bool:
-    """Return whether the body starts as a JSON document and ends before its end."""
+    """Return whether the body is a truncated JSON document."""
     text = response.content.strip()
     closing = {b"{": b"}", b"[": b"]"}.get(text[:1])
     if closing is None:
@@ -119,11 +118,11 @@ def is_truncated_json(response: Response) -> bool:
         remaining = len(error.doc.rstrip()) - error.pos
         if error.msg.startswith("Unterminated string"):
             return True
-        # An error far from the end means that the body only looks like JSON.
+        # If the error is far from the end, the body is not JSON at all.
         allowed = 0 if closed else _MAX_LITERAL_CHARS
         return not error.msg.startswith("Extra data") and remaining <= allowed
     except UnicodeDecodeError as error:
-        return error.end >= len(text) and not closed  # the body ends within a character
+        return error.end >= len(text) and not closed  # the body ends within a UTF-8 character
     except (ValueError, RecursionError):
         return not closed
     return False

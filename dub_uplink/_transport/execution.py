@@ -1,7 +1,8 @@
-"""The strategies by which uplink runs the steps of a call.
+"""Run the steps of a call: strategies for the ``uplink`` library.
 
-uplink would run the return converter as one more response handler, and each step of an awaited call
-as a coroutine. Here the converter runs at the end, and only the request is awaited.
+The strategies of ``uplink`` run each step of an awaited call as a coroutine, and the return
+converter as an additional response handler. The strategies here await only the request, and call
+the converter once at the end. This is faster.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _Send = Callable[[tuple[str, str, dict[str, Any]]], Any]
 
 
 class BlockingExecution(BlockingStrategy):  # type: ignore[misc]  # uplink has no types
-    """The steps of one call that blocks its thread."""
+    """Run the steps of a synchronous call."""
 
     def __init__(self, send: _Send) -> None:
         self._send = send
@@ -28,22 +29,22 @@ class BlockingExecution(BlockingStrategy):  # type: ignore[misc]  # uplink has n
     def invoke(
         self, func: Callable[..., Any], arg: Any, kwargs: Mapping[str, Any], callback: Any
     ) -> Any:
-        """Call a function, and the callback with its result or its exception."""
+        """Call a function, then call the callback with its result or its exception."""
         if func == self._send:
             self._convert = arg[0][2].get(OPTIONS, {}).get("convert")
         try:
             result = func(*arg, **kwargs)
-        except Exception as error:  # noqa: BLE001 - uplink's error handlers take any
+        except Exception as error:  # noqa: BLE001 - error handlers of uplink accept any exception
             return callback.on_failure(type(error), error, error.__traceback__)
         return callback.on_success(result)
 
     def finish(self, response: Any) -> Any:
-        """Return the result of the call."""
+        """Convert the response and return the result of the call."""
         return response if self._convert is None else self._convert(response)
 
 
 class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
-    """The steps of one awaited call."""
+    """Run the steps of an asynchronous call."""
 
     def __init__(self, send: _Send) -> None:
         self._send = send
@@ -52,13 +53,13 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
     def invoke(
         self, func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
     ) -> Any:
-        """Call a function and the callback at once, or return a coroutine that sends a request."""
+        """Return a coroutine that sends a request; call any other function, then the callback."""
         if func == self._send:
             self._convert = args[0][2].get(OPTIONS, {}).get("convert")
             return self._send_request(args[0], callback)
         try:
             result = func(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - uplink's error handlers take any
+        except Exception as error:  # noqa: BLE001 - error handlers of uplink accept any exception
             return callback.on_failure(type(error), error, error.__traceback__)
         return callback.on_success(result)
 
@@ -69,16 +70,16 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
             result = callback.on_failure(type(error), error, error.__traceback__)
         else:
             result = callback.on_success(response)
-        # It is a coroutine if uplink's own `retry` sends the request again.
+        # The result is a coroutine if `uplink.retry` sends the request again.
         return await result if isinstance(result, CoroutineType) else result
 
     async def sleep(self, duration: float, callback: Any) -> Any:
-        """Sleep for so many seconds, and go on with the call."""
+        """Sleep for ``duration`` seconds, then continue the call."""
         await asyncio.sleep(duration)
         return await callback.on_success()
 
     def finish(self, response: Any) -> Any:
-        """Return the result of the call."""
+        """Convert the response and return the result of the call."""
         return response if self._convert is None else self._convert(response)
 
     def execute(self, executable: Any) -> Any:

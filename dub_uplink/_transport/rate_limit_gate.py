@@ -1,4 +1,4 @@
-"""Wait for a slot of the client-side rate limit before an attempt is sent."""
+"""Wait for a slot of the client-side rate limit before an attempt."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .retry_state import Outcome, RetryState
 
 
 class RateLimitGate:
-    """The rate limit as one attempt passes it.
+    """Delays one attempt of a call until the rate limit allows it.
 
     Attributes:
-        authorization: the token whose limit applies; ``None`` after a wait, in which it may have
-            expired.
+        authorization: the token whose limit applies. ``None`` after a wait, because the token may
+            have expired during the wait.
     """
 
     __slots__ = ("_limit", "_limiter", "_max_wait", "_reservation", "_retry_state", "authorization")
@@ -38,7 +38,7 @@ class RateLimitGate:
         self._limit = limit
         self._limiter = limiter
         self._retry_state = retry_state
-        # A call without retries has no deadline: it may wait as long as its one attempt may take.
+        # A call without retries has no deadline. Limit its wait to the timeout of its one attempt.
         self._max_wait = timeout if math.isinf(retry_state.deadline) else math.inf
         bulk = limit.priority == "bulk" or current_cooldown.get() is not None
         self._reservation = Reservation(retry_state.clock, bulk=bulk)
@@ -47,7 +47,7 @@ class RateLimitGate:
         return min(self._retry_state.remaining(), self._max_wait - self._retry_state.elapsed())
 
     def acquire(self) -> Outcome | None:
-        """Wait for a slot and return ``None``, or the rejection if no slot is free in time."""
+        """Wait for a slot and return ``None``. If no slot is free in time, return a rejection."""
         sleep = make_sleep(self._retry_state.clock)
         reservation = self._reservation
         try:
@@ -82,13 +82,13 @@ class RateLimitGate:
         return self._make_rejection(wait, remaining)
 
     def report(self, outcome: Outcome) -> None:
-        """Pass on what the time and the headers of a response say of the rate limit."""
+        """Report to the limiter when the request was sent, and the rate limit in its response."""
         reservation = self._reservation
         scheduled_at = reservation.scheduled_at
         if scheduled_at is not None:
             delay = reservation.clock.monotonic() - scheduled_at
             if delay > self._limit._config.jitter:
-                # The server may have counted the request only now.
+                # The request took longer than planned, so the server may have counted it later.
                 self._limiter.report_late(reservation)
         feedback = self._make_feedback(outcome)
         if feedback is not None:
@@ -129,6 +129,6 @@ class RateLimitGate:
         return ServerFeedback(status.limit, remaining, reset, rejected=rejected)
 
     def _is_unexpected(self, status: RateLimitStatus) -> bool:
-        """Return whether the server's limit is lower or its count higher than the client's."""
+        """Return whether the server has a lower limit or a higher count than the client."""
         limit = self._limit.limit
         return status.limit < limit or limit - status.remaining > self._reservation.window_count + 1

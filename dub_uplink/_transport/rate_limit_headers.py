@@ -1,4 +1,4 @@
-"""Read the rate limit that a server reports in its ``X-RateLimit-*`` headers."""
+"""Parse the ``X-RateLimit-*`` headers of a response."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ _COUNT_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimitStatus | None:
-    """Read ``X-RateLimit-*``; ``None`` where they are missing, rubbish, or say nothing.
+    """Parse the ``X-RateLimit-*`` headers; return ``None`` if they are missing, invalid or zero.
 
-    When the store of Dub's limiter is slow, its server sends zero for all of them.
+    Dub's server sends zero in all these headers if the storage of its limiter is slow.
+
+    Args:
+        headers: the headers of a response.
+        now: Unix time in seconds.
     """
     limit = headers.get("X-RateLimit-Limit", "")
     remaining = headers.get("X-RateLimit-Remaining", "")

@@ -1,6 +1,7 @@
-"""The rules by which a write that seems to have failed may turn out to have been applied.
+"""Define the rules that decide whether a write with an error response was applied after all.
 
-The transport applies them and does not know them: a consumer hands over the rules of its resource.
+The transport calls these rules but is independent of resources: each consumer passes in the rules
+for its resource.
 """
 
 from __future__ import annotations
@@ -12,39 +13,40 @@ from ..models.response import Response
 
 
 class WriteRecovery(Protocol):
-    """The request of one call, as far as its recovery needs it."""
+    """The recovery of one call: decides whether its write was applied."""
 
-    #: The template of the path that a look-up requests, for the log.
+    #: The path template of the look-up request, for the log.
     lookup_route: str
 
     @property
     def repeatable(self) -> bool:
-        """Whether the request may be sent again although it may have been applied."""
+        """Whether the request may be repeated even if the server may have applied it."""
         ...
 
     def resolve_rejection(self, rejected: Response) -> Response | None:
-        """Return the success that a rejected repetition stands for, ``None`` if it stands for none.
+        """Return a success response if the error of a retry shows that the write was applied.
 
-        ``rejected`` is the error response that followed an attempt which may have been applied.
+        Otherwise return ``None``. ``rejected`` is an error response after an earlier attempt that
+        the server may have applied.
         """
 
     def lookup_path(self, rejected: Response) -> str | None:
-        """Return the path whose response shows whether the write was applied, if there is one."""
+        """Return the path of a look-up that shows whether the write was applied, or ``None``."""
 
     def resolve_after_lookup(self, rejected: Response, looked_up: Response) -> Response | None:
-        """Return the result of the write after the look-up, ``None`` if it remains unknown.
+        """Return the result of the write after a look-up, or ``None`` if the result is unknown.
 
-        The result is ``rejected`` itself if the write was not applied.
+        If the write was not applied, the result is ``rejected``.
         """
 
 
-#: Makes the operation of a call from its method, its path below the server's URL, and its body:
-#: bytes of JSON, or the mapping that requests is to serialise.
+#: Creates the recovery of a call. The arguments are the method, the path relative to the server
+#: URL, and the body. The body is JSON bytes, or a mapping that the ``requests`` library serialises.
 RecoveryFactory = Callable[[str, str, Any], WriteRecovery]
 
 
 class NoRecovery:
-    """A request of which nothing but the method is known."""
+    """The recovery of a request without rules: no error response counts as a success."""
 
     lookup_route = ""
 
@@ -53,17 +55,17 @@ class NoRecovery:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the method is idempotent (RFC 9110, 9.2.2), or one that sets values."""
+        """Whether the method is not POST. PATCH is repeatable, because Dub's PATCH sets values."""
         return self._method != "POST"
 
     def resolve_rejection(self, rejected: Response) -> Response | None:
-        """Return ``None``: a rejected repetition is what it seems."""
+        """Return ``None``: an error response is final."""
         return None
 
     def lookup_path(self, rejected: Response) -> str | None:
-        """Return ``None``: there is nothing to look up."""
+        """Return ``None``: there is no look-up."""
         return None
 
     def resolve_after_lookup(self, rejected: Response, looked_up: Response) -> Response | None:
-        """Return ``None``: nothing was looked up."""
+        """Return ``None``: there is no look-up."""
         return None

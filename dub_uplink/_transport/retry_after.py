@@ -1,4 +1,4 @@
-"""Parse ``Retry-After`` and ``Date``, whichever of their forms a server sends."""
+"""Parse the headers ``Retry-After`` and ``Date`` in all formats that servers send."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from email.utils import parsedate_to_datetime
 
 from ..models.response import Response
 
-#: The statuses on which `Retry-After` has a meaning; Dub's server sends it on a 404 as well.
+#: ``Retry-After`` is ignored for other statuses. Dub's server also sends it with a 404.
 _TIMED_STATUSES = frozenset({429, 503})
 _NUMBER_PATTERN = re.compile(r"\d{1,24}(?:\.\d{0,24})?", re.ASCII)
-# Unix time in seconds has been above this since 2001, as a count of seconds it is 31 years.
+# A larger number is a Unix time in seconds: it is after 2001, or a wait of more than 31 years.
 _MIN_UNIX_SECONDS = 1e9
-# Unix time in milliseconds has been above this since 1973, in seconds it is the year 5138.
+# A larger number is a Unix time in milliseconds: it is after 1973; in seconds it is after 5138.
 _MIN_UNIX_MILLISECONDS = 1e11
 
 
 def parse_retry_after(text: str, now: float) -> float | None:
-    """Return the seconds to wait for a ``Retry-After`` or ``X-RateLimit-Reset``, or ``None``.
+    """Parse ``Retry-After`` or ``X-RateLimit-Reset`` and return the wait in seconds.
 
-    Seconds and HTTP dates are the standard forms (RFC 9110, 10.2.3). Dub's server sends Unix time
-    in milliseconds, other servers in seconds; the size of the number tells them apart.
+    The standard formats are seconds and HTTP dates (RFC 9110, 10.2.3). Dub's server sends a Unix
+    time in milliseconds. Other servers send a Unix time in seconds. The size of a number shows its
+    unit.
 
     Args:
         text: the value of the header.
         now: Unix time in seconds.
 
     Returns:
-        ``None`` for zero, a time in the past and a value that cannot be parsed.
+        The seconds, or ``None`` if the value is zero, in the past or invalid.
     """
     text = text.strip()
     if _NUMBER_PATTERN.fullmatch(text):
@@ -39,7 +40,7 @@ def parse_retry_after(text: str, now: float) -> float | None:
         elif value >= _MIN_UNIX_SECONDS:
             value -= now
     elif "," in text.partition(" ")[2]:
-        return None  # a repeated header: the parser would take the first of its dates
+        return None  # a repeated header, of which the parser would return the first date
     else:
         try:
             value = _unix_time(text) - now
@@ -50,13 +51,13 @@ def parse_retry_after(text: str, now: float) -> float | None:
 
 def _unix_time(date: str) -> float:
     moment = parsedate_to_datetime(date)
-    if moment.tzinfo is None:  # "-0000": UTC, its origin unknown (RFC 5322, 3.3)
+    if moment.tzinfo is None:  # the zone "-0000" means UTC too (RFC 5322, 3.3)
         moment = moment.replace(tzinfo=timezone.utc)
     return moment.timestamp()
 
 
 def requested_delay(response: Response, now: float) -> float | None:
-    """Return the seconds that a 429 or 503 asks the client to wait, else ``None``."""
+    """Return the wait in seconds that a 429 or 503 response requests, or ``None``."""
     if response.status_code not in _TIMED_STATUSES:
         return None
     header = response.headers.get("Retry-After")
@@ -65,17 +66,18 @@ def requested_delay(response: Response, now: float) -> float | None:
     return parse_retry_after(header, server_time(response.headers, now))
 
 
-# Seconds: `Date` has a resolution of one, and the response takes time to arrive.
-_MAX_CLOCK_SKEW = 2.0
+# Tolerance in seconds: `Date` has a resolution of one second, and a response takes time to arrive.
+_CLOCK_TOLERANCE = 2.0
 
 
 def server_time(headers: Mapping[str, str], now: float) -> float:
-    """Return Unix time in seconds by the server's clock if its ``Date`` disagrees with ``now``.
+    """Return the Unix time in seconds with which the times in a response are to be compared.
 
-    The server states every time by its own clock.
+    This is the server's ``Date`` if it differs from ``now`` by more than the tolerance: the server
+    uses its own clock for all times in a response. Otherwise it is ``now``.
     """
     try:
         date = _unix_time(headers["Date"])
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return now
-    return date if abs(date - now) > _MAX_CLOCK_SKEW else now
+    return date if abs(date - now) > _CLOCK_TOLERANCE else now

@@ -1,4 +1,4 @@
-"""Decide whether and when a call is retried: decisions only, no I/O."""
+"""Decide whether and when to retry a call, without I/O."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from ..models.response import Response
 from ..retries import Clock, RetryBudget, RetryConfig
 from .retry_after import requested_delay
 
-#: The statuses that are retried: too many requests, and four temporary failures of a server.
+#: Statuses to retry: too many requests, and four temporary errors of a server.
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 _MAX_RETRY_AFTER_JITTER = 1.0  # seconds
-_MAX_DURATION = 1e8  # seconds, three years: longer than any call, and no sleep overflows
+_MAX_DURATION = 1e8  # seconds (three years); a sleep of this length does not overflow
 
 
 class Outcome:
-    """The outcome of one attempt: a response, or the error of an incomplete one.
+    """The outcome of one attempt: a complete response, or the error that prevented one.
 
-    ``may_have_been_applied`` says whether the server may have applied the request. ``transient``
-    says whether another attempt could succeed.
+    Attributes:
+        may_have_been_applied: whether the server may have applied the request.
+        transient: whether another attempt could succeed.
     """
 
     __slots__ = ("error", "may_have_been_applied", "response", "transient")
@@ -35,7 +36,7 @@ class Outcome:
         self.error = error
         if response is not None:
             self.transient = response.status_code in RETRIED_STATUSES
-            # A server that sends a 5XX may have failed before or after it wrote.
+            # A server that returns a 5XX may have failed before or after it applied the request.
             self.may_have_been_applied = response.status_code != 429
         else:
             self.transient = transient
@@ -43,10 +44,13 @@ class Outcome:
 
 
 class RetryState:
-    """The attempts of one call so far, and whether another one is allowed.
+    """Counts the attempts of one call, and decides whether another attempt is allowed.
 
-    ``may_have_been_applied`` says that the server may have applied a failed attempt.
-    ``repeatable`` says whether the request may be sent again even then.
+    Attributes:
+        attempt_count: number of attempts made.
+        may_have_been_applied: whether the server may have applied a failed attempt.
+        repeatable: whether the request may be repeated even if the server may have applied it.
+        deadline: monotonic time in seconds; infinite without retries.
     """
 
     __slots__ = (
@@ -90,7 +94,7 @@ class RetryState:
         return self.clock.monotonic() - self.started
 
     def record(self, outcome: Outcome) -> Outcome:
-        """Count an attempt that has ended, and note what it implies for the next one."""
+        """Record the outcome of an attempt and set the attempts and times on it."""
         self.attempt_count += 1
         if outcome.may_have_been_applied and outcome.transient:
             self.may_have_been_applied = True
@@ -103,12 +107,12 @@ class RetryState:
                 self.budget.refill()
         elif outcome.error is not None:
             outcome.error.attempts, outcome.error.elapsed = self.attempt_count, self.elapsed()
-            # Of the whole call: an earlier attempt may have been applied.
+            # `error.sent` is about the whole call: an earlier attempt may have been applied.
             outcome.error.sent = outcome.may_have_been_applied or self.may_have_been_applied
         return outcome
 
     def may_retry(self, outcome: Outcome) -> bool:
-        """Return whether the policy allows another attempt after this outcome."""
+        """Return whether the retry policy allows another attempt after this outcome."""
         if self.config is None or not outcome.transient:
             return False
         if outcome.error is not None and not self.config.retry_connection_errors:
@@ -117,22 +121,23 @@ class RetryState:
 
     def wait_seconds(self, outcome: Outcome) -> float:
         """Return the seconds to wait before the next attempt."""
-        assert self.config is not None  # may_retry() said so
+        assert self.config is not None  # true because may_retry() has returned True
         requested = None if outcome.response is None else outcome.response.retry_after
         if requested is not None:
             return self.with_jitter(requested)
-        # At least half of the interval: an immediate retry does not help an overloaded server.
+        # Wait at least half of the interval: an immediate retry does not help an overloaded server.
         return self.config.backoff.interval(self.attempt_count) * (0.5 + 0.5 * self.clock.random())
 
     def with_jitter(self, delay: float) -> float:
         """Return ``delay`` seconds plus up to one second of jitter.
 
-        Without jitter all rejected clients would retry in the same millisecond. The jitter leaves
-        the attempt at least half of the time that remains after ``delay``.
+        Without jitter all rejected clients would retry in the same millisecond. The jitter is at
+        most half of the time between ``delay`` and the deadline, so that time for an attempt is
+        left.
         """
         slack = min(_MAX_RETRY_AFTER_JITTER, max(self.remaining() - delay, 0.0) / 2)
         return delay + self.clock.random() * slack
 
     def exceeds_deadline(self, wait: float) -> bool:
-        """Return whether the deadline passes during a wait of so many seconds."""
+        """Return whether a wait of ``wait`` seconds ends at or after the deadline."""
         return wait >= self.remaining()

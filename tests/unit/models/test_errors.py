@@ -152,8 +152,8 @@ def test_a_redirect_is_an_error_and_never_followed(
         with pytest.raises(errors.SDKError) as caught:
             customers.list()
         assert str(caught.value) == (
-            f"{status}: the server redirects to {location!r}; redirects are not followed,"
-            " check server_url"
+            f"{status}: the server redirects to {location!r}; redirects are not followed;"
+            " set server_url to the final address"
         )
         assert caught.value.headers["location"] == location
         assert len(server.received) == number
