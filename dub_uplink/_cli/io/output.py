@@ -159,9 +159,8 @@ def write_table(
     """Write a row for each record; the first 100 set the widths of the columns."""
     from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - slow to import, and JSON needs no rich
 
-    rows = (
-        [_short_cell(fields.get(column.name)) for column in table_columns] for fields in records
-    )
+    names = [column.name for column in table_columns]
+    rows = ([_short_cell(fields.get(name)) for name in names] for fields in records)
     first = list(itertools.islice(rows, _MEASURED_ROWS))
     if not first:
         return
