@@ -190,7 +190,7 @@ def count_command(
         )
     columns = _GROUPS[by]
     names = tuple(column.name for column in columns)
-    write_records((_group(group, by) for group in groups), output, names, table=columns)
+    write_records((_group(group, by) for group in groups), output, names, table_columns=columns)
 
 
 def _group(group: CustomerCount, by: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Run a tour and show the code, the requests and the result of each step."""
+"""Run a tour and print_indented the code, the requests and the result of each step."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run_demo(console: Console) -> None:
     fake.add(external_id="user_0", name="Charles Babbage", email="cb@example.com", country="GB")
     with fake.serve() as url, connect(url) as s:
         console.print(Text.assemble("A fake of Dub's API is running at ", (url, "bold"), ":"))
-        show(console, code_text(inspect.getsource(connect).splitlines()[2].strip()))
+        print_indented(console, code_text(inspect.getsource(connect).splitlines()[2].strip()))
         console.print()
         run(console, steps_of(tour), tour(s, fake))
     console.print("The same with your own customers, reading only:")
@@ -69,7 +69,7 @@ def run_live_demo(console: Console) -> None:
         run(console, steps_of(live_tour), live_tour(s))
 
 
-class Wire(logging.Handler):
+class LogCapture(logging.Handler):
     """A log handler that collects the lines of the client; a context manager."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Wire(logging.Handler):
             del self.lines[-1:]
         self.lines.append(record.getMessage())
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> LogCapture:
         logger = logging.getLogger("dub_uplink")
         self._level_before = logger.level
         logger.addHandler(self)
@@ -97,27 +97,27 @@ class Wire(logging.Handler):
 
 
 def run(console: Console, steps: list[Step], results: Iterator[object]) -> None:
-    """Run and show the steps; each ends at a ``yield`` of the tour."""
+    """Run and print_indented the steps; each ends at a ``yield`` of the tour."""
     total = 0.0
     for number, step in enumerate(steps, 1):
         console.print(Text.assemble((f"{number} ", "bold cyan"), (step.title, "bold")))
-        show(console, code_text(step.code))
+        print_indented(console, code_text(step.code))
         printed = io.StringIO()
         started = time.perf_counter()
-        with Wire() as wire, contextlib.redirect_stdout(printed):
+        with LogCapture() as wire, contextlib.redirect_stdout(printed):
             result = next(results)
         seconds = time.perf_counter() - started
         total += seconds
         for line in wire.lines:
-            show(console, Text(f"-> {printable(line)}", style="dim"))
+            print_indented(console, Text(f"-> {printable(line)}", style="dim"))
         outcome = printed.getvalue() or "nothing" if result is None else result
         took = Text(duration(seconds), "dim")
-        show(console, beside(rendered(outcome, narrow=console.width < 90), took))
+        print_indented(console, two_cells(render_result(outcome, narrow=console.width < 90), took))
         console.print()
     console.print(Text(f"{len(steps)} steps in {duration(total)}.", style="bold green"))
 
 
-def show(console: Console, content: RenderableType) -> None:
+def print_indented(console: Console, content: RenderableType) -> None:
     """Print with an indent and without trailing spaces, which a pipe would keep."""
     options = console.options.update_width(console.width - INDENT)
     for segments in console.render_lines(content, options, pad=False):
@@ -126,7 +126,7 @@ def show(console: Console, content: RenderableType) -> None:
         console.print(Text(" " * INDENT) + line, no_wrap=True)
 
 
-def beside(left: RenderableType, right: RenderableType) -> Table:
+def two_cells(left: RenderableType, right: RenderableType) -> Table:
     """Return a table with two cells, the second one at the right edge."""
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(ratio=1)
@@ -147,7 +147,7 @@ def code_text(code: str) -> Text:
     return highlighted
 
 
-def rendered(result: object, *, narrow: bool) -> RenderableType:
+def render_result(result: object, *, narrow: bool) -> RenderableType:
     """Return customers as a table, and any other result as text."""
     if isinstance(result, components.Customer):
         return customer_table([result], narrow=narrow)

@@ -1,6 +1,7 @@
 """Write customers to stdout as they arrive: as a table, JSON, JSONL or CSV.
 
-rich's table is not used: it needs all rows before its first line, 3.6 s for 10,000 of them.
+The table does not use rich's table, which needs all rows before it writes the first line. For
+10,000 rows that takes 3.6 s.
 """
 
 from __future__ import annotations
@@ -29,21 +30,22 @@ R = TypeVar("R")
 
 FORMATS = ("table", "json", "jsonl", "csv")
 
-#: The rows whose cells set the widths of the columns of a table.
+#: The number of rows that determine the widths of the columns of a table.
 _MEASURED_ROWS = 100
 _GAP = "  "
-_UNLIMITED = 1_000_000  # a width: output to a pipe is not cut
+_UNLIMITED = 1_000_000  # characters; the width of output that is not truncated, as in a pipe
 
 
 class Column(NamedTuple):
-    """A column of a table; ``min_width`` is the width below which it is left out."""
+    """A column of a table; a column narrower than ``min_width`` characters is left out."""
 
     name: str
     min_width: int
 
 
-# In the order in which a narrow terminal keeps them. An id is never cut, so that it can be copied.
-TABLE = (
+# The most important column is first: a narrow terminal leaves out columns from the end. An id is
+# never truncated, so that it can be copied.
+CUSTOMER_COLUMNS = (
     Column("id", _UNLIMITED),
     Column("externalId", 10),
     Column("name", 12),
@@ -85,20 +87,20 @@ def write_customers(
 def write_records(
     records: Iterable[dict[str, Any]],
     output: str,
-    names: tuple[str, ...],
+    csv_columns: tuple[str, ...],
     *,
     single: bool = False,
-    table: Sequence[Column] = TABLE,
+    table_columns: Sequence[Column] = CUSTOMER_COLUMNS,
 ) -> int:
     """Write records to stdout as they arrive.
 
     Args:
         records: The records, with the API's names.
         output: One of :data:`FORMATS`.
-        names: The columns of CSV.
-        single: Write one record: in JSON as an object and not a list, in a table with one field
-            per line.
-        table: The columns of a table.
+        csv_columns: The columns of CSV.
+        single: Write one record: JSON is then an object instead of a list, and a table has one
+            field per line.
+        table_columns: The columns of a table.
 
     Returns:
         The number of records.
@@ -109,13 +111,13 @@ def write_records(
         if single:
             _write_fields(counted, sys.stdout)
         else:
-            write_table(counted, sys.stdout, table)
+            write_table(counted, sys.stdout, table_columns)
     elif output == "json":
         (_write_objects if single else _write_list)(counted, sys.stdout)
     elif output == "jsonl":
         _write_lines(counted, sys.stdout)
     else:
-        _write_csv(counted, names, sys.stdout)
+        _write_csv(counted, csv_columns, sys.stdout)
     return next(counter)
 
 
@@ -130,72 +132,77 @@ def _write_objects(records: Iterable[dict[str, Any]], out: TextIO) -> None:
 
 
 def _write_list(records: Iterable[dict[str, Any]], out: TextIO) -> None:
-    before = "["
+    separator = "["
     for fields in records:
         text = json_text(fields, out.encoding or "utf-8", indent=2)
-        out.write(before + "\n  " + text.replace("\n", "\n  "))
-        before = ","
-    out.write("[]\n" if before == "[" else "\n]\n")
+        out.write(separator + "\n  " + text.replace("\n", "\n  "))
+        separator = ","
+    out.write("[]\n" if separator == "[" else "\n]\n")
 
 
-def _write_csv(records: Iterable[dict[str, Any]], names: tuple[str, ...], out: TextIO) -> None:
+def _write_csv(
+    records: Iterable[dict[str, Any]], csv_columns: tuple[str, ...], out: TextIO
+) -> None:
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(encoding="utf-8", errors="replace", newline="")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow(csv_columns)
     for fields in records:
-        writer.writerow([escape_formula(cell) for cell in cells(fields, names)])
+        writer.writerow([escape_formula(cell) for cell in cells(fields, csv_columns)])
 
 
 def write_table(
-    records: Iterable[dict[str, Any]], out: TextIO, table: Sequence[Column] = TABLE
+    records: Iterable[dict[str, Any]],
+    out: TextIO,
+    table_columns: Sequence[Column] = CUSTOMER_COLUMNS,
 ) -> None:
     """Write a row for each record; the first 100 set the widths of the columns."""
     from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - slow to import, and JSON needs no rich
 
-    rows = ([_short_cell(fields.get(column.name)) for column in table] for fields in records)
+    names = [column.name for column in table_columns]
+    rows = ([_short_cell(fields.get(name)) for name in names] for fields in records)
     first = list(itertools.islice(rows, _MEASURED_ROWS))
     if not first:
         return
-    natural = [
-        max(cell_len(cell) for cell in column)
-        for column in zip([c.name for c in table], *first, strict=True)
+    natural_widths = [
+        max(cell_len(cell) for cell in column) for column in zip(names, *first, strict=True)
     ]
     width_limit = _width(out)
-    widths = fit(natural, [column.min_width for column in table], width_limit)
+    min_widths = [column.min_width for column in table_columns]
+    widths = fit_column_widths(natural_widths, min_widths, width_limit)
 
-    def sized(cell: str, width: int, column: Column) -> str:
+    def pad_or_truncate(cell: str, width: int, column: Column) -> str:
         if cell_len(cell) <= width:
             return set_cell_size(cell, width)
         if _UNLIMITED in (column.min_width, width_limit):
-            return cell  # longer than the first ones were, and not to be cut
+            return cell  # wider than the measured rows, in a column that must not be truncated
         return set_cell_size(f"{set_cell_size(cell, width - 1)}…", width)
 
     def line(row: Sequence[str]) -> str:
-        return _GAP.join(map(sized, row, widths, table)).rstrip()
+        return _GAP.join(map(pad_or_truncate, row, widths, table_columns)).rstrip()
 
     console = _console(out)
-    header = line([column.name for column in table])
+    header = line(names)
     console.print(header, style=_bold(console), markup=False, soft_wrap=True)
-    out.writelines(line(row) + "\n" for row in _chained(first, rows))
+    out.writelines(line(row) + "\n" for row in _release_after_first(first, rows))
 
 
-def _chained(first: list[list[str]], rest: Iterator[list[str]]) -> Iterator[list[str]]:
+def _release_after_first(first: list[list[str]], rest: Iterator[list[str]]) -> Iterator[list[str]]:
     yield from first
-    first.clear()  # frees their memory while thousands follow
+    first.clear()  # frees the memory of these rows before the others are written
     yield from rest
 
 
-def fit(natural: list[int], min_widths: list[int], limit: int) -> list[int]:
-    """Return the widths of as many columns as fit, from the first on; at least of one.
+def fit_column_widths(natural_widths: list[int], min_widths: list[int], limit: int) -> list[int]:
+    """Return the widths of the leading columns that fit into ``limit`` characters, at least one.
 
-    The widest column is narrowed first, one cell at a time, down to its minimum.
+    The widest column is narrowed first, one character at a time, down to its minimum.
     """
-    minimums = [min(pair) for pair in zip(natural, min_widths, strict=True)]
-    count = len(natural)
+    minimums = [min(pair) for pair in zip(natural_widths, min_widths, strict=True)]
+    count = len(natural_widths)
     while count > 1 and sum(minimums[:count]) + len(_GAP) * (count - 1) > limit:
         count -= 1
-    widths = natural[:count]
+    widths = natural_widths[:count]
     excess = sum(widths) + len(_GAP) * (count - 1) - limit
     for _ in range(excess):
         slack = [index for index in range(count) if widths[index] > minimums[index]]
@@ -211,7 +218,8 @@ def _write_fields(records: Iterable[dict[str, Any]], out: TextIO) -> None:
         fields: dict[str, str] = {}
         for name, value in record_fields.items():
             nested = value.items() if isinstance(value, dict) and value else [("", value)]
-            fields.update({f"{name}.{sub}" if sub else name: _full(cell) for sub, cell in nested})
+            for key, cell in nested:
+                fields[f"{name}.{key}" if key else name] = _format_value(cell)
         width = max(map(len, fields))
         console = _console(out)
         for name, cell in fields.items():
@@ -221,14 +229,14 @@ def _write_fields(records: Iterable[dict[str, Any]], out: TextIO) -> None:
             out.write(cell + "\n")
 
 
-def _full(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is None:
         return "-"
     return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _short_cell(value: Any) -> str:
-    """Return a value for a column; of a time, the date."""
+    """Return a value as text for a table column; a timestamp is shortened to its date."""
     text = "" if value is None else printable(str(value))
     return text[:10] if re.fullmatch(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", text) else text
 
@@ -238,12 +246,12 @@ def _width(out: TextIO) -> int:
 
 
 def _console(out: TextIO) -> Console:
-    """Return a rich console, which knows whether the terminal and NO_COLOR allow styles."""
+    """Return a rich console, which checks whether the terminal and NO_COLOR allow styles."""
     from rich.console import Console  # noqa: PLC0415 - slow to import, and JSON needs no rich
 
     return Console(file=out, highlight=False)
 
 
 def _bold(console: Console) -> str:
-    # rich keeps bold under NO_COLOR, which asks for plain text.
+    # NO_COLOR asks for plain text, but rich would still use bold.
     return "" if console.no_color else "bold"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from dub_uplink._cli.io.text_file import MAX_LENGTH, BadFile, lines
+from dub_uplink._cli.io.text_file import MAX_RECORD_CHARS, BadFile, lines
 from dub_uplink._cli.reading.record import Record
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -44,7 +44,7 @@ def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]
     Raises:
         BadFile: the file, or the rest of it, cannot be read.
     """
-    csv.field_size_limit(MAX_LENGTH)
+    csv.field_size_limit(MAX_RECORD_CHARS)
     text = lines(file, encoding, "")
     before = 0
     first = next(text, "")
@@ -64,8 +64,8 @@ def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]
         except csv.Error as error:
             if "field limit" in str(error):
                 raise BadFile(
-                    f"line {line}: a cell is longer than {MAX_LENGTH:,} characters; is a quote"
-                    " not closed?"
+                    f"line {line}: a cell is longer than {MAX_RECORD_CHARS:,} characters; is a"
+                    " quote not closed?"
                 ) from None
             yield Record(line, [], _explain(str(error)))
             continue

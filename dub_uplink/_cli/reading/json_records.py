@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any, Literal
 
-from dub_uplink._cli.io.text_file import MAX_LENGTH, BadFile, chunks, lines
+from dub_uplink._cli.io.text_file import MAX_RECORD_CHARS, BadFile, chunks, lines
 from dub_uplink._cli.reading.record import Record
 
 _BLANK = re.compile("[ \t\r\n]*")
@@ -105,8 +105,8 @@ def _values(file: IO[bytes], encoding: str) -> Iterator[Record]:
                 raise BadFile(f"line {buffer.line()}: text follows the end of the array.")
             return
         if is_array and not is_first and not buffer.take(","):
-            place = f"after item {count}" if by_item else f"line {buffer.line()}"
-            raise BadFile(f"{place} is not JSON: a comma is missing.")
+            after = f"after item {count}" if by_item else f"line {buffer.line()}"
+            raise BadFile(f"{after} is not JSON: a comma is missing.")
         if not is_first and is_array and buffer.peek() == "]":
             continue  # a comma after the last value
         if not buffer.peek():
@@ -171,5 +171,5 @@ class _Buffer:
                 # A number that goes on in the next piece is cut in two; it is no object either way.
                 self._at = end
                 return value
-            if len(self._text) - self._at > MAX_LENGTH or not self._fill():
+            if len(self._text) - self._at > MAX_RECORD_CHARS or not self._fill():
                 raise BadFile(f"{place} is not JSON: {message.removesuffix(' starting at')}.")

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import IO, Any, Literal, NamedTuple
 
 from dub_uplink._cli.io.text import unescape_formula
-from dub_uplink._cli.io.text_file import BadFile, head, marked_encoding
+from dub_uplink._cli.io.text_file import BadFile, encoding_from_bom, head
 from dub_uplink._cli.reading.csv_records import find_delimiter, read_csv
 from dub_uplink._cli.reading.fields import (
     REASON,
@@ -145,7 +145,7 @@ def _format(file: IO[bytes], suffix: str) -> Format:
     for beginning, what in _UNREADABLE.items():
         if start.startswith(beginning):
             raise BadFile(what)
-    text = start.decode(marked_encoding(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
+    text = start.decode(encoding_from_bom(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
     by_content: Format = "json" if re.match(r'\[\s*([{\]]|$)|\{\s*("|\}|$)', text) else "csv"
     by_name = _SUFFIXES.get(suffix)
     if by_name == "csv" and by_content == "json":
@@ -158,7 +158,7 @@ def _format(file: IO[bytes], suffix: str) -> Format:
 
 def _encoding(file: IO[bytes], options: Options) -> str:
     # A mark is certain: no text in another encoding begins with these bytes.
-    return marked_encoding(file) or options.encoding or "utf-8"
+    return encoding_from_bom(file) or options.encoding or "utf-8"
 
 
 class TableRows(Rows):

@@ -320,7 +320,9 @@ def test_a_batch_refuses_to_be_taken_from_by_its_own_source() -> None:
 
     results = map_unordered(str, items(), workers=4)
     assert next(results) == (1, "1")
-    with pytest.raises(RuntimeError, match="the source of a batch takes results from the same batch"):
+    with pytest.raises(
+        RuntimeError, match="the source of a batch takes results from the same batch"
+    ):
         next(results)
 
 

@@ -16,7 +16,12 @@ pytest.importorskip("rich")
 
 from rich.cells import cell_len
 
-from dub_uplink._cli.io.output import TABLE, fit, write_records, write_table
+from dub_uplink._cli.io.output import (
+    CUSTOMER_COLUMNS,
+    fit_column_widths,
+    write_records,
+    write_table,
+)
 from dub_uplink._cli.io.records import columns, json_text
 from dub_uplink._customers.schemas import CustomerSchema
 
@@ -98,7 +103,7 @@ def test_json_text_is_equal_and_printable_in_any_encoding(
 )
 def test_fit_keeps_the_limit_or_one_column(sizes: list[tuple[int, int]], width: int) -> None:
     natural, floors = [n for n, _ in sizes], [f for _, f in sizes]
-    widths = fit(natural, floors, width)
+    widths = fit_column_widths(natural, floors, width)
     assert sum(widths) + 2 * (len(widths) - 1) <= width or len(widths) == 1
     columns = list(zip(widths, natural, floors, strict=False))
     for got, wanted, floor in columns:
@@ -139,8 +144,8 @@ def test_table_with_wide_characters_is_aligned() -> None:
 
 def test_table_in_a_pipe_is_not_cut() -> None:
     out = io.StringIO()
-    write_table(iter([{column.name: "x" * 90 for column in TABLE}]), out)
-    assert out.getvalue().splitlines()[1].split() == ["x" * 90] * len(TABLE)
+    write_table(iter([{column.name: "x" * 90 for column in CUSTOMER_COLUMNS}]), out)
+    assert out.getvalue().splitlines()[1].split() == ["x" * 90] * len(CUSTOMER_COLUMNS)
 
 
 @pytest.mark.parametrize("output", ["table", "json", "jsonl", "csv"])

@@ -362,7 +362,7 @@ def test_finished_journal_does_not_block_a_changed_file(
         (HEADER, ("--encoding", "klingon"), "'klingon' is not the name of a text encoding"),
         (HEADER, ("--encoding", "hex"), "'hex' is not the name of a text encoding"),
         (HEADER, ("--delimiter", "::"), "'::' is not one character; give one, or tab"),
-        ("a\0b", (), "line 1 holds a NUL byte"),
+        ("a\0b", (), "line 1 contains a NUL byte"),
     ],
 )
 def test_unusable_input_or_option_exits_with_2(

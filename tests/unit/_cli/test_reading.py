@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("click")
 
-from dub_uplink._cli.io.text_file import MAX_LENGTH, BadFile
+from dub_uplink._cli.io.text_file import MAX_RECORD_CHARS, BadFile
 from dub_uplink._cli.reading.rows import Options, Rows, rows_of
 
 Read = Callable[..., Rows]
@@ -198,7 +198,7 @@ def test_marked_text_is_read_in_its_encoding(read: Read, encoding: str, name: st
         (HEADER.encode() * 9_000 + b"ab\xe2\x82,", None, r"line 9001, byte 3 \(0xe2\)"),
         (HEADER.encode() + b"\x81", "cp1252", r"line 2, byte 1 \(0x81\) .* utf-8"),
         (HEADER.encode(), "utf-16", "is not utf-16"),
-        (HEADER.encode("utf-16-le"), None, "line 1 holds a NUL byte.*utf-16-le"),
+        (HEADER.encode("utf-16-le"), None, "line 1 contains a NUL byte.*utf-16-le"),
     ],
 )
 def test_byte_of_another_encoding_is_named(
@@ -290,7 +290,7 @@ def test_objects_of_an_array_have_their_lines(read: Read) -> None:
         ("[]\nx", "line 2: text follows the end of the array"),
         ("[" * 100_000, "item 1 cannot be parsed as JSON"),
         ("[\n" + "9" * 100_000 + "]", "line 2 cannot be parsed as JSON"),
-        ('["' + "x" * 2 * MAX_LENGTH, "item 1 is not JSON: Unterminated string"),
+        ('["' + "x" * 2 * MAX_RECORD_CHARS, "item 1 is not JSON: Unterminated string"),
         ('[{"a": 1}, {"a": 2} {"a": 3}]', "after item 2 is not JSON: a comma is missing"),
     ],
 )
@@ -390,9 +390,12 @@ def test_bad_lines_of_json_are_named(read: Read) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (HEADER + "u1,,a\0b,GB\n", "line 2 holds a NUL byte"),
-        (HEADER + "u1,," + "x" * MAX_LENGTH + ",GB\n", "line 2 is longer than 1,048,576"),
-        (HEADER + 'u1,,"' + "x\n" * MAX_LENGTH, "line 2: a cell is longer .* a quote"),
+        (HEADER + "u1,,a\0b,GB\n", "line 2 contains a NUL byte"),
+        (
+            HEADER + "u1,," + "x" * MAX_RECORD_CHARS + ",GB\n",
+            "line 2 is longer than 1,048,576",
+        ),
+        (HEADER + 'u1,,"' + "x\n" * MAX_RECORD_CHARS, "line 2: a cell is longer .* a quote"),
     ],
     ids=["nul", "line", "cell"],
 )
