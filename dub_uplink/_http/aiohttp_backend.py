@@ -1,4 +1,4 @@
-"""One attempt over aiohttp. No other module imports aiohttp."""
+"""Send one attempt with ``aiohttp``. No other module imports ``aiohttp``."""
 
 from __future__ import annotations
 
@@ -40,36 +40,36 @@ _DEFAULT_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ACCEPT_ENCODING,
 }
-_POOL_SIZE = 100  # connections at once; aiohttp lets the calls beyond them wait for one
-_TRACE_GRACE = 0.2  # seconds that a session's traces may take after the deadline
+_POOL_SIZE = 100  # open connections; further requests wait for a free connection
+_TRACE_GRACE = 0.2  # seconds after the deadline in which callbacks of a session's traces may run
 _PROXY_SCHEMES = ("http", "https")
 
 
 class _ConnectionDroppedError(aiohttp.ClientError):
-    """The connection broke; in a class that aiohttp does not retry by itself."""
+    """The connection broke. ``aiohttp`` does not retry this class of error itself."""
 
 
 class _ProxyUnreachableError(aiohttp.ClientError):
-    """A proxy was not found, or one of aiohttp-socks failed."""
+    """The host of a proxy is unknown, or a proxy of ``aiohttp-socks`` failed."""
 
 
 class _TunnelRejectedError(aiohttp.ClientError):
-    """A proxy of aiohttp-socks did not accept a CONNECT; the arguments are status and reason."""
+    """A proxy of ``aiohttp-socks`` rejected CONNECT. The arguments are status and reason."""
 
 
 class _UnsupportedProxyError(aiohttp.ClientError):
-    """The URL of a proxy is one that aiohttp cannot use."""
+    """``aiohttp`` does not support the URL of a proxy."""
 
 
 class _SendOnce:
-    """The one request of an attempt, whatever a caller's session does around it.
+    """A middleware that sends the request of an attempt at most once.
 
-    It is a middleware, the innermost part of a session that is public. It reads the response to its
-    end, so that the response counts if a trace or a subclass raises later. A subclass that sends
-    again gets the outcome of the request again.
+    It reads the whole response, so that the response is not lost if a trace callback or a subclass
+    of the session raises an exception later. If the session sends the request again, the middleware
+    returns the same outcome again. Middlewares are the innermost public part of a session.
 
-    aiohttp itself sends a GET or DELETE again when a pooled connection turns out to be closed. A
-    delete that was applied would then end in a 404 that looks like that of a first attempt.
+    Without this class, ``aiohttp`` repeats a GET or DELETE if a pooled connection was closed. The
+    404 of a repeated DELETE would then look like the response to the first request.
     """
 
     __slots__ = ("_authorization", "_error", "_response", "outcome")
@@ -78,7 +78,7 @@ class _SendOnce:
         self._authorization = authorization
         self._response: aiohttp.ClientResponse | None = None
         self._error: Exception | None = None
-        #: The response, or why it was not read to its end.
+        #: The complete response, or the reason why it is incomplete.
         self.outcome: Response | IncompleteResponse | None = None
 
     async def __call__(
@@ -100,14 +100,14 @@ class _SendOnce:
     ) -> aiohttp.ClientResponse:
         proxy = request.proxy
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
-            # aiohttp would speak HTTP to it.
+            # aiohttp would treat it as an HTTP proxy.
             raise _UnsupportedProxyError(
                 f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
                 " aiohttp-socks and pass a session with its ProxyConnector"
                 if proxy.scheme.startswith("socks")
                 else "the proxy's URL must begin with http:// or https://"
             )
-        # It replaces a session's own auth; as a header argument it would be an error beside it.
+        # Replaces the `auth` of a session. aiohttp rejects a header argument together with `auth`.
         request.headers["Authorization"] = self._authorization
         try:
             return await handler(request)
@@ -120,19 +120,19 @@ class _SendOnce:
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
             raise _ConnectionDroppedError(str(error)) from error
         except Exception as error:
-            # aiohttp-socks raises exceptions that are none of aiohttp's.
+            # The exceptions of aiohttp-socks do not derive from those of aiohttp.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
                 status = getattr(error, "error_code", None) or 0
-                if status >= 400:  # below, it is a code of SOCKS
+                if status >= 400:  # an HTTP status; smaller numbers are SOCKS error codes
                     raise _TunnelRejectedError(status, str(error).partition(" ")[2]) from None
                 raise _ProxyUnreachableError(str(error)) from None
             raise
 
 
 def _find_tls_error(error: BaseException) -> ssl.SSLError | None:
-    """Return the TLS error that aiohttp turned into another one, such as a refused certificate."""
+    """Return the TLS error that caused ``error``, or ``None``."""
     link: BaseException | None = error
-    for _ in range(10):  # a bound, should a cause ever lead back to itself
+    for _ in range(10):  # limited, because causes could form a cycle
         if link is None or isinstance(link, ssl.SSLError):
             return link
         link = link.__cause__ or link.__context__
@@ -140,17 +140,17 @@ def _find_tls_error(error: BaseException) -> ssl.SSLError | None:
 
 
 class AiohttpBackend:
-    """Send through an ``aiohttp.ClientSession``, the client's own or the caller's.
+    """Send requests with an ``aiohttp.ClientSession``: the caller's, or one of the client.
 
-    The client's own is made at the first call, and belongs to the loop that runs then.
+    The client creates its session at the first call, in the event loop of that call.
     """
 
-    #: Exceptions of an attempt that are no mistake of the caller's.
+    #: Exceptions that mean a failed attempt. Others are mistakes of the caller.
     send_errors: tuple[type[Exception], ...] = (
         requests.RequestException,
         aiohttp.ClientError,
-        OSError,  # and with it a TimeoutError
-        ValueError,  # a `Location` or a proxy that is no URL
+        OSError,  # includes TimeoutError
+        ValueError,  # an invalid URL of a proxy or in `Location`
     )
 
     def __init__(self, session: aiohttp.ClientSession | None, server_url: str) -> None:
@@ -169,7 +169,7 @@ class AiohttpBackend:
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
-        """Send a request once and read the response to its end; ``timeout`` is in seconds."""
+        """Send a request once and read the whole response; ``timeout`` is in seconds."""
         session = self._get_session()
         params = extras.get("params")
         target = f"{url}?{urlencode(params)}" if params else url
@@ -177,7 +177,7 @@ class AiohttpBackend:
         outcome: Response | Exception
         started = time.monotonic()
         try:
-            # aiohttp's own timeout does not bound what a trace does after it.
+            # The timeout of aiohttp does not limit trace callbacks.
             async with asyncio.timeout(timeout + _TRACE_GRACE):
                 response = await session.request(
                     method,
@@ -192,7 +192,7 @@ class AiohttpBackend:
                     timeout=_client_timeout(timeout),
                 )
                 async with response:
-                    # A mock of the session has no middleware.
+                    # A mocked session does not call middlewares.
                     outcome = attempt.outcome or await _read_response(response)
         except Exception as error:
             outcome = attempt.outcome or self._convert_error(error, timeout, started)
@@ -204,10 +204,10 @@ class AiohttpBackend:
 
     def _convert_error(self, error: Exception, timeout: float, started: float) -> Exception:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            # The time to connect is shorter, where there was no wait for a free connection.
+            # Connecting has a shorter limit. More time means a wait for a free connection.
             waited_for_pool = time.monotonic() - started > _connect_timeout(timeout) + 0.1
             return requests.ConnectTimeout(PoolTimeout() if waited_for_pool else str(error))
-        # Without a response it is about the request; a certificate's error is a ValueError as well.
+        # Without a response, a ValueError is about the request, except that of a certificate.
         if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientSSLError):
             return InvalidRequest(str(error))
         if isinstance(error, (aiohttp.ClientError, TimeoutError)):
@@ -217,11 +217,11 @@ class AiohttpBackend:
     def _request_headers(
         self, session: aiohttp.ClientSession, headers: Mapping[str, str]
     ) -> Mapping[str, str]:
-        """Return the headers of a request, with the client's where a caller's session sets none.
+        """Add default headers that a caller's session does not set.
 
-        Accept-Encoding is the client's: it reads the bodies.
+        Accept-Encoding is always that of the client, because the client decompresses the bodies.
         """
-        if self._caller_session is None:  # the client's session has them
+        if self._caller_session is None:  # the client's session already has the default headers
             return headers
         session_headers = session.headers
         defaults = {
@@ -241,8 +241,8 @@ class AiohttpBackend:
                 "the client belongs to the parent process; create one in each process"
             )
         if self._session is None:
-            # Not `trust_env`: it would look for .netrc in a thread at every call. The
-            # environment's proxies are read here, once, as requests reads them.
+            # Read the proxies of the environment once, as the `requests` library does. With
+            # `trust_env`, aiohttp would also read .netrc in a thread at every call.
             proxies = get_environ_proxies(self._server_url, no_proxy=None)
             self._proxy = proxy_url(self._server_url, proxies)
             self._session = aiohttp.ClientSession(
@@ -264,10 +264,10 @@ class AiohttpBackend:
 
     async def close(self) -> None:
         """Close the session, unless it is the caller's."""
-        # In a forked child this would remove the parent's sockets from the loop they share.
+        # Not in a forked child: this would remove the parent's sockets from the shared event loop.
         if self._caller_session is None and self._session is not None and not self._is_forked():
             await self._session.close()
-            # aiohttp closes its connections in the next iteration of the loop.
+            # aiohttp closes its connections in the next iteration of the event loop.
             await asyncio.sleep(0)
 
 
@@ -301,7 +301,7 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return headers in which a repeated one has all its values, separated by commas."""
+    """Return headers with the values of each repeated header joined by commas."""
     if len({name.lower() for name in headers}) == len(headers):
         return headers
     joined: CaseInsensitiveDict[str] = CaseInsensitiveDict()
@@ -314,10 +314,10 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 def _client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
-        # Somewhat sooner, or it is seldom known that nothing was sent.
+        # Shorter than `total`: a connect timeout shows that the request was not sent.
         connect=timeout * 0.9,
         sock_connect=_connect_timeout(timeout),
-        ceil_threshold=math.inf,  # or it ends up to a second late
+        ceil_threshold=math.inf,  # or aiohttp rounds the timeout up to a whole second
     )
 
 
@@ -326,7 +326,7 @@ def _connect_timeout(timeout: float) -> float:
 
 
 def _as_requests_error(error: Exception) -> Exception:
-    """Return a failure as requests raises it, which is how it is classified."""
+    """Convert an error to the exception that ``requests`` raises, for classification."""
     if isinstance(error, (requests.RequestException, ValueError)):
         return error
     for classes, convert in _CONVERSIONS:
@@ -354,10 +354,10 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Exception]], ...] = (
 
 
 def make_async_backend(client: Any, server_url: str) -> AiohttpBackend:
-    """Return the backend of an asynchronous client that was made with ``client=``.
+    """Create the backend for the argument ``client`` of an asynchronous client.
 
     Raises:
-        TypeError: it is not an ``aiohttp.ClientSession``.
+        TypeError: ``client`` is not an ``aiohttp.ClientSession``.
     """
     if client is None or isinstance(client, aiohttp.ClientSession):
         return AiohttpBackend(client, server_url)

@@ -1,4 +1,4 @@
-"""Failures of one attempt: what backends raise, and the error that a user catches for it."""
+"""Define the exceptions of backends, and convert them to the exceptions of this package."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from ..models.errors import APIConnectionError, APITimeoutError, one_line
 
 
 class BodyTooLarge(requests.RequestException):
-    """A response is longer than the client reads."""
+    """A response body is larger than the client's limit."""
 
 
 class UnsupportedEncoding(requests.RequestException):
-    """A response has a ``Content-Encoding`` that was not asked for."""
+    """A response has a ``Content-Encoding`` that the client did not request."""
 
 
 class DecodingError(requests.RequestException):
-    """A body is not compressed as its ``Content-Encoding`` says, or is cut short."""
+    """A body does not match its ``Content-Encoding``, or is truncated."""
 
 
 class ConnectError(requests.ConnectionError):
-    """The server was not reached."""
+    """The client could not connect to the server."""
 
 
 class ProxyConnectError(requests.exceptions.ProxyError, ConnectError):
-    """The proxy was not reached."""
+    """The client could not connect to the proxy."""
 
 
 class HandshakeError(requests.exceptions.SSLError):
-    """TLS was not established."""
+    """The TLS handshake failed."""
 
 
 class InvalidRequest(ValueError):
-    """A request could not be made of what a session is set to."""
+    """The settings of a session do not make a valid request."""
 
 
 class TunnelRefused(requests.exceptions.ProxyError):
-    """A proxy did not accept a CONNECT; ``status`` is the status of its response."""
+    """A proxy rejected CONNECT. ``status`` is the status of the proxy's response."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"Tunnel connection failed: {status} {reason}")
@@ -51,15 +51,15 @@ class TunnelRefused(requests.exceptions.ProxyError):
 
 
 class PoolTimeout(urllib3.exceptions.ConnectTimeoutError):
-    """The attempt's time passed before it had a connection to send on."""
+    """The attempt timed out while it waited for a free connection."""
 
 
 class RepeatedRequest(urllib3.exceptions.HTTPError):
-    """A session's adapter tried to send a request more than once in one attempt."""
+    """An adapter of a session tried to send the request of an attempt again."""
 
 
 class IncompleteResponse(requests.RequestException):
-    """A response began and did not end; ``cause`` is the reason.
+    """The client received only a part of a response. ``cause`` is the reason.
 
     Attributes:
         is_rejected: whether the status is 4XX, so that the server has not applied the request.
@@ -71,15 +71,16 @@ class IncompleteResponse(requests.RequestException):
 
 
 def connection_error(error: BaseException, method: str, timeout: float) -> APIConnectionError:
-    """Return the error of an attempt that received no whole response.
+    """Create the exception for an attempt without a complete response.
 
-    The original is not kept as a cause: its request, and the local variables of the frames in its
-    traceback, hold the token. Its text is in the message, without the credentials of any URL.
+    The message contains the text of the original error, without the credentials of URLs. The
+    original error is not the cause of the new one, because its request and its traceback refer to
+    the token.
 
     Args:
-        error: what the backend raised.
+        error: the exception of the backend.
         method: the HTTP method of the request.
-        timeout: seconds that the attempt had.
+        timeout: time limit of the attempt in seconds.
     """
     chain = _exception_chain(error)
     incomplete = [e for e in chain if isinstance(e, IncompleteResponse)]
@@ -110,34 +111,34 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether a failed attempt may succeed when it is repeated."""
+    """Return whether a repeated attempt may succeed."""
     chain = _exception_chain(error)
     if 400 <= _tunnel_status(chain) < 500:
-        return False  # wrong credentials, repeated, lock an account
+        return False  # for example wrong credentials: repeated attempts could lock an account
     if any(
         isinstance(e, _UNREACHABLE_ERRORS) and _SOCKS_LOGIN_PATTERN.search(str(e)) for e in chain
     ):
         return False
     if _is_tls_eof(chain):
-        return True  # an established connection that broke, not a refused certificate
+        return True  # the connection broke; no certificate was rejected
     if any(isinstance(e, (*_TLS_ERRORS, BodyTooLarge, UnsupportedEncoding)) for e in chain):
         return False
-    # requests makes its classes for invalid URLs, headers and schemes ValueErrors, and raises a
-    # plain OSError for a file with certificates that is not there.
+    # In the `requests` library, the exceptions for invalid URLs, headers and schemes derive from
+    # ValueError. If a certificate file is missing, it raises OSError itself, not a subclass.
     if isinstance(error, OSError) and not isinstance(error, _NETWORK_ERRORS):
         return False
     return not isinstance(error, ValueError)
 
 
 def without_credentials(text: str) -> str:
-    """Return a library's text without the user information of any URL, malformed URLs included."""
+    """Mask the credentials of URLs in a text, even if a URL is malformed."""
     for pattern, replacement in _CREDENTIAL_PATTERNS:
         text = pattern.sub(replacement, text)
     return text
 
 
 def _is_tls_eof(chain: list[BaseException]) -> bool:
-    """Return whether a connection with TLS broke, with Python's ssl or with pyOpenSSL."""
+    """Return whether a TLS connection broke; detect this for ``ssl`` and for ``pyOpenSSL``."""
     return any(
         isinstance(e, _TLS_EOF_ERRORS)
         or (isinstance(e, ssl.SSLError) and "Unexpected EOF" in str(e))
@@ -146,7 +147,7 @@ def _is_tls_eof(chain: list[BaseException]) -> bool:
 
 
 def _tunnel_status(chain: list[BaseException]) -> int:
-    """Return the status of a proxy's response to CONNECT, or 0 without one."""
+    """Return the status of a proxy's response to CONNECT, or 0 if there is no such response."""
     for error in chain:
         match = _TUNNEL_STATUS_PATTERN.search(str(error)) if isinstance(error, OSError) else None
         if match:
@@ -154,32 +155,32 @@ def _tunnel_status(chain: list[BaseException]) -> int:
     return 0
 
 
-#: How requests begins the text of a plain OSError for a file of certificates or a key.
+#: Start of the OSError message of `requests` if a certificate or key file is missing.
 _MISSING_TLS_FILE_PATTERN = re.compile(
     r"Could not find (a suitable TLS CA|the TLS (certificate|key) file)"
 )
-#: What PySocks and python-socks say when a proxy refuses the login.
+#: Messages of PySocks and python-socks if a proxy rejects the login.
 _SOCKS_LOGIN_PATTERN = re.compile(
     r"SOCKS5 authentication|No username/password supplied|No acceptable authentication methods"
     r"|Username and password authentication failure"
 )
-#: http.client raises a plain OSError with this text.
+#: Start of the OSError message of http.client if a proxy rejects CONNECT.
 _TUNNEL_STATUS_PATTERN = re.compile(r"Tunnel connection failed: (\d{3})")
 _CREDENTIAL_PATTERNS = (
-    # What cannot be parsed shows nothing: its user information may be anywhere in it.
+    # Mask an unparsable URL completely, because its credentials may be anywhere in it.
     (
         re.compile(
             r"(Failed to parse: |integer value as |base 10: |[Ii]nvalid URL:? ).*", re.DOTALL
         ),
         r"\1***",
     ),
-    # requests quotes the value of a header that it refuses; it may be a key of a gateway.
+    # Mask an invalid header value, which `requests` quotes: it may be the key of a gateway.
     (re.compile(r"(header value:? |Header part \().*", re.DOTALL), r"\1***"),
-    # A password may hold any character, an unescaped "@" and "/" too: up to the last "@".
+    # Mask up to the last "@", because a password may contain an unescaped "@" or "/".
     (re.compile(r"(//).*@", re.DOTALL), r"\1***@"),
     (re.compile(r"[^\s'\"(<=]+@"), "***@"),
 )
-#: What urllib3 1.26 puts before its reasons.
+#: urllib3 1.26 starts its messages with the repr of an object.
 _OBJECT_REPR_PATTERN = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
 _POOL_TIMEOUT_ERRORS = (PoolTimeout, urllib3.exceptions.EmptyPoolError)
 _TIMEOUT_ERRORS = (
@@ -188,7 +189,8 @@ _TIMEOUT_ERRORS = (
     urllib3.exceptions.TimeoutError,
     urllib3.exceptions.EmptyPoolError,
 )
-# urllib3 derives refused, unreachable and unknown hosts from its timeout class.
+# urllib3 derives this class from its timeout class, but it means that the host refused the
+# connection, is unreachable or is unknown.
 _NEW_CONNECTION_ERROR = urllib3.exceptions.NewConnectionError
 _UNREACHABLE_ERRORS = (ConnectError, _NEW_CONNECTION_ERROR)
 _ERRORS_BEFORE_SENDING = (
@@ -214,7 +216,7 @@ _DESCRIPTIONS: tuple[tuple[Any, str], ...] = (
     ((_NEW_CONNECTION_ERROR, ConnectError), "no connection"),
     ((BodyTooLarge, UnsupportedEncoding), "the response was not read"),
     (_TLS_ERRORS, "TLS failed"),
-    (ValueError, "the request could not be made"),
+    (ValueError, "the request is invalid"),
 )
 
 
@@ -222,7 +224,7 @@ def _describe(chain: list[BaseException]) -> str:
     if _is_tls_eof(chain):
         return "the connection broke"
     if any(isinstance(e, OSError) and _MISSING_TLS_FILE_PATTERN.search(str(e)) for e in chain):
-        return "the request could not be made"
+        return "the request is invalid"
     for classes, description in _DESCRIPTIONS:
         if any(isinstance(error, classes) for error in chain):
             return description
@@ -230,10 +232,13 @@ def _describe(chain: list[BaseException]) -> str:
 
 
 def _exception_chain(error: BaseException) -> list[BaseException]:
-    """Return an error and those that it wraps, as requests and urllib3 do, outermost first."""
+    """Return an error and the errors that it wraps, outermost first.
+
+    ``requests`` and ``urllib3`` wrap errors in the arguments and in the attribute ``reason``.
+    """
     chain: list[BaseException] = []
     queue: list[object] = [error]
-    while queue and len(chain) < 20:  # a bound, should a cause ever lead back to itself
+    while queue and len(chain) < 20:  # limited, because causes could form a cycle
         link = queue.pop(0)
         if isinstance(link, BaseException) and not any(link is seen for seen in chain):
             chain.append(link)

@@ -1,8 +1,8 @@
-"""Deadlines for whole responses over requests.
+"""Apply deadlines to whole responses of the ``requests`` library.
 
-A socket's own timeout restarts with every byte it receives, so a server that drips its headers or
-its body is never late. Neither requests nor urllib3 bounds a whole response: both pass their
-timeouts to the socket. The connections of this module compare each read with a deadline.
+``requests`` and ``urllib3`` pass their timeouts to the socket. The timeout of a socket restarts
+with every byte, so a server that sends one byte at a time never causes a timeout. The connections
+of this module compare each read with a deadline.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from urllib3.exceptions import ConnectTimeoutError
 
 from .connection_errors import PoolTimeout, RepeatedRequest
 
-#: What requests passes where nothing is set: urllib3's own default is three retries.
+#: The default of `requests`. The default of urllib3 would be three retries.
 _NO_RETRIES = urllib3.Retry(0, read=False)
 
 
 class _RequestTimeout(urllib3.Timeout):
-    """The timeout of a request that ends at ``expires``, by ``time.monotonic``."""
+    """A ``urllib3`` timeout that ends at ``expires``, a time of ``time.monotonic``."""
 
     expires: float
     connect: float
 
     def remaining(self) -> float:
-        """Return the seconds that are left, at least 0."""
+        """Return the seconds until ``expires``, at least 0."""
         return max(self.expires - time.monotonic(), 0.0)
 
     def clone(self) -> urllib3.Timeout:
@@ -58,10 +58,10 @@ class _RequestTimeout(urllib3.Timeout):
 
 
 class Deadline(_RequestTimeout):
-    """A urllib3 timeout that runs from its creation and serves one request.
+    """A ``urllib3`` timeout that starts at its creation and is valid for one request.
 
-    urllib3 starts its own timeouts after the wait for a pooled connection, and again for each of
-    its retries. A retry that a caller's adapter makes below this client is refused here.
+    ``urllib3`` starts other timeouts after the wait for a pooled connection, and again for each of
+    its retries. If an adapter of the caller retries a request, this class raises an error.
     """
 
     def __init__(self, seconds: float, *, connect: float) -> None:
@@ -70,14 +70,14 @@ class Deadline(_RequestTimeout):
         self.expires = time.monotonic() + seconds
         self.connect = connect
         self._is_used = False
-        #: The response of the one request, or what it failed with.
+        #: The response to the request, or the exception of the request.
         self._outcome: Any = None
 
     def clone(self) -> urllib3.Timeout:
-        """Return the timeout of one request; urllib3 asks once for each.
+        """Return the timeout of a request; ``urllib3`` calls this method once for each request.
 
         Raises:
-            RepeatedRequest: a request was made with it before.
+            RepeatedRequest: the method was called before.
         """
         if self._is_used:
             raise RepeatedRequest("the session's adapter tried to repeat the request")
@@ -87,7 +87,7 @@ class Deadline(_RequestTimeout):
         return running
 
     def send_once(self, send: Callable[[], Any]) -> Any:
-        """Send the one request, or return its outcome again to a retry loop of the caller's."""
+        """Send the request at the first call. Later calls return the same response or exception."""
         if self._outcome is None:
             try:
                 self._outcome = send()
@@ -100,14 +100,14 @@ class Deadline(_RequestTimeout):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """A socket's bytes until ``expires``, or for as long as the socket's timeout is now."""
+    """Reads from a socket until ``expires``; the default is the socket's current timeout."""
 
     def __init__(self, sock: Any, expires: float | None) -> None:
         super().__init__()
         self.reached_end = False
         self._sock = sock
-        self._raw = sock.makefile("rb", 0)  # by position: doubles of sockets name it differently
-        if expires is None and hasattr(sock, "gettimeout"):  # pyOpenSSL's has none
+        self._raw = sock.makefile("rb", 0)  # positional: fake sockets use another parameter name
+        if expires is None and hasattr(sock, "gettimeout"):  # sockets of pyOpenSSL lack it
             timeout = sock.gettimeout()
             expires = None if timeout is None else time.monotonic() + timeout
         self._expires = expires
@@ -119,7 +119,7 @@ class _DeadlineReader(io.RawIOBase):
         if self._expires is not None:
             left = self._expires - time.monotonic()
             if left <= 0:
-                raise TimeoutError("timed out")
+                raise TimeoutError("timed out while reading the response")
             self._sock.settimeout(left)
         count: int = self._raw.readinto(buffer)
         self.reached_end = count == 0
@@ -132,7 +132,7 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _DeadlineStream:
-    """What http.client reads a response from: an object with ``makefile``."""
+    """Stands in for a socket: ``http.client`` reads a response from its ``makefile``."""
 
     def __init__(self, sock: Any, expires: float | None) -> None:
         self.reader = _DeadlineReader(sock, expires)
@@ -150,20 +150,20 @@ class _DeadlineResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            # http.client takes a 103 for the response, and the response for that of the next
-            # request.
+            # http.client skips only a 100. It would return a 103 as the response, and the actual
+            # response as that of the next request.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
-        # http.client takes the end of the stream for the end of the headers.
+        # http.client does not raise an error if the stream ends within the headers.
         if self._reader.reached_end:
             raise http.client.RemoteDisconnected("Remote end closed connection within its headers")
 
 
 def _make_view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
-    """Return an object that shares the attributes of ``original`` and has the methods of ``mixin``.
+    """Create an object with the attributes of ``original`` and the methods of ``mixin``.
 
-    The caller's object is never changed, and what its own methods set while they run on the view
-    is set on both.
+    The methods of ``mixin`` are not added to ``original``. Both objects share one ``__dict__``, so
+    that an attribute set on the view is also set on ``original``.
     """
     cls: Any = type(original)
     view = object.__new__(_make_view_class(cls, mixin))
@@ -182,7 +182,7 @@ def _make_view_class(cls: Any, mixin: Any) -> Any:
         for name, value in vars(base).items()
         if isinstance(value, MemberDescriptorType) and name not in names
     }
-    # Dropping a view closes nothing; that is for the original.
+    # The empty __del__ keeps the original's from closing its resources with the view.
     namespace |= {"__slots__": names, "__del__": lambda _: None}
     bases = (cls,) if issubclass(cls, mixin) else (mixin, cls)
     metaclass: Any = type(cls)
@@ -190,7 +190,7 @@ def _make_view_class(cls: Any, mixin: Any) -> Any:
 
 
 def _forwarding_property(name: str) -> property:
-    """Return a property for a slot, which is no part of the attributes that a view shares."""
+    """Return a property that forwards a slot, which ``__dict__`` lacks, to the original."""
     return property(
         lambda view: getattr(view._original, name),
         lambda view, value: setattr(view._original, name, value),
@@ -199,7 +199,7 @@ def _forwarding_property(name: str) -> property:
 
 
 def _connect(connect: Callable[..., object], *args: Any) -> None:
-    """Connect; what the TLS handshake or a proxy fails with is marked: nothing was sent."""
+    """Connect. Mark any exception with ``while_connecting``: no request was sent."""
     try:
         connect(*args)
     except TimeoutError:
@@ -224,9 +224,10 @@ def _close_detached(error: Exception) -> None:
 
 
 class _DeadlinePool:
-    """A urllib3 pool whose responses end at a deadline.
+    """A mixin for a ``urllib3`` pool whose responses have a deadline.
 
-    The connections are those of the pool. What is set on one lasts for one request.
+    The connections are those of the original pool. Attributes are set on a connection only for the
+    duration of one request.
     """
 
     __slots__ = ()
@@ -238,10 +239,12 @@ class _DeadlinePool:
 
     def _make_request(self, conn: Any, *args: Any, **settings: Any) -> Any:
         pool: Any = super()
-        if not isinstance(conn, http.client.HTTPConnection):  # vcrpy's
+        if not isinstance(conn, http.client.HTTPConnection):  # a connection of vcrpy
             return pool._make_request(conn, *args, **settings)
         conn_attributes = vars(conn)
-        conn_attributes["debuglevel"] = 0  # set on http.client's own class, it prints the token
+        conn_attributes["debuglevel"] = (
+            0  # a debug level set on http.client's class would print the token
+        )
         conn_attributes["response_class"] = _DeadlineResponse
         deadline = settings.get("timeout")
         try:
@@ -250,7 +253,8 @@ class _DeadlinePool:
                     _DeadlineResponse, expires=deadline.expires
                 )
                 if conn.sock is None:
-                    # Each address of a host may take the whole timeout; nothing is sent after it.
+                    # The timeout applies to each address of a host separately. Connect first, so
+                    # that no request is sent after the deadline.
                     _connect(conn.connect)
             return pool._make_request(conn, *args, **settings)
         finally:
@@ -258,7 +262,7 @@ class _DeadlinePool:
 
 
 class _PoolView(_DeadlinePool):
-    """A pool for the one request of an attempt, whatever a caller's adapter passes to it."""
+    """A pool that sends one request, without retries, until the deadline."""
 
     __slots__ = ()
     _deadline: Deadline
@@ -314,17 +318,17 @@ class _SessionView:
 
 
 def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Session:
-    """Return a view of a caller's session for one request, which ends at a deadline.
+    """Create a view of a caller's session that sends one request until a deadline.
 
-    Its adapters keep their settings and pools, and repeat nothing: one attempt is one request. An
-    adapter inside another one is not reached.
+    The adapters keep their settings and pools, but do not retry. The view has no effect on an
+    adapter that is wrapped by another adapter.
     """
     view: requests.Session = _make_view(session, _SessionView, deadline)
     return view
 
 
 def wraps_adapter(adapter: Any) -> bool:
-    """Return whether an adapter sends through another one or a session, which no view reaches."""
+    """Return whether an adapter wraps another adapter or a session, which views do not affect."""
     for value in getattr(adapter, "__dict__", {}).values():
         candidates = value.values() if isinstance(value, dict) else value
         if not isinstance(candidates, (list, tuple, set, type({}.values()))):
@@ -335,25 +339,27 @@ def wraps_adapter(adapter: Any) -> bool:
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """A requests adapter whose timeout bounds the whole response, headers and body.
+    """An adapter for ``requests`` whose timeout limits the whole response, headers and body.
 
-    A client that makes its own session mounts it. Mount it on a session of your own to get the
-    same bound for your own requests: ``session.mount("https://", DeadlineAdapter())``.
+    Clients that create their own session use it automatically. Mount it on your own session to get
+    the same limit for your own requests: ``session.mount("https://", DeadlineAdapter())``.
     """
 
     __module__ = "dub_uplink"
 
-    #: The pool of the last request, and what it was chosen by.
+    #: The key and the pool of the last request.
     _last_pool: tuple[Any, Any] | None = None
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        # A client sends to one server, and to choose its pool is a tenth of requests' own time.
+        # Cache the pool: a client has one server, and the lookup takes a tenth of the time that the
+        # `requests` library needs for a request.
         origin = (request.url or "").split("/", 3)[:3]
         key = origin, verify, cert, proxies and dict(proxies)
         last = self._last_pool
-        if last is not None and last[0] == key and last[1].pool is not None:  # not closed since
+        # The pool is still open.
+        if last is not None and last[0] == key and last[1].pool is not None:
             return last[1]
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
         pool = _make_pool_view(pool, None)
@@ -366,7 +372,7 @@ class DeadlineAdapter(HTTPAdapter):
     def close(self) -> None:
         self._last_pool = None
         for manager in (self.poolmanager, *self.proxy_manager.values()):
-            # urllib3 closes a pool when it is garbage-collected, which a traceback may delay.
+            # urllib3 closes a pool only when it is garbage-collected, which a traceback may delay.
             pools = manager.pools
             for pool in filter(None, map(pools.get, pools.keys())):
                 pool.close()

@@ -1,6 +1,7 @@
-"""Decompress bodies here, where their size is bounded.
+"""Decompress response bodies up to a size limit.
 
-The HTTP libraries decompress a chunk as a whole, and 64 KB of brotli may be a gigabyte.
+The HTTP libraries have no limit: they decompress a whole chunk, and 64 KB of brotli can decompress
+to a gigabyte.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import zlib
 from .._internal.config import MAX_BODY_BYTES
 from .connection_errors import BodyTooLarge, DecodingError, UnsupportedEncoding
 
-#: The value of Accept-Encoding: what :class:`ContentDecoder` can decode.
+#: The value of Accept-Encoding: the encodings that :class:`ContentDecoder` supports.
 ACCEPT_ENCODING = "gzip, deflate"
 _COMPRESSED_CODINGS = ("gzip", "x-gzip", "deflate")
-_ZLIB_OR_GZIP = zlib.MAX_WBITS + 32  # zlib tells the two apart by their first bytes
+_ZLIB_OR_GZIP = zlib.MAX_WBITS + 32  # zlib detects the format from the first bytes
 
 
 class ContentDecoder:
-    """Decompress a body chunk by chunk, up to the size that a client reads.
+    """Decompress a body chunk by chunk, up to the client's size limit.
 
     Raises:
         UnsupportedEncoding: the ``Content-Encoding`` is not one of those requested.
@@ -38,21 +39,21 @@ class ContentDecoder:
         """Return the decompressed bytes of the next chunk.
 
         Raises:
-            BodyTooLarge: the body is longer than a client reads, compressed or not.
-            DecodingError: it is not what ``Content-Encoding`` says.
+            BodyTooLarge: the compressed or the decompressed body is larger than the limit.
+            DecodingError: the body does not match its ``Content-Encoding``.
         """
         if not self._is_compressed:
             return chunk
         self._received += len(chunk)
-        check_size(self._received)  # empty gzip members may continue without end
+        check_size(self._received)  # empty gzip members may continue endlessly
         decoded: list[bytes] = []
         try:
             while chunk:
                 if self._decompressor.eof:
                     if chunk[:1] != b"\x1f":
-                        break  # padding after the end, which gzip's own tools ignore too
+                        break  # padding after the last member; the gzip command ignores it too
                     self._decompressor = zlib.decompressobj(_ZLIB_OR_GZIP)
-                # One byte above the limit shows that the body is too large.
+                # Decompress at most one byte more than the limit, to detect that it is exceeded.
                 decoded.append(
                     self._decompressor.decompress(chunk, MAX_BODY_BYTES + 1 - self._size)
                 )
@@ -67,17 +68,17 @@ class ContentDecoder:
         """Check that the body is complete.
 
         Raises:
-            DecodingError: the compressed data was cut short.
+            DecodingError: the compressed data is truncated.
         """
         if self._received and not self._decompressor.eof:
-            raise DecodingError("the compressed data is cut short")
+            raise DecodingError("the compressed data is truncated")
 
 
 def check_size(size: int) -> None:
-    """Check the size of a body, in bytes.
+    """Check the size of a body in bytes.
 
     Raises:
-        BodyTooLarge: it is more than a client reads.
+        BodyTooLarge: the size is larger than the limit.
     """
     if size > MAX_BODY_BYTES:
         raise BodyTooLarge(f"the response is longer than {MAX_BODY_BYTES >> 20} MB")

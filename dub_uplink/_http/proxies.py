@@ -1,4 +1,4 @@
-"""Which proxy a URL is reached by, as requests chooses it."""
+"""Select the proxy for a URL like the ``requests`` library."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from requests.utils import prepend_scheme_if_needed, select_proxy
 
 
 def proxy_url(url: str, proxies: Any) -> str | None:
-    """Return the URL of the proxy for ``url``, with ``http://`` where it has no scheme.
+    """Return the URL of the proxy for ``url``, or ``None``. The default scheme is ``http``.
 
     Raises:
-        InvalidProxyURL: it has no host; requests itself raises a bare ``TypeError``.
+        InvalidProxyURL: the proxy URL has no host. ``requests`` raises ``TypeError`` instead.
     """
     proxy = select_proxy(url, proxies)
     if not proxy:

@@ -1,4 +1,4 @@
-"""Read the response of requests to its end, within a deadline and a size."""
+"""Read a whole response of the ``requests`` library, with a deadline and a size limit."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .connection_errors import IncompleteResponse
 from .deadline_adapter import Deadline
 from .decoding import ContentDecoder, check_size
 
-#: Exceptions of an attempt over requests that are no mistake of the caller's.
+#: Exceptions of `requests` that mean a failed attempt. Others are mistakes of the caller.
 SEND_ERRORS: tuple[type[Exception], ...] = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
-    ValueError,  # urllib's parsers, on a `Location` or a proxy that is no URL
+    ValueError,  # an invalid URL of a proxy or in `Location`
 )
 _CHUNK_BYTES = 64 * 1024
 
 
 def read_response(response: requests.Response, deadline: Deadline) -> Response:
-    """Return a response of requests', read to its end; see :func:`read_body`.
+    """Read a response of the ``requests`` library to its end; see :func:`read_body`.
 
     Raises:
-        IncompleteResponse: it could not be read; the reason is its argument.
+        IncompleteResponse: the response could not be read; the argument is the reason.
     """
     location = vars(response).pop("hidden_location", None)
     if location is not None:
@@ -38,7 +38,7 @@ def read_response(response: requests.Response, deadline: Deadline) -> Response:
     try:
         content = read_body(response, deadline.expires)
     except BaseException as error:
-        response.close()  # or what is left of it would be the next response
+        response.close()  # or the next request would read the rest of this response
         if isinstance(error, SEND_ERRORS):
             raise IncompleteResponse(response.status_code, error) from None
         raise
@@ -46,30 +46,31 @@ def read_response(response: requests.Response, deadline: Deadline) -> Response:
 
 
 def read_body(response: requests.Response, deadline: float) -> bytes:
-    """Return the body of a streamed response, read until its end.
+    """Read the body of a streamed response to its end.
 
     Args:
-        response: the response of requests.
-        deadline: when to stop, by ``time.monotonic``.
+        response: the response of the ``requests`` library.
+        deadline: a time of ``time.monotonic`` in seconds.
 
     Raises:
         TimeoutError: the body was not complete at the deadline.
-        BodyTooLarge: it is longer than a client reads.
-        DecodingError, UnsupportedEncoding: it cannot be decompressed.
+        BodyTooLarge: the body is larger than the limit.
+        DecodingError, UnsupportedEncoding: the body cannot be decompressed.
     """
     raw = response.raw
-    # An adapter without a connection may set the content and no raw stream.
+    # An adapter without a connection may set the content but no raw stream.
     if vars(response).get("_content", False) is not False or not hasattr(raw, "read"):
         return response.content or b""
     if getattr(raw, "enforce_content_length", None) is False:
-        # urllib3 1.26, which requests allows as well, accepts a body that was cut short.
+        # `requests` also supports urllib3 1.26, which accepts a truncated body by default.
         raw.enforce_content_length = True
     read: Callable[[int], bytes] = raw.read
     decoder: ContentDecoder | None = None
-    if hasattr(raw, "stream"):  # urllib3's; requests tells it from a plain file in the same way
+    if hasattr(raw, "stream"):  # a response of urllib3, not a file; `requests` checks this too
         encoding = response.headers.get("Content-Encoding")
         decoder = ContentDecoder(encoding) if encoding else None
-        # The bytes that are there, not a full chunk; the read1 of vcrpy takes no arguments.
+        # read1() returns available bytes without waiting for a full chunk. The read1() of vcrpy
+        # takes no arguments.
         urllib3_read1 = getattr(urllib3.HTTPResponse, "read1", None)
         can_read1 = urllib3_read1 is not None and getattr(type(raw), "read1", None) is urllib3_read1
         read = functools.partial(raw.read1 if can_read1 else raw.read, decode_content=False)
@@ -80,7 +81,7 @@ def read_body(response: requests.Response, deadline: float) -> bytes:
         size += len(chunks[-1])
         check_size(size)
         if time.monotonic() > deadline:
-            raise TimeoutError("timed out")
+            raise TimeoutError("timed out while reading the body")
     if decoder:
         decoder.flush()
     return b"".join(chunks)

@@ -1,6 +1,7 @@
-"""One attempt over requests: the request, and the session that sends it.
+"""Send one attempt with a ``requests`` session or an HTTP client of the ``uplink`` library.
 
-Backends raise the exceptions of requests; the transport turns these into the package's own.
+All backends raise the exceptions of ``requests``. The transport converts them to those of this
+package.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ _DEFAULT_HEADERS = {
 }
 _REQUESTS_DEFAULT_VALUES = (None, *default_headers().values())
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
-_POOL_SIZE = 32  # connections that are kept open between calls
+_POOL_SIZE = 32  # connections kept open between calls
 
 
 def make_session() -> requests.Session:
-    """Return the client's own session: without cookies, and with a deadline for each response."""
+    """Create the session of a client: without cookies, and with a deadline for each response."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = DeadlineAdapter(pool_connections=2, pool_maxsize=_POOL_SIZE)
@@ -53,13 +54,14 @@ def make_session() -> requests.Session:
 
 
 class SessionBackend:
-    """Send through a ``requests.Session``, by its ``send``, which instrumentation wraps.
+    """Send requests with ``requests.Session.send``, which instrumentation libraries wrap.
 
-    The headers, cookies and environment of a caller's session are read at every call, since they
-    may change. Those of the client's own session are read once: a large part of requests' time.
+    The headers, cookies and proxies of a caller's session are read at every call, because they may
+    change. Those of the client's own session are read once, because reading them takes a large part
+    of the time of a request.
     """
 
-    #: Exceptions of an attempt that are no mistake of the caller's.
+    #: Exceptions that mean a failed attempt. Others are mistakes of the caller.
     send_errors: tuple[type[Exception], ...] = SEND_ERRORS
 
     def __init__(self, session: requests.Session | None, server_url: str) -> None:
@@ -74,23 +76,23 @@ class SessionBackend:
         for prefix, adapter in self._session.adapters.items():
             if wraps_adapter(adapter):
                 warnings.warn(
-                    f"the adapter for {prefix} sends through another adapter, whose retries and"
-                    " timeouts the client cannot limit; set its max_retries to 0, or mount the"
-                    " inner one",
+                    f"the adapter for {prefix} wraps another adapter, whose retries and timeouts"
+                    " the client cannot limit; set max_retries of the inner adapter to 0, or mount"
+                    " the inner adapter itself",
                     stacklevel=caller_stacklevel(),
                 )
 
     def _reset_after_fork(self) -> None:
-        """Leave the connections of the parent process to it: both would read their responses."""
+        """Open new connections in a forked child, which must not read the parent's responses."""
         process = os.getpid()
-        # A lock of this process's own: another one may have been held at the fork.
+        # One lock for each process: a thread of the parent may have held the parent's lock.
         with self._reset_locks.setdefault(process, threading.Lock()):
             if self._pid == process:
                 return
             if self._owns_session:
                 self._session, self._template = make_session(), None
             else:
-                self._session.close()  # and it opens new ones
+                self._session.close()  # the session then opens new connections
             self._pid = process
 
     def send(
@@ -101,15 +103,15 @@ class SessionBackend:
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
-        """Send a request once and read the response to its end.
+        """Send a request once and read the whole response.
 
         Args:
             method: the HTTP method.
             url: the URL without a query.
-            extras: what uplink gathered: ``params``, ``headers``, ``data``, and
-                ``files`` for a subclass's own declarations.
+            extras: the other arguments of the request: ``headers``, ``params`` and ``data``;
+                ``files`` if an endpoint of a subclass declares it.
             authorization: the value of the ``Authorization`` header.
-            timeout: seconds for the whole attempt.
+            timeout: time limit of the whole attempt in seconds.
         """
         deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
         if self._pid != os.getpid():
@@ -118,7 +120,7 @@ class SessionBackend:
             response = self._send_with_own_session(method, url, extras, authorization, deadline)
         else:
             response = self._send_with_caller_session(method, url, extras, authorization, deadline)
-        if self._closed:  # during this call: its connection is in a new pool
+        if self._closed:  # closed during this call, whose connection is then in a new pool
             self.close()
         return response
 
@@ -162,14 +164,15 @@ class SessionBackend:
                 allow_redirects=False,
                 **{**settings, "stream": True},
             )
-        except Exception as error:  # noqa: BLE001 - a hook of the caller's may raise anything
+        except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
             response = _response_or_raise(error, received)
         return read_response(response, deadline)
 
     def _session_timeout(self, url: str, deadline: Deadline) -> Any:
-        """Return the timeout for a caller's session, in the form that requests documents.
+        """Return the timeout to pass to a caller's session: connect and read timeout in seconds.
 
-        An adapter inside another one gets the deadline itself: nothing else bounds it.
+        If an adapter wraps another adapter, return the deadline itself, because the view of the
+        session does not apply it to the inner adapter.
         """
         if wraps_adapter(self._session.get_adapter(url)):
             return deadline
@@ -185,8 +188,9 @@ class SessionBackend:
         self, method: str, url: str, extras: Mapping[str, Any], auth: Auth
     ) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
         session = self._session
-        # A header that the caller set on the session applies, unlike one that requests set there.
-        # Accept-Encoding is the client's: it reads the bodies.
+        # A default header replaces a value that `requests` has set on the session, but not a value
+        # that the caller has set. Accept-Encoding is always that of the client, because the client
+        # decompresses the bodies.
         session_headers = CaseInsensitiveDict(session.headers)
         defaults = {
             name: value
@@ -201,7 +205,7 @@ class SessionBackend:
             params=extras.get("params"),
             data=extras.get("data"),
             files=extras.get("files"),
-            auth=auth,  # which goes before the session's own and before .netrc
+            auth=auth,  # takes precedence over the auth of the session and over .netrc
         )
         prepared = session.prepare_request(request)
         settings = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
@@ -219,9 +223,11 @@ class SessionBackend:
             request = requests.Request("GET", server, headers=_DEFAULT_HEADERS)
             request.auth = _make_auth(authorization)
             template = session.prepare_request(request)
-            # The token is set at every attempt; the template outlives them.
+            # The template must not store the token, which is set at every attempt.
             del template.headers["Authorization"]
-            self._template = template  # only now, when no other thread can see it change
+            self._template = (
+                template  # set last, so that other threads never see an unfinished template
+            )
         prepared = copy.copy(template)
         prepared.method = method
         params = extras.get("params")
@@ -237,7 +243,7 @@ class SessionBackend:
 
 
 class UplinkBackend:
-    """Send through an uplink client, such as ``uplink.RequestsClient(session)``."""
+    """Send requests with a client of the ``uplink`` library, such as ``uplink.RequestsClient``."""
 
     def __init__(self, client: Any) -> None:
         if not isinstance(client.io(), BlockingStrategy):
@@ -246,8 +252,8 @@ class UplinkBackend:
                 " AsyncDub takes an aiohttp.ClientSession"
             )
         warnings.warn(
-            "an uplink client hides its session: headers that arrive byte by byte and the wait for"
-            " a connection are not bounded by timeout_ms; pass the requests.Session itself",
+            "an uplink client hides its session, so timeout_ms does not limit the wait for a"
+            " connection or headers that arrive byte by byte; pass the requests.Session itself",
             stacklevel=caller_stacklevel(),
         )
         self._client = client
@@ -262,10 +268,10 @@ class UplinkBackend:
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
-        """Send a request once and read the response; see :meth:`SessionBackend.send`.
+        """Send a request once and read the whole response; see :meth:`SessionBackend.send`.
 
         Raises:
-            RuntimeError: another process used this client, and this one was forked from it.
+            RuntimeError: the parent process has used this client before the fork.
         """
         self._pid = self._pid or os.getpid()
         if self._pid != os.getpid():
@@ -284,7 +290,7 @@ class UplinkBackend:
         }
         try:
             response = self._client.send((method, url, extras))
-        except Exception as error:  # noqa: BLE001 - see SessionBackend
+        except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
             response = _response_or_raise(error, received)
         return read_response(response, deadline)
 
@@ -293,10 +299,10 @@ class UplinkBackend:
 
 
 def make_backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend:
-    """Return the backend of a client that was made with ``client=``.
+    """Create the backend for the argument ``client`` of a client.
 
     Raises:
-        TypeError: it is neither a requests session nor a synchronous uplink client.
+        TypeError: ``client`` is neither a ``requests.Session`` nor a synchronous ``uplink`` client.
     """
     if client is None or isinstance(client, requests.Session):
         return SessionBackend(client, server_url)
@@ -309,7 +315,7 @@ def make_backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend
 
 
 def _fits_template(extras: Mapping[str, Any]) -> bool:
-    """Return whether a request is like those of the package: a query, and a body in bytes."""
+    """Return whether the template applies: no files, a body in bytes, a query as a mapping."""
     body = extras.get("data")
     return (body is None or isinstance(body, bytes)) and not (
         extras.get("files") or isinstance(extras.get("params"), str)
@@ -317,10 +323,10 @@ def _fits_template(extras: Mapping[str, Any]) -> bool:
 
 
 def _make_auth(authorization: RedactedStr, received: list[requests.Response] | None = None) -> Auth:
-    """Return an ``auth`` that sets the token, and adds each response to ``received``.
+    """Return an ``auth`` that sets the token and appends each response to ``received``.
 
-    Its hook is registered before the hooks of the session, so it sees a response that one of them
-    refuses.
+    The hook that appends responses runs before the hooks of the session. Therefore a response is
+    appended even if a hook of the session raises an exception.
     """
 
     def receive(response: requests.Response, **_: Any) -> None:
@@ -337,21 +343,21 @@ def _make_auth(authorization: RedactedStr, received: list[requests.Response] | N
 
 
 def _hide_location(response: requests.Response) -> None:
-    """Keep requests from a redirect that it is not to follow.
+    """Hide the ``Location`` of a response from the ``requests`` library.
 
-    It parses the ``Location`` anyway, and reads the body to its end without our bounds.
+    Even with ``allow_redirects=False`` the library parses it, and reads the body without limits.
     """
     if "Location" in response.headers:
         vars(response)["hidden_location"] = response.headers.pop("Location")
 
 
 def _response_or_raise(error: Exception, received: list[requests.Response]) -> requests.Response:
-    """Return the response that a caller's hook or session raised for; it counts.
+    """Return the response that was received before a hook or a caller's session raised ``error``.
 
     Raises:
-        IncompleteResponse: the hook read the body, and it did not arrive.
-        Exception: ``error`` itself, without a response, or where a hook raised an exception of
-            its own for a success.
+        IncompleteResponse: the hook has read a part of the body, and the rest is lost.
+        Exception: ``error`` itself, if no response was received, or if the status is a success and
+            ``error`` is not an exception of an HTTP library.
     """
     if not received:
         raise error
@@ -366,10 +372,11 @@ def _response_or_raise(error: Exception, received: list[requests.Response]) -> r
 
 
 def _is_body_lost(response: requests.Response) -> bool:
-    """Return whether a hook began to read the body, and neither finished nor kept it."""
+    """Return whether a hook has read a part of the body without storing the body."""
     raw = response.raw
     if vars(response).get("_content", False) is not False or not hasattr(raw, "read"):
         return False
     if isinstance(raw, urllib3.HTTPResponse) and raw.closed:
-        return raw.tell() > 0 or raw.length_remaining != 0  # urllib3 closes an empty one at once
+        # Urllib3 closes an empty body immediately.
+        return raw.tell() > 0 or raw.length_remaining != 0
     return hasattr(raw, "tell") and raw.tell() > 0

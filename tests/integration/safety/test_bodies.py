@@ -244,7 +244,7 @@ def test_a_packed_body_that_breaks_off_is_an_error_of_ours(
     serving: Any, reach: Any, missing: int, status: int
 ) -> None:
     server = serving(status, gzip.compress(WHOLE)[:-missing], {"Content-Encoding": "gzip"})
-    with pytest.raises(errors.APIConnectionError, match="the compressed data is cut short"):
+    with pytest.raises(errors.APIConnectionError, match="the compressed data is truncated"):
         reach(server.url).list()
 
 

@@ -238,7 +238,7 @@ def test_an_adapter_that_keeps_others_causes_a_warning(
     inner = HTTPAdapter(max_retries=urllib3.Retry(3, allowed_methods=None))
     session = requests.Session()
     session.mount("http://", Balanced(keep(inner), inner))
-    with pytest.warns(UserWarning, match="sends through another adapter"):
+    with pytest.warns(UserWarning, match="wraps another adapter"):
         client = connect(server.url, client=session)
     with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
         client.delete("cus_1")

@@ -154,7 +154,7 @@ def test_an_invalid_header_of_a_session_was_not_sent(serving: Any, connect_async
         client=lambda: aiohttp.ClientSession(headers={"X-Key": "a\nb"}),
         retry_config=QUICK,
     )
-    with pytest.raises(errors.APIConnectionError, match="could not be made") as caught:
+    with pytest.raises(errors.APIConnectionError, match="the request is invalid") as caught:
         dub.create(BODY)
     assert (caught.value.attempts, caught.value.sent) == (1, False)
     assert server.received == []

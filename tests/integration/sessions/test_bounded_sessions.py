@@ -160,7 +160,7 @@ def test_an_adapter_inside_another_is_warned_of(serving: Any, connect: Any) -> N
     server = serving(raw=[b""])
     with requests.Session() as session:
         session.mount("http://", Wrapping(HTTPAdapter(max_retries=2)))
-        with pytest.warns(UserWarning, match="sends through another adapter") as warned:
+        with pytest.warns(UserWarning, match="wraps another adapter") as warned:
             customers = connect(server.url, client=session)
         assert warned[0].filename.endswith("conftest.py"), "where the client is made"
         with pytest.raises(errors.APIConnectionError, match="tried to repeat"):

@@ -352,7 +352,7 @@ def test_an_invalid_header_is_not_shown(serving: Any, connect: Any, value: Any) 
     session = requests.Session()
     session.headers["X-Gateway-Key"] = value
     with pytest.raises(
-        errors.APIConnectionError, match=r"(?i)could not be made: .*header"
+        errors.APIConnectionError, match=r"(?i)the request is invalid: .*header"
     ) as caught:
         connect(server.url, client=session).list()
     assert "s3" not in str(caught.value)

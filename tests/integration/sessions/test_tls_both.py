@@ -216,6 +216,8 @@ def test_a_certificate_file_that_is_missing_is_named(connect: Any, name: str) ->
     session = requests.Session()
     session.trust_env = False
     setattr(session, name, "/no.pem")
-    with pytest.raises(errors.APIConnectionError, match=r"could not be made: .*/no\.pem") as caught:
+    with pytest.raises(
+        errors.APIConnectionError, match=r"the request is invalid: .*/no\.pem"
+    ) as caught:
         connect("https://127.0.0.1:9", client=session, retry_config=QUICK).list()
     assert (caught.value.attempts, caught.value.sent) == (1, False)

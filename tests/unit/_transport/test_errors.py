@@ -83,7 +83,7 @@ def test_what_could_go_better_the_next_time(error: Exception, transient: bool) -
         (connection_errors.BodyTooLarge("32 MB"), "GET: the response was not read: 32 MB"),
         (ssl.SSLEOFError(8, "EOF"), "GET: the connection broke: "),
         (requests.exceptions.SSLError("bad"), "GET: TLS failed: bad"),
-        (ValueError("no port"), "GET: the request could not be made: no port"),
+        (ValueError("no port"), "GET: the request is invalid: no port"),
         (ConnectionResetError(104, "reset"), "GET: the connection broke: [Errno 104] reset"),
         (ProtocolError("aborted", ConnectionResetError(104, "reset")), "[Errno 104] reset"),
         (ConnectionResetError(), "GET: the connection broke: ConnectionResetError"),
