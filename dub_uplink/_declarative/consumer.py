@@ -164,7 +164,7 @@ class ConfiguredConsumer(Consumer):
             on_retry=on_retry,
             clock=clock,
             rate_limit=rate_limit,
-            recovery=self._recovery,
+            make_recovery=self._recovery,
         )
         super().__init__(
             base_url=server,

@@ -51,7 +51,7 @@ class TunnelRefused(requests.exceptions.ProxyError):
 
 
 class PoolTimeout(urllib3.exceptions.ConnectTimeoutError):
-    """The attempt timed out while it waited for a free connection."""
+    """The attempt timed out before it had a connection."""
 
 
 class RepeatedRequest(urllib3.exceptions.HTTPError):
@@ -59,7 +59,7 @@ class RepeatedRequest(urllib3.exceptions.HTTPError):
 
 
 class IncompleteResponse(requests.RequestException):
-    """The client received only a part of a response. ``cause`` is the reason.
+    """The client did not read a response to its end. ``cause`` is the reason.
 
     Attributes:
         is_rejected: whether the status is 4XX, so that the server has not applied the request.
@@ -100,10 +100,8 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
         description, seconds = "no complete response", timeout
         if not sent and not incomplete:
             waited_for_pool = any(isinstance(e, _POOL_TIMEOUT_ERRORS) for e in chain)
-            description, seconds = (
-                "no connection",
-                timeout if waited_for_pool else min(timeout, CONNECT_TIMEOUT),
-            )
+            description = "no connection"
+            seconds = timeout if waited_for_pool else min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {description} within {seconds:.3g} s", sent=sent)
     text = without_credentials(_OBJECT_REPR_PATTERN.sub("", str(chain[-1])))
     text = one_line(text) or type(chain[-1]).__name__

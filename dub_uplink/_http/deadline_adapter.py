@@ -212,10 +212,10 @@ def _connect(connect: Callable[..., object], *args: Any) -> None:
 
 
 def _close_detached(error: Exception) -> None:
-    """Close the socket that ``ssl`` leaves open where a reset arrives before the handshake.
+    """Close the socket that ``ssl`` leaves open if a reset arrives before the handshake.
 
-    urllib3 cannot close it: its own socket object was detached. Python 3.13 closes it itself:
-    https://github.com/python/cpython/issues/113280
+    ``urllib3`` cannot close the socket, because ``ssl`` has detached its socket object. Python 3.13
+    closes the socket itself: https://github.com/python/cpython/issues/113280
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         sock = frame.f_locals.get("self")
@@ -242,9 +242,8 @@ class _DeadlinePool:
         if not isinstance(conn, http.client.HTTPConnection):  # a connection of vcrpy
             return pool._make_request(conn, *args, **settings)
         conn_attributes = vars(conn)
-        conn_attributes["debuglevel"] = (
-            0  # a debug level set on http.client's class would print the token
-        )
+        # A debug level that is set on http.client's class would print the token.
+        conn_attributes["debuglevel"] = 0
         conn_attributes["response_class"] = _DeadlineResponse
         deadline = settings.get("timeout")
         try:
@@ -358,7 +357,7 @@ class DeadlineAdapter(HTTPAdapter):
         origin = (request.url or "").split("/", 3)[:3]
         key = origin, verify, cert, proxies and dict(proxies)
         last = self._last_pool
-        # The pool is still open.
+        # `pool` is None after the connection pool was closed.
         if last is not None and last[0] == key and last[1].pool is not None:
             return last[1]
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)

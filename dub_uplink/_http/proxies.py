@@ -1,4 +1,4 @@
-"""Select the proxy for a URL like the ``requests`` library."""
+"""Select the proxy for a URL in the same way as the ``requests`` library."""
 
 from __future__ import annotations
 

@@ -120,7 +120,8 @@ class SessionBackend:
             response = self._send_with_own_session(method, url, extras, authorization, deadline)
         else:
             response = self._send_with_caller_session(method, url, extras, authorization, deadline)
-        if self._closed:  # closed during this call, whose connection is then in a new pool
+        # Close() was called during this call, which may have opened a new connection.
+        if self._closed:
             self.close()
         return response
 
@@ -209,7 +210,9 @@ class SessionBackend:
         )
         prepared = session.prepare_request(request)
         settings = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
-        proxy_url(prepared.url or url, settings["proxies"])  # or it raises
+        proxy_url(
+            prepared.url or url, settings["proxies"]
+        )  # raises InvalidProxyURL for an invalid proxy URL
         return prepared, settings
 
     def _prepare_from_template(
@@ -219,15 +222,16 @@ class SessionBackend:
         if template is None:
             session, server = self._session, self._server_url
             self._settings = session.merge_environment_settings(server, {}, None, None, None)
-            proxy_url(server, self._settings["proxies"])  # or it raises
+            proxy_url(
+                server, self._settings["proxies"]
+            )  # raises InvalidProxyURL for an invalid proxy URL
             request = requests.Request("GET", server, headers=_DEFAULT_HEADERS)
             request.auth = _make_auth(authorization)
             template = session.prepare_request(request)
             # The template must not store the token, which is set at every attempt.
             del template.headers["Authorization"]
-            self._template = (
-                template  # set last, so that other threads never see an unfinished template
-            )
+            # Set the attribute last, so that other threads never see an unfinished template.
+            self._template = template
         prepared = copy.copy(template)
         prepared.method = method
         params = extras.get("params")
@@ -377,6 +381,6 @@ def _is_body_lost(response: requests.Response) -> bool:
     if vars(response).get("_content", False) is not False or not hasattr(raw, "read"):
         return False
     if isinstance(raw, urllib3.HTTPResponse) and raw.closed:
-        # Urllib3 closes an empty body immediately.
+        # urllib3 closes an empty body immediately.
         return raw.tell() > 0 or raw.length_remaining != 0
     return hasattr(raw, "tell") and raw.tell() > 0

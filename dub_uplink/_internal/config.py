@@ -62,7 +62,7 @@ def normalize_base_url(server_url: str | None) -> str:
         raise ValueError(
             "server_url contains a space, a control or a non-ASCII character; percent-encode it"
         )
-    # Among them is the backslash: URL parsers disagree whether it ends the host.
+    # A backslash is forbidden because URL parsers disagree whether it ends the host.
     if _FORBIDDEN_URL_CHARS.search(server_url):
         raise ValueError(
             "server_url contains a character that is not allowed in a URL; percent-encode it"

@@ -51,7 +51,8 @@ class TokenProvider:
         Raises:
             TypeError: the token is neither a string nor a callable, or is a coroutine function that
                 the client cannot await.
-            ValueError: there is no token, or it contains a character not allowed in a header.
+            ValueError: there is no token, or the token is empty or contains a character not allowed
+                in a header.
         """
         if self._source is None:
             self._source = os.environ.get(TOKEN_ENV)

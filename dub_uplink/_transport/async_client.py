@@ -1,4 +1,4 @@
-"""Send requests for the asynchronous clients: the asynchronous version of ``client``."""
+"""Send requests asynchronously, with the logic of the module ``client``."""
 
 from __future__ import annotations
 

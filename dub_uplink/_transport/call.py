@@ -8,7 +8,7 @@ from typing import Any
 from .recovery import NoRecovery, WriteRecovery
 from .retry_state import Outcome, RetryState
 
-#: The key of the extras of an ``uplink`` request under which an endpoint passes its options.
+#: The key in the extras of ``uplink`` under which an endpoint passes options to the transport.
 OPTIONS = "dub_uplink"
 #: Headers of a read that a cache of the caller's session must not serve.
 UNCACHED = {"Cache-Control": "no-cache, no-store"}
@@ -20,7 +20,7 @@ class Call:
     Attributes:
         extras: the arguments of the request besides method and URL, as ``uplink`` names them.
         options: the options that the endpoint passes to the transport.
-        operation: the rules that decide whether a failed write was applied.
+        recovery: the rules that decide whether a failed write was applied.
         timeout: time limit of one attempt in seconds.
         last: the outcome of the latest attempt.
         wait: seconds until the next attempt.
@@ -32,8 +32,8 @@ class Call:
         "is_lookup",
         "last",
         "method",
-        "operation",
         "options",
+        "recovery",
         "retry_state",
         "timeout",
         "url",
@@ -46,7 +46,7 @@ class Call:
         url: str,
         extras: Mapping[str, Any],
         options: Mapping[str, Any],
-        operation: WriteRecovery,
+        recovery: WriteRecovery,
         timeout: float,
         retry_state: RetryState,
     ) -> None:
@@ -54,7 +54,7 @@ class Call:
         self.url = url
         self.extras = extras
         self.options = options
-        self.operation = operation
+        self.recovery = recovery
         self.timeout = timeout
         self.retry_state = retry_state
         self.last: Outcome | None = None
@@ -66,15 +66,15 @@ class Call:
         return min(self.timeout, max(self.retry_state.remaining(), 0.001))
 
     def lookup(self, url: str) -> Call:
-        """Create the call that looks up ``url``. It shares the deadline of this call."""
+        """Create a call that looks up ``url`` before the deadline of this call."""
         headers = {k: v for k, v in self.extras["headers"].items() if k != "Content-Type"}
         # The look-up needs the current state, so a cache of the caller's session must not serve it.
         headers |= UNCACHED
         extras = {"headers": headers, "params": self.extras.get("params")}
-        options = {"route": self.operation.lookup_route}
+        options = {"route": self.recovery.lookup_route}
         self.retry_state.repeatable = True
-        operation = NoRecovery("GET", url, None)
-        lookup = Call("GET", url, extras, options, operation, self.timeout, self.retry_state)
+        recovery = NoRecovery("GET", url, None)
+        lookup = Call("GET", url, extras, options, recovery, self.timeout, self.retry_state)
         lookup.is_lookup = True
         return lookup
 

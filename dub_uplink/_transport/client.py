@@ -96,7 +96,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         on_retry: OnRetry | None = None,
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
-        recovery: RecoveryFactory = NoRecovery,
+        make_recovery: RecoveryFactory = NoRecovery,
     ) -> None:
         self._backend: Any = backend
         self.server_url = server_url
@@ -109,7 +109,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         self._on_retry = on_retry
         self._clock = clock
         self._limit = rate_limit
-        self._recovery = recovery
+        self._make_recovery = make_recovery
         self._closed = False
         self.rate_limit: RateLimitStatus | None = None
 
@@ -151,9 +151,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if self._closed:
             raise RuntimeError("the client is closed; create a new one, or call it before close()")
         method, url, uplink_extras = request
-        if not url.startswith(
-            self._origin
-        ):  # the message must not quote the URL, which may contain credentials
+        if not url.startswith(self._origin):
+            # The message must not quote the URL, which may contain credentials.
             raise ValueError(
                 "the URL of this endpoint is not on the server of server_url, so the token is not"
                 " sent; create a client with the server_url of that server"
@@ -170,12 +169,13 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             # A cache of the caller's session must not serve a write.
             extras["headers"] = {**headers, "Cache-Control": "no-store"}
         options = uplink_extras.get(OPTIONS, {})
-        operation = self._recovery(method, url.removeprefix(self.server_url), extras.get("data"))
+        path = url.removeprefix(self.server_url)
+        recovery = self._make_recovery(method, path, extras.get("data"))
         retry_state = self.make_retry_state(options)
-        retry_state.repeatable = options.get("idempotent") or operation.repeatable
+        retry_state.repeatable = options.get("idempotent") or recovery.repeatable
         timeout_ms = options.get("timeout_ms")
         timeout = default if timeout_ms is None else timeout_seconds(timeout_ms, default)
-        return Call(method, url, extras, options, operation, timeout, retry_state)
+        return Call(method, url, extras, options, recovery, timeout, retry_state)
 
     def make_retry_state(self, options: Mapping[str, Any]) -> RetryState:
         """Create the state of a call that starts now, from its options or the defaults."""
@@ -186,22 +186,22 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     def _call_with_recovery(self, call: Call) -> Generator[Call, Outcome, Outcome]:
         """Yield each request of a call, receive its outcome, and return the outcome of the call.
 
-        Nearly all calls have one request. A generator, so that both clients can share the code.
+        Nearly all calls have one request. A generator lets both clients share this code.
         """
         outcome = yield call
         rejected = outcome.response
         if rejected is None or rejected.ok or not call.retry_state.may_have_been_applied:
             return outcome
-        resolved = call.operation.resolve_rejection(rejected)
+        resolved = call.recovery.resolve_rejection(rejected)
         if resolved is not None:
             return _replace_response(rejected, resolved)
-        path = call.operation.lookup_path(rejected)
+        path = call.recovery.lookup_path(rejected)
         if path is None:
             return outcome
         lookup = yield call.lookup(self.server_url + path)
         if lookup.response is None:
             return lookup
-        resolved = call.operation.resolve_after_lookup(rejected, lookup.response)
+        resolved = call.recovery.resolve_after_lookup(rejected, lookup.response)
         return lookup if resolved is None else _replace_response(lookup.response, resolved)
 
     def _retry(self, call: Call, outcome: Outcome) -> Outcome:

@@ -18,14 +18,14 @@ from ..models.errors import (
 from ..models.response import Response
 
 _MAX_LITERAL_CHARS = len("-Infinity")  # the longest literal that json.loads() accepts
-_MAX_EXCERPT_CHARS = 120  # of a server's text in an error message
-_MAX_MESSAGE_CHARS = 2_000  # of Dub's error message
+_MAX_EXCERPT_CHARS = 120  # the longest excerpt of a response in an error message
+_MAX_MESSAGE_CHARS = 2_000  # the longest message of Dub in an error message
 
 
 def raise_for_status(response: Response) -> Response:
     """Return a successful response; raise the exception for any other response.
 
-    A hook of the session, not of the class, so that it also applies to endpoints of subclasses.
+    This is a hook of the session, so that it also applies to the endpoints of subclasses.
     """
     if response.ok:
         return response
@@ -37,7 +37,7 @@ def raise_for_status(response: Response) -> Response:
 
 
 def _route_not_found(call: Any, error: APIStatusError) -> APIStatusError:
-    """Return a specific error if the server lacks the route: its 404 then has no JSON of Dub."""
+    """Return an error with a specific message if the body of a 404 is not Dub's JSON."""
     if error.data is not None:
         return error
     return NotFound(

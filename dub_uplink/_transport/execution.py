@@ -1,4 +1,4 @@
-"""Run the steps of a call: strategies for the ``uplink`` library.
+"""Define how the ``uplink`` library runs the steps of a call.
 
 The strategies of ``uplink`` run each step of an awaited call as a coroutine, and the return
 converter as an additional response handler. The strategies here await only the request, and call
@@ -53,7 +53,7 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
     def invoke(
         self, func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
     ) -> Any:
-        """Return a coroutine that sends a request; call any other function, then the callback."""
+        """Call a function and the callback; return a coroutine if the function sends a request."""
         if func == self._send:
             self._convert = args[0][2].get(OPTIONS, {}).get("convert")
             return self._send_request(args[0], callback)

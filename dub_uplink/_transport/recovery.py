@@ -13,7 +13,7 @@ from ..models.response import Response
 
 
 class WriteRecovery(Protocol):
-    """The recovery of one call: decides whether its write was applied."""
+    """Decides whether the write of one call was applied."""
 
     #: The path template of the look-up request, for the log.
     lookup_route: str

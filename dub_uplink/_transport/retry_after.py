@@ -12,9 +12,9 @@ from ..models.response import Response
 #: ``Retry-After`` is ignored for other statuses. Dub's server also sends it with a 404.
 _TIMED_STATUSES = frozenset({429, 503})
 _NUMBER_PATTERN = re.compile(r"\d{1,24}(?:\.\d{0,24})?", re.ASCII)
-# A larger number is a Unix time in seconds: it is after 2001, or a wait of more than 31 years.
+# Larger numbers are Unix times in seconds. As a wait they would be more than 31 years.
 _MIN_UNIX_SECONDS = 1e9
-# A larger number is a Unix time in milliseconds: it is after 1973; in seconds it is after 5138.
+# Larger numbers are Unix times in milliseconds. In seconds they would be after the year 5138.
 _MIN_UNIX_MILLISECONDS = 1e11
 
 
@@ -71,10 +71,10 @@ _CLOCK_TOLERANCE = 2.0
 
 
 def server_time(headers: Mapping[str, str], now: float) -> float:
-    """Return the Unix time in seconds with which the times in a response are to be compared.
+    """Return the Unix time in seconds to compare with the times in a response.
 
-    This is the server's ``Date`` if it differs from ``now`` by more than the tolerance: the server
-    uses its own clock for all times in a response. Otherwise it is ``now``.
+    If the server's ``Date`` differs from ``now`` by more than the tolerance, return ``Date``: the
+    server uses its own clock for all times in a response. Otherwise return ``now``.
     """
     try:
         date = _unix_time(headers["Date"])
