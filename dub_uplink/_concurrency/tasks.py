@@ -1,4 +1,4 @@
-"""Run batches of calls in asyncio tasks, with lazy input and results by item or by completion."""
+"""Run batches of calls in asyncio tasks; yield results in item order or in completion order."""
 
 from __future__ import annotations
 
@@ -50,8 +50,9 @@ def amap_unordered(
         workers: maximum number of calls in flight.
 
     Returns:
-        Pairs of an item and its result. A result is what ``call`` returned, or the ``DubError``,
-        ``ValueError`` or ``TypeError`` that it raised. Another exception ends the batch.
+        Pairs of an item and its result. A result is the return value of ``call``, or the
+        ``DubError``, ``ValueError`` or ``TypeError`` that ``call`` raised. Any other exception ends
+        the batch.
 
     Raises:
         TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable.
@@ -143,7 +144,8 @@ class _BatchTasks(Generic[A, T]):
         self._ordered = ordered
         self._running: set[asyncio.Task[T]] = set()
         self._reader: asyncio.Task[None] | None = None
-        #: An item occupies a slot until the consumer asks for the result after that of the item.
+        #: Limits the items in progress. An item is in progress until the consumer has taken its
+        #: result and asks for the next one.
         self.slots = asyncio.Semaphore(workers)
         #: The calls in the order of their results; ``None`` after the last call.
         self.results: asyncio.Queue[asyncio.Task[T] | None] = asyncio.Queue()

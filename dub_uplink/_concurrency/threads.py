@@ -1,4 +1,4 @@
-"""Run batches of calls in threads, with lazy input and results by item or by completion."""
+"""Run batches of calls in threads; yield results in item order or in completion order."""
 
 from __future__ import annotations
 
@@ -42,9 +42,8 @@ def map_unordered(
 ) -> Generator[tuple[A, R | DubError | ValueError | TypeError], None, None]:
     """Call a function for each item in threads; yield each item with its result when it is ready.
 
-    Use it for other calls than those of ``create_many`` and ``delete_many``, such as ``ensure``. A
-    call that is retried for a minute does not delay the others. If the server asks one worker to
-    wait, all workers wait.
+    Use it for operations that have no batch method, such as ``ensure``. A call that is retried for
+    a minute does not delay the other calls. If the server asks one worker to wait, all workers wait.
 
     At most ``workers`` items are read ahead of the results you take. Several threads may take
     results from one batch; each result goes to one thread. ``close()`` ends the waits of the
@@ -60,12 +59,13 @@ def map_unordered(
             takes the results makes the call.
 
     Returns:
-        Pairs of an item and its result. A result is what ``call`` returned, or the ``DubError``,
-        ``ValueError`` or ``TypeError`` that it raised. Another exception ends the batch.
+        Pairs of an item and its result. A result is the return value of ``call``, or the
+        ``DubError``, ``ValueError`` or ``TypeError`` that ``call`` raised. Any other exception ends
+        the batch.
 
     Raises:
-        TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable or
-            a coroutine function; for coroutine functions use :func:`amap_unordered`.
+        TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable,
+            or is a coroutine function; use :func:`amap_unordered` for coroutine functions.
         ValueError: ``workers`` is not a whole number above 0.
         RuntimeError: the batch was started in the parent process before a fork, or ``items`` or
             ``call`` takes results from the same batch.
@@ -107,7 +107,7 @@ def check_batch(items: object, workers: object, *methods: str) -> None:
 
 
 def check_callable(call: object, name: str) -> None:
-    """Raise ``TypeError`` if ``call`` is not callable; ``name`` is the function that got it."""
+    """Raise ``TypeError`` if ``call`` is not callable; the message starts with ``name``."""
     if not callable(call):
         raise TypeError(f"{name} needs a callable and its items, not {type(call).__name__}")
 
@@ -122,12 +122,12 @@ class Batch(Generator[T, None, None]):
         self._results = results
         self._cooldown = cooldown
         self._process = os.getpid()
-        # Re-entrant, so that a source that takes from its own batch gets an error, not a deadlock.
+        # The lock is re-entrant, so that a source that takes from its own batch gets an error, not a deadlock.
         self._lock = threading.RLock()
 
     def send(self, value: None) -> T:
         """Return the next result."""
-        # Checked without the lock: after a fork, a thread of the parent may hold the lock forever.
+        # Check this without the lock, which a thread of the parent may have held at the fork.
         if os.getpid() != self._process:
             raise RuntimeError(
                 "the batch was started in another process; start one in each process"
@@ -295,7 +295,7 @@ class WorkerThreads(Generic[T]):
             future, task = next_call
 
     def _count_as_idle(self) -> None:
-        # Called before the result is set, so that a consumer that submits next can use this thread.
+        # Do this before the result is set, so that a consumer that submits next finds this thread.
         with self._lock:
             self._idle_count += 1
 

@@ -120,7 +120,7 @@ class SessionBackend:
             response = self._send_with_own_session(method, url, extras, authorization, deadline)
         else:
             response = self._send_with_caller_session(method, url, extras, authorization, deadline)
-        # Close() was called during this call, which may have opened a new connection.
+        # If close() was called during this call, the call may have opened a new connection.
         if self._closed:
             self.close()
         return response
@@ -210,9 +210,7 @@ class SessionBackend:
         )
         prepared = session.prepare_request(request)
         settings = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
-        proxy_url(
-            prepared.url or url, settings["proxies"]
-        )  # raises InvalidProxyURL for an invalid proxy URL
+        proxy_url(prepared.url or url, settings["proxies"])  # only to validate the proxy URL
         return prepared, settings
 
     def _prepare_from_template(
@@ -222,9 +220,7 @@ class SessionBackend:
         if template is None:
             session, server = self._session, self._server_url
             self._settings = session.merge_environment_settings(server, {}, None, None, None)
-            proxy_url(
-                server, self._settings["proxies"]
-            )  # raises InvalidProxyURL for an invalid proxy URL
+            proxy_url(server, self._settings["proxies"])  # only to validate the proxy URL
             request = requests.Request("GET", server, headers=_DEFAULT_HEADERS)
             request.auth = _make_auth(authorization)
             template = session.prepare_request(request)

@@ -76,7 +76,7 @@ class RateLimit:
             self._storage = StorageConnection(storage, self._config)
         self._warned = False
         self._limiters: dict[str, Limiter] = {}
-        # Cached because hashing an API key takes longer than the rest of a reservation.
+        # This cache exists because hashing an API key takes longer than the rest of a reservation.
         self._last_limiter: tuple[RedactedStr, str, Limiter] | None = None
 
     def _limiter_for(self, server_url: str, authorization: RedactedStr) -> Limiter:

@@ -62,8 +62,8 @@ class RedisConnection:
             self._is_open = True
             raise
         except Exception:
-            # The next command resolves the host name again. After a timeout it must not reuse this
-            # connection either: it would read the late response to this command.
+            # The next command resolves the host name again. After a timeout, a command on the same
+            # connection would read the late response to this command.
             self.close()
             raise
         self._is_open = True

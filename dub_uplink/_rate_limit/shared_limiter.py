@@ -307,7 +307,7 @@ class SharedLimiter:
             self._storage.submit_nowait(lambda: self._remote.report_late(reservation))
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
-        # The local limiter ignores `remaining`: the requests it lacks are those of other processes.
+        # Pass no `remaining`: requests that the local limiter lacks are those of other processes.
         local = ServerFeedback(feedback.limit, None, feedback.reset, rejected=feedback.rejected)
         self._local.apply_feedback(local, reservation)
         self._storage.submit_nowait(
