@@ -182,8 +182,8 @@ class Clock:
     monotonic: Callable[[], float] = time_.monotonic
     time: Callable[[], float] = _unix_time
     sleep: Callable[[float], None] = time_.sleep
-    # Not the global generator, which belongs to the application and whose state a thread of the
-    # rate limit would change; nor one of its own, which forked processes would share.
+    # SystemRandom has no state. The state of the global generator belongs to the application, and
+    # forked processes would share the state of another generator.
     random: Callable[[], float] = random_.SystemRandom().random
     async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 

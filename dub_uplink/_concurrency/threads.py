@@ -43,7 +43,7 @@ def map_unordered(
     """Call a function for each item in threads; yield each item with its result when it is ready.
 
     Use it for operations that have no batch method, such as ``ensure``. A call that is retried for
-    a minute does not delay the other calls. If the server asks one worker to wait, all workers wait.
+    a minute does not delay the others. If the server asks one worker to wait, all workers wait.
 
     At most ``workers`` items are read ahead of the results you take. Several threads may take
     results from one batch; each result goes to one thread. ``close()`` ends the waits of the
@@ -122,7 +122,7 @@ class Batch(Generator[T, None, None]):
         self._results = results
         self._cooldown = cooldown
         self._process = os.getpid()
-        # The lock is re-entrant, so that a source that takes from its own batch gets an error, not a deadlock.
+        # Re-entrant: a source that takes from its own batch gets an error, not a deadlock.
         self._lock = threading.RLock()
 
     def send(self, value: None) -> T:

@@ -199,7 +199,7 @@ class SlidingWindowLimiter:
         return capacity - capacity // INTERACTIVE_RESERVE if bulk else capacity
 
     def _first_free_time(self, earliest: float, capacity: int) -> float:
-        """Return the earliest time at which another request keeps each window within ``capacity``."""
+        """Return the earliest time at which one more request exceeds no window's capacity."""
         window = self._config.window
         # Each pair is the first and the last of ``capacity`` consecutive requests.
         for first, last in zip(self._slots, self._slots[capacity - 1 :], strict=False):

@@ -24,10 +24,10 @@ _T = TypeVar("_T")
 
 
 def _drop_class_defaults(cls: type[_T]) -> type[_T]:
-    """Remove the defaults that ``dataclass`` leaves on the class; its constructor has them.
+    """Remove the field defaults from a dataclass; its constructor contains them too.
 
-    CPython 3.12 and later do not optimise the assignment of an attribute that the class has, too:
-    the constructor would take twice as long.
+    CPython 3.12 and later assign an attribute more slowly if the class has an attribute of that
+    name. With the defaults on the class, the constructor takes twice as long.
     """
     for each in dataclasses.fields(cls):  # type: ignore[arg-type]
         if each.default is not dataclasses.MISSING:

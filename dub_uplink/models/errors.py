@@ -167,7 +167,7 @@ class Forbidden(APIStatusError):
 
 
 class NotFound(APIStatusError):
-    """404: the customer does not exist, or the token belongs to no workspace."""
+    """404: the customer or endpoint does not exist, or the token belongs to no workspace."""
 
 
 class Conflict(APIStatusError):
