@@ -46,44 +46,45 @@ class CustomerOperation:
         """Whether the request may be repeated even if the server may have applied it."""
         return self.method != "POST" or self.path == "customers"
 
-    def resolve_rejection(self, rejected: Response) -> Response | None:
+    def resolve_rejection(self, error_response: Response) -> Response | None:
         """Return the success of a delete that the rejection shows as applied, or ``None``."""
         item = _ITEM.fullmatch(self.path)
-        if self.method != "DELETE" or item is None or not is_customer_not_found(rejected):
+        if self.method != "DELETE" or item is None or not is_customer_not_found(error_response):
             return None
         body = json.dumps({"id": unquote(item[1])}).encode()
         return Response(200, {"Content-Type": "application/json"}, body)
 
-    def lookup_path(self, rejected: Response) -> str | None:
+    def lookup_path(self, error_response: Response) -> str | None:
         """Return the path to look up after a rejection, or ``None`` if no lookup can help."""
         external_id = self._sent().get("externalId")
         if not isinstance(external_id, str):
             return None
         path = "customers/" + quote(f"ext_{external_id}", safe="")
         if self.method == "POST" and self.path == "customers":
-            return path if rejected.status_code == 409 else None
+            return path if error_response.status_code == 409 else None
         # After an update of the external id, the customer has no longer its old path.
         if self.method == "PATCH" and _ITEM.fullmatch(self.path) and path != self.path:
-            return path if is_customer_not_found(rejected) else None
+            return path if is_customer_not_found(error_response) else None
         return None
 
-    def resolve_after_lookup(self, rejected: Response, looked_up: Response) -> Response | None:
+    def resolve_after_lookup(
+        self, error_response: Response, lookup_response: Response
+    ) -> Response | None:
         """Return the response of a write after its customer was looked up.
 
         Returns:
-            A success if the customer shows that the write was applied, or ``rejected`` if it shows
-            that the write was not applied. ``None`` if the lookup failed, since the outcome of the
-            write is then unknown.
+            A success response if the customer shows that the write was applied, ``error_response``
+            if the customer shows that the write was not applied, or ``None`` if the lookup failed.
         """
-        if is_customer_not_found(looked_up):
-            return rejected
-        customer = json_or_none(looked_up) if looked_up.ok else None
+        if is_customer_not_found(lookup_response):
+            return error_response
+        customer = json_or_none(lookup_response) if lookup_response.ok else None
         if not isinstance(customer, Mapping):
             return None
         if not self._was_applied(customer):
-            return rejected
+            return error_response
         status = 201 if self.method == "POST" else 200
-        return Response(status, looked_up.headers, looked_up.content)
+        return Response(status, lookup_response.headers, lookup_response.content)
 
     def _was_applied(self, customer: Mapping[str, Any]) -> bool:
         sent = self._sent()

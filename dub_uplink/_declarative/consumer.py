@@ -230,7 +230,7 @@ class ConfiguredConsumer(Consumer):
 
         Dub sends the headers of the rate limit with error responses only.
         """
-        return self._transport.rate_limit
+        return self._transport.rate_limit_status
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._transport.server_url}>"

@@ -67,8 +67,8 @@ class AsyncRetryingClient(RetryingClient):
         if current_cooldown.get() is not None:
             await wait_for_cooldown_async(call.retry_state)
         authorization = gate = None
-        if self._limit is not None:
-            gate = self._make_gate(call, self._limit, await self._token.authorization_async())
+        if self._rate_limit is not None:
+            gate = self._make_gate(call, self._rate_limit, await self._token.authorization_async())
             rejection = await gate.acquire_async()
             if rejection is not None and not call.is_lookup:
                 return rejection

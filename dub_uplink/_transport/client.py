@@ -108,10 +108,10 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         self._budget = budget
         self._on_retry = on_retry
         self._clock = clock
-        self._limit = rate_limit
+        self._rate_limit = rate_limit
         self._make_recovery = make_recovery
         self._closed = False
-        self.rate_limit: RateLimitStatus | None = None
+        self.rate_limit_status: RateLimitStatus | None = None
 
     def io(self) -> Any:
         return BlockingExecution(self.send)
@@ -266,8 +266,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     def _attempt(self, call: Call) -> Outcome:
         wait_for_cooldown(call.retry_state)
         authorization = gate = None
-        if self._limit is not None:
-            gate = self._make_gate(call, self._limit, self._token.authorization())
+        if self._rate_limit is not None:
+            gate = self._make_gate(call, self._rate_limit, self._token.authorization())
             rejection = gate.acquire()
             if rejection is not None and not call.is_lookup:
                 return rejection
@@ -316,7 +316,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         response = outcome.response
         if response is not None and not response.ok:
             status = rate_limit_status(response.headers, call.retry_state.clock.time())
-            self.rate_limit = status or self.rate_limit
+            self.rate_limit_status = status or self.rate_limit_status
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(
                 "%s /%s: %s, attempt %d, %.0f ms",

@@ -23,20 +23,22 @@ class WriteRecovery(Protocol):
         """Whether the request may be repeated even if the server may have applied it."""
         ...
 
-    def resolve_rejection(self, rejected: Response) -> Response | None:
+    def resolve_rejection(self, error_response: Response) -> Response | None:
         """Return a success response if the error of a retry shows that the write was applied.
 
-        Otherwise return ``None``. ``rejected`` is an error response after an earlier attempt that
+        Otherwise return ``None``. ``error_response`` is the response to a retry of an attempt that
         the server may have applied.
         """
 
-    def lookup_path(self, rejected: Response) -> str | None:
+    def lookup_path(self, error_response: Response) -> str | None:
         """Return the path of a look-up that shows whether the write was applied, or ``None``."""
 
-    def resolve_after_lookup(self, rejected: Response, looked_up: Response) -> Response | None:
+    def resolve_after_lookup(
+        self, error_response: Response, lookup_response: Response
+    ) -> Response | None:
         """Return the result of the write after a look-up, or ``None`` if the result is unknown.
 
-        If the write was not applied, the result is ``rejected``.
+        If the write was not applied, the result is ``error_response``.
         """
 
 
@@ -58,14 +60,16 @@ class NoRecovery:
         """Whether the method is not POST. PATCH is repeatable, because Dub's PATCH sets values."""
         return self._method != "POST"
 
-    def resolve_rejection(self, rejected: Response) -> Response | None:
+    def resolve_rejection(self, error_response: Response) -> Response | None:
         """Return ``None``: an error response is final."""
         return None
 
-    def lookup_path(self, rejected: Response) -> str | None:
+    def lookup_path(self, error_response: Response) -> str | None:
         """Return ``None``: there is no look-up."""
         return None
 
-    def resolve_after_lookup(self, rejected: Response, looked_up: Response) -> Response | None:
+    def resolve_after_lookup(
+        self, error_response: Response, lookup_response: Response
+    ) -> Response | None:
         """Return ``None``: there is no look-up."""
         return None
