@@ -68,7 +68,7 @@ class Call:
     def lookup(self, url: str) -> Call:
         """Create a call that looks up ``url`` before the deadline of this call."""
         headers = {k: v for k, v in self.extras["headers"].items() if k != "Content-Type"}
-        # The look-up needs the current state, so a cache of the caller's session must not serve it.
+        # The lookup needs the current state, so a cache of the caller's session must not serve it.
         headers |= UNCACHED
         extras = {"headers": headers, "params": self.extras.get("params")}
         options = {"route": self.recovery.lookup_route}

@@ -15,7 +15,7 @@ from ..models.response import Response
 class WriteRecovery(Protocol):
     """Decides whether the write of one call was applied."""
 
-    #: The path template of the look-up request, for the log.
+    #: The path template of the lookup request, for the log.
     lookup_route: str
 
     @property
@@ -31,12 +31,12 @@ class WriteRecovery(Protocol):
         """
 
     def lookup_path(self, error_response: Response) -> str | None:
-        """Return the path of a look-up that shows whether the write was applied, or ``None``."""
+        """Return the path of a lookup that shows whether the write was applied, or ``None``."""
 
     def resolve_after_lookup(
         self, error_response: Response, lookup_response: Response
     ) -> Response | None:
-        """Return the result of the write after a look-up, or ``None`` if the result is unknown.
+        """Return the result of the write after a lookup, or ``None`` if the result is unknown.
 
         If the write was not applied, the result is ``error_response``.
         """
@@ -65,11 +65,11 @@ class NoRecovery:
         return None
 
     def lookup_path(self, error_response: Response) -> str | None:
-        """Return ``None``: there is no look-up."""
+        """Return ``None``: there is no lookup."""
         return None
 
     def resolve_after_lookup(
         self, error_response: Response, lookup_response: Response
     ) -> Response | None:
-        """Return ``None``: there is no look-up."""
+        """Return ``None``: there is no lookup."""
         return None

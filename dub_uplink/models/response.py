@@ -117,8 +117,8 @@ class RawResponse(Generic[T]):
     """A successful response that is not converted yet; see ``with_raw_response``.
 
     A lost response of a write may be recovered. ``status_code`` is then the status of the write:
-    201 for a create, 200 for an update or a delete. After a look-up, ``headers`` and ``content``
-    are those of the look-up. A delete needs no look-up: its content is ``{"id": …}`` with the given
+    201 for a create, 200 for an update or a delete. After a lookup, ``headers`` and ``content``
+    are those of the lookup. A delete needs no lookup: its content is ``{"id": …}`` with the given
     id, and its only header is ``Content-Type``.
     """
 
