@@ -41,6 +41,7 @@ _HEADERS = {
     "Accept-Encoding": ACCEPT_ENCODING,
 }
 _POOL_SIZE = 100  # connections at once; aiohttp lets the calls beyond them wait for one
+_ALERT_TIME = 0.5  # seconds to connect again and to wait for a TLS alert
 _TRACE_TIME = 0.2  # seconds that a session's traces may take after the deadline
 _PROXY_SCHEMES = ("http", "https")
 
@@ -72,10 +73,11 @@ class _Attempt:
     delete that was applied would then end in a 404 that looks like that of a first attempt.
     """
 
-    __slots__ = ("_authorization", "_error", "_response", "outcome")
+    __slots__ = ("_authorization", "_connector", "_error", "_response", "outcome")
 
-    def __init__(self, authorization: RedactedStr) -> None:
+    def __init__(self, authorization: RedactedStr, connector: aiohttp.BaseConnector | None) -> None:
         self._authorization = authorization
+        self._connector = connector
         self._response: aiohttp.ClientResponse | None = None
         self._error: Exception | None = None
         #: The response, or why it was not read to its end.
@@ -118,7 +120,7 @@ class _Attempt:
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise _Dropped(str(error)) from error
+            raise _Dropped(str(error)) from await self._alert(request, error) or error
         except Exception as error:
             # aiohttp-socks raises exceptions that are none of aiohttp's.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
@@ -127,6 +129,33 @@ class _Attempt:
                     raise _TunnelFailed(status, str(error).partition(" ")[2]) from None
                 raise _ProxyFailed(str(error)) from None
             raise
+
+    async def _alert(
+        self, request: aiohttp.ClientRequest, error: aiohttp.ClientError
+    ) -> ssl.SSLError | None:
+        """Return the TLS alert that the server sends on a new connection, or ``None``.
+
+        With TLS 1.3 a server refuses a client certificate after the handshake. Where it resets the
+        connection as well, the write of the request may fail first. asyncio then closes the
+        connection without reading the alert, and the refusal looks like a broken connection. On a
+        connection without a request no write fails. The next attempt uses it if no alert arrives.
+        """
+        if not (self._connector and request.is_ssl() and isinstance(error, OSError)):
+            return None
+        if (received := _tls_error(error)) is not None:
+            return received
+        connection = None
+        try:
+            async with asyncio.timeout(_ALERT_TIME):
+                connection = await self._connector.connect(request, [], aiohttp.ClientTimeout())
+                if connection.protocol is not None:
+                    await connection.protocol.read()
+        except (aiohttp.ClientError, OSError) as failure:
+            return _tls_error(failure)
+        finally:
+            if connection is not None:
+                connection.release()
+        return None
 
 
 def _tls_error(error: BaseException) -> ssl.SSLError | None:
@@ -173,7 +202,7 @@ class AiohttpBackend:
         session = self._get_session()
         params = info.get("params")
         target = f"{url}?{urlencode(params)}" if params else url
-        attempt = _Attempt(authorization)
+        attempt = _Attempt(authorization, session.connector)
         outcome: Response | Exception
         started = time.monotonic()
         try:

@@ -253,6 +253,12 @@ class _DeadlinePool:
                     # Each address of a host may take the whole timeout; nothing is sent after it.
                     _connect(conn.connect)
             return pool._make_request(conn, *args, **settings)
+        except ssl.SSLEOFError:
+            # Before 3.11.9 and 3.12.3 a write to a reset connection ends so, and urllib3 does not
+            # read the alert that arrived before: https://github.com/python/cpython/issues/115627
+            if isinstance(conn.sock, ssl.SSLSocket):  # not before the handshake
+                conn.sock.recv(1)
+            raise
         finally:
             del set_here["debuglevel"], set_here["response_class"]
 
