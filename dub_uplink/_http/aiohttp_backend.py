@@ -41,6 +41,7 @@ _DEFAULT_HEADERS = {
     "Accept-Encoding": ACCEPT_ENCODING,
 }
 _POOL_SIZE = 100  # open connections; further requests wait for a free connection
+_ALERT_TIMEOUT = 0.5  # seconds to connect again and to wait for a TLS alert
 _TRACE_GRACE = 0.2  # seconds after the deadline in which callbacks of a session's traces may run
 _PROXY_SCHEMES = ("http", "https")
 
@@ -72,10 +73,11 @@ class _SendOnce:
     404 of a repeated DELETE would then look like the response to the first request.
     """
 
-    __slots__ = ("_authorization", "_error", "_response", "outcome")
+    __slots__ = ("_authorization", "_connector", "_error", "_response", "outcome")
 
-    def __init__(self, authorization: RedactedStr) -> None:
+    def __init__(self, authorization: RedactedStr, connector: aiohttp.BaseConnector | None) -> None:
         self._authorization = authorization
+        self._connector = connector
         self._response: aiohttp.ClientResponse | None = None
         self._error: Exception | None = None
         #: The complete response, or the reason why it is incomplete.
@@ -118,7 +120,8 @@ class _SendOnce:
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise _ConnectionDroppedError(str(error)) from error
+            cause = await self._receive_alert(request, error)
+            raise _ConnectionDroppedError(str(error)) from cause or error
         except Exception as error:
             # The exceptions of aiohttp-socks do not derive from those of aiohttp.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
@@ -127,6 +130,33 @@ class _SendOnce:
                     raise _TunnelRejectedError(status, str(error).partition(" ")[2]) from None
                 raise _ProxyUnreachableError(str(error)) from None
             raise
+
+    async def _receive_alert(
+        self, request: aiohttp.ClientRequest, error: aiohttp.ClientError
+    ) -> ssl.SSLError | None:
+        """Return the TLS alert that the server sends on a new connection, or ``None``.
+
+        With TLS 1.3 a server refuses a client certificate after the handshake. Where it resets the
+        connection as well, the write of the request may fail first. asyncio then closes the
+        connection without reading the alert, and the refusal looks like a broken connection. On a
+        connection without a request no write fails. The next attempt uses it if no alert arrives.
+        """
+        if not (self._connector and request.is_ssl() and isinstance(error, OSError)):
+            return None
+        if (received := _find_tls_error(error)) is not None:
+            return received
+        connection = None
+        try:
+            async with asyncio.timeout(_ALERT_TIMEOUT):
+                connection = await self._connector.connect(request, [], aiohttp.ClientTimeout())
+                if connection.protocol is not None:
+                    await connection.protocol.read()
+        except (aiohttp.ClientError, OSError) as failure:
+            return _find_tls_error(failure)
+        finally:
+            if connection is not None:
+                connection.release()
+        return None
 
 
 def _find_tls_error(error: BaseException) -> ssl.SSLError | None:
@@ -173,7 +203,7 @@ class AiohttpBackend:
         session = self._get_session()
         params = extras.get("params")
         target = f"{url}?{urlencode(params)}" if params else url
-        attempt = _SendOnce(authorization)
+        attempt = _SendOnce(authorization, session.connector)
         outcome: Response | Exception
         started = time.monotonic()
         try:

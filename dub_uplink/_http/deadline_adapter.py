@@ -256,6 +256,12 @@ class _DeadlinePool:
                     # that no request is sent after the deadline.
                     _connect(conn.connect)
             return pool._make_request(conn, *args, **settings)
+        except ssl.SSLEOFError:
+            # Before 3.11.9 and 3.12.3 a write to a reset connection ends so, and urllib3 does not
+            # read the alert that arrived before: https://github.com/python/cpython/issues/115627
+            if isinstance(conn.sock, ssl.SSLSocket):  # not before the handshake
+                conn.sock.recv(1)
+            raise
         finally:
             del conn_attributes["debuglevel"], conn_attributes["response_class"]
 

@@ -84,6 +84,16 @@ def test_a_required_client_certificate_is_final(trusting: Any, refusing: str) ->
     assert caught.value.attempts == 1
 
 
+def test_client_certificate_refusal_with_reset_is_final(
+    wire: Any, said: Any, trusting: Any, demanding: ssl.SSLContext
+) -> None:
+    client = trusting(wire(said(200, "[]"), tls=demanding).url, retry_config=QUICK)
+    for _ in range(50):
+        with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
+            client.list()
+        assert caught.value.attempts == 1
+
+
 def test_an_untrusted_certificate_is_final_in_both(
     wire: Any, said: Any, connect_both: Any, tls: ssl.SSLContext
 ) -> None:
