@@ -29,7 +29,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_Object)
 
 
 #: The start of an object with a list of objects, after values that are no lists.
-_WRAPPED = re.compile(r'\{(?:[^\[{]|\{[^\[{}]*\})*?"([A-Za-z_]\w*)"\s*:\s*\[\s*\{')
+_WRAPPED = re.compile(r'\{(?:[^\[{}]|\{[^\[{}]*\})*?"[A-Za-z_]\w*"\s*:\s*\[\s*\{')
+_KEY = re.compile(r'"([^"\\]*)"\s*:')
 
 Unit = Literal["line", "item", "row"]
 
@@ -40,10 +41,10 @@ def place_unit(file: IO[bytes], encoding: str) -> Unit:
     return "item" if start[:1] == "[" and "\n" not in start else "line"
 
 
-def wrapped_list(file: IO[bytes], encoding: str) -> str:
-    """Return the key of a list of objects within the first object, empty if there is none."""
-    found = _WRAPPED.match(next(chunks(file, encoding), "").lstrip())
-    return found[1] if found else ""
+def keys_before_list(file: IO[bytes], encoding: str) -> list[str]:
+    """Return the keys of the first object up to that of a list of objects, if it has one."""
+    start = _WRAPPED.match(next(chunks(file, encoding), "").lstrip())
+    return _KEY.findall(start[0]) if start else []
 
 
 def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:

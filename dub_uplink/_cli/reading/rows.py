@@ -16,6 +16,7 @@ from dub_uplink._cli.io.text import unescape_formula
 from dub_uplink._cli.io.text_file import BadFile, encoding_from_bom, head
 from dub_uplink._cli.reading.csv_records import find_delimiter, read_csv
 from dub_uplink._cli.reading.fields import (
+    FIELDS,
     REASON,
     REQUIRED,
     UNKNOWN,
@@ -23,7 +24,7 @@ from dub_uplink._cli.reading.fields import (
     near,
     normalized,
 )
-from dub_uplink._cli.reading.json_records import Unit, place_unit, read_json, wrapped_list
+from dub_uplink._cli.reading.json_records import Unit, keys_before_list, place_unit, read_json
 from dub_uplink._cli.reading.record import Record
 from dub_uplink._cli.reading.values import ABSENT, Value, check_value, read_cell, shown
 
@@ -275,11 +276,12 @@ class JsonRows(Rows):
         self.recognized = {"format": "json", "encoding": self._encoding}
         self.unit = place_unit(file, self._encoding)
         self._fields: dict[str, str | None] = {}
-        wrapped = wrapped_list(file, self._encoding)
-        if wrapped and self._names.field(wrapped) == UNKNOWN:
+        keys = keys_before_list(file, self._encoding)
+        fields = [self._names.field(key) for key in keys]
+        if fields[-1:] == [UNKNOWN] and not {*fields} & {*FIELDS}:
             self.header_problem = (
-                f"the first object holds a list, {wrapped!r}; the file must be an array of"
-                f" customers, or an object for each.  Hint: jq .{wrapped} FILE | dub-uplink"
+                f"the first object holds a list, {keys[-1]!r}; the file must be an array of"
+                f" customers, or an object for each.  Hint: jq .{keys[-1]} FILE | dub-uplink"
                 " customers import -; if it is no list of customers, --ignore-unknown."
             )
 

@@ -327,6 +327,9 @@ def test_list_within_an_object_is_refused_with_a_hint(read: Read, text: str) -> 
 def test_list_in_an_unknown_column_can_be_ignored(read: Read) -> None:
     rows = read(json.dumps({"orders": [{"id": 1}], **U1}), "a.json", ignore_unknown=True)
     assert (rows.header_problem, requests(rows)) == ("", [U1])
+    rows = read(json.dumps({**U1, "orders": [{"id": 1}]}), "a.json")
+    assert rows.header_problem == ""
+    assert problems(rows) == ["1: orders is unknown (--map 'orders=FIELD' or --ignore-unknown)"]
 
 
 def test_elements_that_are_no_objects_are_named(read: Read) -> None:
