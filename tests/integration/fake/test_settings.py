@@ -69,17 +69,18 @@ def test_given_ids_precede_those_of_the_constructor() -> None:
 
 
 def test_frozen_clock_moves_only_on_request() -> None:
-    now = iter(range(100, 200))
-    with FakeDub(now=lambda: next(now)) as fake:
+    real = [100.0]
+    with FakeDub(now=lambda: real[0]) as fake:
         fake.clock.freeze()
+        real[0] = 150
         fake.clock.freeze()
-        assert [fake.clock.time(), fake.clock.time()] == [100, 100]
         fake.clock.advance(5)
-        assert fake.clock.time() == 105
+        assert (fake.clock.time(), fake.clock.frozen) == (105, True)
         fake.clock.unfreeze()
-        assert [fake.clock.time(), fake.clock.time()] == [106, 107]
+        assert (fake.clock.time(), fake.clock.frozen) == (105, False)
+        real[0] = 160
         fake.clock.unfreeze()
-        assert fake.clock.time() == 108
+        assert fake.clock.time() == 115
 
 
 def test_unknown_setting_is_a_type_error(fake: FakeDub) -> None:
