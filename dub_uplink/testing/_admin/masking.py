@@ -68,7 +68,8 @@ def mask_for(secrets: frozenset[str]) -> Mask:
 
 
 def _pattern(secret: str) -> str:
-    return "".join(map(_character_pattern, secret))
+    # In UTF-16 and UTF-32 null bytes separate ASCII characters.
+    return r"\0*".join(map(_character_pattern, secret))
 
 
 def _character_pattern(character: str) -> str:

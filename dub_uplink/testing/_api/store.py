@@ -197,6 +197,8 @@ class Store:
         # A file survives a killed process but not a power failure: no write waits for the disk.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
+        # KiB. With the default of 2,000 most requests read a file of 100,000 customers.
+        self._db.execute("PRAGMA cache_size = -65536")
         self._db.executescript(_SCHEMA)
         self._indexed: set[str] = set()
 

@@ -286,6 +286,15 @@ def test_token_escaped_in_a_wrong_body_is_masked(url: str) -> None:
     assert base64.b64decode(request["bodyBase64"]) == b'["[token]"'
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32-le"])
+def test_token_in_another_encoding_is_masked(url: str, encoding: str) -> None:
+    send(url, "POST", "/customers", '["dub_test"]'.encode(encoding))
+    (request,) = send(url, "GET", "/_fake/requests")[1]
+    assert "[token]" in request["body"]
+    for text in (request["body"], base64.b64decode(request["bodyBase64"]).decode("latin-1")):
+        assert "dub_test" not in text.replace("\0", "")
+
+
 @pytest.mark.parametrize("token", ['a/"\\b', "schlüssel"])
 def test_token_that_json_escapes_is_masked_in_the_bytes(token: str) -> None:
     escaped = json.dumps(token, ensure_ascii=False).replace("/", r"\/")

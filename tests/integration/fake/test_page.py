@@ -276,6 +276,13 @@ def test_clock_is_advanced_and_set(fake: FakeDub, page: Page) -> None:
     assert 0 <= fake.clock.time() - moment < SECONDS
 
 
+def test_frozen_clock_is_marked(fake: FakeDub, page: Page) -> None:
+    fake.clock.freeze()
+    page.shows("now", "(frozen)")
+    fake.clock.advance(60)
+    page.shows("now", "(+1 min, frozen)")
+
+
 def test_settings_are_shown_and_applied(fake: FakeDub, page: Page) -> None:
     fake.configure(rate_limit=9)
     eventually(lambda: page.value("rateLimit") == "9")

@@ -20,6 +20,7 @@ from dub_uplink.testing import FakeDub, Settings, faults
         {"window": float("inf")},
         {"latency": -1},
         {"latency": float("nan")},
+        {"keep_requests": -1},
     ],
 )
 def test_invalid_setting_is_a_value_error_and_no_change(
@@ -29,6 +30,57 @@ def test_invalid_setting_is_a_value_error_and_no_change(
         with pytest.raises(ValueError, match=f"^{next(iter(wrong))} must"):
             make(**wrong)
     assert fake.settings == Settings()
+
+
+@pytest.mark.parametrize("tokens", ["", (), ("dub_a", "")])
+def test_empty_token_is_a_value_error_and_no_change(fake: FakeDub, tokens: Any) -> None:
+    with pytest.raises(ValueError, match="token must not be empty"):
+        FakeDub(tokens)
+    with pytest.raises(ValueError, match="token must not be empty"):
+        fake.configure(tokens=tokens)
+    assert fake.token == "dub_test"
+
+
+@pytest.mark.parametrize("tokens", ["dub_a", ["dub_a"], iter(["dub_a"])])
+def test_tokens_are_one_text_or_several(fake: FakeDub, api: Any, tokens: Any) -> None:
+    assert fake.configure(tokens=tokens).tokens == ("dub_a",)
+    assert api("GET", "/customers").status_code == 401
+    headers = {"Authorization": f"Bearer {fake.token}"}
+    assert api("GET", "/customers", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("ids", [["cus_1", "cus_1"], ["cus_1", ""], ["cus_1", "cus_stored"]])
+def test_ids_that_cannot_be_given_change_nothing(fake: FakeDub, ids: list[str]) -> None:
+    fake.add(id="cus_stored")
+    fake.use_ids(["cus_0"])
+    with pytest.raises(ValueError, match="id"):
+        fake.use_ids(ids)
+    assert fake.next_ids == ["cus_0"]
+    assert fake.add().id == "cus_0"
+    assert fake.add().id.startswith("cus_1")
+
+
+def test_given_ids_precede_those_of_the_constructor() -> None:
+    with FakeDub(ids=iter(["cus_c", "cus_d"]).__next__) as fake:
+        fake.use_ids(["cus_a", "cus_b"])
+        fake.add_many(3)
+        assert [customer.id for customer in fake.customers] == ["cus_a", "cus_b", "cus_c"]
+        assert fake.add().id == "cus_d"
+
+
+def test_frozen_clock_moves_only_on_request() -> None:
+    real = [100.0]
+    with FakeDub(now=lambda: real[0]) as fake:
+        fake.clock.freeze()
+        real[0] = 150
+        fake.clock.freeze()
+        fake.clock.advance(5)
+        assert (fake.clock.time(), fake.clock.frozen) == (105, True)
+        fake.clock.unfreeze()
+        assert (fake.clock.time(), fake.clock.frozen) == (105, False)
+        real[0] = 160
+        fake.clock.unfreeze()
+        assert fake.clock.time() == 115
 
 
 def test_unknown_setting_is_a_type_error(fake: FakeDub) -> None:
