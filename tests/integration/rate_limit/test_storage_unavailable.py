@@ -233,7 +233,7 @@ def test_async_call_ignores_a_response_after_its_loop_closed(
     limiter, started = limit._limiter_for("x", RedactedStr(KEY)), time.monotonic()
     assert asyncio.run(limiter.reserve_async(Reservation(Clock(), bulk=False), 600.0)) == 0
     assert time.monotonic() - started < BUSY
-    proxy.swallow = False  # a probe on a new connection would wait for the socket timeout
+    proxy.port = 1  # refuses new connections, which would wait for the socket timeout
     proxy.drop()
     settle(limit)
     assert [record.name for record in caplog.records] == ["dub_uplink"]  # the warning
