@@ -91,7 +91,7 @@ def storm_table(storm: dict[str, faults_storm.Tally]) -> Table:
         "lost": "lost writes",
         "doubled": "duplicate writes",
         "false_errors": "false ``Conflict`` or ``NotFound``",
-        "false_successes": "another customer returned as the own",
+        "false_successes": "results with the wrong customer",
         "failed": "other ``DubError``",
         "foreign": "exceptions other than ``DubError``",
     }
@@ -125,7 +125,7 @@ def load_table(loads: Sequence[faults_load.Load]) -> Table:
         "requests per call, last tenth",
         "calls failed",
     ]
-    return "Load", header, rows
+    return "Load on the server", header, rows
 
 
 def as_text(table: Table) -> str:

@@ -1,12 +1,13 @@
-"""Create customers in a Celery task that may run twice and is retried later if a call fails.
+"""Create customers in a Celery task, which may run twice. If a call fails, Celery repeats the task.
 
 Run it with ``dub-uplink serve`` in another terminal::
 
     DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
         celery --workdir examples --app celery_worker worker --pool solo
 
-Needs ``pip install celery``; the broker is a directory, so no other server has to run. In a third
-terminal, ``python examples/celery_worker.py user_1 ada@example.com GB`` submits a task.
+Install Celery with ``pip install celery``. The broker is a directory, so no other server is needed.
+To submit a task, run ``python examples/celery_worker.py user_1 ada@example.com GB`` in a third
+terminal.
 """
 
 from __future__ import annotations
@@ -32,25 +33,26 @@ app.conf.broker_transport_options = {
     "control_folder": str(HOME / "control"),
     "polling_interval": 0.2,  # seconds
 }
-app.conf.task_acks_late = True  # another worker repeats the task of one that dies
+app.conf.task_acks_late = True  # if a worker stops during a task, another worker repeats the task
 
 
 @functools.cache
 def dub() -> Dub:
-    """Return the client of this process, created after the fork."""
+    """Return the client of this process. The first call, after the fork, creates it."""
     return Dub()
 
 
 @app.task(bind=True, max_retries=5)
 def sign_up(self: Task, user_id: str, email: str, country: str) -> str:
-    """Get or create the customer of a user, and return Dub's id."""
+    """Get or create the customer of a user, and return the id that Dub assigns."""
     try:
-        # Not create(): a task that runs twice would raise Conflict.
+        # create() would raise Conflict if the task runs twice.
         customer = dub().customers.ensure(
             {"external_id": user_id, "email": email, "country": country}
         )
     except errors.RateLimitExceeded as error:
-        # The wait exceeds the deadline of the call. The queue waits, and the worker stays free.
+        # The requested wait exceeds the deadline of the call. While the task waits in the queue,
+        # the worker can run other tasks.
         raise self.retry(exc=error, countdown=error.retry_after or 60) from error
     except (errors.APIConnectionError, errors.InternalServerError) as error:
         raise self.retry(exc=error, countdown=60) from error

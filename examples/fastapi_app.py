@@ -5,7 +5,7 @@ Run it with ``dub-uplink serve`` in another terminal::
     DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
         uvicorn --app-dir examples --port 8080 fastapi_app:app
 
-Needs ``pip install "dub-uplink[aiohttp]" fastapi uvicorn``. Then, for example::
+Install the packages with ``pip install "dub-uplink[aiohttp]" fastapi uvicorn``. Send requests::
 
     curl -X PUT "http://127.0.0.1:8080/users/user_1?email=ada@example.com&country=GB"
     curl http://127.0.0.1:8080/users/user_1
@@ -25,7 +25,7 @@ from dub_uplink import AsyncCustomersConsumer, AsyncDub, Customer, errors
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Create the client in the event loop of the server, so requests share its connections."""
+    """Create one client in the event loop of the server, and close it at the end."""
     async with AsyncDub(timeout_ms=5_000) as dub:
         app.state.dub = dub
         yield
@@ -55,7 +55,7 @@ async def user(customers: Customers, user_id: str) -> Customer:
 
 @app.exception_handler(errors.DubError)
 async def dub_failed(request: Request, error: errors.DubError) -> JSONResponse:
-    """Pass on an error of the caller; report any other failure as one of the gateway."""
+    """Return 404 and 422 from Dub unchanged, 503 for a rate limit or a timeout, otherwise 502."""
     status = 502
     if isinstance(error, (errors.NotFound, errors.UnprocessableEntity)):
         status = error.status_code

@@ -5,7 +5,7 @@ Run it with ``dub-uplink serve`` in another terminal::
     DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
         python examples/import_csv.py examples/customers.csv
 
-It may run again after an interruption: existing customers are not changed.
+After an interruption, run it again. It does not change customers that exist.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dub_uplink import Dub, errors
 def import_customers(s: Dub, rows: list[dict[str, str]]) -> dict[str, int]:
     """Create the customers and return how many were created, existed already and were rejected."""
     counts = {"created": 0, "existed": 0, "rejected": 0}
-    # In the order of the rows. A failed call yields its error, so the others continue.
+    # The results are in the order of the rows. The result of a failed call is its error.
     for row, result in zip(rows, s.customers.create_many(rows), strict=True):
         if isinstance(result, errors.Conflict):
             counts["existed"] += 1

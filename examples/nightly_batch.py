@@ -1,12 +1,14 @@
 """Create the customers that the signup service could not create.
 
-The batch shares the rate limit of ``signup_service.py`` with bulk priority: signups go first. Run
-it with ``dub-uplink serve`` and ``redis-server`` in two other terminals::
+The batch shares the rate limit of ``signup_service.py``. It has bulk priority, so the calls of the
+service get the next free slots. Run it with ``dub-uplink serve`` and ``redis-server`` in two other
+terminals::
 
     DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
         python examples/nightly_batch.py
 
-As a line of a crontab: ``0 3 * * * python /srv/shop/nightly_batch.py``. It may run twice.
+To run it every night, use the crontab line ``0 3 * * * python /srv/shop/nightly_batch.py``. Running
+it twice is harmless.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ def main() -> int:
         for user, result in zip(users, dub.customers.create_many(users), strict=True):
             outcome = result
             if isinstance(result, errors.Conflict):
-                # The service created it and stopped before it stored the id.
+                # The service created the customer, and stopped before it stored the id.
                 outcome = dub.customers.get(f"ext_{user['external_id']}")
             if isinstance(outcome, Exception):
                 failed += 1

@@ -1,12 +1,12 @@
-"""Serve signups with FastAPI, within a rate limit shared with a nightly batch.
+"""Serve signups with FastAPI, and share a rate limit with ``nightly_batch.py``.
 
-A signup succeeds even if Dub is unavailable: ``nightly_batch.py`` creates missing customers later.
+If Dub is unavailable, a signup still succeeds, and ``nightly_batch.py`` creates the customer later.
 Run it with ``dub-uplink serve`` and ``redis-server`` in two other terminals::
 
     DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
         uvicorn --app-dir examples --port 8081 signup_service:app
 
-Needs ``pip install "dub-uplink[redis]" fastapi uvicorn``. Then, for example::
+Install the packages with ``pip install "dub-uplink[redis]" fastapi uvicorn``. Send a request::
 
     curl -X POST -H "Content-Type: application/json" http://127.0.0.1:8081/signups \
         -d '{"external_id": "user_1", "email": "ada@example.com", "country": "GB"}'
@@ -26,7 +26,7 @@ from dub_uplink import BackoffStrategy, Dub, RetryConfig, errors
 
 logger = logging.getLogger("uvicorn.error")
 
-#: A visitor waits no longer than 2 seconds, retries and the rate limit included.
+#: Limits a call to 2 seconds, including retries and the wait for the rate limit.
 RETRIES = RetryConfig("backoff", BackoffStrategy(max_elapsed_time=2_000))
 
 
@@ -40,7 +40,7 @@ class Signup(BaseModel):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Create one client for the process; its threads share it."""
+    """Create one client for all threads of the process, and close it at the end."""
     with Dub(rate_limit=rate_limit("interactive"), retry_config=RETRIES, timeout_ms=2_000) as dub:
         app.state.dub = dub
         yield
@@ -49,7 +49,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
-# Not `async def`: FastAPI runs this in a thread, where a call may wait.
+# FastAPI runs a function without `async` in a thread, so a waiting call blocks no other request.
 @app.post("/signups", status_code=201)
 def sign_up(signup: Signup, request: Request) -> dict[str, str | None]:
     """Store the user, and create the customer if Dub responds in time."""

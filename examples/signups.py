@@ -1,6 +1,6 @@
 """Store the users and the rate limit of ``signup_service.py`` and ``nightly_batch.py``.
 
-Both programs read their settings from the environment here, so their limits are equal.
+This module reads the settings from the environment, so both programs use the same limit.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ CREATE TABLE IF NOT EXISTS users (
 
 
 def rate_limit(priority: Literal["interactive", "bulk"]) -> RateLimit:
-    """Return the limit of the API key; Redis counts the requests of all processes."""
+    """Return the rate limit of the API key, which all processes share in Redis."""
     return RateLimit(LIMIT, per=WINDOW, storage=STORAGE, priority=priority)
 
 
 def execute(statement: str, *values: Any) -> list[sqlite3.Row]:
-    """Run one statement in a transaction of its own and return its rows."""
+    """Run one statement in a new transaction, and return its rows."""
     with closing(sqlite3.connect(DATABASE, timeout=30)) as database, database:
         database.row_factory = sqlite3.Row
         database.execute(SCHEMA)
@@ -38,7 +38,7 @@ def execute(statement: str, *values: Any) -> list[sqlite3.Row]:
 
 
 def add_user(user: dict[str, str]) -> None:
-    """Store a user without a Dub id; keep the record of an existing user."""
+    """Store a user without a Dub id. Leave an existing user unchanged."""
     execute(
         "INSERT OR IGNORE INTO users VALUES (?, ?, ?, NULL)",
         user["external_id"],

@@ -1,8 +1,8 @@
 """Test the shop with the fixtures ``dub`` and ``fake_dub`` of the extra ``testing``.
 
-Each test has its own fake, and no test sleeps. The last one is a smoke test of the server in
-``DUB_SERVER_URL``; without that variable it is skipped. With ``dub-uplink serve`` in another
-terminal::
+Each test has its own fake, and no test sleeps. The last test is a smoke test of the server in
+``DUB_SERVER_URL``. Without that variable, pytest skips the last test. To run all tests, start
+``dub-uplink serve`` in another terminal, and run::
 
     DUB_API_KEY=dub_test DUB_SERVER_URL=http://127.0.0.1:8000 \
         pytest examples/test_shop.py

@@ -1,4 +1,4 @@
-// The admin API of the fake, for tests.
+// Functions that call the admin API of the fake.
 import { inject } from "vitest";
 
 export const url = inject("fakeUrl");

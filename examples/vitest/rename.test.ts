@@ -8,11 +8,11 @@ const dub = new Dub({ token: "dub_test", serverURL: url });
 
 afterEach(() => fake.reset());
 
-test("a lost response is looked up", async () => {
+test("rename with a lost response looks the customer up", async () => {
   await fake.addCustomer({ externalId: "ada", name: "Ada", country: "GB" });
   expect((await dub.customers.get({ id: "ext_ada" })).name).toBe("Ada");
 
-  // Between two calls: the next PATCH is applied, then the connection drops.
+  // The next PATCH is applied, then the connection drops.
   await fake.addFault({ fault: "DropAfter", method: "PATCH" });
   await rename(dub, "ada", "Ada Lovelace");
 
@@ -25,7 +25,7 @@ test("a lost response is looked up", async () => {
   expect(requests[1].fault).toEqual({ fault: "DropAfter" });
 });
 
-test("a rename that is not applied is an error", async () => {
+test("rename that is not applied throws the error", async () => {
   await fake.addCustomer({ externalId: "ada", name: "Ada", country: "GB" });
   await fake.addFault({ fault: "Status", code: 503, method: "PATCH" });
   await expect(rename(dub, "ada", "Grace")).rejects.toMatchObject({ statusCode: 503 });
@@ -35,7 +35,7 @@ test("the reset after each test removes customers and faults", async () => {
   await expect(dub.customers.get({ id: "ext_ada" })).rejects.toBeInstanceOf(NotFound);
 });
 
-test("a rate limit passes with time", async () => {
+test("a rate limit expires after its window", async () => {
   await fake.changeSettings({ rateLimit: 1 });
   await dub.customers.list({});
   await expect(dub.customers.list({})).rejects.toMatchObject({ statusCode: 429 });

@@ -1,4 +1,4 @@
-// The code under test: rename a customer, and look it up if the response is lost.
+// The code under test: rename a customer. After an error, check whether the rename was applied.
 import { Dub } from "dub";
 
 export async function rename(dub: Dub, externalId: string, name: string): Promise<string> {

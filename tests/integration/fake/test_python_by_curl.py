@@ -386,7 +386,7 @@ def test_every_public_name_has_a_check_or_a_reason() -> None:
 
 def test_every_public_name_is_on_the_page_of_the_admin_api() -> None:
     page = Path(__file__).parents[3] / "docs" / "admin-api.rst"
-    section = page.read_text(encoding="utf-8").partition("From Python to curl\n---")[2]
+    section = page.read_text(encoding="utf-8").partition("Python and HTTP\n---")[2]
     shown = set(re.findall(r"``(FakeDub\(\w+|fake[.\w]*)", section))
     owners = {"FakeDub": "fake", "FakeClock": "fake.clock", "Faults": "fake.faults"}
     names = {name.rstrip(")") for name in public_names() if not name.startswith("FakeDub.add(")}
