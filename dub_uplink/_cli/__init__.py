@@ -1,4 +1,4 @@
-"""The ``dub-uplink`` command; click and rich are imported in :func:`main` only."""
+"""The ``dub-uplink`` command. Only :func:`main` imports ``click`` and ``rich``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from io import TextIOWrapper
 __all__ = ["main"]
 
 _NEEDED = ("click", "rich")
-_INTERRUPTED = 130  # as a shell counts a process that SIGINT ended
+_INTERRUPTED = 130  # the exit status that a shell reports for a process ended by SIGINT
 
 
 def main() -> None:
@@ -19,20 +19,20 @@ def main() -> None:
         missing = [name for name in _NEEDED if not _installed(name)]
         if missing:
             sys.exit(
-                f"dub-uplink needs {' and '.join(missing)}: "
+                f"dub-uplink needs {' and '.join(missing)}; "
                 'run  pip install "dub-uplink[cli]"  and try again.'
             )
         from dub_uplink._cli.commands import cli  # noqa: PLC0415 - click is an optional dependency
 
         if isinstance(sys.stdout, TextIOWrapper):
-            # A customer's name may hold characters that the terminal cannot show.
+            # Write ? for characters of a customer that the terminal cannot encode.
             sys.stdout.reconfigure(errors="replace")
         cli(prog_name="dub-uplink")
-    except KeyboardInterrupt:  # before or after the command itself
+    except KeyboardInterrupt:  # raised before or after the command itself
         sys.exit(_INTERRUPTED)
     finally:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            # Nothing is left to save: Ctrl-C ends the process without a traceback.
+            # Let Ctrl-C at exit end the process without a traceback: all files are closed.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

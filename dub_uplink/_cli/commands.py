@@ -43,13 +43,14 @@ def cli() -> None:
 
 @cli.command(
     short_help="Run the client against a fake of Dub's API.",
-    help="Create, get, update, list and delete a customer, and meet a rate limit and an error, on a"
-    " fake of Dub's API in this process. Takes a few seconds and needs no account.",
+    help="Run the client against a fake of Dub's API in this process: create, get, update, list and"
+    " delete a customer, and handle a rate limit and an error. The demo takes a few seconds and"
+    " needs no account.",
 )
 @click.option(
     "--live",
     is_flag=True,
-    help="Run only the reading part, on your own workspace; needs DUB_API_KEY.",
+    help="Only read customers, from your own workspace. Requires DUB_API_KEY.",
 )
 def demo(*, live: bool) -> None:
     """Run the demo."""
@@ -76,31 +77,34 @@ def demo(*, live: bool) -> None:
     show_default=True,
     help="The port to listen on; 0 chooses a free one.",
 )
-@click.option("--token", default="dub_test", show_default=True, help="The API key that it accepts.")
+@click.option(
+    "--token", default="dub_test", show_default=True, help="The API key that the fake accepts."
+)
 @click.option(
     "--rate-limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Respond with 429 after N requests a minute, as Dub does.  [default: no limit]",
+    help="Accept N requests per minute, and respond to more with status 429, as Dub does."
+    "  [default: no limit]",
 )
 @click.option(
     "--seed-customers",
     type=click.IntRange(min=0),
     metavar="N",
     default=0,
-    help="Create N invented customers first.",
+    help="Create N random customers before serving.",
 )
 @click.option(
     "--database",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Keep the customers in this SQLite file.  [default: in memory]",
+    help="Store the customers in this SQLite file.  [default: in memory]",
 )
 @click.option(
     "--admin/--no-admin",
     default=True,
     show_default=True,
-    help="Serve the admin API and its page below /_fake/.",
+    help="Serve the admin API and the admin page under /_fake/.",
 )
 @click.option(
     "--admin-token",
@@ -125,7 +129,9 @@ def serve(
     if not token.strip():
         raise click.UsageError("--token is empty; give the API key that the fake accepts.")
     if admin_token is not None and not re.fullmatch(r"[!-~]+", admin_token):
-        raise click.UsageError("--admin-token must be visible ASCII characters without spaces.")
+        raise click.UsageError(
+            "--admin-token must consist of visible ASCII characters; leave out spaces."
+        )
     try:
         run_server(
             host=host,
@@ -140,10 +146,10 @@ def serve(
     except sqlite3.Error as error:
         raise Failure(
             f"cannot use {database} as a database: {error}.",
-            hint="give a new file, or one that serve created.",
+            hint="give a new file, or a file that serve created.",
         ) from error
     except OSError as error:
         raise Failure(
             f"cannot serve on {host}:{port}: {error.strerror}.",
-            hint="--port 0 chooses a free port.",
+            hint="choose another port, or a free one with --port 0.",
         ) from error

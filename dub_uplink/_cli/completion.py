@@ -1,4 +1,4 @@
-"""Print the script for completion in a shell: ``dub-uplink completion``."""
+"""Print the completion script for a shell: ``dub-uplink completion``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "dub-uplink"
-#: The variable through which the shell's script calls click.
+#: The environment variable through which the script calls click.
 VARIABLE = "_DUB_UPLINK_COMPLETE"
 
 EXAMPLES = """\b
@@ -21,8 +21,8 @@ Set it up once:
 
 @click.command(
     short_help="Print the completion script for a shell.",
-    help="Print the script that makes a shell complete the commands and options of dub-uplink with"
-    " the Tab key. bash must be 4.4 or newer.",
+    help="Print a script for your shell. With it, the Tab key completes the commands and options of"
+    " dub-uplink. bash must be 4.4 or newer.",
     epilog=EXAMPLES,
 )
 @click.argument("shell", type=click.Choice(SHELLS))

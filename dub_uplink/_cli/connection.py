@@ -1,4 +1,4 @@
-"""The options of a connection: API key, server, timeout and retries."""
+"""The options of all commands that call the API: API key, server, timeout and retries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dub_uplink._cli.io.text import can_ask, content_of, interruptible_input, is
 
 R = TypeVar("R")
 
-LONG_WAIT = 1.0  # seconds from which a wait is shown
+LONG_WAIT = 1.0  # seconds; the user is shown waits of at least this length
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Connection:
     verbose: bool = False
 
     def open(self, token: str | None = None, **more: Any) -> dub_uplink.Dub:
-        """Return a client.
+        """Create a client.
 
-        Must be called within a command: the logging of ``-v`` stops when the command ends.
+        Call this within a command, because the logging of ``-v`` stops when the command ends.
 
         Args:
-            token: The API key; ``None`` for :meth:`token`.
+            token: The API key; if ``None``, :meth:`token` reads it.
             more: Further arguments of ``Dub``.
 
         Raises:
@@ -69,10 +69,10 @@ class Connection:
         return client
 
     def token(self) -> str:
-        """Return the API key of the options, the environment or the terminal.
+        """Read the API key from the options, the environment or the terminal.
 
         Raises:
-            Failure: There is none, or its file cannot be read.
+            Failure: There is no API key, or its file cannot be read.
         """
         if self.token_file is not None:
             return read_token(self.token_file)
@@ -88,7 +88,11 @@ class Connection:
 
 
 def read_token(path: str) -> str:
-    """Return the only line of a file; error messages never contain it."""
+    """Read the API key, the only line of a file. Error messages never contain the line.
+
+    Raises:
+        Failure: The file cannot be read, or does not contain exactly one line of UTF-8.
+    """
     where = "the standard input" if path == "-" else path
     try:
         text = content_of(path).decode("utf-8-sig")
@@ -98,21 +102,18 @@ def read_token(path: str) -> str:
         ) from None
     except ValueError:
         raise Failure(
-            f"{where} does not hold an API key: it is not UTF-8 text.", ExitCode.AUTH
+            f"{where} does not contain an API key: it is not UTF-8 text.", ExitCode.AUTH
         ) from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) != 1:
-        problem = "it is empty" if not lines else f"it has {len(lines)} lines, not one"
-        raise Failure(f"{where} does not hold an API key: {problem}.", ExitCode.AUTH)
+        problem = "it is empty" if not lines else f"it has {len(lines)} lines instead of 1"
+        raise Failure(f"{where} does not contain an API key: {problem}.", ExitCode.AUTH)
     return lines[0]
 
 
 @contextlib.contextmanager
 def collect_warnings() -> Iterator[list[warnings.WarningMessage]]:
-    """Collect each ``UserWarning``, which is for the user of the command.
-
-    Warnings of other classes are for developers, and are dropped.
-    """
+    """Collect each ``UserWarning``, and drop the others, which are for developers."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
@@ -131,7 +132,7 @@ def _show_wait(attempt: int, seconds: float, failed: object) -> None:
 
 
 def _show_attempts() -> None:
-    """Show the log of the client: method, path, status and time of each attempt, no secret."""
+    """Log the method, path, status and duration of each attempt to stderr, without secrets."""
     logger, handler = logging.getLogger("dub_uplink"), _ToStderr()
     before = logger.level
     logger.addHandler(handler)
@@ -145,7 +146,7 @@ def _show_attempts() -> None:
 
 
 class _ToStderr(logging.Handler):
-    """Writes to the current stderr, which a progress bar replaces."""
+    """Write to the current ``sys.stderr``, because a progress bar replaces ``sys.stderr``."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(printable(record.getMessage()), err=True)
@@ -156,7 +157,8 @@ _OPTIONS = (
         "--token-file",
         type=click.Path(allow_dash=True),
         metavar="FILE",
-        help="Read the API key from this file, - for stdin.  [default: DUB_API_KEY, else ask]",
+        help="Read the API key from FILE; - is the standard input.  [default: the environment"
+        " variable DUB_API_KEY, else a prompt]",
     ),
     click.option(
         "--server-url",
@@ -169,7 +171,7 @@ _OPTIONS = (
         default=30,
         show_default=True,
         metavar="SECONDS",
-        help="The time limit of one attempt.",
+        help="The time limit of one attempt, in seconds.",
     ),
     click.option(
         "--retries/--no-retries",
@@ -184,7 +186,7 @@ _OPTIONS = (
 
 
 def connection_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options of a connection; the command gets a :class:`Connection`."""
+    """Add the options of a connection. The command receives a :class:`Connection`."""
 
     @functools.wraps(command)
     def connected(

@@ -1,4 +1,4 @@
-"""Turn errors into exit codes and one line on stderr, with a hint."""
+"""Turn an error into an exit code, and into one line on stderr with a hint."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from typing import IO, Any, TypeVar
 
 import click
 
-import dub_uplink  # its names are loaded when they are asked for: the help needs none
+import dub_uplink  # loads its names on first use, so that the help stays fast
 from dub_uplink._cli.io.text import printable
 
 R = TypeVar("R")
 
 
 class ExitCode(enum.IntEnum):
-    """The exit codes of the command; of several failures, the highest code counts."""
+    """The exit codes of the command. If several calls fail, the highest code is used."""
 
     DONE = 0
-    #: Some or all rows failed, a question was not confirmed, or the output could not be written.
+    #: Some or all calls failed, the user did not confirm, or the output could not be written.
     FAILED = 1
     #: A mistake in the command line, or in a file that it names.
     USAGE = 2
-    #: No API key, one that Dub refuses (401), or one without the permission (403).
+    #: No API key, an API key that Dub rejects (401), or one without the permission (403).
     AUTH = 3
     NOT_FOUND = 4
-    #: No response, a 429 or 5XX to the last attempt, or a response that is not from Dub.
+    #: No response, a 429 or 5XX after the last attempt, or a response that is not from Dub.
     NETWORK = 5
-    #: What a shell reports for a process that SIGINT or SIGPIPE ended.
+    #: The exit statuses that a shell reports for a process ended by SIGINT or SIGPIPE.
     INTERRUPTED = 130
     PIPE_CLOSED = 141
 
 
 class Failure(click.ClickException):
-    """An error that is shown as one line, with a hint at its end, and sets the exit code."""
+    """An error that is shown as one line, ending with a hint, and that sets the exit code."""
 
     def __init__(self, message: str, exit_code: int = ExitCode.FAILED, hint: str = "") -> None:
         super().__init__(message)
-        self.exit_code = int(exit_code)  # type: ignore[misc]  # click means it for the class
+        self.exit_code = int(exit_code)  # type: ignore[misc]  # click declares it on the class
         self.hint = hint
 
     def __str__(self) -> str:
@@ -50,20 +50,20 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line to stderr, or to another file."""
         stderr: Any = sys.stderr
-        if stderr is not None:  # `2>&-` closes it; older releases of click fail there
+        if stderr is not None:  # None after `2>&-`; older releases of click fail there
             click.echo(f"Error: {printable(str(self))}", file, err=True)
 
 
 def failure(
     error: dub_uplink.errors.DubError | ValueError | TypeError, customer_id: str = ""
 ) -> Failure:
-    """Return the failure for an error of the client; ``customer_id`` is the id in the call."""
+    """Return the failure for an error of a call, with the id from the call if it had one."""
     about = f"{customer_id}: " if customer_id else ""
     return Failure(f"{about}{error}", exit_code(error), _hint(error))
 
 
 def exit_code(error: Exception) -> ExitCode:
-    """Return the exit code for an error of the client; a bad argument is a usage error."""
+    """Return the exit code for an error of a call; an invalid argument is a usage error."""
     if not isinstance(error, dub_uplink.errors.DubError):
         return ExitCode.USAGE
     status = getattr(error, "status_code", 0)
@@ -89,31 +89,31 @@ def _hint(error: Exception) -> str:
     status = getattr(error, "status_code", 0)
     hint = ""
     if isinstance(error, dub_uplink.errors.APITimeoutError):
-        hint = "--timeout sets a longer limit for an attempt."
+        hint = "set a longer limit for an attempt with --timeout."
     elif isinstance(error, dub_uplink.errors.APIConnectionError):
-        hint = "is there a network, and is --server-url (DUB_SERVER_URL) right?"
+        hint = "check the network and --server-url (DUB_SERVER_URL)."
     elif status == 401:
         hint = "check the API key in --token-file or DUB_API_KEY."
     elif status == 403 and getattr(error, "code", None) == "exceeded_limit":
-        hint = "a limit of the workspace's plan is used up."
+        hint = "the workspace has reached a limit of its plan; check the usage in Dub."
     elif status == 403:
-        hint = "the key's role or the workspace's plan does not allow this."
+        hint = "the API key's role or the workspace's plan does not allow this; check both in Dub."
     elif isinstance(error, dub_uplink.errors.RateLimitExceeded):
         wait = error.retry_after
         hint = "try again in a minute." if wait is None else f"try again in {wait:.0f} s."
     elif isinstance(error, dub_uplink.errors.DubError) and _is_not_from_dub(error):
-        hint = "is --server-url (DUB_SERVER_URL) that of Dub's API?"
+        hint = "check that --server-url (DUB_SERVER_URL) is the URL of Dub's API."
     elif status >= 500:
         hint = "Dub returned a server error; try again later."
     return hint
 
 
 class BatchRunner:
-    """Makes a call for each of several ids; a failure is shown and the others continue.
+    """Make a call for each of several ids. If a call fails, show the error and continue.
 
     Attributes:
         exit_code: The highest exit code so far.
-        aborted: Whether the remaining ids were skipped, because they would fail in the same way.
+        aborted: Whether the remaining ids were skipped, because their calls would fail too.
     """
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class BatchRunner:
         self.aborted = False
 
     def run(self, ids: Iterable[str], call: Callable[[str], R]) -> Iterator[R]:
-        """Yield the results of the successful calls."""
+        """Make the calls, and yield the results of the successful ones."""
         remaining = list(ids)
         while remaining and not self.aborted:
             customer_id = remaining.pop(0)
@@ -144,39 +144,39 @@ class BatchRunner:
 
 
 def _affects_all_ids(error: Exception) -> bool:
-    """Return whether the next call would fail too: the key is refused, or there is no server."""
+    """Return whether all calls would fail: the API key is rejected, or there is no server."""
     return (
         isinstance(error, dub_uplink.errors.APIConnectionError) or exit_code(error) == ExitCode.AUTH
     )
 
 
-#: click raises this to show the help of a group without a command; older releases do not.
+#: New releases of click raise this if a group is called without a command.
 _HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Turn the expected exceptions into an exit code and at most one line.
+    """Turn expected exceptions into an exit code and at most one line on stderr.
 
     A bug in this package keeps its traceback, so that it can be reported.
     """
     stdout: Any = sys.stdout
-    if stdout is None:  # `>&-` closes it
+    if stdout is None:  # None after `>&-`
         raise Failure("the standard output is closed.")
     try:
         try:
             yield
         finally:
-            stdout.flush()  # here, where an error can still be shown
+            stdout.flush()  # now, while an error can still be shown
     except click.exceptions.Exit:
-        raise  # before the last clause, which would import the client
+        raise  # handled first, because the last clause imports the client
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line on which the terminal shows ^C
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
     except click.UsageError as error:
         if error.ctx is None or isinstance(error, _HELP):
             raise
-        hint = f"{error.ctx.command_path} --help"
+        hint = f"see  {error.ctx.command_path} --help"
         raise Failure(error.format_message(), ExitCode.USAGE, hint) from None
     except OSError as error:
         _discard_output()
@@ -189,7 +189,7 @@ def exit_on_error() -> Iterator[None]:
 
 
 def _is_closed_pipe(error: OSError) -> bool:
-    # Windows reports a closed pipe as an invalid argument.
+    # Windows reports a closed pipe as an invalid argument (EINVAL).
     on_windows = os.name == "nt" and error.errno == errno.EINVAL and error.filename is None
     return on_windows or isinstance(error, BrokenPipeError)
 

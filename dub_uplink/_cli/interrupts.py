@@ -15,11 +15,11 @@ from dub_uplink._cli.failures import ExitCode
 from dub_uplink._cli.io.text import is_terminal
 from dub_uplink.retries import current_clock
 
-_SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
+_SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides the cursor
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed; raised only where the command can stop with its files complete."""
+    """Ctrl-C was pressed. Raised only where the command can stop with consistent files."""
 
 
 class InterruptHandler:
@@ -29,8 +29,8 @@ class InterruptHandler:
     Within ``threading`` or ``queue`` that can leave a lock acquired, and the next thread
     that needs the lock hangs the command.
 
-    The default stays in force if SIGINT is ignored, as for a job in the background, and outside of
-    the main thread.
+    The handler replaces only Python's default handler, and only in the main thread. A job in the
+    background therefore still ignores SIGINT.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class InterruptHandler:
             raise Interrupted
 
     def clock(self) -> Clock:
-        """Return a clock for a client whose waits between attempts end with ``Interrupted``."""
+        """Return a clock for a client, with which Ctrl-C ends a wait by ``Interrupted``."""
         clock = current_clock()
 
         def sleep(seconds: float) -> None:
@@ -58,8 +58,8 @@ class InterruptHandler:
         return dataclasses.replace(clock, sleep=sleep)
 
     def _handle(self, _signum: int, _frame: FrameType | None) -> None:
-        # Runs between two instructions of the main thread, which may hold any lock: it must not
-        # print through a file object or wake another thread.
+        # A handler runs between two instructions of the main thread, which may hold any lock. So
+        # the handler must not print through a file object or wake another thread.
         if self._requested:
             _write_stderr(_SHOW_CURSOR if is_terminal(sys.stderr) else "")
             os._exit(ExitCode.INTERRUPTED)

@@ -14,7 +14,7 @@ from dub_uplink._cli.failures import ExitCode, exit_on_error
 
 
 class Lazy(NamedTuple):
-    """The path of a command, ``module:name`` below ``_cli``, and its line in the help."""
+    """The path of a command, ``module:name`` in the package ``_cli``, and its line in the help."""
 
     path: str
     help: str
@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
         return [*super().list_commands(ctx), *self.lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of this name, imported if necessary."""
+        """Return the command with this name; import the command if necessary."""
         if cmd_name in self.lazy:
             return self.lazy[cmd_name].load()
         return super().get_command(ctx, cmd_name)
@@ -79,7 +79,7 @@ class RootGroup(LazyGroup):
         standalone_mode: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Run the command; after it, Ctrl-C has the same exit code as within it."""
+        """Run the command. Ctrl-C shortly after it has the same exit code as during it."""
         try:
             status = super().main(args, prog_name, complete_var, False, **kwargs)
         except click.Abort:

@@ -30,7 +30,7 @@ def run_server(
     """Serve a fake until Ctrl-C or SIGTERM.
 
     Raises:
-        click.UsageError: the admin API needs a token on this host.
+        click.UsageError: the admin API needs ``admin_token`` on this host.
         OSError: the address is in use.
         sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
@@ -39,7 +39,7 @@ def run_server(
         _say(f"A fake of Dub's customers API is running at {url}")
         if admin:
             needs = "" if admin_token is None else " (needs the admin token)"
-            _say(f"Page and admin API: {url}/_fake/{needs}")
+            _say(f"Admin page and admin API: {url}/_fake/{needs}")
         _say(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
         _say(f"  export DUB_API_KEY={shlex.quote(token)} DUB_SERVER_URL={url}")
         _say("Press Ctrl-C to stop.")
@@ -68,7 +68,7 @@ def run_server(
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    # Containers stop with SIGTERM; the database must be closed then as well.
+    # Containers are stopped with SIGTERM, and the database must be closed in this case too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -84,5 +84,5 @@ def _say(line: str) -> None:
     try:
         click.echo(line)
     except OSError:  # BrokenPipeError; on Windows EINVAL
-        # The reader of the output is gone; the server continues for its clients.
+        # The reader of the output has exited, but the server continues for its clients.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

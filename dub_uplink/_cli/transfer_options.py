@@ -1,4 +1,4 @@
-"""Define what ``customers export`` and ``customers import`` share: options, formats, the client."""
+"""Options and functions that ``customers export`` and ``customers import`` share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dub_uplink._cli.io.text import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The key under which a context holds the value of --rate-limit-storage.
+#: The key of the value of ``--rate-limit-storage`` in ``click.Context.meta``.
 STORAGE = "dub_uplink.rate_limit_storage"
 
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -31,7 +31,7 @@ def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) 
     storage = ctx.meta[STORAGE] = ctx.params.pop("rate_limit_storage")
     if given is None:
         if storage is not None and ctx.get_parameter_source("rate_limit_storage") is _COMMANDLINE:
-            raise click.UsageError("--rate-limit-storage needs --rate-limit N as well.")
+            raise click.UsageError("--rate-limit-storage needs --rate-limit N; add both.")
         return None
     limit, _, period = given.partition("/")
     per: Any = period or "minute"
@@ -44,9 +44,9 @@ def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) 
     if storage is None:
         return rate_limit
     try:
-        # Processes that share the limit may be interactive: they go first.
+        # Let interactive processes that share the limit send first.
         rate_limit = RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
-    except (ValueError, ImportError) as error:  # their messages show no password
+    except (ValueError, ImportError) as error:  # these messages contain no password
         raise click.UsageError(f"--rate-limit-storage: {error}.") from None
     ctx.call_on_close(rate_limit.close)
     return rate_limit
@@ -57,33 +57,33 @@ _RATE = click.option(
     "--rate-limit",
     metavar="N",
     callback=_rate_limit,
-    help="Send at most N requests per minute, and leave the rest of the key's limit to other"
-    " processes. N/second and N/hour are possible too.",
+    help="Send at most N requests per minute, so that other processes can use the rest of the API"
+    " key's limit. N/second and N/hour are accepted too.",
 )
 _STORAGE = click.option(
     "--rate-limit-storage",
     metavar="URL",
     envvar="DUB_RATE_LIMIT_STORAGE",
-    is_eager=True,  # the other option reads it
+    is_eager=True,  # parsed first, because --rate-limit reads the value
     help="Share --rate-limit with other processes through this storage, such as redis://localhost."
     " Interactive processes have priority.  [env var: DUB_RATE_LIMIT_STORAGE]",
 )
 
 
 def rate_limit_option(command: F) -> F:
-    """Add the options of a rate limit; the command gets ``rate_limit``, or ``None``."""
+    """Add the options of a rate limit. The command receives ``rate_limit``, possibly ``None``."""
     return _STORAGE(_RATE(command))
 
 
 def format_of(path: str, given: str | None) -> Any:
-    """Return the format of a file: the given one, or that of its suffix.
+    """Return the format of a file: the given format, else the format of its suffix.
 
     Raises:
         click.UsageError: No format is given and the suffix is unknown.
     """
     file_format = given or _SUFFIXES.get(Path(path).suffix.lower())
     if file_format is None:
-        raise click.UsageError(f"{path}: the format is not clear from the name; give --format.")
+        raise click.UsageError(f"{path}: the suffix names no known format; give --format.")
     return file_format
 
 
@@ -95,15 +95,16 @@ def open_client(
     token: str | None = None,
     on_failed_attempt: Callable[[object], object] = lambda failed: None,
 ) -> Dub:
-    """Return a client that shows long waits beside the progress, and whose waits Ctrl-C ends.
+    """Create a client that shows long waits next to the progress, and stops them on Ctrl-C.
 
     Args:
         connection: The options of the connection.
         progress: The progress bar.
-        rate_limit: The limit of requests, or ``None``.
-        interrupt: The handler of Ctrl-C.
-        token: The API key, if it was read already.
-        on_failed_attempt: Called with the error or response before each retry, in its thread.
+        rate_limit: The rate limit, or ``None``.
+        interrupt: The handler of Ctrl-C, or ``None``.
+        token: The API key if it was read before, or ``None``.
+        on_failed_attempt: Called before each retry, with the error or response of the failed
+            attempt, in the thread of the call.
     """
 
     def on_retry(_attempt: int, seconds: float, failed: object) -> None:
@@ -116,10 +117,10 @@ def open_client(
 
 
 def server_of(connection: Connection) -> str:
-    """Return the given URL of the server, empty for Dub's own; an export or import records it."""
+    """Return the configured server URL, or an empty string for Dub's own server."""
     return (connection.server_url or os.environ.get("DUB_SERVER_URL", "")).rstrip("/")
 
 
 def hash_of_key(token: str, file_identity: Mapping[str, Any]) -> str:
-    """Return a keyed hash that tells API keys apart; the key cannot be read from it."""
+    """Return a hash that distinguishes API keys without revealing them."""
     return hmac.new(file_identity["sha256"].encode(), token.encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""The filters of a list, as options."""
+"""Options for the filters of a list of customers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ R = TypeVar("R")
 
 
 def text(value: str) -> str:
-    """Check that an option is UTF-8; a click type.
+    """Check that the value of an option is UTF-8; a click type.
 
     Raises:
-        click.BadParameter: It is not.
+        click.BadParameter: The value is not UTF-8.
     """
     try:
         value.encode()
@@ -37,7 +37,7 @@ expand_option = click.option(
     help="Include link, partner, discount and programId.",
 )
 
-#: The filters of a page and of an iteration, under the names of the keyword arguments.
+#: Options by the keyword argument of ``list`` and ``iterate`` that they set.
 _FILTERS = {
     "email": click.option("--email", type=text, help="Only the customer with this email."),
     "external_id": click.option(
@@ -66,7 +66,10 @@ _FILTERS = {
         help="Sort in ascending or descending order.  [default: desc]",
     ),
     "page_size": click.option(
-        "--page-size", type=click.IntRange(1, 100), metavar="N", help="Customers per request."
+        "--page-size",
+        type=click.IntRange(1, 100),
+        metavar="N",
+        help="Fetch N customers per request.",
     ),
 }
 
@@ -84,15 +87,15 @@ COUNT_FILTERS = (
 
 
 def filter_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the filters; the command gets the given ones as the mapping ``filters``.
+    """Add options for all filters. The command receives the given filters as ``filters``.
 
-    Its keys are keyword arguments of ``CustomersConsumer.list`` and ``iterate``.
+    The keys of this mapping are keyword arguments of ``CustomersConsumer.list`` and ``iterate``.
     """
     return _filtered(command, tuple(_FILTERS))
 
 
 def count_filter_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the filters of ``CustomersConsumer.count``, as :func:`filter_options` does."""
+    """Add options for the filters of ``CustomersConsumer.count``; see :func:`filter_options`."""
     return _filtered(command, COUNT_FILTERS)
 
 

@@ -17,8 +17,12 @@ Examples:
 
 \b
 Exit codes:
-  0 done    1 some or all failed    2 a mistake in the command
-  3 no API key, or a refused one    4 not found    5 no (usable) response
+  0  success
+  1  some or all calls failed
+  2  a mistake in the command line, or in a file that it names
+  3  no API key, or the server rejected the API key
+  4  the customer does not exist
+  5  no response, a rate limit or a server error
 """
 
 COMMANDS = {
@@ -39,8 +43,8 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     lazy=COMMANDS,
-    help="List, count, get, create, update and delete customers of a workspace. An id is Dub's own"
-    " (cus_...), or ext_ and an external id.",
+    help="List, count, get, create, update and delete customers of a workspace. ID is Dub's id"
+    " (cus_...), or ext_ followed by an external id.",
     epilog=EXAMPLES,
 )
 def customers() -> None:

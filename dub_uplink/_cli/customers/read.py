@@ -35,17 +35,21 @@ Examples:
 @click.command(
     "list",
     short_help="List customers, by default the newest 100.",
-    help="List one page of customers, by default the newest 100; --limit and --all list more. A"
-    " customer must match all filters; of --email, --external-id and --search the API uses the"
-    " first.\n\njson and jsonl hold everything that the API sent, under its own names; customers"
-    " import reads jsonl back. csv is for a spreadsheet: an apostrophe precedes a cell that it"
-    " would run as a formula. customers export writes values unchanged.",
+    help="List one page of customers, by default the newest 100. To list more, give --limit or"
+    " --all. A customer must match all filters. Exception: of --email, --external-id and --search,"
+    " the API uses only the first one that is given, in this order.\n\nThe outputs json and jsonl"
+    " contain all fields that the API sent, under the API's names. The command customers import"
+    " can read jsonl. The output csv is for spreadsheets: an apostrophe is put before a value that"
+    " a spreadsheet would run as a formula. The command customers export writes values unchanged.",
     epilog=LIST_EXAMPLES,
 )
 @filter_options
 @click.option("--all", "everything", is_flag=True, help="List every customer, each once.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="List N customers, page after page."
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="List up to N customers, from as many pages as needed.",
 )
 @click.option(
     "--page", type=click.IntRange(1, 1000), metavar="N", help="List the page with this number."
@@ -99,7 +103,9 @@ def list_command(
     if output == "table" and not count:
         click.echo("No customers.", err=True)
     if output == "table" and more:
-        click.echo(f"These are the first {count}; --all or --limit N lists more.", err=True)
+        click.echo(
+            f"Only the first {count} are shown; list more with --all or --limit N.", err=True
+        )
 
 
 GET_EXAMPLES = """\b
@@ -113,10 +119,12 @@ Examples:
 @click.command(
     "get",
     short_help="Show customers by id.",
-    help="Show customers by id: Dub's own (cus_...), or ext_ and an external id. For one id, json"
-    " is an object; for several, a list of the customers that exist.\n\n"
-    "A failure is a line on stderr, and the other customers are shown; the exit code is the highest"
-    " of all. If the API key is refused or the server cannot be reached, the rest is not tried.",
+    help="Show customers by id. ID is Dub's id (cus_...), or ext_ followed by an external id. For"
+    " one id, the output json is an object. For several ids, it is a list of the customers that"
+    " exist.\n\n"
+    "If an id fails, an error is printed to stderr and the other customers are still shown. The"
+    " exit code is the highest of all ids. If the server rejects the API key or cannot be reached,"
+    " the remaining ids are not tried.",
     epilog=GET_EXAMPLES,
 )
 @click.argument("ids", metavar="ID...", type=text, nargs=-1, required=True)
@@ -147,7 +155,7 @@ Examples:
   dub-uplink customers count --by country
   dub-uplink customers count --by link --output csv > links.csv
 """
-#: The columns of a table and of CSV for each way to group.
+#: The columns of a table and of CSV, for each value of ``--by``.
 _GROUPS = {
     "country": (Column("country", 7), Column("count", 5)),
     "link": (Column("linkId", 10), Column("count", 5), Column("shortLink", 20), Column("url", 20)),
@@ -157,9 +165,10 @@ _GROUPS = {
 @click.command(
     "count",
     short_help="Count customers.",
-    help="Count customers: write the number, or with --by one row for each country or link, the"
-    " largest first. A customer must match all filters.\n\nDub's server has this route although"
-    " its published reference does not; on a server without it the exit code is 4.",
+    help="Count customers, and print the number. With --by, print one row for each country or"
+    " link, the largest first. A customer must match all filters.\n\nDub's server has this"
+    " endpoint, but Dub's API reference does not document it. If the server has no such endpoint,"
+    " the exit code is 4.",
     epilog=COUNT_EXAMPLES,
 )
 @count_filter_options
@@ -177,7 +186,7 @@ def count_command(
     ignored = {"country": "country", "link": "link_id"}.get(by or "")
     if ignored in filters:
         raise click.UsageError(
-            f"--by {by} cannot be combined with --{ignored.replace('_', '-')}, which Dub ignores."
+            f"Dub ignores --{ignored.replace('_', '-')} with --by {by}; leave one of them out."
         )
     with connection.open() as dub:
         if by is None:
@@ -194,6 +203,6 @@ def count_command(
 
 
 def _group(group: CustomerCount, by: str) -> dict[str, Any]:
-    """Return a group under the names of the API; ``count`` is ``_count`` there."""
+    """Return a group with the names of the API, but ``count`` instead of ``_count``."""
     key = {"country": group.country} if by == "country" else {"linkId": group.link_id}
     return {**key, "count": group.count, **group.extra}

@@ -22,21 +22,22 @@ from dub_uplink.models.components import Customer
 R = TypeVar("R")
 
 CREATE_FIELDS = {
-    "external_id": "The customer's id in your system.",
-    "name": "The customer's name.",
-    "email": "The customer's email address.",
-    "avatar": "The URL of a picture. Dub stores a copy under its own URL.",
-    "stripe_customer_id": "The id of the customer in Stripe, such as cus_123.",
-    "country": "The customer's country as two letters, such as GB.",
+    "external_id": "Set the customer's id in your system.",
+    "name": "Set the customer's name.",
+    "email": "Set the customer's email address.",
+    "avatar": "Set the picture, by its URL. Dub stores a copy under its own URL.",
+    "stripe_customer_id": "Set the customer's id in Stripe, such as cus_123.",
+    "country": "Set the customer's country as two letters, such as GB.",
 }
 UPDATE_FIELDS = {
     **CREATE_FIELDS,
-    "subscription_canceled_at": "When the subscription was cancelled, such as"
+    "country": "Dub checks this country, but does not change it.",
+    "subscription_canceled_at": "Set the time when the subscription was cancelled, such as"
     " 2026-08-21T21:14:02Z.",
 }
 
 NULL = (
-    "The word null clears a field. To store the word itself, use --from-file with JSON such as"
+    "The value null clears a field. To store the text null, use --from-file with JSON such as"
     """ '{"name": "null"}'."""
 )
 
@@ -44,7 +45,7 @@ NULL = (
 def field_options(
     fields: dict[str, str],
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Add an option for each field; the command gets the JSON object to send as ``body``."""
+    """Add an option for each field. The command receives the JSON object to send as ``body``."""
 
     def add(command: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(command)
@@ -60,7 +61,8 @@ def field_options(
             "--from-file",
             type=click.Path(allow_dash=True),
             metavar="FILE",
-            help="A JSON object with fields, - for stdin; options override it.",
+            help="Read fields from a JSON object in FILE; - is the standard input. Options override"
+            " them.",
         )(filled)
         for name, help_text in reversed(fields.items()):
             option = f"--{name.replace('_', '-')}"
@@ -71,12 +73,12 @@ def field_options(
 
 
 def _read_object(path: str, fields: Iterable[str]) -> dict[str, Any]:
-    """Return the JSON object in a file, with the API's names.
+    """Read a JSON object of fields from a file, and return it with the API's names.
 
-    Fields that only the API sets are left out, so that the output of ``get`` can be read.
+    Fields that only the API can set are left out, so that the output of ``get`` is accepted.
 
     Raises:
-        click.UsageError: The file cannot be read, or does not hold an object.
+        click.UsageError: The file cannot be read, or does not contain a JSON object.
     """
     where = "the standard input" if path == "-" else path
     try:
@@ -88,14 +90,18 @@ def _read_object(path: str, fields: Iterable[str]) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise click.UsageError(f"{where} is not JSON: {error}.") from None
     if isinstance(content, list):
-        raise click.UsageError(f"{where} holds a list; use customers import for several customers.")
+        raise click.UsageError(
+            f"{where} contains a list; use customers import for several customers."
+        )
     if not isinstance(content, dict):
-        raise click.UsageError(f"{where} does not hold a JSON object.")
+        raise click.UsageError(f"{where} does not contain a JSON object.")
     body: dict[str, Any] = {}
     for key, value in content.items():
         name = NAMES[Customer].get(key, key)
         if name in body:
-            raise click.UsageError(f"{where} has {name} twice, in camelCase and in snake_case.")
+            raise click.UsageError(
+                f"{where} has {name} twice, in camelCase and in snake_case; leave one out."
+            )
         body[name] = value
     read_only = set(NAMES[Customer].values()) - {camel_case(name) for name in fields}
     return {name: value for name, value in body.items() if name not in read_only}
@@ -113,7 +119,7 @@ Examples:
 @click.command(
     "create",
     short_help="Create a customer, exactly once.",
-    help="Create a customer exactly once: if the response is lost, the customer is looked up and"
+    help="Create a customer exactly once. If the response is lost, the customer is looked up and"
     f" not created again. Dub requires --external-id and --country.\n\n{NULL}",
     epilog=CREATE_EXAMPLES,
 )
@@ -123,7 +129,7 @@ Examples:
 def create_command(*, connection: Connection, output: str, body: dict[str, Any]) -> None:
     """Create a customer."""
     if "externalId" not in body:
-        raise click.UsageError("--external-id is missing.")
+        raise click.UsageError("--external-id is missing; give the customer's id in your system.")
     with connection.open() as dub:
         write_customers([dub.customers.create(body)], output, single=True)
 
@@ -140,8 +146,7 @@ Examples:
 @click.command(
     "update",
     short_help="Change fields of a customer.",
-    help="Change the given fields of a customer. Dub checks a --country and does not change it."
-    f"\n\n{NULL}",
+    help=f"Change the given fields of a customer.\n\n{NULL}",
     epilog=UPDATE_EXAMPLES,
 )
 @click.argument("customer_id", metavar="ID", type=text)
@@ -153,7 +158,7 @@ def update_command(
 ) -> None:
     """Change a customer."""
     if not body:
-        raise click.UsageError("there is nothing to change; give a field, such as --name.")
+        raise click.UsageError("there is nothing to change; give an option such as --name.")
     batch = BatchRunner()
     with connection.open() as dub:
         update = functools.partial(dub.customers.update, request_body=body)
@@ -171,30 +176,31 @@ Examples:
 @click.command(
     "delete",
     short_help="Delete customers, after a confirmation.",
-    help="Delete customers by id: Dub's own (cus_...), or ext_ and an external id. Shows the"
-    " customers and asks; --yes skips the question, and is required without a terminal.\n\n"
-    "A failure is a line on stderr, and the other customers are deleted; the exit code is the"
-    " highest of all. If the API key is refused or the server cannot be reached, the rest is not"
-    " tried. If you reply no, the exit code is 1.",
+    help="Delete customers by id. ID is Dub's id (cus_...), or ext_ followed by an external id. The"
+    " command shows the customers and asks for a confirmation. Without a terminal, --yes is"
+    " required.\n\n"
+    "If an id fails, an error is printed to stderr and the other customers are still deleted. The"
+    " exit code is the highest of all ids. If the server rejects the API key or cannot be reached,"
+    " the remaining ids are not tried. If you do not confirm, the exit code is 1.",
     epilog=DELETE_EXAMPLES,
 )
 @click.argument("ids", metavar="ID...", type=text, nargs=-1, required=True)
-@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
+@click.option("-y", "--yes", is_flag=True, help="Delete without a confirmation.")
 @output_option
 @connection_options
 def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...], yes: bool) -> None:
     """Delete customers."""
     if not yes and not can_ask():
         raise Failure(
-            "nothing was deleted, as there is no terminal for the confirmation.",
+            "nothing was deleted, because there is no terminal for the confirmation.",
             ExitCode.USAGE,
-            "--yes deletes without asking.",
+            "delete without a confirmation with --yes.",
         )
     batch = BatchRunner()
     with connection.open() as dub:
         wanted = dict.fromkeys(ids)
         if not yes:
-            # Delete by Dub's id: an external id may meanwhile belong to another customer.
+            # Delete by Dub's id, because an external id may now belong to another customer.
             shown = {c.id: c for c in batch.run(wanted, dub.customers.get)}
             if not shown or batch.aborted:
                 batch.exit()
@@ -210,7 +216,7 @@ def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...],
 
 
 def _ask(shown: list[Customer]) -> None:
-    """Show the customers, and end the command unless the user confirms."""
+    """Show the customers, and end the command if the user does not confirm."""
     write_table((customer.to_dict() for customer in shown), sys.stderr)
     what = "this customer" if len(shown) == 1 else f"these {len(shown)} customers"
     if not confirm(f"Delete {what}?"):

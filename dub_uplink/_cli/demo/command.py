@@ -1,4 +1,4 @@
-"""Run a tour and print_indented the code, the requests and the result of each step."""
+"""Run a tour, and print the code, the requests and the result of each step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dub_uplink.models import components
 from dub_uplink.testing import FakeDub
 from dub_uplink.utils import BackoffStrategy, RetryConfig
 
-# On a wider line the time is too far from the code that it belongs to.
+# Limit the width, because on a wider line the duration is far from its code.
 MAX_WIDTH = 100
 INDENT = 2
 
@@ -37,14 +37,14 @@ LIVE_RETRIES = RetryConfig("backoff", BackoffStrategy(500, 2_000, 2.0, 10_000), 
 
 @dataclass(frozen=True)
 class Step:
-    """A title and the lines of code below it in the tour."""
+    """The title of a step, and its code in the tour."""
 
     title: str
     code: str
 
 
 def steps_of(function: Callable[..., Iterator[object]]) -> list[Step]:
-    """Return the steps of a tour, read from its source."""
+    """Parse the steps of a tour from its source."""
     body = textwrap.dedent("".join(inspect.getsourcelines(function)[0][1:]))
     blocks = re.findall(r"^# (.+)\n((?:.*\n)*?)yield .*$", body, re.MULTILINE)
     return [Step(title, code.rstrip()) for title, code in blocks]
@@ -64,22 +64,22 @@ def run_demo(console: Console) -> None:
 
 
 def run_live_demo(console: Console) -> None:
-    """Run the reading part of the tour against Dub."""
+    """Run the read-only tour against Dub."""
     with Dub(retry_config=LIVE_RETRIES, timeout_ms=10_000) as s:
         run(console, steps_of(live_tour), live_tour(s))
 
 
 class LogCapture(logging.Handler):
-    """A log handler that collects the lines of the client; a context manager."""
+    """A log handler that collects the messages of the client; a context manager."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
+        """Append the message of a record."""
         if record.levelno > logging.DEBUG:
-            # The line of a retry repeats the line of its attempt.
+            # A retry logs its failed attempt again: drop the line of the attempt.
             del self.lines[-1:]
         self.lines.append(record.getMessage())
 
@@ -97,7 +97,7 @@ class LogCapture(logging.Handler):
 
 
 def run(console: Console, steps: list[Step], results: Iterator[object]) -> None:
-    """Run and print_indented the steps; each ends at a ``yield`` of the tour."""
+    """Run and print the steps. Each step ends at a ``yield`` of the tour."""
     total = 0.0
     for number, step in enumerate(steps, 1):
         console.print(Text.assemble((f"{number} ", "bold cyan"), (step.title, "bold")))
@@ -118,7 +118,7 @@ def run(console: Console, steps: list[Step], results: Iterator[object]) -> None:
 
 
 def print_indented(console: Console, content: RenderableType) -> None:
-    """Print with an indent and without trailing spaces, which a pipe would keep."""
+    """Print with an indent, and without the trailing spaces that rich adds."""
     options = console.options.update_width(console.width - INDENT)
     for segments in console.render_lines(content, options, pad=False):
         line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
@@ -141,7 +141,7 @@ def duration(seconds: float) -> str:
 
 
 def code_text(code: str) -> Text:
-    """Return highlighted Python as text: a ``Syntax`` pads its lines with spaces."""
+    """Return highlighted Python code as text, because a ``Syntax`` pads its lines with spaces."""
     highlighted = Syntax("", "python", theme="ansi_dark").highlight(code)
     highlighted.rstrip()
     return highlighted
@@ -157,7 +157,7 @@ def render_result(result: object, *, narrow: bool) -> RenderableType:
 
 
 def customer_table(customers: list[components.Customer], *, narrow: bool) -> Table:
-    """Return a table with a row for each customer and without empty columns."""
+    """Return a table with a row for each customer, and without empty columns."""
     names = [name for name in SHOWN_FIELDS if any(getattr(c, name) for c in customers)]
     table = Table(*names, box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for customer in customers:

@@ -1,6 +1,6 @@
-"""Hold the code that the demo runs and shows, written as in an application.
+"""The code that the demo runs and shows, written as in an application.
 
-A comment starts a step and a ``yield`` returns its result; the demo shows the lines between them.
+A comment starts a step, and a ``yield`` returns its result. The demo shows the lines between them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dub_uplink.testing import FakeDub, faults
 
 
 def connect(url: str) -> Dub:
-    """Return the client of the tour."""
+    """Create the client of the tour."""
     s = Dub(token="dub_test", server_url=url)
     return s  # noqa: RET504 - the demo shows the line above
 
 
 def tour(s: Dub, fake: FakeDub) -> Iterator[object]:
-    """Create, read, change and delete a customer, and meet errors."""
+    """Create, read, change and delete a customer, and handle errors."""
     # Create a customer
     ada = s.customers.create(
         request={
@@ -42,7 +42,7 @@ def tour(s: Dub, fake: FakeDub) -> Iterator[object]:
     page = s.customers.list(country="GB", page_size=10)
     yield page
 
-    # Meet a rate limit: the client waits as requested, then retries
+    # Exceed the rate limit: the client waits as requested, then retries
     fake.faults.add(faults.RateLimited(retry_after=1))
     same = s.customers.get(ada.id)
     yield same

@@ -31,23 +31,29 @@ Examples:
   dub-uplink doctor --json
   dub-uplink doctor --server-url http://127.0.0.1:8000 --token-file key.txt
 
-The exit code is 0 if all checks pass, otherwise the highest of 1 (this machine), 2 (the command
-line), 3 (the API key) and 5 (the network).
+\b
+Exit codes (if several checks fail, the highest):
+  0  all checks passed
+  1  a problem of this machine, such as a missing package or a wrong clock
+  2  a problem of the command line
+  3  a problem of the API key
+  5  a problem of the network or the server
 """
 
 
 @click.command(
     short_help="Check the installation, the server and the API key.",
     help="Report what is installed, whether the server can be reached, and whether the API key"
-    " works. The report contains no secret and can be pasted into a bug report. Reads one customer,"
-    " writes nothing.",
+    " works. The report contains no secret, so it can be pasted into a bug report. The command"
+    " reads one customer and changes nothing.",
     epilog=EXAMPLES,
 )
 @click.option(
     "--token-file",
     type=click.Path(allow_dash=True),
     metavar="FILE",
-    help="Read the API key from this file, - for stdin.  [default: DUB_API_KEY]",
+    help="Read the API key from FILE; - is the standard input.  [default: the environment variable"
+    " DUB_API_KEY]",
 )
 @click.option(
     "--server-url",
@@ -60,7 +66,7 @@ line), 3 (the API key) and 5 (the network).
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="The time limit of all checks together.",
+    help="The time limit of all checks together, in seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def doctor(
@@ -82,7 +88,7 @@ def doctor(
 def _online(
     token_file: str | None, server_url: str | None, timeout: float, secrets: list[str]
 ) -> Iterator[Finding]:
-    """Yield the findings about the server and the key, which is added to ``secrets``."""
+    """Yield the findings on the server and the API key; add the API key to ``secrets``."""
     from dub_uplink._cli.doctor import server  # noqa: PLC0415 - slow to import
 
     deadline = server.Deadline(timeout)
@@ -113,7 +119,7 @@ def _online(
 
 
 def _url(server_url: str | None) -> tuple[str, str]:
-    """Return the normalised URL of the server, and the warning of the client about it.
+    """Return the normalised URL of the server, and the client's warning about the URL.
 
     Raises:
         ValueError: The URL is invalid.
@@ -123,17 +129,17 @@ def _url(server_url: str | None) -> tuple[str, str]:
 
 
 def _client(token_file: str | None, url: str, session: requests.Session, secrets: list[str]) -> Dub:
-    """Return a client without retries, and add its key to ``secrets``.
+    """Create a client without retries, and add its API key to ``secrets``.
 
     Raises:
-        Failure: There is no key.
-        ValueError: The key is malformed.
+        Failure: There is no API key, or its file cannot be read.
+        ValueError: The API key is malformed.
     """
     token = read_token(token_file) if token_file else os.environ.get("DUB_API_KEY", "").strip()
     if not token:
         raise Failure("not set")
     secrets.append(token)
-    with collect_warnings():  # they are in the finding about the URL
+    with collect_warnings():  # the finding on the URL already shows the warnings
         return Dub(token, server_url=url, client=session, retry_config=None)
 
 
@@ -142,7 +148,7 @@ def _safe(text: str, secrets: list[str]) -> str:
 
 
 def _text(report: list[Finding]) -> str:
-    """Return the report as text: sections of lines, each with its hint below it."""
+    """Format the report as sections of lines, with a hint below its line."""
     lines: list[str] = []
     section = ""
     width = max(len(finding.name) for finding in report)

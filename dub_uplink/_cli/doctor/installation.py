@@ -1,4 +1,4 @@
-"""Describe an installation without a network: versions and environment variables."""
+"""Check the installed versions and the environment variables, without a network."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 from dub_uplink import __version__
 from dub_uplink._cli.failures import ExitCode
 
-#: The variables that the client and requests read. The lower-case name has precedence.
+#: Environment variables that this package and ``requests`` read.
+#: The lower-case name of a proxy has precedence.
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-# The last `@` counts: a password may contain an `@` or a slash that is not encoded.
+# The credentials end at the last `@`: a password may contain an unencoded `@` or slash.
 _PLAIN_URL = re.compile(
     r"(?P<scheme>(?:https?|socks[45][ah]?)://)?(?P<credentials>.*@)?"
     r"(?P<host>\[[\da-f:.]+\]|[\w.-]+)(?P<port>:\d{1,5})?(?:[/?#].*)?",
@@ -28,7 +29,7 @@ _UNPROXIED = re.compile(r"[\w.:*\[\]/-]+", re.ASCII)
 
 
 class Finding(NamedTuple):
-    """A line of the report; ``code`` is an exit code, 0 if the check passed."""
+    """A line of the report. ``code`` is the exit code; 0 means that the check passed."""
 
     section: str
     name: str
@@ -38,7 +39,7 @@ class Finding(NamedTuple):
 
 
 def installed() -> Iterator[Finding]:
-    """Yield the versions of Python and of each dependency, checked against the metadata."""
+    """Yield the versions of Python and of each dependency, checked against the requirements."""
     section = "Installed"
     yield Finding(section, "dub-uplink", __version__)
     python = f"{platform.python_version()} ({platform.python_implementation()})"
@@ -48,18 +49,18 @@ def installed() -> Iterator[Finding]:
     try:
         requirements = metadata.requires("dub-uplink") or []
     except metadata.PackageNotFoundError:
-        hint = "dub-uplink runs from its sources: versions are not checked"
+        hint = "dub-uplink runs from its sources, so versions are not checked"
         yield Finding(section, "metadata", "not found", hint=hint)
         requirements = []
     # The extra `dev` lists the tools of contributors, which an installation does not need.
     used = [requirement for requirement in requirements if 'extra == "dev"' not in requirement]
     packages = [_package(requirement) for requirement in used]
     yield from {package.name: package for package in packages}.values()
-    yield Finding(section, "urllib3", _version("urllib3") or "missing")
-    yield Finding(section, "certifi", _version("certifi") or "missing")
+    yield Finding(section, "urllib3", _version("urllib3") or "not installed")
+    yield Finding(section, "certifi", _version("certifi") or "not installed")
     twisted = _version("Twisted")
     if twisted is not None:
-        hint = "importing uplink installs the default reactor: install another one before it"
+        hint = "uplink installs the default reactor; import another reactor before uplink"
         yield Finding(section, "Twisted", twisted, hint=hint)
 
 
@@ -76,7 +77,7 @@ _COMPARE = {
 
 
 def _package(requirement: str) -> Finding:
-    """Check a requirement of the metadata, such as ``aiohttp>=3.12; extra == "aiohttp"``."""
+    """Check one requirement, such as ``aiohttp>=3.12; extra == "aiohttp"``."""
     match = _REQUIREMENT.match(requirement)
     assert match is not None
     name, bounds, extra = match[1], match[2].strip(), match[3]
@@ -84,7 +85,7 @@ def _package(requirement: str) -> Finding:
     version = _version(name)
     if version is None:
         code = ExitCode.DONE if extra else ExitCode.FAILED
-        note = f"missing (extra {extra})" if extra else "missing"
+        note = f"not installed (optional; {install})" if extra else "not installed"
         return Finding("Installed", name, note, code, "" if extra else install)
     if not within(version, bounds):
         value = f"{version}, but {bounds} is required"
@@ -100,7 +101,7 @@ def _version(name: str) -> str | None:
 
 
 def within(version: str, bounds: str) -> bool:
-    """Return whether a version is within bounds such as ``>=0.10,<0.11``, by its numbers."""
+    """Return whether the numbers of a version satisfy bounds such as ``>=0.10,<0.11``."""
     release = _release(version)
     return all(_COMPARE[sign](release, _release(bound)) for sign, bound in _BOUND.findall(bounds))
 
@@ -108,12 +109,12 @@ def within(version: str, bounds: str) -> bool:
 def _release(version: str) -> list[int]:
     numbers = [int(n) for n in re.findall(r"\d+", re.split(r"[^\d.]", version, maxsplit=1)[0])]
     while numbers and numbers[-1] == 0:
-        numbers.pop()  # 1.0 is 1
+        numbers.pop()  # 1.0 equals 1
     return numbers
 
 
 def environment(variables: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield the environment variables that matter; of a secret, whether it is set."""
+    """Yield the environment variables that affect a client, without secrets."""
     section = "Environment"
     yield Finding(section, "DUB_API_KEY", "set" if variables.get("DUB_API_KEY") else "not set")
     server = variables.get("DUB_SERVER_URL", "")
@@ -140,7 +141,7 @@ def _certificates(variables: Mapping[str, str]) -> Iterator[Finding]:
         path = variables.get(name)
         if not path:
             continue
-        if os.path.exists(path):  # a Path would raise at a name that is too long
+        if os.path.exists(path):  # Path.exists raises an error if the name is too long
             hint = "" if variables.get("SSL_CERT_FILE") else "AsyncDub reads SSL_CERT_FILE instead"
             yield Finding(section, name, _short(path), hint=hint)
         else:
@@ -152,22 +153,22 @@ def _certificates(variables: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _short(path: str) -> str:
-    """Return a path with ``~`` for the home directory, which names a person."""
+    """Replace the home directory in a path by ``~``, because it contains a user name."""
     home = os.path.expanduser("~")
     return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
 
 
 def hide_credentials(url: str) -> str:
-    """Return the scheme, host and port of a URL; text that is not a URL is not shown."""
+    """Return the scheme, host and port of a URL, or a note if the text is not a URL."""
     plain = _PLAIN_URL.fullmatch(url.strip())
     if plain is None:
-        return "(not a plain URL; not shown)"
+        return "(not a valid URL; not shown)"
     hidden = "***@" if plain["credentials"] else ""
     return f"{plain['scheme'] or ''}{hidden}{plain['host']}{plain['port'] or ''}"
 
 
 def address(url: str) -> tuple[str, int] | None:
-    """Return the host and port of a proxy; ``None`` if its credentials make them ambiguous."""
+    """Return the host and port of a proxy; ``None`` if its URL is invalid or ambiguous."""
     plain = _PLAIN_URL.fullmatch(url.strip())
     try:
         parts = urlsplit(url.strip() if "://" in url else f"http://{url.strip()}")
@@ -180,7 +181,7 @@ def address(url: str) -> tuple[str, int] | None:
 
 
 def credentials(variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield the credentials in the variables that hold URLs."""
+    """Yield ``user:password``, and the password alone, of the URLs in the variables."""
     for name in (*PROXIES, *(name.lower() for name in PROXIES), "DUB_SERVER_URL"):
         plain = _PLAIN_URL.fullmatch(variables.get(name, "").strip())
         if plain is not None and plain["credentials"]:
@@ -188,12 +189,12 @@ def credentials(variables: Mapping[str, str]) -> Iterator[str]:
             yield plain["credentials"][:-1].partition(":")[2]
 
 
-_MIN_SECRET = 4  # characters; a shorter one would match within words
+_MIN_SECRET = 4  # characters; a shorter secret would match parts of words
 _LOOKS_LIKE_A_KEY = re.compile(r"\bdub_\w{6,}")
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without these secrets and without anything like an API key of Dub."""
+    """Replace the secrets, and everything that looks like an API key of Dub, by ``***``."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _MIN_SECRET:
             text = text.replace(secret, "***")

@@ -1,6 +1,6 @@
 """Check the server step by step, and then the API key.
 
-All steps share one deadline, also DNS look-ups, which have no timeout of their own.
+All steps share one deadline. It also ends DNS lookups, for which Python has no timeout.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from dub_uplink._cli.failures import ExitCode, failure
 R = TypeVar("R")
 
 _SERVER, _KEY = "Server", "API key"
-#: Seconds. A larger difference of the clocks makes waits for a `Retry-After` in Unix time wrong.
+#: Seconds. If the clocks differ by more, waits for a `Retry-After` in Unix time are wrong.
 MAX_CLOCK_SKEW = 10.0
 _EXPIRES_SOON = 14  # days
 _TIMED_OUT = "no response within --timeout"
-_CHECK_NETWORK = "is there a network, and is the server's name right?"
+_CHECK_NETWORK = "check the network and the name of the server"
 _CHECK_BUNDLE = "if a proxy decrypts TLS, set REQUESTS_CA_BUNDLE to a file with its certificates"
 
 
 class Deadline:
-    """The time in seconds that all steps share."""
+    """The time limit of all steps together, in seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Return the remaining seconds, above 0: a timeout of 0 has another meaning."""
+        """Return the remaining seconds, at least 0.001, because a timeout of 0 is not a limit."""
         return max(self._end - time.monotonic(), 0.001)
 
     def run(self, step: Callable[[], R]) -> tuple[R, float]:
-        """Return the result of a step, and the milliseconds that it took.
+        """Run a step in a thread. Return its result and its duration in milliseconds.
 
         Raises:
-            TimeoutError: The deadline passed. The step goes on in a daemon thread.
+            TimeoutError: The deadline passed. The step continues in its daemon thread.
         """
         results: list[Any] = []
         failures: list[BaseException] = []
@@ -98,7 +98,7 @@ def connection(url: str, deadline: Deadline) -> Iterator[Finding]:
             lambda: socket.create_connection((host, port), deadline.remaining())
         )
     except OSError as error:
-        hint = "is the server running, and does a firewall let you through?"
+        hint = f"check that the server is running, and that no firewall blocks port {port}"
         yield _failed_check("TCP", f"no connection to port {port}: {_reason(error)}", hint)
         return
     yield Finding(_SERVER, "TCP", f"connected to port {port} ({took:.0f} ms)")
@@ -112,7 +112,7 @@ def _tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> Finding
     bundle = str(DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"])
 
     def handshake() -> tuple[Any, str]:
-        # The same context and certificates as requests would use.
+        # Use the TLS context and the certificates that `requests` would use.
         context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
         context.check_hostname = True
         if Path(bundle).is_dir():
@@ -127,11 +127,13 @@ def _tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> Finding
         (certificate, version), took = deadline.run(handshake)
     except ssl.SSLCertVerificationError as error:
         return _failed_check(
-            "TLS", f"the certificate is refused: {error.verify_message}", _CHECK_BUNDLE
+            "TLS", f"the certificate is invalid: {error.verify_message}", _CHECK_BUNDLE
         )
     except OSError as error:
         return _failed_check(
-            "TLS", f"failed: {_reason(error)}", "does the server speak TLS on this port?"
+            "TLS",
+            f"handshake failed: {_reason(error)}",
+            "check that this port of the server uses TLS",
         )
     issuer = dict(part[0] for part in certificate.get("issuer", ()))
     by = issuer.get("organizationName") or issuer.get("commonName", "an unnamed authority")
@@ -145,7 +147,7 @@ def _tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> Finding
 
 
 class ResponseRecorder:
-    """A session that records the time of the last response, and its ``Date`` header."""
+    """Provide a session, and record the arrival and ``Date`` header of its last response."""
 
     def __init__(self) -> None:
         self.session = requests.Session()
@@ -165,18 +167,18 @@ class ResponseRecorder:
         try:
             theirs = parsedate_to_datetime(self._date).timestamp()
         except (ValueError, TypeError, OverflowError):
-            return Finding(_SERVER, "clock", "the response has no usable Date header")
-        # The header has whole seconds: on average half a second is missing.
+            return Finding(_SERVER, "clock", "not checked: the response has no valid Date header")
+        # Add half a second, the average error of a header that is rounded down to a second.
         ahead = self._received_at - (theirs + 0.5)
         if abs(ahead) < MAX_CLOCK_SKEW:
             return Finding(_SERVER, "clock", "within a few seconds of this machine's clock")
         value = f"this machine is {abs(ahead):,.0f} s {'ahead' if ahead > 0 else 'behind'}"
-        hint = "set the clock: waits for a Retry-After in Unix time are wrong by as much"
+        hint = "set the clock; until then, waits for a Retry-After in Unix time are wrong"
         return Finding(_SERVER, "clock", value, ExitCode.FAILED, hint)
 
 
 def read(client: Dub, deadline: Deadline) -> Iterator[Finding]:
-    """Read one customer, and yield findings on the response and the key."""
+    """Read one customer, and yield findings on the response and the API key."""
 
     def page() -> Any:
         return client.customers.list(page_size=1, timeout_ms=deadline.remaining() * 1000)
@@ -184,17 +186,17 @@ def read(client: Dub, deadline: Deadline) -> Iterator[Finding]:
     try:
         _, took = deadline.run(page)
     except TimeoutError as error:
-        yield _failed_check("HTTP", str(error), "--timeout sets a longer limit")
+        yield _failed_check("HTTP", str(error), "set a longer limit with --timeout")
     except errors.DubError as error:
         shown = failure(error)
         code, hint = ExitCode(shown.exit_code), shown.hint.rstrip(".")
         if code == ExitCode.AUTH:
-            yield Finding(_KEY, "key", f"refused: {error}", code, hint)
+            yield Finding(_KEY, "key", f"rejected: {error}", code, hint)
         else:
             yield Finding(_SERVER, "HTTP", str(error), code, hint)
     else:
-        yield Finding(_SERVER, "HTTP", f"one customer read ({took:.0f} ms)")
-        yield Finding(_KEY, "key", "works: it may read customers")
+        yield Finding(_SERVER, "HTTP", f"customers can be read ({took:.0f} ms)")
+        yield Finding(_KEY, "key", "valid, with permission to read customers")
 
 
 def _failed_check(name: str, value: str, hint: str) -> Finding:
@@ -204,5 +206,5 @@ def _failed_check(name: str, value: str, hint: str) -> Finding:
 def _reason(error: BaseException) -> str:
     """Return the message of a system error, without its number."""
     if isinstance(error, TimeoutError):
-        return _TIMED_OUT  # of the socket or of the deadline
+        return _TIMED_OUT  # raised by the socket or by the deadline
     return str(getattr(error, "strerror", None) or error) or type(error).__name__

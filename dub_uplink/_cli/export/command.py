@@ -48,7 +48,7 @@ def _permissions(_ctx: click.Context, _param: click.Parameter, given: str | None
         return None
     if re.fullmatch("0?[67][0-7]{2}", given) is None:
         raise click.BadParameter(
-            f"{given!r} is not an octal mode that lets the owner read and write, such as 640."
+            f"{given!r} is not an octal mode with which the owner can read and write; use 640."
         )
     return int(given, 8)
 
@@ -69,12 +69,12 @@ class _Job(NamedTuple):
 @click.command(
     "export",
     short_help="Write every customer to a file.",
-    help="Write every customer, each once, to FILE. The format is CSV, JSONL or Parquet, by the"
-    " name of FILE or --format; - is the standard output. customers import reads CSV and JSONL"
-    " back.\n\n"
-    "FILE appears when it is complete. Until then the customers are in FILE.part, which stays there"
-    " if the export is interrupted: --resume continues it. A new file is readable by its owner"
-    " only; a file that is replaced keeps its permissions.",
+    help="Write every customer to FILE, each exactly once. If FILE is -, write to the standard"
+    " output. The suffix of FILE selects the format, unless --format is given. The command"
+    " customers import can read CSV and JSONL files.\n\n"
+    "FILE is created when the export is complete. Until then, the customers are in FILE.part. An"
+    " interrupted export keeps FILE.part; continue the export with --resume. Only the owner can"
+    " read a new file. A replaced file keeps its permissions.",
     epilog=EXPORT_EXAMPLES,
 )
 @click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
@@ -82,24 +82,28 @@ class _Job(NamedTuple):
     "--format",
     "given_format",
     type=click.Choice(["csv", "jsonl", "parquet"]),
-    help="The format.  [default: that of the suffix of FILE; for -, jsonl]",
+    help="The format of FILE.  [default: from the suffix of FILE; jsonl if FILE is -]",
 )
 @click.option(
     "--columns",
     "chosen",
     metavar="NAMES",
-    help="The columns to write, in this order: the API's names with commas between them, such as"
-    " id,email. In CSV with --expand also link.id and so on.  [default: all]",
+    help="Write these columns in this order: names of the API, separated by commas, such as"
+    " id,email. CSV with --expand also has nested columns, such as link.id.  [default: all]",
 )
 @click.option(
     "--mode",
     metavar="MODE",
     callback=_permissions,
-    help="The permissions of FILE in octal.  [default: 600 for a new file; a file that is replaced"
-    " keeps its own]",
+    help="Set the permissions of FILE, in octal.  [default: 600 for a new file, unchanged for a"
+    " replaced file]",
 )
-@click.option("--resume", is_flag=True, help="Continue an export that was interrupted.")
-@click.option("--force", is_flag=True, help="Replace FILE; without --resume, start over.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted export.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace FILE. Without --resume, also discard an interrupted export and start over.",
+)
 @quiet_option
 @filter_options
 @rate_limit_option
@@ -123,7 +127,11 @@ def export_command(
     default: Format | None = "jsonl" if path == "-" else None
     file_format: Format = format_of(path, given_format or default)
     if file_format == "parquet" and find_spec("pyarrow") is None:
-        raise Failure("Parquet needs pyarrow.", ExitCode.USAGE, 'pip install "dub-uplink[parquet]"')
+        raise Failure(
+            "the format parquet needs pyarrow.",
+            ExitCode.USAGE,
+            'run  pip install "dub-uplink[parquet]"',
+        )
     expanded = bool(filters.get("include_expanded_fields"))
     names = _columns(chosen, file_format, expanded=expanded)
     target = Path(os.path.realpath(path))
@@ -135,7 +143,9 @@ def export_command(
             ("--mode", mode is not None),
         ):
             if given:
-                raise click.UsageError(f"{option} needs a file to write to, not {path}.")
+                raise click.UsageError(
+                    f"{option} cannot be used with {path}; give the path of a regular file."
+                )
         _export_to_stream(connection, job, rate_limit)
     else:
         _check_target(target, path, resume=resume, force=force)
@@ -143,10 +153,10 @@ def export_command(
 
 
 def _columns(chosen: str | None, file_format: Format, *, expanded: bool) -> tuple[str, ...] | None:
-    """Return the columns to write; ``None`` for everything that the server sends, in JSONL.
+    """Return the columns to write; ``None`` for all fields that the server sends (JSONL only).
 
     Raises:
-        click.UsageError: A column does not exist, or is given twice.
+        click.UsageError: A column is unknown, or is given twice.
     """
     known = columns(expanded=expanded)
     if file_format != "csv":
@@ -173,30 +183,31 @@ def _expandable() -> set[str]:
 
 
 def _is_special(path: Path) -> bool:
-    """Return whether this is a device or a pipe, which cannot be replaced by a file."""
+    """Return whether a path is a device or a pipe, which a file cannot replace."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None:
-    """Refuse to replace a file or an interrupted export without being asked to.
+    """Check that the export may create ``target``.
 
     Raises:
-        Failure: One of them exists and neither option says what to do, or there is no directory.
+        Failure: The file or an interrupted export exists, and no option allows to replace or
+            continue it. Or the directory does not exist.
     """
     if not target.parent.is_dir():
         raise Failure(f"the directory {target.parent} does not exist.", ExitCode.USAGE)
     if has_part(target) and not resume and not force:
         raise Failure(
-            f"{path}.part holds an interrupted export.",
+            f"{path}.part contains an interrupted export.",
             ExitCode.USAGE,
-            "--resume continues it, --force starts over.",
+            "continue it with --resume, or start over with --force.",
         )
     if target.exists() and not force and not (resume and has_part(target)):
-        raise Failure(f"{path} exists.", ExitCode.USAGE, "--force replaces it.")
+        raise Failure(f"{path} exists.", ExitCode.USAGE, "replace it with --force.")
 
 
 def _export_to_stream(connection: Connection, job: _Job, rate_limit: RateLimit | None) -> None:
-    # A bar would mix with what the reader of a pipe shows on the same terminal.
+    # Show no bar with stdout, because the reader of a pipe may print to the same terminal.
     progress = Progress("Exporting", quiet=job.quiet or job.path == "-")
     with (
         open_client(connection, progress, rate_limit) as dub,
@@ -233,7 +244,7 @@ def _export_to_file(connection: Connection, job: _Job, rate_limit: RateLimit | N
         try:
             part = Part(job.target, about, resume=job.resume, mode=mode)
         except PartError as error:
-            raise Failure(f"{error}.", ExitCode.USAGE, "--force starts over.") from None
+            raise Failure(f"{error}.", ExitCode.USAGE, "start over with --force.") from None
         with part:
             count = _fill(dub, part, job, progress, interrupt)
     click.echo(f"{count:,} {'customer' if count == 1 else 'customers'} in {job.path}", err=True)
@@ -256,7 +267,7 @@ def _fill(dub: Dub, part: Part, job: _Job, progress: Progress, interrupt: Interr
     except (errors.DubError, OSError, KeyboardInterrupt):
         if part.customers:
             click.echo(
-                f"\n{part.customers:,} customers are in {job.path}.part; --resume continues.",
+                f"\n{part.customers:,} customers are in {job.path}.part; continue with --resume.",
                 err=True,
             )
         raise
@@ -267,10 +278,10 @@ _COUNT_TIMEOUT = 3_000  # milliseconds
 
 
 def _count(dub: Dub, filters: dict[str, Any]) -> int | None:
-    """Return how many customers there will be, or ``None`` if the server does not say."""
+    """Return the number of customers to export; ``None`` if the server does not return it."""
     counted = {name: filters[name] for name in COUNT_FILTERS if name in filters}
     try:
-        # One short attempt: the bar is not worth a wait, which Ctrl-C could not end.
+        # Make one short attempt: only the bar needs the number, and Ctrl-C cannot end the request.
         total: int = dub.customers.count(**counted, retries=None, timeout_ms=_COUNT_TIMEOUT)
     except errors.DubError:
         return None

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from dub_uplink import CustomerIterator
 from dub_uplink.models.components import Customer
 
-_BATCH_SIZE = 100  # customers: a page
+_BATCH_SIZE = 100  # customers, as many as in a page
 _READ_AHEAD = 2  # batches
 _POLL = 0.1  # seconds
 
 
 class Batch(NamedTuple):
-    """Some customers, and the cursor of the iteration after the last of them."""
+    """Customers, and the cursor that continues the iteration after the last one."""
 
     customers: list[Customer]
     cursor: str
@@ -26,14 +26,15 @@ class Batch(NamedTuple):
 def fetch_batches(
     customers: CustomerIterator, check_interrupt: Callable[[], object]
 ) -> Generator[Batch]:
-    """Yield all customers in batches, at most two of which are read ahead.
+    """Yield all customers in batches, and fetch at most three batches ahead.
 
-    A request may take as long as the timeout allows. It runs in a daemon thread, which an
-    interrupted command leaves behind.
+    A daemon thread sends the requests, so that an interrupted command does not wait for the
+    response.
 
     Args:
-        customers: The iteration; an error of it is raised after the customers before it.
-        check_interrupt: Called at least every 0.1 seconds; raises to stop.
+        customers: The iteration. If it raises an error, the customers before the error are
+            yielded first.
+        check_interrupt: Called every 0.1 seconds during a wait; raises an exception to stop.
     """
     batches: queue.Queue[Batch | BaseException | None] = queue.Queue(_READ_AHEAD)
     stopped = threading.Event()

@@ -1,9 +1,9 @@
-"""Write every customer to a file that is complete or absent.
+"""Write an export to a file that exists only when it is complete.
 
-Customers are written to ``FILE.part``. Every second or two ``FILE.part.json`` records a
-checkpoint: the cursor of the iteration and the length of the part. After a crash the part is cut to
-that length and the iteration continues at that cursor. A Parquet file ends with its directory and
-cannot be continued; its part is JSONL, which is converted at the end.
+Customers are written to a part, ``FILE.part``. After 1,000 customers or 2 seconds, a checkpoint is
+written to ``FILE.part.json``: the cursor of the iteration and the length of the part. After a crash
+the part is truncated to that length, and the iteration continues at that cursor. Nothing can be
+appended to a Parquet file, so its part is JSONL and is converted at the end.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ _CHECKPOINT_SECONDS = 2.0
 
 
 class PartError(Exception):
-    """The part of an earlier export cannot be continued; the message says why."""
+    """The part of an earlier export cannot be continued. The message states the reason."""
 
 
 class CustomerWriter:
     """Writes customers as lines of text to a binary file, from its current position.
 
-    Half a surrogate pair, which no encoding has, is escaped in JSONL and a ``?`` in CSV.
+    A lone surrogate cannot be encoded. It is escaped in JSONL, and becomes ``?`` in CSV.
 
     Args:
         file: The file; it stays open.
         file_format: ``csv`` or ``jsonl``.
-        columns: The columns in their order; ``None`` for all fields, in JSONL only.
+        columns: The columns in order. ``None`` writes all fields (JSONL only).
     """
 
     def __init__(self, file: IO[bytes], file_format: Format, columns: Sequence[str] | None) -> None:
@@ -79,16 +79,16 @@ class CustomerWriter:
             self._text.write(json_text(fields) + "\n")
             return
         row = cells(fields, tuple(self._columns))
-        # Before 3.13 csv does not quote a CR, which a reader then takes for the end of a line.
+        # Quote the row, because before Python 3.13 csv leaves a CR unquoted and the line is split.
         has_cr = any(isinstance(cell, str) and "\r" in cell for cell in row)
         (self._quoted if has_cr else self._plain)(row)
 
     def flush(self) -> None:
-        """Pass buffered text on to the file."""
+        """Write buffered text to the file."""
         self._text.flush()
 
     def detach(self) -> None:
-        """Release the file, which stays open."""
+        """Detach the writer from the file, which stays open."""
         self._text.detach()
 
 
@@ -100,17 +100,18 @@ class _Checkpoint:
 
 
 class Part:
-    """The customers of an export so far, in an open and locked file; a context manager.
+    """The open, locked file of the customers exported so far; a context manager.
 
     Args:
-        path: The file that the part becomes.
-        about: The settings of the export; an export with others cannot continue it.
-        resume: Continue an earlier export; ``False`` discards it.
-        mode: The permissions of the file. The part has them too, and its owner may write to it.
+        path: The final path of the export.
+        about: The settings of the export. A part with other settings cannot be continued.
+        resume: Whether to continue an earlier export; ``False`` discards it.
+        mode: The permissions of the final file. The owner can always read and write the part.
         clock: A monotonic clock, in seconds.
 
     Raises:
-        PartError: Another export of this file is running, or had other settings.
+        PartError: Another export to ``path`` is running, or the earlier export had other settings,
+            or its files are damaged.
         OSError: The part cannot be read or written.
     """
 
@@ -138,7 +139,9 @@ class Part:
                 self._record.unlink(missing_ok=True)
             self._saved = self._read_checkpoint()
             if self._file.seek(0, io.SEEK_END) < self._saved.bytes:
-                raise PartError(f"{self._part} is shorter than {self._record} says")
+                raise PartError(
+                    f"{self._part} is shorter than its checkpoint {self._record} states"
+                )
             self._file.truncate(self._saved.bytes)
         except BaseException:
             self._file.close()
@@ -152,7 +155,7 @@ class Part:
 
     @property
     def cursor(self) -> str | None:
-        """Return the cursor of the last checkpoint; ``None`` without one."""
+        """Return the cursor of the last checkpoint; ``None`` if there is no checkpoint."""
         return self._saved.cursor
 
     def _read_checkpoint(self) -> _Checkpoint:
@@ -163,7 +166,7 @@ class Part:
         except FileNotFoundError:
             return _Checkpoint()
         except (ValueError, TypeError, KeyError):
-            raise PartError(f"{self._record} is not the checkpoint of {self._part}") from None
+            raise PartError(f"the checkpoint {self._record} of {self._part} is damaged") from None
         other = [name for name, value in self._about.items() if about[name] != value]
         if other:
             raise PartError(
@@ -178,20 +181,20 @@ class Part:
         columns: Sequence[str] | None,
         on_progress: Callable[[int], object] = lambda count: None,
     ) -> int:
-        """Write the remaining customers.
+        """Write the customers after the checkpoint.
 
         Args:
-            batches: The customers after the checkpoint.
-            file_format: The format of the part; for ``parquet`` that is JSONL.
-            columns: The columns of CSV, or the fields of JSONL.
+            batches: The customers.
+            file_format: The format of the export; for ``parquet``, the part is JSONL.
+            columns: The columns of CSV or the fields of JSONL; ``None`` for all fields.
             on_progress: Called with the number of customers so far.
 
         Returns:
-            The number of customers, those of earlier runs included.
+            The number of customers in the part, including those of earlier runs.
 
         Raises:
-            DubError: A page could not be fetched; there is a checkpoint.
-            Interrupted: Ctrl-C; there is a checkpoint.
+            DubError: A page could not be fetched. A checkpoint is written first.
+            Interrupted: Ctrl-C was pressed. A checkpoint is written first.
             OSError: The part cannot be written.
         """
         writer = CustomerWriter(self._file, file_format, columns)
@@ -228,7 +231,7 @@ class Part:
         self._saved_at = self._clock()
 
     def finish(self, convert: Callable[[Path, IO[bytes]], object] | None = None) -> None:
-        """Rename the part to its final name, or replace it with what ``convert`` writes."""
+        """Rename the part to its final path, or call ``convert(part, file)`` to write that file."""
         if convert is None:
             self._part.chmod(self._mode)
             self._file.close()
@@ -257,13 +260,13 @@ class Part:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-        if not self._saved.customers:  # there is nothing to continue
+        if not self._saved.customers:  # nothing could be continued
             self._part.unlink(missing_ok=True)
             self._record.unlink(missing_ok=True)
 
 
 def has_part(path: Path) -> bool:
-    """Return whether there is an interrupted export to this file."""
+    """Return whether there is an interrupted export to this path."""
     return beside(path, ".part").exists() and beside(path, ".part.json").exists()
 
 
@@ -274,7 +277,7 @@ def write_stream(
     columns: Sequence[str] | None,
     on_progress: Callable[[int], object] = lambda count: None,
 ) -> int:
-    """Write every customer to a pipe or a device, and return how many there were."""
+    """Write every customer to a pipe or a device, and return their number."""
     writer = CustomerWriter(file, file_format, columns)
     writer.write_header()
     count = 0

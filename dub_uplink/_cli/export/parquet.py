@@ -1,4 +1,4 @@
-"""Convert lines of JSON to Parquet, some thousands at a time, with pyarrow (extra ``parquet``)."""
+"""Convert JSONL to Parquet in batches, with ``pyarrow`` (extra ``parquet``)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
-_BATCH_ROWS = 5_000  # in memory at once, and in a row group
+_BATCH_ROWS = 5_000  # rows in memory, and in a row group of the file
 
 
 def schema(columns: Sequence[str]) -> Any:
-    """Return the schema of columns with the API's names; link, partner, discount are structs."""
+    """Return the schema of these columns; ``link``, ``partner`` and ``discount`` are structs."""
     fields = {field.name: field for field in _fields(components.Customer)}
     return pa.schema([fields[name] for name in columns])
 
@@ -47,8 +47,8 @@ def convert(
     Args:
         lines: The JSONL file.
         file: The open file to write to.
-        columns: The names of the columns.
-        check_interrupt: Called now and then; raises to stop.
+        columns: The names of the columns, as in the API.
+        check_interrupt: Called before each batch; raises an exception to stop.
     """
     columns_schema = schema(columns)
     moments = [field.name for field in columns_schema if pa.types.is_timestamp(field.type)]

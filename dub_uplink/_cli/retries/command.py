@@ -1,4 +1,4 @@
-"""Show how a retry policy treats a call that keeps failing: ``dub-uplink retries``."""
+"""Show the attempts and waits of a call that always fails: ``dub-uplink retries``."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _ROW = "{:>7}   {:>10}   {:>24}"
 
 @click.command(
     short_help="Show when a call would be retried.",
-    help="Show the attempts and waits of a call whose every attempt fails, and why the call ends."
-    " Sends nothing. Each wait is taken from the middle of its range.",
+    help="Show the attempts and waits of a call if every attempt fails, and why the call ends."
+    " Nothing is sent. Waits are random; the times assume the middle of the range of each wait.",
     epilog=EXAMPLES,
 )
 @click.option(
@@ -96,7 +96,7 @@ def retries(
     status: int,
     attempt_seconds: float,
 ) -> None:
-    """Print the timeline of a policy as a table."""
+    """Print the timeline of a retry policy as a table."""
     try:
         strategy = BackoffStrategy(initial_interval, max_interval, exponent, max_elapsed_time)
         timeline = compute_timeline(
@@ -116,7 +116,7 @@ def retries(
 
 
 def _table(timeline: Timeline) -> Iterator[str]:
-    """Yield a line for each attempt; of a long timeline, only the first ones and the last."""
+    """Yield the lines of a table; skip the middle of a long timeline."""
     rows: list[tuple[int, TimelineAttempt]] = list(enumerate(timeline.attempts, 1))
     yield _ROW.format("attempt", "starts at", "waits after it")
     skipped = len(rows) > _MAX_ROWS
@@ -136,7 +136,7 @@ def _row(number: int, attempt: TimelineAttempt) -> str:
 
 
 def _with_option_names(message: str) -> str:
-    """Replace the names of arguments in a message with those of the options."""
+    """Replace the names of arguments in a message by the names of options."""
     for name in ("initial_interval", "max_interval", "max_elapsed_time", "attempt_seconds"):
         message = message.replace(name, f"--{name.replace('_', '-')}")
     return message.replace("exponent", "--exponent", 1)

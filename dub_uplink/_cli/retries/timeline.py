@@ -1,6 +1,6 @@
-"""Compute the attempts and waits of one call that keeps failing.
+"""Compute the attempts and waits of one call that always fails.
 
-The package's own retry classes decide everything, on a clock that this module moves by hand.
+The retry classes of the package make all decisions, with a simulated clock.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dub_uplink.retries import Clock, RetryBudget, RetryConfig, current_clock
 
 @dataclass(frozen=True)
 class TimelineAttempt:
-    """An attempt and the wait after it, in seconds since the start of the call.
+    """An attempt and the wait after it.
 
-    The wait is random: ``shortest_wait`` and ``longest_wait`` are its bounds. Both are ``None``
-    after the last attempt.
+    ``started`` and ``ended`` are in seconds since the start of the call. The wait is random, from
+    ``shortest_wait`` to ``longest_wait`` seconds. Both are ``None`` after the last attempt.
     """
 
     started: float
@@ -30,7 +30,7 @@ class TimelineAttempt:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The attempts of one call, its deadline in seconds, and the reason for its end."""
+    """The attempts of one call, its deadline in seconds, and the reason why it ended."""
 
     attempts: tuple[TimelineAttempt, ...]
     deadline: float
@@ -42,26 +42,26 @@ class Timeline:
         return self.attempts[-1].ended
 
     def summary(self) -> str:
-        """Describe in one line how many attempts there are, their time, and the end."""
+        """Describe in one line the number of attempts, the duration, and why the call ended."""
         count = len(self.attempts)
         attempts = "1 attempt" if count == 1 else f"{count} attempts"
         return f"{attempts} in {format_seconds(self.elapsed)}. {self.end_reason}"
 
 
 def format_seconds(value: float) -> str:
-    """Format a duration with three significant digits or so."""
+    """Format a duration in seconds, with fewer digits for a longer one."""
     if value >= 1e6:
         return f"{value:.1e} s"
     return f"{value:.2f} s" if value < 10 else f"{value:,.1f} s"
 
 
 class _Simulation:
-    """A clock and a source of randomness that stand still until they are moved."""
+    """A clock and a random number that change only when they are set."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.random = 0.5
-        started = current_clock().time()  # a date in `Retry-After` is compared with it
+        started = current_clock().time()  # real time, because `Retry-After` may be a date
         self.clock = Clock(
             monotonic=lambda: self.now,
             time=lambda: started + self.now,
@@ -76,10 +76,9 @@ def compute_timeline(
     status: int = 503,
     retry_after: str | None = None,
 ) -> Timeline:
-    """Compute what a call does if the response to each attempt has the status ``status``.
+    """Compute the timeline of a call if the response to each attempt has this status.
 
-    Waits are taken from the middle of their range. The client is a new one, with a full retry
-    budget.
+    Each wait is the middle of its range. The retry budget is full at the start.
 
     Args:
         config: The retry policy; ``None`` for no retries.
@@ -127,9 +126,9 @@ def _wait_bounds(
 
 
 def _end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str | None:
-    """Return why there is no further attempt, or ``None`` if there is one.
+    """Return why the call ends, or ``None`` if another attempt follows.
 
-    The order of the checks is that of the transport.
+    The checks are in the same order as in the transport.
     """
     if not state.may_retry(outcome):
         return _not_retried(state, outcome)

@@ -50,7 +50,7 @@ def test_usage_error_is_one_line_with_a_hint(
     done = CliRunner().invoke(cli, arguments, prog_name="dub-uplink")
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
     assert done.output.startswith("Error: ")
-    assert "  Hint: dub-uplink " in done.output
+    assert "  Hint: see  dub-uplink " in done.output
     assert done.output.endswith(" --help\n")
 
 

@@ -64,7 +64,10 @@ def test_list_first_page_hints_at_more(terminal: Any, live: Live) -> None:
     live[0].add_many(3)
     shown = terminal("customers", "list", "--page-size", "2", env=live[1])
     assert shown.finish() == 0
-    assert shown.shown.splitlines()[-1] == "These are the first 2; --all or --limit N lists more."
+    assert (
+        shown.shown.splitlines()[-1]
+        == "Only the first 2 are shown; list more with --all or --limit N."
+    )
 
 
 def test_prompt_for_the_key_does_not_show_it(terminal: Any, live: Live) -> None:

@@ -57,7 +57,7 @@ def test_doctor_passes_with_one_read(live: tuple[FakeDub, dict[str, str]], docto
         assert line(done.output, package) == metadata.version(package)
     assert line(done.output, "URL") == env["DUB_SERVER_URL"]
     assert line(done.output, "TCP").startswith("connected to port ")
-    assert line(done.output, "key") == "works: it may read customers"
+    assert line(done.output, "key") == "valid, with permission to read customers"
     assert [(r.method, r.query.get("pageSize")) for r in fake.requests] == [("GET", "1")]
     assert re.findall(r"^\S.*", done.output, re.MULTILINE) == [
         "Installed",
@@ -182,7 +182,7 @@ def test_doctor_untrusted_certificate_has_a_hint(
     done = doctor(DUB_SERVER_URL=server.url)
     assert done.exit_code == 5
     told = line(done.output.partition("Server")[2], "TLS")
-    assert "the certificate is refused" in told
+    assert "the certificate is invalid" in told
     assert "REQUESTS_CA_BUNDLE" in told
     assert server.seen == []
 
@@ -234,8 +234,8 @@ def test_doctor_reports_a_wrong_clock(
 def test_doctor_right_or_unknown_clock_passes(doctor: Doctor, serving: Any) -> None:
     for headers, told in (
         (dated(0), "within a few seconds"),
-        ({}, "no usable Date"),
-        ({"Date": "x"}, "no usable Date"),
+        ({}, "no valid Date"),
+        ({"Date": "x"}, "no valid Date"),
     ):
         done = doctor(DUB_SERVER_URL=serving(headers=headers).url)
         assert done.exit_code == 0

@@ -174,7 +174,7 @@ def test_export_replaces_a_file_only_with_force(invoke: Invoke, live: Live, targ
     for option in ((), ("--resume",)):
         done = invoke("customers", "export", *option, str(target))
         assert (done.exit_code, target.read_text()) == (2, "mine")
-        assert done.stderr == f"Error: {target} exists.  Hint: --force replaces it.\n"
+        assert done.stderr == f"Error: {target} exists.  Hint: replace it with --force.\n"
     assert live[0].requests == []
     assert invoke("customers", "export", "--force", str(target)).exit_code == 0
     assert target.read_text().startswith("id,name,")
@@ -338,7 +338,7 @@ def test_export_resumes_after_a_failure(
     target = tmp_path / f"customers.{suffix}"
     done = broken(invoke, live, target)
     assert (done.exit_code, target.exists()) == (5, False)
-    assert f"customers are in {target}.part; --resume continues." in done.stderr
+    assert f"customers are in {target}.part; continue with --resume." in done.stderr
     part = target.with_name(target.name + ".part")
     saved = json.loads(target.with_name(target.name + ".part.json").read_text())
     assert saved["bytes"] == part.stat().st_size
@@ -358,7 +358,7 @@ def test_export_after_an_interruption_needs_an_option(
     broken(invoke, live, target)
     done = invoke("customers", "export", str(target))
     assert done.exit_code == 2
-    assert "--resume continues it, --force starts over" in done.stderr
+    assert "continue it with --resume, or start over with --force" in done.stderr
     done = invoke("customers", "export", "--resume", "--country", "GB", str(target))
     assert (done.exit_code, "belongs to an export with different filters" in done.stderr) == (
         2,
@@ -377,8 +377,8 @@ def test_export_invalid_checkpoint_is_refused(
     broken(invoke, live, target)
     target.with_name(target.name + ".part.json").write_bytes(record)
     done = invoke("customers", "export", "--resume", str(target))
-    assert (done.exit_code, "is not the checkpoint of" in done.stderr) == (2, True)
-    assert "--force starts over" in done.stderr
+    assert (done.exit_code, "is damaged" in done.stderr) == (2, True)
+    assert "start over with --force" in done.stderr
 
 
 def test_export_truncated_part_is_refused(invoke: Invoke, live: Live, target: Path) -> None:

@@ -48,7 +48,7 @@ def test_export_resumes_after_kill_and_interrupt(
             assert (process.returncode, target.exists()) == (status, False)
             assert "Traceback" not in err
         assert "customers are in" in err
-        assert "--resume continues." in err
+        assert "continue with --resume." in err
         done = run("customers", "export", "--resume", str(target), env=env)
         assert done.returncode == 0
         ids = [json.loads(line)["id"] for line in target.read_text().splitlines()]

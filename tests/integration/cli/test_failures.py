@@ -42,13 +42,23 @@ def error(code: str) -> str:
         (400, error("bad_request"), 1, "400 bad_request: Told"),
         (401, error("unauthorized"), 3, "Hint: check the API key in --token-file or DUB_API_KEY."),
         (403, error("forbidden"), 3, "Hint: the key's role or the workspace's plan"),
-        (403, error("exceeded_limit"), 3, "Hint: a limit of the workspace's plan is used up."),
+        (
+            403,
+            error("exceeded_limit"),
+            3,
+            "Hint: the workspace has reached a limit of its plan; check the usage in Dub.",
+        ),
         (404, error("not_found"), 4, "404 not_found: Told"),
         (409, error("conflict"), 1, "409 conflict: Told"),
         (422, error("unprocessable_entity"), 1, "422 unprocessable_entity: Told"),
         (429, error("rate_limit_exceeded"), 5, "Hint: try again in"),
         (500, error("internal_server_error"), 5, "Hint: Dub returned a server error"),
-        (404, "<html>nginx</html>", 5, "Hint: is --server-url (DUB_SERVER_URL) that of Dub's API?"),
+        (
+            404,
+            "<html>nginx</html>",
+            5,
+            "Hint: check that --server-url (DUB_SERVER_URL) is the URL of Dub's API.",
+        ),
         (302, "", 5, "Hint: is --server-url"),
         (200, "<html>hello</html>", 5, "Hint: is --server-url"),
         (200, '[{"id": 5}]', 5, "Hint: is --server-url"),
@@ -77,11 +87,11 @@ def test_missing_response_is_a_network_error(invoke: Invoke, serving: Any) -> No
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         done = invoke(*LIST, "--server-url", url)
     assert done.exit_code == 5
-    assert "Hint: is there a network, and is --server-url (DUB_SERVER_URL) right?" in done.output
+    assert "Hint: check the network and --server-url (DUB_SERVER_URL)." in done.output
     silent = serving(raw=b"", then="hold")
     done = invoke(*LIST, "--timeout", "1", "--server-url", silent.url)
     assert done.exit_code == 5
-    assert "no complete response within 1 s  Hint: --timeout sets a longer limit" in done.output
+    assert "no complete response within 1 s  Hint: set a longer limit" in done.output
 
 
 def test_error_escapes_control_characters(invoke: Invoke) -> None:
@@ -93,10 +103,13 @@ def test_error_escapes_control_characters(invoke: Invoke) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "does not hold an API key: it is empty."),
-        (b"\n \n", "does not hold an API key: it is empty."),
-        (b"dub_secret1\ndub_secret2\n", "does not hold an API key: it has 2 lines, not one."),
-        (b"dub_\xff", "does not hold an API key: it is not UTF-8 text."),
+        (b"", "does not contain an API key: it is empty."),
+        (b"\n \n", "does not contain an API key: it is empty."),
+        (
+            b"dub_secret1\ndub_secret2\n",
+            "does not contain an API key: it has 2 lines instead of 1.",
+        ),
+        (b"dub_\xff", "does not contain an API key: it is not UTF-8 text."),
         (b"dub_secret \x07x", "the token contains a space, a control or a non-ASCII character"),
         (None, "cannot read the API key from {path}: "),
     ],
@@ -129,7 +142,7 @@ def test_closed_streams_are_not_terminals(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("sys.stderr", None)
     for connection, told in (
         (Connection(), "no API key"),
-        (Connection(token_file="-"), "the standard input does not hold an API key: it is empty"),
+        (Connection(token_file="-"), "the standard input does not contain an API key: it is empty"),
     ):
         with pytest.raises(Failure, match=told):
             connection.open()

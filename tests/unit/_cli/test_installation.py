@@ -39,7 +39,7 @@ def test_environment_findings_hide_credentials(
 @given(value=st.text())
 def test_hide_credentials_shows_plain_urls_only(value: str) -> None:
     shown = hide_credentials(value)
-    assert re.fullmatch(r"[\w.:/@*\[\]-]+", shown) or shown == "(not a plain URL; not shown)"
+    assert re.fullmatch(r"[\w.:/@*\[\]-]+", shown) or shown == "(not a valid URL; not shown)"
 
 
 @given(before=st.text(), secret=st.text(min_size=4), after=st.text())
@@ -81,7 +81,10 @@ def test_every_requirement_is_parsed() -> None:
 
 def test_missing_extra_passes_and_missing_package_fails() -> None:
     extra = findings._package('none_such>=1; extra == "parquet"')
-    assert (extra.value, extra.code) == ("missing (extra parquet)", 0)
+    assert (extra.value, extra.code) == (
+        'not installed (optional; pip install --upgrade "dub-uplink[parquet]")',
+        0,
+    )
     base = findings._package("none_such>=1")
-    assert (base.value, base.code) == ("missing", 1)
+    assert (base.value, base.code) == ("not installed", 1)
     assert base.hint == "pip install dub-uplink"
