@@ -86,7 +86,9 @@ def _encode_host(url: SplitResult) -> tuple[str, str]:
     try:
         prepared = requests.Request("GET", f"https://{netloc}").prepare().url
     except requests.RequestException:
-        raise ValueError("server_url has a host that is not a valid DNS name") from None
+        raise ValueError(
+            "server_url has a host that is not a valid DNS name; check its spelling"
+        ) from None
     split = urlsplit(prepared or "")
     return url._replace(netloc=split.netloc).geturl(), split.hostname or ""
 
@@ -181,7 +183,7 @@ def _check_header(header: Any, value: Any, argument: str) -> None:
     if not _HEADER_NAME_PATTERN.fullmatch(header):
         raise ValueError(f"{argument}: {header!r} is not a header name")
     if header.lower() in _CLIENT_HEADERS:
-        raise ValueError(f"{argument} cannot set {header}: the client sets it")
+        raise ValueError(f"{argument} cannot set {header}: the client sets it; leave it out")
     if not _HEADER_VALUE_PATTERN.fullmatch(value) or value != value.strip():
         raise ValueError(
             f"{argument}: the value of {header} contains a control character or one outside"

@@ -117,6 +117,6 @@ def _make_pool(url: object) -> tuple[Any, Any]:
         pool.make_connection()  # validates the options in the query; does not connect
     except (TypeError, ValueError, redis.RedisError):
         raise ValueError(
-            "storage has an option in its query that redis-py does not accept"
+            "storage has an option in its query that redis-py does not accept; remove the option"
         ) from None
     return pool, redis.exceptions

@@ -308,7 +308,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             error = connection_error(received, call.method, timeout)
             return Outcome(error=error, transient=is_transient(received))
         if received.ok and is_truncated_json(received):
-            error = APIConnectionError(f"{call.method}: the response ended within its JSON")
+            error = APIConnectionError(
+                f"{call.method}: the response ended in the middle of its JSON"
+            )
             return Outcome(error=error, transient=True)
         return Outcome(received)
 
