@@ -41,7 +41,7 @@ _DEFAULT_HEADERS = {
     "Accept-Encoding": ACCEPT_ENCODING,
 }
 _POOL_SIZE = 100  # open connections; further requests wait for a free connection
-_ALERT_TIMEOUT = 0.5  # seconds to connect again and to wait for a TLS alert
+_ALERT_TIMEOUT = 0.5  # seconds to open a new connection and to wait for a TLS alert
 _TRACE_GRACE = 0.2  # seconds after the deadline in which callbacks of a session's traces may run
 _PROXY_SCHEMES = ("http", "https")
 
@@ -134,12 +134,12 @@ class _SendOnce:
     async def _receive_alert(
         self, request: aiohttp.ClientRequest, error: aiohttp.ClientError
     ) -> ssl.SSLError | None:
-        """Return the TLS alert that the server sends on a new connection, or ``None``.
+        """Open a new connection and return the TLS alert that the server sends, or ``None``.
 
-        With TLS 1.3 a server refuses a client certificate after the handshake. Where it resets the
-        connection as well, the write of the request may fail first. asyncio then closes the
-        connection without reading the alert, and the refusal looks like a broken connection. On a
-        connection without a request no write fails. The next attempt uses it if no alert arrives.
+        With TLS 1.3 a server rejects a client certificate after the handshake. If the server also
+        resets the connection, writing the request can fail before asyncio reads the alert, and the
+        rejection looks like a broken connection. The new connection reads without writing. If no
+        alert arrives, the next attempt can use the new connection.
         """
         if not (self._connector and request.is_ssl() and isinstance(error, OSError)):
             return None

@@ -257,9 +257,10 @@ class _DeadlinePool:
                     _connect(conn.connect)
             return pool._make_request(conn, *args, **settings)
         except ssl.SSLEOFError:
-            # Before 3.11.9 and 3.12.3 a write to a reset connection ends so, and urllib3 does not
-            # read the alert that arrived before: https://github.com/python/cpython/issues/115627
-            if isinstance(conn.sock, ssl.SSLSocket):  # not before the handshake
+            # Before Python 3.11.9 and 3.12.3, a write to a reset connection raises this error even
+            # if an alert has arrived. Read the alert, because urllib3 does not:
+            # https://github.com/python/cpython/issues/115627
+            if isinstance(conn.sock, ssl.SSLSocket):  # only after the handshake
                 conn.sock.recv(1)
             raise
         finally:
