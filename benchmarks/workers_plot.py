@@ -16,7 +16,7 @@ def plot(found: Mapping[str, Any], limit: int, window: float, about: str) -> str
     parts: list[str] = []
     y = _TOP
     for name, one in found.items():
-        text = f"{name}: {one['used']:.1%} of the permitted used, {one['rejected']:.2%} rejected"
+        text = f"{name}: {one['used']:.1%} of the limit used, {one['rejected']:.2%} rejected"
         parts.append(_text(_LEFT, y - 8, text))
         parts += _panel(one["seen"], y, limit, window)
         y += _PANEL + _GAP
