@@ -35,7 +35,7 @@ def run_server(
         sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
 
-    def ready(url: str) -> None:
+    def print_instructions(url: str) -> None:
         _print_line(f"A fake of Dub's customers API is running at {url}")
         if admin:
             note = "" if admin_token is None else " (needs the admin token)"
@@ -58,7 +58,13 @@ def run_server(
             )
         try:
             serve_forever(
-                fake, host, port, admin=admin, admin_token=admin_token, log=_log, ready=ready
+                fake,
+                host,
+                port,
+                admin=admin,
+                admin_token=admin_token,
+                log=_log,
+                on_ready=print_instructions,
             )
         except AdminTokenRequired:
             raise click.UsageError(
