@@ -39,4 +39,6 @@ def check_headers(names: Iterable[str]) -> None:
     """Raise ``ValueError`` for a header that the server sets itself."""
     for name in names:
         if name.lower() in _CONNECTION_HEADERS:
-            raise ValueError(f"the server sets {name} itself; leave it out of headers")
+            raise ValueError(
+                f"headers must not contain {name}, because the server sets this header"
+            )
