@@ -60,7 +60,7 @@ def check_packages() -> Iterator[Finding]:
     yield Finding(section, "certifi", _version("certifi") or "not installed")
     twisted = _version("Twisted")
     if twisted is not None:
-        hint = "uplink installs the default reactor; import another reactor before uplink"
+        hint = "importing uplink installs the default reactor; install another reactor first"
         yield Finding(section, "Twisted", twisted, hint=hint)
 
 
