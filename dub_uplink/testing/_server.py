@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ._admin.masking import mask_of
+from ._admin.masking import request_redactor
 from ._messages import Delivery, Request
 
 if TYPE_CHECKING:
@@ -198,8 +198,8 @@ class _Listener(socketserver.ThreadingTCPServer):
     def log_request(self, request: Request, result: str) -> None:
         if self._log is not None:
             secrets = self.fake._secrets if self.admin is None else self.admin.secrets
-            mask = mask_of(request, secrets)
-            line = f"{mask.text(request.method)} {mask.text(request.path)} {result}"
+            redactor = request_redactor(request, secrets)
+            line = f"{redactor.text(request.method)} {redactor.text(request.path)} {result}"
             self._log(line.encode("ascii", "backslashreplace").decode())
 
 
