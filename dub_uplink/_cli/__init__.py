@@ -9,14 +9,14 @@ from io import TextIOWrapper
 
 __all__ = ["main"]
 
-_NEEDED = ("click", "rich")
+_REQUIRED_PACKAGES = ("click", "rich")
 _INTERRUPTED = 130  # the exit status that a shell reports for a process ended by SIGINT
 
 
 def main() -> None:
     """Run the command with the arguments of this process."""
     try:
-        missing = [name for name in _NEEDED if not _installed(name)]
+        missing = [name for name in _REQUIRED_PACKAGES if not _is_installed(name)]
         if missing:
             sys.exit(
                 f"dub-uplink needs {' and '.join(missing)}; "
@@ -36,7 +36,7 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _installed(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     try:
         return find_spec(name) is not None
     except ModuleNotFoundError:

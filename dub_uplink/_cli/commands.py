@@ -10,7 +10,7 @@ import click
 
 from dub_uplink import __version__
 from dub_uplink._cli.failures import ExitCode, Failure
-from dub_uplink._cli.lazy_group import Lazy, RootGroup
+from dub_uplink._cli.lazy_group import LazyCommand, RootGroup
 
 EXAMPLES = """\b
 Examples:
@@ -22,10 +22,16 @@ Examples:
 """
 
 COMMANDS = {
-    "customers": Lazy("customers.group:customers", "List, change, import and export customers."),
-    "doctor": Lazy("doctor.command:doctor", "Check the installation, the server and the key."),
-    "retries": Lazy("retries.command:retries", "Show the attempts and waits of a retry policy."),
-    "completion": Lazy("completion:completion", "Print the completion script for a shell."),
+    "customers": LazyCommand(
+        "customers.group:customers", "List, change, import and export customers."
+    ),
+    "doctor": LazyCommand(
+        "doctor.command:doctor", "Check the installation, the server and the key."
+    ),
+    "retries": LazyCommand(
+        "retries.command:retries", "Show the attempts and waits of a retry policy."
+    ),
+    "completion": LazyCommand("completion:completion", "Print the completion script for a shell."),
 }
 
 

@@ -46,7 +46,7 @@ class Connection:
             Failure: The API key is missing or malformed, or the server's URL is invalid.
         """
         if self.verbose:
-            _show_attempts()
+            _log_attempts_to_stderr()
         elif is_terminal(sys.stderr):
             more.setdefault("on_retry", _show_wait)
         if not self.retries:
@@ -127,25 +127,25 @@ def reason_for_wait(failed: object) -> str:
 
 def _show_wait(attempt: int, seconds: float, failed: object) -> None:
     if seconds >= LONG_WAIT:
-        why = reason_for_wait(failed)
-        click.echo(printable(f"{why}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True)
+        reason = reason_for_wait(failed)
+        click.echo(printable(f"{reason}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True)
 
 
-def _show_attempts() -> None:
+def _log_attempts_to_stderr() -> None:
     """Log the method, path, status and duration of each attempt to stderr, without secrets."""
-    logger, handler = logging.getLogger("dub_uplink"), _ToStderr()
-    before = logger.level
+    logger, handler = logging.getLogger("dub_uplink"), _StderrHandler()
+    previous_level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
 
     def restore() -> None:
         logger.removeHandler(handler)
-        logger.setLevel(before)
+        logger.setLevel(previous_level)
 
     click.get_current_context().call_on_close(restore)
 
 
-class _ToStderr(logging.Handler):
+class _StderrHandler(logging.Handler):
     """Write to the current ``sys.stderr``, because a progress bar replaces ``sys.stderr``."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -189,18 +189,18 @@ def connection_options(command: Callable[..., R]) -> Callable[..., R]:
     """Add the options of a connection. The command receives a :class:`Connection`."""
 
     @functools.wraps(command)
-    def connected(
+    def with_connection(
         *args: Any,
         token_file: str | None,
         server_url: str | None,
         timeout: float,
         retries: bool,
         verbose: bool,
-        **rest: Any,
+        **arguments: Any,
     ) -> R:
         connection = Connection(token_file, server_url, timeout, retries, verbose)
-        return command(*args, connection=connection, **rest)
+        return command(*args, connection=connection, **arguments)
 
     for option in reversed(_OPTIONS):
-        connected = option(connected)
-    return connected
+        with_connection = option(with_connection)
+    return with_connection

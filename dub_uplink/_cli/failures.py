@@ -58,8 +58,8 @@ def failure(
     error: dub_uplink.errors.DubError | ValueError | TypeError, customer_id: str = ""
 ) -> Failure:
     """Return the failure for an error of a call, with the id from the call if it had one."""
-    about = f"{customer_id}: " if customer_id else ""
-    return Failure(f"{about}{error}", exit_code(error), _hint(error))
+    prefix = f"{customer_id}: " if customer_id else ""
+    return Failure(f"{prefix}{error}", exit_code(error), _hint(error))
 
 
 def exit_code(error: Exception) -> ExitCode:
@@ -151,7 +151,7 @@ def _affects_all_ids(error: Exception) -> bool:
 
 
 #: New releases of click raise this if a group is called without a command.
-_HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+_HELP_ERRORS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 @contextlib.contextmanager
@@ -174,7 +174,7 @@ def exit_on_error() -> Iterator[None]:
         click.echo(err=True)  # ends the line on which the terminal shows ^C
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
     except click.UsageError as error:
-        if error.ctx is None or isinstance(error, _HELP):
+        if error.ctx is None or isinstance(error, _HELP_ERRORS):
             raise
         hint = f"see  {error.ctx.command_path} --help"
         raise Failure(error.format_message(), ExitCode.USAGE, hint) from None
@@ -182,8 +182,8 @@ def exit_on_error() -> Iterator[None]:
         _discard_output()
         if _is_closed_pipe(error):
             raise click.exceptions.Exit(ExitCode.PIPE_CLOSED) from None
-        what = error.filename or "cannot write the output"
-        raise Failure(f"{what}: {error.strerror or error}.") from error
+        subject = error.filename or "cannot write the output"
+        raise Failure(f"{subject}: {error.strerror or error}.") from error
     except (dub_uplink.errors.DubError, ValueError) as error:
         raise failure(error) from error
 

@@ -13,7 +13,7 @@ import click
 from dub_uplink._cli.failures import ExitCode, exit_on_error
 
 
-class Lazy(NamedTuple):
+class LazyCommand(NamedTuple):
     """The path of a command, ``module:name`` in the package ``_cli``, and its line in the help."""
 
     path: str
@@ -29,7 +29,9 @@ class Lazy(NamedTuple):
 class LazyGroup(click.Group):
     """A group whose commands in ``lazy`` are imported when they are called."""
 
-    def __init__(self, *args: Any, lazy: Mapping[str, Lazy] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, lazy: Mapping[str, LazyCommand] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.lazy = dict(lazy or {})
 
@@ -62,8 +64,10 @@ class LazyGroup(click.Group):
         name = args[0]
         known = self.list_commands(ctx)
         if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Choose from: {', '.join(known)}."
+            similar = difflib.get_close_matches(name, known, 1)
+            hint = (
+                f"Did you mean {similar[0]!r}?" if similar else f"Choose from: {', '.join(known)}."
+            )
             ctx.fail(f"No such command {name!r}. {hint}")
         return super().resolve_command(ctx, args)
 

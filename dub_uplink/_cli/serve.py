@@ -35,14 +35,14 @@ def run_server(
         sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
 
-    def ready(url: str) -> None:
-        _say(f"A fake of Dub's customers API is running at {url}")
+    def print_instructions(url: str) -> None:
+        _print_line(f"A fake of Dub's customers API is running at {url}")
         if admin:
-            needs = "" if admin_token is None else " (needs the admin token)"
-            _say(f"Admin page and admin API: {url}/_fake/{needs}")
-        _say(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
-        _say(f"  export DUB_API_KEY={shlex.quote(token)} DUB_SERVER_URL={url}")
-        _say("Press Ctrl-C to stop.")
+            note = "" if admin_token is None else " (needs the admin token)"
+            _print_line(f"Admin page and admin API: {url}/_fake/{note}")
+        _print_line(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
+        _print_line(f"  export DUB_API_KEY={shlex.quote(token)} DUB_SERVER_URL={url}")
+        _print_line("Press Ctrl-C to stop.")
 
     with (
         contextlib.suppress(KeyboardInterrupt),
@@ -53,34 +53,42 @@ def run_server(
             fake.add_many(seed_customers)
         stored = fake.customer_count if database else seed_customers
         if stored:
-            _say("1 customer is stored." if stored == 1 else f"{stored:,} customers are stored.")
+            _print_line(
+                "1 customer is stored." if stored == 1 else f"{stored:,} customers are stored."
+            )
         try:
             serve_forever(
-                fake, host, port, admin=admin, admin_token=admin_token, log=_log, ready=ready
+                fake,
+                host,
+                port,
+                admin=admin,
+                admin_token=admin_token,
+                log=_log,
+                on_ready=print_instructions,
             )
         except AdminTokenRequired:
             raise click.UsageError(
                 f"--host {host} opens the admin API to other machines;"
                 " add --admin-token TOKEN or --no-admin."
             ) from None
-    _say("Stopped.")
+    _print_line("Stopped.")
 
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
     # Containers are stopped with SIGTERM, and the database must be closed in this case too.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)
 
 
 def _log(line: str) -> None:
-    _say(f"{time.strftime('%H:%M:%S')} {line}")
+    _print_line(f"{time.strftime('%H:%M:%S')} {line}")
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     try:
         click.echo(line)
     except OSError:  # BrokenPipeError; on Windows EINVAL

@@ -20,26 +20,28 @@ from dub_uplink._cli.io.text import printable
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: The key of the value of ``--rate-limit-storage`` in ``click.Context.meta``.
-STORAGE = "dub_uplink.rate_limit_storage"
+STORAGE_KEY = "dub_uplink.rate_limit_storage"
 
-_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_FORMAT_BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress bar.")
 
 
-def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) -> RateLimit | None:
-    storage = ctx.meta[STORAGE] = ctx.params.pop("rate_limit_storage")
-    if given is None:
+def _parse_rate_limit(
+    ctx: click.Context, _param: click.Parameter, text: str | None
+) -> RateLimit | None:
+    storage = ctx.meta[STORAGE_KEY] = ctx.params.pop("rate_limit_storage")
+    if text is None:
         if storage is not None and ctx.get_parameter_source("rate_limit_storage") is _COMMANDLINE:
             raise click.UsageError("--rate-limit-storage needs --rate-limit N; add both.")
         return None
-    limit, _, period = given.partition("/")
+    limit, _, period = text.partition("/")
     per: Any = period or "minute"
     try:
         rate_limit = RateLimit(int(limit), per)
     except ValueError:
         raise click.BadParameter(
-            f"{given!r} is not a rate; write it as 600 or 600/minute."
+            f"{text!r} is not a rate; write it as 600 or 600/minute."
         ) from None
     if storage is None:
         return rate_limit
@@ -53,14 +55,14 @@ def _rate_limit(ctx: click.Context, _param: click.Parameter, given: str | None) 
 
 
 _COMMANDLINE = click.core.ParameterSource.COMMANDLINE
-_RATE = click.option(
+_RATE_LIMIT_OPTION = click.option(
     "--rate-limit",
     metavar="N",
-    callback=_rate_limit,
+    callback=_parse_rate_limit,
     help="Send at most N requests per minute, so that other processes can use the rest of the API"
     " key's limit. N/second and N/hour are accepted too.",
 )
-_STORAGE = click.option(
+_STORAGE_OPTION = click.option(
     "--rate-limit-storage",
     metavar="URL",
     envvar="DUB_RATE_LIMIT_STORAGE",
@@ -72,16 +74,16 @@ _STORAGE = click.option(
 
 def rate_limit_option(command: F) -> F:
     """Add the options of a rate limit. The command receives ``rate_limit``, possibly ``None``."""
-    return _STORAGE(_RATE(command))
+    return _STORAGE_OPTION(_RATE_LIMIT_OPTION(command))
 
 
-def format_of(path: str, given: str | None) -> Any:
+def detect_format(path: str, given: str | None) -> Any:
     """Return the format of a file: the given format, else the format of its suffix.
 
     Raises:
         click.UsageError: No format is given and the suffix is unknown.
     """
-    file_format = given or _SUFFIXES.get(Path(path).suffix.lower())
+    file_format = given or _FORMAT_BY_SUFFIX.get(Path(path).suffix.lower())
     if file_format is None:
         raise click.UsageError(f"{path}: the suffix names no known format; give --format.")
     return file_format
@@ -116,11 +118,11 @@ def open_client(
     return connection.open(on_retry=on_retry, rate_limit=rate_limit, token=token, **options)
 
 
-def server_of(connection: Connection) -> str:
+def configured_server_url(connection: Connection) -> str:
     """Return the configured server URL, or an empty string for Dub's own server."""
     return (connection.server_url or os.environ.get("DUB_SERVER_URL", "")).rstrip("/")
 
 
-def hash_of_key(token: str, file_identity: Mapping[str, Any]) -> str:
+def hash_api_key(token: str, file_identity: Mapping[str, Any]) -> str:
     """Return a hash that distinguishes API keys without revealing them."""
     return hmac.new(file_identity["sha256"].encode(), token.encode(), hashlib.sha256).hexdigest()

@@ -1,7 +1,7 @@
 """A fake of Dub's customers API for tests, with faults on demand.
 
-``FakeDub`` is mounted on a ``requests.Session`` or served on a socket. ``faults`` holds the faults
-it injects. ``no_sleep`` lets retries pass without waiting.
+``FakeDub`` is mounted on a ``requests.Session``, or served on a socket. ``faults`` contains the
+faults that a fake can inject. ``no_sleep`` skips the waits of retries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Serve a fake as a WSGI application. Needs werkzeug, which the extra ``testing`` installs."""
+"""Serve a fake as a WSGI application, with ``werkzeug`` (extra ``testing``)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ try:
     from werkzeug.wrappers import Response
 except ImportError as _error:
     raise ImportError(
-        "the fake's WSGI application needs werkzeug: pip install 'dub-uplink[testing]'"
+        "the fake's WSGI application needs werkzeug; run: pip install 'dub-uplink[testing]'"
     ) from _error
 
 if TYPE_CHECKING:
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
 class App:
     """The WSGI application of a fake.
 
-    WSGI cannot drop a connection: a fault that drops it raises ``ConnectionResetError`` instead. A
-    truncated body ends early without an error, and a slow body is sent at once.
+    WSGI cannot drop a connection, so a fault that drops it raises ``ConnectionResetError``. A
+    truncated body ends early without an error. A slow body is sent at full speed.
     """
 
     def __init__(self, fake: FakeDub) -> None:
         self._fake = fake
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        asked = WSGIRequest(environ)
+        wsgi_request = WSGIRequest(environ)
         delivery = self._fake.handle(
             Request(
-                method=asked.method,
+                method=wsgi_request.method,
                 path=_raw_path(environ),
-                query_string=asked.query_string.decode("latin-1"),
-                headers={name.lower(): value for name, value in asked.headers.items()},
-                body=asked.get_data(),
+                query_string=wsgi_request.query_string.decode("latin-1"),
+                headers={name.lower(): value for name, value in wsgi_request.headers.items()},
+                body=wsgi_request.get_data(),
             )
         )
         clock.sleep(delivery.delay)
         delivered = delivery.response
         if delivered is None:
             raise ConnectionResetError("the fake closed the connection without a response")
-        response = Response(delivered.body[: delivery.cut], status=delivered.status)
-        # Werkzeug adds a default Content-Type and makes Location absolute; Dub does neither.
+        response = Response(delivered.body[: delivery.truncate_after], status=delivered.status)
+        # Remove the default Content-Type of werkzeug and keep Location relative, as in Dub.
         response.headers.clear()
         response.autocorrect_location_header = False
         response.headers.extend({**delivered.headers, "Content-Length": str(len(delivered.body))})
@@ -57,7 +57,7 @@ class App:
 
 
 def _raw_path(environ: WSGIEnvironment) -> str:
-    """Return the path as sent: the decoded ``PATH_INFO`` has ``/`` for ``%2F`` as well."""
+    """Return the path as sent, because ``PATH_INFO`` is decoded and ``%2F`` is ``/`` in it."""
     for name in ("REQUEST_URI", "RAW_URI"):
         raw: str = environ.get(name) or ""
         if raw.startswith("/"):

@@ -1,4 +1,4 @@
-"""Clocks for tests: the clock of a fake, and a client's clock that skips instead of sleeping."""
+"""Clocks for tests: the clock of a fake, and a clock for clients that skips every sleep."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..retries import Clock
 
-_MAX_OFFSET = 190_000_000_000.0  # seconds; later dates exceed datetime's range
+_MAX_OFFSET = 190_000_000_000.0  # seconds; later dates would exceed the range of datetime
 
 _fake_clocks: weakref.WeakSet[FakeClock] = weakref.WeakSet()
 _skipping: list[SkippingClock] = []
 
 
 class FakeClock:
-    """The clock of a fake: ``now``, which can be frozen, plus the seconds it was advanced.
+    """The clock of a fake: the time of ``now``, plus an offset. The clock can be frozen.
 
     Args:
         now: Returns an aware datetime or Unix seconds; by default the wall clock.
@@ -40,7 +40,7 @@ class FakeClock:
         return (self._running_time() if frozen_at is None else frozen_at) + self._offset
 
     def _running_time(self) -> float:
-        # Looked up at each call, so that libraries which replace time.time are followed.
+        # Look up time.time at each call, because libraries such as freezegun replace it.
         now = time.time() if self._now is None else self._now()
         if isinstance(now, dt.datetime):
             if now.tzinfo is None:
@@ -56,28 +56,30 @@ class FakeClock:
         return round(self.time() * 1000)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock ahead by seconds.
+        """Move the clock ahead by a number of seconds.
 
         Raises:
-            ValueError: the number of seconds is negative, or passes the year 8000.
+            ValueError: ``seconds`` is negative, or would move the clock past the year 8000.
         """
         if not seconds >= 0:
             raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
         with self._lock:
             if self._offset + seconds > _MAX_OFFSET:
-                raise ValueError(f"seconds must not pass the year 8000, not {seconds!r}")
+                raise ValueError(
+                    f"{seconds!r} seconds would move the clock past the year 8000; advance by less"
+                )
             self._offset += seconds
 
     def set(self, moment: dt.datetime) -> None:
-        """Move the clock to a moment, ahead or back; it continues from there.
+        """Set the clock to a time, ahead or back, from which the clock continues.
 
         Raises:
-            ValueError: the moment has no time zone, or is before 1970 or after 8000.
+            ValueError: ``moment`` has no time zone, or is before 1970 or after the year 8000.
         """
         if moment.tzinfo is None:
-            raise ValueError("the moment has no time zone; add one, such as timezone.utc")
+            raise ValueError("moment has no time zone; add one, such as timezone.utc")
         if not 0 <= moment.timestamp() <= _MAX_OFFSET:
-            raise ValueError(f"the moment must be between the years 1970 and 8000, not {moment}")
+            raise ValueError(f"moment must be between the years 1970 and 8000, not {moment}")
         with self._lock:
             self._offset += moment.timestamp() - self.time()
 
@@ -88,7 +90,7 @@ class FakeClock:
                 self._frozen_at = self._running_time()
 
     def unfreeze(self) -> None:
-        """Let the clock continue from where it is."""
+        """Let the clock continue from its current time."""
         with self._lock:
             if self._frozen_at is not None:
                 self._offset += self._frozen_at - self._running_time()
@@ -107,14 +109,14 @@ class FakeClock:
 
     @property
     def offset(self) -> float:
-        """Return the seconds by which the clock was moved."""
+        """Return the seconds by which the clock is ahead of ``now``."""
         return self._offset
 
 
 class SkippingClock:
-    """A clock whose ``sleep`` moves it ahead instead of waiting, so that deadlines still hold.
+    """A clock whose ``sleep`` moves the clock ahead instead of waiting, so that deadlines hold.
 
-    ``slept`` lists the seconds of each sleep.
+    The attribute ``slept`` lists the seconds of each sleep.
 
     Args:
         on_sleep: Called with the seconds of each sleep.
@@ -137,7 +139,7 @@ class SkippingClock:
         return time.time() + self._offset
 
     def sleep(self, seconds: float) -> None:
-        """Move ahead by so many seconds."""
+        """Move the clock ahead by a number of seconds."""
         with self._lock:
             self.slept.append(seconds)
             self._offset += max(seconds, 0.0)
@@ -145,11 +147,11 @@ class SkippingClock:
             self._on_sleep(max(seconds, 0.0))
 
     async def async_sleep(self, seconds: float) -> None:
-        """Move ahead by so many seconds."""
+        """Move the clock ahead by a number of seconds."""
         self.sleep(seconds)
 
     def clock(self) -> Clock:
-        """This clock as a client takes it: ``Dub(..., clock=skipping.clock())``."""
+        """Return this clock as an argument for a client: ``Dub(..., clock=skipping.clock())``."""
         from ..retries import Clock  # noqa: PLC0415 - a fake alone needs no client
 
         return Clock(
@@ -165,9 +167,11 @@ class SkippingClock:
 def no_sleep() -> Iterator[SkippingClock]:
     """Skip the waits of clients and mounted fakes.
 
-    Time moves ahead instead, for clients and for every fake, so that deadlines hold and rate-limit
-    windows pass. A client with a clock of its own keeps it. The context is the clock, whose
-    ``slept`` lists the seconds of each wait.
+    Instead, the time of clients and of all fakes moves ahead, so that deadlines hold and windows of
+    rate limits pass. A client that was given a ``clock`` is not affected.
+
+    Returns:
+        A context manager. ``with`` gives the clock, whose ``slept`` lists the seconds of each wait.
     """
     from ..retries import use_clock  # noqa: PLC0415 - a fake alone needs no client
 
@@ -186,6 +190,6 @@ def _advance_all(seconds: float) -> None:
 
 
 def sleep(seconds: float) -> None:
-    """Sleep for seconds, or skip them within :func:`no_sleep`."""
+    """Sleep for a number of seconds, or skip the sleep within :func:`no_sleep`."""
     if seconds > 0:
         (_skipping[-1].sleep if _skipping else time.sleep)(seconds)

@@ -15,11 +15,18 @@ from ._api.expansions import discount_fields, link_fields, partner_fields
 from ._api.ids import CustomerIds, id_at
 from ._api.limits import RateLimiter
 from ._api.routes import CustomersApi
-from ._api.store import Row, Store, StoredCustomer, customer_from_row, from_milliseconds, row_of
+from ._api.store import (
+    Row,
+    Store,
+    StoredCustomer,
+    customer_from_row,
+    from_milliseconds,
+    row_from_customer,
+)
 from ._clock import FakeClock
 from ._messages import Delivery, FakeResponse, Request
 from ._request_log import RequestLog
-from ._settings import Settings, workspace_of
+from ._settings import Settings, make_workspace
 from .faults import Faults
 
 if TYPE_CHECKING:
@@ -34,25 +41,26 @@ _COUNTRIES = ("US", "GB", "DE", "FR", "IN", "BR", "JP", "NG")
 class FakeDub:
     """A fake of Dub's customers API with the server's checks and messages, and faults on demand.
 
+    Thread-safe.
+
     Args:
-        token: The valid API key, or several.
-        expired: An expired API key, or several.
-        role: The role of the keys in the workspace: ``owner``, ``member``, ``viewer`` or
+        token: The valid API key or keys.
+        expired: The expired API key or keys.
+        role: The role of the API keys in the workspace: ``owner``, ``member``, ``viewer`` or
             ``billing``.
         plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or
             ``enterprise``. The customers API needs a plan above ``pro``.
-        default_program: The id of the workspace's program, which replaces the value of
-            ``programId`` in every filter by program or partner; without one such a filter is a 404.
-        rate_limit: Requests per key and ``window`` (seconds) before a 429; ``None`` rejects none,
-            and the headers of errors use the plan's limit.
+        default_program: The id of the workspace's program. A filter by program or partner uses
+            this program instead of the requested one. Without a program, such a filter gets a 404.
+        rate_limit: The number of requests per API key and ``window`` before a 429. ``None`` rejects
+            no request, and the headers of errors contain the limit of the plan.
+        window: The window of the rate limit, in seconds.
         now: Returns the time as an aware datetime or Unix seconds; by default the wall clock.
-        ids: Returns the id of a new customer; by default Dub's form, sorted by time.
+        ids: Returns the id of a new customer; by default an id like Dub's, which sorts by time.
         database: A SQLite file for the customers; by default they are in memory.
-        base_url: The URL at which a mounted fake is reached.
-        latency: Seconds that every response takes.
-        keep_requests: The number of latest requests that ``requests`` keeps.
-
-    Thread-safe.
+        base_url: The URL of the fake for a client with a mounted session.
+        latency: The delay of every response, in seconds.
+        keep_requests: The number of latest requests in ``requests``.
 
     Raises:
         ValueError: a role, plan, token, URL or number is invalid.
@@ -79,7 +87,7 @@ class FakeDub:
         keep_requests: int = 10_000,
     ) -> None:
         if "://" not in base_url:
-            raise ValueError(f"base_url must begin with https://, not {base_url!r}")
+            raise ValueError(f"base_url must be a URL such as https://api.dub.co, not {base_url!r}")
         settings = Settings(
             role,
             plan,
@@ -102,8 +110,8 @@ class FakeDub:
         self._lock = threading.RLock()
         self._requests = RequestLog(keep_requests)
         self._limiter = RateLimiter(settings.limit, window, enforced=rate_limit is not None)
-        workspace = workspace_of(settings)
-        # Those of earlier settings as well: they are masked in records.
+        workspace = make_workspace(settings)
+        # The API keys of all settings so far, because recorded requests may contain old keys.
         self._secrets = workspace.tokens | workspace.expired
         self._api = CustomersApi(self._store, workspace, self._limiter, self.clock, self._new_id)
 
@@ -113,8 +121,8 @@ class FakeDub:
         Any other request raises ``NetworkRefused``.
 
         Args:
-            sleep: Waits for latency and delays (seconds); by default ``time.sleep``, which
-                ``no_sleep()`` skips.
+            sleep: Called with the seconds of each latency or delay; default: ``time.sleep``. Within
+                ``no_sleep()``, the default skips the wait.
         """
         from ._session import mounted_session  # noqa: PLC0415 - a served fake needs no requests
 
@@ -132,8 +140,8 @@ class FakeDub:
 
         Args:
             host: The address to listen on.
-            port: The port; 0 takes any free one.
-            admin: Serve the admin API and its page below ``/_fake/``.
+            port: The port; 0 selects a free port.
+            admin: Whether to serve the admin API and the admin page under ``/_fake/``.
             admin_token: The token that every request to the admin API needs; required with
                 ``admin`` unless ``host`` is a loopback address.
 
@@ -153,7 +161,7 @@ class FakeDub:
         return App(self)
 
     def handle(self, request: Request) -> Delivery:
-        """Apply the next fault to a request, or execute it, and return what a transport sends."""
+        """Execute a request, or apply its fault, and return what a transport sends."""
         started = time.perf_counter()
         self._requests.append(request)
         fault = request.fault = self.faults.next(request)
@@ -171,9 +179,9 @@ class FakeDub:
             return self._api.handle(request)
 
     def _new_id(self) -> str:
-        return self._given_id() or self._sorted_ids(self.clock.milliseconds())
+        return self._next_given_id() or self._sorted_ids(self.clock.milliseconds())
 
-    def _given_id(self) -> str | None:
+    def _next_given_id(self) -> str | None:
         if self._next_ids:
             return self._next_ids.popleft()
         return None if self._ids is None else self._ids()
@@ -189,11 +197,11 @@ class FakeDub:
         return self._settings
 
     def configure(self, **changes: Any) -> Settings:
-        """Change settings from the next request on and return all of them.
+        """Change settings, from the next request on, and return all settings.
 
         Args:
             **changes: Fields of :class:`Settings`, such as ``role="viewer"``. A new rate limit
-                includes the requests already counted.
+                also counts earlier requests.
 
         Raises:
             TypeError: a name is not a field of ``Settings``.
@@ -201,7 +209,7 @@ class FakeDub:
         """
         with self._lock:
             settings = dataclasses.replace(self._settings, **changes)
-            workspace = self._api.workspace = workspace_of(settings)
+            workspace = self._api.workspace = make_workspace(settings)
             self._secrets |= workspace.tokens | workspace.expired
             self._requests.resize(settings.keep_requests)
             self._limiter.configure(
@@ -212,42 +220,42 @@ class FakeDub:
 
     @property
     def next_ids(self) -> list[str]:
-        """Return the ids of ``use_ids`` that are left."""
+        """Return the ids of ``use_ids`` that no customer has yet."""
         with self._lock:
             return list(self._next_ids)
 
     def use_ids(self, ids: Iterable[str]) -> None:
-        """Give these ids to the next new customers; later ones get ids as before.
+        """Use these ids for the next new customers; later customers get ids as before.
 
-        A call replaces what is left of the previous one.
+        A call replaces the remaining ids of the previous call.
 
         Raises:
-            ValueError: an id is empty or repeated, or a customer has it.
+            ValueError: an id is empty or repeated, or a customer with this id exists.
         """
         given = deque(ids)
         with self._lock:
             if not all(given) or len(set(given)) < len(given):
                 raise ValueError(f"ids must be distinct and not empty, not {list(given)}")
-            for one in given:
-                self._store.check_id(one)
+            for customer_id in given:
+                self._store.check_id(customer_id)
             self._next_ids = given
 
     @property
     def customers(self) -> list[StoredCustomer]:
-        """Return a copy of the customers in order of id."""
+        """Return copies of the customers, sorted by id."""
         with self._lock:
             rows = self._store.all()
         return [customer_from_row(row) for row in rows]
 
     @property
     def customer_count(self) -> int:
-        """Return the number of customers without reading them."""
+        """Return the number of customers; faster than ``len(fake.customers)``."""
         with self._lock:
             return len(self._store)
 
     @property
     def requests(self) -> list[Request]:
-        """Return a copy of the received requests, the oldest first."""
+        """Return copies of the recorded requests, the oldest first."""
         return self._requests.after(0)
 
     def add(
@@ -270,11 +278,11 @@ class FakeDub:
         partner: Mapping[str, Any] | None = None,
         discount: Mapping[str, Any] | None = None,
     ) -> StoredCustomer:
-        """Store a customer without the API's checks and return it.
+        """Store a customer without the checks of the API, and return the customer.
 
-        ``created_at`` back-dates it, as an import does: its id still has the current time.
-        ``sale_amount`` is in cents. ``link``, ``partner`` and ``discount`` take any of Dub's keys,
-        in snake_case or camelCase; missing ones get defaults.
+        ``created_at`` back-dates the customer, but the id contains the current time, as after an
+        import in Dub. ``sale_amount`` is in cents. ``link``, ``partner`` and ``discount`` accept
+        any of Dub's keys, in snake_case or camelCase; missing keys get defaults.
 
         Raises:
             ValueError: another customer has the id, ``external_id`` or ``stripe_customer_id``, or a
@@ -311,25 +319,28 @@ class FakeDub:
             )
             self._store.check_id(customer_id)
             self._store.add(customer)
-            found = self._store.get(customer_id)
-        assert found is not None
-        return customer_from_row(found)
+            row = self._store.get(customer_id)
+        assert row is not None
+        return customer_from_row(row)
 
     def add_many(self, count: int) -> int:
-        """Add the missing ones of ``user_1`` to ``user_<count>`` and return their number.
+        """Add the customers ``user_1`` to ``user_<count>``, and return how many were added.
 
-        They are created a second apart, the last one now. A million take half a minute.
+        Existing customers are skipped. Creation times are one second apart; the last one is now. A
+        million customers take about half a minute.
         """
         now = self.clock.milliseconds()
         rng = random.Random(count)
-        blank = row_of(StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0)))
+        blank = row_from_customer(
+            StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0))
+        )
 
         def rows() -> Iterator[Row]:
-            # Builds rows, not customers: a million must stay affordable.
+            # Create rows directly, because a million StoredCustomer objects would be slow.
             for number in range(1, count + 1):
                 created = max(now - (count - number) * 1000, 0)
                 yield (
-                    self._given_id() or id_at(created, rng),
+                    self._next_given_id() or id_at(created, rng),
                     f"User {number}",
                     f"user_{number}@example.com",
                     None,
@@ -346,7 +357,7 @@ class FakeDub:
             return self._store.add_missing(rows())
 
     def clear(self) -> None:
-        """Remove every customer, every recorded request and every fault."""
+        """Remove all customers, recorded requests and faults."""
         self.faults.clear()
         self.clear_customers()
         self.clear_requests()
@@ -357,13 +368,14 @@ class FakeDub:
             self._store.clear()
 
     def clear_requests(self) -> None:
-        """Remove every recorded request; their numbers continue."""
+        """Remove every recorded request. The numbers of later requests continue."""
         self._requests.clear()
 
     def reset(self) -> None:
-        """Remove what ``clear`` removes, the ids of ``use_ids``, and changes of settings and clock.
+        """Restore the initial state of the fake.
 
-        The rate limit counts from 0.
+        Call ``clear``, reset the rate limit, and undo ``use_ids``, ``configure`` and all changes of
+        the clock.
         """
         with self._lock:
             self.clear()
@@ -374,7 +386,7 @@ class FakeDub:
             self._next_ids.clear()
 
     def close(self) -> None:
-        """Close the database; without this call it closes when the fake is garbage-collected."""
+        """Close the database, which otherwise is closed when the fake is garbage-collected."""
         with self._lock:
             self._store.close()
 

@@ -1,4 +1,4 @@
-"""Messages between a transport and the fake: requests, responses and their delivery."""
+"""Requests and responses of the fake, and how a transport delivers a response."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def parse_query(query_string: str) -> dict[str, str]:
-    """Decode a query string as a browser's ``URLSearchParams`` does.
+    """Decode a query string like a browser's ``URLSearchParams``.
 
-    The last value of a repeated name wins. An invalid percent-encoding stays as sent; bytes that
+    The last value of a repeated name wins. An invalid percent-encoding stays unchanged. Bytes that
     are not UTF-8 become U+FFFD.
     """
     query: dict[str, str] = {}
@@ -28,13 +28,19 @@ def parse_query(query_string: str) -> dict[str, str]:
 
 @dataclasses.dataclass(slots=True)
 class Request:
-    """A request as the fake received it.
+    """A request that the fake received.
 
-    ``path`` and ``query_string`` are percent-encoded as sent; ``headers`` has lower-case names.
-    ``status`` is the status of the response, ``None`` if the connection was closed without one.
-    ``fault`` is the fault that was applied. ``ms`` is the milliseconds that the response takes,
-    delays included, ``None`` while the request is executed. ``number`` counts the requests of a
-    fake from 1.
+    Attributes:
+        method: The HTTP method.
+        path: The path as sent, percent-encoded and without the query.
+        query_string: The query as sent, percent-encoded.
+        headers: The headers, with lower-case names.
+        body: The body.
+        status: The status of the response; ``None`` if the connection was closed without one.
+        fault: The fault that was applied, or ``None``.
+        ms: The duration of the response in milliseconds, including delays; ``None`` while the
+            request is executed.
+        number: The position of the request among all requests of the fake, from 1.
     """
 
     __module__ = "dub_uplink.testing"
@@ -56,11 +62,11 @@ class Request:
 
     @property
     def json(self) -> Any:
-        """Return the parsed JSON body; raise ``ValueError`` if it is not JSON."""
+        """Return the parsed JSON body; raise ``ValueError`` if the body is not JSON."""
         return json.loads(self.body)
 
     def copy(self) -> Request:
-        """Return a copy with headers of its own."""
+        """Return a copy of the request and of its headers."""
         return dataclasses.replace(self, headers=dict(self.headers))
 
 
@@ -77,19 +83,22 @@ class FakeResponse:
 class Delivery:
     """How a transport sends a response.
 
-    It waits ``delay`` seconds, then sends the response, or closes the connection if ``response`` is
-    ``None``. The body is sent at ``bytes_per_second`` if given. After ``cut`` bytes of the body, if
-    given, the connection is closed.
+    Attributes:
+        response: The response; ``None`` closes the connection without one.
+        delay: The seconds to wait before.
+        truncate_after: The number of bytes of the body after which the connection is closed;
+            ``None`` sends the complete body.
+        bytes_per_second: The speed of the body; ``None`` for no limit.
     """
 
     response: FakeResponse | None
     delay: float = 0.0
-    cut: int | None = None
+    truncate_after: int | None = None
     bytes_per_second: float | None = None
 
     @property
     def seconds(self) -> float:
-        """Return how long the fake delays the response and its body."""
+        """Return the seconds by which the response and its body are delayed."""
         if self.response is None or self.bytes_per_second is None:
             return self.delay
         return self.delay + len(self.response.body) / self.bytes_per_second

@@ -1,4 +1,4 @@
-"""Keep the latest requests that a fake received."""
+"""Record the latest requests that a fake received."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class RequestLog:
         self._lock = threading.Lock()
 
     def append(self, request: Request) -> None:
-        """Number a request and keep it."""
+        """Number and record a request."""
         with self._lock:
             self._last += 1
             request.number = self._last
             self._requests.append(request)
 
     def after(self, number: int, limit: int | None = None) -> list[Request]:
-        """Return copies of the oldest ``limit`` requests above a number."""
+        """Return copies of the first ``limit`` requests whose number is above ``number``."""
         with self._lock:
-            # Numbers have no gaps, so that the first one gives every position.
+            # Numbers have no gaps, so the position of a request follows from its number.
             skipped = max(number - self._last + len(self._requests), 0)
             stop = None if limit is None else skipped + limit
             return [kept.copy() for kept in itertools.islice(self._requests, skipped, stop)]
@@ -43,6 +43,6 @@ class RequestLog:
             self._requests.clear()
 
     def span(self) -> tuple[int, int]:
-        """Return the number of requests kept, and the number of the last one received."""
+        """Return how many requests are recorded, and the number of the last request."""
         with self._lock:
             return len(self._requests), self._last

@@ -1,4 +1,4 @@
-"""Serve a fake on a socket with the standard library's HTTP server, one thread per connection."""
+"""Serve a fake on a socket with ``http.server``, in one thread per connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ._admin.masking import mask_of
+from ._admin.masking import request_redactor
 from ._messages import Delivery, Request
 
 if TYPE_CHECKING:
@@ -25,27 +25,29 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger("dub_uplink.testing")
 
 _CLOSE_TIMEOUT = 5.0  # seconds that close() waits for requests in progress
-_CLOSE_INTERVAL = 0.005
+_CLOSE_INTERVAL = 0.005  # seconds between two checks of close()
 _POLL_INTERVAL = 0.02  # seconds until the accepting thread notices close()
-_READ_SIZE = 65_536  # bytes of a body that are read at once
-_DRIP_INTERVAL = 0.02
+_READ_SIZE = 65_536  # maximum number of bytes of a body to read at once
+_THROTTLE_INTERVAL = 0.02  # seconds between two writes of a slow body
 
 
 class AdminTokenRequired(ValueError):
-    """An admin API without a token would be open to other machines."""
+    """The admin API needs a token, because other machines could reach the address."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """Read the requests of one connection and send what the fake delivers."""
+    """Read the requests of one connection, and send the fake's responses."""
 
     server: _Listener  # pyright: ignore[reportIncompatibleVariableOverride]
     protocol_version = "HTTP/1.1"
     timeout = 75.0
-    wbufsize = -1  # buffered, so that a response is one packet
+    wbufsize = -1  # buffered, so that a response is sent in one packet
     disable_nagle_algorithm = True
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("do_"):  # every method, since the fake decides which ones exist
+        if name.startswith(
+            "do_"
+        ):  # accept every method, because the fake decides which methods exist
             return self._respond
         raise AttributeError(name)
 
@@ -55,7 +57,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return expected
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing to stderr."""
+        """Do not write to stderr."""
 
     def _respond(self) -> None:
         request = self._read_request()
@@ -63,7 +65,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if admin is not None and admin.serves(request.path):
             response = admin.handle(request)
             self._deliver(Delivery(response))
-            if request.method not in ("GET", "HEAD"):  # the page reads every second
+            if request.method not in (
+                "GET",
+                "HEAD",
+            ):  # skip the GETs that the admin page sends every second
                 self.server.log_request(request, f"{response.status}")
             return
         started = time.perf_counter()
@@ -80,9 +85,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for key, value in self.headers.items():
             name = key.lower()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        # Not self.path, in which the standard library merges leading slashes.
+        # Do not use self.path, because http.server merges leading slashes in it.
         target = self.requestline.split()[1]
-        if not target.startswith("/"):  # a proxy's form: scheme and host before the path
+        if not target.startswith("/"):  # absolute form, as for a proxy: remove scheme and host
             target = "/" + target.partition("://")[2].partition("/")[2]
         if not target.isascii():
             target = quote(target.encode("latin-1"), safe="/%?&=+;:@!$'()*,~#[]")
@@ -93,10 +98,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return Request(self.command, path, query_string, headers, body)
 
     def _read_body(self, headers: dict[str, str], limit: int) -> bytes:
-        """Read a body and return at most one byte more than ``limit`` of it."""
+        """Read a complete body, but return at most ``limit`` + 1 bytes of it."""
         body = bytearray()
         for part in self._body_parts(headers):
-            # The rest is read as well: a response before it would be lost to some clients.
+            # Read the rest too, because some clients lose a response that is sent before.
             body += part[: max(limit + 1 - len(body), 0)]
         return bytes(body)
 
@@ -114,7 +119,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         while size > 0:
             part = self.rfile.read(min(size, _READ_SIZE))
             if not part:
-                raise ConnectionError("the client closed the connection within a body")
+                raise ConnectionError(
+                    "the client closed the connection before it sent the complete body"
+                )
             size -= len(part)
             yield part
 
@@ -124,7 +131,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if (delay and self.server.stopping.wait(delay)) or response is None:
             self.close_connection = True
             return
-        body = b"" if self.command == "HEAD" else response.body[: delivery.cut]
+        body = b"" if self.command == "HEAD" else response.body[: delivery.truncate_after]
         self.send_response_only(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
@@ -136,26 +143,26 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if delivery.bytes_per_second is None:
             self.wfile.write(body)
         else:
-            self._drip(body, delivery.bytes_per_second)
-        if delivery.cut is not None and delivery.cut < len(response.body):
+            self._write_throttled(body, delivery.bytes_per_second)
+        if delivery.truncate_after is not None and delivery.truncate_after < len(response.body):
             self.close_connection = True
 
-    def _drip(self, body: bytes, bytes_per_second: float) -> None:
+    def _write_throttled(self, body: bytes, bytes_per_second: float) -> None:
         started = time.monotonic()
         sent = 0
         while sent < len(body):
             self.wfile.flush()
-            if self.server.stopping.wait(max(_DRIP_INTERVAL, 1 / bytes_per_second)):
+            if self.server.stopping.wait(max(_THROTTLE_INTERVAL, 1 / bytes_per_second)):
                 self.close_connection = True
                 return
-            # Measured by the clock, since a wait may take longer than requested.
-            due = max(int((time.monotonic() - started) * bytes_per_second), sent + 1)
-            self.wfile.write(body[sent:due])
-            sent = due
+            # Use the elapsed time, because a wait may take longer than requested.
+            end = max(int((time.monotonic() - started) * bytes_per_second), sent + 1)
+            self.wfile.write(body[sent:end])
+            sent = end
 
 
 class _Listener(socketserver.ThreadingTCPServer):
-    # Not http.server's class, which looks its own host name up in DNS.
+    # Do not use the class of http.server, because it looks its host name up in DNS.
     allow_reuse_address = sys.platform != "win32"
     daemon_threads = True
     request_queue_size = 128
@@ -185,32 +192,32 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.connections.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # a client that went away is no error
+        if not isinstance(sys.exc_info()[1], OSError):  # OSError: the client closed the connection
             logger.exception("a connection failed")
 
     def log_request(self, request: Request, result: str) -> None:
         if self._log is not None:
             secrets = self.fake._secrets if self.admin is None else self.admin.secrets
-            mask = mask_of(request, secrets)
-            line = f"{mask.text(request.method)} {mask.text(request.path)} {result}"
+            redactor = request_redactor(request, secrets)
+            line = f"{redactor.text(request.method)} {redactor.text(request.path)} {result}"
             self._log(line.encode("ascii", "backslashreplace").decode())
 
 
 class Server:
-    """Serve a fake over HTTP within ``with``, which returns the URL.
+    """A context manager that serves a fake over HTTP. ``with`` starts it and gives its URL.
 
     Args:
         fake: The fake that handles the requests.
         host: The address to listen on.
-        port: The port; 0 takes any free one.
-        admin: Serve the admin API and its page below ``/_fake/``.
+        port: The port; 0 selects a free port.
+        admin: Whether to serve the admin API and the admin page under ``/_fake/``.
         admin_token: The token that every request to the admin API needs.
         log: Called with one line per request.
 
     Raises:
         OSError: the address is in use.
-        AdminTokenRequired: the admin API would listen on an address that is not loopback without
-            an ``admin_token``.
+        AdminTokenRequired: ``admin`` is true without an ``admin_token``, and ``host`` is not a
+            loopback address.
     """
 
     def __init__(
@@ -229,14 +236,21 @@ class Server:
 
             api = Admin(fake, admin_token)
         self._listener = _Listener(fake, api, host, port, log)
-        bound: str = self._listener.server_address[0]  # type: ignore[assignment]
-        if api is not None and admin_token is None and not ipaddress.ip_address(bound).is_loopback:
+        bound_host: str = self._listener.server_address[0]  # type: ignore[assignment]
+        if (
+            api is not None
+            and admin_token is None
+            and not ipaddress.ip_address(bound_host).is_loopback
+        ):
             self._listener.server_close()
             raise AdminTokenRequired(
-                f"the admin API on {bound} would be open to other machines; give an admin_token"
+                f"the admin API on {bound_host} would be open to other machines; give an"
+                " admin_token"
             )
         self.port: int = self._listener.server_address[1]
-        self.url: str = f"http://{f'[{bound}]' if ':' in bound else bound}:{self.port}"
+        self.url: str = (
+            f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{self.port}"
+        )
         self._thread = threading.Thread(
             target=self._listener.serve_forever,
             args=(_POLL_INTERVAL,),
@@ -261,7 +275,9 @@ class Server:
         for connection in list(listener.connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        for _ in range(round(_CLOSE_TIMEOUT / _CLOSE_INTERVAL)):  # no clock, which may be frozen
+        for _ in range(
+            round(_CLOSE_TIMEOUT / _CLOSE_INTERVAL)
+        ):  # count, because a test may freeze time
             if not listener.connections:
                 break
             time.sleep(_CLOSE_INTERVAL)
@@ -275,18 +291,18 @@ def serve_forever(
     admin: bool = False,
     admin_token: str | None = None,
     log: Callable[[str], object] = print,
-    ready: Callable[[str], object] | None = None,
+    on_ready: Callable[[str], object] | None = None,
 ) -> None:
     """Serve until Ctrl-C, then return.
 
     Args:
         fake: The fake that handles the requests.
         host: The address to listen on.
-        port: The port; 0 takes any free one.
-        admin: Serve the admin API and its page below ``/_fake/``.
+        port: The port; 0 selects a free port.
+        admin: Whether to serve the admin API and the admin page under ``/_fake/``.
         admin_token: The token that every request to the admin API needs.
         log: Called with one line per request.
-        ready: Called with the URL once the server accepts connections.
+        on_ready: Called with the URL when the server accepts connections.
 
     Raises:
         OSError: the address is in use.
@@ -294,8 +310,8 @@ def serve_forever(
     """
     server = Server(fake, host, port, admin=admin, admin_token=admin_token, log=log)
     with contextlib.suppress(KeyboardInterrupt), server as url:
-        if ready is not None:
-            ready(url)
+        if on_ready is not None:
+            on_ready(url)
         while True:
-            # With a timeout: an endless wait cannot be interrupted on every system.
+            # Sleep briefly, because on some systems Ctrl-C cannot interrupt an endless wait.
             time.sleep(1)

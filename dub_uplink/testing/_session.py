@@ -1,4 +1,4 @@
-"""A requests adapter that passes requests to a fake without a socket and blocks all others."""
+"""An adapter of ``requests`` that passes requests to a fake, and blocks requests to others."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from ._messages import FakeResponse, Request
 if TYPE_CHECKING:
     from ._fake import FakeDub
 
-_PORTS = {"http": ":80", "https": ":443"}
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 Timeout: TypeAlias = float | tuple[float | None, float | None] | urllib3.Timeout | None
 
 
 class NetworkRefused(RuntimeError):
-    """A request that would have left a mounted fake for the network.
+    """A request of a mounted session was not for the fake, and would have used the network.
 
-    Not an exception of requests, so that no client retries it as a failed connection.
+    This is not an exception of ``requests``, so that clients do not retry the request.
     """
 
     __module__ = "dub_uplink.testing"
 
 
 def mounted_session(fake: FakeDub, sleep: Callable[[float], object] | None) -> requests.Session:
-    """Return a session that reaches only the fake."""
+    """Create a session that can reach only the fake."""
     session = requests.Session()
-    # A .netrc file or proxy settings of the machine must not change a test.
+    # Ignore .netrc and the proxy settings of the machine, which could change a test.
     session.trust_env = False
     adapter = FakeAdapter(fake, clock.sleep if sleep is None else sleep)
     session.mount("https://", adapter)
@@ -48,7 +48,7 @@ def mounted_session(fake: FakeDub, sleep: Callable[[float], object] | None) -> r
 
 
 class FakeAdapter(BaseAdapter):
-    """Send requests for the fake's ``base_url`` to the fake; ``sleep`` waits for delays."""
+    """Send requests for ``fake.base_url`` to the fake, and call ``sleep`` for its delays."""
 
     def __init__(self, fake: FakeDub, sleep: Callable[[float], object]) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class FakeAdapter(BaseAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         delivery = self._fake.handle(self._to_request(request))
-        read_timeout, total = _timeouts(timeout)
+        read_timeout, total = _split_timeout(timeout)
         if read_timeout is not None and delivery.delay > read_timeout:
             self._sleep(read_timeout)
             raise requests.ReadTimeout(
@@ -79,17 +79,19 @@ class FakeAdapter(BaseAdapter):
             raise requests.ConnectionError(
                 urllib3.exceptions.ProtocolError("Connection aborted.", closed), request=request
             )
-        whole = delivery.cut is None and delivery.bytes_per_second is None
-        body = io.BytesIO(delivery.response.body[: delivery.cut])
+        is_complete = delivery.truncate_after is None and delivery.bytes_per_second is None
+        body = io.BytesIO(delivery.response.body[: delivery.truncate_after])
         if delivery.bytes_per_second is not None:
             body = _SlowBody(
                 body.read(), delivery.bytes_per_second, read_timeout, total, self._sleep
             )
-        if whole and not stream:
+        if is_complete and not stream:
             body.seek(0, io.SEEK_END)
-        response = self._response(request, delivery.response, body, enforce_length=not whole)
-        if whole and not stream:
-            # The result of reading the body, which would take a fifth of a mounted call.
+        response = self._make_response(
+            request, delivery.response, body, enforce_length=not is_complete
+        )
+        if is_complete and not stream:
+            # Set the content directly, because reading it takes a fifth of the time of a call.
             response._content = delivery.response.body
             response._content_consumed = True  # type: ignore[attr-defined]
         elif not stream:
@@ -97,27 +99,27 @@ class FakeAdapter(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Do nothing: no socket is open."""
+        """Do nothing, because no socket is open."""
 
     def _to_request(self, request: requests.PreparedRequest) -> Request:
         url = _normalize_url(request.url or "")
         target = url.removeprefix(self._base_url)
         if target == url or target[:1] not in ("/", "?", ""):
             raise NetworkRefused(
-                f"{request.method} {request.url} would have gone to the network: this session only"
-                f" reaches a FakeDub at {self._fake.base_url}. Give the client that server_url,"
-                " make the fake with FakeDub(base_url=...), or use another session for other hosts."
+                f"{request.method} {request.url} would use the network, but this session only"
+                f" reaches the FakeDub at {self._fake.base_url}. Give the client this server_url,"
+                " set FakeDub(base_url=...), or use another session for other hosts."
             )
         path, _, query_string = target.partition("#")[0].partition("?")
         return Request(
             method=request.method or "GET",
             path=path or "/",
             query_string=query_string,
-            headers={name.lower(): _text(value) for name, value in request.headers.items()},
-            body=_body(request),
+            headers={name.lower(): _to_text(value) for name, value in request.headers.items()},
+            body=_read_body(request),
         )
 
-    def _response(
+    def _make_response(
         self,
         request: requests.PreparedRequest,
         delivered: FakeResponse,
@@ -130,7 +132,7 @@ class FakeAdapter(BaseAdapter):
         response.status_code = delivered.status
         response.reason = http.client.responses.get(delivered.status, "")
         response.headers = CaseInsensitiveDict(headers)
-        response.encoding = _encoding(delivered.headers.get("Content-Type"))
+        response.encoding = _guess_encoding(delivered.headers.get("Content-Type"))
         response.url = request.url or ""
         response.request = request
         response.connection = self  # type: ignore[assignment]
@@ -147,17 +149,17 @@ class FakeAdapter(BaseAdapter):
         return response
 
 
-def _timeouts(timeout: Timeout) -> tuple[float | None, float | None]:
+def _split_timeout(timeout: Timeout) -> tuple[float | None, float | None]:
     """Return the read timeout and the total timeout, both in seconds.
 
-    Only urllib3's form has a total; it bounds the body as well, as with the client's adapter.
+    Only an ``urllib3.Timeout`` has a total. It limits the body too, as in the client's adapter.
     """
     if isinstance(timeout, urllib3.Timeout):
         started = timeout.clone()
         started.start_connect()
-        pause = started.read_timeout
+        read_timeout = started.read_timeout
         total = timeout.total
-        return _seconds(pause), _seconds(total)
+        return _seconds(read_timeout), _seconds(total)
     return (timeout[1] if isinstance(timeout, tuple) else timeout), None
 
 
@@ -166,24 +168,24 @@ def _seconds(value: object) -> float | None:
 
 
 def _normalize_url(url: str) -> str:
-    """Return a URL with a lower-case host and without its scheme's default port."""
+    """Lower-case the scheme and host of a URL, and remove the scheme's default port."""
     scheme, separator, rest = url.partition("://")
     end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
-    host = rest[:end].lower().removesuffix(_PORTS.get(scheme.lower(), "/"))
+    host = rest[:end].lower().removesuffix(_DEFAULT_PORTS.get(scheme.lower(), "/"))
     return f"{scheme.lower()}{separator}{host}{rest[end:]}"
 
 
 @functools.lru_cache(maxsize=64)
-def _encoding(content_type: str | None) -> str | None:
+def _guess_encoding(content_type: str | None) -> str | None:
     headers = {} if content_type is None else {"content-type": content_type}
     return get_encoding_from_headers(CaseInsensitiveDict(headers))
 
 
 class _SlowBody(io.BytesIO):
-    """A body that arrives one byte at a time.
+    """A body that arrives at ``bytes_per_second``.
 
-    Raises ``TimeoutError`` if a byte takes longer than ``timeout`` seconds, or the body longer than
-    ``total`` seconds.
+    A read raises ``TimeoutError`` if one byte takes longer than ``timeout`` seconds, or all reads
+    together take longer than ``total`` seconds.
     """
 
     def __init__(
@@ -195,18 +197,18 @@ class _SlowBody(io.BytesIO):
         sleep: Callable[[float], object],
     ) -> None:
         super().__init__(body)
-        self._pause = 1 / bytes_per_second
+        self._seconds_per_byte = 1 / bytes_per_second
         self._timeout = math.inf if timeout is None else timeout
-        self._left = math.inf if total is None else total
+        self._remaining = math.inf if total is None else total
         self._sleep = sleep
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = super().read(size)
-        seconds = len(data) * self._pause
-        if data and (self._pause > self._timeout or seconds > self._left):
-            self._sleep(min(self._timeout, self._left))
+        seconds = len(data) * self._seconds_per_byte
+        if data and (self._seconds_per_byte > self._timeout or seconds > self._remaining):
+            self._sleep(min(self._timeout, self._remaining))
             raise TimeoutError("timed out")
-        self._left -= seconds
+        self._remaining -= seconds
         self._sleep(seconds)
         return data
 
@@ -214,11 +216,11 @@ class _SlowBody(io.BytesIO):
         return self.read(1 if size else 0)
 
 
-def _text(value: str | bytes) -> str:
+def _to_text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
 
 
-def _body(request: requests.PreparedRequest) -> bytes:
+def _read_body(request: requests.PreparedRequest) -> bytes:
     body: Any = request.body
     if body is None:
         return b""
@@ -227,9 +229,9 @@ def _body(request: requests.PreparedRequest) -> bytes:
     if isinstance(body, (bytes, bytearray)):
         return bytes(body)
     if hasattr(body, "read"):
-        return _body_bytes(body.read())
+        return _to_bytes(body.read())
     return b"".join(body)
 
 
-def _body_bytes(read: str | bytes) -> bytes:
+def _to_bytes(read: str | bytes) -> bytes:
     return read.encode() if isinstance(read, str) else read

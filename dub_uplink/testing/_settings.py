@@ -1,4 +1,4 @@
-"""The settings of a fake that can change while it runs."""
+"""The settings of a fake that can be changed at any time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from ._api.routes import ROLES, Workspace
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of a fake, of which :meth:`FakeDub.configure` changes any.
+    """The settings of a fake. :meth:`FakeDub.configure` changes them.
 
-    ``role`` and ``plan`` are those of the keys and of the workspace, ``default_program`` is its
-    program. ``rate_limit`` counts requests per key and ``window`` (seconds); ``None`` rejects none.
-    ``latency`` is in seconds. ``tokens`` are the valid API keys and ``expired`` the expired ones.
-    ``keep_requests`` is the number of latest requests that are kept.
+    Args:
+        role: The role of the API keys.
+        plan: The plan of the workspace.
+        default_program: The id of the workspace's program.
+        rate_limit: The number of requests per API key and ``window``; ``None`` for no limit.
+        window: The window of the rate limit, in seconds.
+        latency: The delay of every response, in seconds.
+        tokens: The valid API keys.
+        expired: The expired API keys.
+        keep_requests: The number of latest requests that the fake keeps.
 
     Raises:
         ValueError: a role, plan, token or number is invalid.
@@ -39,7 +45,7 @@ class Settings:
         object.__setattr__(self, "tokens", _as_tuple(self.tokens))
         object.__setattr__(self, "expired", _as_tuple(self.expired))
         if not self.tokens or not all(self.tokens):
-            raise ValueError("token must not be empty: no key would be valid")
+            raise ValueError("token must not be empty; give at least one API key")
         if self.keep_requests < 0:
             raise ValueError(f"keep_requests must be 0 or more, not {self.keep_requests}")
         if self.role not in ROLES:
@@ -55,7 +61,7 @@ class Settings:
 
     @property
     def limit(self) -> int:
-        """Return the number of requests per window, by default that of the plan."""
+        """Return ``rate_limit``, or the limit of the plan if ``rate_limit`` is ``None``."""
         return PLAN_LIMITS[self.plan] if self.rate_limit is None else self.rate_limit
 
 
@@ -63,8 +69,8 @@ def _as_tuple(tokens: str | Iterable[str]) -> tuple[str, ...]:
     return (tokens,) if isinstance(tokens, str) else tuple(tokens)
 
 
-def workspace_of(settings: Settings) -> Workspace:
-    """Return the workspace of settings."""
+def make_workspace(settings: Settings) -> Workspace:
+    """Create the workspace that the settings describe."""
     return Workspace(
         frozenset(settings.tokens),
         frozenset(settings.expired),

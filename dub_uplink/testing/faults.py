@@ -1,4 +1,4 @@
-"""Faults between a client and Dub, as hashable values."""
+"""Faults that a fake can inject, as hashable values."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from ._fault_checks import check_headers, check_number, check_retry_after, is_nu
 from ._messages import Delivery, FakeResponse, Request
 
 _CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
-_WINDOW = 60.0
+_WINDOW_SECONDS = 60.0
 
 
 class Fault(abc.ABC):
-    """A fault of one request."""
+    """The base class of faults. A fault changes the response to one request."""
 
     @abc.abstractmethod
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
-        """Return what a transport sends instead of the response.
+        """Return what the transport sends to the client.
 
         Args:
-            execute: Executes the request and returns the response.
+            execute: A function that executes the request and returns the response.
             now: The fake's Unix time in seconds.
         """
 
@@ -52,15 +52,18 @@ def _encode_body(body: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes
 
 @dataclasses.dataclass(frozen=True)
 class Status(Fault):
-    """A response with this status instead of the real one.
+    """Respond with a status.
 
-    Without a ``body`` it has Dub's error object for a status of Dub's, else an HTML page, as from a
-    proxy. ``body`` is text, bytes, or a value to send as JSON. ``carried_out`` executes the request
-    first.
+    Args:
+        code: The status, from 200 to 599.
+        headers: Headers of the response, in addition to ``Content-Type``.
+        body: Text, bytes, or a value to send as JSON. By default Dub's error object if Dub uses
+            the status, else an HTML page like that of a proxy.
+        carried_out: Whether to execute the request first.
 
     Raises:
-        TypeError, ValueError: ``code`` is not an integer from 200 to 599, or a header is one that
-            the server sets.
+        TypeError: ``code`` is not an integer.
+        ValueError: ``code`` is out of range, or the server itself sets one of the ``headers``.
     """
 
     code: int
@@ -86,15 +89,19 @@ class Status(Fault):
         elif self.body is None:
             response = html_response(self.code, "Fault")
         else:
-            kind = "text/html" if isinstance(self.body, (str, bytes)) else "application/json"
-            response = FakeResponse(self.code, {"Content-Type": kind}, _encode_body(self.body))
+            content_type = (
+                "text/html" if isinstance(self.body, (str, bytes)) else "application/json"
+            )
+            response = FakeResponse(
+                self.code, {"Content-Type": content_type}, _encode_body(self.body)
+            )
         if self.code in (204, 304):
             response.body = b""
-        response.headers = _merged(response.headers, self.headers or {})
+        response.headers = _merge_headers(response.headers, self.headers or {})
         return Delivery(response)
 
 
-def _merged(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+def _merge_headers(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     names = {name.lower() for name in given}
     return {name: value for name, value in defaults.items() if name.lower() not in names} | {
         name: str(value) for name, value in given.items()
@@ -106,14 +113,18 @@ Form: TypeAlias = Literal["seconds", "http_date", "unix", "unix_ms"]
 
 @dataclasses.dataclass(frozen=True)
 class RateLimited(Fault):
-    """Dub's 429; the request is not executed.
+    """Respond with Dub's 429, without executing the request.
 
-    ``retry_after`` is the header: a number or text as it is, a datetime as an HTTP date, ``None``
-    for no header. With a ``form`` it is seconds from the fake's current time, sent in that form. By
-    default it is Dub's own: Unix milliseconds, a minute ahead, with the ``X-RateLimit-`` headers.
+    Args:
+        retry_after: The ``Retry-After`` header. A number or text is sent unchanged, a datetime as
+            an HTTP date; ``None`` sends no header. By default, the headers are Dub's:
+            ``Retry-After`` in Unix milliseconds, one minute ahead, and ``X-RateLimit-``.
+        form: If given, ``retry_after`` is in seconds from the fake's current time, and the time is
+            sent in this form.
 
     Raises:
-        TypeError, ValueError: ``form`` is unknown, or needs a number from -1e9 to 1e9.
+        TypeError: ``form`` is given, and ``retry_after`` is not a number.
+        ValueError: ``form`` is unknown, or ``retry_after`` is not from -1e9 to 1e9 with a ``form``.
     """
 
     retry_after: float | str | dt.datetime | None = "dub"
@@ -136,7 +147,7 @@ class RateLimited(Fault):
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         headers: dict[str, str] = {}
         if self.retry_after == "dub":
-            reset = round((now + _WINDOW) * 1000)
+            reset = round((now + _WINDOW_SECONDS) * 1000)
             headers = Usage(allowed=False, limit=60, remaining=0, reset=reset).headers()
         elif self.retry_after is not None:
             headers["Retry-After"] = self._header(now)
@@ -151,14 +162,14 @@ class RateLimited(Fault):
         if self.form == "seconds":
             return f"{value:g}"
         if self.form == "http_date":
-            # An HTTP date has whole seconds; rounded up, so that it is never too early.
+            # Round up to the whole seconds of an HTTP date, so that the date is never too early.
             return formatdate(math.ceil(now + value), usegmt=True)
         return str(math.ceil((now + value) * (1 if self.form == "unix" else 1000)))
 
 
 @dataclasses.dataclass(frozen=True)
 class DropBefore(Fault):
-    """The connection closes without a response; the request is not executed."""
+    """Close the connection without a response, without executing the request."""
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(None)
@@ -166,7 +177,7 @@ class DropBefore(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class DropAfter(Fault):
-    """The request is executed, then the connection closes without a response."""
+    """Execute the request, then close the connection without a response."""
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         execute()
@@ -175,12 +186,16 @@ class DropAfter(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Truncate(Fault):
-    """The request is executed; the connection closes after ``bytes`` bytes of the body.
+    """Execute the request, send a part of the body, then close the connection.
 
-    ``Content-Length`` is that of the complete body. A shorter body is sent completely.
+    ``Content-Length`` is the length of the complete body.
+
+    Args:
+        bytes: The number of bytes to send. A shorter body is sent completely.
 
     Raises:
-        TypeError, ValueError: ``bytes`` is not an integer of 0 or more.
+        TypeError: ``bytes`` is not an integer.
+        ValueError: ``bytes`` is negative.
     """
 
     bytes: int
@@ -192,15 +207,19 @@ class Truncate(Fault):
             raise ValueError(f"bytes must be 0 or more, not {self.bytes}")
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
-        return Delivery(execute(), cut=self.bytes)
+        return Delivery(execute(), truncate_after=self.bytes)
 
 
 @dataclasses.dataclass(frozen=True)
 class Delay(Fault):
-    """The request is executed; the response follows ``seconds`` later.
+    """Execute the request, and delay the response.
+
+    Args:
+        seconds: The delay in seconds.
 
     Raises:
-        TypeError, ValueError: ``seconds`` is not a finite number of 0 or more.
+        TypeError: ``seconds`` is not a number.
+        ValueError: ``seconds`` is negative or not finite.
     """
 
     seconds: float
@@ -214,10 +233,14 @@ class Delay(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Drip(Fault):
-    """The request is executed; the body is sent at ``bytes_per_second`` bytes per second.
+    """Execute the request, and send the body slowly.
+
+    Args:
+        bytes_per_second: The speed of the body.
 
     Raises:
-        TypeError, ValueError: ``bytes_per_second`` is not a finite number above 0.
+        TypeError: ``bytes_per_second`` is not a number.
+        ValueError: ``bytes_per_second`` is not above 0, or not finite.
     """
 
     bytes_per_second: float
@@ -233,12 +256,18 @@ class Drip(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Garbage(Fault):
-    """A success with an unexpected body, as from a captive portal; the request is not executed.
+    """Respond with a success and an unexpected body, without executing the request.
 
-    ``status`` is 200 to 299.
+    A captive portal responds like this.
+
+    Args:
+        body: The body.
+        content_type: The ``Content-Type`` header.
+        status: The status, from 200 to 299.
 
     Raises:
-        TypeError, ValueError: ``body`` is neither text nor bytes, or ``status`` is out of range.
+        TypeError: ``body`` is neither text nor bytes.
+        ValueError: ``status`` is out of range.
     """
 
     body: str | bytes = "<html><body>It works!</body></html>"
@@ -259,7 +288,7 @@ class Garbage(Fault):
 
 @dataclasses.dataclass
 class QueuedFault:
-    """A fault with the requests it still applies to; see :meth:`Faults.add`."""
+    """A queued fault, and the requests to which it applies; see :meth:`Faults.add`."""
 
     fault: Fault
     times: int | None
@@ -276,7 +305,7 @@ class QueuedFault:
 
 
 class Faults:
-    """The faults of a fake: queued ones first, then random ones. Thread-safe."""
+    """The faults of a fake. Queued faults are applied before random faults. Thread-safe."""
 
     def __init__(self) -> None:
         self._queue: list[QueuedFault] = []
@@ -292,23 +321,24 @@ class Faults:
         method: str | None = None,
         path: str | None = None,
     ) -> None:
-        """Apply a fault to the next requests with a method and a path.
+        """Queue a fault for the next requests with a method and a path.
 
-        A request gets the first queued fault that matches it.
+        Each request gets the first queued fault that matches the request.
 
         Args:
             fault: The fault.
-            times: The number of requests; ``None`` for all.
-            method: The method; ``None`` for any.
+            times: The number of requests; ``None`` for all requests.
+            method: The HTTP method; ``None`` for any method.
             path: The path as sent, percent-encoded and without the query, such as
-                ``/customers/ext_1``, or a pattern such as ``/customers/*``; ``None`` for any.
+                ``/customers/ext_1``, or a pattern such as ``/customers/*``; ``None`` for any
+                path.
 
         Raises:
             TypeError: ``fault`` is not a fault.
             ValueError: ``times`` is below 1.
         """
         if not isinstance(fault, Fault):
-            raise TypeError(f"not a fault: {fault!r}; use one of dub_uplink.testing.faults")
+            raise TypeError(f"a fault must be one of dub_uplink.testing.faults, not {fault!r}")
         if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, not {times}")
         queued = QueuedFault(fault, times, None if method is None else method.upper(), path)
@@ -322,16 +352,17 @@ class Faults:
         previous one.
 
         Args:
-            shares: The share of requests that get each fault, from 0 to 1; ``{}`` for none.
+            shares: The fraction of requests that get each fault, from 0 to 1. ``{}`` removes the
+                random faults.
             seed: The seed of the random numbers.
 
         Raises:
-            TypeError: a key is not a fault.
-            ValueError: a share is below 0, or their sum above 1.
+            TypeError: a key is not a fault, or a share is not a number.
+            ValueError: a share is negative, or the sum of the shares is above 1.
         """
         for fault, share in shares.items():
             if not isinstance(fault, Fault):
-                raise TypeError(f"not a fault: {fault!r}; use one of dub_uplink.testing.faults")
+                raise TypeError(f"a fault must be one of dub_uplink.testing.faults, not {fault!r}")
             check_number("a share", share)
         if sum(shares.values()) > 1 + 1e-9:
             raise ValueError(
@@ -351,33 +382,36 @@ class Faults:
 
     @property
     def pending(self) -> list[Fault]:
-        """Return the queued faults, each as often as it still applies; once if for all requests."""
+        """Return the queued faults, repeated by the number of requests that still get them.
+
+        A fault for all requests is listed once.
+        """
         with self._lock:
             return [queued.fault for queued in self._queue for _ in range(queued.times or 1)]
 
     @property
     def queue(self) -> list[QueuedFault]:
-        """Return copies of the queued faults, with the number of requests each still applies to."""
+        """Return copies of the queued faults. ``times`` is the remaining number of requests."""
         with self._lock:
             return [dataclasses.replace(queued) for queued in self._queue]
 
     @property
     def shares(self) -> dict[Fault, float]:
-        """Return the share of requests, from 0 to 1, that gets each random fault."""
+        """Return the fraction of requests, from 0 to 1, that gets each random fault."""
         with self._lock:
             return dict(self._shares)
 
     @property
     def seed(self) -> int | str | None:
-        """Return the seed of the random faults; ``None`` if there are none."""
+        """Return the seed of the random faults, or ``None`` if there are no random faults."""
         return self._seed
 
     def next(self, request: Request) -> Fault | None:
-        """Return the fault of a request and remove it from the queue."""
+        """Return the fault for a request, or ``None``, and update the queue."""
         if not self._queue and not self._shares:
             return None
         with self._lock:
-            # Drawn for a queued fault as well, so that it does not shift the random ones.
+            # Draw a number for each request, so that queued faults do not shift random faults.
             chance = self._random.random() if self._shares else 1.0
             for queued in self._queue:
                 if queued.matches(request):

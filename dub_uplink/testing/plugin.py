@@ -1,8 +1,8 @@
-"""pytest fixtures: ``fake_dub``, and ``dub``, a client on it.
+"""pytest fixtures: ``fake_dub``, and ``dub``, a client of ``fake_dub``.
 
-pytest loads this module by its entry point before it collects tests. The fixtures import the client
-and the fake, so that suites which use neither do not pay for the imports, and a coverage
-measurement that starts later sees them.
+pytest loads this module by its entry point before it collects tests. The client and the fake are
+imported only in the fixtures. So test suites without these fixtures start fast, and a coverage
+measurement that starts later includes the imports.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def fake_dub() -> Iterator[FakeDub]:
-    """Provide an empty :class:`~dub_uplink.testing.FakeDub` with the key ``dub_test``."""
+    """Provide an empty :class:`~dub_uplink.testing.FakeDub` with the API key ``dub_test``."""
     from ._fake import FakeDub  # noqa: PLC0415 - see above
 
     with FakeDub() as fake:
@@ -28,9 +28,9 @@ def fake_dub() -> Iterator[FakeDub]:
 
 @pytest.fixture
 def dub(fake_dub: FakeDub) -> Iterator[Dub]:
-    """Provide a :class:`~dub_uplink.Dub` on ``fake_dub`` that moves time ahead instead of sleeping.
+    """Provide a :class:`~dub_uplink.Dub` that can reach only ``fake_dub``.
 
-    Its requests reach only the fake.
+    Instead of sleeping, the client moves its own clock and that of ``fake_dub`` ahead.
     """
     from .. import Dub  # noqa: PLC0415 - see above
     from ._clock import SkippingClock  # noqa: PLC0415

@@ -27,7 +27,7 @@ def text(value: str) -> str:
     return value
 
 
-SORTS = ("createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt")
+_SORT_FIELDS = ("createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt")
 
 expand_option = click.option(
     "--expand",
@@ -38,7 +38,7 @@ expand_option = click.option(
 )
 
 #: Options by the keyword argument of ``list`` and ``iterate`` that they set.
-_FILTERS = {
+_FILTER_OPTIONS = {
     "email": click.option("--email", type=text, help="Only the customer with this email."),
     "external_id": click.option(
         "--external-id", type=text, help="Only the customer with this external id."
@@ -58,7 +58,9 @@ _FILTERS = {
     "partner_id": click.option("--partner-id", type=text, help="Only customers of this partner."),
     "include_expanded_fields": expand_option,
     "sort_by": click.option(
-        "--sort-by", type=click.Choice(SORTS), help="Sort by this field.  [default: createdAt]"
+        "--sort-by",
+        type=click.Choice(_SORT_FIELDS),
+        help="Sort by this field.  [default: createdAt]",
     ),
     "sort_order": click.option(
         "--sort-order",
@@ -91,21 +93,21 @@ def filter_options(command: Callable[..., R]) -> Callable[..., R]:
 
     The keys of this mapping are keyword arguments of ``CustomersConsumer.list`` and ``iterate``.
     """
-    return _filtered(command, tuple(_FILTERS))
+    return _add_filters(command, tuple(_FILTER_OPTIONS))
 
 
 def count_filter_options(command: Callable[..., R]) -> Callable[..., R]:
     """Add options for the filters of ``CustomersConsumer.count``; see :func:`filter_options`."""
-    return _filtered(command, COUNT_FILTERS)
+    return _add_filters(command, COUNT_FILTERS)
 
 
-def _filtered(command: Callable[..., R], names: tuple[str, ...]) -> Callable[..., R]:
+def _add_filters(command: Callable[..., R], names: tuple[str, ...]) -> Callable[..., R]:
     @functools.wraps(command)
-    def filtered(*args: Any, **given: Any) -> R:
+    def with_filters(*args: Any, **given: Any) -> R:
         filters = {name: given.pop(name) for name in names}
         filters = {name: value for name, value in filters.items() if value is not None}
         return command(*args, filters=filters, **given)
 
     for name in reversed(names):
-        filtered = _FILTERS[name](filtered)
-    return filtered
+        with_filters = _FILTER_OPTIONS[name](with_filters)
+    return with_filters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dub_uplink._cli.lazy_group import Lazy, LazyGroup
+from dub_uplink._cli.lazy_group import LazyCommand, LazyGroup
 
 EXAMPLES = """\b
 Examples:
@@ -26,14 +26,16 @@ Exit codes:
 """
 
 COMMANDS = {
-    "list": Lazy("customers.read:list_command", "List customers."),
-    "get": Lazy("customers.read:get_command", "Show customers by id."),
-    "count": Lazy("customers.read:count_command", "Count customers."),
-    "create": Lazy("customers.write:create_command", "Create a customer, exactly once."),
-    "update": Lazy("customers.write:update_command", "Update fields of a customer."),
-    "delete": Lazy("customers.write:delete_command", "Delete customers, after a confirmation."),
-    "export": Lazy("export.command:export_command", "Write every customer to a file."),
-    "import": Lazy(
+    "list": LazyCommand("customers.read:list_command", "List customers."),
+    "get": LazyCommand("customers.read:get_command", "Show customers by id."),
+    "count": LazyCommand("customers.read:count_command", "Count customers."),
+    "create": LazyCommand("customers.write:create_command", "Create a customer, exactly once."),
+    "update": LazyCommand("customers.write:update_command", "Update fields of a customer."),
+    "delete": LazyCommand(
+        "customers.write:delete_command", "Delete customers, after a confirmation."
+    ),
+    "export": LazyCommand("export.command:export_command", "Write every customer to a file."),
+    "import": LazyCommand(
         "import_job.command:import_command",
         "Create the customers in a file, each once.",
     ),

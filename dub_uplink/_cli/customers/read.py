@@ -20,7 +20,7 @@ from dub_uplink._cli.failures import BatchRunner
 from dub_uplink._cli.io.output import Column, output_option, write_customers, write_records
 from dub_uplink.models.components import Customer, CustomerCount
 
-MAX_PAGE = 100
+_MAX_PAGE_SIZE = 100
 
 LIST_EXAMPLES = """\b
 Examples:
@@ -44,7 +44,7 @@ Examples:
     epilog=LIST_EXAMPLES,
 )
 @filter_options
-@click.option("--all", "everything", is_flag=True, help="List every customer, each once.")
+@click.option("--all", "list_all", is_flag=True, help="List every customer, each once.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -67,7 +67,7 @@ def list_command(
     connection: Connection,
     output: str,
     filters: dict[str, Any],
-    everything: bool,
+    list_all: bool,
     limit: int | None,
     page: int | None,
     starting_after: str | None,
@@ -80,29 +80,29 @@ def list_command(
         "ending_before": ending_before,
     }
     position = {name: value for name, value in position.items() if value is not None}
-    if everything and limit is not None:
+    if list_all and limit is not None:
         raise click.UsageError("--all cannot be combined with --limit.")
-    if position and (everything or limit is not None):
+    if position and (list_all or limit is not None):
         raise click.UsageError(
             "--page, --starting-after and --ending-before cannot be combined with --all or --limit;"
             " --page-size sets the size of the page."
         )
     expanded = bool(filters.get("include_expanded_fields"))
     if limit is not None:
-        filters.setdefault("page_size", min(limit, MAX_PAGE))
-    more = False
+        filters.setdefault("page_size", min(limit, _MAX_PAGE_SIZE))
+    has_more = False
     with connection.open() as dub:
         customers: Iterable[Customer]
-        if everything or (limit is not None and limit > filters["page_size"]):
+        if list_all or (limit is not None and limit > filters["page_size"]):
             customers = itertools.islice(dub.customers.iterate(**filters), limit)
         else:
             one_page = dub.customers.list(**filters, **position)
             customers = one_page[:limit]
-            more = one_page.has_next and limit is None
+            has_more = one_page.has_next and limit is None
         count = write_customers(customers, output, expanded=expanded)
     if output == "table" and not count:
         click.echo("No customers.", err=True)
-    if output == "table" and more:
+    if output == "table" and has_more:
         click.echo(
             f"Only the first {count} are shown; list more with --all or --limit N.", err=True
         )
@@ -156,7 +156,7 @@ Examples:
   dub-uplink customers count --by link --output csv > links.csv
 """
 #: The columns of a table and of CSV, for each value of ``--by``.
-_GROUPS = {
+_GROUP_COLUMNS = {
     "country": (Column("country", 7), Column("count", 5)),
     "link": (Column("linkId", 10), Column("count", 5), Column("shortLink", 20), Column("url", 20)),
 }
@@ -174,7 +174,7 @@ _GROUPS = {
 @count_filter_options
 @click.option(
     "--by",
-    type=click.Choice([*_GROUPS]),
+    type=click.Choice([*_GROUP_COLUMNS]),
     help="Count the customers of each country, or of each link.",
 )
 @output_option
@@ -197,12 +197,12 @@ def count_command(
             if by == "country"
             else dub.customers.count(group_by="link_id", **filters)
         )
-    columns = _GROUPS[by]
+    columns = _GROUP_COLUMNS[by]
     names = tuple(column.name for column in columns)
-    write_records((_group(group, by) for group in groups), output, names, table_columns=columns)
+    write_records((_to_record(group, by) for group in groups), output, names, table_columns=columns)
 
 
-def _group(group: CustomerCount, by: str) -> dict[str, Any]:
+def _to_record(group: CustomerCount, by: str) -> dict[str, Any]:
     """Return a group with the names of the API, but ``count`` instead of ``_count``."""
     key = {"country": group.country} if by == "country" else {"linkId": group.link_id}
     return {**key, "count": group.count, **group.extra}

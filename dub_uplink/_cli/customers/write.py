@@ -36,7 +36,7 @@ UPDATE_FIELDS = {
     " 2026-08-21T21:14:02Z.",
 }
 
-NULL = (
+NULL_HELP = (
     "The value null clears a field. To store the text null, use --from-file with JSON such as"
     """ '{"name": "null"}'."""
 )
@@ -49,30 +49,30 @@ def field_options(
 
     def add(command: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(command)
-        def filled(*args: Any, from_file: str | None, **given: Any) -> R:
+        def with_body(*args: Any, from_file: str | None, **given: Any) -> R:
             options = {name: given.pop(name) for name in fields}
-            body = {} if from_file is None else _read_object(from_file, fields)
+            body = {} if from_file is None else _read_body(from_file, fields)
             for name, value in options.items():
                 if value is not None:
                     body[camel_case(name)] = None if value == "null" else value
             return command(*args, body=body, **given)
 
-        filled = click.option(
+        with_body = click.option(
             "--from-file",
             type=click.Path(allow_dash=True),
             metavar="FILE",
             help="Read fields from a JSON object in FILE; - is the standard input. Options override"
             " them.",
-        )(filled)
+        )(with_body)
         for name, help_text in reversed(fields.items()):
             option = f"--{name.replace('_', '-')}"
-            filled = click.option(option, type=text, help=help_text)(filled)
-        return filled
+            with_body = click.option(option, type=text, help=help_text)(with_body)
+        return with_body
 
     return add
 
 
-def _read_object(path: str, fields: Iterable[str]) -> dict[str, Any]:
+def _read_body(path: str, fields: Iterable[str]) -> dict[str, Any]:
     """Read a JSON object of fields from a file, and return it with the API's names.
 
     Fields that only the API can set are left out, so that the output of ``get`` is accepted.
@@ -120,7 +120,7 @@ Examples:
     "create",
     short_help="Create a customer, exactly once.",
     help="Create a customer exactly once. If the response is lost, the customer is looked up and"
-    f" not created again. Dub requires --external-id and --country.\n\n{NULL}",
+    f" not created again. Dub requires --external-id and --country.\n\n{NULL_HELP}",
     epilog=CREATE_EXAMPLES,
 )
 @field_options(CREATE_FIELDS)
@@ -146,7 +146,7 @@ Examples:
 @click.command(
     "update",
     short_help="Change fields of a customer.",
-    help=f"Change the given fields of a customer.\n\n{NULL}",
+    help=f"Change the given fields of a customer.\n\n{NULL_HELP}",
     epilog=UPDATE_EXAMPLES,
 )
 @click.argument("customer_id", metavar="ID", type=text)
@@ -198,27 +198,29 @@ def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...],
         )
     batch = BatchRunner()
     with connection.open() as dub:
-        wanted = dict.fromkeys(ids)
+        ids_to_delete = dict.fromkeys(ids)
         if not yes:
             # Delete by Dub's id, because an external id may now belong to another customer.
-            shown = {c.id: c for c in batch.run(wanted, dub.customers.get)}
+            shown = {c.id: c for c in batch.run(ids_to_delete, dub.customers.get)}
             if not shown or batch.aborted:
                 batch.exit()
-            _ask(list(shown.values()))
-            wanted = dict.fromkeys(shown)
-        gone = ({"id": deleted.id} for deleted in batch.run(wanted, dub.customers.delete))
+            _confirm_deletion(list(shown.values()))
+            ids_to_delete = dict.fromkeys(shown)
+        deletions = (
+            {"id": deleted.id} for deleted in batch.run(ids_to_delete, dub.customers.delete)
+        )
         if output == "table":
-            for customer in gone:
+            for customer in deletions:
                 click.echo(f"Deleted {printable(customer['id'])}")
         else:
-            write_records(gone, output, ("id",), single=len(wanted) == 1)
+            write_records(deletions, output, ("id",), single=len(ids_to_delete) == 1)
     batch.exit()
 
 
-def _ask(shown: list[Customer]) -> None:
+def _confirm_deletion(shown: list[Customer]) -> None:
     """Show the customers, and end the command if the user does not confirm."""
     write_table((customer.to_dict() for customer in shown), sys.stderr)
-    what = "this customer" if len(shown) == 1 else f"these {len(shown)} customers"
-    if not confirm(f"Delete {what}?"):
+    subject = "this customer" if len(shown) == 1 else f"these {len(shown)} customers"
+    if not confirm(f"Delete {subject}?"):
         click.echo("Nothing was deleted.", err=True)
         raise click.exceptions.Exit(ExitCode.FAILED)

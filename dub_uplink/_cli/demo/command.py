@@ -43,7 +43,7 @@ class Step:
     code: str
 
 
-def steps_of(function: Callable[..., Iterator[object]]) -> list[Step]:
+def parse_steps(function: Callable[..., Iterator[object]]) -> list[Step]:
     """Parse the steps of a tour from its source."""
     body = textwrap.dedent("".join(inspect.getsourcelines(function)[0][1:]))
     blocks = re.findall(r"^# (.+)\n((?:.*\n)*?)yield .*$", body, re.MULTILINE)
@@ -56,9 +56,9 @@ def run_demo(console: Console) -> None:
     fake.add(external_id="user_0", name="Charles Babbage", email="cb@example.com", country="GB")
     with fake.serve() as url, connect(url) as s:
         console.print(Text.assemble("A fake of Dub's API is running at ", (url, "bold"), ":"))
-        print_indented(console, code_text(inspect.getsource(connect).splitlines()[2].strip()))
+        print_indented(console, highlight_code(inspect.getsource(connect).splitlines()[2].strip()))
         console.print()
-        run(console, steps_of(tour), tour(s, fake))
+        run_steps(console, parse_steps(tour), tour(s, fake))
     console.print("The same with your own customers, reading only:")
     console.print("  DUB_API_KEY=dub_... dub-uplink demo --live", style="bold")
 
@@ -66,7 +66,7 @@ def run_demo(console: Console) -> None:
 def run_live_demo(console: Console) -> None:
     """Run the read-only tour against Dub."""
     with Dub(retry_config=LIVE_RETRIES, timeout_ms=10_000) as s:
-        run(console, steps_of(live_tour), live_tour(s))
+        run_steps(console, parse_steps(live_tour), live_tour(s))
 
 
 class LogCapture(logging.Handler):
@@ -85,36 +85,39 @@ class LogCapture(logging.Handler):
 
     def __enter__(self) -> LogCapture:
         logger = logging.getLogger("dub_uplink")
-        self._level_before = logger.level
+        self._previous_level = logger.level
         logger.addHandler(self)
         logger.setLevel(logging.DEBUG)
         return self
 
     def __exit__(self, *_: object) -> None:
         logger = logging.getLogger("dub_uplink")
-        logger.setLevel(self._level_before)
+        logger.setLevel(self._previous_level)
         logger.removeHandler(self)
 
 
-def run(console: Console, steps: list[Step], results: Iterator[object]) -> None:
+def run_steps(console: Console, steps: list[Step], results: Iterator[object]) -> None:
     """Run and print the steps. Each step ends at a ``yield`` of the tour."""
     total = 0.0
     for number, step in enumerate(steps, 1):
         console.print(Text.assemble((f"{number} ", "bold cyan"), (step.title, "bold")))
-        print_indented(console, code_text(step.code))
+        print_indented(console, highlight_code(step.code))
         printed = io.StringIO()
         started = time.perf_counter()
-        with LogCapture() as wire, contextlib.redirect_stdout(printed):
+        with LogCapture() as log, contextlib.redirect_stdout(printed):
             result = next(results)
         seconds = time.perf_counter() - started
         total += seconds
-        for line in wire.lines:
+        for line in log.lines:
             print_indented(console, Text(f"-> {printable(line)}", style="dim"))
         outcome = printed.getvalue() or "nothing" if result is None else result
-        took = Text(duration(seconds), "dim")
-        print_indented(console, two_cells(render_result(outcome, narrow=console.width < 90), took))
+        duration_text = Text(format_duration(seconds), "dim")
+        print_indented(
+            console,
+            make_two_cells(render_result(outcome, narrow=console.width < 90), duration_text),
+        )
         console.print()
-    console.print(Text(f"{len(steps)} steps in {duration(total)}.", style="bold green"))
+    console.print(Text(f"{len(steps)} steps in {format_duration(total)}.", style="bold green"))
 
 
 def print_indented(console: Console, content: RenderableType) -> None:
@@ -126,7 +129,7 @@ def print_indented(console: Console, content: RenderableType) -> None:
         console.print(Text(" " * INDENT) + line, no_wrap=True)
 
 
-def two_cells(left: RenderableType, right: RenderableType) -> Table:
+def make_two_cells(left: RenderableType, right: RenderableType) -> Table:
     """Return a table with two cells, the second one at the right edge."""
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(ratio=1)
@@ -135,12 +138,12 @@ def two_cells(left: RenderableType, right: RenderableType) -> Table:
     return grid
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Format a duration in seconds or milliseconds."""
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
-def code_text(code: str) -> Text:
+def highlight_code(code: str) -> Text:
     """Return highlighted Python code as text, because a ``Syntax`` pads its lines with spaces."""
     highlighted = Syntax("", "python", theme="ansi_dark").highlight(code)
     highlighted.rstrip()
@@ -150,13 +153,13 @@ def code_text(code: str) -> Text:
 def render_result(result: object, *, narrow: bool) -> RenderableType:
     """Return customers as a table, and any other result as text."""
     if isinstance(result, components.Customer):
-        return customer_table([result], narrow=narrow)
+        return make_customer_table([result], narrow=narrow)
     if isinstance(result, list):
-        return customer_table(result, narrow=narrow) if result else Text("no customers yet")
+        return make_customer_table(result, narrow=narrow) if result else Text("no customers yet")
     return Text(printable(str(result)))
 
 
-def customer_table(customers: list[components.Customer], *, narrow: bool) -> Table:
+def make_customer_table(customers: list[components.Customer], *, narrow: bool) -> Table:
     """Return a table with a row for each customer, and without empty columns."""
     names = [name for name in SHOWN_FIELDS if any(getattr(c, name) for c in customers)]
     table = Table(*names, box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)

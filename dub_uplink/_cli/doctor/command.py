@@ -16,11 +16,11 @@ from dub_uplink import Dub
 from dub_uplink._cli.connection import collect_warnings, read_token
 from dub_uplink._cli.doctor.installation import (
     Finding,
-    credentials,
-    environment,
+    check_environment,
+    check_packages,
     hide_credentials,
-    installed,
-    scrub,
+    redact_secrets,
+    url_credentials,
 )
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.io.text import printable
@@ -52,8 +52,8 @@ Exit codes (if several checks fail, the highest):
     "--token-file",
     type=click.Path(allow_dash=True),
     metavar="FILE",
-    help="Read the API key from FILE; - is the standard input.  [default: the environment variable"
-    " DUB_API_KEY]",
+    help="Read the API key from FILE; - is the standard input.  [default: the environment"
+    " variable DUB_API_KEY]",
 )
 @click.option(
     "--server-url",
@@ -73,19 +73,19 @@ def doctor(
     *, token_file: str | None, server_url: str | None, timeout: float, as_json: bool
 ) -> None:
     """Run all checks, then print the report."""
-    secrets = [os.environ.get("DUB_API_KEY", "").strip(), *credentials(os.environ)]
-    findings = [*installed(), *environment(os.environ)]
-    findings += _online(token_file, server_url, timeout, secrets)
+    secrets = [os.environ.get("DUB_API_KEY", "").strip(), *url_credentials(os.environ)]
+    findings = [*check_packages(), *check_environment(os.environ)]
+    findings += _check_server(token_file, server_url, timeout, secrets)
     sections = list(dict.fromkeys(finding.section for finding in findings))
     report = [
-        finding._replace(value=_safe(finding.value, secrets), hint=_safe(finding.hint, secrets))
+        finding._replace(value=_redact(finding.value, secrets), hint=_redact(finding.hint, secrets))
         for finding in sorted(findings, key=lambda finding: sections.index(finding.section))
     ]
-    click.echo(_json(report) if as_json else _text(report))
+    click.echo(_format_json(report) if as_json else _format_text(report))
     raise click.exceptions.Exit(max(finding.code for finding in report))
 
 
-def _online(
+def _check_server(
     token_file: str | None, server_url: str | None, timeout: float, secrets: list[str]
 ) -> Iterator[Finding]:
     """Yield the findings on the server and the API key; add the API key to ``secrets``."""
@@ -93,32 +93,32 @@ def _online(
 
     deadline = server.Deadline(timeout)
     try:
-        url, warning = _url(server_url)
+        url, warning = _normalize_url(server_url)
     except ValueError as error:
         hint = "correct --server-url or DUB_SERVER_URL"
         yield Finding("Server", "URL", str(error), ExitCode.USAGE, hint)
         return
     yield Finding("Server", "URL", hide_credentials(url), hint=warning)
-    reachable = True
-    for finding in server.connection(url, deadline):
-        reachable = reachable and finding.code == ExitCode.DONE
+    is_reachable = True
+    for finding in server.check_connection(url, deadline):
+        is_reachable = is_reachable and finding.code == ExitCode.DONE
         yield finding
     recorder = server.ResponseRecorder()
     client = None
     try:
-        client = _client(token_file, url, recorder.session, secrets)
+        client = _make_client(token_file, url, recorder.session, secrets)
     except (Failure, ValueError) as error:
         problem = error.message if isinstance(error, Failure) else f"cannot be used: {error}"
         hint = "set DUB_API_KEY, or give --token-file FILE"
         yield Finding("API key", "key", problem, ExitCode.AUTH, hint)
-    if client is not None and reachable:
+    if client is not None and is_reachable:
         with client:
-            yield from server.read(client, deadline)
+            yield from server.check_api(client, deadline)
         if recorder.received:
-            yield recorder.clock()
+            yield recorder.check_clock()
 
 
-def _url(server_url: str | None) -> tuple[str, str]:
+def _normalize_url(server_url: str | None) -> tuple[str, str]:
     """Return the normalised URL of the server, and the client's warning about the URL.
 
     Raises:
@@ -128,7 +128,9 @@ def _url(server_url: str | None) -> tuple[str, str]:
         return str(client.customers.session.base_url), "".join(str(w.message) for w in caught)
 
 
-def _client(token_file: str | None, url: str, session: requests.Session, secrets: list[str]) -> Dub:
+def _make_client(
+    token_file: str | None, url: str, session: requests.Session, secrets: list[str]
+) -> Dub:
     """Create a client without retries, and add its API key to ``secrets``.
 
     Raises:
@@ -143,11 +145,11 @@ def _client(token_file: str | None, url: str, session: requests.Session, secrets
         return Dub(token, server_url=url, client=session, retry_config=None)
 
 
-def _safe(text: str, secrets: list[str]) -> str:
-    return printable(scrub(text, secrets))
+def _redact(text: str, secrets: list[str]) -> str:
+    return printable(redact_secrets(text, secrets))
 
 
-def _text(report: list[Finding]) -> str:
+def _format_text(report: list[Finding]) -> str:
     """Format the report as sections of lines, with a hint below its line."""
     lines: list[str] = []
     section = ""
@@ -165,7 +167,7 @@ def _text(report: list[Finding]) -> str:
     return "\n".join([*lines, "", summary.get(failed, f"{failed} checks failed, marked with !.")])
 
 
-def _json(report: list[Finding]) -> str:
+def _format_json(report: list[Finding]) -> str:
     findings = []
     for finding in report:
         fields = finding._asdict()

@@ -17,15 +17,15 @@ from dub_uplink._cli.failures import ExitCode
 
 #: Environment variables that this package and ``requests`` read.
 #: The lower-case name of a proxy has precedence.
-PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # The credentials end at the last `@`: a password may contain an unencoded `@` or slash.
-_PLAIN_URL = re.compile(
+_URL_PATTERN = re.compile(
     r"(?P<scheme>(?:https?|socks[45][ah]?)://)?(?P<credentials>.*@)?"
     r"(?P<host>\[[\da-f:.]+\]|[\w.-]+)(?P<port>:\d{1,5})?(?:[/?#].*)?",
     re.ASCII | re.IGNORECASE | re.DOTALL,
 )
-_UNPROXIED = re.compile(r"[\w.:*\[\]/-]+", re.ASCII)
+_NO_PROXY_HOST_PATTERN = re.compile(r"[\w.:*\[\]/-]+", re.ASCII)
 
 
 class Finding(NamedTuple):
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
     hint: str = ""
 
 
-def installed() -> Iterator[Finding]:
+def check_packages() -> Iterator[Finding]:
     """Yield the versions of Python and of each dependency, checked against the requirements."""
     section = "Installed"
     yield Finding(section, "dub-uplink", __version__)
@@ -53,20 +53,20 @@ def installed() -> Iterator[Finding]:
         yield Finding(section, "metadata", "not found", hint=hint)
         requirements = []
     # The extra `dev` lists the tools of contributors, which an installation does not need.
-    used = [requirement for requirement in requirements if 'extra == "dev"' not in requirement]
-    packages = [_package(requirement) for requirement in used]
+    required = [requirement for requirement in requirements if 'extra == "dev"' not in requirement]
+    packages = [_check_package(requirement) for requirement in required]
     yield from {package.name: package for package in packages}.values()
     yield Finding(section, "urllib3", _version("urllib3") or "not installed")
     yield Finding(section, "certifi", _version("certifi") or "not installed")
     twisted = _version("Twisted")
     if twisted is not None:
-        hint = "uplink installs the default reactor; import another reactor before uplink"
+        hint = "importing uplink installs the default reactor; install another reactor first"
         yield Finding(section, "Twisted", twisted, hint=hint)
 
 
-_REQUIREMENT = re.compile(r"([\w.-]+)\s*([^;]*)(?:;.*extra\s*==\s*[\"']([\w-]+))?")
-_BOUND = re.compile(r"([<>=!]=?)\s*([\d.]+)")
-_COMPARE = {
+_REQUIREMENT_PATTERN = re.compile(r"([\w.-]+)\s*([^;]*)(?:;.*extra\s*==\s*[\"']([\w-]+))?")
+_BOUND_PATTERN = re.compile(r"([<>=!]=?)\s*([\d.]+)")
+_OPERATORS = {
     ">=": operator.ge,
     ">": operator.gt,
     "<": operator.lt,
@@ -76,9 +76,9 @@ _COMPARE = {
 }
 
 
-def _package(requirement: str) -> Finding:
+def _check_package(requirement: str) -> Finding:
     """Check one requirement, such as ``aiohttp>=3.12; extra == "aiohttp"``."""
-    match = _REQUIREMENT.match(requirement)
+    match = _REQUIREMENT_PATTERN.match(requirement)
     assert match is not None
     name, bounds, extra = match[1], match[2].strip(), match[3]
     install = f'pip install --upgrade "dub-uplink[{extra}]"' if extra else "pip install dub-uplink"
@@ -87,7 +87,7 @@ def _package(requirement: str) -> Finding:
         code = ExitCode.DONE if extra else ExitCode.FAILED
         note = f"not installed (optional; {install})" if extra else "not installed"
         return Finding("Installed", name, note, code, "" if extra else install)
-    if not within(version, bounds):
+    if not satisfies(version, bounds):
         value = f"{version}, but {bounds} is required"
         return Finding("Installed", name, value, ExitCode.FAILED, f'pip install "{name}{bounds}"')
     return Finding("Installed", name, version)
@@ -100,26 +100,31 @@ def _version(name: str) -> str | None:
         return None
 
 
-def within(version: str, bounds: str) -> bool:
+def satisfies(version: str, bounds: str) -> bool:
     """Return whether the numbers of a version satisfy bounds such as ``>=0.10,<0.11``."""
-    release = _release(version)
-    return all(_COMPARE[sign](release, _release(bound)) for sign, bound in _BOUND.findall(bounds))
+    release = _release_numbers(version)
+    return all(
+        _OPERATORS[sign](release, _release_numbers(bound))
+        for sign, bound in _BOUND_PATTERN.findall(bounds)
+    )
 
 
-def _release(version: str) -> list[int]:
+def _release_numbers(version: str) -> list[int]:
     numbers = [int(n) for n in re.findall(r"\d+", re.split(r"[^\d.]", version, maxsplit=1)[0])]
     while numbers and numbers[-1] == 0:
         numbers.pop()  # 1.0 equals 1
     return numbers
 
 
-def environment(variables: Mapping[str, str]) -> Iterator[Finding]:
+def check_environment(variables: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the environment variables that affect a client, without secrets."""
     section = "Environment"
     yield Finding(section, "DUB_API_KEY", "set" if variables.get("DUB_API_KEY") else "not set")
     server = variables.get("DUB_SERVER_URL", "")
     yield Finding(section, "DUB_SERVER_URL", hide_credentials(server) if server else "not set")
-    proxies = [name for pair in PROXIES for name in (pair.lower(), pair) if variables.get(name)]
+    proxies = [
+        name for pair in _PROXY_VARIABLES for name in (pair.lower(), pair) if variables.get(name)
+    ]
     for name in proxies:
         yield Finding(section, name, hide_credentials(variables[name]))
     if not proxies:
@@ -127,32 +132,38 @@ def environment(variables: Mapping[str, str]) -> Iterator[Finding]:
     for name in ("no_proxy", "NO_PROXY"):
         if variables.get(name):
             hosts = variables[name].split(",")
-            shown = ",".join(h.strip() if _UNPROXIED.fullmatch(h.strip()) else "***" for h in hosts)
+            shown = ",".join(
+                h.strip() if _NO_PROXY_HOST_PATTERN.fullmatch(h.strip()) else "***" for h in hosts
+            )
             yield Finding(section, name, shown)
-    yield from _certificates(variables)
+    yield from _check_bundles(variables)
     netrc = [variables.get("NETRC", "")] if variables.get("NETRC") else ["~/.netrc", "~/_netrc"]
     if any(os.path.isfile(os.path.expanduser(path)) for path in netrc):
         yield Finding(section, ".netrc", "exists; ignored")
 
 
-def _certificates(variables: Mapping[str, str]) -> Iterator[Finding]:
+def _check_bundles(variables: Mapping[str, str]) -> Iterator[Finding]:
     section = "Environment"
-    for name in BUNDLES:
+    for name in _BUNDLE_VARIABLES:
         path = variables.get(name)
         if not path:
             continue
         if os.path.exists(path):  # Path.exists raises an error if the name is too long
             hint = "" if variables.get("SSL_CERT_FILE") else "AsyncDub reads SSL_CERT_FILE instead"
-            yield Finding(section, name, _short(path), hint=hint)
+            yield Finding(section, name, _shorten_home(path), hint=hint)
         else:
             hint = f"no certificate can be verified: unset or correct {name}"
-            yield Finding(section, name, f"{_short(path)} does not exist", ExitCode.NETWORK, hint)
-    if variables.get("SSL_CERT_FILE") and not any(variables.get(name) for name in BUNDLES):
+            yield Finding(
+                section, name, f"{_shorten_home(path)} does not exist", ExitCode.NETWORK, hint
+            )
+    if variables.get("SSL_CERT_FILE") and not any(
+        variables.get(name) for name in _BUNDLE_VARIABLES
+    ):
         hint = "Dub reads REQUESTS_CA_BUNDLE instead"
         yield Finding(section, "SSL_CERT_FILE", "set; read by AsyncDub only", hint=hint)
 
 
-def _short(path: str) -> str:
+def _shorten_home(path: str) -> str:
     """Replace the home directory in a path by ``~``, because it contains a user name."""
     home = os.path.expanduser("~")
     return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
@@ -160,42 +171,42 @@ def _short(path: str) -> str:
 
 def hide_credentials(url: str) -> str:
     """Return the scheme, host and port of a URL, or a note if the text is not a URL."""
-    plain = _PLAIN_URL.fullmatch(url.strip())
-    if plain is None:
+    match = _URL_PATTERN.fullmatch(url.strip())
+    if match is None:
         return "(not a valid URL; not shown)"
-    hidden = "***@" if plain["credentials"] else ""
-    return f"{plain['scheme'] or ''}{hidden}{plain['host']}{plain['port'] or ''}"
+    mask = "***@" if match["credentials"] else ""
+    return f"{match['scheme'] or ''}{mask}{match['host']}{match['port'] or ''}"
 
 
-def address(url: str) -> tuple[str, int] | None:
+def host_and_port(url: str) -> tuple[str, int] | None:
     """Return the host and port of a proxy; ``None`` if its URL is invalid or ambiguous."""
-    plain = _PLAIN_URL.fullmatch(url.strip())
+    match = _URL_PATTERN.fullmatch(url.strip())
     try:
         parts = urlsplit(url.strip() if "://" in url else f"http://{url.strip()}")
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return None
-    if plain is None or host != plain["host"].strip("[]").lower():
+    if match is None or host != match["host"].strip("[]").lower():
         return None
     return host, port or {"https": 443, "http": 80}.get(parts.scheme, 1080)
 
 
-def credentials(variables: Mapping[str, str]) -> Iterator[str]:
+def url_credentials(variables: Mapping[str, str]) -> Iterator[str]:
     """Yield ``user:password``, and the password alone, of the URLs in the variables."""
-    for name in (*PROXIES, *(name.lower() for name in PROXIES), "DUB_SERVER_URL"):
-        plain = _PLAIN_URL.fullmatch(variables.get(name, "").strip())
-        if plain is not None and plain["credentials"]:
-            yield plain["credentials"][:-1]
-            yield plain["credentials"][:-1].partition(":")[2]
+    for name in (*_PROXY_VARIABLES, *(name.lower() for name in _PROXY_VARIABLES), "DUB_SERVER_URL"):
+        match = _URL_PATTERN.fullmatch(variables.get(name, "").strip())
+        if match is not None and match["credentials"]:
+            yield match["credentials"][:-1]
+            yield match["credentials"][:-1].partition(":")[2]
 
 
-_MIN_SECRET = 4  # characters; a shorter secret would match parts of words
-_LOOKS_LIKE_A_KEY = re.compile(r"\bdub_\w{6,}")
+_MIN_SECRET_LENGTH = 4  # characters; a shorter secret would match parts of words
+_API_KEY_PATTERN = re.compile(r"\bdub_\w{6,}")
 
 
-def scrub(text: str, secrets: Iterable[str]) -> str:
+def redact_secrets(text: str, secrets: Iterable[str]) -> str:
     """Replace the secrets, and everything that looks like an API key of Dub, by ``***``."""
     for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _MIN_SECRET:
+        if len(secret) >= _MIN_SECRET_LENGTH:
             text = text.replace(secret, "***")
-    return _LOOKS_LIKE_A_KEY.sub("***", text)
+    return _API_KEY_PATTERN.sub("***", text)

@@ -21,7 +21,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_p
 from urllib3.util.ssl_ import create_urllib3_context
 
 from dub_uplink import DeadlineAdapter, Dub, errors
-from dub_uplink._cli.doctor.installation import Finding, address, hide_credentials
+from dub_uplink._cli.doctor.installation import Finding, hide_credentials, host_and_port
 from dub_uplink._cli.failures import ExitCode, failure
 
 R = TypeVar("R")
@@ -29,7 +29,7 @@ R = TypeVar("R")
 _SERVER, _KEY = "Server", "API key"
 #: Seconds. If the clocks differ by more, waits for a `Retry-After` in Unix time are wrong.
 MAX_CLOCK_SKEW = 10.0
-_EXPIRES_SOON = 14  # days
+_EXPIRY_WARNING_DAYS = 14
 _TIMED_OUT = "no response within --timeout"
 _CHECK_NETWORK = "check the network and the name of the server"
 _CHECK_BUNDLE = "if a proxy decrypts TLS, set REQUESTS_CA_BUNDLE to a file with its certificates"
@@ -71,43 +71,43 @@ class Deadline:
         return results[0], (time.perf_counter() - started) * 1000
 
 
-def connection(url: str, deadline: Deadline) -> Iterator[Finding]:
+def check_connection(url: str, deadline: Deadline) -> Iterator[Finding]:
     """Yield findings on DNS, TCP and TLS, up to the first failed check."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxy = select_proxy(url, get_environ_proxies(url))
     if proxy is not None:
         yield Finding(_SERVER, "through", f"the proxy {hide_credentials(proxy)}")
-        proxy_address = address(proxy)
+        proxy_address = host_and_port(proxy)
         if proxy_address is None:
             hint = "percent-encode the user and the password in HTTPS_PROXY or HTTP_PROXY"
             yield _failed_check("proxy", "its URL has no valid host", hint)
             return
         host, port = proxy_address
     try:
-        results, took = deadline.run(
+        results, duration_ms = deadline.run(
             lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         )
     except (OSError, UnicodeError) as error:
         yield _failed_check("DNS", f"cannot resolve {host}: {_reason(error)}", _CHECK_NETWORK)
         return
     addresses = list(dict.fromkeys(str(address[4][0]) for address in results))
-    yield Finding(_SERVER, "DNS", f"{', '.join(addresses[:4])} ({took:.0f} ms)")
+    yield Finding(_SERVER, "DNS", f"{', '.join(addresses[:4])} ({duration_ms:.0f} ms)")
     try:
-        sock, took = deadline.run(
+        sock, duration_ms = deadline.run(
             lambda: socket.create_connection((host, port), deadline.remaining())
         )
     except OSError as error:
         hint = f"check that the server is running, and that no firewall blocks port {port}"
         yield _failed_check("TCP", f"no connection to port {port}: {_reason(error)}", hint)
         return
-    yield Finding(_SERVER, "TCP", f"connected to port {port} ({took:.0f} ms)")
+    yield Finding(_SERVER, "TCP", f"connected to port {port} ({duration_ms:.0f} ms)")
     with sock:
         if parts.scheme == "https" and proxy is None:
-            yield _tls(sock, parts, deadline)
+            yield _check_tls(sock, parts, deadline)
 
 
-def _tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> Finding:
+def _check_tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> Finding:
     settings = requests.Session().merge_environment_settings(parts.geturl(), {}, None, None, None)
     bundle = str(DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"])
 
@@ -124,7 +124,7 @@ def _tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> Finding
             return wrapped.getpeercert(), wrapped.version() or ""
 
     try:
-        (certificate, version), took = deadline.run(handshake)
+        (certificate, version), duration_ms = deadline.run(handshake)
     except ssl.SSLCertVerificationError as error:
         return _failed_check(
             "TLS", f"the certificate is invalid: {error.verify_message}", _CHECK_BUNDLE
@@ -136,13 +136,16 @@ def _tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> Finding
             "check that this port of the server uses TLS",
         )
     issuer = dict(part[0] for part in certificate.get("issuer", ()))
-    by = issuer.get("organizationName") or issuer.get("commonName", "an unnamed authority")
+    issuer_name = issuer.get("organizationName") or issuer.get("commonName", "an unnamed authority")
     expires = dt.datetime.fromtimestamp(
         ssl.cert_time_to_seconds(certificate["notAfter"]), dt.timezone.utc
     )
     days = (expires - dt.datetime.now(dt.timezone.utc)).days
-    hint = "the certificate expires soon" if days < _EXPIRES_SOON else ""
-    value = f"{version}, certificate by {by}, valid until {expires:%Y-%m-%d} ({took:.0f} ms)"
+    hint = "the certificate expires soon" if days < _EXPIRY_WARNING_DAYS else ""
+    value = (
+        f"{version}, certificate by {issuer_name}, valid until {expires:%Y-%m-%d}"
+        f" ({duration_ms:.0f} ms)"
+    )
     return Finding(_SERVER, "TLS", value, hint=hint)
 
 
@@ -162,14 +165,14 @@ class ResponseRecorder:
         self.received = True
         self._date, self._received_at = response.headers.get("Date", ""), time.time()
 
-    def clock(self) -> Finding:
+    def check_clock(self) -> Finding:
         """Compare the server's clock with this machine's."""
         try:
-            theirs = parsedate_to_datetime(self._date).timestamp()
+            server_time = parsedate_to_datetime(self._date).timestamp()
         except (ValueError, TypeError, OverflowError):
             return Finding(_SERVER, "clock", "not checked: the response has no valid Date header")
         # Add half a second, the average error of a header that is rounded down to a second.
-        ahead = self._received_at - (theirs + 0.5)
+        ahead = self._received_at - (server_time + 0.5)
         if abs(ahead) < MAX_CLOCK_SKEW:
             return Finding(_SERVER, "clock", "within a few seconds of this machine's clock")
         value = f"this machine is {abs(ahead):,.0f} s {'ahead' if ahead > 0 else 'behind'}"
@@ -177,25 +180,25 @@ class ResponseRecorder:
         return Finding(_SERVER, "clock", value, ExitCode.FAILED, hint)
 
 
-def read(client: Dub, deadline: Deadline) -> Iterator[Finding]:
+def check_api(client: Dub, deadline: Deadline) -> Iterator[Finding]:
     """Read one customer, and yield findings on the response and the API key."""
 
-    def page() -> Any:
+    def list_one() -> Any:
         return client.customers.list(page_size=1, timeout_ms=deadline.remaining() * 1000)
 
     try:
-        _, took = deadline.run(page)
+        _, duration_ms = deadline.run(list_one)
     except TimeoutError as error:
         yield _failed_check("HTTP", str(error), "set a longer limit with --timeout")
     except errors.DubError as error:
-        shown = failure(error)
-        code, hint = ExitCode(shown.exit_code), shown.hint.rstrip(".")
+        failed = failure(error)
+        code, hint = ExitCode(failed.exit_code), failed.hint.rstrip(".")
         if code == ExitCode.AUTH:
             yield Finding(_KEY, "key", f"rejected: {error}", code, hint)
         else:
             yield Finding(_SERVER, "HTTP", str(error), code, hint)
     else:
-        yield Finding(_SERVER, "HTTP", f"customers can be read ({took:.0f} ms)")
+        yield Finding(_SERVER, "HTTP", f"customers can be read ({duration_ms:.0f} ms)")
         yield Finding(_KEY, "key", "valid, with permission to read customers")
 
 

@@ -24,11 +24,11 @@ from dub_uplink._cli.io.files import OWNER_ONLY, permissions_of
 from dub_uplink._cli.io.progress import Progress
 from dub_uplink._cli.io.records import NAMES, columns
 from dub_uplink._cli.transfer_options import (
-    format_of,
+    configured_server_url,
+    detect_format,
     open_client,
     quiet_option,
     rate_limit_option,
-    server_of,
 )
 from dub_uplink.models import errors
 from dub_uplink.models.components import Customer
@@ -43,14 +43,14 @@ Examples:
 """
 
 
-def _permissions(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | None:
-    if given is None:
+def _parse_mode(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
+    if text is None:
         return None
-    if re.fullmatch("0?[67][0-7]{2}", given) is None:
+    if re.fullmatch("0?[67][0-7]{2}", text) is None:
         raise click.BadParameter(
-            f"{given!r} is not an octal mode with which the owner can read and write; use 640."
+            f"{text!r} is not an octal mode with which the owner can read and write; use 640."
         )
-    return int(given, 8)
+    return int(text, 8)
 
 
 class _Job(NamedTuple):
@@ -86,7 +86,7 @@ class _Job(NamedTuple):
 )
 @click.option(
     "--columns",
-    "chosen",
+    "column_names",
     metavar="NAMES",
     help="Write these columns in this order: names of the API, separated by commas, such as"
     " id,email. CSV with --expand also has nested columns, such as link.id.  [default: all]",
@@ -94,7 +94,7 @@ class _Job(NamedTuple):
 @click.option(
     "--mode",
     metavar="MODE",
-    callback=_permissions,
+    callback=_parse_mode,
     help="Set the permissions of FILE, in octal.  [default: 600 for a new file, unchanged for a"
     " replaced file]",
 )
@@ -113,7 +113,7 @@ def export_command(
     connection: Connection,
     path: str,
     given_format: Format | None,
-    chosen: str | None,
+    column_names: str | None,
     mode: int | None,
     resume: bool,
     force: bool,
@@ -125,7 +125,7 @@ def export_command(
     if Path(path).is_dir():
         raise Failure(f"{path} is a directory.", ExitCode.USAGE)
     default: Format | None = "jsonl" if path == "-" else None
-    file_format: Format = format_of(path, given_format or default)
+    file_format: Format = detect_format(path, given_format or default)
     if file_format == "parquet" and find_spec("pyarrow") is None:
         raise Failure(
             "the format parquet needs pyarrow.",
@@ -133,16 +133,16 @@ def export_command(
             'run  pip install "dub-uplink[parquet]"',
         )
     expanded = bool(filters.get("include_expanded_fields"))
-    names = _columns(chosen, file_format, expanded=expanded)
+    names = _parse_columns(column_names, file_format, expanded=expanded)
     target = Path(os.path.realpath(path))
     job = _Job(path, target, file_format, filters, names, resume, quiet, mode)
     if path == "-" or _is_special(target):
-        for option, given in (
+        for option, is_given in (
             ("--format parquet", file_format == "parquet"),
             ("--resume", resume),
             ("--mode", mode is not None),
         ):
-            if given:
+            if is_given:
                 raise click.UsageError(
                     f"{option} cannot be used with {path}; give the path of a regular file."
                 )
@@ -152,32 +152,34 @@ def export_command(
         _export_to_file(connection, job, rate_limit)
 
 
-def _columns(chosen: str | None, file_format: Format, *, expanded: bool) -> tuple[str, ...] | None:
+def _parse_columns(
+    column_names: str | None, file_format: Format, *, expanded: bool
+) -> tuple[str, ...] | None:
     """Return the columns to write; ``None`` for all fields that the server sends (JSONL only).
 
     Raises:
         click.UsageError: A column is unknown, or is given twice.
     """
-    known = columns(expanded=expanded)
+    available = columns(expanded=expanded)
     if file_format != "csv":
-        known = tuple(dict.fromkeys(name.partition(".")[0] for name in known))
-    if chosen is None:
-        return None if file_format == "jsonl" else known
-    spelled = NAMES[Customer]
-    names = [spelled.get(name.strip(), name.strip()) for name in chosen.split(",")]
+        available = tuple(dict.fromkeys(name.partition(".")[0] for name in available))
+    if column_names is None:
+        return None if file_format == "jsonl" else available
+    api_names = NAMES[Customer]
+    names = [api_names.get(name.strip(), name.strip()) for name in column_names.split(",")]
     for name in names:
-        if name in known:
+        if name in available:
             continue
-        more = not expanded and name in _expandable()
-        hint = "add --expand" if more else f"choose from {', '.join(known)}"
+        needs_expand = not expanded and name in _all_column_names()
+        hint = "add --expand" if needs_expand else f"choose from {', '.join(available)}"
         raise click.UsageError(f"--columns: there is no column {name!r}; {hint}.")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise click.UsageError(f"--columns: {twice[0]!r} is given twice.")
+    duplicates = [name for name in names if names.count(name) > 1]
+    if duplicates:
+        raise click.UsageError(f"--columns: {duplicates[0]!r} is given twice.")
     return tuple(names)
 
 
-def _expandable() -> set[str]:
+def _all_column_names() -> set[str]:
     names = columns(expanded=True)
     return {*names, *(name.partition(".")[0] for name in names)}
 
@@ -230,11 +232,11 @@ def _open_stream(path: str) -> Iterator[IO[bytes]]:
 
 def _export_to_file(connection: Connection, job: _Job, rate_limit: RateLimit | None) -> None:
     progress = Progress("Exporting", quiet=job.quiet)
-    about = {
+    settings = {
         "format": job.file_format,
         "filters": job.filters,
         "columns": None if job.columns is None else list(job.columns),
-        "server": server_of(connection),
+        "server": configured_server_url(connection),
     }
     mode = job.mode or permissions_of(job.target) or OWNER_ONLY
     with (
@@ -242,15 +244,17 @@ def _export_to_file(connection: Connection, job: _Job, rate_limit: RateLimit | N
         open_client(connection, progress, rate_limit, interrupt) as dub,
     ):
         try:
-            part = Part(job.target, about, resume=job.resume, mode=mode)
+            part = Part(job.target, settings, resume=job.resume, mode=mode)
         except PartError as error:
             raise Failure(f"{error}.", ExitCode.USAGE, "start over with --force.") from None
         with part:
-            count = _fill(dub, part, job, progress, interrupt)
+            count = _fill_part(dub, part, job, progress, interrupt)
     click.echo(f"{count:,} {'customer' if count == 1 else 'customers'} in {job.path}", err=True)
 
 
-def _fill(dub: Dub, part: Part, job: _Job, progress: Progress, interrupt: InterruptHandler) -> int:
+def _fill_part(
+    dub: Dub, part: Part, job: _Job, progress: Progress, interrupt: InterruptHandler
+) -> int:
     if part.customers:
         click.echo(f"Continuing after {part.customers:,} customers.", err=True)
     customers = dub.customers.iterate(**job.filters, cursor=part.cursor)
@@ -258,12 +262,12 @@ def _fill(dub: Dub, part: Part, job: _Job, progress: Progress, interrupt: Interr
         with progress:
             progress.at(part.customers)
             if progress.visible:
-                progress.set_total(_count(dub, job.filters))
+                progress.set_total(_expected_count(dub, job.filters))
             batches = fetch_batches(customers, interrupt.check)
             with contextlib.closing(batches):
                 count = part.fill(batches, job.file_format, job.columns, progress.at)
             progress.end(count)
-            part.finish(_converter(job, interrupt))
+            part.finish(_make_converter(job, interrupt))
     except (errors.DubError, OSError, KeyboardInterrupt):
         if part.customers:
             click.echo(
@@ -277,18 +281,18 @@ def _fill(dub: Dub, part: Part, job: _Job, progress: Progress, interrupt: Interr
 _COUNT_TIMEOUT = 3_000  # milliseconds
 
 
-def _count(dub: Dub, filters: dict[str, Any]) -> int | None:
+def _expected_count(dub: Dub, filters: dict[str, Any]) -> int | None:
     """Return the number of customers to export; ``None`` if the server does not return it."""
-    counted = {name: filters[name] for name in COUNT_FILTERS if name in filters}
+    count_filters = {name: filters[name] for name in COUNT_FILTERS if name in filters}
     try:
         # Make one short attempt: only the bar needs the number, and Ctrl-C cannot end the request.
-        total: int = dub.customers.count(**counted, retries=None, timeout_ms=_COUNT_TIMEOUT)
+        total: int = dub.customers.count(**count_filters, retries=None, timeout_ms=_COUNT_TIMEOUT)
     except errors.DubError:
         return None
     return total
 
 
-def _converter(
+def _make_converter(
     job: _Job, interrupt: InterruptHandler
 ) -> Callable[[Path, IO[bytes]], object] | None:
     if job.file_format != "parquet" or job.columns is None:

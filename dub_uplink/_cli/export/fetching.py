@@ -12,8 +12,8 @@ from dub_uplink import CustomerIterator
 from dub_uplink.models.components import Customer
 
 _BATCH_SIZE = 100  # customers, as many as in a page
-_READ_AHEAD = 2  # batches
-_POLL = 0.1  # seconds
+_QUEUE_SIZE = 2  # batches
+_POLL_INTERVAL = 0.1  # seconds
 
 
 class Batch(NamedTuple):
@@ -36,7 +36,7 @@ def fetch_batches(
             yielded first.
         check_interrupt: Called every 0.1 seconds during a wait; raises an exception to stop.
     """
-    batches: queue.Queue[Batch | BaseException | None] = queue.Queue(_READ_AHEAD)
+    batches: queue.Queue[Batch | BaseException | None] = queue.Queue(_QUEUE_SIZE)
     stopped = threading.Event()
     thread = threading.Thread(
         target=_fetch, args=(customers, batches, stopped), name="dub-uplink-export", daemon=True
@@ -46,7 +46,7 @@ def fetch_batches(
         while True:
             check_interrupt()
             try:
-                batch = batches.get(timeout=_POLL)
+                batch = batches.get(timeout=_POLL_INTERVAL)
             except queue.Empty:
                 continue
             if batch is None:
@@ -63,24 +63,24 @@ def _fetch(
     batches: queue.Queue[Batch | BaseException | None],
     stopped: threading.Event,
 ) -> None:
-    def put(item: Batch | BaseException | None) -> None:
+    def put_unless_stopped(item: Batch | BaseException | None) -> None:
         while not stopped.is_set():
             with contextlib.suppress(queue.Full):
-                batches.put(item, timeout=_POLL)
+                batches.put(item, timeout=_POLL_INTERVAL)
                 return
 
     pending: list[Customer] = []
-    end: BaseException | None = None
+    final_error: BaseException | None = None
     try:
         for customer in customers:
             pending.append(customer)
             if len(pending) == _BATCH_SIZE:
-                put(Batch(pending, customers.cursor))
+                put_unless_stopped(Batch(pending, customers.cursor))
                 pending = []
             if stopped.is_set():
                 return
     except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-        end = error
+        final_error = error
     if pending:
-        put(Batch(pending, customers.cursor))
-    put(end)
+        put_unless_stopped(Batch(pending, customers.cursor))
+    put_unless_stopped(final_error)

@@ -38,7 +38,7 @@ Format = Literal["csv", "jsonl", "parquet"]
 
 _monotonic = Clock().monotonic
 
-_VERSION = 1
+_FORMAT_VERSION = 1
 _CHECKPOINT_CUSTOMERS = 1_000
 _CHECKPOINT_SECONDS = 2.0
 
@@ -62,13 +62,15 @@ class CustomerWriter:
         self._text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
         self._columns = columns
         self._is_csv = file_format == "csv"
-        self._plain = csv.writer(self._text, lineterminator="\n").writerow
-        self._quoted = csv.writer(self._text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow
+        self._write_row = csv.writer(self._text, lineterminator="\n").writerow
+        self._write_quoted_row = csv.writer(
+            self._text, lineterminator="\n", quoting=csv.QUOTE_ALL
+        ).writerow
 
     def write_header(self) -> None:
         """Write the line before the first customer."""
         if self._is_csv and self._columns is not None:
-            self._plain(self._columns)
+            self._write_row(self._columns)
 
     def write(self, customer: Customer) -> None:
         """Write a customer, exactly as the server sent it."""
@@ -81,7 +83,7 @@ class CustomerWriter:
         row = cells(fields, tuple(self._columns))
         # Quote the row, because before Python 3.13 csv leaves a CR unquoted and the line is split.
         has_cr = any(isinstance(cell, str) and "\r" in cell for cell in row)
-        (self._quoted if has_cr else self._plain)(row)
+        (self._write_quoted_row if has_cr else self._write_row)(row)
 
     def flush(self) -> None:
         """Write buffered text to the file."""
@@ -104,73 +106,73 @@ class Part:
 
     Args:
         path: The final path of the export.
-        about: The settings of the export. A part with other settings cannot be continued.
+        settings: The settings of the export. A part with other settings cannot be continued.
         resume: Whether to continue an earlier export; ``False`` discards it.
         mode: The permissions of the final file. The owner can always read and write the part.
         clock: A monotonic clock, in seconds.
 
     Raises:
-        PartError: Another export to ``path`` is running, or the earlier export had other settings,
-            or its files are damaged.
+        PartError: Another export to ``path`` is running, or the earlier export had
+            other settings, or its files are damaged.
         OSError: The part cannot be read or written.
     """
 
     def __init__(
         self,
         path: Path,
-        about: dict[str, Any],
+        settings: dict[str, Any],
         *,
         resume: bool,
         mode: int,
         clock: Callable[[], float] = _monotonic,
     ) -> None:
         self._path = path
-        self._about = {"export": _VERSION, **about}
-        self._part, self._record = beside(path, ".part"), beside(path, ".part.json")
+        self._settings = {"export": _FORMAT_VERSION, **settings}
+        self._part_path, self._checkpoint_path = beside(path, ".part"), beside(path, ".part.json")
         self._mode = mode
         self._clock = clock
-        self._file: IO[bytes] = open_with_mode(self._part, "a+b", mode | OWNER_ONLY)
+        self._file: IO[bytes] = open_with_mode(self._part_path, "a+b", mode | OWNER_ONLY)
         try:
             try:
                 lock(self._file)
             except BlockingIOError:
-                raise PartError(f"another export is writing {self._part}") from None
+                raise PartError(f"another export is writing {self._part_path}") from None
             if not resume:
-                self._record.unlink(missing_ok=True)
-            self._saved = self._read_checkpoint()
-            if self._file.seek(0, io.SEEK_END) < self._saved.bytes:
-                raise PartError(
-                    f"{self._part} is shorter than its checkpoint {self._record} states"
-                )
-            self._file.truncate(self._saved.bytes)
+                self._checkpoint_path.unlink(missing_ok=True)
+            self._last_checkpoint = self._read_checkpoint()
+            if self._file.seek(0, io.SEEK_END) < self._last_checkpoint.bytes:
+                raise PartError(f"{self._part_path} is shorter than {self._checkpoint_path} states")
+            self._file.truncate(self._last_checkpoint.bytes)
         except BaseException:
             self._file.close()
             raise
-        self._saved_at = clock()
+        self._checkpointed_at = clock()
 
     @property
     def customers(self) -> int:
         """Return the number of customers at the last checkpoint."""
-        return self._saved.customers
+        return self._last_checkpoint.customers
 
     @property
     def cursor(self) -> str | None:
         """Return the cursor of the last checkpoint; ``None`` if there is no checkpoint."""
-        return self._saved.cursor
+        return self._last_checkpoint.cursor
 
     def _read_checkpoint(self) -> _Checkpoint:
         try:
-            saved = json.loads(self._record.read_bytes())
-            about = {name: saved[name] for name in self._about}
+            saved = json.loads(self._checkpoint_path.read_bytes())
+            saved_settings = {name: saved[name] for name in self._settings}
             checkpoint = _Checkpoint(saved["customers"], saved["bytes"], saved["cursor"])
         except FileNotFoundError:
             return _Checkpoint()
         except (ValueError, TypeError, KeyError):
-            raise PartError(f"the checkpoint {self._record} of {self._part} is damaged") from None
-        other = [name for name, value in self._about.items() if about[name] != value]
-        if other:
             raise PartError(
-                f"{self._part} belongs to an export with different {' and '.join(other)}"
+                f"the checkpoint {self._checkpoint_path} of {self._part_path} is damaged"
+            ) from None
+        changed = [name for name, value in self._settings.items() if saved_settings[name] != value]
+        if changed:
+            raise PartError(
+                f"{self._part_path} belongs to an export with different {' and '.join(changed)}"
             )
         return checkpoint
 
@@ -198,10 +200,10 @@ class Part:
             OSError: The part cannot be written.
         """
         writer = CustomerWriter(self._file, file_format, columns)
-        count, cursor = self._saved.customers, self._saved.cursor
-        with named(self._part):
+        count, cursor = self._last_checkpoint.customers, self._last_checkpoint.cursor
+        with named(self._part_path):
             try:
-                if not self._saved.bytes:
+                if not self._last_checkpoint.bytes:
                     writer.write_header()
                 for customers, cursor in batches:
                     for customer in customers:
@@ -209,46 +211,46 @@ class Part:
                     count += len(customers)
                     on_progress(count)
                     if (
-                        count - self._saved.customers >= _CHECKPOINT_CUSTOMERS
-                        or self._clock() - self._saved_at >= _CHECKPOINT_SECONDS
+                        count - self._last_checkpoint.customers >= _CHECKPOINT_CUSTOMERS
+                        or self._clock() - self._checkpointed_at >= _CHECKPOINT_SECONDS
                     ):
-                        self._checkpoint(writer, count, cursor)
+                        self._write_checkpoint(writer, count, cursor)
             except (DubError, Interrupted):
                 if count:
-                    self._checkpoint(writer, count, cursor)
+                    self._write_checkpoint(writer, count, cursor)
                 raise
             finally:
                 writer.detach()
             sync(self._file)
         return count
 
-    def _checkpoint(self, writer: CustomerWriter, count: int, cursor: str | None) -> None:
+    def _write_checkpoint(self, writer: CustomerWriter, count: int, cursor: str | None) -> None:
         writer.flush()
         sync(self._file)
-        self._saved = _Checkpoint(count, self._file.tell(), cursor)
-        with replacing(self._record, mode=self._mode | OWNER_ONLY) as file:
-            json.dump({**self._about, **vars(self._saved)}, file)
-        self._saved_at = self._clock()
+        self._last_checkpoint = _Checkpoint(count, self._file.tell(), cursor)
+        with replacing(self._checkpoint_path, mode=self._mode | OWNER_ONLY) as file:
+            json.dump({**self._settings, **vars(self._last_checkpoint)}, file)
+        self._checkpointed_at = self._clock()
 
     def finish(self, convert: Callable[[Path, IO[bytes]], object] | None = None) -> None:
         """Rename the part to its final path, or call ``convert(part, file)`` to write that file."""
         if convert is None:
-            self._part.chmod(self._mode)
+            self._part_path.chmod(self._mode)
             self._file.close()
-            atomic_replace(self._part, self._path)
+            atomic_replace(self._part_path, self._path)
         else:
             converted = beside(self._path, ".tmp")
             try:
                 with open_with_mode(converted, "wb", self._mode | OWNER_ONLY) as file:
-                    convert(self._part, file)
+                    convert(self._part_path, file)
                     sync(file)
                 converted.chmod(self._mode)
                 atomic_replace(converted, self._path)
             finally:
                 converted.unlink(missing_ok=True)
             self._file.close()
-            self._part.unlink()
-        self._record.unlink(missing_ok=True)
+            self._part_path.unlink()
+        self._checkpoint_path.unlink(missing_ok=True)
 
     def __enter__(self) -> Part:
         return self
@@ -260,9 +262,9 @@ class Part:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-        if not self._saved.customers:  # nothing could be continued
-            self._part.unlink(missing_ok=True)
-            self._record.unlink(missing_ok=True)
+        if not self._last_checkpoint.customers:  # nothing could be continued
+            self._part_path.unlink(missing_ok=True)
+            self._checkpoint_path.unlink(missing_ok=True)
 
 
 def has_part(path: Path) -> bool:

@@ -20,23 +20,25 @@ from dub_uplink.models import components
 _BATCH_ROWS = 5_000  # rows in memory, and in a row group of the file
 
 
-def schema(columns: Sequence[str]) -> Any:
+def make_schema(columns: Sequence[str]) -> Any:
     """Return the schema of these columns; ``link``, ``partner`` and ``discount`` are structs."""
-    fields = {field.name: field for field in _fields(components.Customer)}
+    fields = {field.name: field for field in _arrow_fields(components.Customer)}
     return pa.schema([fields[name] for name in columns])
 
 
-def _fields(model: type[Any]) -> list[Any]:
+def _arrow_fields(model: type[Any]) -> list[Any]:
     hints = typing.get_type_hints(model)
     names = [field.name for field in dataclasses.fields(model)]
-    return [pa.field(camel_case(name), _type(hints[name])) for name in names if name != "extra"]
+    return [
+        pa.field(camel_case(name), _arrow_type(hints[name])) for name in names if name != "extra"
+    ]
 
 
-def _type(hint: Any) -> Any:
-    plain = next(arg for arg in (*typing.get_args(hint), hint) if arg is not type(None))
-    if dataclasses.is_dataclass(plain):
-        return pa.struct(_fields(typing.cast("type[Any]", plain)))
-    return {int: pa.int64(), dt.datetime: pa.timestamp("us", tz="UTC")}.get(plain, pa.string())
+def _arrow_type(hint: Any) -> Any:
+    value_type = next(arg for arg in (*typing.get_args(hint), hint) if arg is not type(None))
+    if dataclasses.is_dataclass(value_type):
+        return pa.struct(_arrow_fields(typing.cast("type[Any]", value_type)))
+    return {int: pa.int64(), dt.datetime: pa.timestamp("us", tz="UTC")}.get(value_type, pa.string())
 
 
 def convert(
@@ -50,18 +52,18 @@ def convert(
         columns: The names of the columns, as in the API.
         check_interrupt: Called before each batch; raises an exception to stop.
     """
-    columns_schema = schema(columns)
-    moments = [field.name for field in columns_schema if pa.types.is_timestamp(field.type)]
+    columns_schema = make_schema(columns)
+    timestamp_names = [field.name for field in columns_schema if pa.types.is_timestamp(field.type)]
     with lines.open("rb") as source, pq.ParquetWriter(file, columns_schema) as writer:
         while batch := list(itertools.islice(source, _BATCH_ROWS)):
             check_interrupt()
-            rows = [_row(line, moments) for line in batch]
+            rows = [_parse_row(line, timestamp_names) for line in batch]
             writer.write_table(pa.Table.from_pylist(rows, schema=columns_schema))
 
 
-def _row(line: bytes, moments: list[str]) -> dict[str, Any]:
+def _parse_row(line: bytes, timestamp_names: list[str]) -> dict[str, Any]:
     row: dict[str, Any] = json.loads(line)
-    for name in moments:
+    for name in timestamp_names:
         text = row.get(name)
         row[name] = None if text is None else dt.datetime.fromisoformat(text)
     return row

@@ -36,11 +36,11 @@ from dub_uplink._cli.reading.fields import FIELDS, field_named
 from dub_uplink._cli.reading.rows import Format, Options, Rows, rows_of
 from dub_uplink._cli.reading.source import identity, is_named, open_source
 from dub_uplink._cli.transfer_options import (
-    hash_of_key,
+    configured_server_url,
+    hash_api_key,
     open_client,
     quiet_option,
     rate_limit_option,
-    server_of,
 )
 
 IMPORT_EXAMPLES = """\b
@@ -222,8 +222,8 @@ def import_command(
             token = connection.token()
             about = {
                 "file": file_identity,
-                "server": server_of(connection),
-                "API key": hash_of_key(token, file_identity),
+                "server": configured_server_url(connection),
+                "API key": hash_api_key(token, file_identity),
                 "options": {
                     **rows.recognized,
                     "map": mapping,

@@ -13,7 +13,7 @@ from dub_uplink._cli.import_job.job import OnConflict
 from dub_uplink._cli.import_job.journal import Journal
 from dub_uplink._cli.import_job.preview import count_rows
 from dub_uplink._cli.io.text import printable
-from dub_uplink._cli.transfer_options import STORAGE
+from dub_uplink._cli.transfer_options import STORAGE_KEY
 
 _REASONS = 5  # that are shown
 
@@ -85,7 +85,7 @@ def _command(path: Path, **changed: str) -> str:
             continue
         value = changed.get(name, context.params.get(name))
         if name == "rate_limit_storage":
-            value = _without_credentials(context.meta[STORAGE])
+            value = _without_credentials(context.meta[STORAGE_KEY])
         if isinstance(value, bool):
             options += (param.opts if value else param.secondary_opts)[-1:]
         elif isinstance(value, RateLimit):

@@ -1,4 +1,4 @@
-"""Locks, fsync and renames, for files that are complete or absent."""
+"""Write files that are either complete or absent: locks, fsync and atomic renames."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lock(file: IO[Any]) -> None:
         BlockingIOError: Another process holds the lock.
     """
     if sys.platform == "win32":
-        # Windows locks ranges, also against reading: lock a byte far behind the end.
+        # Windows locks ranges of bytes against reading too, so lock one byte far after the end.
         file.seek(2**40)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -40,7 +40,7 @@ def lock(file: IO[Any]) -> None:
 
 @contextlib.contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Add the name of the file to an ``OSError``: those of writing have none."""
+    """Add the file name to an ``OSError``, because errors of writes have no file name."""
     try:
         yield
     except OSError as error:
@@ -50,7 +50,7 @@ def named(path: Path) -> Iterator[None]:
 
 
 def permissions_of(path: Path) -> int | None:
-    """Return the permission bits of a file, or ``None`` if it does not exist."""
+    """Return the permission bits of a file, or ``None`` if the file does not exist."""
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
@@ -58,9 +58,9 @@ def permissions_of(path: Path) -> int | None:
 
 
 def open_with_mode(path: Path, mode: str, permissions: int) -> IO[Any]:
-    """Open a binary file for writing with exactly these permissions, before anything is in it.
+    """Open a binary file for writing, and set exactly these permissions before any write.
 
-    An existing file is given the permissions too.
+    The permissions of an existing file are changed too.
     """
 
     def opener(name: str, flags: int) -> int:
@@ -68,7 +68,7 @@ def open_with_mode(path: Path, mode: str, permissions: int) -> IO[Any]:
 
     file = open(path, mode, opener=opener)  # noqa: SIM115 - the caller closes it
     try:
-        # The umask may have taken bits away, and an existing file keeps its own.
+        # Needed for an existing file, or if the umask has removed bits.
         if permissions_of(path) != permissions:
             path.chmod(permissions)
     except BaseException:
@@ -84,12 +84,12 @@ def sync(file: IO[Any]) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Flush the directory that holds ``path``, so that a rename survives a power failure."""
-    if sys.platform == "win32":  # where a directory cannot be opened
+    """Flush the directory of ``path`` to the disk, so that a rename survives a power failure."""
+    if sys.platform == "win32":  # Windows cannot open a directory
         return
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
-        # Some network file systems have no fsync for directories and need none.
+        # Ignore an error: some network file systems have no fsync for directories.
         with contextlib.suppress(OSError):
             os.fsync(descriptor)
     finally:
@@ -97,19 +97,19 @@ def sync_directory(path: Path) -> None:
 
 
 def atomic_replace(temporary: Path, path: Path) -> None:
-    """Rename a synced file to its final name, and replace a file of that name."""
+    """Rename a synced file to its final name. An existing file with this name is replaced."""
     temporary.replace(path)
     sync_directory(path)
 
 
 @contextlib.contextmanager
 def replacing(path: Path, newline: str = "", mode: int | None = None) -> Iterator[IO[str]]:
-    """Open a UTF-8 text file that gets its name when it is complete; until then ``….tmp``.
+    """Write a UTF-8 text file as ``….tmp``, and rename it to ``path`` when it is complete.
 
     Args:
-        path: The final name.
-        newline: As for ``open``.
-        mode: The permissions; ``None`` for those of the umask.
+        path: The final path.
+        newline: The ``newline`` argument of ``open``.
+        mode: The permissions; ``None`` for the default of the process.
     """
     temporary = beside(path, ".tmp")
     try:
@@ -126,11 +126,11 @@ def replacing(path: Path, newline: str = "", mode: int | None = None) -> Iterato
 
 
 class NewFile:
-    """A UTF-8 text file, readable by its owner only, that replaces no other file.
+    """A new UTF-8 text file that only its owner can read; a context manager.
 
-    A context manager that opens ``….tmp``. At its end ``path`` is the final name: the given one, or
-    with a number, as ``a-2.csv``, where other files have it. A file is replaced only if the new one
-    has all its lines, in the same order: it loses nothing.
+    The context writes to ``….tmp``. On exit, the file is renamed to ``path``. If other files have
+    this name, ``path`` becomes a name with a number, such as ``a-2.csv``. Exception: an existing
+    file is replaced if the new file has all its lines in the same order.
     """
 
     def __init__(self, path: Path) -> None:
@@ -164,7 +164,7 @@ class NewFile:
         first = self.path
         for number in itertools.count(2):
             try:
-                # Reserves the name: another process may be looking for one too.
+                # Create the file to reserve the name, which another process may also try.
                 with open(self.path, "xb"):
                     pass
             except FileExistsError:
@@ -176,13 +176,13 @@ class NewFile:
 
 
 def _has_lines_of(path: Path, other: Path) -> bool:
-    """Return whether a file has all lines of another, in the same order."""
+    """Return whether a file contains all lines of ``other``, in the same order."""
     if not other.is_file():
         return False
     with path.open("rb") as file, other.open("rb") as lines:
-        return all(line in file for line in lines)  # each search goes on behind the last hit
+        return all(line in file for line in lines)  # each search continues after the last match
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """Return the path in the same directory with a suffix after the whole name."""
+    """Append a suffix to the name of a path, after its own suffix."""
     return path.with_name(path.name + suffix)

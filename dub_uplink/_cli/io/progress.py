@@ -11,21 +11,21 @@ from dub_uplink._cli.io.text import is_terminal
 if TYPE_CHECKING:
     import rich.progress
 
-_BAR = 24  # columns of the terminal that the bar takes at most
-_NARROW = 60  # columns of a terminal below which neither the speed nor the ETA is shown
-_REFRESHES = 2  # a second: each takes some milliseconds from the work
+_MAX_BAR_WIDTH = 24  # columns of the terminal
+_MIN_WIDTH_FOR_RATE = 60  # columns of the terminal; a narrower one shows no speed and no ETA
+_REFRESHES_PER_SECOND = 2  # low, because each refresh takes some milliseconds
 
 
 class Progress:
     """A progress bar on stderr; a context manager.
 
-    Shows nothing if stderr is not a terminal.
+    Nothing is shown if stderr is not a terminal.
 
     Args:
         title: The text before the bar.
-        total: The number at the end; ``None`` if it is not known, which leaves out the ETA.
-        transient: Remove the bar at the end.
-        quiet: Show nothing.
+        total: The expected number at the end. ``None`` if unknown; no ETA is shown then.
+        transient: Whether to remove the bar at the end.
+        quiet: Whether to show nothing.
     """
 
     def __init__(
@@ -39,26 +39,26 @@ class Progress:
 
     @property
     def visible(self) -> bool:
-        """Return whether anything is shown."""
+        """Return whether the bar is shown."""
         return self._live is not None
 
     def set_total(self, total: int | None) -> None:
-        """Set the number at the end; ``None`` if it is not known."""
+        """Set the expected number at the end; ``None`` if unknown."""
         if self._live is not None:
             self._live.update(self._task, total=total)
 
     def at(self, count: int) -> None:
-        """Show that so many are done."""
+        """Show the number of completed items, and remove the note."""
         if self._live is not None:
             self._live.update(self._task, completed=count, note="")
 
     def end(self, count: int) -> None:
-        """Show that all are done, whatever the total was."""
+        """Show that all items are completed, even if their number is not the expected one."""
         if self._live is not None:
             self._live.update(self._task, completed=count, total=count, note="")
 
     def note(self, text: str) -> None:
-        """Show what the command waits for, until the next ``at``."""
+        """Show a note until the next call of ``at``, such as the reason of a wait."""
         if self._live is not None:
             self._live.update(self._task, note=text)
 
@@ -78,21 +78,21 @@ class Progress:
 
 
 def _bar(*, transient: bool) -> rich.progress.Progress:
-    # Imported here: rich takes 0.1 s to load, which a pipe need not pay.
+    # Import rich here, because its import takes 0.1 s and a pipe needs no bar.
     from rich import progress  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Column  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     class Rate(progress.ProgressColumn):
-        """The speed; rich has only one for bytes."""
+        """The number of items per second, for which rich has no column."""
 
         def render(self, task: progress.Task) -> Text:
             speed = task.finished_speed or task.speed
             return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
     class Remaining(progress.TimeRemainingColumn):
-        """The ETA, which rich shows as dashes without a total."""
+        """The ETA. Without a total it is empty, where rich would show dashes."""
 
         def render(self, task: progress.Task) -> Text:
             if task.total is None or task.finished or task.time_remaining is None:
@@ -100,23 +100,23 @@ def _bar(*, transient: bool) -> rich.progress.Progress:
             return Text("ETA ") + super().render(task)
 
     console = Console(stderr=True)
-    # A line that wraps is not erased entirely before the next one is drawn. The bar gives way
-    # first, then the end of each column.
-    whole = Column(no_wrap=True)
+    # Do not wrap, because rich would not erase all of a wrapped line. On a narrow terminal, first
+    # the bar becomes shorter, then each column is truncated.
+    unwrapped = Column(no_wrap=True)
     columns = [
         progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(None, table_column=Column(max_width=_BAR)),
-        progress.MofNCompleteColumn(table_column=whole),
-        Rate(table_column=whole),
-        progress.TimeElapsedColumn(table_column=whole),
-        Remaining(table_column=whole),
+        progress.BarColumn(None, table_column=Column(max_width=_MAX_BAR_WIDTH)),
+        progress.MofNCompleteColumn(table_column=unwrapped),
+        Rate(table_column=unwrapped),
+        progress.TimeElapsedColumn(table_column=unwrapped),
+        Remaining(table_column=unwrapped),
         progress.TextColumn("{task.fields[note]}", markup=False, style="dim"),
     ]
-    if console.width < _NARROW:
+    if console.width < _MIN_WIDTH_FOR_RATE:
         columns = [each for each in columns if not isinstance(each, (Rate, Remaining))]
     return progress.Progress(
         *columns,
         console=console,
         transient=transient,
-        refresh_per_second=_REFRESHES,
+        refresh_per_second=_REFRESHES_PER_SECOND,
     )

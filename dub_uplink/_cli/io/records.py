@@ -1,4 +1,4 @@
-"""A customer as plain data, in the API's own spelling: what JSON and CSV are written from."""
+"""Convert customers to JSON text and to the cells of CSV, with the names of the API."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
-#: What the server leaves out where there is nothing to show; everything else it sends as null.
+#: Fields that the server omits if they are empty. It sends other empty fields as null.
 _LEFT_OUT = frozenset({"program_id", "link", "partner", "discount"})
 
 
-#: The records of the server's, and how it spells their fields.
+#: The API's name of each field, by model.
 NAMES: Mapping[type[Any], Mapping[str, str]] = {
     model: {
         field.name: camel_case(field.name)
@@ -26,37 +26,37 @@ NAMES: Mapping[type[Any], Mapping[str, str]] = {
 
 
 def json_text(value: Any, encoding: str = "utf-8", indent: int | None = None) -> str:
-    """JSON that is readable, and safe on a terminal and in a file of lines.
+    """Format a value as JSON that is safe on a terminal and in a file of lines.
 
-    Letters are as they are where ``encoding`` has them. Control characters, among them the line
-    ends that only some readers know and half surrogates, are escaped.
+    All text is escaped to ASCII if ``encoding`` cannot encode it. Characters that are not printable
+    are always escaped, such as control characters, Unicode line ends and lone surrogates.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
         text = json.dumps(value, indent=indent)
-    # Within a string JSON has no raw line end, so that these are those of the indentation.
+    # Only the indentation contains line ends, because JSON escapes them in strings.
     return "\n".join(escape_unprintable(line) for line in text.split("\n"))
 
 
 def escape_unprintable(line: str) -> str:
-    """Return a line of JSON with control and other invisible characters escaped."""
+    """Escape the characters in a line of JSON that are not printable."""
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else _escape(c) for c in line)
 
 
 def _escape(char: str) -> str:
-    # json.dumps would leave DEL as it is, and knows the two halves of what is beyond 16 bits.
+    # Do not use json.dumps below 0x10000, because it does not escape DEL.
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else json.dumps(char)[1:-1]
 
 
 def columns(*, expanded: bool) -> tuple[str, ...]:
-    """The columns of CSV, the same for every row; what is nested has a dot, as ``link.id``.
+    """Return the columns of CSV. Nested columns have a dot, such as ``link.id``.
 
-    A table cannot have a column for a field that only some row turns out to have: fields that this
-    version does not know are in JSON only.
+    Fields that this version does not know are left out, because the columns are fixed before the
+    first row. Only JSON contains these fields.
     """
     found: list[str] = []
     for name, spelled in NAMES[components.Customer].items():
@@ -76,7 +76,7 @@ _NESTED = {
 
 
 def cells(found: dict[str, Any], of: tuple[str, ...]) -> list[Any]:
-    """The values of a record in the order of its columns; ``None`` where there is none."""
+    """Return the values of a record in the order of the columns; ``None`` for a missing value."""
     return [_cell(found, column) for column in of]
 
 

@@ -1,4 +1,4 @@
-"""Printable text, terminals, and input from a file or stdin."""
+"""Make text safe for terminals and spreadsheets; read from terminals, files and stdin."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from typing import Any
 
 import click
 
-_LATEST_INTERRUPT = 0.1  # seconds after which Ctrl-C ends a question at the latest
+_LATEST_INTERRUPT = 0.1  # maximum seconds until Ctrl-C ends a question
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, with control characters replaced by spaces."""
+    """Return text on one line: replace control characters by spaces, and strip spaces."""
     if text.isprintable():
         return text.strip()
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
-# What a spreadsheet would run, or send somewhere, as soon as the file is opened (CWE-1236); with
-# apostrophes before it, so that a cell with an apostrophe differs from an escaped one.
+# A cell that a spreadsheet would run as a formula when the file is opened (CWE-1236). Leading
+# apostrophes also match, so that unescaping restores a cell that starts with an apostrophe.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9][0-9 .,]*")
 
 
 def escape_formula(cell: Any) -> Any:
-    """Return a cell that a spreadsheet shows as it is, with an apostrophe before it if need be."""
+    """Put an apostrophe before a cell that a spreadsheet would run as a formula."""
     if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell
 
 
 def unescape_formula(cell: str) -> str:
-    """Return the cell of which :func:`escape_formula` made this one."""
+    """Undo :func:`escape_formula`."""
     return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def can_ask() -> bool:
-    """Return whether stdin and stderr are terminals, so that a question can be asked."""
+    """Return whether a question can be asked: stdin and stderr are terminals."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
 @contextlib.contextmanager
 def interruptible_input() -> Iterator[None]:
-    """Let Ctrl-C end a question that is asked within the context; for the main thread.
+    """Let Ctrl-C end a question in the context at any time. Use it in the main thread only.
 
-    Python handles a signal between two instructions, or when the signal interrupts a read. After a
-    signal just before the read begins, ``input`` would wait for a line all the same. A timer
-    interrupts the read repeatedly, and Python handles the signal then.
+    Python handles a signal between two instructions, or when the signal interrupts a read. If a
+    signal arrives just before the read starts, ``input`` still waits for a line. So a timer
+    interrupts the read every 0.1 seconds, and Python then handles the signal.
     """
-    if sys.platform == "win32":  # which has no such timer, and no signal at Ctrl-C
+    if sys.platform == "win32":  # no timer there, and Ctrl-C is not a signal
         yield
         return
     before = signal.signal(signal.SIGALRM, lambda _signum, _frame: None)
@@ -66,19 +66,19 @@ def interruptible_input() -> Iterator[None]:
 
 
 def confirm(question: str) -> bool:
-    """Ask on the terminal, and return whether the reply is yes; Ctrl-C raises ``click.Abort``."""
+    """Ask on the terminal, and return whether the user confirms. Ctrl-C raises ``click.Abort``."""
     with interruptible_input():
         return click.confirm(question, err=True)
 
 
 def is_terminal(stream: object) -> bool:
-    """Return whether a stream is a terminal; ``None`` is a closed one, as after ``<&-``."""
+    """Return whether a stream is a terminal. A stream closed by ``<&-`` is ``None``."""
     isatty = getattr(stream, "isatty", None)
     return isatty is not None and bool(isatty())
 
 
 def content_of(path: str) -> bytes:
-    """Return the bytes of a file, or with ``-`` those of stdin.
+    """Read a file, or stdin if the path is ``-``.
 
     Raises:
         OSError: The file cannot be read.

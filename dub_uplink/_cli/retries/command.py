@@ -23,9 +23,9 @@ Examples:
   dub-uplink retries --max-elapsed-time 10000 --attempt-seconds 2
 """
 
-_DEFAULT = BackoffStrategy()
+_DEFAULT_STRATEGY = BackoffStrategy()
 _MAX_ROWS = 24
-_ROW = "{:>7}   {:>10}   {:>24}"
+_ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
 
 
 @click.command(
@@ -38,7 +38,7 @@ _ROW = "{:>7}   {:>10}   {:>24}"
     "--initial-interval",
     type=int,
     metavar="MS",
-    default=_DEFAULT.initial_interval,
+    default=_DEFAULT_STRATEGY.initial_interval,
     show_default=True,
     help="The longest wait after the first attempt, in milliseconds.",
 )
@@ -46,7 +46,7 @@ _ROW = "{:>7}   {:>10}   {:>24}"
     "--max-interval",
     type=int,
     metavar="MS",
-    default=_DEFAULT.max_interval,
+    default=_DEFAULT_STRATEGY.max_interval,
     show_default=True,
     help="The longest wait after any attempt, in milliseconds.",
 )
@@ -54,7 +54,7 @@ _ROW = "{:>7}   {:>10}   {:>24}"
     "--exponent",
     type=float,
     metavar="N",
-    default=_DEFAULT.exponent,
+    default=_DEFAULT_STRATEGY.exponent,
     show_default=True,
     help="Each wait is up to N times as long as the previous one.",
 )
@@ -62,7 +62,7 @@ _ROW = "{:>7}   {:>10}   {:>24}"
     "--max-elapsed-time",
     type=int,
     metavar="MS",
-    default=_DEFAULT.max_elapsed_time,
+    default=_DEFAULT_STRATEGY.max_elapsed_time,
     show_default=True,
     help="The time limit of the whole call, in milliseconds.",
 )
@@ -110,29 +110,29 @@ def retries(
     arguments = f"{initial_interval}, {max_interval}, {exponent:g}, {max_elapsed_time}"
     click.echo(f'RetryConfig("backoff", BackoffStrategy({arguments}), True)')
     click.echo(f"Each attempt gets the status {status} after {attempt_seconds:g} s.\n")
-    click.echo("\n".join(_table(timeline)))
+    click.echo("\n".join(_format_table(timeline)))
     width = max(shutil.get_terminal_size().columns, 40)
     click.echo("\n" + textwrap.fill(timeline.summary(), width))
 
 
-def _table(timeline: Timeline) -> Iterator[str]:
+def _format_table(timeline: Timeline) -> Iterator[str]:
     """Yield the lines of a table; skip the middle of a long timeline."""
     rows: list[tuple[int, TimelineAttempt]] = list(enumerate(timeline.attempts, 1))
-    yield _ROW.format("attempt", "starts at", "waits after it")
+    yield _ROW_FORMAT.format("attempt", "starts at", "waits after it")
     skipped = len(rows) > _MAX_ROWS
     for number, attempt in rows[: _MAX_ROWS - 2] if skipped else rows:
-        yield _row(number, attempt)
+        yield _format_row(number, attempt)
     if skipped:
-        yield _ROW.format("...", "", "").rstrip()
-        yield _row(*rows[-1])
+        yield _ROW_FORMAT.format("...", "", "").rstrip()
+        yield _format_row(*rows[-1])
 
 
-def _row(number: int, attempt: TimelineAttempt) -> str:
+def _format_row(number: int, attempt: TimelineAttempt) -> str:
     wait = ""
     if attempt.shortest_wait is not None and attempt.longest_wait is not None:
         bounds = (attempt.shortest_wait, attempt.longest_wait)
         wait = " to ".join(map(format_seconds, bounds))
-    return _ROW.format(number, format_seconds(attempt.started), wait).rstrip()
+    return _ROW_FORMAT.format(number, format_seconds(attempt.started), wait).rstrip()
 
 
 def _with_option_names(message: str) -> str:

@@ -131,9 +131,9 @@ def _end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) ->
     The checks are in the same order as in the transport.
     """
     if not state.may_retry(outcome):
-        return _not_retried(state, outcome)
+        return _reason_not_retried(state, outcome)
     if state.exceeds_deadline(state.wait_seconds(outcome)):
-        return _exceeds_deadline(state, outcome, simulation)
+        return _reason_exceeds_deadline(state, outcome, simulation)
     budget = state.budget
     if budget is not None and not budget.take():
         return f"The client's budget of {budget.capacity} retries is used up: the error is raised."
@@ -143,7 +143,7 @@ def _end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) ->
 _TIMED_OUT = "The deadline of the call passed during the attempt: the timeout is raised."
 
 
-def _not_retried(state: RetryState, outcome: Outcome) -> str:
+def _reason_not_retried(state: RetryState, outcome: Outcome) -> str:
     if state.config is None:
         return "Retries are off: the first error is raised."
     if outcome.response is None:
@@ -151,7 +151,7 @@ def _not_retried(state: RetryState, outcome: Outcome) -> str:
     return f"The status {outcome.response.status_code} is not retried: its error is raised."
 
 
-def _exceeds_deadline(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str:
+def _reason_exceeds_deadline(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str:
     if outcome.response is None:
         return _TIMED_OUT
     remaining, requested = state.remaining(), outcome.response.retry_after

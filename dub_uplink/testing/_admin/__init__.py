@@ -1,1 +1,1 @@
-"""The admin API of a served fake: its state, faults, clock and settings over HTTP, and a page."""
+"""The admin API and admin page of a served fake: state, faults, clock and settings over HTTP."""

@@ -1,4 +1,4 @@
-"""Handle requests below ``/_fake/``: check who asks, find the route, encode the response."""
+"""Handle requests to ``/_fake/``: check access, find the route, encode the response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._messages import FakeResponse, Request
 from .fields import MAX_LEVELS, AdminError, read_fields
-from .masking import mask_of
+from .masking import request_redactor
 from .routes import ROUTES, Route
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dub_uplink.testing")
 
 _PREFIX = "/_fake/"
-_BRACKET_OR_STRING = re.compile(rb'[\[\]{}]|"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
-_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\],\s]+)(?::[0-9]{1,5})?")
+_BRACKET_OR_STRING_PATTERN = re.compile(rb'[\[\]{}]|"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
+_HOST_PATTERN = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\],\s]+)(?::[0-9]{1,5})?")
 _COMMON_HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -37,36 +37,38 @@ _COMMON_HEADERS = {
 class Admin:
     """The admin API of a fake.
 
-    Without a token only requests to a loopback ``Host`` are accepted: a web page that reaches this
-    server by DNS rebinding sends its own host name. Writes need the content type of JSON, which
-    browsers send to another origin only with its permission, and the server never gives it. Writes
-    with the ``Origin`` of another host are rejected as well.
+    Without a token, the ``Host`` header must be a loopback address, because a web page that reaches
+    this server by DNS rebinding sends its own host name. Writes need the content type of JSON.
+    Browsers send this type to another origin only with the permission of the server, which the
+    fake never gives. Writes with the ``Origin`` of another host are rejected too.
 
     Args:
         fake: The fake.
-        token: The token that every request needs; ``None`` for none.
+        token: The token that every request needs; ``None`` if requests need no token.
 
     Raises:
-        ValueError: the token is empty, or is not of visible ASCII characters.
+        ValueError: the token is empty, or has characters other than visible ASCII.
     """
 
     max_body = 10 * 2**20  # bytes
 
     def __init__(self, fake: FakeDub, token: str | None = None) -> None:
         if token is not None and not re.fullmatch(r"[!-~]+", token):
-            raise ValueError("admin_token must be of visible ASCII characters, without spaces")
+            raise ValueError(
+                "admin_token must consist of visible ASCII characters; leave out spaces"
+            )
         self._fake = fake
         self._token = None if token is None else token.encode()
         self._own_secrets = frozenset(() if token is None else (token,))
 
     @property
     def secrets(self) -> frozenset[str]:
-        """Return the admin token and the API keys of the fake, former ones too."""
+        """Return the admin token, and all current and former API keys of the fake."""
         return self._fake._secrets | self._own_secrets
 
     @staticmethod
     def serves(path: str) -> bool:
-        """Return whether a path is of the admin API."""
+        """Return whether a path belongs to the admin API."""
         return path.startswith(_PREFIX) or path == _PREFIX[:-1]
 
     def handle(self, request: Request) -> FakeResponse:
@@ -83,14 +85,14 @@ class Admin:
         except AdminError as error:
             status, message, field = error.status, error.message, error.field
         except Exception:
-            path = mask_of(request, self.secrets).text(request.path)
+            path = request_redactor(request, self.secrets).text(request.path)
             logger.exception("%s %s", request.method, path)
-            status, message, field = 500, "the fake failed; its log has the traceback", None
-        mask = mask_of(request, self.secrets)
-        error_body = {"message": mask.text(message), "field": mask.json(field)}
+            status, message, field = 500, "the fake failed; see its log for the traceback", None
+        redactor = request_redactor(request, self.secrets)
+        error_body = {"message": redactor.text(message), "field": redactor.json(field)}
         response = _json_response(status, {"error": error_body})
         if status == 401:
-            # Basic as well as Bearer, so that a browser asks for the token.
+            # Offer Basic, so that a browser asks for the token.
             response.headers["WWW-Authenticate"] = 'Basic realm="admin token"'
         return response
 
@@ -98,7 +100,9 @@ class Admin:
         if self._token is None:
             if not _is_loopback(request.headers.get("host", "")):
                 raise AdminError(
-                    403, "the Host of the request is not a loopback address; use 127.0.0.1"
+                    403,
+                    "the Host header is not a loopback address; use 127.0.0.1, or set an admin"
+                    " token",
                 )
         elif not hmac.compare_digest(
             _credentials(request.headers.get("authorization", "")), self._token
@@ -110,11 +114,14 @@ class Admin:
     def _execute(self, route: Route, request: Request) -> Any:
         if route.method != "GET" and not _is_same_origin(request):
             raise AdminError(
-                403, "the Origin of the request is another host; send none, or that of this server"
+                403,
+                "the Origin header is another host; leave the header out, or send this host",
             )
         content_type = request.headers.get("content-type", "").partition(";")[0]
         if route.method != "GET" and content_type.strip().lower() != "application/json":
-            raise AdminError(415, "a write needs the header Content-Type: application/json")
+            raise AdminError(
+                415, "the content type is not JSON; send Content-Type: application/json"
+            )
         if len(request.body) > self.max_body:
             raise AdminError(413, f"the body is too large; send at most {self.max_body:,} bytes")
         given = request.query if route.method == "GET" else _parse_body(request.body)
@@ -124,7 +131,7 @@ class Admin:
 
 
 def _is_loopback(host: str) -> bool:
-    match = _HOST.fullmatch(host)
+    match = _HOST_PATTERN.fullmatch(host)
     if match is None:
         return False
     name = match["name"].strip("[]").lower()
@@ -142,7 +149,7 @@ def _is_same_origin(request: Request) -> bool:
 
 
 def _credentials(authorization: str) -> bytes:
-    """Return the token of a ``Bearer`` header, or the password of a ``Basic`` one."""
+    """Return the token of a ``Bearer`` header, or the password of a ``Basic`` header."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip().encode()
@@ -161,7 +168,7 @@ def _find_route(method: str, path: str) -> Route:
         known = ", ".join(methods)
         raise AdminError(405, f"/_fake/{path} does not support {method}; use {known}")
     known = ", ".join(sorted({route.path for route in ROUTES}))
-    raise AdminError(404, f"/_fake/{path} does not exist; below /_fake/ there are {known}")
+    raise AdminError(404, f"/_fake/{path} does not exist; use one of {known}")
 
 
 def _reject_constant(constant: str) -> None:
@@ -169,9 +176,9 @@ def _reject_constant(constant: str) -> None:
 
 
 def _check_levels(body: bytes) -> None:
-    # The parser's own limit differs between versions of Python.
+    # Check the depth here, because the limit of the parser depends on the version of Python.
     level = 0
-    for token in _BRACKET_OR_STRING.finditer(body):
+    for token in _BRACKET_OR_STRING_PATTERN.finditer(body):
         if token[0] in (b"[", b"{"):
             level += 1
         elif token[0] in (b"]", b"}"):
@@ -196,7 +203,7 @@ def _parse_body(body: bytes) -> dict[str, Any]:
 
 
 def _json_response(status: int, value: Any) -> FakeResponse:
-    # ASCII, because a recorded text may have lone surrogates.
+    # Encode as ASCII, because a recorded text may contain lone surrogates.
     body = json.dumps(value).encode()
     return FakeResponse(status, {"Content-Type": "application/json", **_COMMON_HEADERS}, body)
 
@@ -229,6 +236,6 @@ def _page() -> FakeResponse:
 
 
 def _inline_hash(page: bytes, element: bytes) -> str:
-    """Return the source of a Content-Security-Policy that allows one inline element."""
+    """Return the Content-Security-Policy source that allows one inline element."""
     content = page.partition(b"<%s>" % element)[2].partition(b"</%s>" % element)[0]
     return f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"

@@ -28,7 +28,7 @@ from .fields import (
     read_fields,
     text,
 )
-from .masking import Mask
+from .masking import Redactor
 
 
 def _status_headers(value: Any) -> dict[str, str]:
@@ -44,7 +44,7 @@ def _retry_after(value: Any) -> Any:
     try:
         return header_value(value) if isinstance(value, str) else number()(value)
     except ValueError:
-        raise ValueError("must be a number or a header's value") from None
+        raise ValueError("must be a number or a valid header value") from None
 
 
 _PARAMETERS: dict[type[faults.Fault], dict[str, Check]] = {
@@ -80,102 +80,102 @@ _QUEUE_FIELDS: dict[str, Check] = {
 _NAME_CHECK = choice(*_CLASSES)
 
 
-def _snake(name: str) -> str:
+def _to_snake_case(name: str) -> str:
     return re.sub(r"[A-Z]", lambda match: f"_{match[0].lower()}", name)
 
 
-def _camel(name: str) -> str:
+def _to_camel_case(name: str) -> str:
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
 
 
 def read_fault(
     given: Mapping[str, Any], others: Mapping[str, Check]
 ) -> tuple[faults.Fault, dict[str, Any]]:
-    """Return the fault of a JSON object, and the values of its ``others`` fields.
+    """Parse a fault from a JSON object; return the fault, and the values of the ``others`` fields.
 
     Raises:
         AdminError: a field is unknown, missing or has a wrong value.
     """
     if "fault" not in given:
         raise AdminError(422, f"'fault' is missing; give one of {', '.join(_CLASSES)}", "fault")
-    named = {"fault": given["fault"]}
-    cls = _CLASSES[read_fields(named, {"fault": _NAME_CHECK})["fault"]]
+    name_field = {"fault": given["fault"]}
+    cls = _CLASSES[read_fields(name_field, {"fault": _NAME_CHECK})["fault"]]
     values = read_fields(given, {"fault": _NAME_CHECK, **_PARAMETERS[cls], **others})
     del values["fault"]
-    rest = {name: values.pop(name) for name in others if name in values}
+    other_values = {name: values.pop(name) for name in others if name in values}
     if "bodyBase64" in values:
         if "body" in values:
             raise AdminError(422, "'bodyBase64' cannot be combined with 'body'", "bodyBase64")
         values["body"] = values.pop("bodyBase64")
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # every fault is a dataclass
-        if field.default is dataclasses.MISSING and _camel(field.name) not in values:
-            name = _camel(field.name)
+        if field.default is dataclasses.MISSING and _to_camel_case(field.name) not in values:
+            name = _to_camel_case(field.name)
             raise AdminError(422, f"'{name}' is missing; add it to the body", name)
     try:
-        return cls(**{_snake(name): value for name, value in values.items()}), rest
-    except (TypeError, ValueError):  # the only rule for two fields
+        return cls(**{_to_snake_case(name): value for name, value in values.items()}), other_values
+    except (TypeError, ValueError):  # RateLimited is the only fault that checks two fields together
         raise AdminError(
             422,
-            "'retryAfter' must be a number of seconds from -1e9 to 1e9 where 'form' is given",
+            "with 'form', 'retryAfter' must be a number of seconds from -1e9 to 1e9",
             "retryAfter",
         ) from None
 
 
 def read_queued(given: Mapping[str, Any]) -> tuple[faults.Fault, dict[str, Any]]:
-    """Return the fault of a JSON object, and its ``times``, ``method`` and ``path``."""
+    """Parse a queued fault; return the fault, and its ``times``, ``method`` and ``path``."""
     return read_fault(given, _QUEUE_FIELDS)
 
 
 def read_shares(given: Any) -> dict[faults.Fault, float]:
-    """Return the shares of random faults; see :meth:`Faults.randomly`."""
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+    """Parse random faults, and return the share of each; see :meth:`Faults.randomly`."""
+    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise AdminError(422, "'random' must be an array of faults with a 'share'", "random")
     shares: dict[faults.Fault, float] = {}
-    for one in given:
-        fault, others = read_fault(one, {"share": number(0, 1)})
+    for item in given:
+        fault, others = read_fault(item, {"share": number(0, 1)})
         if "share" not in others:
             raise AdminError(422, "'share' is missing; add it to each fault of 'random'", "share")
         shares[fault] = shares.get(fault, 0) + others["share"]
     return shares
 
 
-def fault_json(fault: faults.Fault, mask: Mask) -> dict[str, Any]:
-    """Return the JSON object of a fault, without secrets and parameters that have defaults."""
-    shown: dict[str, Any] = {"fault": type(fault).__name__}
+def fault_json(fault: faults.Fault, redactor: Redactor) -> dict[str, Any]:
+    """Convert a fault to JSON, without secrets and without default values."""
+    result: dict[str, Any] = {"fault": type(fault).__name__}
     if type(fault) not in _PARAMETERS:
-        return shown
+        return result
     for field in dataclasses.fields(fault):  # type: ignore[arg-type]  # every fault is a dataclass
         value = getattr(fault, field.name)
         if value == field.default:
             continue
         if isinstance(value, bytes):
-            shown["bodyBase64"] = base64.b64encode(mask.bytes(value)).decode()
+            result["bodyBase64"] = base64.b64encode(redactor.bytes(value)).decode()
         elif isinstance(value, dt.datetime):
-            shown[_camel(field.name)] = format_datetime(
+            result[_to_camel_case(field.name)] = format_datetime(
                 value.astimezone(dt.timezone.utc), usegmt=True
             )
         else:
             try:
-                shown[_camel(field.name)] = mask.json(value)
+                result[_to_camel_case(field.name)] = redactor.json(value)
             except ValueError:
-                shown[_camel(field.name)] = "nested too deeply"
-    return shown
+                result[_to_camel_case(field.name)] = "nested too deeply"
+    return result
 
 
-def faults_json(queue: faults.Faults, mask: Mask) -> dict[str, Any]:
-    """Return the JSON object of all faults, queued and random, without secrets."""
+def faults_json(queue: faults.Faults, redactor: Redactor) -> dict[str, Any]:
+    """Convert all queued and random faults to JSON, without secrets."""
     return {
         "queued": [
             {
-                **fault_json(queued.fault, mask),
+                **fault_json(queued.fault, redactor),
                 "times": queued.times,
-                "method": mask.json(queued.method),
-                "path": mask.json(queued.path),
+                "method": redactor.json(queued.method),
+                "path": redactor.json(queued.path),
             }
             for queued in queue.queue
         ],
         "random": [
-            {**fault_json(fault, mask), "share": share} for fault, share in queue.shares.items()
+            {**fault_json(fault, redactor), "share": share} for fault, share in queue.shares.items()
         ],
-        "seed": mask.json(queue.seed),
+        "seed": redactor.json(queue.seed),
     }

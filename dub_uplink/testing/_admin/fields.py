@@ -1,4 +1,4 @@
-"""Check the fields of JSON bodies and queries, one small function per type of value."""
+"""Checks for the fields of JSON bodies and queries, one function per type of value."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-#: Returns the value of a field; raises ``ValueError`` with "must be ..." for another value.
+#: Returns the checked value of a field. Raises ``ValueError`` with a text such as "must be ...".
 Check: TypeAlias = Callable[[Any], Any]
 
-MAX_INTEGER = 2**63 - 1  # of SQLite
-MAX_LEVELS = 100  # of nested arrays and objects
+MAX_INTEGER = 2**63 - 1  # the largest integer of SQLite
+MAX_LEVELS = 100  # the maximum depth of nested arrays and objects
 _SECRET_FIELDS = ("tokens", "expired")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_HEADER_NAME_PATTERN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE_PATTERN = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 
 class AdminError(Exception):
-    """A request that the admin API rejects.
+    """An error with which the admin API rejects a request.
 
     Args:
         status: The status of the response.
-        message: What is wrong and what to do.
-        field: The field that is wrong.
+        message: What is wrong, and what to do.
+        field: The name of the wrong field, or ``None``.
     """
 
     def __init__(self, status: int, message: str, field: str | None = None) -> None:
@@ -40,7 +40,7 @@ class AdminError(Exception):
 def read_fields(
     given: Mapping[str, Any], checks: Mapping[str, Check], required: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Return the checked values of the given fields.
+    """Check the given fields, and return their values.
 
     Raises:
         AdminError: a field is unknown, missing or has a wrong value.
@@ -96,12 +96,12 @@ def identifier(value: Any) -> str:
 def token(value: Any) -> str:
     """Accept a string that can be an API key in a header."""
     if not re.fullmatch(r"[!-~]+", text(value)):
-        raise ValueError("must be of visible ASCII characters, without spaces")
+        raise ValueError("must consist of visible ASCII characters, without spaces")
     return str(value)
 
 
-def distinct(check: Check, low: int = 0) -> Check:
-    """Return a check for an array of at least ``low`` distinct strings."""
+def distinct_strings(check: Check, low: int = 0) -> Check:
+    """Return a check for an array of at least ``low`` distinct_strings strings."""
 
     def check_array(value: Any) -> list[str]:
         if not isinstance(value, list) or len(value) < low:
@@ -111,7 +111,7 @@ def distinct(check: Check, low: int = 0) -> Check:
         except ValueError as error:
             raise ValueError(f"must be an array in which each {error}") from None
         if len(set(checked)) < len(checked):
-            raise ValueError("must not have the same string twice")
+            raise ValueError("must not contain the same string twice")
         return checked
 
     return check_array
@@ -141,14 +141,14 @@ def digits(low: int, high: int = MAX_INTEGER) -> Check:
     check = integer(low, high)
 
     def check_text(value: Any) -> Any:
-        # As many digits as MAX_INTEGER has; more are out of bounds.
+        # MAX_INTEGER has 19 digits, so a longer number is out of bounds.
         return check(int(value) if re.fullmatch(r"[0-9]{1,19}", value) else None)
 
     return check_text
 
 
 def number(low: float = -math.inf, high: float = math.inf, *, above: float = -math.inf) -> Check:
-    """Return a check for a finite number of ``low`` to ``high``, and above ``above``."""
+    """Return a check for a finite number from ``low`` to ``high``, and above ``above``."""
     parts = [
         f"of {low:g} or more" if low > -math.inf else "",
         f"above {above:g}" if above > -math.inf else "",
@@ -158,7 +158,7 @@ def number(low: float = -math.inf, high: float = math.inf, *, above: float = -ma
 
     def check(value: Any) -> float:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        # Compared before a conversion: a large integer has no float.
+        # Compare before the conversion, because a large integer cannot become a float.
         if not is_number or not -1e300 < value < 1e300 or not (low <= value <= high):
             raise ValueError(f"must be a number {bounds}".rstrip())
         if not value > above:
@@ -180,7 +180,7 @@ def choice(*options: str) -> Check:
 
 
 def nullable(check: Check) -> Check:
-    """Return a check that accepts ``null`` as well."""
+    """Return a check that also accepts ``null``."""
 
     def check_or_none(value: Any) -> Any:
         if value is None:
@@ -201,7 +201,7 @@ def moment(value: Any) -> dt.datetime:
             return parsed.astimezone(dt.timezone.utc)
     except (ValueError, OverflowError):
         pass
-    raise ValueError("must be an ISO 8601 time with Z or an offset, as 2026-08-21T12:00:00.000Z")
+    raise ValueError("must be an ISO 8601 time with Z or an offset, such as 2026-08-21T12:00:00Z")
 
 
 def base64_bytes(value: Any) -> bytes:
@@ -213,15 +213,15 @@ def base64_bytes(value: Any) -> bytes:
 
 
 def header_value(value: Any) -> str:
-    """Accept a string that a header can hold."""
-    if not _HEADER_VALUE.fullmatch(text(value)):
-        raise ValueError("must be a header's value: Latin-1 without line breaks")
+    """Accept a string that is a valid header value."""
+    if not _HEADER_VALUE_PATTERN.fullmatch(text(value)):
+        raise ValueError("must be a valid header value: Latin-1 without line breaks")
     return str(value)
 
 
 def headers(value: Any) -> dict[str, str]:
     """Accept an object of headers with strings."""
-    if not isinstance(value, dict) or not all(map(_HEADER_NAME.fullmatch, value)):
+    if not isinstance(value, dict) or not all(map(_HEADER_NAME_PATTERN.fullmatch, value)):
         raise ValueError("must be an object of headers")
     return {name: header_value(content) for name, content in value.items()}
 
@@ -235,5 +235,5 @@ def expansion(value: Any) -> dict[str, Any]:
             try:
                 text(content)
             except ValueError as error:
-                raise ValueError(f"must have a '{name}' that {error}") from None
+                raise ValueError(f"is invalid: '{name}' {error}") from None
     return value

@@ -1,4 +1,4 @@
-"""Mask API keys in what is shown or logged of a request."""
+"""Redact API keys in the shown or logged parts of a request."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from .._messages import Request
 from .fields import MAX_LEVELS
 
 
-class Mask:
-    """Replace secrets by ``[token]``, also percent-encoded and JSON-escaped ones.
+class Redactor:
+    """Replace secrets by ``[token]``, also percent-encoded and JSON-escaped secrets.
 
     Args:
-        secrets: The secrets. Letters of either case match.
+        secrets: The secrets. Case is ignored.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         longest_first = sorted(filter(None, secrets), key=len, reverse=True)
-        # Without secrets the pattern matches nothing.
+        # If there are no secrets, use a pattern that never matches.
         patterns = [_pattern(secret) for secret in longest_first] or ["(?!)"]
         self._pattern = re.compile("|".join(patterns), re.IGNORECASE)
 
     def text(self, text: str) -> str:
-        """Return a text without the secrets."""
+        """Replace the secrets in a text."""
         return self._pattern.sub("[token]", text)
 
     def bytes(self, data: bytes) -> bytes:
-        """Return bytes without the secrets."""
+        """Replace the secrets in bytes."""
         text = data.decode("utf-8", "surrogateescape")
         return self.text(text).encode("utf-8", "surrogateescape")
 
     def json(self, value: Any, levels: int = MAX_LEVELS) -> Any:
-        """Return a JSON value without the secrets. Values that JSON does not have become text.
+        """Replace the secrets in a JSON value. Values of other types become text.
 
         Raises:
             ValueError: the value has more than ``levels`` nested levels.
@@ -47,24 +47,24 @@ class Mask:
         if not isinstance(value, (list, tuple, Mapping)):
             return self.text(str(value))
         if levels == 0:
-            raise ValueError("the value has too many nested levels")
+            raise ValueError(f"the value has more than {MAX_LEVELS} nested levels")
         if not isinstance(value, Mapping):
-            return [self.json(one, levels - 1) for one in value]
-        return {self.text(str(name)): self.json(one, levels - 1) for name, one in value.items()}
+            return [self.json(item, levels - 1) for item in value]
+        return {self.text(str(name)): self.json(item, levels - 1) for name, item in value.items()}
 
 
-def mask_of(request: Request, secrets: frozenset[str]) -> Mask:
-    """Return the mask of a request: of the secrets, and of the token that the request has."""
-    # A repeated header is joined by commas.
+def request_redactor(request: Request, secrets: frozenset[str]) -> Redactor:
+    """Return a redactor for the secrets, and for the token in the headers of a request."""
+    # Split at commas too, because repeated headers are joined by commas.
     parts = re.split(r"[,\s]+", request.headers.get("authorization", ""))
     tokens = {part for part in parts if part.lower() not in ("bearer", "basic")}
-    return mask_for(secrets | tokens)
+    return make_redactor(secrets | tokens)
 
 
 @functools.lru_cache(maxsize=128)
-def mask_for(secrets: frozenset[str]) -> Mask:
-    """Return the mask of secrets."""
-    return Mask(secrets)
+def make_redactor(secrets: frozenset[str]) -> Redactor:
+    """Return a redactor for secrets."""
+    return Redactor(secrets)
 
 
 def _pattern(secret: str) -> str:

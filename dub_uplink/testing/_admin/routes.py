@@ -1,4 +1,4 @@
-"""The routes of the admin API and what each of them does."""
+"""The routes of the admin API and their handlers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .fields import (
     boolean,
     choice,
     digits,
-    distinct,
+    distinct_strings,
     expansion,
     identifier,
     integer,
@@ -29,7 +29,7 @@ from .fields import (
     text,
     token,
 )
-from .masking import mask_for
+from .masking import make_redactor
 from .views import (
     CUSTOMER_FIELDS,
     SETTING_FIELDS,
@@ -51,10 +51,16 @@ Handler: TypeAlias = Callable[["FakeDub", dict[str, Any], frozenset[str]], Any]
 
 @dataclasses.dataclass(frozen=True)
 class Route:
-    """What a method and a path below ``/_fake/`` do.
+    """A route of the admin API.
 
-    ``fields`` are those of the query of a ``GET``, else of the JSON body; ``None`` leaves the check
-    to ``handle``.
+    Attributes:
+        method: The HTTP method.
+        path: The path, relative to ``/_fake/``.
+        handle: The handler.
+        fields: The checks of the query (``GET``) or of the JSON body (other methods). If ``None``,
+            the handler checks the fields.
+        required: The names of required fields.
+        status: The status of a success.
     """
 
     method: str
@@ -65,7 +71,7 @@ class Route:
     status: int = 200
 
 
-def _state(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _get_state(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     return state_json(fake, secrets)
 
 
@@ -110,12 +116,12 @@ def _seed_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str
 
 
 def _list_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    return faults_json(fake.faults, mask_for(secrets))
+    return faults_json(fake.faults, make_redactor(secrets))
 
 
 def _add_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     if "random" in given or "seed" in given:
-        checks = {"random": anything, "seed": _seed}
+        checks = {"random": anything, "seed": _check_seed}
         values = read_fields(given, checks, required=("random", "seed"))
         shares = read_shares(values["random"])
         try:
@@ -123,17 +129,17 @@ def _add_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -
         except ValueError:
             total = sum(shares.values())
             raise AdminError(
-                422, f"the sum of every 'share' must be at most 1, not {total:g}", "share"
+                422, f"the sum of all 'share' values must be at most 1, not {total:g}", "share"
             ) from None
     else:
         fault, options = read_queued(given)
         fake.faults.add(fault, **options)
-    return faults_json(fake.faults, mask_for(secrets))
+    return faults_json(fake.faults, make_redactor(secrets))
 
 
 def _delete_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.faults.clear()
-    return faults_json(fake.faults, mask_for(secrets))
+    return faults_json(fake.faults, make_redactor(secrets))
 
 
 def _move_clock(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -146,7 +152,7 @@ def _move_clock(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -
     clock = fake.clock
     was_frozen = clock.frozen
     try:
-        # Frozen before it is set, so that it shows the time that was sent.
+        # Freeze before the time is set, so that the clock shows exactly this time.
         if given.get("frozen"):
             clock.freeze()
         if "set" in given:
@@ -169,7 +175,7 @@ def _reset_clock(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) 
 
 
 def _list_ids(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    return {"ids": mask_for(secrets).json(fake.next_ids)}
+    return {"ids": make_redactor(secrets).json(fake.next_ids)}
 
 
 def _set_ids(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -177,7 +183,7 @@ def _set_ids(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> A
         fake.use_ids(given["ids"])
     except DuplicateKey:
         raise AdminError(
-            409, "'ids' has the id of a stored customer; remove it from the array", "ids"
+            409, "'ids' contains the id of a stored customer; remove it from the array", "ids"
         ) from None
     return _list_ids(fake, given, secrets)
 
@@ -192,7 +198,7 @@ def _reset(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any
     return state_json(fake, secrets)
 
 
-def _seed(value: Any) -> int | str:
+def _check_seed(value: Any) -> int | str:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise ValueError("must be an integer or a string")
     return value
@@ -200,7 +206,7 @@ def _seed(value: Any) -> int | str:
 
 _OPTIONAL_TEXT = nullable(text)
 _OPTIONAL_MOMENT = nullable(moment)
-_CUSTOMER: dict[str, Check] = {
+_CUSTOMER_CHECKS: dict[str, Check] = {
     "id": nullable(identifier),
     "name": _OPTIONAL_TEXT,
     "email": _OPTIONAL_TEXT,
@@ -218,24 +224,24 @@ _CUSTOMER: dict[str, Check] = {
     "partner": nullable(expansion),
     "discount": nullable(expansion),
 }
-_SETTINGS: dict[str, Check] = {
+_SETTINGS_CHECKS: dict[str, Check] = {
     "role": choice(*ROLES),
     "plan": choice(*PLAN_LIMITS),
     "defaultProgram": nullable(identifier),
     "rateLimit": nullable(integer(0, 1_000_000)),
     "window": number(0.001, _MAX_SECONDS),
     "latency": number(0, _MAX_SECONDS),
-    "tokens": distinct(token, 1),
-    "expired": distinct(token),
+    "tokens": distinct_strings(token, 1),
+    "expired": distinct_strings(token),
     "keepRequests": integer(0),
 }
 
 ROUTES = (
-    Route("GET", "state", _state),
+    Route("GET", "state", _get_state),
     Route("GET", "requests", _list_requests, {"after": digits(0), "limit": digits(1, 1000)}),
     Route("DELETE", "requests", _delete_requests),
     Route("GET", "customers", _list_customers, {"before": identifier, "limit": digits(1, 1000)}),
-    Route("POST", "customers", _add_customer, _CUSTOMER, status=201),
+    Route("POST", "customers", _add_customer, _CUSTOMER_CHECKS, status=201),
     Route("DELETE", "customers", _delete_customers),
     Route(
         "POST",
@@ -251,8 +257,8 @@ ROUTES = (
     Route("POST", "clock", _move_clock, {"advance": number(0), "set": moment, "frozen": boolean}),
     Route("DELETE", "clock", _reset_clock),
     Route("GET", "ids", _list_ids),
-    Route("POST", "ids", _set_ids, {"ids": distinct(identifier)}, required=("ids",)),
+    Route("POST", "ids", _set_ids, {"ids": distinct_strings(identifier)}, required=("ids",)),
     Route("GET", "settings", lambda fake, given, secrets: settings_json(fake)),
-    Route("PATCH", "settings", _change_settings, _SETTINGS),
+    Route("PATCH", "settings", _change_settings, _SETTINGS_CHECKS),
     Route("POST", "reset", _reset),
 )

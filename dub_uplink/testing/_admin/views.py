@@ -1,4 +1,4 @@
-"""Return the JSON of what the admin API shows: customers, requests and the state of a fake."""
+"""Convert customers, requests and the state of a fake to JSON for the admin API."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from .._messages import Request
 from .fault_json import fault_json, faults_json
-from .masking import Mask, mask_for, mask_of
+from .masking import Redactor, make_redactor, request_redactor
 
 if TYPE_CHECKING:
     from .._api.store import StoredCustomer
     from .._fake import FakeDub
 
-#: Field of a customer's JSON: field of the stored customer.
+#: The field of ``StoredCustomer`` for each field of JSON.
 CUSTOMER_FIELDS = {
     "id": "id",
     "name": "name",
@@ -35,7 +35,7 @@ CUSTOMER_FIELDS = {
     "partner": "partner",
     "discount": "discount",
 }
-#: Field of the settings' JSON: field of the settings.
+#: The field of ``Settings`` for each field of JSON.
 SETTING_FIELDS = {
     "role": "role",
     "plan": "plan",
@@ -51,13 +51,13 @@ _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
 
 def timestamp(moment: dt.datetime) -> str:
-    """Return a time as Dub writes it."""
+    """Format a time like Dub: in UTC, with milliseconds."""
     text = moment.astimezone(dt.timezone.utc).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def customer_json(customer: StoredCustomer) -> dict[str, Any]:
-    """Return every stored field; a missing name is ``null``, not an invented one."""
+    """Convert a stored customer to JSON. A missing name is ``null``, not a random name."""
     values = {name: getattr(customer, field) for name, field in CUSTOMER_FIELDS.items()}
     return {
         name: timestamp(value) if isinstance(value, dt.datetime) else value
@@ -66,69 +66,69 @@ def customer_json(customer: StoredCustomer) -> dict[str, Any]:
 
 
 def request_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
-    """Return a recorded request without its token and the secrets."""
-    mask = mask_of(request, secrets)
+    """Convert a recorded request to JSON, without its token and other secrets."""
+    redactor = request_redactor(request, secrets)
     headers = {
         name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS
     }
     return {
         "number": request.number,
-        "method": mask.text(request.method),
-        "path": mask.text(request.path),
-        "query": mask.json(request.query),
-        "queryString": mask.text(request.query_string),
-        "headers": mask.json(headers),
-        "body": _body(request.body, mask),
-        "bodyBase64": base64.b64encode(mask.bytes(request.body)).decode(),
+        "method": redactor.text(request.method),
+        "path": redactor.text(request.path),
+        "query": redactor.json(request.query),
+        "queryString": redactor.text(request.query_string),
+        "headers": redactor.json(headers),
+        "body": _body_json(request.body, redactor),
+        "bodyBase64": base64.b64encode(redactor.bytes(request.body)).decode(),
         "status": request.status,
         "ms": None if request.ms is None else round(request.ms, 1),
-        "fault": None if request.fault is None else fault_json(request.fault, mask),
+        "fault": None if request.fault is None else fault_json(request.fault, redactor),
     }
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError("not a number of JSON")
     return value
 
 
-def _body(body: bytes, mask: Mask) -> Any:
-    """Return the parsed JSON of a body without the secrets, ``None`` if it is empty.
+def _body_json(body: bytes, redactor: Redactor) -> Any:
+    """Return the parsed JSON of a body, without secrets; ``None`` if the body is empty.
 
-    A body that is not JSON, or is nested deeply, is returned as text.
+    A body that is not JSON, or has too many nested levels, is returned as text.
     """
     if not body:
         return None
     text = body.decode("utf-8", "replace")
     try:
-        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        value = json.loads(text, parse_float=_parse_finite, parse_constant=_parse_finite)
         json.dumps(value)
-        return mask.json(value)
+        return redactor.json(value)
     except (ValueError, RecursionError):
-        return mask.text(text)
+        return redactor.text(text)
 
 
 def clock_json(fake: FakeDub) -> dict[str, Any]:
-    """Return the fake's time, the seconds by which it was moved, and whether it is frozen."""
+    """Return the time of the fake's clock, its offset in seconds, and whether it is frozen."""
     now = dt.datetime.fromtimestamp(fake.clock.time(), dt.timezone.utc)
     clock = fake.clock
     return {"now": timestamp(now), "offset": round(clock.offset, 3), "frozen": clock.frozen}
 
 
 def settings_json(fake: FakeDub) -> dict[str, Any]:
-    """Return the settings, with a mask for each API key."""
+    """Return the settings, with ``[token]`` for each API key."""
     settings = fake.settings
-    shown = {name: getattr(settings, field) for name, field in SETTING_FIELDS.items()}
+    values = {name: getattr(settings, field) for name, field in SETTING_FIELDS.items()}
     return {
-        **shown,
+        **values,
         "tokens": ["[token]"] * len(settings.tokens),
         "expired": ["[token]"] * len(settings.expired),
     }
 
 
 def state_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
-    """Return all that the page shows but for the requests and customers themselves."""
+    """Return all data of the admin page except requests and customers."""
     settings = fake.settings
     with fake._lock:
         used = fake._limiter.used(fake.clock.milliseconds())
@@ -136,7 +136,7 @@ def state_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
     return {
         "customers": fake.customer_count,
         "requests": {"kept": kept, "last": last},
-        "faults": faults_json(fake.faults, mask_for(secrets)),
+        "faults": faults_json(fake.faults, make_redactor(secrets)),
         "clock": clock_json(fake),
         "settings": settings_json(fake),
         "rateLimit": {

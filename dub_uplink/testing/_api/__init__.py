@@ -1,1 +1,1 @@
-"""The customers API of the fake: routes, checks, storage. Independent of transports and faults."""
+"""The customers API of the fake: endpoints, checks and storage, without transport and faults."""

@@ -1,4 +1,4 @@
-"""Complete the objects that a customer expands to: links, partners and discounts."""
+"""Fill in defaults of the expanded objects of a customer: link, partner and discount."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_UNDERSCORE = re.compile(r"_([a-z])")
+_UNDERSCORE_PATTERN = re.compile(r"_([a-z])")
 
 _LINK = {
     "id": "link_1",
@@ -30,15 +30,18 @@ _DISCOUNT = {
 
 
 def _with_defaults(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    # Unknown keys are kept: Dub adds keys over time, and a test may need one.
+    # Keep unknown keys, because Dub adds keys over time and a test may need a new one.
     return {
         **defaults,
-        **{_UNDERSCORE.sub(lambda m: m[1].upper(), key): value for key, value in given.items()},
+        **{
+            _UNDERSCORE_PATTERN.sub(lambda m: m[1].upper(), key): value
+            for key, value in given.items()
+        },
     }
 
 
 def link_fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a complete link; its default short link is built from the domain and the key."""
+    """Return a link with all fields. ``shortLink`` defaults to the domain and the key."""
     fields = _with_defaults(given, _LINK)
     if "shortLink" not in given and "short_link" not in given:
         fields["shortLink"] = f"https://{fields['domain']}/{fields['key']}"
@@ -46,10 +49,10 @@ def link_fields(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def partner_fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a complete partner."""
+    """Return a partner with all fields."""
     return _with_defaults(given, _PARTNER)
 
 
 def discount_fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a complete discount; ``type`` is ``percentage`` or ``flat``."""
+    """Return a discount with all fields; ``type`` is ``percentage`` or ``flat``."""
     return _with_defaults(given, _DISCOUNT)

@@ -1,18 +1,18 @@
-"""Generate customer ids of Dub's form: ``cus_`` and 25 characters that sort by time."""
+"""Generate customer ids in Dub's format: ``cus_`` and 25 characters that sort by time."""
 
 from __future__ import annotations
 
 import random
 import threading
 
-# Crockford's base 32 is in ASCII order and upper case, so that ids sort alike in any collation.
+# Crockford's base 32: upper case in ASCII order, so that ids sort alike in every collation.
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _RANDOM_BITS = 80
 
 
 def encode(number: int) -> str:
-    """Encode a number below 2**125 in 25 characters: a ULID without its leading zero."""
+    """Encode a number below 2**125 in 25 characters, as a ULID without its first digit."""
     pairs: list[str] = []
     for _ in range(12):
         pairs.append(_PAIRS[number & 1023])
@@ -26,7 +26,7 @@ def id_at(milliseconds: int, rng: random.Random) -> str:
 
 
 class CustomerIds:
-    """Generate ids that sort in order of creation, even if the clock stands or goes back."""
+    """Generate ids that sort by creation, even if the clock is frozen or set back."""
 
     def __init__(self) -> None:
         self._rng = random.Random()
@@ -36,7 +36,7 @@ class CustomerIds:
     def __call__(self, milliseconds: int) -> str:
         with self._lock:
             if milliseconds > self._last >> _RANDOM_BITS:
-                # The top bit of the random part stays 0, so that increments never change the time.
+                # Leave the top random bit 0, so that increments do not overflow into the time.
                 self._last = milliseconds << _RANDOM_BITS | self._rng.getrandbits(_RANDOM_BITS - 1)
             else:
                 self._last += 1

@@ -1,4 +1,4 @@
-"""Dub's rate limit: a sliding window of requests per key, and its response headers."""
+"""Dub's rate limit: a sliding window of requests for each API key, and response headers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAN_LIMITS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Usage:
-    """The state of a key's window.
+    """The state of an API key's window.
 
     ``reset`` is the Unix time in milliseconds at which the oldest request leaves the window.
     """
@@ -28,7 +28,7 @@ class Usage:
     reset: int
 
     def headers(self) -> dict[str, str]:
-        """Return Dub's headers; both times are Unix milliseconds, against the HTTP standard."""
+        """Return Dub's headers. The times are in Unix milliseconds, unlike in the HTTP standard."""
         return {
             "Retry-After": str(self.reset),
             "X-RateLimit-Limit": str(self.limit),
@@ -38,7 +38,7 @@ class Usage:
 
 
 class RateLimiter:
-    """Count the requests of each key in the last ``window`` seconds. Not thread-safe.
+    """Count the requests of each API key in the last ``window`` seconds. Not thread-safe.
 
     Rejected requests do not count.
     """
@@ -48,7 +48,7 @@ class RateLimiter:
         self.configure(limit, window, enforced=enforced)
 
     def configure(self, limit: int, window: float, *, enforced: bool) -> None:
-        """Change the limit, and keep the requests counted so far."""
+        """Change the limit, and keep the current counts."""
         self._limit = limit
         self._window = round(window * 1000)
         self._enforced = enforced
@@ -56,11 +56,11 @@ class RateLimiter:
             self._timestamps[key] = deque(timestamps, maxlen=max(limit, 1))
 
     def reset(self) -> None:
-        """Forget every request."""
+        """Remove every request from the counts."""
         self._timestamps.clear()
 
     def used(self, now: int) -> int:
-        """Return the number of requests in the window of the busiest key."""
+        """Return the highest number of requests in the window of one API key."""
         for timestamps in self._timestamps.values():
             self._prune(timestamps, now)
         return max(map(len, self._timestamps.values()), default=0)
@@ -72,7 +72,7 @@ class RateLimiter:
             timestamps.pop()
 
     def take(self, key: str, now: int) -> Usage:
-        """Count a request at ``now`` (Unix milliseconds), unless it is rejected."""
+        """Count a request at ``now`` (Unix milliseconds), unless the limit rejects the request."""
         timestamps = self._timestamps.setdefault(key, deque(maxlen=max(self._limit, 1)))
         self._prune(timestamps, now)
         allowed = len(timestamps) < self._limit

@@ -1,4 +1,4 @@
-"""Read what a request asks for: the query of a list or a count, the columns that a body writes."""
+"""Parse requests: the query of a list or a count, and the columns that a body writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .rules import (
 from .store import ListQuery
 
 _COUNT_FILTERS = ("email", "externalId", "search", "country", "linkId", "programId", "partnerId")
-_EQUAL = {
+_EQUALITY_COLUMNS = {
     "country": "country",
     "linkId": "link_id",
     "programId": "program_id",
@@ -40,33 +40,41 @@ _WRITABLE_COLUMNS = {
     "stripeCustomerId": "stripe_customer_id",
     "country": "country",
 }
-_ASSETS = "https://dubassets.com"
-_KEPT_AVATARS = (_ASSETS, "https://api.dub.co/og/avatar/")
+_ASSETS_URL = "https://dubassets.com"
+_DUB_AVATAR_PREFIXES = (_ASSETS_URL, "https://api.dub.co/og/avatar/")
 
 
-def checked_parameters(request: Request) -> dict[str, str]:
-    """Return the parameters of a query that passes the checks of the list query."""
+def parse_list_parameters(request: Request) -> dict[str, str]:
+    """Parse the query of a list, and check its parameters.
+
+    Raises:
+        ApiError: A parameter is invalid.
+    """
     parameters = parse_query(request.query_string) if request.query_string else {}
-    _reject(check_query(parameters))
+    _raise_problem(check_query(parameters))
     return parameters
 
 
-def _reject(problem: str | None) -> None:
+def _raise_problem(problem: str | None) -> None:
     if problem is not None:
         raise ApiError("unprocessable_entity", problem)
 
 
 def is_expanded(parameters: Mapping[str, str]) -> bool:
-    """Return whether checked parameters ask for the expanded fields."""
+    """Return whether checked parameters request the expanded fields."""
     return parameters.get("includeExpandedFields") == "true"
 
 
-def list_query(parameters: Mapping[str, str], default_program: str | None) -> ListQuery:
-    """Return the query of checked parameters. An empty filter or cursor counts as absent."""
-    _reject(check_paging(parameters))
-    equal = {column: parameters[name] for name, column in _EQUAL.items() if parameters.get(name)}
+def make_list_query(parameters: Mapping[str, str], default_program: str | None) -> ListQuery:
+    """Convert checked parameters to a query. An empty filter or cursor is ignored."""
+    _raise_problem(check_paging(parameters))
+    equal = {
+        column: parameters[name]
+        for name, column in _EQUALITY_COLUMNS.items()
+        if parameters.get(name)
+    }
     if "program_id" in equal or "partner_id" in equal:
-        # Dub replaces any program by the workspace's own.
+        # Dub replaces the requested program by the program of the workspace.
         if default_program is None:
             raise ApiError("not_found", PROGRAM_NOT_FOUND)
         equal["program_id"] = default_program
@@ -93,10 +101,10 @@ def list_query(parameters: Mapping[str, str], default_program: str | None) -> Li
     )
 
 
-def count_query(request: Request, default_program: str | None) -> tuple[str | None, ListQuery]:
-    """Return the field that a count groups by, and the filters that apply to it."""
+def parse_count(request: Request, default_program: str | None) -> tuple[str | None, ListQuery]:
+    """Parse the request of a count: return the field to group by, and the filters."""
     parameters = parse_query(request.query_string)
-    _reject(check_count(parameters))
+    _raise_problem(check_count(parameters))
     group = parameters.get("groupBy")
     ignored = group if group in ("country", "linkId") else None
     filters = {
@@ -104,22 +112,26 @@ def count_query(request: Request, default_program: str | None) -> tuple[str | No
         for name, value in parameters.items()
         if name in _COUNT_FILTERS and name != ignored
     }
-    return group, list_query(filters, default_program)
+    return group, make_list_query(filters, default_program)
 
 
-def _not_json(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def body_columns(request: Request, *, creating: bool) -> dict[str, str | None]:
-    """Return the columns that a body writes."""
+def parse_body(request: Request, *, creating: bool) -> dict[str, str | None]:
+    """Parse and check a body, and return the columns that it writes.
+
+    Raises:
+        ApiError: The body is not JSON, or a field is invalid.
+    """
     try:
-        # As `fetch` reads a body: UTF-8 whatever the Content-Type says, without a byte order mark.
+        # Decode like `fetch`: always UTF-8, whatever the Content-Type, without a byte order mark.
         text = request.body.decode("utf-8-sig", "replace")
-        body = json.loads(text, parse_constant=_not_json, parse_int=float)
+        body = json.loads(text, parse_constant=_reject_constant, parse_int=float)
     except (ValueError, RecursionError):
         raise ApiError("bad_request", BAD_JSON) from None
-    _reject(check_body(body, creating=creating))
+    _raise_problem(check_body(body, creating=creating))
     return {
         column: _replace_surrogates(body[name])
         for name, column in _WRITABLE_COLUMNS.items()
@@ -128,23 +140,23 @@ def body_columns(request: Request, *, creating: bool) -> dict[str, str | None]:
 
 
 def check_column_lengths(columns: Mapping[str, str | None], operation: str) -> None:
-    """Reject a text that is longer than its column; an avatar's column is longer than others."""
+    """Reject a text that is too long for its column. The column of avatars is longer: no check."""
     texts = {
         name: columns.get(column) for name, column in _WRITABLE_COLUMNS.items() if name != "avatar"
     }
-    _reject(check_lengths(texts, operation))
+    _raise_problem(check_lengths(texts, operation))
 
 
 def _replace_surrogates(text: str | None) -> str | None:
-    """A text without lone surrogates, which JSON can carry and UTF-8 cannot."""
+    """Replace lone surrogates, which JSON can contain but UTF-8 cannot encode."""
     if text is None or text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def rehost(avatar: str | None, id: str) -> str | None:
-    """Return the URL of an avatar that Dub has copied, or its own where it is Dub's already."""
-    if avatar is None or avatar.startswith(_KEPT_AVATARS):
+    """Return the URL of Dub's copy of an avatar; URLs at Dub are unchanged."""
+    if avatar is None or avatar.startswith(_DUB_AVATAR_PREFIXES):
         return avatar
     digest = hashlib.sha256(avatar.encode()).hexdigest()
-    return f"{_ASSETS}/customers/{id}/avatar_{digest[:7]}"
+    return f"{_ASSETS_URL}/customers/{id}/avatar_{digest[:7]}"

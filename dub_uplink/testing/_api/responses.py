@@ -1,6 +1,6 @@
 """Build the responses of Dub's server: JSON, errors, HTML pages, customers.
 
-The texts are the server's own.
+The messages are those of the server.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SERVER_ERROR = (
 
 
 class ApiError(Exception):
-    """A request that the server rejects with one of its errors."""
+    """An error with which the server rejects a request."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -81,7 +81,7 @@ def error_response(
 ) -> FakeResponse:
     """Return a response with Dub's error object.
 
-    Its ``doc_url`` replaces only the first ``_`` of the code by ``-``, as Dub does.
+    In ``doc_url``, only the first ``_`` of the code becomes ``-``, as in Dub's server.
     """
     anchor = code.replace("_", "-", 1)
     error = {
@@ -93,7 +93,7 @@ def error_response(
 
 
 def html_response(status: int, text: str) -> FakeResponse:
-    """Return an HTML page, as the web framework in front of the API does."""
+    """Return an HTML page like those of the web framework in front of the API."""
     title = f"{status}: {text}"
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/>'
@@ -103,11 +103,11 @@ def html_response(status: int, text: str) -> FakeResponse:
 
 
 def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
-    """Return the JSON object of a row; ``number`` selects the invented name, a new one per read."""
+    """Return a customer as JSON. ``number`` selects the random name if the customer has none."""
     customer = {
         "id": row[0],
-        # An empty name counts as none.
-        "name": row[1] or row[2] or invented_name(number),
+        # Dub treats an empty name as missing.
+        "name": row[1] or row[2] or make_name(number),
         "email": row[2],
         "avatar": row[3],
         "externalId": row[4],
@@ -129,13 +129,13 @@ def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
 
 
 def link_count_json(link_id: str, count: int, link: str) -> dict[str, Any]:
-    """Return a row of a count by link; ``link`` is the stored JSON of one of its customers."""
+    """Return the JSON of one link in a count; ``link`` is the link's stored JSON."""
     fields = json.loads(link)
     shown = {"shortLink": fields["shortLink"], "url": fields["url"]}
     return {"linkId": link_id, "_count": count, **shown}
 
 
-_EPOCH = dt.datetime(1970, 1, 1)  # naive, so that it is written without an offset
+_EPOCH = dt.datetime(1970, 1, 1)  # naive, so that isoformat() writes no offset
 
 
 def _timestamp(milliseconds: int) -> str:
@@ -151,10 +151,10 @@ _ANIMALS = (
 )
 
 
-def invented_name(number: int) -> str:
+def make_name(number: int) -> str:
     """Return a name for a customer without a name and an email.
 
-    Names repeat after 143 numbers, more than a page has rows: two consecutive reads of a customer
-    differ.
+    Names repeat after 143 numbers. A page has at most 100 customers, so two consecutive reads of a
+    customer return different names.
     """
     return f"{_ADJECTIVES[number % len(_ADJECTIVES)]} {_ANIMALS[number % len(_ANIMALS)]}"

@@ -1,4 +1,4 @@
-"""Execute requests to Dub's customers API, with every check in the server's order."""
+"""Execute requests to Dub's customers API, with all checks in the server's order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .._clock import FakeClock
 from .._messages import FakeResponse, Request
 from .limits import RateLimiter, Usage
 from .parsing import (
-    body_columns,
     check_column_lengths,
-    checked_parameters,
-    count_query,
     is_expanded,
-    list_query,
+    make_list_query,
+    parse_body,
+    parse_count,
+    parse_list_parameters,
     rehost,
 )
 from .responses import (
@@ -40,20 +40,20 @@ from .responses import (
     link_count_json,
 )
 from .rules import UNKNOWN_CURSOR
-from .store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds, row_of
+from .store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds, row_from_customer
 
 logger = logging.getLogger("dub_uplink.testing")
 
 ROLES = ("owner", "member", "viewer", "billing")
 _WRITING_ROLES = ("owner", "member")
-# The customers API is part of partner programs, which need the business plan.
+# Dub includes the customers API only in plans with partner programs.
 _PLANS_WITHOUT_CUSTOMERS = ("free", "pro")
 _MAX_LINK_GROUPS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Workspace:
-    """The keys of a workspace, the expired ones, their role, its plan and its program."""
+    """A workspace: its valid and expired API keys, their role, its plan and its program."""
 
     tokens: frozenset[str]
     expired: frozenset[str]
@@ -63,12 +63,13 @@ class Workspace:
 
 
 class CustomersApi:
-    """Execute the operations. Not thread-safe: the caller holds a lock.
+    """Execute the operations. Not thread-safe: the caller must hold a lock.
 
     ``workspace`` may be replaced between requests.
 
-    ``HEAD`` and ``OPTIONS`` are a 405, as on Dub. ``get`` and ``update`` check the schema of the
-    list query, but not its paging. ``create`` and ``delete`` ignore the query.
+    As in Dub's server, ``HEAD`` and ``OPTIONS`` get a 405. ``get`` and ``update`` check the types
+    of all parameters of a list, but not their combination. ``create`` and ``delete`` ignore the
+    query.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class CustomersApi:
         self._limiter = limiter
         self._clock = clock
         self._new_id = new_id
-        self._invented = itertools.count()
+        self._name_numbers = itertools.count()
 
     def handle(self, request: Request) -> FakeResponse:
         """Execute a request and return the response."""
@@ -100,12 +101,12 @@ class CustomersApi:
         operation = routes.get(request.method)
         if operation is None:
             return FakeResponse(405, {}, b"")
-        key = _decoded(segment)
+        key = _percent_decode(segment)
         if key is None:
             return html_response(400, "Bad Request")
-        return self._authorized(operation, key, request)
+        return self._execute(operation, key, request)
 
-    def _authorized(self, operation: _Operation, key: str, request: Request) -> FakeResponse:
+    def _execute(self, operation: _Operation, key: str, request: Request) -> FakeResponse:
         usage: Usage | None = None
         try:
             token = self._token(request.headers.get("authorization"))
@@ -117,7 +118,7 @@ class CustomersApi:
         except Exception:
             logger.exception("%s %s", request.method, request.path)
             code, message = "internal_server_error", SERVER_ERROR
-        # Every error after the rate limit check has its headers; a success has none.
+        # As in Dub, only errors after the rate limit check have the headers of the rate limit.
         return error_response(code, message, None if usage is None else usage.headers())
 
     def _check_access(self, usage: Usage, operation: _Operation, method: str) -> None:
@@ -141,12 +142,12 @@ class CustomersApi:
             raise ApiError("unauthorized", "Unauthorized: Access token expired.")
         if token.startswith("dub_"):
             raise ApiError("unauthorized", "Unauthorized: Invalid API key.")
-        # A personal key names no workspace and has no rate limit.
+        # Other keys are personal: they belong to no workspace and have no rate limit.
         raise ApiError("not_found", NO_WORKSPACE)
 
     def _list(self, key: str, request: Request) -> FakeResponse:
-        parameters = checked_parameters(request)
-        query = list_query(parameters, self.workspace.default_program)
+        parameters = parse_list_parameters(request)
+        query = make_list_query(parameters, self.workspace.default_program)
         cursor = query.starting_after or query.ending_before
         if cursor and not self._store.has(cursor):
             raise ApiError("unprocessable_entity", UNKNOWN_CURSOR)
@@ -155,7 +156,7 @@ class CustomersApi:
         return json_response(200, [self._serialize(row, expanded=expanded) for row in rows])
 
     def _count(self, key: str, request: Request) -> FakeResponse:
-        group, query = count_query(request, self.workspace.default_program)
+        group, query = parse_count(request, self.workspace.default_program)
         if group == "country":
             groups = self._store.count_by_country(query)
             return json_response(200, [{"country": row[0], "_count": row[1]} for row in groups])
@@ -165,7 +166,7 @@ class CustomersApi:
         return json_response(200, self._store.count(query))
 
     def _create(self, key: str, request: Request) -> FakeResponse:
-        fields = body_columns(request, creating=True)
+        fields = parse_body(request, creating=True)
         check_column_lengths(fields, "create")
         customer_id = self._new_id()
         customer = StoredCustomer(
@@ -182,15 +183,15 @@ class CustomersApi:
             self._store.add(customer)
         except DuplicateKey:
             raise ApiError("conflict", CONFLICT) from None
-        return json_response(201, self._serialize(row_of(customer), expanded=False))
+        return json_response(201, self._serialize(row_from_customer(customer), expanded=False))
 
     def _get(self, key: str, request: Request) -> FakeResponse:
-        expanded = is_expanded(checked_parameters(request))
+        expanded = is_expanded(parse_list_parameters(request))
         return json_response(200, self._serialize(self._row(key), expanded=expanded))
 
     def _update(self, key: str, request: Request) -> FakeResponse:
-        expanded = is_expanded(checked_parameters(request))
-        fields = body_columns(request, creating=False)
+        expanded = is_expanded(parse_list_parameters(request))
+        fields = parse_body(request, creating=False)
         row = self._row(key)
         customer_id: str = row[0]
         # Dub checks the country of an update, but does not write it.
@@ -216,7 +217,7 @@ class CustomersApi:
         return row
 
     def _serialize(self, row: Row, *, expanded: bool) -> dict[str, Any]:
-        return customer_json(row, next(self._invented), expanded=expanded)
+        return customer_json(row, next(self._name_numbers), expanded=expanded)
 
 
 _Operation: TypeAlias = Callable[[CustomersApi, str, Request], FakeResponse]
@@ -229,38 +230,42 @@ _CUSTOMER_ROUTES: dict[str, _Operation] = {
     "PATCH": CustomersApi._update,
     "DELETE": CustomersApi._delete,
 }
-# By the segment below /customers; any other is the id of a customer.
+# By the path segment after /customers; any other segment is the id of a customer.
 _ROUTES: dict[str, dict[str, _Operation]] = {
     "": _COLLECTION_ROUTES,
     "count": {"GET": CustomersApi._count},
 }
 
-_BROKEN_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?=/|$)", re.IGNORECASE)
+_INVALID_ENCODING_PATTERN = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DOT_SEGMENT_PATTERN = re.compile(r"/(?:\.|%2e){1,2}(?=/|$)", re.IGNORECASE)
 
 
 def _normalize(path: str) -> str:
-    """Resolve ``.`` and ``..``, percent-encoded or not, as URL parsers do before routing."""
-    if not _DOT_SEGMENT.search(path):
+    """Resolve ``.`` and ``..`` segments, also percent-encoded ones, as URL parsers do."""
+    if not _DOT_SEGMENT_PATTERN.search(path):
         return path
-    kept: list[str] = []
+    resolved: list[str] = []
     segments = path.split("/")[1:]
     for number, segment in enumerate(segments, 1):
         dots = segment.lower().replace("%2e", ".")
-        if dots == ".." and kept:
-            kept.pop()
+        if dots == ".." and resolved:
+            resolved.pop()
         if dots not in (".", ".."):
-            kept.append(segment)
+            resolved.append(segment)
         elif number == len(segments):
-            kept.append("")
-    return "/" + "/".join(kept)
+            resolved.append("")
+    return "/" + "/".join(resolved)
 
 
-def _decoded(segment: str) -> str | None:
+def _percent_decode(segment: str) -> str | None:
     """Percent-decode a path segment once; return ``None`` if the result is not valid UTF-8."""
     if "%" not in segment:
         return segment
     try:
-        return None if _BROKEN_ENCODING.search(segment) else unquote_to_bytes(segment).decode()
+        return (
+            None
+            if _INVALID_ENCODING_PATTERN.search(segment)
+            else unquote_to_bytes(segment).decode()
+        )
     except UnicodeDecodeError:
         return None

@@ -1,4 +1,4 @@
-"""Dub's checks of queries and bodies: pure functions that return the message of its 422."""
+"""Dub's checks of queries and bodies: pure functions that return the message of a 422."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ MAX_TEXT_LENGTH = 191
 UNKNOWN_CURSOR = "Invalid cursor: the provided ID does not exist."
 MAX_SAFE_INTEGER = 2**53 - 1
 
-_JS_SPACE = " \t\n\v\f\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
+_JS_WHITESPACE = " \t\n\v\f\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_PREFIXED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
+_DECIMAL_PATTERN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_PREFIXED_NUMBER_PATTERN = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
 
 
 def to_number(text: str) -> float | None:
-    """Parse a number as JavaScript does: ``""`` is 0, ``0x10`` is 16, others are ``None``."""
-    text = text.strip(_JS_SPACE)
+    """Parse a number like JavaScript: ``""`` is 0, ``0x10`` is 16. Return ``None`` for NaN."""
+    text = text.strip(_JS_WHITESPACE)
     if not text:
         return 0.0
-    if _DECIMAL.fullmatch(text):
+    if _DECIMAL_PATTERN.fullmatch(text):
         number = float(text)
-    elif _PREFIXED.fullmatch(text):
+    elif _PREFIXED_NUMBER_PATTERN.fullmatch(text):
         try:
             number = float(int(text, 0))
         except OverflowError:
@@ -43,7 +43,7 @@ def to_number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _check_count(field: str, label: str, text: str) -> str | None:
+def _check_positive_integer(field: str, label: str, text: str) -> str | None:
     number = to_number(text)
     if number is None:
         return f"invalid_type: {field}: {label} must be a number."
@@ -64,14 +64,14 @@ def _check_option(field: str, options: tuple[str, ...], text: str) -> str | None
 
 
 def check_query(query: Mapping[str, str]) -> str | None:
-    """Return the first problem of a list query; list, get and update check all of it."""
+    """Return the first problem of the parameters of a list, or ``None``."""
     if not query:
         return None
     problem: str | None = None
     if "page" in query:
-        problem = _check_count("page", "Page", query["page"])
+        problem = _check_positive_integer("page", "Page", query["page"])
     if problem is None and "pageSize" in query:
-        problem = _check_count("pageSize", "Page size", query["pageSize"])
+        problem = _check_positive_integer("pageSize", "Page size", query["pageSize"])
         if problem is None and (to_number(query["pageSize"]) or 0) > MAX_PAGE_SIZE:
             problem = f"too_big: pageSize: Max page size is {MAX_PAGE_SIZE}."
     for field, options in (
@@ -85,9 +85,9 @@ def check_query(query: Mapping[str, str]) -> str | None:
 
 
 def check_paging(query: Mapping[str, str]) -> str | None:
-    """Return the first problem of the paging of a list, after :func:`check_query`.
+    """Return the first problem of the paging of a list, or ``None``.
 
-    An empty cursor counts as absent.
+    Call :func:`check_query` first. An empty cursor is ignored.
     """
     after, before = query.get("startingAfter"), query.get("endingBefore")
     if after and before:
@@ -111,17 +111,17 @@ def check_paging(query: Mapping[str, str]) -> str | None:
 
 
 def check_count(query: Mapping[str, str]) -> str | None:
-    """Return the problem of the query of a count, ``None`` where there is none."""
+    """Return the problem of the query of a count, or ``None``."""
     return _check_option("groupBy", COUNT_GROUPS, query["groupBy"]) if "groupBy" in query else None
 
 
 def check_lengths(fields: Mapping[str, str | None], operation: str) -> str | None:
-    """Return the database layer's message for the first text that its column cannot hold.
+    """Return the database layer's message for the first text that is too long for its column.
 
-    The facts are read from the server's database schema, not recorded.
+    The limits are from the server's database schema. No real response was recorded.
 
     Args:
-        fields: The texts to write by the name of their column.
+        fields: The texts to write, by the name of the column.
         operation: ``create`` or ``update``.
     """
     for name, text in fields.items():
@@ -134,30 +134,30 @@ def check_lengths(fields: Mapping[str, str | None], operation: str) -> str | Non
     return None
 
 
-# The pattern of the validation library that Dub uses.
-_EMAIL = re.compile(
+# The regular expression of the validation library of Dub's server.
+_EMAIL_PATTERN = re.compile(
     r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}"
 )
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_FORBIDDEN_IN_HOST = re.compile(r"[\x00-\x20#%/:<>?@\[\\\]^|\x7f]")
-_PORT = re.compile(r"0*[0-9]{1,5}")
+_SCHEME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_FORBIDDEN_HOST_CHARACTERS = re.compile(r"[\x00-\x20#%/:<>?@\[\\\]^|\x7f]")
+_PORT_PATTERN = re.compile(r"0*[0-9]{1,5}")
 _CONTROLS = "".join(map(chr, range(0x21)))
-_SPECIAL = ("http", "https", "ws", "wss", "ftp")
+_SPECIAL_SCHEMES = ("http", "https", "ws", "wss", "ftp")
 
 
 def is_email(text: str) -> bool:
     """Return whether Dub accepts a text as an email address."""
-    return _EMAIL.fullmatch(text) is not None
+    return _EMAIL_PATTERN.fullmatch(text) is not None
 
 
 def is_url(text: str) -> bool:
-    """Return whether Dub accepts a URL: whether JavaScript's ``new URL(text)`` parses it."""
-    text = text.strip(_JS_SPACE).strip(_CONTROLS).translate({9: None, 10: None, 13: None})
-    scheme = _SCHEME.match(text)
+    """Return whether Dub accepts a URL, which JavaScript's ``new URL(text)`` decides."""
+    text = text.strip(_JS_WHITESPACE).strip(_CONTROLS).translate({9: None, 10: None, 13: None})
+    scheme = _SCHEME_PATTERN.match(text)
     if scheme is None:
         return False
     rest = text[scheme.end() :]
-    if scheme.group()[:-1].lower() not in _SPECIAL:
+    if scheme.group()[:-1].lower() not in _SPECIAL_SCHEMES:
         return not rest.startswith("//") or _is_authority(
             re.split(r"[/?#]", rest[2:], maxsplit=1)[0], host_required=False
         )
@@ -170,7 +170,7 @@ def _is_authority(authority: str, *, host_required: bool) -> bool:
     host, colon, port = address.rpartition(":")
     if not colon or address.endswith("]"):
         host, port = address, ""
-    if port and not (_PORT.fullmatch(port) and int(port.lstrip("0") or 0) <= 65535):
+    if port and not (_PORT_PATTERN.fullmatch(port) and int(port.lstrip("0") or 0) <= 65535):
         return False
     if host.startswith("["):
         try:
@@ -180,13 +180,13 @@ def _is_authority(authority: str, *, host_required: bool) -> bool:
         return host.endswith("]")
     if not host:
         return not host_required and not authority
-    return _FORBIDDEN_IN_HOST.search(unquote(host) if host_required else host) is None
+    return _FORBIDDEN_HOST_CHARACTERS.search(unquote(host) if host_required else host) is None
 
 
 _Format = Literal["text", "email", "url"]
 
-# In the order in which Dub checks them; it reports the first problem only.
-_FIELDS: tuple[tuple[str, _Format, bool], ...] = (
+# In the order of Dub's checks, because Dub reports only the first problem.
+_BODY_FIELDS: tuple[tuple[str, _Format, bool], ...] = (
     ("email", "email", True),
     ("name", "text", True),
     ("avatar", "url", True),
@@ -194,7 +194,7 @@ _FIELDS: tuple[tuple[str, _Format, bool], ...] = (
     ("stripeCustomerId", "text", True),
     ("country", "text", False),
 )
-_REQUIRED = ("externalId", "country")
+_REQUIRED_FIELDS = ("externalId", "country")
 
 
 def _type_name(value: Any) -> str:
@@ -210,17 +210,20 @@ def _type_name(value: Any) -> str:
 
 
 def check_body(body: Any, *, creating: bool) -> str | None:
-    """Return the first problem of the body of a create or update. Unknown keys are ignored."""
+    """Return the first problem of the body of a create or update, or ``None``.
+
+    Unknown keys are ignored.
+    """
     if not isinstance(body, dict):
         return f"invalid_type: : Invalid input: expected object, received {_type_name(body)}"
-    for field, format_, nullable in _FIELDS:
+    for field, format_, nullable in _BODY_FIELDS:
         problem = None
         if field not in body:
-            if creating and field in _REQUIRED:
-                problem = _wrong_type(field, "undefined")
+            if creating and field in _REQUIRED_FIELDS:
+                problem = _wrong_type_message(field, "undefined")
         elif not isinstance(body[field], str):
             if body[field] is not None or not nullable:
-                problem = _wrong_type(field, _type_name(body[field]))
+                problem = _wrong_type_message(field, _type_name(body[field]))
         elif format_ == "email" and not is_email(body[field]):
             problem = "invalid_format: email: Invalid email address"
         elif format_ == "url" and not is_url(body[field]):
@@ -230,7 +233,7 @@ def check_body(body: Any, *, creating: bool) -> str | None:
     return None
 
 
-def _wrong_type(field: str, received: str) -> str:
+def _wrong_type_message(field: str, received: str) -> str:
     if field == "externalId":
         return "invalid_type: externalId: External ID is required"
     return f"invalid_type: {field}: Invalid input: expected string, received {received}"

@@ -1,6 +1,6 @@
 """Store the customers of a fake workspace in SQLite, in memory or in a file.
 
-SQLite keeps rows compact and reads pages from an index, so that a million customers are affordable.
+SQLite stores rows compactly and finds pages by an index, so a million customers stay fast.
 """
 
 import dataclasses
@@ -30,8 +30,8 @@ _COLUMNS = (
     "partner",
     "discount",
 )
-_DATES = ("created_at", "first_sale_at", "subscription_canceled_at")
-_OBJECTS = ("link", "partner", "discount")
+_DATE_COLUMNS = ("created_at", "first_sale_at", "subscription_canceled_at")
+_JSON_COLUMNS = ("link", "partner", "discount")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS customers (
@@ -59,7 +59,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_stripe_customer_id ON customers (stripe_cus
     WHERE stripe_customer_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_created_at ON customers (created_at);
 """
-# Built at first use: most fakes do not need them, and every index slows writes down.
+# Created on first use, because most fakes do not need these indexes and each slows writes.
 _LAZY_INDEXES = ("email", "sale_amount", "first_sale_at", "subscription_canceled_at")
 
 _SELECT = f"SELECT {', '.join(_COLUMNS)}"
@@ -74,29 +74,30 @@ Row: TypeAlias = tuple[Any, ...]
 
 
 class DuplicateKey(ValueError):
-    """A unique field, such as ``external_id``, whose value another customer has."""
+    """Another customer has the same value of a unique field, such as ``external_id``."""
 
     def __init__(self, field: str) -> None:
-        super().__init__(f"the {field} is taken by another customer")
+        super().__init__(f"another customer has the same {field}")
         self.field = field
 
 
 def to_milliseconds(moment: dt.datetime) -> int:
-    """Return the Unix milliseconds of an aware datetime."""
+    """Convert an aware datetime to Unix milliseconds."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
 def from_milliseconds(milliseconds: int) -> dt.datetime:
-    """Return the aware datetime of Unix milliseconds."""
+    """Convert Unix milliseconds to an aware datetime."""
     return _EPOCH + milliseconds * _MILLISECOND
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StoredCustomer:
-    """A customer as stored: without an invented name, with the expanded objects.
+    """A stored customer, with the expanded objects.
 
-    ``sale_amount`` is in cents, dates are aware. ``link``, ``partner`` and ``discount`` have Dub's
-    camelCase keys.
+    ``name`` is ``None`` if the customer has no name; responses then contain the email or a random
+    name. ``sale_amount`` is in cents. Dates have a time zone. ``link``, ``partner`` and
+    ``discount`` have Dub's camelCase keys.
     """
 
     __module__ = "dub_uplink.testing"
@@ -120,28 +121,28 @@ class StoredCustomer:
 
 
 def customer_from_row(row: Row) -> StoredCustomer:
-    """Return the customer of a row of the database."""
+    """Convert a row of the database to a customer."""
     fields = dict(zip(_COLUMNS, row, strict=True))
-    for name in _DATES:
+    for name in _DATE_COLUMNS:
         if fields[name] is not None:
             fields[name] = from_milliseconds(fields[name])
-    for name in _OBJECTS:
+    for name in _JSON_COLUMNS:
         if fields[name] is not None:
             fields[name] = json.loads(fields[name])
     return StoredCustomer(**fields)
 
 
-def row_of(customer: StoredCustomer) -> Row:
-    """Return the row of the database for a customer."""
+def row_from_customer(customer: StoredCustomer) -> Row:
+    """Convert a customer to a row of the database."""
     fields = {name: getattr(customer, name) for name in _COLUMNS}
-    for name in _DATES:
+    for name in _DATE_COLUMNS:
         if fields[name] is not None:
             fields[name] = to_milliseconds(fields[name])
     ids = [
         None if customer.link is None else customer.link.get("id"),
         None if customer.partner is None else customer.partner.get("id"),
     ]
-    for name in _OBJECTS:
+    for name in _JSON_COLUMNS:
         if fields[name] is not None:
             fields[name] = json.dumps(fields[name], ensure_ascii=False)
     return (*fields.values(), *ids)
@@ -151,7 +152,8 @@ def row_of(customer: StoredCustomer) -> Row:
 class ListQuery:
     """The filters, order and page of a list.
 
-    ``equal`` maps columns to required values, ``search`` is full text, ``ids`` are Dub ids.
+    ``equal`` maps columns to required values. ``search`` is searched in names and emails. ``ids``
+    are Dub ids.
     """
 
     equal: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
@@ -165,15 +167,15 @@ class ListQuery:
     ending_before: str | None = None
 
 
-def _where(conditions: Sequence[str]) -> str:
+def _where_clause(conditions: Sequence[str]) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-_WORD = re.compile(r"\w+")
+_WORD_PATTERN = re.compile(r"\w+")
 
 
 def _words(text: str | None) -> set[str]:
-    return set(_WORD.findall(text.casefold())) if text else set()
+    return set(_WORD_PATTERN.findall(text.casefold())) if text else set()
 
 
 def _shares_a_word(search: str, name: str | None, email: str | None) -> bool:
@@ -181,20 +183,21 @@ def _shares_a_word(search: str, name: str | None, email: str | None) -> bool:
 
 
 class Store:
-    """Customers in a SQLite file or in memory. Not thread-safe: the caller holds a lock.
+    """Customers in a SQLite file or in memory. Not thread-safe: the caller must hold a lock.
 
-    Where Dub's server leaves the order open, equal values sort by id in the same direction, and
-    nulls come first when ascending. Full-text search finds rows with any of the words, in any case.
+    Dub's server does not define the order of equal values and nulls. Here, equal values sort by id
+    in the same direction, and nulls are first in ascending order. Full-text search finds customers
+    with any of the words, and ignores case.
     """
 
     def __init__(self, database: str | None = None) -> None:
         self._db = sqlite3.connect(
             database or ":memory:", isolation_level=None, check_same_thread=False
         )
-        # Closes when the store is collected and at exit too: Python 3.13 warns of an open database.
-        self._close = weakref.finalize(self, self._db.close)
+        # Also close at garbage collection and at exit: Python 3.13 warns about an open database.
+        self._finalizer = weakref.finalize(self, self._db.close)
         self._db.create_function("shares_a_word", 3, _shares_a_word, deterministic=True)
-        # A file survives a killed process but not a power failure: no write waits for the disk.
+        # Do not wait for the disk: a file survives a killed process, but not a power failure.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
         # KiB. With the default of 2,000 most requests read a file of 100,000 customers.
@@ -204,14 +207,14 @@ class Store:
 
     def close(self) -> None:
         """Close the database; repeated calls do nothing."""
-        self._close()
+        self._finalizer()
 
     def __len__(self) -> int:
         count: int = self._db.execute("SELECT count(*) FROM customers").fetchone()[0]
         return count
 
     def get(self, key: str) -> Row | None:
-        """Return the row of a Dub id, or of ``ext_`` and an externalId."""
+        """Return the row with a Dub id, or with ``ext_`` and an external id."""
         if key.startswith("ext_"):
             found = self._db.execute(f"{_SELECT} FROM customers WHERE external_id = ?", (key[4:],))
         else:
@@ -220,22 +223,22 @@ class Store:
         return row
 
     def has(self, id: str) -> bool:
-        """Return whether a Dub id exists."""
+        """Return whether a customer with a Dub id exists."""
         return (
             self._db.execute("SELECT 1 FROM customers WHERE id = ?", (id,)).fetchone() is not None
         )
 
     def check_id(self, id: str) -> None:
-        """Raise ``DuplicateKey`` if a Dub id exists."""
+        """Raise ``DuplicateKey`` if a customer with a Dub id exists."""
         if self.has(id):
             raise DuplicateKey("id")
 
     def all(self) -> list[Row]:
-        """Return every row in order of id."""
+        """Return all rows, sorted by id."""
         return self._db.execute(f"{_SELECT} FROM customers ORDER BY id").fetchall()
 
     def newest(self, before: str | None, limit: int) -> list[Row]:
-        """Return rows with ids below ``before``, the highest id first."""
+        """Return at most ``limit`` rows with ids below ``before``, the highest id first."""
         where = "" if before is None else "WHERE id < ?"
         values = [limit] if before is None else [before, limit]
         return self._db.execute(
@@ -243,11 +246,15 @@ class Store:
         ).fetchall()
 
     def add(self, customer: StoredCustomer) -> None:
-        """Store a customer; raise ``DuplicateKey`` if another one has a unique key of it."""
-        self._write(_INSERT, row_of(customer))
+        """Store a customer.
+
+        Raises:
+            DuplicateKey: Another customer has the same value of a unique column.
+        """
+        self._write(_INSERT, row_from_customer(customer))
 
     def add_missing(self, rows: Iterable[Row]) -> int:
-        """Store the rows whose keys are free, in one transaction, and return their number."""
+        """Store the rows without a duplicate key, in one transaction, and return their number."""
         before = self._db.total_changes
         with self._db:
             self._db.execute("BEGIN")
@@ -255,7 +262,11 @@ class Store:
         return self._db.total_changes - before
 
     def update(self, id: str, values: Mapping[str, str | None]) -> None:
-        """Write columns of a customer; raise ``DuplicateKey`` if another one has a unique key."""
+        """Update columns of a customer.
+
+        Raises:
+            DuplicateKey: Another customer has the same value of a unique column.
+        """
         if values:
             columns = ", ".join(f"{column} = ?" for column in values)
             self._write(f"UPDATE customers SET {columns} WHERE id = ?", (*values.values(), id))
@@ -278,37 +289,37 @@ class Store:
             values.append(cursor)
             order = f"id {direction}"
         else:
-            self._index(query.sort_by)
+            self._ensure_index(query.sort_by)
             order = f"{query.sort_by} {direction}, id {direction}"
-        where = _where(conditions)
+        where = _where_clause(conditions)
         values += [query.page_size, (query.page - 1) * query.page_size]
         page = f"FROM customers{where} ORDER BY {order} LIMIT ? OFFSET ?"
         if query.page > 1:
-            # Skips rows in the index and reads whole rows for the page only.
+            # Skip rows in the index, and read complete rows only for the page.
             page = f"FROM customers WHERE id IN (SELECT id {page}) ORDER BY {order}"
         rows: list[Row] = self._db.execute(f"{_SELECT} {page}", values).fetchall()
         return rows[::-1] if query.ending_before else rows
 
     def count(self, query: ListQuery) -> int:
-        """Return how many customers match the filters of a query."""
+        """Return the number of customers that match the filters of a query."""
         conditions, values = self._conditions(query)
-        statement = f"SELECT count(*) FROM customers{_where(conditions)}"
+        statement = f"SELECT count(*) FROM customers{_where_clause(conditions)}"
         count: int = self._db.execute(statement, values).fetchone()[0]
         return count
 
     def count_by_country(self, query: ListQuery) -> list[Row]:
-        """Return every country with its number of customers, the largest first."""
+        """Return each country and its number of customers, the largest number first."""
         conditions, values = self._conditions(query)
         return self._db.execute(
-            f"SELECT country, count(*) FROM customers{_where(conditions)} "
+            f"SELECT country, count(*) FROM customers{_where_clause(conditions)} "
             "GROUP BY country ORDER BY count(*) DESC, country",
             values,
         ).fetchall()
 
     def count_by_link(self, query: ListQuery, limit: int) -> list[Row]:
-        """Return the id of every link, its number of customers and the link, the largest first."""
+        """Return each link's id, number of customers and JSON, the largest number first."""
         conditions, values = self._conditions(query)
-        where = _where([*conditions, "link_id IS NOT NULL"])
+        where = _where_clause([*conditions, "link_id IS NOT NULL"])
         return self._db.execute(
             f"SELECT link_id, count(*), min(link) FROM customers{where} "
             "GROUP BY link_id ORDER BY count(*) DESC, link_id LIMIT ?",
@@ -319,7 +330,7 @@ class Store:
         conditions = [f"{column} = ?" for column in query.equal]
         values: list[str | int] = list(query.equal.values())
         if "email" in query.equal:
-            self._index("email")
+            self._ensure_index("email")
         if query.search is not None:
             conditions.append("shares_a_word(?, name, email)")
             values.append(query.search)
@@ -332,13 +343,13 @@ class Store:
         try:
             self._db.execute(statement, values)
         except sqlite3.IntegrityError as error:
-            # SQLite's message ends with the column, as in "customers.external_id".
+            # SQLite's message ends with the column, such as "customers.external_id".
             column = str(error).rpartition(".")[2]
             if column == "id":
                 raise
             raise DuplicateKey(column) from error
 
-    def _index(self, column: str) -> None:
+    def _ensure_index(self, column: str) -> None:
         if column in _LAZY_INDEXES and column not in self._indexed:
             self._db.execute(f"CREATE INDEX IF NOT EXISTS by_{column} ON customers ({column})")
             self._indexed.add(column)

@@ -118,7 +118,7 @@ def test_update_changes_only_the_given_fields(invoke: Invoke, live: Live) -> Non
         ),
         (["delete"], "Missing argument 'ID...'"),
         (["delete", "--yes", ""], "id must not be ''"),
-        (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: --yes"),
+        (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: delete"),
     ],
 )
 def test_write_mistake_sends_nothing(

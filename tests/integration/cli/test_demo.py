@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from dub_uplink._cli.commands import cli
-from dub_uplink._cli.demo.command import steps_of
+from dub_uplink._cli.demo.command import parse_steps
 from dub_uplink._cli.demo.tour import live_tour, tour
 from dub_uplink.testing import FakeDub
 
@@ -53,7 +53,7 @@ def test_demo_shows_every_step(demo: subprocess.CompletedProcess[str]) -> None:
 
 
 def test_demo_shows_the_lines_of_the_tour() -> None:
-    steps = steps_of(tour)
+    steps = parse_steps(tour)
     assert len(steps) == 7
     lines = {line.strip() for line in Path(tour.__code__.co_filename).read_text().splitlines()}
     for step in steps:
@@ -177,5 +177,5 @@ def test_demo_live_with_a_wrong_key_is_an_error(live: tuple[FakeDub, dict[str, s
 
 
 def test_live_tour_only_reads() -> None:
-    code = "\n".join(step.code for step in steps_of(live_tour))
+    code = "\n".join(step.code for step in parse_steps(live_tour))
     assert set(re.findall(r"s\.customers\.(\w+)", code)) == {"list", "get"}

@@ -41,7 +41,7 @@ def error(code: str) -> str:
     [
         (400, error("bad_request"), 1, "400 bad_request: Told"),
         (401, error("unauthorized"), 3, "Hint: check the API key in --token-file or DUB_API_KEY."),
-        (403, error("forbidden"), 3, "Hint: the key's role or the workspace's plan"),
+        (403, error("forbidden"), 3, "Hint: the API key's role or the workspace's plan"),
         (
             403,
             error("exceeded_limit"),
@@ -59,9 +59,9 @@ def error(code: str) -> str:
             5,
             "Hint: check that --server-url (DUB_SERVER_URL) is the URL of Dub's API.",
         ),
-        (302, "", 5, "Hint: is --server-url"),
-        (200, "<html>hello</html>", 5, "Hint: is --server-url"),
-        (200, '[{"id": 5}]', 5, "Hint: is --server-url"),
+        (302, "", 5, "Hint: check that --server-url"),
+        (200, "<html>hello</html>", 5, "Hint: check that --server-url"),
+        (200, '[{"id": 5}]', 5, "Hint: check that --server-url"),
     ],
 )
 def test_error_response_is_one_line(

@@ -284,7 +284,7 @@ def test_exceeded_plan_limit_stops_the_import(invoke: Invoke, live: Live, people
     live[0].faults.add(faults.Status(403, body=body), times=None, method="POST")
     done = invoke("customers", "import", "--workers", "1", str(people))
     assert done.exit_code == 3
-    assert "a limit of the workspace's plan is used up" in done.stderr
+    assert "the workspace has reached a limit of its plan" in done.stderr
     assert posts(live[0]) == 1
 
 

@@ -259,7 +259,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from dub_uplink.testing import FakeDub
 from dub_uplink.testing._server import serve_forever
 fake = FakeDub(database=sys.argv[1])
-serve_forever(fake, port=0, log=print, ready=lambda url: print(url, flush=True))
+serve_forever(fake, port=0, log=print, on_ready=lambda url: print(url, flush=True))
 fake.close()
 print("stopped")
 """
@@ -330,7 +330,7 @@ def test_serve_forever_tells_where_it_is_before_it_waits(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dub_uplink.testing._server.time.sleep", interrupted)
-    serve_forever(fake, port=0, ready=urls.append)
+    serve_forever(fake, port=0, on_ready=urls.append)
     assert urls[0].startswith("http://127.0.0.1:")
     with pytest.raises(requests.ConnectionError):
         requests.get(urls[0], timeout=20)

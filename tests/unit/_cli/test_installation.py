@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dub_uplink._cli.doctor import installation as findings
-from dub_uplink._cli.doctor.installation import hide_credentials, scrub, within
+from dub_uplink._cli.doctor.installation import hide_credentials, redact_secrets, satisfies
 
 SECRET = "s3cr3t"
 
@@ -32,7 +32,7 @@ def test_environment_findings_hide_credentials(
     value = f"{scheme}{credentials}@proxy.example:3128"
     names = ("HTTPS_PROXY", "http_proxy", "ALL_PROXY", "NO_PROXY", "DUB_SERVER_URL")
     variables = {**dict.fromkeys(names, value), "DUB_API_KEY": credentials, "NETRC": os.devnull}
-    for finding in findings.environment(variables):
+    for finding in findings.check_environment(variables):
         assert SECRET not in finding.value + finding.hint, finding
 
 
@@ -44,7 +44,7 @@ def test_hide_credentials_shows_plain_urls_only(value: str) -> None:
 
 @given(before=st.text(), secret=st.text(min_size=4), after=st.text())
 def test_scrub_removes_a_secret_anywhere(before: str, secret: str, after: str) -> None:
-    shown = scrub(f"{before}{secret}{after}", ["", secret])
+    shown = redact_secrets(f"{before}{secret}{after}", ["", secret])
     assert secret not in shown or secret in "***"
 
 
@@ -66,25 +66,25 @@ def test_scrub_removes_a_secret_anywhere(before: str, secret: str, after: str) -
     ],
 )
 def test_within_compares_a_version_with_bounds(version: str, bounds: str, expected: bool) -> None:
-    assert within(version, bounds) is expected
+    assert satisfies(version, bounds) is expected
 
 
 def test_every_requirement_is_parsed() -> None:
     for requirement in metadata.requires("dub-uplink") or []:
         if 'extra == "dev"' in requirement:
             continue
-        found = findings._REQUIREMENT.match(requirement)
+        found = findings._REQUIREMENT_PATTERN.match(requirement)
         assert found is not None
-        assert findings._BOUND.sub("", found[2]).strip(" ,") == ""
+        assert findings._BOUND_PATTERN.sub("", found[2]).strip(" ,") == ""
         assert (found[3] is not None) == ("extra" in requirement)
 
 
 def test_missing_extra_passes_and_missing_package_fails() -> None:
-    extra = findings._package('none_such>=1; extra == "parquet"')
+    extra = findings._check_package('none_such>=1; extra == "parquet"')
     assert (extra.value, extra.code) == (
         'not installed (optional; pip install --upgrade "dub-uplink[parquet]")',
         0,
     )
-    base = findings._package("none_such>=1")
+    base = findings._check_package("none_such>=1")
     assert (base.value, base.code) == ("not installed", 1)
     assert base.hint == "pip install dub-uplink"
