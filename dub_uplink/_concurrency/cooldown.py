@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 
-from ..models.response import Response
 from ..retries import Clock
 
 _CHECK_INTERVAL = 0.25  # seconds between two checks of a sleeping thread for cancellation
@@ -71,8 +70,8 @@ def make_sleep(clock: Clock) -> Callable[[float], None]:
     return clock.sleep if cooldown is None else functools.partial(cooldown.sleep, clock=clock)
 
 
-def publish_cooldown(response: Response, clock: Clock) -> None:
-    """Make all workers of the current batch wait as long as ``response`` asks."""
+def publish_cooldown(seconds: float, clock: Clock) -> None:
+    """Make all workers of the current batch wait as long as a response asks."""
     cooldown = current_cooldown.get()
-    if cooldown is not None and response.retry_after is not None:
-        cooldown.extend(clock.monotonic() + response.retry_after)
+    if cooldown is not None:
+        cooldown.extend(clock.monotonic() + seconds)

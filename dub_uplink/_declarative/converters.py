@@ -13,6 +13,7 @@ from uplink.converters import Factory
 from .._transport import errors as hooks
 from ..models.errors import ResponseValidationError, one_line
 from ..models.response import Response
+from .context import CallContext
 from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 
 #: The most records accepted in one list. A page of Dub has at most 100. Model objects take about
@@ -72,14 +73,19 @@ def _load(load: Callable[[Any], Any], body: Any) -> Any:
     return load(body)
 
 
-def read_body(convert: Callable[[Response], Any], response: Response) -> Any:
-    """Return the converted response.
+def read_body(
+    convert: Callable[[Response], Any], response: Response, context: CallContext | None = None
+) -> Any:
+    """Return the converted response, or what the result handler of the call makes of it.
 
     Raises:
-        ResponseValidationError: the body cannot be converted.
+        ResponseValidationError: the body cannot be converted, or the handler refuses it.
     """
     try:
-        return convert(response)
+        value = convert(response)
+        if context is None or context.result_handler is None:
+            return value
+        return context.result_handler(context, value)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         excerpt = hooks.body_excerpt(response)
         message = f"the response is not JSON; is server_url that of Dub's API? {excerpt!r}"

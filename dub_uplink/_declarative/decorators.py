@@ -182,6 +182,7 @@ class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
 
     def __init__(self, type: Any, key: str | tuple[str, ...]) -> None:
         super().__init__(type=type, key=key)
+        self._schema = type
         self._path = key if isinstance(key, (tuple, list)) else (key,)
 
     def modify_request(self, request_builder: Any) -> None:
@@ -192,7 +193,7 @@ class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
         body = response.json()
         for name in self._path:
             body = body[name]
-        convert: Any = response_converter(self.return_type)
+        convert: Any = response_converter(self._schema)
         return convert(body)
 
 

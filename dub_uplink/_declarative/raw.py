@@ -25,20 +25,12 @@ def reader_of(context: CallContext, convert: _Convert | None) -> _Convert | None
     Returns:
         The function, or ``None`` if the response itself is the result.
     """
-    read = None if convert is None else functools.partial(_read, convert, context)
+    read = None if convert is None else functools.partial(read_body, convert, context=context)
     if context.consumer._raw_of is None:
         return read
     # A page fetches the next one with the consumer itself, which returns pages.
     context.consumer = context.consumer._raw_of
     return functools.partial(_keep, read or _unchanged)
-
-
-def _read(convert: _Convert, context: CallContext, response: Response) -> Any:
-    handle = context.result_handler
-    if handle is None:
-        return read_body(convert, response)
-    # What the handler raises is an error of the body, too.
-    return read_body(lambda response: handle(context, convert(response)), response)
 
 
 def _keep(read: _Convert, response: Response) -> RawResponse[Any]:

@@ -112,6 +112,10 @@ class _DeadlineReader(io.RawIOBase):
             expires = None if timeout is None else time.monotonic() + timeout
         self._expires = expires
 
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return the stream that http.client reads a response from."""
+        return io.BufferedReader(self)
+
     def readable(self) -> bool:
         return True
 
@@ -131,21 +135,11 @@ class _DeadlineReader(io.RawIOBase):
             super().close()
 
 
-class _DeadlineStream:
-    """Stands in for a socket: ``http.client`` reads a response from its ``makefile``."""
-
-    def __init__(self, sock: Any, expires: float | None) -> None:
-        self.reader = _DeadlineReader(sock, expires)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self.reader)
-
-
 class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, expires: float | None = None, **kwargs: Any) -> None:
-        stream: Any = _DeadlineStream(sock, expires)
-        self._reader = stream.reader
-        super().__init__(stream, *args, **kwargs)
+        reader: Any = _DeadlineReader(sock, expires)
+        self._reader = reader
+        super().__init__(reader, *args, **kwargs)
 
     def begin(self) -> None:
         super().begin()

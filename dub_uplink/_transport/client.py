@@ -190,7 +190,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         """
         outcome = yield call
         rejected = outcome.response
-        if rejected is None or rejected.ok or not call.retry_state.may_have_been_applied:
+        if rejected is None or not call.retry_state.may_have_been_applied or rejected.ok:
             return outcome
         resolved = call.recovery.resolve_rejection(rejected)
         if resolved is not None:
@@ -297,10 +297,23 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     ) -> Outcome:
         retry_state = call.retry_state
         outcome = retry_state.record(self._classify(call, received, timeout))
-        if outcome.response is not None:
-            outcome.response.call = call
-            publish_cooldown(outcome.response, retry_state.clock)
-        self._log_attempt(call, outcome, retry_state.clock.monotonic() - started)
+        response = outcome.response
+        if response is not None:
+            response.call = call
+            if not response.ok:
+                status = rate_limit_status(response.headers, retry_state.clock.time())
+                self.rate_limit_status = status or self.rate_limit_status
+            if response.retry_after is not None:
+                publish_cooldown(response.retry_after, retry_state.clock)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "%s /%s: %s, attempt %d, %.0f ms",
+                call.method,
+                call.options.get("route", "…"),
+                _summary(outcome),
+                retry_state.attempt_count,
+                (retry_state.clock.monotonic() - started) * 1000,
+            )
         return outcome
 
     def _classify(self, call: Call, received: Response | Exception, timeout: float) -> Outcome:
@@ -313,21 +326,6 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             )
             return Outcome(error=error, transient=True)
         return Outcome(received)
-
-    def _log_attempt(self, call: Call, outcome: Outcome, seconds: float) -> None:
-        response = outcome.response
-        if response is not None and not response.ok:
-            status = rate_limit_status(response.headers, call.retry_state.clock.time())
-            self.rate_limit_status = status or self.rate_limit_status
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(
-                "%s /%s: %s, attempt %d, %.0f ms",
-                call.method,
-                call.options.get("route", "…"),
-                _summary(outcome),
-                call.retry_state.attempt_count,
-                seconds * 1000,
-            )
 
     def _before_retry(self, call: Call, outcome: Outcome) -> object:
         """Log a retry, call ``on_retry`` and return its result."""

@@ -102,8 +102,9 @@ class RetryState:
         if response is not None:
             response.attempts = self.attempt_count
             response.elapsed = self.clock.monotonic() - self.started
-            response.retry_after = requested_delay(response, self.clock.time())
-            if self.budget is not None and not outcome.transient:
+            if outcome.transient:
+                response.retry_after = requested_delay(response, self.clock.time())
+            elif self.budget is not None:
                 self.budget.refill()
         elif outcome.error is not None:
             outcome.error.attempts, outcome.error.elapsed = self.attempt_count, self.elapsed()
