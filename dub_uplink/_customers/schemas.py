@@ -58,6 +58,7 @@ class DiscountSchema(ModelSchema):
 
 class CustomerSchema(ModelSchema):
     model = components.Customer
+    left_out = components._LEFT_OUT
 
     id = fields.String(required=True)
     name = text()

@@ -112,7 +112,8 @@ def check_policy(
 class _SessionHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
     """Start the context of each call, and raise for error statuses, in subclasses too."""
 
-    audit_request = staticmethod(begin_call)
+    def audit_request(self, consumer: Any, request_builder: Any) -> None:
+        begin_call(consumer, request_builder)
 
     def handle_response(self, consumer: Any, response: Response) -> Response:
         return hooks.raise_for_status(response)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import linecache
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from marshmallow import fields
 from .schemas import ModelSchema, utc
 
 Load = Callable[[Any], Any]
+#: The fields of a schema by the variables that they are read into.
+Variables = dict[str, Any]
 
 
 class UnsupportedSchema(TypeError):
@@ -71,9 +74,13 @@ def _compile_one(schema: ModelSchema) -> Load:
         "fallback": lambda data: schema.load(data, many=False),
         "known": frozenset(field.data_key for field in schema.load_fields.values()),
     }
-    body: list[str] = []
+    usual: Variables = {}
+    left_out: Variables = {}
     for field_name, field in schema.load_fields.items():
-        body += _read_field(f"v_{field_name}", field, names)
+        (left_out if field_name in schema.left_out else usual)[f"v_{field_name}"] = field
+    body = _read(usual, names)
+    if left_out:
+        body += _read_left_out(left_out, names)
     # By position: CPython optimises such a call, and not one with keywords.
     arguments = ", ".join(f"v_{name}" for name in parameters)
     lines = [
@@ -102,14 +109,39 @@ def _compile_one(schema: ModelSchema) -> Load:
     return function  # type: ignore[no-any-return]
 
 
-def _read_field(v: str, field: fields.Field[Any], names: dict[str, Any]) -> list[str]:
-    """Return the lines that read one field into the variable ``v``."""
+def _read(variables: Variables, names: dict[str, Any]) -> list[str]:
+    """Return the lines that read the value of each field into its variable.
+
+    One call gets the values of a record that has every field, as nearly all records do.
+    """
+    keys = [str(field.data_key) for field in variables.values()]
+    get_all = f"get_{keys[0]}"
+    names[get_all] = operator.itemgetter(*keys)
+    targets = ", ".join(variables)
+    lines = [
+        "try:",
+        f"    {targets} = {get_all}(data)",
+        "except KeyError:",
+        f"    {targets} = {', '.join(f'get({key!r}, missing)' for key in keys)}",
+    ]
+    for variable, field in variables.items():
+        lines += _check(variable, field, names)
+    return lines
+
+
+def _read_left_out(variables: Variables, names: dict[str, Any]) -> list[str]:
+    """Return the lines for fields that nearly all records have together or not at all."""
+    some = " or ".join(f"{field.data_key!r} in data" for field in variables.values())
+    none = [f"{' = '.join(variables)} = None", f"absent += {len(variables)}"]
+    return [f"if {some}:", *_indented(_read(variables, names)), "else:", *_indented(none)]
+
+
+def _check(v: str, field: fields.Field[Any], names: dict[str, Any]) -> list[str]:
+    """Return the lines that check and convert the value in the variable ``v``."""
     expected, convert = _convert(v, field, names)
     if field.required:
-        check = [f"if type({v}) is not {expected}:", "    raise Fallback"]
-        return [f"{v} = data[{field.data_key!r}]", *check, *convert]
+        return [f"if type({v}) is not {expected}:", "    raise Fallback", *convert]
     return [
-        f"{v} = get({field.data_key!r}, missing)",
         f"if type({v}) is not {expected} and {v} is not None:",
         f"    if {v} is not missing:",
         "        raise Fallback",

@@ -24,6 +24,9 @@ class ModelSchema(marshmallow.Schema):
 
     #: The dataclass that :meth:`load` makes.
     model: type[Any]
+    #: Fields that a record nearly always has together or not at all, by their Python names. The
+    #: compiler expects the others in nearly every record. Others are read as well, more slowly.
+    left_out: frozenset[str] = frozenset()
 
     class Meta:
         # And put into `extra` from the original: included, a key `created_at` beside `createdAt`

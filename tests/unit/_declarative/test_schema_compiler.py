@@ -37,6 +37,7 @@ EXPANDED = {
     "discount": {"id": "disc_1", "amount": 25, "type": "percentage", "maxDuration": None},
 }
 OF_2024 = {key: PLAIN[key] for key in ("id", "externalId", "name", "email", "avatar", "createdAt")}
+WITH_PROGRAM = {**PLAIN, "programId": "prog_1"}
 WITH_NEW_FIELDS = {**EXPANDED, "tier": "gold", "link": {"id": "link_1", "clicks": 3}}
 
 
@@ -52,7 +53,7 @@ class CountingSchema(CustomerSchema):
         return super().load(data, **options)
 
 
-@pytest.mark.parametrize("body", [PLAIN, EXPANDED, OF_2024, WITH_NEW_FIELDS])
+@pytest.mark.parametrize("body", [PLAIN, EXPANDED, WITH_PROGRAM, OF_2024, WITH_NEW_FIELDS])
 def test_compiled_loader_for_a_known_body_skips_marshmallow(body: Any) -> None:
     schema = CountingSchema()
     assert compile_loader(schema)(body) == CustomerSchema().load(body)
