@@ -58,7 +58,7 @@ class DiscountSchema(ModelSchema):
 
 class CustomerSchema(ModelSchema):
     model = components.Customer
-    left_out = components._LEFT_OUT
+    left_out = components._OMITTED_IF_NONE
 
     id = fields.String(required=True)
     name = text()

@@ -33,10 +33,10 @@ def own(*, python_311: int, later: int) -> int:
 #: grow with what is declared: an argument, a hook, a decorator costs some each. On the oldest
 #: releases of the dependencies, tested on Python 3.11, a synchronous call runs three more.
 UPLINK = {"uplink": 124, "marshmallow": 0}
-GET_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=82, later=78), "inspect": 8}
-LIST_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=90, later=83), "inspect": 10}
-ASYNC_GET_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=66, later=64), "inspect": 8}
-ASYNC_LIST_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=75, later=70), "inspect": 10}
+GET_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=84, later=80), "inspect": 8}
+LIST_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=92, later=85), "inspect": 10}
+ASYNC_GET_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=68, later=66), "inspect": 8}
+ASYNC_LIST_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=77, later=72), "inspect": 10}
 #: For one more customer in a list: the compiled function and the dataclass's constructor.
 CUSTOMER_BOUND = 2
 #: Calls of built-in functions for it: one look-up of all fields, and its dates.
