@@ -1,4 +1,4 @@
-"""``customers import``."""
+"""Create customers from a file: ``customers import``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dub_uplink import RateLimit
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.failures import ExitCode, Failure, failure
 from dub_uplink._cli.import_job.failed_rows import failed_suffix, write_failed
-from dub_uplink._cli.import_job.job import Attempts, Import, ImportAborted, OnConflict
+from dub_uplink._cli.import_job.job import AttemptLog, Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.preview import (
     count_rows,
@@ -51,42 +51,42 @@ Examples:
   dub-uplink customers import customers.failed.csv
 """
 
-_AGAIN = "Run the same command again to continue."
+_RUN_AGAIN = "Run the same command again to continue."
 
 
-def _mapping(
+def _parse_mapping(
     _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, str | None]:
-    """``Column=field`` of each ``--map``; ``Column=`` leaves a column out."""
+    """Parse the values of ``--map`` to fields by column; ``None`` ignores the column."""
     mapping: dict[str, str | None] = {}
     for each in given:
         column, equals, name = each.rpartition("=")
         spelled = field_named(name) if name.strip() else None
         if not equals or (name.strip() and spelled is None):
             raise click.BadParameter(
-                f"{each!r} is not COLUMN=FIELD with one of {', '.join(FIELDS)}."
+                f"{each!r} is not COLUMN=FIELD; FIELD is one of {', '.join(FIELDS)}."
             )
         if column in mapping:
-            raise click.BadParameter(f"{column!r} is given twice.")
+            raise click.BadParameter(f"{column!r} is given twice; leave one out.")
         mapping[column] = spelled
     return mapping
 
 
-def _delimiter(_ctx: click.Context, _param: click.Parameter, given: str | None) -> str | None:
+def _check_delimiter(_ctx: click.Context, _param: click.Parameter, given: str | None) -> str | None:
     delimiter = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise click.BadParameter(f"{given!r} is not one character; give one, or tab.")
     return delimiter
 
 
-def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -> str | None:
+def _check_encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -> str | None:
     try:
         if given is not None:
             io.TextIOWrapper(io.BytesIO(), given)
             return codecs.lookup(given).name
     except LookupError:
         raise click.BadParameter(
-            f"{given!r} is not the name of a text encoding; common ones are utf-8 and cp1252."
+            f"{given!r} is not the name of a text encoding; give one such as utf-8 or cp1252."
         ) from None
     return None
 
@@ -95,19 +95,20 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     "import",
     short_help="Create the customers of a file, each exactly once.",
     help="Create the customers of FILE, each exactly once. FILE is CSV, JSON, JSON Lines or an"
-    " Excel workbook (.xlsx), or - for the standard input; format, encoding and delimiter are"
-    " recognised."
-    f" Columns are matched by name, as in 'External ID': {', '.join(FIELDS)}. Those that only the"
-    " API sets are left out, so that what customers export writes can be read.\n\n"
-    "The whole file is checked before anything is sent; --dry-run shows what was recognised and"
-    " would be sent. FILE.journal records the outcome of each row: after Ctrl-C, a crash or a"
-    " network failure, run the same command to continue. Rows that the API rejects are in"
-    " FILE.failed.csv with the reason, to be corrected and imported.",
+    " Excel workbook (.xlsx). If FILE is -, read the standard input. Format, encoding and delimiter"
+    " are detected."
+    f" The columns are {', '.join(FIELDS)}; other spellings, such as 'External ID', are accepted."
+    " Columns that only the API can set are ignored, so files of customers export can be"
+    " imported.\n\n"
+    "The whole file is checked before anything is sent; --dry-run shows what would be sent. The"
+    " outcome of each row is recorded in FILE.journal. After Ctrl-C, a crash or a network failure,"
+    " run the same command again to continue. Rows that the API rejects are written to"
+    " FILE.failed.csv with the reason; correct and import them.",
     epilog=IMPORT_EXAMPLES,
 )
 @click.argument("path", metavar="FILE", type=click.Path())
 @click.option("--dry-run", is_flag=True, help="Check the file, show a preview, and send nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before the import, on a terminal.")
+@click.option("-y", "--yes", is_flag=True, help="Import without a confirmation.")
 @click.option(
     "--on-conflict",
     type=click.Choice(["fail", "skip", "upsert"]),
@@ -121,37 +122,41 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     "mapping",
     multiple=True,
     metavar="COLUMN=FIELD",
-    callback=_mapping,
+    callback=_parse_mapping,
     help="Import COLUMN as FIELD, such as 'User ID=external_id'. 'COLUMN=' ignores the column. Can"
     " be repeated.",
 )
-@click.option("--ignore-unknown", is_flag=True, help="Ignore unknown columns instead of an error.")
+@click.option(
+    "--ignore-unknown", is_flag=True, help="Ignore unknown columns. Otherwise they are an error."
+)
 @click.option(
     "--exact",
     is_flag=True,
-    help="Import each cell unchanged, for a file that no spreadsheet has edited. NULL is then a"
+    help="Import each cell unchanged, if no spreadsheet has edited the file. NULL can then be a"
     " name, and 1E05 an id.",
 )
 @click.option(
     "--format",
     "of",
     type=click.Choice(["csv", "json", "jsonl", "xlsx"]),
-    help="The format of the file.  [default: recognised by content and name]",
+    help="The format of the file.  [default: detected from its content and name]",
 )
 @click.option(
-    "--sheet", metavar="NAME", help="The sheet of a workbook.  [default: the first visible sheet]"
+    "--sheet",
+    metavar="NAME",
+    help="The sheet of an Excel workbook.  [default: the first visible sheet]",
 )
 @click.option(
     "--encoding",
-    callback=_encoding,
+    callback=_check_encoding,
     metavar="NAME",
     help="The encoding of a file without a byte order mark, such as cp1252.  [default: utf-8]",
 )
 @click.option(
     "--delimiter",
     metavar="CHARACTER",
-    callback=_delimiter,
-    help="The character between the cells of CSV, or the word tab.  [default: recognised from the"
+    callback=_check_delimiter,
+    help="The character between the cells of CSV, or the word tab.  [default: detected from the"
     " header]",
 )
 @click.option(
@@ -160,7 +165,7 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -
     default=8,
     show_default=True,
     metavar="N",
-    help="The number of requests in flight at once.",
+    help="The number of concurrent requests.",
 )
 @click.option(
     "--journal",
@@ -207,10 +212,12 @@ def import_command(
             named = Path(path) if is_named(path) else Path(f"stdin-{file_identity['sha256'][:8]}")
             journal_file = Path(journal_path) if journal_path else beside(named, ".journal")
             rows = rows_of(file, options, path)
-            _warn_of_unused(options, rows)
+            _warn_about_unused_options(options, rows)
             asks = not (dry_run or yes) and can_ask()
-            rest = side_file(journal_file, named, ".problems.csv")
-            report = _validate(path, rows, rest, preview=dry_run or asks, dry=dry_run, quiet=quiet)
+            problem_file = side_file(journal_file, named, ".problems.csv")
+            report = _validate(
+                path, rows, problem_file, preview=dry_run or asks, dry=dry_run, quiet=quiet
+            )
             if dry_run or not report.rows:
                 good = f"{count_rows(report.rows)} without problems; nothing was sent"
                 empty = "there is nothing to import: it has no rows"
@@ -220,7 +227,7 @@ def import_command(
                 click.echo("Nothing was sent.", err=True)
                 raise click.exceptions.Exit(ExitCode.FAILED)
             token = connection.token()
-            about = {
+            import_identity = {
                 "file": file_identity,
                 "server": configured_server_url(connection),
                 "API key": hash_api_key(token, file_identity),
@@ -233,29 +240,31 @@ def import_command(
                 "on_conflict": on_conflict,
             }
             progress = Progress("Importing", report.rows, quiet=quiet)
-            attempts = Attempts()
+            attempts = AttemptLog()
             with (
                 InterruptHandler() as interrupt,
                 open_client(
                     connection, progress, rate_limit, interrupt, token, attempts.on_retry
                 ) as dub,
-                _open_journal(journal_file, about, report.rows, restart=restart) as journal,
+                _open_journal(
+                    journal_file, import_identity, report.rows, restart=restart
+                ) as journal,
             ):
-                most = workers if rate_limit is None else min(workers, rate_limit.limit)
-                run = Import(dub.customers, file, rows, journal, on_conflict, most, attempts)
+                max_workers = workers if rate_limit is None else min(workers, rate_limit.limit)
+                run = Import(dub.customers, file, rows, journal, on_conflict, max_workers, attempts)
                 run.check_interrupt = interrupt.check
                 failed = side_file(journal_file, named, failed_suffix(rows))
-                stale = [old for old in (failed, rest) if old.exists() and old != named]
+                old_files = [old for old in (failed, problem_file) if old.exists() and old != named]
                 _import(run, failed, progress)
-            show_stale(*stale)
+            show_stale(*old_files)
     except BadFile as error:
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None
     except JournalError as error:
         raise Failure(f"{error}.", ExitCode.USAGE) from None
 
 
-def _warn_of_unused(options: Options, rows: Rows) -> None:
-    """Name the options that say nothing about this format."""
+def _warn_about_unused_options(options: Options, rows: Rows) -> None:
+    """Warn about options that have no effect for this format."""
     is_json = rows.recognized["format"] == "json"
     unused = {
         "--sheet": options.sheet is not None and "sheet" not in rows.recognized,
@@ -265,42 +274,44 @@ def _warn_of_unused(options: Options, rows: Rows) -> None:
         and options.encoding != rows.recognized.get("encoding"),
     }
     for option in (name for name, is_unused in unused.items() if is_unused):
-        why = "a byte order mark decides" if "encoding" in rows.recognized else ""
-        why = why if option == "--encoding" and why else f"the file is {format_name(rows)}"
-        click.echo(f"Warning: {option} has no effect: {why}.", err=True)
+        reason = "a byte order mark decides" if "encoding" in rows.recognized else ""
+        reason = reason if option == "--encoding" and reason else f"the file is {format_name(rows)}"
+        click.echo(f"Warning: {option} has no effect: {reason}.", err=True)
 
 
-def _open_journal(path: Path, about: dict[str, Any], rows: int, *, restart: bool) -> Journal:
+def _open_journal(
+    path: Path, import_identity: dict[str, Any], rows: int, *, restart: bool
+) -> Journal:
     """Open the journal.
 
     Raises:
-        Failure: it cannot be written there.
-        JournalError: it belongs to something else.
+        Failure: the journal cannot be written.
+        JournalError: the journal belongs to another import, or is not a journal.
     """
     try:
-        return Journal(path, about, rows, restart=restart)
+        return Journal(path, import_identity, rows, restart=restart)
     except OSError as error:
         raise Failure(
             f"{path}: {error.strerror}. Nothing was sent.",
             ExitCode.USAGE,
-            "--journal FILE names another place for the journal and the files beside it.",
+            "choose another directory with --journal DIRECTORY/FILE.",
         ) from None
 
 
 def _validate(
-    path: str, rows: Rows, rest: Path, *, preview: bool, dry: bool, quiet: bool
+    path: str, rows: Rows, problem_file: Path, *, preview: bool, dry: bool, quiet: bool
 ) -> ValidationReport:
-    """Check the whole file, and show what a person should see of it.
+    """Check the whole file, and show a preview or notes.
 
     Raises:
-        BadFile: it cannot be read to its end.
-        Failure: rows are bad.
+        BadFile: the file cannot be read to its end.
+        Failure: rows have problems.
     """
     if rows.header_problem:
         show_recognized(path, rows, err=not dry)
         raise BadFile(rows.header_problem)
     with Progress("Checking", transient=True, quiet=quiet) as progress:
-        report = check(rows, rest, progress.at)
+        report = check(rows, problem_file, progress.at)
     if preview:
         show_recognized(path, rows, err=not dry)
         show_preview(report, rows, err=not dry)
@@ -311,39 +322,40 @@ def _validate(
 
 
 def _import(run: Import, failed: Path, progress: Progress) -> None:
-    """Import, and report; a complete import that was reported has no journal.
+    """Import the rows, and report. Delete the journal of a complete import.
 
     Raises:
-        Failure: it stopped early, or rows are left.
+        Failure: the import stopped early, or rows have no outcome.
         Exit: some rows failed.
     """
     journal = run.journal
-    before = sum(journal.counts().values())
-    if journal.replaced is not None:
-        ended = ", ".join(f"{count:,} {ending}" for ending, count in journal.replaced.items())
-        click.echo(f"The previous import has ended ({ended}); this is a new one.", err=True)
-    if before == journal.rows:
-        click.echo("All rows are done; nothing is sent. The report is repeated.", err=True)
-    elif before:
-        are = "is" if journal.rows == 1 else "are"
-        click.echo(f"Resuming: {before:,} of {count_rows(journal.rows)} {are} done.", err=True)
-    run.done = progress.at
+    completed = sum(journal.counts().values())
+    if journal.replaced_counts is not None:
+        counts = ", ".join(
+            f"{count:,} {outcome}" for outcome, count in journal.replaced_counts.items()
+        )
+        click.echo(f"The previous import was complete ({counts}); this is a new import.", err=True)
+    if completed == journal.rows:
+        click.echo("This import is already complete; nothing is sent. Its report again:", err=True)
+    elif completed:
+        click.echo(f"Resuming: {completed:,} of {count_rows(journal.rows)} are complete.", err=True)
+    run.on_progress = progress.at
     try:
         with progress:
-            progress.at(before)
+            progress.at(completed)
             left = run.run()
     except ImportAborted as aborted:
         _report_stopped(run, failed)
         shown = failure(aborted.error)
-        hint = f"{shown.hint} {_AGAIN}".strip()
+        hint = f"{shown.hint} {_RUN_AGAIN}".strip()
         raise Failure(shown.message, shown.exit_code, hint) from None
     except (OSError, KeyboardInterrupt):
         _report_stopped(run, failed)
-        click.echo(f"Stopped; {_AGAIN[0].lower()}{_AGAIN[1:]}", err=True)
+        click.echo(f"Stopped; {_RUN_AGAIN[0].lower()}{_RUN_AGAIN[1:]}", err=True)
         raise
     if left:
         _report_stopped(run, failed)
-        raise Failure(f"{count_rows(left)} had no usable response.", ExitCode.NETWORK, _AGAIN)
+        raise Failure(f"{count_rows(left)} had no usable response.", ExitCode.NETWORK, _RUN_AGAIN)
     failed, unwritable = _write_failed(run, failed)
     show_counts(journal)
     has_failures = show_failures(journal, failed, run.on_conflict, unwritable=unwritable)
@@ -354,7 +366,7 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
 
 
 def _report_stopped(run: Import, failed: Path) -> None:
-    """Show how far an import came that stopped early, and write the rows that failed so far."""
+    """Show the counts of an import that stopped early, and write the failed rows."""
     failed, unwritable = _write_failed(run, failed)
     show_counts(run.journal)
     if show_reasons(run.journal) and not unwritable:
@@ -364,13 +376,13 @@ def _report_stopped(run: Import, failed: Path) -> None:
 
 
 def _write_failed(run: Import, path: Path) -> tuple[Path, str]:
-    """Write the file of failed rows, if there are any; return its path, and why it is not there."""
+    """Write the file of failed rows, if any; return its path, and why it cannot be written."""
     try:
         if run.journal.counts()["failed"]:
             path = write_failed(path, run.rows, run.journal)
     except OSError as error:
         named = "" if error.filename is None else f": {error.filename}"
         return path, f"{error.strerror or error}{named}"
-    except BadFile as error:  # changed meanwhile
+    except BadFile as error:  # the file was changed during the import
         return path, f"the imported file cannot be read again: {str(error).rstrip('.')}"
     return path, ""

@@ -1,4 +1,4 @@
-"""File of the rows that failed, with their reasons, which can be corrected and imported."""
+"""Write a file of the failed rows and their reasons, which can be corrected and imported."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from dub_uplink._cli.reading.rows import Rows
 
 
 def failed_suffix(rows: Rows) -> str:
-    """Return how the name of the file ends: lines of JSON for JSON, CSV for tables."""
+    """Return the suffix of the file: JSONL for JSON, CSV for CSV and Excel."""
     return ".failed.jsonl" if rows.recognized["format"] == "json" else ".failed.csv"
 
 
 def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
-    """Write the rows that failed so far, as they were sent, under the fields' own names.
+    """Write the rows that failed so far, as they were sent, with the names of the fields.
 
     Returns:
-        The path; it has a number where ``path`` is another file.
+        The path of the file. It has a number if another file has the name ``path``.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     failed_file = NewFile(path)
     with failed_file as file:
         failed = (
             {**row.request, REASON: journal.reason(row.number)}
-            for row in itertools.takewhile(lambda row: row.number < journal.begun, rows)
-            if journal.ending(row.number) == "failed"
+            for row in itertools.takewhile(lambda row: row.number < journal.sent_limit, rows)
+            if journal.outcome(row.number) == "failed"
         )
         if path.suffix == ".jsonl":
             file.writelines(json_text(row) + "\n" for row in failed)
@@ -46,8 +46,8 @@ def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
 
 def _write_table(file: IO[str], rows: Rows, failed: Iterator[dict[str, Any]]) -> None:
     columns = [*(name for name in FIELDS if name in rows.columns.values()), REASON]
-    file.write("\ufeff")  # Excel takes UTF-8 for another encoding without it
-    # Quoted throughout, since not every Python quotes a line end of each sort by itself.
+    file.write("\ufeff")  # without a byte order mark, Excel assumes another encoding
+    # Quote all cells, because some versions of Python do not quote every type of line end.
     writer = csv.writer(
         file,
         delimiter=rows.recognized.get("delimiter", ","),

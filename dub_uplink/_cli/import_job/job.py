@@ -1,7 +1,8 @@
 """Create the customers of an import's rows, each exactly once, also across crashes.
 
-The journal records that a row may be sent before it is sent, and its outcome afterwards. A row that
-was begun and has no outcome may have been created by a request whose response was never seen.
+The journal records that a row may be sent before it is sent, and its outcome afterwards. If a row
+may have been sent and has no outcome, a request without a received response may have created its
+customer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple
 
 from dub_uplink import Clock, CustomersConsumer, map_unordered
-from dub_uplink._cli.import_job.journal import Ending, Journal
+from dub_uplink._cli.import_job.journal import Journal, Outcome
 from dub_uplink._cli.interrupts import Interrupted
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.rows import Row, Rows
@@ -24,29 +25,29 @@ from dub_uplink.models import errors
 from dub_uplink.models.components import Customer
 
 OnConflict = Literal["skip", "upsert", "fail"]
-#: ``None``: Ctrl-C ended a wait before the next attempt.
+#: ``None`` means that Ctrl-C ended a wait before the next attempt.
 Result = Customer | errors.DubError | ValueError | TypeError | None
 
-#: How many rows are recorded as begun with one fsync.
-_BLOCK = 32
-#: Seconds after which outcomes are synced, though the block is not full.
-_COMMIT_AFTER = 0.2
-#: Consecutive rows without a usable response after which the server counts as unavailable.
-_GIVE_UP_AFTER = 3
+#: The number of rows by which the sent limit of the journal is raised, with one fsync.
+_SENT_LIMIT_STEP = 32
+#: The maximum seconds between two commits of outcomes.
+_COMMIT_INTERVAL = 0.2
+#: The number of consecutive rows without a usable response after which the import stops.
+_MAX_CONSECUTIVE_FAILURES = 3
 
-_EITHER_TAKEN = "the external_id, or the stripe_customer_id by another customer"
-_NO_CUSTOMER = "no customer has this external_id: another one has the stripe_customer_id"
+_EITHER_ID_TAKEN = "the external_id, or the stripe_customer_id by another customer"
+_NO_SUCH_EXTERNAL_ID = "no customer has this external_id: another one has the stripe_customer_id"
 _STRIPE_ID_TAKEN = "another customer has the stripe_customer_id; nothing was updated"
 
-#: Errors that concern the row; other errors would affect every row.
+#: Errors that concern one row. Other errors would affect every row.
 _ROW_ERRORS = (errors.BadRequest, errors.Conflict, errors.UnprocessableEntity, errors.InviteExpired)
 _TOKEN_ERRORS = (errors.Unauthorized, errors.Forbidden, errors.NotFound)
 
 
 class ImportAborted(Exception):
-    """The import stopped early; its journal says which rows have ended.
+    """The import stopped early. The journal contains the outcomes so far.
 
-    ``error`` is the error of the last row.
+    ``error`` is the error that stopped the import.
     """
 
     def __init__(self, error: errors.DubError) -> None:
@@ -55,52 +56,54 @@ class ImportAborted(Exception):
 
 
 class Step(NamedTuple):
-    """A call that a row needs; ``reason`` is the conflict that led to it."""
+    """A call for a row. ``reason`` is the conflict that made the call necessary, if any."""
 
     row: Row
-    call: Literal["create", "look", "update"] = "create"
+    call: Literal["create", "lookup", "update"] = "create"
     reason: str = ""
 
 
-class Outcome(NamedTuple):
-    """The result of a call; ``may_be_applied`` says so of an attempt before the last."""
+class CallResult(NamedTuple):
+    """The result of a call. ``may_be_applied``: the server may have applied a failed attempt."""
 
     step: Step
     result: Result
     may_be_applied: bool
 
 
-class Attempts(threading.local):
+class AttemptLog(threading.local):
     """Whether the server may have applied a failed attempt of the call in this thread."""
 
     may_be_applied = False
 
     def start(self) -> None:
-        """Forget the call before."""
+        """Reset before a new call."""
         self.may_be_applied = False
 
     def on_retry(self, failed: object) -> None:
-        """Note a failed attempt: an error, or a response."""
-        refused = getattr(failed, "status_code", None) == 429 or not getattr(failed, "sent", True)
-        self.may_be_applied = self.may_be_applied or not refused
+        """Record a failed attempt, an error or a response."""
+        was_rejected = getattr(failed, "status_code", None) == 429 or not getattr(
+            failed, "sent", True
+        )
+        self.may_be_applied = self.may_be_applied or not was_rejected
 
 
 @dataclass
 class Import:
-    """One run over the rows that have not ended.
+    """One run over the rows without an outcome.
 
     Args:
-        customers: the client.
-        file: the open file that ``rows`` reads; it must not change meanwhile.
-        rows: the rows without problems.
-        journal: the outcomes so far; new ones are recorded there.
-        on_conflict: what happens to a row whose customer exists: it is left alone (``skip``),
-            updated with the row's values (``upsert``), or the row fails (``fail``).
-        workers: how many calls may be in flight.
-        attempts: gets the failed attempts of the client.
-        done: called with the number of rows that have ended.
-        check_interrupt: called between results; raises to stop.
-        clock: monotonic seconds.
+        customers: the ``customers`` of the client.
+        file: the open file that ``rows`` reads. The file must not change during the import.
+        rows: the rows. Their validation found no problems.
+        journal: the journal, which contains earlier outcomes and gets new ones.
+        on_conflict: what to do with a row whose customer exists. ``skip`` leaves the customer
+            unchanged, ``upsert`` updates the customer, ``fail`` reports the row as failed.
+        workers: the maximum number of concurrent calls.
+        attempts: records the failed attempts of the client.
+        on_progress: called with the number of rows that have an outcome.
+        check_interrupt: called between results; raises an exception to stop.
+        clock: returns monotonic time in seconds.
     """
 
     customers: CustomersConsumer
@@ -109,37 +112,40 @@ class Import:
     journal: Journal
     on_conflict: OnConflict
     workers: int
-    attempts: Attempts = field(default_factory=Attempts)
-    done: Callable[[int], object] = lambda count: None
+    attempts: AttemptLog = field(default_factory=AttemptLog)
+    on_progress: Callable[[int], object] = lambda count: None
     check_interrupt: Callable[[], object] = lambda: None
     clock: Callable[[], float] = Clock().monotonic
-    _next: deque[Step] = field(default_factory=deque, init=False)
+    _follow_up_steps: deque[Step] = field(default_factory=deque, init=False)
     _unresolved: int = field(default=0, init=False)
-    _in_a_row: int = field(default=0, init=False)
-    _sent: int = field(default=0, init=False)
+    _consecutive_failures: int = field(default=0, init=False)
+    _next_unsent_row: int = field(default=0, init=False)
 
     def run(self) -> int:
-        """Send the remaining rows; return how many have no outcome for lack of a usable response.
+        """Send the remaining rows.
+
+        Returns:
+            The number of rows without an outcome, because they had no usable response.
 
         Raises:
-            ImportAborted: the token is refused, or the server is unavailable.
-            BadFile: the file was changed meanwhile.
+            ImportAborted: the API key is rejected, or the server is unavailable.
+            BadFile: the file was changed during the import.
             OSError: the journal cannot be written.
         """
-        self._ended = sum(self.journal.counts().values())
-        self._synced = self.clock()
+        self._completed_rows = sum(self.journal.counts().values())
+        self._committed_at = self.clock()
         try:
-            self._send(self._steps())
-            while self._next:
-                self._send(self._follow_ups())
+            self._run_steps(self._first_steps())
+            while self._follow_up_steps:
+                self._run_steps(self._follow_ups())
         finally:
-            self.journal.rewind(self._sent)
+            self.journal.lower_sent_limit(self._next_unsent_row)
             self._commit()
         return self._unresolved
 
-    def _send(self, steps: Iterator[Step]) -> None:
-        completed: deque[Outcome] = deque()
-        submitted: dict[int, Step] = {}  # by row, and not begun
+    def _run_steps(self, steps: Iterator[Step]) -> None:
+        completed: deque[CallResult] = deque()
+        submitted: dict[int, Step] = {}  # steps whose call has not started, by row number
 
         def submit() -> Iterator[Step]:
             for step in steps:
@@ -153,150 +159,157 @@ class Import:
                 result: Result = self._call(step)
             except (errors.DubError, ValueError, TypeError) as error:
                 result = error
-            except (Interrupted, BatchCancelled):  # in a wait, while no request is in flight
-                completed.append(Outcome(step, None, self.attempts.may_be_applied))
+            except (Interrupted, BatchCancelled):  # raised in a wait, when no request is in flight
+                completed.append(CallResult(step, None, self.attempts.may_be_applied))
                 raise
-            completed.append(Outcome(step, result, self.attempts.may_be_applied))
+            completed.append(CallResult(step, result, self.attempts.may_be_applied))
 
         try:
             with contextlib.closing(map_unordered(call, submit(), self.workers)) as results:
                 for _ in results:
                     self._handle(completed.popleft())
-                    if self.clock() - self._synced >= _COMMIT_AFTER:
+                    if self.clock() - self._committed_at >= _COMMIT_INTERVAL:
                         self._commit()
                     self.check_interrupt()
         finally:
-            # Where the loop stopped early, closing has waited for the requests in flight.
+            # If the loop has stopped early, closing has waited for the requests in flight.
             while completed:
                 with contextlib.suppress(ImportAborted):
                     self._handle(completed.popleft())
             for step in submitted.values():
-                self._rule_out(Outcome(step, None, may_be_applied=False))
+                self._mark_not_applied(CallResult(step, None, may_be_applied=False))
 
-    def _steps(self) -> Iterator[Step]:
-        """Generate the calls; the journal records each row as begun first."""
-        before = _state(self.file)
+    def _first_steps(self) -> Iterator[Step]:
+        """Yield the steps of all remaining rows; first record that the rows may be sent."""
+        before = _size_and_mtime(self.file)
         for row in self.rows:
             yield from self._follow_ups()
             if row.problems or row.number >= self.journal.rows:
                 raise BadFile("the file was changed while it was read.")
-            if self.journal.ending(row.number) is not None:
+            if self.journal.outcome(row.number) is not None:
                 continue
             if self.journal.is_known_to_exist(row.number):
                 self._resolve_conflict(row, "its customer exists")
                 continue
-            if row.number >= self.journal.begun:
-                if _state(self.file) != before:
+            if row.number >= self.journal.sent_limit:
+                if _size_and_mtime(self.file) != before:
                     raise BadFile("the file was changed while it was read.")
-                self._commit(begin=min(row.number + _BLOCK, self.journal.rows))
-            self._sent = row.number + 1
+                self._commit(sent_limit=min(row.number + _SENT_LIMIT_STEP, self.journal.rows))
+            self._next_unsent_row = row.number + 1
             yield Step(row)
 
     def _follow_ups(self) -> Iterator[Step]:
-        while self._next:
-            if self._next[0].call == "update":
-                # An update makes the customer look like one that this import created; after a
-                # crash only the journal could tell the two apart.
+        while self._follow_up_steps:
+            if self._follow_up_steps[0].call == "update":
+                # Commit first, because after the update the customer looks as if this import had
+                # created it. After a crash, only the journal shows the difference.
                 self.journal.commit()
-            yield self._next.popleft()
+            yield self._follow_up_steps.popleft()
 
     def _call(self, step: Step) -> Customer:
         row = step.row.request
         if step.call == "create":
             return self.customers.create(row)
         customer_id = f"ext_{row['external_id']}"
-        if step.call == "look":
+        if step.call == "lookup":
             return self.customers.get(customer_id)
         changes = {name: value for name, value in row.items() if name != "external_id"}
         return self.customers.update(customer_id, changes)
 
-    def _handle(self, outcome: Outcome) -> None:
-        step, result, _ = outcome
+    def _handle(self, call_result: CallResult) -> None:
+        step, result, _ = call_result
         row, call, reason = step
         if isinstance(result, Customer):
-            if call == "look" and not self._is_ours(row, result):
+            if call == "lookup" and not self._was_created_here(row, result):
                 self._resolve_conflict(row, reason)
             else:
-                self._finish(row, "updated" if call == "update" else "created")
+                self._record_outcome(row, "updated" if call == "update" else "created")
         elif call == "create" and isinstance(result, errors.Conflict):
-            self._in_a_row = 0
+            self._consecutive_failures = 0
             if self._needs_lookup(row):
                 if not self.journal.is_in_doubt(row.number):
-                    self.journal.not_applied(row.number)
-                self._next.append(Step(row, "look", error_text(result)))
+                    self.journal.mark_not_applied(row.number)
+                self._follow_up_steps.append(Step(row, "lookup", error_text(result)))
             else:
                 self._resolve_conflict(row, error_text(result))
         elif call != "create" and isinstance(result, errors.NotFound):
-            self._finish(row, "failed", f"{reason} ({_NO_CUSTOMER})")
-        elif isinstance(result, errors.Conflict):  # an update does not send the external id
-            self._finish(row, "failed", f"{error_text(result)} ({_STRIPE_ID_TAKEN})")
+            self._record_outcome(row, "failed", f"{reason} ({_NO_SUCH_EXTERNAL_ID})")
+        elif isinstance(result, errors.Conflict):  # of the Stripe id: updates send no other id
+            self._record_outcome(row, "failed", f"{error_text(result)} ({_STRIPE_ID_TAKEN})")
         elif result is None:
-            self._rule_out(outcome)
+            self._mark_not_applied(call_result)
         else:
-            self._fail(outcome, result)
+            self._fail(call_result, result)
 
     def _needs_lookup(self, row: Row) -> bool:
-        """Return whether a conflict can be resolved only with the customer of the external id.
+        """Return whether a conflict can be resolved only after a lookup by the external id.
 
         An interrupted import may have created the customer itself. With ``skip``, the conflict may
-        be about the Stripe id, and then no customer has the external id.
+        be about the Stripe id; then no customer has the external id.
         """
         stripe = row.request.get("stripe_customer_id") is not None
         return self.journal.is_in_doubt(row.number) or (stripe and self.on_conflict == "skip")
 
-    def _is_ours(self, row: Row, customer: Customer) -> bool:
+    def _was_created_here(self, row: Row, customer: Customer) -> bool:
         return self.journal.is_in_doubt(row.number) and matches_request(row.request, customer)
 
     def _resolve_conflict(self, row: Row, reason: str) -> None:
-        """Apply ``on_conflict`` to a row whose customer existed before."""
+        """Apply ``on_conflict`` to a row whose customer existed before the import."""
         if self.on_conflict == "fail":
-            # The server does not say which of the two it means.
-            both = row.request.get("stripe_customer_id") is not None
-            self._finish(row, "failed", f"{reason} ({_EITHER_TAKEN})" if both else reason)
+            # The server does not say which of the two ids is taken.
+            has_both = row.request.get("stripe_customer_id") is not None
+            self._record_outcome(
+                row, "failed", f"{reason} ({_EITHER_ID_TAKEN})" if has_both else reason
+            )
         elif self.on_conflict == "skip":
-            self._finish(row, "skipped")
+            self._record_outcome(row, "skipped")
         else:
-            self.journal.exists(row.number)
-            self._next.append(Step(row, "update", reason))
+            self.journal.mark_existing(row.number)
+            self._follow_up_steps.append(Step(row, "update", reason))
 
-    def _fail(self, outcome: Outcome, error: errors.DubError | ValueError | TypeError) -> None:
-        row = outcome.step.row
+    def _fail(
+        self, call_result: CallResult, error: errors.DubError | ValueError | TypeError
+    ) -> None:
+        row = call_result.step.row
         if not isinstance(error, errors.DubError) or isinstance(error, _ROW_ERRORS):
-            self._finish(row, "failed", error_text(error))
+            self._record_outcome(row, "failed", error_text(error))
             return
-        # The row has no outcome, and the next run sends it again.
+        # Record no outcome, so that the next run sends the row again.
         self._unresolved += 1
-        self._in_a_row += 1
-        unreached = isinstance(error, errors.APIConnectionError) and not error.sent
-        stops = unreached or isinstance(error, _TOKEN_ERRORS)
+        self._consecutive_failures += 1
+        was_unsent = isinstance(error, errors.APIConnectionError) and not error.sent
+        stops = was_unsent or isinstance(error, _TOKEN_ERRORS)
         if stops:
-            self._rule_out(outcome)
-        if stops or self._in_a_row >= _GIVE_UP_AFTER:
+            self._mark_not_applied(call_result)
+        if stops or self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
             raise ImportAborted(error)
 
-    def _rule_out(self, outcome: Outcome) -> None:
-        """Record that a row was not created, if neither this process nor one before it could."""
-        (row, call, _), _, may_be_applied = outcome
+    def _mark_not_applied(self, call_result: CallResult) -> None:
+        """Record that a row was not applied, if no attempt of any process can have created it."""
+        (row, call, _), _, may_be_applied = call_result
         if call == "create" and not may_be_applied and not self.journal.is_in_doubt(row.number):
-            self.journal.not_applied(row.number)
+            self.journal.mark_not_applied(row.number)
 
-    def _finish(self, row: Row, ending: Ending, reason: str = "") -> None:
-        self.journal.finish(row.number, ending, reason)
-        self._in_a_row = 0
-        self._ended += 1
+    def _record_outcome(self, row: Row, outcome: Outcome, reason: str = "") -> None:
+        self.journal.record_outcome(row.number, outcome, reason)
+        self._consecutive_failures = 0
+        self._completed_rows += 1
 
-    def _commit(self, begin: int = 0) -> None:
-        self.journal.begin(begin)
+    def _commit(self, sent_limit: int = 0) -> None:
+        self.journal.raise_sent_limit(sent_limit)
         self.journal.commit()
-        self._synced = self.clock()
-        self.done(self._ended)
+        self._committed_at = self.clock()
+        self.on_progress(self._completed_rows)
 
 
 def matches_request(request: dict[str, Any], customer: Customer) -> bool:
-    """Return whether a customer is what this request would have created.
+    """Return whether a customer is equal to the customer that a request would create.
 
-    The avatar is not compared, since Dub hosts it under another URL; nor is a name that was not
-    given, for which Dub shows another; nor a country that the server does not return.
+    Three fields are compared only if possible:
+
+    - ``avatar`` is not compared, because Dub stores a copy under another URL.
+    - ``name`` is not compared if the request has no name, because Dub then returns another one.
+    - ``country`` is not compared if the server does not return a country.
     """
     if request.get("name") and request["name"] != customer.name:
         return False
@@ -309,12 +322,12 @@ def matches_request(request: dict[str, Any], customer: Customer) -> bool:
 
 
 def error_text(error: Exception) -> str:
-    """Return an error as the reason of a row, the same for rows that failed alike."""
+    """Format an error as the reason of a failed row; similar failures have equal reasons."""
     if isinstance(error, errors.APIStatusError):
         return " ".join(f"{error.status_code} {error.code or ''}".split()) + f": {error.message}"
     return str(error)
 
 
-def _state(file: IO[bytes]) -> tuple[int, int]:
+def _size_and_mtime(file: IO[bytes]) -> tuple[int, int]:
     status = os.fstat(file.fileno())
     return status.st_size, status.st_mtime_ns

@@ -1,9 +1,14 @@
-"""SQLite database that records the outcome of each row of an import, so that a crash loses nothing.
+"""A SQLite database that records the outcome of each row of an import, to survive a crash.
 
-The database has a rollback journal (DELETE mode) and syncs each commit. Rows are counted from 0.
-Table ``import`` holds what the journal belongs to, and ``begun``: the rows before it may have been
-sent. Table ``rows`` holds the outcomes. A row that was begun and has no outcome may have been
-carried out. The journal is deleted once the report of a complete import was shown.
+A commit is synced to the disk; a crash loses only what was written after the last commit. Row
+numbers start at 0. The database has two tables:
+
+- ``import`` has one row. ``identity`` identifies the import: its file, server, API key and options.
+  ``sent_limit`` is a row number; all rows below it may have been sent.
+- ``rows`` contains the outcomes. The server may have applied a row below ``sent_limit`` that has no
+  outcome.
+
+The journal is deleted when the import is complete and its report was shown.
 """
 
 from __future__ import annotations
@@ -19,66 +24,71 @@ from typing import Any, Literal, get_args
 
 from dub_uplink._cli.io.files import OWNER_ONLY, sync_directory
 
-Ending = Literal["created", "updated", "skipped", "failed"]
+Outcome = Literal["created", "updated", "skipped", "failed"]
 
-_ENDINGS: tuple[Ending, ...] = get_args(Ending)
-_EXISTS = "exists"
+_OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+_EXISTING = "exists"
 _NOT_APPLIED = "not applied"
-_VERSION = 2  # of the tables; version 1 was lines of JSON
-_SQLITE, _JSON_LINES = b"SQLite format 3\0", b'{"journal":'  # how a file of each version begins
-_LONGEST_REASON = 10_000  # characters
-#: The part of ``about`` that may change while an import is unfinished.
-_POLICY = "on_conflict"
+_SCHEMA_VERSION = 3  # version 1 was lines of JSON, version 2 had other column names
+#: The first bytes of a journal of version 1, and of later versions.
+_JSON_LINES_HEADER, _SQLITE_HEADER = b'{"journal":', b"SQLite format 3\0"
+_MAX_REASON_LENGTH = 10_000  # characters
+#: The only part of the identity that may change before an unfinished import is resumed.
+_CHANGEABLE_KEY = "on_conflict"
 _SCHEMA = f"""
     BEGIN;
-    CREATE TABLE import (about TEXT, begun INTEGER);
+    CREATE TABLE import (identity TEXT, sent_limit INTEGER);
     CREATE TABLE rows (number INTEGER PRIMARY KEY, outcome TEXT, reason TEXT);
     INSERT INTO import VALUES ('null', 0);
-    PRAGMA user_version = {_VERSION};
+    PRAGMA user_version = {_SCHEMA_VERSION};
     COMMIT;
 """
 
 
 class JournalError(Exception):
-    """The journal cannot be used; the message says why and what to do."""
+    """The journal cannot be used. The message states the reason and what to do."""
 
 
 class Journal:
-    """The journal of one file, open and locked; close it, or use it in a ``with``.
+    """The open, locked journal of one import file; a context manager that closes the journal.
 
-    The journal of another import is replaced if all its rows have ended, or none was sent. In the
-    first case ``replaced`` says how many ended in which way.
+    If the journal belongs to another import, it is replaced in two cases:
+
+    - All rows of that import have an outcome. ``replaced_counts`` is then the number of its rows by
+      outcome.
+    - The server cannot have applied any row of that import.
 
     Args:
-        path: the database, created if it does not exist.
-        about: what the journal must agree with, by names that JSON can hold.
-        rows: how many rows the file has.
-        restart: replace the journal of an unfinished import too.
+        path: the database; created if it does not exist.
+        identity: JSON values that identify the import. A journal with other values belongs to
+            another import.
+        rows: the number of rows of the file.
+        restart: whether to replace the journal of an unfinished import too.
 
     Raises:
-        JournalError: another process uses it, it belongs to an unfinished import of something
-            else, or it is not a journal.
-        OSError: it cannot be read or written.
+        JournalError: another process uses the journal, the journal belongs to another import that
+            is unfinished, or the file is not a journal.
+        OSError: the journal cannot be read or written.
     """
 
     def __init__(
-        self, path: Path, about: Mapping[str, Any], rows: int, *, restart: bool = False
+        self, path: Path, identity: Mapping[str, Any], rows: int, *, restart: bool = False
     ) -> None:
         self.path = path
         self.rows = rows
-        self.replaced: dict[Ending, int] | None = None
+        self.replaced_counts: dict[Outcome, int] | None = None
         _check_file(path, restart=restart)
         self._database = sqlite3.connect(path, timeout=0)
         try:
-            with self._named():
+            with self._sqlite_errors_with_path():
                 self._lock()
-                self._open(json.loads(json.dumps({**about, "rows": rows})), restart=restart)
+                self._open(json.loads(json.dumps({**identity, "rows": rows})), restart=restart)
             sync_directory(path)
         except BaseException:
             self.close()
             raise
-        #: The rows before this one may have been sent by an earlier process.
-        self.begun_before = self.begun
+        #: The rows below this number may have been sent by an earlier process.
+        self.sent_limit_at_open = self.sent_limit
 
     def _lock(self) -> None:
         """Lock the database until it is closed or the process ends."""
@@ -87,25 +97,27 @@ class Journal:
             " PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;"
         )
 
-    def _open(self, about: dict[str, Any], *, restart: bool) -> None:
-        if not self._one("SELECT count(*) FROM sqlite_master"):
+    def _open(self, identity: dict[str, Any], *, restart: bool) -> None:
+        if not self._scalar("SELECT count(*) FROM sqlite_master"):
             self._database.executescript(_SCHEMA)
-        elif self._one("PRAGMA user_version") != _VERSION:
+        elif self._scalar("PRAGMA user_version") != _SCHEMA_VERSION:
             raise JournalError(
-                f"{self.path} is not a journal that this version reads; --journal takes another"
-                " path"
+                f"{self.path} was written by another version of dub-uplink; use that version, or"
+                " choose another journal with --journal"
             )
-        previous = json.loads(self._one("SELECT about FROM import"))
-        if restart or previous is None or not self._continues(previous, about):
+        previous = json.loads(self._scalar("SELECT identity FROM import"))
+        if restart or previous is None or not self._can_resume(previous, identity):
             self._database.execute("DELETE FROM rows")
-            self._database.execute("UPDATE import SET about = ?, begun = 0", (json.dumps(about),))
+            self._database.execute(
+                "UPDATE import SET identity = ?, sent_limit = 0", (json.dumps(identity),)
+            )
             self._database.commit()
-        #: The rows before this one may have been sent.
-        self.begun: int = self._one("SELECT begun FROM import")
-        self._ruled_out = self._take_not_applied()
+        #: The rows below this number may have been sent.
+        self.sent_limit: int = self._scalar("SELECT sent_limit FROM import")
+        self._not_applied_rows = self._take_not_applied()
 
     def _take_not_applied(self) -> set[int]:
-        """Return the rows that earlier processes recorded so; this one may send them again."""
+        """Delete and return the rows marked as not applied, which may be sent again."""
         rows = self._database.execute("SELECT number FROM rows WHERE outcome = ?", [_NOT_APPLIED])
         numbers = {number for (number,) in rows}
         if numbers:
@@ -113,98 +125,98 @@ class Journal:
             self._database.commit()
         return numbers
 
-    def _continues(self, previous: dict[str, Any], about: dict[str, Any]) -> bool:
-        """Return whether an import goes on; if not, its journal may be replaced.
+    def _can_resume(self, previous: dict[str, Any], identity: dict[str, Any]) -> bool:
+        """Return whether the import can be resumed; if not, the journal may be replaced.
 
         Raises:
-            JournalError: it is another import, and has not ended.
+            JournalError: the journal belongs to another import, which is unfinished.
         """
-        changed = [name for name, value in about.items() if previous.get(name) != value]
+        changed = [name for name, value in identity.items() if previous.get(name) != value]
         if not changed:
             return True
         counts = self.counts()
         done = sum(counts.values())
         if done == previous["rows"]:
-            self.replaced = counts
+            self.replaced_counts = counts
             return False
-        if not self._may_have_sent():
+        if not self._may_have_applied():
             return False
-        if changed != [_POLICY]:
+        if changed != [_CHANGEABLE_KEY]:
             raise JournalError(
                 f"an import stopped after {done:,} of {previous['rows']:,} rows, and the"
-                f" {changed[0]} changed since ({self.path}); undo the change and run the command"
-                " again, or give --restart to start over"
+                f" {changed[0]} has changed since then ({self.path}); undo the change and run the"
+                " command again, or start over with --restart"
             )
         return True
 
-    def _may_have_sent(self) -> bool:
-        """Return whether the server may have carried out a row."""
-        ruled_out = self._one("SELECT count(*) FROM rows WHERE outcome = ?", _NOT_APPLIED)
-        return bool(self._one("SELECT begun FROM import") > ruled_out)
+    def _may_have_applied(self) -> bool:
+        """Return whether the server may have applied a row."""
+        not_applied = self._scalar("SELECT count(*) FROM rows WHERE outcome = ?", _NOT_APPLIED)
+        return bool(self._scalar("SELECT sent_limit FROM import") > not_applied)
 
-    def begin(self, row: int) -> None:
-        """Record that the rows before ``row`` may be sent from now on, and commit."""
-        if row > self.begun:
-            self.begun = row
-            self._write("UPDATE import SET begun = ?", row)
+    def raise_sent_limit(self, row: int) -> None:
+        """Record that the rows below ``row`` may be sent from now on, and commit."""
+        if row > self.sent_limit:
+            self.sent_limit = row
+            self._write("UPDATE import SET sent_limit = ?", row)
             self.commit()
 
-    def rewind(self, row: int) -> None:
-        """Record that this process sent no row from ``row`` on."""
-        for number in self._ruled_out:
-            if number >= row and self._outcome(number) is None:
-                self.not_applied(number)
-        row = max(row, self.begun_before)
-        if row < self.begun:
-            self.begun = row
-            self._write("UPDATE import SET begun = ?", row)
+    def lower_sent_limit(self, row: int) -> None:
+        """Record that this process did not send ``row`` and later rows."""
+        for number in self._not_applied_rows:
+            if number >= row and self._stored_outcome(number) is None:
+                self.mark_not_applied(number)
+        row = max(row, self.sent_limit_at_open)
+        if row < self.sent_limit:
+            self.sent_limit = row
+            self._write("UPDATE import SET sent_limit = ?", row)
 
-    def not_applied(self, row: int) -> None:
-        """Record that the server did not carry out a row, which has not ended."""
+    def mark_not_applied(self, row: int) -> None:
+        """Record that the server did not apply a row. The row still has no outcome."""
         self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, '')", row, _NOT_APPLIED)
 
-    def exists(self, row: int) -> None:
+    def mark_existing(self, row: int) -> None:
         """Record that the customer of a row was not created by this import."""
-        self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, '')", row, _EXISTS)
+        self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, '')", row, _EXISTING)
 
-    def finish(self, row: int, ending: Ending, reason: str = "") -> None:
-        """Record how a row ended; ``reason`` says why one failed."""
-        # A server's text may hold half of a surrogate pair, which SQLite cannot store.
-        reason = reason[:_LONGEST_REASON].encode("utf-8", "replace").decode()
-        self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", row, ending, reason)
+    def record_outcome(self, row: int, outcome: Outcome, reason: str = "") -> None:
+        """Record the outcome of a row. ``reason`` is the reason of a failure."""
+        # Replace lone surrogates, which a server's text may contain and SQLite cannot store.
+        reason = reason[:_MAX_REASON_LENGTH].encode("utf-8", "replace").decode()
+        self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", row, outcome, reason)
 
     def commit(self) -> None:
-        """Sync what was recorded since the last commit; until then a crash may lose it.
+        """Sync all records to the disk; a crash can lose records that are not committed.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the journal cannot be written.
         """
-        with self._named():
+        with self._sqlite_errors_with_path():
             self._database.commit()
 
-    def ending(self, row: int) -> Ending | None:
-        """Return how a row ended, ``None`` where it has not."""
-        outcome = self._outcome(row)
-        return outcome if outcome in _ENDINGS else None
+    def outcome(self, row: int) -> Outcome | None:
+        """Return the outcome of a row; ``None`` if the row has no outcome."""
+        outcome = self._stored_outcome(row)
+        return outcome if outcome in _OUTCOMES else None
 
     def reason(self, row: int) -> str:
-        """Return why a row failed; empty for one that has not."""
-        return self._one("SELECT reason FROM rows WHERE number = ?", row) or ""
+        """Return why a row failed; empty if the row has not failed."""
+        return self._scalar("SELECT reason FROM rows WHERE number = ?", row) or ""
 
     def is_known_to_exist(self, row: int) -> bool:
-        """Return whether the customer of a row existed before, and the row has not ended."""
-        return bool(self._outcome(row) == _EXISTS)
+        """Return whether a row has no outcome, and a customer from before this import."""
+        return bool(self._stored_outcome(row) == _EXISTING)
 
     def is_in_doubt(self, row: int) -> bool:
         """Return whether an earlier process may have created the customer of a row."""
-        may_exist = row < self.begun_before and row not in self._ruled_out
-        return may_exist and self._outcome(row) is None
+        may_exist = row < self.sent_limit_at_open and row not in self._not_applied_rows
+        return may_exist and self._stored_outcome(row) is None
 
-    def counts(self) -> dict[Ending, int]:
-        """Return how many rows ended in which way."""
+    def counts(self) -> dict[Outcome, int]:
+        """Return the number of rows by outcome."""
         rows = self._database.execute("SELECT outcome, count(*) FROM rows GROUP BY outcome")
         counts = dict(rows.fetchall())
-        return {ending: counts.get(ending, 0) for ending in _ENDINGS}
+        return {outcome: counts.get(outcome, 0) for outcome in _OUTCOMES}
 
     def failures(self) -> list[tuple[str, int]]:
         """Return the reasons of failed rows with their counts, the most frequent first."""
@@ -213,42 +225,43 @@ class Journal:
             " ORDER BY count(*) DESC, min(number)"
         ).fetchall()
 
-    def _outcome(self, row: int) -> Any:
-        return self._one("SELECT outcome FROM rows WHERE number = ?", row)
+    def _stored_outcome(self, row: int) -> Any:
+        return self._scalar("SELECT outcome FROM rows WHERE number = ?", row)
 
-    def _one(self, query: str, *values: Any) -> Any:
-        """Return the first value of a query, ``None`` where there is none."""
+    def _scalar(self, query: str, *values: Any) -> Any:
+        """Return the first value of a query; ``None`` if the query has no row."""
         row = self._database.execute(query, values).fetchone()
         return row[0] if row else None
 
     def _write(self, statement: str, *values: Any) -> None:
-        with self._named():
+        with self._sqlite_errors_with_path():
             self._database.execute(statement, values)
 
     @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """Turn an error of SQLite into one that names the journal."""
+    def _sqlite_errors_with_path(self) -> Iterator[None]:
+        """Convert errors of SQLite to errors that contain the path of the journal."""
         try:
             yield
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise JournalError(
-                    f"another import uses {self.path}; wait for it to end, or give --journal"
+                    f"another import uses {self.path}; wait until it ends, or choose another"
+                    " journal with --journal"
                 ) from None
             raise OSError(errno.EIO, str(error), str(self.path)) from None
         except sqlite3.DatabaseError:
             raise JournalError(
-                f"{self.path} is damaged; delete it and start over with --on-conflict skip, which"
-                " leaves customers that were created as they are"
+                f"{self.path} is damaged; delete it and start over with --on-conflict skip, so that"
+                " customers that were already created stay unchanged"
             ) from None
 
     def delete(self) -> None:
-        """Close the journal and delete it: the import is complete, and its report was shown."""
+        """Close and delete the journal, when the import is complete and its report was shown."""
         self.close()
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the journal; what was not committed is lost."""
+        """Close the journal. Records that are not committed are lost."""
         with contextlib.suppress(sqlite3.Error):
             self._database.close()
 
@@ -260,24 +273,26 @@ class Journal:
 
 
 def _check_file(path: Path, *, restart: bool) -> None:
-    """Check that a path is, or can become, a journal.
+    """Check that a path is a journal, or create an empty file. With ``restart``, empty version 1.
 
     Raises:
-        JournalError: it is something else.
-        OSError: it cannot be read, or created.
+        JournalError: the file is not a journal, or has version 1.
+        OSError: the file cannot be read or created.
     """
     if path.exists() and not path.is_file():
-        raise JournalError(f"{path} is not a regular file; --journal takes the path of one")
-    # Opened for appending, so that the error says why it cannot be written; SQLite's does not.
+        raise JournalError(f"{path} is not a regular file; choose another journal with --journal")
+    # Open the file for appending first: unlike SQLite, Python says why it cannot be written.
     with open(path, "a+b", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as file:
         file.seek(0)
-        start = file.read(len(_SQLITE))
-        if start.startswith(_JSON_LINES):
+        start = file.read(len(_SQLITE_HEADER))
+        if start.startswith(_JSON_LINES_HEADER):
             if not restart:
                 raise JournalError(
                     f"{path} was written by an earlier version of dub-uplink, as lines of JSON;"
-                    " finish the import with that version, or give --restart to start over"
+                    " finish the import with that version, or start over with --restart"
                 )
             file.truncate(0)
-        elif start not in (b"", _SQLITE):
-            raise JournalError(f"{path} is not a journal of an import; --journal takes another")
+        elif start not in (b"", _SQLITE_HEADER):
+            raise JournalError(
+                f"{path} is not a journal of an import; choose another journal with --journal"
+            )

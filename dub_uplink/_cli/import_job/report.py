@@ -1,4 +1,4 @@
-"""What an import did, and which command to run next."""
+"""Show what an import did, and which command to run next."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from dub_uplink._cli.import_job.preview import count_rows
 from dub_uplink._cli.io.text import printable
 from dub_uplink._cli.transfer_options import STORAGE_KEY
 
-_REASONS = 5  # that are shown
+_MAX_REASONS = 5  # reasons to show
 
 
 def show_counts(journal: Journal) -> None:
-    """Show how many rows ended in which way."""
+    """Show the number of rows by outcome."""
     counts = journal.counts()
     left = journal.rows - sum(counts.values())
-    parts = [f"{count:,} {ending}" for ending, count in counts.items()]
+    parts = [f"{count:,} {outcome}" for outcome, count in counts.items()]
     parts += [f"{left:,} left"] if left else []
     click.echo(f"{count_rows(journal.rows)}: {', '.join(parts)}")
 
 
 def show_reasons(journal: Journal) -> list[tuple[str, int]]:
-    """Show the most frequent reasons of failed rows; return all with their counts."""
+    """Show the most frequent reasons of failed rows; return all reasons and their counts."""
     failures = journal.failures()
-    for reason, count in failures[:_REASONS]:
+    for reason, count in failures[:_MAX_REASONS]:
         click.echo(printable(f"{count_rows(count)} failed: {reason}"), err=True)
-    if len(failures) > _REASONS:
-        click.echo(f"{len(failures) - _REASONS:,} more reasons.", err=True)
+    if len(failures) > _MAX_REASONS:
+        click.echo(f"{len(failures) - _MAX_REASONS:,} more reasons.", err=True)
     return failures
 
 
@@ -45,8 +45,8 @@ def show_failures(
     Args:
         journal: the journal of the import.
         failed: the file of the failed rows.
-        on_conflict: what happened to rows whose customer exists.
-        unwritable: why there is no such file.
+        on_conflict: what was done with rows whose customer exists.
+        unwritable: why the file could not be written; empty if it was written.
 
     Returns:
         Whether rows failed.
@@ -57,31 +57,46 @@ def show_failures(
     if unwritable:
         click.echo(
             f"{failed} cannot be written ({unwritable}). Remove the cause, then run the same"
-            " command again: it writes the file, and sends nothing.",
+            " command again. It will write the file and send nothing.",
             err=True,
         )
         return True
     click.echo(f"The failed rows are in {failed}. Correct them there, then run:", err=True)
     click.echo(f"  {_command(failed)}", err=True)
     if on_conflict == "fail" and any(reason.startswith("409 ") for reason, _ in failures):
-        click.echo("To update the customers that exist under an external_id, run:", err=True)
+        click.echo("To update the customers whose external_id exists, run:", err=True)
         click.echo(f"  {_command(failed, on_conflict='upsert')}", err=True)
     return True
 
 
-#: The options that matter to the next import too; others are about the file that was read.
-_KEPT = {"on_conflict", "workers", "journal_path", "rate_limit", "quiet", "yes", "exact"}
-_KEPT |= {"token_file", "server_url", "timeout", "retries", "verbose", "rate_limit_storage"}
+#: The options to repeat in the next command. Other options describe the imported file.
+_REPEATED_OPTIONS = {
+    "on_conflict",
+    "workers",
+    "journal_path",
+    "rate_limit",
+    "quiet",
+    "yes",
+    "exact",
+}
+_REPEATED_OPTIONS |= {
+    "token_file",
+    "server_url",
+    "timeout",
+    "retries",
+    "verbose",
+    "rate_limit_storage",
+}
 
 
 def _command(path: Path, **changed: str) -> str:
-    """Return the command that imports a file with the options that this one was given."""
+    """Return the command that imports ``path`` with the options of this command."""
     context = click.get_current_context()
     options: list[str] = []
     for param in context.command.params:
         name = param.name or ""
         given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if name not in changed and not (given and name in _KEPT):
+        if name not in changed and not (given and name in _REPEATED_OPTIONS):
             continue
         value = changed.get(name, context.params.get(name))
         if name == "rate_limit_storage":
@@ -97,7 +112,7 @@ def _command(path: Path, **changed: str) -> str:
 
 
 def _without_credentials(url: str) -> str:
-    """Return a URL with asterisks for the user, the password and the query, which may hold them."""
+    """Replace the user, the password and the query of a URL by asterisks."""
     parts = urlsplit(url)
     _, at, host = parts.netloc.rpartition("@")
     masked = parts._replace(netloc=f"***@{host}" if at else host, query=parts.query and "***")

@@ -1,4 +1,4 @@
-"""Validation of a whole file before anything is sent."""
+"""Validate a whole file before anything is sent."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from dub_uplink._cli.io.text import escape_formula, printable
 from dub_uplink._cli.reading.rows import Problem, Row, Rows
 from dub_uplink._cli.reading.values import shown
 
-#: What the server keeps unique.
-_UNIQUE = ("external_id", "stripe_customer_id")
-_BATCH = 1_000
-_FIRST_ROWS = 3
-_PLACES = 5  # that are shown of a group
-_GROUPS = 50  # that are shown
+#: The fields whose values are unique on the server.
+_UNIQUE_FIELDS = ("external_id", "stripe_customer_id")
+_PROGRESS_INTERVAL = 1_000  # rows
+_PREVIEW_ROWS = 3
+_MAX_PER_GROUP = 5  # problems to show for each group
+_MAX_GROUPS = 50  # groups to show
 
 
 @dataclass
 class Group:
-    """Problems of one reason in one column: how many, and the first."""
+    """Problems with the same column and reason: their number, and the first few."""
 
     count: int = 0
-    places: list[Problem] = field(default_factory=list)
+    examples: list[Problem] = field(default_factory=list)
 
 
 class Groups:
-    """Problems grouped by column and reason; memory does not grow with the file."""
+    """Problems by column and reason. Memory does not grow with the file."""
 
     def __init__(self) -> None:
         self.groups: dict[tuple[str, str], Group] = {}
@@ -43,90 +43,96 @@ class Groups:
     def add(self, problem: Problem) -> bool:
         """Add a problem, and return whether it will be shown."""
         key = problem.column, problem.reason
-        if key not in self.groups and len(self.groups) == _GROUPS:
+        if key not in self.groups and len(self.groups) == _MAX_GROUPS:
             return False
         group = self.groups.setdefault(key, Group())
         group.count += 1
-        if len(group.places) == _PLACES:
+        if len(group.examples) == _MAX_PER_GROUP:
             return False
-        group.places.append(problem)
+        group.examples.append(problem)
         return True
 
-    def shown(self) -> list[Problem]:
-        """Return every problem that is shown, by line."""
-        places = (problem for group in self.groups.values() for problem in group.places)
-        return sorted(places, key=lambda problem: problem.line)
+    def to_show(self) -> list[Problem]:
+        """Return the problems to show, sorted by line."""
+        examples = (problem for group in self.groups.values() for problem in group.examples)
+        return sorted(examples, key=lambda problem: problem.line)
 
 
 @dataclass
 class ValidationReport:
-    """What a validation showed: counts, problems, and the first requests.
+    """The result of a validation.
 
-    ``notes`` keep no row from being sent. ``rest`` is the file with all problems, if they are more
-    than ``problems`` holds; ``rest_error`` says why it could not be written.
+    Attributes:
+        rows: the number of rows.
+        bad_rows: the number of rows with problems.
+        problems: the problems.
+        notes: remarks on values. Rows with notes are still sent.
+        first_requests: the requests of the first rows.
+        problem_file: the path of a file with all problems. ``None`` if all are in ``problems``.
+        problem_file_error: why the file could not be written; empty if it was written.
     """
 
     rows: int = 0
     bad_rows: int = 0
     problems: Groups = field(default_factory=Groups)
     notes: Groups = field(default_factory=Groups)
-    first: list[dict[str, Any]] = field(default_factory=list)
-    rest: Path | None = None
-    rest_error: str = ""
+    first_requests: list[dict[str, Any]] = field(default_factory=list)
+    problem_file: Path | None = None
+    problem_file_error: str = ""
 
 
 def check(
-    rows: Rows, rest: Path, seen: Callable[[int], object] = lambda count: None
+    rows: Rows, problem_file: Path, on_progress: Callable[[int], object] = lambda count: None
 ) -> ValidationReport:
-    """Validate a whole file; memory does not grow with it.
+    """Validate a whole file. Memory does not grow with the file.
 
     Args:
         rows: the rows.
-        rest: where all problems are written if not all are shown.
-        seen: called with the number of rows so far.
+        problem_file: the path to which all problems are written if they are too many to show.
+        on_progress: called with the number of rows so far.
 
     Raises:
         BadFile: the file cannot be read to its end.
     """
     report = ValidationReport()
     delimiter = rows.recognized.get("delimiter", ",")
-    with SeenIds() as ids, _Rest(report, rest, rows.unit, delimiter) as overflow:
+    with SeenIds() as ids, _ProblemFile(report, problem_file, rows.unit, delimiter) as overflow:
         for row in rows:
             report.rows += 1
-            doubles, notes = ids.compare(row, rows)
-            problems = (*row.problems, *doubles)
+            duplicates, notes = ids.add(row, rows)
+            problems = (*row.problems, *duplicates)
             if problems:
                 report.bad_rows += 1
                 overflow.add(problems)
-            elif len(report.first) < _FIRST_ROWS:
-                report.first.append(row.request)
+            elif len(report.first_requests) < _PREVIEW_ROWS:
+                report.first_requests.append(row.request)
             for note in (*row.notes, *notes):
                 report.notes.add(note)
-            if report.rows % _BATCH == 0:
-                seen(report.rows)
+            if report.rows % _PROGRESS_INTERVAL == 0:
+                on_progress(report.rows)
     return report
 
 
-class _Rest:
-    """Writes all problems to a file once one of them is not shown."""
+class _ProblemFile:
+    """Writes all problems to a file, as soon as there are too many to show."""
 
     def __init__(self, report: ValidationReport, path: Path, unit: str, delimiter: str) -> None:
         self._report = report
         self._unit = unit
         self._delimiter = delimiter
         self._path = path
-        self._files = contextlib.ExitStack()
+        self._exit_stack = contextlib.ExitStack()
         self._writer: Any = None
 
     def add(self, problems: Iterable[Problem]) -> None:
         """Add the problems of a row."""
         for problem in problems:
-            before = [] if self._report.rest else self._report.problems.shown()
-            if not self._report.problems.add(problem) or self._report.rest:
+            before = [] if self._report.problem_file else self._report.problems.to_show()
+            if not self._report.problems.add(problem) or self._report.problem_file:
                 self._write([*before, problem])
 
     def _write(self, problems: list[Problem]) -> None:
-        if not self._report.rest_error:
+        if not self._report.problem_file_error:
             try:
                 self._write_to_file(problems)
             except OSError as error:
@@ -139,26 +145,26 @@ class _Rest:
 
     def _write_to_file(self, problems: list[Problem]) -> None:
         if self._writer is None:
-            self._report.rest = self._path
+            self._report.problem_file = self._path
             self._file = NewFile(self._path)
-            file = self._files.enter_context(self._file)
-            file.write("\ufeff")  # Excel takes UTF-8 for another encoding without it
+            file = self._exit_stack.enter_context(self._file)
+            file.write("\ufeff")  # without a byte order mark, Excel assumes another encoding
             self._writer = csv.writer(file, delimiter=self._delimiter, lineterminator="\n")
             self._writer.writerow((self._unit, "column", "reason", "value"))
         for problem in problems:
             self._writer.writerow([escape_formula(cell) for cell in problem])
 
     def _fail(self, error: OSError) -> None:
-        self._report.rest_error = error.strerror or str(error)
+        self._report.problem_file_error = error.strerror or str(error)
 
-    def __enter__(self) -> _Rest:
+    def __enter__(self) -> _ProblemFile:
         return self
 
     def __exit__(self, *error: Any) -> None:
         try:
-            self._files.__exit__(*error)
+            self._exit_stack.__exit__(*error)
             if self._writer is not None:
-                self._report.rest = self._file.path
+                self._report.problem_file = self._file.path
         except OSError as failed:
             self._fail(failed)
 
@@ -166,7 +172,7 @@ class _Rest:
 class SeenIds:
     """The ids of the rows so far, in a temporary database.
 
-    In memory a million ids would take hundreds of megabytes.
+    In memory, a million ids would take hundreds of megabytes.
     """
 
     def __init__(self) -> None:
@@ -178,26 +184,33 @@ class SeenIds:
         )
         self._database.execute("BEGIN")
 
-    def compare(self, row: Row, rows: Rows) -> tuple[list[Problem], list[Problem]]:
-        """Return the ids of a row that an earlier row has, and those that only look the same."""
+    def add(self, row: Row, rows: Rows) -> tuple[list[Problem], list[Problem]]:
+        """Add the ids of a row, and compare them with the ids of earlier rows.
+
+        Returns:
+            Problems for ids that an earlier row has, and notes for ids that differ from an earlier
+            id only in Unicode normalization.
+        """
         problems, notes = [], []
-        for number, name in enumerate(_UNIQUE):
+        for number, name in enumerate(_UNIQUE_FIELDS):
             value = row.request.get(name)
             if not isinstance(value, str) or not value:
                 continue
-            line = self._line_of(f"{number}{value}", row.line)
+            line = self._add_or_find(f"{number}{value}", row.line)
             if line is not None:
-                problems.append(_double(row, rows, name, "occurs twice", line))
+                problems.append(_duplicate(row, rows, name, "occurs twice", line))
             elif not value.isascii():
-                line = self._line_of(f"{number}~{unicodedata.normalize('NFC', value)}", row.line)
+                line = self._add_or_find(
+                    f"{number}~{unicodedata.normalize('NFC', value)}", row.line
+                )
                 if line is not None:
                     reason = "differs only in Unicode normalization from that of another row"
-                    notes.append(_double(row, rows, name, reason, line))
+                    notes.append(_duplicate(row, rows, name, reason, line))
         return problems, notes
 
-    def _line_of(self, text: str, line: int) -> int | None:
-        """Add an id, and return the line of an earlier row that has it."""
-        # Half of a surrogate pair is a problem already, and SQLite cannot store it.
+    def _add_or_find(self, text: str, line: int) -> int | None:
+        """Add an id if it is new; otherwise return the line of the row that has the id."""
+        # Replace lone surrogates, which SQLite cannot store; they are already a problem.
         key = text.encode("utf-8", "replace")
         insert = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
         if self._database.execute(insert, (key, line)).rowcount:
@@ -212,7 +225,7 @@ class SeenIds:
         self._database.close()
 
 
-def _double(row: Row, rows: Rows, name: str, reason: str, line: int) -> Problem:
+def _duplicate(row: Row, rows: Rows, name: str, reason: str, line: int) -> Problem:
     column = next((column for column, field in rows.columns.items() if field == name), name)
     detail = f"{shown(row.request[name])}, also in {rows.unit} {line}"
     return Problem(row.line, column, reason, detail)

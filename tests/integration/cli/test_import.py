@@ -133,7 +133,7 @@ def test_failed_rows_can_be_corrected_and_imported(
         f"2 rows failed: {reason}",
         f"The failed rows are in {failed}. Correct them there, then run:",
         f"  dub-uplink customers import {failed}",
-        "To update the customers that exist under an external_id, run:",
+        "To update the customers whose external_id exists, run:",
         f"  dub-uplink customers import --on-conflict upsert {failed}",
     ]
     assert failed.read_bytes().startswith(b"\xef\xbb\xbf")
@@ -207,7 +207,7 @@ def test_older_failed_rows_are_mentioned_after_a_success(
     failed = people.with_name("people.failed.csv")
     failed.write_text("old")
     done = invoke("customers", "import", str(people))
-    assert done.stderr == f"{failed} is older than this import; it was left as it is.\n"
+    assert done.stderr == f"{failed} is from an earlier import; it was not changed.\n"
 
 
 def test_file_of_problems_replaces_no_other(invoke: Invoke, live: Live, people: Path) -> None:
@@ -356,7 +356,11 @@ def test_finished_journal_does_not_block_a_changed_file(
         ("name\n", (), "there is no column external_id"),
         ("Zo\xeb", (), "line 1, byte 3 (0xeb) is not utf-8.  Hint: --encoding cp1252"),
         ("external_id,country,Plan\n", (), "unknown: 'Plan'"),
-        (HEADER, ("--map", "email=mail"), "is not COLUMN=FIELD with one of external_id, email"),
+        (
+            HEADER,
+            ("--map", "email=mail"),
+            "is not COLUMN=FIELD; FIELD is one of external_id, email",
+        ),
         (HEADER, ("--map", "nonsense"), "is not COLUMN=FIELD"),
         (HEADER, ("--map", "a=name", "--map", "a=email"), "'a' is given twice"),
         (HEADER, ("--encoding", "klingon"), "'klingon' is not the name of a text encoding"),

@@ -99,7 +99,7 @@ def test_interrupt_waits_for_requests_in_flight(
         fake.configure(latency=0.0)
         created = fake.customer_count
         done = run("customers", "import", str(people), env=env)
-        assert f"Resuming: {created} of {ROWS} rows are done." in done.stderr
+        assert f"Resuming: {created} of {ROWS} rows are complete." in done.stderr
         assert [request.method for request in fake.requests if request.method != "POST"] == []
 
 

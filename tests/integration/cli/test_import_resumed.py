@@ -195,7 +195,7 @@ def test_row_is_sent_after_journal_records_it_as_begun(
     handle = fake.handle
 
     def handled(request: object) -> object:
-        ((until,),) = on_disk(tmp_path, "SELECT begun FROM import")
+        ((until,),) = on_disk(tmp_path, "SELECT sent_limit FROM import")
         begun.append(len(begun) < until)
         return handle(request)  # type: ignore[arg-type]
 

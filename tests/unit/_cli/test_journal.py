@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("click")
 
-from dub_uplink._cli.import_job.journal import Ending, Journal, JournalError
+from dub_uplink._cli.import_job.journal import Journal, JournalError, Outcome
 
 ABOUT = {"file": {"size": 1, "sha256": "ab"}, "server": "", "on_conflict": "fail"}
 ROWS = 8
@@ -33,16 +33,16 @@ def path(tmp_path: Path) -> Path:
 
 def test_committed_outcomes_are_known_to_next_process(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.begin(6)
-        journal.finish(0, "created")
-        journal.finish(1, "updated")
-        journal.finish(2, "skipped")
-        journal.finish(3, "failed", "409 conflict: Zoë\n")
-        journal.exists(4)
+        journal.raise_sent_limit(6)
+        journal.record_outcome(0, "created")
+        journal.record_outcome(1, "updated")
+        journal.record_outcome(2, "skipped")
+        journal.record_outcome(3, "failed", "409 conflict: Zoë\n")
+        journal.mark_existing(4)
         journal.commit()
-        journal.finish(5, "created")  # and not committed
+        journal.record_outcome(5, "created")  # and not committed
     with Journal(path, ABOUT, ROWS) as journal:
-        endings = [journal.ending(row) for row in range(ROWS)]
+        endings = [journal.outcome(row) for row in range(ROWS)]
         assert endings == ["created", "updated", "skipped", "failed", None, None, None, None]
         assert journal.reason(3) == "409 conflict: Zoë\n"
         assert journal.counts() == {"created": 1, "updated": 1, "skipped": 1, "failed": 1}
@@ -52,22 +52,22 @@ def test_committed_outcomes_are_known_to_next_process(path: Path) -> None:
 
 def test_row_begun_by_this_process_is_not_in_doubt(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.begin(3)
+        journal.raise_sent_limit(3)
         assert not journal.is_in_doubt(0)
 
 
 def test_reasons_are_counted_most_frequent_first(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         for row, reason in enumerate(["a", "b", "b", "\ud800"]):
-            journal.finish(row, "failed", reason)
+            journal.record_outcome(row, "failed", reason)
         assert journal.failures() == [("b", 2), ("a", 1), ("?", 1)]
 
 
 def test_begin_commits_outcomes_before_it(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.finish(0, "created")
+        journal.record_outcome(0, "created")
         assert rows_on_disk(path) == (0, [])
-        journal.begin(4)
+        journal.raise_sent_limit(4)
         assert rows_on_disk(path) == (4, [(0, "created")])
 
 
@@ -78,7 +78,7 @@ def rows_on_disk(path: Path) -> tuple[int, list[Any]]:
         with contextlib.suppress(FileNotFoundError):
             shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
     with contextlib.closing(sqlite3.connect(copy)) as database:
-        (begun,) = database.execute("SELECT begun FROM import").fetchone()
+        (begun,) = database.execute("SELECT sent_limit FROM import").fetchone()
         return begun, database.execute("SELECT number, outcome FROM rows").fetchall()
 
 
@@ -90,52 +90,52 @@ def test_unfinished_journal_of_another_file_is_refused(
     path: Path, change: dict[str, Any], what: str
 ) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.begin(1)
-        journal.finish(0, "created")
+        journal.raise_sent_limit(1)
+        journal.record_outcome(0, "created")
         journal.commit()
     expected = f"stopped after 1 of 8 rows, and the {what} changed since .* --restart"
     with pytest.raises(JournalError, match=expected):
         Journal(path, {**ABOUT, **change}, ROWS)
     with Journal(path, ABOUT, ROWS) as journal:
-        assert journal.ending(0) == "created"
+        assert journal.outcome(0) == "created"
     with Journal(path, {**ABOUT, **change}, ROWS, restart=True) as journal:
-        assert (journal.begun, journal.ending(0), journal.replaced) == (0, None, None)
+        assert (journal.sent_limit, journal.outcome(0), journal.replaced_counts) == (0, None, None)
 
 
 def test_finished_journal_of_another_file_is_replaced(path: Path) -> None:
     finish_all(path)
     with Journal(path, {**ABOUT, "file": "other"}, 3) as journal:
-        assert journal.replaced == {"created": 8, "updated": 0, "skipped": 0, "failed": 0}
-        assert (journal.begun, sum(journal.counts().values())) == (0, 0)
+        assert journal.replaced_counts == {"created": 8, "updated": 0, "skipped": 0, "failed": 0}
+        assert (journal.sent_limit, sum(journal.counts().values())) == (0, 0)
 
 
 def test_finished_journal_of_same_import_is_kept(path: Path) -> None:
     finish_all(path)
     with Journal(path, ABOUT, ROWS) as journal:
-        assert (journal.replaced, journal.counts()["created"]) == (None, 8)
+        assert (journal.replaced_counts, journal.counts()["created"]) == (None, 8)
 
 
 def finish_all(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.begin(ROWS)
+        journal.raise_sent_limit(ROWS)
         for row in range(ROWS):
-            journal.finish(row, "created")
+            journal.record_outcome(row, "created")
         journal.commit()
 
 
 def test_unfinished_import_goes_on_under_another_policy(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.begin(2)
-        journal.finish(0, "created")
+        journal.raise_sent_limit(2)
+        journal.record_outcome(0, "created")
         journal.commit()
     with Journal(path, {**ABOUT, "on_conflict": "skip"}, ROWS) as journal:
-        assert (journal.ending(0), journal.is_in_doubt(1)) == ("created", True)
+        assert (journal.outcome(0), journal.is_in_doubt(1)) == ("created", True)
 
 
 def test_finished_import_is_repeated_under_another_policy(path: Path) -> None:
     finish_all(path)
     with Journal(path, {**ABOUT, "on_conflict": "skip"}, ROWS) as journal:
-        assert (journal.begun, journal.ending(0)) == (0, None)
+        assert (journal.sent_limit, journal.outcome(0)) == (0, None)
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -151,7 +151,7 @@ def test_file_that_is_no_journal_is_left_alone(path: Path, content: bytes, resta
 def test_another_sqlite_database_is_left_alone(path: Path, restart: bool) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE theirs (x)")
-    with pytest.raises(JournalError, match="is not a journal that this version reads"):
+    with pytest.raises(JournalError, match="was written by another version"):
         Journal(path, ABOUT, ROWS, restart=restart)
     with contextlib.closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT * FROM theirs").fetchall() == []
@@ -164,7 +164,7 @@ def test_journal_of_json_lines_is_refused_until_restart(path: Path) -> None:
         Journal(path, ABOUT, ROWS)
     assert path.read_bytes() == old
     with Journal(path, ABOUT, ROWS, restart=True) as journal:
-        assert (journal.begun, journal.ending(0)) == (0, None)
+        assert (journal.sent_limit, journal.outcome(0)) == (0, None)
 
 
 def test_damaged_journal_is_refused(path: Path) -> None:
@@ -188,9 +188,9 @@ with Journal(Path(sys.argv[1]), {ABOUT!r}, 10**9) as journal:
     row = journal.counts()["created"]  # rows after it may have been begun before a kill
     print(row, flush=True)
     while True:
-        journal.begin(row + 32)
+        journal.raise_sent_limit(row + 32)
         for row in range(row, row + 32):
-            journal.finish(row, "created")
+            journal.record_outcome(row, "created")
         row += 1
         journal.commit()
         print(row, flush=True)
@@ -219,7 +219,7 @@ def test_committed_rows_survive_a_kill(path: Path) -> None:
         with Journal(path, ABOUT, 10**9) as journal:
             done = journal.counts()["created"]
             assert safe <= done <= safe + 32
-            assert journal.begun in {done, done + 32}
+            assert journal.sent_limit in {done, done + 32}
 
 
 def test_second_process_is_refused_until_first_is_killed(path: Path) -> None:
@@ -240,7 +240,7 @@ def test_journal_that_cannot_grow_is_named(path: Path) -> None:
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.finish(0, "created")
+        journal.record_outcome(0, "created")
         resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size - 1, limits[1]))
         try:
             with pytest.raises(OSError, match="disk") as caught:
@@ -272,12 +272,12 @@ def test_reopened_journal_equals_the_closed_one(
     with Journal(path, ABOUT, ROWS) as journal:
         for what, row, *reason in outcomes:
             if what == "begin":
-                journal.begin(row)
+                journal.raise_sent_limit(row)
             elif what == "exists":
-                journal.exists(row)
+                journal.mark_existing(row)
             else:
-                ending: Ending = what
-                journal.finish(row, ending, *reason)
+                ending: Outcome = what
+                journal.record_outcome(row, ending, *reason)
         journal.commit()
         before = state(journal)
     with Journal(path, ABOUT, ROWS) as journal:
@@ -287,26 +287,26 @@ def test_reopened_journal_equals_the_closed_one(
 
 def state(journal: Journal) -> list[Any]:
     endings = [
-        (journal.ending(row), journal.reason(row), journal.is_known_to_exist(row))
+        (journal.outcome(row), journal.reason(row), journal.is_known_to_exist(row))
         for row in range(ROWS)
     ]
-    return [journal.begun, journal.counts(), endings]
+    return [journal.sent_limit, journal.counts(), endings]
 
 
 def test_journal_of_rows_that_were_not_applied_is_replaced(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.begin(4)
-        journal.not_applied(0)
-        journal.rewind(1)
+        journal.raise_sent_limit(4)
+        journal.mark_not_applied(0)
+        journal.lower_sent_limit(1)
         journal.commit()
     with Journal(path, {**ABOUT, "server": "http://x"}, ROWS) as journal:
-        assert (journal.begun, journal.replaced) == (0, None)
+        assert (journal.sent_limit, journal.replaced_counts) == (0, None)
 
 
 def test_row_that_was_not_applied_is_in_doubt_after_a_second_process(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.begin(4)
-        journal.not_applied(0)
+        journal.raise_sent_limit(4)
+        journal.mark_not_applied(0)
         journal.commit()
     with Journal(path, ABOUT, ROWS) as journal:
         assert [journal.is_in_doubt(row) for row in (0, 1)] == [False, True]
@@ -317,11 +317,11 @@ def test_row_that_was_not_applied_is_in_doubt_after_a_second_process(path: Path)
 
 def test_row_that_no_process_sent_again_stays_out_of_doubt(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.begin(4)
-        journal.not_applied(2)
+        journal.raise_sent_limit(4)
+        journal.mark_not_applied(2)
         journal.commit()
     with Journal(path, ABOUT, ROWS) as journal:
-        journal.rewind(2)
+        journal.lower_sent_limit(2)
         journal.commit()
     with Journal(path, ABOUT, ROWS) as journal:
         assert [journal.is_in_doubt(row) for row in (1, 2)] == [True, False]

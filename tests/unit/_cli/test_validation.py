@@ -42,8 +42,8 @@ def test_repeated_ids_are_named_with_both_lines(validate: Check) -> None:
     report = validate(
         "external_id,stripe_customer_id,country\nu1,cus_1,GB\nu2,cus_1,GB\nu1,,GB\ncus_1,,GB\n"
     )
-    assert (report.rows, report.bad_rows, report.rest) == (4, 2, None)
-    assert report.problems.shown() == [
+    assert (report.rows, report.bad_rows, report.problem_file) == (4, 2, None)
+    assert report.problems.to_show() == [
         Problem(3, "stripe_customer_id", "occurs twice", '"cus_1", also in line 2'),
         Problem(4, "external_id", "occurs twice", '"u1", also in line 2'),
     ]
@@ -52,30 +52,30 @@ def test_repeated_ids_are_named_with_both_lines(validate: Check) -> None:
 def test_ids_alike_but_for_normalization_are_noted(validate: Check) -> None:
     report = validate("external_id,country\nZo\u00eb,GB\nu1,GB\nZoe\u0308,GB\nZoe\u0308,GB\n")
     assert report.bad_rows == 1
-    assert [p.line for p in report.problems.shown()] == [5]
-    (note,) = report.notes.shown()
+    assert [p.line for p in report.problems.to_show()] == [5]
+    (note,) = report.notes.to_show()
     assert (note.line, note.detail) == (4, '"Zoe\u0308", also in line 2')
     assert "Unicode normalization" in note.reason
 
 
 def test_first_good_rows_are_kept_for_the_preview(validate: Check) -> None:
     report = validate(HEADER + "u1,x,,GB\n" + "".join(f"u{n},,,GB\n" for n in range(2, 9)))
-    assert [request["external_id"] for request in report.first] == ["u2", "u3", "u4"]
+    assert [request["external_id"] for request in report.first_requests] == ["u2", "u3", "u4"]
 
 
 def test_problems_are_grouped_by_column_and_reason(validate: Check, rest: Path) -> None:
     report = validate(HEADER + "u1,x,,\nu2,y,,GB\nu3,,,\n")
     found = {key: group.count for key, group in report.problems.groups.items()}
     assert found == {("email", "is not an email address"): 2, ("country", "is missing"): 2}
-    assert (report.bad_rows, report.rest, rest.exists()) == (3, None, False)
+    assert (report.bad_rows, report.problem_file, rest.exists()) == (3, None, False)
 
 
 def test_more_problems_than_shown_are_all_in_a_file(validate: Check, rest: Path) -> None:
     lines = [f"u{n},=x{n},,GB\n" if n % 2 else f"u{n},,,\n" for n in range(20)]
     report = validate(HEADER + "".join(lines) + ",,,GB\n")
-    assert (report.bad_rows, report.rest) == (21, rest)
+    assert (report.bad_rows, report.problem_file) == (21, rest)
     assert [group.count for group in report.problems.groups.values()] == [10, 10, 1]
-    assert len(report.problems.shown()) == 11
+    assert len(report.problems.to_show()) == 11
     assert rest.read_bytes().startswith(b"\xef\xbb\xbfline,column,reason,value\n")
     with rest.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
@@ -94,14 +94,14 @@ def test_more_groups_than_shown_are_all_in_the_file(tmp_path: Path, rest: Path) 
     path.write_text(f'{{"external_id": "u1", "country": "GB", {", ".join(keys)}}}')
     with path.open("rb") as file:
         report = check(rows_of(file, Options()), rest)
-    assert (len(report.problems.groups), report.rest) == (50, rest)
+    assert (len(report.problems.groups), report.problem_file) == (50, rest)
     assert len(rest.read_text(encoding="utf-8").splitlines()) == 81
 
 
 def test_unwritable_file_of_problems_is_reported(validate: Check, rest: Path) -> None:
     rest.with_name(rest.name + ".tmp").mkdir()
     report = validate(HEADER + "u1,x,,\n" * 30)
-    assert (report.bad_rows, report.rest_error) == (30, os.strerror(21))
+    assert (report.bad_rows, report.problem_file_error) == (30, os.strerror(21))
     assert [group.count for group in report.problems.groups.values()] == [30, 30, 29]
 
 
