@@ -10,7 +10,7 @@ from .config import caller_stacklevel
 
 LEVEL_ENV = "DUB_LOG"
 _LEVELS = {"info": logging.INFO, "debug": logging.DEBUG}
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def enable_env_logging() -> None:
@@ -55,7 +55,7 @@ class _StderrLogging(logging.Filter):
         self._logger = logger
         self._level = _OwnLevel(level)
         self._handler = logging.StreamHandler()
-        self._handler.setFormatter(logging.Formatter(_FORMAT))
+        self._handler.setFormatter(logging.Formatter(_LOG_FORMAT))
         logger.addHandler(self._handler)
         logger.addFilter(self)
         if logger.level == logging.NOTSET:

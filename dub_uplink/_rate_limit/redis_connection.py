@@ -7,7 +7,7 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
-_SCHEMES = ("redis", "rediss", "unix")
+_URL_SCHEMES = ("redis", "rediss", "unix")
 _SOCKET_TIMEOUT = 1.0  # seconds, for connecting and for each response
 
 
@@ -42,13 +42,13 @@ class RedisConnection:
         failover the old connection may be closed, or return an error such as READONLY. Therefore
         commands must be idempotent. Exceptions are those of redis-py.
         """
-        reused = self._is_open and self._pid == os.getpid()
+        is_reused = self._is_open and self._pid == os.getpid()
         try:
             return self._exchange(command)
         except (self.errors.NoScriptError, self.errors.TimeoutError):
             raise
         except Exception:
-            if not reused:
+            if not is_reused:
                 raise
         return self._exchange(command)
 
@@ -96,7 +96,7 @@ def _make_pool(url: object) -> tuple[Any, Any]:
         raise ValueError(
             "storage has an invalid host or port; use a URL such as redis://localhost:6379"
         ) from None
-    if parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
+    if parts.scheme not in _URL_SCHEMES or not url.startswith(f"{parts.scheme}://"):
         raise ValueError(
             "storage must be a URL that begins with redis://, rediss:// or unix://; Sentinel,"
             " Cluster and other storages are not supported; for Valkey write redis://"

@@ -28,7 +28,7 @@ _HEARTBEAT_INTERVAL = 1.0  # seconds
 _RESTORE_BATCH = 500  # slots restored by one command
 
 # The start of every script. ARGV[1]: the window in seconds. ARGV[2]: the configured limit.
-_PRELUDE = f"""
+_SCRIPT_START = f"""
 local t = redis.call('TIME')
 local now = tonumber(t[1]) + tonumber(t[2]) / 1e6
 local window, configured = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -65,8 +65,8 @@ if fields[3] and tonumber(fields[4]) > now then limit = math.min(limit, tonumber
 #   the number of requests in the window
 #   the number of processes, 0 without a heartbeat
 #   the epoch
-_RESERVE = (
-    _PRELUDE
+_RESERVE_SCRIPT = (
+    _SCRIPT_START
     + f"""
 local slot_id, process = ARGV[3], ARGV[4]
 local max_wait, reserve_every = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -122,8 +122,8 @@ return {{format_time(math.max(scheduled_at - now, 0)), granted, count, process_c
 #   ARGV[7]: prefix for the slot ids of requests that other clients sent
 #   ARGV[8]: seconds over which waiting requests resume after a pause
 #   ARGV[9]: id of a slot whose request was sent late, or ''
-_FEEDBACK = (
-    _PRELUDE
+_FEEDBACK_SCRIPT = (
+    _SCRIPT_START
     + f"""
 local server_limit, remaining, reset = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local is_rejected, foreign_prefix = ARGV[6] == '1', ARGV[7]
@@ -172,8 +172,8 @@ keep_state()
 
 # ARGV[3], ARGV[4] and each later pair: the age of a slot in seconds (negative if the slot is in the
 # future) and the id of the slot.
-_RESTORE = (
-    _PRELUDE
+_RESTORE_SCRIPT = (
+    _SCRIPT_START
     + """
 keep_state()  -- first: only the first write of a script fails if Redis is out of memory
 for n = 3, #ARGV, 2 do
@@ -183,8 +183,9 @@ keep_slots()
 """
 )
 
-_DIGESTS = {
-    script: hashlib.sha1(script.encode()).hexdigest() for script in (_RESERVE, _FEEDBACK, _RESTORE)
+_SCRIPT_DIGESTS = {
+    script: hashlib.sha1(script.encode()).hexdigest()
+    for script in (_RESERVE_SCRIPT, _FEEDBACK_SCRIPT, _RESTORE_SCRIPT)
 }
 
 
@@ -217,16 +218,16 @@ class RedisLimiter:
     def reserve(self, reservation: Reservation, max_wait: float) -> ReservationResult:
         """Return the wait for a reservation; see :meth:`Limiter.reserve`."""
         now = reservation.clock.monotonic()
-        heartbeat = not 0 <= now - self._last_heartbeat < _HEARTBEAT_INTERVAL
+        is_heartbeat = not 0 <= now - self._last_heartbeat < _HEARTBEAT_INTERVAL
         wait, granted, window_count, process_count, epoch = self._run(
-            _RESERVE,
+            _RESERVE_SCRIPT,
             reservation.slot_id,
-            reservation.slot_id.rpartition(":")[0] if heartbeat else "",
+            reservation.slot_id.rpartition(":")[0] if is_heartbeat else "",
             min(max_wait, 1e9),
             INTERACTIVE_RESERVE if reservation.bulk else 0,
             reservation.clock.random() * self._config.jitter,
         )
-        if heartbeat:
+        if is_heartbeat:
             self._last_heartbeat, self._process_count = now, int(process_count)
         return ReservationResult(
             float(wait),
@@ -241,7 +242,7 @@ class RedisLimiter:
         config = self._config
         command = (len(self._keys), *self._keys, config.window, config.limit, *arguments)
         try:
-            return self._connection.execute("EVALSHA", _DIGESTS[script], *command)
+            return self._connection.execute("EVALSHA", _SCRIPT_DIGESTS[script], *command)
         except self._connection.errors.NoScriptError:
             return self._connection.execute("EVAL", script, *command)
 
@@ -260,7 +261,7 @@ class RedisLimiter:
 
     def _apply(self, feedback: ServerFeedback, name: str = "", late_slot_id: str = "") -> None:
         self._run(
-            _FEEDBACK,
+            _FEEDBACK_SCRIPT,
             "" if feedback.limit is None else feedback.limit,
             "" if feedback.remaining is None else feedback.remaining,
             feedback.reset,
@@ -276,6 +277,6 @@ class RedisLimiter:
         Args:
             slots: pairs of the age of a slot in seconds and the id of the slot.
         """
-        flat: list[Any] = [part for pair in slots for part in pair]
-        for start in range(0, max(len(flat), 1), 2 * _RESTORE_BATCH):
-            self._run(_RESTORE, *flat[start : start + 2 * _RESTORE_BATCH])
+        arguments: list[Any] = [part for pair in slots for part in pair]
+        for start in range(0, max(len(arguments), 1), 2 * _RESTORE_BATCH):
+            self._run(_RESTORE_SCRIPT, *arguments[start : start + 2 * _RESTORE_BATCH])

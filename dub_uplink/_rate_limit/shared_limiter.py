@@ -134,11 +134,11 @@ class StorageConnection:
                 return
             self._is_unavailable, self._successful_probes, self._waiting_since = True, 0, None
             self._last_call_at = now = time.monotonic()
-            recently = now - self._warned_at <= _WARNING_INTERVAL
+            has_warned_recently = now - self._warned_at <= _WARNING_INTERVAL
             self._warned_at = now
         processes = max((limiter.process_count for limiter in list(self._limiters)), default=1)
         logger.log(
-            logging.DEBUG if recently else logging.WARNING,
+            logging.DEBUG if has_warned_recently else logging.WARNING,
             "rate limit storage %s is unavailable (%s); this process uses its share, %d of %d"
             " requests, and reconnects automatically",
             self,
@@ -159,8 +159,8 @@ class StorageConnection:
         except Exception:  # noqa: BLE001 - any error means that the storage is still unavailable
             self._successful_probes = 0
         else:
-            in_time = time.monotonic() - started < _CALL_TIMEOUT
-            self._successful_probes = self._successful_probes + 1 if in_time else 0
+            is_in_time = time.monotonic() - started < _CALL_TIMEOUT
+            self._successful_probes = self._successful_probes + 1 if is_in_time else 0
         if self._successful_probes == _RECOVERY_PROBES:
             # Log first: another thread may mark the storage as unavailable right after this.
             logger.info("rate limit storage %s is available again", self)
@@ -237,7 +237,7 @@ class SharedLimiter:
 
         def exchange() -> ReservationResult:
             result = self._remote.reserve(reservation, max_wait)
-            if reservation.cancelled:
+            if reservation.is_cancelled:
                 self._remote.cancel(reservation)
             return result
 
@@ -293,7 +293,7 @@ class SharedLimiter:
             reservation.scheduled_at = None
 
     def cancel(self, reservation: Reservation) -> None:
-        reservation.cancelled = True
+        reservation.is_cancelled = True
         if reservation.owner is self._local:
             self._local.cancel(reservation)
         if reservation.slot_id:

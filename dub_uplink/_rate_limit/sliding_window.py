@@ -31,19 +31,27 @@ class Reservation:
         bulk: whether the call has the priority ``"bulk"``.
         scheduled_at: monotonic time of the slot in seconds; ``None`` without a slot.
         owner: the limiter that granted the slot.
-        cancelled: whether the caller no longer waits.
+        is_cancelled: whether the caller no longer waits.
         slot_id: the id of the slot in a shared storage.
         window_count: number of requests in the window when the slot was granted.
     """
 
-    __slots__ = ("bulk", "cancelled", "clock", "owner", "scheduled_at", "slot_id", "window_count")
+    __slots__ = (
+        "bulk",
+        "clock",
+        "is_cancelled",
+        "owner",
+        "scheduled_at",
+        "slot_id",
+        "window_count",
+    )
 
     def __init__(self, clock: Clock, *, bulk: bool) -> None:
         self.clock = clock
         self.bulk = bulk
         self.scheduled_at: float | None = None
         self.owner: object = None
-        self.cancelled = False
+        self.is_cancelled = False
         self.slot_id = ""
         self.window_count = 0
 

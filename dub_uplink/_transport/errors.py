@@ -108,10 +108,10 @@ def error_data(response: Response) -> ErrorData | None:
 def is_truncated_json(response: Response) -> bool:
     """Return whether the body is a truncated JSON document."""
     text = response.content.strip()
-    closing = {b"{": b"}", b"[": b"]"}.get(text[:1])
-    if closing is None:
+    closing_bracket = {b"{": b"}", b"[": b"]"}.get(text[:1])
+    if closing_bracket is None:
         return False
-    closed = text[-1:] == closing
+    is_closed = text[-1:] == closing_bracket
     try:
         response.parse_json()
     except json.JSONDecodeError as error:
@@ -119,10 +119,10 @@ def is_truncated_json(response: Response) -> bool:
         if error.msg.startswith("Unterminated string"):
             return True
         # If the error is far from the end, the body is not JSON at all.
-        allowed = 0 if closed else _MAX_LITERAL_CHARS
+        allowed = 0 if is_closed else _MAX_LITERAL_CHARS
         return not error.msg.startswith("Extra data") and remaining <= allowed
     except UnicodeDecodeError as error:
-        return error.end >= len(text) and not closed  # the body ends within a UTF-8 character
+        return error.end >= len(text) and not is_closed  # the body ends within a UTF-8 character
     except (ValueError, RecursionError):
-        return not closed
+        return not is_closed
     return False

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from ..models.response import Response
 
 #: ``Retry-After`` is ignored for other statuses. Dub's server also sends it with a 404.
-_TIMED_STATUSES = frozenset({429, 503})
+_RETRY_AFTER_STATUSES = frozenset({429, 503})
 _NUMBER_PATTERN = re.compile(r"\d{1,24}(?:\.\d{0,24})?", re.ASCII)
 # Larger numbers are Unix times in seconds. As a wait they would be more than 31 years.
 _MIN_UNIX_SECONDS = 1e9
@@ -58,7 +58,7 @@ def _unix_time(date: str) -> float:
 
 def requested_delay(response: Response, now: float) -> float | None:
     """Return the wait in seconds that a 429 or 503 response requests, or ``None``."""
-    if response.status_code not in _TIMED_STATUSES:
+    if response.status_code not in _RETRY_AFTER_STATUSES:
         return None
     header = response.headers.get("Retry-After")
     if header is None:

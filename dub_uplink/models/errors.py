@@ -18,10 +18,10 @@ def one_line(text: str, longest: int = 120) -> str:
     Text of more than ``longest`` characters is truncated, and ends with "…".
     """
     line = " ".join(text[: 8 * longest].split())
-    shown = line[:longest]
-    if not shown.isprintable():
-        shown = "".join(char if char.isprintable() else "\ufffd" for char in shown)
-    return shown + "…" if len(line) > longest or len(text) > 8 * longest else shown
+    excerpt = line[:longest]
+    if not excerpt.isprintable():
+        excerpt = "".join(char if char.isprintable() else "\ufffd" for char in excerpt)
+    return excerpt + "…" if len(line) > longest or len(text) > 8 * longest else excerpt
 
 
 @dataclass(frozen=True)
