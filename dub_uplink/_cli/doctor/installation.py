@@ -131,9 +131,12 @@ def check_environment(variables: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding(section, "proxies", "none")
     for name in ("no_proxy", "NO_PROXY"):
         if variables.get(name):
-            hosts = variables[name].split(",")
+            hosts = [host.strip() for host in variables[name].split(",")]
+            # A URL with a comma in its credentials is split in the middle of a password.
+            has_credentials = "@" in variables[name]
             shown = ",".join(
-                h.strip() if _NO_PROXY_HOST_PATTERN.fullmatch(h.strip()) else "***" for h in hosts
+                "***" if has_credentials or not _NO_PROXY_HOST_PATTERN.fullmatch(host) else host
+                for host in hosts
             )
             yield Finding(section, name, shown)
     yield from _check_bundles(variables)

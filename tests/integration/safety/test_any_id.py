@@ -70,13 +70,15 @@ URLS = st.builds(
 )
 
 
-PLAIN_URL = re.compile(r"https?://(?:[a-z0-9.]+|\[::1\])(?::80)?(?:/|/v1)?", re.IGNORECASE)
+#: The client encodes the Unicode host as ``xn--tda.example``.
+PLAIN_URL = re.compile(r"https?://(?:[a-z0-9.ü]+|\[::1\])(?::80)?(?:/|/v1)?", re.IGNORECASE)
 
 
 @pytest.mark.promise("server-url-is-plain")
 @given(URLS)
 @example("https://u:p@dub\u2100.example")
 @example("https://u:p@[x")
+@example("https://ü.example/v1")
 @pytest.mark.filterwarnings("ignore:the token goes unencrypted")
 def test_a_server_url_is_plain_or_an_error_at_construction(server_url: str) -> None:
     if PLAIN_URL.fullmatch(server_url.strip()):

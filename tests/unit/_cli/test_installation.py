@@ -23,6 +23,7 @@ schemes = st.sampled_from(["http://", "https://", "socks5h://", "", "HTTP://", "
 @given(scheme=schemes, before=texts, after=texts, encoded=st.booleans())
 @example(scheme="http://", before="me:12/", after="://", encoded=False)
 @example(scheme="", before="", after="", encoded=False)
+@example(scheme="http://", before="", after=",", encoded=False)
 def test_environment_findings_hide_credentials(
     scheme: str, before: str, after: str, encoded: bool
 ) -> None:
