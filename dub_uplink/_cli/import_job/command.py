@@ -32,9 +32,9 @@ from dub_uplink._cli.io.files import beside
 from dub_uplink._cli.io.progress import Progress
 from dub_uplink._cli.io.text import can_ask, confirm
 from dub_uplink._cli.io.text_file import BadFile
-from dub_uplink._cli.reading.fields import FIELDS, field_named
+from dub_uplink._cli.reading.fields import FIELDS, find_field
 from dub_uplink._cli.reading.rows import Format, Options, Rows, rows_of
-from dub_uplink._cli.reading.source import identity, is_named, open_source
+from dub_uplink._cli.reading.source import allows_side_files, identity, open_source
 from dub_uplink._cli.transfer_options import (
     configured_server_url,
     hash_api_key,
@@ -61,7 +61,7 @@ def _parse_mapping(
     mapping: dict[str, str | None] = {}
     for each in given:
         column, equals, name = each.rpartition("=")
-        spelled = field_named(name) if name.strip() else None
+        spelled = find_field(name) if name.strip() else None
         if not equals or (name.strip() and spelled is None):
             raise click.BadParameter(
                 f"{each!r} is not COLUMN=FIELD; FIELD is one of {', '.join(FIELDS)}."
@@ -209,7 +209,11 @@ def import_command(
     try:
         with open_source(path) as file:
             file_identity = identity(file)
-            named = Path(path) if is_named(path) else Path(f"stdin-{file_identity['sha256'][:8]}")
+            named = (
+                Path(path)
+                if allows_side_files(path)
+                else Path(f"stdin-{file_identity['sha256'][:8]}")
+            )
             journal_file = Path(journal_path) if journal_path else beside(named, ".journal")
             rows = rows_of(file, options, path)
             _warn_about_unused_options(options, rows)

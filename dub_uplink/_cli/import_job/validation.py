@@ -16,7 +16,7 @@ import click
 from dub_uplink._cli.io.files import NewFile
 from dub_uplink._cli.io.text import escape_formula, printable
 from dub_uplink._cli.reading.rows import Problem, Row, Rows
-from dub_uplink._cli.reading.values import shown
+from dub_uplink._cli.reading.values import excerpt
 
 #: The fields whose values are unique on the server.
 _UNIQUE_FIELDS = ("external_id", "stripe_customer_id")
@@ -227,5 +227,5 @@ class SeenIds:
 
 def _duplicate(row: Row, rows: Rows, name: str, reason: str, line: int) -> Problem:
     column = next((column for column, field in rows.columns.items() if field == name), name)
-    detail = f"{shown(row.request[name])}, also in {rows.unit} {line}"
+    detail = f"{excerpt(row.request[name])}, also in {rows.unit} {line}"
     return Problem(row.line, column, reason, detail)
