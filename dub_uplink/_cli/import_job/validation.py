@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from dub_uplink._cli.io.files import NewFile
+from dub_uplink._cli.io.files import UniqueFile
 from dub_uplink._cli.io.text import escape_formula, printable
 from dub_uplink._cli.reading.rows import Problem, Row, Rows
 from dub_uplink._cli.reading.values import excerpt
@@ -146,7 +146,7 @@ class _ProblemFile:
     def _write_to_file(self, problems: list[Problem]) -> None:
         if self._writer is None:
             self._report.problem_file = self._path
-            self._file = NewFile(self._path)
+            self._file = UniqueFile(self._path)
             file = self._exit_stack.enter_context(self._file)
             file.write("\ufeff")  # without a byte order mark, Excel assumes another encoding
             self._writer = csv.writer(file, delimiter=self._delimiter, lineterminator="\n")

@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 
-from dub_uplink._cli.io.records import columns as exported_columns
+from dub_uplink._cli.io.records import column_names
 from dub_uplink.models import components, operations
 
 #: The fields that a file can contain, and those that it must contain.
@@ -33,7 +33,7 @@ _IGNORED_COLUMNS = {
     normalize_column(name)
     for name in (
         *(field.name for field in dataclasses.fields(components.Customer)),
-        *exported_columns(expanded=True),
+        *column_names(expanded=True),
         REASON,
     )
 } - {*_FIELD_BY_NAME, "extra"}
