@@ -16,7 +16,13 @@ import click
 
 import dub_uplink  # loads its names on first use, so that the help stays fast
 from dub_uplink._cli.failures import ExitCode, Failure
-from dub_uplink._cli.io.text import can_ask, content_of, interruptible_input, is_terminal, printable
+from dub_uplink._cli.io.text import (
+    can_prompt,
+    interruptible_input,
+    is_terminal,
+    printable,
+    read_input,
+)
 
 R = TypeVar("R")
 
@@ -79,7 +85,7 @@ class Connection:
         token = os.environ.get("DUB_API_KEY", "")
         if token:
             return token.strip()
-        if can_ask():
+        if can_prompt():
             with interruptible_input():
                 return str(click.prompt("Dub API key", hide_input=True, err=True)).strip()
         raise Failure(
@@ -95,7 +101,7 @@ def read_token(path: str) -> str:
     """
     where = "the standard input" if path == "-" else path
     try:
-        text = content_of(path).decode("utf-8-sig")
+        text = read_input(path).decode("utf-8-sig")
     except OSError as error:
         raise Failure(
             f"cannot read the API key from {where}: {error.strerror}.", ExitCode.AUTH

@@ -112,7 +112,7 @@ def open_client(
     def on_retry(_attempt: int, seconds: float, failed: object) -> None:
         on_failed_attempt(failed)
         if seconds >= LONG_WAIT:
-            progress.note(printable(f"{reason_for_wait(failed)}: waiting {seconds:.0f} s"))
+            progress.show_note(printable(f"{reason_for_wait(failed)}: waiting {seconds:.0f} s"))
 
     options: dict[str, Any] = {} if interrupt is None else {"clock": interrupt.clock()}
     return connection.open(on_retry=on_retry, rate_limit=rate_limit, token=token, **options)

@@ -14,8 +14,8 @@ from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.customers.filters import text
 from dub_uplink._cli.failures import BatchRunner, ExitCode, Failure
 from dub_uplink._cli.io.output import output_option, write_customers, write_records, write_table
-from dub_uplink._cli.io.records import NAMES
-from dub_uplink._cli.io.text import can_ask, confirm, content_of, printable
+from dub_uplink._cli.io.records import API_NAMES
+from dub_uplink._cli.io.text import can_prompt, confirm, printable, read_input
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models.components import Customer
 
@@ -82,7 +82,7 @@ def _read_body(path: str, fields: Iterable[str]) -> dict[str, Any]:
     """
     where = "the standard input" if path == "-" else path
     try:
-        content = json.loads(content_of(path))
+        content = json.loads(read_input(path))
     except OSError as error:
         raise click.UsageError(f"cannot read {where}: {error.strerror}.") from None
     except UnicodeDecodeError as error:
@@ -97,13 +97,13 @@ def _read_body(path: str, fields: Iterable[str]) -> dict[str, Any]:
         raise click.UsageError(f"{where} does not contain a JSON object.")
     body: dict[str, Any] = {}
     for key, value in content.items():
-        name = NAMES[Customer].get(key, key)
+        name = API_NAMES[Customer].get(key, key)
         if name in body:
             raise click.UsageError(
                 f"{where} has {name} twice, in camelCase and in snake_case; leave one out."
             )
         body[name] = value
-    read_only = set(NAMES[Customer].values()) - {camel_case(name) for name in fields}
+    read_only = set(API_NAMES[Customer].values()) - {camel_case(name) for name in fields}
     return {name: value for name, value in body.items() if name not in read_only}
 
 
@@ -190,7 +190,7 @@ Examples:
 @connection_options
 def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...], yes: bool) -> None:
     """Delete customers."""
-    if not yes and not can_ask():
+    if not yes and not can_prompt():
         raise Failure(
             "nothing was deleted, because there is no terminal for the confirmation.",
             ExitCode.USAGE,

@@ -22,7 +22,7 @@ from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.files import OWNER_ONLY, permissions_of
 from dub_uplink._cli.io.progress import Progress
-from dub_uplink._cli.io.records import NAMES, columns
+from dub_uplink._cli.io.records import API_NAMES, column_names
 from dub_uplink._cli.transfer_options import (
     configured_server_url,
     detect_format,
@@ -86,8 +86,8 @@ class _Job(NamedTuple):
 )
 @click.option(
     "--columns",
-    "column_names",
-    metavar="NAMES",
+    "chosen_columns",
+    metavar="API_NAMES",
     help="Write these columns in this order: names of the API, separated by commas, such as"
     " id,email. CSV with --expand also has nested columns, such as link.id.  [default: all]",
 )
@@ -113,7 +113,7 @@ def export_command(
     connection: Connection,
     path: str,
     given_format: Format | None,
-    column_names: str | None,
+    chosen_columns: str | None,
     mode: int | None,
     resume: bool,
     force: bool,
@@ -133,7 +133,7 @@ def export_command(
             'run  pip install "dub-uplink[parquet]"',
         )
     expanded = bool(filters.get("include_expanded_fields"))
-    names = _parse_columns(column_names, file_format, expanded=expanded)
+    names = _parse_columns(chosen_columns, file_format, expanded=expanded)
     target = Path(os.path.realpath(path))
     job = _Job(path, target, file_format, filters, names, resume, quiet, mode)
     if path == "-" or _is_special(target):
@@ -153,20 +153,20 @@ def export_command(
 
 
 def _parse_columns(
-    column_names: str | None, file_format: Format, *, expanded: bool
+    chosen_columns: str | None, file_format: Format, *, expanded: bool
 ) -> tuple[str, ...] | None:
     """Return the columns to write; ``None`` for all fields that the server sends (JSONL only).
 
     Raises:
         click.UsageError: A column is unknown, or is given twice.
     """
-    available = columns(expanded=expanded)
+    available = column_names(expanded=expanded)
     if file_format != "csv":
         available = tuple(dict.fromkeys(name.partition(".")[0] for name in available))
-    if column_names is None:
+    if chosen_columns is None:
         return None if file_format == "jsonl" else available
-    api_names = NAMES[Customer]
-    names = [api_names.get(name.strip(), name.strip()) for name in column_names.split(",")]
+    api_names = API_NAMES[Customer]
+    names = [api_names.get(name.strip(), name.strip()) for name in chosen_columns.split(",")]
     for name in names:
         if name in available:
             continue
@@ -180,7 +180,7 @@ def _parse_columns(
 
 
 def _all_column_names() -> set[str]:
-    names = columns(expanded=True)
+    names = column_names(expanded=True)
     return {*names, *(name.partition(".")[0] for name in names)}
 
 
@@ -217,8 +217,8 @@ def _export_to_stream(connection: Connection, job: _Job, rate_limit: RateLimit |
         progress,
     ):
         customers = dub.customers.iterate(**job.filters)
-        count = write_stream(customers, file, job.file_format, job.columns, progress.at)
-        progress.end(count)
+        count = write_stream(customers, file, job.file_format, job.columns, progress.update)
+        progress.finish(count)
 
 
 @contextlib.contextmanager
@@ -260,13 +260,13 @@ def _fill_part(
     customers = dub.customers.iterate(**job.filters, cursor=part.cursor)
     try:
         with progress:
-            progress.at(part.customers)
-            if progress.visible:
+            progress.update(part.customers)
+            if progress.is_visible:
                 progress.set_total(_expected_count(dub, job.filters))
             batches = fetch_batches(customers, interrupt.check)
             with contextlib.closing(batches):
-                count = part.fill(batches, job.file_format, job.columns, progress.at)
-            progress.end(count)
+                count = part.fill(batches, job.file_format, job.columns, progress.update)
+            progress.finish(count)
             part.finish(_make_converter(job, interrupt))
     except (errors.DubError, OSError, KeyboardInterrupt):
         if part.customers:

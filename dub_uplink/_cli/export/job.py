@@ -22,15 +22,15 @@ from dub_uplink._cli.export.fetching import Batch
 from dub_uplink._cli.interrupts import Interrupted
 from dub_uplink._cli.io.files import (
     OWNER_ONLY,
+    append_suffix,
     atomic_replace,
-    beside,
+    atomic_writer,
     lock,
-    named,
     open_with_mode,
-    replacing,
     sync,
+    with_filename,
 )
-from dub_uplink._cli.io.records import cells, json_text
+from dub_uplink._cli.io.records import cell_values, json_text
 from dub_uplink.models.components import Customer
 from dub_uplink.models.errors import DubError
 
@@ -80,7 +80,7 @@ class CustomerWriter:
                 fields = {name: fields.get(name) for name in self._columns}
             self._text.write(json_text(fields) + "\n")
             return
-        row = cells(fields, tuple(self._columns))
+        row = cell_values(fields, tuple(self._columns))
         # Quote the row, because before Python 3.13 csv leaves a CR unquoted and the line is split.
         has_cr = any(isinstance(cell, str) and "\r" in cell for cell in row)
         (self._write_quoted_row if has_cr else self._write_row)(row)
@@ -128,7 +128,10 @@ class Part:
     ) -> None:
         self._path = path
         self._settings = {"export": _FORMAT_VERSION, **settings}
-        self._part_path, self._checkpoint_path = beside(path, ".part"), beside(path, ".part.json")
+        self._part_path, self._checkpoint_path = (
+            append_suffix(path, ".part"),
+            append_suffix(path, ".part.json"),
+        )
         self._mode = mode
         self._clock = clock
         self._file: IO[bytes] = open_with_mode(self._part_path, "a+b", mode | OWNER_ONLY)
@@ -201,7 +204,7 @@ class Part:
         """
         writer = CustomerWriter(self._file, file_format, columns)
         count, cursor = self._last_checkpoint.customers, self._last_checkpoint.cursor
-        with named(self._part_path):
+        with with_filename(self._part_path):
             try:
                 if not self._last_checkpoint.bytes:
                     writer.write_header()
@@ -228,7 +231,7 @@ class Part:
         writer.flush()
         sync(self._file)
         self._last_checkpoint = _Checkpoint(count, self._file.tell(), cursor)
-        with replacing(self._checkpoint_path, mode=self._mode | OWNER_ONLY) as file:
+        with atomic_writer(self._checkpoint_path, mode=self._mode | OWNER_ONLY) as file:
             json.dump({**self._settings, **vars(self._last_checkpoint)}, file)
         self._checkpointed_at = self._clock()
 
@@ -239,7 +242,7 @@ class Part:
             self._file.close()
             atomic_replace(self._part_path, self._path)
         else:
-            converted = beside(self._path, ".tmp")
+            converted = append_suffix(self._path, ".tmp")
             try:
                 with open_with_mode(converted, "wb", self._mode | OWNER_ONLY) as file:
                     convert(self._part_path, file)
@@ -269,7 +272,7 @@ class Part:
 
 def has_part(path: Path) -> bool:
     """Return whether there is an interrupted export to this path."""
-    return beside(path, ".part").exists() and beside(path, ".part.json").exists()
+    return append_suffix(path, ".part").exists() and append_suffix(path, ".part.json").exists()
 
 
 def write_stream(

@@ -28,13 +28,13 @@ from dub_uplink._cli.import_job.preview import (
 from dub_uplink._cli.import_job.report import show_counts, show_failures, show_reasons
 from dub_uplink._cli.import_job.validation import ValidationReport, check
 from dub_uplink._cli.interrupts import InterruptHandler
-from dub_uplink._cli.io.files import beside
+from dub_uplink._cli.io.files import append_suffix
 from dub_uplink._cli.io.progress import Progress
-from dub_uplink._cli.io.text import can_ask, confirm
+from dub_uplink._cli.io.text import can_prompt, confirm
 from dub_uplink._cli.io.text_file import BadFile
-from dub_uplink._cli.reading.fields import FIELDS, field_named
+from dub_uplink._cli.reading.fields import FIELDS, find_field
 from dub_uplink._cli.reading.rows import Format, Options, Rows, rows_of
-from dub_uplink._cli.reading.source import identity, is_named, open_source
+from dub_uplink._cli.reading.source import allows_side_files, identity, open_source
 from dub_uplink._cli.transfer_options import (
     configured_server_url,
     hash_api_key,
@@ -61,7 +61,7 @@ def _parse_mapping(
     mapping: dict[str, str | None] = {}
     for each in given:
         column, equals, name = each.rpartition("=")
-        spelled = field_named(name) if name.strip() else None
+        spelled = find_field(name) if name.strip() else None
         if not equals or (name.strip() and spelled is None):
             raise click.BadParameter(
                 f"{each!r} is not COLUMN=FIELD; FIELD is one of {', '.join(FIELDS)}."
@@ -209,11 +209,15 @@ def import_command(
     try:
         with open_source(path) as file:
             file_identity = identity(file)
-            named = Path(path) if is_named(path) else Path(f"stdin-{file_identity['sha256'][:8]}")
-            journal_file = Path(journal_path) if journal_path else beside(named, ".journal")
+            named = (
+                Path(path)
+                if allows_side_files(path)
+                else Path(f"stdin-{file_identity['sha256'][:8]}")
+            )
+            journal_file = Path(journal_path) if journal_path else append_suffix(named, ".journal")
             rows = rows_of(file, options, path)
             _warn_about_unused_options(options, rows)
-            asks = not (dry_run or yes) and can_ask()
+            asks = not (dry_run or yes) and can_prompt()
             problem_file = side_file(journal_file, named, ".problems.csv")
             report = _validate(
                 path, rows, problem_file, preview=dry_run or asks, dry=dry_run, quiet=quiet
@@ -311,7 +315,7 @@ def _validate(
         show_recognized(path, rows, err=not dry)
         raise BadFile(rows.header_problem)
     with Progress("Checking", transient=True, quiet=quiet) as progress:
-        report = check(rows, problem_file, progress.at)
+        report = check(rows, problem_file, progress.update)
     if preview:
         show_recognized(path, rows, err=not dry)
         show_preview(report, rows, err=not dry)
@@ -339,10 +343,10 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
         click.echo("This import is already complete; nothing is sent. Its report again:", err=True)
     elif completed:
         click.echo(f"Resuming: {completed:,} of {count_rows(journal.rows)} are complete.", err=True)
-    run.on_progress = progress.at
+    run.on_progress = progress.update
     try:
         with progress:
-            progress.at(completed)
+            progress.update(completed)
             left = run.run()
     except ImportAborted as aborted:
         _report_stopped(run, failed)

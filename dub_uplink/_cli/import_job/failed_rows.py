@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dub_uplink._cli.import_job.journal import Journal
-from dub_uplink._cli.io.files import NewFile
+from dub_uplink._cli.io.files import UniqueFile
 from dub_uplink._cli.io.records import json_text
 from dub_uplink._cli.io.text import escape_formula
 from dub_uplink._cli.reading.fields import FIELDS, REASON
@@ -30,7 +30,7 @@ def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
     Raises:
         OSError: the file cannot be written.
     """
-    failed_file = NewFile(path)
+    failed_file = UniqueFile(path)
     with failed_file as file:
         failed = (
             {**row.request, REASON: journal.reason(row.number)}

@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
-from dub_uplink._cli.io.files import NewFile
+from dub_uplink._cli.io.files import UniqueFile
 from dub_uplink._cli.io.text import escape_formula, printable
 from dub_uplink._cli.reading.rows import Problem, Row, Rows
-from dub_uplink._cli.reading.values import shown
+from dub_uplink._cli.reading.values import excerpt
 
 #: The fields whose values are unique on the server.
 _UNIQUE_FIELDS = ("external_id", "stripe_customer_id")
@@ -146,7 +146,7 @@ class _ProblemFile:
     def _write_to_file(self, problems: list[Problem]) -> None:
         if self._writer is None:
             self._report.problem_file = self._path
-            self._file = NewFile(self._path)
+            self._file = UniqueFile(self._path)
             file = self._exit_stack.enter_context(self._file)
             file.write("\ufeff")  # without a byte order mark, Excel assumes another encoding
             self._writer = csv.writer(file, delimiter=self._delimiter, lineterminator="\n")
@@ -227,5 +227,5 @@ class SeenIds:
 
 def _duplicate(row: Row, rows: Rows, name: str, reason: str, line: int) -> Problem:
     column = next((column for column, field in rows.columns.items() if field == name), name)
-    detail = f"{shown(row.request[name])}, also in {rows.unit} {line}"
+    detail = f"{excerpt(row.request[name])}, also in {rows.unit} {line}"
     return Problem(row.line, column, reason, detail)

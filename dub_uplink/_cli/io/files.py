@@ -39,7 +39,7 @@ def lock(file: IO[Any]) -> None:
 
 
 @contextlib.contextmanager
-def named(path: Path) -> Iterator[None]:
+def with_filename(path: Path) -> Iterator[None]:
     """Add the file name to an ``OSError``, because errors of writes have no file name."""
     try:
         yield
@@ -103,7 +103,7 @@ def atomic_replace(temporary: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, newline: str = "", mode: int | None = None) -> Iterator[IO[str]]:
+def atomic_writer(path: Path, newline: str = "", mode: int | None = None) -> Iterator[IO[str]]:
     """Write a UTF-8 text file as ``….tmp``, and rename it to ``path`` when it is complete.
 
     Args:
@@ -111,7 +111,7 @@ def replacing(path: Path, newline: str = "", mode: int | None = None) -> Iterato
         newline: The ``newline`` argument of ``open``.
         mode: The permissions; ``None`` for the default of the process.
     """
-    temporary = beside(path, ".tmp")
+    temporary = append_suffix(path, ".tmp")
     try:
         if mode is not None:
             open_with_mode(temporary, "wb", mode).close()
@@ -125,7 +125,7 @@ def replacing(path: Path, newline: str = "", mode: int | None = None) -> Iterato
         raise
 
 
-class NewFile:
+class UniqueFile:
     """A new UTF-8 text file that only its owner can read; a context manager.
 
     The context writes to ``….tmp``. On exit, the file is renamed to ``path``. If other files have
@@ -135,13 +135,13 @@ class NewFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files = contextlib.ExitStack()
+        self._exit_stack = contextlib.ExitStack()
 
     def __enter__(self) -> IO[str]:
-        self._temporary = beside(self.path, ".tmp")
+        self._temporary = append_suffix(self.path, ".tmp")
         open_with_mode(self._temporary, "wb", OWNER_ONLY).close()
         opened = self._temporary.open("w", encoding="utf-8", newline="")
-        self._file = self._files.enter_context(opened)
+        self._file = self._exit_stack.enter_context(opened)
         return self._file
 
     def __exit__(
@@ -151,31 +151,33 @@ class NewFile:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            with self._files:
+            with self._exit_stack:
                 if exc_type is None:
                     sync(self._file)
             if exc_type is None:
-                self._keep()
+                self._publish()
         finally:
             with contextlib.suppress(OSError):
                 self._temporary.unlink(missing_ok=True)
 
-    def _keep(self) -> None:
-        first = self.path
+    def _publish(self) -> None:
+        requested_path = self.path
         for number in itertools.count(2):
             try:
                 # Create the file to reserve the name, which another process may also try.
                 with open(self.path, "xb"):
                     pass
             except FileExistsError:
-                if not _has_lines_of(self._temporary, self.path):
-                    self.path = first.with_name(f"{first.stem}-{number}{first.suffix}")
+                if not _contains_lines_of(self._temporary, self.path):
+                    self.path = requested_path.with_name(
+                        f"{requested_path.stem}-{number}{requested_path.suffix}"
+                    )
                     continue
             atomic_replace(self._temporary, self.path)
             return
 
 
-def _has_lines_of(path: Path, other: Path) -> bool:
+def _contains_lines_of(path: Path, other: Path) -> bool:
     """Return whether a file contains all lines of ``other``, in the same order."""
     if not other.is_file():
         return False
@@ -183,6 +185,6 @@ def _has_lines_of(path: Path, other: Path) -> bool:
         return all(line in file for line in lines)  # each search continues after the last match
 
 
-def beside(path: Path, suffix: str) -> Path:
+def append_suffix(path: Path, suffix: str) -> Path:
     """Append a suffix to the name of a path, after its own suffix."""
     return path.with_name(path.name + suffix)

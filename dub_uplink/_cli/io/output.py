@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 import click
 
-from dub_uplink._cli.io.records import cells, columns, json_text
+from dub_uplink._cli.io.records import cell_values, column_names, json_text
 from dub_uplink._cli.io.text import escape_formula, printable
 from dub_uplink.models.components import Customer
 
@@ -79,7 +79,7 @@ def write_customers(
     customers: Iterable[Customer], output: str, *, expanded: bool = False, single: bool = False
 ) -> int:
     """Write customers to stdout as they arrive, and return how many there were."""
-    names = columns(expanded=expanded)
+    names = column_names(expanded=expanded)
     records = (customer.to_dict() for customer in customers)
     return write_records(records, output, names, single=single)
 
@@ -148,7 +148,7 @@ def _write_csv(
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(csv_columns)
     for fields in records:
-        writer.writerow([escape_formula(cell) for cell in cells(fields, csv_columns)])
+        writer.writerow([escape_formula(cell) for cell in cell_values(fields, csv_columns)])
 
 
 def write_table(

@@ -34,11 +34,11 @@ class Progress:
         self._live: rich.progress.Progress | None = None
         if quiet or not is_terminal(sys.stderr):
             return
-        self._live = _bar(transient=transient)
+        self._live = _make_bar(transient=transient)
         self._task = self._live.add_task(title, total=total, note="")
 
     @property
-    def visible(self) -> bool:
+    def is_visible(self) -> bool:
         """Return whether the bar is shown."""
         return self._live is not None
 
@@ -47,18 +47,18 @@ class Progress:
         if self._live is not None:
             self._live.update(self._task, total=total)
 
-    def at(self, count: int) -> None:
+    def update(self, count: int) -> None:
         """Show the number of completed items, and remove the note."""
         if self._live is not None:
             self._live.update(self._task, completed=count, note="")
 
-    def end(self, count: int) -> None:
+    def finish(self, count: int) -> None:
         """Show that all items are completed, even if their number is not the expected one."""
         if self._live is not None:
             self._live.update(self._task, completed=count, total=count, note="")
 
-    def note(self, text: str) -> None:
-        """Show a note until the next call of ``at``, such as the reason of a wait."""
+    def show_note(self, text: str) -> None:
+        """Show a note until the next call of ``update``, such as the reason of a wait."""
         if self._live is not None:
             self._live.update(self._task, note=text)
 
@@ -77,7 +77,7 @@ class Progress:
             self._live.stop()
 
 
-def _bar(*, transient: bool) -> rich.progress.Progress:
+def _make_bar(*, transient: bool) -> rich.progress.Progress:
     # Import rich here, because its import takes 0.1 s and a pipe needs no bar.
     from rich import progress  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415

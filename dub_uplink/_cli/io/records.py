@@ -11,11 +11,11 @@ from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
 #: Fields that the server omits if they are empty. It sends other empty fields as null.
-_LEFT_OUT = frozenset({"program_id", "link", "partner", "discount"})
+_OMITTED_FIELDS = frozenset({"program_id", "link", "partner", "discount"})
 
 
 #: The API's name of each field, by model.
-NAMES: Mapping[type[Any], Mapping[str, str]] = {
+API_NAMES: Mapping[type[Any], Mapping[str, str]] = {
     model: {
         field.name: camel_case(field.name)
         for field in dataclasses.fields(model)
@@ -52,35 +52,36 @@ def _escape(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else json.dumps(char)[1:-1]
 
 
-def columns(*, expanded: bool) -> tuple[str, ...]:
+def column_names(*, expanded: bool) -> tuple[str, ...]:
     """Return the columns of CSV. Nested columns have a dot, such as ``link.id``.
 
     Fields that this version does not know are left out, because the columns are fixed before the
     first row. Only JSON contains these fields.
     """
-    found: list[str] = []
-    for name, spelled in NAMES[components.Customer].items():
-        if name not in _LEFT_OUT:
-            found.append(spelled)
+    names: list[str] = []
+    for field, api_name in API_NAMES[components.Customer].items():
+        if field not in _OMITTED_FIELDS:
+            names.append(api_name)
         elif expanded:
-            nested = _NESTED.get(name)
-            found += [f"{spelled}.{sub}" for sub in NAMES[nested].values()] if nested else [spelled]
-    return tuple(found)
+            nested = _NESTED_MODELS.get(field)
+            inner = API_NAMES[nested].values() if nested else ()
+            names += [f"{api_name}.{name}" for name in inner] or [api_name]
+    return tuple(names)
 
 
-_NESTED = {
+_NESTED_MODELS = {
     "link": components.Link,
     "partner": components.Partner,
     "discount": components.Discount,
 }
 
 
-def cells(found: dict[str, Any], of: tuple[str, ...]) -> list[Any]:
+def cell_values(record: dict[str, Any], columns: tuple[str, ...]) -> list[Any]:
     """Return the values of a record in the order of the columns; ``None`` for a missing value."""
-    return [_cell(found, column) for column in of]
+    return [_cell(record, column) for column in columns]
 
 
-def _cell(found: dict[str, Any], column: str) -> Any:
+def _cell(record: dict[str, Any], column: str) -> Any:
     name, _, nested = column.partition(".")
-    value = found.get(name)
+    value = record.get(name)
     return (value or {}).get(nested) if nested else value

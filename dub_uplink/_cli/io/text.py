@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-_LATEST_INTERRUPT = 0.1  # maximum seconds until Ctrl-C ends a question
+_INTERRUPT_INTERVAL = 0.1  # maximum seconds until Ctrl-C ends a question
 
 
 def printable(text: str) -> str:
@@ -24,23 +24,27 @@ def printable(text: str) -> str:
 
 # A cell that a spreadsheet would run as a formula when the file is opened (CWE-1236). Leading
 # apostrophes also match, so that unescaping restores a cell that starts with an apostrophe.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?[0-9][0-9 .,]*")
+_FORMULA_PATTERN = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER_PATTERN = re.compile(r"[+-]?[0-9][0-9 .,]*")
 
 
 def escape_formula(cell: Any) -> Any:
     """Put an apostrophe before a cell that a spreadsheet would run as a formula."""
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+    if (
+        isinstance(cell, str)
+        and _FORMULA_PATTERN.match(cell)
+        and not _NUMBER_PATTERN.fullmatch(cell)
+    ):
         return f"'{cell}"
     return cell
 
 
 def unescape_formula(cell: str) -> str:
     """Undo :func:`escape_formula`."""
-    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
+    return cell[1:] if cell[:1] == "'" and _FORMULA_PATTERN.match(cell) else cell
 
 
-def can_ask() -> bool:
+def can_prompt() -> bool:
     """Return whether a question can be asked: stdin and stderr are terminals."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
@@ -56,13 +60,13 @@ def interruptible_input() -> Iterator[None]:
     if sys.platform == "win32":  # no timer there, and Ctrl-C is not a signal
         yield
         return
-    before = signal.signal(signal.SIGALRM, lambda _signum, _frame: None)
-    signal.setitimer(signal.ITIMER_REAL, _LATEST_INTERRUPT, _LATEST_INTERRUPT)
+    previous_handler = signal.signal(signal.SIGALRM, lambda _signum, _frame: None)
+    signal.setitimer(signal.ITIMER_REAL, _INTERRUPT_INTERVAL, _INTERRUPT_INTERVAL)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous_handler)
 
 
 def confirm(question: str) -> bool:
@@ -77,7 +81,7 @@ def is_terminal(stream: object) -> bool:
     return isatty is not None and bool(isatty())
 
 
-def content_of(path: str) -> bytes:
+def read_input(path: str) -> bytes:
     """Read a file, or stdin if the path is ``-``.
 
     Raises:

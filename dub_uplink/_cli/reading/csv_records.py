@@ -1,4 +1,4 @@
-"""Records of a CSV file, and the delimiter that its header shows."""
+"""Read the records of a CSV file, and detect its delimiter."""
 
 from __future__ import annotations
 
@@ -11,50 +11,51 @@ from dub_uplink._cli.io.text_file import MAX_RECORD_CHARS, BadFile, lines
 from dub_uplink._cli.reading.record import Record
 
 DELIMITERS = (",", ";", "\t", "|")
-_END_OF_FILE = "\x1a"  # Ctrl-Z, as some programs of Windows end a file
-# What Excel understands, and writes, before the header.
-_SEPARATOR = re.compile('"?sep=(.)"?\\1*[\r\n]*', re.IGNORECASE)
+_END_OF_FILE = "\x1a"  # Ctrl-Z, which some programs of Windows write at the end
+# The line before the header by which Excel declares the delimiter.
+_DELIMITER_LINE_PATTERN = re.compile('"?sep=(.)"?\\1*[\r\n]*', re.IGNORECASE)
 
 
 def find_delimiter(file: IO[bytes], encoding: str, fields_of: Callable[[list[str]], int]) -> str:
-    """Return what is between two cells of the header.
+    """Detect the delimiter from the header.
 
     Args:
         file: an open file.
         encoding: its encoding.
-        fields_of: how many known columns a header has; the best header decides.
+        fields_of: returns the number of known columns of a header. The delimiter with the most
+            known columns is chosen, then the delimiter with the most columns.
     """
     first = next(lines(file, encoding, ""), "")
-    named = _SEPARATOR.fullmatch(first)
-    if named:
-        return named[1]
+    declared = _DELIMITER_LINE_PATTERN.fullmatch(first)
+    if declared:
+        return declared[1]
 
     def quality(delimiter: str) -> tuple[int, int]:
         header = next(read_csv(file, encoding, delimiter), Record(1, []))
         if not "".join(header.content).strip(f" {''.join(DELIMITERS)}"):
-            return 0, 0  # an empty row of another delimiter
+            return 0, 0  # a row of empty cells with another delimiter
         return fields_of(header.content), len(header.content)
 
     return max(DELIMITERS, key=quality)
 
 
 def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]:
-    """Generate each record that has a cell that is not blank.
+    """Yield each record that is not blank.
 
     Raises:
-        BadFile: the file, or the rest of it, cannot be read.
+        BadFile: the file, or the rest of the file, cannot be read.
     """
     csv.field_size_limit(MAX_RECORD_CHARS)
     text = lines(file, encoding, "")
     before = 0
     first = next(text, "")
-    if _SEPARATOR.fullmatch(first):
+    if _DELIMITER_LINE_PATTERN.fullmatch(first):
         before = 1
         first = next(text, "")
-    text = _chained(first, text)
-    # Some programs write a space after each delimiter, before the quote of the next cell too.
-    spaced = 0 < first.count(delimiter) == first.count(f"{delimiter} ")
-    reader = csv.reader(text, strict=True, delimiter=delimiter, skipinitialspace=spaced)
+    text = _prepend(first, text)
+    # Some programs write a space after each delimiter, even before a cell in quotes.
+    has_spaces = 0 < first.count(delimiter) == first.count(f"{delimiter} ")
+    reader = csv.reader(text, strict=True, delimiter=delimiter, skipinitialspace=has_spaces)
     while True:
         line = before + reader.line_num + 1
         try:
@@ -64,8 +65,8 @@ def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]
         except csv.Error as error:
             if "field limit" in str(error):
                 raise BadFile(
-                    f"line {line}: a cell is longer than {MAX_RECORD_CHARS:,} characters; is a"
-                    " quote not closed?"
+                    f"line {line}: a cell is longer than {MAX_RECORD_CHARS:,} characters; check"
+                    " for a quote that is not closed"
                 ) from None
             yield Record(line, [], _explain(str(error)))
             continue
@@ -73,7 +74,7 @@ def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]
             yield Record(line, cells)
 
 
-def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
+def _prepend(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield first
     yield from rest
 

@@ -1,7 +1,4 @@
-"""Rows of a sheet of an Excel workbook (.xlsx).
-
-Needs openpyxl, the extra ``excel``.
-"""
+"""Read the rows of a sheet of an Excel workbook (.xlsx), with ``openpyxl`` (extra ``excel``)."""
 
 from __future__ import annotations
 
@@ -17,31 +14,40 @@ from openpyxl.utils.exceptions import InvalidFileException
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.record import Record
 
-_WORKBOOK = "[Content_Types].xml"
-_BROKEN = (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, OSError)
+_CONTENT_TYPES = "[Content_Types].xml"
+_WORKBOOK_ERRORS = (
+    zipfile.BadZipFile,
+    InvalidFileException,
+    ParseError,
+    KeyError,
+    ValueError,
+    OSError,
+)
 
 
 class Sheet:
-    """A sheet of an open file; ``others`` are the names of the workbook's other sheets.
+    """A sheet of a workbook. ``others`` are the names of the other sheets.
 
     Args:
-        file: an open file.
-        name: the name of the sheet; the first one by default.
+        file: the open workbook.
+        name: the name of the sheet; ``None`` for the first visible sheet.
 
     Raises:
-        BadFile: it is not a workbook, or has no such sheet.
+        BadFile: the file is not a workbook, or has no such sheet.
     """
 
     def __init__(self, file: IO[bytes], name: str | None) -> None:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what it does not read, such as validation rules
+                warnings.simplefilter("ignore")  # about features that openpyxl ignores
                 workbook: Any = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        except _BROKEN as error:
-            raise _broken(error) from None
+        except _WORKBOOK_ERRORS as error:
+            raise _to_bad_file(error) from None
         names = [sheet.title for sheet in workbook.worksheets]
         if not names or (name is not None and name not in names):
-            raise BadFile(f"there is no sheet {name!r}; there are {', '.join(map(repr, names))}.")
+            raise BadFile(
+                f"there is no sheet {name!r}; the sheets are {', '.join(map(repr, names))}."
+            )
         visible = [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
         self.name: str = (visible or names)[0] if name is None else name
         self.others = [other for other in names if other != self.name]
@@ -49,31 +55,31 @@ class Sheet:
         self._sheet = workbook[self.name]
 
     def records(self) -> Iterator[Record]:
-        """Generate each row that has a cell that is not blank."""
-        self._sheet.reset_dimensions()  # some programs write wrong ones
+        """Yield each row that is not blank, or has a formula without a value."""
+        self._sheet.reset_dimensions()  # some programs write wrong dimensions
         try:
-            without_value, hidden = self._inspect()
+            without_value, hidden = self._find_hidden_and_unevaluated()
             for number, cells in enumerate(self._sheet.iter_rows(values_only=True), 1):
                 problem = ""
                 if number in without_value:
                     problem = (
-                        f"holds a formula without a stored value in {without_value[number]}; open"
-                        " the file in a spreadsheet program and save it there"
+                        f"contains a formula without a stored value in {without_value[number]};"
+                        " open the file in a spreadsheet program and save it"
                     )
                 if problem or any(cell is not None and str(cell).strip() for cell in cells):
                     note = "is hidden in the workbook" if number in hidden else ""
                     yield Record(number, list(cells), problem, note)
-        except _BROKEN as error:
-            raise _broken(error) from None
+        except _WORKBOOK_ERRORS as error:
+            raise _to_bad_file(error) from None
 
-    def _inspect(self) -> tuple[dict[int, str], set[int]]:
-        """Return a cell by row that has a formula and no value, and the rows that are hidden.
+    def _find_hidden_and_unevaluated(self) -> tuple[dict[int, str], set[int]]:
+        """Return the rows with a formula without a value, with one such cell, and the hidden rows.
 
-        openpyxl shows neither: a formula without a value is an empty cell, as one of empty text is.
+        ``openpyxl`` reports neither: a formula without a value looks like an empty cell.
         """
         without_value: dict[int, str] = {}
         hidden: set[int] = set()
-        # The private names are those of openpyxl 3.1's read-only worksheet.
+        # These private attributes exist in the read-only worksheet of openpyxl 3.1.
         with self._workbook._archive.open(self._sheet._worksheet_path) as xml:
             row = 0
             for event, element in iterparse(xml, ("start", "end")):
@@ -85,7 +91,7 @@ class Sheet:
                             hidden.add(row)
                 elif tag == "c":
                     children = {child.tag.rpartition("}")[2]: child.text for child in element}
-                    # Excel stores an empty text with this type.
+                    # Excel stores a formula with empty text as this type, without a value.
                     has_value = children.get("v") or element.get("t") == "str"
                     if "f" in children and not has_value:
                         without_value.setdefault(row, element.get("r", f"row {row}"))
@@ -94,10 +100,10 @@ class Sheet:
         return without_value, hidden
 
 
-def _broken(error: Exception) -> BadFile:
-    if _WORKBOOK in str(error):
-        return BadFile("it is a zip archive, and not a workbook.  Hint: unpack it.")
+def _to_bad_file(error: Exception) -> BadFile:
+    if _CONTENT_TYPES in str(error):
+        return BadFile("it is a zip archive, but not a workbook.  Hint: unpack it.")
     return BadFile(
-        f"it cannot be read as an Excel workbook: {str(error).rstrip('.')}.  Hint: is the file"
-        " complete? If it is CSV with another name, give --format csv."
+        f"it cannot be read as an Excel workbook: {str(error).rstrip('.')}.  Hint: check that the"
+        " file is complete; if it is CSV with another suffix, give --format csv."
     )

@@ -1,4 +1,4 @@
-"""Names of columns, as people write them, and the fields of a customer that they mean."""
+"""Match the columns of a file to the fields of a customer."""
 
 from __future__ import annotations
 
@@ -7,151 +7,159 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 
-from dub_uplink._cli.io.records import columns as exported_columns
+from dub_uplink._cli.io.records import column_names
 from dub_uplink.models import components, operations
 
-#: What a file may say about a customer, and what it must.
+#: The fields that a file can contain, and those that it must contain.
 FIELDS = tuple(field.name for field in dataclasses.fields(operations.CreateCustomerRequestBody))
 REQUIRED = ("external_id", "country")
 
-REASON = "reason"  # the column that a file of failed rows has beside the fields
-UNKNOWN = "?"  # not the name of a field
+REASON = "reason"  # the column of reasons in a file of failed rows
+UNKNOWN = "?"  # stands for the field of an unknown column
 
-# Blanks of every width, among them the no-break space, and the invisible marks of editors.
+# Whitespace of every width, underscores, dashes, and invisible characters of editors.
 _IGNORED_CHARACTERS = re.compile("[\\s_\u200b\u2060\ufeff\u2010-\u2015-]+")
-_SHOWN = 12  # columns that a message lists
+_MAX_LISTED_COLUMNS = 12  # in a message
 
 
-def normalized(column: str) -> str:
-    """Return the name of a column without case, blanks, dashes and underscores."""
+def normalize_column(column: str) -> str:
+    """Lower-case the name of a column, and remove whitespace, dashes and underscores."""
     return _IGNORED_CHARACTERS.sub("", column).casefold()
 
 
-_BY_NAME = {normalized(name): name for name in FIELDS}
-#: What only the server sets, which an export has too, and what an import adds to failed rows.
-_IGNORED = {
-    normalized(name)
+_FIELD_BY_NAME = {normalize_column(name): name for name in FIELDS}
+#: Columns that only the server can set, as in an export, and the column of reasons.
+_IGNORED_COLUMNS = {
+    normalize_column(name)
     for name in (
         *(field.name for field in dataclasses.fields(components.Customer)),
-        *exported_columns(expanded=True),
+        *column_names(expanded=True),
         REASON,
     )
-} - {*_BY_NAME, "extra"}
+} - {*_FIELD_BY_NAME, "extra"}
 
 
-def field_named(name: str) -> str | None:
-    """Return the field that a name means, ``None`` where it means none."""
-    return _BY_NAME.get(normalized(name))
+def find_field(name: str) -> str | None:
+    """Return the field that matches a name; ``None`` if no field matches."""
+    return _FIELD_BY_NAME.get(normalize_column(name))
 
 
 class FieldNames:
-    """Which field each column means.
+    """Matches columns to fields.
 
     Args:
-        mapping: fields by the names of columns, ``None`` for a column that is left out.
-        ignore_unknown: leave out every column that means no field.
+        mapping: fields by column; ``None`` ignores the column.
+        ignore_unknown: whether to ignore every column that matches no field.
     """
 
     def __init__(self, mapping: Mapping[str, str | None], *, ignore_unknown: bool) -> None:
         self._mapping = mapping
-        self._loosely = {normalized(column): field for column, field in mapping.items()}
+        self._normalized_mapping = {
+            normalize_column(column): field for column, field in mapping.items()
+        }
         self._ignore_unknown = ignore_unknown
 
     def field(self, column: str, *, exactly: bool = False) -> str | None:
-        """Return the field, ``None`` for a column that is left out, or ``UNKNOWN``.
+        """Return the field of a column; ``None`` if it is ignored, ``UNKNOWN`` if none matches.
 
-        With ``exactly``, ``mapping`` must spell the column as the file does.
+        With ``exactly``, ``mapping`` applies only to columns with exactly the same spelling.
         """
         if column in self._mapping:
             return self._mapping[column]
-        name = normalized(column)
-        if not exactly and name in self._loosely:
-            return self._loosely[name]
-        if name in _BY_NAME:
-            return _BY_NAME[name]
-        ignored = not name or name in _IGNORED or self._ignore_unknown
+        name = normalize_column(column)
+        if not exactly and name in self._normalized_mapping:
+            return self._normalized_mapping[name]
+        if name in _FIELD_BY_NAME:
+            return _FIELD_BY_NAME[name]
+        ignored = not name or name in _IGNORED_COLUMNS or self._ignore_unknown
         return None if ignored else UNKNOWN
 
     def fields(self, header: Sequence[str]) -> list[str | None]:
         """Return the field of each column of a header."""
-        exact = {normalized(column) for column in header if column in self._mapping}
-        return [self.field(column, exactly=normalized(column) in exact) for column in header]
+        exact = {normalize_column(column) for column in header if column in self._mapping}
+        return [self.field(column, exactly=normalize_column(column) in exact) for column in header]
 
     def problem(self, header: Sequence[str], fields: Sequence[str | None]) -> str:
-        """Return why a header cannot be imported, empty if it can."""
-        names = {normalized(column) for column in header}
+        """Return why a header cannot be imported; empty if it can."""
+        names = {normalize_column(column) for column in header}
         for column in self._mapping:
-            if normalized(column) not in names:
-                return f"--map: there is no column {column!r}; there are {_listed(header)}."
+            if normalize_column(column) not in names:
+                listed = _format_columns(header)
+                return f"--map: there is no column {column!r}; the columns are {listed}."
         for name in FIELDS:
             same = [column for column, field in zip(header, fields, strict=True) if field == name]
             if len(same) > 1:
                 both = "both" if len(same) == 2 else "all"
-                return f"columns {_listed(same)} {both} mean {name}.  Hint: {_keep_one(same)}."
+                listed, hint = _format_columns(same), _hint_for_duplicates(same)
+                return f"columns {listed} {both} mean {name}.  Hint: {hint}."
         unknown = [c for c, field in zip(header, fields, strict=True) if field is UNKNOWN]
         missing = [name for name in REQUIRED if name not in fields]
         if missing:
             return (
-                f"there is no column {missing[0]}; there are {_listed(header)}.  Hint:"
-                f" {_hint_for_missing(missing[0], header, fields)}"
+                f"there is no column {missing[0]}; the columns are {_format_columns(header)}."
+                f"  Hint: {_hint_for_missing(missing[0], header, fields)}"
             )
         if unknown:
-            meaning = f"{unknown[0]}={_near(unknown[0]) or 'FIELD'}"
+            meaning = f"{unknown[0]}={_similar_field(unknown[0]) or 'FIELD'}"
             return (
-                f"unknown: {_listed(unknown)}{near(unknown[0])}.  Hint: --map {meaning!r} says what"
-                f" a column is, --map {unknown[0] + '='!r} leaves it out, --ignore-unknown leaves"
-                " out all that are unknown."
+                f"unknown columns: {_format_columns(unknown)}{suggest_field(unknown[0])}."
+                f"  Hint: import a column with --map {meaning!r}, ignore it with --map"
+                f" {unknown[0] + '='!r}, or ignore all unknown columns with --ignore-unknown."
             )
         return ""
 
 
-def _guess(name: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
-    """Return the column that most likely is a missing field, empty if none is likely."""
+def _guess_column(name: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
+    """Return the column that is most likely a missing field; empty if no column is likely."""
     free = [c for c, field in zip(header, fields, strict=True) if field not in FIELDS and c]
-    near_names = {normalized(column): column for column in free}
-    close = difflib.get_close_matches(normalized(name), near_names, 1)
+    near_names = {normalize_column(column): column for column in free}
+    close = difflib.get_close_matches(normalize_column(name), near_names, 1)
     if close:
         return near_names[close[0]]
-    ids = [column for column in free if normalized(column).endswith("id")]
+    ids = [column for column in free if normalize_column(column).endswith("id")]
     return ids[0] if ids and name == "external_id" else ""
 
 
 def _hint_for_missing(name: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
     if len(header) == 1 and any(mark in header[0] for mark in ",;\t|"):
         return "each line seems to be one cell in quotes; remove the quotes around the lines."
-    guess = _guess(name, header, fields)
+    guess = _guess_column(name, header, fields)
     if guess:
-        return f"--map {f'{guess}={name}'!r} says which column it is."
+        return f"give the column with --map {f'{guess}={name}'!r}."
     if not any(field in FIELDS for field in fields):
         return (
-            "the first row must name the columns: delete what is above it, or give --delimiter;"
-            f" --map 'COLUMN={name}' says which column it is."
+            "the first row must contain the names of the columns: delete the rows above it, give"
+            f" --delimiter, or give the column with --map 'COLUMN={name}'."
         )
-    return f"add such a column, or --map 'COLUMN={name}' says which one it is."
+    return f"add the column, or give it with --map 'COLUMN={name}'."
 
 
-def _keep_one(same: Sequence[str]) -> str:
-    """Return how to keep one of several columns of the same field."""
+def _hint_for_duplicates(same: Sequence[str]) -> str:
+    """Return a hint on how to keep one of several columns with the same field."""
     spelled_once = [column for column in same if same.count(column) == 1]
     if len(spelled_once) < len(same):
         return "rename all but one of them in the file"
     options = " ".join(f"--map {column + '='!r}" for column in same[1:])
-    return f"{options} keeps {same[0]!r}"
+    return f"keep {same[0]!r} with {options}"
 
 
-def near(column: str) -> str:
-    """Return a hint at the field whose name is like that of a column."""
-    close = _near(column)
+def suggest_field(column: str) -> str:
+    """Return a part of a message that suggests the field with the most similar name."""
+    close = _similar_field(column)
     return f"; did you mean {close!r}" if close else ""
 
 
-def _near(column: str) -> str:
-    # Long names differ in much and still count as near: of "customers" half is in the Stripe id.
-    close = difflib.get_close_matches(normalized(column), _BY_NAME, 1, cutoff=0.7)
-    return _BY_NAME[close[0]] if close else ""
+def _similar_field(column: str) -> str:
+    # Use a high cutoff, because similar words in long names match: "customers" and the Stripe id.
+    close = difflib.get_close_matches(normalize_column(column), _FIELD_BY_NAME, 1, cutoff=0.7)
+    return _FIELD_BY_NAME[close[0]] if close else ""
 
 
-def _listed(names: Sequence[str]) -> str:
+def _format_columns(names: Sequence[str]) -> str:
     names = [name for name in names if name]
-    shown = ", ".join(repr(name) for name in names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+    shown = ", ".join(repr(name) for name in names[:_MAX_LISTED_COLUMNS])
+    return (
+        shown
+        if len(names) <= _MAX_LISTED_COLUMNS
+        else f"{shown} and {len(names) - _MAX_LISTED_COLUMNS} more"
+    )

@@ -1,4 +1,4 @@
-"""Records of a JSON file: an array, objects one after the other, or lines of JSON."""
+"""Read the records of a JSON file: an array, consecutive objects, or JSON lines."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import IO, Any, Literal
 from dub_uplink._cli.io.text_file import MAX_RECORD_CHARS, BadFile, chunks, lines
 from dub_uplink._cli.reading.record import Record
 
-_BLANK = re.compile("[ \t\r\n]*")
+_BLANK_PATTERN = re.compile("[ \t\r\n]*")
 
 
 class _Object(dict[str, Any]):
-    """An object; ``repeated`` is a key that it has twice."""
+    """A JSON object. ``repeated`` is a key that occurs more than once, or empty."""
 
     repeated = ""
 
@@ -28,32 +28,37 @@ class _Object(dict[str, Any]):
 _DECODER = json.JSONDecoder(object_pairs_hook=_Object)
 
 
-#: The start of an object with a list of objects, after values that are no lists.
-_WRAPPED = re.compile(r'\{(?:[^\[{}]|\{[^\[{}]*\})*?"[A-Za-z_]\w*"\s*:\s*\[\s*\{')
-_KEY = re.compile(r'"([^"\\]*)"\s*:')
+#: The start of an object that contains a list of objects after values that are not lists.
+_WRAPPED_LIST_PATTERN = re.compile(r'\{(?:[^\[{}]|\{[^\[{}]*\})*?"[A-Za-z_]\w*"\s*:\s*\[\s*\{')
+_KEY_PATTERN = re.compile(r'"([^"\\]*)"\s*:')
 
 Unit = Literal["line", "item", "row"]
 
 
-def place_unit(file: IO[bytes], encoding: str) -> Unit:
-    """Return what the places of records count: the items of an array that is on one line."""
+def position_unit(file: IO[bytes], encoding: str) -> Unit:
+    """Return the unit of positions: items if an array is on one line, otherwise lines."""
     start = next(chunks(file, encoding), "").strip()
     return "item" if start[:1] == "[" and "\n" not in start else "line"
 
 
 def keys_before_list(file: IO[bytes], encoding: str) -> list[str]:
-    """Return the keys of the first object up to that of a list of objects, if it has one."""
-    start = _WRAPPED.match(next(chunks(file, encoding), "").lstrip())
-    return _KEY.findall(start[0]) if start else []
+    """Return the keys of the first object, up to the key of its first list of objects.
+
+    The result is empty if there is no list of objects.
+    """
+    start = _WRAPPED_LIST_PATTERN.match(next(chunks(file, encoding), "").lstrip())
+    return _KEY_PATTERN.findall(start[0]) if start else []
 
 
 def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:
-    """Generate the records; memory does not grow with the file.
+    """Yield the records. Memory does not grow with the file.
 
     Raises:
-        BadFile: the file, or the rest of it, cannot be read.
+        BadFile: the file, or the rest of the file, cannot be read.
     """
-    records = _lines(file, encoding) if _is_lines(file, encoding) else _values(file, encoding)
+    records = (
+        _read_lines(file, encoding) if _is_lines(file, encoding) else _read_values(file, encoding)
+    )
     for record in records:
         if record.problem:
             yield record
@@ -66,7 +71,7 @@ def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:
 
 
 def _is_lines(file: IO[bytes], encoding: str) -> bool:
-    """Return whether each line is a value, by the first line that is not blank."""
+    """Return whether each line is a value, judged by the first line that is not blank."""
     for chunk in chunks(file, encoding):
         if chunk.strip():
             if chunk.lstrip()[0] == "[":
@@ -76,13 +81,13 @@ def _is_lines(file: IO[bytes], encoding: str) -> bool:
     try:
         _DECODER.decode(first)
     except json.JSONDecodeError as error:
-        return error.pos < len(first)  # at its end: the object goes on in the next line
+        return error.pos < len(first)  # an error at the end of the line: the object continues
     except RecursionError:
         pass
     return True
 
 
-def _lines(file: IO[bytes], encoding: str) -> Iterator[Record]:
+def _read_lines(file: IO[bytes], encoding: str) -> Iterator[Record]:
     for number, line in enumerate(lines(file, encoding, "\n"), 1):
         text = line.strip(" \t\r\n")
         if text:
@@ -90,12 +95,12 @@ def _lines(file: IO[bytes], encoding: str) -> Iterator[Record]:
                 yield Record(number, _DECODER.decode(text))
             except json.JSONDecodeError as error:
                 yield Record(number, {}, f"is not JSON: {error.msg} at character {error.pos + 1}")
-            except (ValueError, RecursionError):  # a number of thousands of digits; deep nesting
+            except (ValueError, RecursionError):  # thousands of digits, or deep nesting
                 yield Record(number, {}, "cannot be parsed as JSON")
 
 
-def _values(file: IO[bytes], encoding: str) -> Iterator[Record]:
-    by_item = place_unit(file, encoding) == "item"
+def _read_values(file: IO[bytes], encoding: str) -> Iterator[Record]:
+    by_item = position_unit(file, encoding) == "item"
     buffer = _Buffer(chunks(file, encoding))
     is_array = buffer.take("[")
     count = 0
@@ -117,60 +122,62 @@ def _values(file: IO[bytes], encoding: str) -> Iterator[Record]:
         yield Record(number, buffer.value(f"{'item' if by_item else 'line'} {number}"))
         is_first = False
     if is_array:
-        raise BadFile(f"line {buffer.line()}: the array is not closed; is the file complete?")
+        raise BadFile(
+            f"line {buffer.line()}: the array is not closed; check that the file is complete."
+        )
 
 
 class _Buffer:
-    """The text of which the next value is being decoded."""
+    """A buffer of the text that is being decoded."""
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._pieces = pieces
         self._text = ""
-        self._at = 0
-        self._counted = 0  # position up to which line ends are in _line
+        self._position = 0
+        self._counted_until = 0  # _line includes the line ends up to this position
         self._line = 1
 
     def line(self) -> int:
-        """Return the line of the position, from 1."""
-        self._line += self._text.count("\n", self._counted, self._at)
-        self._counted = self._at
+        """Return the line of the current position, from 1."""
+        self._line += self._text.count("\n", self._counted_until, self._position)
+        self._counted_until = self._position
         return self._line
 
     def _fill(self) -> bool:
         self.line()
         piece = next(self._pieces, "")
-        self._text = self._text[self._at :] + piece
-        self._at = self._counted = 0
+        self._text = self._text[self._position :] + piece
+        self._position = self._counted_until = 0
         return bool(piece)
 
     def peek(self) -> str:
-        """Return the next character that is not blank, empty at the end."""
+        """Return the next character that is not blank; empty at the end."""
         while True:
-            blank = _BLANK.match(self._text, self._at)
-            self._at = blank.end() if blank else self._at
-            if self._at < len(self._text):
-                return self._text[self._at]
+            blank = _BLANK_PATTERN.match(self._text, self._position)
+            self._position = blank.end() if blank else self._position
+            if self._position < len(self._text):
+                return self._text[self._position]
             if not self._fill():
                 return ""
 
     def take(self, char: str) -> bool:
-        """Step over a character, and return whether it was the next."""
+        """Skip a character if it is next; return whether it was."""
         is_next = self.peek() == char
-        self._at += is_next
+        self._position += is_next
         return is_next
 
     def value(self, place: str) -> Any:
-        """Decode the next value; ``place`` is where it begins."""
+        """Decode the next value. ``place`` is its position, for messages."""
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
+                value, end = _DECODER.raw_decode(self._text, self._position)
             except json.JSONDecodeError as error:
                 message = error.msg
             except (ValueError, RecursionError):
                 raise BadFile(f"{place} cannot be parsed as JSON.") from None
             else:
-                # A number that goes on in the next piece is cut in two; it is no object either way.
-                self._at = end
+                # This may be only the first part of a number, but only objects are valid records.
+                self._position = end
                 return value
-            if len(self._text) - self._at > MAX_RECORD_CHARS or not self._fill():
+            if len(self._text) - self._position > MAX_RECORD_CHARS or not self._fill():
                 raise BadFile(f"{place} is not JSON: {message.removesuffix(' starting at')}.")

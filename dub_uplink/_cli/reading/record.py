@@ -1,4 +1,4 @@
-"""What every format yields: a record with its place in the file."""
+"""The record that is read from a file of any format."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 
 
 class Record(NamedTuple):
-    """A record of a file; ``line`` is where it begins, counted from 1 in the file's unit.
+    """A record of a file.
 
-    ``content`` is a list of cells, or an object of JSON; it is empty where ``problem`` says why
-    there is none. ``note`` says what is remarkable.
+    Attributes:
+        line: the position of its start, counted from 1 in the unit of the file.
+        content: a list of cells, or a JSON object; empty if there is a ``problem``.
+        problem: why the record cannot be read, or an empty string.
+        note: a remark on the record, or an empty string.
     """
 
     line: int

@@ -1,4 +1,4 @@
-"""Rows of a file as requests, each checked as far as it can be without the API."""
+"""Convert the rows of a file to requests, and check them without the API."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from dub_uplink._cli.reading.fields import (
     REQUIRED,
     UNKNOWN,
     FieldNames,
-    near,
-    normalized,
+    normalize_column,
+    suggest_field,
 )
-from dub_uplink._cli.reading.json_records import Unit, keys_before_list, place_unit, read_json
+from dub_uplink._cli.reading.json_records import Unit, keys_before_list, position_unit, read_json
 from dub_uplink._cli.reading.record import Record
-from dub_uplink._cli.reading.values import ABSENT, Value, check_value, read_cell, shown
+from dub_uplink._cli.reading.values import ABSENT, Value, check_value, excerpt, read_cell
 
 Format = Literal["csv", "json", "jsonl", "xlsx"]
 
-_SUFFIXES: Mapping[str, Format] = {
+_FORMAT_BY_SUFFIX: Mapping[str, Format] = {
     ".csv": "csv",
     ".tab": "csv",
     ".tsv": "csv",
@@ -40,9 +40,9 @@ _SUFFIXES: Mapping[str, Format] = {
     ".xlsm": "xlsx",
     ".xlsx": "xlsx",
 }
-_ZIP = b"PK\x03\x04"
-#: Files that are often given and cannot be read, by their first bytes.
-_UNREADABLE = {
+_ZIP_HEADER = b"PK\x03\x04"
+#: Messages for common files that cannot be imported, by the first bytes of the file.
+_UNSUPPORTED_FORMATS = {
     b"\xd0\xcf\x11\xe0": "it is a workbook of Excel 97 to 2003 (.xls).  Hint: save it as .xlsx.",
     b"PAR1": "it is Parquet, which cannot be imported.  Hint: export CSV or JSONL.",
     b"\x1f\x8b": "it is compressed by gzip.  Hint: unpack it, or gunzip -c FILE | … import -.",
@@ -51,14 +51,17 @@ _UNREADABLE = {
     b"BZh": "it is compressed by bzip2.  Hint: unpack it.",
     b"\xfd7zXZ": "it is compressed by xz.  Hint: unpack it.",
 }
-_MOST_KEYS = 100  # of JSON that the preview lists
+_MAX_LISTED_KEYS = 100  # keys of JSON objects in the preview
 
 
 class Problem(NamedTuple):
-    """What is wrong with a row, or remarkable.
+    """A problem of a row, or a remark on a row.
 
-    ``line`` is where the row begins, counted from 1 in the unit of the file; ``detail`` is the
-    value in question.
+    Attributes:
+        line: the position of the row, counted from 1 in the unit of the file.
+        column: the column.
+        reason: the problem or the remark.
+        detail: an excerpt of the value, or an empty string.
     """
 
     line: int
@@ -69,9 +72,14 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """A row: ``number`` from 0, its first ``line`` from 1, and what it asks for.
+    """A row of a file.
 
-    ``request`` has the client's names; it is complete only where there are no ``problems``.
+    Attributes:
+        number: the number of the row, from 0.
+        line: the position of its start, counted from 1 in the unit of the file.
+        request: the customer, with the names of the client; incomplete if there are ``problems``.
+        problems: why the row cannot be sent.
+        notes: remarks for the user.
     """
 
     number: int
@@ -83,10 +91,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Options:
-    """How a file is to be read; what is ``None`` is recognised.
+    """Options for reading a file. Options that are ``None`` are detected.
 
-    ``mapping`` gives columns of the file the client's names, or ``None`` to leave them out.
-    ``exact`` takes the text of a cell as it is.
+    Attributes:
+        format: the format.
+        encoding: the encoding.
+        delimiter: the delimiter of CSV.
+        sheet: the name of a sheet of Excel.
+        mapping: fields by column; ``None`` ignores the column.
+        ignore_unknown: whether to ignore unknown columns.
+        exact: whether to import the text of cells unchanged.
     """
 
     format: Format | None = None
@@ -99,19 +113,19 @@ class Options:
 
 
 class Rows(ABC):
-    """Rows of an open file; a second iteration starts at the top.
+    """The rows of an open file. Each iteration starts at the first row.
 
     Raises:
-        BadFile: the file, or the rest of it, cannot be read.
+        BadFile: the file, or the rest of the file, cannot be read.
     """
 
-    #: The fields of the file's columns, ``None`` where one is left out; of JSON, those so far.
+    #: The field of each column; ``None`` if the column is ignored. For JSON, the keys so far.
     columns: dict[str, str | None]
-    #: What was recognised, by names that the options have.
+    #: The detected format, by the names of options.
     recognized: dict[str, str]
     #: Why the header cannot be imported; empty if it can.
     header_problem = ""
-    #: What the places of rows count.
+    #: The unit of the positions of rows.
     unit: Unit = "line"
 
     def __init__(self, options: Options) -> None:
@@ -123,47 +137,47 @@ class Rows(ABC):
 
 
 def rows_of(file: IO[bytes], options: Options, name: str = "") -> Rows:
-    """Return the rows of a file that is open for reading in binary.
+    """Detect the format of an open binary file, and return its rows.
 
     Raises:
-        BadFile: it has no rows that could be read.
+        BadFile: the file has no readable rows.
     """
     if not head(file, 1):
         raise BadFile("the file is empty.")
-    of = options.format or _format(file, PurePath(name).suffix.lower())
+    of = options.format or _detect_format(file, PurePath(name).suffix.lower())
     return _READERS[of](file, options)
 
 
-def _format(file: IO[bytes], suffix: str) -> Format:
-    """Return the format by the first bytes, and then by the name.
+def _detect_format(file: IO[bytes], suffix: str) -> Format:
+    """Detect the format from the first bytes, then from the suffix.
 
     Raises:
-        BadFile: it is one that cannot be read.
+        BadFile: files of this format cannot be imported.
     """
     start = head(file, 4096)
-    if start.startswith(_ZIP):
+    if start.startswith(_ZIP_HEADER):
         return "xlsx"
-    for beginning, what in _UNREADABLE.items():
-        if start.startswith(beginning):
+    for header, what in _UNSUPPORTED_FORMATS.items():
+        if start.startswith(header):
             raise BadFile(what)
     text = start.decode(encoding_from_bom(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
     by_content: Format = "json" if re.match(r'\[\s*([{\]]|$)|\{\s*("|\}|$)', text) else "csv"
-    by_name = _SUFFIXES.get(suffix)
+    by_name = _FORMAT_BY_SUFFIX.get(suffix)
     if by_name == "csv" and by_content == "json":
         return "json"
-    # Broken JSON is JSON still, but not where the first line is a header.
+    # Invalid JSON is still JSON, unless its first line looks like a header of CSV.
     if by_name == "json" and text[:1] not in ("[", "{", '"', "") and "," in text.split("\n")[0]:
         raise BadFile("it is not JSON, and looks like CSV.  Hint: give --format csv.")
     return by_name or by_content
 
 
 def _encoding(file: IO[bytes], options: Options) -> str:
-    # A mark is certain: no text in another encoding begins with these bytes.
+    # Prefer the byte order mark: no text in another encoding starts with these bytes.
     return encoding_from_bom(file) or options.encoding or "utf-8"
 
 
 class TableRows(Rows):
-    """Rows of CSV or of a sheet, whose first row names the columns."""
+    """The rows of CSV or of a sheet. The first row contains the names of the columns."""
 
     def __init__(
         self,
@@ -186,45 +200,47 @@ class TableRows(Rows):
             column: of for column, of in zip(self._header, fields, strict=True) if column
         }
         self.header_problem = self._names.problem(self._header, fields)
-        self._used = [(number, of) for number, of in enumerate(fields) if of is not None]
-        self._column_of = {of: self._header[number] for number, of in self._used}
-        self._nameless = [number for number, column in enumerate(self._header) if not column]
-        # Only a file of failed rows has cells that were escaped.
-        self._is_escaped = REASON in map(normalized, self._header)
+        self._used_columns = [(number, of) for number, of in enumerate(fields) if of is not None]
+        self._column_of = {of: self._header[number] for number, of in self._used_columns}
+        self._unnamed_columns = [number for number, column in enumerate(self._header) if not column]
+        # Only a file of failed rows contains escaped cells.
+        self._is_escaped = REASON in map(normalize_column, self._header)
 
     def __iter__(self) -> Iterator[Row]:
         if self.header_problem:
             raise BadFile(self.header_problem)
         records = iter(self._records())
         next(records)
-        for number, (line, cells, broken, note) in enumerate(records):
-            problem = broken or self._surplus(cells)
+        for number, (line, cells, record_problem, note) in enumerate(records):
+            problem = record_problem or self._find_surplus_cell(cells)
             if problem:
                 yield Row(number, line, {}, (Problem(line, "", problem),))
                 continue
-            row = _row(number, line, self._values(cells), self._column_of)
+            row = _make_row(number, line, self._values(cells), self._column_of)
             if note:
                 row = dataclasses.replace(row, notes=(*row.notes, Problem(line, "row", note)))
-            if self._nameless:
-                row = dataclasses.replace(row, notes=(*row.notes, *self._left_out(line, cells)))
+            if self._unnamed_columns:
+                row = dataclasses.replace(
+                    row, notes=(*row.notes, *self._find_ignored_values(line, cells))
+                )
             yield row
 
-    def _surplus(self, cells: list[Any]) -> str:
-        """Return whether a cell is beyond the header; blank ones may be."""
+    def _find_surplus_cell(self, cells: list[Any]) -> str:
+        """Return a problem if a row has more cells than the header. Blank cells are ignored."""
         count = len(self._header)
         if len(cells) > count and any(not _is_blank(cell) for cell in cells[count:]):
-            return f"has {len(cells)} cells, the header {count}"
+            return f"has {len(cells)} cells, but the header has {count}"
         return ""
 
-    def _left_out(self, line: int, cells: list[Any]) -> Iterator[Problem]:
-        """Generate a note on each value that no header names, such as the index of pandas."""
-        for number in self._nameless:
+    def _find_ignored_values(self, line: int, cells: list[Any]) -> Iterator[Problem]:
+        """Yield a note on each value in a column without a name, such as the index of pandas."""
+        for number in self._unnamed_columns:
             if number < len(cells) and not _is_blank(cells[number]):
                 reason = f"has a value in column {number + 1}, which has no header and is ignored"
-                yield Problem(line, "row", reason, shown(cells[number]))
+                yield Problem(line, "row", reason, excerpt(cells[number]))
 
     def _values(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:
-        for number, of in self._used:
+        for number, of in self._used_columns:
             cell = cells[number] if number < len(cells) else None
             if cell is None or cell == "":
                 continue
@@ -252,12 +268,12 @@ def _csv_rows(file: IO[bytes], options: Options) -> Rows:
 
 def _excel_rows(file: IO[bytes], options: Options) -> Rows:
     if find_spec("openpyxl") is None:
-        raise BadFile('Excel needs openpyxl.  Hint: pip install "dub-uplink[excel]".')
+        raise BadFile('Excel files need openpyxl.  Hint: run  pip install "dub-uplink[excel]".')
     from dub_uplink._cli.reading.excel_records import Sheet  # noqa: PLC0415 - openpyxl is an extra
 
     sheet = Sheet(io.BufferedReader(io.FileIO(file.fileno(), closefd=False)), options.sheet)
-    others = f" gives another: {', '.join(map(repr, sheet.others))}" if sheet.others else ""
-    hint = f"  Hint: --sheet NAME{others}." if others else ""
+    others = ", ".join(map(repr, sheet.others))
+    hint = f"  Hint: choose another sheet with --sheet: {others}." if others else ""
     rows = TableRows(options, sheet.records, f"the sheet {sheet.name!r} is empty.{hint}")
     rows.recognized = {"format": "xlsx", "sheet": sheet.name}
     rows.unit = "row"
@@ -267,22 +283,23 @@ def _excel_rows(file: IO[bytes], options: Options) -> Rows:
 
 
 class JsonRows(Rows):
-    """Rows of JSON: an object each."""
+    """The rows of JSON. Each row is an object."""
 
     def __init__(self, file: IO[bytes], options: Options) -> None:
         super().__init__(options)
         self._file = file
         self._encoding = _encoding(file, options)
         self.recognized = {"format": "json", "encoding": self._encoding}
-        self.unit = place_unit(file, self._encoding)
+        self.unit = position_unit(file, self._encoding)
         self._fields: dict[str, str | None] = {}
         keys = keys_before_list(file, self._encoding)
         fields = [self._names.field(key) for key in keys]
         if fields[-1:] == [UNKNOWN] and not {*fields} & {*FIELDS}:
             self.header_problem = (
-                f"the first object holds a list, {keys[-1]!r}; the file must be an array of"
-                f" customers, or an object for each.  Hint: jq .{keys[-1]} FILE | dub-uplink"
-                " customers import -; if it is no list of customers, --ignore-unknown."
+                f"the first object contains a list, {keys[-1]!r}; the file must be an array of"
+                f" customers, or one object per customer.  Hint: run  jq .{keys[-1]} FILE |"
+                " dub-uplink customers import -  or, if the list does not contain customers, add"
+                " --ignore-unknown."
             )
 
     def __iter__(self) -> Iterator[Row]:
@@ -297,7 +314,7 @@ class JsonRows(Rows):
         if key in self._fields:
             return self._fields[key]
         name = self._names.field(key)
-        if len(self._fields) < _MOST_KEYS:
+        if len(self._fields) < _MAX_LISTED_KEYS:
             self._fields[key] = name
             if name != UNKNOWN:
                 self.columns[key] = name
@@ -310,7 +327,7 @@ class JsonRows(Rows):
             name = self._field(key)
             if name == UNKNOWN:
                 hint = f"--map {key + '=FIELD'!r} or --ignore-unknown"
-                problems.append(Problem(line, key, f"is unknown{near(key)} ({hint})"))
+                problems.append(Problem(line, key, f"is unknown{suggest_field(key)} ({hint})"))
             elif name in keys:
                 problems.append(
                     Problem(line, key, f"means {name}, and so does {keys[name]!r}; leave one out")
@@ -318,14 +335,14 @@ class JsonRows(Rows):
             elif name is not None:
                 keys[name] = key
         values = ((name, check_value(name, value[key])) for name, key in keys.items())
-        row = _row(number, line, values, keys)
+        row = _make_row(number, line, values, keys)
         return dataclasses.replace(row, problems=(*problems, *row.problems)) if problems else row
 
 
-def _row(
+def _make_row(
     number: int, line: int, values: Iterable[tuple[str, Value]], columns: Mapping[str, str]
 ) -> Row:
-    """Return a row; ``columns`` are the names of its columns by their fields."""
+    """Create a row. ``columns`` contains the names of its columns by field."""
     request: dict[str, Any] = {}
     problems: list[Problem] = []
     notes: list[Problem] = []

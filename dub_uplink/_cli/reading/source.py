@@ -1,4 +1,4 @@
-"""The file that is imported, as one that can be read more than once."""
+"""Open the imported file so that it can be read more than once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dub_uplink._cli.failures import ExitCode, Failure
 
 @contextlib.contextmanager
 def open_source(path: str) -> Iterator[IO[bytes]]:
-    """Open a file; the standard input (``-``) or a pipe is copied to a temporary file.
+    """Open a file. The standard input (``-``) or a pipe is copied to a temporary file.
 
     Raises:
-        Failure: it cannot be read.
+        Failure: the file cannot be read.
     """
     with contextlib.ExitStack() as files:
         try:
@@ -30,8 +30,8 @@ def open_source(path: str) -> Iterator[IO[bytes]]:
                 return
             mode = os.stat(path).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-                what = "a directory" if stat.S_ISDIR(mode) else "a device, not a file"
-                raise Failure(f"{path} is {what}.", ExitCode.USAGE)
+                file_type = "a directory" if stat.S_ISDIR(mode) else "a device, not a file"
+                raise Failure(f"{path} is {file_type}.", ExitCode.USAGE)
             file: IO[bytes] = files.enter_context(open(path, "rb"))
             if stat.S_ISFIFO(mode):
                 file = files.enter_context(_copy(file))
@@ -40,9 +40,9 @@ def open_source(path: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-def is_named(path: str) -> bool:
-    """Return whether a path names a file that side files can stand beside."""
-    # /dev/stdin and /dev/fd/3 may be regular files, beside which nothing can be written.
+def allows_side_files(path: str) -> bool:
+    """Return whether other files can be written to the directory of a path."""
+    # /dev/stdin and /dev/fd/3 can be regular files, but their directories are not writable.
     is_descriptor = os.path.abspath(path).startswith(("/dev/", "/proc/"))
     return path != "-" and not is_descriptor and not stat.S_ISFIFO(os.stat(path).st_mode)
 
@@ -56,7 +56,7 @@ def _copy(source: IO[bytes] | None) -> IO[bytes]:
 
 
 def identity(file: IO[bytes]) -> dict[str, Any]:
-    """Return what tells a file from another, and from itself after a change."""
+    """Return the size and the hash of a file, which identify its content."""
     digest = hashlib.sha256()
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     size = 0

@@ -22,7 +22,7 @@ from dub_uplink._cli.io.output import (
     write_records,
     write_table,
 )
-from dub_uplink._cli.io.records import columns, json_text
+from dub_uplink._cli.io.records import column_names, json_text
 from dub_uplink._customers.schemas import CustomerSchema
 
 TEXT = st.text() | st.none()
@@ -73,9 +73,9 @@ class Terminal(io.StringIO):
 
 
 def test_csv_columns_are_the_names_of_the_api() -> None:
-    assert columns(expanded=False)[:5] == ("id", "name", "email", "avatar", "externalId")
-    assert len(columns(expanded=False)) == 12
-    more = columns(expanded=True)[12:]
+    assert column_names(expanded=False)[:5] == ("id", "name", "email", "avatar", "externalId")
+    assert len(column_names(expanded=False)) == 12
+    more = column_names(expanded=True)[12:]
     assert more[0] == "programId"
     assert {"link.shortLink", "partner.email", "discount.maxDuration"} <= set(more)
 

@@ -24,7 +24,7 @@ pytest.importorskip("click")
 
 from dub_uplink._cli.export.job import CustomerWriter
 from dub_uplink._cli.io.files import open_with_mode
-from dub_uplink._cli.io.records import columns
+from dub_uplink._cli.io.records import column_names
 from dub_uplink._cli.reading.rows import Options, rows_of
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def test_export_of_any_text_is_read_again(
     path = folder / "customers"
     with path.open("wb") as file:
         writer = CustomerWriter(
-            file, file_format, columns(expanded=False) if file_format == "csv" else None
+            file, file_format, column_names(expanded=False) if file_format == "csv" else None
         )
         writer.write_header()
         writer.write(Customer(id="c", external_id="first", country="GB"))

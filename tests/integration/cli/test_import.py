@@ -355,7 +355,7 @@ def test_finished_journal_does_not_block_a_changed_file(
         ("", (), "the file is empty"),
         ("name\n", (), "there is no column external_id"),
         ("Zo\xeb", (), "line 1, byte 3 (0xeb) is not utf-8.  Hint: --encoding cp1252"),
-        ("external_id,country,Plan\n", (), "unknown: 'Plan'"),
+        ("external_id,country,Plan\n", (), "unknown columns: 'Plan'"),
         (
             HEADER,
             ("--map", "email=mail"),

@@ -117,7 +117,7 @@ def test_workbook_without_openpyxl_says_what_to_install(
     )
     assert done.returncode == 2
     assert done.stderr == (
-        f'Error: {path}: Excel needs openpyxl.  Hint: pip install "dub-uplink[excel]".\n'
+        f'Error: {path}: Excel files need openpyxl.  Hint: run  pip install "dub-uplink[excel]".\n'
     )
 
 
@@ -138,19 +138,19 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "a title above the header": (
         "a.csv",
         b"Customers of ACME\n\nexternal_id,country\n1,GB\n",
-        "Hint: the first row must name the columns: delete what is above it",
+        "Hint: the first row must contain the names of the columns: delete what is above it",
     ),
     "no column of a country": (
         "a.csv",
         b"external_id,email\n1,a@example.com\n",
-        "Hint: add such a column, or --map 'COLUMN=country' says which one it is.",
+        "Hint: add the column, or give it with --map 'COLUMN=country'.",
     ),
     "a header with a mistake": (
         "a.csv",
         b"external_id,country,e_mial\n1,GB,\n",
         (
-            "unknown: 'e_mial'; did you mean 'email'.  Hint: --map 'e_mial=email' says what a"
-            " column is, --map 'e_mial=' leaves it out"
+            "unknown columns: 'e_mial'; did you mean 'email'.  Hint: import a column with --map"
+            " 'e_mial=email', ignore it with --map 'e_mial='"
         ),
     ),
     "a file of gzip": (
@@ -204,8 +204,8 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         b"external_id,country\n1.0,GB\n1E+05,GB\n",
         (
             "external_id looks like a number that a spreadsheet changed; format the column as text"
-            " in the spreadsheet; if it is right, --exact takes every cell as it is: lines 2"
-            ' ("1.0"), 3 ("1E+05")'
+            " in the spreadsheet; if the value is correct, import all cells unchanged with --exact:"
+            ' lines 2 ("1.0"), 3 ("1E+05")'
         ),
     ),
 }

@@ -42,7 +42,7 @@ def preview(path: Path) -> list[str]:
         '  {"externalId": "u2", "email": "ada@example.com", "country": "US"}',
         '  {"externalId": "u3", "country": "Germany"}',
         "Check these values; they do not prevent the import:",
-        '  E-Mail is read as empty; --exact takes it as text: line 2 ("N/A")',
+        '  E-Mail is treated as empty; import it as text with --exact: line 2 ("N/A")',
         '  Country is not a country code of two letters: line 4 ("Germany")',
     ]
 
@@ -61,7 +61,7 @@ def test_dry_run_shows_columns_of_a_header_it_refuses(invoke_apart: Invoke, peop
     done = invoke_apart("customers", "import", "--dry-run", str(people))
     assert done.exit_code == 2
     assert "  Notes       -> (unknown)" in done.stdout.splitlines()
-    assert "unknown: 'Notes'" in done.stderr
+    assert "unknown columns: 'Notes'" in done.stderr
 
 
 def test_dry_run_shows_good_rows_beside_problems(invoke_apart: Invoke, tmp_path: Path) -> None:

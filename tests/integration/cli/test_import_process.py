@@ -140,8 +140,8 @@ from dub_uplink._cli.io.progress import Progress
 
 with Progress("Importing", 100_000) as progress:
     for count, note in [(45_000, "429: waiting 60 s"), (99_000, "")]:
-        progress.at(count)
-        progress.note(note)
+        progress.update(count)
+        progress.show_note(note)
         time.sleep(0.7)  # until it is drawn
 """
     shown = terminal(code=code, columns=columns)

@@ -93,7 +93,7 @@ def test_unfinished_journal_of_another_file_is_refused(
         journal.raise_sent_limit(1)
         journal.record_outcome(0, "created")
         journal.commit()
-    expected = f"stopped after 1 of 8 rows, and the {what} changed since .* --restart"
+    expected = f"stopped after 1 of 8 rows, and the {what} has changed since .* --restart"
     with pytest.raises(JournalError, match=expected):
         Journal(path, {**ABOUT, **change}, ROWS)
     with Journal(path, ABOUT, ROWS) as journal:
@@ -160,7 +160,9 @@ def test_another_sqlite_database_is_left_alone(path: Path, restart: bool) -> Non
 def test_journal_of_json_lines_is_refused_until_restart(path: Path) -> None:
     old = b'{"journal":1,"file":{},"rows":8}\n["begun",8]\n["created",0]\n'
     path.write_bytes(old)
-    with pytest.raises(JournalError, match=r"by an earlier version .* or give --restart"):
+    with pytest.raises(
+        JournalError, match=r"by an earlier version .* or start over with --restart"
+    ):
         Journal(path, ABOUT, ROWS)
     assert path.read_bytes() == old
     with Journal(path, ABOUT, ROWS, restart=True) as journal:

@@ -69,11 +69,14 @@ def test_header_is_matched_without_case_and_blanks(read: Read, header: str) -> N
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("external_id,country,Plan", "unknown: 'Plan'.*--map 'Plan=FIELD'.*--ignore-unknown"),
-        ("external_id,country,nmae", "unknown: 'nmae'; did you mean 'name'"),
+        (
+            "external_id,country,Plan",
+            "unknown columns: 'Plan'.*--map 'Plan=FIELD'.*--ignore-unknown",
+        ),
+        ("external_id,country,nmae", "unknown columns: 'nmae'; did you mean 'name'"),
         ("External ID,externalId,country", "'External ID', 'externalId' both mean external_id"),
         ("E-Mail,external_id,email,country", "'E-Mail', 'email' both mean email"),
-        ("email,country", "no column external_id; there are 'email', 'country'"),
+        ("email,country", "no column external_id; the columns are 'email', 'country'"),
         ("User ID,country", "no column external_id; .* --map 'User ID=external_id'"),
         ("externl_id,country", "no column external_id; .* --map 'externl_id=external_id'"),
         ("external_id,email", "no column country"),
@@ -121,7 +124,7 @@ def test_short_row_is_read_and_long_one_refused(read: Read) -> None:
     rows = read(HEADER.replace("name,country", "country,name") + "u1,,GB\nu2,,GB,,,\n")
     assert requests(rows) == [U1, U2]
     rows = read(HEADER + "u1,,,GB,x\n")
-    assert problems(rows) == ["2:  has 5 cells, the header 4"]
+    assert problems(rows) == ["2:  has 5 cells, but the header has 4"]
 
 
 def test_column_without_a_name_is_left_out_and_noted(read: Read) -> None:
@@ -353,7 +356,7 @@ def test_bad_rows_of_csv_are_named(read: Read) -> None:
         "3: external_id is missing",
         '4: email is not an email address: "ada@"',
         "5: country is missing",
-        "6:  has 5 cells, the header 4",
+        "6:  has 5 cells, but the header has 4",
         "7:  is not CSV: ',' expected after '\"'",
         "9:  a quote is not closed",
     ]

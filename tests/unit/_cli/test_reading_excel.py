@@ -63,7 +63,7 @@ def test_first_sheet_is_read_unless_another_is_named(read: Read) -> None:
     assert rows.recognized["other sheets"] == "People"
     assert "no column external_id" in rows.header_problem
     assert [row.request for row in read(sheets, sheet="People")] == [U1]
-    with pytest.raises(BadFile, match="no sheet 'people'; there are 'Notes', 'People'"):
+    with pytest.raises(BadFile, match="no sheet 'people'; the sheets are 'Notes', 'People'"):
         read(sheets, sheet="people")
 
 
@@ -131,8 +131,8 @@ def test_formula_without_a_stored_value_is_a_problem(read: Read) -> None:
     assert (problem.line, problem.reason) == (
         2,
         (
-            "holds a formula without a stored value in C2; open the file in a spreadsheet program"
-            " and save it there"
+            "contains a formula without a stored value in C2; open the file in a spreadsheet"
+            " program and save it"
         ),
     )
 
@@ -162,7 +162,7 @@ def test_first_visible_sheet_is_read(tmp_path: Path) -> None:
 
 
 def test_empty_sheet_is_named_with_the_others(tmp_path: Path) -> None:
-    expected = r"the sheet 'Lists' is empty\.  Hint: --sheet .*'Data'"
+    expected = r"the sheet 'Lists' is empty\.  Hint: .*--sheet: 'Data'"
     path = saved(tmp_path / "a.xlsx", lambda workbook: None)
     with path.open("rb") as file, pytest.raises(BadFile, match=expected):
         rows_of(file, Options())

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 pytest.importorskip("click")
 
 from dub_uplink._cli.io.text_file import BadFile
-from dub_uplink._cli.reading.fields import normalized
+from dub_uplink._cli.reading.fields import normalize_column
 from dub_uplink._cli.reading.rows import Options, Row, rows_of
 
 
@@ -198,7 +198,7 @@ def test_data_frame_of_pandas_is_read_back_equal(
 
 @given(name=st.text(max_size=20))
 def test_normalizing_a_header_again_changes_nothing(name: str) -> None:
-    assert normalized(normalized(name)) == normalized(name)
+    assert normalize_column(normalize_column(name)) == normalize_column(name)
 
 
 LIKE_A_FILE = st.one_of(

@@ -43,7 +43,7 @@ def test_cell_is_sent_as(field: str, cell: Any, expected: Any) -> None:
 def test_placeholder_is_read_as_empty_and_noted(field: str, cell: str) -> None:
     value = read_cell(field, cell)
     assert (value.value, value.problem) == (ABSENT, "")
-    assert value.note == "is read as empty; --exact takes it as text"
+    assert value.note == "is treated as empty; import it as text with --exact"
     assert cell.strip().replace("\\", "\\\\") in value.detail
 
 
@@ -83,7 +83,7 @@ def test_id_changed_by_a_spreadsheet_is_refused(cell: Any, expected: str) -> Non
 def test_id_like_a_date_is_noted(cell: str) -> None:
     value = read_cell("external_id", cell)
     assert (value.value, value.problem) == (cell, "")
-    assert value.note == "looks like a date that a spreadsheet made"
+    assert value.note == "looks like an id that a spreadsheet changed to a date"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_email_that_dub_refuses_is_a_problem(email: str) -> None:
 @pytest.mark.parametrize("email", ["zë@x.com", "b@x.com\u200b", "a@bücher.de"])
 def test_email_beyond_ascii_is_a_problem(email: str) -> None:
     value = check_value("email", email)
-    assert value.problem.startswith("contains a character beyond ASCII")
+    assert value.problem.startswith("contains a non-ASCII character")
     assert value.detail.isprintable()
 
 
