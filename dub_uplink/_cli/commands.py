@@ -98,7 +98,7 @@ def demo(*, live: bool) -> None:
     type=click.IntRange(min=0),
     metavar="N",
     default=0,
-    help="Create N random customers before serving.",
+    help="Add the customers user_1 to user_N before serving.",
 )
 @click.option(
     "--database",

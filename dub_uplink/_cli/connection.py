@@ -94,7 +94,7 @@ class Connection:
 
 
 def read_token(path: str) -> str:
-    """Read the API key, the only line of a file. Error messages never contain the line.
+    """Read an API key from a file with exactly one line. Error messages never contain the line.
 
     Raises:
         Failure: The file cannot be read, or does not contain exactly one line of UTF-8.

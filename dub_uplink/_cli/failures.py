@@ -77,7 +77,7 @@ def exit_code(error: Exception) -> ExitCode:
 
 
 def _is_not_from_dub(error: dub_uplink.errors.DubError) -> bool:
-    """Return whether there was no response, or one from a server that is not Dub's."""
+    """Return whether there was no response, or a response of another server than Dub's."""
     if isinstance(error, dub_uplink.errors.SDKError):
         return error.data is None
     return isinstance(

@@ -47,7 +47,7 @@ class InterruptHandler:
             raise Interrupted
 
     def clock(self) -> Clock:
-        """Return a clock for a client, with which Ctrl-C ends a wait by ``Interrupted``."""
+        """Return a clock whose ``sleep`` raises ``Interrupted`` if Ctrl-C was pressed."""
         clock = current_clock()
 
         def sleep(seconds: float) -> None:

@@ -83,7 +83,7 @@ class RootGroup(LazyGroup):
         standalone_mode: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Run the command. Ctrl-C shortly after it has the same exit code as during it."""
+        """Run the command and exit. Ctrl-C has the same exit code at any time."""
         try:
             status = super().main(args, prog_name, complete_var, False, **kwargs)
         except click.Abort:

@@ -87,7 +87,7 @@ class _Job(NamedTuple):
 @click.option(
     "--columns",
     "chosen_columns",
-    metavar="API_NAMES",
+    metavar="NAMES",
     help="Write these columns in this order: names of the API, separated by commas, such as"
     " id,email. CSV with --expand also has nested columns, such as link.id.  [default: all]",
 )

@@ -17,7 +17,7 @@ from dub_uplink.testing import FakeDub, faults
 pytest.importorskip("click")
 
 from dub_uplink._cli.import_job.job import Import, ImportAborted, OnConflict
-from dub_uplink._cli.import_job.journal import Ending, Journal
+from dub_uplink._cli.import_job.journal import Journal, Outcome
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.rows import Options, rows_of
 
@@ -72,7 +72,7 @@ ROW = ("u1", "u1@example.com", "")
 
 def killed_after_sending(start: Start) -> None:
     with start(ROW) as run:
-        run.journal.begin(1)
+        run.journal.raise_sent_limit(1)
 
 
 @pytest.mark.parametrize("on_conflict", ["fail", "skip", "upsert"])
@@ -97,21 +97,21 @@ def test_foreign_customer_does_not_count_as_created(
     fake: FakeDub,
     start: Start,
     on_conflict: OnConflict,
-    expected: Ending,
+    expected: Outcome,
     theirs: dict[str, str | None],
 ) -> None:
     killed_after_sending(start)
     fake.add(**{"external_id": "u1", "email": ROW[1], "country": "GB", **theirs})  # type: ignore[arg-type]
     with start(ROW, on_conflict=on_conflict) as run:
         run.run()
-        assert run.journal.ending(0) == expected
+        assert run.journal.outcome(0) == expected
 
 
 def test_customer_that_existed_before_is_a_conflict(fake: FakeDub, start: Start) -> None:
     fake.add(external_id="u1", email="u1@example.com", country="GB")
     with start(ROW) as run:
         run.run()
-        assert run.journal.ending(0) == "failed"
+        assert run.journal.outcome(0) == "failed"
     assert [request.method for request in fake.requests] == ["POST"]
 
 
@@ -120,11 +120,11 @@ def test_interrupted_update_counts_as_updated(fake: FakeDub, start: Start) -> No
     fake.faults.add(faults.DropAfter(), method="PATCH")
     with start(ROW, on_conflict="upsert") as run:
         assert run.run() == 1
-        assert run.journal.ending(0) is None
+        assert run.journal.outcome(0) is None
     assert fake.customers[0].email == "u1@example.com"
     with start(ROW, on_conflict="upsert") as run:
         assert run.run() == 0
-        assert run.journal.ending(0) == "updated"
+        assert run.journal.outcome(0) == "updated"
     assert [request.method for request in fake.requests] == ["POST", "PATCH", "PATCH"]
 
 
@@ -135,7 +135,7 @@ def test_stripe_id_of_another_customer_is_a_failure(
     fake.add(external_id="other", stripe_customer_id="cus_1")
     with start(("u1", "", "cus_1"), on_conflict=on_conflict) as run:
         run.run()
-        assert run.journal.ending(0) == "failed"
+        assert run.journal.outcome(0) == "failed"
         assert run.journal.reason(0).startswith("409 conflict: ")
 
 
@@ -143,7 +143,7 @@ def test_customer_with_the_stripe_id_is_skipped(fake: FakeDub, start: Start) -> 
     fake.add(external_id="u1", stripe_customer_id="cus_1", country="GB")
     with start(("u1", "", "cus_1"), on_conflict="skip") as run:
         run.run()
-        assert run.journal.ending(0) == "skipped"
+        assert run.journal.outcome(0) == "skipped"
 
 
 def test_update_is_sent_after_journal_records_existence(
@@ -184,7 +184,7 @@ def test_error_of_one_row_fails_that_row_alone(fake: FakeDub, start: Start) -> N
     with start(ROW, ("u2", "", "")) as run:
         assert run.run() == 0
         assert run.journal.reason(0) == "422 unprocessable_entity: Fault: 422"
-        assert run.journal.ending(1) == "created"
+        assert run.journal.outcome(1) == "created"
 
 
 def test_row_is_sent_after_journal_records_it_as_begun(
@@ -211,7 +211,7 @@ def test_reported_progress_is_in_the_journal_on_disk(
     rows = [(f"u{number}", "", "") for number in range(70)]
     reported: list[tuple[int, int]] = []
     with start(*rows) as run:
-        run.done = lambda count: reported.append(
+        run.on_progress = lambda count: reported.append(
             (count, len(on_disk(tmp_path, "SELECT * FROM rows")))
         )
         run.run()
@@ -230,7 +230,7 @@ def test_file_changed_meanwhile_stops_the_import(
             if count == 32:
                 path.write_text(path.read_text() + "\n")
 
-        run.done = append_a_line
+        run.on_progress = append_a_line
         with pytest.raises(BadFile, match="was changed"):
             run.run()
         assert run.journal.counts()["created"] < 100
