@@ -111,14 +111,14 @@ class FakeDub:
         self._requests = RequestLog(keep_requests)
         self._limiter = RateLimiter(settings.limit, window, enforced=rate_limit is not None)
         workspace = make_workspace(settings)
-        # The API keys of all settings so far, because recorded requests may contain old keys.
+        # The API keys of all settings so far: recorded requests may contain old keys.
         self._secrets = workspace.tokens | workspace.expired
         self._api = CustomersApi(self._store, workspace, self._limiter, self.clock, self._new_id)
 
     def session(self, *, sleep: Callable[[float], object] | None = None) -> requests.Session:
         """Return a session that passes requests for ``base_url`` to this fake, without a socket.
 
-        Any other request raises ``NetworkRefused``.
+        Other requests raise ``NetworkRefused``.
 
         Args:
             sleep: Called with the seconds of each latency or delay; default: ``time.sleep``. Within
@@ -225,9 +225,7 @@ class FakeDub:
             return list(self._next_ids)
 
     def use_ids(self, ids: Iterable[str]) -> None:
-        """Use these ids for the next new customers; later customers get ids as before.
-
-        A call replaces the remaining ids of the previous call.
+        """Use these ids, instead of those of an earlier call, for the next new customers.
 
         Raises:
             ValueError: an id is empty or repeated, or a customer with this id exists.

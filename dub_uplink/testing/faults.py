@@ -6,12 +6,9 @@ import abc
 import dataclasses
 import datetime as dt
 import fnmatch
-import json
-import math
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from email.utils import formatdate
 from typing import Any, Literal, TypeAlias
 
 from ._api.limits import Usage
@@ -22,7 +19,16 @@ from ._api.responses import (
     error_response,
     html_response,
 )
-from ._fault_checks import check_headers, check_number, check_retry_after, is_number
+from ._fault_values import (
+    check_headers,
+    check_integer,
+    check_number,
+    check_retry_after,
+    encode_body,
+    format_retry_after,
+    is_number,
+    merge_headers,
+)
 from ._messages import Delivery, FakeResponse, Request
 
 _CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
@@ -40,14 +46,6 @@ class Fault(abc.ABC):
             execute: A function that executes the request and returns the response.
             now: The fake's Unix time in seconds.
         """
-
-
-def _encode_body(body: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes:
-    if isinstance(body, bytes):
-        return body
-    if isinstance(body, str):
-        return body.encode()
-    return json.dumps(body).encode()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +72,7 @@ class Status(Fault):
     carried_out: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.code, bool) or not isinstance(self.code, int):
-            raise TypeError(f"code must be an integer, not {type(self.code).__name__}")
+        check_integer("code", self.code)
         if not 200 <= self.code <= 599:
             raise ValueError(f"code must be between 200 and 599, not {self.code}")
         check_headers(self.headers or ())
@@ -93,19 +90,12 @@ class Status(Fault):
                 "text/html" if isinstance(self.body, (str, bytes)) else "application/json"
             )
             response = FakeResponse(
-                self.code, {"Content-Type": content_type}, _encode_body(self.body)
+                self.code, {"Content-Type": content_type}, encode_body(self.body)
             )
         if self.code in (204, 304):
             response.body = b""
-        response.headers = _merge_headers(response.headers, self.headers or {})
+        response.headers = merge_headers(response.headers, self.headers or {})
         return Delivery(response)
-
-
-def _merge_headers(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    names = {name.lower() for name in given}
-    return {name: value for name, value in defaults.items() if name.lower() not in names} | {
-        name: str(value) for name, value in given.items()
-    }
 
 
 Form: TypeAlias = Literal["seconds", "http_date", "unix", "unix_ms"]
@@ -139,8 +129,7 @@ class RateLimited(Fault):
             value: Any = self.retry_after
             if not is_number(value):
                 raise TypeError(
-                    f"retry_after must be a number of seconds with form={self.form!r}, "
-                    f"not {value!r}"
+                    f"with form={self.form!r}, retry_after must be seconds as a number, not {value!r}"
                 )
             check_retry_after(value)
 
@@ -150,21 +139,8 @@ class RateLimited(Fault):
             reset = round((now + _WINDOW_SECONDS) * 1000)
             headers = Usage(allowed=False, limit=60, remaining=0, reset=reset).headers()
         elif self.retry_after is not None:
-            headers["Retry-After"] = self._header(now)
+            headers["Retry-After"] = format_retry_after(self.retry_after, self.form, now)
         return Delivery(error_response("rate_limit_exceeded", RATE_LIMITED, headers))
-
-    def _header(self, now: float) -> str:
-        value = self.retry_after
-        if isinstance(value, dt.datetime):
-            return formatdate(value.timestamp(), usegmt=True)
-        if self.form is None or not isinstance(value, (int, float)):
-            return str(value)
-        if self.form == "seconds":
-            return f"{value:g}"
-        if self.form == "http_date":
-            # Round up to the whole seconds of an HTTP date, so that the date is never too early.
-            return formatdate(math.ceil(now + value), usegmt=True)
-        return str(math.ceil((now + value) * (1 if self.form == "unix" else 1000)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,8 +177,7 @@ class Truncate(Fault):
     bytes: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.bytes, bool) or not isinstance(self.bytes, int):
-            raise TypeError(f"bytes must be an integer, not {type(self.bytes).__name__}")
+        check_integer("bytes", self.bytes)
         if self.bytes < 0:
             raise ValueError(f"bytes must be 0 or more, not {self.bytes}")
 
@@ -256,9 +231,7 @@ class Drip(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Garbage(Fault):
-    """Respond with a success and an unexpected body, without executing the request.
-
-    A captive portal responds like this.
+    """Respond with a success and an unexpected body, as a captive portal does.
 
     Args:
         body: The body.
@@ -282,7 +255,7 @@ class Garbage(Fault):
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(
-            FakeResponse(self.status, {"Content-Type": self.content_type}, _encode_body(self.body))
+            FakeResponse(self.status, {"Content-Type": self.content_type}, encode_body(self.body))
         )
 
 
@@ -365,9 +338,8 @@ class Faults:
                 raise TypeError(f"a fault must be one of dub_uplink.testing.faults, not {fault!r}")
             check_number("a share", share)
         if sum(shares.values()) > 1 + 1e-9:
-            raise ValueError(
-                f"the sum of the shares must be at most 1, not {sum(shares.values()):g}"
-            )
+            total = sum(shares.values())
+            raise ValueError(f"the sum of the shares must be at most 1, not {total:g}")
         with self._lock:
             self._shares = list(shares.items())
             self._seed = seed if shares else None

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from .. import faults
-from .._fault_checks import check_headers
+from .._fault_values import check_headers
 from .fields import (
     AdminError,
     Check,

@@ -1,0 +1,91 @@
+"""Check and format the values of faults."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from email.utils import formatdate
+from typing import Any
+
+_MAX_RETRY_AFTER = 1e9  # seconds; later HTTP dates may not exist
+_CONNECTION_HEADERS = ("connection", "content-length", "transfer-encoding")
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a number, but not a boolean."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def check_integer(name: str, value: int) -> None:
+    """Raise ``TypeError`` for a value that is not an integer, or is a boolean."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
+
+
+def check_number(name: str, value: float) -> None:
+    """Check that a value is a finite number of 0 or more.
+
+    Raises:
+        TypeError: The value is not a number.
+        ValueError: The value is negative or not finite.
+    """
+    if not is_number(value):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} must be 0 or more and finite, not {value!r}")
+
+
+def check_retry_after(seconds: float) -> None:
+    """Raise ``ValueError`` for seconds that cannot be sent as a date."""
+    if not -_MAX_RETRY_AFTER <= seconds <= _MAX_RETRY_AFTER:
+        raise ValueError(
+            f"with a form, retry_after must be from -1e9 to 1e9 seconds, not {seconds!r}"
+        )
+
+
+def check_headers(names: Iterable[str]) -> None:
+    """Raise ``ValueError`` for a header that the server sets itself."""
+    for name in names:
+        if name.lower() in _CONNECTION_HEADERS:
+            raise ValueError(
+                f"headers must not contain {name}, because the server sets this header"
+            )
+
+
+def merge_headers(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the default headers, with the given headers in place of those of the same name."""
+    names = {name.lower() for name in given}
+    return {name: value for name, value in defaults.items() if name.lower() not in names} | {
+        name: str(value) for name, value in given.items()
+    }
+
+
+def encode_body(body: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes:
+    """Return a body as bytes: text in UTF-8, other values as JSON."""
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    return json.dumps(body).encode()
+
+
+def format_retry_after(value: float | str | dt.datetime, form: str | None, now: float) -> str:
+    """Return a ``Retry-After`` header.
+
+    Args:
+        value: seconds from now if there is a form; otherwise the header, or its time.
+        form: ``seconds``, ``http_date``, ``unix``, ``unix_ms`` or ``None``.
+        now: the Unix time in seconds.
+    """
+    if isinstance(value, dt.datetime):
+        return formatdate(value.timestamp(), usegmt=True)
+    if form is None or not isinstance(value, (int, float)):
+        return str(value)
+    if form == "seconds":
+        return f"{value:g}"
+    if form == "http_date":
+        # Round up to the whole seconds of an HTTP date, so that the date is never too early.
+        return formatdate(math.ceil(now + value), usegmt=True)
+    return str(math.ceil((now + value) * (1 if form == "unix" else 1000)))
