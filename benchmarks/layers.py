@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import statistics
 from collections.abc import Awaitable, Callable
@@ -65,12 +64,10 @@ async def measure(url: str, rounds: int) -> None:
             "with our options": options["get"],
             **own_steps(client, url, options["get"]),
         }
-        steps["get(), no garbage collection"] = steps["get()"]
         for at_once, calls in CALLS.items():
             taken: dict[str, list[float]] = {name: [] for name in steps}
             for _ in range(rounds):
                 for name, step in steps.items():
-                    (gc.disable if "garbage" in name else gc.enable)()
                     taken[name].append(await seconds(step, calls, at_once) * 1e6)
             for name, times in taken.items():
                 above = statistics.median(
