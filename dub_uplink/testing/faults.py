@@ -129,7 +129,7 @@ class RateLimited(Fault):
             value: Any = self.retry_after
             if not is_number(value):
                 raise TypeError(
-                    f"with form={self.form!r}, retry_after must be seconds as a number, not {value!r}"
+                    f"with form={self.form!r}, retry_after must be a number, not {value!r}"
                 )
             check_retry_after(value)
 
