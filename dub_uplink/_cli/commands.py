@@ -56,7 +56,7 @@ def cli() -> None:
 @click.option(
     "--live",
     is_flag=True,
-    help="Only read customers, from your own workspace. Requires DUB_API_KEY.",
+    help="Run a read-only demo with the customers of your workspace. Requires DUB_API_KEY.",
 )
 def demo(*, live: bool) -> None:
     """Run the demo."""

@@ -66,7 +66,7 @@ class Connection:
             except ValueError as error:
                 if str(error).startswith("server_url"):
                     raise Failure(
-                        f"{error} (--server-url, DUB_SERVER_URL).", ExitCode.USAGE
+                        f"{error}; correct --server-url or DUB_SERVER_URL.", ExitCode.USAGE
                     ) from None
                 where = "--token-file" if self.token_file else "DUB_API_KEY"
                 raise Failure(f"{error} ({where}).", ExitCode.AUTH) from None

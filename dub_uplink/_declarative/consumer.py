@@ -152,7 +152,9 @@ class ConfiguredConsumer(Consumer):
             retry_budget = RetryBudget()
         check_policy(retry_config, retry_budget, on_retry, clock, rate_limit)
         if not self._asynchronous and is_coroutine_function(on_retry):
-            raise TypeError("on_retry is an async function, which only AsyncDub awaits")
+            raise TypeError(
+                "on_retry is an async function; pass a regular function, or use AsyncDub"
+            )
         token_provider.resolve(asynchronous=self._asynchronous)
         self._transport = self._connect(
             client,

@@ -22,12 +22,12 @@ from .schemas import moment_text
 if TYPE_CHECKING:
 
     class _Typed:
-        """The types of uplink's annotations for type checkers; uplink itself has none."""
+        """The signature of uplink's unnamed parameter classes, for type checkers."""
 
         def __init__(self, type: Any = None) -> None: ...
 
     class _Named:
-        """The types of uplink's annotations with a name, for type checkers."""
+        """The signature of uplink's named parameter classes, for type checkers."""
 
         name: Any
 
@@ -178,7 +178,7 @@ def check_url(url: str) -> None:
     Raises:
         ValueError: the URL contains a control character or a dot segment.
     """
-    if _CONTROL.search(url):  # urllib.parse would remove some, and so join two dots
+    if _CONTROL.search(url):  # urllib.parse removes some of them and so joins two dots
         raise ValueError("the URL contains a control character; percent-encode it")
     if _DOT_SEGMENT.match(url.strip()):
         raise ValueError("the URL has a segment '.' or '..', which would address another route")

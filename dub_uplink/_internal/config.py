@@ -54,7 +54,8 @@ def normalize_base_url(server_url: str | None) -> str:
         raise ValueError("server_url must not contain credentials; pass the key as token=…")
     if "?" in server_url or "#" in server_url:
         raise ValueError(
-            "server_url must not have a query or a fragment; remove the part from the ? or # on"
+            "server_url must not have a query or a fragment;"
+            " remove everything from the ? or # onwards"
         )
     if not host.isascii():
         server_url, host = _encode_host(url)

@@ -68,7 +68,7 @@ class TokenProvider:
                 f" not {type(self._source).__name__}"
             )
         elif not asynchronous and is_coroutine_function(self._source):
-            raise TypeError("token is an async function, which only AsyncDub awaits")
+            raise TypeError("token is an async function; pass a regular function, or use AsyncDub")
 
     def authorization(self) -> RedactedStr:
         """Return the value of the ``Authorization`` header.

@@ -38,9 +38,9 @@ class RedisConnection:
     def execute(self, *command: Any) -> Any:
         """Send a command and return its response.
 
-        If an open connection fails, the command is sent once more on a new connection. After a
-        failover the old connection may be closed, or return an error such as READONLY. Therefore
-        commands must be idempotent. Exceptions are those of redis-py.
+        If an open connection fails, the command is sent once more on a new connection, so commands
+        must be idempotent. This happens after a failover, when the old connection is closed or
+        returns an error such as READONLY. Exceptions are those of redis-py.
         """
         is_reused = self._is_open and self._pid == os.getpid()
         try:

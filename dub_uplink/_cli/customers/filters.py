@@ -37,7 +37,7 @@ expand_option = click.option(
     help="Include link, partner, discount and programId.",
 )
 
-#: Options by the keyword argument of ``list`` and ``iterate`` that they set.
+#: Maps a keyword argument of ``list`` and ``iterate`` to the option that sets it.
 _FILTER_OPTIONS = {
     "email": click.option("--email", type=text, help="Only the customer with this email."),
     "external_id": click.option(

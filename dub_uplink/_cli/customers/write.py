@@ -45,7 +45,7 @@ NULL_HELP = (
 def field_options(
     fields: dict[str, str],
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Add an option for each field. The command receives the JSON object to send as ``body``."""
+    """Add an option for each field. The command receives the JSON object as ``body``."""
 
     def add(command: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(command)

@@ -162,7 +162,7 @@ def _check_bundles(variables: Mapping[str, str]) -> Iterator[Finding]:
     if variables.get("SSL_CERT_FILE") and not any(
         variables.get(name) for name in _BUNDLE_VARIABLES
     ):
-        hint = "Dub reads REQUESTS_CA_BUNDLE instead"
+        hint = "for the class Dub, set REQUESTS_CA_BUNDLE"
         yield Finding(section, "SSL_CERT_FILE", "set; read by AsyncDub only", hint=hint)
 
 

@@ -176,7 +176,10 @@ class ResponseRecorder:
         if abs(ahead) < MAX_CLOCK_SKEW:
             return Finding(_SERVER, "clock", "within a few seconds of this machine's clock")
         value = f"this machine is {abs(ahead):,.0f} s {'ahead' if ahead > 0 else 'behind'}"
-        hint = "set the clock; until then, waits for a Retry-After in Unix time are wrong"
+        hint = (
+            "set the clock of this machine; with a wrong clock, the client may wait too long or too"
+            " short after a response without a Date header"
+        )
         return Finding(_SERVER, "clock", value, ExitCode.FAILED, hint)
 
 

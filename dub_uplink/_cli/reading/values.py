@@ -167,7 +167,7 @@ def _find_note(field: str, value: str) -> str:
     if field == "country":
         return "" if _COUNTRY_PATTERN.fullmatch(value) else "is not a country code of two letters"
     if field in _ID_FIELDS and not value.isprintable():
-        return "contains an invisible character, which is part of the id"
+        return "contains an invisible character, which is sent as part of the id"
     return _find_external_id_note(value) if field == "external_id" else ""
 
 

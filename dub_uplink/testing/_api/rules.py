@@ -64,7 +64,7 @@ def _check_option(field: str, options: tuple[str, ...], text: str) -> str | None
 
 
 def check_query(query: Mapping[str, str]) -> str | None:
-    """Return the first problem of the parameters of a list, or ``None``."""
+    """Return the first problem in the query of a list request, or ``None``."""
     if not query:
         return None
     problem: str | None = None
@@ -111,7 +111,7 @@ def check_paging(query: Mapping[str, str]) -> str | None:
 
 
 def check_count(query: Mapping[str, str]) -> str | None:
-    """Return the problem of the query of a count, or ``None``."""
+    """Return the problem in the query of a count request, or ``None``."""
     return _check_option("groupBy", COUNT_GROUPS, query["groupBy"]) if "groupBy" in query else None
 
 
@@ -151,7 +151,7 @@ def is_email(text: str) -> bool:
 
 
 def is_url(text: str) -> bool:
-    """Return whether Dub accepts a URL, which JavaScript's ``new URL(text)`` decides."""
+    """Return whether Dub accepts a URL: JavaScript's ``new URL(text)`` must parse it."""
     text = text.strip(_JS_WHITESPACE).strip(_CONTROLS).translate({9: None, 10: None, 13: None})
     scheme = _SCHEME_PATTERN.match(text)
     if scheme is None:

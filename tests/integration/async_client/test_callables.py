@@ -91,7 +91,7 @@ def test_async_on_retry_is_awaited_before_the_wait() -> None:
 @pytest.mark.parametrize("function", [async_token, AsyncCallable()], ids=["function", "object"])
 def test_synchronous_client_refuses_an_async_function(argument: str, function: Any) -> None:
     arguments: dict[str, Any] = {"token": "dub_test", argument: function}
-    with pytest.raises(TypeError, match=f"{argument} is an async function, which only AsyncDub"):
+    with pytest.raises(TypeError, match=f"{argument} is an async function; pass a regular"):
         Dub(**arguments)
 
 

@@ -198,5 +198,5 @@ def test_text_longer_than_its_column_is_a_problem(field: str) -> None:
 def test_id_with_invisible_character_is_noted(field: str, value: str) -> None:
     checked = check_value(field, value)
     assert (checked.value, checked.problem) == (value, "")
-    assert checked.note == "contains an invisible character, which is part of the id"
+    assert checked.note == "contains an invisible character, which is sent as part of the id"
     assert "\\u" in checked.detail
