@@ -39,14 +39,14 @@ class Connection:
     retries: bool = True
     verbose: bool = False
 
-    def open(self, token: str | None = None, **more: Any) -> dub_uplink.Dub:
+    def open(self, token: str | None = None, **options: Any) -> dub_uplink.Dub:
         """Create a client.
 
         Call this within a command, because the logging of ``-v`` stops when the command ends.
 
         Args:
             token: The API key; if ``None``, :meth:`token` reads it.
-            more: Further arguments of ``Dub``.
+            options: Further arguments of ``Dub``.
 
         Raises:
             Failure: The API key is missing or malformed, or the server's URL is invalid.
@@ -54,14 +54,14 @@ class Connection:
         if self.verbose:
             _log_attempts_to_stderr()
         elif is_terminal(sys.stderr):
-            more.setdefault("on_retry", _show_wait)
+            options.setdefault("on_retry", _show_wait)
         if not self.retries:
-            more.setdefault("retry_config", None)
+            options.setdefault("retry_config", None)
         token = self.token() if token is None else token
         with collect_warnings() as caught:
             try:
                 client = dub_uplink.Dub(
-                    token, server_url=self.server_url, timeout_ms=self.timeout * 1000, **more
+                    token, server_url=self.server_url, timeout_ms=self.timeout * 1000, **options
                 )
             except ValueError as error:
                 if str(error).startswith("server_url"):

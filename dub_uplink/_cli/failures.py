@@ -54,7 +54,7 @@ class Failure(click.ClickException):
             click.echo(f"Error: {printable(str(self))}", file, err=True)
 
 
-def failure(
+def make_failure(
     error: dub_uplink.errors.DubError | ValueError | TypeError, customer_id: str = ""
 ) -> Failure:
     """Return the failure for an error of a call, with the id from the call if it had one."""
@@ -128,7 +128,7 @@ class BatchRunner:
             try:
                 result = call(customer_id)
             except (dub_uplink.errors.DubError, ValueError) as error:
-                shown = failure(error, customer_id)
+                shown = make_failure(error, customer_id)
                 shown.show()
                 self.exit_code = max(self.exit_code, shown.exit_code)
                 self.aborted = _affects_all_ids(error)
@@ -185,7 +185,7 @@ def exit_on_error() -> Iterator[None]:
         subject = error.filename or "cannot write the output"
         raise Failure(f"{subject}: {error.strerror or error}.") from error
     except (dub_uplink.errors.DubError, ValueError) as error:
-        raise failure(error) from error
+        raise make_failure(error) from error
 
 
 def _is_closed_pipe(error: OSError) -> bool:

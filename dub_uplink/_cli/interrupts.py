@@ -35,7 +35,7 @@ class InterruptHandler:
 
     def __init__(self) -> None:
         self._requested = False
-        self._installed = False
+        self._is_installed = False
 
     def check(self) -> None:
         """Raise if Ctrl-C was pressed.
@@ -70,7 +70,7 @@ class InterruptHandler:
         in_main_thread = threading.current_thread() is threading.main_thread()
         if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._handle)
-            self._installed = True
+            self._is_installed = True
         return self
 
     def __exit__(
@@ -79,7 +79,7 @@ class InterruptHandler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._installed:
+        if self._is_installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

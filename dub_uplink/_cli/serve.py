@@ -63,7 +63,7 @@ def run_server(
                 port,
                 admin=admin,
                 admin_token=admin_token,
-                log=_log,
+                log=_print_log_line,
                 on_ready=print_instructions,
             )
         except AdminTokenRequired:
@@ -84,7 +84,7 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous_handler)
 
 
-def _log(line: str) -> None:
+def _print_log_line(line: str) -> None:
     _print_line(f"{time.strftime('%H:%M:%S')} {line}")
 
 

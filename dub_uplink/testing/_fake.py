@@ -329,7 +329,7 @@ class FakeDub:
         """
         now = self.clock.milliseconds()
         rng = random.Random(count)
-        blank = row_from_customer(
+        empty_row = row_from_customer(
             StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0))
         )
 
@@ -348,7 +348,7 @@ class FakeDub:
                     0,
                     0,
                     created,
-                    *blank[10:],
+                    *empty_row[10:],
                 )
 
         with self._lock:

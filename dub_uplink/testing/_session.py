@@ -159,11 +159,11 @@ def _split_timeout(timeout: Timeout) -> tuple[float | None, float | None]:
         started.start_connect()
         read_timeout = started.read_timeout
         total = timeout.total
-        return _seconds(read_timeout), _seconds(total)
+        return _to_seconds(read_timeout), _to_seconds(total)
     return (timeout[1] if isinstance(timeout, tuple) else timeout), None
 
 
-def _seconds(value: object) -> float | None:
+def _to_seconds(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 

@@ -22,7 +22,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from dub_uplink import DeadlineAdapter, Dub, errors
 from dub_uplink._cli.doctor.installation import Finding, hide_credentials, host_and_port
-from dub_uplink._cli.failures import ExitCode, failure
+from dub_uplink._cli.failures import ExitCode, make_failure
 
 R = TypeVar("R")
 
@@ -194,7 +194,7 @@ def check_api(client: Dub, deadline: Deadline) -> Iterator[Finding]:
     except TimeoutError as error:
         yield _failed_check("HTTP", str(error), "set a longer limit with --timeout")
     except errors.DubError as error:
-        failed = failure(error)
+        failed = make_failure(error)
         code, hint = ExitCode(failed.exit_code), failed.hint.rstrip(".")
         if code == ExitCode.AUTH:
             yield Finding(_KEY, "key", f"rejected: {error}", code, hint)

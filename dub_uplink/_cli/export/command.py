@@ -136,7 +136,7 @@ def export_command(
     names = _parse_columns(chosen_columns, file_format, expanded=expanded)
     target = Path(os.path.realpath(path))
     job = _Job(path, target, file_format, filters, names, resume, quiet, mode)
-    if path == "-" or _is_special(target):
+    if path == "-" or _is_device_or_pipe(target):
         for option, is_given in (
             ("--format parquet", file_format == "parquet"),
             ("--resume", resume),
@@ -184,7 +184,7 @@ def _all_column_names() -> set[str]:
     return {*names, *(name.partition(".")[0] for name in names)}
 
 
-def _is_special(path: Path) -> bool:
+def _is_device_or_pipe(path: Path) -> bool:
     """Return whether a path is a device or a pipe, which a file cannot replace."""
     return path.exists() and not path.is_file() and not path.is_dir()
 

@@ -11,19 +11,19 @@ import click
 
 from dub_uplink import RateLimit
 from dub_uplink._cli.connection import Connection, connection_options
-from dub_uplink._cli.failures import ExitCode, Failure, failure
+from dub_uplink._cli.failures import ExitCode, Failure, make_failure
 from dub_uplink._cli.import_job.failed_rows import failed_suffix, write_failed
 from dub_uplink._cli.import_job.job import AttemptLog, Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.preview import (
-    count_rows,
     format_name,
+    format_row_count,
     require_good_rows,
     show_notes,
     show_preview,
     show_recognized,
-    show_stale,
     side_file,
+    warn_about_old_files,
 )
 from dub_uplink._cli.import_job.report import show_counts, show_failures, show_reasons
 from dub_uplink._cli.import_job.validation import ValidationReport, check
@@ -61,14 +61,14 @@ def _parse_mapping(
     mapping: dict[str, str | None] = {}
     for each in given:
         column, equals, name = each.rpartition("=")
-        spelled = find_field(name) if name.strip() else None
-        if not equals or (name.strip() and spelled is None):
+        field = find_field(name) if name.strip() else None
+        if not equals or (name.strip() and field is None):
             raise click.BadParameter(
                 f"{each!r} is not COLUMN=FIELD; FIELD is one of {', '.join(FIELDS)}."
             )
         if column in mapping:
             raise click.BadParameter(f"{column!r} is given twice; leave one out.")
-        mapping[column] = spelled
+        mapping[column] = field
     return mapping
 
 
@@ -137,7 +137,7 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, given: str | N
 )
 @click.option(
     "--format",
-    "of",
+    "file_format",
     type=click.Choice(["csv", "json", "jsonl", "xlsx"]),
     help="The format of the file.  [default: detected from its content and name]",
 )
@@ -194,7 +194,7 @@ def import_command(
     mapping: dict[str, str | None],
     ignore_unknown: bool,
     exact: bool,
-    of: Format | None,
+    file_format: Format | None,
     sheet: str | None,
     encoding: str | None,
     delimiter: str | None,
@@ -205,29 +205,36 @@ def import_command(
     rate_limit: RateLimit | None,
 ) -> None:
     """Create the customers of a file."""
-    options = Options(of, encoding, delimiter, sheet, mapping, ignore_unknown, exact)
+    options = Options(file_format, encoding, delimiter, sheet, mapping, ignore_unknown, exact)
     try:
         with open_source(path) as file:
             file_identity = identity(file)
-            named = (
+            named_path = (
                 Path(path)
                 if allows_side_files(path)
                 else Path(f"stdin-{file_identity['sha256'][:8]}")
             )
-            journal_file = Path(journal_path) if journal_path else append_suffix(named, ".journal")
+            journal_file = (
+                Path(journal_path) if journal_path else append_suffix(named_path, ".journal")
+            )
             rows = rows_of(file, options, path)
             _warn_about_unused_options(options, rows)
-            asks = not (dry_run or yes) and can_prompt()
-            problem_file = side_file(journal_file, named, ".problems.csv")
+            needs_confirmation = not (dry_run or yes) and can_prompt()
+            problem_file = side_file(journal_file, named_path, ".problems.csv")
             report = _validate(
-                path, rows, problem_file, preview=dry_run or asks, dry=dry_run, quiet=quiet
+                path,
+                rows,
+                problem_file,
+                preview=dry_run or needs_confirmation,
+                dry=dry_run,
+                quiet=quiet,
             )
             if dry_run or not report.rows:
-                good = f"{count_rows(report.rows)} without problems; nothing was sent"
+                good = f"{format_row_count(report.rows)} without problems; nothing was sent"
                 empty = "there is nothing to import: it has no rows"
                 click.echo(f"{path}: {good if report.rows else empty}.")
                 return
-            if asks and not confirm(f"Import {count_rows(report.rows)}?"):
+            if needs_confirmation and not confirm(f"Import {format_row_count(report.rows)}?"):
                 click.echo("Nothing was sent.", err=True)
                 raise click.exceptions.Exit(ExitCode.FAILED)
             token = connection.token()
@@ -257,10 +264,12 @@ def import_command(
                 max_workers = workers if rate_limit is None else min(workers, rate_limit.limit)
                 run = Import(dub.customers, file, rows, journal, on_conflict, max_workers, attempts)
                 run.check_interrupt = interrupt.check
-                failed = side_file(journal_file, named, failed_suffix(rows))
-                old_files = [old for old in (failed, problem_file) if old.exists() and old != named]
+                failed = side_file(journal_file, named_path, failed_suffix(rows))
+                old_files = [
+                    old for old in (failed, problem_file) if old.exists() and old != named_path
+                ]
                 _import(run, failed, progress)
-            show_stale(*old_files)
+            warn_about_old_files(*old_files)
     except BadFile as error:
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None
     except JournalError as error:
@@ -342,24 +351,28 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
     if completed == journal.rows:
         click.echo("This import is already complete; nothing is sent. Its report again:", err=True)
     elif completed:
-        click.echo(f"Resuming: {completed:,} of {count_rows(journal.rows)} are complete.", err=True)
+        click.echo(
+            f"Resuming: {completed:,} of {format_row_count(journal.rows)} are complete.", err=True
+        )
     run.on_progress = progress.update
     try:
         with progress:
             progress.update(completed)
-            left = run.run()
+            unresolved = run.run()
     except ImportAborted as aborted:
         _report_stopped(run, failed)
-        shown = failure(aborted.error)
-        hint = f"{shown.hint} {_RUN_AGAIN}".strip()
-        raise Failure(shown.message, shown.exit_code, hint) from None
+        failed_call = make_failure(aborted.error)
+        hint = f"{failed_call.hint} {_RUN_AGAIN}".strip()
+        raise Failure(failed_call.message, failed_call.exit_code, hint) from None
     except (OSError, KeyboardInterrupt):
         _report_stopped(run, failed)
         click.echo(f"Stopped; {_RUN_AGAIN[0].lower()}{_RUN_AGAIN[1:]}", err=True)
         raise
-    if left:
+    if unresolved:
         _report_stopped(run, failed)
-        raise Failure(f"{count_rows(left)} had no usable response.", ExitCode.NETWORK, _RUN_AGAIN)
+        raise Failure(
+            f"{format_row_count(unresolved)} had no usable response.", ExitCode.NETWORK, _RUN_AGAIN
+        )
     failed, unwritable = _write_failed(run, failed)
     show_counts(journal)
     has_failures = show_failures(journal, failed, run.on_conflict, unwritable=unwritable)
@@ -385,8 +398,8 @@ def _write_failed(run: Import, path: Path) -> tuple[Path, str]:
         if run.journal.counts()["failed"]:
             path = write_failed(path, run.rows, run.journal)
     except OSError as error:
-        named = "" if error.filename is None else f": {error.filename}"
-        return path, f"{error.strerror or error}{named}"
+        suffix = "" if error.filename is None else f": {error.filename}"
+        return path, f"{error.strerror or error}{suffix}"
     except BadFile as error:  # the file was changed during the import
         return path, f"the imported file cannot be read again: {str(error).rstrip('.')}"
     return path, ""

@@ -21,7 +21,7 @@ _MAX_VALUE_LENGTH = 200  # characters of a value in the preview
 _FORMATS = {"csv": "CSV", "json": "JSON", "xlsx": "Excel"}
 
 
-def count_rows(count: int) -> str:
+def format_row_count(count: int) -> str:
     """Format a number of rows."""
     return "1 row" if count == 1 else f"{count:,} rows"
 
@@ -51,12 +51,12 @@ def show_preview(report: ValidationReport, rows: Rows, *, err: bool) -> None:
         click.echo("The first customers as they would be sent:", err=err)
     encoding = (sys.stderr if err else sys.stdout).encoding or "utf-8"
     for request in report.first_requests:
-        sent = {camel_case(name): _shortened(value) for name, value in request.items()}
+        sent = {camel_case(name): _shorten(value) for name, value in request.items()}
         click.echo(f"  {json_text(sent, encoding)}", err=err)
     show_notes(report, rows, err=err)
 
 
-def _shortened(value: Any) -> Any:
+def _shorten(value: Any) -> Any:
     is_long = isinstance(value, str) and len(value) > _MAX_VALUE_LENGTH
     return f"{value[:_MAX_VALUE_LENGTH]}… ({len(value):,} characters)" if is_long else value
 
@@ -91,7 +91,7 @@ def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
     elif report.problem_file is not None:
         more = f"; all problems are in {report.problem_file}"
     raise Failure(
-        f"{path}: {report.bad_rows:,} of {count_rows(report.rows)} cannot be imported{more}."
+        f"{path}: {report.bad_rows:,} of {format_row_count(report.rows)} cannot be imported{more}."
         " Nothing was sent.",
         ExitCode.USAGE,
         hint,
@@ -100,14 +100,16 @@ def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
 
 def _show_groups(groups: Groups, rows: Rows, *, err: bool) -> None:
     for (column, reason), group in groups.groups.items():
-        places = ", ".join(_places(group))
-        count = f"{count_rows(group.count)}, first " if group.count > len(group.examples) else ""
+        examples = ", ".join(_format_examples(group))
+        count = (
+            f"{format_row_count(group.count)}, first " if group.count > len(group.examples) else ""
+        )
         plural = "s" if len(group.examples) > 1 else ""
-        text = f"{column} {reason}: {count}{rows.unit}{plural} {places}"
+        text = f"{column} {reason}: {count}{rows.unit}{plural} {examples}"
         click.echo(f"  {printable(text)}", err=err)
 
 
-def _places(group: Group) -> Iterator[str]:
+def _format_examples(group: Group) -> Iterator[str]:
     for problem in group.examples:
         yield f"{problem.line} ({problem.detail})" if problem.detail else f"{problem.line}"
 
@@ -121,7 +123,7 @@ def side_file(journal: Path, path: Path, suffix: str) -> Path:
     return journal.with_name(stem + suffix)
 
 
-def show_stale(*paths: Path) -> None:
+def warn_about_old_files(*paths: Path) -> None:
     """Warn about existing files of an earlier import."""
     for path in paths:
         if path.exists():

@@ -11,7 +11,7 @@ import click
 from dub_uplink import RateLimit
 from dub_uplink._cli.import_job.job import OnConflict
 from dub_uplink._cli.import_job.journal import Journal
-from dub_uplink._cli.import_job.preview import count_rows
+from dub_uplink._cli.import_job.preview import format_row_count
 from dub_uplink._cli.io.text import printable
 from dub_uplink._cli.transfer_options import STORAGE_KEY
 
@@ -24,14 +24,14 @@ def show_counts(journal: Journal) -> None:
     left = journal.rows - sum(counts.values())
     parts = [f"{count:,} {outcome}" for outcome, count in counts.items()]
     parts += [f"{left:,} left"] if left else []
-    click.echo(f"{count_rows(journal.rows)}: {', '.join(parts)}")
+    click.echo(f"{format_row_count(journal.rows)}: {', '.join(parts)}")
 
 
 def show_reasons(journal: Journal) -> list[tuple[str, int]]:
     """Show the most frequent reasons of failed rows; return all reasons and their counts."""
     failures = journal.failures()
     for reason, count in failures[:_MAX_REASONS]:
-        click.echo(printable(f"{count_rows(count)} failed: {reason}"), err=True)
+        click.echo(printable(f"{format_row_count(count)} failed: {reason}"), err=True)
     if len(failures) > _MAX_REASONS:
         click.echo(f"{len(failures) - _MAX_REASONS:,} more reasons.", err=True)
     return failures
@@ -62,10 +62,10 @@ def show_failures(
         )
         return True
     click.echo(f"The failed rows are in {failed}. Correct them there, then run:", err=True)
-    click.echo(f"  {_command(failed)}", err=True)
+    click.echo(f"  {_format_command(failed)}", err=True)
     if on_conflict == "fail" and any(reason.startswith("409 ") for reason, _ in failures):
         click.echo("To update the customers whose external_id exists, run:", err=True)
-        click.echo(f"  {_command(failed, on_conflict='upsert')}", err=True)
+        click.echo(f"  {_format_command(failed, on_conflict='upsert')}", err=True)
     return True
 
 
@@ -89,7 +89,7 @@ _REPEATED_OPTIONS |= {
 }
 
 
-def _command(path: Path, **changed: str) -> str:
+def _format_command(path: Path, **changed: str) -> str:
     """Return the command that imports ``path`` with the options of this command."""
     context = click.get_current_context()
     options: list[str] = []

@@ -30,13 +30,13 @@ def find_delimiter(file: IO[bytes], encoding: str, fields_of: Callable[[list[str
     if declared:
         return declared[1]
 
-    def quality(delimiter: str) -> tuple[int, int]:
+    def score(delimiter: str) -> tuple[int, int]:
         header = next(read_csv(file, encoding, delimiter), Record(1, []))
         if not "".join(header.content).strip(f" {''.join(DELIMITERS)}"):
             return 0, 0  # a row of empty cells with another delimiter
         return fields_of(header.content), len(header.content)
 
-    return max(DELIMITERS, key=quality)
+    return max(DELIMITERS, key=score)
 
 
 def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]:
@@ -68,7 +68,7 @@ def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]
                     f"line {line}: a cell is longer than {MAX_RECORD_CHARS:,} characters; check"
                     " for a quote that is not closed"
                 ) from None
-            yield Record(line, [], _explain(str(error)))
+            yield Record(line, [], _describe_error(str(error)))
             continue
         if any(cell and not cell.isspace() for cell in cells) and cells != [_END_OF_FILE]:
             yield Record(line, cells)
@@ -79,7 +79,7 @@ def _prepend(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield from rest
 
 
-def _explain(error: str) -> str:
+def _describe_error(error: str) -> str:
     if error == "unexpected end of data":
         return "a quote is not closed"
     return f"is not CSV: {error}"

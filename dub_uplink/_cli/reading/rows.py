@@ -144,8 +144,8 @@ def rows_of(file: IO[bytes], options: Options, name: str = "") -> Rows:
     """
     if not head(file, 1):
         raise BadFile("the file is empty.")
-    of = options.format or _detect_format(file, PurePath(name).suffix.lower())
-    return _READERS[of](file, options)
+    file_format = options.format or _detect_format(file, PurePath(name).suffix.lower())
+    return _READERS[file_format](file, options)
 
 
 def _detect_format(file: IO[bytes], suffix: str) -> Format:
@@ -157,9 +157,9 @@ def _detect_format(file: IO[bytes], suffix: str) -> Format:
     start = head(file, 4096)
     if start.startswith(_ZIP_HEADER):
         return "xlsx"
-    for header, what in _UNSUPPORTED_FORMATS.items():
+    for header, message in _UNSUPPORTED_FORMATS.items():
         if start.startswith(header):
-            raise BadFile(what)
+            raise BadFile(message)
     text = start.decode(encoding_from_bom(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
     by_content: Format = "json" if re.match(r'\[\s*([{\]]|$)|\{\s*("|\}|$)', text) else "csv"
     by_name = _FORMAT_BY_SUFFIX.get(suffix)
@@ -171,7 +171,7 @@ def _detect_format(file: IO[bytes], suffix: str) -> Format:
     return by_name or by_content
 
 
-def _encoding(file: IO[bytes], options: Options) -> str:
+def _choose_encoding(file: IO[bytes], options: Options) -> str:
     # Prefer the byte order mark: no text in another encoding starts with these bytes.
     return encoding_from_bom(file) or options.encoding or "utf-8"
 
@@ -197,11 +197,13 @@ class TableRows(Rows):
         self._header = ["" if cell is None else str(cell).strip() for cell in header.content]
         fields = self._names.fields(self._header)
         self.columns = {
-            column: of for column, of in zip(self._header, fields, strict=True) if column
+            column: name for column, name in zip(self._header, fields, strict=True) if column
         }
         self.header_problem = self._names.problem(self._header, fields)
-        self._used_columns = [(number, of) for number, of in enumerate(fields) if of is not None]
-        self._column_of = {of: self._header[number] for number, of in self._used_columns}
+        self._used_columns = [
+            (number, name) for number, name in enumerate(fields) if name is not None
+        ]
+        self._column_of = {name: self._header[number] for number, name in self._used_columns}
         self._unnamed_columns = [number for number, column in enumerate(self._header) if not column]
         # Only a file of failed rows contains escaped cells.
         self._is_escaped = REASON in map(normalize_column, self._header)
@@ -216,7 +218,7 @@ class TableRows(Rows):
             if problem:
                 yield Row(number, line, {}, (Problem(line, "", problem),))
                 continue
-            row = _make_row(number, line, self._values(cells), self._column_of)
+            row = _make_row(number, line, self._read_values(cells), self._column_of)
             if note:
                 row = dataclasses.replace(row, notes=(*row.notes, Problem(line, "row", note)))
             if self._unnamed_columns:
@@ -239,14 +241,14 @@ class TableRows(Rows):
                 reason = f"has a value in column {number + 1}, which has no header and is ignored"
                 yield Problem(line, "row", reason, excerpt(cells[number]))
 
-    def _values(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:
-        for number, of in self._used_columns:
+    def _read_values(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:
+        for number, name in self._used_columns:
             cell = cells[number] if number < len(cells) else None
             if cell is None or cell == "":
                 continue
             if self._is_escaped and isinstance(cell, str):
                 cell = unescape_formula(cell)
-            yield of, read_cell(of, cell, exact=self._exact)
+            yield name, read_cell(name, cell, exact=self._exact)
 
 
 def _is_blank(cell: Any) -> bool:
@@ -254,7 +256,7 @@ def _is_blank(cell: Any) -> bool:
 
 
 def _csv_rows(file: IO[bytes], options: Options) -> Rows:
-    encoding = _encoding(file, options)
+    encoding = _choose_encoding(file, options)
     names = FieldNames(options.mapping, ignore_unknown=False)
 
     def known_fields(header: list[str]) -> int:
@@ -288,7 +290,7 @@ class JsonRows(Rows):
     def __init__(self, file: IO[bytes], options: Options) -> None:
         super().__init__(options)
         self._file = file
-        self._encoding = _encoding(file, options)
+        self._encoding = _choose_encoding(file, options)
         self.recognized = {"format": "json", "encoding": self._encoding}
         self.unit = position_unit(file, self._encoding)
         self._fields: dict[str, str | None] = {}

@@ -26,7 +26,7 @@ def open_source(path: str) -> Iterator[IO[bytes]]:
         try:
             if path == "-":
                 stdin: Any = sys.stdin
-                yield files.enter_context(_copy(stdin.buffer if stdin else None))
+                yield files.enter_context(_copy_to_temporary_file(stdin.buffer if stdin else None))
                 return
             mode = os.stat(path).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
@@ -34,7 +34,7 @@ def open_source(path: str) -> Iterator[IO[bytes]]:
                 raise Failure(f"{path} is {file_type}.", ExitCode.USAGE)
             file: IO[bytes] = files.enter_context(open(path, "rb"))
             if stat.S_ISFIFO(mode):
-                file = files.enter_context(_copy(file))
+                file = files.enter_context(_copy_to_temporary_file(file))
         except OSError as error:
             raise Failure(f"{path}: {error.strerror}.", ExitCode.USAGE) from None
         yield file
@@ -47,7 +47,7 @@ def allows_side_files(path: str) -> bool:
     return path != "-" and not is_descriptor and not stat.S_ISFIFO(os.stat(path).st_mode)
 
 
-def _copy(source: IO[bytes] | None) -> IO[bytes]:
+def _copy_to_temporary_file(source: IO[bytes] | None) -> IO[bytes]:
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     if source is not None:
         shutil.copyfileobj(source, copy)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._messages import FakeResponse, Request
-from .fields import MAX_LEVELS, AdminError, read_fields
+from .fields import MAX_LEVELS, AdminError, check_fields
 from .masking import request_redactor
 from .routes import ROUTES, Route
 
@@ -105,7 +105,7 @@ class Admin:
                     " token",
                 )
         elif not hmac.compare_digest(
-            _credentials(request.headers.get("authorization", "")), self._token
+            _extract_token(request.headers.get("authorization", "")), self._token
         ):
             raise AdminError(
                 401, "the admin token is missing or wrong; send Authorization: Bearer <admin token>"
@@ -126,7 +126,7 @@ class Admin:
             raise AdminError(413, f"the body is too large; send at most {self.max_body:,} bytes")
         given = request.query if route.method == "GET" else _parse_body(request.body)
         if route.fields is not None:
-            given = read_fields(given, route.fields, route.required)
+            given = check_fields(given, route.fields, route.required)
         return route.handle(self._fake, given, self.secrets)
 
 
@@ -148,7 +148,7 @@ def _is_same_origin(request: Request) -> bool:
     return origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
 
 
-def _credentials(authorization: str) -> bytes:
+def _extract_token(authorization: str) -> bytes:
     """Return the token of a ``Bearer`` header, or the password of a ``Basic`` header."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":

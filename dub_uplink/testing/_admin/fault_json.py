@@ -18,6 +18,7 @@ from .fields import (
     anything,
     base64_bytes,
     boolean,
+    check_fields,
     choice,
     header_value,
     headers,
@@ -25,13 +26,12 @@ from .fields import (
     integer,
     nullable,
     number,
-    read_fields,
     text,
 )
 from .masking import Redactor
 
 
-def _status_headers(value: Any) -> dict[str, str]:
+def _check_status_headers(value: Any) -> dict[str, str]:
     checked = headers(value)
     try:
         check_headers(checked)
@@ -40,7 +40,7 @@ def _status_headers(value: Any) -> dict[str, str]:
     return checked
 
 
-def _retry_after(value: Any) -> Any:
+def _check_retry_after(value: Any) -> Any:
     try:
         return header_value(value) if isinstance(value, str) else number()(value)
     except ValueError:
@@ -50,13 +50,13 @@ def _retry_after(value: Any) -> Any:
 _PARAMETERS: dict[type[faults.Fault], dict[str, Check]] = {
     faults.Status: {
         "code": integer(200, 599),
-        "headers": nullable(_status_headers),
+        "headers": nullable(_check_status_headers),
         "body": anything,
         "bodyBase64": base64_bytes,
         "carriedOut": boolean,
     },
     faults.RateLimited: {
-        "retryAfter": nullable(_retry_after),
+        "retryAfter": nullable(_check_retry_after),
         "form": nullable(choice("seconds", "http_date", "unix", "unix_ms")),
     },
     faults.DropBefore: {},
@@ -88,7 +88,7 @@ def _to_camel_case(name: str) -> str:
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
 
 
-def read_fault(
+def parse_fault(
     given: Mapping[str, Any], others: Mapping[str, Check]
 ) -> tuple[faults.Fault, dict[str, Any]]:
     """Parse a fault from a JSON object; return the fault, and the values of the ``others`` fields.
@@ -99,8 +99,8 @@ def read_fault(
     if "fault" not in given:
         raise AdminError(422, f"'fault' is missing; give one of {', '.join(_CLASSES)}", "fault")
     name_field = {"fault": given["fault"]}
-    cls = _CLASSES[read_fields(name_field, {"fault": _NAME_CHECK})["fault"]]
-    values = read_fields(given, {"fault": _NAME_CHECK, **_PARAMETERS[cls], **others})
+    cls = _CLASSES[check_fields(name_field, {"fault": _NAME_CHECK})["fault"]]
+    values = check_fields(given, {"fault": _NAME_CHECK, **_PARAMETERS[cls], **others})
     del values["fault"]
     other_values = {name: values.pop(name) for name in others if name in values}
     if "bodyBase64" in values:
@@ -121,18 +121,18 @@ def read_fault(
         ) from None
 
 
-def read_queued(given: Mapping[str, Any]) -> tuple[faults.Fault, dict[str, Any]]:
+def parse_queued_fault(given: Mapping[str, Any]) -> tuple[faults.Fault, dict[str, Any]]:
     """Parse a queued fault; return the fault, and its ``times``, ``method`` and ``path``."""
-    return read_fault(given, _QUEUE_FIELDS)
+    return parse_fault(given, _QUEUE_FIELDS)
 
 
-def read_shares(given: Any) -> dict[faults.Fault, float]:
+def parse_random_faults(given: Any) -> dict[faults.Fault, float]:
     """Parse random faults, and return the share of each; see :meth:`Faults.randomly`."""
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise AdminError(422, "'random' must be an array of faults with a 'share'", "random")
     shares: dict[faults.Fault, float] = {}
     for item in given:
-        fault, others = read_fault(item, {"share": number(0, 1)})
+        fault, others = parse_fault(item, {"share": number(0, 1)})
         if "share" not in others:
             raise AdminError(422, "'share' is missing; add it to each fault of 'random'", "share")
         shares[fault] = shares.get(fault, 0) + others["share"]

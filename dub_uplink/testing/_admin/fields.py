@@ -37,7 +37,7 @@ class AdminError(Exception):
         self.field = field
 
 
-def read_fields(
+def check_fields(
     given: Mapping[str, Any], checks: Mapping[str, Check], required: Iterable[str] = ()
 ) -> dict[str, Any]:
     """Check the given fields, and return their values.

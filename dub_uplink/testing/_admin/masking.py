@@ -22,7 +22,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         longest_first = sorted(filter(None, secrets), key=len, reverse=True)
         # If there are no secrets, use a pattern that never matches.
-        patterns = [_pattern(secret) for secret in longest_first] or ["(?!)"]
+        patterns = [_secret_pattern(secret) for secret in longest_first] or ["(?!)"]
         self._pattern = re.compile("|".join(patterns), re.IGNORECASE)
 
     def text(self, text: str) -> str:
@@ -67,7 +67,7 @@ def make_redactor(secrets: frozenset[str]) -> Redactor:
     return Redactor(secrets)
 
 
-def _pattern(secret: str) -> str:
+def _secret_pattern(secret: str) -> str:
     # In UTF-16 and UTF-32 null bytes separate ASCII characters.
     return r"\0*".join(map(_character_pattern, secret))
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .._api.limits import PLAN_LIMITS
 from .._api.routes import ROLES
 from .._api.store import DuplicateKey, customer_from_row
-from .fault_json import faults_json, read_queued, read_shares
+from .fault_json import faults_json, parse_queued_fault, parse_random_faults
 from .fields import (
     MAX_INTEGER,
     AdminError,
     Check,
     anything,
     boolean,
+    check_fields,
     choice,
     digits,
     distinct_strings,
@@ -25,7 +26,6 @@ from .fields import (
     moment,
     nullable,
     number,
-    read_fields,
     text,
     token,
 )
@@ -122,8 +122,8 @@ def _list_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) 
 def _add_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
     if "random" in given or "seed" in given:
         checks = {"random": anything, "seed": _check_seed}
-        values = read_fields(given, checks, required=("random", "seed"))
-        shares = read_shares(values["random"])
+        values = check_fields(given, checks, required=("random", "seed"))
+        shares = parse_random_faults(values["random"])
         try:
             fake.faults.randomly(shares, seed=values["seed"])
         except ValueError:
@@ -132,7 +132,7 @@ def _add_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -
                 422, f"the sum of all 'share' values must be at most 1, not {total:g}", "share"
             ) from None
     else:
-        fault, options = read_queued(given)
+        fault, options = parse_queued_fault(given)
         fake.faults.add(fault, **options)
     return faults_json(fake.faults, make_redactor(secrets))
 

@@ -132,10 +132,10 @@ def state_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
     settings = fake.settings
     with fake._lock:
         used = fake._limiter.used(fake.clock.milliseconds())
-    kept, last = fake._requests.span()
+    recorded, last = fake._requests.span()
     return {
         "customers": fake.customer_count,
-        "requests": {"kept": kept, "last": last},
+        "requests": {"kept": recorded, "last": last},
         "faults": faults_json(fake.faults, make_redactor(secrets)),
         "clock": clock_json(fake),
         "settings": settings_json(fake),

@@ -109,7 +109,7 @@ class CustomersApi:
     def _execute(self, operation: _Operation, key: str, request: Request) -> FakeResponse:
         usage: Usage | None = None
         try:
-            token = self._token(request.headers.get("authorization"))
+            token = self._check_token(request.headers.get("authorization"))
             usage = self._limiter.take(token, self._clock.milliseconds())
             self._check_access(usage, operation, request.method)
             return operation(self, key, request)
@@ -130,7 +130,7 @@ class CustomersApi:
         if plan in _PLANS_WITHOUT_CUSTOMERS and operation is not CustomersApi._count:
             raise ApiError("forbidden", WRONG_PLAN)
 
-    def _token(self, authorization: str | None) -> str:
+    def _check_token(self, authorization: str | None) -> str:
         if not authorization:
             raise ApiError("unauthorized", "Missing Authorization header.")
         if not authorization.startswith("Bearer "):
@@ -187,12 +187,12 @@ class CustomersApi:
 
     def _get(self, key: str, request: Request) -> FakeResponse:
         expanded = is_expanded(parse_list_parameters(request))
-        return json_response(200, self._serialize(self._row(key), expanded=expanded))
+        return json_response(200, self._serialize(self._find_row(key), expanded=expanded))
 
     def _update(self, key: str, request: Request) -> FakeResponse:
         expanded = is_expanded(parse_list_parameters(request))
         fields = parse_body(request, creating=False)
-        row = self._row(key)
+        row = self._find_row(key)
         customer_id: str = row[0]
         # Dub checks the country of an update, but does not write it.
         fields.pop("country", None)
@@ -203,14 +203,14 @@ class CustomersApi:
             self._store.update(customer_id, fields)
         except DuplicateKey:
             raise ApiError("conflict", CONFLICT) from None
-        return json_response(200, self._serialize(self._row(customer_id), expanded=expanded))
+        return json_response(200, self._serialize(self._find_row(customer_id), expanded=expanded))
 
     def _delete(self, key: str, request: Request) -> FakeResponse:
-        customer_id: str = self._row(key)[0]
+        customer_id: str = self._find_row(key)[0]
         self._store.delete(customer_id)
         return json_response(200, {"id": customer_id})
 
-    def _row(self, key: str) -> Row:
+    def _find_row(self, key: str) -> Row:
         row = self._store.get(key)
         if row is None:
             raise ApiError("not_found", NOT_FOUND)

@@ -174,12 +174,12 @@ def _where_clause(conditions: Sequence[str]) -> str:
 _WORD_PATTERN = re.compile(r"\w+")
 
 
-def _words(text: str | None) -> set[str]:
+def _split_words(text: str | None) -> set[str]:
     return set(_WORD_PATTERN.findall(text.casefold())) if text else set()
 
 
 def _shares_a_word(search: str, name: str | None, email: str | None) -> bool:
-    return not _words(search).isdisjoint(_words(name) | _words(email))
+    return not _split_words(search).isdisjoint(_split_words(name) | _split_words(email))
 
 
 class Store:
