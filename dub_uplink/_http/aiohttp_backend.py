@@ -101,6 +101,8 @@ class _SendOnce:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         proxy = request.proxy
+        if proxy is not None and "://" not in str(proxy):
+            proxy = request.proxy = yarl.URL(f"http://{proxy}")  # as requests does
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
             # aiohttp would treat it as an HTTP proxy.
             raise _UnsupportedProxyError(
