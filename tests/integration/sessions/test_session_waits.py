@@ -58,7 +58,7 @@ def test_waiting_in_a_blocked_pool_sends_each_create_once(
     fake.faults.add(faults.Delay(0.3), times=None, method="POST")
     retries = RetryConfig("backoff", BackoffStrategy(100, 400, 1.5, 60_000), True)
     customers: CustomersConsumer = connect(
-        served, client=blocking(), timeout_ms=1_000, retry_config=retries
+        served, client=blocking(), timeout_ms=2_000, retry_config=retries
     )
 
     def create(number: int) -> int:
