@@ -19,7 +19,7 @@ from requests.exceptions import InvalidProxyURL
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
-from .._internal.config import CONNECT_TIMEOUT
+from .._internal.config import CONNECT_TIMEOUT, POOL_WAIT_SHARE
 from .._internal.credentials import RedactedStr
 from .._internal.version import __version__
 from ..models.response import Response
@@ -101,6 +101,8 @@ class _SendOnce:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         proxy = request.proxy
+        if proxy is not None and "://" not in str(proxy):
+            proxy = request.proxy = yarl.URL(f"http://{proxy}")  # as requests does
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
             # aiohttp would treat it as an HTTP proxy.
             raise _UnsupportedProxyError(
@@ -344,8 +346,9 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 def _client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
-        # Shorter than `total`: a connect timeout shows that the request was not sent.
-        connect=timeout * 0.9,
+        # Shorter than `total`: a connect timeout shows that the request was not sent. It includes
+        # the wait for a pooled connection.
+        connect=max(timeout * POOL_WAIT_SHARE, _connect_timeout(timeout)),
         sock_connect=_connect_timeout(timeout),
         ceil_threshold=math.inf,  # or aiohttp rounds the timeout up to a whole second
     )

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 import urllib3.exceptions
 
-from .._internal.config import CONNECT_TIMEOUT
+from .._internal.config import CONNECT_TIMEOUT, POOL_WAIT_SHARE
 from ..models.errors import APIConnectionError, APITimeoutError, one_line
 
 
@@ -101,7 +101,8 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
         if not sent and not incomplete:
             waited_for_pool = any(isinstance(e, _POOL_TIMEOUT_ERRORS) for e in chain)
             description = "no connection"
-            seconds = timeout if waited_for_pool else min(timeout, CONNECT_TIMEOUT)
+            pool_wait = timeout * POOL_WAIT_SHARE
+            seconds = pool_wait if waited_for_pool else min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {description} within {seconds:.3g} s", sent=sent)
     text = without_credentials(_OBJECT_REPR_PATTERN.sub("", str(chain[-1])))
     text = one_line(text) or type(chain[-1]).__name__

@@ -23,6 +23,7 @@ import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError
 
+from .._internal.config import POOL_WAIT_SHARE
 from .connection_errors import PoolTimeout, RepeatedRequest
 
 #: The default of `requests`. The default of urllib3 would be three retries.
@@ -279,7 +280,7 @@ class _PoolView(_DeadlinePool):
     ) -> Any:
         pool: Any = super()
         deadline = self._deadline
-        settings |= {"timeout": deadline, "pool_timeout": deadline.remaining()}
+        settings |= {"timeout": deadline, "pool_timeout": deadline.remaining() * POOL_WAIT_SHARE}
         return deadline.send_once(
             lambda: pool.urlopen(method, url, body, headers, _NO_RETRIES, *args, **settings)
         )

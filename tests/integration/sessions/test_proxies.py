@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from base64 import b64encode
 from typing import Any
 
 import aiohttp
@@ -42,6 +43,27 @@ def test_a_proxy_without_a_scheme_is_used(
     monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://"))
     assert connect_both("http://dub.internal").list() == []
     assert proxy.seen == ["GET http://dub.internal/customers"]
+
+
+@pytest.mark.parametrize("login", ["", "us3r:pa%40s@"])
+@pytest.mark.parametrize("is_environment", [True, False])
+def test_aiohttp_session_proxy_without_scheme_is_used(
+    serving: Any,
+    connect_async: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    is_environment: bool,
+    login: str,
+) -> None:
+    server = serving()
+    proxy = server.url.replace("http://", login)
+    if is_environment:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+    session = {"trust_env": True} if is_environment else {"proxy": proxy}
+    client = connect_async("http://dub.internal", client=lambda: aiohttp.ClientSession(**session))
+    assert client.list() == []
+    assert server.seen == ["GET http://dub.internal/customers"]
+    sent = server.received[0].headers.get("proxy-authorization")
+    assert sent == (f"Basic {b64encode(b'us3r:pa@s').decode()}" if login else None)
 
 
 @pytest.mark.parametrize("status", [400, 403, 407, 429])

@@ -13,7 +13,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from dub_uplink import CustomersConsumer, errors
+from dub_uplink import BackoffStrategy, CustomersConsumer, RetryConfig, errors
 from dub_uplink.testing import FakeDub, faults
 
 
@@ -47,9 +47,28 @@ def test_waiting_for_a_pooled_connection_ends_in_time(
     assert max(took for _, took in results) < 2.5
     unsent = [error for error, _ in results if error is not None and not error.sent]
     assert unsent
-    assert {str(error) for error in unsent} == {"POST: no connection within 1 s"}
+    assert {str(error) for error in unsent} == {"POST: no connection within 0.5 s"}
     time.sleep(0.7)
     assert len(fake.customers) <= 6 - len(unsent), "nothing is sent after the wait"
+
+
+def test_waiting_in_a_blocked_pool_sends_each_create_once(
+    fake: FakeDub, served: str, connect: Any
+) -> None:
+    fake.faults.add(faults.Delay(0.3), times=None, method="POST")
+    retries = RetryConfig("backoff", BackoffStrategy(100, 400, 1.5, 60_000), True)
+    customers: CustomersConsumer = connect(
+        served, client=blocking(), timeout_ms=2_000, retry_config=retries
+    )
+
+    def create(number: int) -> int:
+        row = {"external_id": f"user_{number}", "country": "GB"}
+        return customers.with_raw_response.create(row).attempts
+
+    with ThreadPoolExecutor(16) as pool:
+        attempts = list(pool.map(create, range(16)))
+    assert max(attempts) > 1
+    assert len(fake.requests) == 16
 
 
 def test_waiting_for_the_sessions_own_request_ends_in_time(serving: Any, connect: Any) -> None:
@@ -60,7 +79,7 @@ def test_waiting_for_the_sessions_own_request_ends_in_time(serving: Any, connect
     while not server.received:
         time.sleep(0.01)
     started = time.monotonic()
-    with pytest.raises(errors.APITimeoutError, match=r"no connection within 0\.2 s") as caught:
+    with pytest.raises(errors.APITimeoutError, match=r"no connection within 0\.1 s") as caught:
         connect(server.url, client=session, timeout_ms=200).list()
     assert time.monotonic() - started < 1.5
     assert caught.value.sent is False

@@ -126,8 +126,8 @@ def test_a_handshake_that_times_out_was_not_sent(
 ) -> None:
     server = wire(step(b"", "hold", unread=True))
     url = server.url.replace("http:", "https:")
-    clients = [connect(url, timeout_ms=200), connect_async(url, timeout_ms=200)]
-    clients.append(connect(url, client=requests.Session(), timeout_ms=200))
+    clients = [connect(url, timeout_ms=600), connect_async(url, timeout_ms=600)]
+    clients.append(connect(url, client=requests.Session(), timeout_ms=600))
     for client in clients:
         with pytest.raises(errors.APITimeoutError) as caught:
             client.list()
@@ -187,6 +187,8 @@ def test_sockets_of_pyopenssl_work_and_are_bounded(
 def test_reset_before_handshake_leaves_no_socket_open(
     wire: Any, step: Any, connect: Any, recwarn: pytest.WarningsRecorder
 ) -> None:
+    gc.collect()  # what other tests left
+    recwarn.clear()
     url = wire(step(b"", "reset", unread=True)).url.replace("http:", "https:")
     for client in (None, requests.Session()):
         dub = connect(url, client=client)

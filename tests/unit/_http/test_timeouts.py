@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from dub_uplink import Clock, CustomersConsumer, DeadlineAdapter, RetryConfig, errors
+from dub_uplink._http.aiohttp_backend import _client_timeout
 
 BOUND = 0.2  # seconds, as the timeout of these calls
 # What it may take on a machine that is busy; a server that is never done takes any time.
@@ -179,3 +180,8 @@ def test_without_a_time_out_of_its_own_a_client_waits_thirty_seconds(
     connect, read = bounds[0]
     assert 20 < read <= 30
     assert connect == 5.0
+
+
+@pytest.mark.parametrize(("timeout", "connect"), [(30.0, 15.0), (8.0, 5.0), (2.0, 1.8)])
+def test_async_wait_for_connection_leaves_time_to_respond(timeout: float, connect: float) -> None:
+    assert _client_timeout(timeout).connect == connect
