@@ -112,7 +112,7 @@ def test_synchronous_client_refuses_a_coroutine_of_on_retry() -> None:
     fake.faults.add(faults.Status(503), times=2)
     with (
         Dub("dub_test", client=fake.session(), retry_config=QUICK, on_retry=on_retry) as s,
-        pytest.raises(TypeError, match="on_retry returned a coroutine, which only AsyncDub"),
+        pytest.raises(TypeError, match="on_retry returned a coroutine; pass a regular function"),
     ):
         s.customers.list()
     assert len(fake.requests) == 1
