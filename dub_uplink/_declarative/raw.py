@@ -1,4 +1,4 @@
-"""Responses of endpoints, converted to results or kept as raw responses."""
+"""Convert the responses of endpoints to results or to raw responses."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _Convert = Callable[[Response], Any]
 
 
 def reader_of(context: CallContext, convert: _Convert | None) -> _Convert | None:
-    """Return the function that makes the result of a call from its response.
+    """Return the function that converts the response of a call to its result.
 
     Args:
-        context: the call.
-        convert: converts the response as the endpoint declares; ``None`` if it returns responses.
+        context: the state of the call.
+        convert: the declared conversion; ``None`` if the endpoint returns the response itself.
 
     Returns:
-        The function, or ``None`` if the response itself is the result.
+        The function, or ``None`` if the call returns the response itself.
     """
     read = None if convert is None else functools.partial(read_body, convert, context=context)
     if context.consumer._raw_of is None:
         return read
-    # A page fetches the next one with the consumer itself, which returns pages.
+    # The next page comes from the consumer and not from its view, which returns raw responses.
     context.consumer = context.consumer._raw_of
     return functools.partial(_keep, read or _unchanged)
 
@@ -43,14 +43,14 @@ def _unchanged(response: Response) -> Response:
 
 
 def raw_endpoint(consumer: Any, name: str) -> Any:
-    """Return the endpoint of a consumer that returns the :class:`RawResponse`.
+    """Return a version of an endpoint that returns a :class:`RawResponse`.
 
-    It is the declared one: a method that a subclass overrides would get a raw response from
-    ``super()``.
+    The declared endpoint is called and not its override in a subclass, because ``super()`` in the
+    override would return a raw response.
 
     Raises:
         AttributeError: the class declares no endpoint of this name.
-        TypeError: the endpoint has a response handler of uplink's, which replaces the response.
+        TypeError: the endpoint has an uplink response handler, which replaces the response.
     """
     for cls in type(consumer).__mro__:
         declared: Any = vars(cls).get(name)

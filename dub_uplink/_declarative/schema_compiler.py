@@ -1,7 +1,8 @@
-"""Compile a schema of this package to a plain function from JSON to a model.
+"""Compile a schema of this package to a Python function that converts JSON to a model.
 
-marshmallow takes 30 times as long. The schema stays the only declaration, and its own ``load``
-reads every body that the function does not expect, so that all errors are marshmallow's.
+marshmallow takes 30 times as long as the compiled function. The schema remains the only
+declaration. If the function meets unexpected data, it calls ``load`` of the schema, so that
+marshmallow raises every error.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from marshmallow import fields
 from .schemas import ModelSchema, utc
 
 Load = Callable[[Any], Any]
-#: The fields of a schema by the variables that they are read into.
+#: Maps the name of a variable in the compiled function to the field that it contains.
 Variables = dict[str, Any]
 
 
@@ -28,22 +29,22 @@ class UnsupportedSchema(TypeError):
 
 
 class Fallback(Exception):
-    """A value is left to the schema itself. Never leaves a compiled function."""
+    """The schema itself must load the data. A compiled function always catches this exception."""
 
 
 def compile_loader(schema: ModelSchema) -> Load:
-    """Return a function that does what ``schema.load`` does.
+    """Return a function with the same results as ``schema.load``.
 
     Args:
-        schema: a schema whose fields are strings, strict integers, aware datetimes in ISO format
-            and nested schemas like it, optional and nullable but for required ones. Its dataclass
-            has a field of the same name for each, ``None`` by default, and ``extra``.
+        schema: a schema of strings, strict integers, aware datetimes in ISO format and nested
+            schemas of this type. A field that is not required must accept ``None``. The dataclass
+            has the same fields, with the default ``None``, and the field ``extra``.
 
     Returns:
-        The function, with its code as ``source``. Tracebacks show the code.
+        The function. Its attribute ``source`` is its code, which tracebacks show.
 
     Raises:
-        UnsupportedSchema: a field is of another type or has another option.
+        UnsupportedSchema: a field has another type or another option.
     """
     one = _compile_one(schema)
     return _list_loader(one, schema.load) if schema.many else one
@@ -81,7 +82,7 @@ def _compile_one(schema: ModelSchema) -> Load:
     body = _read(usual, names)
     if left_out:
         body += _read_left_out(left_out, names)
-    # By position: CPython optimises such a call, and not one with keywords.
+    # Positional arguments, because CPython calls a class faster without keywords.
     arguments = ", ".join(f"v_{name}" for name in parameters)
     lines = [
         f"def load_{name}(data):",
@@ -97,7 +98,7 @@ def _compile_one(schema: ModelSchema) -> Load:
         f"        return Model({arguments})",
         "    except Exception:",
         "        pass",
-        # Outside of `except`, so that marshmallow's error has no context.
+        # The call is outside `except`, so that marshmallow's error has no context.
         "    return fallback(data)",
     ]
     source = "\n".join(lines) + "\n"
@@ -110,9 +111,9 @@ def _compile_one(schema: ModelSchema) -> Load:
 
 
 def _read(variables: Variables, names: dict[str, Any]) -> list[str]:
-    """Return the lines that read the value of each field into its variable.
+    """Return the lines of code that assign the value of each field to its variable.
 
-    One call gets the values of a record that has every field, as nearly all records do.
+    Nearly all records have every field. One call gets all values of such a record.
     """
     keys = [str(field.data_key) for field in variables.values()]
     get_all = f"get_{keys[0]}"
@@ -130,14 +131,14 @@ def _read(variables: Variables, names: dict[str, Any]) -> list[str]:
 
 
 def _read_left_out(variables: Variables, names: dict[str, Any]) -> list[str]:
-    """Return the lines for fields that nearly all records have together or not at all."""
+    """Return the lines for optional fields, which nearly all records have together or not."""
     some = " or ".join(f"{field.data_key!r} in data" for field in variables.values())
     none = [f"{' = '.join(variables)} = None", f"absent += {len(variables)}"]
     return [f"if {some}:", *_indented(_read(variables, names)), "else:", *_indented(none)]
 
 
 def _check(v: str, field: fields.Field[Any], names: dict[str, Any]) -> list[str]:
-    """Return the lines that check and convert the value in the variable ``v``."""
+    """Return the lines of code that check and convert the value in the variable ``v``."""
     expected, convert = _convert(v, field, names)
     if field.required:
         return [f"if type({v}) is not {expected}:", "    raise Fallback", *convert]
@@ -152,7 +153,7 @@ def _check(v: str, field: fields.Field[Any], names: dict[str, Any]) -> list[str]
 
 
 def _convert(v: str, field: fields.Field[Any], names: dict[str, Any]) -> tuple[str, list[str]]:
-    """Return the type of the raw value in ``v``, and the lines that convert it."""
+    """Return the JSON type of the value in ``v``, and the lines of code that convert it."""
     match field:
         case fields.Field(load_default=default, required=required, allow_none=nullable) if (
             field.validators or default is not marshmallow.missing or required is nullable
@@ -167,7 +168,7 @@ def _convert(v: str, field: fields.Field[Any], names: dict[str, Any]) -> tuple[s
             names["fromisoformat"] = dt.datetime.fromisoformat
             parse = [f"{v} = moment({v})"]
             if moment != dt.datetime.fromisoformat:  # each access makes another bound method
-                # A slow regular expression before marshmallow 4: not for dates as Dub sends them.
+                # marshmallow 3 uses a slow regular expression, so dates in Dub's format avoid it.
                 is_usual = f"{v}[4:20:3] == '--T::.' and {v}[23:] == 'Z'"
                 parse = [f"{v} = fromisoformat({v}) if {is_usual} else moment({v})"]
             names["UTC"], names["utc"] = dt.timezone.utc, utc

@@ -16,21 +16,21 @@ from ..models.unset import UNSET
 
 
 class ModelSchema(marshmallow.Schema):
-    """A record of the server, loaded into a dataclass.
+    """The schema of a record that is loaded into a dataclass.
 
-    Fields have the names of the dataclass. Undeclared fields go to ``extra``: a field that the
-    server adds is kept and breaks nothing.
+    The fields have the names of the dataclass. Undeclared fields are stored in ``extra``, so that
+    a new field of the server causes no error.
     """
 
-    #: The dataclass that :meth:`load` makes.
+    #: The dataclass that :meth:`load` creates.
     model: type[Any]
     #: Fields that a record nearly always has together or not at all, by their Python names. The
     #: compiler expects the others in nearly every record. Others are read as well, more slowly.
     left_out: frozenset[str] = frozenset()
 
     class Meta:
-        # And put into `extra` from the original: included, a key `created_at` beside `createdAt`
-        # would take the place of the value that was checked.
+        # Unknown keys are copied to `extra` from the original data. With INCLUDE, an unknown key
+        # `created_at` would replace the checked value of `createdAt`.
         unknown = marshmallow.EXCLUDE
 
     def on_bind_field(self, field_name: str, field_obj: Any) -> None:
@@ -45,14 +45,14 @@ class ModelSchema(marshmallow.Schema):
 
 
 def utc(value: Any) -> Any:
-    """Return a date in UTC with Python's own UTC; some releases of marshmallow have another one."""
+    """Return a UTC date with ``dt.UTC``, since some marshmallow releases use another class."""
     if isinstance(value, dt.datetime) and value.utcoffset() == dt.timedelta(0):
         return value.replace(tzinfo=dt.UTC)
     return value
 
 
 def first_error(error: marshmallow.ValidationError) -> str:
-    """Return the first error of a body and where it is, in one line."""
+    """Return the first error of a body and its path, in one line."""
     path: list[str] = []
     messages: Any = error.messages
     while isinstance(messages, Mapping) and messages:
@@ -75,7 +75,7 @@ def moment() -> fields.AwareDateTime:
 
 
 class SentText(fields.String):
-    """A string to send. Bytes and halves of surrogate pairs are refused."""
+    """A string to send; bytes and unpaired surrogates are errors."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str):
@@ -88,7 +88,7 @@ class SentText(fields.String):
 
 
 class SentMoment(fields.AwareDateTime):
-    """A date to send: an aware datetime, or its ISO text."""
+    """A date to send, given as an aware datetime or as ISO 8601 text."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         moment = value
@@ -98,22 +98,22 @@ class SentMoment(fields.AwareDateTime):
             raise self.make_error("invalid_awareness", awareness="aware", obj_type="datetime")
         try:
             return moment.astimezone(dt.UTC)
-        except OverflowError:  # in UTC it is before year 1 or after 9999
+        except OverflowError:  # the date in UTC is before year 1 or after 9999
             raise self.make_error("invalid", input=value, obj_type="datetime") from None
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:
-        # Milliseconds and a Z, as the server itself writes dates.
+        # The server's format has milliseconds and a Z.
         return None if value is None else moment_text(value)
 
 
 def moment_text(moment: dt.datetime) -> str:
-    """Return an aware datetime as the server writes one."""
+    """Return an aware datetime in the server's format."""
     text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 class SentFlag(fields.Boolean):
-    """``True`` or ``False``; no other values that count as true or false."""
+    """``True`` or ``False``; values such as ``"yes"`` or 1 are errors."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, bool):
@@ -122,13 +122,13 @@ class SentFlag(fields.Boolean):
 
 
 class RequestSchema(marshmallow.Schema):
-    """A request of the caller, checked and serialised."""
+    """The schema that validates and serialises a caller's request."""
 
-    #: The dataclass of the request; a mapping is taken as well.
+    #: The dataclass of the request; callers may also pass a mapping.
     model: type[Any]
-    #: The call that takes it, for error messages.
+    #: The call that accepts the request, for error messages.
     call: str
-    #: Whether ``None`` is sent, as ``null``, or not at all.
+    #: Whether ``None`` is sent as ``null``; otherwise the field is left out.
     nulls = True
 
     class Meta:
@@ -139,25 +139,26 @@ class RequestSchema(marshmallow.Schema):
 
 
 def field_names(schema: RequestSchema | type[RequestSchema]) -> frozenset[str]:
-    """Return the names of the fields of a schema, in snake_case and as they are sent."""
-    made = schema() if isinstance(schema, type) else schema
-    return frozenset(made.fields) | {str(field.data_key) for field in made.fields.values()}
+    """Return the field names of a schema, in snake_case and in the server's camelCase."""
+    fields = (schema() if isinstance(schema, type) else schema).fields
+    return frozenset(fields) | {str(field.data_key) for field in fields.values()}
 
 
 def serialize_request(
     schema: RequestSchema, request: Any, call: str | None = None
 ) -> dict[str, Any]:
-    """Return a caller's request as the JSON object that is sent.
+    """Return a caller's request as a JSON object to send.
 
     Args:
         schema: the schema of the request.
-        request: the schema's dataclass, or a mapping with snake_case or camelCase keys.
-        call: the call in error messages, by default the schema's.
+        request: an instance of the schema's dataclass, or a mapping with snake_case or camelCase
+            keys.
+        call: the call in error messages; the default is the call of the schema.
 
     Raises:
-        TypeError: ``request`` is neither.
-        ValueError: a field is unknown, missing, given twice or of the wrong type; the message
-            names it.
+        TypeError: ``request`` is neither an instance of the dataclass nor a mapping.
+        ValueError: a field is unknown, missing, given twice or of the wrong type. The message names
+            the field.
     """
     call = call or schema.call
     if isinstance(request, schema.model):
@@ -177,7 +178,7 @@ def serialize_request(
     }
     try:
         loaded: Any = schema.load(given)
-        # What `dump` does, but for the fields that were given: it asks for every one, twice.
+        # `dump` would look up every field of the schema twice, also those that were not given.
         return {
             str(field.data_key): field.serialize(name, loaded)
             for name, field in schema.fields.items()
@@ -200,7 +201,7 @@ def _by_data_key(schema: RequestSchema, request: Mapping[Any, Any], call: str) -
                 f"{call}: {key!r} is given twice, in snake_case and in camelCase; leave one out"
             )
         if not isinstance(key, str) or not any(name == f.data_key for f in schema.fields.values()):
-            import difflib  # noqa: PLC0415 - for mistakes only
+            import difflib  # noqa: PLC0415 - only needed for an error
 
             near = difflib.get_close_matches(str(key), schema.fields, 1)
             hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(schema.fields)
@@ -210,7 +211,7 @@ def _by_data_key(schema: RequestSchema, request: Mapping[Any, Any], call: str) -
 
 
 def _explain(schema: RequestSchema, error: marshmallow.ValidationError) -> str:
-    """Return the first error in one line, under the name that the caller knows."""
+    """Return the first error in one line, with the field's name in snake_case."""
     names = {field.data_key: name for name, field in schema.fields.items()}
     messages: Any = error.messages
     key, texts = next(iter(messages.items()))
