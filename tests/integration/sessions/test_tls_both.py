@@ -84,6 +84,29 @@ def test_a_required_client_certificate_is_final(trusting: Any, refusing: str) ->
     assert caught.value.attempts == 1
 
 
+def test_client_certificate_of_a_session_is_accepted(
+    wire: Any,
+    said: Any,
+    connect: Any,
+    connect_async: Any,
+    demanding: ssl.SSLContext,
+    certificate: tuple[Path, Path],
+) -> None:
+    server = wire(said(200, "[]"), tls=demanding)
+    session = requests.Session()
+    session.trust_env = False
+    session.verify, session.cert = str(certificate[0]), tuple(map(str, certificate))
+    assert connect(server.url, client=session).list() == []
+    context = ssl.create_default_context(cafile=certificate[0])
+    context.load_cert_chain(*certificate)
+
+    def make() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))
+
+    assert connect_async(server.url, client=make).list() == []
+    assert len(server.received) == 2
+
+
 def test_client_certificate_refusal_with_reset_is_final(
     wire: Any, said: Any, trusting: Any, demanding: ssl.SSLContext
 ) -> None:
