@@ -85,7 +85,7 @@ class Delivery:
 
     Attributes:
         response: The response; ``None`` closes the connection without one.
-        delay: The seconds to wait before.
+        delay: The seconds to wait before the response.
         truncate_after: The number of bytes of the body after which the connection is closed;
             ``None`` sends the complete body.
         bytes_per_second: The speed of the body; ``None`` for no limit.

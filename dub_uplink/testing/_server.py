@@ -45,9 +45,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith(
-            "do_"
-        ):  # accept every method, because the fake decides which methods exist
+        # Accept every method, because the fake decides which methods exist.
+        if name.startswith("do_"):
             return self._respond
         raise AttributeError(name)
 
@@ -65,10 +64,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if admin is not None and admin.serves(request.path):
             response = admin.handle(request)
             self._deliver(Delivery(response))
-            if request.method not in (
-                "GET",
-                "HEAD",
-            ):  # skip the GETs that the admin page sends every second
+            # Do not log the requests that the admin page sends every second.
+            if request.method not in ("GET", "HEAD"):
                 self.server.log_request(request, f"{response.status}")
             return
         started = time.perf_counter()
@@ -275,9 +272,8 @@ class Server:
         for connection in list(listener.connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        for _ in range(
-            round(_CLOSE_TIMEOUT / _CLOSE_INTERVAL)
-        ):  # count, because a test may freeze time
+        # Count the waits, because a test may freeze the time.
+        for _ in range(round(_CLOSE_TIMEOUT / _CLOSE_INTERVAL)):
             if not listener.connections:
                 break
             time.sleep(_CLOSE_INTERVAL)

@@ -27,7 +27,8 @@ from dub_uplink._cli.failures import ExitCode, make_failure
 R = TypeVar("R")
 
 _SERVER, _KEY = "Server", "API key"
-#: Seconds. If the clocks differ by more, waits for a `Retry-After` in Unix time are wrong.
+#: Seconds. A larger difference is reported, because a response without a `Date` header and with a
+#: `Retry-After` in Unix time would then cause a wrong wait.
 MAX_CLOCK_SKEW = 10.0
 _EXPIRY_WARNING_DAYS = 14
 _TIMED_OUT = "no response within --timeout"

@@ -193,8 +193,8 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
     """Check that the export may create ``target``.
 
     Raises:
-        Failure: The file or an interrupted export exists, and no option allows to replace or
-            continue it. Or the directory does not exist.
+        Failure: The directory does not exist. Or the file or an interrupted export exists, and
+            neither ``force`` nor ``resume`` is set.
     """
     if not target.parent.is_dir():
         raise Failure(f"the directory {target.parent} does not exist.", ExitCode.USAGE)

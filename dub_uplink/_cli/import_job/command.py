@@ -209,26 +209,15 @@ def import_command(
     try:
         with open_source(path) as file:
             file_identity = identity(file)
-            named_path = (
-                Path(path)
-                if allows_side_files(path)
-                else Path(f"stdin-{file_identity['sha256'][:8]}")
-            )
-            journal_file = (
-                Path(journal_path) if journal_path else append_suffix(named_path, ".journal")
-            )
+            file_name = path if allows_side_files(path) else f"stdin-{file_identity['sha256'][:8]}"
+            named_path = Path(file_name)
+            journal_file = Path(journal_path or append_suffix(named_path, ".journal"))
             rows = rows_of(file, options, path)
             _warn_about_unused_options(options, rows)
             needs_confirmation = not (dry_run or yes) and can_prompt()
             problem_file = side_file(journal_file, named_path, ".problems.csv")
-            report = _validate(
-                path,
-                rows,
-                problem_file,
-                preview=dry_run or needs_confirmation,
-                dry=dry_run,
-                quiet=quiet,
-            )
+            preview = dry_run or needs_confirmation
+            report = _validate(path, rows, problem_file, preview=preview, dry=dry_run, quiet=quiet)
             if dry_run or not report.rows:
                 good = f"{format_row_count(report.rows)} without problems; nothing was sent"
                 empty = "there is nothing to import: it has no rows"

@@ -37,8 +37,8 @@ _COMMON_HEADERS = {
 class Admin:
     """The admin API of a fake.
 
-    Without a token, the ``Host`` header must be a loopback address, because a web page that reaches
-    this server by DNS rebinding sends its own host name. Writes need the content type of JSON.
+    Without a token, the ``Host`` header must be a loopback address. A web page that reaches this
+    server by DNS rebinding sends its own host name, and is rejected. Writes need the content type of JSON.
     Browsers send this type to another origin only with the permission of the server, which the
     fake never gives. Writes with the ``Origin`` of another host are rejected too.
 

@@ -82,7 +82,7 @@ def test_unfinished_import_of_another_key_is_refused(
     assert b"dub_test" not in journal.read_bytes()
     done = invoke("customers", "import", str(people), env={"DUB_API_KEY": "dub_prod"})
     assert done.exit_code == 2
-    assert "stopped after 3 of 10 rows, and the API key changed since" in done.stderr
+    assert "stopped after 3 of 10 rows, and the API key has changed since" in done.stderr
 
 
 def test_file_of_an_import_that_sent_nothing_can_be_read_otherwise(

@@ -136,5 +136,5 @@ def test_file_that_cannot_be_written_names_the_cause(
     done = invoke_apart(*COMMAND)
     assert done.stderr.splitlines()[-1] == (
         "people.failed.csv cannot be written (Is a directory: people.failed.csv.tmp). Remove the"
-        " cause, then run the same command again. It will write the file, and sends nothing."
+        " cause, then run the same command again. It will write the file and send nothing."
     )

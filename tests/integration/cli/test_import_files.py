@@ -126,8 +126,8 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         "a.csv",
         b"External ID,external-id,country\n1,2,GB\n",
         (
-            "columns 'External ID', 'external-id' both mean external_id.  Hint: --map"
-            " 'external-id=' keeps 'External ID'."
+            "columns 'External ID', 'external-id' both mean external_id.  Hint: keep"
+            " 'External ID' with --map 'external-id='."
         ),
     ),
     "three headers alike": (
@@ -138,7 +138,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "a title above the header": (
         "a.csv",
         b"Customers of ACME\n\nexternal_id,country\n1,GB\n",
-        "Hint: the first row must contain the names of the columns: delete what is above it",
+        "Hint: the first row must contain the names of the columns: delete the rows above it",
     ),
     "no column of a country": (
         "a.csv",
@@ -311,7 +311,7 @@ def test_unwritable_side_files_lose_no_problem_and_no_report(
     done = invoke("customers", "import", "--dry-run", str(path))
     assert "email is not an email address: 9 rows, first lines 2" in done.stderr
     assert f"a.problems.csv with all problems cannot be written ({os.strerror(21)})" in done.stderr
-    assert "Hint: --journal FILE" in done.stderr
+    assert "Hint: choose another directory with --journal" in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("line ")]
     assert len(lines) == len(set(lines)) == 17
 
@@ -341,8 +341,8 @@ def test_unwritable_journal_names_the_option(invoke: Invoke, live: Live, tmp_pat
     done = invoke("customers", "import", "--journal", str(journal), str(path))
     assert (done.exit_code, live[0].requests) == (2, [])
     assert done.stderr == (
-        f"Error: {journal}: No such file or directory. Nothing was sent.  Hint: --journal FILE"
-        " names another place for the journal and the files beside it.\n"
+        f"Error: {journal}: No such file or directory. Nothing was sent.  Hint: choose another"
+        " directory with --journal DIRECTORY/FILE.\n"
     )
 
 
@@ -353,7 +353,10 @@ def test_export_is_imported_again_exactly(invoke: Invoke, live: Live, tmp_path: 
     path = tmp_path / "a.csv"
     assert invoke("customers", "export", str(path)).exit_code == 0
     refused = invoke("customers", "import", str(path))
-    assert (refused.exit_code, "--exact takes every cell as it is" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "import all cells unchanged with --exact" in refused.stderr) == (
+        2,
+        True,
+    )
     for customer in list(live[0].customers):
         invoke("customers", "delete", "--yes", customer.id)
     done = invoke("customers", "import", "--exact", str(path))
