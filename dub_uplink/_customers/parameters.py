@@ -23,6 +23,7 @@ from .._internal.naming import camel_case
 from ..models.operations import GetCustomersRequest
 from .ids import RESERVED_IDS
 from .schemas import CountQuerySchema, GetSchema, ListSchema
+from .traversal import PageQuery
 
 _GET = GetSchema()
 _LIST = ListSchema()
@@ -217,6 +218,8 @@ def list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:
         TypeError: ``request`` is neither a ``GetCustomersRequest`` nor a mapping.
         ValueError: the server would reject or ignore a filter. The message names the filter.
     """
+    if isinstance(request, PageQuery) and not filters and all(request.values()):
+        return request
     query = {} if request is None else serialize_request(_LIST, request)
     filters = {name: value for name, value in filters.items() if value is not None}
     for name in filters:
