@@ -128,9 +128,9 @@ class BatchRunner:
             try:
                 result = call(customer_id)
             except (dub_uplink.errors.DubError, ValueError) as error:
-                shown = make_failure(error, customer_id)
-                shown.show()
-                self.exit_code = max(self.exit_code, shown.exit_code)
+                failure = make_failure(error, customer_id)
+                failure.show()
+                self.exit_code = max(self.exit_code, failure.exit_code)
                 self.aborted = _affects_all_ids(error)
             else:
                 yield result

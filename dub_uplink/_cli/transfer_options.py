@@ -77,13 +77,13 @@ def rate_limit_option(command: F) -> F:
     return _STORAGE_OPTION(_RATE_LIMIT_OPTION(command))
 
 
-def detect_format(path: str, given: str | None) -> Any:
+def detect_format(path: str, format_option: str | None) -> Any:
     """Return the format of a file: the given format, else the format of its suffix.
 
     Raises:
         click.UsageError: No format is given and the suffix is unknown.
     """
-    file_format = given or _FORMAT_BY_SUFFIX.get(Path(path).suffix.lower())
+    file_format = format_option or _FORMAT_BY_SUFFIX.get(Path(path).suffix.lower())
     if file_format is None:
         raise click.UsageError(f"{path}: the suffix names no known format; give --format.")
     return file_format

@@ -230,13 +230,13 @@ class FakeDub:
         Raises:
             ValueError: an id is empty or repeated, or a customer with this id exists.
         """
-        given = deque(ids)
+        new_ids = deque(ids)
         with self._lock:
-            if not all(given) or len(set(given)) < len(given):
-                raise ValueError(f"ids must be distinct and not empty, not {list(given)}")
-            for customer_id in given:
+            if not all(new_ids) or len(set(new_ids)) < len(new_ids):
+                raise ValueError(f"ids must be distinct and not empty, not {list(new_ids)}")
+            for customer_id in new_ids:
                 self._store.check_id(customer_id)
-            self._next_ids = given
+            self._next_ids = new_ids
 
     @property
     def customers(self) -> list[StoredCustomer]:

@@ -54,11 +54,11 @@ def check_headers(names: Iterable[str]) -> None:
             )
 
 
-def merge_headers(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+def merge_headers(defaults: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
     """Return the default headers, with the given headers in place of those of the same name."""
-    names = {name.lower() for name in given}
+    names = {name.lower() for name in overrides}
     return {name: value for name, value in defaults.items() if name.lower() not in names} | {
-        name: str(value) for name, value in given.items()
+        name: str(value) for name, value in overrides.items()
     }
 
 

@@ -103,10 +103,10 @@ def count_filter_options(command: Callable[..., R]) -> Callable[..., R]:
 
 def _add_filters(command: Callable[..., R], names: tuple[str, ...]) -> Callable[..., R]:
     @functools.wraps(command)
-    def with_filters(*args: Any, **given: Any) -> R:
-        filters = {name: given.pop(name) for name in names}
+    def with_filters(*args: Any, **arguments: Any) -> R:
+        filters = {name: arguments.pop(name) for name in names}
         filters = {name: value for name, value in filters.items() if value is not None}
-        return command(*args, filters=filters, **given)
+        return command(*args, filters=filters, **arguments)
 
     for name in reversed(names):
         with_filters = _FILTER_OPTIONS[name](with_filters)

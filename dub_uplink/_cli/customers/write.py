@@ -49,13 +49,13 @@ def field_options(
 
     def add(command: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(command)
-        def with_body(*args: Any, from_file: str | None, **given: Any) -> R:
-            options = {name: given.pop(name) for name in fields}
+        def with_body(*args: Any, from_file: str | None, **arguments: Any) -> R:
+            options = {name: arguments.pop(name) for name in fields}
             body = {} if from_file is None else _read_body(from_file, fields)
             for name, value in options.items():
                 if value is not None:
                     body[camel_case(name)] = None if value == "null" else value
-            return command(*args, body=body, **given)
+            return command(*args, body=body, **arguments)
 
         with_body = click.option(
             "--from-file",
@@ -201,11 +201,11 @@ def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...],
         ids_to_delete = dict.fromkeys(ids)
         if not yes:
             # Delete by Dub's id, because an external id may now belong to another customer.
-            shown = {c.id: c for c in batch.run(ids_to_delete, dub.customers.get)}
-            if not shown or batch.aborted:
+            customers_by_id = {c.id: c for c in batch.run(ids_to_delete, dub.customers.get)}
+            if not customers_by_id or batch.aborted:
                 batch.exit()
-            _confirm_deletion(list(shown.values()))
-            ids_to_delete = dict.fromkeys(shown)
+            _confirm_deletion(list(customers_by_id.values()))
+            ids_to_delete = dict.fromkeys(customers_by_id)
         deletions = (
             {"id": deleted.id} for deleted in batch.run(ids_to_delete, dub.customers.delete)
         )
@@ -217,10 +217,10 @@ def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...],
     batch.exit()
 
 
-def _confirm_deletion(shown: list[Customer]) -> None:
+def _confirm_deletion(customers: list[Customer]) -> None:
     """Show the customers, and end the command if the user does not confirm."""
-    write_table((customer.to_dict() for customer in shown), sys.stderr)
-    subject = "this customer" if len(shown) == 1 else f"these {len(shown)} customers"
+    write_table((customer.to_dict() for customer in customers), sys.stderr)
+    subject = "this customer" if len(customers) == 1 else f"these {len(customers)} customers"
     if not confirm(f"Delete {subject}?"):
         click.echo("Nothing was deleted.", err=True)
         raise click.exceptions.Exit(ExitCode.FAILED)

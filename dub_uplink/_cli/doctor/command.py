@@ -173,4 +173,5 @@ def _format_json(report: list[Finding]) -> str:
         fields = finding._asdict()
         fields["ok"] = not fields.pop("code")
         findings.append(fields)
-    return json.dumps({"ok": all(each["ok"] for each in findings), "findings": findings}, indent=2)
+    is_ok = all(fields["ok"] for fields in findings)
+    return json.dumps({"ok": is_ok, "findings": findings}, indent=2)

@@ -134,11 +134,11 @@ def check_environment(variables: Mapping[str, str]) -> Iterator[Finding]:
             hosts = [host.strip() for host in variables[name].split(",")]
             # A URL with a comma in its credentials is split in the middle of a password.
             has_credentials = "@" in variables[name]
-            shown = ",".join(
+            masked_hosts = ",".join(
                 "***" if has_credentials or not _NO_PROXY_HOST_PATTERN.fullmatch(host) else host
                 for host in hosts
             )
-            yield Finding(section, name, shown)
+            yield Finding(section, name, masked_hosts)
     yield from _check_bundles(variables)
     netrc = [variables.get("NETRC", "")] if variables.get("NETRC") else ["~/.netrc", "~/_netrc"]
     if any(os.path.isfile(os.path.expanduser(path)) for path in netrc):

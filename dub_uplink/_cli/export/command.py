@@ -80,7 +80,7 @@ class _Job(NamedTuple):
 @click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
 @click.option(
     "--format",
-    "given_format",
+    "format_option",
     type=click.Choice(["csv", "jsonl", "parquet"]),
     help="The format of FILE.  [default: from the suffix of FILE; jsonl if FILE is -]",
 )
@@ -112,7 +112,7 @@ def export_command(
     *,
     connection: Connection,
     path: str,
-    given_format: Format | None,
+    format_option: Format | None,
     chosen_columns: str | None,
     mode: int | None,
     resume: bool,
@@ -125,7 +125,7 @@ def export_command(
     if Path(path).is_dir():
         raise Failure(f"{path} is a directory.", ExitCode.USAGE)
     default: Format | None = "jsonl" if path == "-" else None
-    file_format: Format = detect_format(path, given_format or default)
+    file_format: Format = detect_format(path, format_option or default)
     if file_format == "parquet" and find_spec("pyarrow") is None:
         raise Failure(
             "the format parquet needs pyarrow.",

@@ -55,16 +55,16 @@ _RUN_AGAIN = "Run the same command again to continue."
 
 
 def _parse_mapping(
-    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
+    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str | None]:
     """Parse the values of ``--map`` to fields by column; ``None`` ignores the column."""
     mapping: dict[str, str | None] = {}
-    for each in given:
-        column, equals, name = each.rpartition("=")
+    for value in values:
+        column, equals, name = value.rpartition("=")
         field = find_field(name) if name.strip() else None
         if not equals or (name.strip() and field is None):
             raise click.BadParameter(
-                f"{each!r} is not COLUMN=FIELD; FIELD is one of {', '.join(FIELDS)}."
+                f"{value!r} is not COLUMN=FIELD; FIELD is one of {', '.join(FIELDS)}."
             )
         if column in mapping:
             raise click.BadParameter(f"{column!r} is given twice; leave one out.")
@@ -72,21 +72,21 @@ def _parse_mapping(
     return mapping
 
 
-def _check_delimiter(_ctx: click.Context, _param: click.Parameter, given: str | None) -> str | None:
-    delimiter = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
+def _check_delimiter(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(text or "", text)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise click.BadParameter(f"{given!r} is not one character; give one, or tab.")
+        raise click.BadParameter(f"{text!r} is not one character; give one, or tab.")
     return delimiter
 
 
-def _check_encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -> str | None:
+def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
     try:
-        if given is not None:
-            io.TextIOWrapper(io.BytesIO(), given)
-            return codecs.lookup(given).name
+        if text is not None:
+            io.TextIOWrapper(io.BytesIO(), text)
+            return codecs.lookup(text).name
     except LookupError:
         raise click.BadParameter(
-            f"{given!r} is not the name of a text encoding; give one such as utf-8 or cp1252."
+            f"{text!r} is not the name of a text encoding; give one such as utf-8 or cp1252."
         ) from None
     return None
 

@@ -257,9 +257,9 @@ class Import:
         """Apply ``on_conflict`` to a row whose customer existed before the import."""
         if self.on_conflict == "fail":
             # The server does not say which of the two ids is taken.
-            has_both = row.request.get("stripe_customer_id") is not None
+            has_stripe_id = row.request.get("stripe_customer_id") is not None
             self._record_outcome(
-                row, "failed", f"{reason} ({_EITHER_ID_TAKEN})" if has_both else reason
+                row, "failed", f"{reason} ({_EITHER_ID_TAKEN})" if has_stripe_id else reason
             )
         elif self.on_conflict == "skip":
             self._record_outcome(row, "skipped")

@@ -95,8 +95,8 @@ def _format_command(path: Path, **changed: str) -> str:
     options: list[str] = []
     for param in context.command.params:
         name = param.name or ""
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if name not in changed and not (given and name in _REPEATED_OPTIONS):
+        is_given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if name not in changed and not (is_given and name in _REPEATED_OPTIONS):
             continue
         value = changed.get(name, context.params.get(name))
         if name == "rate_limit_storage":
@@ -114,6 +114,6 @@ def _format_command(path: Path, **changed: str) -> str:
 def _without_credentials(url: str) -> str:
     """Replace the user, the password and the query of a URL by asterisks."""
     parts = urlsplit(url)
-    _, at, host = parts.netloc.rpartition("@")
-    masked = parts._replace(netloc=f"***@{host}" if at else host, query=parts.query and "***")
+    _, at_sign, host = parts.netloc.rpartition("@")
+    masked = parts._replace(netloc=f"***@{host}" if at_sign else host, query=parts.query and "***")
     return masked.geturl()

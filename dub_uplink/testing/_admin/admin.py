@@ -38,9 +38,9 @@ class Admin:
     """The admin API of a fake.
 
     Without a token, the ``Host`` header must be a loopback address. A web page that reaches this
-    server by DNS rebinding sends its own host name, and is rejected. Writes need the content type of JSON.
-    Browsers send this type to another origin only with the permission of the server, which the
-    fake never gives. Writes with the ``Origin`` of another host are rejected too.
+    server by DNS rebinding sends its own host name, and is rejected. Writes need the content type
+    of JSON. Browsers send this type to another origin only with the permission of the server,
+    which the fake never gives. Writes with the ``Origin`` of another host are rejected too.
 
     Args:
         fake: The fake.
@@ -124,10 +124,10 @@ class Admin:
             )
         if len(request.body) > self.max_body:
             raise AdminError(413, f"the body is too large; send at most {self.max_body:,} bytes")
-        given = request.query if route.method == "GET" else _parse_body(request.body)
+        arguments = request.query if route.method == "GET" else _parse_body(request.body)
         if route.fields is not None:
-            given = check_fields(given, route.fields, route.required)
-        return route.handle(self._fake, given, self.secrets)
+            arguments = check_fields(arguments, route.fields, route.required)
+        return route.handle(self._fake, arguments, self.secrets)
 
 
 def _is_loopback(host: str) -> bool:
@@ -194,12 +194,12 @@ def _parse_body(body: bytes) -> dict[str, Any]:
         return {}
     _check_levels(body)
     try:
-        given = json.loads(body.decode(), parse_constant=_reject_constant)
+        arguments = json.loads(body.decode(), parse_constant=_reject_constant)
     except ValueError as error:
         raise AdminError(400, f"the body is not JSON: {error}; send a JSON object") from None
-    if not isinstance(given, dict):
+    if not isinstance(arguments, dict):
         raise AdminError(422, "the body is not a JSON object; send one, such as {}")
-    return given
+    return arguments
 
 
 def _json_response(status: int, value: Any) -> FakeResponse:

@@ -89,20 +89,20 @@ def _to_camel_case(name: str) -> str:
 
 
 def parse_fault(
-    given: Mapping[str, Any], others: Mapping[str, Check]
+    arguments: Mapping[str, Any], other_checks: Mapping[str, Check]
 ) -> tuple[faults.Fault, dict[str, Any]]:
-    """Parse a fault from a JSON object; return the fault, and the values of the ``others`` fields.
+    """Parse a fault from a JSON object; return the fault, and the other checked values.
 
     Raises:
         AdminError: a field is unknown, missing or has a wrong value.
     """
-    if "fault" not in given:
+    if "fault" not in arguments:
         raise AdminError(422, f"'fault' is missing; give one of {', '.join(_CLASSES)}", "fault")
-    name_field = {"fault": given["fault"]}
+    name_field = {"fault": arguments["fault"]}
     cls = _CLASSES[check_fields(name_field, {"fault": _NAME_CHECK})["fault"]]
-    values = check_fields(given, {"fault": _NAME_CHECK, **_PARAMETERS[cls], **others})
+    values = check_fields(arguments, {"fault": _NAME_CHECK, **_PARAMETERS[cls], **other_checks})
     del values["fault"]
-    other_values = {name: values.pop(name) for name in others if name in values}
+    other_values = {name: values.pop(name) for name in other_checks if name in values}
     if "bodyBase64" in values:
         if "body" in values:
             raise AdminError(422, "'bodyBase64' cannot be combined with 'body'", "bodyBase64")
@@ -121,21 +121,21 @@ def parse_fault(
         ) from None
 
 
-def parse_queued_fault(given: Mapping[str, Any]) -> tuple[faults.Fault, dict[str, Any]]:
+def parse_queued_fault(arguments: Mapping[str, Any]) -> tuple[faults.Fault, dict[str, Any]]:
     """Parse a queued fault; return the fault, and its ``times``, ``method`` and ``path``."""
-    return parse_fault(given, _QUEUE_FIELDS)
+    return parse_fault(arguments, _QUEUE_FIELDS)
 
 
-def parse_random_faults(given: Any) -> dict[faults.Fault, float]:
+def parse_random_faults(arguments: Any) -> dict[faults.Fault, float]:
     """Parse random faults, and return the share of each; see :meth:`Faults.randomly`."""
-    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+    if not isinstance(arguments, list) or not all(isinstance(item, dict) for item in arguments):
         raise AdminError(422, "'random' must be an array of faults with a 'share'", "random")
     shares: dict[faults.Fault, float] = {}
-    for item in given:
-        fault, others = parse_fault(item, {"share": number(0, 1)})
-        if "share" not in others:
+    for item in arguments:
+        fault, options = parse_fault(item, {"share": number(0, 1)})
+        if "share" not in options:
             raise AdminError(422, "'share' is missing; add it to each fault of 'random'", "share")
-        shares[fault] = shares.get(fault, 0) + others["share"]
+        shares[fault] = shares.get(fault, 0) + options["share"]
     return shares
 
 

@@ -38,7 +38,7 @@ class AdminError(Exception):
 
 
 def check_fields(
-    given: Mapping[str, Any], checks: Mapping[str, Check], required: Iterable[str] = ()
+    arguments: Mapping[str, Any], checks: Mapping[str, Check], required: Iterable[str] = ()
 ) -> dict[str, Any]:
     """Check the given fields, and return their values.
 
@@ -46,7 +46,7 @@ def check_fields(
         AdminError: a field is unknown, missing or has a wrong value.
     """
     values: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in arguments.items():
         if name not in checks:
             known = ", ".join(checks) or "none"
             raise AdminError(422, f"'{name}' is not a field of this request; use: {known}", name)
@@ -70,8 +70,8 @@ def _check_unicode(value: Any) -> None:
 
 
 def _excerpt(value: Any) -> str:
-    shown = json.dumps(value)
-    return shown if len(shown) <= 60 else f"{shown[:60]}..."
+    encoded = json.dumps(value)
+    return encoded if len(encoded) <= 60 else f"{encoded[:60]}..."
 
 
 def anything(value: Any) -> Any:
@@ -107,7 +107,7 @@ def distinct_strings(check: Check, low: int = 0) -> Check:
         if not isinstance(value, list) or len(value) < low:
             raise ValueError(f"must be an array of {low} or more strings")
         try:
-            checked = [check(one) for one in value]
+            checked = [check(item) for item in value]
         except ValueError as error:
             raise ValueError(f"must be an array in which each {error}") from None
         if len(set(checked)) < len(checked):

@@ -71,28 +71,28 @@ class Route:
     status: int = 200
 
 
-def _get_state(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _get_state(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     return state_json(fake, secrets)
 
 
-def _list_requests(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    requests = fake._requests.after(given.get("after", 0), given.get("limit", 1000))
+def _list_requests(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
+    requests = fake._requests.after(arguments.get("after", 0), arguments.get("limit", 1000))
     return [request_json(request, secrets) for request in requests]
 
 
-def _delete_requests(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _delete_requests(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.clear_requests()
     return state_json(fake, secrets)
 
 
-def _list_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _list_customers(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     with fake._lock:
-        rows = fake._store.newest(given.get("before"), given.get("limit", 100))
+        rows = fake._store.newest(arguments.get("before"), arguments.get("limit", 100))
     return [customer_json(customer_from_row(row)) for row in rows]
 
 
-def _add_customer(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    fields = {CUSTOMER_FIELDS[name]: value for name, value in given.items()}
+def _add_customer(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
+    fields = {CUSTOMER_FIELDS[name]: value for name, value in arguments.items()}
     for name in ("sales", "sale_amount"):
         if fields.get(name, 0) is None:
             del fields[name]
@@ -106,23 +106,23 @@ def _add_customer(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str])
         ) from None
 
 
-def _delete_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _delete_customers(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.clear_customers()
     return state_json(fake, secrets)
 
 
-def _seed_customers(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    return {"added": fake.add_many(given["count"]), "customers": fake.customer_count}
+def _seed_customers(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
+    return {"added": fake.add_many(arguments["count"]), "customers": fake.customer_count}
 
 
-def _list_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _list_faults(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     return faults_json(fake.faults, make_redactor(secrets))
 
 
-def _add_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    if "random" in given or "seed" in given:
+def _add_faults(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
+    if "random" in arguments or "seed" in arguments:
         checks = {"random": anything, "seed": _check_seed}
-        values = check_fields(given, checks, required=("random", "seed"))
+        values = check_fields(arguments, checks, required=("random", "seed"))
         shares = parse_random_faults(values["random"])
         try:
             fake.faults.randomly(shares, seed=values["seed"])
@@ -132,68 +132,68 @@ def _add_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -
                 422, f"the sum of all 'share' values must be at most 1, not {total:g}", "share"
             ) from None
     else:
-        fault, options = parse_queued_fault(given)
+        fault, options = parse_queued_fault(arguments)
         fake.faults.add(fault, **options)
     return faults_json(fake.faults, make_redactor(secrets))
 
 
-def _delete_faults(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _delete_faults(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.faults.clear()
     return faults_json(fake.faults, make_redactor(secrets))
 
 
-def _move_clock(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    if not given:
+def _move_clock(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
+    if not arguments:
         raise AdminError(
             422, "give 'advance' (seconds), 'set' (a time) or 'frozen' (true or false)", "advance"
         )
-    if {"advance", "set"} <= given.keys():
+    if {"advance", "set"} <= arguments.keys():
         raise AdminError(422, "'advance' cannot be combined with 'set'; give one", "advance")
     clock = fake.clock
     was_frozen = clock.frozen
     try:
         # Freeze before the time is set, so that the clock shows exactly this time.
-        if given.get("frozen"):
+        if arguments.get("frozen"):
             clock.freeze()
-        if "set" in given:
-            clock.set(given["set"])
-        elif "advance" in given:
-            clock.advance(given["advance"])
-        if not given.get("frozen", was_frozen):
+        if "set" in arguments:
+            clock.set(arguments["set"])
+        elif "advance" in arguments:
+            clock.advance(arguments["advance"])
+        if not arguments.get("frozen", was_frozen):
             clock.unfreeze()
     except ValueError as error:
         if not was_frozen:
             clock.unfreeze()
-        name = "set" if "set" in given else "advance"
+        name = "set" if "set" in arguments else "advance"
         raise AdminError(422, f"'{name}' cannot be applied: {error}", name) from None
     return clock_json(fake)
 
 
-def _reset_clock(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _reset_clock(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.clock.reset()
     return clock_json(fake)
 
 
-def _list_ids(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _list_ids(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     return {"ids": make_redactor(secrets).json(fake.next_ids)}
 
 
-def _set_ids(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _set_ids(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     try:
-        fake.use_ids(given["ids"])
+        fake.use_ids(arguments["ids"])
     except DuplicateKey:
         raise AdminError(
             409, "'ids' contains the id of a stored customer; remove it from the array", "ids"
         ) from None
-    return _list_ids(fake, given, secrets)
+    return _list_ids(fake, arguments, secrets)
 
 
-def _change_settings(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
-    fake.configure(**{SETTING_FIELDS[name]: value for name, value in given.items()})
+def _change_settings(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
+    fake.configure(**{SETTING_FIELDS[name]: value for name, value in arguments.items()})
     return settings_json(fake)
 
 
-def _reset(fake: FakeDub, given: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _reset(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.reset()
     return state_json(fake, secrets)
 
@@ -253,12 +253,12 @@ ROUTES = (
     Route("GET", "faults", _list_faults),
     Route("POST", "faults", _add_faults, fields=None),
     Route("DELETE", "faults", _delete_faults),
-    Route("GET", "clock", lambda fake, given, secrets: clock_json(fake)),
+    Route("GET", "clock", lambda fake, arguments, secrets: clock_json(fake)),
     Route("POST", "clock", _move_clock, {"advance": number(0), "set": moment, "frozen": boolean}),
     Route("DELETE", "clock", _reset_clock),
     Route("GET", "ids", _list_ids),
     Route("POST", "ids", _set_ids, {"ids": distinct_strings(identifier)}, required=("ids",)),
-    Route("GET", "settings", lambda fake, given, secrets: settings_json(fake)),
+    Route("GET", "settings", lambda fake, arguments, secrets: settings_json(fake)),
     Route("PATCH", "settings", _change_settings, _SETTINGS_CHECKS),
     Route("POST", "reset", _reset),
 )

@@ -29,30 +29,30 @@ _DISCOUNT = {
 }
 
 
-def _with_defaults(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     # Keep unknown keys, because Dub adds keys over time and a test may need a new one.
     return {
         **defaults,
         **{
             _UNDERSCORE_PATTERN.sub(lambda m: m[1].upper(), key): value
-            for key, value in given.items()
+            for key, value in values.items()
         },
     }
 
 
-def link_fields(given: Mapping[str, Any]) -> dict[str, Any]:
+def link_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a link with all fields. ``shortLink`` defaults to the domain and the key."""
-    fields = _with_defaults(given, _LINK)
-    if "shortLink" not in given and "short_link" not in given:
+    fields = _with_defaults(values, _LINK)
+    if "shortLink" not in values and "short_link" not in values:
         fields["shortLink"] = f"https://{fields['domain']}/{fields['key']}"
     return fields
 
 
-def partner_fields(given: Mapping[str, Any]) -> dict[str, Any]:
+def partner_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a partner with all fields."""
-    return _with_defaults(given, _PARTNER)
+    return _with_defaults(values, _PARTNER)
 
 
-def discount_fields(given: Mapping[str, Any]) -> dict[str, Any]:
+def discount_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a discount with all fields; ``type`` is ``percentage`` or ``flat``."""
-    return _with_defaults(given, _DISCOUNT)
+    return _with_defaults(values, _DISCOUNT)
