@@ -59,7 +59,9 @@ def connected(url: str) -> int:
     """How many connections to it this process has, at one moment: ``/proc`` takes its time."""
     port = urlsplit(url).port
     found = [thing for thing in gc.get_objects() if issubclass(type(thing), HTTPConnection)]
-    return sum(other.port == port and other.sock is not None for other in found)
+    # Another thread may be constructing a connection, which has no attributes yet.
+    ports = [getattr(each, "port", None) for each in found if getattr(each, "sock", None)]
+    return ports.count(port)
 
 
 def resident() -> int:

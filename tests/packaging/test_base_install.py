@@ -85,7 +85,7 @@ def test_the_command_says_in_one_line_what_to_install(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert 'pip install "dub-uplink[cli]"' in done.stderr
-    assert "needs click and rich:" in done.stderr
+    assert "needs click and rich;" in done.stderr
 
 
 def test_the_command_needs_no_more_than_its_own_extra(tmp_path: Path) -> None:
