@@ -1,4 +1,4 @@
-"""The options of all commands that call the API: API key, server, timeout and retries."""
+"""The connection options of the customers commands: API key, server, timeout and retries."""
 
 from __future__ import annotations
 
