@@ -38,7 +38,7 @@ _FORMAT_AS_TEXT = "format the column as text in the spreadsheet"
 _USE_EXACT = "if the value is correct, import all cells unchanged with --exact"
 
 
-#: The value of an empty cell, which is not sent. A JSON ``null`` is ``None`` and is sent.
+#: An empty cell or an empty JSON string, which is not sent. A JSON ``null`` is ``None`` and is sent.
 ABSENT: Any = object()
 
 
@@ -72,10 +72,7 @@ def read_cell(field: str, cell: Any, *, exact: bool = False) -> Value:
         if problem:
             return Value(text, f"{problem}; {_FORMAT_AS_TEXT}", detail=excerpt(text))
         cell = text
-    text = cell.strip()
-    if not text and (not cell or field in _STRIPPED_FIELDS):
-        return Value(ABSENT)
-    return check_value(field, cell) if exact else _read_text(field, cell, text)
+    return check_value(field, cell) if exact else _read_text(field, cell, cell.strip())
 
 
 def _read_text(field: str, cell: str, text: str) -> Value:
@@ -115,12 +112,14 @@ def _format_typed(cell: Any) -> tuple[str, str]:
 
 
 def check_value(field: str, value: Any) -> Value:
-    """Check a value, and return it as it would be sent."""
+    """Check a value, and return it as it would be sent; ``ABSENT`` if it is empty."""
     if value is None:
         return Value(None, "is missing" if field in REQUIRED else "")
     if isinstance(value, str):
         if field in _STRIPPED_FIELDS:
             value = value.strip()
+        if not value:
+            return Value(ABSENT)
         if field == "country" and _COUNTRY_PATTERN.fullmatch(value):
             value = value.upper()
     problem = _find_problem(field, value)

@@ -114,6 +114,11 @@ def test_c1_control_character_is_refused(field: str, char: str) -> None:
         ("name", "NULL", "NULL"),
         ("external_id", "1.0", "1.0"),
         ("email", None, None),
+        ("email", "", ABSENT),
+        ("avatar", " ", ABSENT),
+        ("name", "", ABSENT),
+        ("name", " ", " "),
+        ("stripe_customer_id", "", ABSENT),
     ],
 )
 def test_value_of_json_is_sent_as(field: str, given: Any, expected: Any) -> None:
