@@ -26,7 +26,8 @@ class ExitCode(enum.IntEnum):
     FAILED = 1
     #: A mistake in the command line, or in a file that it names.
     USAGE = 2
-    #: No API key, an API key that Dub rejects (401), or one without the permission (403).
+    #: No API key, an API key that Dub rejects (401, or 404 for a key that does not look like the
+    #: key of a workspace), or one without the permission (403).
     AUTH = 3
     NOT_FOUND = 4
     #: No response, a 429 or 5XX after the last attempt, or a response that is not from Dub.
@@ -67,13 +68,20 @@ def exit_code(error: Exception) -> ExitCode:
     if not isinstance(error, dub_uplink.errors.DubError):
         return ExitCode.USAGE
     status = getattr(error, "status_code", 0)
-    if status in (401, 403):
+    if status in (401, 403) or _is_workspace_missing(error):
         return ExitCode.AUTH
     if isinstance(error, dub_uplink.errors.NotFound):
         return ExitCode.NOT_FOUND
     if status == 429 or status >= 500 or _is_not_from_dub(error):
         return ExitCode.NETWORK
     return ExitCode.FAILED
+
+
+def _is_workspace_missing(error: Exception) -> bool:
+    """Return whether Dub finds no workspace, because the key does not look like a workspace's."""
+    return isinstance(error, dub_uplink.errors.NotFound) and error.message.startswith(
+        "Workspace ID not found"
+    )
 
 
 def _is_not_from_dub(error: dub_uplink.errors.DubError) -> bool:
@@ -92,7 +100,7 @@ def _hint(error: Exception) -> str:
         hint = "set a longer limit for an attempt with --timeout."
     elif isinstance(error, dub_uplink.errors.APIConnectionError):
         hint = "check the network and --server-url (DUB_SERVER_URL)."
-    elif status == 401:
+    elif status == 401 or _is_workspace_missing(error):
         hint = "check the API key in --token-file or DUB_API_KEY."
     elif status == 403 and getattr(error, "code", None) == "exceeded_limit":
         hint = "the workspace has reached a limit of its plan; check the usage in Dub."

@@ -136,7 +136,7 @@ def export_command(
     names = _parse_columns(chosen_columns, file_format, expanded=expanded)
     target = Path(os.path.realpath(path))
     job = _Job(path, target, file_format, filters, names, resume, quiet, mode)
-    if path == "-" or _is_device_or_pipe(target):
+    if path == "-" or _is_device_or_pipe(Path(path)):
         for option, is_given in (
             ("--format parquet", file_format == "parquet"),
             ("--resume", resume),
@@ -185,7 +185,10 @@ def _all_column_names() -> set[str]:
 
 
 def _is_device_or_pipe(path: Path) -> bool:
-    """Return whether a path is a device or a pipe, which a file cannot replace."""
+    """Return whether a path is a device or a pipe, which a file cannot replace.
+
+    Do not resolve the path first: /dev/fd/3 can link to a name such as pipe:[7], which is no path.
+    """
     return path.exists() and not path.is_file() and not path.is_dir()
 
 

@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import PurePath
 from typing import IO, Any, Literal, NamedTuple
 
-from dub_uplink._cli.io.text import unescape_formula
 from dub_uplink._cli.io.text_file import BadFile, encoding_from_bom, head
 from dub_uplink._cli.reading.csv_records import find_delimiter, read_csv
 from dub_uplink._cli.reading.fields import (
@@ -21,7 +20,6 @@ from dub_uplink._cli.reading.fields import (
     REQUIRED,
     UNKNOWN,
     FieldNames,
-    normalize_column,
     suggest_field,
 )
 from dub_uplink._cli.reading.json_records import Unit, keys_before_list, position_unit, read_json
@@ -205,8 +203,8 @@ class TableRows(Rows):
         ]
         self._column_of = {name: self._header[number] for number, name in self._used_columns}
         self._unnamed_columns = [number for number, column in enumerate(self._header) if not column]
-        # Only a file of failed rows contains escaped cells.
-        self._is_escaped = REASON in map(normalize_column, self._header)
+        known = [name for name in FIELDS if name in self._header]
+        self._is_failed_file = self._header == [*known, REASON]
 
     def __iter__(self) -> Iterator[Row]:
         if self.header_problem:
@@ -246,9 +244,7 @@ class TableRows(Rows):
             cell = cells[number] if number < len(cells) else None
             if cell is None or cell == "":
                 continue
-            if self._is_escaped and isinstance(cell, str):
-                cell = unescape_formula(cell)
-            yield name, read_cell(name, cell, exact=self._exact)
+            yield name, read_cell(name, cell, exact=self._exact, escaped=self._is_failed_file)
 
 
 def _is_blank(cell: Any) -> bool:

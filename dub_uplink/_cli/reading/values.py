@@ -8,6 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from dub_uplink._cli.io.records import escape_unprintable
+from dub_uplink._cli.io.text import unescape_formula
 from dub_uplink._cli.reading.fields import REQUIRED
 from dub_uplink.testing._api.rules import MAX_TEXT_LENGTH, is_email, is_url
 
@@ -34,11 +35,15 @@ _MAX_EXACT_NUMBER = 10**15  # Excel rounds numbers with more than 15 digits
 # Characters that the server, a terminal or a spreadsheet cannot handle.
 _INVALID_CHARACTER_PATTERN = re.compile("[\0\x80-\x9f\ud800-\udfff]")
 _READ_AS_EMPTY = "is treated as empty; import it as text with --exact"
+_UNESCAPED = (
+    "is sent without its first apostrophe, which customers list and files of failed rows add"
+)
+_STILL_ESCAPED = "is sent with its first apostrophe; to remove it, import without --exact"
 _FORMAT_AS_TEXT = "format the column as text in the spreadsheet"
 _USE_EXACT = "if the value is correct, import all cells unchanged with --exact"
 
 
-#: The value of an empty cell, which is not sent. A JSON ``null`` is ``None`` and is sent.
+#: An empty cell or JSON string, which is not sent. A JSON ``null`` is ``None`` and is sent.
 ABSENT: Any = object()
 
 
@@ -58,24 +63,34 @@ class Value(NamedTuple):
     detail: str = ""
 
 
-def read_cell(field: str, cell: Any, *, exact: bool = False) -> Value:
+def read_cell(field: str, cell: Any, *, exact: bool = False, escaped: bool = False) -> Value:
     """Convert a cell of CSV or Excel to a value.
 
     Args:
         field: the name of the field.
         cell: the text, or a typed value of Excel.
-        exact: whether to use the text unchanged, even if it looks like a missing value or like a
-            change by a spreadsheet.
+        exact: whether to use the text unchanged, even if it looks like a missing value, like an
+            escaped formula or like a change by a spreadsheet.
+        escaped: whether formulas in the file are certainly escaped, also with ``exact``.
     """
+    unescaped = unescape_formula(cell) if isinstance(cell, str) else cell
+    if unescaped == cell:
+        return _read_unescaped(field, cell, exact=exact)
+    is_kept = exact and not escaped
+    value = _read_unescaped(field, cell if is_kept else unescaped, exact=exact)
+    if value.problem or value.value is ABSENT:
+        return value
+    note = _STILL_ESCAPED if is_kept else _UNESCAPED
+    return value._replace(note=note, detail=excerpt(cell))
+
+
+def _read_unescaped(field: str, cell: Any, *, exact: bool) -> Value:
     if not isinstance(cell, str):
         text, problem = _format_typed(cell)
         if problem:
             return Value(text, f"{problem}; {_FORMAT_AS_TEXT}", detail=excerpt(text))
         cell = text
-    text = cell.strip()
-    if not text and (not cell or field in _STRIPPED_FIELDS):
-        return Value(ABSENT)
-    return check_value(field, cell) if exact else _read_text(field, cell, text)
+    return check_value(field, cell) if exact else _read_text(field, cell, cell.strip())
 
 
 def _read_text(field: str, cell: str, text: str) -> Value:
@@ -115,12 +130,14 @@ def _format_typed(cell: Any) -> tuple[str, str]:
 
 
 def check_value(field: str, value: Any) -> Value:
-    """Check a value, and return it as it would be sent."""
+    """Check a value, and return it as it would be sent; ``ABSENT`` if it is empty."""
     if value is None:
         return Value(None, "is missing" if field in REQUIRED else "")
     if isinstance(value, str):
         if field in _STRIPPED_FIELDS:
             value = value.strip()
+        if not value:
+            return Value(ABSENT)
         if field == "country" and _COUNTRY_PATTERN.fullmatch(value):
             value = value.upper()
     problem = _find_problem(field, value)

@@ -443,6 +443,20 @@ def test_export_writes_to_stdout(invoke: Invoke, live: Live) -> None:
     assert len(list(csv.DictReader(io.StringIO(done.stdout)))) == 3
 
 
+@pytest.mark.parametrize("directory", ["/dev/fd", "/proc/self/fd"])
+def test_export_writes_to_a_descriptor_of_a_pipe(
+    invoke: Invoke, live: Live, directory: str
+) -> None:
+    if not Path(directory).exists():
+        pytest.skip(f"there is no {directory}")
+    live[0].add_many(3)
+    reader, writer = os.pipe()
+    done = invoke("customers", "export", "--format", "jsonl", f"{directory}/{writer}")
+    os.close(writer)
+    with open(reader, encoding="utf-8") as file:
+        assert (done.exit_code, done.stderr, len(file.readlines())) == (0, "", 3)
+
+
 def test_export_parquet_without_pyarrow_has_a_hint(
     invoke: Invoke, live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Live = tuple[FakeDub, dict[str, str]]
 
+#: How Dub's message begins if the key does not look like the key of a workspace.
+NO_WORKSPACE = "Workspace ID not found. Did you forget to include a `workspaceId` query parameter?"
 LIST = ("customers", "list", "--no-retries")
 
 
@@ -49,6 +51,12 @@ def error(code: str) -> str:
             "Hint: the workspace has reached a limit of its plan; check the usage in Dub.",
         ),
         (404, error("not_found"), 4, "404 not_found: Told"),
+        (
+            404,
+            json.dumps({"error": {"code": "not_found", "message": NO_WORKSPACE}}),
+            3,
+            "Hint: check the API key in --token-file or DUB_API_KEY.",
+        ),
         (409, error("conflict"), 1, "409 conflict: Told"),
         (422, error("unprocessable_entity"), 1, "422 unprocessable_entity: Told"),
         (429, error("rate_limit_exceeded"), 5, "Hint: try again in"),

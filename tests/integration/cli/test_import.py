@@ -409,3 +409,25 @@ def test_journal_path_must_not_be_another_file(
     stop = ("customers", "import", "--no-retries", "--journal", str(journal), str(people))
     assert invoke(*stop).exit_code == 5
     assert journal.read_bytes().startswith(b"SQLite format 3")
+
+
+def test_empty_string_of_json_is_not_sent(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+    live[0].add(external_id="u1", name="Ada", stripe_customer_id="cus_9")
+    empty = '"name": "", "email": "", "stripeCustomerId": "", "country": "GB"'
+    (tmp_path / "a.jsonl").write_text(
+        "".join(f'{{"externalId": "u{number}", {empty}}}\n' for number in (1, 2, 3))
+    )
+    done = invoke("customers", "import", "--on-conflict", "upsert", str(tmp_path / "a.jsonl"))
+    assert "3 rows: 2 created, 1 updated, 0 skipped, 0 failed" in done.output
+    (update,) = (request for request in live[0].requests if request.method == "PATCH")
+    assert json.loads(update.body) == {"country": "GB"}
+
+
+def test_empty_required_string_of_json_is_missing(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"externalId": "", "country": " "}\n')
+    done = invoke("customers", "import", str(tmp_path / "a.jsonl"))
+    assert done.exit_code == 2
+    assert "externalId is missing: line 1" in done.output
+    assert "country is missing: line 1" in done.output

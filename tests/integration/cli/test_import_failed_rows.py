@@ -138,3 +138,46 @@ def test_file_that_cannot_be_written_names_the_cause(
         "people.failed.csv cannot be written (Is a directory: people.failed.csv.tmp). Remove the"
         " cause, then run the same command again. It will write the file and send nothing."
     )
+
+
+@pytest.mark.parametrize("header", ["external_id,country,reason", "external_id,country"])
+@pytest.mark.parametrize("options", [(), ("--exact",)])
+def test_id_that_a_failed_file_escapes_creates_no_other(
+    invoke_apart: Invoke, live: Live, folder: Path, header: str, options: tuple[str, ...]
+) -> None:
+    live[0].add(external_id="@ada")
+    (folder / "people.csv").write_text("external_id,country\n@ada,GB\n")
+    invoke_apart(*COMMAND, *options)
+    failed = folder / "people.failed.csv"
+    text = failed.read_text(encoding="utf-8-sig")
+    assert '"\'@ada"' in text
+    count = header.count(",") + 1
+    rows = list(csv.reader(text.splitlines()))
+    failed.write_text("\n".join(",".join(row[:count]) for row in rows))
+    done = invoke_apart(*COMMAND[:-1], "--on-conflict", "skip", *options, str(failed))
+    if options and "reason" not in header:  # nothing shows that the command wrote the file
+        assert "is sent with its first apostrophe; to remove it" in done.stderr
+    else:
+        assert "is sent without its first apostrophe" in done.stderr
+        assert [customer.external_id for customer in live[0].customers] == ["@ada"]
+
+
+def test_column_of_reasons_of_the_user_removes_nothing_exactly(
+    invoke_apart: Invoke, live: Live, folder: Path
+) -> None:
+    (folder / "people.csv").write_text("external_id,name,country,Reason\n'@ada,'=x,GB,vip\n")
+    done = invoke_apart(*COMMAND, "--exact")
+    assert "external_id is sent with its first apostrophe" in done.stderr
+    assert [(c.external_id, c.name) for c in live[0].customers] == [("'@ada", "'=x")]
+
+
+def test_ids_that_customers_list_escapes_create_no_others(
+    invoke_apart: Invoke, live: Live, folder: Path
+) -> None:
+    for number in ("@ada", "'=b", "-x"):
+        live[0].add(external_id=number, country="GB")
+    listed = invoke_apart("customers", "list", "--output", "csv")
+    (folder / "people.csv").write_text(listed.stdout)
+    done = invoke_apart(*COMMAND, "--on-conflict", "skip")
+    assert (done.exit_code, live[0].customer_count) == (0, 3)
+    assert "externalId is sent without its first apostrophe" in done.stderr

@@ -114,6 +114,11 @@ def test_c1_control_character_is_refused(field: str, char: str) -> None:
         ("name", "NULL", "NULL"),
         ("external_id", "1.0", "1.0"),
         ("email", None, None),
+        ("email", "", ABSENT),
+        ("avatar", " ", ABSENT),
+        ("name", "", ABSENT),
+        ("name", " ", " "),
+        ("stripe_customer_id", "", ABSENT),
     ],
 )
 def test_value_of_json_is_sent_as(field: str, given: Any, expected: Any) -> None:
@@ -200,3 +205,23 @@ def test_id_with_invisible_character_is_noted(field: str, value: str) -> None:
     assert (checked.value, checked.problem) == (value, "")
     assert checked.note == "contains an invisible character, which is sent as part of the id"
     assert "\\u" in checked.detail
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "expected", "note"),
+    [
+        ("'@ada", {}, "@ada", "without its first apostrophe"),
+        ("''@ada", {}, "'@ada", "without its first apostrophe"),
+        ("'@ada", {"exact": True}, "'@ada", "with its first apostrophe"),
+        ("'@ada", {"exact": True, "escaped": True}, "@ada", "without its first apostrophe"),
+        ("@ada", {}, "@ada", ""),
+        ("'ada", {}, "'ada", ""),
+    ],
+)
+def test_apostrophe_before_a_formula_is_noted(
+    cell: str, options: dict[str, bool], expected: str, note: str
+) -> None:
+    value = read_cell("external_id", cell, **options)
+    assert (value.value, value.problem) == (expected, "")
+    assert note in value.note
+    assert bool(value.note) == bool(note)
