@@ -193,6 +193,28 @@ def test_type_error_of_a_handler_keeps_its_cause(serving: Any, connect: Any) -> 
     assert caught.value.__cause__ is cause
 
 
+@pytest.mark.parametrize(
+    ("name", "decorator"),
+    [
+        ("returns.json", declare.returns.json),
+        ("returns.json", declare.returns.json(type=len)),
+        ("json", declare.json),
+        ("idempotent", declare.idempotent),
+        ("headers", declare.headers({"X-Team": "growth"})),
+        ("params", declare.params({"version": "2"})),
+        ("timeout", declare.timeout(1)),
+    ],
+)
+def test_decorator_below_the_request_is_refused(name: str, decorator: Any) -> None:
+    message = rf"Mine\.note: write @declare\.{name} above .* such as @declare\.get$"
+    with pytest.raises(TypeError, match=message):
+
+        class Mine(CustomersConsumer):
+            @declare.post("notes")
+            @decorator
+            def note(self) -> Any: ...
+
+
 class NoteSchema(marshmallow.Schema):
     id = marshmallow.fields.String(required=True)
 
