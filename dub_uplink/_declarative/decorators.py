@@ -276,7 +276,18 @@ def params(values: Mapping[str, str]) -> Decorator:
 
 
 def timeout(seconds: float) -> Decorator:
-    """Limit each attempt to ``seconds`` seconds; see ``uplink.timeout``."""
+    """Limit each attempt to ``seconds`` seconds; see ``uplink.timeout``.
+
+    Raises:
+        TypeError: ``seconds`` is not a number.
+        ValueError: ``seconds`` is not above 0.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(
+            f"declare.timeout must be a number of seconds, not {type(seconds).__name__}"
+        )
+    if not seconds > 0:
+        raise ValueError(f"declare.timeout must be above 0 seconds, not {seconds!r:.20}")
     return _above_request("timeout", uplink.timeout(seconds))
 
 

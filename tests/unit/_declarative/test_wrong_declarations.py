@@ -215,6 +215,22 @@ def test_decorator_below_the_request_is_refused(name: str, decorator: Any) -> No
             def note(self) -> Any: ...
 
 
+@pytest.mark.parametrize(
+    ("seconds", "error"),
+    [
+        ("x", TypeError),
+        (None, TypeError),
+        (True, TypeError),
+        (0, ValueError),
+        (-1, ValueError),
+        (float("nan"), ValueError),
+    ],
+)
+def test_wrong_timeout_is_refused_by_the_decorator(seconds: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"declare\.timeout must be .*, not "):
+        declare.timeout(seconds)
+
+
 class NoteSchema(marshmallow.Schema):
     id = marshmallow.fields.String(required=True)
 
