@@ -49,15 +49,17 @@ def upsert_requests(
         The body to create, the id to update, and the body to update.
 
     Raises:
-        TypeError: ``request`` is neither a ``CreateCustomerRequestBody`` nor a mapping.
-        ValueError: the external id is missing, a field is unknown or of the wrong type, or expanded
-            fields are requested.
+        TypeError: ``request`` is neither a ``CreateCustomerRequestBody`` nor a mapping, or a call
+            option is of the wrong type.
+        ValueError: the external id is missing, a field is unknown or of the wrong type, expanded
+            fields are requested, or a call option is out of range.
     """
     refuse_unsupported("upsert()", request, options.get("extra_query"), options.get("extra_body"))
     body = serialize_request(_CREATE, request, "upsert()")
     external_id = body["externalId"]
     if not external_id:
         raise ValueError("upsert(): external_id is empty; it names the customer to update")
+    check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
     change = {name: value for name, value in body.items() if name != "externalId"}
     return body, f"ext_{external_id}", change
 

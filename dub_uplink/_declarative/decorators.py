@@ -159,6 +159,27 @@ class _Signature(inspect.Signature):
         return inspect.BoundArguments(self, bound)
 
 
+def _above_request(name: str, annotation: Any) -> Decorator:
+    """Return uplink's decorator with a check of the order.
+
+    uplink ignores the decorator below that of the request, where the endpoint is still a function.
+
+    Args:
+        name: the name of the decorator in ``declare``, for the error message.
+        annotation: uplink's decorator.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        if inspect.isfunction(function):
+            raise TypeError(
+                f"{function.__qualname__}: write @declare.{name} above the decorator of the"
+                " request, such as @declare.get"
+            )
+        return cast("Callable[P, T]", annotation(function))
+
+    return decorate
+
+
 class _ResultHandler(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
     def __init__(self, handler: Callable[[CallContext, Any], Any]) -> None:
         self._handler = handler
@@ -204,10 +225,7 @@ class _Unpublished(MethodAnnotation):  # type: ignore[misc]
         request_builder.info[OPTIONS]["unpublished"] = True
 
 
-# uplink's decorators also accept the decorated function instead of arguments.
-_idempotent: Any = _Idempotent
-_unpublished: Any = _Unpublished
-_json: Any = uplink.json
+_unpublished: Any = _Unpublished  # uplink's decorators accept the function instead of arguments
 
 
 def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
@@ -224,7 +242,7 @@ def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
 
 def idempotent(function: Callable[P, T]) -> Callable[P, T]:
     """Declare that a ``POST`` may be sent again after an attempt that may have been applied."""
-    return cast("Callable[P, T]", _idempotent(function))
+    return _above_request("idempotent", _Idempotent)(function)
 
 
 def unpublished(function: Callable[P, T]) -> Callable[P, T]:
@@ -234,7 +252,7 @@ def unpublished(function: Callable[P, T]) -> Callable[P, T]:
 
 def json(function: Callable[P, T]) -> Callable[P, T]:
     """Send the ``Body`` or the ``Field`` arguments as JSON; see ``uplink.json``."""
-    return cast("Callable[P, T]", _json(function))
+    return _above_request("json", uplink.json)(function)
 
 
 def headers(values: Mapping[str, str]) -> Decorator:
@@ -246,7 +264,7 @@ def headers(values: Mapping[str, str]) -> Decorator:
         ValueError: a name or a value is not valid in HTTP, or only the client may set the header.
         TypeError: ``values`` is not a mapping of strings to strings.
     """
-    return cast("Decorator", uplink.headers(validate_headers(values, "declare.headers")))
+    return _above_request("headers", uplink.headers(validate_headers(values, "declare.headers")))
 
 
 def params(values: Mapping[str, str]) -> Decorator:
@@ -254,12 +272,23 @@ def params(values: Mapping[str, str]) -> Decorator:
 
     Parameters of a call replace parameters of the same name.
     """
-    return cast("Decorator", uplink.params(values))
+    return _above_request("params", uplink.params(values))
 
 
 def timeout(seconds: float) -> Decorator:
-    """Limit each attempt to ``seconds`` seconds; see ``uplink.timeout``."""
-    return cast("Decorator", uplink.timeout(seconds))
+    """Limit each attempt to ``seconds`` seconds; see ``uplink.timeout``.
+
+    Raises:
+        TypeError: ``seconds`` is not a number.
+        ValueError: ``seconds`` is not above 0.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(
+            f"declare.timeout must be a number of seconds, not {type(seconds).__name__}"
+        )
+    if not seconds > 0:
+        raise ValueError(f"declare.timeout must be above 0 seconds, not {seconds!r:.20}")
+    return _above_request("timeout", uplink.timeout(seconds))
 
 
 class returns:
@@ -293,10 +322,10 @@ class returns:
             TypeError: ``type`` is neither a schema, nor a pydantic model, nor a callable.
         """
         if function is not None:
-            return uplink.returns.json(function)
+            return _above_request("returns.json", uplink.returns.json)(function)
         if type is not None and not callable(type) and not is_schema(type):
             raise TypeError(
                 f"type must be a marshmallow schema, a pydantic model or a callable, not {type!r}"
             )
         declared = _ReturnsSchema if is_schema(type) else uplink.returns.json
-        return declared(type=type, key=key)
+        return _above_request("returns.json", declared(type=type, key=key))

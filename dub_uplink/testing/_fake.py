@@ -228,7 +228,7 @@ class FakeDub:
         """Use these ids, instead of those of an earlier call, for the next new customers.
 
         Raises:
-            ValueError: an id is empty or repeated, or a customer with this id exists.
+            ValueError: an id is empty, repeated or begins with ``ext_``, or a customer has it.
         """
         new_ids = deque(ids)
         with self._lock:
@@ -283,8 +283,8 @@ class FakeDub:
         any of Dub's keys, in snake_case or camelCase; missing keys get defaults.
 
         Raises:
-            ValueError: another customer has the id, ``external_id`` or ``stripe_customer_id``, or a
-                date has no time zone.
+            ValueError: another customer has the id, ``external_id`` or ``stripe_customer_id``, the
+                id begins with ``ext_``, or a date has no time zone.
         """
         for label, moment in (
             ("created_at", created_at),

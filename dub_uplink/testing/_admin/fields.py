@@ -93,6 +93,13 @@ def identifier(value: Any) -> str:
     return str(value)
 
 
+def dub_id(value: Any) -> str:
+    """Accept the Dub id of a new customer."""
+    if identifier(value).startswith("ext_"):
+        raise ValueError("must not begin with ext_, as an external id does")
+    return str(value)
+
+
 def token(value: Any) -> str:
     """Accept a string that can be an API key in a header."""
     if not re.fullmatch(r"[!-~]+", text(value)):

@@ -20,6 +20,7 @@ from .fields import (
     choice,
     digits,
     distinct_strings,
+    dub_id,
     expansion,
     identifier,
     integer,
@@ -207,7 +208,7 @@ def _check_seed(value: Any) -> int | str:
 _OPTIONAL_TEXT = nullable(text)
 _OPTIONAL_MOMENT = nullable(moment)
 _CUSTOMER_CHECKS: dict[str, Check] = {
-    "id": nullable(identifier),
+    "id": nullable(dub_id),
     "name": _OPTIONAL_TEXT,
     "email": _OPTIONAL_TEXT,
     "avatar": _OPTIONAL_TEXT,
@@ -257,7 +258,7 @@ ROUTES = (
     Route("POST", "clock", _move_clock, {"advance": number(0), "set": moment, "frozen": boolean}),
     Route("DELETE", "clock", _reset_clock),
     Route("GET", "ids", _list_ids),
-    Route("POST", "ids", _set_ids, {"ids": distinct_strings(identifier)}, required=("ids",)),
+    Route("POST", "ids", _set_ids, {"ids": distinct_strings(dub_id)}, required=("ids",)),
     Route("GET", "settings", lambda fake, arguments, secrets: settings_json(fake)),
     Route("PATCH", "settings", _change_settings, _SETTINGS_CHECKS),
     Route("POST", "reset", _reset),

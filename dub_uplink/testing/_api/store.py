@@ -229,7 +229,14 @@ class Store:
         )
 
     def check_id(self, id: str) -> None:
-        """Raise ``DuplicateKey`` if a customer with a Dub id exists."""
+        """Check the Dub id of a new customer.
+
+        Raises:
+            DuplicateKey: A customer with this id exists.
+            ValueError: ``id`` begins with ``ext_``, so no request could find the customer.
+        """
+        if id.startswith("ext_"):
+            raise ValueError(f"id must not begin with ext_, as an external id does; not {id!r}")
         if self.has(id):
             raise DuplicateKey("id")
 

@@ -47,6 +47,16 @@ def test_option_that_is_wrong_raises_at_the_call(
     assert not fake.requests
 
 
+@pytest.mark.parametrize("name", ["upsert", "ensure"])
+@pytest.mark.parametrize(("error", "options"), WRONG, ids=str)
+def test_wrong_option_of_an_upsert_raises_before_requests(
+    fake: FakeDub, customers: Any, name: str, error: type[Exception], options: dict[str, Any]
+) -> None:
+    with pytest.raises(error, match=next(iter(options))):
+        getattr(customers, name)(BODY, **options)
+    assert not fake.requests
+
+
 @each_call
 def test_option_that_is_none_or_unset_is_accepted(consumer: Any, name: str) -> None:
     CALLS[name](consumer, retries=None, timeout_ms=None, http_headers=None, extra_query=None)

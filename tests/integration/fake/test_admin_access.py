@@ -617,6 +617,8 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "ids", {"ids": "cus_1"}, "ids"),
     ("POST", "ids", {"ids": [""]}, "ids"),
     ("POST", "ids", {"ids": [1]}, "ids"),
+    ("POST", "ids", {"ids": ["cus_1", "ext_1"]}, "ids"),
+    ("POST", "customers", {"id": "ext_7"}, "id"),
     ("POST", "ids", {"ids": ["cus_1", "cus_1"]}, "ids"),
     ("POST", "clock", {"frozen": 1}, "frozen"),
     ("POST", "clock", {"frozen": True, "set": "1969-01-01T00:00:00Z"}, "set"),

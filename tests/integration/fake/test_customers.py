@@ -134,6 +134,12 @@ def test_time_and_ids_can_be_fixed(mount: Any) -> None:
         assert (created["id"], created["createdAt"]) == ("cus_2", "2026-08-21T21:14:02.500Z")
 
 
+def test_id_with_the_prefix_of_an_external_id_is_refused(fake: FakeDub) -> None:
+    with pytest.raises(ValueError, match=r"id must not begin with ext_.*'ext_9'"):
+        fake.add(id="ext_9")
+    assert fake.customer_count == 0
+
+
 def test_duplicate_id_of_the_users_own_is_a_500_and_a_log_line(
     mount: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -49,7 +49,9 @@ def test_tokens_are_one_text_or_several(fake: FakeDub, api: Any, tokens: Any) ->
     assert api("GET", "/customers", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("ids", [["cus_1", "cus_1"], ["cus_1", ""], ["cus_1", "cus_stored"]])
+@pytest.mark.parametrize(
+    "ids", [["cus_1", "cus_1"], ["cus_1", ""], ["cus_1", "cus_stored"], ["ext_1"]]
+)
 def test_ids_that_cannot_be_given_change_nothing(fake: FakeDub, ids: list[str]) -> None:
     fake.add(id="cus_stored")
     fake.use_ids(["cus_0"])

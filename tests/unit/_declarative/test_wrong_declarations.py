@@ -193,6 +193,44 @@ def test_type_error_of_a_handler_keeps_its_cause(serving: Any, connect: Any) -> 
     assert caught.value.__cause__ is cause
 
 
+@pytest.mark.parametrize(
+    ("name", "decorator"),
+    [
+        ("returns.json", declare.returns.json),
+        ("returns.json", declare.returns.json(type=len)),
+        ("json", declare.json),
+        ("idempotent", declare.idempotent),
+        ("headers", declare.headers({"X-Team": "growth"})),
+        ("params", declare.params({"version": "2"})),
+        ("timeout", declare.timeout(1)),
+    ],
+)
+def test_decorator_below_the_request_is_refused(name: str, decorator: Any) -> None:
+    message = rf"Mine\.note: write @declare\.{name} above .* such as @declare\.get$"
+    with pytest.raises(TypeError, match=message):
+
+        class Mine(CustomersConsumer):
+            @declare.post("notes")
+            @decorator
+            def note(self) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error"),
+    [
+        ("x", TypeError),
+        (None, TypeError),
+        (True, TypeError),
+        (0, ValueError),
+        (-1, ValueError),
+        (float("nan"), ValueError),
+    ],
+)
+def test_wrong_timeout_is_refused_by_the_decorator(seconds: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"declare\.timeout must be .*, not "):
+        declare.timeout(seconds)
+
+
 class NoteSchema(marshmallow.Schema):
     id = marshmallow.fields.String(required=True)
 
