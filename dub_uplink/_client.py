@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class ConsumerAttribute(Generic[T]):
-    """Return the consumer on a client, and the class of the consumer on the client's class.
+    """A descriptor: ``client.customers`` is a consumer, ``Dub.customers`` is the consumer's class.
 
     ``unittest.mock.create_autospec(Dub)`` reads the attribute on the class, and copies the methods
     of the consumer from there.
@@ -83,7 +83,7 @@ class Dub:
 
     if TYPE_CHECKING:
         customers: ConsumerAttribute[CustomersConsumer]
-    else:  # not annotated at runtime: the reference would show the private descriptor class
+    else:  # not annotated at run time: the API reference would show the private descriptor class
         customers = ConsumerAttribute(lambda: CustomersConsumer)
 
     def __init__(

@@ -72,23 +72,23 @@ class _Expand(TypedDict, total=False):
 
 
 class ListOptions(_Filters, _Order, _Position, CallOptions, total=False):
-    """The keywords of ``list``: ``page_size`` in customers, ``timeout_ms`` in milliseconds."""
+    """The keyword arguments of ``list``; ``timeout_ms`` is in milliseconds."""
 
 
 class IterateOptions(_Filters, _Order, CallOptions, total=False):
-    """The keywords of ``iterate``: ``page_size`` in customers, ``timeout_ms`` in milliseconds."""
+    """The keyword arguments of ``iterate``; ``timeout_ms`` is in milliseconds."""
 
 
 class CountOptions(_Filters, CallOptions, total=False):
-    """The keywords of ``count``: ``timeout_ms`` in milliseconds."""
+    """The keyword arguments of ``count``; ``timeout_ms`` is in milliseconds."""
 
 
 class ExpandOptions(_Expand, CallOptions, total=False):
-    """The keywords of ``get``: ``timeout_ms`` in milliseconds."""
+    """The keyword arguments of ``get``; ``timeout_ms`` is in milliseconds."""
 
 
 class UpdateOptions(_Expand, BodyOptions, total=False):
-    """The keywords of ``update``: ``timeout_ms`` in milliseconds."""
+    """The keyword arguments of ``update``; ``timeout_ms`` is in milliseconds."""
 
 
 # The body of a TypedDict cannot set `__module__`.

@@ -109,7 +109,7 @@ def check_policy(
         raise TypeError(f"on_retry must be callable, not {on_retry!r}")
 
 
-class _SessionHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
+class _CallHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
     """Start the context of each call, and raise for error statuses, in subclasses too."""
 
     def audit_request(self, consumer: Any, request_builder: Any) -> None:
@@ -172,7 +172,7 @@ class ConfiguredConsumer(Consumer):
             base_url=server,
             client=self._transport,
             converters=SchemaConverter(),
-            hooks=_SessionHook(),
+            hooks=_CallHook(),
         )
 
     def with_options(

@@ -127,7 +127,7 @@ _FEEDBACK_SCRIPT = (
     + f"""
 local server_limit, remaining, reset = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local is_rejected, foreign_prefix = ARGV[6] == '1', ARGV[7]
-local jitter, late_slot_id = tonumber(ARGV[8]), ARGV[9]
+local margin, late_slot_id = tonumber(ARGV[8]), ARGV[9]
 if is_rejected and now + reset > not_before then
     not_before = now + reset
     redis.call('HSET', state, 'not_before', format_time(not_before))
@@ -138,7 +138,7 @@ if server_limit ~= '' then
     limit = math.min(configured, tonumber(server_limit))
 end
 if late_slot_id ~= '' then
-    redis.call('ZADD', slots, 'XX', format_time(now - jitter), late_slot_id)
+    redis.call('ZADD', slots, 'XX', format_time(now - margin), late_slot_id)
 end
 local waiting = redis.call('ZRANGEBYSCORE', slots, '(' .. format_time(now), '+inf')
 redis.call('ZREMRANGEBYSCORE', slots, '(' .. format_time(now), '+inf')
@@ -158,7 +158,7 @@ for i, part in ipairs(redis.call('ZRANGE', slots, 0, -1, 'WITHSCORES')) do
     if i % 2 == 0 then times[#times + 1] = tonumber(part) end
 end
 local start, step = math.max(now, not_before), 0
-if start > now then step = jitter / math.max(#waiting, 1) end
+if start > now then step = margin / math.max(#waiting, 1) end
 for i, slot_id in ipairs(waiting) do
     local scheduled_at, first = start + step * (i - 1), times[#times - limit + 1]
     if first then scheduled_at = math.max(scheduled_at, first + window) end
@@ -225,7 +225,7 @@ class RedisLimiter:
             reservation.slot_id.rpartition(":")[0] if is_heartbeat else "",
             min(max_wait, 1e9),
             INTERACTIVE_RESERVE if reservation.bulk else 0,
-            reservation.clock.random() * self._config.jitter,
+            reservation.clock.random() * self._config.margin,
         )
         if is_heartbeat:
             self._last_heartbeat, self._process_count = now, int(process_count)
@@ -267,7 +267,7 @@ class RedisLimiter:
             feedback.reset,
             int(feedback.rejected),
             name,
-            self._config.jitter,
+            self._config.margin,
             late_slot_id,
         )
 

@@ -10,8 +10,8 @@ from .._internal.fork_safety import ForkSafeLock
 from ..retries import Clock
 
 #: The client's window is longer than the server's by this fraction, but at most by this many
-#: seconds. Otherwise a slow request, and a fast one sent a window later, could reach the server
-#: within one window.
+#: seconds. Without this margin, a slow request and a fast request that is sent one window later
+#: could arrive at the server less than one window apart.
 _WINDOW_MARGIN, _MAX_WINDOW_MARGIN = 0.02, 1.0
 #: One of this many requests is reserved for interactive calls.
 INTERACTIVE_RESERVE = 20
@@ -96,7 +96,7 @@ class Limiter(Protocol):
         """Release the slot of a reservation whose request is not sent."""
 
     def report_late(self, reservation: Reservation) -> None:
-        """Move the slot of a request that was sent late: the server may have counted it later."""
+        """Move the slot to the latest time at which the server may have counted the request."""
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
         """Update the limit, the requests in the window and the pause."""
@@ -107,7 +107,7 @@ class ReservationResult(NamedTuple):
 
     Attributes:
         wait: seconds until the slot; see :meth:`Limiter.reserve`.
-        granted: whether this call has granted a slot.
+        granted: whether the storage granted the slot with this response.
         window_count: number of requests in the window.
         process_count: number of processes that share the limit.
         epoch: an id that changes when the storage may have lost slots.
@@ -127,16 +127,17 @@ class LimitConfig:
         limit: maximum number of requests in a window.
         per: length of the server's window in seconds.
         window: length of the client's window in seconds, which is slightly longer.
-        jitter: seconds over which waiting callers resume after a pause.
+        margin: seconds by which ``window`` exceeds the server's window. Waiting callers resume
+            within this time after a pause.
     """
 
-    __slots__ = ("jitter", "limit", "per", "window")
+    __slots__ = ("limit", "margin", "per", "window")
 
     def __init__(self, limit: int, per: float) -> None:
         self.limit = limit
         self.per = per
         self.window = per + min(per * _WINDOW_MARGIN, _MAX_WINDOW_MARGIN)
-        self.jitter = self.window - per
+        self.margin = self.window - per
 
 
 def infer_foreign_requests(
@@ -158,8 +159,9 @@ class SlidingWindowLimiter:
     """Sliding-window rate limiter for the threads of one process.
 
     Stores the times of all requests in the last window and of all waiting requests. A request
-    beyond the limit gets the first free slot immediately. Therefore callers are served in the order
-    of their requests, and do not poll. Threads may share a limiter.
+    beyond the limit is assigned the first free slot at once, so callers are served in the order of
+    their requests, and do not poll. A bulk request waits until a slot is free.
+    Threads may share a limiter.
     """
 
     def __init__(self, config: LimitConfig) -> None:
@@ -199,7 +201,7 @@ class SlidingWindowLimiter:
     def _next_slot(self, now: float, reservation: Reservation) -> float:
         earliest = now
         if now < self._not_before:
-            earliest = self._not_before + reservation.clock.random() * self._config.jitter
+            earliest = self._not_before + reservation.clock.random() * self._config.margin
         return self._first_free_time(earliest, self._capacity(now, bulk=reservation.bulk))
 
     def _capacity(self, now: float, *, bulk: bool) -> int:
@@ -207,7 +209,7 @@ class SlidingWindowLimiter:
         return capacity - capacity // INTERACTIVE_RESERVE if bulk else capacity
 
     def _first_free_time(self, earliest: float, capacity: int) -> float:
-        """Return the earliest time at which one more request exceeds no window's capacity."""
+        """Return the earliest time at which every window has room for one more request."""
         window = self._config.window
         # Each pair is the first and the last of ``capacity`` consecutive requests.
         for first, last in zip(self._slots, self._slots[capacity - 1 :], strict=False):
@@ -262,7 +264,7 @@ class SlidingWindowLimiter:
             if reservation.scheduled_at is not None:
                 now = reservation.clock.monotonic()
                 self._remove_slot(reservation.scheduled_at)
-                self._schedule(reservation, now - self._config.jitter)
+                self._schedule(reservation, now - self._config.margin)
                 self._reschedule(now)
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
@@ -290,7 +292,7 @@ class SlidingWindowLimiter:
             self._release(waiter)
         first = max(now, self._not_before)
         # After a pause, callers resume one after the other, not all in the same millisecond.
-        step = self._config.jitter / max(len(waiting), 1) if first > now else 0.0
+        step = self._config.margin / max(len(waiting), 1) if first > now else 0.0
         for number, waiter in enumerate(waiting):
             capacity = self._capacity(now, bulk=False)
             self._schedule(waiter, self._first_free_time(first + number * step, capacity))

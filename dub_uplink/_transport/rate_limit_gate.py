@@ -87,7 +87,7 @@ class RateLimitGate:
         scheduled_at = reservation.scheduled_at
         if scheduled_at is not None:
             delay = reservation.clock.monotonic() - scheduled_at
-            if delay > self._limit._config.jitter:
+            if delay > self._limit._config.margin:
                 # The request took longer than planned, so the server may have counted it later.
                 self._limiter.report_late(reservation)
         feedback = self._make_feedback(outcome)

@@ -52,15 +52,15 @@ class FakeDub:
             ``enterprise``. The customers API needs a plan above ``pro``.
         default_program: The id of the workspace's program. A filter by program or partner uses
             this program instead of the requested one. Without a program, such a filter gets a 404.
-        rate_limit: The number of requests per API key and ``window`` before a 429. ``None`` rejects
-            no request, and the headers of errors contain the limit of the plan.
+        rate_limit: The number of requests per API key and ``window`` before a 429. With ``None``,
+            no request is rejected, and errors have the limit of the plan in their headers.
         window: The window of the rate limit, in seconds.
         now: Returns the time as an aware datetime or Unix seconds; by default the wall clock.
         ids: Returns the id of a new customer; by default an id like Dub's, which sorts by time.
         database: A SQLite file for the customers; by default they are in memory.
-        base_url: The URL of the fake for a client with a mounted session.
+        base_url: The server URL of the requests that a ``session()`` passes to the fake.
         latency: The delay of every response, in seconds.
-        keep_requests: The number of latest requests in ``requests``.
+        keep_requests: How many of the latest requests the property ``requests`` contains.
 
     Raises:
         ValueError: a role, plan, token, URL or number is invalid.
@@ -105,7 +105,7 @@ class FakeDub:
         self.faults: Faults = Faults()
         self._ids = ids
         self._next_ids: deque[str] = deque()
-        self._sorted_ids = CustomerIds()
+        self._make_id = CustomerIds()
         self._store = Store(database)
         self._lock = threading.RLock()
         self._requests = RequestLog(keep_requests)
@@ -124,7 +124,7 @@ class FakeDub:
             sleep: Called with the seconds of each latency or delay; default: ``time.sleep``. Within
                 ``no_sleep()``, the default skips the wait.
         """
-        from ._session import mounted_session  # noqa: PLC0415 - a served fake needs no requests
+        from ._session import mounted_session  # noqa: PLC0415 - a served fake does not need the requests library
 
         return mounted_session(self, sleep)
 
@@ -179,7 +179,7 @@ class FakeDub:
             return self._api.handle(request)
 
     def _new_id(self) -> str:
-        return self._next_given_id() or self._sorted_ids(self.clock.milliseconds())
+        return self._next_given_id() or self._make_id(self.clock.milliseconds())
 
     def _next_given_id(self) -> str | None:
         if self._next_ids:
@@ -380,7 +380,7 @@ class FakeDub:
             self.configure(**dataclasses.asdict(self._initial_settings))
             self.clock.reset()
             self._limiter.reset()
-            self._sorted_ids = CustomerIds()
+            self._make_id = CustomerIds()
             self._next_ids.clear()
 
     def close(self) -> None:

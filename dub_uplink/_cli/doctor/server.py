@@ -27,8 +27,8 @@ from dub_uplink._cli.failures import ExitCode, make_failure
 R = TypeVar("R")
 
 _SERVER, _KEY = "Server", "API key"
-#: Seconds. A larger difference is reported, because a response without a `Date` header and with a
-#: `Retry-After` in Unix time would then cause a wrong wait.
+#: Accepted difference between the clocks, in seconds. With a larger difference, the client waits
+#: too long or too short after a `Retry-After` in Unix time if the response has no `Date` header.
 MAX_CLOCK_SKEW = 10.0
 _EXPIRY_WARNING_DAYS = 14
 _TIMED_OUT = "no response within --timeout"
@@ -43,7 +43,7 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Return the remaining seconds, at least 0.001, because a timeout of 0 is not a limit."""
+        """Return the remaining seconds, at least 0.001, because sockets treat 0 as non-blocking."""
         return max(self._end - time.monotonic(), 0.001)
 
     def run(self, step: Callable[[], R]) -> tuple[R, float]:

@@ -56,7 +56,7 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
     metavar="N",
     default=_DEFAULT_STRATEGY.exponent,
     show_default=True,
-    help="Each wait is up to N times as long as the previous one.",
+    help="Multiply the longest wait by N after each attempt, up to --max-interval.",
 )
 @click.option(
     "--max-elapsed-time",
