@@ -136,7 +136,7 @@ class FakeDub:
         admin: bool = False,
         admin_token: str | None = None,
     ) -> Server:
-        """Serve this fake over HTTP: ``with fake.serve() as url: ...``.
+        """Serve this fake over HTTP: ``with fake.serve() as url: ...``, or ``url`` and ``close()``.
 
         Args:
             host: The address to listen on.

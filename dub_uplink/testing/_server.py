@@ -201,7 +201,7 @@ class _Listener(socketserver.ThreadingTCPServer):
 
 
 class Server:
-    """A context manager that serves a fake over HTTP. ``with`` starts it and gives its URL.
+    """Serve a fake over HTTP until ``close()`` or the end of a ``with`` block.
 
     Args:
         fake: The fake that handles the requests.
@@ -254,9 +254,16 @@ class Server:
             name="fake-dub",
             daemon=True,
         )
+        self._thread.start()
 
     def __enter__(self) -> str:
-        self._thread.start()
+        """Return the URL.
+
+        Raises:
+            RuntimeError: the server is closed.
+        """
+        if self._listener.stopping.is_set():
+            raise RuntimeError("the server is closed; call serve() again")
         return self.url
 
     def __exit__(self, *exc_info: object) -> None:

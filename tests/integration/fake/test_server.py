@@ -230,6 +230,25 @@ def test_end_closes_connections_and_frees_the_port(fake: FakeDub) -> None:
         assert again == url
 
 
+def test_server_without_with_serves_until_close(fake: FakeDub) -> None:
+    server = fake.serve()
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            assert session.get(f"{server.url}/customers", timeout=5).status_code == 401
+    finally:
+        server.close()
+    with pytest.raises(OSError, match="refused"), socket.create_connection(address(server.url)):
+        pass
+
+
+def test_server_entered_after_close_raises(fake: FakeDub) -> None:
+    server = fake.serve()
+    server.close()
+    with pytest.raises(RuntimeError, match=r"the server is closed; call serve\(\) again"), server:
+        pass
+
+
 def test_port_that_is_taken_is_an_error(fake: FakeDub) -> None:
     with fake.serve() as url, pytest.raises(OSError, match="in use"):
         fake.serve(port=address(url)[1])
