@@ -181,7 +181,7 @@ def test_targets_of_other_forms_are_read(fake: FakeDub, raw: Raw) -> None:
 def test_failure_inside_is_a_500_a_log_line_and_no_traceback(
     fake: FakeDub, raw: Raw, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fake.close()
+    fake._store._db.execute("DROP TABLE customers")
     answer = raw(GET + GET)
     assert statuses(answer) == [500, 500]
     assert b"internal_server_error" in answer
