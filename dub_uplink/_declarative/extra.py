@@ -29,9 +29,11 @@ def check_extra(name: str, value: Any, known: Collection[str]) -> dict[str, Any]
         TypeError: ``value`` is not a mapping with string keys.
         ValueError: a key is in ``known``.
     """
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, Mapping):
         raise TypeError(f"{name} must be a mapping from strings, not {type(value).__name__}")
     for key in value:
+        if not isinstance(key, str):
+            raise TypeError(f"{name}: keys must be strings, not {type(key).__name__}")
         if key in known:
             raise ValueError(f"{name}: the call sets {key!r} itself; leave it out")
     return dict(value)

@@ -136,7 +136,7 @@ class FakeDub:
         admin: bool = False,
         admin_token: str | None = None,
     ) -> Server:
-        """Serve this fake over HTTP: ``with fake.serve() as url: ...``.
+        """Serve this fake over HTTP: ``with fake.serve() as url: ...``, or ``url`` and ``close()``.
 
         Args:
             host: The address to listen on.
@@ -162,6 +162,7 @@ class FakeDub:
 
     def handle(self, request: Request) -> Delivery:
         """Execute a request, or apply its fault, and return what a transport sends."""
+        self._store.check_open()
         started = time.perf_counter()
         self._requests.append(request)
         fault = request.fault = self.faults.next(request)
@@ -384,7 +385,7 @@ class FakeDub:
             self._next_ids.clear()
 
     def close(self) -> None:
-        """Close the database, which otherwise is closed when the fake is garbage-collected."""
+        """Close the database; later requests raise ``RuntimeError``, or get a 410 over HTTP."""
         with self._lock:
             self._store.close()
 

@@ -70,6 +70,10 @@ class Request:
         return dataclasses.replace(self, headers=dict(self.headers))
 
 
+class FakeClosed(RuntimeError):
+    """A request to a fake whose ``close()`` was called. Clients do not retry this exception."""
+
+
 @dataclasses.dataclass(slots=True)
 class FakeResponse:
     """A response: status, headers without ``Content-Length``, and body."""

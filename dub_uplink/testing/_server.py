@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ._admin.masking import request_redactor
-from ._messages import Delivery, Request
+from ._messages import Delivery, FakeClosed, FakeResponse, Request
 
 if TYPE_CHECKING:
     from ._admin.admin import Admin
@@ -69,7 +69,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.server.log_request(request, f"{response.status}")
             return
         started = time.perf_counter()
-        delivery = self.server.fake.handle(request)
+        try:
+            delivery = self.server.fake.handle(request)
+        except FakeClosed as error:
+            # Clients retry a 500 and a closed connection, but not a 410.
+            request.status = 410
+            headers = {"Content-Type": "text/plain; charset=utf-8"}
+            delivery = Delivery(FakeResponse(410, headers, str(error).encode()))
         try:
             self._deliver(delivery)
         finally:
@@ -201,7 +207,7 @@ class _Listener(socketserver.ThreadingTCPServer):
 
 
 class Server:
-    """A context manager that serves a fake over HTTP. ``with`` starts it and gives its URL.
+    """Serve a fake over HTTP until ``close()`` or the end of a ``with`` block.
 
     Args:
         fake: The fake that handles the requests.
@@ -254,9 +260,16 @@ class Server:
             name="fake-dub",
             daemon=True,
         )
+        self._thread.start()
 
     def __enter__(self) -> str:
-        self._thread.start()
+        """Return the URL.
+
+        Raises:
+            RuntimeError: the server is closed.
+        """
+        if self._listener.stopping.is_set():
+            raise RuntimeError("the server is closed; call serve() again")
         return self.url
 
     def __exit__(self, *exc_info: object) -> None:

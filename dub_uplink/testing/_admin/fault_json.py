@@ -110,7 +110,7 @@ def parse_fault(
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # every fault is a dataclass
         if field.default is dataclasses.MISSING and _to_camel_case(field.name) not in values:
             name = _to_camel_case(field.name)
-            raise AdminError(422, f"'{name}' is missing; add it to the body", name)
+            raise AdminError(422, f"'{name}' is missing; add it to the fault", name)
     try:
         return cls(**{_to_snake_case(name): value for name, value in values.items()}), other_values
     except (TypeError, ValueError):  # RateLimited is the only fault that checks two fields together

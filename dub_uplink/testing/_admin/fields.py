@@ -136,8 +136,10 @@ def integer(low: int, high: int = MAX_INTEGER) -> Check:
     bounds = f"of {low} or more" if high == MAX_INTEGER else f"from {low} to {high}"
 
     def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise ValueError(f"must be an integer {bounds}")
+        if value > high:
+            raise ValueError(f"must be an integer from {low} to {high}")
         return value
 
     return check
@@ -148,8 +150,10 @@ def digits(low: int, high: int = MAX_INTEGER) -> Check:
     check = integer(low, high)
 
     def check_text(value: Any) -> Any:
+        if not re.fullmatch(r"[0-9]+", value):
+            return check(None)
         # MAX_INTEGER has 19 digits, so a longer number is out of bounds.
-        return check(int(value) if re.fullmatch(r"[0-9]{1,19}", value) else None)
+        return check(int(value) if len(value) <= 19 else MAX_INTEGER + 1)
 
     return check_text
 
@@ -165,11 +169,11 @@ def number(low: float = -math.inf, high: float = math.inf, *, above: float = -ma
 
     def check(value: Any) -> float:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        # Compare before the conversion, because a large integer cannot become a float.
-        if not is_number or not -1e300 < value < 1e300 or not (low <= value <= high):
+        if not is_number or not low <= value <= high or not value > above:
             raise ValueError(f"must be a number {bounds}".rstrip())
-        if not value > above:
-            raise ValueError(f"must be a number {bounds}")
+        # Compare before the conversion, because a large integer cannot become a float.
+        if not -1e300 < value < 1e300:
+            raise ValueError("must be a number above -1e300 and below 1e300")
         return float(value) if isinstance(value, float) else value
 
     return check
@@ -195,7 +199,9 @@ def nullable(check: Check) -> Check:
         try:
             return check(value)
         except ValueError as error:
-            raise ValueError(f"{error}, or null") from None
+            # Other texts, such as "must not be empty", do not list the accepted values.
+            suffix = ", or null" if str(error).startswith("must be") else ""
+            raise ValueError(f"{error}{suffix}") from None
 
     return check_or_none
 
@@ -228,9 +234,16 @@ def header_value(value: Any) -> str:
 
 def headers(value: Any) -> dict[str, str]:
     """Accept an object of headers with strings."""
-    if not isinstance(value, dict) or not all(map(_HEADER_NAME_PATTERN.fullmatch, value)):
+    if not isinstance(value, dict):
         raise ValueError("must be an object of headers")
-    return {name: header_value(content) for name, content in value.items()}
+    for name, content in value.items():
+        if not _HEADER_NAME_PATTERN.fullmatch(name):
+            raise ValueError("contains a name that HTTP does not allow in a header")
+        try:
+            header_value(content)
+        except ValueError as error:
+            raise ValueError(f"is invalid: '{name}' {error}") from None
+    return value
 
 
 def expansion(value: Any) -> dict[str, Any]:

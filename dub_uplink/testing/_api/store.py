@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from .._messages import FakeClosed
+
 _COLUMNS = (
     "id",
     "name",
@@ -208,6 +210,13 @@ class Store:
     def close(self) -> None:
         """Close the database; repeated calls do nothing."""
         self._finalizer()
+
+    def check_open(self) -> None:
+        """Raise ``FakeClosed`` if the database is closed."""
+        if not self._finalizer.alive:
+            raise FakeClosed(
+                "the fake is closed; send requests before close(), or use a new FakeDub"
+            )
 
     def __len__(self) -> int:
         count: int = self._db.execute("SELECT count(*) FROM customers").fetchone()[0]

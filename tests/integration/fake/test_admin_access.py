@@ -650,6 +650,47 @@ def test_wrong_field_is_named_and_changes_nothing(
     assert fake.clock.offset == pytest.approx(0, abs=1)
 
 
+MESSAGES: list[tuple[str, str, dict[str, Any], str]] = [
+    ("POST", "clock", {"advance": -1}, "must be a number of 0 or more; got -1"),
+    ("POST", "clock", {"advance": 1e300}, "must be a number above -1e300 and below 1e300; got"),
+    ("POST", "clock", {"advance": 10**400}, "must be a number above -1e300 and below 1e300; got"),
+    ("POST", "customers", {"sales": 10**30}, f"must be an integer from 0 to {2**63 - 1}, or null;"),
+    ("POST", "customers", {"sales": -1}, "must be an integer of 0 or more, or null; got -1"),
+    ("POST", "customers", {"id": ""}, "'id' must not be empty; got"),
+    ("GET", f"requests?after={'9' * 40}", {}, f"must be an integer from 0 to {2**63 - 1}; got"),
+    ("GET", "requests?after=x", {}, "must be an integer of 0 or more; got"),
+    ("PATCH", "settings", {"defaultProgram": ""}, "'defaultProgram' must not be empty; got"),
+]
+HEADER_MESSAGES: list[tuple[Any, str]] = [
+    (1, "'headers' must be an object of headers, or null; got 1"),
+    ({"X": 1}, "'headers' is invalid: 'X' must be a string; got"),
+    ({"X": "a\n"}, "'headers' is invalid: 'X' must be a valid header value"),
+    ({"X Y": "1"}, "'headers' contains a name that HTTP does not allow in a header; got"),
+    ({"Content-Length": "3"}, "because the server sets this header; got"),
+]
+MESSAGES += [
+    ("POST", "faults", {"fault": "Status", "code": 503, "headers": value}, message)
+    for value, message in HEADER_MESSAGES
+]
+MESSAGES += [
+    ("POST", "faults", {"fault": "Status"}, "'code' is missing; add it to the fault"),
+    (
+        "POST",
+        "faults",
+        {"random": [{"fault": "Status", "share": 0.1}], "seed": 1},
+        "'code' is missing; add it to the fault",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "message"), MESSAGES)
+def test_message_says_what_is_wrong_with_a_field(
+    url: str, method: str, path: str, body: dict[str, Any], message: str
+) -> None:
+    status, received, _ = send(url, method, f"/_fake/{path}", json.dumps(body))
+    assert (status, message in received["error"]["message"]) == (422, True), received
+
+
 def test_failure_of_the_fake_is_a_500(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:
     with fake.serve(admin=True) as url:
         fake.close()

@@ -6,10 +6,12 @@ import gc
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from dub_uplink import Dub, errors
 from dub_uplink.testing import FakeDub
 
 FORGOTTEN = {
@@ -42,6 +44,25 @@ def test_fake_left_open_warns_of_nothing(tmp_path: Path, code: str) -> None:
     imports = "import gc, threading; from dub_uplink.testing import FakeDub; "
     done = run("-c", imports + code, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_request_to_a_closed_fake_raises_at_once() -> None:
+    fake = FakeDub()
+    client = Dub("dub_test", client=fake.session())
+    fake.close()
+    with pytest.raises(RuntimeError, match=r"the fake is closed; send requests before close\(\)"):
+        client.customers.count()
+    assert fake.requests == []
+
+
+def test_request_to_a_closed_served_fake_is_a_410() -> None:
+    fake = FakeDub()
+    with fake.serve() as url, Dub("dub_test", server_url=url) as client:
+        fake.close()
+        started = time.monotonic()
+        with pytest.raises(errors.DubError, match=r"410.*the fake is closed"):
+            client.customers.count()
+        assert time.monotonic() - started < 5
 
 
 def test_fixtures_leave_nothing_open(tmp_path: Path) -> None:

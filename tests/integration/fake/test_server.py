@@ -181,7 +181,7 @@ def test_targets_of_other_forms_are_read(fake: FakeDub, raw: Raw) -> None:
 def test_failure_inside_is_a_500_a_log_line_and_no_traceback(
     fake: FakeDub, raw: Raw, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fake.close()
+    fake._store._db.execute("DROP TABLE customers")
     answer = raw(GET + GET)
     assert statuses(answer) == [500, 500]
     assert b"internal_server_error" in answer
@@ -228,6 +228,25 @@ def test_end_closes_connections_and_frees_the_port(fake: FakeDub) -> None:
         socket.create_connection(address(url), timeout=20)
     with fake.serve(port=address(url)[1]) as again:
         assert again == url
+
+
+def test_server_without_with_serves_until_close(fake: FakeDub) -> None:
+    server = fake.serve()
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            assert session.get(f"{server.url}/customers", timeout=5).status_code == 401
+    finally:
+        server.close()
+    with pytest.raises(OSError, match="refused"), socket.create_connection(address(server.url)):
+        pass
+
+
+def test_server_entered_after_close_raises(fake: FakeDub) -> None:
+    server = fake.serve()
+    server.close()
+    with pytest.raises(RuntimeError, match=r"the server is closed; call serve\(\) again"), server:
+        pass
 
 
 def test_port_that_is_taken_is_an_error(fake: FakeDub) -> None:
