@@ -39,8 +39,8 @@ Examples:
     " --all. A customer must match all filters. Exception: if several of --email, --external-id and"
     " --search are given, the API uses only --email, or else --external-id.\n\nThe outputs json and"
     " jsonl contain all fields that the API sent, under the API's names. The command customers"
-    " import can read jsonl. The output csv is for spreadsheets: an apostrophe is put before a value"
-    " that a spreadsheet would run as a formula. The command customers export writes values"
+    " import can read jsonl. The output csv is for spreadsheets: an apostrophe is put before a"
+    " value that a spreadsheet would run as a formula. The command customers export writes values"
     " unchanged.",
     epilog=LIST_EXAMPLES,
 )
