@@ -375,6 +375,23 @@ def test_export_after_an_interruption_needs_an_option(
     assert names(target.parent) == [target.name]
 
 
+def test_export_resumes_with_another_page_size(invoke: Invoke, live: Live, target: Path) -> None:
+    broken(invoke, live, target, "--page-size", "90")
+    done = invoke("customers", "export", "--resume", "--page-size", "7", str(target))
+    assert (done.exit_code, "Continuing after 1,799" in done.stderr) == (0, True)
+    assert sorted(ids_in(target)) == sorted(c.id for c in live[0].customers)
+
+
+def test_export_refused_resume_keeps_the_mode(invoke: Invoke, live: Live, target: Path) -> None:
+    broken(invoke, live, target)
+    part = target.with_name(target.name + ".part")
+    resume = ("customers", "export", "--resume", "--mode", "644", str(target))
+    assert invoke(*resume, "--country", "GB").exit_code == 2
+    assert stat.S_IMODE(part.stat().st_mode) == 0o600
+    assert invoke(*resume).exit_code == 0
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
 @pytest.mark.parametrize("record", [b"", b"{}", b"\xff", b"[]", b'{"export": 1, "bytes": 1}'])
 def test_export_invalid_checkpoint_is_refused(
     invoke: Invoke, live: Live, target: Path, record: bytes
