@@ -429,3 +429,9 @@ def test_utf_16_cut_in_a_character_is_incomplete(
     expected = "the file ends in the middle of a character.  Hint: check that it is complete."
     with pytest.raises(BadFile, match=expected):
         list(read(content, encoding=option))
+
+
+@pytest.mark.parametrize("file_format", ["csv", "json", "jsonl"])
+def test_zip_archive_that_is_called_text_is_refused(read: Read, file_format: str) -> None:
+    with pytest.raises(BadFile, match=r"is an Excel workbook or a zip archive.*leave out --format"):
+        read(b"PK\x03\x04\x14\0\x06\0\xff", format=file_format)
