@@ -208,6 +208,12 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
             "continue it with --resume, or start over with --force.",
         )
     if target.exists() and not force and not (resume and has_part(target)):
+        if resume:
+            raise Failure(
+                f"{path} exists, and no export to it is interrupted.",
+                ExitCode.USAGE,
+                "export again with --resume --force.",
+            )
         raise Failure(f"{path} exists.", ExitCode.USAGE, "replace it with --force.")
 
 

@@ -176,10 +176,19 @@ def test_export_has_dates_and_nested_records(invoke: Invoke, live: Live, tmp_pat
 
 def test_export_replaces_a_file_only_with_force(invoke: Invoke, live: Live, target: Path) -> None:
     target.write_text("mine")
-    for option in ((), ("--resume",)):
-        done = invoke("customers", "export", *option, str(target))
+    for options, problem in (
+        ((), "exists.  Hint: replace it with --force."),
+        (
+            ("--resume",),
+            (
+                "exists, and no export to it is interrupted.  Hint: export again with --resume"
+                " --force."
+            ),
+        ),
+    ):
+        done = invoke("customers", "export", *options, str(target))
         assert (done.exit_code, target.read_text()) == (2, "mine")
-        assert done.stderr == f"Error: {target} exists.  Hint: replace it with --force.\n"
+        assert done.stderr == f"Error: {target} {problem}\n"
     assert live[0].requests == []
     assert invoke("customers", "export", "--force", str(target)).exit_code == 0
     assert target.read_text().startswith("id,name,")
@@ -408,6 +417,28 @@ def test_export_truncated_part_is_refused(invoke: Invoke, live: Live, target: Pa
     target.with_name(target.name + ".part").write_text("")
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, "is shorter than" in done.stderr) == (2, True)
+
+
+def test_export_resume_of_a_complete_file_is_refused(
+    invoke: Invoke, live: Live, target: Path
+) -> None:
+    live[0].add_many(3)
+    assert invoke("customers", "export", str(target)).exit_code == 0
+    before = target.read_bytes()
+    done = invoke("customers", "export", "--resume", str(target))
+    assert (done.exit_code, target.read_bytes()) == (2, before)
+    assert "exists, and no export to it is interrupted.  Hint: export again with" in done.stderr
+    live[0].add_many(4)
+    assert invoke("customers", "export", "--resume", "--force", str(target)).exit_code == 0
+    assert len(ids_in(target)) == 4
+
+
+def test_export_resume_with_force_continues(invoke: Invoke, live: Live, target: Path) -> None:
+    target.write_text("old")
+    broken(invoke, live, target, "--force")
+    done = invoke("customers", "export", "--resume", "--force", str(target))
+    assert (done.exit_code, "Continuing after" in done.stderr) == (0, True)
+    assert len(set(ids_in(target))) == 2_550
 
 
 def test_export_resume_without_a_part_starts(invoke: Invoke, live: Live, target: Path) -> None:
