@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import socket
 import sqlite3
 
 import click
+from click.core import ParameterSource
 
 from dub_uplink import __version__
 from dub_uplink._cli.failures import ExitCode, Failure
@@ -116,7 +119,8 @@ def demo(*, live: bool) -> None:
     "--admin-token",
     metavar="TOKEN",
     envvar="DUB_FAKE_ADMIN_TOKEN",
-    help="Require this token for the admin API. Needed if --host is not a loopback address.",
+    help="Require this token for the admin API, or set DUB_FAKE_ADMIN_TOKEN. Needed if --host is"
+    " not a loopback address.",
 )
 def serve(
     *,
@@ -138,6 +142,11 @@ def serve(
         raise click.UsageError(
             "--admin-token must consist of visible ASCII characters; leave out spaces."
         )
+    source = click.get_current_context().get_parameter_source("admin_token")
+    if not admin and source is ParameterSource.COMMANDLINE:
+        raise click.UsageError(
+            "--admin-token has no effect with --no-admin; leave out one of them."
+        )
     try:
         run_server(
             host=host,
@@ -155,7 +164,10 @@ def serve(
             hint="give a new file, or a file that serve created.",
         ) from error
     except OSError as error:
+        is_wrong_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
         raise Failure(
             f"cannot serve on {host}:{port}: {error.strerror}.",
-            hint="choose another port, or a free one with --port 0.",
+            hint="give --host an address of this machine, such as 127.0.0.1."
+            if is_wrong_host
+            else "choose another port, or a free one with --port 0.",
         ) from error

@@ -208,6 +208,12 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
             "continue it with --resume, or start over with --force.",
         )
     if target.exists() and not force and not (resume and has_part(target)):
+        if resume:
+            raise Failure(
+                f"{path} exists, and no export to it is interrupted.",
+                ExitCode.USAGE,
+                "export again with --resume --force.",
+            )
         raise Failure(f"{path} exists.", ExitCode.USAGE, "replace it with --force.")
 
 
@@ -237,7 +243,7 @@ def _export_to_file(connection: Connection, job: _Job, rate_limit: RateLimit | N
     progress = Progress("Exporting", quiet=job.quiet)
     settings = {
         "format": job.file_format,
-        "filters": job.filters,
+        "filters": {name: value for name, value in job.filters.items() if name != "page_size"},
         "columns": None if job.columns is None else list(job.columns),
         "server": configured_server_url(connection),
     }
@@ -247,7 +253,8 @@ def _export_to_file(connection: Connection, job: _Job, rate_limit: RateLimit | N
         open_client(connection, progress, rate_limit, interrupt) as dub,
     ):
         try:
-            part = Part(job.target, settings, resume=job.resume, mode=mode)
+            page_size = job.filters.get("page_size")
+            part = Part(job.target, settings, resume=job.resume, mode=mode, page_size=page_size)
         except PartError as error:
             raise Failure(f"{error}.", ExitCode.USAGE, "start over with --force.") from None
         with part:
@@ -260,7 +267,10 @@ def _fill_part(
 ) -> int:
     if part.customers:
         click.echo(f"Continuing after {part.customers:,} customers.", err=True)
-    customers = dub.customers.iterate(**job.filters, cursor=part.cursor)
+    filters = {name: value for name, value in job.filters.items() if name != "page_size"}
+    if part.page_size is not None:
+        filters["page_size"] = part.page_size
+    customers = dub.customers.iterate(**filters, cursor=part.cursor)
     try:
         with progress:
             progress.update(part.customers)

@@ -27,6 +27,7 @@ from dub_uplink._cli.io.files import (
     atomic_writer,
     lock,
     open_with_mode,
+    permissions_of,
     sync,
     with_filename,
 )
@@ -99,6 +100,7 @@ class _Checkpoint:
     customers: int = 0
     bytes: int = 0
     cursor: str | None = None
+    page_size: int | None = None
 
 
 class Part:
@@ -108,6 +110,8 @@ class Part:
         path: The final path of the export.
         settings: The settings of the export. A part with other settings cannot be continued.
         resume: Whether to continue an earlier export; ``False`` discards it.
+        page_size: The page size of a new export. An earlier export keeps its own, because its
+            cursor depends on it.
         mode: The permissions of the final file. The owner can always read and write the part.
         clock: A monotonic clock, in seconds.
 
@@ -124,6 +128,7 @@ class Part:
         *,
         resume: bool,
         mode: int,
+        page_size: int | None = None,
         clock: Callable[[], float] = _monotonic,
     ) -> None:
         self._path = path
@@ -134,7 +139,9 @@ class Part:
         )
         self._mode = mode
         self._clock = clock
-        self._file: IO[bytes] = open_with_mode(self._part_path, "a+b", mode | OWNER_ONLY)
+        # Do not change the mode of an earlier part before it is known that it can be continued.
+        part_mode = permissions_of(self._part_path) or mode | OWNER_ONLY
+        self._file: IO[bytes] = open_with_mode(self._part_path, "a+b", part_mode)
         try:
             try:
                 lock(self._file)
@@ -142,10 +149,11 @@ class Part:
                 raise PartError(f"another export is writing {self._part_path}") from None
             if not resume:
                 self._checkpoint_path.unlink(missing_ok=True)
-            self._last_checkpoint = self._read_checkpoint()
+            self._last_checkpoint = self._read_checkpoint() or _Checkpoint(page_size=page_size)
             if self._file.seek(0, io.SEEK_END) < self._last_checkpoint.bytes:
                 raise PartError(f"{self._part_path} is shorter than {self._checkpoint_path} states")
             self._file.truncate(self._last_checkpoint.bytes)
+            self._part_path.chmod(mode | OWNER_ONLY)
         except BaseException:
             self._file.close()
             raise
@@ -161,13 +169,20 @@ class Part:
         """Return the cursor of the last checkpoint; ``None`` if there is no checkpoint."""
         return self._last_checkpoint.cursor
 
-    def _read_checkpoint(self) -> _Checkpoint:
+    @property
+    def page_size(self) -> int | None:
+        """Return the page size with which to continue; ``None`` for the default."""
+        return self._last_checkpoint.page_size
+
+    def _read_checkpoint(self) -> _Checkpoint | None:
         try:
             saved = json.loads(self._checkpoint_path.read_bytes())
             saved_settings = {name: saved[name] for name in self._settings}
-            checkpoint = _Checkpoint(saved["customers"], saved["bytes"], saved["cursor"])
+            checkpoint = _Checkpoint(
+                saved["customers"], saved["bytes"], saved["cursor"], saved["page_size"]
+            )
         except FileNotFoundError:
-            return _Checkpoint()
+            return None
         except (ValueError, TypeError, KeyError):
             raise PartError(
                 f"the checkpoint {self._checkpoint_path} of {self._part_path} is damaged"
@@ -230,7 +245,7 @@ class Part:
     def _write_checkpoint(self, writer: CustomerWriter, count: int, cursor: str | None) -> None:
         writer.flush()
         sync(self._file)
-        self._last_checkpoint = _Checkpoint(count, self._file.tell(), cursor)
+        self._last_checkpoint = _Checkpoint(count, self._file.tell(), cursor, self.page_size)
         with atomic_writer(self._checkpoint_path, mode=self._mode | OWNER_ONLY) as file:
             json.dump({**self._settings, **vars(self._last_checkpoint)}, file)
         self._checkpointed_at = self._clock()

@@ -25,7 +25,13 @@ from dub_uplink._cli.import_job.preview import (
     side_file,
     warn_about_old_files,
 )
-from dub_uplink._cli.import_job.report import show_counts, show_failures, show_reasons
+from dub_uplink._cli.import_job.report import (
+    format_counts,
+    show_counts,
+    show_failures,
+    show_reasons,
+    show_unresolved,
+)
 from dub_uplink._cli.import_job.validation import ValidationReport, check
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.files import append_suffix
@@ -333,9 +339,7 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
     journal = run.journal
     completed = sum(journal.counts().values())
     if journal.replaced_counts is not None:
-        counts = ", ".join(
-            f"{count:,} {outcome}" for outcome, count in journal.replaced_counts.items()
-        )
+        counts = format_counts(journal.replaced_counts)
         click.echo(f"The previous import was complete ({counts}); this is a new import.", err=True)
     if completed == journal.rows:
         click.echo("This import is already complete; nothing is sent. Its report again:", err=True)
@@ -359,9 +363,9 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
         raise
     if unresolved:
         _report_stopped(run, failed)
-        raise Failure(
-            f"{format_row_count(unresolved)} had no usable response.", ExitCode.NETWORK, _RUN_AGAIN
-        )
+        show_unresolved(run.unresolved, run.retry_after)
+        message = f"{format_row_count(unresolved)} had no usable response."
+        raise Failure(message, ExitCode.NETWORK, _RUN_AGAIN)
     failed, unwritable = _write_failed(run, failed)
     show_counts(journal)
     has_failures = show_failures(journal, failed, run.on_conflict, unwritable=unwritable)

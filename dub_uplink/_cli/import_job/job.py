@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple
@@ -104,6 +104,10 @@ class Import:
         on_progress: called with the number of rows that have an outcome.
         check_interrupt: called between results; raises an exception to stop.
         clock: returns monotonic time in seconds.
+
+    Attributes:
+        unresolved: the number of rows without a usable response, by reason.
+        retry_after: the longest wait that Dub requested for such a row, in seconds.
     """
 
     customers: CustomersConsumer
@@ -117,7 +121,8 @@ class Import:
     check_interrupt: Callable[[], object] = lambda: None
     clock: Callable[[], float] = Clock().monotonic
     _follow_up_steps: deque[Step] = field(default_factory=deque, init=False)
-    _unresolved: int = field(default=0, init=False)
+    unresolved: Counter[str] = field(default_factory=Counter, init=False)
+    retry_after: float = field(default=0.0, init=False)
     _consecutive_failures: int = field(default=0, init=False)
     _next_unsent_row: int = field(default=0, init=False)
 
@@ -141,7 +146,7 @@ class Import:
         finally:
             self.journal.lower_sent_limit(self._next_unsent_row)
             self._commit()
-        return self._unresolved
+        return sum(self.unresolved.values())
 
     def _run_steps(self, steps: Iterator[Step]) -> None:
         completed: deque[CallResult] = deque()
@@ -275,7 +280,8 @@ class Import:
             self._record_outcome(row, "failed", error_text(error))
             return
         # Record no outcome, so that the next run sends the row again.
-        self._unresolved += 1
+        self.unresolved[_failure_text(error)] += 1
+        self.retry_after = max(self.retry_after, error.retry_after or 0.0)
         self._consecutive_failures += 1
         was_unsent = isinstance(error, errors.APIConnectionError) and not error.sent
         stops = was_unsent or isinstance(error, _TOKEN_ERRORS)
@@ -326,6 +332,11 @@ def error_text(error: Exception) -> str:
     if isinstance(error, errors.APIStatusError):
         return " ".join(f"{error.status_code} {error.code or ''}".split()) + f": {error.message}"
     return str(error)
+
+
+def _failure_text(error: errors.DubError) -> str:
+    """Format the reason of a row without a usable response, without its number of attempts."""
+    return error_text(error) if isinstance(error, errors.APIStatusError) else error.message
 
 
 def _size_and_mtime(file: IO[bytes]) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +12,7 @@ import click
 
 from dub_uplink import RateLimit
 from dub_uplink._cli.import_job.job import OnConflict
-from dub_uplink._cli.import_job.journal import Journal
+from dub_uplink._cli.import_job.journal import Journal, Outcome
 from dub_uplink._cli.import_job.preview import format_row_count
 from dub_uplink._cli.io.text import printable
 from dub_uplink._cli.transfer_options import STORAGE_KEY
@@ -22,19 +24,39 @@ def show_counts(journal: Journal) -> None:
     """Show the number of rows by outcome."""
     counts = journal.counts()
     left = journal.rows - sum(counts.values())
-    parts = [f"{count:,} {outcome}" for outcome, count in counts.items()]
-    parts += [f"{left:,} left"] if left else []
-    click.echo(f"{format_row_count(journal.rows)}: {', '.join(parts)}")
+    remainder = f", {left:,} left" if left else ""
+    click.echo(f"{format_row_count(journal.rows)}: {format_counts(counts)}{remainder}")
+
+
+def format_counts(counts: Mapping[Outcome, int]) -> str:
+    """Format the number of rows by outcome."""
+    return ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
 
 
 def show_reasons(journal: Journal) -> list[tuple[str, int]]:
     """Show the most frequent reasons of failed rows; return all reasons and their counts."""
     failures = journal.failures()
-    for reason, count in failures[:_MAX_REASONS]:
-        click.echo(printable(f"{format_row_count(count)} failed: {reason}"), err=True)
-    if len(failures) > _MAX_REASONS:
-        click.echo(f"{len(failures) - _MAX_REASONS:,} more reasons.", err=True)
+    _show_most_frequent(failures, "failed")
     return failures
+
+
+def show_unresolved(reasons: Counter[str], retry_after: float) -> None:
+    """Show the most frequent reasons of rows without a usable response, and a requested wait.
+
+    Args:
+        reasons: the number of rows by reason.
+        retry_after: the wait that Dub requested, in seconds; 0 if it requested none.
+    """
+    _show_most_frequent(reasons.most_common(), "had no usable response")
+    if retry_after:
+        click.echo(f"Dub requested a wait of {retry_after:,.0f} s.", err=True)
+
+
+def _show_most_frequent(reasons: list[tuple[str, int]], outcome: str) -> None:
+    for reason, count in reasons[:_MAX_REASONS]:
+        click.echo(printable(f"{format_row_count(count)} {outcome}: {reason}"), err=True)
+    if len(reasons) > _MAX_REASONS:
+        click.echo(f"{len(reasons) - _MAX_REASONS:,} more reasons.", err=True)
 
 
 def show_failures(

@@ -82,7 +82,7 @@ def _open_text(file: IO[bytes], encoding: str, newline: str) -> Iterator[IO[str]
             yield text
         except UnicodeError:
             actual = _guess_utf_16(head(file, 4096))
-            if actual and actual != encoding:
+            if actual and actual != encoding and encoding_from_bom(file) is None:
                 raise BadFile(
                     f"the file is not {encoding}; it looks like UTF-16 without a byte order mark."
                     f"  Hint: --encoding {actual}."
@@ -119,6 +119,10 @@ def _describe_decode_error(file: IO[bytes], encoding: str) -> str:
         try:
             decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
+            if not chunk and encoding.startswith(("utf-16", "utf-32")):
+                return (
+                    "the file ends in the middle of a character.  Hint: check that it is complete."
+                )
             data = incomplete + chunk
             line, position = _advance(data[: error.start], line, position)
             return _decode_error_message(encoding, line, position, data[error.start])

@@ -79,8 +79,14 @@ class FieldNames:
         exact = {normalize_column(column) for column in header if column in self._mapping}
         return [self.field(column, exactly=normalize_column(column) in exact) for column in header]
 
-    def problem(self, header: Sequence[str], fields: Sequence[str | None]) -> str:
-        """Return why a header cannot be imported; empty if it can."""
+    def problem(self, header: Sequence[str], fields: Sequence[str | None], hint: str) -> str:
+        """Return why a header cannot be imported; empty if it can.
+
+        Args:
+            header: the names of the columns.
+            fields: the field of each column.
+            hint: what to do if the first row is not the header; may be empty.
+        """
         names = {normalize_column(column) for column in header}
         for column in self._mapping:
             if normalize_column(column) not in names:
@@ -97,7 +103,7 @@ class FieldNames:
         if missing:
             return (
                 f"there is no column {missing[0]}; the columns are {_format_columns(header)}."
-                f"  Hint: {_hint_for_missing(missing[0], header, fields)}"
+                f"  Hint: {_hint_for_missing(missing[0], header, fields, hint)}"
             )
         if unknown:
             meaning = f"{unknown[0]}={_similar_field(unknown[0]) or 'FIELD'}"
@@ -120,7 +126,9 @@ def _guess_column(name: str, header: Sequence[str], fields: Sequence[str | None]
     return ids[0] if ids and name == "external_id" else ""
 
 
-def _hint_for_missing(name: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
+def _hint_for_missing(
+    name: str, header: Sequence[str], fields: Sequence[str | None], hint: str
+) -> str:
     if len(header) == 1 and any(mark in header[0] for mark in ",;\t|"):
         return "each line seems to be one cell in quotes; remove the quotes around the lines."
     guess = _guess_column(name, header, fields)
@@ -128,8 +136,8 @@ def _hint_for_missing(name: str, header: Sequence[str], fields: Sequence[str | N
         return f"give the column with --map {f'{guess}={name}'!r}."
     if not any(field in FIELDS for field in fields):
         return (
-            "the first row must contain the names of the columns: delete the rows above it, give"
-            f" --delimiter, or give the column with --map 'COLUMN={name}'."
+            "the first row must contain the names of the columns: delete the rows above it,"
+            f"{f' {hint},' if hint else ''} or give the column with --map 'COLUMN={name}'."
         )
     return f"add the column, or give it with --map 'COLUMN={name}'."
 

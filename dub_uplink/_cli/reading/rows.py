@@ -142,6 +142,8 @@ def rows_of(file: IO[bytes], options: Options, name: str = "") -> Rows:
     """
     if not head(file, 1):
         raise BadFile("the file is empty.")
+    if options.format not in (None, "xlsx") and head(file, 4) == _ZIP_HEADER:
+        raise BadFile("it is an Excel workbook or a zip archive.  Hint: leave out --format.")
     file_format = options.format or _detect_format(file, PurePath(name).suffix.lower())
     return _READERS[file_format](file, options)
 
@@ -182,6 +184,7 @@ class TableRows(Rows):
         options: Options,
         records: Callable[[], Iterable[Record]],
         empty: str = "the file is empty.",
+        hint: str = "give --delimiter",
     ) -> None:
         super().__init__(options)
         self._records = records
@@ -197,7 +200,7 @@ class TableRows(Rows):
         self.columns = {
             column: name for column, name in zip(self._header, fields, strict=True) if column
         }
-        self.header_problem = self._names.problem(self._header, fields)
+        self.header_problem = self._names.problem(self._header, fields, hint)
         self._used_columns = [
             (number, name) for number, name in enumerate(fields) if name is not None
         ]
@@ -271,8 +274,9 @@ def _excel_rows(file: IO[bytes], options: Options) -> Rows:
 
     sheet = Sheet(io.BufferedReader(io.FileIO(file.fileno(), closefd=False)), options.sheet)
     others = ", ".join(map(repr, sheet.others))
-    hint = f"  Hint: choose another sheet with --sheet: {others}." if others else ""
-    rows = TableRows(options, sheet.records, f"the sheet {sheet.name!r} is empty.{hint}")
+    hint = f"choose another sheet with --sheet: {others}" if others else ""
+    empty = f"the sheet {sheet.name!r} is empty." + (f"  Hint: {hint}." if hint else "")
+    rows = TableRows(options, sheet.records, empty, hint)
     rows.recognized = {"format": "xlsx", "sheet": sheet.name}
     rows.unit = "row"
     if sheet.others:

@@ -176,10 +176,19 @@ def test_export_has_dates_and_nested_records(invoke: Invoke, live: Live, tmp_pat
 
 def test_export_replaces_a_file_only_with_force(invoke: Invoke, live: Live, target: Path) -> None:
     target.write_text("mine")
-    for option in ((), ("--resume",)):
-        done = invoke("customers", "export", *option, str(target))
+    for options, problem in (
+        ((), "exists.  Hint: replace it with --force."),
+        (
+            ("--resume",),
+            (
+                "exists, and no export to it is interrupted.  Hint: export again with --resume"
+                " --force."
+            ),
+        ),
+    ):
+        done = invoke("customers", "export", *options, str(target))
         assert (done.exit_code, target.read_text()) == (2, "mine")
-        assert done.stderr == f"Error: {target} exists.  Hint: replace it with --force.\n"
+        assert done.stderr == f"Error: {target} {problem}\n"
     assert live[0].requests == []
     assert invoke("customers", "export", "--force", str(target)).exit_code == 0
     assert target.read_text().startswith("id,name,")
@@ -375,6 +384,23 @@ def test_export_after_an_interruption_needs_an_option(
     assert names(target.parent) == [target.name]
 
 
+def test_export_resumes_with_another_page_size(invoke: Invoke, live: Live, target: Path) -> None:
+    broken(invoke, live, target, "--page-size", "90")
+    done = invoke("customers", "export", "--resume", "--page-size", "7", str(target))
+    assert (done.exit_code, "Continuing after 1,799" in done.stderr) == (0, True)
+    assert sorted(ids_in(target)) == sorted(c.id for c in live[0].customers)
+
+
+def test_export_refused_resume_keeps_the_mode(invoke: Invoke, live: Live, target: Path) -> None:
+    broken(invoke, live, target)
+    part = target.with_name(target.name + ".part")
+    resume = ("customers", "export", "--resume", "--mode", "644", str(target))
+    assert invoke(*resume, "--country", "GB").exit_code == 2
+    assert stat.S_IMODE(part.stat().st_mode) == 0o600
+    assert invoke(*resume).exit_code == 0
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
 @pytest.mark.parametrize("record", [b"", b"{}", b"\xff", b"[]", b'{"export": 1, "bytes": 1}'])
 def test_export_invalid_checkpoint_is_refused(
     invoke: Invoke, live: Live, target: Path, record: bytes
@@ -391,6 +417,28 @@ def test_export_truncated_part_is_refused(invoke: Invoke, live: Live, target: Pa
     target.with_name(target.name + ".part").write_text("")
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, "is shorter than" in done.stderr) == (2, True)
+
+
+def test_export_resume_of_a_complete_file_is_refused(
+    invoke: Invoke, live: Live, target: Path
+) -> None:
+    live[0].add_many(3)
+    assert invoke("customers", "export", str(target)).exit_code == 0
+    before = target.read_bytes()
+    done = invoke("customers", "export", "--resume", str(target))
+    assert (done.exit_code, target.read_bytes()) == (2, before)
+    assert "exists, and no export to it is interrupted.  Hint: export again with" in done.stderr
+    live[0].add_many(4)
+    assert invoke("customers", "export", "--resume", "--force", str(target)).exit_code == 0
+    assert len(ids_in(target)) == 4
+
+
+def test_export_resume_with_force_continues(invoke: Invoke, live: Live, target: Path) -> None:
+    target.write_text("old")
+    broken(invoke, live, target, "--force")
+    done = invoke("customers", "export", "--resume", "--force", str(target))
+    assert (done.exit_code, "Continuing after" in done.stderr) == (0, True)
+    assert len(set(ids_in(target))) == 2_550
 
 
 def test_export_resume_without_a_part_starts(invoke: Invoke, live: Live, target: Path) -> None:

@@ -319,6 +319,22 @@ def test_row_without_usable_response_stays_open(invoke: Invoke, live: Live, peop
     )
 
 
+def test_rows_left_open_are_reported_with_reasons(invoke: Invoke, live: Live, people: Path) -> None:
+    write(people, range(4))
+    # The last one is the 429, because other rows would wait.
+    for fault in (faults.Status(500), faults.Delay(0), faults.Status(500), faults.RateLimited(9)):
+        live[0].faults.add(fault)
+    done = invoke("customers", "import", "--no-retries", "--workers", "1", str(people))
+    assert done.exit_code == 5
+    shown = [line.partition(": An internal server error")[0] for line in done.stderr.splitlines()]
+    assert shown == [
+        "2 rows had no usable response: 500 internal_server_error",
+        "1 row had no usable response: 429 rate_limit_exceeded: Too many requests.",
+        "Dub requested a wait of 9 s.",
+        "Error: 3 rows had no usable response.  Hint: Run the same command again to continue.",
+    ]
+
+
 def test_rate_limited_import_waits_and_creates_all(
     invoke: Invoke, live: Live, people: Path
 ) -> None:

@@ -145,7 +145,32 @@ def test_serve_port_in_use_is_one_line() -> None:
     assert done.exit_code == 1
     assert done.output.startswith(f"Error: cannot serve on 127.0.0.1:{port}: ")
     assert done.output.count("\n") == 1
+    assert "choose another port" in done.output
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "192.0.2.1"])
+def test_serve_wrong_host_has_a_hint_for_the_host(host: str) -> None:
+    done = CliRunner().invoke(cli, ["serve", "--port", "0", "--host", host, "--no-admin"])
+    assert done.exit_code == 1
+    assert "give --host an address of this machine" in done.output
+    assert "port" not in done.output
+
+
+def test_serve_help_names_the_variable_of_the_admin_token() -> None:
+    assert "DUB_FAKE_ADMIN_TOKEN" in CliRunner().invoke(cli, ["serve", "--help"]).output
+
+
+def test_serve_admin_token_without_admin_is_refused(
+    serve: Serve, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = CliRunner().invoke(cli, ["serve", "--no-admin", "--admin-token", "s3cret"])
+    assert done.exit_code == 2
+    assert "--admin-token has no effect with --no-admin" in done.output
+    # The variable may be set for all servers of a machine.
+    monkeypatch.setitem(environment, "DUB_FAKE_ADMIN_TOKEN", "s3cret")
+    with serve("--no-admin") as server:
+        assert _admin(server, "s3cret") == 404
 
 
 def test_serve_invalid_database_is_one_line(tmp_path: Path) -> None:

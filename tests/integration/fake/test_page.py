@@ -447,6 +447,7 @@ def test_narrow_window_needs_no_sideways_scrolling(page: Page) -> None:
 def test_page_asks_for_the_admin_token(fake: FakeDub, browser: Chrome) -> None:
     with fake.serve(admin=True, admin_token="s3cret") as url:
         browser.get(f"{url.replace('://', '://any:s3cret@')}/_fake/")
+        eventually(lambda: browser.find_element(By.ID, "message").text == "Connected")
         browser.get(f"{url}/_fake/")  # the browser keeps what it was given
         eventually(lambda: browser.find_element(By.ID, "message").text == "Connected")
         browser.get("about:blank")

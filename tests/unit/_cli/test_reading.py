@@ -417,3 +417,21 @@ def test_second_iteration_starts_at_the_top(read: Read) -> None:
         half = iter(rows)
         next(half)
         assert [row.number for row in rows] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "option"), [("utf-16", None), ("utf-32", None), ("utf-16-le", "utf-16-le")]
+)
+def test_utf_16_cut_in_a_character_is_incomplete(
+    read: Read, encoding: str, option: str | None
+) -> None:
+    content = f"{HEADER}u1,,,GB\n".encode(encoding) + b"a"
+    expected = "the file ends in the middle of a character.  Hint: check that it is complete."
+    with pytest.raises(BadFile, match=expected):
+        list(read(content, encoding=option))
+
+
+@pytest.mark.parametrize("file_format", ["csv", "json", "jsonl"])
+def test_zip_archive_that_is_called_text_is_refused(read: Read, file_format: str) -> None:
+    with pytest.raises(BadFile, match=r"is an Excel workbook or a zip archive.*leave out --format"):
+        read(b"PK\x03\x04\x14\0\x06\0\xff", format=file_format)

@@ -184,3 +184,11 @@ def test_formula_of_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
             target.writestr(name, content)
     with stored.open("rb") as file:
         assert [row.problems for row in rows_of(file, Options())] == [(), (), ()]
+
+
+def test_first_sheet_without_the_table_names_the_others(read: Read) -> None:
+    notes, table = [["Please read"], ["me"]], [["external_id", "country"], ["u1", "GB"]]
+    rows = read({"Notes": notes, "Data": table})
+    assert "choose another sheet with --sheet: 'Data'" in rows.header_problem
+    for sheets in ({"Notes": notes, "Data": table}, {"Notes": notes}):
+        assert "--delimiter" not in read(sheets).header_problem
