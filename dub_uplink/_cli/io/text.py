@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -53,20 +54,35 @@ def can_prompt() -> bool:
 def interruptible_input() -> Iterator[None]:
     """Let Ctrl-C end a question in the context at any time. Use it in the main thread only.
 
-    Python handles a signal between two instructions, or when the signal interrupts a read. If a
-    signal arrives just before the read starts, ``input`` still waits for a line. So a timer
-    interrupts the read every 0.1 seconds, and Python then handles the signal.
+    Python can lose an interrupt in two ways. A signal that arrives just before the read starts is
+    handled after the read, which waits for a line. And ``input`` discards an exception that is
+    raised while it flushes the prompt. So a timer interrupts the read every 0.1 seconds, and raises
+    an interrupt that has not ended the question.
     """
     if sys.platform == "win32":  # no timer there, and Ctrl-C is not a signal
         yield
         return
-    previous_handler = signal.signal(signal.SIGALRM, lambda _signum, _frame: None)
+    is_interrupted = False
+
+    def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
+        nonlocal is_interrupted
+        is_interrupted = True
+        raise KeyboardInterrupt
+
+    def on_timer(_signum: int, _frame: FrameType | None) -> None:
+        if is_interrupted and sys.exception() is None:  # no code handles the interrupt now
+            raise KeyboardInterrupt
+
+    handlers = {signal.SIGALRM: signal.signal(signal.SIGALRM, on_timer)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        handlers[signal.SIGINT] = signal.signal(signal.SIGINT, on_interrupt)
     signal.setitimer(signal.ITIMER_REAL, _INTERRUPT_INTERVAL, _INTERRUPT_INTERVAL)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous_handler)
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler)
 
 
 def confirm(question: str) -> bool:

@@ -135,6 +135,40 @@ def test_interrupt_just_before_a_read_ends_the_question(terminal: Callable[..., 
     assert shown.finish() == 0
 
 
+#: ``input`` clears the exception of a flush: https://github.com/python/cpython, builtin_input_impl.
+INTERRUPT_IN_FLUSH = """
+import os, signal, sys
+from dub_uplink._cli.io.text import confirm
+
+class Stream:
+    def __getattr__(self, name):
+        return getattr(sys.__stderr__, name)
+
+    def flush(self):
+        sys.__stderr__.flush()
+        if "[y/N]" in written:
+            written.clear()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def write(self, text):
+        written.extend(["[y/N]"] if "[y/N]" in text else [])
+        return sys.__stderr__.write(text)
+
+written = []
+sys.stderr = Stream()
+try:
+    confirm("Ready?")
+except BaseException as error:
+    sys.__stdout__.write(f"interrupted: {type(error).__name__}")
+"""
+
+
+def test_interrupt_during_the_flush_of_a_prompt_ends_it(terminal: Callable[..., Any]) -> None:
+    shown = terminal(code=INTERRUPT_IN_FLUSH)
+    shown.wait_for("interrupted: Abort", 10)
+    assert shown.finish() == 0
+
+
 def test_question_leaves_no_timer(terminal: Callable[..., Any]) -> None:
     code = """
 import signal
