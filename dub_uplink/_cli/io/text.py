@@ -56,21 +56,26 @@ def interruptible_input() -> Iterator[None]:
 
     Python can lose an interrupt in two ways. A signal that arrives just before the read starts is
     handled after the read, which waits for a line. And ``input`` discards an exception that is
-    raised while it flushes the prompt. So a timer interrupts the read every 0.1 seconds, and raises
-    an interrupt that has not ended the question.
+    raised while it flushes the prompt. So a timer interrupts the read every 0.1 seconds, and
+    repeats an interrupt that has not ended the question.
     """
     if sys.platform == "win32":  # no timer there, and Ctrl-C is not a signal
         yield
         return
-    is_interrupted = False
+    ticks = 0  # of the timer since Ctrl-C, starting with 1; 0 without Ctrl-C
 
     def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
-        nonlocal is_interrupted
-        is_interrupted = True
+        nonlocal ticks
+        ticks = 1
         raise KeyboardInterrupt
 
     def on_timer(_signum: int, _frame: FrameType | None) -> None:
-        if is_interrupted and sys.exception() is None:  # no code handles the interrupt now
+        # An interrupt that is not discarded ends the context, and the timer, before the third tick.
+        nonlocal ticks
+        if ticks:
+            ticks += 1
+        if ticks > 2:
+            ticks = 0
             raise KeyboardInterrupt
 
     handlers = {signal.SIGALRM: signal.signal(signal.SIGALRM, on_timer)}
