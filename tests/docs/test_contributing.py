@@ -19,5 +19,5 @@ def named_paths() -> list[str]:
 
 
 @pytest.mark.parametrize("path", named_paths())
-def test_a_file_named_in_contributing_exists(path: str) -> None:
+def test_files_named_in_contributing_exist(path: str) -> None:
     assert any((folder / path).exists() for folder in (ROOT, ROOT / "dub_uplink"))

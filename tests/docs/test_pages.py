@@ -59,7 +59,7 @@ def missing_library(code: str) -> str | None:
 
 
 @pages
-def test_the_sessions_of_a_page_go_as_shown(
+def test_page_sessions_print_what_they_show(
     page: Path, fake_as_dub: FakeDub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def test_the_sessions_of_a_page_go_as_shown(
 
 
 @pages
-def test_the_snippets_of_a_page_run(
+def test_page_snippets_run(
     page: Path, fake_as_dub: FakeDub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_as_dub.add_many(3)
@@ -105,7 +105,7 @@ def test_the_snippets_of_a_page_run(
         pytest.skip(f"not installed: {error}")
 
 
-def test_the_files_on_the_pages_are_tests_that_pass(tmp_path: Path) -> None:
+def test_files_on_pages_pass(tmp_path: Path) -> None:
     files = [(file, code) for page in PAGES for file, code in blocks(page) if file is not None]
     ((_, first),) = blocks(README)
     files.append(("test_first.py", first))
@@ -142,7 +142,7 @@ def test_the_files_on_the_pages_are_tests_that_pass(tmp_path: Path) -> None:
 
 
 @pages
-def test_a_page_shows_python_only_where_it_is_run(page: Path) -> None:
+def test_page_python_blocks_are_all_run(page: Path) -> None:
     """No ``::`` block holds Python, which nothing would run."""
     text = page.read_text(encoding="utf-8")
     for block in re.findall(r"(?<!\.\. )[^:\n]::\n\n((?:   .*\n|\n)+)", text):
@@ -150,7 +150,7 @@ def test_a_page_shows_python_only_where_it_is_run(page: Path) -> None:
 
 
 @pages
-def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+def test_files_named_on_pages_exist(page: Path) -> None:
     named = NAMED.findall(page.read_text(encoding="utf-8"))
     root = DOCS.parent
     kept = {path.name for path in root.iterdir()}  # an sdist has no benchmarks

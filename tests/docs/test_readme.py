@@ -15,25 +15,25 @@ README = ROOT / "README.rst"
 TEXT = README.read_text("utf-8")
 
 
-def test_the_readmes_python_does_what_it_shows() -> None:
+def test_readme_python_prints_what_it_shows() -> None:
     results = doctest.testfile(str(README), module_relative=False, optionflags=doctest.ELLIPSIS)
     assert results.attempted > 8
     assert results.failed == 0
 
 
-def test_the_two_commands_are_in_the_first_screen() -> None:
+def test_readme_first_screen_shows_both_commands() -> None:
     first_screen = TEXT.splitlines()[:30]
     assert sum("dub-uplink demo" in line for line in first_screen) == 1
     assert sum(line.endswith(".venv/bin/tox") for line in first_screen) == 1
 
 
-def test_every_file_that_it_names_is_there() -> None:
+def test_files_named_in_the_readme_exist() -> None:
     named = set(re.findall(r"``((?:[\w-]+/)*[\w-]+\.rst)``|image:: (\S+)", TEXT))
     assert len(named) > 15
     assert [name for pair in named for name in pair if name and not (ROOT / name).exists()] == []
 
 
-def test_the_figures_beside_the_plot_are_those_measured() -> None:
+def test_readme_figures_match_the_measurements() -> None:
     """They are all that shows where the picture does not, as on PyPI."""
     measured = ROOT / "benchmarks" / "results" / "speed.json"
     if not measured.exists():
@@ -52,7 +52,7 @@ def test_the_figures_beside_the_plot_are_those_measured() -> None:
     assert f"import and first call {cases['import, client, first call']}" in told
 
 
-def test_the_readme_renders_without_a_warning() -> None:
+def test_readme_renders_without_warnings() -> None:
     core = pytest.importorskip("docutils.core", reason="docutils is not installed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

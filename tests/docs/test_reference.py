@@ -95,17 +95,17 @@ CALLABLES = {name: (function, doc) for name, function, doc in callables()}
 
 
 @named
-def test_a_public_name_is_in_the_reference(name: str) -> None:
+def test_public_name_is_in_the_reference(name: str) -> None:
     assert name in documented()
 
 
 @named
-def test_a_public_name_has_an_example(name: str) -> None:
+def test_public_name_has_an_example(name: str) -> None:
     assert ">>>" in documented()[name]
 
 
 @named
-def test_a_public_name_says_what_it_is(name: str) -> None:
+def test_public_name_has_a_docstring(name: str) -> None:
     value = PUBLIC[name]
     if inspect.isclass(value) or inspect.isfunction(value):
         assert value.__doc__
@@ -114,7 +114,7 @@ def test_a_public_name_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CALLABLES))
-def test_what_is_raised_is_in_the_docstring(name: str) -> None:
+def test_docstring_names_raised_exceptions(name: str) -> None:
     function, doc = CALLABLES[name]
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     raised = {
@@ -128,7 +128,7 @@ def test_what_is_raised_is_in_the_docstring(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CALLABLES))
-def test_a_number_has_a_unit_in_the_docstring(name: str) -> None:
+def test_docstring_gives_a_unit_for_each_number(name: str) -> None:
     function, doc = CALLABLES[name]
     numbers = [
         parameter
@@ -143,7 +143,7 @@ def test_a_number_has_a_unit_in_the_docstring(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
-def test_a_field_that_is_a_number_has_a_unit_in_the_docstring(name: str) -> None:
+def test_docstring_gives_a_unit_for_each_numeric_field(name: str) -> None:
     fields = inspect.get_annotations(CLASSES[name])
     if any(re.search(r"\b(int|float)\b", str(kind)) for kind in fields.values()):
         assert UNIT.search(CLASSES[name].__doc__ or "")
@@ -163,7 +163,7 @@ ARGUMENT_LISTS = argument_lists()
 
 
 @pytest.mark.parametrize("name", sorted(ARGUMENT_LISTS))
-def test_a_list_of_arguments_is_complete(name: str) -> None:
+def test_docstring_lists_every_argument(name: str) -> None:
     one = ARGUMENT_LISTS[name]
     doc = inspect.getdoc(one) or ""
     arguments = {argument for argument in inspect.signature(one).parameters if argument != "self"}
@@ -215,13 +215,13 @@ MEMBERS = {
 
 
 @pytest.mark.parametrize("member", sorted(MEMBERS))
-def test_a_public_method_is_in_the_reference(member: str) -> None:
+def test_public_method_is_in_the_reference(member: str) -> None:
     members, name, _ = MEMBERS[member]
     assert members & {name, "*"}
 
 
 @pytest.mark.parametrize("member", sorted(MEMBERS))
-def test_a_public_method_has_types_and_a_docstring(member: str) -> None:
+def test_public_method_has_types_and_a_docstring(member: str) -> None:
     function = MEMBERS[member][2]
     signature = inspect.signature(function)
     untyped = [

@@ -47,23 +47,23 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_every_promise_has_a_test() -> None:
+def test_security_promise_has_a_test() -> None:
     checked = {name for name, _ in marked_tests()}
     assert len(promises()) == len(set(promises())) > 20
     assert [name for name in promises() if name not in checked] == []
 
 
-def test_every_marker_names_a_promise() -> None:
+def test_promise_marker_names_an_existing_promise() -> None:
     unknown = [(name, test) for name, test in marked_tests() if name not in promises()]
     assert unknown == []
 
 
-def test_every_file_of_safety_tests_checks_a_promise() -> None:
+def test_safety_test_file_checks_a_promise() -> None:
     files = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("tests/**/safety/test_*.py")}
     assert files <= {test.partition("::")[0] for _, test in marked_tests()}
 
 
-def test_table_of_promises_is_current() -> None:
+def test_promise_table_is_current() -> None:
     assert TABLE.read_text(encoding="utf-8") == table()
 
 

@@ -37,7 +37,7 @@ def sessions(page: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", ["admin-api.rst", "testing-any-language.rst"])
-def test_curl_on_a_page_prints_what_it_shows(name: str) -> None:
+def test_page_curl_commands_print_what_they_show(name: str) -> None:
     checker = doctest.OutputChecker()
     commands = sessions(DOCS / name)
     assert len(commands) > 1
@@ -53,7 +53,7 @@ def test_curl_on_a_page_prints_what_it_shows(name: str) -> None:
             assert checker.check_output(expected, printed, FLAGS), f"{command}\n{printed}"
 
 
-def test_admin_page_has_every_entry() -> None:
+def test_admin_page_documents_every_route() -> None:
     page = (DOCS / "admin-api.rst").read_text(encoding="utf-8")
     commands = " ".join(command for command, _ in sessions(DOCS / "admin-api.rst"))
     for route in ROUTES:

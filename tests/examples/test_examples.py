@@ -97,7 +97,7 @@ def needs(library: str) -> Any:
     return pytest.mark.skipif(missing, reason=f"{library} is not installed")
 
 
-def test_the_script_imports_a_file_and_may_run_again(
+def test_script_imports_a_file_and_can_be_rerun(
     run: Callable[[list[str]], str], fake: FakeDub
 ) -> None:
     assert run(command("import_csv.py")) == "2 created\n1 existed\n1 rejected\n"
@@ -105,9 +105,7 @@ def test_the_script_imports_a_file_and_may_run_again(
     assert sorted(customer.external_id for customer in fake.customers) == ["user_1", "user_2"]
 
 
-def test_the_test_suite_passes_the_smoke_test_among_it(
-    run: Callable[[list[str]], str], fake: FakeDub
-) -> None:
+def test_example_test_suite_passes(run: Callable[[list[str]], str], fake: FakeDub) -> None:
     said = run([*command("test_shop.py"), "-q", "-p", "no:cacheprovider"])
     assert re.search(r"^7 passed in ", said, re.MULTILINE)
     assert {request.method for request in fake.requests} == {"GET", "POST", "DELETE"}
@@ -116,7 +114,7 @@ def test_the_test_suite_passes_the_smoke_test_among_it(
 
 @needs("fastapi")
 @needs("uvicorn")
-def test_the_application_serves_customers_and_dubs_refusals(
+def test_web_application_returns_customers_and_dub_errors(
     running: Callable[[list[str]], Any], fake: FakeDub
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as found:
@@ -140,7 +138,7 @@ def test_the_application_serves_customers_and_dubs_refusals(
 
 
 @needs("celery")
-def test_the_worker_signs_up_a_user_once(
+def test_worker_creates_a_customer_once(
     running: Callable[[list[str]], Any], run: Callable[[list[str]], str], fake: FakeDub
 ) -> None:
     sign_up = [sys.executable, "examples/celery_worker.py", "user_1", "ada@example.com", "GB"]

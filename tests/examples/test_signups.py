@@ -128,7 +128,7 @@ def test_signup_creates_one_customer(service: str, fake: FakeDub, env: dict[str,
     assert run_batch(env) == "0 created, 0 failed\n"
 
 
-def test_batch_creates_what_an_outage_left(
+def test_batch_creates_customers_missed_in_an_outage(
     service: str, fake: FakeDub, env: dict[str, str]
 ) -> None:
     fake.faults.add(faults.Status(503), times=None)
@@ -139,9 +139,7 @@ def test_batch_creates_what_an_outage_left(
     assert run_batch(env) == "0 created, 0 failed\n"
 
 
-def test_batch_adopts_a_customer_that_exists(
-    service: str, fake: FakeDub, env: dict[str, str]
-) -> None:
+def test_batch_keeps_an_existing_customer(service: str, fake: FakeDub, env: dict[str, str]) -> None:
     fake.faults.add(faults.Status(503), times=None)
     assert sign_up(service, "ada") is None
     fake.faults.clear()

@@ -70,7 +70,7 @@ def run_with(extra: str, code: str, tmp_path: Path) -> subprocess.CompletedProce
     )
 
 
-def test_the_package_imports_with_its_base_dependencies_alone(tmp_path: Path) -> None:
+def test_package_imports_with_base_dependencies_only(tmp_path: Path) -> None:
     done = run_with(
         "",
         "import dub_uplink, dub_uplink._cli, dub_uplink.utils\n"
@@ -80,7 +80,7 @@ def test_the_package_imports_with_its_base_dependencies_alone(tmp_path: Path) ->
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_command_says_in_one_line_what_to_install(tmp_path: Path) -> None:
+def test_command_without_its_extra_names_it_in_one_line(tmp_path: Path) -> None:
     done = run_with("", "from dub_uplink._cli import main; main()", tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -88,7 +88,7 @@ def test_the_command_says_in_one_line_what_to_install(tmp_path: Path) -> None:
     assert "needs click and rich;" in done.stderr
 
 
-def test_the_command_needs_no_more_than_its_own_extra(tmp_path: Path) -> None:
+def test_command_needs_only_the_cli_extra(tmp_path: Path) -> None:
     done = run_with(
         "cli",
         "import dub_uplink._cli.commands, dub_uplink._cli.demo.command, dub_uplink._cli.serve\n"
@@ -121,7 +121,7 @@ def test_pytest_starts_without_werkzeug(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_importing_the_package_leaves_what_a_call_does_not_need_unloaded(tmp_path: Path) -> None:
+def test_package_import_loads_only_what_a_call_needs(tmp_path: Path) -> None:
     code = (
         "import sys, dub_uplink\n"
         "print(sorted({'click', 'rich', 'werkzeug', 'dub_uplink.testing'} & set(sys.modules)))"

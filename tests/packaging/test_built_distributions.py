@@ -79,7 +79,7 @@ def sdist_names(built: Path) -> list[str]:
 
 
 @pytest.mark.promise("builds-are-reproducible")
-def test_the_wheel_holds_every_module_and_nothing_else(built: Path, wheel_names: list[str]) -> None:
+def test_wheel_contains_exactly_the_modules(built: Path, wheel_names: list[str]) -> None:
     source = built.parent / "source"
     modules = {path.relative_to(source).as_posix() for path in source.glob("dub_uplink/**/*.py")}
     packed = {name for name in wheel_names if ".dist-info/" not in name}
@@ -87,7 +87,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(built: Path, wheel_names:
     assert packed == modules | data
 
 
-def test_the_wheel_carries_the_licence_and_no_more_than_a_wheel_needs(
+def test_wheel_metadata_contains_the_licence_and_little_else(
     wheel_names: list[str],
 ) -> None:
     about = "dub_uplink-0.1.0.dist-info/"
@@ -97,9 +97,7 @@ def test_the_wheel_carries_the_licence_and_no_more_than_a_wheel_needs(
 
 
 @pytest.mark.promise("builds-are-reproducible")
-def test_the_sdist_holds_what_is_in_the_repository_and_nothing_else(
-    built: Path, sdist_names: list[str]
-) -> None:
+def test_sdist_contains_exactly_the_repository(built: Path, sdist_names: list[str]) -> None:
     source = built.parent / "source"
     expected = {path for tree in TREES for path in (source / tree).rglob("*") if path.is_file()}
     names = {path.relative_to(source).as_posix() for path in expected}
@@ -111,7 +109,7 @@ def test_the_sdist_holds_what_is_in_the_repository_and_nothing_else(
 
 
 @pytest.mark.promise("builds-are-reproducible")
-def test_two_builds_are_the_same_to_the_last_bit(
+def test_builds_are_reproducible(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Kathmandu")
@@ -126,7 +124,7 @@ def test_two_builds_are_the_same_to_the_last_bit(
     assert hashes[0] == hashes[1]
 
 
-def test_the_metadata_names_the_extras_and_the_entry_points(built: Path) -> None:
+def test_metadata_names_extras_and_entry_points(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         metadata = Parser().parsestr(archive.read("dub_uplink-0.1.0.dist-info/METADATA").decode())

@@ -37,7 +37,7 @@ def named(requirements: Iterable[str]) -> set[str]:
     return {re.split(r"[\[<>=~; ]", line)[0] for line in requirements if line}
 
 
-def test_the_base_dependencies_are_these_four() -> None:
+def test_base_dependencies_are_the_four_libraries() -> None:
     names = [
         re.split(r"[<>=]", line)[0]
         for line in setup_cfg()["options"]["install_requires"].split("\n")
@@ -61,14 +61,14 @@ def test_mindeps_installs_the_lower_bounds_of_setup_cfg() -> None:
 @pytest.mark.promise("lower-bounds-are-tested")
 @pytest.mark.skipif(os.environ.get("TOX_ENV_NAME") != "mindeps", reason="for tox -e mindeps")
 @pytest.mark.parametrize("requirement", declared_requirements())
-def test_in_mindeps_every_dependency_is_the_oldest_that_is_allowed(requirement: str) -> None:
+def test_mindeps_environment_has_the_oldest_versions(requirement: str) -> None:
     bound = BOUND.match(requirement)
     assert bound is not None
     release, oldest = version(bound["name"]), bound["version"]
     assert re.sub(r"(\.0)+$", "", release) == re.sub(r"(\.0)+$", "", oldest)
 
 
-def test_the_installed_metadata_is_that_of_setup_cfg() -> None:
+def test_installed_metadata_matches_setup_cfg() -> None:
     metadata = distribution("dub-uplink").metadata
     expected = setup_cfg()["metadata"]
     assert metadata["Name"] == expected["name"] == "dub-uplink"
@@ -116,14 +116,14 @@ def test_ci_runs_the_command_that_the_readme_gives() -> None:
     assert command[1] in (line.strip() for line in readme.read_text(encoding="utf-8").splitlines())
 
 
-def test_every_version_is_that_of_setup_cfg() -> None:
+def test_version_is_the_same_in_every_file() -> None:
     expected = setup_cfg()["metadata"]["version"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {expected}\n" in citation
     assert dub_uplink.__version__ == expected
 
 
-def test_pre_commit_has_the_ruff_of_dev() -> None:
+def test_pre_commit_and_dev_use_the_same_ruff() -> None:
     hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     dev = setup_cfg()["options.extras_require"]["dev"]
     assert re.findall(r"ruff==\S+", dev) == re.findall(r"ruff==\S+", hooks) != []
@@ -134,7 +134,7 @@ def test_pages_link_to_no_package_index(name: str) -> None:
     assert "pypi.org" not in (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_the_changelog_opens_with_the_version_of_setup_cfg() -> None:
+def test_changelog_starts_with_the_current_version() -> None:
     version = setup_cfg()["metadata"]["version"]
     headings = re.findall(
         r"^(\d+\.\d+\.\d+) \(.+\)\n-+$",

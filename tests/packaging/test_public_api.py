@@ -82,7 +82,7 @@ def described_value(path: str, member: Any) -> Iterator[str]:
         yield f"{path} = {target.value}"
 
 
-def test_the_public_api_is_as_stored() -> None:
+def test_public_api_matches_the_stored_list() -> None:
     pytest.importorskip("griffe", reason="griffe is not installed")
     assert public_api() == STORED.read_text(encoding="utf-8")
 

@@ -27,7 +27,7 @@ def user_code() -> Any:
     return load("user_code")
 
 
-def test_the_users_asynchronous_code_runs_as_it_is_typed() -> None:
+def test_typed_async_user_code_runs() -> None:
     code = load("async_user_code")
     with FakeDub() as fake, fake.serve() as url:
         asyncio.run(code.every_operation(url))
@@ -35,7 +35,7 @@ def test_the_users_asynchronous_code_runs_as_it_is_typed() -> None:
         assert [customer.external_id for customer in fake.customers] == ["1"]
 
 
-def test_the_users_code_runs_as_it_is_typed(user_code: Any, monkeypatch: Any) -> None:
+def test_typed_user_code_runs(user_code: Any, monkeypatch: Any) -> None:
     # The one line of it that only a checker may see.
     monkeypatch.setattr(user_code, "policies", lambda: None)
     with FakeDub() as fake, fake.serve() as url:
@@ -43,6 +43,6 @@ def test_the_users_code_runs_as_it_is_typed(user_code: Any, monkeypatch: Any) ->
         assert ids == [customer.id for customer in fake.customers]
 
 
-def test_a_strategy_that_the_checker_refuses_is_refused(user_code: Any) -> None:
+def test_strategy_rejected_by_checkers_raises_at_run_time(user_code: Any) -> None:
     with pytest.raises(ValueError, match="sometimes"):
         user_code.policies()

@@ -17,7 +17,7 @@ from dub_uplink import CustomersConsumer, Dub, declare, errors
 from dub_uplink.testing import FakeDub
 
 
-def test_closing_closes_what_the_client_opened(serving: Any) -> None:
+def test_close_closes_the_clients_own_session(serving: Any) -> None:
     server = serving()
     dub = Dub("dub_x", server_url=server.url)
     dub.customers.list()
@@ -28,7 +28,7 @@ def test_closing_closes_what_the_client_opened(serving: Any) -> None:
     assert len(pools) == 0
 
 
-def test_closing_leaves_alone_what_it_was_given(serving: Any, wrap: Any) -> None:
+def test_close_leaves_a_given_session_open(serving: Any, wrap: Any) -> None:
     server = serving()
     with requests.Session() as session:
         with Dub("dub_x", server_url=server.url, client=wrap(session)) as dub:
@@ -40,7 +40,7 @@ def test_closing_leaves_alone_what_it_was_given(serving: Any, wrap: Any) -> None
 
 
 @pytest.mark.parametrize("make", [Dub, CustomersConsumer])
-def test_a_context_manager_gives_itself_and_closes(serving: Any, make: Any) -> None:
+def test_context_manager_returns_the_client_and_closes_it(serving: Any, make: Any) -> None:
     server = serving()
     with make("dub_x", server_url=server.url) as made:
         assert isinstance(made, make)
@@ -51,7 +51,7 @@ def test_a_context_manager_gives_itself_and_closes(serving: Any, make: Any) -> N
     assert len(server.received) == 1
 
 
-def test_an_error_within_passes_through_a_context_manager(serving: Any) -> None:
+def test_context_manager_propagates_errors(serving: Any) -> None:
     with (
         pytest.raises(errors.SDKError),
         Dub("dub_x", server_url=serving(404, "").url, retry_config=None) as dub,
@@ -62,9 +62,7 @@ def test_an_error_within_passes_through_a_context_manager(serving: Any) -> None:
 
 
 @pytest.mark.promise("closed-client-sends-nothing")
-def test_closing_twice_is_closing_once_and_a_given_session_is_not_used_after(
-    serving: Any, client: Any
-) -> None:
+def test_closing_twice_is_allowed(serving: Any, client: Any) -> None:
     server = serving()
     dub = Dub("dub_x", server_url=server.url, client=client)
     dub.close()
@@ -76,7 +74,7 @@ def test_closing_twice_is_closing_once_and_a_given_session_is_not_used_after(
 
 @pytest.mark.promise("clients-do-not-pickle")
 @pytest.mark.parametrize("make", [Dub, CustomersConsumer])
-def test_a_client_cannot_be_pickled_and_says_what_to_do(make: Any) -> None:
+def test_pickling_a_client_raises_with_advice(make: Any) -> None:
     for attempt in (pickle.dumps, copy.deepcopy):
         with pytest.raises(
             TypeError, match=r"cannot be pickled.*create one in each process"
@@ -85,7 +83,7 @@ def test_a_client_cannot_be_pickled_and_says_what_to_do(make: Any) -> None:
         assert "s3cr3t" not in str(caught.value)
 
 
-def test_a_client_that_is_let_go_is_gone_at_once_with_its_session_and_token(serving: Any) -> None:
+def test_dropped_client_is_freed_without_gc(serving: Any) -> None:
     gc.collect()
     gc.disable()  # so that nothing but the last reference frees it
     try:
@@ -100,14 +98,12 @@ def test_a_client_that_is_let_go_is_gone_at_once_with_its_session_and_token(serv
         gc.enable()
 
 
-def test_customers_of_dub_are_a_customers_consumer() -> None:
+def test_dub_customers_is_a_customers_consumer() -> None:
     customers = Dub("dub_x").customers
     assert type(customers) is CustomersConsumer
 
 
-def test_calls_one_after_another_share_a_connection(
-    serving: Any, connect: Any, client: Any
-) -> None:
+def test_sequential_calls_share_a_connection(serving: Any, connect: Any, client: Any) -> None:
     bodies = ["[]", '{"id": "cus_1"}']
     for body, call in zip(bodies, (lambda c: c.list(), lambda c: c.get("cus_1")), strict=True):
         server = serving(200, body)
@@ -117,7 +113,7 @@ def test_calls_one_after_another_share_a_connection(
         assert (server.connections, len(server.received)) == (1, 4)
 
 
-def test_errors_leave_the_connection_usable(serving: Any, connect: Any, client: Any) -> None:
+def test_connection_is_reused_after_an_error(serving: Any, connect: Any, client: Any) -> None:
     server = serving(404, '{"error": {"code": "not_found", "message": "No."}}')
     customers = connect(server.url, client=client)
     for _ in range(4):
@@ -127,7 +123,7 @@ def test_errors_leave_the_connection_usable(serving: Any, connect: Any, client: 
 
 
 @pytest.mark.parametrize("kind", ["own", "given"])
-def test_threads_that_share_a_client_get_their_own_answers(
+def test_threads_sharing_a_client_get_their_own_responses(
     fake: FakeDub, served: str, connect: Any, kind: str
 ) -> None:
     count, threads = 160, 16
@@ -160,7 +156,7 @@ def test_threads_that_share_a_client_get_their_own_answers(
             assert request.path == f"/customers/ext_{request.headers['x-asked']}"
 
 
-def test_the_first_calls_of_many_threads_all_carry_the_token(serving: Any, token: str) -> None:
+def test_first_calls_in_threads_all_send_the_token(serving: Any, token: str) -> None:
     server = serving()
     threads = 12
     for _ in range(5):
@@ -177,7 +173,7 @@ def test_the_first_calls_of_many_threads_all_carry_the_token(serving: Any, token
     assert {request.headers["authorization"] for request in server.received} == {f"Bearer {token}"}
 
 
-def test_clients_do_not_share_what_belongs_to_one(serving: Any) -> None:
+def test_clients_do_not_share_state(serving: Any) -> None:
     class Other(CustomersConsumer):
         @declare.returns.json
         @declare.get("other")

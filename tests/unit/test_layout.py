@@ -42,24 +42,24 @@ def layers() -> dict[str, list[str]]:
     }
 
 
-def test_every_folder_has_a_contract() -> None:
+def test_every_package_has_an_import_contract() -> None:
     assert set(layers()) == {dotted(folder) for folder in FOLDERS}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=dotted)
-def test_a_contract_names_every_module_of_its_folder(folder: Path) -> None:
+def test_import_contract_names_every_module(folder: Path) -> None:
     assert entries(folder) - set(layers()[dotted(folder)]) == set()
 
 
 @pytest.mark.parametrize("module", MODULES, ids=dotted)
-def test_a_module_is_below_400_lines(module: Path) -> None:
+def test_module_has_fewer_than_400_lines(module: Path) -> None:
     assert len(module.read_text(encoding="utf-8").splitlines()) < 400
 
 
-def test_the_root_has_at_most_15_entries() -> None:
+def test_package_root_has_at_most_15_entries() -> None:
     assert len(entries(PACKAGE)) <= 15
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=dotted)
-def test_a_folder_has_at_most_12_modules(folder: Path) -> None:
+def test_package_has_at_most_12_modules(folder: Path) -> None:
     assert len([path for path in folder.glob("*.py") if path.name not in NOT_COUNTED]) <= 12

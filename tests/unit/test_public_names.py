@@ -34,14 +34,14 @@ CLASSES = {
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_public_class_is_where_its_name_says(name: str) -> None:
+def test_public_class_has_a_public_module(name: str) -> None:
     cls = CLASSES[name]
     assert not any(part.startswith("_") for part in cls.__module__.split("."))
     assert getattr(importlib.import_module(cls.__module__), cls.__qualname__) is cls
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_public_class_is_pickled_by_its_public_name(name: str) -> None:
+def test_public_class_pickles_by_its_public_name(name: str) -> None:
     assert pickle.loads(pickle.dumps(CLASSES[name])) is CLASSES[name]
 
 
@@ -50,5 +50,5 @@ NOT_EVALUATED = {"dub_uplink.DeadlineAdapter", "dub_uplink.testing.Request"}
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES.keys() - NOT_EVALUATED))
-def test_the_types_of_a_public_class_are_evaluated(name: str) -> None:
+def test_public_class_type_hints_resolve(name: str) -> None:
     typing.get_type_hints(CLASSES[name])

@@ -27,13 +27,13 @@ def _waits(backoff: BackoffStrategy, attempt: int, chances: list[float]) -> list
     return waits
 
 
-def test_intervals_double_up_to_their_bound() -> None:
+def test_backoff_intervals_double_up_to_the_maximum() -> None:
     backoff = BackoffStrategy(500, 8_000, 2.0, 90_000)
     assert [backoff.interval(n) for n in range(1, 8)] == pytest.approx([0.5, 1, 2, 4, 8, 8, 8])
 
 
 @pytest.mark.parametrize("attempt", [1, 3, 5, 50, 10_000])
-def test_a_thousand_clients_spread_evenly(attempt: int) -> None:
+def test_backoff_jitter_spreads_clients_evenly(attempt: int) -> None:
     rng = random.Random(attempt)
     backoff = BackoffStrategy(500, 8_000, 2.0, 90_000)
     waits = _waits(backoff, attempt, [rng.random() for _ in range(1_000)])
@@ -50,7 +50,7 @@ def test_a_thousand_clients_spread_evenly(attempt: int) -> None:
 
 @pytest.mark.parametrize("attempt", [1, 2, 10, 1_023, 1_024, 1_025, 10_000, 10**9])
 @pytest.mark.parametrize("exponent", [1, 1.0, 1.000_001, 2, 10, 1e10, 1e308])
-def test_no_wait_is_above_the_bound_and_none_overflows(attempt: int, exponent: float) -> None:
+def test_backoff_wait_never_exceeds_the_maximum(attempt: int, exponent: float) -> None:
     backoff = BackoffStrategy(1, 8_000, exponent, 90_000)
     low, high = _waits(backoff, attempt, [0.0, math.nextafter(1.0, 0.0)])
     assert 0 < low <= high <= 8.0
@@ -60,7 +60,9 @@ def test_no_wait_is_above_the_bound_and_none_overflows(attempt: int, exponent: f
     ("initial", "most"), [(5e-324, 1e308), (1e-300, 1e-299), (1, 1), (1e307, 1e308)]
 )
 @pytest.mark.parametrize("attempt", [1, 2, 1_000, 10_000])
-def test_extreme_bounds_give_finite_waits(initial: float, most: float, attempt: int) -> None:
+def test_extreme_backoff_values_give_finite_waits(
+    initial: float, most: float, attempt: int
+) -> None:
     interval = BackoffStrategy(initial, most, 2.0, 1).interval(attempt)  # type: ignore[arg-type]
     assert 0 <= interval <= most / 1000
 
@@ -78,9 +80,7 @@ def test_extreme_bounds_give_finite_waits(initial: float, most: float, attempt: 
         ({"max_interval": 499}, "max_interval"),
     ],
 )
-def test_a_strategy_out_of_range_is_a_value_error_that_names_the_field(
-    values: dict[str, Any], name: str
-) -> None:
+def test_invalid_backoff_strategy_error_names_the_field(values: dict[str, Any], name: str) -> None:
     with pytest.raises(ValueError, match=rf"^{name} "):
         BackoffStrategy(**values)
 
@@ -97,20 +97,18 @@ def test_a_strategy_out_of_range_is_a_value_error_that_names_the_field(
         ({"retry_connection_errors": "no"}, "retry_connection_errors"),
     ],
 )
-def test_a_config_out_of_range_is_a_value_error_that_names_the_field(
-    values: dict[str, Any], name: str
-) -> None:
+def test_invalid_retry_config_error_names_the_field(values: dict[str, Any], name: str) -> None:
     with pytest.raises(ValueError, match=rf"^{name} "):
         RetryConfig(**values)
 
 
 @pytest.mark.parametrize("capacity", [0, -1, 1.5, math.nan, True, "10", None])
-def test_a_budget_out_of_range_is_a_value_error_that_names_the_field(capacity: Any) -> None:
+def test_invalid_retry_budget_error_names_the_field(capacity: Any) -> None:
     with pytest.raises(ValueError, match=r"^capacity "):
         RetryBudget(capacity)
 
 
-def test_configs_are_frozen_compare_and_show_what_they_are() -> None:
+def test_retry_configs_are_values_with_an_exact_repr() -> None:
     config = RetryConfig("backoff", BackoffStrategy(200, 5_000, 2.0, 30_000), True)
     same = RetryConfig("backoff", BackoffStrategy(200, 5_000, 2.0, 30_000), True)
     assert config == same
@@ -127,13 +125,13 @@ def test_configs_are_frozen_compare_and_show_what_they_are() -> None:
     assert utils.BackoffStrategy is BackoffStrategy
 
 
-def test_the_default_outlasts_a_rate_limit_window() -> None:
+def test_default_retry_config_has_the_documented_values() -> None:
     assert RetryConfig("backoff", BackoffStrategy(500, 8_000, 2.0, 90_000), True) == (
         DEFAULT_RETRY_CONFIG
     )
 
 
-def test_a_budget_gives_what_it_has_and_gets_it_back() -> None:
+def test_retry_budget_runs_out_and_refills() -> None:
     budget = RetryBudget(2)
     assert [budget.take() for _ in range(4)] == [True, True, False, False]
     assert budget.tokens == 0
@@ -159,9 +157,7 @@ def test_a_budget_gives_what_it_has_and_gets_it_back() -> None:
         (Outcome(error=APIConnectionError("TLS failed"), transient=False), False),
     ],
 )
-def test_an_answer_of_a_server_that_is_well_refills_the_budget(
-    outcome: Outcome, refilled: bool
-) -> None:
+def test_healthy_response_refills_the_retry_budget(outcome: Outcome, refilled: bool) -> None:
     budget = RetryBudget(5)
     budget.take()
     RetryState(RetryConfig(), Clock(), budget).record(outcome)

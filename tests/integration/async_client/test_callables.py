@@ -104,7 +104,7 @@ def test_synchronous_client_refuses_a_coroutine_as_token() -> None:
         s.customers.list()
 
 
-def test_synchronous_client_refuses_a_coroutine_of_on_retry() -> None:
+def test_sync_client_rejects_an_async_on_retry() -> None:
     def on_retry(*_: object) -> Any:
         return async_token()
 

@@ -117,7 +117,7 @@ async def call(url: str, method: str, *args: Any, **kwargs: Any) -> Any:
         return await getattr(tags, method)(*args, **kwargs)
 
 
-def test_asynchronous_subclass_endpoints_are_coroutine_functions() -> None:
+def test_async_subclass_endpoints_are_coroutine_functions() -> None:
     assert inspect.iscoroutinefunction(Tags.count_notes)
     assert inspect.iscoroutinefunction(Tags.tag)
     assert "timeout_ms" in inspect.signature(Tags.count_notes).parameters

@@ -74,7 +74,7 @@ def open_sockets() -> int:
     return found
 
 
-def test_a_call_starts_no_thread_and_no_loop(url: str, run: Any, monkeypatch: Any) -> None:
+def test_async_call_starts_no_thread_or_loop(url: str, run: Any, monkeypatch: Any) -> None:
     async def main() -> None:
         async with AsyncDub("dub_test", server_url=url) as s:
             await s.customers.list()
@@ -96,7 +96,7 @@ def test_a_call_starts_no_thread_and_no_loop(url: str, run: Any, monkeypatch: An
     run(main)
 
 
-def test_the_loop_goes_on_while_customers_are_listed(fake: FakeDub, url: str, run: Any) -> None:
+def test_event_loop_runs_during_a_list_call(fake: FakeDub, url: str, run: Any) -> None:
     fake.add_many(1_000)
 
     async def main() -> tuple[int, int]:
@@ -120,7 +120,7 @@ def test_the_loop_goes_on_while_customers_are_listed(fake: FakeDub, url: str, ru
     assert ticks > 12  # at every wait for one of the twelve answers, and many times in each
 
 
-def test_cancelling_a_call_ends_it_and_its_connection(fake: FakeDub, url: str, run: Any) -> None:
+def test_cancelled_call_closes_its_connection(fake: FakeDub, url: str, run: Any) -> None:
     fake.faults.add(faults.Delay(20))
 
     async def main() -> None:
@@ -136,9 +136,7 @@ def test_cancelling_a_call_ends_it_and_its_connection(fake: FakeDub, url: str, r
     run(main)
 
 
-def test_cancelling_a_wait_between_attempts_ends_the_call(
-    fake: FakeDub, url: str, run: Any
-) -> None:
+def test_cancelled_retry_wait_ends_the_call(fake: FakeDub, url: str, run: Any) -> None:
     fake.faults.add(faults.Status(503), times=100)
 
     async def main() -> None:
@@ -161,9 +159,7 @@ def test_cancelling_a_wait_between_attempts_ends_the_call(
 
 # A session may still be given one; aiohttp 4 removes the class.
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
-def test_a_given_session_is_left_open_and_its_own_auth_does_not_replace_the_token(
-    url: str, run: Any
-) -> None:
+def test_given_session_stays_open_and_token_overrides_its_auth(url: str, run: Any) -> None:
     async def main() -> None:
         async with aiohttp.ClientSession(auth=aiohttp.BasicAuth("x", "y")) as session:
             async with AsyncDub("dub_test", server_url=url, client=session) as s:
@@ -173,7 +169,7 @@ def test_a_given_session_is_left_open_and_its_own_auth_does_not_replace_the_toke
     run(main)
 
 
-def test_use_after_close_is_an_error_that_says_so(url: str, run: Any) -> None:
+def test_call_after_close_raises_runtime_error(url: str, run: Any) -> None:
     async def main() -> None:
         s = AsyncDub("dub_test", server_url=url)
         await s.aclose()
@@ -183,7 +179,7 @@ def test_use_after_close_is_an_error_that_says_so(url: str, run: Any) -> None:
     run(main)
 
 
-def test_use_from_another_loop_is_an_error_that_says_so(url: str) -> None:
+def test_call_from_another_loop_raises_runtime_error(url: str) -> None:
     s = AsyncDub("dub_test", server_url=url)
     first = asyncio.new_event_loop()
     first.run_until_complete(s.customers.list())
@@ -196,14 +192,12 @@ def test_use_from_another_loop_is_an_error_that_says_so(url: str) -> None:
 
 
 @pytest.mark.parametrize("client", [object(), 5, "session"])
-def test_a_client_that_is_none_is_refused(client: Any) -> None:
+def test_unsupported_async_client_argument_raises_type_error(client: Any) -> None:
     with pytest.raises(TypeError, match=r"aiohttp\.ClientSession"):
         AsyncCustomersConsumer("dub_test", client=client)
 
 
-def test_many_calls_at_once_leave_no_socket_task_or_thread_behind(
-    fake: FakeDub, url: str, run: Any
-) -> None:
+def test_concurrent_calls_leave_no_socket_task_or_thread(fake: FakeDub, url: str, run: Any) -> None:
     fake.faults.randomly({faults.DropAfter(): 0.1, faults.Status(503): 0.1}, seed=3)
     before = open_sockets(), threading.active_count()
 
@@ -227,9 +221,7 @@ def test_many_calls_at_once_leave_no_socket_task_or_thread_behind(
     assert threading.active_count() <= before[1]
 
 
-def test_prefetch_fetches_the_next_page_while_this_one_is_used(
-    fake: FakeDub, url: str, run: Any
-) -> None:
+def test_prefetch_loads_the_next_page_early(fake: FakeDub, url: str, run: Any) -> None:
     fake.add_many(30)
 
     async def main() -> None:
@@ -246,9 +238,7 @@ def test_prefetch_fetches_the_next_page_while_this_one_is_used(
     run(main)
 
 
-def test_letting_go_of_a_prefetching_iteration_leaves_no_task(
-    fake: FakeDub, url: str, run: Any
-) -> None:
+def test_dropped_prefetching_iterator_leaves_no_task(fake: FakeDub, url: str, run: Any) -> None:
     fake.add_many(30)
 
     async def main() -> None:
@@ -260,9 +250,7 @@ def test_letting_go_of_a_prefetching_iteration_leaves_no_task(
     run(main)
 
 
-def test_no_more_than_workers_are_in_flight_and_ending_cancels_them(
-    fake: FakeDub, url: str, run: Any
-) -> None:
+def test_async_batch_limits_calls_in_flight_to_workers(fake: FakeDub, url: str, run: Any) -> None:
     in_flight = most = 0
 
     class Counting(AsyncCustomersConsumer):
@@ -294,9 +282,7 @@ def test_no_more_than_workers_are_in_flight_and_ending_cancels_them(
     assert 20 <= len(fake.customers) <= 24
 
 
-def test_aiohttps_own_second_attempt_does_not_hide_a_delete_that_was_carried_out(
-    fake: FakeDub, url: str, run: Any
-) -> None:
+def test_aiohttp_reconnect_does_not_repeat_a_delete(fake: FakeDub, url: str, run: Any) -> None:
     fake.add(external_id="1")
 
     async def main() -> None:

@@ -185,7 +185,7 @@ NO_BATCHES = ["cus_1", b"cus_1", {"external_id": "user_1"}, 5, None, Customer(id
 
 
 @pytest.mark.parametrize("items", NO_BATCHES, ids=lambda items: type(items).__name__)
-def test_a_single_item_is_refused_at_the_call(fake: FakeDub, items: Any) -> None:
+def test_single_item_instead_of_an_iterable_raises_at_once(fake: FakeDub, items: Any) -> None:
     with Dub("dub_test", client=fake.session()) as dub:
         for call in (
             dub.customers.create_many,
@@ -204,7 +204,7 @@ def test_a_single_item_is_refused_at_the_call(fake: FakeDub, items: Any) -> None
     assert not fake.requests
 
 
-def test_an_async_iterable_is_refused_by_the_sync_client(fake: FakeDub) -> None:
+def test_async_iterable_in_the_sync_client_raises_type_error(fake: FakeDub) -> None:
     with Dub("dub_test", client=fake.session()) as dub, pytest.raises(TypeError, match="async"):
         dub.customers.create_many(failing_async(1))  # type: ignore[arg-type]
 
@@ -222,7 +222,7 @@ def test_async_batches_refuse_a_wrong_number_of_workers(workers: Any) -> None:
         AsyncDub("dub_test").customers.delete_many([], workers=workers)
 
 
-def test_an_old_style_sequence_is_an_iterable() -> None:
+def test_getitem_sequence_is_accepted_as_iterable() -> None:
     class Three:
         def __getitem__(self, index: int) -> int:
             if index == 3:
@@ -232,7 +232,7 @@ def test_an_old_style_sequence_is_an_iterable() -> None:
     assert sorted(map_unordered(str, Three())) == [(0, "0"), (1, "1"), (2, "2")]  # type: ignore[arg-type]
 
 
-def test_batches_close_by_contextlib(fake: FakeDub, url: str) -> None:
+def test_contextlib_closing_stops_a_batch(fake: FakeDub, url: str) -> None:
     with (
         Dub("dub_test", client=fake.session()) as dub,
         contextlib.closing(dub.customers.create_many(bodies(100), workers=2)) as results,
@@ -252,7 +252,7 @@ def test_batches_close_by_contextlib(fake: FakeDub, url: str) -> None:
     assert sent < len(fake.requests) <= sent + 3
 
 
-def test_generator_methods_of_a_batch_end_it() -> None:
+def test_throw_and_close_end_a_batch() -> None:
     results = map_unordered(str, range(100), workers=2)
     next(results)
     with pytest.raises(KeyError):
@@ -289,7 +289,7 @@ def test_amap_unordered_yields_a_fast_call_before_a_slow_one() -> None:
     asyncio.run(main())
 
 
-def test_an_unexpected_error_of_a_call_ends_an_async_batch() -> None:
+def test_unexpected_exception_ends_an_async_batch() -> None:
     async def call(number: int) -> int:
         if number % 2:
             raise KeyError(number)
@@ -313,7 +313,7 @@ def test_an_unexpected_error_of_a_call_ends_an_async_batch() -> None:
     asyncio.run(main())
 
 
-def test_a_batch_refuses_to_be_taken_from_by_its_own_source() -> None:
+def test_batch_consumed_by_its_own_source_raises() -> None:
     def items() -> Iterator[int]:
         yield 1
         next(results)
@@ -326,7 +326,7 @@ def test_a_batch_refuses_to_be_taken_from_by_its_own_source() -> None:
         next(results)
 
 
-def test_a_batch_refuses_its_own_call_as_consumer() -> None:
+def test_batch_consumed_by_its_own_call_raises() -> None:
     def call(_: int) -> object:
         return next(results)
 
@@ -336,7 +336,7 @@ def test_a_batch_refuses_its_own_call_as_consumer() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_async_batch_refuses_its_own_source_as_consumer(workers: int) -> None:
+def test_async_batch_consumed_by_its_own_source_raises(workers: int) -> None:
     async def call(number: int) -> int:
         return number
 
@@ -356,7 +356,7 @@ def test_async_batch_refuses_its_own_source_as_consumer(workers: int) -> None:
     asyncio.run(main())
 
 
-def test_async_batch_refuses_its_own_call_as_consumer() -> None:
+def test_async_batch_consumed_by_its_own_call_raises() -> None:
     async def call(_: int) -> object:
         return await anext(results)
 

@@ -32,7 +32,7 @@ def workers() -> set[threading.Thread]:
 
 
 @pytest.mark.parametrize("startable", [0, 1, 3])
-def test_calls_go_on_when_no_thread_can_be_started(
+def test_batch_runs_when_no_thread_can_start(
     fake: FakeDub, monkeypatch: pytest.MonkeyPatch, startable: int
 ) -> None:
     start = threading.Thread.start
@@ -56,7 +56,7 @@ def test_calls_go_on_when_no_thread_can_be_started(
     assert not fake.customers
 
 
-def test_an_error_in_the_consumers_own_thread_is_its_result(
+def test_error_without_threads_becomes_a_result(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refusing(thread: threading.Thread) -> None:
@@ -74,7 +74,7 @@ def test_an_error_in_the_consumers_own_thread_is_its_result(
         next(results)
 
 
-def test_threads_are_reused_and_never_more_than_workers() -> None:
+def test_batch_reuses_at_most_workers_threads() -> None:
     used = set()
 
     def call(number: int) -> int:
@@ -108,7 +108,7 @@ def test_slow_source_does_not_delay_results(fake: FakeDub, method: str) -> None:
         assert len(list(results)) == 7
 
 
-def test_source_is_read_in_the_consumers_thread(fake: FakeDub) -> None:
+def test_batch_source_is_read_in_the_consumer_thread(fake: FakeDub) -> None:
     # sqlite3 refuses a cursor in another thread, as other database drivers do.
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.execute("CREATE TABLE users (id TEXT)")
@@ -122,7 +122,7 @@ def test_source_is_read_in_the_consumers_thread(fake: FakeDub) -> None:
     assert created == [str(number) for number in range(30)]
 
 
-def test_idle_threads_end_and_others_take_their_place() -> None:
+def test_idle_batch_threads_end_and_are_replaced() -> None:
     results = map_unordered(str, range(20), workers=2)
     taken = [next(results)]
     deadline = time.monotonic() + 30
@@ -133,7 +133,7 @@ def test_idle_threads_end_and_others_take_their_place() -> None:
     assert sorted(taken) == [(number, str(number)) for number in range(20)]
 
 
-def test_a_batch_that_is_dropped_ends_its_threads() -> None:
+def test_dropped_batch_ends_its_threads() -> None:
     results = map_unordered(str, range(100), workers=4)
     next(results)
     del results
@@ -151,7 +151,7 @@ def in_a_process(code: str, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_a_batch_outlives_the_main_thread(fake: FakeDub) -> None:
+def test_batch_continues_after_the_main_thread_ends(fake: FakeDub) -> None:
     code = """
         import sys, threading, time
         from dub_uplink import Dub
@@ -177,7 +177,7 @@ def test_a_batch_outlives_the_main_thread(fake: FakeDub) -> None:
     assert len(fake.customers) == 60
 
 
-def test_an_unfinished_batch_does_not_hold_up_the_exit(fake: FakeDub) -> None:
+def test_unfinished_batch_does_not_delay_the_exit(fake: FakeDub) -> None:
     code = """
         import sys, time
         from dub_uplink import Dub

@@ -52,7 +52,7 @@ def test_ensure_creates_a_customer_once_and_then_gets_it(fake: FakeDub, dub: Dub
     assert [r.method for r in fake.requests] == ["GET", "POST", "GET"]
 
 
-def test_ensure_returns_the_customer_that_another_worker_created_in_between(
+def test_ensure_returns_a_concurrently_created_customer(
     fake: FakeDub,
 ) -> None:
     class Racing(CustomersConsumer):
@@ -74,13 +74,13 @@ def test_ensure_raises_the_conflict_of_a_taken_stripe_id(fake: FakeDub, dub: Dub
         )
 
 
-def test_ensure_checks_the_whole_request_before_anything_is_sent(fake: FakeDub, dub: Dub) -> None:
+def test_ensure_validates_the_request_before_sending(fake: FakeDub, dub: Dub) -> None:
     with pytest.raises(ValueError, match=r"ensure\(\): unknown field 'nmae'"):
         dub.customers.ensure({"external_id": "user_1", "nmae": "Ada"})
     assert not fake.requests
 
 
-def test_many_returns_a_value_or_its_error_for_each_in_order(fake: FakeDub, dub: Dub) -> None:
+def test_batch_methods_return_ordered_results_and_errors(fake: FakeDub, dub: Dub) -> None:
     fake.add(external_id="user_3")
     requests = list(bodies(6))
     requests[4] = {"external_id": 4}  # type: ignore[dict-item]
@@ -103,7 +103,7 @@ def test_delete_many_deletes_by_either_id(fake: FakeDub, dub: Dub) -> None:
     assert not fake.customers
 
 
-def test_the_input_is_read_no_faster_than_the_results_are(fake: FakeDub, dub: Dub) -> None:
+def test_batch_reads_input_only_as_results_are_taken(fake: FakeDub, dub: Dub) -> None:
     read: list[int] = []
 
     def endless() -> Iterator[dict[str, str]]:
@@ -121,7 +121,7 @@ def test_the_input_is_read_no_faster_than_the_results_are(fake: FakeDub, dub: Du
     assert 9 <= len(fake.customers) <= len(read)
 
 
-def test_never_more_than_workers_are_in_flight_and_all_of_them_are(fake: FakeDub) -> None:
+def test_batch_keeps_exactly_workers_calls_in_flight(fake: FakeDub) -> None:
     together = threading.Barrier(4, timeout=10)
     in_flight, most, lock = 0, 0, threading.Lock()
 
@@ -143,12 +143,12 @@ def test_never_more_than_workers_are_in_flight_and_all_of_them_are(fake: FakeDub
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5])
-def test_workers_below_one_are_refused_before_the_input_is_read(dub: Dub, workers: int) -> None:
+def test_workers_below_one_raise_before_reading_input(dub: Dub, workers: int) -> None:
     with pytest.raises(ValueError, match="workers must be 1 or more"):
         dub.customers.create_many(iter([]), workers=workers)
 
 
-def test_a_rate_limit_that_one_worker_runs_into_is_waited_out_by_all() -> None:
+def test_rate_limit_hit_by_one_worker_pauses_all() -> None:
     fake, ticks = FakeDub(), Ticks()
     fake.faults.add(faults.RateLimited(retry_after=30))
     with Dub("dub_test", client=fake.session(), clock=ticks.clock) as s:
@@ -159,7 +159,7 @@ def test_a_rate_limit_that_one_worker_runs_into_is_waited_out_by_all() -> None:
     assert ticks.now >= 1_030.0
 
 
-def test_letting_go_of_the_results_ends_the_workers_waits() -> None:
+def test_closing_results_ends_waiting_workers() -> None:
     fake = FakeDub()
     fake.faults.add(faults.RateLimited(retry_after=3_000), times=100)
     slept = threading.Event()
@@ -189,7 +189,7 @@ def test_letting_go_of_the_results_ends_the_workers_waits() -> None:
     assert len(fake.requests) < 100
 
 
-def test_bulk_over_a_real_socket_loses_and_doubles_nothing_under_faults() -> None:
+def test_batch_under_faults_writes_every_customer_once() -> None:
     fake, ticks = FakeDub(), Ticks()
     fake.faults.randomly(
         {faults.DropAfter(): 0.1, faults.DropBefore(): 0.1, faults.Status(503): 0.1}, seed=7

@@ -36,24 +36,20 @@ def ids(fake: FakeDub) -> set[str]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 101, 150, 199, 250])
-def test_iterate_needs_one_request_more_than_pages(fake: FakeDub, dub: Dub, count: int) -> None:
+def test_iterate_sends_one_request_more_than_pages(fake: FakeDub, dub: Dub, count: int) -> None:
     fake.add_many(count)
     assert {c.id for c in dub.customers.iterate()} == ids(fake)
     assert len(fake.requests) <= -(-count // 100) + 1
 
 
 @pytest.mark.parametrize("count", [100, 200])
-def test_a_full_last_page_costs_the_request_that_shows_it_is_the_last(
-    fake: FakeDub, dub: Dub, count: int
-) -> None:
+def test_full_last_page_needs_one_more_request(fake: FakeDub, dub: Dub, count: int) -> None:
     fake.add_many(count)
     assert len(list(dub.customers.iterate())) == count
     assert len(fake.requests) == count // 100 + 2
 
 
-def test_iterate_is_lazy_and_fetches_ahead_only_for_the_last_row_in_hand(
-    fake: FakeDub, dub: Dub
-) -> None:
+def test_iterate_fetches_the_next_page_at_the_last_row(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(10)
     iterator = dub.customers.iterate(page_size=4)
     assert len(fake.requests) == 0
@@ -66,7 +62,7 @@ def test_iterate_is_lazy_and_fetches_ahead_only_for_the_last_row_in_hand(
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("created_at", [LONG_AGO, FAR_AHEAD])
-def test_customers_whose_created_at_disagrees_with_their_id_are_returned_once(
+def test_iterate_returns_back_dated_customers_once(
     fake: FakeDub, dub: Dub, order: str, created_at: dt.datetime
 ) -> None:
     fake.add_many(7)
@@ -77,7 +73,7 @@ def test_customers_whose_created_at_disagrees_with_their_id_are_returned_once(
     assert sorted(found) == sorted(ids(fake))
 
 
-def test_simply_going_on_does_lose_a_back_dated_customer(fake: FakeDub, dub: Dub) -> None:
+def test_plain_cursor_paging_loses_a_back_dated_customer(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(7)
     odd = fake.add(external_id="odd", created_at=LONG_AGO)
     page = dub.customers.list(page_size=5)
@@ -88,9 +84,7 @@ def test_simply_going_on_does_lose_a_back_dated_customer(fake: FakeDub, dub: Dub
     assert odd.id not in [c.id for c in pages]
 
 
-def test_deleting_every_customer_that_is_returned_empties_the_workspace(
-    fake: FakeDub, dub: Dub
-) -> None:
+def test_deleting_while_iterating_empties_the_workspace(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(1_000)
     for customer in dub.customers.iterate():
         dub.customers.delete(customer.id)
@@ -102,7 +96,7 @@ def test_deleting_every_customer_that_is_returned_empties_the_workspace(
     page_size=st.integers(1, 7),
     order=st.sampled_from(["asc", "desc"]),
 )
-def test_every_customer_is_returned_exactly_once(
+def test_iterate_returns_every_customer_once(
     back_dated: list[int | None], page_size: int, order: str
 ) -> None:
     fake = FakeDub()
@@ -123,7 +117,7 @@ def test_every_customer_is_returned_exactly_once(
     order=st.sampled_from(["asc", "desc"]),
     data=st.data(),
 )
-def test_nobody_who_stays_is_missed_and_nobody_is_returned_twice_while_others_come_and_go(
+def test_iterate_during_changes_misses_and_repeats_nobody(
     count: int, page_size: int, order: str, data: st.DataObject
 ) -> None:
     fake = FakeDub()
@@ -145,9 +139,7 @@ def test_nobody_who_stays_is_missed_and_nobody_is_returned_twice_while_others_co
     assert staying <= set(found)
 
 
-def test_creating_a_customer_for_each_that_is_returned_comes_to_an_end(
-    fake: FakeDub, dub: Dub
-) -> None:
+def test_creating_while_iterating_terminates(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(30)
     before = ids(fake)
     found = []
@@ -159,7 +151,7 @@ def test_creating_a_customer_for_each_that_is_returned_comes_to_an_end(
     assert len(found) == len(set(found))
 
 
-def test_deleting_the_whole_page_in_hand_starts_anew_behind_it(fake: FakeDub, dub: Dub) -> None:
+def test_deleting_the_current_page_resumes_behind_it(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(30)
     everyone = sorted(ids(fake), reverse=True)
     iterator = dub.customers.iterate(page_size=5)
@@ -171,7 +163,7 @@ def test_deleting_the_whole_page_in_hand_starts_anew_behind_it(fake: FakeDub, du
     assert set(everyone[15:]) <= set(found)
 
 
-def test_a_failed_page_loses_nothing_and_the_iteration_goes_on(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_resumes_after_a_failed_page(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(12)
     iterator = dub.customers.iterate(page_size=4)
     found = [next(iterator).id for _ in range(7)]
@@ -188,7 +180,7 @@ def test_a_failed_page_loses_nothing_and_the_iteration_goes_on(fake: FakeDub, du
     page_size=st.integers(1, 5),
     odd=st.sampled_from([None, LONG_AGO, FAR_AHEAD]),
 )
-def test_the_cursor_takes_the_iteration_up_after_every_single_customer(
+def test_iterate_resumes_from_the_cursor_of_any_customer(
     count: int, page_size: int, odd: dt.datetime | None
 ) -> None:
     fake = FakeDub()
@@ -210,13 +202,13 @@ def test_the_cursor_takes_the_iteration_up_after_every_single_customer(
 
 
 @given(st.text() | st.binary().map(lambda raw: raw.hex()))
-def test_a_cursor_that_is_none_is_a_value_error(text: str) -> None:
+def test_invalid_cursor_raises_value_error(text: str) -> None:
     with client(FakeDub()) as s, pytest.raises(ValueError, match="cursor"):
         s.customers.iterate(cursor=text)
 
 
 @pytest.mark.parametrize("search", ["~~~", "???"])
-def test_cursor_with_standard_base64_is_a_value_error(dub: Dub, search: str) -> None:
+def test_cursor_in_standard_base64_raises_value_error(dub: Dub, search: str) -> None:
     cursor = dub.customers.iterate(search=search).cursor
     standard = cursor.translate(str.maketrans("-_", "+/"))
     assert standard != cursor
@@ -225,21 +217,21 @@ def test_cursor_with_standard_base64_is_a_value_error(dub: Dub, search: str) -> 
         dub.customers.iterate(search=search, cursor=standard)
 
 
-def test_a_cursor_of_other_filters_is_refused(fake: FakeDub, dub: Dub) -> None:
+def test_cursor_with_different_filters_raises_value_error(fake: FakeDub, dub: Dub) -> None:
     fake.add(country="GB")
     cursor = dub.customers.iterate(country="GB").cursor
     with pytest.raises(ValueError, match="other filters"):
         dub.customers.iterate(country="US", cursor=cursor)
 
 
-def test_filters_hold_on_every_page(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_sends_filters_with_every_page(fake: FakeDub, dub: Dub) -> None:
     for number in range(24):
         fake.add(country="GB" if number % 3 else "US")
     found = list(dub.customers.iterate(country="GB", page_size=4))
     assert [c.country for c in found] == ["GB"] * 16
 
 
-def test_an_order_that_cursors_do_not_know_goes_by_page_number(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_by_sale_amount_uses_page_numbers(fake: FakeDub, dub: Dub) -> None:
     for number in range(11):
         fake.add(sale_amount=number * 100)
     found = list(dub.customers.iterate(sort_by="saleAmount", page_size=4))
@@ -247,7 +239,7 @@ def test_an_order_that_cursors_do_not_know_goes_by_page_number(fake: FakeDub, du
     assert [r.query.get("page") for r in fake.requests] == ["1", "2", "3"]
 
 
-def test_the_servers_page_limit_is_an_error_and_no_silent_end(fake: FakeDub, dub: Dub) -> None:
+def test_reaching_the_page_limit_raises(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(1_001)
     found = []
     with pytest.raises(errors.PageLimitReached, match="1000"):

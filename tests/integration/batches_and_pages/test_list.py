@@ -33,12 +33,12 @@ def asked(fake: FakeDub) -> dict[str, str]:
     return dict(fake.requests[-1].query)
 
 
-def test_a_list_without_arguments_sends_none(fake: FakeDub, dub: Dub) -> None:
+def test_list_without_arguments_sends_no_query(fake: FakeDub, dub: Dub) -> None:
     dub.customers.list()
     assert asked(fake) == {}
 
 
-def test_every_filter_is_sent_as_the_server_wants_it(fake: FakeDub, dub: Dub) -> None:
+def test_list_filters_are_serialized_for_the_server(fake: FakeDub, dub: Dub) -> None:
     dub.customers.list(
         email="a+b@example.com",
         external_id="ü/ ?",
@@ -77,9 +77,7 @@ def test_every_filter_is_sent_as_the_server_wants_it(fake: FakeDub, dub: Dub) ->
         operations.GetCustomersRequest(page_size=5, external_id="x", include_expanded_fields=False),
     ],
 )
-def test_the_official_sdks_way_of_one_request_is_the_same(
-    fake: FakeDub, dub: Dub, request_: Any
-) -> None:
+def test_list_accepts_a_request_object(fake: FakeDub, dub: Dub, request_: Any) -> None:
     dub.customers.list(request=request_)
     assert asked(fake) == {"pageSize": "5", "externalId": "x", "includeExpandedFields": "false"}
 
@@ -111,7 +109,7 @@ def test_the_official_sdks_way_of_one_request_is_the_same(
         ({"request": {"starting_after": "a"}, "page": 2}, "page"),
     ],
 )
-def test_what_the_server_would_refuse_or_ignore_is_a_value_error_before_sending(
+def test_invalid_list_filter_raises_before_sending(
     fake: FakeDub, dub: Dub, filters: dict[str, Any], name: str
 ) -> None:
     with pytest.raises(ValueError, match=name):
@@ -119,13 +117,13 @@ def test_what_the_server_would_refuse_or_ignore_is_a_value_error_before_sending(
     assert not fake.requests
 
 
-def test_a_request_that_is_no_request_is_a_type_error(fake: FakeDub, dub: Dub) -> None:
+def test_list_request_of_wrong_type_raises_type_error(fake: FakeDub, dub: Dub) -> None:
     with pytest.raises(TypeError, match="GetCustomersRequest or a mapping"):
         dub.customers.list(["GB"])  # type: ignore[arg-type]
     assert not fake.requests
 
 
-def test_a_page_is_a_list(fake: FakeDub, dub: Dub) -> None:
+def test_page_behaves_as_a_list(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(3)
     page = dub.customers.list()
     assert isinstance(page, CustomerPage)
@@ -134,7 +132,7 @@ def test_a_page_is_a_list(fake: FakeDub, dub: Dub) -> None:
     assert all(isinstance(customer, Customer) for customer in page)
 
 
-def test_a_page_copies_and_pickles_as_the_plain_list_it_holds(fake: FakeDub, dub: Dub) -> None:
+def test_page_copies_and_pickles_as_a_list(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(2)
     page = dub.customers.list()
     for twin in (pickle.loads(pickle.dumps(page)), copy.deepcopy(page), copy.copy(page)):
@@ -142,7 +140,7 @@ def test_a_page_copies_and_pickles_as_the_plain_list_it_holds(fake: FakeDub, dub
         assert twin == page
 
 
-def test_next_goes_on_to_the_end(fake: FakeDub, dub: Dub) -> None:
+def test_page_next_reaches_the_last_page(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(7)
     page: CustomerPage | None = dub.customers.list(page_size=3)
     sizes, found = [], []
@@ -154,7 +152,7 @@ def test_next_goes_on_to_the_end(fake: FakeDub, dub: Dub) -> None:
     assert found == [customer.id for customer in dub.customers.list()]
 
 
-def test_next_goes_on_backwards_from_ending_before(fake: FakeDub, dub: Dub) -> None:
+def test_page_next_follows_ending_before_backwards(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(7)
     newest_first = [customer.id for customer in dub.customers.list()]
     page: CustomerPage | None = dub.customers.list(ending_before=newest_first[-1], page_size=3)
@@ -166,7 +164,7 @@ def test_next_goes_on_backwards_from_ending_before(fake: FakeDub, dub: Dub) -> N
 
 
 @pytest.mark.parametrize("filters", [{"page": 1}, {"sort_by": "saleAmount"}])
-def test_next_goes_by_number_where_cursors_do_not_go(
+def test_page_next_uses_page_numbers_without_cursors(
     fake: FakeDub, dub: Dub, filters: dict[str, Any]
 ) -> None:
     fake.add_many(5)
@@ -176,7 +174,7 @@ def test_next_goes_by_number_where_cursors_do_not_go(
     assert asked(fake)["page"] == "2"
 
 
-def test_next_keeps_the_filters_and_the_options_of_the_call(fake: FakeDub, dub: Dub) -> None:
+def test_page_next_keeps_filters_and_call_options(fake: FakeDub, dub: Dub) -> None:
     fake.add(country="GB")
     fake.add(country="GB")
     fake.add(country="US")
@@ -190,7 +188,7 @@ def test_next_keeps_the_filters_and_the_options_of_the_call(fake: FakeDub, dub: 
     assert fake.requests[-1].headers["x-team"] == "growth"
 
 
-def test_an_overridden_list_is_what_pages_and_iterations_ask(fake: FakeDub) -> None:
+def test_pages_and_iterate_call_an_overridden_list(fake: FakeDub) -> None:
     from dub_uplink import CustomersConsumer
 
     calls = []

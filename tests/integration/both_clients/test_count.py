@@ -64,7 +64,7 @@ def test_count_by_link_keeps_unknown_fields(fake: FakeDub, customers: Any) -> No
         ({"email": ""}, "email: Must not be empty"),
     ],
 )
-def test_count_that_the_server_would_ignore_is_refused(
+def test_count_with_an_ignored_filter_raises(
     fake: FakeDub, customers: Any, filters: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -90,7 +90,7 @@ def test_count_on_a_server_without_it_is_not_found(
     assert caught.value.status_code == 404
 
 
-def test_other_operation_with_a_foreign_404_is_an_sdk_error(fake: FakeDub, customers: Any) -> None:
+def test_foreign_404_of_other_operations_is_an_sdk_error(fake: FakeDub, customers: Any) -> None:
     fake.faults.add(faults.Status(404, body=b"<html>"))
     with pytest.raises(errors.SDKError):
         customers.get("cus_1")
@@ -120,7 +120,7 @@ def test_count_after_a_503_is_sent_again(fake: FakeDub, customers: Any) -> None:
     assert customers.count() == 3
 
 
-def test_count_as_an_id_stays_refused(fake: FakeDub, customers: Any) -> None:
+def test_count_as_a_customer_id_raises(fake: FakeDub, customers: Any) -> None:
     with pytest.raises(ValueError, match="count"):
         customers.get("count")
     assert not fake.requests

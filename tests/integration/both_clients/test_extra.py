@@ -124,7 +124,7 @@ def test_extra_body_with_a_known_key_is_refused(
 
 
 @pytest.mark.parametrize("value", [None, ["a"], {"a": 1}, b"a", "\ud800"])
-def test_extra_query_that_has_no_one_text_is_refused(
+def test_extra_query_with_an_ambiguous_value_raises(
     fake: FakeDub, customers: Any, value: Any
 ) -> None:
     with pytest.raises(ValueError, match=r"extra_query: '?new"):
@@ -157,7 +157,7 @@ def test_create_with_extra_body_is_exactly_once(fake: FakeDub, customers: Any) -
         customers.create({**BODY, "name": "Bo"}, extra_body={"newField": 1})
 
 
-def test_extra_of_an_endpoint_of_a_subclass(fake: FakeDub, make: Any) -> None:
+def test_extra_query_reaches_a_subclass_endpoint(fake: FakeDub, make: Any) -> None:
     @declare.json
     @declare.patch(
         "customers/{id}", args={"name": declare.Field("name"), "options": declare.Options}

@@ -14,7 +14,7 @@ BODY = {"external_id": "u/1", "email": "ada@example.com", "country": "GB"}
 
 
 @pytest.mark.parametrize("carried_out", [False, True])
-def test_a_post_answered_503_is_sent_again_and_written_once(
+def test_post_after_a_503_is_retried_and_applied_once(
     fake: FakeDub, customers: Any, carried_out: bool
 ) -> None:
     fake.faults.add(faults.Status(503, carried_out=carried_out))
@@ -22,16 +22,14 @@ def test_a_post_answered_503_is_sent_again_and_written_once(
     assert [customer.id for customer in fake.customers] == [made.id]
 
 
-def test_a_post_whose_connection_drops_after_the_body_is_written_once(
-    fake: FakeDub, customers: Any
-) -> None:
+def test_post_after_a_dropped_connection_is_applied_once(fake: FakeDub, customers: Any) -> None:
     fake.faults.add(faults.DropAfter())
     made = customers.create(BODY)
     assert [customer.id for customer in fake.customers] == [made.id]
 
 
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
-def test_a_429_is_waited_out_in_every_form_of_its_header(
+def test_retry_after_of_a_429_is_waited_in_every_format(
     fake: FakeDub, customers: Any, skips: Any, form: Any
 ) -> None:
     fake.faults.add(faults.RateLimited(retry_after=30, form=form))
@@ -41,7 +39,7 @@ def test_a_429_is_waited_out_in_every_form_of_its_header(
     assert len(skips.slept) == 1
 
 
-def test_an_hour_is_not_slept_but_said(fake: FakeDub, customers: Any, skips: Any) -> None:
+def test_retry_after_of_an_hour_raises_at_once(fake: FakeDub, customers: Any, skips: Any) -> None:
     fake.faults.add(faults.RateLimited(retry_after=3_600))
     with pytest.raises(errors.RateLimitExceeded) as caught:
         customers.create(BODY)
@@ -49,7 +47,7 @@ def test_an_hour_is_not_slept_but_said(fake: FakeDub, customers: Any, skips: Any
     assert skips.slept == []
 
 
-def test_a_silent_server_is_given_up_and_the_error_pickles(
+def test_silent_server_raises_a_picklable_timeout(
     fake: FakeDub, customers: Any, at_best: Any
 ) -> None:
     fake.faults.add(faults.Delay(20), times=None)

@@ -11,7 +11,7 @@ from dub_uplink import Customer, errors
 from dub_uplink.testing import FakeDub, faults
 
 
-def test_the_five_operations(fake: FakeDub, customers: Any) -> None:
+def test_five_operations_return_their_results(fake: FakeDub, customers: Any) -> None:
     made = customers.create(request={"external_id": "a/ü?", "name": "Ada", "country": "GB"})
     assert isinstance(made, Customer)
     assert customers.get("ext_a/ü?") == made == customers.get({"id": made.id})
@@ -25,7 +25,7 @@ def test_the_five_operations(fake: FakeDub, customers: Any) -> None:
     ("status", "cls"),
     [(status, cls) for status, cls in errors.BY_STATUS.items()] + [(418, errors.SDKError)],
 )
-def test_each_status_is_its_own_error(
+def test_status_raises_its_error_class(
     fake: FakeDub, make: Any, status: int, cls: type[errors.APIStatusError]
 ) -> None:
     body = b'{"error": {"code": "some_code", "message": "said so", "doc_url": "https://x"}}'
@@ -52,7 +52,7 @@ def test_each_status_is_its_own_error(
     ],
     ids=lambda value: getattr(value, "__name__", repr(value)),
 )
-def test_each_failure_of_the_network_is_a_dub_error_without_a_cause(
+def test_network_failure_raises_dub_error_without_cause(
     fake: FakeDub, make: Any, fault: faults.Fault, cls: type[errors.DubError]
 ) -> None:
     fake.add(external_id="1")
@@ -66,7 +66,7 @@ def test_each_failure_of_the_network_is_a_dub_error_without_a_cause(
     assert caught.value.__context__ is None or cls is errors.ResponseValidationError
 
 
-def test_a_refused_connection_is_one_that_nothing_was_sent_over(make: Any) -> None:
+def test_refused_connection_reports_nothing_sent(make: Any) -> None:
     with pytest.raises(errors.APIConnectionError) as caught:
         make(server_url="http://127.0.0.1:9", retry_config=None).list()
     assert caught.value.sent is False
@@ -85,15 +85,13 @@ def test_a_refused_connection_is_one_that_nothing_was_sent_over(make: Any) -> No
         lambda s: s.get("cus_1", timeout_ms=-1),
     ],
 )
-def test_a_callers_mistake_is_a_value_error_and_nothing_is_sent(
-    fake: FakeDub, customers: Any, call: Any
-) -> None:
+def test_invalid_argument_raises_before_sending(fake: FakeDub, customers: Any, call: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         call(customers)
     assert not fake.requests
 
 
-def test_pages_go_on_and_an_iteration_returns_everyone_once(fake: FakeDub, customers: Any) -> None:
+def test_pages_and_iterate_return_every_customer_once(fake: FakeDub, customers: Any) -> None:
     fake.add_many(23)
     page, sizes = customers.list(page_size=10), []
     while page is not None:
@@ -106,9 +104,7 @@ def test_pages_go_on_and_an_iteration_returns_everyone_once(fake: FakeDub, custo
     assert set(found) == everyone
 
 
-def test_an_iteration_that_deletes_what_it_is_given_empties_the_workspace(
-    fake: FakeDub, customers: Any
-) -> None:
+def test_deleting_while_iterating_empties_the_workspace(fake: FakeDub, customers: Any) -> None:
     fake.add_many(42)
     for customer in customers.iterate(page_size=10):
         customers.delete(customer.id)
@@ -121,7 +117,7 @@ def test_ensure_creates_once(fake: FakeDub, customers: Any) -> None:
     assert len(fake.customers) == 1
 
 
-def test_many_gives_a_value_or_its_error_in_order(fake: FakeDub, customers: Any) -> None:
+def test_batch_returns_ordered_results_and_errors(fake: FakeDub, customers: Any) -> None:
     fake.add(external_id="2")
     bodies: list[Any] = [{"external_id": str(n), "country": "GB"} for n in range(5)]
     bodies[4] = {"external_id": 4}
@@ -133,9 +129,7 @@ def test_many_gives_a_value_or_its_error_in_order(fake: FakeDub, customers: Any)
     assert deleted == ["DeleteCustomerResponseBody", "DeleteCustomerResponseBody", "NotFound"]
 
 
-def test_a_subclasss_own_endpoint_has_the_token_the_retries_and_the_errors(
-    fake: FakeDub, make: Any
-) -> None:
+def test_subclass_endpoint_has_token_retries_and_errors(fake: FakeDub, make: Any) -> None:
     from dub_uplink import declare
 
     @declare.returns.json(type=dict)

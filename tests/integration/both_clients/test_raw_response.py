@@ -115,7 +115,7 @@ def test_raw_response_of_a_view_has_its_options(fake: FakeDub, make: Any) -> Non
     assert len(fake.requests) == 1
 
 
-def test_raw_endpoint_of_a_subclass_skips_its_override(fake: FakeDub, make: Any) -> None:
+def test_raw_response_skips_an_override_in_a_subclass(fake: FakeDub, make: Any) -> None:
     def get(self: Any, request: Any, **options: Any) -> Any:
         raise AssertionError
 
@@ -124,7 +124,7 @@ def test_raw_endpoint_of_a_subclass_skips_its_override(fake: FakeDub, make: Any)
 
 
 @pytest.mark.parametrize("cls", [CustomersConsumer, AsyncCustomersConsumer])
-def test_raw_endpoints_are_those_of_the_consumer(cls: Any) -> None:
+def test_raw_response_has_every_endpoint_of_the_consumer(cls: Any) -> None:
     consumer = cls("dub_test")
     raw = consumer.with_raw_response
     endpoints = [name for name in dir(cls) if hasattr(getattr(cls, name), "uplink_definition")]
@@ -138,7 +138,7 @@ def test_raw_endpoints_are_those_of_the_consumer(cls: Any) -> None:
         assert not hasattr(raw, name)
 
 
-def test_raw_response_of_a_lost_write_has_the_status_of_the_write(fake: FakeDub, raw: Any) -> None:
+def test_raw_response_of_a_recovered_write_has_its_status(fake: FakeDub, raw: Any) -> None:
     fake.faults.add(faults.DropAfter(), method="POST")
     made = raw.create(BODY)
     fake.faults.add(faults.DropAfter(), method="PATCH")

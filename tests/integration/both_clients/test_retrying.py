@@ -14,7 +14,7 @@ AMBIGUOUS = [faults.DropAfter(), faults.Truncate(8)]
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_what_may_pass_is_tried_again(
+def test_transient_failure_is_retried(
     fake: FakeDub, customers: Any, skips: Any, status: int
 ) -> None:
     fake.add(external_id="1")
@@ -24,7 +24,7 @@ def test_what_may_pass_is_tried_again(
 
 
 @pytest.mark.parametrize("fault", AMBIGUOUS, ids=repr)
-def test_a_create_whose_answer_was_lost_happens_once_and_is_returned(
+def test_create_with_a_lost_response_is_applied_once(
     fake: FakeDub, customers: Any, fault: faults.Fault
 ) -> None:
     fake.faults.add(fault)
@@ -34,7 +34,7 @@ def test_a_create_whose_answer_was_lost_happens_once_and_is_returned(
 
 
 @pytest.mark.parametrize("fault", AMBIGUOUS, ids=repr)
-def test_another_customer_with_the_external_id_is_a_conflict_all_the_same(
+def test_create_with_a_taken_external_id_stays_a_conflict(
     fake: FakeDub, customers: Any, fault: faults.Fault
 ) -> None:
     fake.add(external_id="u/1", email="bob@example.com", country="GB")
@@ -44,7 +44,7 @@ def test_another_customer_with_the_external_id_is_a_conflict_all_the_same(
 
 
 @pytest.mark.parametrize("fault", AMBIGUOUS, ids=repr)
-def test_a_delete_whose_answer_was_lost_is_a_success(
+def test_delete_with_a_lost_response_succeeds(
     fake: FakeDub, customers: Any, fault: faults.Fault
 ) -> None:
     fake.add(external_id="u/1")
@@ -53,26 +53,20 @@ def test_a_delete_whose_answer_was_lost_is_a_success(
     assert not fake.customers
 
 
-def test_a_rename_whose_answer_was_lost_is_found_under_its_new_id(
-    fake: FakeDub, customers: Any
-) -> None:
+def test_rename_with_a_lost_response_is_looked_up_by_new_id(fake: FakeDub, customers: Any) -> None:
     fake.add(external_id="old", country="GB")
     fake.faults.add(faults.DropAfter())
     assert customers.update("ext_old", {"external_id": "new"}).external_id == "new"
 
 
-def test_retry_after_is_kept_to_and_never_undercut(
-    fake: FakeDub, customers: Any, skips: Any
-) -> None:
+def test_retry_after_is_never_undercut(fake: FakeDub, customers: Any, skips: Any) -> None:
     fake.add(external_id="1")
     fake.faults.add(faults.RateLimited(retry_after=20))
     customers.get("ext_1")
     assert 20 <= sum(skips.slept) <= 21
 
 
-def test_what_cannot_be_waited_out_is_raised_at_once(
-    fake: FakeDub, customers: Any, skips: Any
-) -> None:
+def test_wait_beyond_the_deadline_raises_at_once(fake: FakeDub, customers: Any, skips: Any) -> None:
     fake.faults.add(faults.RateLimited(retry_after=3_600))
     with pytest.raises(errors.RateLimitExceeded) as caught:
         customers.get("ext_1")
@@ -80,7 +74,7 @@ def test_what_cannot_be_waited_out_is_raised_at_once(
     assert skips.slept == []
 
 
-def test_the_deadline_bounds_the_whole_call(fake: FakeDub, make: Any, skips: Any) -> None:
+def test_deadline_bounds_the_whole_call(fake: FakeDub, make: Any, skips: Any) -> None:
     fake.faults.add(faults.Status(503), times=100)
     config = RetryConfig("backoff", BackoffStrategy(1_000, 4_000, 2.0, 10_000), True)
     with pytest.raises(errors.SDKError) as caught:
@@ -90,7 +84,7 @@ def test_the_deadline_bounds_the_whole_call(fake: FakeDub, make: Any, skips: Any
     assert f"{caught.value.attempts} attempts" in str(caught.value)
 
 
-def test_a_call_may_go_without_retries(fake: FakeDub, customers: Any, skips: Any) -> None:
+def test_call_without_retries_sends_once(fake: FakeDub, customers: Any, skips: Any) -> None:
     fake.faults.add(faults.Status(503), times=2)
     for retries in (None, RetryConfig("none")):
         with pytest.raises(errors.SDKError):
@@ -98,7 +92,7 @@ def test_a_call_may_go_without_retries(fake: FakeDub, customers: Any, skips: Any
     assert skips.slept == []
 
 
-def test_an_empty_budget_ends_the_retries(fake: FakeDub, make: Any) -> None:
+def test_empty_retry_budget_stops_retries(fake: FakeDub, make: Any) -> None:
     fake.faults.add(faults.Status(503), times=1_000)
     customers = make(retry_budget=RetryBudget(5))
     for _ in range(50):
@@ -107,7 +101,7 @@ def test_an_empty_budget_ends_the_retries(fake: FakeDub, make: Any) -> None:
     assert len(fake.requests) == 55
 
 
-def test_retries_are_announced_and_the_rate_limit_is_seen(fake: FakeDub, make: Any) -> None:
+def test_on_retry_is_called_and_rate_limit_status_set(fake: FakeDub, make: Any) -> None:
     heard: list[tuple[int, float, Any]] = []
     customers = make(on_retry=lambda *told: heard.append(told))
     assert customers.rate_limit_status is None
@@ -122,9 +116,7 @@ def test_retries_are_announced_and_the_rate_limit_is_seen(fake: FakeDub, make: A
     assert customers.rate_limit_status is not None
 
 
-def test_nothing_is_lost_or_doubled_while_three_in_ten_attempts_fail(
-    fake: FakeDub, make: Any
-) -> None:
+def test_calls_with_30_percent_failures_apply_once(fake: FakeDub, make: Any) -> None:
     fake.faults.randomly(
         {
             faults.DropBefore(): 0.05,

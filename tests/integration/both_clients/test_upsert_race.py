@@ -130,7 +130,7 @@ def test_customer_deleted_each_time_is_a_conflict_in_time(
     assert 0.5 < sum(skips.slept) < 1  # requests take real time, a little
 
 
-def test_customer_deleted_each_time_without_retries_is_a_conflict(
+def test_repeated_deletes_without_retries_raise_conflict(
     fake: FakeDub, customers: Any, skips: Any
 ) -> None:
     fake.faults.add(Deleted(fake), method="POST", times=1_000)

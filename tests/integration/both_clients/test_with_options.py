@@ -45,7 +45,7 @@ def test_view_without_retries_sends_once(fake: FakeDub, customers: Any) -> None:
     assert customers.count() == 0  # the client retries as before
 
 
-def test_view_with_retries_gives_way_to_the_call(fake: FakeDub, make: Any) -> None:
+def test_call_retries_override_view_retries(fake: FakeDub, make: Any) -> None:
     view = wrap(make(retry_config=None), retries=QUICK)
     fake.faults.add(faults.Status(503), times=3)
     with pytest.raises(errors.SDKError):
@@ -64,7 +64,7 @@ def test_view_with_a_timeout_bounds_every_call(fake: FakeDub, make: Any) -> None
     assert view.count(timeout_ms=20_000) == 0
 
 
-def test_view_headers_are_sent_and_those_of_a_call_win(fake: FakeDub, customers: Any) -> None:
+def test_call_headers_override_view_headers(fake: FakeDub, customers: Any) -> None:
     view = wrap(customers, http_headers={"X-Team": "growth", "X-Run": "1"})
     view.count()
     view.count(http_headers={"x-team": "sales"})
@@ -73,7 +73,7 @@ def test_view_headers_are_sent_and_those_of_a_call_win(fake: FakeDub, customers:
     assert headers(fake, "X-Run") == ["1", "1", None]
 
 
-def test_view_of_a_view_keeps_what_is_not_given(fake: FakeDub, customers: Any) -> None:
+def test_view_of_a_view_keeps_earlier_options(fake: FakeDub, customers: Any) -> None:
     first = wrap(customers, retries=None, http_headers={"X-Team": "growth", "X-Run": "1"})
     second = wrap(first, http_headers={"x-team": "sales"})
     fake.faults.add(faults.Status(503))

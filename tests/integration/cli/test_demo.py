@@ -138,7 +138,7 @@ def test_demo_ctrl_c_exits_quietly(started: Any, at_best: Any) -> None:
     assert at_best(status, lambda ended: ended != 0) != 0
 
 
-def test_demo_live_without_a_network_is_one_line(run: Run) -> None:
+def test_demo_live_without_a_network_prints_one_line(run: Run) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -176,6 +176,6 @@ def test_demo_live_with_a_wrong_key_is_an_error(live: tuple[FakeDub, dict[str, s
     assert done.output.splitlines()[-1].startswith("Error: 401 unauthorized: ")
 
 
-def test_live_tour_only_reads() -> None:
+def test_demo_live_sends_only_reads() -> None:
     code = "\n".join(step.code for step in parse_steps(live_tour))
     assert set(re.findall(r"s\.customers\.(\w+)", code)) == {"list", "get"}

@@ -131,7 +131,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 
 @given(st.lists(st.tuples(TEXT, st.none() | TEXT), max_size=4), st.sampled_from(["csv", "jsonl"]))
-def test_export_of_any_text_is_read_again(
+def test_export_of_any_text_can_be_read_back(
     folder: Path, customers: list[tuple[str, str | None]], file_format: Any
 ) -> None:
     path = folder / "customers"
@@ -237,7 +237,7 @@ def test_export_keeps_the_mode_of_a_replaced_file(
 
 @pytest.mark.parametrize("umask", [0, 0o077])
 @pytest.mark.parametrize("existing", [False, True])
-def test_open_with_mode_sets_the_mode_before_a_byte(
+def test_open_with_mode_sets_the_mode_before_writing(
     tmp_path: Path, umask: int, existing: bool
 ) -> None:
     path = tmp_path / "a"
@@ -267,7 +267,7 @@ def test_export_mode_option_sets_the_permissions(
 
 
 @pytest.mark.parametrize("mode", ["888", "rw-r--r--", "444", "7777", ""])
-def test_export_mode_that_is_no_mode_is_refused(invoke: Invoke, target: Path, mode: str) -> None:
+def test_export_invalid_mode_is_rejected(invoke: Invoke, target: Path, mode: str) -> None:
     done = invoke("customers", "export", "--mode", mode, str(target))
     assert (done.exit_code, "octal mode" in done.stderr, target.exists()) == (2, True, False)
 
@@ -459,7 +459,7 @@ def test_export_from_unreachable_server_leaves_no_files(invoke: Invoke, target: 
     assert (done.exit_code, names(target.parent)) == (5, [])
 
 
-def test_export_to_an_impossible_path_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
+def test_export_to_an_invalid_path_prints_one_line(invoke: Invoke, tmp_path: Path) -> None:
     for path, expected in (
         (str(tmp_path), "is a directory"),
         (str(tmp_path / "none" / "c.csv"), "does not exist"),
@@ -472,7 +472,7 @@ def test_export_to_an_impossible_path_is_one_line(invoke: Invoke, tmp_path: Path
     assert names(tmp_path) == []
 
 
-def test_export_to_a_full_disk_is_one_line(invoke: Invoke, live: Live) -> None:
+def test_export_to_a_full_disk_prints_one_line(invoke: Invoke, live: Live) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
     live[0].add_many(1)

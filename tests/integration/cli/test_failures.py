@@ -255,7 +255,7 @@ def test_ctrl_c_after_the_command_has_its_exit_code() -> None:
     assert (done.exit_code, done.output.strip()) == (130, "")
 
 
-def test_bug_keeps_its_traceback() -> None:
+def test_unexpected_exception_keeps_its_traceback() -> None:
     @click.group(cls=RootGroup)
     def root() -> None:
         pass

@@ -85,7 +85,7 @@ def test_unfinished_import_of_another_key_is_refused(
     assert "stopped after 3 of 10 rows, and the API key has changed since" in done.stderr
 
 
-def test_file_of_an_import_that_sent_nothing_can_be_read_otherwise(
+def test_import_that_sent_nothing_can_change_its_options(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     command = ("customers", "import", "--no-retries", str(people))
@@ -160,7 +160,7 @@ def test_failed_rows_can_be_corrected_and_imported(
     assert last(done) == "2 rows: 1 created, 0 updated, 1 skipped, 0 failed"
 
 
-def test_suggested_command_keeps_the_options_that_matter(
+def test_suggested_command_keeps_relevant_options(
     invoke: Invoke, live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -186,7 +186,7 @@ def test_suggested_command_keeps_the_options_that_matter(
 
 
 @pytest.mark.parametrize("other", ["edited", "of another input"])
-def test_file_of_failed_rows_replaces_no_other(
+def test_failed_rows_file_replaces_no_other_file(
     invoke: Invoke, live: Live, people: Path, other: str
 ) -> None:
     failed = people.with_name("people.failed.csv")
@@ -201,16 +201,14 @@ def test_file_of_failed_rows_replaces_no_other(
     assert not people.with_name("people.failed-3.csv").exists()
 
 
-def test_older_failed_rows_are_mentioned_after_a_success(
-    invoke: Invoke, live: Live, people: Path
-) -> None:
+def test_leftover_failed_rows_file_is_mentioned(invoke: Invoke, live: Live, people: Path) -> None:
     failed = people.with_name("people.failed.csv")
     failed.write_text("old")
     done = invoke("customers", "import", str(people))
     assert done.stderr == f"{failed} is from an earlier import; it was not changed.\n"
 
 
-def test_file_of_problems_replaces_no_other(invoke: Invoke, live: Live, people: Path) -> None:
+def test_problems_file_replaces_no_other_file(invoke: Invoke, live: Live, people: Path) -> None:
     problems = people.with_name("people.problems.csv")
     problems.write_text("mine")
     people.write_text(HEADER + "user_1,ada@,GB\n" * 30)
@@ -264,7 +262,7 @@ def test_bad_row_keeps_all_from_being_sent(invoke: Invoke, live: Live, people: P
     assert not people.with_name("people.csv.journal").exists()
 
 
-def test_refused_key_stops_and_right_one_goes_on(
+def test_rejected_key_stops_and_a_valid_one_resumes(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     people = tmp_path / "people.csv"
@@ -305,7 +303,9 @@ def test_network_failure_stops_and_fails_no_row(invoke: Invoke, live: Live, peop
     assert (done.exit_code, live[0].customer_count) == (0, 10)
 
 
-def test_row_without_usable_response_stays_open(invoke: Invoke, live: Live, people: Path) -> None:
+def test_row_without_usable_response_stays_unresolved(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
     live[0].faults.add(faults.Status(500, carried_out=True), method="POST")
     done = invoke("customers", "import", "--no-retries", "--workers", "1", str(people))
     assert done.exit_code == 5
@@ -345,7 +345,7 @@ def test_rate_limited_import_waits_and_creates_all(
     assert sum(clock.slept) >= 30
 
 
-def test_given_rate_limit_is_kept(invoke: Invoke, live: Live, people: Path) -> None:
+def test_rate_limit_option_is_respected(invoke: Invoke, live: Live, people: Path) -> None:
     with no_sleep() as clock:
         arguments = ("import", "--workers", "1", "--rate-limit", "5/minute", str(people))
         done = invoke("customers", *arguments)
@@ -385,7 +385,7 @@ def test_finished_journal_does_not_block_a_changed_file(
         ("a\0b", (), "line 1 contains a NUL byte"),
     ],
 )
-def test_unusable_input_or_option_exits_with_2(
+def test_invalid_input_or_option_exits_with_2(
     invoke: Invoke, live: Live, people: Path, content: str, options: tuple[str, ...], expected: str
 ) -> None:
     people.write_bytes(content.encode("latin-1"))
@@ -395,7 +395,7 @@ def test_unusable_input_or_option_exits_with_2(
     assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
 
 
-def test_path_that_is_no_file_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
+def test_path_that_is_no_file_prints_one_line(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "people.xls").write_bytes(b"\xd0\xcf\x11\xe0")
     for path, expected in (
         (str(tmp_path), "is a directory"),

@@ -75,7 +75,7 @@ def stored(fake: FakeDub) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("case", FILES)
-def test_file_of_another_program_is_imported(
+def test_files_of_other_programs_are_imported(
     invoke: Invoke, live: Live, tmp_path: Path, case: str
 ) -> None:
     name, content = FILES[case]
@@ -212,7 +212,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_file_that_would_be_stored_wrongly_is_refused(
+def test_file_that_would_be_misread_is_rejected(
     invoke: Invoke, live: Live, tmp_path: Path, case: str
 ) -> None:
     name, content, expected = REFUSED[case]
@@ -235,9 +235,7 @@ def test_control_characters_of_a_wrong_encoding_are_refused(
     assert (done.exit_code, live[0].customers[0].name) == (0, "O\u2019Brien")
 
 
-def test_second_try_needs_no_knowledge_of_journals(
-    invoke: Invoke, live: Live, tmp_path: Path
-) -> None:
+def test_second_import_needs_no_journal_option(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(HEADER.encode() + b"u1,,Zo\xc3\xab,GB\nu2,,Ada,GB\n")
     done = invoke("customers", "import", "--encoding", "cp1252", str(path))
@@ -346,7 +344,7 @@ def test_unwritable_journal_names_the_option(invoke: Invoke, live: Live, tmp_pat
     )
 
 
-def test_export_is_imported_again_exactly(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_exported_file_imports_unchanged(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     rows = [("5E05", "NULL"), ("12E05", "N/A"), ("1.0", "#REF!"), ("a", "null"), ("b", "=1+1")]
     for external_id, name in rows:
         live[0].add(external_id=external_id, name=name, country="GB")
@@ -364,7 +362,7 @@ def test_export_is_imported_again_exactly(invoke: Invoke, live: Live, tmp_path: 
     assert sorted((c.external_id, c.name) for c in live[0].customers) == sorted(rows)
 
 
-def test_redirected_standard_input_writes_nothing_into_dev(
+def test_redirected_stdin_writes_no_side_files_into_dev(
     live: Live, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     path = tmp_path / "a.csv"

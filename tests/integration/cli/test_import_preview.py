@@ -83,9 +83,7 @@ def test_dry_run_shows_good_rows_beside_problems(invoke_apart: Invoke, tmp_path:
     )
 
 
-def test_notes_are_shown_where_nobody_is_asked(
-    invoke_apart: Invoke, live: Live, people: Path
-) -> None:
+def test_notes_are_shown_without_a_terminal(invoke_apart: Invoke, live: Live, people: Path) -> None:
     done = invoke_apart("customers", "import", "--map", "notes=", str(people))
     assert (done.exit_code, live[0].customer_count) == (0, 4)
     assert done.stderr.splitlines() == preview(people)[-3:]
@@ -107,7 +105,7 @@ def test_terminal_shows_the_preview_and_asks(
     assert (shown.finish(), live[0].customer_count) == (status, count)
 
 
-def test_yes_asks_nothing_on_a_terminal(
+def test_yes_option_skips_the_question_on_a_terminal(
     terminal: Callable[..., Any], live: Live, people: Path
 ) -> None:
     shown = terminal("customers", "import", "--yes", "--map", "notes=", str(people), env=live[1])

@@ -57,7 +57,7 @@ def go_so_far(fake: FakeDub, creates: int, then: faults.Fault) -> None:
     fake.faults.add(then, times=None, method="POST")
 
 
-def test_kill_and_interrupt_lose_and_double_nobody(
+def test_kill_and_interrupt_create_every_customer_once(
     run: Run, environment: dict[str, str], people: Path
 ) -> None:
     with FakeDub() as fake, fake.serve() as url:
@@ -103,7 +103,7 @@ def test_interrupt_waits_for_requests_in_flight(
         assert [request.method for request in fake.requests if request.method != "POST"] == []
 
 
-def test_interrupted_import_never_claims_customers_of_others(
+def test_interrupted_import_counts_no_foreign_customers(
     run: Run, environment: dict[str, str], people: Path
 ) -> None:
     with FakeDub(latency=0.1) as fake, fake.serve() as url:

@@ -179,7 +179,7 @@ def test_three_unusable_responses_in_a_row_abort(fake: FakeDub, start: Start) ->
         assert run.journal.counts()["created"] == 20
 
 
-def test_error_of_one_row_fails_that_row_alone(fake: FakeDub, start: Start) -> None:
+def test_row_error_fails_only_that_row(fake: FakeDub, start: Start) -> None:
     fake.faults.add(faults.Status(422))
     with start(ROW, ("u2", "", "")) as run:
         assert run.run() == 0

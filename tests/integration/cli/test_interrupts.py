@@ -24,7 +24,7 @@ PROMPT = "Stopping. Press Ctrl-C again to end at once."
 
 
 @pytest.mark.parametrize("kind", ["import", "export"])
-def test_interrupts_at_random_moments_lose_nobody(kind: str) -> None:
+def test_random_interrupts_lose_no_customer(kind: str) -> None:
     result = soak.Result()
     size = {"import": 200, "export": 2_000}[kind]
     soak.complete(kind, size, 4, 1.0, result)
@@ -78,7 +78,7 @@ def test_second_interrupt_ends_the_process_at_once(
 
 
 @pytest.mark.parametrize("arguments", [("import", "a.csv"), ("export", "b.csv")])
-def test_interrupt_ends_a_wait_for_the_next_attempt(
+def test_interrupt_ends_a_retry_wait(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     (tmp_path / "a.csv").write_text("external_id,country\na,GB\n")

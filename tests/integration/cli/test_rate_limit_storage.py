@@ -35,7 +35,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])
-def test_rate_limit_storage_is_used_and_silence_is_survived(
+def test_rate_limit_storage_outage_does_not_stop_the_command(
     invoke_apart: Invoke,
     live: tuple[FakeDub, dict[str, str]],
     people: Path,

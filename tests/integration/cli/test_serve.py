@@ -137,7 +137,7 @@ def test_serve_continues_without_a_reader_of_its_log(serve: Serve) -> None:
         assert server.process.stderr.read() == ""
 
 
-def test_serve_port_in_use_is_one_line() -> None:
+def test_serve_port_in_use_prints_one_line() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -173,7 +173,7 @@ def test_serve_admin_token_without_admin_is_refused(
         assert _admin(server, "s3cret") == 404
 
 
-def test_serve_invalid_database_is_one_line(tmp_path: Path) -> None:
+def test_serve_invalid_database_prints_one_line(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.write_text("These are notes and not a database. " * 100)
     done = CliRunner().invoke(cli, ["serve", "--port", "0", "--database", str(notes)])
@@ -206,7 +206,7 @@ def test_serve_shows_the_page_and_has_the_admin_api(serve: Serve) -> None:
         assert _admin(server) == 200
 
 
-def test_serve_without_admin_is_dubs_404(serve: Serve) -> None:
+def test_serve_without_admin_returns_404_for_admin_routes(serve: Serve) -> None:
     with serve("--no-admin") as server:
         assert "_fake" not in server.greeting
         assert _admin(server) == 404

@@ -111,7 +111,7 @@ def refused(request: dict[str, Any]) -> bool:
     )
 
 
-def test_every_recorded_request_is_of_a_known_kind() -> None:
+def test_recorded_requests_are_all_replayed() -> None:
     counted = collections.Counter(kind(step["request"]) for _, step in STEPS)
     assert counted == {
         "sent": 100,
@@ -122,7 +122,7 @@ def test_every_recorded_request_is_of_a_known_kind() -> None:
 
 
 @EACH
-def test_recorded_request_is_what_the_client_sends_or_refuses(
+def test_recorded_request_is_sent_or_rejected_by_the_client(
     step: dict[str, Any], serving: Callable[..., Any]
 ) -> None:
     request, recorded = step["request"], step["response"]
@@ -194,7 +194,7 @@ CLASSES = {
 
 
 @EACH
-def test_recorded_answer_becomes_the_right_object_or_error(
+def test_recorded_response_becomes_its_object_or_error(
     step: dict[str, Any], serving: Callable[..., Any]
 ) -> None:
     recorded, method = step["response"], step["request"]["method"]
@@ -222,6 +222,6 @@ def test_recorded_answer_becomes_the_right_object_or_error(
     assert str(error) == f"{recorded['status']} {said['code']}: {said['message']}"
 
 
-def test_every_recorded_answer_is_a_success_or_an_error_of_a_known_class() -> None:
+def test_recorded_statuses_all_have_a_class() -> None:
     counted = collections.Counter(step["response"]["status"] for _, step in STEPS)
     assert counted == {200: 25, 201: 63, 400: 3, 401: 3, 404: 6, 409: 2, 422: 16}

@@ -47,7 +47,7 @@ READS = [("GET", "/customers"), ("GET", "/customers/ext_a")]
         ("Bearer secret", NO_WORKSPACE),
     ],
 )
-def test_each_kind_of_bad_key_has_its_answer(
+def test_each_invalid_key_gets_its_error(
     fake: FakeDub, reach: Callable[[FakeDub], Any], authorization: str | None, expected: str
 ) -> None:
     api = reach(fake)
@@ -59,7 +59,7 @@ def test_each_kind_of_bad_key_has_its_answer(
         assert "Retry-After" not in answer.headers
 
 
-def test_several_keys_are_let_in_and_expired_ones_can_be_named(mount: Any) -> None:
+def test_several_and_expired_api_keys_are_supported(mount: Any) -> None:
     with FakeDub(["dub_1", "dub_2"], expired=["dub_old"]) as fake:
         api = mount(fake)
         answers = [
@@ -73,7 +73,7 @@ def test_several_keys_are_let_in_and_expired_ones_can_be_named(mount: Any) -> No
 
 
 @pytest.mark.parametrize("role", ["viewer", "billing"])
-def test_other_roles_may_read_and_not_write(mount: Any, role: str) -> None:
+def test_other_roles_can_read_but_not_write(mount: Any, role: str) -> None:
     with FakeDub(role=role) as fake:
         fake.add(external_id="a")
         api = mount(fake)
@@ -92,7 +92,7 @@ def test_plans_below_business_have_no_customers_api(mount: Any, plan: str) -> No
 
 
 @pytest.mark.parametrize("plan", ["trial", "business", "advanced", "enterprise"])
-def test_plans_from_business_on_have_it(mount: Any, plan: str) -> None:
+def test_plans_from_business_have_the_customers_api(mount: Any, plan: str) -> None:
     with FakeDub(plan=plan) as fake:
         assert mount(fake)("GET", "/customers").status_code == 200
 
@@ -124,7 +124,7 @@ def test_checks_come_in_the_servers_order(mount: Any) -> None:
         (FakeDub(), ("POST", "/customers")),
     ],
 )
-def test_error_object_names_its_page_of_the_documentation(
+def test_error_object_links_to_its_documentation(
     mount: Any, fake: FakeDub, request_: tuple[str, ...]
 ) -> None:
     answer = mount(fake)(*request_)

@@ -48,7 +48,7 @@ def test_requests_have_every_field(fake: FakeDub, curl: Curl) -> None:
     assert [base64.b64decode(one["bodyBase64"]) for one in (first, second)] == [sent, b""]
 
 
-def test_requests_after_a_number_are_the_newer_ones(curl: Curl) -> None:
+def test_requests_after_a_number_are_listed(curl: Curl) -> None:
     curl.statuses(4)
     numbers = [one["number"] for one in curl.admin("GET", "requests?after=1&limit=2")]
     assert numbers == [2, 3]
@@ -56,7 +56,7 @@ def test_requests_after_a_number_are_the_newer_ones(curl: Curl) -> None:
     assert curl.admin("GET", "requests?after=400") == []
 
 
-def test_requests_beyond_those_kept_are_left_out(curl_at: Callable[[str], Curl]) -> None:
+def test_requests_beyond_keep_requests_are_dropped(curl_at: Callable[[str], Curl]) -> None:
     with FakeDub(keep_requests=2) as fake, fake.serve(admin=True) as url:
         curl = curl_at(url)
         curl.statuses(4)
@@ -235,7 +235,7 @@ def test_every_fault_is_queued_and_shown_as_sent(
     assert shown == [{**sent, "times": 1, "method": None, "path": None}]
 
 
-def test_faults_of_the_admin_api_are_all_of_the_module() -> None:
+def test_admin_api_offers_every_fault() -> None:
     every = {
         cls.__name__
         for cls in vars(faults).values()
@@ -321,7 +321,7 @@ def test_setting_of_rate_limit_includes_earlier_requests(curl: Curl) -> None:
     assert curl.statuses(1) == [200]
 
 
-def test_reset_returns_everything_to_the_start(curl_at: Callable[[str], Curl]) -> None:
+def test_reset_restores_the_initial_state(curl_at: Callable[[str], Curl]) -> None:
     with FakeDub(rate_limit=3, role="member") as fake, fake.serve(admin=True) as url:
         curl = curl_at(url)
         start = curl.admin("GET", "state")

@@ -53,7 +53,7 @@ ENTRIES = [("GET", "state"), ("POST", "reset"), ("DELETE", "requests"), ("GET", 
 
 
 @pytest.mark.parametrize(("method", "path"), [*ENTRIES[:-1], ("GET", "customers/seed")])
-def test_admin_that_is_off_is_dubs_404(fake: FakeDub, method: str, path: str) -> None:
+def test_disabled_admin_api_returns_the_dub_404(fake: FakeDub, method: str, path: str) -> None:
     with fake.serve() as url:
         status, body, response = send(url, method, f"/_fake/{path}")
         unknown = send(url, method, "/unknown/route")
@@ -62,14 +62,14 @@ def test_admin_that_is_off_is_dubs_404(fake: FakeDub, method: str, path: str) ->
     assert len(fake.requests) == 2
 
 
-def test_page_that_is_off_redirects_as_dub_does_to_a_404(fake: FakeDub) -> None:
+def test_disabled_page_redirects_to_the_dub_404(fake: FakeDub) -> None:
     with fake.serve() as url:
         status, _, response = send(url, "GET", "/_fake/")
         assert (status, response.headers["Location"]) == (308, "/_fake")
         assert send(url, "GET", "/_fake")[0] == 404
 
 
-def test_admin_is_not_on_mounted_sessions(fake: FakeDub) -> None:
+def test_mounted_session_has_no_admin_api(fake: FakeDub) -> None:
     assert fake.session().get(f"{fake.base_url}/_fake/state").status_code == 404
 
 
@@ -162,7 +162,7 @@ def test_type_of_json_may_have_parameters(url: str) -> None:
     assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
 
 
-def test_other_origins_get_no_permission(url: str) -> None:
+def test_other_origins_get_no_cors_permission(url: str) -> None:
     origin = {"Origin": "https://example.com"}
     preflight = {**origin, "Access-Control-Request-Method": "POST"}
     status, _, response = send(url, "OPTIONS", "/_fake/reset", headers=preflight)
@@ -182,7 +182,7 @@ def test_head_has_the_headers_of_get_and_no_body(fake: FakeDub, url: str, path: 
     assert int(response.headers["Content-Length"]) > 0
 
 
-def test_page_may_load_nothing_else_and_be_framed_by_nobody(url: str) -> None:
+def test_page_headers_forbid_foreign_content_and_framing(url: str) -> None:
     status, page, response = send(url, "GET", "/_fake/")
     assert (status, response.headers["X-Frame-Options"]) == (200, "DENY")
     policy = response.headers["Content-Security-Policy"].split("; ")
@@ -244,7 +244,7 @@ def test_wrong_admin_token_is_a_401(
     assert response.headers["WWW-Authenticate"].startswith("Basic ")
 
 
-def test_tokens_are_in_no_record(fake: FakeDub) -> None:
+def test_recorded_requests_contain_no_token(fake: FakeDub) -> None:
     secret = {"Authorization": "Bearer s3cret"}
     with fake.serve(admin=True, admin_token="s3cret") as url:
         for headers in (
@@ -451,7 +451,9 @@ def test_deeply_nested_body_is_shown_as_text(url: str, levels: int) -> None:
     assert (status, requests[0]["body"]) == (200, body.replace("dub_test", "[token]"))
 
 
-def test_log_has_writes_and_no_token(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_shows_admin_writes_without_token(
+    fake: FakeDub, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     lines: list[str] = []
     with Server(fake, admin=True, admin_token="s3cret", log=lines.append) as url:

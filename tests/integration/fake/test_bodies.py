@@ -92,7 +92,7 @@ def test_create_requires_an_external_id_and_then_a_country(api: Any) -> None:
         bytes(range(256)),
     ],
 )
-def test_body_that_is_no_json_is_a_400(api: Any, body: bytes) -> None:
+def test_body_that_is_not_json_is_a_400(api: Any, body: bytes) -> None:
     api.create("a")
     assert api.message("POST", "/customers", body=body) == f"400 {BAD_JSON}"
     assert api.message("PATCH", "/customers/ext_a", body=body) == f"400 {BAD_JSON}"
@@ -102,7 +102,7 @@ def test_update_reads_the_body_before_it_looks_for_the_customer(api: Any) -> Non
     assert api.message("PATCH", "/customers/cus_unknown", body="{") == f"400 {BAD_JSON}"
 
 
-def test_content_type_is_not_looked_at(api: Any) -> None:
+def test_content_type_of_a_request_is_ignored(api: Any) -> None:
     headers = {"Authorization": "Bearer dub_test", "Content-Type": "text/plain; charset=utf-16"}
     body = '{"externalId": "a", "country": "GB", "name": "Åda"}'.encode()
     answer = api("POST", "/customers", body=b"\xef\xbb\xbf" + body, headers=headers)
@@ -130,7 +130,7 @@ def test_lone_surrogates_are_replaced(api: Any) -> None:
         "  https://example.com/  ",
     ],
 )
-def test_any_url_is_taken_for_an_avatar_and_hosted_anew(api: Any, avatar: str) -> None:
+def test_any_avatar_url_is_rehosted(api: Any, avatar: str) -> None:
     created = api.create("a", avatar=avatar)
     assert created["avatar"].startswith(f"https://dubassets.com/customers/{created['id']}/avatar_")
 
@@ -158,7 +158,7 @@ def test_avatar_of_dubs_own_is_kept(api: Any, avatar: str) -> None:
         "https://API.dub.co/og/avatar/1",
     ],
 )
-def test_avatar_almost_of_dubs_own_is_rehosted(api: Any, avatar: str) -> None:
+def test_avatar_of_a_similar_host_is_rehosted(api: Any, avatar: str) -> None:
     assert api.create("a", avatar=avatar)["avatar"].startswith("https://dubassets.com/customers/")
 
 
@@ -236,7 +236,7 @@ def test_avatar_of_192_characters_is_stored(api: Any) -> None:
     assert api.create("a", avatar=avatar)["avatar"] == avatar
 
 
-def test_text_too_long_is_found_before_a_taken_key(api: Any) -> None:
+def test_text_too_long_is_reported_before_a_taken_key(api: Any) -> None:
     api.create("a")
     body = {**GOOD, "name": "n" * 192}
     assert api.message("POST", "/customers", json=body) == too_long("create", "name")

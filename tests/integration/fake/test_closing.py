@@ -40,7 +40,7 @@ def run(*arguments: str, cwd: Path, error: str = "error") -> subprocess.Complete
 
 
 @pytest.mark.parametrize("code", FORGOTTEN.values(), ids=list(FORGOTTEN))
-def test_fake_left_open_warns_of_nothing(tmp_path: Path, code: str) -> None:
+def test_unclosed_fake_causes_no_warning(tmp_path: Path, code: str) -> None:
     imports = "import gc, threading; from dub_uplink.testing import FakeDub; "
     done = run("-c", imports + code, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -65,7 +65,7 @@ def test_request_to_a_closed_served_fake_is_a_410() -> None:
         assert time.monotonic() - started < 5
 
 
-def test_fixtures_leave_nothing_open(tmp_path: Path) -> None:
+def test_pytest_fixtures_close_everything(tmp_path: Path) -> None:
     suite = tmp_path / "test_suite.py"
     suite.write_text(
         "from dub_uplink.testing import FakeDub\n"
@@ -88,7 +88,7 @@ def test_fixtures_leave_nothing_open(tmp_path: Path) -> None:
     assert "2 passed" in done.stdout
 
 
-def test_file_of_a_fake_left_open_is_whole(tmp_path: Path) -> None:
+def test_database_of_an_unclosed_fake_is_complete(tmp_path: Path) -> None:
     database = str(tmp_path / "dub.sqlite")
     FakeDub(database=database).add(external_id="a")
     gc.collect()
@@ -97,7 +97,7 @@ def test_file_of_a_fake_left_open_is_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["dub.sqlite"]
 
 
-def test_demo_leaves_nothing_open(tmp_path: Path) -> None:
+def test_demo_closes_everything(tmp_path: Path) -> None:
     pytest.importorskip("rich")
     pytest.importorskip("click")
     done = run("-m", "dub_uplink", "demo", cwd=tmp_path)

@@ -47,7 +47,7 @@ def masked(recorded: Any, actual: Any) -> Any:
 
 
 @pytest.mark.parametrize("steps", list(scenarios()))
-def test_recorded_exchange_is_answered_exactly(
+def test_fake_reproduces_the_recorded_exchange(
     steps: list[dict[str, Any]], reach: Callable[[FakeDub], Any], fake: FakeDub
 ) -> None:
     api = reach(fake)

@@ -43,7 +43,7 @@ def counted(api: Any, query: str = "") -> Any:
     return response.json()
 
 
-def test_count_without_filters_counts_everyone(
+def test_count_without_filters_counts_all_customers(
     fake: FakeDub, reach: Callable[[FakeDub], Any]
 ) -> None:
     response = reach(fake)("GET", COUNT)
@@ -168,6 +168,6 @@ def test_count_with_another_method_is_a_405(api: Any, method: str) -> None:
     assert (response.status_code, response.content) == (405, b"")
 
 
-def test_count_meets_faults(fake: FakeDub, api: Any) -> None:
+def test_count_is_subject_to_faults(fake: FakeDub, api: Any) -> None:
     fake.faults.add(faults.Status(404), path=COUNT)
     assert api("GET", COUNT).status_code == 404

@@ -37,7 +37,7 @@ def test_prefix_is_not_part_of_an_external_id(api: Any) -> None:
     assert api("GET", "/customers/1").status_code == 404
 
 
-def test_taken_external_id_or_stripe_id_is_a_conflict_and_writes_nothing(api: Any) -> None:
+def test_taken_external_or_stripe_id_is_a_conflict(api: Any) -> None:
     api.create("a", stripeCustomerId="stripe_a")
     api.create("b", name="B")
     for body in (
@@ -51,7 +51,7 @@ def test_taken_external_id_or_stripe_id_is_a_conflict_and_writes_nothing(api: An
     assert api.listed("sortOrder=asc") == ["a", "b"]
 
 
-def test_own_keys_and_missing_ones_are_no_conflict(api: Any) -> None:
+def test_own_or_missing_external_ids_do_not_conflict(api: Any) -> None:
     api.create("a", stripeCustomerId="stripe_a")
     api.create("b", stripeCustomerId=None)
     api.create("c")
@@ -59,7 +59,7 @@ def test_own_keys_and_missing_ones_are_no_conflict(api: Any) -> None:
     assert api("PATCH", "/customers/ext_a", json=same).status_code == 200
 
 
-def test_keys_are_free_again_after_a_change_or_a_deletion(api: Any) -> None:
+def test_external_ids_are_free_after_change_or_deletion(api: Any) -> None:
     api.create("a", stripeCustomerId="s")
     api("PATCH", "/customers/ext_a", json={"externalId": "b", "stripeCustomerId": None})
     api.create("a", stripeCustomerId="s")
@@ -67,7 +67,7 @@ def test_keys_are_free_again_after_a_change_or_a_deletion(api: Any) -> None:
     api.create("a", stripeCustomerId="s")
 
 
-def test_update_leaves_what_is_absent_and_clears_what_is_null(api: Any) -> None:
+def test_update_keeps_absent_fields_and_clears_null_ones(api: Any) -> None:
     fields = {"email": "a@example.com", "name": "A", "stripeCustomerId": "s"}
     before = api.create("a", avatar="https://dubassets.com/x", **fields)
     assert api("PATCH", "/customers/ext_a", json={}).json() == before
@@ -115,7 +115,7 @@ def test_ids_have_dubs_form_and_sort_by_creation(fake: FakeDub, api: Any) -> Non
     assert all(re.fullmatch(r"cus_[0-9A-Z]{25}", one) for one in ids)
 
 
-def test_ids_sort_by_creation_even_when_the_clock_goes_back(mount: Any) -> None:
+def test_ids_sort_by_creation_when_the_clock_goes_back(mount: Any) -> None:
     moments = iter([2000.0, 1000.0, 1000.0, 3000.0] * 2)
     with FakeDub(now=lambda: next(moments)) as fake:
         ids = [fake.add().id for _ in range(3)]
@@ -154,7 +154,7 @@ def test_duplicate_id_of_the_users_own_is_a_500_and_a_log_line(
         assert api.listed() == ["a"]
 
 
-def test_expansions_are_shown_only_when_asked_for_and_there(fake: FakeDub, api: Any) -> None:
+def test_expanded_records_appear_only_on_request(fake: FakeDub, api: Any) -> None:
     fake.add(
         external_id="a",
         program_id="prog_1",
@@ -275,6 +275,6 @@ def test_clear_empties_the_fake(fake: FakeDub, api: Any) -> None:
         {"base_url": "api.dub.co"},
     ],
 )
-def test_configuration_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_constructor_argument_raises(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         FakeDub(**wrong)

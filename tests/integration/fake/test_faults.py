@@ -65,9 +65,7 @@ def test_truncating_at_more_than_the_body_changes_nothing(fake: FakeDub, reach: 
     assert create(api).status_code == 409
 
 
-def test_delay_above_the_time_out_is_a_read_timeout_of_what_was_carried_out(
-    fake: FakeDub, reach: Reach
-) -> None:
+def test_delay_above_the_timeout_applies_and_times_out(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Delay(3600))
     with pytest.raises(requests.ReadTimeout):
@@ -78,7 +76,7 @@ def test_delay_above_the_time_out_is_a_read_timeout_of_what_was_carried_out(
     assert len(fake.customers) == 1
 
 
-def test_delay_below_the_time_out_is_waited_for(fake: FakeDub, reach: Reach) -> None:
+def test_delay_below_the_timeout_is_waited_for(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Delay(0.05))
     started = time.monotonic()
@@ -107,9 +105,7 @@ def test_drip_gives_the_whole_body_slowly(fake: FakeDub, reach: Reach) -> None:
     assert time.monotonic() - started >= 0.09
 
 
-def test_drip_slower_than_the_time_out_times_out_while_the_body_is_read(
-    fake: FakeDub, reach: Reach
-) -> None:
+def test_drip_slower_than_the_timeout_times_out(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Drip(0.01))
     with pytest.raises(requests.ConnectionError, match="timed out"):
@@ -118,7 +114,7 @@ def test_drip_slower_than_the_time_out_times_out_while_the_body_is_read(
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_drip_on_a_session_is_told_by_its_sleep(fake: FakeDub, stream: bool) -> None:
+def test_drip_on_a_session_uses_its_sleep(fake: FakeDub, stream: bool) -> None:
     slept: list[float] = []
     session = fake.session(sleep=slept.append)
     fake.faults.add(faults.Drip(2))
@@ -128,7 +124,7 @@ def test_drip_on_a_session_is_told_by_its_sleep(fake: FakeDub, stream: bool) -> 
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 410, 422, 429, 500])
-def test_status_of_dubs_has_dubs_error_object(fake: FakeDub, reach: Reach, code: int) -> None:
+def test_status_fault_of_dub_has_the_dub_error_body(fake: FakeDub, reach: Reach, code: int) -> None:
     api = reach(fake)
     fake.faults.add(faults.Status(code))
     answer = create(api)
@@ -139,7 +135,7 @@ def test_status_of_dubs_has_dubs_error_object(fake: FakeDub, reach: Reach, code:
 
 
 @pytest.mark.parametrize("code", [502, 503, 504, 418])
-def test_other_status_has_a_page_as_from_a_proxy(fake: FakeDub, reach: Reach, code: int) -> None:
+def test_status_fault_of_a_proxy_has_an_html_body(fake: FakeDub, reach: Reach, code: int) -> None:
     api = reach(fake)
     fake.faults.add(faults.Status(code, headers={"Retry-After": "2"}))
     answer = create(api)
@@ -162,7 +158,7 @@ def test_status_takes_headers_and_any_body(fake: FakeDub, reach: Reach) -> None:
     assert (create(api).status_code, fake.faults.pending) == (204, [])
 
 
-def test_garbage_is_a_success_that_is_none(fake: FakeDub, reach: Reach) -> None:
+def test_garbage_fault_is_a_200_without_json(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Garbage())
     fake.faults.add(faults.Garbage(b"\x00\x01", "application/json"))
@@ -191,7 +187,7 @@ def test_garbage_is_a_success_that_is_none(fake: FakeDub, reach: Reach) -> None:
         (faults.RateLimited(-2, "unix_ms"), "1795333859424"),
     ],
 )
-def test_retry_after_comes_in_every_form(
+def test_rate_limited_fault_sends_every_retry_after_format(
     reach: Reach, fault: faults.Fault, header: str | None
 ) -> None:
     with FakeDub(now=lambda: NOW) as fake:
@@ -203,7 +199,7 @@ def test_retry_after_comes_in_every_form(
         assert fake.customers == []
 
 
-def test_http_date_is_never_sooner_than_asked_for(reach: Reach) -> None:
+def test_retry_after_http_date_is_rounded_up(reach: Reach) -> None:
     with FakeDub(now=lambda: NOW) as fake:
         api = reach(fake)
         fake.faults.add(faults.RateLimited(2, form="http_date"))
@@ -211,7 +207,7 @@ def test_http_date_is_never_sooner_than_asked_for(reach: Reach) -> None:
         assert 2 <= moment.timestamp() - NOW < 3
 
 
-def test_faults_are_met_in_turn_by_the_requests_they_match(fake: FakeDub, api: Any) -> None:
+def test_queued_faults_apply_in_order_to_matching_requests(fake: FakeDub, api: Any) -> None:
     fake.faults.add(faults.Status(500), times=2, method="post")
     fake.faults.add(faults.Status(502), path="/customers/*")
     fake.faults.add(faults.Status(503), path="/customers/ext_a%2Fb", method="GET")
@@ -256,7 +252,7 @@ def random_statuses(seed: int, count: int, *, queued: bool = False, threads: int
         return [request.status or 0 for request in fake.requests]
 
 
-def test_random_faults_come_at_their_rates_and_are_the_same_for_a_seed() -> None:
+def test_random_faults_follow_their_rates_and_seed() -> None:
     statuses = random_statuses(1, 600)
     assert statuses == random_statuses(1, 600)
     assert statuses != random_statuses(2, 600)
@@ -266,12 +262,12 @@ def test_random_faults_come_at_their_rates_and_are_the_same_for_a_seed() -> None
     assert random_statuses(1, 600, queued=True)[1:] == statuses[1:]
 
 
-def test_random_faults_are_as_many_whatever_the_threads() -> None:
+def test_random_faults_have_the_same_count_with_threads() -> None:
     alone, together = random_statuses(3, 400), random_statuses(3, 400, threads=4)
     assert sorted(alone) == sorted(together)
 
 
-def test_faults_are_values() -> None:
+def test_faults_compare_by_value() -> None:
     assert faults.Status(503, {"a": "b"}) == faults.Status(503, {"a": "b"})
     assert hash(faults.Status(503, {"a": "b"}, body=[1])) == hash(
         faults.Status(503, {"a": "b"}, body=[1])
@@ -297,7 +293,7 @@ def test_faults_are_values() -> None:
         ),
     ],
 )
-def test_fault_out_of_range_is_a_value_error(make: Callable[[], object]) -> None:
+def test_fault_out_of_range_raises_value_error(make: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         make()
 
@@ -314,12 +310,12 @@ def test_fault_out_of_range_is_a_value_error(make: Callable[[], object]) -> None
         lambda: FakeDub().faults.randomly({503: 0.1}, seed=1),  # type: ignore[dict-item]
     ],
 )
-def test_fault_of_a_wrong_type_is_a_type_error(make: Callable[[], object]) -> None:
+def test_fault_of_wrong_type_raises_type_error(make: Callable[[], object]) -> None:
     with pytest.raises(TypeError):
         make()
 
 
-def test_latency_delays_every_answer() -> None:
+def test_latency_delays_every_response() -> None:
     slept: list[float] = []
     with FakeDub(latency=0.05) as fake:
         session = fake.session(sleep=slept.append)

@@ -21,7 +21,7 @@ def test_dub_is_a_client_on_fake_dub(fake_dub: FakeDub, dub: Dub) -> None:
     assert [customer.id for customer in fake_dub.customers] == [created.id]
 
 
-def test_dub_waits_out_a_rate_limit_without_waiting(fake_dub: FakeDub, dub: Dub) -> None:
+def test_dub_fixture_skips_rate_limit_waits(fake_dub: FakeDub, dub: Dub) -> None:
     fake_dub.faults.add(faults.RateLimited(), times=1)
     before = fake_dub.clock.time()
     started = time.monotonic()
@@ -32,7 +32,7 @@ def test_dub_waits_out_a_rate_limit_without_waiting(fake_dub: FakeDub, dub: Dub)
     assert len(fake_dub.requests) == 2
 
 
-def test_deadline_of_dub_still_holds(fake_dub: FakeDub, dub: Dub) -> None:
+def test_dub_fixture_keeps_the_deadline(fake_dub: FakeDub, dub: Dub) -> None:
     fake_dub.faults.add(faults.Status(503), times=None)
     before = fake_dub.clock.time()
     with pytest.raises(errors.APIStatusError) as caught:
@@ -41,7 +41,7 @@ def test_deadline_of_dub_still_holds(fake_dub: FakeDub, dub: Dub) -> None:
     assert 1 < fake_dub.clock.time() - before < 91
 
 
-def test_dub_reaches_nothing_but_its_fake(fake_dub: FakeDub) -> None:
+def test_dub_fixture_reaches_only_its_fake(fake_dub: FakeDub) -> None:
     with (
         fake_dub.session() as session,
         Dub(token="dub_test", server_url="https://example.com", client=session) as elsewhere,
@@ -50,7 +50,7 @@ def test_dub_reaches_nothing_but_its_fake(fake_dub: FakeDub) -> None:
         elsewhere.customers.list()
 
 
-def test_no_sleep_skips_for_clients_without_a_clock_and_for_every_fake() -> None:
+def test_no_sleep_skips_waits_of_clients_and_fakes() -> None:
     with FakeDub(rate_limit=1) as fake, no_sleep() as clock:
         client = Dub(token="dub_test", client=fake.session())
         started = time.monotonic()
@@ -69,7 +69,7 @@ def test_no_sleep_skips_delays_and_latency_of_mounted_fakes() -> None:
     fake.configure(latency=0)
 
 
-def test_no_sleep_ends() -> None:
+def test_no_sleep_ends_with_the_test() -> None:
     before = retries.current_clock()
     with contextlib.suppress(KeyError), no_sleep():
         assert retries.current_clock() is not before
@@ -77,7 +77,7 @@ def test_no_sleep_ends() -> None:
     assert retries.current_clock() is before
 
 
-def test_skipping_clock_moves_only_when_slept_on() -> None:
+def test_skipping_clock_advances_only_by_sleep() -> None:
     skipped: list[float] = []
     clock = SkippingClock(on_sleep=skipped.append)
     wall, monotonic = time.time(), time.monotonic()
@@ -110,7 +110,7 @@ def test_sign_up_survives_a_dropped_answer(dub, fake_dub):
 """
 
 
-def test_users_suite_runs_on_the_fixtures(tmp_path: Path) -> None:
+def test_user_test_suite_runs_with_the_fixtures(tmp_path: Path) -> None:
     fixtures = "from dub_uplink.testing.plugin import dub, fake_dub"
     suite = tmp_path / "test_suite.py"
     suite.write_text(SUITE.format(fixtures=fixtures))

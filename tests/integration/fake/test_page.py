@@ -144,7 +144,7 @@ CONTROLS = {
 }
 
 
-def test_controls_of_the_page_are_those_under_test(page: Page) -> None:
+def test_every_control_of_the_page_is_tested(page: Page) -> None:
     script = (
         "return [...document.querySelectorAll('button, input, select, textarea, a')]"
         ".map(one => one.id || one.form.id)"
@@ -327,7 +327,7 @@ def test_customers_are_added_seeded_and_removed(fake: FakeDub, page: Page) -> No
     assert fake.customer_count == 0
 
 
-def test_texts_of_clients_are_never_html(fake: FakeDub, page: Page) -> None:
+def test_client_text_is_never_rendered_as_html(fake: FakeDub, page: Page) -> None:
     attack = "<img src=x onerror=\"document.title='attacked'\"><b>x</b>"
     fake.add(external_id=attack, name=attack, email=attack, country=attack)
     fake.faults.add(faults.Status(418, body=attack), times=2, path=attack, method=attack)

@@ -44,22 +44,20 @@ def test_cursors_reach_every_customer_once_both_ways(api: Any, order: str, size:
     assert back == expected[:-1]
 
 
-def test_pages_by_number_cover_the_same(api: Any) -> None:
+def test_page_numbers_reach_the_same_customers(api: Any) -> None:
     for number in range(7):
         api.create(str(number))
     pages = [api.listed({"page": str(page), "pageSize": "3"}) for page in range(1, 5)]
     assert pages == [["6", "5", "4"], ["3", "2", "1"], ["0"], []]
 
 
-def test_default_page_has_a_hundred(fake: FakeDub, api: Any) -> None:
+def test_default_page_has_100_customers(fake: FakeDub, api: Any) -> None:
     fake.add_many(101)
     assert len(api.listed()) == 100
     assert api.listed("page=2") == ["user_1"]
 
 
-def test_back_dated_customers_are_lost_or_doubled_between_first_page_and_cursors(
-    fake: FakeDub, api: Any
-) -> None:
+def test_back_dated_customers_are_misplaced_by_cursors(fake: FakeDub, api: Any) -> None:
     fake.add(id="cus_1", external_id="doubled", created_at=at(9))
     fake.add(id="cus_2", external_id="two", created_at=at(2))
     fake.add(id="cus_3", external_id="three", created_at=at(3))
@@ -78,7 +76,7 @@ def test_back_dated_customers_are_lost_or_doubled_between_first_page_and_cursors
         ("subscriptionCanceledAt", ["a", "b", "c", "d"]),
     ],
 )
-def test_sorting_by_each_field_both_ways(
+def test_list_sorts_by_each_field_in_both_orders(
     fake: FakeDub, api: Any, sort_by: str, ascending: list[str]
 ) -> None:
     fake.add(external_id="a", created_at=at(3), sale_amount=0, first_sale_at=at(1))
@@ -94,7 +92,7 @@ def test_sorting_by_each_field_both_ways(
     assert pages[0] + pages[1] == ascending
 
 
-def test_first_filter_given_wins_and_the_others_are_ignored(fake: FakeDub, api: Any) -> None:
+def test_only_the_first_exclusive_filter_applies(fake: FakeDub, api: Any) -> None:
     fake.add(external_id="a", email="a@example.com", name="Ann Lee")
     fake.add(external_id="b", email="b@example.com", name="Bob Lee")
     everything = {"email": "a@example.com", "externalId": "b", "search": "nobody"}

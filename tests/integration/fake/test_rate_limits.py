@@ -20,7 +20,7 @@ def limits(answer: Any) -> list[str | None]:
     return [answer.headers.get(name) for name in LIMIT_HEADERS]
 
 
-def test_requests_above_the_limit_are_refused_until_the_window_has_passed(mount: Any) -> None:
+def test_requests_above_the_limit_get_429_until_the_window_ends(mount: Any) -> None:
     with at_noon(rate_limit=2, window=30.0) as fake:
         api = mount(fake)
         assert [api("GET", "/customers").status_code for _ in range(4)] == [200, 200, 429, 429]
@@ -38,7 +38,7 @@ def test_requests_above_the_limit_are_refused_until_the_window_has_passed(mount:
         assert [api("GET", "/customers").status_code for _ in range(3)] == [200, 200, 429]
 
 
-def test_window_slides(mount: Any) -> None:
+def test_rate_limit_window_slides(mount: Any) -> None:
     with at_noon(rate_limit=2) as fake:
         api = mount(fake)
         api("GET", "/customers")
@@ -48,7 +48,7 @@ def test_window_slides(mount: Any) -> None:
         assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]
 
 
-def test_refused_requests_and_bad_keys_do_not_count(mount: Any) -> None:
+def test_rejected_requests_do_not_count(mount: Any) -> None:
     with at_noon(rate_limit=1) as fake:
         api = mount(fake)
         for key in ("dub_wrong", "dub_expired", "secret"):
@@ -70,7 +70,7 @@ def test_each_key_has_its_own_limit(mount: Any) -> None:
     assert answers == [200, 200, 429, 429]
 
 
-def test_refused_write_is_not_carried_out(mount: Any) -> None:
+def test_rate_limited_write_is_not_applied(mount: Any) -> None:
     with FakeDub(rate_limit=0) as fake:
         answer = mount(fake)("POST", "/customers", json={"externalId": "a", "country": "GB"})
         assert (answer.status_code, fake.customers) == (429, [])
@@ -80,7 +80,7 @@ def test_refused_write_is_not_carried_out(mount: Any) -> None:
     ("plan", "limit"),
     [("trial", 120), ("business", 1200), ("advanced", 3000), ("enterprise", 3000), ("free", 60)],
 )
-def test_errors_and_only_they_tell_of_the_plans_limit(mount: Any, plan: str, limit: int) -> None:
+def test_only_errors_carry_rate_limit_headers(mount: Any, plan: str, limit: int) -> None:
     with at_noon(plan=plan) as fake:
         api = mount(fake)
         reset = str(round((NOW + 60) * 1000))
@@ -89,7 +89,7 @@ def test_errors_and_only_they_tell_of_the_plans_limit(mount: Any, plan: str, lim
         assert limits(api("GET", "/customers/x")) == [reset, str(limit), str(limit - 2), reset]
 
 
-def test_successes_have_no_limit_headers_and_every_later_error_has_them(mount: Any) -> None:
+def test_successes_carry_no_rate_limit_headers(mount: Any) -> None:
     with FakeDub() as fake:
         api = mount(fake)
         created = {"externalId": "a", "country": "GB"}
@@ -113,14 +113,14 @@ def test_successes_have_no_limit_headers_and_every_later_error_has_them(mount: A
             assert None not in limits(answer)
 
 
-def test_without_a_limit_nothing_is_refused(mount: Any) -> None:
+def test_disabled_rate_limit_rejects_nothing(mount: Any) -> None:
     with at_noon(plan="trial") as fake:
         api = mount(fake)
         assert {api("GET", "/customers").status_code for _ in range(150)} == {200}
         assert limits(api("GET", "/customers/x"))[2] == "0"
 
 
-def test_clock_moves_only_ahead() -> None:
+def test_clock_advance_rejects_negative_and_nan_seconds() -> None:
     with at_noon() as fake:
         fake.clock.advance(1.5)
         assert fake.clock.time() == NOW + 1.5

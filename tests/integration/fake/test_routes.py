@@ -92,7 +92,9 @@ def test_redirect_can_be_followed_with_method_and_body(
 
 
 @pytest.mark.parametrize("dots", ["..", "%2e%2e", ".%2E"])
-def test_dots_lead_to_other_routes(fake: FakeDub, raw: Callable[[bytes], bytes], dots: str) -> None:
+def test_dot_segments_change_the_route(
+    fake: FakeDub, raw: Callable[[bytes], bytes], dots: str
+) -> None:
     fake.add(external_id="a")
     head = "GET {} HTTP/1.1\r\nAuthorization: Bearer dub_test\r\nConnection: close\r\n\r\n"
     assert raw(head.format(f"/customers/{dots}").encode()).startswith(b"HTTP/1.1 404")

@@ -48,7 +48,7 @@ def post(body: bytes, headers: bytes = b"") -> bytes:
 GET = b"GET /customers HTTP/1.1\r\n" + KEY + b"\r\n"
 
 
-def test_answer_is_http_1_1_and_kept_alive(raw: Raw) -> None:
+def test_response_is_http_1_1_with_keep_alive(raw: Raw) -> None:
     assert raw(GET) == (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
     )
@@ -68,7 +68,7 @@ def test_response_204_has_no_length(fake: FakeDub, raw: Raw) -> None:
     assert b"Content-Length" not in raw(GET)
 
 
-def test_pipelined_requests_are_answered_in_turn(fake: FakeDub, raw: Raw) -> None:
+def test_pipelined_requests_get_responses_in_order(fake: FakeDub, raw: Raw) -> None:
     assert statuses(raw(post(BODY) + GET + post(BODY) + GET * 50)) == [201, 200, 409] + [200] * 50
 
 
@@ -81,7 +81,7 @@ def test_chunked_body_is_read(fake: FakeDub, raw: Raw) -> None:
     assert statuses(raw(head + chunks + GET)) == [201, 200]
 
 
-def test_connection_close_and_http_1_0_are_honoured(raw: Raw) -> None:
+def test_connection_close_and_http_1_0_close_the_connection(raw: Raw) -> None:
     closing = GET[:-2] + b"Connection: close\r\n\r\n"
     answer = raw(closing + GET)
     assert statuses(answer) == [200]
@@ -92,7 +92,7 @@ def test_connection_close_and_http_1_0_are_honoured(raw: Raw) -> None:
     assert statuses(raw(keeping + keeping)) == [200, 200]
 
 
-def test_expect_100_continue_is_answered_before_the_body(fake: FakeDub) -> None:
+def test_expect_100_continue_gets_a_100_before_the_body(fake: FakeDub) -> None:
     with fake.serve() as url, socket.create_connection(address(url), timeout=20) as sock:
         head, body = post(BODY, b"Expect: 100-continue\r\n").split(b"\r\n\r\n")
         sock.sendall(head + b"\r\n\r\n")
@@ -106,7 +106,7 @@ def address(url: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("cut", [1, 30, 90])
-def test_request_in_pieces_is_read_as_one(fake: FakeDub, cut: int) -> None:
+def test_request_sent_in_pieces_is_read(fake: FakeDub, cut: int) -> None:
     request = post(BODY)
     with fake.serve() as url, socket.create_connection(address(url), timeout=20) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -124,15 +124,13 @@ def test_request_in_pieces_is_read_as_one(fake: FakeDub, cut: int) -> None:
         b"POST /customers HTTP/1.1\r\n" + KEY + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
     ],
 )
-def test_broken_off_request_is_dropped_and_not_carried_out(
-    fake: FakeDub, raw: Raw, sent: bytes
-) -> None:
+def test_truncated_request_is_not_applied(fake: FakeDub, raw: Raw, sent: bytes) -> None:
     assert raw(sent) == b""
     assert (fake.requests, fake.customers) == ([], [])
     assert statuses(raw(GET)) == [200]
 
 
-def test_half_open_connections_keep_nobody_waiting(fake: FakeDub) -> None:
+def test_half_open_connections_block_no_other_client(fake: FakeDub) -> None:
     with fake.serve() as url, contextlib.ExitStack() as stack:
         for _ in range(50):
             sock = stack.enter_context(socket.create_connection(address(url), timeout=20))
@@ -140,7 +138,7 @@ def test_half_open_connections_keep_nobody_waiting(fake: FakeDub) -> None:
         assert requests.get(f"{url}/customers", timeout=20).status_code == 401
 
 
-def test_client_that_goes_away_is_no_error(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:
+def test_client_disconnect_logs_no_error(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:
     fake.add_many(100)
     with fake.serve() as url:
         for _ in range(10):
@@ -164,7 +162,7 @@ def test_repeated_headers_are_joined(fake: FakeDub, raw: Raw) -> None:
     assert fake.requests[0].headers["a"] == "1, 2"
 
 
-def test_targets_of_other_forms_are_read(fake: FakeDub, raw: Raw) -> None:
+def test_absolute_and_other_request_targets_are_read(fake: FakeDub, raw: Raw) -> None:
     fake.add(external_id="ü")
     for target, status in (
         (b"http://api.dub.co/customers", 200),
@@ -178,7 +176,7 @@ def test_targets_of_other_forms_are_read(fake: FakeDub, raw: Raw) -> None:
         assert statuses(raw(GET.replace(b"/customers", target))) == [status]
 
 
-def test_failure_inside_is_a_500_a_log_line_and_no_traceback(
+def test_internal_failure_is_a_500_without_traceback(
     fake: FakeDub, raw: Raw, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake._store._db.execute("DROP TABLE customers")
@@ -189,7 +187,7 @@ def test_failure_inside_is_a_500_a_log_line_and_no_traceback(
     assert "GET /customers" in caplog.text
 
 
-def test_many_clients_at_once_lose_nothing(fake: FakeDub) -> None:
+def test_concurrent_clients_lose_no_write(fake: FakeDub) -> None:
     def work(number: int) -> None:
         with requests.Session() as session:
             session.headers["Authorization"] = "Bearer dub_test"
@@ -217,7 +215,7 @@ def test_two_servers_share_a_fake(fake: FakeDub) -> None:
     assert len(found.json()) == 1
 
 
-def test_end_closes_connections_and_frees_the_port(fake: FakeDub) -> None:
+def test_stopping_closes_connections_and_frees_the_port(fake: FakeDub) -> None:
     with fake.serve() as url:
         sock = socket.create_connection(address(url), timeout=20)
         sock.sendall(GET)
@@ -249,7 +247,7 @@ def test_server_entered_after_close_raises(fake: FakeDub) -> None:
         pass
 
 
-def test_port_that_is_taken_is_an_error(fake: FakeDub) -> None:
+def test_port_in_use_raises(fake: FakeDub) -> None:
     with fake.serve() as url, pytest.raises(OSError, match="in use"):
         fake.serve(port=address(url)[1])
 
@@ -300,7 +298,7 @@ def served_process(database: str) -> Iterator[tuple[subprocess.Popen[str], str]]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to another process")
-def test_serve_forever_stops_cleanly_on_ctrl_c_and_keeps_what_was_stored(tmp_path: Any) -> None:
+def test_serve_forever_stops_on_ctrl_c_and_keeps_data(tmp_path: Any) -> None:
     database = str(tmp_path / "dub.sqlite")
     headers = {"Authorization": "Bearer dub_test"}
     with served_process(database) as (process, url):
@@ -316,7 +314,7 @@ def test_serve_forever_stops_cleanly_on_ctrl_c_and_keeps_what_was_stored(tmp_pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-def test_what_was_stored_outlives_a_killed_process(tmp_path: Any) -> None:
+def test_stored_data_survives_a_kill(tmp_path: Any) -> None:
     database = str(tmp_path / "dub.sqlite")
     headers = {"Authorization": "Bearer dub_test"}
     with served_process(database) as (process, url):
@@ -326,7 +324,7 @@ def test_what_was_stored_outlives_a_killed_process(tmp_path: Any) -> None:
         assert [customer.external_id for customer in fake.customers] == ["a"]
 
 
-def test_database_keeps_everything_of_a_customer(tmp_path: Any, mount: Any) -> None:
+def test_database_keeps_every_customer_field(tmp_path: Any, mount: Any) -> None:
     database = str(tmp_path / "dub.sqlite")
     with FakeDub(database=database) as fake:
         before = fake.add(
@@ -340,9 +338,7 @@ def test_database_keeps_everything_of_a_customer(tmp_path: Any, mount: Any) -> N
         assert api("POST", "/customers", body=BODY).status_code == 409
 
 
-def test_serve_forever_tells_where_it_is_before_it_waits(
-    fake: FakeDub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_serve_forever_prints_its_url_first(fake: FakeDub, monkeypatch: pytest.MonkeyPatch) -> None:
     urls: list[str] = []
 
     def interrupted(seconds: float) -> None:
@@ -365,7 +361,7 @@ def test_log_of_the_fake_is_silent_by_default(
     assert caplog.records == []
 
 
-def test_connection_for_which_there_is_no_thread_is_refused_and_the_next_served(
+def test_connection_without_a_free_thread_is_refused(
     fake: FakeDub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with fake.serve() as url:

@@ -27,7 +27,7 @@ KEY = {"Authorization": "Bearer dub_test"}
         "http://127.0.0.1:9/",
     ],
 )
-def test_request_to_another_host_is_refused_loudly(fake: FakeDub, url: str) -> None:
+def test_fake_session_rejects_requests_to_other_hosts(fake: FakeDub, url: str) -> None:
     with pytest.raises(NetworkRefused) as caught:
         fake.session().get(url, headers=KEY)
     assert url in str(caught.value)
@@ -41,11 +41,11 @@ def test_request_to_another_host_is_refused_loudly(fake: FakeDub, url: str) -> N
 @pytest.mark.parametrize(
     "url", ["https://api.dub.co:443/customers", "HTTPS://API.DUB.CO/customers"]
 )
-def test_other_spellings_of_the_base_url_are_answered(fake: FakeDub, url: str) -> None:
+def test_fake_session_accepts_spellings_of_the_base_url(fake: FakeDub, url: str) -> None:
     assert fake.session().get(url, headers=KEY).json() == []
 
 
-def test_base_url_may_have_a_port_and_a_prefix() -> None:
+def test_fake_session_base_url_may_have_port_and_prefix() -> None:
     with FakeDub(base_url="http://localhost:3000/api/") as fake:
         session = fake.session()
         assert session.get("http://localhost:3000/api/customers", headers=KEY).json() == []
@@ -56,7 +56,7 @@ def test_base_url_may_have_a_port_and_a_prefix() -> None:
                 session.get(url)
 
 
-def test_environment_has_no_say(
+def test_fake_session_ignores_the_environment(
     fake: FakeDub, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -66,7 +66,7 @@ def test_environment_has_no_say(
     assert fake.session().get(f"{fake.base_url}/customers", headers=KEY).status_code == 200
 
 
-def test_answer_is_a_whole_requests_response(fake: FakeDub) -> None:
+def test_fake_session_response_has_every_attribute(fake: FakeDub) -> None:
     fake.add(external_id="a", name="Åda")
     answer = fake.session().get(f"{fake.base_url}/customers/ext_a", headers=KEY)
     assert (answer.ok, answer.reason, answer.encoding) == (True, "OK", "utf-8")
@@ -79,7 +79,7 @@ def test_answer_is_a_whole_requests_response(fake: FakeDub) -> None:
     answer.close()
 
 
-def test_answer_can_be_streamed(fake: FakeDub) -> None:
+def test_fake_session_response_can_be_streamed(fake: FakeDub) -> None:
     fake.add(external_id="a", name="Åda")
     url = f"{fake.base_url}/customers/ext_a"
     session = fake.session()
@@ -101,7 +101,7 @@ def test_answer_can_be_streamed(fake: FakeDub) -> None:
     ],
     ids=["text", "bytes", "bytearray", "file", "text-file", "chunks"],
 )
-def test_body_of_every_kind_arrives(fake: FakeDub, body: Any) -> None:
+def test_fake_session_accepts_every_body_type(fake: FakeDub, body: Any) -> None:
     answer = fake.session().post(f"{fake.base_url}/customers", data=body, headers=KEY)
     assert answer.status_code == 201
 

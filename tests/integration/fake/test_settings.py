@@ -90,7 +90,7 @@ def test_unknown_setting_is_a_type_error(fake: FakeDub) -> None:
         fake.configure(colour="red")
 
 
-def test_configure_changes_what_it_is_given_only(fake: FakeDub) -> None:
+def test_configure_changes_only_the_given_settings(fake: FakeDub) -> None:
     fake.configure(role="viewer")
     assert fake.configure(latency=2) == Settings(role="viewer", latency=2)
     assert fake.settings == Settings(role="viewer", latency=2)

@@ -13,9 +13,7 @@ from dub_uplink.testing import FakeDub
 freezegun = pytest.importorskip("freezegun", reason="freezegun is not installed")
 
 
-def test_freeze_time_after_the_fake_is_followed(
-    fake: FakeDub, reach: Callable[[FakeDub], Any]
-) -> None:
+def test_fake_follows_a_later_freeze_time(fake: FakeDub, reach: Callable[[FakeDub], Any]) -> None:
     api = reach(fake)
     with freezegun.freeze_time("2020-01-01") as frozen:
         assert api.create("a")["createdAt"] == "2020-01-01T00:00:00.000Z"
@@ -34,7 +32,7 @@ def test_freeze_time_moves_the_rate_limit(mount: Any) -> None:
         assert api("GET", "/customers").status_code == 200
 
 
-def test_fake_made_within_freeze_time_outlives_it(mount: Any) -> None:
+def test_fake_created_within_freeze_time_outlives_it(mount: Any) -> None:
     with freezegun.freeze_time("2020-01-01"):
         fake = FakeDub()
         assert fake.clock.time() == 1_577_836_800

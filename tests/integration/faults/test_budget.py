@@ -23,7 +23,7 @@ def failures(client: Any, calls: int) -> int:
     return failed
 
 
-def test_where_everything_fails_retries_come_to_an_end(fake: Any, on_fake: Any) -> None:
+def test_budget_stops_retries_during_an_outage(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503), times=None)
     client = on_fake()
     assert failures(client, 300) == 300
@@ -34,21 +34,19 @@ def test_where_everything_fails_retries_come_to_an_end(fake: Any, on_fake: Any) 
     assert len(fake.requests) == sent + 200
 
 
-def test_without_a_budget_they_do_not(fake: Any, on_fake: Any) -> None:
+def test_retries_continue_without_a_budget(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503), times=None)
     failures(on_fake(retry_budget=None), 20)
     assert len(fake.requests) > 300
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_where_a_third_of_attempts_fail_no_call_goes_without_its_retry(
-    fake: Any, on_fake: Any, seed: int
-) -> None:
+def test_budget_allows_retries_at_30_percent_failures(fake: Any, on_fake: Any, seed: int) -> None:
     fake.faults.randomly({faults.Status(503): 0.2, faults.DropBefore(): 0.1}, seed=seed)
     assert failures(on_fake(), 400) == 0
 
 
-def test_a_client_whose_answers_are_404s_keeps_its_retries(fake: Any, on_fake: Any) -> None:
+def test_budget_is_refilled_by_404_responses(fake: Any, on_fake: Any) -> None:
     """As one has that looks for customers before it creates them."""
     fake.faults.randomly({faults.Status(503): 0.3}, seed=7)
     client = on_fake()
@@ -58,7 +56,7 @@ def test_a_client_whose_answers_are_404s_keeps_its_retries(fake: Any, on_fake: A
     assert client._transport._budget.tokens > 80
 
 
-def test_after_an_outage_the_budget_comes_back(fake: Any, on_fake: Any) -> None:
+def test_budget_recovers_after_an_outage(fake: Any, on_fake: Any) -> None:
     client = on_fake(retry_budget=RetryBudget(10))
     fake.faults.add(faults.Status(503), times=50)
     failures(client, 40)
@@ -69,7 +67,7 @@ def test_after_an_outage_the_budget_comes_back(fake: Any, on_fake: Any) -> None:
     assert failures(client, 1) == 0
 
 
-def test_what_is_raised_without_a_retry_is_the_failure_itself(fake: Any, on_fake: Any) -> None:
+def test_empty_budget_raises_the_original_failure(fake: Any, on_fake: Any) -> None:
     budget = RetryBudget(1)
     budget.take()
     fake.faults.add(faults.Status(503))
@@ -82,7 +80,7 @@ def test_what_is_raised_without_a_retry_is_the_failure_itself(fake: Any, on_fake
     assert status.value.attempts == connection.value.attempts == 1
 
 
-def test_a_budget_may_be_shared_by_clients(fake: Any, on_fake: Any) -> None:
+def test_budget_is_shared_by_several_clients(fake: Any, on_fake: Any) -> None:
     budget = RetryBudget(10)
     fake.faults.add(faults.Status(503), times=None)
     one, other = on_fake(retry_budget=budget), on_fake(retry_budget=budget)
@@ -92,7 +90,7 @@ def test_a_budget_may_be_shared_by_clients(fake: Any, on_fake: Any) -> None:
     assert len(fake.requests) == 6 + 10
 
 
-def test_clients_have_their_own_unless_told_otherwise(fake: Any, on_fake: Any) -> None:
+def test_clients_have_separate_budgets_by_default(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503), times=None)
     failures(on_fake(), 50)
     sent = len(fake.requests)
@@ -100,7 +98,7 @@ def test_clients_have_their_own_unless_told_otherwise(fake: Any, on_fake: Any) -
     assert len(fake.requests) > sent + 1
 
 
-def test_threads_share_one_and_none_of_it_is_lost(fake: Any, on_fake: Any, policy: Any) -> None:
+def test_budget_shared_by_threads_loses_no_token(fake: Any, on_fake: Any, policy: Any) -> None:
     budget = RetryBudget(50)
     fake.faults.add(faults.Status(503), times=None)
     # A sleep of one thread moves the time of all: none of them is to run out of it.
@@ -115,7 +113,7 @@ def test_threads_share_one_and_none_of_it_is_lost(fake: Any, on_fake: Any, polic
     assert budget.tokens == 32
 
 
-def test_what_cannot_be_retried_takes_nothing_from_the_budget(fake: Any, on_fake: Any) -> None:
+def test_unretried_failure_takes_no_budget_token(fake: Any, on_fake: Any) -> None:
     client = on_fake()
     for fault in (faults.Status(404), faults.RateLimited(3_600), faults.Garbage()):
         fake.faults.add(fault)

@@ -50,7 +50,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("send", "then"), FAILURES)
-def test_an_answer_that_is_not_whole_is_asked_for_again(
+def test_incomplete_response_is_retried(
     wire: Any, step: Any, said: Any, connect: Any, timeline: Any, send: bytes, then: str
 ) -> None:
     server = wire(step(send, then), said(200, [CUSTOMER]))
@@ -60,7 +60,7 @@ def test_an_answer_that_is_not_whole_is_asked_for_again(
 
 
 @pytest.mark.parametrize(("send", "then"), FAILURES)
-def test_without_retries_it_is_a_connection_error(
+def test_incomplete_response_without_retries_raises(
     wire: Any, step: Any, connect: Any, send: bytes, then: str
 ) -> None:
     server = wire(step(send, then))
@@ -73,7 +73,7 @@ def test_without_retries_it_is_a_connection_error(
 
 @pytest.mark.parametrize("length", [1, 10, len(LISTED) - 1])
 @pytest.mark.parametrize("framed", ["length", "chunks", "close"])
-def test_a_success_whose_json_breaks_off_is_asked_for_again(
+def test_success_with_truncated_json_is_retried(
     wire: Any, step: Any, said: Any, connect: Any, framed: str, length: int
 ) -> None:
     part = LISTED[:length]
@@ -90,7 +90,7 @@ def test_a_success_whose_json_breaks_off_is_asked_for_again(
 @pytest.mark.parametrize(
     "body", [b"<html>Sign in</html>", b"", b"null", b'{"a": 1} <p>', b"{ color: red }"]
 )
-def test_a_success_that_is_whole_and_wrong_is_not(
+def test_success_with_invalid_json_is_not_retried(
     wire: Any, said: Any, connect: Any, body: bytes
 ) -> None:
     server = wire(said(200, body))
@@ -99,9 +99,7 @@ def test_a_success_that_is_whole_and_wrong_is_not(
     assert len(server.seen) == 1
 
 
-def test_a_compressed_body_that_is_cut_is_asked_for_again(
-    wire: Any, step: Any, said: Any, connect: Any
-) -> None:
+def test_truncated_gzip_body_is_retried(wire: Any, step: Any, said: Any, connect: Any) -> None:
     packed = gzip.compress(LISTED)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     server = wire(step(head + packed[:-10], "close"), step(head + packed))
@@ -109,7 +107,7 @@ def test_a_compressed_body_that_is_cut_is_asked_for_again(
     assert len(server.seen) == 2
 
 
-def test_a_refused_connection_is_tried_again(said: Any, wire: Any, connect: Any) -> None:
+def test_refused_connection_is_retried(said: Any, wire: Any, connect: Any) -> None:
     server = wire(said(200, [CUSTOMER]))
     with socket.create_server(("127.0.0.1", 0)) as closed:
         refusing = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -124,7 +122,7 @@ def test_a_refused_connection_is_tried_again(said: Any, wire: Any, connect: Any)
     assert server.seen == []
 
 
-def test_an_unknown_host_is_tried_again(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_host_is_retried(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
@@ -151,9 +149,7 @@ def full_queue() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_a_connect_timeout_is_tried_again_and_nothing_was_sent(
-    connect: Any, policy: Any, timeline: Any
-) -> None:
+def test_connect_timeout_is_retried_and_unsent(connect: Any, policy: Any, timeline: Any) -> None:
     with full_queue() as url:
         client = connect(url, timeout_ms=40, retry_config=policy(max_elapsed_time=900))
         with pytest.raises(errors.APITimeoutError, match=r"no connection within 0\.04 s") as caught:
@@ -163,7 +159,7 @@ def test_a_connect_timeout_is_tried_again_and_nothing_was_sent(
 
 
 @pytest.mark.parametrize("send", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n["])
-def test_a_read_timeout_is_tried_again(
+def test_read_timeout_is_retried(
     wire: Any, step: Any, said: Any, connect: Any, at_best: Any, send: bytes
 ) -> None:
     def asked() -> Any:
@@ -177,7 +173,7 @@ def test_a_read_timeout_is_tried_again(
     assert len(set(server.by)) == 2, "on a new connection: the answer may still come on the old one"
 
 
-def test_a_read_timeout_is_an_error_of_its_own(
+def test_read_timeout_raises_api_timeout_error(
     wire: Any, step: Any, connect: Any, at_best: Any
 ) -> None:
     server = wire(step(b"", "hold"))
@@ -192,7 +188,7 @@ def test_a_read_timeout_is_an_error_of_its_own(
     assert error.sent is True
 
 
-def test_a_stale_pooled_connection_does_not_fail_the_call(
+def test_stale_pooled_connection_is_replaced(
     wire: Any, said: Any, connect: Any, timeline: Any
 ) -> None:
     server = wire(said(200, [CUSTOMER]), said(201, CUSTOMER))
@@ -206,7 +202,7 @@ def test_a_stale_pooled_connection_does_not_fail_the_call(
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])
-def test_a_pooled_connection_that_ends_when_it_is_used_does_not_fail_the_call(
+def test_pooled_connection_closed_in_use_is_retried(
     wire: Any, step: Any, said: Any, connect: Any, then: str
 ) -> None:
     """The client cannot have noticed: the end and the request cross on their way."""
@@ -219,7 +215,7 @@ def test_a_pooled_connection_that_ends_when_it_is_used_does_not_fail_the_call(
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_sessions_of_the_callers_are_retried_alike(
+def test_given_session_is_retried_like_the_default_one(
     wire: Any, step: Any, said: Any, connect: Any, own: bool
 ) -> None:
     server = wire(step(b"", "reset"), said(503), said(200, [CUSTOMER]))
@@ -229,7 +225,7 @@ def test_sessions_of_the_callers_are_retried_alike(
     assert len(server.seen) == 3
 
 
-def test_a_body_that_is_too_long_is_not_asked_for_again(
+def test_oversized_body_is_not_retried(
     wire: Any, said: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dub_uplink._http.decoding.MAX_BODY_BYTES", 10)
@@ -239,16 +235,14 @@ def test_a_body_that_is_too_long_is_not_asked_for_again(
     assert len(server.seen) == 1
 
 
-def test_a_redirect_to_nowhere_is_not_followed_nor_asked_for_again(
-    wire: Any, said: Any, connect: Any
-) -> None:
+def test_redirect_to_a_malformed_url_is_not_followed(wire: Any, said: Any, connect: Any) -> None:
     server = wire(said(307, b"", {"Location": "http://[nowhere"}))
     with pytest.raises(errors.SDKError, match="redirects"):
         connect(server.url).delete("cus_1")
     assert len(server.seen) == 1
 
 
-def test_a_call_without_an_end_is_only_a_long_one(
+def test_extreme_retry_limits_do_not_overflow(
     fake: Any, on_fake: Any, policy: Any, timeline: Any
 ) -> None:
     """A caller without a time limit, and a server that never responds."""
@@ -292,7 +286,7 @@ class Recorded(requests.adapters.BaseAdapter):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_no_second_attempt_would_mend_is_sent_once(connect: Any, error: Exception) -> None:
+def test_permanent_connection_error_is_not_retried(connect: Any, error: Exception) -> None:
     session, adapter = requests.Session(), Recorded(error)
     session.mount("https://", adapter)
     with pytest.raises(errors.APIConnectionError):
@@ -300,7 +294,7 @@ def test_what_no_second_attempt_would_mend_is_sent_once(connect: Any, error: Exc
     assert adapter.sent == 1
 
 
-def test_a_bundle_that_is_not_there_is_not_tried_again(connect: Any, timeline: Any) -> None:
+def test_missing_ca_bundle_is_not_retried(connect: Any, timeline: Any) -> None:
     session = requests.Session()
     session.trust_env = False
     session.verify = "/no/such/bundle.pem"
@@ -310,7 +304,7 @@ def test_a_bundle_that_is_not_there_is_not_tried_again(connect: Any, timeline: A
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("x"), AssertionError()])
-def test_a_bug_in_an_adapter_is_neither_hidden_nor_repeated(connect: Any, error: Exception) -> None:
+def test_adapter_bug_propagates_without_retry(connect: Any, error: Exception) -> None:
     session, adapter = requests.Session(), Recorded(error)
     session.mount("https://", adapter)
     with pytest.raises(type(error)):

@@ -14,7 +14,7 @@ from dub_uplink.testing import faults
 HOST = "https://api.dub.co"
 
 
-def test_an_attempt_gets_no_longer_than_what_is_left(
+def test_attempt_timeout_is_capped_by_the_deadline(
     script: Any, connect: Any, policy: Any, timeline: Any
 ) -> None:
     session, adapter = script((1_000, 200, {}))  # never answers in time
@@ -34,7 +34,7 @@ def test_an_attempt_gets_no_longer_than_what_is_left(
     assert "within 0.5 s" in str(caught.value)
 
 
-def test_the_first_attempt_too_gets_no_longer_than_the_whole_call(
+def test_first_attempt_timeout_is_capped_by_the_deadline(
     script: Any, connect: Any, policy: Any, timeline: Any
 ) -> None:
     session, adapter = script((1_000, 200, {}))
@@ -44,7 +44,7 @@ def test_the_first_attempt_too_gets_no_longer_than_the_whole_call(
     assert timeline.passed == pytest.approx(0.7)
 
 
-def test_without_retries_only_the_timeout_bounds_a_call(script: Any, connect: Any) -> None:
+def test_call_without_retries_is_bounded_by_timeout_only(script: Any, connect: Any) -> None:
     session, adapter = script((1_000, 200, {}))
     with pytest.raises(errors.APITimeoutError):
         connect(HOST, client=session, retry_config=None, timeout_ms=100_000).list()
@@ -53,7 +53,7 @@ def test_without_retries_only_the_timeout_bounds_a_call(script: Any, connect: An
 
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_what_cannot_be_waited_out_is_raised_at_once(
+def test_wait_beyond_the_deadline_raises_at_once(
     fake: Any, on_fake: Any, timeline: Any, form: Any, status: int
 ) -> None:
     limited = faults.RateLimited(3_600, form)
@@ -68,7 +68,7 @@ def test_what_cannot_be_waited_out_is_raised_at_once(
     assert on_fake()._transport._budget.tokens == 100
 
 
-def test_dubs_own_429_is_waited_out(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_dub_429_is_waited_out_by_default(fake: Any, on_fake: Any, timeline: Any) -> None:
     """Its window of a minute fits into the default strategy."""
     fake.faults.add(faults.RateLimited())
     assert on_fake().list() == []
@@ -77,7 +77,7 @@ def test_dubs_own_429_is_waited_out(fake: Any, on_fake: Any, timeline: Any) -> N
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(89.5, True), (90, False), (90.001, False)])
-def test_a_wait_for_exactly_what_is_left_leaves_nothing_and_is_not_begun(
+def test_wait_that_uses_all_remaining_time_raises_at_once(
     fake: Any, on_fake: Any, timeline: Any, asked: float, waits: bool
 ) -> None:
     timeline.chance = 0.999_999
@@ -91,7 +91,9 @@ def test_a_wait_for_exactly_what_is_left_leaves_nothing_and_is_not_begun(
         assert timeline.slept == []
 
 
-def test_what_an_attempt_took_counts(script: Any, connect: Any, timeline: Any) -> None:
+def test_attempt_duration_counts_towards_the_deadline(
+    script: Any, connect: Any, timeline: Any
+) -> None:
     session, adapter = script((25, 503, {"Retry-After": "66"}))
     with pytest.raises(errors.SDKError) as caught:
         connect(HOST, client=session).list()
@@ -101,7 +103,7 @@ def test_what_an_attempt_took_counts(script: Any, connect: Any, timeline: Any) -
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_no_sleep_ends_after_the_deadline_and_no_attempt_begins_there(
+def test_no_sleep_or_attempt_passes_the_deadline(
     script: Any, connect: Any, policy: Any, timeline: Any, seed: int
 ) -> None:
     rng = random.Random(seed)
@@ -125,7 +127,7 @@ def test_no_sleep_ends_after_the_deadline_and_no_attempt_begins_there(
 
 
 @pytest.mark.parametrize("late", [0.0, 0.4, 100.0, 10**6])
-def test_nothing_is_sent_after_a_sleep_that_lasted_too_long(
+def test_oversleeping_past_the_deadline_sends_nothing(
     fake: Any, on_fake: Any, timeline: Any, policy: Any, late: float
 ) -> None:
     """A computer that was suspended, say, in the middle of it: until so long after the deadline."""
@@ -140,16 +142,16 @@ def test_nothing_is_sent_after_a_sleep_that_lasted_too_long(
     assert caught.value.attempts == len(fake.requests) == 1
 
 
-def test_a_hook_that_takes_too_long_does_not_send_anything_late(
-    fake: Any, on_fake: Any, timeline: Any
-) -> None:
+def test_slow_on_retry_hook_sends_nothing_late(fake: Any, on_fake: Any, timeline: Any) -> None:
     fake.faults.add(faults.Status(503), times=None)
     with pytest.raises(errors.SDKError) as caught:
         on_fake(on_retry=lambda *_: timeline.tick(100)).list()
     assert caught.value.attempts == len(fake.requests) == 1
 
 
-def test_the_wall_clock_has_no_say_in_the_deadline(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_wall_clock_changes_do_not_affect_the_deadline(
+    fake: Any, on_fake: Any, timeline: Any
+) -> None:
     """It may be set in the middle of a call, to any time, and only dates are compared with it."""
     wall = iter([0.0, 1e12, 5.0] * 200)
     fake.faults.add(faults.Status(503), times=4)
@@ -158,7 +160,7 @@ def test_the_wall_clock_has_no_say_in_the_deadline(fake: Any, on_fake: Any, time
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1e12])
-def test_a_wall_clock_that_is_wrong_neither_hangs_nor_breaks_a_call(
+def test_wrong_wall_clock_does_not_break_a_call(
     fake: Any, on_fake: Any, timeline: Any, wrong: float
 ) -> None:
     fake.faults.add(faults.RateLimited())
@@ -173,13 +175,13 @@ def test_a_wall_clock_that_is_wrong_neither_hangs_nor_breaks_a_call(
         assert timeline.slept == []
 
 
-def test_the_default_clock_is_monotonic() -> None:
+def test_default_clock_is_monotonic() -> None:
     import time
 
     assert Clock().monotonic is time.monotonic
 
 
-def test_a_lookup_has_the_time_of_its_call(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_lookup_shares_the_deadline_of_its_call(fake: Any, on_fake: Any, timeline: Any) -> None:
     body = {"external_id": "user_1", "country": "GB"}
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.Status(503), method="GET", times=None)

@@ -32,7 +32,7 @@ def asked(fake: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", CARRIED_OUT, ids=str)
-def test_a_create_whose_answer_was_lost_returns_the_customer(
+def test_create_with_a_lost_response_returns_the_customer(
     fake: Any, on_fake: Any, fault: Any
 ) -> None:
     fake.faults.add(fault)
@@ -45,16 +45,14 @@ def test_a_create_whose_answer_was_lost_returns_the_customer(
 
 
 @pytest.mark.parametrize("fault", NOT_CARRIED_OUT, ids=str)
-def test_a_create_that_never_arrived_is_sent_again(fake: Any, on_fake: Any, fault: Any) -> None:
+def test_create_that_never_arrived_is_sent_again(fake: Any, on_fake: Any, fault: Any) -> None:
     fake.faults.add(fault)
     created = on_fake().create(BODY)
     assert [customer.id for customer in fake.customers] == [created.id]
     assert asked(fake) == ["POST /customers"] * 2
 
 
-def test_a_create_that_is_lost_again_and_again_is_still_one_customer(
-    fake: Any, on_fake: Any
-) -> None:
+def test_create_with_several_lost_responses_is_applied_once(fake: Any, on_fake: Any) -> None:
     for fault in (faults.DropBefore(), faults.DropAfter(), faults.Status(500), faults.Truncate(3)):
         fake.faults.add(fault)
     fake.faults.add(faults.DropBefore(), method="GET")
@@ -64,7 +62,7 @@ def test_a_create_that_is_lost_again_and_again_is_still_one_customer(
 
 
 @pytest.mark.parametrize("external_id", IDS)
-def test_ids_that_need_encoding_are_found_again(fake: Any, on_fake: Any, external_id: str) -> None:
+def test_lookup_encodes_external_ids(fake: Any, on_fake: Any, external_id: str) -> None:
     client = on_fake()
     body = {"external_id": external_id, "country": "GB"}
     fake.faults.add(faults.DropAfter())
@@ -78,7 +76,7 @@ def test_ids_that_need_encoding_are_found_again(fake: Any, on_fake: Any, externa
 
 
 @pytest.mark.parametrize("external_id", ["a/b ü", "?", "%41"])
-def test_ids_that_need_encoding_are_found_over_a_socket_and_below_a_path(
+def test_lookup_encodes_external_ids_over_a_socket(
     wire: Any, step: Any, said: Any, connect: Any, external_id: str
 ) -> None:
     customer = {"id": "cus_1", "externalId": external_id, "country": "GB"}
@@ -101,7 +99,7 @@ def test_ids_that_need_encoding_are_found_over_a_socket_and_below_a_path(
     ],
     ids=str,
 )
-def test_another_customer_of_that_id_is_a_conflict(
+def test_create_beside_another_customer_is_a_conflict(
     fake: Any, on_fake: Any, theirs: dict[str, Any]
 ) -> None:
     fake.add(**{**BODY, **theirs})
@@ -127,14 +125,14 @@ def test_another_customer_of_that_id_is_a_conflict(
     ],
     ids=str,
 )
-def test_what_the_server_makes_up_is_not_compared(
+def test_lookup_ignores_fields_the_server_generates(
     fake: Any, on_fake: Any, body: dict[str, Any]
 ) -> None:
     fake.faults.add(faults.DropAfter())
     assert on_fake().create(body).id == fake.customers[0].id
 
 
-def test_a_server_without_countries_is_understood(
+def test_lookup_accepts_a_server_without_countries(
     wire: Any, step: Any, said: Any, connect: Any
 ) -> None:
     """That of 2024 knows neither a country nor a Stripe id."""
@@ -144,7 +142,7 @@ def test_a_server_without_countries_is_understood(
 
 
 @pytest.mark.parametrize("fault", [*NOT_CARRIED_OUT, faults.Status(500)], ids=str)
-def test_a_taken_stripe_id_is_a_conflict(fake: Any, on_fake: Any, fault: Any) -> None:
+def test_create_with_a_taken_stripe_id_is_a_conflict(fake: Any, on_fake: Any, fault: Any) -> None:
     fake.add(external_id="other", stripe_customer_id="cus_stripe")
     fake.faults.add(fault)
     with pytest.raises(errors.Conflict):
@@ -152,9 +150,7 @@ def test_a_taken_stripe_id_is_a_conflict(fake: Any, on_fake: Any, fault: Any) ->
     assert [request.status for request in fake.requests][1:] == [409, 404]
 
 
-def test_a_conflict_of_a_first_attempt_is_one_and_nothing_is_looked_up(
-    fake: Any, on_fake: Any
-) -> None:
+def test_conflict_of_a_first_attempt_is_not_looked_up(fake: Any, on_fake: Any) -> None:
     fake.add(**BODY)  # the very same
     with pytest.raises(errors.Conflict) as caught:
         on_fake().create(BODY)
@@ -162,7 +158,7 @@ def test_a_conflict_of_a_first_attempt_is_one_and_nothing_is_looked_up(
     assert asked(fake) == ["POST /customers"]
 
 
-def test_a_first_conflict_with_a_cut_body_is_one_too(
+def test_first_conflict_with_truncated_body_is_a_conflict(
     fake: Any, on_fake: Any, timeline: Any
 ) -> None:
     """Its status says that nothing was carried out; only the words are asked for again."""
@@ -174,7 +170,7 @@ def test_a_first_conflict_with_a_cut_body_is_one_too(
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_429_is_not_ambiguous(fake: Any, on_fake: Any, times: int) -> None:
+def test_create_after_a_429_is_not_ambiguous(fake: Any, on_fake: Any, times: int) -> None:
     fake.add(**BODY)
     fake.faults.add(faults.RateLimited(1, "unix_ms"), times=times)
     with pytest.raises(errors.Conflict):
@@ -182,7 +178,7 @@ def test_a_429_is_not_ambiguous(fake: Any, on_fake: Any, times: int) -> None:
     assert asked(fake) == ["POST /customers"] * (times + 1)
 
 
-def test_a_refused_connection_is_not_ambiguous(
+def test_create_after_a_refused_connection_is_not_ambiguous(
     fake: Any, connect: Any, script: Any, timeline: Any
 ) -> None:
     from requests.exceptions import ConnectionError as Failed
@@ -198,7 +194,7 @@ def test_a_refused_connection_is_not_ambiguous(
     assert len(adapter.given) == 2
 
 
-def test_an_ambiguous_attempt_stays_so_whatever_follows(fake: Any, on_fake: Any) -> None:
+def test_ambiguous_attempt_stays_ambiguous(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.RateLimited(1), times=3)
     assert on_fake().create(BODY).id == fake.customers[0].id
@@ -215,7 +211,7 @@ def test_an_ambiguous_attempt_stays_so_whatever_follows(fake: Any, on_fake: Any)
         (faults.RateLimited(3_600), errors.RateLimitExceeded, 429),
     ],
 )
-def test_a_lookup_that_fails_is_never_a_conflict(
+def test_failed_lookup_never_raises_conflict(
     fake: Any, on_fake: Any, fault: Any, error: type[errors.APIStatusError], status: int
 ) -> None:
     """It may well have been created: what is not known is not said."""
@@ -227,14 +223,14 @@ def test_a_lookup_that_fails_is_never_a_conflict(
     assert not isinstance(caught.value, errors.Conflict)
 
 
-def test_a_lookup_that_gets_no_answer_is_a_connection_error(fake: Any, on_fake: Any) -> None:
+def test_lookup_without_response_raises_connection_error(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.DropBefore(), method="GET", times=None)
     with pytest.raises(errors.APIConnectionError):
         on_fake().create(BODY)
 
 
-def test_a_lookup_that_answers_no_customer_is_not_a_conflict(fake: Any, on_fake: Any) -> None:
+def test_lookup_with_an_invalid_body_raises_no_conflict(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.Garbage(), method="GET")
     with pytest.raises(errors.ResponseValidationError):
@@ -242,9 +238,7 @@ def test_a_lookup_that_answers_no_customer_is_not_a_conflict(fake: Any, on_fake:
 
 
 @pytest.mark.parametrize("fault", CARRIED_OUT, ids=str)
-def test_a_delete_whose_answer_was_lost_is_the_success_it_was(
-    fake: Any, on_fake: Any, fault: Any
-) -> None:
+def test_delete_with_a_lost_response_succeeds(fake: Any, on_fake: Any, fault: Any) -> None:
     customer = fake.add(**BODY)
     fake.faults.add(fault)
     assert on_fake().delete(customer.id).id == customer.id
@@ -255,7 +249,7 @@ def test_a_delete_whose_answer_was_lost_is_the_success_it_was(
 @pytest.mark.parametrize(
     "fault", [faults.RateLimited(1, "unix_ms"), faults.Status(429), faults.Truncate(9)], ids=str
 )
-def test_a_delete_of_nobody_is_not_found(fake: Any, on_fake: Any, fault: Any) -> None:
+def test_delete_of_an_unknown_customer_is_not_found(fake: Any, on_fake: Any, fault: Any) -> None:
     """After a 429, and after a 404 whose body was cut, nothing can have been deleted."""
     fake.faults.add(fault)
     with pytest.raises(errors.NotFound) as caught:
@@ -276,9 +270,7 @@ def test_a_delete_of_nobody_is_not_found(fake: Any, on_fake: Any, fault: Any) ->
         faults.Status(410),
     ],
 )
-def test_only_dubs_404_of_a_customer_says_that_it_is_deleted(
-    fake: Any, on_fake: Any, missing: Any
-) -> None:
+def test_only_a_dub_404_confirms_a_lost_delete(fake: Any, on_fake: Any, missing: Any) -> None:
     customer = fake.add(**BODY)
     fake.faults.add(faults.DropBefore())
     fake.faults.add(missing)
@@ -288,7 +280,7 @@ def test_only_dubs_404_of_a_customer_says_that_it_is_deleted(
 
 
 @pytest.mark.parametrize("fault", CARRIED_OUT, ids=str)
-def test_an_update_that_renames_is_found_under_the_new_name(
+def test_rename_with_a_lost_response_is_looked_up_by_new_id(
     fake: Any, on_fake: Any, fault: Any
 ) -> None:
     customer = fake.add(**BODY, link={"key": "sale"}, program_id="prog_1")
@@ -304,7 +296,7 @@ def test_an_update_that_renames_is_found_under_the_new_name(
 
 
 @pytest.mark.parametrize("fault", CARRIED_OUT, ids=str)
-def test_other_updates_are_simply_sent_again(fake: Any, on_fake: Any, fault: Any) -> None:
+def test_update_without_rename_is_sent_again(fake: Any, on_fake: Any, fault: Any) -> None:
     customer = fake.add(**BODY)
     fake.faults.add(fault, times=2)
     updated = on_fake().update(customer.id, {"external_id": "user_2", "name": None})
@@ -313,7 +305,7 @@ def test_other_updates_are_simply_sent_again(fake: Any, on_fake: Any, fault: Any
 
 
 @pytest.mark.parametrize("others", [{"name": "Grace"}, {"email": "grace@example.com"}])
-def test_an_update_of_nobody_is_not_found_though_another_has_the_new_name(
+def test_rename_of_an_unknown_customer_is_not_found(
     fake: Any, on_fake: Any, others: dict[str, Any]
 ) -> None:
     fake.add(external_id="user_2", **others)
@@ -322,7 +314,7 @@ def test_an_update_of_nobody_is_not_found_though_another_has_the_new_name(
         on_fake().update("ext_nobody", {"external_id": "user_2", "name": "A", "email": "a@b.co"})
 
 
-def test_an_update_of_nobody_is_not_found(fake: Any, on_fake: Any) -> None:
+def test_update_of_an_unknown_customer_is_not_found(fake: Any, on_fake: Any) -> None:
     for body in ({"name": "A"}, {"external_id": "nobody"}, {"external_id": "user_2"}):
         fake.faults.add(faults.Status(503))
         with pytest.raises(errors.NotFound):
@@ -349,7 +341,7 @@ class Raw(CustomersConsumer):
         raise NotImplementedError
 
 
-def test_an_answer_that_was_lost_is_given_as_it_would_have_come(fake: Any, on_fake: Any) -> None:
+def test_recovered_result_equals_the_lost_response(fake: Any, on_fake: Any) -> None:
     customers = on_fake(cls=Raw)
     fake.faults.add(faults.DropAfter())
     made = customers.make({"externalId": "user_1", "country": "GB"})
@@ -363,7 +355,7 @@ def test_an_answer_that_was_lost_is_given_as_it_would_have_come(fake: Any, on_fa
     assert fake.customers == []
 
 
-def test_headers_of_the_call_go_with_its_lookup(fake: Any, on_fake: Any) -> None:
+def test_lookup_sends_the_headers_of_its_call(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.DropAfter())
     on_fake().create(BODY, http_headers={"X-Trace": "1"}, timeout_ms=5_000)
     lookup = fake.requests[-1]
@@ -373,7 +365,7 @@ def test_headers_of_the_call_go_with_its_lookup(fake: Any, on_fake: Any) -> None
 
 
 @pytest.mark.parametrize("method", ["create", "update", "delete"])
-def test_sent_is_true_after_any_attempt_that_was_sent(
+def test_sent_is_true_if_any_attempt_was_sent(
     wire: Any, step: Any, connect: Any, method: str
 ) -> None:
     server = wire(step(b"", "close"))
@@ -385,7 +377,7 @@ def test_sent_is_true_after_any_attempt_that_was_sent(
     assert caught.value.sent is True
 
 
-def test_sent_is_false_after_attempts_that_were_all_refused(wire: Any, connect: Any) -> None:
+def test_sent_is_false_if_no_attempt_was_sent(wire: Any, connect: Any) -> None:
     server = wire()
     server.close()
     with pytest.raises(errors.APIConnectionError) as caught:

@@ -75,7 +75,7 @@ class Tracks(CustomersConsumer):
         raise NotImplementedError
 
 
-def test_a_create_that_is_overridden_is_carried_out_once(fake: Any, on_fake: Any) -> None:
+def test_overridden_create_is_applied_once(fake: Any, on_fake: Any) -> None:
     client = on_fake(cls=Extends)
     fake.faults.add(faults.DropAfter())
     created = client.create(BODY)
@@ -86,9 +86,7 @@ def test_a_create_that_is_overridden_is_carried_out_once(fake: Any, on_fake: Any
 
 
 @pytest.mark.parametrize("name", ["create", "create_json"])
-def test_a_create_that_is_declared_anew_is_carried_out_once(
-    fake: Any, on_fake: Any, name: str
-) -> None:
+def test_redeclared_create_is_applied_once(fake: Any, on_fake: Any, name: str) -> None:
     import json
 
     client = on_fake(cls=Declares)
@@ -116,7 +114,7 @@ def test_a_create_that_is_declared_anew_is_carried_out_once(
     ],
     ids=str,
 )
-def test_a_post_elsewhere_is_not_repeated_where_it_may_have_been_carried_out(
+def test_other_post_is_not_repeated_after_an_ambiguous_attempt(
     fake: Any, on_fake: Any, timeline: Any, fault: Any
 ) -> None:
     """Two leads for one would be two payments."""
@@ -127,14 +125,14 @@ def test_a_post_elsewhere_is_not_repeated_where_it_may_have_been_carried_out(
     assert timeline.slept == []
 
 
-def test_a_post_elsewhere_is_repeated_after_a_429(fake: Any, on_fake: Any) -> None:
+def test_other_post_is_repeated_after_a_429(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.RateLimited(1, "unix_ms"), times=2)
     fake.faults.add(faults.Status(201, body={"ok": True}))
     assert on_fake(cls=Tracks).lead(b"{}") == {"ok": True}
     assert len(fake.requests) == 3
 
 
-def test_a_post_elsewhere_is_repeated_after_a_refused_connection(
+def test_other_post_is_repeated_after_a_refused_connection(
     connect: Any, wire: Any, said: Any, timeline: Any
 ) -> None:
     server = wire(said(201, {"ok": True}))
@@ -158,7 +156,7 @@ def test_a_post_elsewhere_is_repeated_after_a_refused_connection(
 
 
 @pytest.mark.parametrize("name", ["sale", "upsert"])
-def test_what_is_declared_to_be_repeatable_is_repeated(fake: Any, on_fake: Any, name: str) -> None:
+def test_post_declared_idempotent_is_repeated(fake: Any, on_fake: Any, name: str) -> None:
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.Status(503))
     fake.faults.add(faults.Status(200, body={"ok": True}))
@@ -167,7 +165,7 @@ def test_what_is_declared_to_be_repeatable_is_repeated(fake: Any, on_fake: Any, 
 
 
 @pytest.mark.parametrize("name", ["lead", "sale"])
-def test_a_conflict_elsewhere_is_not_looked_up(fake: Any, on_fake: Any, name: str) -> None:
+def test_conflict_of_another_post_is_not_looked_up(fake: Any, on_fake: Any, name: str) -> None:
     fake.faults.add(faults.RateLimited(1))
     fake.faults.add(faults.Status(409))
     with pytest.raises(errors.Conflict):
@@ -175,7 +173,7 @@ def test_a_conflict_elsewhere_is_not_looked_up(fake: Any, on_fake: Any, name: st
     assert len(fake.requests) == 2
 
 
-def test_retries_of_uplinks_clients_are_ours_too(fake: Any, connect: Any) -> None:
+def test_uplink_client_gets_the_retries_of_the_consumer(fake: Any, connect: Any) -> None:
     client = connect(fake.base_url, client=uplink.RequestsClient(fake.session()))
     fake.faults.add(faults.DropAfter())
     assert client.create(BODY).id == fake.customers[0].id

@@ -13,7 +13,7 @@ from dub_uplink.testing import faults
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
 @pytest.mark.parametrize("seconds", [1, 2.5, 30, 60])
 @pytest.mark.parametrize("chance", [0.0, 0.999_999])
-def test_a_429_is_waited_out(
+def test_retry_after_of_a_429_is_waited(
     fake: Any, on_fake: Any, timeline: Any, form: Any, seconds: float, chance: float
 ) -> None:
     timeline.chance = chance
@@ -40,7 +40,7 @@ def test_a_429_is_waited_out(
         {"X-RateLimit-Reset": ["1795333871424", "1795333891424"]},
     ],
 )
-def test_repeated_headers_and_rubbish_mean_backoff(
+def test_repeated_or_invalid_retry_after_falls_back_to_backoff(
     wire: Any, said: Any, connect: Any, timeline: Any, headers: dict[str, Any]
 ) -> None:
     server = wire(said(429, {}, headers), said(200))
@@ -48,7 +48,7 @@ def test_repeated_headers_and_rubbish_mean_backoff(
     assert timeline.slept == [0.375]
 
 
-def test_the_reset_of_the_limit_counts_where_nothing_else_is_said(
+def test_rate_limit_reset_is_used_without_retry_after(
     wire: Any, said: Any, connect: Any, timeline: Any
 ) -> None:
     reset = str(round(timeline.unix() * 1000) + 12_000)
@@ -58,7 +58,7 @@ def test_the_reset_of_the_limit_counts_where_nothing_else_is_said(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
-def test_on_other_errors_it_means_nothing(fake: Any, on_fake: Any, status: int) -> None:
+def test_retry_after_on_other_errors_is_ignored(fake: Any, on_fake: Any, status: int) -> None:
     """Dub's server sends it with every error that is raised after its limiter was asked."""
     fake.faults.add(faults.Status(status, {"Retry-After": "30"}))
     with pytest.raises(errors.APIStatusError) as caught:
@@ -70,7 +70,7 @@ def test_on_other_errors_it_means_nothing(fake: Any, on_fake: Any, status: int) 
 @pytest.mark.parametrize(
     ("header", "seconds"), [("30", 30), ("0.5", 0.5), ("0", None), ("soon", None), (None, None)]
 )
-def test_a_rate_limit_error_says_when_to_come_back(
+def test_rate_limit_error_carries_retry_after(
     fake: Any, on_fake: Any, header: str | None, seconds: float | None
 ) -> None:
     fake.faults.add(faults.RateLimited(header))
@@ -79,7 +79,7 @@ def test_a_rate_limit_error_says_when_to_come_back(
     assert caught.value.retry_after == seconds
 
 
-def test_an_enforced_limit_is_kept_to(timeline: Any, connect: Any) -> None:
+def test_enforced_rate_limit_is_respected(timeline: Any, connect: Any) -> None:
     """Against a limiter that counts: nothing is refused twice."""
     from dub_uplink.testing import FakeDub
 

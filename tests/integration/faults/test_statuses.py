@@ -15,9 +15,7 @@ BODY = {"external_id": "user_1", "country": "GB"}
 
 
 @pytest.mark.parametrize("status", sorted(RETRIED))
-def test_five_statuses_are_asked_for_again(
-    fake: Any, on_fake: Any, timeline: Any, status: int
-) -> None:
+def test_five_statuses_are_retried(fake: Any, on_fake: Any, timeline: Any, status: int) -> None:
     fake.faults.add(faults.Status(status), times=2)
     assert on_fake().list() == []
     assert len(fake.requests) == 3
@@ -31,7 +29,7 @@ def test_five_statuses_are_asked_for_again(
     ),
 )
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "1"}])
-def test_no_other_status_is(
+def test_other_statuses_are_not_retried(
     fake: Any, on_fake: Any, timeline: Any, status: int, headers: dict[str, str]
 ) -> None:
     fake.faults.add(faults.Status(status, headers))
@@ -45,7 +43,7 @@ def test_no_other_status_is(
 
 @pytest.mark.parametrize("retries", [None, RetryConfig("none")])
 @pytest.mark.parametrize("fault", [faults.Status(503), faults.DropBefore(), faults.Truncate(1)])
-def test_without_retries_nothing_is_sent_again(
+def test_disabled_retries_send_once(
     fake: Any, on_fake: Any, timeline: Any, retries: Any, fault: Any
 ) -> None:
     fake.faults.add(fault, times=4)
@@ -64,13 +62,13 @@ def test_without_retries_nothing_is_sent_again(
     assert timeline.slept == []
 
 
-def test_a_call_may_ask_for_retries_that_its_client_does_not_do(fake: Any, on_fake: Any) -> None:
+def test_call_can_enable_retries_of_a_client_without(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503))
     assert on_fake(retry_config=None).list(retries=RetryConfig()) == []
     assert len(fake.requests) == 2
 
 
-def test_a_calls_own_strategy_goes_before_the_clients(
+def test_call_strategy_overrides_the_client_strategy(
     fake: Any, on_fake: Any, timeline: Any
 ) -> None:
     fake.faults.add(faults.Status(503), times=3)
@@ -84,7 +82,7 @@ def test_a_calls_own_strategy_goes_before_the_clients(
 
 
 @pytest.mark.parametrize("fault", [faults.DropBefore(), faults.DropAfter(), faults.Truncate(1)])
-def test_connection_errors_are_left_alone_where_the_config_says_so(
+def test_connection_errors_are_not_retried_if_disabled(
     fake: Any, on_fake: Any, policy: Any, fault: Any
 ) -> None:
     client = on_fake(retry_config=policy(connection_errors=False))
@@ -97,9 +95,7 @@ def test_connection_errors_are_left_alone_where_the_config_says_so(
     assert len(client.list()) == 1
 
 
-def test_a_callers_mistake_is_raised_before_anything_is_sent(
-    fake: Any, on_fake: Any, timeline: Any
-) -> None:
+def test_invalid_argument_raises_before_sending(fake: Any, on_fake: Any, timeline: Any) -> None:
     client = on_fake()
     for mistake in (
         lambda: client.create({"name": "Ada"}),
@@ -116,7 +112,7 @@ def test_a_callers_mistake_is_raised_before_anything_is_sent(
     assert timeline.slept == []
 
 
-def test_the_last_answers_own_error_is_raised_in_the_end(
+def test_error_of_the_last_attempt_is_raised(
     fake: Any, on_fake: Any, policy: Any, timeline: Any
 ) -> None:
     fake.faults.add(faults.DropBefore())
@@ -134,7 +130,7 @@ def test_the_last_answers_own_error_is_raised_in_the_end(
     assert chain == [None, None], "nothing of tenacity's shows"
 
 
-def test_a_token_is_asked_for_before_every_attempt(fake: Any, on_fake: Any) -> None:
+def test_token_callable_is_called_before_every_attempt(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503), times=2)
     tokens = iter(["dub_test", "dub_test", "dub_test", "dub_unknown"])
     client = type(on_fake())(
@@ -144,9 +140,7 @@ def test_a_token_is_asked_for_before_every_attempt(fake: Any, on_fake: Any) -> N
     assert next(tokens) == "dub_unknown"
 
 
-def test_a_token_callable_that_fails_between_attempts_ends_the_call(
-    fake: Any, timeline: Any
-) -> None:
+def test_token_callable_failure_between_attempts_propagates(fake: Any, timeline: Any) -> None:
     from dub_uplink import CustomersConsumer
 
     class Vault(Exception):
@@ -165,7 +159,7 @@ def test_a_token_callable_that_fails_between_attempts_ends_the_call(
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_an_interrupt_leaves_at_once(
+def test_interrupt_propagates_at_once(
     fake: Any, on_fake: Any, script: Any, connect: Any, timeline: Any, stop: type[BaseException]
 ) -> None:
     def interrupted(_: float) -> None:
@@ -182,7 +176,7 @@ def test_an_interrupt_leaves_at_once(
         assert len(adapter.given) == len(attempts)
 
 
-def test_hundreds_of_attempts_in_a_row_are_fine(fake: Any, on_fake: Any, policy: Any) -> None:
+def test_hundreds_of_attempts_do_not_recurse(fake: Any, on_fake: Any, policy: Any) -> None:
     fake.faults.add(faults.Status(503), times=1_050)
     client = on_fake(
         retry_config=policy(initial_interval=1, max_interval=1, max_elapsed_time=10**9),

@@ -28,7 +28,7 @@ def tallies() -> Any:
 
 
 @pytest.mark.parametrize("kind", ["creates", "updates", "deletes"])
-def test_in_a_storm_of_faults_every_write_is_carried_out_once(tallies: Any, kind: str) -> None:
+def test_mixed_faults_apply_every_write_once(tallies: Any, kind: str) -> None:
     tally = tallies[kind]
     assert tally.clean, tally
     assert tally.calls == SIZE
@@ -36,11 +36,11 @@ def test_in_a_storm_of_faults_every_write_is_carried_out_once(tallies: Any, kind
     assert 0.2 < tally.faulty / tally.requests < 0.4, "the storm did blow"
 
 
-def test_the_storm_has_what_can_go_wrong() -> None:
+def test_storm_covers_every_fault() -> None:
     assert sum(storm.SHARES.values()) == pytest.approx(0.3)
 
 
-def test_a_dirty_tally_is_seen() -> None:
+def test_storm_reports_a_wrong_result() -> None:
     assert storm.Tally(1).clean
     for name in ("lost", "doubled", "false_errors", "false_successes", "failed", "foreign"):
         assert not storm.Tally(1, **{name: 1}).clean
@@ -55,7 +55,7 @@ def test_a_dirty_tally_is_seen() -> None:
         (1.0, False, (15.0, 25.0), (15.0, 25.0)),
     ],
 )
-def test_the_load_of_retries_is_bounded(
+def test_retry_load_is_bounded(
     share: float, budget: bool, per_call: tuple[float, float], late: tuple[float, float]
 ) -> None:
     seen = load.measure(share, 300 if share < 1 or budget else 30, budget=budget)
@@ -64,7 +64,7 @@ def test_the_load_of_retries_is_bounded(
     assert seen.failed == (seen.calls if share == 1 else 0)
 
 
-def test_the_report_shows_its_tables_and_says_what_is_wrong(tallies: Any) -> None:
+def test_storm_report_shows_tables_and_failures(tallies: Any) -> None:
     bad = {**tallies, "creates": dataclasses.replace(tallies["creates"], lost=1)}
     loads = [load.measure(1.0, 300, budget=True)]
     made = report.Report(None, tallies, loads)

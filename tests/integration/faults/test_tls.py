@@ -20,7 +20,7 @@ def trusting(certificate: tuple[Path, Path]) -> requests.Session:
     return session
 
 
-def test_an_untrusted_certificate_is_refused_once(
+def test_untrusted_certificate_is_not_retried(
     wire: Any, said: Any, connect: Any, timeline: Any, tls: ssl.SSLContext
 ) -> None:
     server = wire(said(200), tls=tls)
@@ -31,7 +31,7 @@ def test_an_untrusted_certificate_is_refused_once(
     assert (server.connections, server.seen, timeline.slept) == (1, [], [])
 
 
-def test_a_certificate_of_another_host_is_refused_once(
+def test_certificate_of_another_host_is_not_retried(
     wire: Any, said: Any, connect: Any, timeline: Any, tls: ssl.SSLContext, trusting: Any
 ) -> None:
     server = wire(said(200), tls=tls)
@@ -42,7 +42,7 @@ def test_a_certificate_of_another_host_is_refused_once(
     assert timeline.slept == []
 
 
-def test_a_server_that_speaks_no_tls_is_asked_once(
+def test_server_without_tls_is_not_retried(
     wire: Any, step: Any, connect: Any, timeline: Any
 ) -> None:
     server = wire(step(b"HTTP/1.1 400 No\r\n\r\n", "hold", unread=True))
@@ -52,7 +52,7 @@ def test_a_server_that_speaks_no_tls_is_asked_once(
     assert timeline.slept == []
 
 
-def test_a_handshake_that_is_dropped_is_tried_again(wire: Any, step: Any, connect: Any) -> None:
+def test_dropped_handshake_is_retried(wire: Any, step: Any, connect: Any) -> None:
     """As by a server that is just being restarted: nothing was said about any certificate."""
     server = wire(step(b"", "close", unread=True))
     with pytest.raises(errors.APIConnectionError, match="the connection broke") as caught:
@@ -60,7 +60,7 @@ def test_a_handshake_that_is_dropped_is_tried_again(wire: Any, step: Any, connec
     assert caught.value.attempts > 10
 
 
-def test_a_trusted_server_answers(
+def test_trusted_certificate_is_accepted(
     wire: Any, said: Any, connect: Any, tls: ssl.SSLContext, trusting: Any
 ) -> None:
     server = wire(said(503), said(200), tls=tls)
@@ -69,7 +69,7 @@ def test_a_trusted_server_answers(
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])
-def test_an_established_connection_that_breaks_is_made_again(
+def test_broken_tls_connection_is_reopened(
     wire: Any, step: Any, said: Any, connect: Any, tls: ssl.SSLContext, trusting: Any, then: str
 ) -> None:
     customer = {"id": "cus_1", "externalId": "user_1"}

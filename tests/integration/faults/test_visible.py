@@ -21,7 +21,7 @@ BODY = {"external_id": "user_1", "country": "GB"}
 
 
 @pytest.mark.parametrize("fault", [faults.Status(503), faults.DropBefore(), faults.RateLimited(1)])
-def test_errors_tell_of_their_attempts_and_survive_a_pickle(
+def test_error_attempts_and_elapsed_survive_pickling(
     fake: Any, on_fake: Any, policy: Any, timeline: Any, fault: Any
 ) -> None:
     fake.faults.add(fault, times=None)
@@ -42,14 +42,14 @@ def test_errors_tell_of_their_attempts_and_survive_a_pickle(
     assert f"{error.attempts} attempts in " in str(error)
 
 
-def test_a_single_attempt_is_not_made_much_of(fake: Any, on_fake: Any) -> None:
+def test_error_after_one_attempt_mentions_no_attempts(fake: Any, on_fake: Any) -> None:
     with pytest.raises(errors.NotFound) as caught:
         on_fake().get("ext_nobody")
     assert (caught.value.attempts, caught.value.elapsed) == (1, 0.0)
     assert "attempt" not in str(caught.value)
 
 
-def test_an_error_in_reading_tells_of_its_attempts(fake: Any, on_fake: Any) -> None:
+def test_validation_error_counts_attempts(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503))
     fake.faults.add(faults.Garbage())
     with pytest.raises(errors.ResponseValidationError) as caught:
@@ -58,7 +58,7 @@ def test_an_error_in_reading_tells_of_its_attempts(fake: Any, on_fake: Any) -> N
     assert caught.value.elapsed == pytest.approx(0.375)
 
 
-def test_a_hook_sees_every_wait_before_it_begins(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_on_retry_is_called_before_every_wait(fake: Any, on_fake: Any, timeline: Any) -> None:
     seen: list[tuple[int, float, Any, int]] = []
     client = on_fake(on_retry=lambda *args: seen.append((*args, len(timeline.slept))))
     fake.faults.add(faults.DropBefore())
@@ -73,7 +73,7 @@ def test_a_hook_sees_every_wait_before_it_begins(fake: Any, on_fake: Any, timeli
     assert "dub_test" not in repr(vars(error)) + repr(response) + str(error)
 
 
-def test_a_hook_of_the_whole_client_sees_them_too(fake: Any, timeline: Any) -> None:
+def test_on_retry_of_dub_is_called(fake: Any, timeline: Any) -> None:
     seen: list[Any] = []
     fake.faults.add(faults.Status(503))
     session, clock = fake.session(), timeline.clock()
@@ -82,7 +82,7 @@ def test_a_hook_of_the_whole_client_sees_them_too(fake: Any, timeline: Any) -> N
     assert [number for number, *_ in seen] == [1]
 
 
-def test_a_hook_is_not_called_where_nothing_is_tried_again(fake: Any, on_fake: Any) -> None:
+def test_on_retry_is_not_called_without_a_retry(fake: Any, on_fake: Any) -> None:
     seen: list[Any] = []
     client = on_fake(on_retry=lambda *args: seen.append(args))
     client.list()
@@ -94,9 +94,7 @@ def test_a_hook_is_not_called_where_nothing_is_tried_again(fake: Any, on_fake: A
     assert seen == []
 
 
-def test_a_hook_that_raises_ends_the_call_with_its_own_error(
-    fake: Any, on_fake: Any, timeline: Any
-) -> None:
+def test_on_retry_exception_ends_the_call(fake: Any, on_fake: Any, timeline: Any) -> None:
     """That is how a caller gives up early; and an error of his is not to be hidden."""
 
     class GaveUp(Exception):
@@ -116,7 +114,7 @@ def test_a_hook_that_raises_ends_the_call_with_its_own_error(
     assert client.list() == []
 
 
-def test_a_hook_may_call_the_client(fake: Any, on_fake: Any) -> None:
+def test_on_retry_may_call_the_client(fake: Any, on_fake: Any) -> None:
     found: list[Any] = []
     client = on_fake(on_retry=lambda *_: found.append(client.list(retries=None)))
     fake.faults.add(faults.Status(503), method="POST")
@@ -124,7 +122,7 @@ def test_a_hook_may_call_the_client(fake: Any, on_fake: Any) -> None:
     assert found == [[]]
 
 
-def test_a_retry_is_a_line_at_info(
+def test_retry_logs_one_line_at_info(
     fake: Any, on_fake: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="dub_uplink")
@@ -147,7 +145,7 @@ def test_a_retry_is_a_line_at_info(
     assert not any(word in text for word in ("secret_1", "ada@", "dub_test"))
 
 
-def test_a_call_that_succeeds_is_silent(
+def test_successful_call_logs_nothing_at_info(
     fake: Any, on_fake: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="dub_uplink")
@@ -155,9 +153,7 @@ def test_a_call_that_succeeds_is_silent(
     assert caplog.records == []
 
 
-def test_the_rate_limit_is_known_once_the_server_has_said_it(
-    fake: Any, on_fake: Any, timeline: Any
-) -> None:
+def test_rate_limit_status_is_none_before_an_error(fake: Any, on_fake: Any, timeline: Any) -> None:
     client = on_fake()
     assert client.rate_limit_status is None
     client.list()
@@ -180,7 +176,7 @@ def test_the_rate_limit_is_known_once_the_server_has_said_it(
         assert client.rate_limit_status == known, "what says nothing takes nothing away"
 
 
-def test_the_rate_limit_is_seen_on_the_whole_client(fake: Any, timeline: Any) -> None:
+def test_rate_limit_status_of_dub_is_that_of_customers(fake: Any, timeline: Any) -> None:
     fake.faults.add(faults.RateLimited())
     with Dub("dub_test", client=fake.session(), clock=timeline.clock()) as dub:
         assert dub.rate_limit_status is None
@@ -191,7 +187,7 @@ def test_the_rate_limit_is_seen_on_the_whole_client(fake: Any, timeline: Any) ->
         assert dub.rate_limit_status.reset > datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-def test_calls_of_many_threads_do_not_meet(fake: Any, connect: Any, policy: Any) -> None:
+def test_threads_get_their_own_attempts_and_errors(fake: Any, connect: Any, policy: Any) -> None:
     """Each thread's attempts, answers and errors are its own, over one client and real sockets."""
     lock = threading.Lock()
     waits: dict[int, list[int]] = {}

@@ -74,7 +74,7 @@ def test_parent_and_children_never_share_a_connection(
 
 
 @pytest.mark.promise("fork-shares-no-connection")
-def test_a_client_of_uplinks_that_was_used_before_the_fork_says_so_in_the_child(
+def test_used_uplink_client_raises_in_a_forked_child(
     telling: TellingServer, forked: Forked, connect: Any
 ) -> None:
     fresh, used = (
@@ -93,7 +93,7 @@ def test_a_client_of_uplinks_that_was_used_before_the_fork_says_so_in_the_child(
     assert all(len(processes) == 1 for processes in telling.processes_by_port().values())
 
 
-def test_a_childs_child_has_connections_of_its_own_as_well(
+def test_grandchild_process_opens_its_own_connections(
     telling: TellingServer, forked: Forked, connect: Any
 ) -> None:
     customers = connect(telling.url)
@@ -109,7 +109,7 @@ def test_a_childs_child_has_connections_of_its_own_as_well(
     assert all(len(processes) == 1 for processes in telling.processes_by_port().values())
 
 
-def test_closing_in_a_child_leaves_the_parents_connections_open(
+def test_close_in_a_child_keeps_parent_connections_open(
     telling: TellingServer, forked: Forked, connect: Any
 ) -> None:
     customers = connect(telling.url)
@@ -140,7 +140,7 @@ def held_by_a_thread(locks: list[Any]) -> ExitStack:
 
 
 @pytest.mark.promise("fork-keeps-no-lock")
-def test_a_lock_that_another_thread_holds_at_the_fork_does_not_stop_the_child(
+def test_lock_held_during_fork_does_not_block_the_child(
     telling: TellingServer, forked: Forked, connect: Any
 ) -> None:
     budget = RetryBudget()
@@ -162,7 +162,7 @@ def test_a_lock_that_another_thread_holds_at_the_fork_does_not_stop_the_child(
 
 
 @pytest.mark.parametrize("kind", ["ordered", "unordered"])
-def test_a_bulk_that_was_begun_before_the_fork_says_so_in_the_child(
+def test_batch_started_before_fork_raises_in_the_child(
     telling: TellingServer, forked: Forked, connect: Any, kind: str
 ) -> None:
     customers = connect(telling.url)
@@ -185,9 +185,7 @@ def test_a_bulk_that_was_begun_before_the_fork_says_so_in_the_child(
     assert found == sorted(found) or kind == "unordered"
 
 
-def test_an_asynchronous_client_that_was_not_used_yet_works_in_each_process(
-    telling: TellingServer, forked: Forked
-) -> None:
+def test_unused_async_client_works_in_each_process(telling: TellingServer, forked: Forked) -> None:
     dub = AsyncDub("dub_test", server_url=telling.url)
 
     async def main() -> str:
@@ -199,9 +197,7 @@ def test_an_asynchronous_client_that_was_not_used_yet_works_in_each_process(
 
 
 @pytest.mark.promise("fork-shares-no-connection")
-def test_an_asynchronous_client_of_the_parents_loop_says_so_in_the_child(
-    telling: TellingServer, forked: Forked
-) -> None:
+def test_used_async_client_raises_in_a_forked_child(telling: TellingServer, forked: Forked) -> None:
     dub = AsyncDub("dub_test", server_url=telling.url)
     loop = asyncio.new_event_loop()
 
@@ -226,9 +222,7 @@ def test_an_asynchronous_client_of_the_parents_loop_says_so_in_the_child(
 
 @pytest.mark.parametrize("make", [Dub, AsyncDub, CustomersConsumer])
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_a_client_given_to_a_process_that_starts_anew_is_a_clear_error(
-    make: Any, method: str
-) -> None:
+def test_client_passed_to_a_spawned_process_raises(make: Any, method: str) -> None:
     import multiprocessing
 
     with pytest.raises(TypeError, match=r"cannot be pickled.*create one in each process"):
@@ -236,7 +230,7 @@ def test_a_client_given_to_a_process_that_starts_anew_is_a_clear_error(
         process.start()
 
 
-def test_a_child_of_multiprocessing_may_use_the_clients_of_its_parent(
+def test_multiprocessing_fork_child_can_use_the_client(
     telling: TellingServer, connect: Any
 ) -> None:
     import multiprocessing

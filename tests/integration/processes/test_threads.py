@@ -28,7 +28,7 @@ needs_proc = pytest.mark.skipif(
 
 @pytest.mark.promise("threads-share-a-client")
 @needs_proc
-def test_threads_under_faults_get_their_own_answers_and_leave_no_connection() -> None:
+def test_threads_under_faults_get_their_own_responses() -> None:
     fake = FakeDub(keep_requests=1)
     for number in range(1, soak.CUSTOMERS + 1):
         fake.add(external_id=f"user_{number}", country="GB")
@@ -39,7 +39,7 @@ def test_threads_under_faults_get_their_own_answers_and_leave_no_connection() ->
     assert tally.calls > soak.THREADS
 
 
-def test_a_dirty_tally_is_seen() -> None:
+def test_thread_soak_reports_a_wrong_result() -> None:
     assert soak.Tally(1, most=1).clean
     for name in ("mixed", "foreign", "left"):
         assert not soak.Tally(1, most=1, **{name: 1}).clean
@@ -48,7 +48,7 @@ def test_a_dirty_tally_is_seen() -> None:
 
 @needs_proc
 @pytest.mark.parametrize("outcomes", [soak.synchronous, soak.asynchronous], ids=["sync", "async"])
-def test_the_calls_whose_memory_is_measured_fail_in_many_ways(outcomes: Any) -> None:
+def test_memory_soak_calls_meet_every_failure(outcomes: Any) -> None:
     fake = FakeDub()
     fake.add(external_id="user_1", country="GB")
     fake.faults.randomly(soak.SHARES, seed=9)
@@ -62,7 +62,7 @@ def test_the_calls_whose_memory_is_measured_fail_in_many_ways(outcomes: Any) -> 
 
 
 @pytest.mark.promise("connections-are-bounded")
-def test_no_more_connections_are_kept_than_the_pool_has_room_for(telling: TellingServer) -> None:
+def test_pool_keeps_at_most_its_size_of_connections(telling: TellingServer) -> None:
     """Calls of more threads than that get connections, which are closed after their answers."""
     count = 48
     barrier = threading.Barrier(count)
@@ -79,7 +79,7 @@ def test_no_more_connections_are_kept_than_the_pool_has_room_for(telling: Tellin
     assert telling.none_left()
 
 
-def test_a_call_that_another_threads_close_meets_ends_clearly_and_leaves_no_connection(
+def test_call_closed_by_another_thread_raises_clearly(
     telling: TellingServer,
 ) -> None:
     for _ in range(10):
@@ -108,7 +108,7 @@ def test_a_call_that_another_threads_close_meets_ends_clearly_and_leaves_no_conn
 
 
 @pytest.mark.promise("closed-client-keeps-no-connection")
-def test_a_call_that_is_on_its_way_when_the_client_is_closed_leaves_no_connection(
+def test_close_during_a_call_leaves_no_connection(
     telling: TellingServer,
 ) -> None:
     clients: list[CustomersConsumer] = []

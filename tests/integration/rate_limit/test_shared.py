@@ -231,7 +231,7 @@ def test_storage_password_is_never_shown(caplog: pytest.LogCaptureFixture, token
     assert [line for line in shown if "pa55w0rd" in line] == []
 
 
-def test_rejection_pauses_all_and_spreads_their_return(shared: Any, token: str) -> None:
+def test_rejection_pauses_all_callers_and_staggers_them(shared: Any, token: str) -> None:
     """Each rate limit represents a process."""
     limits = [shared(50, 100.0) for _ in range(3)]
     reservations = [Reservation(Clock(), bulk=False) for _ in limits]
@@ -264,7 +264,7 @@ def test_waiting_callers_resume_after_a_pause_in_order(shared: Any, token: str) 
     assert third.is_later(second, 1 / 3)
 
 
-def test_lower_server_limit_applies_to_all_processes(shared: Any, token: str) -> None:
+def test_lower_limit_from_the_server_applies_to_all_processes(shared: Any, token: str) -> None:
     first, second = shared(50, 60.0), shared(50, 60.0)
     reservation = Reservation(Clock(), bulk=False)
     limiter_of(first, token).reserve(reservation, 60)
@@ -287,7 +287,7 @@ def test_machines_with_skewed_clocks_share_one_limit(shared: Any, token: str, wr
     assert slot_of(other, reservation).is_later(second, 1_001)
 
 
-def test_bulk_leaves_a_reserve_and_does_not_queue(shared: Any, token: str) -> None:
+def test_bulk_calls_leave_the_interactive_reserve(shared: Any, token: str) -> None:
     bulk, interactive = shared(40, 60.0, priority="bulk"), shared(40, 60.0)
     began = now()
     waits = [reserve(bulk, token, bulk=True) for _ in range(39)]

@@ -86,7 +86,7 @@ def test_slot_is_the_first_time_the_limit_allows(
 
 
 @given(limit=st.integers(1, 5), count=st.integers(1, 30), later=st.integers(1, 5))
-def test_lower_limit_keeps_the_order_and_wastes_no_slot(
+def test_lowered_limit_keeps_the_order_and_uses_every_slot(
     timeline: Any, limit: int, count: int, later: int
 ) -> None:
     config = LimitConfig(limit, 1.0)
@@ -145,7 +145,7 @@ def redis_limiter(redis: Any, limit: int, per: float) -> Iterator[Any]:
         max_size=40,
     ),
 )
-def test_redis_grants_the_same_slots_as_the_process(
+def test_redis_and_in_process_limiters_grant_equal_slots(
     redis: Any, timeline: Any, limit: int, steps: list[tuple[str, float]]
 ) -> None:
     # A window so long that the duration of the test is negligible.

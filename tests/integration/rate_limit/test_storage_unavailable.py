@@ -157,7 +157,7 @@ def test_storage_flushed_is_restored(start_redis: Any, limit_on: Any) -> None:
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_processes_without_storage_keep_to_their_share(start_redis: Any, limit_on: Any) -> None:
+def test_processes_without_storage_use_their_share(start_redis: Any, limit_on: Any) -> None:
     """Each rate limit represents a process."""
     server = start_redis()
     first, second = limit_on(server.url, 20), limit_on(server.url, 20)
@@ -240,7 +240,7 @@ def test_async_call_ignores_a_response_after_its_loop_closed(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_storage_slightly_slow_stays_available(
+def test_storage_below_the_call_timeout_stays_available(
     proxy: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = limit_on(proxy.url)
@@ -268,7 +268,7 @@ def test_idle_connection_closed_is_reopened(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_storage_out_of_memory_is_unavailable_until_it_has(
+def test_storage_out_of_memory_is_unavailable_until_freed(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start_redis()
@@ -291,7 +291,7 @@ def test_storage_out_of_memory_is_unavailable_until_it_has(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_wrong_password_is_an_unavailable_storage(
+def test_wrong_redis_password_makes_storage_unavailable(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     password = uuid.uuid4().hex

@@ -70,7 +70,7 @@ def test_wait_counts_against_the_time_of_the_call(driven: Any, limited: Any, tim
     assert len(fake.requests) == 2
 
 
-def test_rejected_retry_keeps_the_error_of_the_first_attempt(
+def test_retry_without_a_slot_raises_the_first_error(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(None)
@@ -210,7 +210,7 @@ def test_second_client_is_noticed_after_one_rejection(
     assert [request.status for request in fake.requests].count(429) == 1
 
 
-def test_errors_of_an_only_client_change_nothing(driven: Any, limited: Any, timeline: Any) -> None:
+def test_errors_of_a_single_client_keep_its_limit(driven: Any, limited: Any, timeline: Any) -> None:
     _, url = limited(10, 10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(10, per=10.0))
     for _ in range(30):
@@ -235,7 +235,9 @@ def test_late_request_counts_from_its_response(driven: Any, limited: Any, timeli
 ZEROS = dict.fromkeys(("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"), "0")
 
 
-def test_headers_of_zeros_are_ignored(driven: Any, timeline: Any, serving: Any, said: Any) -> None:
+def test_rate_limit_headers_of_zero_are_ignored(
+    driven: Any, timeline: Any, serving: Any, said: Any
+) -> None:
     refused = said(429, "{}", {**ZEROS, "Retry-After": "0"})
     server = serving(raw=[refused, said(200)])
     client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(10))
@@ -256,7 +258,7 @@ def test_retry_after_of_a_proxy_pauses_the_others(
     assert timeline.slept == [pytest.approx(7.5, abs=0.5)]
 
 
-def test_retry_after_of_days_pauses_the_others_an_hour(
+def test_retry_after_of_days_pauses_others_for_an_hour(
     driven: Any, timeline: Any, serving: Any, said: Any
 ) -> None:
     server = serving(raw=[said(429, REFUSED, {"Retry-After": "9000000"}), said(200)])

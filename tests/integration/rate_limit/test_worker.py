@@ -93,7 +93,7 @@ def test_close_without_a_thread_raises_nothing(redis: Any, no_threads: Any) -> N
     RateLimit(100, 60.0, storage=redis.url).close()
 
 
-def test_failed_start_leaves_no_job_behind(no_threads: Any) -> None:
+def test_failed_thread_start_leaves_no_job(no_threads: Any) -> None:
     worker = BackgroundWorker(lambda: False, 0.1)
     done: list[str] = []
     with pytest.raises(RuntimeError):
@@ -168,7 +168,7 @@ def test_lock_entered_by_many_threads_excludes_them() -> None:
 
 @forks
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_callers_waiting_in_the_parent_are_not_in_the_child() -> None:
+def test_forked_child_has_no_waiters_of_the_parent() -> None:
     limiter = SlidingWindowLimiter(LimitConfig(1, 100.0))
     waiting = [Reservation(Clock(), bulk=False) for _ in range(3)]
     for reservation in waiting:

@@ -26,9 +26,7 @@ CALLS = [
 
 @pytest.mark.promise("id-is-one-segment")
 @pytest.mark.parametrize("prefix", ["", "/prefix", "/a%2Fb/c/"])
-def test_an_id_is_refused_or_one_segment_that_decodes_to_it(
-    serving: Any, reach: Any, prefix: str
-) -> None:
+def test_any_id_is_rejected_or_sent_as_one_segment(serving: Any, reach: Any, prefix: str) -> None:
     server = serving(200, '{"id": "cus_1"}')
     customers = reach(server.url + prefix)
     base = f"{prefix.rstrip('/')}/customers/"
@@ -80,7 +78,7 @@ PLAIN_URL = re.compile(r"https?://(?:[a-z0-9.ü]+|\[::1\])(?::80)?(?:/|/v1)?", r
 @example("https://u:p@[x")
 @example("https://ü.example/v1")
 @pytest.mark.filterwarnings("ignore:the token goes unencrypted")
-def test_a_server_url_is_plain_or_an_error_at_construction(server_url: str) -> None:
+def test_any_server_url_is_valid_or_rejected_at_construction(server_url: str) -> None:
     if PLAIN_URL.fullmatch(server_url.strip()):
         Dub("dub_x", server_url=server_url).close()
         return

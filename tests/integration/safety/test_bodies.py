@@ -91,7 +91,7 @@ def outcome(call: Any) -> Any:
 
 @pytest.mark.promise("bodies-are-values-or-errors")
 @pytest.mark.parametrize("place", PLACES)
-def test_hell_is_a_value_or_an_error_of_ours(
+def test_hostile_body_parses_or_raises_dub_error(
     serving: Any, connect: Any, said: Any, place: str
 ) -> None:
     status, around = PLACES[place]
@@ -116,9 +116,7 @@ TYPES = st.sampled_from(["application/json", "text/html; charset=utf-16", "", "\
 
 
 @pytest.mark.promise("bodies-are-values-or-errors")
-def test_any_bytes_under_any_status_and_type_are_a_value_or_an_error_of_ours(
-    serving: Any, reach: Any, said: Any
-) -> None:
+def test_any_body_parses_or_raises_dub_error(serving: Any, reach: Any, said: Any) -> None:
     server = serving()
     customers = reach(server.url)
 
@@ -135,9 +133,7 @@ def test_any_bytes_under_any_status_and_type_are_a_value_or_an_error_of_ours(
 
 
 @pytest.mark.promise("bodies-are-values-or-errors")
-def test_any_bytes_in_the_place_of_an_answer_are_an_error_of_ours(
-    serving: Any, reach: Any, step: Any
-) -> None:
+def test_any_bytes_instead_of_http_raise_dub_error(serving: Any, reach: Any, step: Any) -> None:
     server = serving()
     customers = reach(server.url)
     pieces = [
@@ -167,7 +163,7 @@ def test_any_bytes_in_the_place_of_an_answer_are_an_error_of_ours(
 
 
 @pytest.mark.promise("record-count-is-bounded")
-def test_a_list_of_more_records_than_any_page_has_is_not_read(serving: Any, reach_own: Any) -> None:
+def test_list_longer_than_any_page_is_rejected(serving: Any, reach_own: Any) -> None:
     body = b"[" + b'{"id":"c"},' * 10_000 + b"{}]"
     with pytest.raises(errors.ResponseValidationError, match="it has 10001 records"):
         reach_own(serving(200, body).url).list()
@@ -193,9 +189,7 @@ BOMBS: dict[str, tuple[str, bytes]] = {
 
 @pytest.mark.promise("decompression-is-bounded")
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_unpacked_no_further_than_a_client_reads(
-    serving: Any, reach: Any, name: str
-) -> None:
+def test_compression_bomb_is_decoded_only_to_the_limit(serving: Any, reach: Any, name: str) -> None:
     coding, packed = BOMBS[name]
     assert len(packed) < 300_000
     customers = reach(serving(200, packed, {"Content-Encoding": coding}).url, timeout_ms=60_000)
@@ -210,9 +204,7 @@ def test_a_bomb_is_unpacked_no_further_than_a_client_reads(
 
 @pytest.mark.promise("decompression-is-bounded")
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip, br", "\xff"])
-def test_a_packing_that_was_not_asked_for_is_not_unpacked(
-    serving: Any, reach: Any, coding: str
-) -> None:
+def test_unrequested_content_encoding_is_rejected(serving: Any, reach: Any, coding: str) -> None:
     server = serving(200, b"\x1b\xff\xff", {"Content-Encoding": coding})
     with pytest.raises(errors.APIConnectionError, match="not requested") as caught:
         reach(server.url).list()
@@ -232,7 +224,7 @@ PACKED: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_a_body_that_is_packed_as_asked_for_is_read(serving: Any, reach: Any, name: str) -> None:
+def test_requested_content_encodings_are_decoded(serving: Any, reach: Any, name: str) -> None:
     coding, packed = PACKED[name]
     server = serving(200, packed, {"Content-Encoding": coding}, drip=0.0001)
     assert [customer.id for customer in reach(server.url).list()] == ["cus_1"]
@@ -240,7 +232,7 @@ def test_a_body_that_is_packed_as_asked_for_is_read(serving: Any, reach: Any, na
 
 @pytest.mark.parametrize("missing", [1, 8, 20])
 @pytest.mark.parametrize("status", [200, 404])
-def test_a_packed_body_that_breaks_off_is_an_error_of_ours(
+def test_truncated_compressed_body_raises_dub_error(
     serving: Any, reach: Any, missing: int, status: int
 ) -> None:
     server = serving(status, gzip.compress(WHOLE)[:-missing], {"Content-Encoding": "gzip"})
@@ -250,9 +242,7 @@ def test_a_packed_body_that_breaks_off_is_an_error_of_ours(
 
 @pytest.mark.promise("body-size-is-bounded")
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_body_without_end_is_read_no_further_than_32_mb(
-    serving: Any, reach: Any, status: int
-) -> None:
+def test_endless_body_is_read_only_to_32_mb(serving: Any, reach: Any, status: int) -> None:
     head = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n\r\n" % status
     server = serving(raw=head + b"[" + b" " * (33 << 20), then="close")
     error = outcome(reach(server.url, timeout_ms=60_000).list)

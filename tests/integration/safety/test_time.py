@@ -48,7 +48,7 @@ def times_out(call: Any, bound: float = BOUND) -> errors.APITimeoutError:
 
 @pytest.mark.promise("attempt-ends-at-timeout")
 @pytest.mark.parametrize("slow", SLOW)
-def test_no_slow_server_takes_longer_than_the_time_out(
+def test_slow_servers_never_exceed_the_timeout(
     serving: Any, reach: Any, at_best: Any, slow: str
 ) -> None:
     customers = reach(serving(**SLOW[slow]).url, timeout_ms=BOUND * 1000)
@@ -59,7 +59,7 @@ def test_no_slow_server_takes_longer_than_the_time_out(
 
 @pytest.mark.promise("attempt-ends-at-timeout")
 @pytest.mark.parametrize("slow", SLOW_HEADERS)
-def test_slow_headers_take_no_longer_than_the_timeout(
+def test_slow_headers_never_exceed_the_timeout(
     serving: Any, reach_session: Any, at_best: Any, slow: str
 ) -> None:
     customers = reach_session(serving(**SLOW_HEADERS[slow]).url, timeout_ms=BOUND * 1000)
@@ -67,7 +67,7 @@ def test_slow_headers_take_no_longer_than_the_timeout(
     assert error.sent is True
 
 
-def test_slow_headers_of_a_callers_adapter_class_are_bounded(serving: Any, connect: Any) -> None:
+def test_slow_headers_with_an_adapter_subclass_time_out(serving: Any, connect: Any) -> None:
 
     class Own(HTTPAdapter):
         pass
@@ -93,7 +93,7 @@ def full() -> Iterator[str]:
 
 
 @pytest.mark.promise("attempt-ends-at-timeout")
-def test_no_slow_connect_takes_longer_than_the_time_out(full: str, reach: Any) -> None:
+def test_slow_connects_never_exceed_the_timeout(full: str, reach: Any) -> None:
     customers = reach(full, timeout_ms=BOUND * 1000)
     error = times_out(customers.list)
     # With aiohttp two timers end together, and the other one does not know what was sent.
@@ -102,7 +102,7 @@ def test_no_slow_connect_takes_longer_than_the_time_out(full: str, reach: Any) -
 
 @pytest.mark.promise("responses-are-not-mixed-up")
 @pytest.mark.parametrize("early", [b"103 Early Hints\r\nLink: </x>\r\n", b"100 Continue\r\n"])
-def test_what_comes_before_an_answer_is_neither_it_nor_that_of_the_next_request(
+def test_interim_responses_are_skipped(
     serving: Any, reach_own: Any, said: Any, early: bytes
 ) -> None:
     replies = [said(200, '{"id": "cus_1"}'), said(200, '{"id": "cus_2"}')]

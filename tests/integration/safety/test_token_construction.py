@@ -46,9 +46,7 @@ def locals_of(error: BaseException) -> list[str]:
 @pytest.mark.promise("constructors-show-no-token")
 @EACH_MAKER
 @pytest.mark.parametrize(("token", "wrong"), CASES, ids=lambda value: ascii(value)[:30])
-def test_a_constructor_that_refuses_shows_no_token(
-    make: Any, token: Any, wrong: dict[str, Any]
-) -> None:
+def test_constructor_error_hides_the_token(make: Any, token: Any, wrong: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)) as caught:
         make(token, **wrong)
     error = caught.value
@@ -59,7 +57,7 @@ def test_a_constructor_that_refuses_shows_no_token(
 
 @pytest.mark.promise("constructors-show-no-token")
 @EACH_MAKER
-def test_a_bad_token_of_the_environment_is_not_shown(
+def test_invalid_token_from_the_environment_is_hidden(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUB_API_KEY", "s3cr3t\n")
@@ -72,7 +70,7 @@ def test_a_bad_token_of_the_environment_is_not_shown(
 
 @pytest.mark.promise("plain-http-warns")
 @EACH_MAKER
-def test_plain_http_warns_once_at_the_line_that_made_the_client(make: Any) -> None:
+def test_http_warning_points_at_the_constructor_call(make: Any) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         line = sys._getframe().f_lineno + 1
@@ -81,7 +79,7 @@ def test_plain_http_warns_once_at_the_line_that_made_the_client(make: Any) -> No
     assert "unencrypted over http to dub.internal" in str(caught[0].message)
 
 
-def test_the_warning_points_at_a_subclasss_own_constructor() -> None:
+def test_http_warning_points_at_a_subclass_constructor() -> None:
     class Mine(CustomersConsumer):
         def __init__(self) -> None:
             super().__init__("dub_x", server_url="http://dub.internal")

@@ -26,7 +26,7 @@ def authorizations(request: Any) -> list[str]:
 
 @pytest.mark.promise("token-is-not-replaced")
 @pytest.mark.parametrize("where", ["NETRC", "HOME"])
-def test_no_netrc_replaces_the_token(
+def test_netrc_does_not_replace_the_token(
     serving: Any,
     reach: Any,
     token: str,
@@ -50,7 +50,7 @@ def test_no_netrc_replaces_the_token(
 
 
 @pytest.mark.promise("token-is-not-replaced")
-def test_nothing_of_a_given_aiohttp_session_replaces_the_token(
+def test_aiohttp_session_auth_does_not_replace_the_token(
     serving: Any, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -72,7 +72,7 @@ def test_nothing_of_a_given_aiohttp_session_replaces_the_token(
 
 
 @pytest.mark.promise("token-is-not-replaced")
-def test_nothing_of_a_given_requests_session_replaces_the_token(serving: Any, token: str) -> None:
+def test_requests_session_auth_does_not_replace_the_token(serving: Any, token: str) -> None:
     server = serving()
     with requests.Session() as session:
         session.auth = ("other", "other")
@@ -88,7 +88,7 @@ def test_nothing_of_a_given_requests_session_replaces_the_token(serving: Any, to
 @pytest.mark.parametrize(
     "target", ["{other}/customers", "//127.0.0.2/x", "https://[x", "/customers"]
 )
-def test_no_redirect_is_followed_with_the_token(
+def test_redirects_are_not_followed_with_the_token(
     serving: Any, reach: Any, status: int, target: str
 ) -> None:
     other = serving()
@@ -160,7 +160,7 @@ def tunnel() -> Iterator[Tunnel]:
 
 
 @pytest.mark.promise("proxies-see-no-token")
-def test_a_proxy_of_the_environment_applies(
+def test_environment_proxy_is_used(
     serving: Any, reach_own: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = serving()
@@ -173,7 +173,7 @@ def test_a_proxy_of_the_environment_applies(
 
 @pytest.mark.promise("proxies-see-no-token")
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_proxy_sees_the_host_of_an_https_request_and_never_the_token(
+def test_https_proxy_sees_the_host_but_not_the_token(
     wire: Any,
     said: Any,
     tls: ssl.SSLContext,
@@ -216,7 +216,7 @@ HEADERS = st.dictionaries(
 
 
 @pytest.mark.promise("headers-are-checked")
-def test_http_headers_are_sent_as_they_are_or_refused(serving: Any, reach: Any, token: str) -> None:
+def test_http_headers_are_sent_unchanged_or_rejected(serving: Any, reach: Any, token: str) -> None:
     """No line is injected, no header doubled, and the token stays what it is."""
     server = serving()
     customers = reach(server.url)

@@ -119,7 +119,7 @@ TRUNCATED = b'HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"id": "cus_'
 
 @pytest.mark.promise("locals-show-no-token")
 @pytest.mark.parametrize("run", RUNS)
-def test_no_traceback_with_local_variables_shows_the_token(
+def test_traceback_with_locals_hides_the_token(
     serving: Any, said: Any, tmp_path: Path, run: str
 ) -> None:
     refused = serving()

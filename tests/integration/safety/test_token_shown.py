@@ -54,7 +54,7 @@ def dumping(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
 @pytest.mark.promise("errors-show-no-token")
 @pytest.mark.usefixtures("dumping")
 @pytest.mark.parametrize("name", [*ANSWERS, "refused"])
-def test_no_failure_shows_the_token(
+def test_failures_hide_the_token(
     serving: Any, reach: Any, shown: Any, token: str, name: str, caplog: Any, capfd: Any
 ) -> None:
     server = serving(raw=ANSWERS.get(name, b""))
@@ -87,7 +87,7 @@ class Mine(CustomersConsumer):
 @pytest.mark.promise("handlers-show-no-token")
 # requests drops the response, and with it the connection, when a hook of a session raises.
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_an_exception_in_a_handler_of_the_callers_shows_no_token(
+def test_user_handler_exception_hides_the_token(
     serving: Any, token: str, shown: Any, request: pytest.FixtureRequest
 ) -> None:
     """In an endpoint's reader, in ``on_retry``, in a hook of the session, in its adapter."""
@@ -173,7 +173,7 @@ def narrow(address: Any) -> socket.socket:
 
 @pytest.mark.promise("handlers-show-no-token")
 @pytest.mark.parametrize("headers", [None, LONG], ids=["waiting", "writing"])
-def test_a_cancelled_task_shows_no_token(deaf: Deaf, shown: Any, token: str, headers: Any) -> None:
+def test_cancelled_task_hides_the_token(deaf: Deaf, shown: Any, token: str, headers: Any) -> None:
     async def run() -> BaseException:
         connector = aiohttp.TCPConnector(socket_factory=narrow)
         async with (
@@ -199,7 +199,7 @@ def test_a_cancelled_task_shows_no_token(deaf: Deaf, shown: Any, token: str, hea
 
 @pytest.mark.promise("debugging-shows-no-token")
 @pytest.mark.parametrize("make", [lambda: None, requests.Session], ids=["own", "given"])
-def test_http_clients_own_debugging_prints_no_token(
+def test_http_debug_output_hides_the_token(
     serving: Any,
     connect: Any,
     make: Any,

@@ -82,7 +82,7 @@ def client_of(adapter: BaseAdapter, wrap: Any = lambda session: session) -> Cust
 
 
 @FILLS
-def test_a_mounted_adapter_answers(fill: Any, wrap: Any) -> None:
+def test_mounted_adapter_response_is_used(fill: Any, wrap: Any) -> None:
     adapter = Canned(fill)
     customers = client_of(adapter, wrap)
     assert customers.get("cus_1").name == "Ada"
@@ -94,17 +94,17 @@ def test_a_mounted_adapter_answers(fill: Any, wrap: Any) -> None:
 
 
 @FILLS
-def test_a_mounted_adapters_failure_is_mapped(fill: Any) -> None:
+def test_mounted_adapter_failure_is_mapped(fill: Any) -> None:
     with pytest.raises(errors.SDKError, match="418: the response is not an error from Dub"):
         client_of(Canned(fill, status=418)).get("cus_1")
 
 
-def test_an_answer_without_any_body_is_one_without_a_body() -> None:
+def test_adapter_response_without_body_is_empty() -> None:
     with pytest.raises(errors.SDKError, match="500: the response has no body"):
         client_of(Canned(lambda _: None, status=500)).get("cus_1")
 
 
-def test_a_response_hook_that_reads_the_body_does_not_take_it(serving: Any, connect: Any) -> None:
+def test_response_hook_that_reads_the_body_keeps_it(serving: Any, connect: Any) -> None:
     server = serving(200, CUSTOMER)
     with requests.Session() as session:
         read: list[bytes] = []
@@ -131,7 +131,7 @@ def test_a_response_hook_that_reads_the_body_does_not_take_it(serving: Any, conn
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_whatever_an_adapter_fails_with_is_a_connection_error(error: Any, wrap: Any) -> None:
+def test_adapter_library_error_becomes_connection_error(error: Any, wrap: Any) -> None:
     def fail(_: Any) -> None:
         raise error
 
@@ -144,7 +144,7 @@ def test_whatever_an_adapter_fails_with_is_a_connection_error(error: Any, wrap: 
 @pytest.mark.parametrize(
     "error", [requests.ReadTimeout(), requests.ConnectTimeout(), TimeoutError("timed out")]
 )
-def test_an_adapters_time_out_is_a_time_out(error: Any) -> None:
+def test_adapter_timeout_becomes_api_timeout_error(error: Any) -> None:
     def fail(_: Any) -> None:
         raise error
 
@@ -152,7 +152,7 @@ def test_an_adapters_time_out_is_a_time_out(error: Any) -> None:
         client_of(Canned(fail)).get("cus_1")
 
 
-def test_an_adapters_own_bug_is_not_dressed_up() -> None:
+def test_adapter_bug_propagates_unchanged() -> None:
     def fail(_: Any) -> None:
         raise ZeroDivisionError
 
@@ -160,7 +160,7 @@ def test_an_adapters_own_bug_is_not_dressed_up() -> None:
         client_of(Canned(fail)).get("cus_1")
 
 
-def test_uplinks_client_sends_through_its_session(fake: FakeDub, served: str, connect: Any) -> None:
+def test_uplink_client_sends_through_its_session(fake: FakeDub, served: str, connect: Any) -> None:
     with requests.Session() as session:
         session.headers["X-Team"] = "growth"
         customers = connect(served, client=uplink.RequestsClient(session))
@@ -173,7 +173,7 @@ def test_uplinks_client_sends_through_its_session(fake: FakeDub, served: str, co
     assert {r.headers["x-team"] for r in fake.requests} == {"growth"}
 
 
-def test_an_exception_of_uplinks_client_is_a_connection_error() -> None:
+def test_uplink_client_exception_becomes_connection_error() -> None:
     class Failed(Exception):
         pass
 
@@ -191,7 +191,7 @@ def test_an_exception_of_uplinks_client_is_a_connection_error() -> None:
         customers.list()
 
 
-def test_a_session_of_the_fake_needs_no_socket_and_reaches_nothing_else(token: str) -> None:
+def test_fake_session_opens_no_socket(token: str) -> None:
     with FakeDub(token) as fake, fake.session() as session:
         customers = CustomersConsumer(token, client=session, retry_config=None)
         created = customers.create({"external_id": "u", "name": "Ada", "country": "GB"})
@@ -203,7 +203,7 @@ def test_a_session_of_the_fake_needs_no_socket_and_reaches_nothing_else(token: s
             elsewhere.list()
 
 
-def test_an_adapter_mounted_for_one_host_leaves_the_others_alone(serving: Any) -> None:
+def test_adapter_mounted_for_one_host_affects_no_other(serving: Any) -> None:
     server = serving(200, CUSTOMER)
     with requests.Session() as session:
         session.mount(server.url, HTTPAdapter(pool_maxsize=1))
@@ -230,7 +230,7 @@ class Balanced(BaseAdapter):
     [lambda one: [one], lambda one: (one,), lambda one: {"a": one}, lambda _: requests.Session()],
     ids=["list", "tuple", "dict", "session"],
 )
-def test_an_adapter_that_keeps_others_causes_a_warning(
+def test_adapter_wrapping_another_warns(
     wire: Any, step: Any, said: Any, connect: Any, keep: Any
 ) -> None:
     missing = {"error": {"code": "not_found", "message": "No."}}

@@ -46,7 +46,7 @@ LIBRARY_ERRORS = [
 
 
 @pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
-def test_a_library_error_of_a_trace_keeps_the_response(
+def test_trace_callback_library_error_does_not_hide_a_success(
     serving: Any, connect_async: Any, error: Exception
 ) -> None:
     server = serving(201, CUSTOMER)
@@ -59,7 +59,7 @@ def test_a_library_error_of_a_trace_keeps_the_response(
 @pytest.mark.parametrize(
     "error", [*LIBRARY_ERRORS, KeyError("own")], ids=lambda error: type(error).__name__
 )
-def test_an_error_of_a_trace_keeps_an_error_status(
+def test_trace_callback_exception_does_not_hide_an_error_status(
     serving: Any, connect_async: Any, error: Exception
 ) -> None:
     server = serving(404, MISSING)
@@ -69,7 +69,9 @@ def test_an_error_of_a_trace_keeps_an_error_status(
     assert len(server.received) == 1
 
 
-def test_an_own_error_of_a_trace_for_a_success_is_raised(serving: Any, connect_async: Any) -> None:
+def test_trace_callback_other_error_for_a_success_is_raised(
+    serving: Any, connect_async: Any
+) -> None:
     server = serving(201, CUSTOMER)
     session = traced(on_request_end=raising(KeyError("own")))
     with pytest.raises(KeyError, match="own"):
@@ -77,7 +79,9 @@ def test_an_own_error_of_a_trace_for_a_success_is_raised(serving: Any, connect_a
     assert len(server.received) == 1
 
 
-def test_a_trace_that_sleeps_after_a_failure_is_ended(serving: Any, connect_async: Any) -> None:
+def test_sleeping_trace_callback_after_a_failure_is_cancelled(
+    serving: Any, connect_async: Any
+) -> None:
     server = serving()
     server.close()
     session = traced(on_request_exception=sleep_long)
@@ -87,7 +91,9 @@ def test_a_trace_that_sleeps_after_a_failure_is_ended(serving: Any, connect_asyn
     assert time.monotonic() - started < 3
 
 
-def test_a_trace_that_sleeps_after_a_timeout_is_ended(serving: Any, connect_async: Any) -> None:
+def test_sleeping_trace_callback_after_a_timeout_is_cancelled(
+    serving: Any, connect_async: Any
+) -> None:
     server = serving(raw=b"HTTP/1.1 200 OK\r\n", then="hold")
     session = traced(on_request_exception=sleep_long)
     started = time.monotonic()
@@ -96,7 +102,9 @@ def test_a_trace_that_sleeps_after_a_timeout_is_ended(serving: Any, connect_asyn
     assert time.monotonic() - started < 3
 
 
-def test_a_trace_that_sleeps_after_a_response_is_ended(serving: Any, connect_async: Any) -> None:
+def test_sleeping_trace_callback_after_a_response_is_cancelled(
+    serving: Any, connect_async: Any
+) -> None:
     server = serving(201, CUSTOMER)
     session = traced(on_request_end=sleep_long)
     started = time.monotonic()
@@ -125,7 +133,7 @@ def repeating() -> aiohttp.ClientSession:
 
 @pytest.mark.filterwarnings("ignore:Inheritance class")
 @pytest.mark.parametrize("reply", ["lost", "503"])
-def test_a_subclass_that_sends_again_sends_one_request(
+def test_session_subclass_that_retries_sends_one_request(
     wire: Any, step: Any, said: Any, connect_async: Any, reply: str
 ) -> None:
     first = step(b"", "close") if reply == "lost" else said(503, "")
@@ -136,7 +144,7 @@ def test_a_subclass_that_sends_again_sends_one_request(
     assert len(server.received) == 1
 
 
-def test_a_timeout_above_five_seconds_is_not_rounded(serving: Any, connect_async: Any) -> None:
+def test_timeout_above_five_seconds_is_not_rounded(serving: Any, connect_async: Any) -> None:
     server = serving(raw=b"HTTP/1.1 200 OK\r\n", then="hold")
     dub = connect_async(server.url, timeout_ms=5_100)
     # aiohttp would round up to a full second of the loop's clock.
@@ -147,7 +155,7 @@ def test_a_timeout_above_five_seconds_is_not_rounded(serving: Any, connect_async
     assert 5.0 <= time.monotonic() - started < 5.6
 
 
-def test_an_invalid_header_of_a_session_was_not_sent(serving: Any, connect_async: Any) -> None:
+def test_invalid_session_header_is_reported_as_unsent(serving: Any, connect_async: Any) -> None:
     server = serving(201, CUSTOMER)
     dub = connect_async(
         server.url,

@@ -16,9 +16,7 @@ DRIPPING = {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01}
 
 
 @pytest.mark.promise("attempt-ends-at-timeout")
-def test_dripping_headers_that_come_through_a_proxy_are_given_up(
-    serving: Any, connect: Any
-) -> None:
+def test_slow_headers_through_a_proxy_time_out(serving: Any, connect: Any) -> None:
     with requests.Session() as session:
         session.proxies = {"http": serving(**DRIPPING).url}
         customers = connect("http://dub.localhost", client=session, timeout_ms=150)
@@ -28,7 +26,7 @@ def test_dripping_headers_that_come_through_a_proxy_are_given_up(
         assert time.monotonic() - started < PATIENCE
 
 
-def test_its_clients_share_a_connection_which_it_closes(
+def test_clients_share_a_connection_of_a_given_session(
     serving: Any, connect: Any, wrap: Any
 ) -> None:
     server = serving()
@@ -42,7 +40,7 @@ def test_its_clients_share_a_connection_which_it_closes(
         assert server.connections == 2
 
 
-def test_its_own_requests_are_bounded_as_requests_bounds_them(
+def test_own_requests_of_a_session_keep_its_timeouts(
     wire: Any, step: Any, said: Any, connect: Any
 ) -> None:
     """Between two bytes: a long download may take longer than its timeout."""
@@ -54,9 +52,7 @@ def test_its_own_requests_are_bounded_as_requests_bounds_them(
         assert server.connections == 1  # the pool is the session's
 
 
-def test_what_a_session_of_another_class_notes_of_itself_is_noted(
-    serving: Any, connect: Any
-) -> None:
+def test_session_subclass_state_is_updated(serving: Any, connect: Any) -> None:
     class Counting(requests.Session):
         sent = 0
         closed = 0
@@ -76,7 +72,7 @@ def test_what_a_session_of_another_class_notes_of_itself_is_noted(
     assert type(session) is Counting
 
 
-def test_a_session_with_slots_is_bounded_and_keeps_them(serving: Any, connect: Any) -> None:
+def test_session_with_slots_is_bounded(serving: Any, connect: Any) -> None:
     class Slotted(requests.Session):
         __slots__ = ("count", "team")
 
@@ -156,7 +152,7 @@ class Wrapping(BaseAdapter):
         self.inner.close()
 
 
-def test_an_adapter_inside_another_is_warned_of(serving: Any, connect: Any) -> None:
+def test_adapter_inside_another_warns(serving: Any, connect: Any) -> None:
     server = serving(raw=[b""])
     with requests.Session() as session:
         session.mount("http://", Wrapping(HTTPAdapter(max_retries=2)))

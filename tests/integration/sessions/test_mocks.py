@@ -32,7 +32,7 @@ def dub() -> Iterator[Dub]:
         yield dub
 
 
-def test_responses_answers_every_operation(dub: Dub, mocked: responses.RequestsMock) -> None:
+def test_responses_mocks_every_operation(dub: Dub, mocked: responses.RequestsMock) -> None:
     url = "https://api.dub.co/customers"
     mocked.get(url, json=[CUSTOMER], match=[responses.matchers.query_param_matcher({"page": "1"})])
     mocked.post(
@@ -54,7 +54,7 @@ def test_responses_answers_every_operation(dub: Dub, mocked: responses.RequestsM
     assert dub.customers.delete("cus_1").id == "cus_1"
 
 
-def test_responses_answers_a_given_session_too(mocked: responses.RequestsMock) -> None:
+def test_responses_mocks_a_given_session(mocked: responses.RequestsMock) -> None:
     mocked.get("https://api.dub.co/customers/cus_1", json=CUSTOMER)
     with requests.Session() as session:
         assert Dub("dub_x", client=session).customers.get("cus_1").name == "Ada"
@@ -71,7 +71,7 @@ def test_responses_can_fail_and_be_retried(dub: Dub, mocked: responses.RequestsM
     assert len(clock.slept) == 2
 
 
-def test_requests_mock_answers_every_operation(dub: Dub) -> None:
+def test_requests_mock_mocks_every_operation(dub: Dub) -> None:
     url = "https://api.dub.co/customers"
     with requests_mock.Mocker() as mock:
         mock.get(f"{url}?country=GB", json=[CUSTOMER])
@@ -90,7 +90,7 @@ def test_requests_mock_answers_every_operation(dub: Dub) -> None:
     assert (sent[1].json(), sent[3].json()) == ({"externalId": "user_1"}, {})
 
 
-def test_requests_mock_mounted_on_a_session_and_failing() -> None:
+def test_requests_mock_on_a_session_fails_and_retries() -> None:
     adapter = requests_mock.Adapter()
     url = "https://dub.example/customers/cus_1"
     adapter.register_uri(
@@ -114,7 +114,7 @@ def test_requests_mock_mounted_on_a_session_and_failing() -> None:
     assert len(clock.slept) == 2
 
 
-def test_requests_mock_maps_an_error_of_dubs(dub: Dub) -> None:
+def test_requests_mock_error_is_mapped(dub: Dub) -> None:
     with requests_mock.Mocker() as mock:
         mock.get("https://api.dub.co/customers/x", status_code=404, text=json.dumps(REFUSAL))
         with pytest.raises(errors.NotFound, match="No such customer"):

@@ -67,7 +67,7 @@ def test_aiohttp_session_proxy_without_scheme_is_used(
 
 
 @pytest.mark.parametrize("status", [400, 403, 407, 429])
-def test_a_4xx_to_connect_is_final(serving: Any, proxied: Any, status: int) -> None:
+def test_proxy_4xx_to_connect_is_not_retried(serving: Any, proxied: Any, status: int) -> None:
     proxy = serving(status, "", {"Proxy-Authenticate": "Basic"})
     url = proxy.url.replace("//", "//us3r:pa55w0rd@")
     error = proxied(url)
@@ -76,7 +76,7 @@ def test_a_4xx_to_connect_is_final(serving: Any, proxied: Any, status: int) -> N
     assert len(proxy.received) == 1
 
 
-def test_a_5xx_to_connect_is_repeated_and_not_sent(serving: Any, proxied: Any) -> None:
+def test_proxy_5xx_to_connect_is_retried_and_unsent(serving: Any, proxied: Any) -> None:
     proxy = serving(503, "")
     # The budget ends the call: an attempt at the deadline could end while the proxy responds.
     patient = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 30_000), True)
@@ -86,7 +86,7 @@ def test_a_5xx_to_connect_is_repeated_and_not_sent(serving: Any, proxied: Any) -
     assert len(proxy.received) == 4
 
 
-def test_a_proxy_that_is_away_is_named(serving: Any, proxied: Any) -> None:
+def test_unreachable_proxy_is_named_in_the_error(serving: Any, proxied: Any) -> None:
     proxy = serving()
     proxy.close()
     error = proxied(proxy.url.replace("//", "//us3r:pa55w0rd@"), retry_config=None)
@@ -119,12 +119,12 @@ MALFORMED = [
 @pytest.mark.promise("errors-show-no-credentials")
 @pytest.mark.parametrize("proxy", MALFORMED)
 @pytest.mark.parametrize("server", ["http://dub.internal", "https://dub.internal"])
-def test_no_proxy_url_shows_its_credentials(proxied: Any, proxy: str, server: str) -> None:
+def test_proxy_error_hides_credentials(proxied: Any, proxy: str, server: str) -> None:
     assert proxied(proxy, server, retry_config=None).sent is False
 
 
 @pytest.mark.parametrize("scheme", ["socks4", "socks5", "socks5h"])
-def test_a_socks_proxy_is_refused_by_name_when_asynchronous(
+def test_async_client_rejects_socks_proxy_with_advice(
     connect_async: Any, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", f"{scheme}://us3r:pa55w0rd@127.0.0.1:9")
@@ -139,7 +139,7 @@ def test_a_socks_proxy_is_refused_by_name_when_asynchronous(
         assert (caught.value.attempts, caught.value.sent) == (1, False)
 
 
-def test_a_session_of_aiohttp_socks_is_used(connect_async: Any, serving: Any) -> None:
+def test_aiohttp_socks_session_is_used(connect_async: Any, serving: Any) -> None:
     aiohttp_socks = pytest.importorskip("aiohttp_socks")
     proxy = serving(raw=b"\x05\xff", unread=True, then="close")
     connector = aiohttp_socks.ProxyConnector
@@ -153,7 +153,7 @@ def test_a_session_of_aiohttp_socks_is_used(connect_async: Any, serving: Any) ->
     assert "aiohttp-socks" not in str(caught.value)
 
 
-def test_proxies_of_a_session_show_no_credentials(serving: Any, connect: Any) -> None:
+def test_session_proxy_error_hides_credentials(serving: Any, connect: Any) -> None:
     proxy = serving(407, "")
     for adapter, verify in itertools.product((0, 3), (True, False)):
         with requests.Session() as session:
@@ -167,7 +167,7 @@ def test_proxies_of_a_session_show_no_credentials(serving: Any, connect: Any) ->
     assert len(proxy.received) == 4
 
 
-def test_a_proxy_that_drips_its_response_to_connect_is_given_up(
+def test_slow_proxy_response_to_connect_times_out(
     serving: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = serving(raw=b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, drip=0.01)
@@ -181,13 +181,13 @@ def test_a_proxy_that_drips_its_response_to_connect_is_given_up(
     assert time.monotonic() - started < 6
 
 
-def test_a_proxy_whose_name_is_unknown_is_named(proxied: Any) -> None:
+def test_unknown_proxy_host_is_named_in_the_error(proxied: Any) -> None:
     error = proxied("http://us3r:pa55w0rd@proxy.invalid:3128", retry_config=None)
     assert str(error).startswith("GET: the proxy failed: ")
     assert error.sent is False
 
 
-def test_a_4xx_to_connect_of_aiohttp_socks_is_final(connect_async: Any, serving: Any) -> None:
+def test_aiohttp_socks_4xx_to_connect_is_not_retried(connect_async: Any, serving: Any) -> None:
     aiohttp_socks = pytest.importorskip("aiohttp_socks")
     proxy = serving(407, "", then="close")
     connector = aiohttp_socks.ProxyConnector
@@ -205,7 +205,7 @@ SOCKS_REFUSALS = [b"\x05\xff", b"\x05\x02\x01\x01"]
 
 
 @pytest.mark.parametrize("refusal", SOCKS_REFUSALS, ids=["method", "password"])
-def test_a_refused_socks_login_is_final_when_asynchronous(
+def test_async_socks_login_failure_is_not_retried(
     connect_async: Any, serving: Any, refusal: bytes
 ) -> None:
     aiohttp_socks = pytest.importorskip("aiohttp_socks")
@@ -222,7 +222,7 @@ def test_a_refused_socks_login_is_final_when_asynchronous(
 
 
 @pytest.mark.parametrize("refusal", SOCKS_REFUSALS, ids=["method", "password"])
-def test_a_refused_socks_login_is_final(connect: Any, serving: Any, refusal: bytes) -> None:
+def test_socks_login_failure_is_not_retried(connect: Any, serving: Any, refusal: bytes) -> None:
     pytest.importorskip("socks")
     proxy = serving(raw=refusal, unread=True, then="hold")
     session = requests.Session()

@@ -17,7 +17,7 @@ def session() -> Any:
         yield session
 
 
-def test_a_given_sessions_headers_parameters_and_cookies_are_sent(
+def test_session_headers_params_and_cookies_are_sent(
     serving: Any, connect: Any, session: requests.Session, wrap: Any
 ) -> None:
     server = serving(200, "[]", {"Set-Cookie": "seen=1"})
@@ -36,9 +36,7 @@ def test_a_given_sessions_headers_parameters_and_cookies_are_sent(
     assert "seen=1" in second.headers["cookie"]
 
 
-def test_a_given_sessions_own_user_agent_stays(
-    serving: Any, connect: Any, session: requests.Session
-) -> None:
+def test_session_user_agent_is_kept(serving: Any, connect: Any, session: requests.Session) -> None:
     server = serving()
     session.headers["User-Agent"] = "mine/1"
     session.headers["Accept"] = "application/vnd.mine+json"
@@ -49,7 +47,7 @@ def test_a_given_sessions_own_user_agent_stays(
     assert first.headers["accept"] == "application/vnd.mine+json"
 
 
-def test_neither_a_given_sessions_auth_nor_its_header_replaces_the_token(
+def test_session_auth_and_header_do_not_replace_the_token(
     serving: Any, connect: Any, session: requests.Session, wrap: Any, token: str
 ) -> None:
     server = serving()
@@ -63,7 +61,7 @@ def test_neither_a_given_sessions_auth_nor_its_header_replaces_the_token(
     assert session.auth == ("user", "password")
 
 
-def test_a_netrc_never_replaces_the_token(
+def test_netrc_does_not_replace_the_token(
     serving: Any,
     connect: Any,
     client: Any,
@@ -85,7 +83,7 @@ def test_a_netrc_never_replaces_the_token(
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-def test_the_environments_proxy_applies(
+def test_environment_proxy_is_used(
     serving: Any,
     connect: Any,
     client: Any,
@@ -106,7 +104,7 @@ def test_the_environments_proxy_applies(
     assert proxy.received[0].headers["authorization"] == f"Bearer {token}"
 
 
-def test_no_proxy_is_heeded(
+def test_no_proxy_variable_is_respected(
     serving: Any, connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, server = serving(500, ""), serving(200, "[]")
@@ -116,7 +114,7 @@ def test_no_proxy_is_heeded(
     assert proxy.connections == 0
 
 
-def test_a_proxy_that_is_out_of_order_is_a_connection_error(
+def test_broken_proxy_raises_connection_error(
     serving: Any, connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dub_uplink import errors
@@ -133,7 +131,7 @@ def test_a_proxy_that_is_out_of_order_is_a_connection_error(
     assert caught.value.sent is False
 
 
-def test_a_session_of_our_own_keeps_no_cookies(serving: Any, connect: Any) -> None:
+def test_default_session_stores_no_cookies(serving: Any, connect: Any) -> None:
     server = serving(200, "[]", {"Set-Cookie": "seen=1; Path=/"})
     customers = connect(server.url)
     for _ in range(3):
@@ -142,7 +140,7 @@ def test_a_session_of_our_own_keeps_no_cookies(serving: Any, connect: Any) -> No
     assert list(customers._transport._backend._session.cookies) == []
 
 
-def test_a_session_of_our_own_keeps_no_token_that_a_callable_gave(serving: Any) -> None:
+def test_default_session_stores_no_token(serving: Any) -> None:
     customers = CustomersConsumer(lambda: "dub_once", server_url=serving().url)
     customers.list()
     kept = vars(customers._transport._backend)
@@ -150,7 +148,7 @@ def test_a_session_of_our_own_keeps_no_token_that_a_callable_gave(serving: Any) 
     assert "Authorization" not in kept["_session"].headers
 
 
-def test_a_given_session_is_not_changed(
+def test_given_session_is_unchanged(
     serving: Any, connect: Any, session: requests.Session, wrap: Any
 ) -> None:
     before = (dict(session.headers), session.auth, dict(session.adapters), session.hooks)
@@ -161,7 +159,7 @@ def test_a_given_session_is_not_changed(
     assert session.hooks == {"response": []}
 
 
-def test_a_given_sessions_hooks_see_every_answer(
+def test_session_hooks_see_every_response(
     serving: Any, connect: Any, session: requests.Session, wrap: Any, said: Any
 ) -> None:
     seen: list[int] = []
@@ -174,7 +172,7 @@ def test_a_given_sessions_hooks_see_every_answer(
     assert seen == [200, 302]
 
 
-def test_an_answer_in_gzip_is_unpacked(serving: Any, connect: Any, client: Any) -> None:
+def test_gzip_response_is_decoded(serving: Any, connect: Any, client: Any) -> None:
     import gzip
 
     packed = gzip.compress(b'[{"id": "cus_1"}]' + b" " * 100_000)
@@ -182,7 +180,7 @@ def test_an_answer_in_gzip_is_unpacked(serving: Any, connect: Any, client: Any) 
     assert [c.id for c in connect(server.url, client=client).list()] == ["cus_1"]
 
 
-def test_two_clients_may_share_a_session(serving: Any, session: requests.Session) -> None:
+def test_two_clients_share_a_session(serving: Any, session: requests.Session) -> None:
     server = serving()
     one = CustomersConsumer("dub_1", server_url=server.url, client=session)
     two = CustomersConsumer("dub_2", server_url=server.url, client=session)

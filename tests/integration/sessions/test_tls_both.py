@@ -78,7 +78,7 @@ def refusing(demanding: ssl.SSLContext) -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_required_client_certificate_is_final(trusting: Any, refusing: str) -> None:
+def test_required_client_certificate_is_not_retried(trusting: Any, refusing: str) -> None:
     with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
         trusting(refusing, retry_config=QUICK).list()
     assert caught.value.attempts == 1
@@ -117,7 +117,7 @@ def test_client_certificate_refusal_with_reset_is_final(
         assert caught.value.attempts == 1
 
 
-def test_an_untrusted_certificate_is_final_in_both(
+def test_untrusted_certificate_is_not_retried(
     wire: Any, said: Any, connect_both: Any, tls: ssl.SSLContext
 ) -> None:
     server = wire(said(200, "[]"), tls=tls)
@@ -126,7 +126,7 @@ def test_an_untrusted_certificate_is_final_in_both(
     assert (caught.value.attempts, caught.value.sent) == (1, False)
 
 
-def test_a_certificate_of_another_host_is_final_in_both(
+def test_certificate_of_another_host_is_not_retried(
     wire: Any, said: Any, trusting: Any, tls: ssl.SSLContext
 ) -> None:
     server = wire(said(200, "[]"), tls=tls)
@@ -136,7 +136,7 @@ def test_a_certificate_of_another_host_is_final_in_both(
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])
-def test_a_broken_tls_connection_is_made_again_by_both(
+def test_broken_tls_connection_is_reopened(
     wire: Any, step: Any, said: Any, trusting: Any, tls: ssl.SSLContext, then: str
 ) -> None:
     server = wire(step(b"", then), said(200, "[]"), tls=tls)

@@ -52,11 +52,13 @@ def by_uplink() -> set[str]:
 
 
 @pytest.mark.parametrize("name", NOT_LOADED)
-def test_the_package_does_not_load(name: str, by_dub_uplink: set[str], by_uplink: set[str]) -> None:
+def test_package_import_does_not_load(
+    name: str, by_dub_uplink: set[str], by_uplink: set[str]
+) -> None:
     assert name not in by_dub_uplink - by_uplink
 
 
-def test_a_name_is_loaded_when_it_is_asked_for() -> None:
+def test_lazy_name_is_loaded_on_access() -> None:
     nothing = loaded_by("pass")
     loaded = loaded_by("import dub_uplink") - nothing
     assert {name for name in loaded if name.startswith("dub_uplink")} == {
@@ -69,7 +71,7 @@ def test_a_name_is_loaded_when_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("package", [dub_uplink, dub_uplink.testing], ids=["client", "testing"])
-def test_every_public_name_is_there_and_the_one_it_says(package: Any) -> None:
+def test_every_public_name_resolves(package: Any) -> None:
     assert {*package._LOCATIONS} == {*package.__all__} - {"__version__"}
     assert {*package.__all__} <= {*dir(package)}
     for name, where in package._LOCATIONS.items():
@@ -81,7 +83,7 @@ def test_every_public_name_is_there_and_the_one_it_says(package: Any) -> None:
             assert found.__name__ == attribute
 
 
-def test_the_pytest_plugin_loads_nothing_but_itself() -> None:
+def test_pytest_plugin_loads_only_itself() -> None:
     loaded = loaded_by("import dub_uplink.testing.plugin") - loaded_by("import pytest")
     ours = {name for name in loaded if name.startswith("dub_uplink")}
     assert ours == {
@@ -95,7 +97,7 @@ def test_the_pytest_plugin_loads_nothing_but_itself() -> None:
     assert not {"marshmallow", "requests", "uplink", "urllib3", "werkzeug"} & loaded
 
 
-def test_the_names_of_the_asynchronous_client_are_there_when_they_are_asked_for() -> None:
+def test_async_names_load_on_access() -> None:
     loaded = loaded_by("from dub_uplink import *; AsyncCustomersConsumer, AsyncCustomerPage")
     assert "dub_uplink._customers.async_consumer" in loaded
     assert {"AsyncCustomersConsumer", "AsyncDub"} <= set(dir(dub_uplink))
@@ -103,5 +105,5 @@ def test_the_names_of_the_asynchronous_client_are_there_when_they_are_asked_for(
         dub_uplink.AsyncThing  # noqa: B018
 
 
-def test_the_comparison_can_fail(by_dub_uplink: set[str], by_uplink: set[str]) -> None:
+def test_import_comparison_can_fail(by_dub_uplink: set[str], by_uplink: set[str]) -> None:
     assert "dub_uplink._customers.consumer" in by_dub_uplink - by_uplink

@@ -28,13 +28,13 @@ def test_calls_of_one_server_share_a_connection(serving: Any, session: Any) -> N
     assert server.connections == 1
 
 
-def test_each_of_two_servers_gets_what_is_meant_for_it(serving: Any, session: Any) -> None:
+def test_each_server_gets_its_own_requests(serving: Any, session: Any) -> None:
     servers = [serving(body=f'["{name}"]') for name in "ab"]
     for _ in range(2):
         assert [session.get(f"{s.url}/x").json() for s in servers] == [["a"], ["b"]]
 
 
-def test_a_pool_that_was_closed_is_not_used_again(serving: Any, session: Any) -> None:
+def test_closed_pool_is_not_reused(serving: Any, session: Any) -> None:
     server = serving(body="[]")
     for _ in range(2):
         session.get(server.url)
@@ -42,7 +42,7 @@ def test_a_pool_that_was_closed_is_not_used_again(serving: Any, session: Any) ->
     assert server.connections == 2
 
 
-def test_a_pool_of_another_server_is_closed_when_there_are_too_many(serving: Any) -> None:
+def test_adapter_with_one_pool_serves_several_servers(serving: Any) -> None:
     servers = [serving(body=f'["{name}"]') for name in "abc"]
     with requests.Session() as session:
         session.trust_env = False
@@ -51,7 +51,7 @@ def test_a_pool_of_another_server_is_closed_when_there_are_too_many(serving: Any
             assert [session.get(s.url).json() for s in servers] == [["a"], ["b"], ["c"]]
 
 
-def test_a_proxy_set_later_is_used(serving: Any, session: Any) -> None:
+def test_session_proxy_set_later_is_used(serving: Any, session: Any) -> None:
     server, proxy = serving(body='["server"]'), serving(body='["proxy"]')
     assert session.get(server.url).json() == ["server"]
     session.proxies = {"http": proxy.url}
@@ -60,7 +60,7 @@ def test_a_proxy_set_later_is_used(serving: Any, session: Any) -> None:
     assert session.get(server.url).json() == ["server"]
 
 
-def test_an_adapter_still_travels(serving: Any) -> None:
+def test_adapter_can_be_pickled(serving: Any) -> None:
     server = serving(body="[]")
     adapter = DeadlineAdapter()
     for travelled in (pickle.loads(pickle.dumps(adapter)), copy.copy(adapter)):

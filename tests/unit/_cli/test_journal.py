@@ -50,7 +50,7 @@ def test_committed_outcomes_are_known_to_next_process(path: Path) -> None:
         assert [row for row in range(ROWS) if journal.is_in_doubt(row)] == [5]
 
 
-def test_row_begun_by_this_process_is_not_in_doubt(path: Path) -> None:
+def test_row_started_by_this_process_is_not_in_doubt(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(3)
         assert not journal.is_in_doubt(0)
@@ -63,7 +63,7 @@ def test_reasons_are_counted_most_frequent_first(path: Path) -> None:
         assert journal.failures() == [("b", 2), ("a", 1), ("?", 1)]
 
 
-def test_begin_commits_outcomes_before_it(path: Path) -> None:
+def test_begin_commits_earlier_outcomes(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.record_outcome(0, "created")
         assert rows_on_disk(path) == (0, [])
@@ -123,7 +123,7 @@ def finish_all(path: Path) -> None:
         journal.commit()
 
 
-def test_unfinished_import_goes_on_under_another_policy(path: Path) -> None:
+def test_unfinished_import_resumes_under_another_policy(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(2)
         journal.record_outcome(0, "created")
@@ -140,7 +140,7 @@ def test_finished_import_is_repeated_under_another_policy(path: Path) -> None:
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("content", [b"external_id,country\nu1,GB\n", b"x", b'{"a":1}\n', b"[]\n"])
-def test_file_that_is_no_journal_is_left_alone(path: Path, content: bytes, restart: bool) -> None:
+def test_file_that_is_no_journal_is_not_changed(path: Path, content: bytes, restart: bool) -> None:
     path.write_bytes(content)
     with pytest.raises(JournalError, match="is not a journal"):
         Journal(path, ABOUT, ROWS, restart=restart)
@@ -148,7 +148,7 @@ def test_file_that_is_no_journal_is_left_alone(path: Path, content: bytes, resta
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_another_sqlite_database_is_left_alone(path: Path, restart: bool) -> None:
+def test_other_sqlite_database_is_not_changed(path: Path, restart: bool) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE theirs (x)")
     with pytest.raises(JournalError, match="was written by another version"):
@@ -176,7 +176,7 @@ def test_damaged_journal_is_refused(path: Path) -> None:
         Journal(path, ABOUT, ROWS)
 
 
-def test_device_is_no_journal() -> None:
+def test_device_as_journal_is_rejected() -> None:
     with pytest.raises(JournalError, match="/dev/zero is not a regular file"):
         Journal(Path("/dev/zero"), ABOUT, ROWS)
 
@@ -305,7 +305,7 @@ def test_journal_of_rows_that_were_not_applied_is_replaced(path: Path) -> None:
         assert (journal.sent_limit, journal.replaced_counts) == (0, None)
 
 
-def test_row_that_was_not_applied_is_in_doubt_after_a_second_process(path: Path) -> None:
+def test_unapplied_row_is_in_doubt_in_a_second_process(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(4)
         journal.mark_not_applied(0)

@@ -105,7 +105,7 @@ def test_columns_are_mapped_left_out_and_ignored(read: Read) -> None:
     assert requests(rows) == [{"external_id": "7", "country": "GB"}]
 
 
-def test_exact_map_leaves_out_one_of_two_alike(read: Read) -> None:
+def test_exact_map_ignores_one_of_two_similar_columns(read: Read) -> None:
     rows = read("E-Mail,email,external_id,country\na@b.co,x,u1,GB\n", mapping={"email": None})
     assert requests(rows) == [{**U1, "email": "a@b.co"}]
 
@@ -173,7 +173,7 @@ TABLE = f"{HEADER}u1,,Zoë 李 🙂,GB\n"
 
 @pytest.mark.parametrize("encoding", ENCODED)
 @pytest.mark.parametrize("name", ["people.csv", "people.jsonl", "people.json"])
-def test_marked_text_is_read_in_its_encoding(read: Read, encoding: str, name: str) -> None:
+def test_text_with_a_byte_order_mark_is_decoded(read: Read, encoding: str, name: str) -> None:
     record = {**U1, "name": "Zoë 李 🙂"}
     text = {
         "people.csv": TABLE,
@@ -248,7 +248,7 @@ def test_empty_file_is_refused(read: Read, name: str) -> None:
         read("", name)
 
 
-def test_table_of_blanks_is_refused(read: Read) -> None:
+def test_table_of_blank_cells_is_rejected(read: Read) -> None:
     with pytest.raises(BadFile, match="empty"):
         read(",,\n\n")
     assert list(read(HEADER)) == []
@@ -302,7 +302,7 @@ def test_broken_array_is_refused_with_its_place(read: Read, text: str, expected:
         list(read(text, format="json"))
 
 
-def test_objects_of_an_array_on_one_line_are_counted(read: Read) -> None:
+def test_problems_in_a_one_line_array_name_the_item(read: Read) -> None:
     rows = read(json.dumps([U1, {**U2, "email": "x"}, {**U2, "email": "y"}]) + "\n", "a.json")
     assert rows.unit == "item"
     assert problems(rows) == [
@@ -405,7 +405,7 @@ def test_bad_lines_of_json_are_named(read: Read) -> None:
     ],
     ids=["nul", "line", "cell"],
 )
-def test_endless_cell_ends_the_reading(read: Read, content: str, expected: str) -> None:
+def test_endless_cell_stops_the_reading(read: Read, content: str, expected: str) -> None:
     with pytest.raises(BadFile, match=expected):
         list(read(content))
 

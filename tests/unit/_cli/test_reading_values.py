@@ -33,7 +33,7 @@ from dub_uplink._cli.reading.values import ABSENT, check_value, read_cell
         ("country", "", ABSENT),
     ],
 )
-def test_cell_is_sent_as(field: str, cell: Any, expected: Any) -> None:
+def test_cell_text_is_converted(field: str, cell: Any, expected: Any) -> None:
     value = read_cell(field, cell)
     assert (value.value, value.problem, value.note) == (expected, "", "")
 
@@ -121,7 +121,7 @@ def test_c1_control_character_is_refused(field: str, char: str) -> None:
         ("stripe_customer_id", "", ABSENT),
     ],
 )
-def test_value_of_json_is_sent_as(field: str, given: Any, expected: Any) -> None:
+def test_json_value_is_converted(field: str, given: Any, expected: Any) -> None:
     value = check_value(field, given)
     assert (value.value, value.problem, value.note) == (expected, "", "")
 
@@ -162,7 +162,7 @@ def test_text_like_a_placeholder_is_sent_and_noted(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["5E05", "NULL", "N/A", "#REF!", "1.0", "null"])
-def test_exact_takes_cells_as_they_are(cell: str) -> None:
+def test_exact_option_keeps_cells_unchanged(cell: str) -> None:
     value = read_cell("external_id", cell, exact=True)
     assert (value.value, value.problem, value.note) == (cell, "", "")
 

@@ -13,7 +13,7 @@ from dub_uplink import BackoffStrategy, Clock, Dub, RateLimit, RetryConfig, erro
 from dub_uplink.testing import FakeDub, faults
 
 
-def test_a_slow_call_does_not_hold_up_those_behind_it() -> None:
+def test_slow_call_does_not_delay_later_results() -> None:
     free = threading.Event()
 
     def call(number: int) -> int:
@@ -30,7 +30,7 @@ def test_a_slow_call_does_not_hold_up_those_behind_it() -> None:
     assert ended[-1] == (0, 0)
 
 
-def test_errors_are_values_and_a_mistake_in_the_call_is_raised() -> None:
+def test_dub_errors_are_results_and_wrong_arguments_raise() -> None:
     def call(number: int) -> int:
         if number == 1:
             raise errors.APIConnectionError("gone")
@@ -46,12 +46,12 @@ def test_errors_are_values_and_a_mistake_in_the_call_is_raised() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5])
-def test_a_number_of_workers_that_there_cannot_be_is_refused_at_once(workers: float) -> None:
+def test_invalid_number_of_workers_raises_at_once(workers: float) -> None:
     with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
         map_unordered(str, [1], workers)  # type: ignore[arg-type]
 
 
-def test_no_more_items_are_taken_than_there_are_workers() -> None:
+def test_at_most_workers_items_are_read_ahead() -> None:
     taken = []
 
     def items() -> Iterator[int]:
@@ -66,7 +66,7 @@ def test_no_more_items_are_taken_than_there_are_workers() -> None:
     results.close()
 
 
-def test_letting_go_ends_the_waits_and_sends_nothing_more() -> None:
+def test_closing_results_stops_waits_and_requests() -> None:
     fake = FakeDub()
     fake.faults.add(faults.RateLimited(3600, "unix_ms"), method="GET", times=None)
     waiting = threading.Event()
@@ -93,7 +93,7 @@ def test_letting_go_ends_the_waits_and_sends_nothing_more() -> None:
     assert sorted(request.method for request in fake.requests) == ["GET", "POST"]
 
 
-def test_one_request_in_twenty_is_left_to_others() -> None:
+def test_batch_leaves_one_request_in_twenty_to_other_calls() -> None:
     limit = RateLimit(20, per=3_600.0)
     client = FakeDub().session()
     with Dub("dub_test", client=client, rate_limit=limit, retry_config=None) as dub:

@@ -19,7 +19,7 @@ def environment(fake: FakeDub, served: str, token: str, monkeypatch: pytest.Monk
     return fake
 
 
-def test_list_all_customers(environment: FakeDub, token: str) -> None:
+def test_official_example_lists_customers(environment: FakeDub, token: str) -> None:
     environment.add_many(2)
     from dub_uplink import Dub
 
@@ -30,7 +30,7 @@ def test_list_all_customers(environment: FakeDub, token: str) -> None:
             assert [customer.external_id for customer in res] == ["user_2", "user_1"]
 
 
-def test_create_a_customer(environment: FakeDub, token: str) -> None:
+def test_official_example_creates_a_customer(environment: FakeDub, token: str) -> None:
     from dub_uplink import Dub
 
     with Dub(token=token) as s:
@@ -43,7 +43,7 @@ def test_create_a_customer(environment: FakeDub, token: str) -> None:
         assert res.external_id == "user_1"
 
 
-def test_create_a_customer_from_a_model(environment: FakeDub, token: str) -> None:
+def test_official_example_creates_from_a_model(environment: FakeDub, token: str) -> None:
     from dub_uplink import Dub
     from dub_uplink.models import components, operations
 
@@ -55,7 +55,7 @@ def test_create_a_customer_from_a_model(environment: FakeDub, token: str) -> Non
         assert isinstance(res, components.Customer)
 
 
-def test_retrieve_a_customer(environment: FakeDub, token: str) -> None:
+def test_official_example_gets_a_customer(environment: FakeDub, token: str) -> None:
     stored = environment.add(external_id="user_1", name="Ada")
     from dub_uplink import Dub
 
@@ -66,7 +66,7 @@ def test_retrieve_a_customer(environment: FakeDub, token: str) -> None:
         assert s.customers.get("ext_user_1") == res
 
 
-def test_update_a_customer(environment: FakeDub, token: str) -> None:
+def test_official_example_updates_a_customer(environment: FakeDub, token: str) -> None:
     stored = environment.add(external_id="user_1", name="Ada")
     from dub_uplink import Dub
 
@@ -77,7 +77,7 @@ def test_update_a_customer(environment: FakeDub, token: str) -> None:
         assert res.name == "Grace"
 
 
-def test_delete_a_customer(environment: FakeDub, token: str) -> None:
+def test_official_example_deletes_a_customer(environment: FakeDub, token: str) -> None:
     stored = environment.add(external_id="user_1")
     from dub_uplink import Dub
 
@@ -87,7 +87,9 @@ def test_delete_a_customer(environment: FakeDub, token: str) -> None:
     assert environment.customers == []
 
 
-def test_retries_of_one_call_and_of_the_client(environment: FakeDub, token: str) -> None:
+def test_official_example_sets_retries_per_call_and_client(
+    environment: FakeDub, token: str
+) -> None:
     from dub_uplink import Dub
     from dub_uplink.utils import BackoffStrategy, RetryConfig
 
@@ -101,7 +103,7 @@ def test_retries_of_one_call_and_of_the_client(environment: FakeDub, token: str)
     assert len(environment.requests) == 2
 
 
-def test_errors_are_caught_by_their_class(environment: FakeDub, token: str) -> None:
+def test_official_example_catches_errors_by_class(environment: FakeDub, token: str) -> None:
     from dub_uplink import Dub
     from dub_uplink.models import errors
 
@@ -155,13 +157,13 @@ PATHS = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_the_documented_import_paths_exist(path: str) -> None:
+def test_official_import_paths_exist(path: str) -> None:
     module = importlib.import_module(path)
     for name in PATHS[path]:
         assert hasattr(module, name), name
 
 
-def test_all_names_what_is_there() -> None:
+def test_dunder_all_names_exist() -> None:
     assert len(dub_uplink.__all__) == len(set(dub_uplink.__all__))
     for name in dub_uplink.__all__:
         assert hasattr(dub_uplink, name)
@@ -171,7 +173,7 @@ OPTIONS = ("retries", "timeout_ms", "http_headers")
 
 
 @pytest.mark.parametrize("name", ["list", "create", "get", "update", "delete"])
-def test_every_operation_takes_the_three_options_by_keyword_only(name: str) -> None:
+def test_call_options_are_keyword_only(name: str) -> None:
     parameters: Any = inspect.signature(getattr(dub_uplink.Dub("dub_x").customers, name)).parameters
     for option in OPTIONS:
         assert parameters[option].kind is inspect.Parameter.KEYWORD_ONLY

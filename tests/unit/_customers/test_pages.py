@@ -39,13 +39,13 @@ THREE = [Customer(id=f"cus_{n}") for n in (1, 2, 3)]
         ({"sortBy": "createdAt", "page": 2}, {"sortBy": "createdAt", "page": 3}),
     ],
 )
-def test_what_is_asked_for_after_a_page(query: dict[str, Any], following: dict[str, Any]) -> None:
+def test_next_page_query_follows_the_page(query: dict[str, Any], following: dict[str, Any]) -> None:
     before = dict(query)
     assert next_query(query, THREE) == following
     assert query == before
 
 
-def test_the_page_after_the_last_one_of_the_servers_is_an_error_that_says_what_to_do() -> None:
+def test_page_after_the_page_limit_raises_with_advice() -> None:
     with pytest.raises(errors.PageLimitReached) as caught:
         next_query({"page": 1000}, THREE)
     said = "the server returns no page after number 1000, and more customers may exist;"
@@ -64,7 +64,7 @@ def test_the_page_after_the_last_one_of_the_servers_is_an_error_that_says_what_t
         ({"startingAfter": "cus_1"}, False),
     ],
 )
-def test_which_lists_go_is_paged_by_number(query: dict[str, Any], numbered: bool) -> None:
+def test_list_pages_by_number_or_cursor(query: dict[str, Any], numbered: bool) -> None:
     assert is_paged_by_number(query) is numbered
     assert type(start_traversal(query, None)) is (OffsetTraversal if numbered else CursorTraversal)
 
@@ -80,7 +80,7 @@ def test_which_lists_go_is_paged_by_number(query: dict[str, Any], numbered: bool
         (100, {}, True),
     ],
 )
-def test_a_full_page_is_the_sign_of_another(size: int, query: dict[str, Any], more: bool) -> None:
+def test_only_a_full_page_has_a_next_page(size: int, query: dict[str, Any], more: bool) -> None:
     asked: list[Any] = []
 
     def fetch(query: Any) -> CustomerPage:
@@ -95,7 +95,7 @@ def test_a_full_page_is_the_sign_of_another(size: int, query: dict[str, Any], mo
     assert asked == ([{**query, "startingAfter": f"cus_{size - 1}"}] if more else [])
 
 
-def test_a_page_that_travels_is_a_plain_list() -> None:
+def test_pickled_page_is_a_plain_list() -> None:
     page = CustomerPage(THREE, {"country": "GB"}, lambda query: page)
     for travelled in (pickle.loads(pickle.dumps(page)), copy.deepcopy(page), copy.copy(page)):
         assert type(travelled) is list
@@ -113,7 +113,7 @@ def test_a_page_that_travels_is_a_plain_list() -> None:
         ({"page": 2}, "Invalid cursor", False),
     ],
 )
-def test_only_a_refused_cursor_is_one_whose_customer_is_gone(
+def test_only_a_rejected_cursor_means_a_deleted_customer(
     query: dict[str, Any], message: str, gone: bool
 ) -> None:
     refusal = errors.UnprocessableEntity(message, Response(422, {}, b""))
@@ -129,14 +129,14 @@ def test_only_a_refused_cursor_is_one_whose_customer_is_gone(
         assert caught.value is refusal
 
 
-def test_a_page_that_is_there_is_what_was_fetched() -> None:
+def test_fetch_returns_the_page_of_an_existing_cursor() -> None:
     asked: list[Any] = []
     query = {"startingAfter": "cus_1"}
     assert fetch_unless_deleted(lambda q: asked.append(q) or THREE, Fetch(query)) is THREE
     assert asked == [query]
 
 
-def test_an_iteration_ends_once_and_for_all() -> None:
+def test_exhausted_iterator_stays_exhausted() -> None:
     pages = {"first": THREE[:2], "back": [], "on": THREE[2:]}
 
     def fetch(query: Any) -> list[Customer]:

@@ -68,7 +68,7 @@ def outcome(call: Callable[[], Any], echo: Echo) -> tuple[Any, errors.DubError |
 
 @EITHER
 @given(customer_id=TEXT)
-def test_an_id_is_one_segment_that_decodes_to_itself(own: bool, customer_id: str) -> None:
+def test_any_id_is_sent_as_one_encoded_segment(own: bool, customer_id: str) -> None:
     assume(customer_id not in ROUTES)
     customers, echo = PAIRS[own]
     customers.get(customer_id)
@@ -81,7 +81,7 @@ def test_an_id_is_one_segment_that_decodes_to_itself(own: bool, customer_id: str
 
 @EITHER
 @given(filters=st.dictionaries(st.sampled_from(["email", "country", "search"]), TEXT))
-def test_filters_decode_to_themselves(own: bool, filters: dict[str, str]) -> None:
+def test_any_filters_are_sent_unchanged(own: bool, filters: dict[str, str]) -> None:
     assume(all(filters.values()))
     customers, echo = PAIRS[own]
     echo.content = b"[]"
@@ -107,7 +107,7 @@ SPELLING = {"external_id": "externalId", "stripe_customer_id": "stripeCustomerId
 
 @EITHER
 @given(body=BODIES)
-def test_a_body_is_sent_as_it_is(own: bool, body: dict[str, Any]) -> None:
+def test_any_body_is_sent_unchanged(own: bool, body: dict[str, Any]) -> None:
     customers, echo = PAIRS[own]
     customers.create(body)
     assert json.loads(echo.sent.body) == {SPELLING.get(k, k): v for k, v in body.items()}
@@ -135,7 +135,7 @@ SHAPES = st.fixed_dictionaries(
 
 
 @given(body=SHAPES | JSON)
-def test_any_json_is_a_customer_or_an_error_that_travels(body: Any) -> None:
+def test_any_json_response_parses_or_raises_picklable_error(body: Any) -> None:
     customers, echo = PAIRS[False]
     echo.content = json.dumps(body).encode()
     customer, error = outcome(lambda: customers.get("cus_1"), echo)
@@ -153,7 +153,7 @@ def test_any_json_is_a_customer_or_an_error_that_travels(body: Any) -> None:
 @given(
     status=st.integers(200, 599), content=st.binary() | JSON.map(lambda b: json.dumps(b).encode())
 )
-def test_any_answer_is_a_value_or_an_error_of_ours(status: int, content: bytes) -> None:
+def test_any_response_parses_or_raises_dub_error(status: int, content: bytes) -> None:
     customers, echo = PAIRS[False]
     echo.status, echo.content = status, content
     page, error = outcome(customers.list, echo)
@@ -169,7 +169,7 @@ ERRORS = st.fixed_dictionaries({"code": TEXT, "message": TEXT}, optional={"doc_u
 
 
 @given(status=st.integers(400, 599), error=ERRORS)
-def test_any_error_of_dubs_has_the_class_of_its_status(status: int, error: dict[str, Any]) -> None:
+def test_any_dub_error_raises_the_class_of_its_status(status: int, error: dict[str, Any]) -> None:
     customers, echo = PAIRS[False]
     echo.status, echo.content = status, json.dumps({"error": error}).encode()
     _, raised = outcome(customers.list, echo)

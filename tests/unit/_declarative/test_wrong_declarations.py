@@ -47,7 +47,7 @@ class AsyncMixin:
         raise NotImplementedError
 
 
-def test_own_keywords_with_options_are_refused_at_creation() -> None:
+def test_extra_keywords_with_options_raise_at_definition() -> None:
     with pytest.raises(TypeError, match=r"Mine\.notes: .* also has 'author'; .* declare\.QueryMap"):
 
         class Mine(CustomersConsumer):

@@ -44,7 +44,7 @@ def times_out(call: Callable[[], Any]) -> errors.APITimeoutError:
 
 
 @pytest.mark.parametrize("slow", SLOW.values(), ids=[name.replace(" ", "-") for name in SLOW])
-def test_a_slow_server_is_given_up_with_every_kind_of_client(
+def test_slow_response_times_out_with_every_client_type(
     serving: Any, connect: Any, client: Any, at_best: Any, slow: dict[str, Any]
 ) -> None:
     customers = connect(serving(**slow).url, client=client, timeout_ms=BOUND * 1000)
@@ -53,16 +53,14 @@ def test_a_slow_server_is_given_up_with_every_kind_of_client(
     assert error.sent is True
 
 
-def test_dripping_headers_are_given_up_on_a_session_of_our_own(
+def test_slow_headers_time_out_on_the_default_session(
     serving: Any, connect: Any, at_best: Any
 ) -> None:
     customers = connect(serving(**DRIPPING_HEADERS).url, timeout_ms=BOUND * 1000)
     assert at_best(lambda: times_out(customers.list), lambda error: error.sent).sent is True
 
 
-def test_dripping_headers_are_given_up_where_the_deadline_adapter_is_mounted(
-    serving: Any, connect: Any
-) -> None:
+def test_slow_headers_time_out_with_a_deadline_adapter(serving: Any, connect: Any) -> None:
     with requests.Session() as session:
         session.mount("http://", DeadlineAdapter())
         server = serving(**DRIPPING_HEADERS)
@@ -70,7 +68,7 @@ def test_dripping_headers_are_given_up_where_the_deadline_adapter_is_mounted(
         times_out(customers.list)
 
 
-def test_a_deadline_adapter_bounds_other_calls_of_its_session_too(serving: Any) -> None:
+def test_deadline_adapter_bounds_direct_session_calls(serving: Any) -> None:
     with requests.Session() as session:
         session.mount("http://", DeadlineAdapter())
         started = time.monotonic()
@@ -81,9 +79,7 @@ def test_a_deadline_adapter_bounds_other_calls_of_its_session_too(serving: Any) 
         assert session.get(serving().url).text == "[]"
 
 
-def test_a_pause_after_a_late_byte_does_not_begin_the_time_out_anew(
-    serving: Any, connect: Any, at_best: Any
-) -> None:
+def test_late_byte_does_not_restart_the_timeout(serving: Any, connect: Any, at_best: Any) -> None:
     server = serving(raw=HEAD + LONG, drip=0.9, drip_from=len(HEAD))
 
     def took() -> float:
@@ -96,7 +92,7 @@ def test_a_pause_after_a_late_byte_does_not_begin_the_time_out_anew(
     assert 0.9 < at_best(took, lambda seconds: seconds < 1.75) < 1.75
 
 
-def test_a_time_out_of_a_call_goes_before_that_of_the_client(serving: Any, connect: Any) -> None:
+def test_call_timeout_overrides_the_client_timeout(serving: Any, connect: Any) -> None:
     server = serving(raw=b"", then="hold")
     patient = connect(server.url, timeout_ms=60_000)
     bounded: list[Callable[[], Any]] = [
@@ -113,7 +109,7 @@ def test_a_time_out_of_a_call_goes_before_that_of_the_client(serving: Any, conne
 
 
 @pytest.mark.parametrize("timeout_ms", [1, 0.001, 86_400_000])
-def test_any_time_out_in_bounds_is_one_a_socket_takes(
+def test_any_valid_timeout_is_accepted_by_the_socket(
     serving: Any, connect: Any, client: Any, timeout_ms: float
 ) -> None:
     customers = connect(serving().url, client=client)
@@ -123,7 +119,7 @@ def test_any_time_out_in_bounds_is_one_a_socket_takes(
         assert timeout_ms <= 1
 
 
-def test_each_attempt_has_the_time_out_to_itself(serving: Any, connect: Any) -> None:
+def test_timeout_applies_to_each_attempt(serving: Any, connect: Any) -> None:
     server = serving(raw=b"", then="hold")
     waits: list[float] = []
 
@@ -143,7 +139,7 @@ def test_each_attempt_has_the_time_out_to_itself(serving: Any, connect: Any) -> 
     assert len(server.received) == len(waits) + 1
 
 
-def test_an_answer_that_is_slow_but_in_time_is_whole(serving: Any, connect: Any) -> None:
+def test_slow_response_within_the_timeout_is_complete(serving: Any, connect: Any) -> None:
     server = serving(200, "[ ]", drip=0.001)
     customers = connect(server.url, timeout_ms=30_000)
     for _ in range(3):
@@ -151,7 +147,7 @@ def test_an_answer_that_is_slow_but_in_time_is_whole(serving: Any, connect: Any)
     assert server.connections == 1
 
 
-def test_a_connection_that_cannot_be_made_in_time_was_not_sent(
+def test_connect_timeout_reports_the_request_as_unsent(
     connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Any, address: Any) -> None:
@@ -164,9 +160,7 @@ def test_a_connection_that_cannot_be_made_in_time_was_not_sent(
     assert str(caught.value) == "GET: no connection within 5 s"
 
 
-def test_without_a_time_out_of_its_own_a_client_waits_thirty_seconds(
-    serving: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_default_timeout_is_thirty_seconds(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bounds: list[Any] = []
 
     class Noting(requests.adapters.HTTPAdapter):

@@ -21,7 +21,7 @@ def listed(made: Any) -> Any:
 
 
 @MAKERS
-def test_no_token_is_an_error_at_once_that_names_the_variable(make: Any) -> None:
+def test_missing_token_error_names_the_variable(make: Any) -> None:
     with pytest.raises(ValueError, match="DUB_API_KEY"):
         make()
     with pytest.raises(ValueError, match="DUB_API_KEY"):
@@ -29,14 +29,14 @@ def test_no_token_is_an_error_at_once_that_names_the_variable(make: Any) -> None
 
 
 @MAKERS
-def test_an_empty_variable_is_no_token(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_token_variable_counts_as_missing(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUB_API_KEY", "")
     with pytest.raises(ValueError, match="DUB_API_KEY"):
         make()
 
 
 @MAKERS
-def test_the_token_is_given_or_from_the_environment_in_this_order(
+def test_token_argument_overrides_the_environment(
     make: Any, serving: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serving()
@@ -48,7 +48,7 @@ def test_the_token_is_given_or_from_the_environment_in_this_order(
     assert sent == ["Bearer dub_environment", "Bearer dub_given", "Bearer dub_keyword"]
 
 
-def test_a_callable_is_asked_for_the_token_of_every_call(serving: Any, client: Any) -> None:
+def test_token_callable_is_called_for_every_request(serving: Any, client: Any) -> None:
     server = serving()
     tokens = iter(["dub_1", "dub_2", "dub_3"])
     customers = CustomersConsumer(lambda: next(tokens), server_url=server.url, client=client)
@@ -72,7 +72,7 @@ BAD += ["dub_s3cr3té", "dub_s3cr3t\u2028", "Bearer dub_s3cr3t"]
 
 
 @pytest.mark.parametrize("token", BAD)
-def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(
+def test_token_invalid_in_a_header_raises_without_showing_it(
     serving: Any, monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
     server = serving()
@@ -91,7 +91,7 @@ def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(
 
 
 @pytest.mark.parametrize("token", [5, b"dub_s3cr3t", ["dub_s3cr3t"], {"token": "dub_s3cr3t"}])
-def test_a_token_of_another_type_is_a_type_error_without_being_shown(token: Any) -> None:
+def test_token_of_wrong_type_raises_without_showing_it(token: Any) -> None:
     with pytest.raises(TypeError, match="token") as given:
         Dub(token)
     with pytest.raises(TypeError, match="token") as called:
@@ -99,7 +99,7 @@ def test_a_token_of_another_type_is_a_type_error_without_being_shown(token: Any)
     assert "s3cr3t" not in f"{given.value} {called.value}"
 
 
-def test_a_token_callable_may_fail_in_its_own_way(serving: Any) -> None:
+def test_token_callable_exception_propagates(serving: Any) -> None:
     class VaultSealed(Exception):
         pass
 
@@ -113,7 +113,7 @@ def test_a_token_callable_may_fail_in_its_own_way(serving: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "//", "/prefix", "/prefix/", "/a/b%20c/"])
-def test_paths_join_onto_the_servers_with_or_without_a_slash(
+def test_server_url_path_joins_with_or_without_a_slash(
     serving: Any, client: Any, path: str
 ) -> None:
     server = serving(200, '{"id": "cus_1"}')
@@ -128,7 +128,7 @@ def test_paths_join_onto_the_servers_with_or_without_a_slash(
 
 
 @MAKERS
-def test_the_server_is_given_or_from_the_environment_or_dubs(
+def test_server_url_comes_from_argument_environment_or_default(
     make: Any, serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, other = serving(), serving()
@@ -155,7 +155,7 @@ BAD_SERVERS += [
 
 
 @pytest.mark.parametrize("server_url", BAD_SERVERS)
-def test_a_server_that_is_no_plain_url_is_refused(
+def test_invalid_server_url_raises_value_error(
     monkeypatch: pytest.MonkeyPatch, server_url: str
 ) -> None:
     with pytest.raises(ValueError, match=r"^server_url "):
@@ -182,20 +182,20 @@ def test_a_server_url_with_blanks_or_unicode_host_is_normalized(given: str, used
     assert used in repr(Dub("dub_x", server_url=given))
 
 
-def test_credentials_in_the_servers_url_are_refused_and_not_shown() -> None:
+def test_server_url_credentials_raise_without_showing_them() -> None:
     with pytest.raises(ValueError, match="credentials") as caught:
         Dub("dub_x", server_url="https://user:s3cr3t@api.dub.co")
     assert "s3cr3t" not in str(caught.value)
 
 
 @pytest.mark.parametrize("server_url", [5, b"https://api.dub.co", object()])
-def test_a_server_that_is_no_text_is_a_type_error(server_url: Any) -> None:
+def test_server_url_of_wrong_type_raises_type_error(server_url: Any) -> None:
     with pytest.raises(TypeError, match="server_url must be a string"):
         Dub("dub_x", server_url=server_url)
 
 
 @MAKERS
-def test_plain_http_warns_where_the_client_is_made_but_not_on_this_machine(make: Any) -> None:
+def test_http_server_url_warns_unless_loopback(make: Any) -> None:
     with pytest.warns(UserWarning, match=r"unencrypted over http to dub\.internal") as caught:
         make("dub_x", server_url="http://dub.internal")
     assert len(caught) == 1
@@ -206,7 +206,7 @@ def test_plain_http_warns_where_the_client_is_made_but_not_on_this_machine(make:
         make("dub_x", server_url="https://dub.internal")
 
 
-def test_the_warning_points_at_the_line_that_made_the_client() -> None:
+def test_http_warning_points_at_the_constructor_call() -> None:
     with pytest.warns(UserWarning, match="unencrypted") as caught:
         Dub("dub_x", server_url="http://dub.internal")
     assert caught[0].filename == __file__
@@ -214,12 +214,12 @@ def test_the_warning_points_at_the_line_that_made_the_client() -> None:
 
 @MAKERS
 @pytest.mark.parametrize("client", [object(), "session", requests, uplink.RequestsClient, 5])
-def test_a_client_of_another_kind_is_refused(make: Any, client: Any) -> None:
+def test_unsupported_client_argument_raises_type_error(make: Any, client: Any) -> None:
     with pytest.raises(TypeError, match=r"^client must be a requests\.Session or an uplink"):
         make("dub_x", client=client)
 
 
-def test_an_asynchronous_client_is_refused() -> None:
+def test_async_uplink_client_raises_type_error() -> None:
     class Asynchronous(uplink.RequestsClient):
         @staticmethod
         def io() -> Any:
@@ -230,7 +230,7 @@ def test_an_asynchronous_client_is_refused() -> None:
 
 
 @MAKERS
-def test_an_unknown_argument_is_refused(make: Any) -> None:
+def test_unknown_constructor_argument_raises_type_error(make: Any) -> None:
     with pytest.raises(TypeError, match="clinet"):
         make("dub_x", clinet=None)
     with pytest.raises(TypeError, match="positional"):
@@ -248,14 +248,16 @@ def test_an_unknown_argument_is_refused(make: Any) -> None:
         {"on_retry": "log"},
     ],
 )
-def test_a_policy_of_another_type_is_refused_at_once(make: Any, argument: dict[str, Any]) -> None:
+def test_constructor_option_of_wrong_type_raises_type_error(
+    make: Any, argument: dict[str, Any]
+) -> None:
     with pytest.raises(TypeError, match=next(iter(argument))):
         make("dub_x", **argument)
 
 
 @MAKERS
 @pytest.mark.parametrize("timeout_ms", [0, -1, float("inf"), float("nan"), 1e300, 86_400_001])
-def test_a_time_out_out_of_bounds_is_refused(make: Any, serving: Any, timeout_ms: Any) -> None:
+def test_timeout_out_of_range_raises_value_error(make: Any, serving: Any, timeout_ms: Any) -> None:
     server = serving()
     with pytest.raises(ValueError, match="timeout_ms"):
         make("dub_x", timeout_ms=timeout_ms)
@@ -265,7 +267,7 @@ def test_a_time_out_out_of_bounds_is_refused(make: Any, serving: Any, timeout_ms
 
 
 @pytest.mark.parametrize("timeout_ms", ["5", True, [5]])
-def test_a_time_out_that_is_no_number_is_refused(serving: Any, timeout_ms: Any) -> None:
+def test_timeout_of_wrong_type_raises_type_error(serving: Any, timeout_ms: Any) -> None:
     server = serving()
     with pytest.raises(TypeError, match="timeout_ms must be a number"):
         Dub("dub_x", timeout_ms=timeout_ms)
@@ -274,14 +276,14 @@ def test_a_time_out_that_is_no_number_is_refused(serving: Any, timeout_ms: Any) 
     assert server.connections == 0
 
 
-def test_an_integer_too_large_for_a_float_is_refused_too() -> None:
+def test_timeout_too_large_for_a_float_raises_value_error() -> None:
     with pytest.raises(
         ValueError, match=r"timeout_ms must be above 0 and at most 86,400,000 \(a day\)"
     ):
         Dub("dub_x", timeout_ms=10**400)
 
 
-def test_every_setting_of_dub_reaches_its_consumer(serving: Any, said: Any) -> None:
+def test_dub_passes_every_setting_to_its_consumer(serving: Any, said: Any) -> None:
     server = serving(raw=[said(500, ""), said(200, "[]")])
     retried: list[tuple[Any, ...]] = []
     slept: list[float] = []
@@ -303,9 +305,7 @@ def test_every_setting_of_dub_reaches_its_consumer(serving: Any, said: Any) -> N
 
 
 @pytest.mark.parametrize("retries", ["none", 3, {"strategy": "none"}, False])
-def test_retries_of_another_type_are_refused_before_anything_is_sent(
-    serving: Any, retries: Any
-) -> None:
+def test_retries_of_wrong_type_raise_before_sending(serving: Any, retries: Any) -> None:
     server = serving()
     customers = CustomersConsumer("dub_x", server_url=server.url)
     calls: list[Callable[[], Any]] = [
@@ -321,7 +321,7 @@ def test_retries_of_another_type_are_refused_before_anything_is_sent(
     assert server.connections == 0
 
 
-def test_the_rate_limit_is_what_the_last_error_said(serving: Any, connect: Any) -> None:
+def test_rate_limit_status_comes_from_the_last_error(serving: Any, connect: Any) -> None:
     headers = {"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "42"}
     customers = connect(serving(404, "", headers).url)
     assert customers.rate_limit_status is None

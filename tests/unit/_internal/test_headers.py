@@ -20,7 +20,7 @@ CALLS: dict[str, Call] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_http_headers_reach_the_wire_with_every_operation(
+def test_http_headers_are_sent_by_every_operation(
     serving: Any, connect: Any, client: Any, name: str
 ) -> None:
     server = serving(200, "[]" if name == "list" else '{"id": "cus_1"}')
@@ -33,9 +33,7 @@ def test_http_headers_reach_the_wire_with_every_operation(
     assert not any(name in second.headers for name in names)
 
 
-def test_a_request_says_who_sends_it_and_what_it_takes(
-    serving: Any, connect: Any, client: Any, token: str
-) -> None:
+def test_request_sends_default_headers(serving: Any, connect: Any, client: Any, token: str) -> None:
     server = serving()
     connect(server.url, client=client).list()
     headers = server.received[0].headers
@@ -47,7 +45,7 @@ def test_a_request_says_who_sends_it_and_what_it_takes(
     assert "cookie" not in headers
 
 
-def test_a_header_of_ours_can_be_replaced(serving: Any, connect: Any, client: Any) -> None:
+def test_http_headers_replace_default_headers(serving: Any, connect: Any, client: Any) -> None:
     server = serving()
     connect(server.url, client=client).list(
         http_headers={"user-agent": "mine/1", "ACCEPT": "text/json"}
@@ -90,7 +88,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
 @pytest.mark.parametrize(
     ("headers", "cls", "message"), REFUSED, ids=[f"{r[0]!r:.30}" for r in REFUSED]
 )
-def test_a_header_that_is_not_to_be_sent_is_refused_before_anything_is(
+def test_invalid_http_header_raises_before_sending(
     serving: Any, connect: Any, headers: Any, cls: type[Exception], message: str
 ) -> None:
     server = serving()
@@ -104,13 +102,13 @@ def test_a_header_that_is_not_to_be_sent_is_refused_before_anything_is(
 
 
 @pytest.mark.parametrize("headers", [None, {}])
-def test_no_headers_are_none(serving: Any, connect: Any, headers: Any) -> None:
+def test_empty_http_headers_are_accepted(serving: Any, connect: Any, headers: Any) -> None:
     server = serving()
     connect(server.url).list(http_headers=headers)
     assert len(server.received) == 1
 
 
-def test_the_callers_mapping_is_not_changed(serving: Any, connect: Any, client: Any) -> None:
+def test_http_headers_mapping_is_not_modified(serving: Any, connect: Any, client: Any) -> None:
     headers = {"X-Trace": "abc"}
     connect(serving(200, '{"id": "x"}').url, client=client).create(
         {"external_id": "u"}, http_headers=headers

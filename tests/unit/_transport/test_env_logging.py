@@ -72,19 +72,19 @@ OWN = "import logging\nlogging.getLogger('dub_uplink').addHandler(logging.Stream
     ],
     ids=["root before", "root after", "own before", "own after"],
 )
-def test_dub_log_beside_configured_logging_is_silent(log: Any, code: str) -> None:
+def test_dub_log_adds_no_handler_to_configured_logging(log: Any, code: str) -> None:
     assert log("debug", code) == []
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_dub_log_leaves_a_configured_level_alone(log: Any, after: bool) -> None:
+def test_dub_log_does_not_change_a_configured_root_level(log: Any, after: bool) -> None:
     configured = CONFIGURED.format("INFO")
     parts = [CLIENT, configured] if after else [configured, CLIENT]
     (line,) = log("debug", "".join(parts) + COUNT)
     assert line.startswith("mine GET /customers/count: 503")
 
 
-def test_dub_log_leaves_the_level_of_the_logger_alone(log: Any) -> None:
+def test_dub_log_does_not_change_the_level_of_the_logger(log: Any) -> None:
     level = "import logging\nlogging.getLogger('dub_uplink').setLevel(logging.{})\n"
     assert log("debug", level.format("WARNING") + CLIENT + COUNT) == []
     code = CLIENT + level.format("DEBUG") + CONFIGURED.format("WARNING") + COUNT

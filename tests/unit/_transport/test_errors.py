@@ -55,7 +55,7 @@ TLS = ssl.SSLError(1, "wrong version number")
     ],
     ids=repr,
 )
-def test_what_could_go_better_the_next_time(error: Exception, transient: bool) -> None:
+def test_exception_is_classified_as_transient(error: Exception, transient: bool) -> None:
     assert connection_errors.is_transient(error) is transient
 
 
@@ -95,7 +95,7 @@ def test_what_could_go_better_the_next_time(error: Exception, transient: bool) -
     ],
     ids=repr,
 )
-def test_a_failed_attempt_is_told_in_one_line(error: Exception, message: str) -> None:
+def test_connection_error_message_is_one_line(error: Exception, message: str) -> None:
     told = connection_errors.connection_error(error, "GET", 30.0)
     assert isinstance(told, errors.APITimeoutError) is ("within" in message)
     assert message in str(told)
@@ -104,12 +104,12 @@ def test_a_failed_attempt_is_told_in_one_line(error: Exception, message: str) ->
     assert told.__cause__ is None
 
 
-def test_a_time_out_below_that_of_connecting_is_what_is_told() -> None:
+def test_connect_timeout_message_names_the_shorter_timeout() -> None:
     told = connection_errors.connection_error(requests.ConnectTimeout("x"), "PATCH", 0.25)
     assert str(told).startswith("PATCH: no connection within 0.25 s")
 
 
-def test_errors_that_lead_back_to_themselves_are_told_all_the_same() -> None:
+def test_cyclic_exception_chain_has_a_message() -> None:
     one, other = requests.ConnectionError("one"), requests.ConnectionError("other")
     one.__cause__, other.__cause__ = other, one
     assert "the connection broke: other" in str(connection_errors.connection_error(one, "GET", 1.0))
@@ -146,7 +146,7 @@ def test_errors_that_lead_back_to_themselves_are_told_all_the_same() -> None:
         ("[1,]", False),
     ],
 )
-def test_a_body_that_breaks_off_is_told_from_one_that_is_no_json(body: str, broken: bool) -> None:
+def test_truncated_json_is_distinguished_from_invalid_json(body: str, broken: bool) -> None:
     assert hooks.is_truncated_json(Response(200, {}, body.encode())) is broken
 
 
@@ -161,9 +161,7 @@ def test_a_body_that_breaks_off_is_told_from_one_that_is_no_json(body: str, brok
     ],
     ids=["within a character", "no UTF-8", "no UTF-8, open", "deep", "deep, closed"],
 )
-def test_what_cannot_be_read_breaks_off_where_it_is_not_closed(
-    content: bytes, broken: bool
-) -> None:
+def test_undecodable_json_is_truncated_if_unclosed(content: bytes, broken: bool) -> None:
     assert hooks.is_truncated_json(Response(200, {}, content)) is broken
 
 
@@ -178,7 +176,7 @@ def test_what_cannot_be_read_breaks_off_where_it_is_not_closed(
         ("ü 漢", "ü 漢"),
     ],
 )
-def test_a_foreign_text_becomes_one_line(text: str, line: str) -> None:
+def test_one_line_collapses_text(text: str, line: str) -> None:
     assert hooks.one_line(text) == line
 
 
@@ -200,7 +198,7 @@ def test_a_foreign_text_becomes_one_line(text: str, line: str) -> None:
         ("[" * 100_000, None),
     ],
 )
-def test_only_what_has_the_form_of_dubs_errors_is_one(body: str, read: Any) -> None:
+def test_error_data_needs_the_dub_error_format(body: str, read: Any) -> None:
     data = hooks.error_data(Response(400, {}, body.encode()))
     found = data and (data.error.code, data.error.message, data.error.doc_url)
     assert found == read
@@ -224,7 +222,7 @@ def test_only_what_has_the_form_of_dubs_errors_is_one(body: str, read: Any) -> N
         (502, {}, b"<b>", "error from Dub (no content type): <b>"),
     ],
 )
-def test_an_answer_that_is_not_dubs_is_described(
+def test_foreign_error_response_is_described(
     status: int, headers: dict[str, str], body: bytes, said: str
 ) -> None:
     told = hooks.status_error(Response(status, headers, body))
@@ -233,13 +231,13 @@ def test_an_answer_that_is_not_dubs_is_described(
 
 
 @pytest.mark.parametrize("status", [500, 501, 599])
-def test_a_server_that_is_out_of_order_is_no_wrong_url(status: int) -> None:
+def test_server_error_without_body_does_not_blame_server_url(status: int) -> None:
     assert "the response has no body" in str(hooks.status_error(Response(status, {}, b"")))
     assert "server_url" not in str(hooks.status_error(Response(status, {}, b"")))
 
 
 @pytest.mark.parametrize(("letters", "shown"), [(119, 119), (120, 120), (121, 120), (9_999, 120)])
-def test_a_long_text_is_shown_to_its_beginning(letters: int, shown: int) -> None:
+def test_long_foreign_text_is_truncated_in_messages(letters: int, shown: int) -> None:
     foreign = hooks.status_error(Response(502, {"Content-Type": "K" * letters}, b"Z" * letters))
     assert (str(foreign).count("K"), str(foreign).count("Z")) == (shown, shown)
     assert str(foreign).count("…") == (2 if letters > shown else 0)
@@ -250,14 +248,12 @@ def test_a_long_text_is_shown_to_its_beginning(letters: int, shown: int) -> None
 
 
 @pytest.mark.parametrize(("letters", "shown"), [(2_000, 2_000), (2_001, 2_000)])
-def test_a_message_of_dubs_is_shown_to_its_two_thousandth_character(
-    letters: int, shown: int
-) -> None:
+def test_dub_message_is_truncated_at_2000_characters(letters: int, shown: int) -> None:
     body = json.dumps({"error": {"code": "c", "message": "Z" * letters}}).encode()
     assert str(hooks.status_error(Response(400, {}, body))).count("Z") == shown
 
 
-def test_a_body_after_much_blank_space_is_shown() -> None:
+def test_body_after_leading_whitespace_is_shown() -> None:
     foreign = hooks.status_error(Response(502, {}, b" " * 5_000 + b"<b>"))
     assert str(foreign).endswith(": <b>")
     gaps = hooks.status_error(Response(502, {}, b"Z" + b" " * 900 + b"Z" + b" " * 900 + b"Z"))
@@ -267,20 +263,16 @@ def test_a_body_after_much_blank_space_is_shown() -> None:
 @pytest.mark.parametrize(
     ("status", "refused"), [(200, False), (399, False), (400, True), (499, True), (500, False)]
 )
-def test_a_broken_answer_was_refused_by_a_status_of_four_hundred(
-    status: int, refused: bool
-) -> None:
+def test_incomplete_4xx_response_counts_as_rejected(status: int, refused: bool) -> None:
     assert connection_errors.IncompleteResponse(status, TimeoutError()).is_rejected is refused
 
 
 @pytest.mark.parametrize(("letters", "broken"), [(8, True), (9, True), (10, False)])
-def test_what_is_no_longer_than_a_literal_may_be_the_beginning_of_one(
-    letters: int, broken: bool
-) -> None:
+def test_short_unknown_literal_counts_as_truncated(letters: int, broken: bool) -> None:
     assert hooks.is_truncated_json(Response(200, {}, b'{"a": ' + b"x" * letters)) is broken
 
 
-def test_a_response_is_handed_on_or_raised_without_its_call() -> None:
+def test_raise_for_status_returns_or_raises_the_response() -> None:
     good, bad = Response(204, {}, b""), Response(404, {}, b"")
     call: Any = SimpleNamespace(options={})
     good.call = bad.call = call
@@ -292,21 +284,21 @@ def test_a_response_is_handed_on_or_raised_without_its_call() -> None:
     assert bad.call is None
 
 
-def test_json_or_nothing() -> None:
+def test_json_or_none_returns_none_for_invalid_json() -> None:
     assert hooks.json_or_none(Response(200, {}, b'{"a": 1}')) == {"a": 1}
     for content in (b"", b"<b>", b"\xff", b"[" * 100_000):
         assert hooks.json_or_none(Response(200, {}, content)) is None
 
 
 @pytest.mark.parametrize(("links", "told"), [(19, True), (20, False)])
-def test_so_many_errors_of_a_chain_are_looked_at(links: int, told: bool) -> None:
+def test_exception_chain_is_searched_to_a_fixed_depth(links: int, told: bool) -> None:
     chain: Exception = ConnectionRefusedError()
     for _ in range(links):
         chain = requests.ConnectionError(chain)
     assert connection_errors.connection_error(chain, "GET", 1.0).sent is not told
 
 
-def test_an_error_of_dubs_below_400_is_no_class_of_a_status() -> None:
+def test_dub_error_below_400_is_an_sdk_error() -> None:
     body = b'{"error": {"code": "not_found", "message": "No."}}'
     assert type(hooks.status_error(Response(302, {}, body))) is errors.SDKError
     assert type(hooks.status_error(Response(400, {}, body))) is errors.BadRequest

@@ -10,7 +10,7 @@ import pytest
 from dub_uplink import BackoffStrategy, Clock, CustomersConsumer, RetryConfig
 
 
-def test_how_long_an_attempt_took_and_a_wait_will_take_is_said_as_it_is(
+def test_log_records_show_exact_durations(
     serving: Any, said: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serving(raw=[said(503), said(200)])

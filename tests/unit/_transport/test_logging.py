@@ -31,7 +31,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "dub_uplink"]
 
 
-def test_every_attempt_is_a_line_at_debug_and_every_retry_one_at_info(
+def test_attempts_log_at_debug_and_retries_at_info(
     serving: Any, quick: Any, said: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "dub_uplink")
@@ -50,7 +50,7 @@ def test_every_attempt_is_a_line_at_debug_and_every_retry_one_at_info(
         assert re.fullmatch(shape, message)
 
 
-def test_each_operation_says_its_own_path_template(
+def test_log_records_show_the_path_template(
     serving: Any, connect: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "dub_uplink")
@@ -69,7 +69,7 @@ def test_each_operation_says_its_own_path_template(
     ]
 
 
-def test_no_record_holds_a_body_a_query_an_id_a_header_or_the_token(
+def test_log_records_show_no_request_data_or_token(
     serving: Any, quick: Any, said: Any, client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "dub_uplink")
@@ -101,7 +101,7 @@ def test_no_record_holds_a_body_a_query_an_id_a_header_or_the_token(
         assert MARK not in repr(vars(record))
 
 
-def test_at_info_only_the_retries_are_told(
+def test_info_level_logs_only_retries(
     serving: Any, quick: Any, said: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "dub_uplink")
@@ -111,7 +111,7 @@ def test_at_info_only_the_retries_are_told(
     assert [level for level, _ in lines(caplog)] == ["INFO"]
 
 
-def test_nothing_is_printed_by_a_program_that_sets_up_no_logging(serving: Any) -> None:
+def test_unconfigured_logging_prints_nothing(serving: Any) -> None:
     server = serving(500, "")
     program = (
         "from dub_uplink import Dub, Clock, errors\n"

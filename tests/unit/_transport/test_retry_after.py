@@ -40,7 +40,7 @@ NOW = 1_795_333_861.0  # Sunday, 22 November 2026, 07:51:01 GMT
         ("22 Nov 2026 07:51:11 GMT", 10),
     ],
 )
-def test_every_form_is_read_by_its_size(text: str, seconds: float) -> None:
+def test_retry_after_formats_are_parsed(text: str, seconds: float) -> None:
     assert parse_retry_after(text, NOW) == seconds
 
 
@@ -87,7 +87,7 @@ def test_every_form_is_read_by_its_size(text: str, seconds: float) -> None:
         "Sun, 22 Nov 2026 07:51:\udcff GMT",
     ],
 )
-def test_what_has_passed_or_cannot_be_read_says_nothing(text: str) -> None:
+def test_past_or_invalid_retry_after_is_ignored(text: str) -> None:
     assert parse_retry_after(text, NOW) is None
 
 
@@ -115,15 +115,13 @@ BACKOFF = 0.25  # the shortest first wait of the default strategy
         {"Retry-After": "10", "X-RateLimit-Reset": "1795333861999"},
     ],
 )
-def test_a_wait_is_never_sooner_than_asked_and_a_second_later_at_most(
-    status: int, headers: dict[str, str]
-) -> None:
+def test_retry_after_wait_adds_at_most_one_second(status: int, headers: dict[str, str]) -> None:
     assert _wait(status, headers, chance=0.0) == 10
     assert 10.9 < _wait(status, headers, chance=0.999) <= 11
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_only_on_429_and_503_does_it_mean_anything(status: int) -> None:
+def test_retry_after_applies_only_to_429_and_503(status: int) -> None:
     headers = {"Retry-After": "10", "X-RateLimit-Reset": "1795333871000"}
     assert _wait(status, headers) == BACKOFF
     assert requested_delay(Response(404, headers), NOW) is None
@@ -131,20 +129,20 @@ def test_only_on_429_and_503_does_it_mean_anything(status: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "rubbish", "5, 7", "1795333860000", ""])
-def test_a_header_that_says_nothing_means_backoff(text: str) -> None:
+def test_invalid_retry_after_falls_back_to_backoff(text: str) -> None:
     # One that cannot be read is not missing: the other header is not asked in its place.
     assert _wait(429, {"Retry-After": text, "X-RateLimit-Reset": "1795333871000"}) == BACKOFF
     assert _wait(429, {"X-RateLimit-Reset": text}) == BACKOFF
 
 
 @pytest.mark.parametrize("left", [10.001, 10.5, 11.0, 12.0, 90.0])
-def test_jitter_leaves_the_next_attempt_at_least_half_of_what_is_left(left: float) -> None:
+def test_jitter_leaves_half_of_the_remaining_time(left: float) -> None:
     wait = _wait(429, {"Retry-After": "10"}, chance=0.999_999, left=left)
     assert 10 <= wait <= 11
     assert left - wait >= (left - 10) / 2
 
 
-def test_a_rate_limit_is_read_from_its_headers() -> None:
+def test_rate_limit_status_is_parsed_from_headers() -> None:
     headers = {
         "X-RateLimit-Limit": "600",
         "x-ratelimit-remaining": "0",
@@ -171,9 +169,7 @@ def test_a_rate_limit_is_read_from_its_headers() -> None:
         ("\u0666", "\u0665", "1795333921424"),
     ],
 )
-def test_rate_limit_headers_that_say_nothing_are_none(
-    limit: str, remaining: str, reset: str
-) -> None:
+def test_invalid_rate_limit_headers_give_none(limit: str, remaining: str, reset: str) -> None:
     headers = {
         "X-RateLimit-Limit": limit,
         "X-RateLimit-Remaining": remaining,
@@ -183,7 +179,7 @@ def test_rate_limit_headers_that_say_nothing_are_none(
 
 
 @pytest.mark.parametrize("reset", ["", "0", "soon", "1", "9" * 24, "1795333860000"])
-def test_a_reset_that_cannot_be_read_takes_nothing_from_the_counts(reset: str) -> None:
+def test_invalid_reset_keeps_limit_and_remaining(reset: str) -> None:
     headers = {
         "X-RateLimit-Limit": "60",
         "X-RateLimit-Remaining": "59",

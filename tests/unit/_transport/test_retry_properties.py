@@ -47,7 +47,7 @@ _headers = st.one_of(
 @example(text="Sun, 22 Nov 99999999999 07:51:11 GMT", now=NOW, status=429)
 @example(text="1, 2, 3, 4, 5:6:7 8", now=NOW, status=503)
 @example(text="\u0661", now=NOW, status=503)
-def test_any_header_gives_a_finite_wait(text: str, now: float, status: int) -> None:
+def test_any_retry_after_header_gives_a_finite_wait(text: str, now: float, status: int) -> None:
     seconds = parse_retry_after(text, now)
     assert seconds is None or (seconds > 0 and math.isfinite(seconds))
     for name in ("Retry-After", "X-RateLimit-Reset"):
@@ -60,9 +60,7 @@ def test_any_header_gives_a_finite_wait(text: str, now: float, status: int) -> N
 
 
 @given(limit=_headers, remaining=_headers, reset=_headers)
-def test_any_rate_limit_headers_are_read_or_left_alone(
-    limit: str, remaining: str, reset: str
-) -> None:
+def test_any_rate_limit_headers_parse_or_give_none(limit: str, remaining: str, reset: str) -> None:
     headers = {
         "X-RateLimit-Limit": limit,
         "X-RateLimit-Remaining": remaining,
@@ -75,12 +73,12 @@ def test_any_rate_limit_headers_are_read_or_left_alone(
 
 
 @given(seconds=st.integers(min_value=1, max_value=10**9 - 1))
-def test_a_count_of_seconds_is_a_count_of_seconds(seconds: int) -> None:
+def test_retry_after_in_seconds_parses_exactly(seconds: int) -> None:
     assert parse_retry_after(str(seconds), NOW) == seconds
 
 
 @given(ahead=st.integers(min_value=1, max_value=10**11))
-def test_a_moment_is_never_taken_for_an_earlier_one(ahead: int) -> None:
+def test_retry_after_timestamp_is_never_rounded_down(ahead: int) -> None:
     moment = round(NOW * 1000) + ahead
     milliseconds = parse_retry_after(str(moment), NOW)
     assert milliseconds is not None
@@ -103,7 +101,7 @@ _strategies = st.builds(
     attempt=st.integers(min_value=1, max_value=10**6),
     chance=st.floats(min_value=0, max_value=1, exclude_max=True),
 )
-def test_a_backoff_stays_between_half_of_its_interval_and_its_bound(
+def test_backoff_wait_stays_within_its_bounds(
     backoff: BackoffStrategy, attempt: int, chance: float
 ) -> None:
     attempts = RetryState(RetryConfig("backoff", backoff), Clock(random=lambda: chance))
@@ -126,7 +124,7 @@ def test_a_backoff_stays_between_half_of_its_interval_and_its_bound(
         max_size=30,
     ),
 )
-def test_no_wait_ends_after_the_deadline(
+def test_no_wait_passes_the_deadline(
     backoff: BackoffStrategy, steps: list[tuple[float, str, float]]
 ) -> None:
     ticks = [0.0]
@@ -162,7 +160,7 @@ _documents = st.one_of(st.lists(_json), st.dictionaries(st.text(), _json))
 @example(document=[{"a": "]"}], ascii_only=True, data=None)
 @example(document={"a": {"b": {}}}, ascii_only=True, data=None)
 @example(document={"a\\": '"é"'}, ascii_only=False, data=None)
-def test_every_beginning_of_a_document_breaks_off_and_no_whole_one_does(
+def test_every_json_prefix_is_truncated_and_no_document_is(
     document: object, ascii_only: bool, data: st.DataObject | None
 ) -> None:
     whole = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "replace")
@@ -181,6 +179,6 @@ def test_every_beginning_of_a_document_breaks_off_and_no_whole_one_does(
 
 
 @given(content=st.binary())
-def test_any_bytes_break_off_or_not(content: bytes) -> None:
+def test_truncation_check_accepts_any_bytes(content: bytes) -> None:
     assert is_truncated_json(content) in (True, False)
     assert is_truncated_json(b"{" + content) in (True, False)

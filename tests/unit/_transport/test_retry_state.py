@@ -55,7 +55,7 @@ def broke(*, sent: bool, transient: bool = True) -> Outcome:
         (broke(sent=False, transient=False), False),
     ],
 )
-def test_only_what_may_have_been_carried_out_and_may_pass_is_ambiguous(
+def test_only_transient_sent_outcomes_are_ambiguous(
     time: Time, outcome: Outcome, ambiguous: bool
 ) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
@@ -63,7 +63,7 @@ def test_only_what_may_have_been_carried_out_and_may_pass_is_ambiguous(
     assert attempts.may_have_been_applied is ambiguous
 
 
-def test_five_statuses_may_pass_and_429_alone_was_not_carried_out() -> None:
+def test_five_statuses_are_transient_and_only_429_is_unsent() -> None:
     outcomes = {status: answered(status) for status in range(100, 600)}
     passing = {status for status, outcome in outcomes.items() if outcome.transient}
     assert passing == {429, 500, 502, 503, 504}
@@ -73,7 +73,7 @@ def test_five_statuses_may_pass_and_429_alone_was_not_carried_out() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 428, 430, 500, 502, 504, 505])
-def test_only_429_and_503_ask_for_a_wait(time: Time, status: int) -> None:
+def test_only_429_and_503_set_retry_after(time: Time, status: int) -> None:
     for outcome, asked in (
         (answered(status, Retry_After="7"), None),
         (answered(429, Retry_After="7"), 7.0),
@@ -84,14 +84,14 @@ def test_only_429_and_503_ask_for_a_wait(time: Time, status: int) -> None:
         assert outcome.response.retry_after == asked
 
 
-def test_an_ambiguous_call_stays_so(time: Time) -> None:
+def test_ambiguous_call_stays_ambiguous(time: Time) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
     for outcome in (answered(500), answered(429), answered(409)):
         attempts.record(outcome)
         assert attempts.may_have_been_applied
 
 
-def test_attempts_are_counted_and_timed_on_what_they_ended_with(time: Time) -> None:
+def test_outcome_carries_attempt_count_and_elapsed_time(time: Time) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
     assert (attempts.attempt_count, attempts.elapsed()) == (0, 0.0)
     for number in (1, 2, 3):
@@ -104,16 +104,14 @@ def test_attempts_are_counted_and_timed_on_what_they_ended_with(time: Time) -> N
 
 
 @pytest.mark.parametrize("config", [None, RetryConfig("none")])
-def test_without_retries_there_is_no_deadline_and_no_other_attempt(
-    time: Time, config: RetryConfig | None
-) -> None:
+def test_disabled_retries_have_no_deadline(time: Time, config: RetryConfig | None) -> None:
     attempts = RetryState(config, time.clock())
     assert attempts.remaining() == math.inf
     assert not attempts.may_retry(answered(503))
     assert not attempts.exceeds_deadline(1e9)
 
 
-def test_the_deadline_is_as_long_after_the_start_as_the_strategy_says(time: Time) -> None:
+def test_deadline_is_max_elapsed_time_after_the_start(time: Time) -> None:
     attempts = RetryState(RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, 2_500)), time.clock())
     assert attempts.remaining() == 2.5
     time.passed += 1.0
@@ -142,7 +140,7 @@ def test_the_deadline_is_as_long_after_the_start_as_the_strategy_says(time: Time
         (broke(sent=False, transient=False), True, True, False),
     ],
 )
-def test_what_is_tried_again(
+def test_outcome_is_retried_by_policy(
     time: Time, outcome: Outcome, repeatable: bool, connection_errors: bool, again: bool
 ) -> None:
     config = RetryConfig(retry_connection_errors=connection_errors)
@@ -151,16 +149,14 @@ def test_what_is_tried_again(
     assert attempts.may_retry(outcome) is again
 
 
-def test_a_request_may_be_sent_again_unless_told_otherwise(time: Time) -> None:
+def test_request_is_repeatable_by_default(time: Time) -> None:
     outcome = broke(sent=True)
     assert RetryState(RetryConfig(), time.clock()).may_retry(outcome)
     assert not RetryState(RetryConfig(), time.clock(), repeatable=False).may_retry(outcome)
 
 
 @pytest.mark.parametrize(("chance", "share"), [(0.0, 0.5), (0.5, 0.75), (0.999, 0.9995)])
-def test_a_wait_is_from_half_of_the_interval_up_to_all_of_it(
-    time: Time, chance: float, share: float
-) -> None:
+def test_wait_is_half_to_full_interval(time: Time, chance: float, share: float) -> None:
     time.chance = chance
     attempts = RetryState(RetryConfig(backoff=BackoffStrategy(400, 1_000, 2.0)), time.clock())
     for interval in (0.4, 0.8, 1.0, 1.0):
@@ -179,7 +175,7 @@ def test_a_wait_is_from_half_of_the_interval_up_to_all_of_it(
         (10.0, 5.0, 1.0, 10.0),
     ],
 )
-def test_a_wait_that_was_asked_for_is_up_to_a_second_longer(
+def test_requested_wait_gets_up_to_one_second_of_jitter(
     time: Time, asked: float, left: float, chance: float, wait: float
 ) -> None:
     config = RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, int(left * 1000)))
@@ -201,7 +197,7 @@ def test_a_wait_that_was_asked_for_is_up_to_a_second_longer(
         (broke(sent=False, transient=False), 0),
     ],
 )
-def test_a_server_that_is_well_puts_back_one_token(
+def test_healthy_outcome_returns_one_budget_token(
     time: Time, outcome: Outcome, refills: int
 ) -> None:
     budget = RetryBudget(3)
@@ -212,7 +208,7 @@ def test_a_server_that_is_well_puts_back_one_token(
     assert repr(budget) == f"RetryBudget(capacity=3, tokens={refills})"
 
 
-def test_a_budget_is_never_fuller_than_it_may_be() -> None:
+def test_budget_never_exceeds_its_capacity() -> None:
     budget = RetryBudget(2)
     budget.refill()
     assert budget.tokens == 2
@@ -238,12 +234,12 @@ def test_a_budget_is_never_fuller_than_it_may_be() -> None:
         ("0.001", 0.001),
     ],
 )
-def test_the_size_of_a_number_tells_what_it_counts(text: str, seconds: float | None) -> None:
+def test_retry_after_number_is_read_by_magnitude(text: str, seconds: float | None) -> None:
     assert parse_retry_after(text, NOW) == pytest.approx(seconds)
 
 
 @pytest.mark.skipif(not hasattr(time_, "tzset"), reason="the time zone cannot be set here")
-def test_a_date_of_unknown_origin_is_utc_wherever_the_client_is(
+def test_date_header_with_unknown_zone_is_utc(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TZ", "UTC-9")
@@ -268,7 +264,7 @@ def test_a_date_of_unknown_origin_is_utc_wherever_the_client_is(
         ("", 0.0),
     ],
 )
-def test_a_server_whose_clock_differs_is_taken_at_its_own_word(date: str, taken: float) -> None:
+def test_server_date_header_corrects_clock_skew(date: str, taken: float) -> None:
     assert server_time({"Date": date}, NOW) == NOW + taken
     assert server_time({}, NOW) == NOW
     moment = str(int((NOW + taken + 10) * 1000))

@@ -64,7 +64,7 @@ def error(
     return caught.value
 
 
-def test_every_class_of_error_is_among_these() -> None:
+def test_error_samples_cover_every_class() -> None:
     made = {cls for _, cls in SCENARIOS.values()}
     named = {
         value
@@ -96,7 +96,7 @@ COPIES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def test_an_error_is_the_same_after_pickling_and_copying(error: errors.DubError) -> None:
+def test_error_survives_pickling_and_copying(error: errors.DubError) -> None:
     for make in COPIES.values():
         again = make(error)
         assert type(again) is type(error)
@@ -113,7 +113,7 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__context__
 
 
-def test_no_foreign_exception_is_raised_or_hidden_in_a_cause(error: errors.DubError) -> None:
+def test_error_chain_contains_no_library_exception(error: errors.DubError) -> None:
     for link in chain(error):
         module = type(link).__module__
         assert module.startswith("dub_uplink.") or module in ("builtins", "json.decoder"), link
@@ -138,15 +138,13 @@ def shown(error: BaseException) -> str:
     return "\n".join(printed)
 
 
-def test_no_error_shows_the_token_even_with_its_local_variables(
-    error: errors.DubError, token: str
-) -> None:
+def test_error_traceback_with_locals_hides_the_token(error: errors.DubError, token: str) -> None:
     printed = shown(error)
     assert len(printed) > 1000
     assert token not in printed
 
 
-def test_no_interrupt_of_a_call_shows_the_token_in_our_frames(
+def test_interrupt_traceback_hides_the_token(
     serving: Any, connect: Any, client: Any, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exception that is nobody's plan, such as Ctrl-C, passes through with our frames on it."""
@@ -163,7 +161,7 @@ def test_no_interrupt_of_a_call_shows_the_token_in_our_frames(
     assert token not in repr([(frame.f_locals) for frame in ours])
 
 
-def test_a_token_callable_that_fails_shows_no_token_in_our_frames(serving: Any) -> None:
+def test_invalid_token_traceback_hides_the_token(serving: Any) -> None:
     """Its answer is in no local variable of the package when it is refused."""
     customers = CustomersConsumer(lambda: "dub_s3cr3t\n", server_url=serving().url)
     with pytest.raises(ValueError, match="begins or ends with whitespace") as caught:
@@ -174,9 +172,7 @@ def test_a_token_callable_that_fails_shows_no_token_in_our_frames(serving: Any) 
 
 
 @pytest.mark.promise("reprs-show-no-token")
-def test_neither_a_client_nor_its_parts_show_the_token(
-    serving: Any, connect: Any, client: Any, token: str
-) -> None:
+def test_client_repr_hides_the_token(serving: Any, connect: Any, client: Any, token: str) -> None:
     customers = connect(serving().url, client=client)
     page = customers.list()
     for part in (customers, page, vars(customers), vars(page), customers._transport):

@@ -44,7 +44,7 @@ def body(code: str, message: str = "It went wrong.") -> str:
 
 
 @pytest.mark.parametrize(("status", "code", "cls"), KNOWN, ids=[f"{s}-{c}" for s, c, _ in KNOWN])
-def test_the_class_follows_the_status_and_the_code_is_open(
+def test_error_class_follows_the_status(
     serving: Any, connect: Any, status: int, code: str, cls: type[Exception]
 ) -> None:
     server = serving(status, body(code), {"X-Trace": "abc"})
@@ -99,7 +99,7 @@ FOREIGN: list[tuple[Any, str, str]] = [
 @pytest.mark.parametrize(
     ("content", "kind", "message"), FOREIGN, ids=[f"{f[0]!r:.24}" for f in FOREIGN]
 )
-def test_a_failure_whose_body_is_not_dubs_is_an_sdk_error(
+def test_foreign_error_body_raises_sdk_error(
     serving: Any, connect: Any, said: Any, content: Any, kind: str, message: str
 ) -> None:
     statuses = [400, 404, 500, 502]
@@ -119,9 +119,7 @@ def test_a_failure_whose_body_is_not_dubs_is_an_sdk_error(
         assert error.response.content == sent
 
 
-def test_a_message_of_several_lines_is_shown_in_one_and_kept_in_data(
-    serving: Any, connect: Any
-) -> None:
+def test_multiline_message_is_shown_in_one_line(serving: Any, connect: Any) -> None:
     server = serving(422, body("unprocessable_entity", "one\n  two\r\nthree\u2028four"))
     with pytest.raises(errors.UnprocessableEntity) as caught:
         connect(server.url).list()
@@ -130,7 +128,7 @@ def test_a_message_of_several_lines_is_shown_in_one_and_kept_in_data(
     assert caught.value.data.error.message == "one\n  two\r\nthree\u2028four"
 
 
-def test_an_error_without_a_doc_url_has_none(serving: Any, connect: Any) -> None:
+def test_error_without_doc_url_has_none(serving: Any, connect: Any) -> None:
     for doc_url in ("", ', "doc_url": null', ', "doc_url": 5'):
         server = serving(404, '{"error": {"code": "not_found", "message": "No."' + doc_url + "}}")
         with pytest.raises(errors.NotFound) as caught:
@@ -142,7 +140,7 @@ LOCATIONS = ["/customers", "https://evil.example/", "//", "http://[", "http://[:
 
 
 @pytest.mark.parametrize("location", LOCATIONS)
-def test_a_redirect_is_an_error_and_never_followed(
+def test_redirect_raises_and_is_not_followed(
     serving: Any, connect: Any, client: Any, said: Any, location: str
 ) -> None:
     statuses = [301, 302, 303, 307, 308]
@@ -159,9 +157,7 @@ def test_a_redirect_is_an_error_and_never_followed(
         assert len(server.received) == number
 
 
-def test_a_redirect_to_another_server_takes_no_token_there(
-    serving: Any, connect: Any, client: Any
-) -> None:
+def test_redirect_sends_no_token_to_another_server(serving: Any, connect: Any, client: Any) -> None:
     other = serving(200, "[]")
     server = serving(307, "", {"Location": other.url + "/customers"})
     with pytest.raises(errors.SDKError, match="redirects to"):
@@ -169,7 +165,7 @@ def test_a_redirect_to_another_server_takes_no_token_there(
     assert other.connections == 0
 
 
-def test_a_not_modified_without_a_location_is_an_error(serving: Any, connect: Any) -> None:
+def test_not_modified_without_location_raises(serving: Any, connect: Any) -> None:
     with pytest.raises(errors.SDKError, match=r"^304: "):
         connect(serving(304, "").url).list()
 
@@ -181,7 +177,7 @@ def unused_port() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
-def test_a_refused_connection_is_no_time_out_and_was_not_sent(
+def test_refused_connection_is_reported_as_unsent(
     connect: Any, client: Any, unused_port: int
 ) -> None:
     with pytest.raises(errors.APIConnectionError) as caught:
@@ -194,7 +190,7 @@ def test_a_refused_connection_is_no_time_out_and_was_not_sent(
     assert "\n" not in str(error)
 
 
-def test_an_unknown_host_is_no_time_out(
+def test_unknown_host_raises_connection_error(
     connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: Any) -> Any:
@@ -222,7 +218,7 @@ BROKEN: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("raw", BROKEN.values(), ids=BROKEN)
-def test_an_answer_that_is_broken_is_a_connection_error(
+def test_malformed_response_raises_connection_error(
     serving: Any, connect: Any, client: Any, raw: bytes
 ) -> None:
     server = serving(raw=raw)
@@ -243,7 +239,7 @@ CUT: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("raw", CUT.values(), ids=CUT)
-def test_an_answer_cut_short_is_a_connection_error_and_never_half_a_list(
+def test_truncated_body_raises_connection_error(
     serving: Any, connect: Any, client: Any, raw: bytes
 ) -> None:
     server = serving(raw=raw, then="close")
@@ -253,23 +249,21 @@ def test_an_answer_cut_short_is_a_connection_error_and_never_half_a_list(
     assert caught.value.sent is True
 
 
-def test_an_answer_cut_short_in_its_headers_is_a_connection_error(
-    serving: Any, connect: Any
-) -> None:
+def test_truncated_headers_raise_connection_error(serving: Any, connect: Any) -> None:
     for raw in (b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 200 OK\r\nX: y\r\n"):
         server = serving(raw=raw, then="close")
         with pytest.raises(errors.APIConnectionError, match="within its headers"):
             connect(server.url).list()
 
 
-def test_a_folded_header_does_not_break_the_line(serving: Any, connect: Any) -> None:
+def test_folded_header_keeps_the_message_on_one_line(serving: Any, connect: Any) -> None:
     server = serving(502, "<html>", {"Content-Type": "text/html\r\n more", "Location": "a\r\n b"})
     with pytest.raises(errors.SDKError) as caught:
         connect(server.url).list()
     assert "\n" not in str(caught.value)
 
 
-def test_a_server_that_speaks_no_tls_is_a_connection_error(connect: Any, client: Any) -> None:
+def test_server_without_tls_raises_connection_error(connect: Any, client: Any) -> None:
     def greet() -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -287,7 +281,7 @@ def test_a_server_that_speaks_no_tls_is_a_connection_error(connect: Any, client:
     assert type(caught.value) is errors.APIConnectionError
 
 
-def test_a_file_of_certificates_that_is_missing_is_an_error_that_names_it(connect: Any) -> None:
+def test_missing_ca_file_error_names_the_file(connect: Any) -> None:
     with requests.Session() as session:
         session.verify = "/nowhere/ca.pem"
         customers = connect("https://127.0.0.1:9", client=session)
@@ -296,7 +290,7 @@ def test_a_file_of_certificates_that_is_missing_is_an_error_that_names_it(connec
 
 
 @pytest.mark.parametrize("fault", [faults.DropBefore(), faults.DropAfter(), faults.Truncate(5)])
-def test_a_dropped_call_of_the_fake_is_a_connection_error(
+def test_fake_drop_fault_raises_connection_error(
     fake: FakeDub, customers: Any, fault: faults.Fault
 ) -> None:
     fake.faults.add(fault)
@@ -304,7 +298,7 @@ def test_a_dropped_call_of_the_fake_is_a_connection_error(
         customers.create({"external_id": "user_1", "country": "GB"})
 
 
-def test_an_answer_larger_than_is_read_is_a_connection_error(
+def test_body_above_the_limit_raises_connection_error(
     serving: Any, connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dub_uplink._http.decoding.MAX_BODY_BYTES", 3 << 20)
@@ -313,7 +307,7 @@ def test_an_answer_larger_than_is_read_is_a_connection_error(
         connect(server.url, client=client).list()
 
 
-def test_every_error_has_its_place_in_the_tree() -> None:
+def test_error_classes_have_their_documented_bases() -> None:
     assert issubclass(errors.APITimeoutError, errors.APIConnectionError)
     assert issubclass(errors.APIConnectionError, errors.DubError)
     assert issubclass(errors.ResponseValidationError, errors.DubError)
@@ -323,9 +317,7 @@ def test_every_error_has_its_place_in_the_tree() -> None:
     assert not issubclass(errors.APIConnectionError, errors.APIStatusError)
 
 
-def test_control_characters_of_a_servers_message_do_not_reach_a_terminal(
-    serving: Any, connect: Any
-) -> None:
+def test_control_characters_in_a_message_are_replaced(serving: Any, connect: Any) -> None:
     body = '{"error": {"code": "not_found", "message": "no\\u001b[2J such\\ncustomer"}}'
     with pytest.raises(errors.NotFound) as caught:
         connect(serving(404, body).url).get("cus_1")
