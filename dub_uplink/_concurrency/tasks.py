@@ -25,7 +25,7 @@ T = TypeVar("T")
 def map_ordered(
     call: Callable[[A], Awaitable[R]], items: Iterable[A] | AsyncIterable[A], workers: int
 ) -> AsyncGenerator[R | DubError | ValueError | TypeError, None]:
-    """Await a call for each item in tasks; yield results in the order of the items.
+    """Run a call for each item in concurrent tasks; yield results in the order of the items.
 
     Otherwise it works like :func:`amap_unordered`.
     """
@@ -36,7 +36,7 @@ def map_ordered(
 def amap_unordered(
     call: Callable[[A], Awaitable[R]], items: Iterable[A] | AsyncIterable[A], workers: int = 8
 ) -> AsyncGenerator[tuple[A, R | DubError | ValueError | TypeError], None]:
-    """Await a call for each item in tasks; yield each item with its result when it is ready.
+    """Run a call for each item in concurrent tasks; yield each item with its result when ready.
 
     This is the asynchronous :func:`map_unordered`. ``aclose()`` cancels the calls in flight.
     Several tasks may take results from one batch. If one of these tasks is cancelled, no result is
@@ -207,7 +207,7 @@ class _BatchTasks(Generic[A, T]):
         if not self._ordered:
             self.results.put_nowait(task)
         if not task.cancelled():
-            task.exception()  # or asyncio logs the exception if another one was raised instead
+            task.exception()  # otherwise asyncio logs an exception that no code has retrieved
 
     async def _call(self, item: A) -> T:
         return await self._function(item)

@@ -177,7 +177,7 @@ def _make_view_class(cls: Any, mixin: Any) -> Any:
         for name, value in vars(base).items()
         if isinstance(value, MemberDescriptorType) and name not in names
     }
-    # The empty __del__ keeps the original's from closing its resources with the view.
+    # Without this empty __del__, the end of the view would close resources of the original.
     namespace |= {"__slots__": names, "__del__": lambda _: None}
     bases = (cls,) if issubclass(cls, mixin) else (mixin, cls)
     metaclass: Any = type(cls)
@@ -329,7 +329,7 @@ def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Ses
 
 
 def wraps_adapter(adapter: Any) -> bool:
-    """Return whether an adapter wraps another adapter or a session, which views do not affect."""
+    """Return whether an adapter wraps another adapter or a session. Views cannot limit those."""
     for value in getattr(adapter, "__dict__", {}).values():
         candidates = value.values() if isinstance(value, dict) else value
         if not isinstance(candidates, (list, tuple, set, type({}.values()))):

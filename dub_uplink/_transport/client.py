@@ -155,7 +155,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             # The message must not quote the URL, which may contain credentials.
             raise ValueError(
                 "the URL of this endpoint is not on the server of server_url, so the token is not"
-                " sent; create a client with the server_url of that server"
+                " sent; create another client whose server_url is the server of this endpoint"
             )
         extras = {key: value for key, value in uplink_extras.items() if key != OPTIONS}
         # `@uplink.timeout` sets the timeout of an endpoint, in seconds.

@@ -382,7 +382,8 @@ def _report_stopped(run: Import, failed: Path) -> None:
     if show_reasons(run.journal) and not unwritable:
         click.echo(f"The rows that failed so far are in {failed}.", err=True)
     elif unwritable:
-        click.echo(f"{failed} cannot be written ({unwritable}).", err=True)
+        why = f"{failed} cannot be written ({unwritable})"
+        click.echo(f"{why}. Remove the cause; the same command writes the file.", err=True)
 
 
 def _write_failed(run: Import, path: Path) -> tuple[Path, str]:

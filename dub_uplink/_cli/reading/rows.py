@@ -56,7 +56,7 @@ class Problem(NamedTuple):
     """A problem of a row, or a remark on a row.
 
     Attributes:
-        line: the position of the row, counted from 1 in the unit of the file.
+        line: the position of the row, from 1: a line, a row of a sheet, or an item of a JSON array.
         column: the column.
         reason: the problem or the remark.
         detail: an excerpt of the value, or an empty string.
@@ -74,8 +74,8 @@ class Row:
 
     Attributes:
         number: the number of the row, from 0.
-        line: the position of its start, counted from 1 in the unit of the file.
-        request: the customer, with the names of the client; incomplete if there are ``problems``.
+        line: the position where the row starts, from 1: a line, a row of a sheet or a JSON item.
+        request: the customer, with snake_case names; incomplete if there are ``problems``.
         problems: why the row cannot be sent.
         notes: remarks for the user.
     """
@@ -119,7 +119,7 @@ class Rows(ABC):
 
     #: The field of each column; ``None`` if the column is ignored. For JSON, the keys so far.
     columns: dict[str, str | None]
-    #: The detected format, by the names of options.
+    #: Maps the name of an option, such as ``encoding``, to the detected value.
     recognized: dict[str, str]
     #: Why the header cannot be imported; empty if it can.
     header_problem = ""

@@ -56,7 +56,7 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
     metavar="N",
     default=_DEFAULT_STRATEGY.exponent,
     show_default=True,
-    help="Multiply the longest wait by N after each attempt, up to --max-interval.",
+    help="The longest wait grows by this factor after each attempt, up to --max-interval.",
 )
 @click.option(
     "--max-elapsed-time",

@@ -202,7 +202,7 @@ class Store:
         # Do not wait for the disk: a file survives a killed process, but not a power failure.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
-        # KiB. With the default of 2,000 most requests read a file of 100,000 customers.
+        # KiB. With the default of 2,000 and 100,000 customers, most requests read from the disk.
         self._db.execute("PRAGMA cache_size = -65536")
         self._db.executescript(_SCHEMA)
         self._indexed: set[str] = set()

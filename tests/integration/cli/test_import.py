@@ -445,5 +445,5 @@ def test_empty_required_string_of_json_is_missing(
     (tmp_path / "a.jsonl").write_text('{"externalId": "", "country": " "}\n')
     done = invoke("customers", "import", str(tmp_path / "a.jsonl"))
     assert done.exit_code == 2
-    assert "externalId is missing: line 1" in done.output
+    assert "externalId is missing: line 1" in done.stderr
     assert "country is missing: line 1" in done.output

@@ -26,8 +26,13 @@ class Driven:
 
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
+    loop: Any = asyncio.new_event_loop()
     yield loop
+    # aiohttp 3.12 does not wait for the shutdown of TLS when it closes a session:
+    # https://docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
+    for transport in list(loop._transports.values()):
+        transport.abort()
+    loop.run_until_complete(asyncio.sleep(0))
     loop.close()
 
 
