@@ -17,6 +17,8 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -45,6 +47,18 @@ LINGER = "hh" if os.name == "nt" else "ii"
 
 SETTINGS = ("DUB_API_KEY", "DUB_SERVER_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 SETTINGS += ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ignore connections that aiohttp 3.12 leaves open for the shutdown of TLS.
+
+    It does not wait for the shutdown when a session is closed, so the loop of a test may end first:
+    https://docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
+    """
+    if find_spec("aiohttp") and version("aiohttp").startswith("3.12."):
+        for name in ("socket.socket fd", "function _SelectorTransport.__del__"):
+            line = f"ignore:Exception ignored in. <{name}:pytest.PytestUnraisableExceptionWarning"
+            config.addinivalue_line("filterwarnings", line)
 
 
 @pytest.hookimpl(optionalhook=True)

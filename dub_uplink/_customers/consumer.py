@@ -140,8 +140,8 @@ class CustomersConsumer(CustomerBatches):
             sort_order: ``desc`` (the default) or ``asc``.
             page: the number of the page, from 1 to 1,000.
             page_size: the number of customers on a page, from 1 to 100; the default is 100.
-            starting_after: the id of a customer; the page contains the customers after it by id.
-            ending_before: the id of a customer; the page contains the customers before it by id.
+            starting_after: the id of a customer. The page has the customers that follow it.
+            ending_before: the id of a customer. The page has the customers that precede it.
             retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Returns:

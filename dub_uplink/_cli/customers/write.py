@@ -120,7 +120,9 @@ Examples:
     "create",
     short_help="Create a customer, exactly once.",
     help="Create a customer exactly once. If the response is lost, the customer is looked up and"
-    f" not created again. Dub requires --external-id and --country.\n\n{NULL_HELP}",
+    " not created again. Dub requires --external-id and --country."
+    "\n\nA value null leaves the field empty. To store the text null, use --from-file with JSON"
+    """ such as '{"name": "null"}'.""",
     epilog=CREATE_EXAMPLES,
 )
 @field_options(CREATE_FIELDS)

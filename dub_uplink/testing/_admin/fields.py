@@ -108,7 +108,7 @@ def token(value: Any) -> str:
 
 
 def distinct_strings(check: Check, low: int = 0) -> Check:
-    """Return a check for an array of at least ``low`` distinct_strings strings."""
+    """Return a check for an array of at least ``low`` distinct strings."""
 
     def check_array(value: Any) -> list[str]:
         if not isinstance(value, list) or len(value) < low:

@@ -446,4 +446,4 @@ def test_empty_required_string_of_json_is_missing(
     done = invoke("customers", "import", str(tmp_path / "a.jsonl"))
     assert done.exit_code == 2
     assert "externalId is missing: line 1" in done.stderr
-    assert "country is missing: line 1" in done.output
+    assert "country is missing: line 1" in done.stderr

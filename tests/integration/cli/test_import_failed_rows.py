@@ -171,7 +171,7 @@ def test_column_of_reasons_of_the_user_removes_nothing_exactly(
     assert [(c.external_id, c.name) for c in live[0].customers] == [("'@ada", "'=x")]
 
 
-def test_ids_that_customers_list_escapes_create_no_others(
+def test_escaped_ids_of_customers_list_are_unescaped(
     invoke_apart: Invoke, live: Live, folder: Path
 ) -> None:
     for number in ("@ada", "'=b", "-x"):

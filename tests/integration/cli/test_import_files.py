@@ -300,7 +300,7 @@ def test_side_files_stand_beside_the_journal(invoke: Invoke, live: Live, tmp_pat
     assert {p.stat().st_mode & 0o777 for p in other.iterdir()} == {0o600}
 
 
-def test_unwritable_side_files_lose_no_problem_and_no_report(
+def test_unwritable_side_files_still_print_problems_and_report(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
