@@ -80,6 +80,8 @@ def read_body(response: requests.Response, deadline: float) -> bytes:
         chunks.append(decoder.decode(chunk) if decoder else chunk)
         size += len(chunks[-1])
         check_size(size)
+        if getattr(raw, "length_remaining", None) == 0 and raw.closed:
+            break  # urllib3 has read the whole body and has released the connection
         if time.monotonic() > deadline:
             raise TimeoutError("timed out while reading the body")
     if decoder:

@@ -6,14 +6,11 @@ package.
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlencode
 
 import requests
 import urllib3
@@ -27,8 +24,9 @@ from .._internal.credentials import RedactedStr
 from .._internal.version import __version__
 from ..models.response import Response
 from .connection_errors import IncompleteResponse
-from .deadline_adapter import Deadline, DeadlineAdapter, with_deadline, wraps_adapter
+from .deadline_adapter import Deadline, with_deadline, wraps_adapter
 from .decoding import ACCEPT_ENCODING
+from .default_session import RequestTemplate, make_session
 from .proxies import proxy_url
 from .reading import SEND_ERRORS, read_response
 
@@ -40,17 +38,6 @@ _DEFAULT_HEADERS = {
 }
 _REQUESTS_DEFAULT_VALUES = (None, *default_headers().values())
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
-_POOL_SIZE = 32  # connections kept open between calls
-
-
-def make_session() -> requests.Session:
-    """Create the session of a client: without cookies, and with a deadline for each response."""
-    session = requests.Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = DeadlineAdapter(pool_connections=2, pool_maxsize=_POOL_SIZE)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
 
 
 class SessionBackend:
@@ -68,8 +55,7 @@ class SessionBackend:
         self._owns_session = session is None
         self._closed = False
         self._session = make_session() if session is None else session
-        self._template: requests.PreparedRequest | None = None
-        self._settings: Mapping[str, Any] = {}
+        self._template: RequestTemplate | None = None
         self._server_url = server_url
         self._pid = os.getpid()
         self._reset_locks: dict[int, threading.Lock] = {}
@@ -133,8 +119,13 @@ class SessionBackend:
         authorization: RedactedStr,
         deadline: Deadline,
     ) -> Response:
-        if _fits_template(extras):
-            prepared, settings = self._prepare_from_template(method, url, extras, authorization)
+        if RequestTemplate.fits(extras):
+            template = self._template
+            if template is None:
+                template = RequestTemplate(self._session, self._server_url, _DEFAULT_HEADERS)
+                self._template = template
+            prepared = template.prepare(method, url, extras, authorization)
+            settings = template.settings
         else:
             prepared, settings = self._prepare_with_session(
                 method, url, extras, _make_auth(authorization)
@@ -213,34 +204,6 @@ class SessionBackend:
         proxy_url(prepared.url or url, settings["proxies"])  # only to validate the proxy URL
         return prepared, settings
 
-    def _prepare_from_template(
-        self, method: str, url: str, extras: Mapping[str, Any], authorization: RedactedStr
-    ) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
-        template = self._template
-        if template is None:
-            session, server = self._session, self._server_url
-            self._settings = session.merge_environment_settings(server, {}, None, None, None)
-            proxy_url(server, self._settings["proxies"])  # only to validate the proxy URL
-            request = requests.Request("GET", server, headers=_DEFAULT_HEADERS)
-            request.auth = _make_auth(authorization)
-            template = session.prepare_request(request)
-            # The template must not store the token, which is set at every attempt.
-            del template.headers["Authorization"]
-            # Set the attribute last, so that other threads never see an unfinished template.
-            self._template = template
-        prepared = copy.copy(template)
-        prepared.method = method
-        params = extras.get("params")
-        prepared.url = f"{url}?{urlencode(params)}" if params else url
-        headers = prepared.headers = template.headers.copy()
-        headers.update(extras["headers"])
-        headers["Authorization"] = authorization
-        body = extras.get("data")
-        if body is not None:
-            prepared.body = body
-            headers["Content-Length"] = str(len(body))
-        return prepared, self._settings
-
 
 class UplinkBackend:
     """Send requests with a client of the ``uplink`` library, such as ``uplink.RequestsClient``."""
@@ -311,14 +274,6 @@ def make_backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend
     raise TypeError(
         "client must be a requests.Session or an uplink client such as"
         f" uplink.RequestsClient(session), not {client!r}"
-    )
-
-
-def _fits_template(extras: Mapping[str, Any]) -> bool:
-    """Return whether the template applies: no files, a body in bytes, a query as a mapping."""
-    body = extras.get("data")
-    return (body is None or isinstance(body, bytes)) and not (
-        extras.get("files") or isinstance(extras.get("params"), str)
     )
 
 

@@ -33,8 +33,8 @@ def own(*, python_311: int, later: int) -> int:
 #: grow with what is declared: an argument, a hook, a decorator costs some each. On the oldest
 #: releases of the dependencies, tested on Python 3.11, a synchronous call runs three more.
 UPLINK = {"uplink": 124, "marshmallow": 0}
-GET_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=84, later=80), "inspect": 8}
-LIST_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=92, later=85), "inspect": 10}
+GET_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=85, later=81), "inspect": 8}
+LIST_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=93, later=86), "inspect": 10}
 ASYNC_GET_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=68, later=66), "inspect": 8}
 ASYNC_LIST_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=77, later=72), "inspect": 10}
 #: For one more customer in a list: the compiled function and the dataclass's constructor.

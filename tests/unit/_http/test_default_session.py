@@ -1,0 +1,75 @@
+"""The session that a client creates omits cookies and redirects, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from dub_uplink._http.default_session import RequestTemplate, make_session
+from dub_uplink._internal.credentials import RedactedStr
+
+SERVER = "https://dub.example"
+TOKEN = RedactedStr("Bearer dub_x")
+
+
+def respond(status: int = 200) -> urllib3.HTTPResponse:
+    headers = {"Content-Type": "application/json; charset=utf-8", "X-Other": "1"}
+    return urllib3.HTTPResponse(b"{}", headers, status=status, reason="Fine", preload_content=False)
+
+
+def test_response_has_the_attributes_that_requests_sets() -> None:
+    request = requests.Request("GET", f"{SERVER}/customers").prepare()
+    adapter, raw = make_session().get_adapter(SERVER), respond()
+    assert isinstance(adapter, HTTPAdapter)
+    ours, theirs = (
+        adapter.build_response(request, raw),
+        HTTPAdapter.build_response(adapter, request, raw),
+    )
+    cookies = {"cookies"}  # each response has a jar of its own
+    assert vars(ours).keys() == vars(theirs).keys()
+    different = {name for name in vars(ours) if getattr(ours, name) is not getattr(theirs, name)}
+    assert {name for name in different if getattr(ours, name) != getattr(theirs, name)} <= cookies
+
+
+def test_request_has_the_attributes_that_requests_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NETRC", raising=False)
+    session, headers = make_session(), {"User-Agent": "test", "Accept": "application/json"}
+    template = RequestTemplate(session, SERVER, headers)
+    extras: dict[str, Any] = {"headers": {"X-Id": "1"}, "params": {"page": 2}, "data": b"{}"}
+    ours = template.prepare("POST", f"{SERVER}/customers", extras, TOKEN)
+    headers |= {"X-Id": "1", "Authorization": str.__str__(TOKEN)}
+    theirs = session.prepare_request(
+        requests.Request(
+            "POST",
+            f"{SERVER}/customers",
+            headers=headers,
+            params={"page": 2},
+            data=b"{}",
+            auth=lambda it: it,
+        )
+    )
+    assert (ours.method, ours.url, ours.body) == (theirs.method, theirs.url, theirs.body)
+    assert ours.headers == theirs.headers
+    assert vars(ours).keys() == vars(theirs).keys()
+
+
+def test_requests_of_a_template_share_no_headers() -> None:
+    template = RequestTemplate(make_session(), SERVER, {"Accept": "application/json"})
+    first = template.prepare("GET", SERVER, {"headers": {"X-Id": "1"}}, TOKEN)
+    second = template.prepare("GET", SERVER, {"headers": {}}, TOKEN)
+    assert first.headers["X-Id"] == "1"
+    assert "X-Id" not in second.headers
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_redirect_is_returned_with_its_location(status: int) -> None:
+    session = make_session()
+    response = requests.Response()
+    response.status_code = status
+    response.headers["Location"] = "https://elsewhere.example"
+    assert list(session.resolve_redirects(response, requests.PreparedRequest())) == []
+    assert response.headers["Location"] == "https://elsewhere.example"
