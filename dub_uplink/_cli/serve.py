@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import click
 
 from dub_uplink.testing import FakeDub
-from dub_uplink.testing._server import AdminTokenRequired, serve_forever
+from dub_uplink.testing._server import AdminTokenRequired, Server
 
 
 def run_server(
@@ -34,16 +34,6 @@ def run_server(
         OSError: the address is in use.
         sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
-
-    def print_instructions(url: str) -> None:
-        _print_line(f"A fake of Dub's customers API is running at {url}")
-        if admin:
-            note = "" if admin_token is None else " (needs the admin token)"
-            _print_line(f"Admin page and admin API: {url}/_fake/{note}")
-        _print_line(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
-        _print_line(f"  export DUB_API_KEY={shlex.quote(token)} DUB_SERVER_URL={url}")
-        _print_line("Press Ctrl-C to stop.")
-
     with (
         contextlib.suppress(KeyboardInterrupt),
         _sigterm_as_ctrl_c(),
@@ -57,20 +47,25 @@ def run_server(
                 "1 customer is stored." if stored == 1 else f"{stored:,} customers are stored."
             )
         try:
-            serve_forever(
-                fake,
-                host,
-                port,
-                admin=admin,
-                admin_token=admin_token,
-                log=_print_log_line,
-                on_ready=print_instructions,
+            server = Server(
+                fake, host, port, admin=admin, admin_token=admin_token, log=_print_log_line
             )
         except AdminTokenRequired:
             raise click.UsageError(
                 f"--host {host} opens the admin API to other machines;"
                 " add --admin-token TOKEN or --no-admin."
             ) from None
+        with server as url:
+            _print_line(f"A fake of Dub's customers API is running at {url}")
+            if admin:
+                note = "" if admin_token is None else " (needs the admin token)"
+                _print_line(f"Admin page and admin API: {url}/_fake/{note}")
+            _print_line(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
+            _print_line(f"  export DUB_API_KEY={shlex.quote(token)} DUB_SERVER_URL={url}")
+            _print_line("Press Ctrl-C to stop.")
+            while True:
+                # Sleep briefly, because on some systems Ctrl-C cannot interrupt an endless wait.
+                time.sleep(1)
     _print_line("Stopped.")
 
 

@@ -212,14 +212,8 @@ class CustomersConsumer(CustomerBatches):
         Args:
             group_by: ``"country"`` or ``"link_id"``. The groups of ``"link_id"`` do not contain
                 customers without a link, and the server returns at most 10,000 groups.
-            email: only the customer with exactly this email. If several of ``email``,
-                ``external_id`` and ``search`` are given, the server uses the first of them.
-            external_id: only the customer with exactly this external id.
-            search: words of a name or an email. Text with an ``@`` must be the exact email.
-            country: only customers of this country, as a two-letter code.
-            link_id: only customers that came through this link.
-            program_id: only customers of this partner program.
-            partner_id: only customers that this partner referred.
+            email, external_id, search, country, link_id, program_id, partner_id: count only the
+                customers that :meth:`list` returns with the same filters.
             retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Returns:

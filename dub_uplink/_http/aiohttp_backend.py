@@ -236,9 +236,12 @@ class AiohttpBackend:
 
     def _convert_error(self, error: Exception, timeout: float, started: float) -> Exception:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            # Connecting has a shorter limit. More time means a wait for a free connection.
-            waited_for_pool = time.monotonic() - started > _connect_timeout(timeout) + 0.1
-            return requests.ConnectTimeout(PoolTimeout() if waited_for_pool else str(error))
+            # Without a wait for a pooled connection, the shorter limit applies.
+            pool_wait_ended = (
+                timeout * POOL_WAIT_SHARE <= CONNECT_TIMEOUT
+                or time.monotonic() - started > CONNECT_TIMEOUT + 0.1
+            )
+            return requests.ConnectTimeout(PoolTimeout() if pool_wait_ended else str(error))
         # Without a response, a ValueError is about the request, except that of a certificate.
         if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientSSLError):
             return InvalidRequest(str(error))
@@ -346,16 +349,11 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 def _client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
-        # Shorter than `total`: a connect timeout shows that the request was not sent. It includes
-        # the wait for a pooled connection.
-        connect=max(timeout * POOL_WAIT_SHARE, _connect_timeout(timeout)),
-        sock_connect=_connect_timeout(timeout),
+        # Includes the wait for a pooled connection, which aiohttp cannot limit separately.
+        connect=timeout * POOL_WAIT_SHARE,
+        sock_connect=CONNECT_TIMEOUT,
         ceil_threshold=math.inf,  # or aiohttp rounds the timeout up to a whole second
     )
-
-
-def _connect_timeout(timeout: float) -> float:
-    return min(CONNECT_TIMEOUT, timeout * 0.9)
 
 
 def _as_requests_error(error: Exception) -> Exception:

@@ -290,37 +290,3 @@ class Server:
             if not listener.connections:
                 break
             time.sleep(_CLOSE_INTERVAL)
-
-
-def serve_forever(
-    fake: FakeDub,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    *,
-    admin: bool = False,
-    admin_token: str | None = None,
-    log: Callable[[str], object] = print,
-    on_ready: Callable[[str], object] | None = None,
-) -> None:
-    """Serve until Ctrl-C, then return.
-
-    Args:
-        fake: The fake that handles the requests.
-        host: The address to listen on.
-        port: The port; 0 selects a free port.
-        admin: Whether to serve the admin API and the admin page under ``/_fake/``.
-        admin_token: The token that every request to the admin API needs.
-        log: Called with one line per request.
-        on_ready: Called with the URL when the server accepts connections.
-
-    Raises:
-        OSError: the address is in use.
-        AdminTokenRequired: see :class:`Server`.
-    """
-    server = Server(fake, host, port, admin=admin, admin_token=admin_token, log=log)
-    with contextlib.suppress(KeyboardInterrupt), server as url:
-        if on_ready is not None:
-            on_ready(url)
-        while True:
-            # Sleep briefly, because on some systems Ctrl-C cannot interrupt an endless wait.
-            time.sleep(1)

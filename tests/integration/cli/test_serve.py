@@ -116,11 +116,14 @@ def test_serve_options_have_an_effect(serve: Serve) -> None:
     assert len(answers[0][1]) == 7
 
 
-def test_serve_database_outlives_the_server(serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+def test_serve_database_outlives_the_server(
+    serve: Serve, tmp_path: Path, with_signal: signal.Signals
+) -> None:
     body = {"externalId": "user_1", "country": "GB"}
     with serve("--database", "customers.sqlite3") as server:
         assert server.ask("/customers", body=body)[0] == 201
-        assert server.stop(signal.SIGTERM)[0] == 0
+        assert server.stop(with_signal)[0] == 0
     assert (tmp_path / "customers.sqlite3").exists()
     with serve("--database", "customers.sqlite3") as server:
         assert "1 customer is stored" in server.greeting

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import pytest
 import requests
 
 from dub_uplink.testing import FakeDub, faults
-from dub_uplink.testing._server import Server, serve_forever
+from dub_uplink.testing._server import Server
 
 Raw = Callable[[bytes], bytes]
 KEY = b"Authorization: Bearer dub_test\r\n"
@@ -270,15 +269,11 @@ def test_server_logs_a_line_for_each_request(fake: FakeDub) -> None:
 
 
 SCRIPT = """
-import signal, sys
-# Where the tests run in the background of a shell, Ctrl-C is ignored from the start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import sys, time
 from dub_uplink.testing import FakeDub
-from dub_uplink.testing._server import serve_forever
-fake = FakeDub(database=sys.argv[1])
-serve_forever(fake, port=0, log=print, on_ready=lambda url: print(url, flush=True))
-fake.close()
-print("stopped")
+with FakeDub(database=sys.argv[1]).serve() as url:
+    print(url, flush=True)
+    time.sleep(60)
 """
 
 
@@ -295,22 +290,6 @@ def served_process(database: str) -> Iterator[tuple[subprocess.Popen[str], str]]
             yield process, process.stdout.readline().strip()
         finally:
             process.kill()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to another process")
-def test_serve_forever_stops_on_ctrl_c_and_keeps_data(tmp_path: Any) -> None:
-    database = str(tmp_path / "dub.sqlite")
-    headers = {"Authorization": "Bearer dub_test"}
-    with served_process(database) as (process, url):
-        answer = requests.post(f"{url}/customers", data=BODY, headers=headers, timeout=20)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
-        assert process.returncode == 0
-        assert output.splitlines()[0].startswith("POST /customers 201")
-        assert output.splitlines()[-1] == "stopped"
-    with served_process(database) as (_, url):
-        found = requests.get(f"{url}/customers", headers=headers, timeout=20).json()
-    assert [customer["id"] for customer in found] == [answer.json()["id"]]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
@@ -336,19 +315,6 @@ def test_database_keeps_every_customer_field(tmp_path: Any, mount: Any) -> None:
         api = mount(fake)
         assert api.listed("linkId=l&sortBy=saleAmount") == ["a"]
         assert api("POST", "/customers", body=BODY).status_code == 409
-
-
-def test_serve_forever_prints_its_url_first(fake: FakeDub, monkeypatch: pytest.MonkeyPatch) -> None:
-    urls: list[str] = []
-
-    def interrupted(seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("dub_uplink.testing._server.time.sleep", interrupted)
-    serve_forever(fake, port=0, on_ready=urls.append)
-    assert urls[0].startswith("http://127.0.0.1:")
-    with pytest.raises(requests.ConnectionError):
-        requests.get(urls[0], timeout=20)
 
 
 def test_log_of_the_fake_is_silent_by_default(

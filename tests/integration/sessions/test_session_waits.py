@@ -105,9 +105,28 @@ def test_waiting_for_a_connector_ends_in_time(
 
     results = customers.loop.run_until_complete(all_of_them())
     unsent = [error for error in results if error is not None and not error.sent]
-    assert unsent
+    assert {str(error) for error in unsent} == {"POST: no connection within 0.5 s"}
     time.sleep(0.7)
     assert len(fake.customers) <= 6 - len(unsent)
+
+
+def test_waiting_for_a_connector_sends_each_create_once(
+    fake: FakeDub, served: str, connect_async: Any
+) -> None:
+    # A request that is sent after 1.3 s of the 2 s would time out, and be sent again.
+    fake.faults.add(faults.Delay(0.7), times=None, method="POST")
+    retries = RetryConfig("backoff", BackoffStrategy(100, 400, 1.5, 60_000), True)
+    customers = connect_async(served, client=one_connection, timeout_ms=2_000, retry_config=retries)
+
+    async def create(number: int) -> int:
+        row = {"external_id": f"user_{number}", "country": "GB"}
+        return (await customers.consumer.with_raw_response.create(row)).attempts
+
+    async def all_of_them() -> list[int]:
+        return await asyncio.gather(*(create(number) for number in range(5)))
+
+    assert max(customers.loop.run_until_complete(all_of_them())) > 1
+    assert len(fake.requests) == 5
 
 
 def test_a_pool_recovers_after_waits_that_timed_out(serving: Any, connect: Any, said: Any) -> None:
