@@ -34,9 +34,16 @@ _SENT_LIMIT_STEP = 32
 _COMMIT_INTERVAL = 0.2
 #: The number of consecutive rows without a usable response after which the import stops.
 _MAX_CONSECUTIVE_FAILURES = 3
+#: The number of creates of a row that has a conflict although no customer has its external id.
+_MAX_CREATES = 3
+#: The maximum seconds that the rows wait for a rate limit. The default deadline of the retries.
+_MAX_REQUESTED_WAIT = 90.0
 
 _EITHER_ID_TAKEN = "the external_id, or the stripe_customer_id by another customer"
-_NO_SUCH_EXTERNAL_ID = "no customer has this external_id: another one has the stripe_customer_id"
+_RACE = "other clients create and delete this customer at the same time"
+_NO_SUCH_EXTERNAL_ID = (
+    "no customer has this external_id: another one has the stripe_customer_id, or"
+)
 _STRIPE_ID_TAKEN = "another customer has the stripe_customer_id; nothing was updated"
 
 #: Errors that concern one row. Other errors would affect every row.
@@ -56,11 +63,19 @@ class ImportAborted(Exception):
 
 
 class Step(NamedTuple):
-    """A call for a row. ``reason`` is the conflict that made the call necessary, if any."""
+    """A call for a row.
+
+    Attributes:
+        row: the row.
+        call: the call.
+        reason: the conflict that made the call necessary, if any.
+        conflicts: the number of creates of this row that had a conflict.
+    """
 
     row: Row
     call: Literal["create", "lookup", "update"] = "create"
     reason: str = ""
+    conflicts: int = 0
 
 
 class CallResult(NamedTuple):
@@ -133,7 +148,8 @@ class Import:
             The number of rows without an outcome, because they had no usable response.
 
         Raises:
-            ImportAborted: the API key is rejected, or the server is unavailable.
+            ImportAborted: the API key is rejected, the server is unavailable, or it requests a
+                long wait.
             BadFile: the file was changed during the import.
             OSError: the journal cannot be written.
         """
@@ -194,7 +210,7 @@ class Import:
             if self.journal.outcome(row.number) is not None:
                 continue
             if self.journal.is_known_to_exist(row.number):
-                self._resolve_conflict(row, "its customer exists")
+                self._resolve_conflict(Step(row, reason="its customer exists"))
                 continue
             if row.number >= self.journal.sent_limit:
                 if _size_and_mtime(self.file) != before:
@@ -223,22 +239,23 @@ class Import:
 
     def _handle(self, call_result: CallResult) -> None:
         step, result, _ = call_result
-        row, call, reason = step
+        row, call, _, conflicts = step
         if isinstance(result, Customer):
             if call == "lookup" and not self._was_created_here(row, result):
-                self._resolve_conflict(row, reason)
+                self._resolve_conflict(step)
             else:
                 self._record_outcome(row, "updated" if call == "update" else "created")
         elif call == "create" and isinstance(result, errors.Conflict):
             self._consecutive_failures = 0
+            step = Step(row, reason=error_text(result), conflicts=conflicts + 1)
             if self._needs_lookup(row):
                 if not self.journal.is_in_doubt(row.number):
                     self.journal.mark_not_applied(row.number)
-                self._follow_up_steps.append(Step(row, "lookup", error_text(result)))
+                self._follow_up_steps.append(step._replace(call="lookup"))
             else:
-                self._resolve_conflict(row, error_text(result))
+                self._resolve_conflict(step)
         elif call != "create" and isinstance(result, errors.NotFound):
-            self._record_outcome(row, "failed", f"{reason} ({_NO_SUCH_EXTERNAL_ID})")
+            self._resolve_missing(step)
         elif isinstance(result, errors.Conflict):  # of the Stripe id: updates send no other id
             self._record_outcome(row, "failed", f"{error_text(result)} ({_STRIPE_ID_TAKEN})")
         elif result is None:
@@ -252,25 +269,36 @@ class Import:
         An interrupted import may have created the customer itself. With ``skip``, the conflict may
         be about the Stripe id; then no customer has the external id.
         """
-        stripe = row.request.get("stripe_customer_id") is not None
-        return self.journal.is_in_doubt(row.number) or (stripe and self.on_conflict == "skip")
+        return self.journal.is_in_doubt(row.number) or (
+            self.on_conflict == "skip" and _has_stripe_id(row)
+        )
 
     def _was_created_here(self, row: Row, customer: Customer) -> bool:
         return self.journal.is_in_doubt(row.number) and matches_request(row.request, customer)
 
-    def _resolve_conflict(self, row: Row, reason: str) -> None:
+    def _resolve_conflict(self, step: Step) -> None:
         """Apply ``on_conflict`` to a row whose customer existed before the import."""
+        row = step.row
         if self.on_conflict == "fail":
             # The server does not say which of the two ids is taken.
-            has_stripe_id = row.request.get("stripe_customer_id") is not None
-            self._record_outcome(
-                row, "failed", f"{reason} ({_EITHER_ID_TAKEN})" if has_stripe_id else reason
-            )
+            suffix = f" ({_EITHER_ID_TAKEN})" if _has_stripe_id(row) else ""
+            self._record_outcome(row, "failed", f"{step.reason}{suffix}")
         elif self.on_conflict == "skip":
             self._record_outcome(row, "skipped")
         else:
             self.journal.mark_existing(row.number)
-            self._follow_up_steps.append(Step(row, "update", reason))
+            self._follow_up_steps.append(step._replace(call="update"))
+
+    def _resolve_missing(self, step: Step) -> None:
+        """Create a row's customer again, because there is none after a conflict.
+
+        Either another client has deleted the customer, or another customer has the Stripe id.
+        """
+        if step.conflicts < _MAX_CREATES:
+            self._follow_up_steps.append(step._replace(call="create"))
+            return
+        reason = f"{_NO_SUCH_EXTERNAL_ID} {_RACE}" if _has_stripe_id(step.row) else _RACE
+        self._record_outcome(step.row, "failed", f"{step.reason} ({reason})")
 
     def _fail(
         self, call_result: CallResult, error: errors.DubError | ValueError | TypeError
@@ -284,15 +312,18 @@ class Import:
         self.retry_after = max(self.retry_after, error.retry_after or 0.0)
         self._consecutive_failures += 1
         was_unsent = isinstance(error, errors.APIConnectionError) and not error.sent
-        stops = was_unsent or isinstance(error, _TOKEN_ERRORS)
-        if stops:
+        was_rejected = was_unsent or isinstance(error, _TOKEN_ERRORS)
+        if was_rejected:
             self._mark_not_applied(call_result)
+        # After a rate limit, all rows wait. With --no-retries they have no deadline.
+        is_long_wait = (error.retry_after or 0.0) > _MAX_REQUESTED_WAIT
+        stops = was_rejected or is_long_wait
         if stops or self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
             raise ImportAborted(error)
 
     def _mark_not_applied(self, call_result: CallResult) -> None:
         """Record that a row was not applied, if no attempt of any process can have created it."""
-        (row, call, _), _, may_be_applied = call_result
+        (row, call, *_), _, may_be_applied = call_result
         if call == "create" and not may_be_applied and not self.journal.is_in_doubt(row.number):
             self.journal.mark_not_applied(row.number)
 
@@ -306,6 +337,10 @@ class Import:
         self.journal.commit()
         self._committed_at = self.clock()
         self.on_progress(self._completed_rows)
+
+
+def _has_stripe_id(row: Row) -> bool:
+    return row.request.get("stripe_customer_id") is not None
 
 
 def matches_request(request: dict[str, Any], customer: Customer) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -333,6 +334,20 @@ def test_rows_left_open_are_reported_with_reasons(invoke: Invoke, live: Live, pe
         "Dub requested a wait of 9 s.",
         "Error: 3 rows had no usable response.  Hint: Run the same command again to continue.",
     ]
+
+
+@pytest.mark.parametrize("option", ["--retries", "--no-retries"])
+def test_long_rate_limit_stops_the_import_at_once(
+    invoke: Invoke, live: Live, people: Path, option: str
+) -> None:
+    write(people, range(100))
+    live[0].faults.add(faults.Delay(0), times=3)
+    live[0].faults.add(faults.RateLimited(3600))
+    started = time.monotonic()
+    done = invoke("customers", "import", option, "--workers", "4", str(people))
+    assert (done.exit_code, time.monotonic() - started < 20) == (5, True)
+    assert "Hint: try again in 3600 s. Run the same command again to continue." in done.stderr
+    assert posts(live[0]) < 20
 
 
 def test_rate_limited_import_waits_and_creates_all(

@@ -234,3 +234,48 @@ def test_file_changed_meanwhile_stops_the_import(
         with pytest.raises(BadFile, match="was changed"):
             run.run()
         assert run.journal.counts()["created"] < 100
+
+
+def delete_before_updates(fake: FakeDub, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Let another client delete the customer before an update, and create it again afterwards."""
+    handle, left = fake.handle, [times]
+    other = Dub("dub_test", client=fake.session())
+
+    def handled(request: Any) -> Any:
+        if request.method != "PATCH" or not left[0]:
+            return handle(request)
+        left[0] -= 1
+        other.customers.delete("ext_u1")
+        response = handle(request)
+        if left[0]:
+            fake.add(external_id="u1")
+        return response
+
+    monkeypatch.setattr(fake, "handle", handled)
+
+
+@pytest.mark.parametrize("stripe_id", ["", "cus_1"])
+def test_customer_deleted_before_its_update_is_created(
+    fake: FakeDub, start: Start, monkeypatch: pytest.MonkeyPatch, stripe_id: str
+) -> None:
+    fake.add(external_id="u1")
+    delete_before_updates(fake, monkeypatch, 1)
+    with start(("u1", "", stripe_id), on_conflict="upsert") as run:
+        assert run.run() == 0
+        assert run.journal.outcome(0) == "created"
+    assert [customer.external_id for customer in fake.customers] == ["u1"]
+
+
+@pytest.mark.parametrize(
+    ("stripe_id", "cause"), [("", "(other clients"), ("cus_1", "stripe_customer_id, or other")]
+)
+def test_customer_deleted_repeatedly_fails_with_the_causes(
+    fake: FakeDub, start: Start, monkeypatch: pytest.MonkeyPatch, stripe_id: str, cause: str
+) -> None:
+    fake.add(external_id="u1")
+    delete_before_updates(fake, monkeypatch, 9)
+    with start(("u1", "", stripe_id), on_conflict="upsert") as run:
+        assert run.run() == 0
+        assert run.journal.outcome(0) == "failed"
+        assert cause in run.journal.reason(0)
+    assert [request.method for request in fake.requests] == ["POST", "DELETE", "PATCH"] * 3
