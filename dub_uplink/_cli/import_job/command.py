@@ -16,7 +16,6 @@ from dub_uplink._cli.import_job.failed_rows import failed_suffix, write_failed
 from dub_uplink._cli.import_job.job import AttemptLog, Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.preview import (
-    format_name,
     format_row_count,
     require_good_rows,
     show_notes,
@@ -24,6 +23,7 @@ from dub_uplink._cli.import_job.preview import (
     show_recognized,
     side_file,
     warn_about_old_files,
+    warn_about_options,
 )
 from dub_uplink._cli.import_job.report import (
     format_counts,
@@ -219,7 +219,7 @@ def import_command(
             named_path = Path(file_name)
             journal_file = Path(journal_path or append_suffix(named_path, ".journal"))
             rows = rows_of(file, options, path)
-            _warn_about_unused_options(options, rows)
+            warn_about_options(file, path, options, rows)
             needs_confirmation = not (dry_run or yes) and can_prompt()
             problem_file = side_file(journal_file, named_path, ".problems.csv")
             preview = dry_run or needs_confirmation
@@ -269,22 +269,6 @@ def import_command(
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None
     except JournalError as error:
         raise Failure(f"{error}.", ExitCode.USAGE) from None
-
-
-def _warn_about_unused_options(options: Options, rows: Rows) -> None:
-    """Warn about options that have no effect for this format."""
-    is_json = rows.recognized["format"] == "json"
-    unused = {
-        "--sheet": options.sheet is not None and "sheet" not in rows.recognized,
-        "--delimiter": options.delimiter is not None and "delimiter" not in rows.recognized,
-        "--exact": options.exact and is_json,
-        "--encoding": options.encoding is not None
-        and options.encoding != rows.recognized.get("encoding"),
-    }
-    for option in (name for name, is_unused in unused.items() if is_unused):
-        reason = "a byte order mark decides" if "encoding" in rows.recognized else ""
-        reason = reason if option == "--encoding" and reason else f"the file is {format_name(rows)}"
-        click.echo(f"Warning: {option} has no effect: {reason}.", err=True)
 
 
 def _open_journal(

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -14,7 +14,8 @@ from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.import_job.validation import Group, Groups, ValidationReport
 from dub_uplink._cli.io.records import json_text
 from dub_uplink._cli.io.text import printable
-from dub_uplink._cli.reading.rows import Rows
+from dub_uplink._cli.io.text_file import is_utf_8
+from dub_uplink._cli.reading.rows import Options, Rows
 from dub_uplink._internal.naming import camel_case
 
 _MAX_VALUE_LENGTH = 200  # characters of a value in the preview
@@ -26,9 +27,28 @@ def format_row_count(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def format_name(rows: Rows) -> str:
-    """Return the name of a format for messages."""
-    return _FORMATS[rows.recognized["format"]]
+def warn_about_options(file: IO[bytes], path: str, options: Options, rows: Rows) -> None:
+    """Warn about options that have no effect, or that decode UTF-8 to wrong characters."""
+    is_json = rows.recognized["format"] == "json"
+    encoding = rows.recognized.get("encoding")
+    unused = {
+        "--sheet": options.sheet is not None and "sheet" not in rows.recognized,
+        "--delimiter": options.delimiter is not None and "delimiter" not in rows.recognized,
+        "--exact": options.exact and is_json,
+        "--encoding": options.encoding is not None and options.encoding != encoding,
+    }
+    for option in (name for name, is_unused in unused.items() if is_unused):
+        reason = f"the file is {_FORMATS[rows.recognized['format']]}"
+        if option == "--encoding" and encoding:
+            reason = "a byte order mark decides"
+        click.echo(f"Warning: {option} has no effect: {reason}.", err=True)
+    is_decoded = encoding is not None and encoding == options.encoding
+    if is_decoded and not str(encoding).startswith("utf") and is_utf_8(file):
+        click.echo(
+            f"Warning: {path} is valid UTF-8, but it is read as {encoding}.  Hint: leave out"
+            " --encoding.",
+            err=True,
+        )
 
 
 def show_recognized(path: str, rows: Rows, *, err: bool) -> None:

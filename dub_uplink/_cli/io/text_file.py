@@ -39,6 +39,21 @@ def head(file: IO[bytes], size: int) -> bytes:
     return os.read(file.fileno(), size)
 
 
+def is_utf_8(file: IO[bytes]) -> bool:
+    """Return whether an open file is UTF-8 with at least one non-ASCII character."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    is_ascii = True
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    try:
+        while chunk := os.read(file.fileno(), _CHUNK_SIZE):
+            decoder.decode(chunk)
+            is_ascii = is_ascii and chunk.isascii()
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return not is_ascii
+
+
 def lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterator[str]:
     r"""Yield the lines of an open file from its start, including their line ends.
 
@@ -87,7 +102,7 @@ def _open_text(file: IO[bytes], encoding: str, newline: str) -> Iterator[IO[str]
                     f"the file is not {encoding}; it looks like UTF-16 without a byte order mark."
                     f"  Hint: --encoding {actual}."
                 ) from None
-            raise BadFile(_describe_decode_error(file, encoding)) from None
+            raise BadFile(_describe_decode_error(file, encoding, newline)) from None
 
 
 def _nul_byte_error(number: int, encoding: str) -> BadFile:
@@ -105,41 +120,38 @@ def _guess_utf_16(start: bytes) -> str:
     return "utf-16-le" if nuls[0] > nuls[1] else "utf-16-be"
 
 
-def _describe_decode_error(file: IO[bytes], encoding: str) -> str:
+def _describe_decode_error(file: IO[bytes], encoding: str, newline: str) -> str:
     """Return an error message with the position of the first byte that cannot be decoded.
 
     A second pass counts lines and bytes, because the text file has read ahead.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     os.lseek(file.fileno(), 0, os.SEEK_SET)
-    incomplete = b""  # the start of a character at the end of the last chunk
-    line, position = 1, 1
-    while True:
-        chunk = os.read(file.fileno(), _CHUNK_SIZE)
-        try:
-            decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as error:
-            if not chunk and encoding.startswith(("utf-16", "utf-32")):
-                return (
-                    "the file ends in the middle of a character.  Hint: check that it is complete."
-                )
-            data = incomplete + chunk
-            line, position = _advance(data[: error.start], line, position)
-            return _decode_error_message(encoding, line, position, data[error.start])
-        except UnicodeError as error:  # an error without a position: UTF-16 without its mark
-            return f"the file is not {encoding}: {error}."
-        if not chunk:
-            return f"the file is not {encoding}."
-        data, incomplete = incomplete + chunk, decoder.getstate()[0]
-        line, position = _advance(data[: len(data) - len(incomplete)], line, position)
-
-
-def _advance(data: bytes, line: int, position: int) -> tuple[int, int]:
-    """Return the line and the byte within the line, both from 1, after ``data``."""
-    ends = data.count(b"\n")
-    if not ends:
-        return line, position + len(data)
-    return line + ends, len(data) - data.rindex(b"\n")
+    line, position = 1, 1  # of the next byte
+    # Latin-1 decodes each byte to one character.
+    with open(file.fileno(), encoding="latin-1", newline=newline, closefd=False) as text:
+        while True:
+            data = text.readline(MAX_RECORD_CHARS).encode("latin-1")
+            incomplete = decoder.getstate()[0]  # the start of a character
+            try:
+                decoder.decode(data, final=not data)
+            except UnicodeDecodeError as error:
+                if not data and encoding.startswith(("utf-16", "utf-32")):
+                    return (
+                        "the file ends in the middle of a character."
+                        "  Hint: check that it is complete."
+                    )
+                position += error.start - len(incomplete)
+                byte = (incomplete + data)[error.start]
+                return _decode_error_message(encoding, line, position, byte)
+            except UnicodeError as error:  # an error without a position: UTF-16 without its mark
+                return f"the file is not {encoding}: {error}."
+            if not data:
+                return f"the file is not {encoding}."
+            if data.endswith(b"\n" if newline else (b"\n", b"\r")):
+                line, position = line + 1, 1
+            else:
+                position += len(data)
 
 
 def _decode_error_message(encoding: str, line: int, position: int, byte: int) -> str:

@@ -34,6 +34,7 @@ _MAX_EXACT_NUMBER = 10**15  # Excel rounds numbers with more than 15 digits
 
 # Characters that the server, a terminal or a spreadsheet cannot handle.
 _INVALID_CHARACTER_PATTERN = re.compile("[\0\x80-\x9f\ud800-\udfff]")
+_CONTROL_CHARACTER_PATTERN = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _READ_AS_EMPTY = "is treated as empty; import it as text with --exact"
 _UNESCAPED = (
     "is sent without its first apostrophe, which customers list and files of failed rows add"
@@ -183,9 +184,23 @@ def _describe_character(char: str) -> str:
 def _find_note(field: str, value: str) -> str:
     if field == "country":
         return "" if _COUNTRY_PATTERN.fullmatch(value) else "is not a country code of two letters"
+    if "\ufffd" in value:
+        return "contains U+FFFD, which a program has written in the place of a lost character"
+    if _is_decoded_twice(value):
+        return "looks like UTF-8 text that was read in another encoding, such as cp1252"
+    if field == "name" and _CONTROL_CHARACTER_PATTERN.search(value):
+        return "contains a control character, which is sent"
     if field in _ID_FIELDS and not value.isprintable():
         return "contains an invisible character, which is sent as part of the id"
     return _find_external_id_note(value) if field == "external_id" else ""
+
+
+def _is_decoded_twice(text: str) -> bool:
+    """Return whether the bytes of non-ASCII text in cp1252 are valid UTF-8, as of ``Ã«``."""
+    try:
+        return not text.isascii() and bool(text.encode("cp1252").decode("utf-8"))
+    except UnicodeError:
+        return False
 
 
 def _find_external_id_note(value: str) -> str:

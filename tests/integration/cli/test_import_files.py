@@ -407,6 +407,28 @@ def test_options_without_effect_are_named(invoke: Invoke, live: Live, tmp_path: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "encoding", "warns"),
+    [
+        (TABLE, "cp1252", True),
+        (TABLE, "mac_roman", True),
+        (TABLE, "utf-8", False),
+        (TABLE.replace("Zoë 🙂", "Zoe"), "cp1252", False),
+        (TABLE.replace("Zoë 🙂", "Zoë").encode("cp1252"), "cp1252", False),
+    ],
+)
+def test_utf_8_file_in_another_encoding_is_warned_about(
+    invoke: Invoke, tmp_path: Path, content: str | bytes, encoding: str, warns: bool
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content.replace("🙂", "").encode() if isinstance(content, str) else content)
+    done = invoke("customers", "import", "--dry-run", "--encoding", encoding, str(path))
+    name = encoding.replace("_", "-")
+    warning = f"Warning: {path} is valid UTF-8, but it is read as {name}.  Hint: leave out --encod"
+    assert (done.exit_code, done.stderr.startswith(warning)) == (0, warns), done.output
+    assert ("looks like UTF-8 text" in done.stdout) == (warns and encoding == "cp1252")
+
+
 def test_preview_shortens_long_values(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     url = f"https://example.com/{'x' * 300_000}"

@@ -225,3 +225,25 @@ def test_apostrophe_before_a_formula_is_noted(
     assert (value.value, value.problem) == (expected, "")
     assert note in value.note
     assert bool(value.note) == bool(note)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "note"),
+    [
+        ("name", "ZoÃ«", "looks like UTF-8 text"),
+        ("external_id", "MÃ¼ller", "looks like UTF-8 text"),
+        ("name", "Zo\ufffd", "contains U+FFFD"),
+        ("external_id", "Zo\ufffd", "contains U+FFFD"),
+        ("name", "A\x1b[31m", "contains a control character"),
+        ("name", "A\x07", "contains a control character"),
+        ("name", "Zoë", ""),
+        ("name", "SÃO PAULO", ""),
+        ("name", "Müller, 12 €", ""),
+        ("name", "A\nB", ""),
+    ],
+)
+def test_text_that_was_decoded_wrongly_is_noted(field: str, value: str, note: str) -> None:
+    checked = check_value(field, value)
+    assert (checked.value, checked.problem) == (value, "")
+    assert checked.note.startswith(note)
+    assert bool(checked.note) == bool(note)
