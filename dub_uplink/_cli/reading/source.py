@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
-import shutil
 import stat
 import sys
 import tempfile
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from dub_uplink._cli.failures import ExitCode, Failure
+
+_CHUNK_SIZE = 2**16  # bytes
 
 
 @contextlib.contextmanager
@@ -32,12 +34,11 @@ def open_source(path: str) -> Iterator[IO[bytes]]:
             if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
                 file_type = "a directory" if stat.S_ISDIR(mode) else "a device, not a file"
                 raise Failure(f"{path} is {file_type}.", ExitCode.USAGE)
-            file: IO[bytes] = files.enter_context(open(path, "rb"))
-            if stat.S_ISFIFO(mode):
-                file = files.enter_context(_copy_to_temporary_file(file))
+            file = files.enter_context(open(path, "rb"))
+            copy = _copy_to_temporary_file(file) if stat.S_ISFIFO(mode) else None
         except OSError as error:
             raise Failure(f"{path}: {error.strerror}.", ExitCode.USAGE) from None
-        yield file
+        yield file if copy is None else files.enter_context(copy)
 
 
 def allows_side_files(path: str) -> bool:
@@ -47,10 +48,11 @@ def allows_side_files(path: str) -> bool:
     return path != "-" and not is_descriptor and not stat.S_ISFIFO(os.stat(path).st_mode)
 
 
-def _copy_to_temporary_file(source: IO[bytes] | None) -> IO[bytes]:
+def _copy_to_temporary_file(source: io.BufferedReader | None) -> IO[bytes]:
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    if source is not None:
-        shutil.copyfileobj(source, copy)
+    # Read with read1: read and copyfileobj would read again after the end of a terminal's input.
+    while source is not None and (chunk := source.read1(_CHUNK_SIZE)):
+        copy.write(chunk)
     copy.flush()
     return copy
 
@@ -60,7 +62,7 @@ def identity(file: IO[bytes]) -> dict[str, Any]:
     digest = hashlib.sha256()
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     size = 0
-    while chunk := os.read(file.fileno(), 2**20):
+    while chunk := os.read(file.fileno(), _CHUNK_SIZE):
         digest.update(chunk)
         size += len(chunk)
     return {"size": size, "sha256": digest.hexdigest()}

@@ -111,3 +111,11 @@ def test_yes_option_skips_the_question_on_a_terminal(
     shown = terminal("customers", "import", "--yes", "--map", "notes=", str(people), env=live[1])
     assert (shown.finish(), live[0].customer_count) == (0, 4)
     assert "[y/N]" not in shown.shown
+
+
+def test_typed_input_ends_with_one_ctrl_d(terminal: Callable[..., Any], live: Live) -> None:
+    shown = terminal("customers", "import", "--yes", "-", env=live[1])
+    shown.send("external_id,country\nu1,GB\n")
+    shown.wait_for("u1,GB")
+    shown.send("\x04")
+    assert (shown.finish(), live[0].customer_count) == (0, 1)
