@@ -114,7 +114,12 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
 )
 @click.argument("path", metavar="FILE", type=click.Path())
 @click.option("--dry-run", is_flag=True, help="Check the file, show a preview, and send nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Import without a confirmation.")
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Import without a confirmation. If stdin or stderr is not a terminal, this is the default.",
+)
 @click.option(
     "--on-conflict",
     type=click.Choice(["fail", "skip", "upsert"]),
