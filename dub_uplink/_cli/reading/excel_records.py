@@ -102,7 +102,10 @@ class Sheet:
 
 def _to_bad_file(error: Exception) -> BadFile:
     if _CONTENT_TYPES in str(error):
-        return BadFile("it is a zip archive, but not a workbook.  Hint: unpack it.")
+        return BadFile(
+            "it is a zip archive, or a workbook of another program than Excel.  Hint: unpack it, or"
+            " save the workbook as .xlsx."
+        )
     return BadFile(
         f"it cannot be read as an Excel workbook: {str(error).rstrip('.')}.  Hint: check that the"
         " file is complete; if it is CSV with another suffix, give --format csv."

@@ -131,7 +131,8 @@ def _hint_for_missing(
 ) -> str:
     if len(header) == 1 and any(mark in header[0] for mark in ",;\t|"):
         return "each line seems to be one cell in quotes; remove the quotes around the lines."
-    guess = _guess_column(name, header, fields)
+    # One column is not enough, so the delimiter is wrong, or the row is not the header.
+    guess = _guess_column(name, header, fields) if len(header) > 1 else ""
     if guess:
         return f"give the column with --map {f'{guess}={name}'!r}."
     if not any(field in FIELDS for field in fields):

@@ -161,6 +161,11 @@ def _detect_format(file: IO[bytes], suffix: str) -> Format:
         if start.startswith(header):
             raise BadFile(message)
     text = start.decode(encoding_from_bom(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if text.startswith("<"):
+        raise BadFile(
+            "it is HTML or XML, not a table.  Hint: open it in a spreadsheet program, and save it"
+            " as .xlsx or CSV."
+        )
     by_content: Format = "json" if re.match(r'\[\s*([{\]]|$)|\{\s*("|\}|$)', text) else "csv"
     by_name = _FORMAT_BY_SUFFIX.get(suffix)
     if by_name == "csv" and by_content == "json":
@@ -195,7 +200,7 @@ class TableRows(Rows):
             raise BadFile(self._empty)
         if header.problem:
             raise BadFile(f"line {header.line}: {header.problem}.")
-        self._header = ["" if cell is None else str(cell).strip() for cell in header.content]
+        self._header = _column_names(header.content)
         fields = self._names.fields(self._header)
         self.columns = {
             column: name for column, name in zip(self._header, fields, strict=True) if column
@@ -215,7 +220,7 @@ class TableRows(Rows):
         records = iter(self._records())
         next(records)
         for number, (line, cells, record_problem, note) in enumerate(records):
-            problem = record_problem or self._find_surplus_cell(cells)
+            problem = record_problem or self._find_row_problem(cells)
             if problem:
                 yield Row(number, line, {}, (Problem(line, "", problem),))
                 continue
@@ -228,9 +233,14 @@ class TableRows(Rows):
                 )
             yield row
 
-    def _find_surplus_cell(self, cells: list[Any]) -> str:
-        """Return a problem if a row has more cells than the header. Blank cells are ignored."""
+    def _find_row_problem(self, cells: list[Any]) -> str:
+        """Return a problem if a row repeats the header, or has more cells than the header.
+
+        Files that were joined contain the header again. Blank cells are ignored.
+        """
         count = len(self._header)
+        if _column_names(cells[:1]) == self._header[:1] and _column_names(cells) == self._header:
+            return "repeats the header; delete this row"
         if len(cells) > count and any(not _is_blank(cell) for cell in cells[count:]):
             return f"has {len(cells)} cells, but the header has {count}"
         return ""
@@ -248,6 +258,10 @@ class TableRows(Rows):
             if cell is None or cell == "":
                 continue
             yield name, read_cell(name, cell, exact=self._exact, escaped=self._is_failed_file)
+
+
+def _column_names(cells: Iterable[Any]) -> list[str]:
+    return ["" if cell is None else str(cell).strip().lstrip("\ufeff") for cell in cells]
 
 
 def _is_blank(cell: Any) -> bool:

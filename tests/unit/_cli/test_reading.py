@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,8 @@ def test_header_is_matched_without_case_and_blanks(read: Read, header: str) -> N
         ("User ID,country", "no column external_id; .* --map 'User ID=external_id'"),
         ("externl_id,country", "no column external_id; .* --map 'externl_id=external_id'"),
         ("external_id,email", "no column country"),
+        ("external_id:country", "no column external_id; .* delete the rows above it, give --delim"),
+        ("external_id   country", "no column external_id; .* rows above it, give --delimiter"),
     ],
 )
 def test_header_problem_names_the_columns(read: Read, header: str, expected: str) -> None:
@@ -438,3 +441,24 @@ def test_utf_16_cut_in_a_character_is_incomplete(
 def test_zip_archive_that_is_called_text_is_refused(read: Read, file_format: str) -> None:
     with pytest.raises(BadFile, match=r"is an Excel workbook or a zip archive.*leave out --format"):
         read(b"PK\x03\x04\x14\0\x06\0\xff", format=file_format)
+
+
+@pytest.mark.parametrize("again", ["external_id, country", "\ufeffexternal_id,country"])
+def test_repeated_header_is_a_problem(read: Read, again: str) -> None:
+    rows = read(f"external_id,country\nu1,GB\n{again}\nu2,GB\n")
+    assert problems(rows) == ["3:  repeats the header; delete this row"]
+
+
+@pytest.mark.parametrize("name", ["a.xls", "a.csv", "a.json", "a"])
+@pytest.mark.parametrize("content", ["<html><table>", '\ufeff<?xml version="1.0"?>\n<Workbook>'])
+def test_html_and_xml_are_refused(read: Read, name: str, content: str) -> None:
+    with pytest.raises(BadFile, match=r"HTML or XML, not a table.  Hint: .* \.xlsx or CSV"):
+        read(content, name)
+
+
+def test_workbook_of_another_program_is_refused(read: Read, tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+    with pytest.raises(BadFile, match=r"workbook of another program.* as \.xlsx"):
+        read((tmp_path / "a.zip").read_bytes(), "a.ods")
