@@ -118,8 +118,8 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
     "-y",
     "--yes",
     is_flag=True,
-    help="Import without a preview and a confirmation. This is the default if stdin or stderr is not"
-    " a terminal.",
+    help="Import without a preview and a confirmation. This is the default if stdin or stderr is"
+    " not a terminal.",
 )
 @click.option(
     "--on-conflict",
