@@ -101,7 +101,7 @@ def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
     more, hint = "", ""
     control = any("U+00" in reason for _, reason in report.problems.groups)
     if control and rows.recognized.get("encoding") == "iso8859-1":
-        hint = "try --encoding cp1252."
+        hint = "try --encoding cp1252, or leave out --encoding if the file is UTF-8."
     if report.problem_file_error:
         more = (
             f"; {report.problem_file} with all problems cannot be written"

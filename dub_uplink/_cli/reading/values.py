@@ -35,6 +35,7 @@ _MAX_EXACT_NUMBER = 10**15  # Excel rounds numbers with more than 15 digits
 # Characters that the server, a terminal or a spreadsheet cannot handle.
 _INVALID_CHARACTER_PATTERN = re.compile("[\0\x80-\x9f\ud800-\udfff]")
 _CONTROL_CHARACTER_PATTERN = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_HTML_ENTITY_PATTERN = re.compile("&([a-z]{2,8}|#[0-9]{2,5}|#x[0-9A-Fa-f]{2,4});")
 _READ_AS_EMPTY = "is treated as empty; import it as text with --exact"
 _UNESCAPED = (
     "is sent without its first apostrophe, which customers list and files of failed rows add"
@@ -188,11 +189,19 @@ def _find_note(field: str, value: str) -> str:
         return "contains U+FFFD, which a program has written in the place of a lost character"
     if _is_decoded_twice(value):
         return "looks like UTF-8 text that was read in another encoding, such as cp1252"
-    if field == "name" and _CONTROL_CHARACTER_PATTERN.search(value):
-        return "contains a control character, which is sent"
+    if field == "name":
+        return _find_name_note(value)
     if field in _ID_FIELDS and not value.isprintable():
         return "contains an invisible character, which is sent as part of the id"
     return _find_external_id_note(value) if field == "external_id" else ""
+
+
+def _find_name_note(value: str) -> str:
+    if _CONTROL_CHARACTER_PATTERN.search(value):
+        return "contains a control character, which is sent"
+    if _HTML_ENTITY_PATTERN.search(value):
+        return "contains an HTML entity, which is sent as text"
+    return ""
 
 
 def _is_decoded_twice(text: str) -> bool:
