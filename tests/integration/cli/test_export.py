@@ -115,7 +115,8 @@ def test_export_is_imported_unchanged(
     assert done.exit_code == 0
     assert warning == "Check these values; they do not prevent the import:"
     assert [line.split(":")[0] for line in details] == [
-        "  externalId contains an invisible character, which is sent as part of the id"
+        "  name contains a control character, which is sent",
+        "  externalId contains an invisible character, which is sent as part of the id",
     ]
     assert stored() == before
 
