@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
+import marshmallow
 import uplink
 from uplink.decorators import MethodAnnotation
 
@@ -195,6 +196,34 @@ class _Idempotent(MethodAnnotation):  # type: ignore[misc]
         request_builder.info[OPTIONS]["idempotent"] = True
 
 
+def _key_path(key: Any) -> Sequence[Any]:
+    return key if isinstance(key, (tuple, list)) else (key,)
+
+
+def _select(body: Any, path: Sequence[Any]) -> Any:
+    """Return the part of a JSON body to which the keys of ``returns.json`` lead.
+
+    Raises:
+        marshmallow.ValidationError: the body has no such part. The message names the key.
+    """
+    for depth, key in enumerate(path, 1):
+        try:
+            body = body[key]
+        except (LookupError, TypeError):
+            name = ".".join(map(str, path[:depth]))
+            message = f"the key of returns.json is missing in this {type(body).__name__}"
+            raise marshmallow.ValidationError({name: [message]}) from None
+    return body
+
+
+class _ReturnsJson(uplink.returns.json):  # type: ignore[misc]
+    """``uplink.returns.json`` with an error that names a missing key."""
+
+    def _make_strategy(self, converter: Any) -> Any:
+        path = _key_path(self._key)
+        return lambda response: converter(_select(response.json(), path))
+
+
 class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
     """``uplink.returns.json`` for a schema, with a cached converter.
 
@@ -204,18 +233,15 @@ class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
     def __init__(self, type: Any, key: str | tuple[str, ...]) -> None:
         super().__init__(type=type, key=key)
         self._schema = type
-        self._path = key if isinstance(key, (tuple, list)) else (key,)
+        self._path = _key_path(key)
 
     def modify_request(self, request_builder: Any) -> None:
         if request_builder.return_type.is_applicable(self):
             request_builder.return_type = self._convert
 
     def _convert(self, response: Response) -> Any:
-        body = response.json()
-        for name in self._path:
-            body = body[name]
         convert: Any = response_converter(self._schema)
-        return convert(body)
+        return convert(_select(response.json(), self._path))
 
 
 class _Unpublished(MethodAnnotation):  # type: ignore[misc]
@@ -327,5 +353,5 @@ class returns:
             raise TypeError(
                 f"type must be a marshmallow schema, a pydantic model or a callable, not {type!r}"
             )
-        declared = _ReturnsSchema if is_schema(type) else uplink.returns.json
+        declared = _ReturnsSchema if is_schema(type) else _ReturnsJson
         return _above_request("returns.json", declared(type=type, key=key))

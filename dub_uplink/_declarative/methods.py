@@ -43,6 +43,7 @@ from .schemas import RequestSchema, field_names
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_BODY_FORMATS = (uplink.json, uplink.form_url_encoded, uplink.multipart)
 _REFUSED: Mapping[str, str] = {"extra_body": "it sends no body"}
 
 
@@ -92,14 +93,21 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         self._validates_path = validates_path
         arguments = arguments_of(definition).values()
         self._known_query = {name for argument in arguments for name in _query_names(argument)}
-        annotations = definition.method_handler_builder.build().annotations
-        is_json = any(isinstance(annotation, uplink.json) for annotation in annotations)
+        decorators = _decorators_of(definition)
+        is_json = any(isinstance(each, uplink.json) for each in decorators)
         names = {name for argument in arguments for name in _body_names(argument)}
         self._known_body = names if is_json else None
+        # uplink sends a body without a format as a form. Endpoints with its own decorators may rely
+        # on this.
+        self._needs_bytes = hasattr(definition.__wrapped__, "declared") and not any(
+            isinstance(each, _BODY_FORMATS) for each in decorators
+        )
 
     def modify_request(self, request_builder: Any) -> None:
         if not self._validates_path:
             check_url(request_builder.relative_url)
+        if self._needs_bytes:
+            _check_bytes(request_builder.info.get("data"))
         options = request_builder.info[OPTIONS]
         if self._route is not None:  # an endpoint with an `uplink.Url` has no route
             options["route"] = self._route
@@ -119,6 +127,14 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         if read is not None:
             options["convert"] = read
             request_builder.return_type = None  # the transport calls the converter instead
+
+
+def _check_bytes(body: Any) -> None:
+    if body is not None and not isinstance(body, (bytes, str)):
+        raise TypeError(
+            f"the body must be bytes or text without @declare.json, not {type(body).__name__};"
+            " write @declare.json above the decorator of the request"
+        )
 
 
 def _query_names(annotation: Any) -> Collection[Any]:
@@ -235,8 +251,12 @@ def _function_of(definition: Any) -> Any:
 
 
 def _has_policy(definition: Any) -> bool:
-    annotations = definition.method_handler_builder.build().annotations
-    return any(isinstance(annotation, _CallPolicy) for annotation in annotations)
+    return any(isinstance(annotation, _CallPolicy) for annotation in _decorators_of(definition))
+
+
+def _decorators_of(definition: Any) -> Collection[Any]:
+    """Return the uplink decorators of a definition, except that of the request."""
+    return list(definition.method_handler_builder.build().annotations)
 
 
 def arguments_of(definition: Any) -> Mapping[str, Any]:

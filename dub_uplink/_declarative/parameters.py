@@ -229,9 +229,8 @@ class Header(_Header):
             ValueError: the value is not valid in HTTP.
         """
         if value is not None and value is not UNSET:
-            add_headers(
-                request_builder, {self.name: query_text(self.name, value)}, "a Header argument"
-            )
+            headers = {self.name: query_text(self.name, value)}
+            add_headers(request_builder, headers, "a Header argument")
 
 
 class HeaderMap(_HeaderMap):
@@ -282,7 +281,7 @@ class Options(_QueryMap):
         Raises:
             TypeError: a keyword is not an option, or an option is of the wrong type.
         """
-        for name in take_options(request_builder, value or {}):
+        for name in take_options(request_builder, {} if value is None else value):
             raise TypeError(f"{self.call}() got an unexpected keyword argument {name!r}")
 
 
@@ -337,13 +336,15 @@ def query_text(name: str, value: Any) -> str:
     return text
 
 
-def take_options(request_builder: Any, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
+def take_options(request_builder: Any, keywords: Any) -> Mapping[str, Any]:
     """Pass the :class:`CallOptions` among the keywords to the transport, and return the rest.
 
     Raises:
-        TypeError: an option is of the wrong type.
+        TypeError: ``keywords`` is not a mapping, or an option is of the wrong type.
         ValueError: an option is out of range.
     """
+    if not isinstance(keywords, Mapping):
+        raise TypeError(f"call options must be a mapping, not {type(keywords).__name__}")
     others: dict[str, Any] = {}
     for name, value in keywords.items():
         set_option = _OPTIONS.get(name)

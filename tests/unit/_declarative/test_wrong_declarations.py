@@ -231,6 +231,49 @@ def test_wrong_timeout_is_refused_by_the_decorator(seconds: Any, error: type[Exc
         declare.timeout(seconds)
 
 
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [(declare.Body, {"a": 1}), (declare.Body, [1]), (declare.Body, 5), (declare.Field, "x")],
+)
+def test_body_without_json_must_be_bytes_or_text(
+    serving: Any, connect: Any, annotation: Any, value: Any
+) -> None:
+    class Mine(CustomersConsumer):
+        @declare.post("notes", args={"body": annotation})
+        def add(self, body: Any) -> Any: ...
+
+    server = serving()
+    with pytest.raises(TypeError, match=r"^the body must be bytes or text .* @declare\.json above"):
+        connect(server.url, Mine).add(value)
+    assert server.connections == 0
+
+
+def test_body_with_a_declared_form_is_sent_as_a_form(serving: Any, connect: Any) -> None:
+    class Mine(CustomersConsumer):
+        @uplink.form_url_encoded
+        @declare.post("notes", args={"body": declare.Body})
+        def add(self, body: Any) -> Any: ...
+
+    server = serving()
+    connect(server.url, Mine).add({"a": "1"})
+    assert server.received[0].body == b"a=1"
+
+
+@pytest.mark.parametrize("annotation", [declare.Options, declare.QueryMap])
+@pytest.mark.parametrize("value", ["x", "", 5, []])
+def test_options_that_are_no_mapping_are_a_type_error(
+    serving: Any, connect: Any, annotation: Any, value: Any
+) -> None:
+    class Mine(CustomersConsumer):
+        @declare.get("notes", args={"o": annotation})
+        def notes(self, o: Any) -> Any: ...
+
+    server = serving()
+    with pytest.raises(TypeError, match=rf"must be a mapping, not {type(value).__name__}$"):
+        connect(server.url, Mine).notes(value)
+    assert server.connections == 0
+
+
 class NoteSchema(marshmallow.Schema):
     id = marshmallow.fields.String(required=True)
 
@@ -258,3 +301,25 @@ def test_schema_as_return_annotation_converts_the_body(serving: Any, connect: An
     assert connect(serving(200, '{"id": "x"}').url, cls).note() == {"id": "x"}
     with pytest.raises(errors.ResponseValidationError, match="Missing data"):
         connect(serving(200, "{}").url, cls).note()
+
+
+@pytest.mark.parametrize("converter", [None, len, NoteSchema])
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("[]", "data: the key of returns.json is missing in this list"),
+        ("{}", "data: the key of returns.json is missing in this dict"),
+        ('{"data": 1}', "data.note: the key of returns.json is missing in this int"),
+    ],
+)
+def test_missing_key_of_a_response_is_named(
+    serving: Any, connect: Any, converter: Any, body: str, message: str
+) -> None:
+    class Mine(CustomersConsumer):
+        @declare.returns.json(type=converter, key=("data", "note"))
+        @declare.get("notes")
+        def notes(self) -> Any: ...
+
+    with pytest.raises(errors.ResponseValidationError) as caught:
+        connect(serving(200, body).url, Mine).notes()
+    assert str(caught.value) == f"200: unexpected response body: {message}"
