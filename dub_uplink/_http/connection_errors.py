@@ -26,6 +26,16 @@ class DecodingError(requests.RequestException):
     """A body does not match its ``Content-Encoding``, or is truncated."""
 
 
+class ResponseConsumed(requests.RequestException):
+    """A hook or an adapter of the caller has read or closed a response without storing its body."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a hook of the session or an adapter has closed the response or read a part of it;"
+            " read response.content instead, which stores the body"
+        )
+
+
 class ConnectError(requests.ConnectionError):
     """The client could not connect to the server."""
 
@@ -120,7 +130,7 @@ def is_transient(error: BaseException) -> bool:
         return False
     if _is_tls_eof(chain):
         return True  # the connection broke; no certificate was rejected
-    if any(isinstance(e, (*_TLS_ERRORS, BodyTooLarge, UnsupportedEncoding)) for e in chain):
+    if any(isinstance(e, (*_TLS_ERRORS, *_UNREAD_ERRORS)) for e in chain):
         return False
     # In the `requests` library, the exceptions for invalid URLs, headers and schemes derive from
     # ValueError. If a certificate file is missing, it raises OSError itself, not a subclass.
@@ -208,12 +218,13 @@ _ERRORS_BEFORE_SENDING = (
     requests.exceptions.MissingSchema,
 )
 _NETWORK_ERRORS = (requests.RequestException, ConnectionError, TimeoutError, socket.gaierror)
+_UNREAD_ERRORS = (BodyTooLarge, UnsupportedEncoding, ResponseConsumed)
 _TLS_EOF_ERRORS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _TLS_ERRORS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError)
 _DESCRIPTIONS: tuple[tuple[Any, str], ...] = (
     ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "the proxy failed"),
     ((_NEW_CONNECTION_ERROR, ConnectError), "no connection"),
-    ((BodyTooLarge, UnsupportedEncoding), "the response was not read"),
+    (_UNREAD_ERRORS, "the response was not read"),
     (_TLS_ERRORS, "TLS failed"),
     (ValueError, "the request is invalid"),
 )

@@ -11,7 +11,7 @@ import requests
 import urllib3
 
 from ..models.response import Response
-from .connection_errors import IncompleteResponse
+from .connection_errors import IncompleteResponse, ResponseConsumed
 from .deadline_adapter import Deadline
 from .decoding import ContentDecoder, check_size
 
@@ -87,3 +87,53 @@ def read_body(response: requests.Response, deadline: float) -> bytes:
     if decoder:
         decoder.flush()
     return b"".join(chunks)
+
+
+def response_or_raise(error: Exception, received: list[requests.Response]) -> requests.Response:
+    """Return the response that was received before a hook or a caller's session raised ``error``.
+
+    Raises:
+        IncompleteResponse: the hook has read a part of the body, and the rest is lost.
+        Exception: ``error`` itself, if no response was received, or if the status is a success and
+            ``error`` is not an exception of an HTTP library.
+    """
+    if not received:
+        raise error
+    response = received[0]
+    if response.status_code < 400 and not isinstance(error, SEND_ERRORS):
+        response.close()
+        raise error
+    if _is_body_lost(response):
+        response.close()
+        raise IncompleteResponse(response.status_code, error) from None
+    return response
+
+
+def check_response(response: requests.Response, received: list[requests.Response]) -> None:
+    """Check a response that the hooks and adapters of the caller have handled.
+
+    Raises:
+        IncompleteResponse: a hook has closed the response, or has read a part of the body.
+        TypeError: a hook has returned a response without a status.
+    """
+    if getattr(response, "status_code", None) is None:  # the type says that it is never None
+        for unread in received:
+            unread.close()
+        raise TypeError(
+            "a hook of the session returned a response without a status; return None, or the"
+            " response that the hook received"
+        )
+    if _is_body_lost(response):
+        response.close()
+        raise IncompleteResponse(response.status_code, ResponseConsumed())
+
+
+def _is_body_lost(response: requests.Response) -> bool:
+    """Return whether a hook has read a part of the body without storing the body."""
+    raw = response.raw
+    if vars(response).get("_content", False) is not False or not hasattr(raw, "read"):
+        return False
+    if isinstance(raw, urllib3.HTTPResponse) and raw.closed:
+        # urllib3 closes an empty body immediately.
+        return raw.tell() > 0 or raw.length_remaining != 0
+    return hasattr(raw, "tell") and raw.tell() > 0

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
-import urllib3
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, default_user_agent
 from uplink.clients.interfaces import HttpClientAdapter
@@ -23,12 +22,11 @@ from .._internal.config import CONNECT_TIMEOUT, caller_stacklevel
 from .._internal.credentials import RedactedStr
 from .._internal.version import __version__
 from ..models.response import Response
-from .connection_errors import IncompleteResponse
 from .deadline_adapter import Deadline, with_deadline, wraps_adapter
 from .decoding import ACCEPT_ENCODING
 from .default_session import RequestTemplate, make_session
 from .proxies import proxy_url
-from .reading import SEND_ERRORS, read_response
+from .reading import SEND_ERRORS, check_response, read_response, response_or_raise
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
 _DEFAULT_HEADERS = {
@@ -157,7 +155,9 @@ class SessionBackend:
                 **{**settings, "stream": True},
             )
         except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
-            response = _response_or_raise(error, received)
+            response = response_or_raise(error, received)
+        else:
+            check_response(response, received)
         return read_response(response, deadline)
 
     def _session_timeout(self, url: str, deadline: Deadline) -> Any:
@@ -254,7 +254,9 @@ class UplinkBackend:
         try:
             response = self._client.send((method, url, extras))
         except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
-            response = _response_or_raise(error, received)
+            response = response_or_raise(error, received)
+        else:
+            check_response(response, received)
         return read_response(response, deadline)
 
     def close(self) -> None:
@@ -304,34 +306,3 @@ def _hide_location(response: requests.Response) -> None:
     """
     if "Location" in response.headers:
         vars(response)["hidden_location"] = response.headers.pop("Location")
-
-
-def _response_or_raise(error: Exception, received: list[requests.Response]) -> requests.Response:
-    """Return the response that was received before a hook or a caller's session raised ``error``.
-
-    Raises:
-        IncompleteResponse: the hook has read a part of the body, and the rest is lost.
-        Exception: ``error`` itself, if no response was received, or if the status is a success and
-            ``error`` is not an exception of an HTTP library.
-    """
-    if not received:
-        raise error
-    response = received[0]
-    if response.status_code < 400 and not isinstance(error, SEND_ERRORS):
-        response.close()
-        raise error
-    if _is_body_lost(response):
-        response.close()
-        raise IncompleteResponse(response.status_code, error) from None
-    return response
-
-
-def _is_body_lost(response: requests.Response) -> bool:
-    """Return whether a hook has read a part of the body without storing the body."""
-    raw = response.raw
-    if vars(response).get("_content", False) is not False or not hasattr(raw, "read"):
-        return False
-    if isinstance(raw, urllib3.HTTPResponse) and raw.closed:
-        # urllib3 closes an empty body immediately.
-        return raw.tell() > 0 or raw.length_remaining != 0
-    return hasattr(raw, "tell") and raw.tell() > 0

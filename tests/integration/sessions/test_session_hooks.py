@@ -121,3 +121,42 @@ def test_a_library_error_of_a_hook_keeps_the_status(
     with pytest.raises(errors.DubError, match="404"):
         connect(server.url, client=hooked(fail), retry_config=QUICK).get("x")
     assert len(server.received) == 1
+
+
+READERS: dict[str, Any] = {
+    "close": lambda response, **_: response.close(),
+    "iter_content": lambda response, **_: list(response.iter_content(3)) and None,
+    "raw": lambda response, **_: response.raw.read(3) and None,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(("status", "sent"), [(201, True), (404, False), (503, True)])
+def test_a_hook_that_consumes_the_body_is_named(
+    serving: Any, connect: Any, name: str, status: int, sent: bool
+) -> None:
+    server = serving(status, b'{"id": "cus_1", "name": "Ada"}')
+    client = connect(server.url, client=hooked(READERS[name]), retry_config=QUICK)
+    with pytest.raises(
+        errors.APIConnectionError, match=r"a hook of the session .* response\.content"
+    ) as caught:
+        client.update("cus_1", {"name": "Ada"})
+    assert caught.value.sent is sent
+    assert len(server.received) == 1
+
+
+def test_a_hook_may_close_a_response_that_it_has_read(serving: Any, connect: Any) -> None:
+    def read_and_close(response: requests.Response, **_: Any) -> None:
+        assert response.content
+        response.close()
+
+    server = serving(200, "[]")
+    assert connect(server.url, client=hooked(read_and_close)).list() == []
+
+
+def test_a_hook_that_returns_an_empty_response_is_named(serving: Any, connect: Any) -> None:
+    server = serving()
+    client = hooked(lambda response, **_: requests.Response())
+    with pytest.raises(TypeError, match=r"^a hook of the session returned a response without a"):
+        connect(server.url, client=client, retry_config=QUICK).list()
+    assert len(server.received) == 1
