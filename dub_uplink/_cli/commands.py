@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import socket
 import sqlite3
 
@@ -14,6 +13,7 @@ from click.core import ParameterSource
 from dub_uplink import __version__
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.lazy_group import LazyCommand, RootGroup
+from dub_uplink._internal.credentials import TOKEN_PATTERN
 
 EXAMPLES = """\b
 Examples:
@@ -91,7 +91,7 @@ def demo(*, live: bool) -> None:
 )
 @click.option(
     "--rate-limit",
-    type=click.IntRange(min=1),
+    type=click.IntRange(0, 1_000_000),
     metavar="N",
     help="Accept N requests per minute, and respond to more with status 429, as Dub does."
     "  [default: no limit]",
@@ -136,12 +136,11 @@ def serve(
     """Serve the fake."""
     from dub_uplink._cli.serve import run_server  # noqa: PLC0415 - slow to import
 
-    if not token.strip():
-        raise click.UsageError("--token is empty; give the API key that the fake accepts.")
-    if admin_token is not None and not re.fullmatch(r"[!-~]+", admin_token):
-        raise click.UsageError(
-            "--admin-token must consist of visible ASCII characters; leave out spaces."
-        )
+    for name, value in (("--token", token), ("--admin-token", admin_token)):
+        if value is not None and not TOKEN_PATTERN.fullmatch(value):
+            raise click.UsageError(
+                f"{name} must consist of visible ASCII characters; leave out spaces."
+            )
     source = click.get_current_context().get_parameter_source("admin_token")
     if not admin and source is ParameterSource.COMMANDLINE:
         raise click.UsageError(

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from typing import Any, cast
 
 TOKEN_ENV = "DUB_API_KEY"
-_TOKEN_PATTERN = re.compile(r"[!-~]+")  # the characters that are safe in a header value
+TOKEN_PATTERN = re.compile(r"[!-~]+")  # the characters that are safe in a header value
 
 
 class RedactedStr(str):
@@ -114,7 +114,7 @@ def _authorization_value(token: object) -> RedactedStr:
     token = RedactedStr(token) if isinstance(token, str) else None
     if token is None:
         raise TypeError(f"the token callable returned {type_name}, not a string")
-    if not _TOKEN_PATTERN.fullmatch(token):
+    if not TOKEN_PATTERN.fullmatch(token):
         # These messages must not show the token.
         if not token.strip():
             raise ValueError("the token is empty; check the source of the token")

@@ -19,6 +19,7 @@ from ._api.store import (
     Row,
     Store,
     StoredCustomer,
+    check_id_format,
     customer_from_row,
     from_milliseconds,
     row_from_customer,
@@ -45,7 +46,7 @@ class FakeDub:
 
     Args:
         token: The valid API key or keys.
-        expired: The expired API key or keys.
+        expired: The expired API key or keys, even if they are in ``token``.
         role: The role of the API keys in the workspace: ``owner``, ``member``, ``viewer`` or
             ``billing``.
         plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or
@@ -53,7 +54,8 @@ class FakeDub:
         default_program: The id of the workspace's program. A filter by program or partner uses
             this program instead of the requested one. Without a program, such a filter gets a 404.
         rate_limit: The number of requests per API key and ``window`` before a 429. With ``None``,
-            no request is rejected, and errors have the limit of the plan in their headers.
+            no request is rejected, and errors have the limit of the plan in their headers. With 0,
+            every request is rejected.
         window: The window of the rate limit, in seconds.
         now: Returns the time as an aware datetime or Unix seconds; by default the wall clock.
         ids: Returns the id of a new customer; by default an id like Dub's, which sorts by time.
@@ -88,16 +90,9 @@ class FakeDub:
     ) -> None:
         if "://" not in base_url:
             raise ValueError(f"base_url must be a URL such as https://api.dub.co, not {base_url!r}")
+        tokens: tuple[Any, Any] = (token, expired)  # Settings converts both to tuples
         settings = Settings(
-            role,
-            plan,
-            default_program,
-            rate_limit,
-            window,
-            latency,
-            token,  # type: ignore[arg-type]  # converted to a tuple
-            expired,  # type: ignore[arg-type]
-            keep_requests,
+            role, plan, default_program, rate_limit, window, latency, *tokens, keep_requests
         )
         self.base_url: str = base_url.rstrip("/")
         self._settings = self._initial_settings = settings
@@ -180,12 +175,17 @@ class FakeDub:
             return self._api.handle(request)
 
     def _new_id(self) -> str:
-        return self._next_given_id() or self._make_id(self.clock.milliseconds())
+        given = self._next_given_id()
+        return self._make_id(self.clock.milliseconds()) if given is None else given
 
     def _next_given_id(self) -> str | None:
         if self._next_ids:
             return self._next_ids.popleft()
-        return None if self._ids is None else self._ids()
+        if self._ids is None:
+            return None
+        given = self._ids()
+        check_id_format(given)
+        return given
 
     @property
     def token(self) -> str:
@@ -281,7 +281,7 @@ class FakeDub:
 
         ``created_at`` back-dates the customer, but the id contains the current time, as after an
         import in Dub. ``sale_amount`` is in cents. ``link``, ``partner`` and ``discount`` accept
-        any of Dub's keys, in snake_case or camelCase; missing keys get defaults.
+        keys in snake_case or camelCase; missing keys get defaults, unknown keys are kept.
 
         Raises:
             ValueError: another customer has the id, ``external_id`` or ``stripe_customer_id``, the

@@ -9,8 +9,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 _MAX_RETRY_AFTER = 1e9  # seconds; later HTTP dates may not exist
 _CONNECTION_HEADERS = ("connection", "content-length", "transfer-encoding")
+
+
+def is_path(pattern: str) -> bool:
+    """Return whether a pattern may match a path, which begins with / and has no query."""
+    return pattern.startswith(("/", "*")) and "?" not in pattern
+
+
+def check_target(method: str | None, path: str | None) -> tuple[str | None, str | None]:
+    """Return the method in upper case, and the path.
+
+    Raises:
+        ValueError: no request can have the method or the path.
+    """
+    method = None if method is None else method.upper()
+    if method is not None and method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    if path is not None and not is_path(path):
+        raise ValueError(f"path must begin with / or *, and must not contain a query; not {path!r}")
+    return method, path
 
 
 def is_number(value: object) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable
 
+from .._internal.credentials import TOKEN_PATTERN
 from ._api.limits import PLAN_LIMITS
 from ._api.routes import ROLES, Workspace
+
+MAX_RATE_LIMIT = 1_000_000
+MIN_WINDOW = 0.001  # seconds; the fake counts in milliseconds
+MAX_SECONDS = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,11 +22,12 @@ class Settings:
         role: The role of the API keys.
         plan: The plan of the workspace.
         default_program: The id of the workspace's program.
-        rate_limit: The number of requests per API key and ``window``; ``None`` for no limit.
+        rate_limit: The number of requests per API key and ``window``; ``None`` for no limit, 0 to
+            reject every request.
         window: The window of the rate limit, in seconds.
         latency: The delay of every response, in seconds.
         tokens: The valid API keys.
-        expired: The expired API keys.
+        expired: The expired API keys, even if they are in ``tokens``.
         keep_requests: The number of latest requests that the fake keeps.
 
     Raises:
@@ -46,18 +51,29 @@ class Settings:
         object.__setattr__(self, "expired", _as_tuple(self.expired))
         if not self.tokens or not all(self.tokens):
             raise ValueError("token must not be empty; give at least one API key")
+        for name, tokens in (("token", self.tokens), ("expired", self.expired)):
+            if not all(map(TOKEN_PATTERN.fullmatch, tokens)):  # the message must not show the token
+                raise ValueError(f"{name} must consist of visible ASCII characters, without spaces")
+            if len(set(tokens)) < len(tokens):
+                raise ValueError(f"{name} must not contain the same API key twice")
         if self.keep_requests < 0:
             raise ValueError(f"keep_requests must be 0 or more, not {self.keep_requests}")
         if self.role not in ROLES:
             raise ValueError(f"role must be one of {', '.join(ROLES)}, not {self.role!r}")
         if self.plan not in PLAN_LIMITS:
             raise ValueError(f"plan must be one of {', '.join(PLAN_LIMITS)}, not {self.plan!r}")
-        if self.rate_limit is not None and self.rate_limit < 0:
-            raise ValueError(f"rate_limit must be 0 or more, not {self.rate_limit}")
-        if not 0 < self.window < math.inf:
-            raise ValueError(f"window must be above 0 seconds, not {self.window}")
-        if not 0 <= self.latency < math.inf:
-            raise ValueError(f"latency must be 0 seconds or more, not {self.latency}")
+        if self.rate_limit is not None and not 0 <= self.rate_limit <= MAX_RATE_LIMIT:
+            raise ValueError(
+                f"rate_limit must be from 0 to {MAX_RATE_LIMIT:,}, or None; not {self.rate_limit}"
+            )
+        if not MIN_WINDOW <= self.window <= MAX_SECONDS:
+            raise ValueError(
+                f"window must be from {MIN_WINDOW} to {MAX_SECONDS:g} seconds, not {self.window}"
+            )
+        if not 0 <= self.latency <= MAX_SECONDS:
+            raise ValueError(
+                f"latency must be from 0 to {MAX_SECONDS:g} seconds, not {self.latency}"
+            )
 
     @property
     def limit(self) -> int:

@@ -24,6 +24,7 @@ from ._fault_values import (
     check_integer,
     check_number,
     check_retry_after,
+    check_target,
     encode_body,
     format_retry_after,
     is_number,
@@ -86,9 +87,8 @@ class Status(Fault):
         elif self.body is None:
             response = html_response(self.code, "Fault")
         else:
-            content_type = (
-                "text/html" if isinstance(self.body, (str, bytes)) else "application/json"
-            )
+            is_text = isinstance(self.body, (str, bytes))
+            content_type = "text/html" if is_text else "application/json"
             response = FakeResponse(
                 self.code, {"Content-Type": content_type}, encode_body(self.body)
             )
@@ -302,19 +302,18 @@ class Faults:
             fault: The fault.
             times: The number of requests; ``None`` for all requests.
             method: The HTTP method; ``None`` for any method.
-            path: The path as sent, percent-encoded and without the query, such as
-                ``/customers/ext_1``, or a pattern such as ``/customers/*``; ``None`` for any
-                path.
+            path: The path as sent, percent-encoded and without the query, or a pattern such as
+                ``/customers/*``; ``None`` for any path.
 
         Raises:
             TypeError: ``fault`` is not a fault.
-            ValueError: ``times`` is below 1.
+            ValueError: ``times`` is below 1, or no request can have ``method`` or ``path``.
         """
         if not isinstance(fault, Fault):
             raise TypeError(f"a fault must be one of dub_uplink.testing.faults, not {fault!r}")
         if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, not {times}")
-        queued = QueuedFault(fault, times, None if method is None else method.upper(), path)
+        queued = QueuedFault(fault, times, *check_target(method, path))
         with self._lock:
             self._queue.append(queued)
 
@@ -337,8 +336,8 @@ class Faults:
             if not isinstance(fault, Fault):
                 raise TypeError(f"a fault must be one of dub_uplink.testing.faults, not {fault!r}")
             check_number("a share", share)
-        if sum(shares.values()) > 1 + 1e-9:
-            total = sum(shares.values())
+        total = sum(shares.values())
+        if total > 1 + 1e-9:
             raise ValueError(f"the sum of the shares must be at most 1, not {total:g}")
         with self._lock:
             self._shares = list(shares.items())

@@ -14,7 +14,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._messages import FakeResponse, Request
+from ..._internal.credentials import TOKEN_PATTERN
+from .._api.store import InvalidId
+from .._messages import FakeClosed, FakeResponse, Request
 from .fields import MAX_LEVELS, AdminError, check_fields
 from .masking import request_redactor
 from .routes import ROUTES, Route
@@ -53,7 +55,7 @@ class Admin:
     max_body = 10 * 2**20  # bytes
 
     def __init__(self, fake: FakeDub, token: str | None = None) -> None:
-        if token is not None and not re.fullmatch(r"[!-~]+", token):
+        if token is not None and not TOKEN_PATTERN.fullmatch(token):
             raise ValueError(
                 "admin_token must consist of visible ASCII characters; leave out spaces"
             )
@@ -81,9 +83,14 @@ class Admin:
             if method == "GET" and path in ("", _PREFIX[:-1]):
                 return _page() if path == "" else _redirect()
             route = _find_route(method, path)
+            self._fake._store.check_open()
             return _json_response(route.status, self._execute(route, request))
         except AdminError as error:
             status, message, field = error.status, error.message, error.field
+        except InvalidId as error:  # of the function `ids` of the fake
+            status, message, field = 422, str(error), "id"
+        except FakeClosed as error:
+            status, message, field = 410, str(error), None
         except Exception:
             path = request_redactor(request, self.secrets).text(request.path)
             logger.exception("%s %s", request.method, path)

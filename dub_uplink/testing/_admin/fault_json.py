@@ -22,10 +22,11 @@ from .fields import (
     choice,
     header_value,
     headers,
-    identifier,
+    http_method,
     integer,
     nullable,
     number,
+    path_pattern,
     text,
 )
 from .masking import Redactor
@@ -74,8 +75,8 @@ _PARAMETERS: dict[type[faults.Fault], dict[str, Check]] = {
 _CLASSES = {cls.__name__: cls for cls in _PARAMETERS}
 _QUEUE_FIELDS: dict[str, Check] = {
     "times": nullable(integer(1)),
-    "method": nullable(identifier),
-    "path": nullable(identifier),
+    "method": nullable(http_method),
+    "path": nullable(path_pattern),
 }
 _NAME_CHECK = choice(*_CLASSES)
 

@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from ..._internal.credentials import TOKEN_PATTERN
+from .._fault_values import METHODS, is_path
+
 #: Returns the checked value of a field. Raises ``ValueError`` with a text such as "must be ...".
 Check: TypeAlias = Callable[[Any], Any]
 
@@ -102,8 +105,22 @@ def dub_id(value: Any) -> str:
 
 def token(value: Any) -> str:
     """Accept a string that can be an API key in a header."""
-    if not re.fullmatch(r"[!-~]+", text(value)):
+    if not TOKEN_PATTERN.fullmatch(text(value)):
         raise ValueError("must consist of visible ASCII characters, without spaces")
+    return str(value)
+
+
+def http_method(value: Any) -> str:
+    """Accept an HTTP method, in upper or lower case."""
+    if text(value).upper() not in METHODS:
+        raise ValueError(f"must be one of {', '.join(METHODS)}")
+    return str(value)
+
+
+def path_pattern(value: Any) -> str:
+    """Accept a pattern that can match the path of a request."""
+    if not is_path(text(value)):
+        raise ValueError("must begin with / or *, and must not contain a query")
     return str(value)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .._api.limits import PLAN_LIMITS
 from .._api.routes import ROLES
 from .._api.store import DuplicateKey, customer_from_row
+from .._settings import MAX_RATE_LIMIT, MAX_SECONDS, MIN_WINDOW
 from .fault_json import faults_json, parse_queued_fault, parse_random_faults
 from .fields import (
     MAX_INTEGER,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from .._fake import FakeDub
 
 MAX_SEED_COUNT = 1_000_000
-_MAX_SECONDS = 1e9
 
 Handler: TypeAlias = Callable[["FakeDub", dict[str, Any], frozenset[str]], Any]
 
@@ -229,9 +229,9 @@ _SETTINGS_CHECKS: dict[str, Check] = {
     "role": choice(*ROLES),
     "plan": choice(*PLAN_LIMITS),
     "defaultProgram": nullable(identifier),
-    "rateLimit": nullable(integer(0, 1_000_000)),
-    "window": number(0.001, _MAX_SECONDS),
-    "latency": number(0, _MAX_SECONDS),
+    "rateLimit": nullable(integer(0, MAX_RATE_LIMIT)),
+    "window": number(MIN_WINDOW, MAX_SECONDS),
+    "latency": number(0, MAX_SECONDS),
     "tokens": distinct_strings(token, 1),
     "expired": distinct_strings(token),
     "keepRequests": integer(0),

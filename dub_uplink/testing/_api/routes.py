@@ -136,10 +136,10 @@ class CustomersApi:
         if not authorization.startswith("Bearer "):
             raise ApiError("bad_request", NO_BEARER)
         token = authorization[len("Bearer ") :]
-        if token in self.workspace.tokens:
-            return token
         if token in self.workspace.expired:
             raise ApiError("unauthorized", "Unauthorized: Access token expired.")
+        if token in self.workspace.tokens:
+            return token
         if token.startswith("dub_"):
             raise ApiError("unauthorized", "Unauthorized: Invalid API key.")
         # Other keys are personal: they belong to no workspace and have no rate limit.
@@ -168,7 +168,7 @@ class CustomersApi:
     def _create(self, key: str, request: Request) -> FakeResponse:
         fields = parse_body(request, creating=True)
         check_column_lengths(fields, "create")
-        customer_id = self._new_id()
+        customer_id = self._new_customer_id()
         customer = StoredCustomer(
             id=customer_id,
             name=fields.get("name"),
@@ -184,6 +184,14 @@ class CustomersApi:
         except DuplicateKey:
             raise ApiError("conflict", CONFLICT) from None
         return json_response(201, self._serialize(row_from_customer(customer), expanded=False))
+
+    def _new_customer_id(self) -> str:
+        try:
+            customer_id = self._new_id()
+            self._store.check_id(customer_id)
+        except ValueError as error:  # the id comes from the test
+            raise ApiError("unprocessable_entity", f"the fake got a wrong id: {error}") from None
+        return customer_id
 
     def _get(self, key: str, request: Request) -> FakeResponse:
         expanded = is_expanded(parse_list_parameters(request))

@@ -75,12 +75,24 @@ _MILLISECOND = dt.timedelta(milliseconds=1)
 Row: TypeAlias = tuple[Any, ...]
 
 
+class InvalidId(ValueError):
+    """The fake cannot use an id as the Dub id of a new customer."""
+
+
 class DuplicateKey(ValueError):
     """Another customer has the same value of a unique field, such as ``external_id``."""
 
     def __init__(self, field: str) -> None:
         super().__init__(f"another customer has the same {field}")
         self.field = field
+
+
+def check_id_format(id: str) -> None:
+    """Raise ``InvalidId`` for a Dub id that no request could use."""
+    if not id or id.startswith("ext_"):
+        raise InvalidId(
+            f"id must not be empty or begin with ext_, as an external id does; not {id!r}"
+        )
 
 
 def to_milliseconds(moment: dt.datetime) -> int:
@@ -242,10 +254,9 @@ class Store:
 
         Raises:
             DuplicateKey: A customer with this id exists.
-            ValueError: ``id`` begins with ``ext_``, so no request could find the customer.
+            InvalidId: ``id`` is empty or begins with ``ext_``.
         """
-        if id.startswith("ext_"):
-            raise ValueError(f"id must not begin with ext_, as an external id does; not {id!r}")
+        check_id_format(id)
         if self.has(id):
             raise DuplicateKey("id")
 

@@ -185,8 +185,14 @@ def test_serve_invalid_database_prints_one_line(tmp_path: Path) -> None:
     assert done.output.count("\n") == 1
 
 
-def test_serve_empty_token_is_refused() -> None:
-    done = CliRunner().invoke(cli, ["serve", "--token", " "])
+def test_serve_rate_limit_of_zero_rejects_every_request(serve: Serve) -> None:
+    with serve("--rate-limit", "0") as server:
+        assert server.ask("/customers")[0] == 429
+
+
+@pytest.mark.parametrize("token", ["", " ", "a b", "ä"])
+def test_serve_unusable_token_is_refused(token: str) -> None:
+    done = CliRunner().invoke(cli, ["serve", "--token", token])
     assert done.exit_code == 2
     assert "--token" in done.output
 

@@ -72,6 +72,11 @@ def test_several_and_expired_api_keys_are_supported(mount: Any) -> None:
         assert mount(fake).message("GET", "/customers", headers=headers) == EXPIRED
 
 
+def test_valid_api_key_may_expire(fake: FakeDub, api: Any) -> None:
+    fake.configure(expired=[fake.token])
+    assert api.message("GET", "/customers") == EXPIRED
+
+
 @pytest.mark.parametrize("role", ["viewer", "billing"])
 def test_other_roles_can_read_but_not_write(mount: Any, role: str) -> None:
     with FakeDub(role=role) as fake:

@@ -135,23 +135,38 @@ def test_time_and_ids_can_be_fixed(mount: Any) -> None:
 
 
 def test_id_with_the_prefix_of_an_external_id_is_refused(fake: FakeDub) -> None:
-    with pytest.raises(ValueError, match=r"id must not begin with ext_.*'ext_9'"):
+    with pytest.raises(ValueError, match=r"id must not be empty or begin with ext_.*'ext_9'"):
         fake.add(id="ext_9")
     assert fake.customer_count == 0
 
 
-def test_duplicate_id_of_the_users_own_is_a_500_and_a_log_line(
-    mount: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    with FakeDub(ids=lambda: "cus_1") as fake:
+@pytest.mark.parametrize(
+    ("id", "message"),
+    [
+        ("cus_1", "another customer has the same id"),
+        ("ext_1", "begin with ext_, as an external id does; not 'ext_1'"),
+        ("", "id must not be empty"),
+    ],
+)
+def test_wrong_id_of_the_callers_function_is_named(mount: Any, id: str, message: str) -> None:
+    given = iter(["cus_1", id, id, id])
+    with FakeDub(ids=given.__next__) as fake:
         api = mount(fake)
         api.create("a")
-        answer = api("POST", "/customers", json={"externalId": "b", "country": "GB"})
-        assert answer.status_code == 500
-        assert answer.json()["error"]["code"] == "internal_server_error"
-        assert "Traceback" not in answer.text
-        assert "POST /customers" in caplog.text
+        response = api("POST", "/customers", json={"externalId": "b", "country": "GB"})
+        assert response.status_code == 422
+        assert message in response.json()["error"]["message"]
+        with pytest.raises(ValueError, match=message):
+            fake.add()
         assert api.listed() == ["a"]
+
+
+def test_wrong_id_of_the_callers_function_adds_no_customers() -> None:
+    given = iter(["cus_1", "ext_1"])
+    with FakeDub(ids=given.__next__) as fake:
+        with pytest.raises(ValueError, match=r"begin with ext_.*'ext_1'"):
+            fake.add_many(2)
+        assert fake.customer_count == 0
 
 
 def test_expanded_records_appear_only_on_request(fake: FakeDub, api: Any) -> None:

@@ -335,3 +335,28 @@ def test_retry_after_that_no_date_has_is_a_value_error(seconds: float) -> None:
 def test_header_that_the_server_sets_is_a_value_error(name: str) -> None:
     with pytest.raises(ValueError, match=f"must not contain {name}"):
         faults.Status(503, {name: "1"})
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"path": "customers"},
+        {"path": ""},
+        {"path": "/customers?country=GB"},
+        {"method": "FOO"},
+        {"method": ""},
+    ],
+)
+def test_fault_that_no_request_can_match_is_refused(fake: FakeDub, target: dict[str, str]) -> None:
+    name = next(iter(target))
+    with pytest.raises(ValueError, match=f"^{name} must "):
+        fake.faults.add(faults.DropAfter(), **target)  # type: ignore[arg-type]
+    assert fake.faults.queue == []
+
+
+@pytest.mark.parametrize("path", ["*", "*customers", "/customers*"])
+def test_fault_applies_to_a_path_that_matches_its_pattern(
+    fake: FakeDub, api: Any, path: str
+) -> None:
+    fake.faults.add(faults.Status(418), method="get", path=path)
+    assert api("GET", "/customers?country=GB").status_code == 418

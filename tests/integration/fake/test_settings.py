@@ -16,7 +16,9 @@ from dub_uplink.testing import FakeDub, Settings, faults
         {"role": "king"},
         {"plan": "gold"},
         {"rate_limit": -1},
+        {"rate_limit": 1_000_001},
         {"window": 0},
+        {"window": 0.0001},
         {"window": float("inf")},
         {"latency": -1},
         {"latency": float("nan")},
@@ -39,6 +41,18 @@ def test_empty_token_is_a_value_error_and_no_change(fake: FakeDub, tokens: Any) 
     with pytest.raises(ValueError, match="token must not be empty"):
         fake.configure(tokens=tokens)
     assert fake.token == "dub_test"
+
+
+@pytest.mark.parametrize("tokens", ["dub s3cret", "s3cret\n", "s3crét", ["s3cret", "s3cret"]])
+def test_unusable_token_is_a_value_error_without_the_token(fake: FakeDub, tokens: Any) -> None:
+    for make in (
+        lambda: FakeDub(tokens),
+        lambda: fake.configure(tokens=tokens),
+        lambda: FakeDub(expired=tokens),
+    ):
+        with pytest.raises(ValueError, match=r"^(token|expired) must ") as caught:
+            make()
+        assert "s3cr" not in str(caught.value)
 
 
 @pytest.mark.parametrize("tokens", ["dub_a", ["dub_a"], iter(["dub_a"])])
