@@ -167,8 +167,8 @@ def test_requests_appear_with_status_duration_and_fault(fake: FakeDub, page: Pag
     eventually(lambda: len(page.rows("requests")) == 3)
     post, delete, first = page.rows("requests")
     assert first[:4] == ["1", "GET", "/customers?country=GB&search=a+b", "503"]
-    assert first[5] == "Status code 503"
-    assert (delete[3], delete[5]) == ("dropped", "DropAfter")
+    assert first[5] == "rejected with status 503"
+    assert (delete[3], delete[5]) == ("dropped", "dropped after being applied")
     assert (post[1], post[3], post[5]) == ("POST", "201", "")
     assert all(re.fullmatch(r"\d+\.\d", row[4]) for row in (first, delete, post))
     page["requests"].find_element(By.TAG_NAME, "summary").click()
@@ -195,29 +195,47 @@ def test_removing_requests_empties_the_table(fake: FakeDub, page: Page) -> None:
     eventually(lambda: [row[0] for row in page.rows("requests")] == ["2"])
 
 
-BUTTONS: list[tuple[str, tuple[str, str] | None, faults.Fault]] = [
-    ("DropBefore", None, faults.DropBefore()),
-    ("DropAfter", None, faults.DropAfter()),
-    ("Status", ("Status-code", "500"), faults.Status(500)),
-    ("RateLimited", None, faults.RateLimited()),
-    ("RateLimited", ("RateLimited-retryAfter", "2.5"), faults.RateLimited(2.5)),
-    ("Truncate", ("Truncate-bytes", "7"), faults.Truncate(7)),
-    ("Delay", ("Delay-seconds", "0.5"), faults.Delay(0.5)),
-    ("Drip", ("Drip-bytesPerSecond", "9"), faults.Drip(9)),
-    ("Garbage", None, faults.Garbage()),
+BUTTONS: list[tuple[faults.Fault, str, str, str]] = [
+    (faults.DropBefore(), "", "", "dropped before being applied"),
+    (faults.DropAfter(), "", "", "dropped after being applied"),
+    (faults.Status(500), "code", "500", "rejected with status 500"),
+    (faults.RateLimited(), "retryAfter", "", "rejected with 429 and Retry-After like Dub's"),
+    (faults.RateLimited(2.5), "retryAfter", "2.5", "rejected with 429 and Retry-After 2.5"),
+    (faults.Truncate(7), "bytes", "7", "cut off after 7 bytes"),
+    (faults.Delay(0.5), "seconds", "0.5", "late by 0.5 s"),
+    (faults.Drip(9), "bytesPerSecond", "9", "slowed to 9 bytes/s"),
+    (faults.Garbage(), "", "", "replaced by an HTML page"),
 ]
 
 
-@pytest.mark.parametrize(("id", "parameter", "fault"), BUTTONS)
+@pytest.mark.parametrize(("fault", "parameter", "value", "text"), BUTTONS)
 def test_button_of_a_fault_queues_it_for_the_next_three(
-    fake: FakeDub, page: Page, id: str, parameter: tuple[str, str] | None, fault: faults.Fault
+    fake: FakeDub, page: Page, fault: faults.Fault, parameter: str, value: str, text: str
 ) -> None:
-    if parameter is not None:
-        page.type(*parameter)
-    assert page[id].accessible_name == f"The next 3 requests: {page[id].text}"
-    page.click(id)
-    page.shows("queue", f"the next 3 requests: {page[id].text}")
+    button = type(fault).__name__
+    if parameter:
+        page.type(f"{button}-{parameter}", value)
+    assert page[button].accessible_name == f"The next 3 requests: {page[button].text}"
+    page.click(button)
+    eventually(lambda: page["queue"].text == f"the next 3 requests: {text}")
+    assert page["message"].text == f"Queued for 3 requests: {text}."
     assert fake.faults.pending == [fault] * 3
+
+
+def test_queued_fault_is_shown_with_all_its_fields(fake: FakeDub, page: Page) -> None:
+    fake.faults.add(faults.Status(418, headers={"X": "y"}, carried_out=True))
+    fake.faults.add(faults.RateLimited(None))
+    page.shows("queue", 'rejected with status 418, headers {"X":"y"}, carriedOut true')
+    page.shows("queue", "rejected with 429 and Retry-After left out")
+
+
+def test_form_that_the_browser_blocks_replaces_the_message(fake: FakeDub, page: Page) -> None:
+    page["settings"].find_element(By.TAG_NAME, "button").click()
+    page.shows("message", "Settings are applied.")
+    page.type("latency", "-3")
+    page["settings"].find_element(By.TAG_NAME, "button").click()
+    page.shows("message", "Latency, seconds: ")
+    assert fake.settings.latency == 0
 
 
 def test_button_of_a_drop_drops_requests_after_they_are_applied(fake: FakeDub, page: Page) -> None:
@@ -239,7 +257,7 @@ def test_faults_for_all_requests_are_removed(fake: FakeDub, page: Page) -> None:
     assert page["Garbage"].accessible_name.startswith("The next and all requests: ")
     page.click("Garbage")
     page.shows("queue", "all requests: replaced by an HTML page")
-    page.shows("queue", "5 % of all requests: rejected with status")
+    page.shows("queue", "5 % of all requests: rejected with status 502")
     page.click("clear-faults")
     page.shows("queue", "No fault is queued.")
     assert (fake.faults.pending, fake.faults.shares) == ([], {})
@@ -330,12 +348,12 @@ def test_customers_are_added_seeded_and_removed(fake: FakeDub, page: Page) -> No
 def test_client_text_is_never_rendered_as_html(fake: FakeDub, page: Page) -> None:
     attack = "<img src=x onerror=\"document.title='attacked'\"><b>x</b>"
     fake.add(external_id=attack, name=attack, email=attack, country=attack)
-    fake.faults.add(faults.Status(418, body=attack), times=2, path=attack, method=attack)
+    fake.faults.add(faults.Status(418, body=attack), times=2, path=f"/{attack}")
     get(fake, f"/{attack}?{attack}", "POST", attack.encode())
     eventually(lambda: page.rows("customers") and page.rows("requests"))
     assert page.rows("customers")[0][:4] == [attack] * 4
     assert attack in page.rows("requests")[0][2]
-    page.shows("queue", attack.upper())
+    page.shows("queue", f"(/{attack})")
     assert page.browser.find_elements(By.CSS_SELECTOR, "main img, main b") == []
     assert page.browser.title == "Fake Dub"
 
