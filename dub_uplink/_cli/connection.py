@@ -65,8 +65,9 @@ class Connection:
                 )
             except ValueError as error:
                 if str(error).startswith("server_url"):
+                    problem = str(error).replace("as token=…", "in DUB_API_KEY or --token-file")
                     raise Failure(
-                        f"{error}; correct --server-url or DUB_SERVER_URL.", ExitCode.USAGE
+                        f"{problem}; correct --server-url or DUB_SERVER_URL.", ExitCode.USAGE
                     ) from None
                 where = "--token-file" if self.token_file else "DUB_API_KEY"
                 raise Failure(f"{error} ({where}).", ExitCode.AUTH) from None

@@ -96,10 +96,10 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.ensure`."""
-        body, customer_id, reads = ensure_requests(request, options)
+        body, customer_id, read_options = ensure_requests(request, options)
         race = CreateRace("ensure()", body, self._retry_state(options))
         return await _find_or_create(
-            lambda again: self.get(customer_id, **reads[again]),
+            lambda again: self.get(customer_id, **read_options[again]),
             lambda: self.create(body, **options),
             race,
         )

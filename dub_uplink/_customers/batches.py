@@ -150,9 +150,9 @@ class CreateRace:
 
 
 def _find_or_create(find: Callable[[bool], T], create: Callable[[], T], race: CreateRace) -> T:
-    """Call ``find`` and ``create`` in turn until one of them succeeds.
+    """Call ``find`` and ``create`` alternately until one of them succeeds.
 
-    ``find`` is called with whether a create has failed before.
+    ``find`` receives ``True`` if a create has failed before.
     """
     while True:
         try:
@@ -226,10 +226,10 @@ class CustomerBatches(DubConsumer):
             Conflict: another customer has the Stripe id, or other clients create and delete this
                 customer until the deadline of the retry policy.
         """
-        body, customer_id, reads = ensure_requests(request, options)
+        body, customer_id, read_options = ensure_requests(request, options)
         race = CreateRace("ensure()", body, self._retry_state(options))
         return _find_or_create(
-            lambda again: self.get(customer_id, **reads[again]),
+            lambda again: self.get(customer_id, **read_options[again]),
             lambda: self.create(body, **options),
             race,
         )

@@ -112,8 +112,9 @@ class CustomersConsumer(CustomerBatches):
     #: 404 or 409 shows that it was applied.
     _recovery = CustomerOperation
 
-    # ListRequest stores the request object. ListQuery sends its filters and the keyword filters; a
-    # filter in both raises ValueError. CountQuery adds the argument of CountGroup in the same way.
+    # ListRequest stores the request object. ListQuery sends the filters of this object and the
+    # keyword filters; a filter in both raises ValueError. CountQuery sends the filters and the
+    # value that CountGroup stored.
     @result_handler(_page)
     @declare.returns.json(type=CustomerSchema(many=True))
     @declare.get("customers", args={"request": ListRequest, "options": ListQuery})
@@ -131,7 +132,7 @@ class CustomersConsumer(CustomerBatches):
             external_id: only the customer with exactly this external id.
             search: words of a name or an email. Text with an ``@`` must be the exact email.
             country: only customers of this country, as a two-letter code.
-            link_id: only customers that came through this link.
+            link_id: only customers of this link.
             program_id: only customers of this partner program.
             partner_id: only customers that this partner referred.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
@@ -140,8 +141,10 @@ class CustomersConsumer(CustomerBatches):
             sort_order: ``desc`` (the default) or ``asc``.
             page: the number of the page, from 1 to 1,000.
             page_size: the number of customers on a page, from 1 to 100; the default is 100.
-            starting_after: the id of a customer. The page has the customers that follow it.
-            ending_before: the id of a customer. The page has the customers that precede it.
+            starting_after: the id of a customer. The page starts after this customer, in the order
+                of the ids: newest first, or oldest first with ``sort_order="asc"``.
+            ending_before: the id of a customer. The page ends before this customer, in the same
+                order.
             retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Returns:
@@ -163,9 +166,9 @@ class CustomersConsumer(CustomerBatches):
 
         Customers may be deleted during the iteration, including those already returned. A customer
         created during the iteration may or may not appear. With ``sort_order="asc"`` it appears
-        last, so a loop that creates a customer for each one does not end. The order is that of the
-        list, except for customers whose ``createdAt`` disagrees with their id. At most three pages
-        are in memory.
+        last, so a loop that creates a customer for each one does not end. Dub's ids contain the
+        time of creation. The order is that of the list, except for customers whose ``createdAt``
+        differs from the time in their id. At most three pages are in memory.
 
         Args:
             cursor: the ``cursor`` of an earlier iteration with the same filters, to continue it.
@@ -222,7 +225,7 @@ class CustomersConsumer(CustomerBatches):
 
         Raises:
             ValueError: the server would reject or ignore a filter.
-            NotFound: the server does not have the route, or the workspace no partner program.
+            NotFound: the server does not have the route, or the workspace has no partner program.
         """
         raise NotImplementedError
 

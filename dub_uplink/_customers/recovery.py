@@ -47,7 +47,7 @@ class CustomerOperation:
         return self.method != "POST" or self.path == "customers"
 
     def resolve_rejection(self, error_response: Response) -> Response | None:
-        """Return the success of a delete that the rejection shows as applied, or ``None``."""
+        """Return a success response if the rejection shows that a delete was applied."""
         item = _ITEM.fullmatch(self.path)
         if self.method != "DELETE" or item is None or not is_customer_not_found(error_response):
             return None
@@ -62,7 +62,7 @@ class CustomerOperation:
         path = "customers/" + quote(f"ext_{external_id}", safe="")
         if self.method == "POST" and self.path == "customers":
             return path if error_response.status_code == 409 else None
-        # After an update of the external id, the customer has no longer its old path.
+        # After an update of the external id, the customer is no longer at its old path.
         if self.method == "PATCH" and _ITEM.fullmatch(self.path) and path != self.path:
             return path if is_customer_not_found(error_response) else None
         return None
@@ -109,7 +109,7 @@ class CustomerOperation:
 
 
 def is_customer_not_found(response: Response) -> bool:
-    """Return whether a response is Dub's 404 for a customer, not one of a proxy or a workspace."""
+    """Return whether a response is Dub's 404 for a customer, not a 404 of a proxy or workspace."""
     data = error_data(response) if response.status_code == 404 else None
     return (
         data is not None

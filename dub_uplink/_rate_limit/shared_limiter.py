@@ -36,10 +36,10 @@ _CALL_TIMEOUT = 0.08  # seconds that a call waits for the storage before it uses
 #: larger than _CALL_TIMEOUT, because an available storage may be slow on a busy machine.
 _UNAVAILABLE_AFTER = 1.0
 _PROBE_INTERVAL = 0.5  # seconds
-#: Consecutive successful probes before the storage counts as available. Until then the other
-#: processes restore their slots too.
+#: Consecutive successful probes before the storage counts as available. The second probe gives the
+#: other processes time to restore their slots.
 _RECOVERY_PROBES = 2
-_PROBE_DURATION = 60.0  # seconds after the last call for which the worker probes the storage
+_PROBE_DURATION = 60.0  # the worker stops probing this many seconds after the last call
 _WARNING_INTERVAL = 60.0  # seconds between two warnings that the storage is unavailable
 
 
@@ -301,13 +301,14 @@ class SharedLimiter:
         self._discard(reservation)
 
     def report_late(self, reservation: Reservation) -> None:
-        self._local.report_late(reservation)  # also moves the local record of a slot in the storage
+        self._local.report_late(reservation)  # also moves the local copy of a slot of the storage
         if reservation.scheduled_at is not None:
             self._record(reservation)
             self._storage.submit_nowait(lambda: self._remote.report_late(reservation))
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
-        # Pass no `remaining`: requests that the local limiter lacks are those of other processes.
+        # Pass no `remaining`. The server also counts the requests of other processes, which the
+        # local limiter does not record.
         local = ServerFeedback(feedback.limit, None, feedback.reset, rejected=feedback.rejected)
         self._local.apply_feedback(local, reservation)
         self._storage.submit_nowait(
@@ -322,4 +323,4 @@ class SharedLimiter:
         with self._lock:
             slots = list(self._slots.items())
         oldest = now - self._config.window
-        self._remote.restore([(now - time, member) for member, time in slots if time > oldest])
+        self._remote.restore([(now - at, slot_id) for slot_id, at in slots if at > oldest])

@@ -131,7 +131,9 @@ class FakeDub:
         admin: bool = False,
         admin_token: str | None = None,
     ) -> Server:
-        """Serve this fake over HTTP: ``with fake.serve() as url: ...``, or ``url`` and ``close()``.
+        """Serve this fake over HTTP: ``with fake.serve() as url: ...``.
+
+        Without ``with``, use the ``url`` and the ``close()`` of the returned server.
 
         Args:
             host: The address to listen on.

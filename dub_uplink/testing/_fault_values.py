@@ -95,7 +95,8 @@ def format_retry_after(value: float | str | dt.datetime, form: str | None, now: 
     """Return a ``Retry-After`` header.
 
     Args:
-        value: seconds from now if there is a form; otherwise the header, or its time.
+        value: with a form, the seconds from now. Without a form, the header itself, or a
+            ``datetime`` to send as an HTTP date.
         form: ``seconds``, ``http_date``, ``unix``, ``unix_ms`` or ``None``.
         now: the Unix time in seconds.
     """

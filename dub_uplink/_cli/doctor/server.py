@@ -81,7 +81,10 @@ def check_connection(url: str, deadline: Deadline) -> Iterator[Finding]:
         yield Finding(_SERVER, "through", f"the proxy {hide_credentials(proxy)}")
         proxy_address = host_and_port(proxy)
         if proxy_address is None:
-            hint = "percent-encode the user and the password in HTTPS_PROXY or HTTP_PROXY"
+            hint = (
+                "give a URL such as http://proxy:8080 in HTTPS_PROXY or HTTP_PROXY;"
+                " percent-encode its user and password"
+            )
             yield _failed_check("proxy", "its URL has no valid host", hint)
             return
         host, port = proxy_address

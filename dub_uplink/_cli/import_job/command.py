@@ -144,8 +144,8 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
 @click.option(
     "--exact",
     is_flag=True,
-    help="Import each cell unchanged, if no spreadsheet has edited the file. NULL can then be a"
-    " name, and 1E05 an id.",
+    help="Import each cell unchanged. Use this only if no spreadsheet program has edited the file."
+    " NULL is then text and not an empty cell, and 1E05 is an id.",
 )
 @click.option(
     "--format",
@@ -222,12 +222,12 @@ def import_command(
         with open_source(path) as file:
             file_identity = identity(file)
             file_name = path if allows_side_files(path) else f"stdin-{file_identity['sha256'][:8]}"
-            named_path = Path(file_name)
-            journal_file = Path(journal_path or append_suffix(named_path, ".journal"))
+            base_path = Path(file_name)
+            journal_file = Path(journal_path or append_suffix(base_path, ".journal"))
             rows = rows_of(file, options, path)
             warn_about_options(file, path, options, rows)
             needs_confirmation = not (dry_run or yes) and can_prompt()
-            problem_file = side_file(journal_file, named_path, ".problems.csv")
+            problem_file = side_file(journal_file, base_path, ".problems.csv")
             preview = dry_run or needs_confirmation
             report = _validate(path, rows, problem_file, preview=preview, dry=dry_run, quiet=quiet)
             if dry_run or not report.rows:
@@ -265,9 +265,9 @@ def import_command(
                 max_workers = workers if rate_limit is None else min(workers, rate_limit.limit)
                 run = Import(dub.customers, file, rows, journal, on_conflict, max_workers, attempts)
                 run.check_interrupt = interrupt.check
-                failed = side_file(journal_file, named_path, failed_suffix(rows))
+                failed = side_file(journal_file, base_path, failed_suffix(rows))
                 old_files = [
-                    old for old in (failed, problem_file) if old.exists() and old != named_path
+                    old for old in (failed, problem_file) if old.exists() and old != base_path
                 ]
                 _import(run, failed, progress)
             warn_about_old_files(*old_files)
@@ -373,7 +373,10 @@ def _report_stopped(run: Import, failed: Path) -> None:
         click.echo(f"The rows that failed so far are in {failed}.", err=True)
     elif unwritable:
         why = f"{failed} cannot be written ({unwritable})"
-        click.echo(f"{why}. Remove the cause; the same command writes the file.", err=True)
+        click.echo(
+            f"{why}. Remove the cause, then run the same command again. It will write the file.",
+            err=True,
+        )
 
 
 def _write_failed(run: Import, path: Path) -> tuple[Path, str]:

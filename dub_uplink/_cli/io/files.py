@@ -129,8 +129,8 @@ class UniqueFile:
     """A new UTF-8 text file that only its owner can read; a context manager.
 
     The context writes to ``….tmp``. On exit, the file is renamed to ``path``. If other files have
-    this name, ``path`` becomes a name with a number, such as ``a-2.csv``. Exception: an existing
-    file is replaced if the new file has all its lines in the same order.
+    this name, ``path`` becomes a name with a number, such as ``a-2.csv``. If the new file contains
+    all lines of an existing file in the same order, the new file replaces that file.
     """
 
     def __init__(self, path: Path) -> None:

@@ -133,7 +133,7 @@ def distinct_strings(check: Check, low: int = 0) -> Check:
         try:
             checked = [check(item) for item in value]
         except ValueError as error:
-            raise ValueError(f"must be an array in which each {error}") from None
+            raise ValueError(f"must be an array; each item {error}") from None
         if len(set(checked)) < len(checked):
             raise ValueError("must not contain the same string twice")
         return checked

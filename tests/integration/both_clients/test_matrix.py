@@ -52,11 +52,11 @@ def test_silent_server_raises_a_picklable_timeout(
 ) -> None:
     fake.faults.add(faults.Delay(20), times=None)
 
-    def told() -> errors.APITimeoutError:
+    def timed_out_error() -> errors.APITimeoutError:
         with pytest.raises(errors.APITimeoutError) as caught:
             customers.get("ext_1", timeout_ms=200, retries=None)
         return caught.value
 
-    error = at_best(told, lambda error: error.sent)
+    error = at_best(timed_out_error, lambda error: error.sent)
     twin = pickle.loads(pickle.dumps(error))
     assert (type(twin), str(twin), twin.sent) == (type(error), str(error), True)

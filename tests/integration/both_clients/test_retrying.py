@@ -103,7 +103,7 @@ def test_empty_retry_budget_stops_retries(fake: FakeDub, make: Any) -> None:
 
 def test_on_retry_is_called_and_rate_limit_status_set(fake: FakeDub, make: Any) -> None:
     heard: list[tuple[int, float, Any]] = []
-    customers = make(on_retry=lambda *told: heard.append(told))
+    customers = make(on_retry=lambda *arguments: heard.append(arguments))
     assert customers.rate_limit_status is None
     fake.add(external_id="1")
     fake.faults.add(faults.RateLimited())

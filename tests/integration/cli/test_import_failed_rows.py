@@ -142,7 +142,7 @@ def test_file_that_cannot_be_written_names_the_cause(
 
 @pytest.mark.parametrize("header", ["external_id,country,reason", "external_id,country"])
 @pytest.mark.parametrize("options", [(), ("--exact",)])
-def test_id_that_a_failed_file_escapes_creates_no_other(
+def test_escaped_id_of_a_failed_file_is_imported_unescaped(
     invoke_apart: Invoke, live: Live, folder: Path, header: str, options: tuple[str, ...]
 ) -> None:
     live[0].add(external_id="@ada")

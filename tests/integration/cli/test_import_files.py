@@ -280,7 +280,9 @@ def test_failed_rows_of_standard_input_can_be_imported(
     assert failed.name.encode() in done.stderr
 
 
-def test_side_files_stand_beside_the_journal(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_failed_and_problem_files_are_next_to_the_journal(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     source, other = tmp_path / "source", tmp_path / "other"
     source.mkdir()
     other.mkdir()
@@ -300,7 +302,7 @@ def test_side_files_stand_beside_the_journal(invoke: Invoke, live: Live, tmp_pat
     assert {p.stat().st_mode & 0o777 for p in other.iterdir()} == {0o600}
 
 
-def test_unwritable_side_files_still_print_problems_and_report(
+def test_problems_are_printed_if_no_file_can_be_written(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
@@ -362,7 +364,7 @@ def test_exported_file_imports_unchanged(invoke: Invoke, live: Live, tmp_path: P
     assert sorted((c.external_id, c.name) for c in live[0].customers) == sorted(rows)
 
 
-def test_redirected_stdin_writes_no_side_files_into_dev(
+def test_redirected_stdin_writes_no_files_into_dev(
     live: Live, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     path = tmp_path / "a.csv"

@@ -178,12 +178,12 @@ def test_read_timeout_raises_api_timeout_error(
 ) -> None:
     server = wire(step(b"", "hold"))
 
-    def told() -> errors.APITimeoutError:
+    def timed_out_error() -> errors.APITimeoutError:
         with pytest.raises(errors.APITimeoutError) as caught:
             connect(server.url, timeout_ms=50, retry_config=None).list()
         return caught.value
 
-    error = at_best(told, lambda error: error.sent)
+    error = at_best(timed_out_error, lambda error: error.sent)
     assert str(error) == "GET: no complete response within 0.05 s"
     assert error.sent is True
 

@@ -39,7 +39,7 @@ ASYNC_GET_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=68, later=66), "inspe
 ASYNC_LIST_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=77, later=72), "inspect": 10}
 #: For one more customer in a list: the compiled function and the dataclass's constructor.
 CUSTOMER_BOUND = 2
-#: Calls of built-in functions for it: one look-up of all fields, and its dates.
+#: Calls of built-in functions for it: one lookup of all fields, and its dates.
 CUSTOMER_BUILTINS_BOUND = 3
 
 ROOTS = {
