@@ -1,7 +1,8 @@
 """A small, typed client for Dub.co's customers API.
 
-Besides the names here there are three public modules:
+The package also has these public modules:
 
+- ``declare``: decorators and annotations for further endpoints
 - ``models``: requests, responses and errors
 - ``utils``: the retry classes, under the import path of the official SDK
 - ``testing``: a fake server

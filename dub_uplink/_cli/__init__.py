@@ -32,7 +32,7 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
     finally:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            # Let Ctrl-C at exit end the process without a traceback: all files are closed.
+            # Ctrl-C at exit ends the process without a traceback, because all files are closed.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -120,7 +120,7 @@ def read_token(path: str) -> str:
 
 @contextlib.contextmanager
 def collect_warnings() -> Iterator[list[warnings.WarningMessage]]:
-    """Collect each ``UserWarning``, and drop the others, which are for developers."""
+    """Collect each ``UserWarning``. Drop other warnings, which are for developers."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)

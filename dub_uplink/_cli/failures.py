@@ -26,8 +26,8 @@ class ExitCode(enum.IntEnum):
     FAILED = 1
     #: A mistake in the command line, or in a file that it names.
     USAGE = 2
-    #: No API key, an API key that Dub rejects (401, or 404 for a key that does not look like the
-    #: key of a workspace), or one without the permission (403).
+    #: The API key is missing, is rejected (401 or 404), or lacks the permission (403). Dub returns
+    #: 404 for a key that does not look like the key of a workspace.
     AUTH = 3
     NOT_FOUND = 4
     #: No response, a 429 or 5XX after the last attempt, or a response that is not from Dub.
@@ -58,7 +58,7 @@ class Failure(click.ClickException):
 def make_failure(
     error: dub_uplink.errors.DubError | ValueError | TypeError, customer_id: str = ""
 ) -> Failure:
-    """Return the failure for an error of a call, with the id from the call if it had one."""
+    """Return the failure for an error of a call; the message starts with the id, if any."""
     prefix = f"{customer_id}: " if customer_id else ""
     return Failure(f"{prefix}{error}", exit_code(error), _hint(error))
 
@@ -78,7 +78,7 @@ def exit_code(error: Exception) -> ExitCode:
 
 
 def _is_workspace_missing(error: Exception) -> bool:
-    """Return whether Dub finds no workspace, because the key does not look like a workspace's."""
+    """Return whether Dub finds no workspace, because the key is not the key of a workspace."""
     return isinstance(error, dub_uplink.errors.NotFound) and error.message.startswith(
         "Workspace ID not found"
     )
@@ -175,9 +175,9 @@ def exit_on_error() -> Iterator[None]:
         try:
             yield
         finally:
-            stdout.flush()  # now, while an error can still be shown
+            stdout.flush()  # inside `try`, so that an error of the flush is shown
     except click.exceptions.Exit:
-        raise  # handled first, because the last clause imports the client
+        raise  # the first clause, so that this exception does not import the client
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line on which the terminal shows ^C
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None

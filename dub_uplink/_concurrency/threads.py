@@ -295,7 +295,8 @@ class WorkerThreads(Generic[T]):
             future, task = next_call
 
     def _count_as_idle(self) -> None:
-        # Do this before the result is set, so that a consumer that submits next finds this thread.
+        # Called before the result is set, so that the next submit() of the consumer finds this
+        # thread idle.
         with self._lock:
             self._idle_count += 1
 

@@ -1,4 +1,4 @@
-"""The asynchronous operations that are made of several calls."""
+"""The asynchronous operations that consist of several calls."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ T = TypeVar("T")
 async def _find_or_create(
     find: Callable[[bool], Awaitable[T]], create: Callable[[], Awaitable[T]], race: CreateRace
 ) -> T:
-    """Await ``find``, and ``create`` if there is no customer, until one of them succeeds.
+    """Await ``find`` and ``create`` alternately until one of them succeeds.
 
-    ``find`` gets whether a create has failed before.
+    ``find`` receives ``True`` if a create has failed before.
     """
     while True:
         try:

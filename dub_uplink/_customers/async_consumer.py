@@ -34,7 +34,7 @@ from .parameters import (
 )
 from .recovery import CustomerOperation
 
-# They call the endpoints of the object that they get.
+# These functions call the endpoints of their first argument.
 _upsert: Any = AsyncCustomerBatches.upsert
 _ensure: Any = AsyncCustomerBatches.ensure
 

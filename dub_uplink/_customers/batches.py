@@ -259,7 +259,7 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             ValueError: the external id is missing, or a field is unknown or of the wrong type.
-            Conflict: another customer has the Stripe id, which the message names; or other clients
+            Conflict: another customer has the Stripe id that the message contains, or other clients
                 create and delete this customer until the deadline of the retry policy.
         """
         body, customer_id, change = upsert_requests(request, options)
@@ -293,7 +293,7 @@ class CustomerBatches(DubConsumer):
                 see the class.
 
         Returns:
-            In the order of ``requests``, the customer or the error of each.
+            For each request, in the order of ``requests``: the customer or the error.
 
         Raises:
             TypeError: ``requests`` is a single mapping, a string or not iterable.
@@ -319,7 +319,7 @@ class CustomerBatches(DubConsumer):
             retries, timeout_ms, http_headers, extra_query: for each call; see the class.
 
         Returns:
-            In the order of ``ids``, what :meth:`delete` returns or the error of each.
+            For each id, in the order of ``ids``: the result of :meth:`delete` or the error.
 
         Raises:
             TypeError: ``ids`` is a single string, a mapping or not iterable.
@@ -348,7 +348,7 @@ class CustomerBatches(DubConsumer):
                 see the class.
 
         Returns:
-            In the order of ``changes``, the customer or the error of each.
+            For each change, in the order of ``changes``: the customer or the error.
 
         Raises:
             TypeError: ``changes`` is a single string, a mapping or not iterable.
@@ -374,13 +374,14 @@ class CustomerBatches(DubConsumer):
         """Update or create customers in a few threads, in the same way as :meth:`create_many`.
 
         Args:
-            requests: what :meth:`upsert` takes. Those of one customer may be applied in any order.
+            requests: requests as for :meth:`upsert`. Several requests for one customer may be
+                applied in any order.
             workers: the number of calls in flight at once.
             retries, timeout_ms, http_headers, extra_query, extra_body: for each request;
                 see the class.
 
         Returns:
-            In the order of ``requests``, the customer or the error of each.
+            For each request, in the order of ``requests``: the customer or the error.
 
         Raises:
             TypeError: ``requests`` is a single mapping, a string or not iterable.

@@ -72,8 +72,8 @@ class CustomersConsumer(CustomerBatches):
     """The customers of a workspace: list, create, get, update, delete.
 
     ``Dub(…).customers`` is an instance of this class. You can also create an instance yourself, or
-    subclass it and add endpoints with :mod:`dub_uplink.declare`. Threads may share an instance. As
-    a context manager it closes the connections that it opened.
+    subclass it and add endpoints with :mod:`dub_uplink.declare`. Threads may share an instance. The
+    end of ``with`` closes the connections that the instance opened.
 
     Args:
         token: the API key, or a callable that returns the key before every attempt. The default is
@@ -84,7 +84,7 @@ class CustomersConsumer(CustomerBatches):
             consumer creates a session that limits the size and the time of every response.
         retry_config: the retries of calls without their own ``retries``; ``None`` disables retries.
         timeout_ms: the time limit of one attempt, in milliseconds. Connecting may take at most
-            5,000 of them.
+            5,000 ms.
         retry_budget: limits the retries of all calls together; ``None`` for no limit.
         on_retry: called before each wait with the number of the failed attempt, the seconds to
             wait, and the error or the response of the attempt.
@@ -109,7 +109,7 @@ class CustomersConsumer(CustomerBatches):
     # uplink's session that raises a DubError for every error status, in subclasses too.
     _page_type = CustomerPage
     #: Decides whether to repeat a write whose attempt may have been applied, and whether a later
-    #: 404 or 409 shows that it was applied.
+    #: 404 or 409 shows that the write was applied.
     _recovery = CustomerOperation
 
     # ListRequest stores the request object. ListQuery sends the filters of this object and the

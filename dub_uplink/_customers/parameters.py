@@ -106,10 +106,10 @@ def refuse_unsupported(call: str, *given: Any) -> None:
 
     Args:
         call: The call, for errors.
-        given: The request, ``extra_query`` and ``extra_body``, of which mappings are checked.
+        given: The request, ``extra_query`` and ``extra_body``; only mappings are checked.
 
     Raises:
-        ValueError: A name stands for something that a create cannot do.
+        ValueError: A mapping contains a name that a create does not support.
     """
     for names in given:
         for name in names if isinstance(names, Mapping) else ():

@@ -22,7 +22,7 @@ from .batches import CustomerBatches
 from .pages import CustomerPage
 from .parameters import CountOptions, ExpandOptions, ListOptions, UpdateOptions, never_expanded
 
-# They call the endpoints of the object that they get.
+# These functions call the endpoints of their first argument.
 _upsert: Any = CustomerBatches.upsert
 _ensure: Any = CustomerBatches.ensure
 
@@ -31,9 +31,9 @@ class CustomersWithRawResponse:
     """The endpoints of :class:`CustomersConsumer`, each returning a :class:`RawResponse`.
 
     ``list``, ``create``, ``get``, ``update``, ``delete``, ``count``, ``upsert`` and ``ensure`` take
-    the same arguments and raise the same errors. So do the endpoints that a subclass declares; type
-    checkers do not know those. Methods that override an endpoint are not called. Iterations and
-    batches have no single response, and are not here.
+    the same arguments and raise the same errors. The endpoints that a subclass declares are also
+    available, but type checkers do not know them. Methods that override an endpoint are not called.
+    Iterations and batches have no single response, so they are not available.
     """
 
     __module__ = "dub_uplink"
@@ -46,11 +46,11 @@ class CustomersWithRawResponse:
         endpoint: Callable[..., RawResponse[Any]] = raw_endpoint(self._customers, name)
         return endpoint
 
-    if not TYPE_CHECKING:  # or every misspelt name would be an endpoint to a type checker
+    if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any misspelt name
 
         def __getattr__(self, name: str) -> Callable[..., RawResponse[Any]]:
             """Return an endpoint that a subclass declares."""
-            if name.startswith("_"):  # of this object while it is copied, and not of the consumer
+            if name.startswith("_"):  # for example __setstate__, which ``copy`` looks up
                 raise AttributeError(name)
             return self._endpoint(name)
 
@@ -117,7 +117,7 @@ class CustomersWithRawResponse:
     ) -> RawResponse[Customer]:
         """See :meth:`CustomersConsumer.upsert`.
 
-        The response is that of the last request: 200 of an update, 201 of a create.
+        The response is that of the last request: 200 for an update, 201 for a create.
         """
         response: RawResponse[Customer] = _upsert(self, request, **options)
         return response
@@ -128,7 +128,7 @@ class CustomersWithRawResponse:
     ) -> RawResponse[Customer]:
         """See :meth:`CustomersConsumer.ensure`.
 
-        The response is that of the last request: 200 of a customer that was there, 201 of a create.
+        The response is that of the last request: 200 for an existing customer, 201 for a create.
         """
         response: RawResponse[Customer] = _ensure(self, request, **options)
         return response

@@ -199,7 +199,7 @@ class ListSchema(_FilterSchema):
 
 
 class CountQuerySchema(_FilterSchema):
-    model = type(None)  # keywords only
+    model = type(None)  # count() accepts keywords, but no request object
     call = "count()"
 
     group_by = SentText(

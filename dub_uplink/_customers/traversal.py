@@ -38,7 +38,7 @@ Page = list[Customer]
 class PageQuery(dict[str, Any]):
     """The query of the next page: a query that was validated, and a position from the server.
 
-    It is not validated again, which takes 5 % of the time of a page.
+    It is not validated again, because a validation takes 5 % of the time of a page.
     """
 
 
@@ -69,7 +69,7 @@ FORWARD: Direction = "startingAfter"
 _FIRST = "first"
 _URLSAFE_BASE64 = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 
-#: Customers are yielded as lists: to pass each one through the generators takes twice as long.
+#: The generators yield lists of customers. To yield single customers takes twice as long.
 Steps = Generator["Fetch | Page", "Page | None", None]
 
 
@@ -156,7 +156,7 @@ class CursorTraversal(Traversal):
         self._phase: str = _FIRST
         #: The id of the last customer returned in each direction.
         self._frontier: dict[Direction, str] = {}
-        #: Ids returned from first pages: one page, and a part of another for each restart.
+        #: The ids that were returned from first pages. Each restart fetches another first page.
         self._seen: set[str] = set()
         #: The lowest and highest id of each range covered before a restart. ``None`` is unbounded.
         self._covered: list[tuple[str | None, str | None]] = []
@@ -214,14 +214,14 @@ class CursorTraversal(Traversal):
         if page is None:
             if self._is_covered_beyond(direction, frontier):
                 return
-            # No PageQuery: the id may be from a cursor of the caller, so it is validated.
+            # Not a PageQuery, because the id may be from the caller's cursor and must be validated.
             page = yield Fetch({**self._query, direction: frontier})
             if page is None:
                 raise CursorLost
         yield from self._follow(direction, page)
 
     def _follow(self, direction: Direction, page: Page) -> Steps:
-        """Yield a page and those after it in a direction."""
+        """Yield a page and the following pages in a direction."""
         while True:
             rows = page
             if direction == BACKWARD:
@@ -257,7 +257,7 @@ class CursorTraversal(Traversal):
         return created is not None and self._newest is not None and created > self._newest
 
     def _is_covered_beyond(self, direction: Direction, customer_id: str) -> bool:
-        """Return whether a restart covered every id from this one on."""
+        """Return whether all ids beyond this id were covered before a restart."""
         open_end = 1 if (direction == BACKWARD) is self._descending else 0
         return any(
             ids[open_end] is None and _is_between(customer_id, *ids) for ids in self._covered
@@ -295,7 +295,7 @@ def _is_between(customer_id: str, lowest: str | None, highest: str | None) -> bo
 
 
 def _candidates(ids: list[str]) -> Iterator[str]:
-    """Yield the ids to try as a cursor: the last one, then in growing steps back to the first."""
+    """Yield the ids to try as a cursor, from the last to the first, in growing steps."""
     back = 1
     while back < len(ids):
         yield ids[-back]

@@ -60,7 +60,7 @@ else:
         reference cycle with the consumer. It also processes the arguments again at every call.
         """
 
-        #: Whether the methods are coroutine functions. If so, the caller's callables may be too.
+        #: Whether the methods are coroutine functions. If so, callers may pass coroutine functions.
         _asynchronous = False
 
         def __init_subclass__(cls, **options: Any) -> None:

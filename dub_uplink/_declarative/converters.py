@@ -49,7 +49,7 @@ def response_converter(type_: Any) -> Callable[[Any], Any] | None:
 
         schema = type_() if isinstance(type_, type) else type_
         load = compile_loader(schema) if isinstance(schema, ModelSchema) else schema.load
-    else:  # a pydantic model; uplink itself would call a deprecated method of it
+    else:  # a pydantic model; uplink would call a deprecated method of the model
         load = getattr(type_, "model_validate", None)
     return None if load is None else functools.partial(_load, load)
 
@@ -76,10 +76,10 @@ def _load(load: Callable[[Any], Any], body: Any) -> Any:
 def read_body(
     convert: Callable[[Response], Any], response: Response, context: CallContext | None = None
 ) -> Any:
-    """Return the converted response, or what the result handler of the call makes of it.
+    """Return the converted response, or the result of the call's result handler.
 
     Raises:
-        ResponseValidationError: the body cannot be converted, or the handler refuses it.
+        ResponseValidationError: the body cannot be converted, or the handler rejects it.
     """
     try:
         value = convert(response)

@@ -33,7 +33,7 @@ class Decorator(Protocol):
     def __call__(self, function: Callable[P, T], /) -> Callable[P, T]: ...
 
 
-Decorator.__module__ = "dub_uplink.declare"  # in its body it would be a member of the protocol
+Decorator.__module__ = "dub_uplink.declare"  # in the class body, it would be a protocol member
 
 
 def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
@@ -163,7 +163,8 @@ class _Signature(inspect.Signature):
 def _above_request(name: str, annotation: Any) -> Decorator:
     """Return uplink's decorator with a check of the order.
 
-    uplink ignores the decorator below that of the request, where the endpoint is still a function.
+    uplink ignores the decorator if it is below the decorator of the request, because there the
+    endpoint is still a function.
 
     Args:
         name: the name of the decorator in ``declare``, for the error message.
@@ -255,9 +256,9 @@ _unpublished: Any = _Unpublished  # uplink's decorators accept the function inst
 
 
 def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
-    """Return the result of a function that is called with the converted response.
+    """Let an endpoint return the result of a function that gets the converted response.
 
-    ``uplink.response_handler`` runs before the conversion instead.
+    ``uplink.response_handler`` is different: its function is called before the conversion.
 
     Args:
         handler: called with the context of the call and the converted response. The endpoint

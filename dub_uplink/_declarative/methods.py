@@ -380,7 +380,7 @@ def _options_type(signature: inspect.Signature, function: Any) -> Any:
 
 @functools.cache
 def _keyword_types(options_type: Any) -> Mapping[str, tuple[Any, Any]]:
-    """Return the type and the default of each key; the default is ``UNSET`` or else ``None``."""
+    """Return the type and the default of each key: ``UNSET`` if the type has it, else ``None``."""
     return {
         name: (hint, UNSET if Unset in typing.get_args(hint) else None)
         for name, hint in typing.get_type_hints(options_type).items()

@@ -131,7 +131,7 @@ def _read(variables: Variables, names: dict[str, Any]) -> list[str]:
 
 
 def _read_left_out(variables: Variables, names: dict[str, Any]) -> list[str]:
-    """Return the lines for optional fields, which nearly all records have together or not."""
+    """Return the lines of code for the fields that a record nearly always has all or lacks all."""
     some = " or ".join(f"{field.data_key!r} in data" for field in variables.values())
     none = [f"{' = '.join(variables)} = None", f"absent += {len(variables)}"]
     return [f"if {some}:", *_indented(_read(variables, names)), "else:", *_indented(none)]

@@ -24,8 +24,8 @@ class ModelSchema(marshmallow.Schema):
 
     #: The dataclass that :meth:`load` creates.
     model: type[Any]
-    #: Fields that a record nearly always has together or not at all, by their Python names. The
-    #: compiler expects the others in nearly every record. Others are read as well, more slowly.
+    #: The Python names of fields that nearly every record either has all or lacks all. A record
+    #: that has all other fields is loaded fast. Any other record is loaded too, but more slowly.
     left_out: frozenset[str] = frozenset()
 
     class Meta:
@@ -178,7 +178,7 @@ def serialize_request(
     }
     try:
         loaded: Any = schema.load(given)
-        # `dump` would look up every field of the schema twice, also those that were not given.
+        # `dump` would look up every field of the schema twice, including those that were not given.
         return {
             str(field.data_key): field.serialize(name, loaded)
             for name, field in schema.fields.items()

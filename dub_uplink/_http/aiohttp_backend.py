@@ -242,7 +242,7 @@ class AiohttpBackend:
                 or time.monotonic() - started > CONNECT_TIMEOUT + 0.1
             )
             return requests.ConnectTimeout(PoolTimeout() if pool_wait_ended else str(error))
-        # Without a response, a ValueError is about the request, except that of a certificate.
+        # Without a response, a ValueError means an invalid request or an invalid certificate.
         if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientSSLError):
             return InvalidRequest(str(error))
         if isinstance(error, (aiohttp.ClientError, TimeoutError)):
@@ -349,10 +349,10 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 def _client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
-        # Includes the wait for a pooled connection, which aiohttp cannot limit separately.
+        # This includes the wait for a pooled connection, which aiohttp cannot limit separately.
         connect=timeout * POOL_WAIT_SHARE,
         sock_connect=CONNECT_TIMEOUT,
-        ceil_threshold=math.inf,  # or aiohttp rounds the timeout up to a whole second
+        ceil_threshold=math.inf,  # otherwise aiohttp rounds the timeout up to a whole second
     )
 
 

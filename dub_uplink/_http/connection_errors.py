@@ -133,7 +133,7 @@ def is_transient(error: BaseException) -> bool:
     if any(isinstance(e, (*_TLS_ERRORS, *_UNREAD_ERRORS)) for e in chain):
         return False
     # In the `requests` library, the exceptions for invalid URLs, headers and schemes derive from
-    # ValueError. If a certificate file is missing, it raises OSError itself, not a subclass.
+    # ValueError. A missing certificate file raises OSError itself, not a subclass.
     if isinstance(error, OSError) and not isinstance(error, _NETWORK_ERRORS):
         return False
     return not isinstance(error, ValueError)

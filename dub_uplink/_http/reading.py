@@ -38,7 +38,7 @@ def read_response(response: requests.Response, deadline: Deadline) -> Response:
     try:
         content = read_body(response, deadline.expires)
     except BaseException as error:
-        response.close()  # or the next request would read the rest of this response
+        response.close()  # otherwise the next request would read the rest of this response
         if isinstance(error, SEND_ERRORS):
             raise IncompleteResponse(response.status_code, error) from None
         raise

@@ -302,7 +302,8 @@ def _make_auth(authorization: RedactedStr, received: list[requests.Response] | N
 def _hide_location(response: requests.Response) -> None:
     """Hide the ``Location`` of a response from the ``requests`` library.
 
-    Even with ``allow_redirects=False`` the library parses it, and reads the body without limits.
+    Even with ``allow_redirects=False`` the library parses this header and then reads the body
+    without limits.
     """
     if "Location" in response.headers:
         vars(response)["hidden_location"] = response.headers.pop("Location")

@@ -109,7 +109,7 @@ def is_coroutine_function(function: object) -> bool:
 def _authorization_value(token: object) -> RedactedStr:
     type_name = type(token).__name__
     if inspect.iscoroutine(token):
-        token.close()  # or Python warns that the coroutine was never awaited
+        token.close()  # otherwise Python warns that the coroutine was never awaited
     # Redact the token in the local variable too, whatever its type.
     token = RedactedStr(token) if isinstance(token, str) else None
     if token is None:

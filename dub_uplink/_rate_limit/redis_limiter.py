@@ -22,7 +22,7 @@ from .sliding_window import (
     ServerFeedback,
 )
 
-# Seconds after its last heartbeat for which a process counts; at least one window.
+# A process counts for this many seconds after its last heartbeat, and at least for one window.
 _HEARTBEAT_TTL = 10.0
 _HEARTBEAT_INTERVAL = 1.0  # seconds
 _RESTORE_BATCH = 500  # slots restored by one command
@@ -251,7 +251,7 @@ class RedisLimiter:
         self._connection.execute("ZREM", self._keys[0], reservation.slot_id)
 
     def report_late(self, reservation: Reservation) -> None:
-        """Reschedule to now the slot of a request that was sent late."""
+        """Move the slot of a request that was sent late to the current time."""
         empty_feedback = ServerFeedback(None, None, 0.0, rejected=False)
         self._apply(empty_feedback, late_slot_id=reservation.slot_id)
 

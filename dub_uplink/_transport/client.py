@@ -363,7 +363,7 @@ def serialize_json(body: Any) -> bytes:
 
 def _raise_for_coroutine(returned: object) -> None:
     if inspect.iscoroutine(returned):
-        returned.close()  # or Python warns that the coroutine was never awaited
+        returned.close()  # otherwise Python warns that the coroutine was never awaited
         raise TypeError("on_retry returned a coroutine; pass a regular function, or use AsyncDub")
 
 

@@ -40,7 +40,7 @@ def parse_retry_after(text: str, now: float) -> float | None:
         elif value >= _MIN_UNIX_SECONDS:
             value -= now
     elif "," in text.partition(" ")[2]:
-        return None  # a repeated header, of which the parser would return the first date
+        return None  # the header is repeated; the parser would return its first date
     else:
         try:
             value = _unix_time(text) - now

@@ -81,7 +81,7 @@ class Response:
         """
         if self._parsed is None:
             return json.loads(self.content)
-        (value,), self._parsed = self._parsed, None  # returned once: the caller may change it
+        (value,), self._parsed = self._parsed, None  # not kept: the caller may change it
         return value
 
     def parse_json(self) -> None:

@@ -104,7 +104,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Read a complete body, but return at most ``limit`` + 1 bytes of it."""
         body = bytearray()
         for part in self._body_parts(headers):
-            # Read the rest too, because some clients lose a response that is sent before.
+            # Read the rest too, because some clients lose a response that is sent before the end.
             body += part[: max(limit + 1 - len(body), 0)]
         return bytes(body)
 

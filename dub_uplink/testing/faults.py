@@ -353,7 +353,7 @@ class Faults:
 
     @property
     def pending(self) -> list[Fault]:
-        """Return the queued faults, repeated by the number of requests that still get them.
+        """Return the queued faults; a fault for several more requests is repeated for each.
 
         A fault for all requests is listed once.
         """

@@ -196,8 +196,8 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
     """Check that the export may create ``target``.
 
     Raises:
-        Failure: The directory does not exist. Or the file or an interrupted export exists, and
-            neither ``force`` nor ``resume`` is set.
+        Failure: The directory does not exist; or the file or an interrupted export exists and the
+            options do not allow to replace or continue it.
     """
     if not target.parent.is_dir():
         raise Failure(f"the directory {target.parent} does not exist.", ExitCode.USAGE)
@@ -218,7 +218,7 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
 
 
 def _export_to_stream(connection: Connection, job: _Job, rate_limit: RateLimit | None) -> None:
-    # Show no bar with stdout, because the reader of a pipe may print to the same terminal.
+    # For stdout, show no bar, because the reader of a pipe may print to the same terminal.
     progress = Progress("Exporting", quiet=job.quiet or job.path == "-")
     with (
         open_client(connection, progress, rate_limit) as dub,

@@ -110,8 +110,8 @@ class Part:
         path: The final path of the export.
         settings: The settings of the export. A part with other settings cannot be continued.
         resume: Whether to continue an earlier export; ``False`` discards it.
-        page_size: The page size of a new export. An earlier export keeps its own, because its
-            cursor depends on it.
+        page_size: The page size of a new export. An earlier export keeps its page size, because
+            its cursor depends on the page size.
         mode: The permissions of the final file. The owner can always read and write the part.
         clock: A monotonic clock, in seconds.
 
@@ -139,7 +139,7 @@ class Part:
         )
         self._mode = mode
         self._clock = clock
-        # Do not change the mode of an earlier part before it is known that it can be continued.
+        # Keep the mode of an earlier part until it is certain that the part can be continued.
         part_mode = permissions_of(self._part_path) or mode | OWNER_ONLY
         self._file: IO[bytes] = open_with_mode(self._part_path, "a+b", part_mode)
         try:
@@ -251,7 +251,7 @@ class Part:
         self._checkpointed_at = self._clock()
 
     def finish(self, convert: Callable[[Path, IO[bytes]], object] | None = None) -> None:
-        """Rename the part to its final path, or call ``convert(part, file)`` to write that file."""
+        """Rename the part to its final path, or let ``convert(part, file)`` write the final file."""
         if convert is None:
             self._part_path.chmod(self._mode)
             self._file.close()
@@ -280,7 +280,7 @@ class Part:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-        if not self._last_checkpoint.customers:  # nothing could be continued
+        if not self._last_checkpoint.customers:  # the part contains nothing to continue
             self._part_path.unlink(missing_ok=True)
             self._checkpoint_path.unlink(missing_ok=True)
 

@@ -1,8 +1,8 @@
 """Create the customers of an import's rows, each exactly once, also across crashes.
 
-The journal records that a row may be sent before it is sent, and its outcome afterwards. If a row
-may have been sent and has no outcome, a request without a received response may have created its
-customer.
+Before a row is sent, the journal records that it may be sent. Afterwards, the journal records the
+outcome. If a row may have been sent and has no outcome, the server may have created its customer,
+because the response may have been lost.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OnConflict = Literal["skip", "upsert", "fail"]
 #: ``None`` means that Ctrl-C ended a wait before the next attempt.
 Result = Customer | errors.DubError | ValueError | TypeError | None
 
-#: The number of rows by which the sent limit of the journal is raised, with one fsync.
+#: Each raise of the journal's sent limit adds this number of rows, and needs one fsync.
 _SENT_LIMIT_STEP = 32
 #: The maximum seconds between two commits of outcomes.
 _COMMIT_INTERVAL = 0.2
@@ -266,7 +266,7 @@ class Import:
     def _needs_lookup(self, row: Row) -> bool:
         """Return whether a conflict can be resolved only after a lookup by the external id.
 
-        An interrupted import may have created the customer itself. With ``skip``, the conflict may
+        An interrupted import may have created the customer. With ``skip``, the conflict may
         be about the Stripe id; then no customer has the external id.
         """
         return self.journal.is_in_doubt(row.number) or (
@@ -346,7 +346,7 @@ def _has_stripe_id(row: Row) -> bool:
 def matches_request(request: dict[str, Any], customer: Customer) -> bool:
     """Return whether a customer is equal to the customer that a request would create.
 
-    Three fields are compared only if possible:
+    Three fields are exceptions:
 
     - ``avatar`` is not compared, because Dub stores a copy under another URL.
     - ``name`` is not compared if the request has no name, because Dub then returns another one.

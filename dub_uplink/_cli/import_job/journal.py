@@ -204,7 +204,7 @@ class Journal:
         return self._scalar("SELECT reason FROM rows WHERE number = ?", row) or ""
 
     def is_known_to_exist(self, row: int) -> bool:
-        """Return whether a row has no outcome, and a customer from before this import."""
+        """Return whether a row has no outcome, and its customer existed before this import."""
         return bool(self._stored_outcome(row) == _EXISTING)
 
     def is_in_doubt(self, row: int) -> bool:

@@ -137,7 +137,7 @@ def _format_examples(group: Group) -> Iterator[str]:
 def side_file(journal: Path, path: Path, suffix: str) -> Path:
     """Return a path in the directory of the journal, with the name of the imported file.
 
-    The name of ``a.failed.csv`` and ``a.failed-2.csv`` is ``a``.
+    For the imported files ``a.failed.csv`` and ``a.failed-2.csv``, the name is ``a``.
     """
     stem = re.sub(r"(?<=.)\.failed(-[0-9]+)?$", "", path.stem)
     return journal.with_name(stem + suffix)

@@ -62,7 +62,7 @@ def interruptible_input() -> Iterator[None]:
     if sys.platform == "win32":  # no timer there, and Ctrl-C is not a signal
         yield
         return
-    ticks = 0  # of the timer since Ctrl-C, starting with 1; 0 without Ctrl-C
+    ticks = 0  # Ctrl-C sets 1, and each tick of the timer then adds 1
 
     def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
         nonlocal ticks
@@ -70,7 +70,7 @@ def interruptible_input() -> Iterator[None]:
         raise KeyboardInterrupt
 
     def on_timer(_signum: int, _frame: FrameType | None) -> None:
-        # An interrupt that is not discarded ends the context, and the timer, before the third tick.
+        # An interrupt that is not discarded ends the context, and the timer, before `ticks` is 3.
         nonlocal ticks
         if ticks:
             ticks += 1

@@ -13,7 +13,7 @@ from typing import IO, Literal
 MAX_RECORD_CHARS = 2**20
 _CHUNK_SIZE = 2**16  # bytes, or characters
 
-#: UTF-32 comes first, because its byte order mark begins with the mark of UTF-16.
+#: UTF-32 comes first, because its byte order mark begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),

@@ -21,7 +21,7 @@ def find_delimiter(file: IO[bytes], encoding: str, fields_of: Callable[[list[str
 
     Args:
         file: an open file.
-        encoding: its encoding.
+        encoding: the encoding of the file.
         fields_of: returns the number of known columns of a header. The delimiter with the most
             known columns is chosen, then the delimiter with the most columns.
     """

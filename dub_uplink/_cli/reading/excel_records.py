@@ -55,7 +55,7 @@ class Sheet:
         self._sheet = workbook[self.name]
 
     def records(self) -> Iterator[Record]:
-        """Yield each row that is not blank, or has a formula without a value."""
+        """Yield each row that is not blank or that has a formula without a stored value."""
         self._sheet.reset_dimensions()  # some programs write wrong dimensions
         try:
             without_value, hidden = self._find_hidden_and_unevaluated()
@@ -73,9 +73,10 @@ class Sheet:
             raise _to_bad_file(error) from None
 
     def _find_hidden_and_unevaluated(self) -> tuple[dict[int, str], set[int]]:
-        """Return the rows with a formula without a value, with one such cell, and the hidden rows.
+        """Return the rows with an unevaluated formula, and the hidden rows.
 
-        ``openpyxl`` reports neither: a formula without a value looks like an empty cell.
+        ``openpyxl`` reports neither. An unevaluated formula has no stored value, so it looks like
+        an empty cell. The first result maps the number of a row to the name of its first such cell.
         """
         without_value: dict[int, str] = {}
         hidden: set[int] = set()
@@ -91,7 +92,7 @@ class Sheet:
                             hidden.add(row)
                 elif tag == "c":
                     children = {child.tag.rpartition("}")[2]: child.text for child in element}
-                    # Excel stores a formula with empty text as this type, without a value.
+                    # If the result of a formula is empty text, Excel stores the type but no value.
                     has_value = children.get("v") or element.get("t") == "str"
                     if "f" in children and not has_value:
                         without_value.setdefault(row, element.get("r", f"row {row}"))

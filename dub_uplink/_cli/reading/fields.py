@@ -17,7 +17,7 @@ REQUIRED = ("external_id", "country")
 REASON = "reason"  # the column of reasons in a file of failed rows
 UNKNOWN = "?"  # stands for the field of an unknown column
 
-# Whitespace of every width, underscores, dashes, and invisible characters of editors.
+# Matches whitespace of every width, underscores, dashes, and invisible characters of editors.
 _IGNORED_CHARACTERS = re.compile("[\\s_\u200b\u2060\ufeff\u2010-\u2015-]+")
 _MAX_LISTED_COLUMNS = 12  # in a message
 

@@ -28,7 +28,7 @@ class _Object(dict[str, Any]):
 _DECODER = json.JSONDecoder(object_pairs_hook=_Object)
 
 
-#: The start of an object that contains a list of objects after values that are not lists.
+#: Matches the start of an object, up to its first list. The list must contain objects.
 _WRAPPED_LIST_PATTERN = re.compile(r'\{(?:[^\[{}]|\{[^\[{}]*\})*?"[A-Za-z_]\w*"\s*:\s*\[\s*\{')
 _KEY_PATTERN = re.compile(r'"([^"\\]*)"\s*:')
 

@@ -117,7 +117,7 @@ class Rows(ABC):
         BadFile: the file, or the rest of the file, cannot be read.
     """
 
-    #: The field of each column; ``None`` if the column is ignored. For JSON, the keys so far.
+    #: The field of each column; ``None`` if the column is ignored. For JSON, the keys read so far.
     columns: dict[str, str | None]
     #: Maps the name of an option, such as ``encoding``, to the detected value.
     recognized: dict[str, str]

@@ -71,9 +71,10 @@ def read_cell(field: str, cell: Any, *, exact: bool = False, escaped: bool = Fal
     Args:
         field: the name of the field.
         cell: the text, or a typed value of Excel.
-        exact: whether to use the text unchanged, even if it looks like a missing value, like an
-            escaped formula or like a change by a spreadsheet.
-        escaped: whether formulas in the file are certainly escaped, also with ``exact``.
+        exact: whether to use the text unchanged, even if it looks like a missing value, an escaped
+            formula or a change by a spreadsheet.
+        escaped: whether the file certainly has escaped formulas. If so, they are unescaped even
+            with ``exact``.
     """
     unescaped = unescape_formula(cell) if isinstance(cell, str) else cell
     if unescaped == cell:
@@ -118,7 +119,7 @@ def _read_text(field: str, cell: str, text: str) -> Value:
 
 
 def _format_typed(cell: Any) -> tuple[str, str]:
-    """Format a typed value of Excel; return the text, and why it cannot be imported, if so."""
+    """Return a typed value of Excel as text, and why it cannot be imported (may be empty)."""
     text = str(cell)
     if isinstance(cell, bool):
         return text.upper(), "is a Boolean, not text"

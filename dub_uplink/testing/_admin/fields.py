@@ -176,7 +176,7 @@ def digits(low: int, high: int = MAX_INTEGER) -> Check:
 
 
 def number(low: float = -math.inf, high: float = math.inf, *, above: float = -math.inf) -> Check:
-    """Return a check for a finite number from ``low`` to ``high``, and above ``above``."""
+    """Return a check for a finite number from ``low`` to ``high``, greater than ``above``."""
     parts = [
         f"of {low:g} or more" if low > -math.inf else "",
         f"above {above:g}" if above > -math.inf else "",

@@ -140,7 +140,7 @@ def parse_body(request: Request, *, creating: bool) -> dict[str, str | None]:
 
 
 def check_column_lengths(columns: Mapping[str, str | None], operation: str) -> None:
-    """Reject a text that is too long for its column; avatars have a longer column, not checked."""
+    """Reject a text that is too long for its column, except an avatar, whose column is longer."""
     texts = {
         name: columns.get(column) for name, column in _WRITABLE_COLUMNS.items() if name != "avatar"
     }

@@ -238,7 +238,7 @@ _CUSTOMER_ROUTES: dict[str, _Operation] = {
     "PATCH": CustomersApi._update,
     "DELETE": CustomersApi._delete,
 }
-# By the path segment after /customers; any other segment is the id of a customer.
+# The keys are the path segments after /customers. Any other segment is the id of a customer.
 _ROUTES: dict[str, dict[str, _Operation]] = {
     "": _COLLECTION_ROUTES,
     "count": {"GET": CustomersApi._count},

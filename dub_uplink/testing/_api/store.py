@@ -61,7 +61,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_stripe_customer_id ON customers (stripe_cus
     WHERE stripe_customer_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_created_at ON customers (created_at);
 """
-# Created on first use, because most fakes do not need these indexes and each slows writes.
+# Created on first use, because most fakes do not need these indexes and each index slows writes.
 _LAZY_INDEXES = ("email", "sale_amount", "first_sale_at", "subscription_canceled_at")
 
 _SELECT = f"SELECT {', '.join(_COLUMNS)}"
@@ -214,7 +214,7 @@ class Store:
         # Do not wait for the disk: a file survives a killed process, but not a power failure.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
-        # KiB. With the default of 2,000 and 100,000 customers, most requests read from the disk.
+        # KiB. The default is 2,000 KiB: with 100,000 customers, most requests read from the disk.
         self._db.execute("PRAGMA cache_size = -65536")
         self._db.executescript(_SCHEMA)
         self._indexed: set[str] = set()
