@@ -139,7 +139,9 @@ def test_batch_creates_customers_missed_in_an_outage(
     assert run_batch(env) == "0 created, 0 failed\n"
 
 
-def test_batch_keeps_an_existing_customer(service: str, fake: FakeDub, env: dict[str, str]) -> None:
+def test_batch_leaves_an_existing_customer_unchanged(
+    service: str, fake: FakeDub, env: dict[str, str]
+) -> None:
     fake.faults.add(faults.Status(503), times=None)
     assert sign_up(service, "ada") is None
     fake.faults.clear()

@@ -184,7 +184,7 @@ COMPARED: dict[str, dict[str, Any]] = {
 
 @needs_sdks
 @pytest.mark.parametrize("requirement", COMPARED)
-def test_cells_of_the_comparison_are_as_measured(requirement: str) -> None:
+def test_comparison_table_matches_the_measurements(requirement: str) -> None:
     name = requirement.partition("==")[0]
     assert run(requirement, "compared.py", name) == COMPARED[requirement]
 

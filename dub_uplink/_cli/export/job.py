@@ -251,7 +251,7 @@ class Part:
         self._checkpointed_at = self._clock()
 
     def finish(self, convert: Callable[[Path, IO[bytes]], object] | None = None) -> None:
-        """Rename the part to its final path, or let ``convert(part, file)`` write the final file."""
+        """Rename the part to its final path, or let ``convert(part, file)`` write that path."""
         if convert is None:
             self._part_path.chmod(self._mode)
             self._file.close()

@@ -73,7 +73,7 @@ def test_iterate_returns_back_dated_customers_once(
     assert sorted(found) == sorted(ids(fake))
 
 
-def test_plain_cursor_paging_loses_a_back_dated_customer(fake: FakeDub, dub: Dub) -> None:
+def test_following_cursors_misses_a_back_dated_customer(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(7)
     odd = fake.add(external_id="odd", created_at=LONG_AGO)
     page = dub.customers.list(page_size=5)
@@ -151,7 +151,7 @@ def test_creating_while_iterating_terminates(fake: FakeDub, dub: Dub) -> None:
     assert len(found) == len(set(found))
 
 
-def test_deleting_the_current_page_resumes_behind_it(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_continues_after_the_page_is_deleted(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(30)
     everyone = sorted(ids(fake), reverse=True)
     iterator = dub.customers.iterate(page_size=5)

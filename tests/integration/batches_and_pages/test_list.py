@@ -123,7 +123,7 @@ def test_list_request_of_wrong_type_raises_type_error(fake: FakeDub, dub: Dub) -
     assert not fake.requests
 
 
-def test_page_behaves_as_a_list(fake: FakeDub, dub: Dub) -> None:
+def test_customer_page_behaves_as_a_list(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(3)
     page = dub.customers.list()
     assert isinstance(page, CustomerPage)
@@ -132,7 +132,7 @@ def test_page_behaves_as_a_list(fake: FakeDub, dub: Dub) -> None:
     assert all(isinstance(customer, Customer) for customer in page)
 
 
-def test_page_copies_and_pickles_as_a_list(fake: FakeDub, dub: Dub) -> None:
+def test_customer_page_is_copied_and_pickled_as_a_list(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(2)
     page = dub.customers.list()
     for twin in (pickle.loads(pickle.dumps(page)), copy.deepcopy(page), copy.copy(page)):

@@ -99,7 +99,7 @@ def test_flag_that_is_not_a_boolean_raises_at_the_call(consumer: Any, name: str)
 
 @pytest.mark.parametrize("batch", [map_unordered, amap_unordered])
 @pytest.mark.parametrize("call", [None, "delete", 5])
-def test_map_of_no_function_raises_at_the_call(batch: Any, call: Any) -> None:
+def test_map_without_a_callable_raises_at_the_call(batch: Any, call: Any) -> None:
     with pytest.raises(TypeError, match="callable"):
         batch(call, ["ext_1"])
 
@@ -121,7 +121,7 @@ EXPANDED: dict[str, Any] = {
 
 @pytest.mark.parametrize("way", EXPANDED)
 @pytest.mark.parametrize("name", ["upsert", "upsert_many", "ensure"])
-def test_upsert_that_is_to_expand_says_that_it_cannot(
+def test_upsert_with_include_expanded_fields_is_rejected(
     fake: FakeDub, customers: Any, way: str, name: str
 ) -> None:
     body: Any = [BODY] if name == "upsert_many" else BODY
@@ -134,7 +134,7 @@ def test_upsert_that_is_to_expand_says_that_it_cannot(
 
 @pytest.mark.parametrize("key", ["include_expanded_fields", "includeExpandedFields"])
 @pytest.mark.parametrize("name", ["upsert", "ensure"])
-def test_request_that_is_to_expand_says_that_it_cannot(
+def test_create_with_include_expanded_fields_is_rejected(
     fake: FakeDub, customers: Any, key: str, name: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"^{name}\(\) takes no {key}: Dub does not expand"):
@@ -144,7 +144,7 @@ def test_request_that_is_to_expand_says_that_it_cannot(
 
 @pytest.mark.parametrize("key", ["subscription_canceled_at", "subscriptionCanceledAt"])
 @pytest.mark.parametrize("name", ["upsert", "upsert_many", "ensure"])
-def test_upsert_of_a_field_of_updates_says_that_it_cannot(
+def test_upsert_with_subscription_canceled_at_is_rejected(
     fake: FakeDub, customers: Any, key: str, name: str
 ) -> None:
     body: Any = [BODY] if name == "upsert_many" else BODY

@@ -90,7 +90,7 @@ def test_count_on_a_server_without_it_is_not_found(
     assert caught.value.status_code == 404
 
 
-def test_foreign_404_of_other_operations_is_an_sdk_error(fake: FakeDub, customers: Any) -> None:
+def test_html_404_of_other_operations_is_an_sdk_error(fake: FakeDub, customers: Any) -> None:
     fake.faults.add(faults.Status(404, body=b"<html>"))
     with pytest.raises(errors.SDKError):
         customers.get("cus_1")

@@ -58,7 +58,7 @@ def test_raw_response_parses_to_what_the_call_returns(
     assert repr(response) == "<RawResponse [200]>"
 
 
-def test_raw_create_and_delete(fake: FakeDub, raw: Any) -> None:
+def test_raw_create_and_delete_return_status_and_result(fake: FakeDub, raw: Any) -> None:
     made = raw.create(BODY)
     assert (made.status_code, made.parse().external_id) == (201, "1")
     assert raw.delete(made.parse().id).parse().id == made.parse().id

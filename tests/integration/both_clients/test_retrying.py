@@ -74,7 +74,7 @@ def test_wait_beyond_the_deadline_raises_at_once(fake: FakeDub, customers: Any, 
     assert skips.slept == []
 
 
-def test_deadline_bounds_the_whole_call(fake: FakeDub, make: Any, skips: Any) -> None:
+def test_deadline_limits_the_whole_call(fake: FakeDub, make: Any, skips: Any) -> None:
     fake.faults.add(faults.Status(503), times=100)
     config = RetryConfig("backoff", BackoffStrategy(1_000, 4_000, 2.0, 10_000), True)
     with pytest.raises(errors.SDKError) as caught:

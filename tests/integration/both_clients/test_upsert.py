@@ -35,7 +35,7 @@ def test_upsert_of_a_known_customer_updates_it(fake: FakeDub, customers: Any) ->
     assert methods(fake) == ["PATCH"]
 
 
-def test_upsert_beside_another_worker_updates_its_customer(fake: FakeDub, customers: Any) -> None:
+def test_upsert_updates_a_concurrently_created_customer(fake: FakeDub, customers: Any) -> None:
     # The other worker is between our PATCH and our POST.
     class Rival(faults.Fault):
         def apply(self, execute: Any, now: float) -> Any:
@@ -155,7 +155,9 @@ def test_batch_of_changes_reads_its_source_lazily(fake: FakeDub, make: Any, batc
 
 @pytest.mark.parametrize("batch", ["update_many", "upsert_many"])
 @pytest.mark.parametrize("items", ["ab", {"external_id": "1"}, 5])
-def test_batch_of_changes_of_one_item_is_refused(customers: Any, batch: str, items: Any) -> None:
+def test_update_or_upsert_of_a_single_item_is_rejected(
+    customers: Any, batch: str, items: Any
+) -> None:
     with pytest.raises(TypeError):
         getattr(customers, batch)(items)
 

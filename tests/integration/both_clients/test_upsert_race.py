@@ -141,7 +141,9 @@ def test_repeated_deletes_without_retries_raise_conflict(
     assert skips.slept == []
 
 
-def test_upsert_of_a_view_has_the_time_of_its_policy(fake: FakeDub, make: Any, skips: Any) -> None:
+def test_upsert_of_a_view_uses_the_retries_of_the_view(
+    fake: FakeDub, make: Any, skips: Any
+) -> None:
     customers = make()
     consumer = getattr(customers, "consumer", customers).with_options(retries=None)
     loop = getattr(customers, "loop", None)

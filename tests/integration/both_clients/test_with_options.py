@@ -54,7 +54,7 @@ def test_call_retries_override_view_retries(fake: FakeDub, make: Any) -> None:
     assert len(fake.requests) == 4
 
 
-def test_view_with_a_timeout_bounds_every_call(fake: FakeDub, make: Any) -> None:
+def test_timeout_of_a_view_limits_every_call(fake: FakeDub, make: Any) -> None:
     fake.faults.add(faults.Delay(0.5), times=None)
     view = wrap(make(retry_config=None), timeout_ms=50)
     with pytest.raises(errors.APITimeoutError):

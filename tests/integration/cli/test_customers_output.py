@@ -81,7 +81,7 @@ def test_csv_columns_are_the_names_of_the_api() -> None:
 
 
 @given(CUSTOMER)
-def test_record_equals_what_the_server_sent(sent: dict[str, Any]) -> None:
+def test_to_dict_equals_the_json_of_the_server(sent: dict[str, Any]) -> None:
     assert CustomerSchema().load(sent).to_dict() == sent
 
 
@@ -101,7 +101,9 @@ def test_json_text_is_equal_and_printable_in_any_encoding(
     st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=8),
     st.integers(1, 200),
 )
-def test_fit_keeps_the_limit_or_one_column(sizes: list[tuple[int, int]], width: int) -> None:
+def test_column_widths_fit_the_limit_or_keep_one_column(
+    sizes: list[tuple[int, int]], width: int
+) -> None:
     natural, floors = [n for n, _ in sizes], [f for _, f in sizes]
     widths = fit_column_widths(natural, floors, width)
     assert sum(widths) + 2 * (len(widths) - 1) <= width or len(widths) == 1

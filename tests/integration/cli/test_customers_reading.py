@@ -158,7 +158,7 @@ def test_list_small_limit_requests_a_small_page(invoke: Invoke, live: Live) -> N
         (["--country", "Z\udceb"], "byte 0xeb at position 2 is not UTF-8"),
     ],
 )
-def test_list_option_mistake_sends_nothing(
+def test_list_with_a_wrong_option_sends_nothing(
     invoke: Invoke, live: Live, arguments: list[str], told: str
 ) -> None:
     done = invoke("customers", "list", *arguments)
@@ -277,7 +277,7 @@ def test_count_by_link_has_the_fields_of_the_api(invoke: Invoke, grouped: FakeDu
         ("--page", "2"),
     ],
 )
-def test_count_option_mistake_sends_nothing(
+def test_count_with_a_wrong_option_sends_nothing(
     invoke: Invoke, grouped: FakeDub, arguments: tuple[str, ...]
 ) -> None:
     assert invoke("customers", "count", *arguments).exit_code == 2

@@ -121,7 +121,7 @@ def test_update_changes_only_the_given_fields(invoke: Invoke, live: Live) -> Non
         (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: delete"),
     ],
 )
-def test_write_mistake_sends_nothing(
+def test_write_command_with_a_wrong_option_sends_nothing(
     invoke: Invoke, live: Live, arguments: list[str], told: str
 ) -> None:
     done = invoke("customers", *arguments)

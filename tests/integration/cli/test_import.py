@@ -104,7 +104,7 @@ def test_import_that_sent_nothing_can_change_its_options(
         ("upsert", "8 created, 2 updated, 0 skipped, 0 failed", "user_1@example.com", 0),
     ],
 )
-def test_existing_customers_are_handled_by_policy(
+def test_existing_customers_are_handled_by_on_conflict(
     invoke: Invoke, live: Live, people: Path, policy: str, expected: str, name: str, code: int
 ) -> None:
     live[0].add(external_id="user_1", email="theirs@example.com")
@@ -241,7 +241,7 @@ def test_dry_run_sends_nothing_and_leaves_nothing(invoke: Invoke, live: Live, pe
     assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
 
 
-def test_bad_row_keeps_all_from_being_sent(invoke: Invoke, live: Live, people: Path) -> None:
+def test_bad_row_prevents_the_whole_import(invoke: Invoke, live: Live, people: Path) -> None:
     people.write_text(people.read_text() + "user_3,ada@,\n" * 30)
     done = invoke("customers", "import", str(people))
     rest = people.with_name("people.problems.csv")
@@ -320,7 +320,9 @@ def test_row_without_usable_response_stays_unresolved(
     )
 
 
-def test_rows_left_open_are_reported_with_reasons(invoke: Invoke, live: Live, people: Path) -> None:
+def test_unresolved_rows_are_reported_with_reasons(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
     write(people, range(4))
     # The last one is the 429, because other rows would wait.
     for fault in (faults.Status(500), faults.Delay(0), faults.Status(500), faults.RateLimited(9)):
@@ -423,7 +425,7 @@ def test_path_that_is_no_file_prints_one_line(invoke: Invoke, tmp_path: Path) ->
         assert expected in done.stderr
 
 
-def test_header_alone_is_nothing_to_import(invoke: Invoke, live: Live, people: Path) -> None:
+def test_file_with_only_a_header_imports_nothing(invoke: Invoke, live: Live, people: Path) -> None:
     people.write_text(HEADER)
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, "there is nothing to import" in done.stdout) == (0, True)

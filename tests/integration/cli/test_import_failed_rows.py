@@ -162,7 +162,7 @@ def test_escaped_id_of_a_failed_file_is_imported_unescaped(
         assert [customer.external_id for customer in live[0].customers] == ["@ada"]
 
 
-def test_column_of_reasons_of_the_user_removes_nothing_exactly(
+def test_exact_import_keeps_apostrophes_beside_a_reason_column(
     invoke_apart: Invoke, live: Live, folder: Path
 ) -> None:
     (folder / "people.csv").write_text("external_id,name,country,Reason\n'@ada,'=x,GB,vip\n")

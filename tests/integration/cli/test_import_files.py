@@ -383,7 +383,7 @@ def test_redirected_stdin_writes_no_files_into_dev(
     assert [p.name[:6] for p in tmp_path.iterdir() if p != path] == ["stdin-"]
 
 
-def test_conflict_of_a_stripe_id_names_both_fields(
+def test_conflict_without_a_known_cause_names_both_ids(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     live[0].add(external_id="s1", stripe_customer_id="cus_9")

@@ -103,7 +103,7 @@ def test_interrupt_waits_for_requests_in_flight(
         assert [request.method for request in fake.requests if request.method != "POST"] == []
 
 
-def test_interrupted_import_counts_no_foreign_customers(
+def test_interrupted_import_skips_customers_of_other_clients(
     run: Run, environment: dict[str, str], people: Path
 ) -> None:
     with FakeDub(latency=0.1) as fake, fake.serve() as url:

@@ -93,7 +93,7 @@ def test_customer_created_before_a_kill_counts_as_created(
 @pytest.mark.parametrize(
     "theirs", [{"email": None}, {"country": "FR"}, {"stripe_customer_id": "x"}]
 )
-def test_foreign_customer_does_not_count_as_created(
+def test_customer_of_another_client_is_not_counted_as_created(
     fake: FakeDub,
     start: Start,
     on_conflict: OnConflict,
@@ -187,7 +187,7 @@ def test_row_error_fails_only_that_row(fake: FakeDub, start: Start) -> None:
         assert run.journal.outcome(1) == "created"
 
 
-def test_row_is_sent_after_journal_records_it_as_begun(
+def test_row_is_sent_only_after_the_journal_records_it(
     fake: FakeDub, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [(f"u{number}", "", "") for number in range(70)]

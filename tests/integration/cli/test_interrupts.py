@@ -24,7 +24,7 @@ PROMPT = "Stopping. Press Ctrl-C again to end at once."
 
 
 @pytest.mark.parametrize("kind", ["import", "export"])
-def test_random_interrupts_lose_no_customer(kind: str) -> None:
+def test_random_interrupts_leave_a_complete_result(kind: str) -> None:
     result = soak.Result()
     size = {"import": 200, "export": 2_000}[kind]
     soak.complete(kind, size, 4, 1.0, result)

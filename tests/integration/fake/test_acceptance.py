@@ -87,12 +87,12 @@ def test_list_sorts_by_sale_amount_both_ways(api: Any) -> None:
         assert amounts == sorted(amounts, reverse=reverse)
 
 
-def test_list_after_a_cursor_goes_on_after_it(api: Any) -> None:
+def test_list_with_starting_after_begins_after_the_customer(api: Any) -> None:
     rows = listed(api)
     assert listed(api, startingAfter=rows[9]["id"], pageSize=5) == rows[10:15]
 
 
-def test_list_before_a_cursor_ends_before_it(api: Any) -> None:
+def test_list_with_ending_before_ends_before_the_customer(api: Any) -> None:
     rows = listed(api)
     assert listed(api, endingBefore=rows[9]["id"], pageSize=5) == rows[4:9]
     assert listed(api, endingBefore=rows[0]["id"]) == []

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .conftest import Curl
 
 
-def test_state_shows_every_part(fake: FakeDub, curl: Curl) -> None:
+def test_admin_state_has_every_section(fake: FakeDub, curl: Curl) -> None:
     curl.api("GET", "/customers")
     fake.add_many(2)
     state = curl.admin("GET", "state")
@@ -244,7 +244,7 @@ def test_admin_api_offers_every_fault() -> None:
     assert {sent["fault"] for sent, _ in FAULTS} == every
 
 
-def test_fault_that_drops_after_execution_is_applied(fake: FakeDub, curl: Curl) -> None:
+def test_drop_after_fault_applies_the_request(fake: FakeDub, curl: Curl) -> None:
     curl.admin("POST", "faults", {"fault": "DropAfter", "method": "POST"})
     assert curl.api("POST", "/customers", {"externalId": "a", "country": "GB"})[0] == 0
     assert len(fake.customers) == 1

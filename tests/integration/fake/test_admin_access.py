@@ -62,7 +62,7 @@ def test_disabled_admin_api_returns_the_dub_404(fake: FakeDub, method: str, path
     assert len(fake.requests) == 2
 
 
-def test_disabled_page_redirects_to_the_dub_404(fake: FakeDub) -> None:
+def test_disabled_admin_page_is_a_404(fake: FakeDub) -> None:
     with fake.serve() as url:
         status, _, response = send(url, "GET", "/_fake/")
         assert (status, response.headers["Location"]) == (308, "/_fake")
@@ -128,7 +128,7 @@ FORMS = [
 
 @pytest.mark.parametrize("headers", FORMS)
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)
-def test_write_without_the_type_of_json_is_rejected(
+def test_write_without_the_json_content_type_is_rejected(
     fake: FakeDub, url: str, method: str, path: str, body: str | None, headers: dict[str, str]
 ) -> None:
     fake.add_many(1)
@@ -157,7 +157,7 @@ def test_write_of_the_same_origin_is_accepted(url: str, scheme: str) -> None:
     assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
 
 
-def test_type_of_json_may_have_parameters(url: str) -> None:
+def test_json_content_type_may_have_parameters(url: str) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
 
@@ -477,7 +477,9 @@ def test_log_shows_admin_writes_without_token(
         ("POST", "", 404),
     ],
 )
-def test_unknown_entry_is_an_error(url: str, method: str, path: str, status: int) -> None:
+def test_unknown_id_or_route_of_the_admin_api_is_an_error(
+    url: str, method: str, path: str, status: int
+) -> None:
     assert send(url, method, f"/_fake/{path}")[0] == status
 
 

@@ -91,7 +91,7 @@ def test_missing_name_shows_the_email_and_is_not_stored(
     assert fake.customers[0].name == name
 
 
-def test_invented_name_is_new_on_every_read(api: Any) -> None:
+def test_missing_name_gets_a_new_random_name_on_every_read(api: Any) -> None:
     created = api.create("a")
     names = [created["name"], *(api("GET", "/customers/ext_a").json()["name"] for _ in range(5))]
     names += [api("GET", "/customers").json()[0]["name"] for _ in range(5)]
@@ -100,7 +100,9 @@ def test_invented_name_is_new_on_every_read(api: Any) -> None:
 
 
 @pytest.mark.parametrize("count", [11, 13, 26, 99, 100])
-def test_invented_names_are_new_on_every_list(fake: FakeDub, api: Any, count: int) -> None:
+def test_missing_names_get_new_random_names_on_every_list(
+    fake: FakeDub, api: Any, count: int
+) -> None:
     for _ in range(count):
         fake.add()
     first, second = ([one["name"] for one in api("GET", "/customers").json()] for _ in range(2))
@@ -208,7 +210,7 @@ def test_expanded_records_appear_only_on_request(fake: FakeDub, api: Any) -> Non
     assert len(created.json()) == 12
 
 
-def test_add_stores_what_it_was_given(fake: FakeDub, api: Any) -> None:
+def test_add_stores_the_given_fields(fake: FakeDub, api: Any) -> None:
     moment = dt.datetime(2024, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
     fields = {
         "external_id": "a",
@@ -242,7 +244,7 @@ def test_add_refuses_taken_keys_and_dates_without_a_zone(fake: FakeDub) -> None:
         fake.add(nickname="x")  # type: ignore[call-arg]
 
 
-def test_add_many_adds_what_is_missing_in_order(fake: FakeDub, api: Any) -> None:
+def test_add_many_adds_only_missing_customers_in_order(fake: FakeDub, api: Any) -> None:
     fake.add(external_id="user_2", name="Mine")
     assert fake.add_many(250) == 249
     assert fake.add_many(250) == 0

@@ -326,7 +326,7 @@ def test_latency_delays_every_response() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1e15, -1e15, math.inf, math.nan, 10**400])
-def test_retry_after_that_no_date_has_is_a_value_error(seconds: float) -> None:
+def test_retry_after_beyond_any_date_is_a_value_error(seconds: float) -> None:
     with pytest.raises(ValueError, match="retry_after must be from -1e9 to 1e9"):
         faults.RateLimited(seconds, form="http_date")
 

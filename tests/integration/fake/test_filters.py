@@ -9,19 +9,19 @@ import pytest
 from dub_uplink.testing import FakeDub
 
 
-def test_customer_ids_list_only_these(api: Any) -> None:
+def test_customer_ids_select_only_these_customers(api: Any) -> None:
     a, b, c = (api.create(name)["id"] for name in "abc")
     assert api.listed({"customerIds": f"{a},{c}", "sortOrder": "asc"}) == ["a", "c"]
     assert api.listed({"customerIds": b}) == ["b"]
     assert api.listed({"customerIds": "cus_unknown"}) == []
 
 
-def test_customer_ids_are_dub_ids_and_no_external_ones(api: Any) -> None:
+def test_customer_ids_that_are_external_are_rejected(api: Any) -> None:
     api.create("a")
     assert api.listed({"customerIds": "ext_a,a"}) == []
 
 
-def test_customer_ids_empty_count_as_absent(api: Any) -> None:
+def test_empty_customer_ids_are_ignored(api: Any) -> None:
     api.create("a")
     assert api.listed({"customerIds": ""}) == ["a"]
 
@@ -51,11 +51,11 @@ def program() -> FakeDub:
 
 
 @pytest.mark.parametrize("sent", ["prog_1", "prog_2", "anything"])
-def test_program_sent_is_replaced_by_the_default(program: FakeDub, mount: Any, sent: str) -> None:
+def test_program_filter_is_replaced_by_the_default(program: FakeDub, mount: Any, sent: str) -> None:
     assert mount(program).listed({"programId": sent}) == ["b", "a"]
 
 
-def test_partner_implies_the_default_program(program: FakeDub, mount: Any) -> None:
+def test_partner_filter_uses_the_default_program(program: FakeDub, mount: Any) -> None:
     api = mount(program)
     assert api.listed({"partnerId": "pn_1"}) == ["b"]
     assert api.listed({"partnerId": "pn_2"}) == []
@@ -73,7 +73,7 @@ def test_workspace_without_a_program_is_a_404(api: Any, name: str) -> None:
     }
 
 
-def test_program_empty_counts_as_absent(api: Any) -> None:
+def test_empty_program_filter_is_ignored(api: Any) -> None:
     api.create("a")
     assert api.listed("programId=&partnerId=") == ["a"]
 
@@ -83,7 +83,7 @@ def test_program_is_looked_up_after_the_query_is_checked(api: Any) -> None:
     assert api("GET", "/customers", query).status_code == 422
 
 
-def test_get_and_update_look_at_no_program(api: Any) -> None:
+def test_get_and_update_ignore_the_program_filter(api: Any) -> None:
     api.create("a")
     for method, body in (("GET", None), ("PATCH", {})):
         assert api(method, "/customers/ext_a", "programId=x", json=body).status_code == 200

@@ -103,7 +103,7 @@ def test_sign_up(dub, fake_dub):
 def test_each_test_has_a_fake_of_its_own(fake_dub):
     assert fake_dub.customers == []
 
-def test_sign_up_survives_a_dropped_answer(dub, fake_dub):
+def test_sign_up_survives_a_dropped_response(dub, fake_dub):
     fake_dub.faults.add(faults.DropAfter(), method="POST")
     assert sign_up(dub, "ada@example.com").email == "ada@example.com"
     assert len(fake_dub.customers) == 1

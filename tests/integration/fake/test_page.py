@@ -175,7 +175,7 @@ def test_requests_appear_with_status_duration_and_fault(fake: FakeDub, page: Pag
     assert '"externalId": "a"' in page["requests"].find_element(By.TAG_NAME, "pre").text
 
 
-def test_pause_stops_new_requests_until_it_is_released(fake: FakeDub, page: Page) -> None:
+def test_pause_button_hides_new_requests_until_released(fake: FakeDub, page: Page) -> None:
     page.click("pause")
     assert page["pause"].get_attribute("aria-pressed") == "true"
     get(fake)
@@ -185,7 +185,7 @@ def test_pause_stops_new_requests_until_it_is_released(fake: FakeDub, page: Page
     eventually(lambda: len(page.rows("requests")) == 1)
 
 
-def test_removing_requests_empties_the_table(fake: FakeDub, page: Page) -> None:
+def test_clear_button_empties_the_table_of_requests(fake: FakeDub, page: Page) -> None:
     get(fake)
     eventually(lambda: page.rows("requests"))
     page.click("clear-requests")
@@ -270,7 +270,7 @@ def test_rejected_fault_is_reported(fake: FakeDub, page: Page) -> None:
     assert fake.faults.pending == []
 
 
-def test_meter_shows_the_rate_limit(fake: FakeDub, page: Page) -> None:
+def test_admin_page_shows_the_rate_limit(fake: FakeDub, page: Page) -> None:
     page.shows("limit-mode", "not enforced")
     fake.configure(rate_limit=4)
     for _ in range(3):
@@ -294,7 +294,7 @@ def test_clock_is_advanced_and_set(fake: FakeDub, page: Page) -> None:
     assert 0 <= fake.clock.time() - moment < SECONDS
 
 
-def test_frozen_clock_is_marked(fake: FakeDub, page: Page) -> None:
+def test_admin_page_marks_a_frozen_clock(fake: FakeDub, page: Page) -> None:
     fake.clock.freeze()
     page.shows("now", "(frozen)")
     fake.clock.advance(60)
@@ -321,7 +321,7 @@ def test_settings_are_shown_and_applied(fake: FakeDub, page: Page) -> None:
     eventually(lambda: fake.settings.rate_limit is None)
 
 
-def test_settings_that_are_typed_are_not_overwritten(fake: FakeDub, page: Page) -> None:
+def test_settings_being_edited_are_not_overwritten(fake: FakeDub, page: Page) -> None:
     page.type("defaultProgram", "prog_9")
     get(fake)
     eventually(lambda: page.rows("requests"))
@@ -358,7 +358,7 @@ def test_client_text_is_never_rendered_as_html(fake: FakeDub, page: Page) -> Non
     assert page.browser.title == "Fake Dub"
 
 
-def test_reset_empties_the_page(fake: FakeDub, page: Page) -> None:
+def test_reset_button_empties_the_admin_page(fake: FakeDub, page: Page) -> None:
     fake.add_many(3)
     fake.faults.add(faults.Status(503), times=None, method="PATCH")
     fake.clock.advance(60)
@@ -462,7 +462,7 @@ def test_narrow_window_needs_no_sideways_scrolling(page: Page) -> None:
     assert width[0] <= width[1]
 
 
-def test_page_asks_for_the_admin_token(fake: FakeDub, browser: Chrome) -> None:
+def test_admin_page_asks_for_the_admin_token(fake: FakeDub, browser: Chrome) -> None:
     with fake.serve(admin=True, admin_token="s3cret") as url:
         browser.get(f"{url.replace('://', '://any:s3cret@')}/_fake/")
         eventually(lambda: browser.find_element(By.ID, "message").text == "Connected")

@@ -356,7 +356,7 @@ FIRST_NAMES = {check: name for name, check in reversed(CHECKS.items())}
 
 
 @pytest.mark.parametrize("name", sorted(FIRST_NAMES.values()))
-def test_python_name_has_the_same_effect_by_curl(fake: FakeDub, curl: Curl, name: str) -> None:
+def test_admin_api_has_the_effect_of_each_python_name(fake: FakeDub, curl: Curl, name: str) -> None:
     CHECKS[name](fake, curl)
 
 

@@ -56,7 +56,7 @@ def test_unusable_token_is_a_value_error_without_the_token(fake: FakeDub, tokens
 
 
 @pytest.mark.parametrize("tokens", ["dub_a", ["dub_a"], iter(["dub_a"])])
-def test_tokens_are_one_text_or_several(fake: FakeDub, api: Any, tokens: Any) -> None:
+def test_token_setting_is_one_key_or_several(fake: FakeDub, api: Any, tokens: Any) -> None:
     assert fake.configure(tokens=tokens).tokens == ("dub_a",)
     assert api("GET", "/customers").status_code == 401
     headers = {"Authorization": f"Bearer {fake.token}"}
@@ -66,7 +66,7 @@ def test_tokens_are_one_text_or_several(fake: FakeDub, api: Any, tokens: Any) ->
 @pytest.mark.parametrize(
     "ids", [["cus_1", "cus_1"], ["cus_1", ""], ["cus_1", "cus_stored"], ["ext_1"]]
 )
-def test_ids_that_cannot_be_given_change_nothing(fake: FakeDub, ids: list[str]) -> None:
+def test_invalid_ids_leave_the_queued_ids_unchanged(fake: FakeDub, ids: list[str]) -> None:
     fake.add(id="cus_stored")
     fake.use_ids(["cus_0"])
     with pytest.raises(ValueError, match="id"):
@@ -115,7 +115,7 @@ def test_plan_changes_the_limit_that_headers_show(fake: FakeDub, api: Any) -> No
     assert api("GET", "/customers/nobody").headers["X-RateLimit-Limit"] == "3000"
 
 
-def test_window_changes_for_requests_already_counted(mount: Any) -> None:
+def test_new_window_applies_to_requests_already_counted(mount: Any) -> None:
     with FakeDub(rate_limit=1) as fake:
         api = mount(fake)
         api("GET", "/customers")

@@ -44,7 +44,7 @@ def test_first_attempt_timeout_is_capped_by_the_deadline(
     assert timeline.passed == pytest.approx(0.7)
 
 
-def test_call_without_retries_is_bounded_by_timeout_only(script: Any, connect: Any) -> None:
+def test_call_without_retries_is_limited_by_the_timeout(script: Any, connect: Any) -> None:
     session, adapter = script((1_000, 200, {}))
     with pytest.raises(errors.APITimeoutError):
         connect(HOST, client=session, retry_config=None, timeout_ms=100_000).list()
@@ -103,7 +103,7 @@ def test_attempt_duration_counts_towards_the_deadline(
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_no_sleep_or_attempt_passes_the_deadline(
+def test_sleeps_and_attempts_end_before_the_deadline(
     script: Any, connect: Any, policy: Any, timeline: Any, seed: int
 ) -> None:
     rng = random.Random(seed)

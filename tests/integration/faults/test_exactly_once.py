@@ -99,7 +99,7 @@ def test_lookup_encodes_external_ids_over_a_socket(
     ],
     ids=str,
 )
-def test_create_beside_another_customer_is_a_conflict(
+def test_create_retried_against_another_customer_conflicts(
     fake: Any, on_fake: Any, theirs: dict[str, Any]
 ) -> None:
     fake.add(**{**BODY, **theirs})

@@ -36,11 +36,11 @@ def test_mixed_faults_apply_every_write_once(tallies: Any, kind: str) -> None:
     assert 0.2 < tally.faulty / tally.requests < 0.4, "the storm did blow"
 
 
-def test_storm_covers_every_fault() -> None:
+def test_fault_storm_covers_every_fault() -> None:
     assert sum(storm.SHARES.values()) == pytest.approx(0.3)
 
 
-def test_storm_reports_a_wrong_result() -> None:
+def test_fault_storm_detects_a_wrong_result() -> None:
     assert storm.Tally(1).clean
     for name in ("lost", "doubled", "false_errors", "false_successes", "failed", "foreign"):
         assert not storm.Tally(1, **{name: 1}).clean
@@ -55,7 +55,7 @@ def test_storm_reports_a_wrong_result() -> None:
         (1.0, False, (15.0, 25.0), (15.0, 25.0)),
     ],
 )
-def test_retry_load_is_bounded(
+def test_retries_add_at_most_the_expected_load(
     share: float, budget: bool, per_call: tuple[float, float], late: tuple[float, float]
 ) -> None:
     seen = load.measure(share, 300 if share < 1 or budget else 30, budget=budget)

@@ -39,7 +39,7 @@ def test_threads_under_faults_get_their_own_responses() -> None:
     assert tally.calls > soak.THREADS
 
 
-def test_thread_soak_reports_a_wrong_result() -> None:
+def test_soak_with_threads_detects_a_wrong_result() -> None:
     assert soak.Tally(1, most=1).clean
     for name in ("mixed", "foreign", "left"):
         assert not soak.Tally(1, most=1, **{name: 1}).clean
@@ -79,7 +79,7 @@ def test_pool_keeps_at_most_its_size_of_connections(telling: TellingServer) -> N
     assert telling.none_left()
 
 
-def test_call_closed_by_another_thread_raises_clearly(
+def test_close_in_another_thread_ends_calls_with_a_clear_error(
     telling: TellingServer,
 ) -> None:
     for _ in range(10):

@@ -152,7 +152,7 @@ def test_password_changed_in_redis_is_retried(start_redis: Any, limit_on: Any) -
     assert is_available(limit)
 
 
-def test_handshake_sends_no_hello(start_redis: Any, limit_on: Any) -> None:
+def test_redis_without_the_hello_command_is_used(start_redis: Any, limit_on: Any) -> None:
     """Redis 5 does not know HELLO, with which RESP3 begins."""
     server = start_redis("--rename-command", "HELLO", "")
     limit = limit_on(server.url)

@@ -235,9 +235,7 @@ def disturb_wrong_type(client: Any) -> None:
     ],
     ids=lambda function: function.__name__.removeprefix("disturb_"),
 )
-def test_disturbance_fails_no_call_and_sharing_resumes(
-    start_redis: Any, traffic: Any, disturb: Any
-) -> None:
+def test_redis_disturbance_fails_no_call(start_redis: Any, traffic: Any, disturb: Any) -> None:
     server = start_redis()
     calls = traffic(server.url)
     assert calls.is_shared(server)

@@ -210,7 +210,9 @@ def test_second_client_is_noticed_after_one_rejection(
     assert [request.status for request in fake.requests].count(429) == 1
 
 
-def test_errors_of_a_single_client_keep_its_limit(driven: Any, limited: Any, timeline: Any) -> None:
+def test_error_headers_do_not_lower_a_correct_limit(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
     _, url = limited(10, 10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(10, per=10.0))
     for _ in range(30):

@@ -106,7 +106,7 @@ def test_url_with_dot_segments_is_refused_unsent(serving: Any, reach: Any, url: 
     "path", ["x/{id:2}", "{+id}", "x{/id*}", "x{?id}", "x{#id}", "x{.id}", "x/{id*}", "../x/{id}"]
 )
 @pytest.mark.parametrize("base", [DubConsumer, AsyncDubConsumer])
-def test_template_that_is_no_segment_is_refused_at_creation(
+def test_uri_template_operator_is_rejected_at_class_creation(
     base: type[Any], path: str, declared_with: Any
 ) -> None:
     def sync(self: Any, id: str) -> Any: ...

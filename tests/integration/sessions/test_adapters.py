@@ -94,7 +94,7 @@ def test_mounted_adapter_response_is_used(fill: Any, wrap: Any) -> None:
 
 
 @FILLS
-def test_mounted_adapter_failure_is_mapped(fill: Any) -> None:
+def test_mounted_adapter_failure_becomes_a_dub_error(fill: Any) -> None:
     with pytest.raises(errors.SDKError, match="418: the response is not an error from Dub"):
         client_of(Canned(fill, status=418)).get("cus_1")
 

@@ -86,7 +86,7 @@ def test_requests_cache_creates_retries_and_fails(failing: str, token: str) -> N
 
 
 @pytest.mark.parametrize("headers", [False, True], ids=["plain", "cache-control"])
-def test_a_lookup_never_comes_from_requests_cache(
+def test_lookup_is_never_served_from_requests_cache(
     fake: FakeDub, served: str, token: str, headers: bool
 ) -> None:
     """A 404 in the cache would make a create that was applied a false conflict."""
@@ -107,7 +107,7 @@ def test_a_lookup_never_comes_from_requests_cache(
     ]
 
 
-def test_a_write_never_comes_from_requests_cache(fake: FakeDub, served: str, token: str) -> None:
+def test_write_is_never_served_from_requests_cache(fake: FakeDub, served: str, token: str) -> None:
     requests_cache = pytest.importorskip("requests_cache")
     methods = ("GET", "POST", "PATCH", "DELETE")
     session = requests_cache.CachedSession(

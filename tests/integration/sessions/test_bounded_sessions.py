@@ -40,7 +40,7 @@ def test_clients_share_a_connection_of_a_given_session(
         assert server.connections == 2
 
 
-def test_own_requests_of_a_session_keep_its_timeouts(
+def test_session_keeps_its_timeouts_for_other_requests(
     wire: Any, step: Any, said: Any, connect: Any
 ) -> None:
     """Between two bytes: a long download may take longer than its timeout."""
@@ -72,7 +72,7 @@ def test_session_subclass_state_is_updated(serving: Any, connect: Any) -> None:
     assert type(session) is Counting
 
 
-def test_session_with_slots_is_bounded(serving: Any, connect: Any) -> None:
+def test_session_subclass_with_slots_obeys_the_timeout(serving: Any, connect: Any) -> None:
     class Slotted(requests.Session):
         __slots__ = ("count", "team")
 
@@ -111,7 +111,7 @@ class SlottedAdapter(HTTPAdapter):
 
 
 @pytest.mark.parametrize("cls", [Subclassed, Impatient, SlottedAdapter])
-def test_an_adapter_subclass_is_bounded(serving: Any, connect: Any, cls: Any) -> None:
+def test_adapter_subclass_obeys_the_timeout(serving: Any, connect: Any, cls: Any) -> None:
     with requests.Session() as session:
         session.mount("http://", cls())
         customers = connect(serving(**DRIPPING).url, client=session, timeout_ms=150)
@@ -121,7 +121,7 @@ def test_an_adapter_subclass_is_bounded(serving: Any, connect: Any, cls: Any) ->
         assert time.monotonic() - started < PATIENCE
 
 
-def test_an_adapter_subclass_keeps_what_it_sets(serving: Any, connect: Any) -> None:
+def test_adapter_subclass_keeps_its_attributes(serving: Any, connect: Any) -> None:
     adapter = Subclassed()
     with requests.Session() as session:
         session.mount("http://", adapter)
@@ -129,7 +129,7 @@ def test_an_adapter_subclass_keeps_what_it_sets(serving: Any, connect: Any) -> N
     assert adapter.sent == 1
 
 
-def test_an_adapter_mounted_later_is_used(serving: Any, connect: Any) -> None:
+def test_adapter_mounted_later_is_used(serving: Any, connect: Any) -> None:
     adapter = Subclassed()
     with requests.Session() as session:
         customers = connect(serving().url, client=session)

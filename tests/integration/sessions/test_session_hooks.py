@@ -25,7 +25,7 @@ def hooked(hook: Any) -> requests.Session:
     return session
 
 
-def test_a_hook_that_raises_for_a_success_is_not_hidden(serving: Any, connect: Any) -> None:
+def test_error_of_a_hook_for_a_success_is_raised(serving: Any, connect: Any) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise HookError
 
@@ -45,7 +45,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("then", ["close", "hold"])
-def test_a_hook_that_cannot_read_the_body_is_a_connection_error(
+def test_hook_that_cannot_read_the_body_is_a_connection_error(
     serving: Any, connect: Any, name: str, then: str
 ) -> None:
     server = serving(raw=BROKEN[name], then=then)
@@ -57,7 +57,7 @@ def test_a_hook_that_cannot_read_the_body_is_a_connection_error(
     assert isinstance(caught.value, errors.APITimeoutError) is timed_out
 
 
-def test_a_hook_that_raises_with_an_uplink_client_is_mapped(serving: Any, connect: Any) -> None:
+def test_hook_error_with_an_uplink_client_is_a_dub_error(serving: Any, connect: Any) -> None:
     server = serving(404, '{"error": {"code": "not_found", "message": "No."}}')
     session = hooked(lambda response, **_: response.raise_for_status())
     with pytest.warns(UserWarning, match="hides its session"):
@@ -94,7 +94,7 @@ LIBRARY_ERRORS = [
 
 @pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("reads", [False, True], ids=["unread", "read"])
-def test_a_library_error_of_a_hook_keeps_the_response(
+def test_requests_error_of_a_hook_keeps_the_response(
     serving: Any, connect: Any, error: Exception, reads: bool
 ) -> None:
     def fail(response: requests.Response, **_: Any) -> None:
@@ -111,7 +111,7 @@ def test_a_library_error_of_a_hook_keeps_the_response(
 
 @pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("body", ["", '{"error": {"code": "not_found", "message": "No."}}'])
-def test_a_library_error_of_a_hook_keeps_the_status(
+def test_requests_error_of_a_hook_keeps_the_status(
     serving: Any, connect: Any, error: Exception, body: str
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:

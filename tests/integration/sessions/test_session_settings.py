@@ -220,7 +220,7 @@ def client(request: pytest.FixtureRequest) -> Callable[..., Any]:
 pytestmark = pytest.mark.filterwarnings("ignore:.*auth.*:DeprecationWarning")
 
 
-def test_one_attempt_is_one_request_for_a_status(client: Any, serving: Any) -> None:
+def test_attempt_with_an_error_status_sends_one_request(client: Any, serving: Any) -> None:
     server = serving(503, '{"error": {"code": "x", "message": "Later."}}')
     with pytest.raises(errors.SDKError) as caught:
         client(server.url).delete("cus_1")
@@ -228,7 +228,9 @@ def test_one_attempt_is_one_request_for_a_status(client: Any, serving: Any) -> N
     assert len(server.received) == 1
 
 
-def test_one_attempt_is_one_request_when_dropped(client: Any, serving: Any, said: Any) -> None:
+def test_attempt_with_a_dropped_connection_sends_one_request(
+    client: Any, serving: Any, said: Any
+) -> None:
     server = serving(raw=[said(200, "[]"), b""])
     customers = client(server.url)
     customers.list()  # so that the next request uses a pooled connection
@@ -242,7 +244,7 @@ def test_one_attempt_is_one_request_when_dropped(client: Any, serving: Any, said
 
 
 @pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, b"HTTP/1.1 503 X\r\n"])
-def test_the_deadline_bounds_the_attempt(client: Any, serving: Any, raw: bytes) -> None:
+def test_attempt_ends_at_the_deadline(client: Any, serving: Any, raw: bytes) -> None:
     server = serving(raw=raw, drip=0.01, then="hold")
     customers = client(server.url, timeout_ms=200)
     started = time.monotonic()
@@ -266,14 +268,14 @@ def test_statuses_map_to_errors(client: Any, serving: Any) -> None:
     assert len(server.received) == 1
 
 
-def test_a_redirect_is_not_followed(client: Any, serving: Any) -> None:
+def test_redirect_is_not_followed(client: Any, serving: Any) -> None:
     server = serving(302, "", {"Location": "/elsewhere"})
     with pytest.raises(errors.SDKError, match="redirects"):
         client(server.url).list()
     assert len(server.received) == 1
 
 
-def test_the_token_is_sent_and_the_encoding(client: Any, serving: Any, token: str) -> None:
+def test_token_and_accept_encoding_are_sent(client: Any, serving: Any, token: str) -> None:
     server = serving()
     client(server.url).list()
     headers = server.received[0].headers
@@ -281,13 +283,13 @@ def test_the_token_is_sent_and_the_encoding(client: Any, serving: Any, token: st
     assert headers["accept-encoding"] == "gzip, deflate"
 
 
-def test_a_create_applied_and_lost_is_resolved(client: Any, fake: FakeDub, served: str) -> None:
+def test_create_with_a_lost_response_is_resolved(client: Any, fake: FakeDub, served: str) -> None:
     fake.faults.add(faults.DropAfter(), method="POST", times=1)
     assert client(served, retry_config=QUICK).create(CUSTOMER).external_id == "user_1"
     assert len(fake.customers) == 1
 
 
-def test_a_delete_applied_and_lost_is_a_success(client: Any, fake: FakeDub, served: str) -> None:
+def test_delete_with_a_lost_response_is_a_success(client: Any, fake: FakeDub, served: str) -> None:
     fake.add(**CUSTOMER)
     fake.faults.add(faults.DropAfter(), method="DELETE", times=1)
     client(served, retry_config=QUICK).delete("ext_user_1")
@@ -295,7 +297,7 @@ def test_a_delete_applied_and_lost_is_a_success(client: Any, fake: FakeDub, serv
 
 
 @pytest.mark.parametrize("name", SESSIONS)
-def test_a_session_is_unchanged_after_calls(name: str, serving: Any, connect: Any) -> None:
+def test_session_is_unchanged_after_calls(name: str, serving: Any, connect: Any) -> None:
     def state(session: requests.Session) -> Any:
         adapters = {
             prefix: [
@@ -320,7 +322,7 @@ def test_a_session_is_unchanged_after_calls(name: str, serving: Any, connect: An
 
 
 @pytest.mark.parametrize("name", AIOHTTP)
-def test_an_aiohttp_session_is_unchanged(name: str, serving: Any, connect_async: Any) -> None:
+def test_aiohttp_session_is_unchanged(name: str, serving: Any, connect_async: Any) -> None:
     made: list[aiohttp.ClientSession] = []
 
     def make() -> aiohttp.ClientSession:
@@ -338,7 +340,7 @@ def test_an_aiohttp_session_is_unchanged(name: str, serving: Any, connect_async:
     assert after == before
 
 
-def test_a_base_url_of_an_aiohttp_session_does_not_matter(serving: Any, connect_async: Any) -> None:
+def test_base_url_of_an_aiohttp_session_is_ignored(serving: Any, connect_async: Any) -> None:
     server = serving()
     customers = connect_async(
         server.url, client=lambda: aiohttp.ClientSession(yarl.URL("http://other.example/api/"))
@@ -347,7 +349,7 @@ def test_a_base_url_of_an_aiohttp_session_does_not_matter(serving: Any, connect_
 
 
 @pytest.mark.parametrize("value", ["s3cret\n", " s3cret", "s3\rcret", ["s3cret"]], ids=repr)
-def test_an_invalid_header_is_not_shown(serving: Any, connect: Any, value: Any) -> None:
+def test_invalid_header_is_not_shown(serving: Any, connect: Any, value: Any) -> None:
     server = serving()
     session = requests.Session()
     session.headers["X-Gateway-Key"] = value

@@ -27,7 +27,7 @@ def one_connection() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1))
 
 
-def test_waiting_for_a_pooled_connection_ends_in_time(
+def test_wait_for_a_pooled_connection_obeys_the_timeout(
     fake: FakeDub, served: str, connect: Any
 ) -> None:
     fake.faults.add(faults.Delay(0.6), times=None, method="POST")
@@ -71,7 +71,7 @@ def test_waiting_in_a_blocked_pool_sends_each_create_once(
     assert len(fake.requests) == 16
 
 
-def test_waiting_for_the_sessions_own_request_ends_in_time(serving: Any, connect: Any) -> None:
+def test_wait_for_another_request_of_the_session_times_out(serving: Any, connect: Any) -> None:
     server = serving(200, "[]", drip=0.03)  # 2 seconds for each response
     session = blocking()
     own = threading.Thread(target=session.get, args=(server.url,))
@@ -87,7 +87,7 @@ def test_waiting_for_the_sessions_own_request_ends_in_time(serving: Any, connect
     assert len(server.received) == 1
 
 
-def test_waiting_for_a_connector_ends_in_time(
+def test_wait_for_an_aiohttp_connector_obeys_the_timeout(
     fake: FakeDub, served: str, connect_async: Any
 ) -> None:
     fake.faults.add(faults.Delay(0.6), times=None, method="POST")
@@ -110,7 +110,7 @@ def test_waiting_for_a_connector_ends_in_time(
     assert len(fake.customers) <= 6 - len(unsent)
 
 
-def test_waiting_for_a_connector_sends_each_create_once(
+def test_wait_for_a_connector_sends_each_create_once(
     fake: FakeDub, served: str, connect_async: Any
 ) -> None:
     # A request that is sent after 1.3 s of the 2 s would time out, and be sent again.
@@ -129,7 +129,7 @@ def test_waiting_for_a_connector_sends_each_create_once(
     assert len(fake.requests) == 5
 
 
-def test_a_pool_recovers_after_waits_that_timed_out(serving: Any, connect: Any, said: Any) -> None:
+def test_pool_recovers_after_waits_that_timed_out(serving: Any, connect: Any, said: Any) -> None:
     server = serving(200, "[]", drip=0.004)  # 0.3 seconds for each response
     session = blocking()
     customers = connect(server.url, client=session, timeout_ms=450)

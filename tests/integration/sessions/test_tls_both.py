@@ -144,7 +144,7 @@ def test_broken_tls_connection_is_reopened(
     assert len(server.received) == server.connections == 2
 
 
-def test_a_handshake_that_times_out_was_not_sent(
+def test_handshake_timeout_is_reported_as_unsent(
     wire: Any, step: Any, connect: Any, connect_async: Any
 ) -> None:
     server = wire(step(b"", "hold", unread=True))
@@ -191,7 +191,7 @@ assert session.get(url, timeout=20).text == "[]"
 """
 
 
-def test_sockets_of_pyopenssl_work_and_are_bounded(
+def test_pyopenssl_sockets_obey_the_timeout(
     wire: Any, step: Any, said: Any, tls: ssl.SSLContext, certificate: tuple[Path, Path]
 ) -> None:
     pytest.importorskip("OpenSSL")
@@ -223,7 +223,7 @@ def test_reset_before_handshake_leaves_no_socket_open(
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])
-def test_a_handshake_that_breaks_was_not_sent(
+def test_broken_handshake_is_reported_as_unsent(
     wire: Any, step: Any, connect: Any, connect_async: Any, then: str
 ) -> None:
     server = wire(step(b"", then, unread=True))
@@ -235,7 +235,7 @@ def test_a_handshake_that_breaks_was_not_sent(
         assert caught.value.sent is False
 
 
-def test_a_server_without_tls_was_sent_nothing(
+def test_request_to_a_server_without_tls_is_unsent(
     wire: Any, step: Any, connect: Any, connect_async: Any
 ) -> None:
     server = wire(step(b"HTTP/1.1 400 No\r\n\r\n", "hold", unread=True))
@@ -247,7 +247,7 @@ def test_a_server_without_tls_was_sent_nothing(
 
 
 @pytest.mark.parametrize("name", ["verify", "cert"])
-def test_a_certificate_file_that_is_missing_is_named(connect: Any, name: str) -> None:
+def test_missing_certificate_file_is_named_in_the_error(connect: Any, name: str) -> None:
     session = requests.Session()
     session.trust_env = False
     setattr(session, name, "/no.pem")

@@ -105,5 +105,7 @@ def test_async_names_load_on_access() -> None:
         dub_uplink.AsyncThing  # noqa: B018
 
 
-def test_import_comparison_can_fail(by_dub_uplink: set[str], by_uplink: set[str]) -> None:
+def test_import_measurement_detects_a_loaded_module(
+    by_dub_uplink: set[str], by_uplink: set[str]
+) -> None:
     assert "dub_uplink._customers.consumer" in by_dub_uplink - by_uplink

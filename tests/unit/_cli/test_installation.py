@@ -66,7 +66,9 @@ def test_scrub_removes_a_secret_anywhere(before: str, secret: str, after: str) -
         ("1", "", True),
     ],
 )
-def test_within_compares_a_version_with_bounds(version: str, bounds: str, expected: bool) -> None:
+def test_satisfies_compares_a_version_with_bounds(
+    version: str, bounds: str, expected: bool
+) -> None:
     assert satisfies(version, bounds) is expected
 
 

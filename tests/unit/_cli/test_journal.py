@@ -63,7 +63,7 @@ def test_reasons_are_counted_most_frequent_first(path: Path) -> None:
         assert journal.failures() == [("b", 2), ("a", 1), ("?", 1)]
 
 
-def test_begin_commits_earlier_outcomes(path: Path) -> None:
+def test_raised_sent_limit_commits_earlier_outcomes(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.record_outcome(0, "created")
         assert rows_on_disk(path) == (0, [])
@@ -123,7 +123,7 @@ def finish_all(path: Path) -> None:
         journal.commit()
 
 
-def test_unfinished_import_resumes_under_another_policy(path: Path) -> None:
+def test_unfinished_import_resumes_with_another_on_conflict(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(2)
         journal.record_outcome(0, "created")
@@ -132,7 +132,7 @@ def test_unfinished_import_resumes_under_another_policy(path: Path) -> None:
         assert (journal.outcome(0), journal.is_in_doubt(1)) == ("created", True)
 
 
-def test_finished_import_is_repeated_under_another_policy(path: Path) -> None:
+def test_finished_import_is_repeated_with_another_on_conflict(path: Path) -> None:
     finish_all(path)
     with Journal(path, {**ABOUT, "on_conflict": "skip"}, ROWS) as journal:
         assert (journal.sent_limit, journal.outcome(0)) == (0, None)
@@ -305,7 +305,7 @@ def test_journal_of_rows_that_were_not_applied_is_replaced(path: Path) -> None:
         assert (journal.sent_limit, journal.replaced_counts) == (0, None)
 
 
-def test_unapplied_row_is_in_doubt_in_a_second_process(path: Path) -> None:
+def test_unapplied_row_is_in_doubt_after_another_process(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(4)
         journal.mark_not_applied(0)
@@ -317,7 +317,7 @@ def test_unapplied_row_is_in_doubt_in_a_second_process(path: Path) -> None:
         assert journal.is_in_doubt(0)
 
 
-def test_row_that_no_process_sent_again_stays_out_of_doubt(path: Path) -> None:
+def test_unapplied_row_that_is_not_sent_again_is_not_in_doubt(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(4)
         journal.mark_not_applied(2)

@@ -333,7 +333,7 @@ def test_list_within_an_object_is_refused_with_a_hint(read: Read, text: str) -> 
     assert "jq .customers FILE | dub-uplink customers import -" in rows.header_problem
 
 
-def test_list_in_an_unknown_column_can_be_ignored(read: Read) -> None:
+def test_unknown_json_key_with_a_list_can_be_ignored(read: Read) -> None:
     rows = read(json.dumps({"orders": [{"id": 1}], **U1}), "a.json", ignore_unknown=True)
     assert (rows.header_problem, requests(rows)) == ("", [U1])
     rows = read(json.dumps({**U1, "orders": [{"id": 1}]}), "a.json")
@@ -438,7 +438,7 @@ def test_utf_16_cut_in_a_character_is_incomplete(
 
 
 @pytest.mark.parametrize("file_format", ["csv", "json", "jsonl"])
-def test_zip_archive_that_is_called_text_is_refused(read: Read, file_format: str) -> None:
+def test_zip_archive_read_as_a_text_format_is_rejected(read: Read, file_format: str) -> None:
     with pytest.raises(BadFile, match=r"is an Excel workbook or a zip archive.*leave out --format"):
         read(b"PK\x03\x04\x14\0\x06\0\xff", format=file_format)
 

@@ -48,7 +48,7 @@ def problems(rows: Rows) -> list[tuple[int, str, str]]:
     return [(p.line, p.column, p.reason.partition(";")[0]) for row in rows for p in row.problems]
 
 
-def test_sheet_is_read_whatever_the_file_is_called(read: Read) -> None:
+def test_workbook_with_any_suffix_is_read(read: Read) -> None:
     sheets = {"People": [["External ID", "Country", "Full name"], ["u1", "gb", "Zoë 🙂"]]}
     for name in ("people.xlsx", "people.csv", "people"):
         rows = read(sheets, name, mapping={"Full name": "name"})

@@ -49,7 +49,7 @@ def test_repeated_ids_are_named_with_both_lines(validate: Check) -> None:
     ]
 
 
-def test_ids_alike_but_for_normalization_are_noted(validate: Check) -> None:
+def test_ids_that_differ_in_normalization_are_noted(validate: Check) -> None:
     report = validate("external_id,country\nZo\u00eb,GB\nu1,GB\nZoe\u0308,GB\nZoe\u0308,GB\n")
     assert report.bad_rows == 1
     assert [p.line for p in report.problems.to_show()] == [5]
@@ -105,7 +105,7 @@ def test_unwritable_file_of_problems_is_reported(validate: Check, rest: Path) ->
     assert [group.count for group in report.problems.groups.values()] == [30, 30, 29]
 
 
-def test_unreadable_rest_of_a_file_leaves_no_problems(validate: Check, tmp_path: Path) -> None:
+def test_unreadable_file_leaves_no_problem_file(validate: Check, tmp_path: Path) -> None:
     with pytest.raises(BadFile):
         validate(HEADER + "u1,,,\n" * 9 + "\0")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

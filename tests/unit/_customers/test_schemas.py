@@ -112,7 +112,7 @@ def test_record_without_an_id_is_refused(record: str) -> None:
             getattr(schemas, record)().load(odd)
 
 
-def test_sort_order_made_at_run_time_is_accepted() -> None:
+def test_equal_but_not_identical_sort_by_is_accepted() -> None:
     made = "".join(["created", "At"])
     sent = {"sortBy": "createdAt", "startingAfter": "c"}
     assert (

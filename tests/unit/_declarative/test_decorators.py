@@ -40,7 +40,7 @@ def things(server: Any, connect: Any) -> Any:
     return connect(server.url + "/v1", Things)
 
 
-def test_annotation_of_two_paths_fills_in_each(server: Any, things: Any) -> None:
+def test_path_annotation_of_two_endpoints_fills_in_both(server: Any, things: Any) -> None:
     things.thing("a")
     things.parts("b")
     assert server.seen == ["GET /v1/things/a", "GET /v1/others/b/parts"]
@@ -77,7 +77,7 @@ def test_argument_by_keyword_and_options_are_sent(server: Any, things: Any) -> N
         (("a",), {"unknown": 1}, "unexpected keyword argument 'unknown'"),
     ],
 )
-def test_wrong_arguments_raise_the_usual_error(
+def test_wrong_arguments_raise_the_type_error_of_python(
     server: Any, things: Any, args: Any, options: Any, message: str
 ) -> None:
     with pytest.raises(TypeError, match=message):

@@ -133,7 +133,7 @@ def test_query_map_writes_values_as_the_server_reads_them(serving: Any, mine: An
     assert server.received[1].target == "/raw"
 
 
-def test_query_map_with_an_ambiguous_value_refuses_it(serving: Any, mine: Any) -> None:
+def test_query_map_rejects_an_ambiguous_value(serving: Any, mine: Any) -> None:
     server = serving()
     customers = mine(server.url)
     for bad in (["a"], ("a",), {"a": 1}, b"a", set(), "\ud800"):
@@ -378,7 +378,7 @@ def test_pydantic_model_reads_a_body_or_raises_its_response(serving: Any, mine: 
 
 
 @pytest.mark.parametrize("type_", [5, "int", object()])
-def test_returns_given_no_type_refuses_it(type_: Any) -> None:
+def test_returns_json_with_a_wrong_type_is_rejected(type_: Any) -> None:
     with pytest.raises(TypeError, match="type must be a marshmallow schema, a pydantic model"):
         declare.returns.json(type=type_)
 
@@ -394,7 +394,7 @@ def test_argument_without_annotation_is_refused_by_uplink() -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 @pytest.mark.parametrize("declared_with", [declare, uplink], ids=["declare", "uplink"])
-def test_body_with_a_number_that_json_lacks_is_refused(
+def test_body_that_json_cannot_represent_is_rejected(
     serving: Any, mine: Any, client: Any, declared_with: Any, number: float
 ) -> None:
     class Mine(CustomersConsumer):

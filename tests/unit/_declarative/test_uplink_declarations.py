@@ -19,7 +19,7 @@ def mine(connect: Any) -> Any:
     return make
 
 
-def test_plain_declarations_send_what_uplink_sends(
+def test_uplink_declarations_send_the_same_requests(
     serving: Any, mine: Any, client: Any, token: str
 ) -> None:
     class Mine(CustomersConsumer):
@@ -78,7 +78,7 @@ def test_plain_declarations_send_what_uplink_sends(
     assert {r.headers["authorization"] for r in got} == {f"Bearer {token}"}
 
 
-def test_plain_declarations_map_errors_and_retry(serving: Any, mine: Any, said: Any) -> None:
+def test_uplink_declarations_raise_dub_errors_and_retry(serving: Any, mine: Any, said: Any) -> None:
     class Mine(CustomersConsumer):
         @uplink.returns.json
         @uplink.get("things")
@@ -99,7 +99,7 @@ def test_plain_declarations_map_errors_and_retry(serving: Any, mine: Any, said: 
     assert len(server.received) == 3
 
 
-def test_uplinks_timeout_bounds_an_attempt(serving: Any, connect: Any) -> None:
+def test_uplink_timeout_limits_each_attempt(serving: Any, connect: Any) -> None:
     class Hasty(CustomersConsumer):
         @uplink.timeout(0.2)
         @uplink.get("customers")
@@ -127,7 +127,7 @@ class Tags(CustomersConsumer):
 
 
 @pytest.mark.parametrize("body", ["<html>", "{}", '{"id": 7}', "null"])
-def test_plain_endpoint_with_a_wrong_body_raises_its_response(
+def test_uplink_endpoint_with_a_wrong_body_raises_its_response(
     serving: Any, connect: Any, body: str
 ) -> None:
     with pytest.raises(errors.ResponseValidationError) as caught:
@@ -136,7 +136,7 @@ def test_plain_endpoint_with_a_wrong_body_raises_its_response(
 
 
 @pytest.mark.parametrize("body", ["{}", '{"data": []}', '{"data": 5}', "[]"])
-def test_plain_endpoint_with_a_missing_key_raises_its_response(
+def test_uplink_endpoint_with_a_missing_key_raises_its_response(
     serving: Any, connect: Any, body: str
 ) -> None:
     with pytest.raises(errors.ResponseValidationError, match="unexpected response body"):
@@ -144,7 +144,7 @@ def test_plain_endpoint_with_a_missing_key_raises_its_response(
 
 
 @pytest.mark.parametrize("tag", ["", ".", "..", None, b"1"])
-def test_plain_endpoint_with_an_id_of_another_route_refuses_it(
+def test_uplink_endpoint_rejects_an_id_of_another_route(
     serving: Any, connect: Any, tag: Any
 ) -> None:
     server = serving(200, '{"id": "1"}')
@@ -154,7 +154,7 @@ def test_plain_endpoint_with_an_id_of_another_route_refuses_it(
 
 
 @pytest.mark.parametrize(("tag", "path"), [("a/../b?c", "/tags/a%2F..%2Fb%3Fc"), (7, "/tags/7")])
-def test_plain_endpoint_with_any_other_id_sends_one_segment(
+def test_uplink_endpoint_sends_any_other_id_as_one_segment(
     serving: Any, connect: Any, tag: Any, path: str
 ) -> None:
     server = serving(200, '{"id": "1"}')
@@ -162,7 +162,7 @@ def test_plain_endpoint_with_any_other_id_sends_one_segment(
     assert server.received[0].target == path
 
 
-def test_plain_endpoint_with_a_url_is_logged_without_a_route(
+def test_uplink_endpoint_with_a_url_is_logged_without_a_route(
     serving: Any, connect: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Mine(CustomersConsumer):
@@ -176,7 +176,7 @@ def test_plain_endpoint_with_a_url_is_logged_without_a_route(
     assert "GET /…: 200" in caplog.text
 
 
-def test_endpoint_of_a_foreign_base_has_every_guarantee(
+def test_endpoint_of_an_uplink_base_class_raises_dub_errors(
     serving: Any, connect: Any, token: str
 ) -> None:
     class Foreign(uplink.Consumer):
@@ -196,7 +196,7 @@ def test_endpoint_of_a_foreign_base_has_every_guarantee(
     assert [r.headers["authorization"] for r in server.received] == [f"Bearer {token}"]
 
 
-def test_plain_response_handler_that_raises_keeps_its_error(serving: Any, connect: Any) -> None:
+def test_error_of_an_uplink_response_handler_is_unchanged(serving: Any, connect: Any) -> None:
     def refuse(response: Any) -> Any:
         raise ValueError("mine")
 

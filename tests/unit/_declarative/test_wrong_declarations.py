@@ -126,7 +126,7 @@ def test_mixin_of_coroutine_functions_works_when_awaited(serving: Any) -> None:
     assert asyncio.run(tag(serving(200, "7").url)) == 7
 
 
-def test_mixin_that_does_not_fit_a_class_is_refused() -> None:
+def test_sync_mixin_on_an_async_class_is_rejected() -> None:
     for _ in range(2):
         with pytest.raises(TypeError, match=r"^Mixin\.ta"):
             type("Mine", (Mixin, AsyncDubConsumer), {})
@@ -150,7 +150,7 @@ def test_wrong_arguments_raise_with_the_name_of_the_method(serving: Any, connect
 
 
 @pytest.mark.parametrize("value", ["..", "."])
-def test_path_annotation_of_the_users_is_checked(serving: Any, connect: Any, value: str) -> None:
+def test_path_annotation_of_user_code_is_checked(serving: Any, connect: Any, value: str) -> None:
     class Slug(uplink.Path):  # type: ignore[misc]
         pass
 
@@ -165,7 +165,7 @@ def test_path_annotation_of_the_users_is_checked(serving: Any, connect: Any, val
     assert [request.target for request in server.received] == ["/tags/a%2Fb/x"]
 
 
-def test_options_by_position_may_be_none(serving: Any, connect: Any) -> None:
+def test_options_argument_may_be_none(serving: Any, connect: Any) -> None:
     class Mine(CustomersConsumer):
         @declare.get("tags", args={"options": declare.Options})
         def tags(self, options: Any = None) -> Response:
@@ -282,7 +282,7 @@ class NoteSchema(marshmallow.Schema):
     "hint", [Any, dict[str, Any], list[dict[str, Any]], dict[str, int] | None, "dict[str, Any]"]
 )
 @pytest.mark.parametrize("body", ['{"id": "x"}', "[1]", "null"])
-def test_plain_return_annotation_converts_nothing(
+def test_return_annotation_without_a_schema_converts_nothing(
     serving: Any, connect: Any, hint: Any, body: str
 ) -> None:
     def note(self: Any) -> Any: ...

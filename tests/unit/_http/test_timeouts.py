@@ -68,7 +68,7 @@ def test_slow_headers_time_out_with_a_deadline_adapter(serving: Any, connect: An
         times_out(customers.list)
 
 
-def test_deadline_adapter_bounds_direct_session_calls(serving: Any) -> None:
+def test_deadline_adapter_limits_direct_session_calls(serving: Any) -> None:
     with requests.Session() as session:
         session.mount("http://", DeadlineAdapter())
         started = time.monotonic()

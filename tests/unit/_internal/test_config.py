@@ -178,7 +178,7 @@ def test_invalid_server_url_raises_value_error(
         ("https://例え.テスト", "https://xn--r8jz45g.xn--zckzah/"),
     ],
 )
-def test_a_server_url_with_blanks_or_unicode_host_is_normalized(given: str, used: str) -> None:
+def test_server_url_with_spaces_or_unicode_host_is_normalized(given: str, used: str) -> None:
     assert used in repr(Dub("dub_x", server_url=given))
 
 

@@ -50,7 +50,7 @@ def test_rate_limit_invalid_argument_is_refused(arguments: Any, error: Any) -> N
 
 
 @pytest.mark.parametrize("make", [Dub, AsyncDub, CustomersConsumer])
-def test_client_other_type_as_rate_limit_is_refused(make: Any) -> None:
+def test_client_rejects_a_rate_limit_of_another_type(make: Any) -> None:
     with pytest.raises(TypeError, match="rate_limit must be a RateLimit or None, not 600"):
         make("dub_test", rate_limit=600)
 

@@ -222,7 +222,7 @@ def test_error_data_needs_the_dub_error_format(body: str, read: Any) -> None:
         (502, {}, b"<b>", "error from Dub (no content type): <b>"),
     ],
 )
-def test_foreign_error_response_is_described(
+def test_error_that_is_not_from_dub_is_described(
     status: int, headers: dict[str, str], body: bytes, said: str
 ) -> None:
     told = hooks.status_error(Response(status, headers, body))
@@ -237,7 +237,7 @@ def test_server_error_without_body_does_not_blame_server_url(status: int) -> Non
 
 
 @pytest.mark.parametrize(("letters", "shown"), [(119, 119), (120, 120), (121, 120), (9_999, 120)])
-def test_long_foreign_text_is_truncated_in_messages(letters: int, shown: int) -> None:
+def test_long_text_of_the_server_is_truncated_in_messages(letters: int, shown: int) -> None:
     foreign = hooks.status_error(Response(502, {"Content-Type": "K" * letters}, b"Z" * letters))
     assert (str(foreign).count("K"), str(foreign).count("Z")) == (shown, shown)
     assert str(foreign).count("…") == (2 if letters > shown else 0)

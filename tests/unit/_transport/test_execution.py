@@ -68,14 +68,14 @@ def test_response_handler_of_an_error_does_not_run(serving: Any, cls: Any) -> No
     assert caught.value.status_code == 500
 
 
-def test_retry_of_uplink_sends_again_and_converts(serving: Any, said: Any, cls: Any) -> None:
+def test_uplink_retry_sends_again_and_converts(serving: Any, said: Any, cls: Any) -> None:
     server = serving(raw=[said(500, "down"), said(503, "down"), said(200, '["a"]')])
     _, tags = call(server.url, cls, "retried")
     assert tags == ["a"]
     assert len(server.received) == 3
 
 
-def test_retry_of_uplink_that_ends_raises_the_error(serving: Any, cls: Any) -> None:
+def test_uplink_retry_that_gives_up_raises_the_error(serving: Any, cls: Any) -> None:
     server = serving(503, "down")
     with pytest.raises(errors.SDKError):
         call(server.url, cls, "retried")

@@ -124,7 +124,7 @@ def test_backoff_wait_stays_within_its_bounds(
         max_size=30,
     ),
 )
-def test_no_wait_passes_the_deadline(
+def test_waits_end_before_the_deadline(
     backoff: BackoffStrategy, steps: list[tuple[float, str, float]]
 ) -> None:
     ticks = [0.0]

@@ -63,7 +63,7 @@ def test_only_transient_sent_outcomes_are_ambiguous(
     assert attempts.may_have_been_applied is ambiguous
 
 
-def test_five_statuses_are_transient_and_only_429_is_unsent() -> None:
+def test_five_statuses_are_retried_and_only_429_is_unsent() -> None:
     outcomes = {status: answered(status) for status in range(100, 600)}
     passing = {status for status, outcome in outcomes.items() if outcome.transient}
     assert passing == {429, 500, 502, 503, 504}

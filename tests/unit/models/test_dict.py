@@ -90,17 +90,17 @@ CUSTOMERS = records(
 
 
 @given(CUSTOMERS)
-def test_dict_of_a_customer_reads_back_as_the_same(customer: Customer) -> None:
+def test_to_dict_then_from_dict_returns_the_same_customer(customer: Customer) -> None:
     assert Customer.from_dict(json.loads(json.dumps(customer.to_dict()))) == customer
 
 
 @given(CUSTOMERS)
-def test_dict_that_is_read_is_written_the_same(customer: Customer) -> None:
+def test_from_dict_then_to_dict_returns_the_same_dict(customer: Customer) -> None:
     sent = customer.to_dict()
     assert Customer.from_dict(sent).to_dict() == sent
 
 
-def test_dict_has_the_names_and_dates_of_the_server() -> None:
+def test_to_dict_has_the_names_and_dates_of_the_server() -> None:
     extra = {"newField": {"a": [1]}}
     sent = {**PAYLOAD, "link": {**LINK, "clicks": 5}, "programId": "prog_1", **extra}
     customer = Customer.from_dict(sent)
@@ -110,7 +110,7 @@ def test_dict_has_the_names_and_dates_of_the_server() -> None:
     assert list(Customer.from_dict(PAYLOAD).to_dict()) == list(PAYLOAD)
 
 
-def test_dict_of_a_date_elsewhere_is_in_utc() -> None:
+def test_to_dict_converts_dates_to_utc() -> None:
     east = dt.timezone(dt.timedelta(hours=2))
     moment = dt.datetime(2026, 8, 21, 23, 14, 2, 5, tzinfo=east)
     found = Customer("cus_1", created_at=moment).to_dict()["createdAt"]
@@ -194,7 +194,7 @@ def test_to_dict_shares_nothing_with_the_customer() -> None:
     assert customer == Customer.from_dict(nested())
 
 
-def test_from_dict_of_read_only_records_makes_plain_ones() -> None:
+def test_from_dict_of_read_only_mappings_creates_dicts() -> None:
     inner = MappingProxyType({"a": (MappingProxyType({"b": 1}),)})
     customer = Customer.from_dict({**PAYLOAD, "new": inner})
     assert json.loads(json.dumps(customer.to_dict()))["new"] == {"a": [{"b": 1}]}

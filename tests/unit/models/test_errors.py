@@ -99,7 +99,7 @@ FOREIGN: list[tuple[Any, str, str]] = [
 @pytest.mark.parametrize(
     ("content", "kind", "message"), FOREIGN, ids=[f"{f[0]!r:.24}" for f in FOREIGN]
 )
-def test_foreign_error_body_raises_sdk_error(
+def test_error_body_that_is_not_from_dub_raises_sdk_error(
     serving: Any, connect: Any, said: Any, content: Any, kind: str, message: str
 ) -> None:
     statuses = [400, 404, 500, 502]
