@@ -58,7 +58,7 @@ def upsert_requests(
     body = serialize_request(_CREATE, request, "upsert()")
     external_id = body["externalId"]
     if not external_id:
-        raise ValueError("upsert(): external_id is empty; it names the customer to update")
+        raise ValueError("upsert(): external_id is empty; give the id of a customer in your system")
     check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
     change = {name: value for name, value in body.items() if name != "externalId"}
     return body, f"ext_{external_id}", change

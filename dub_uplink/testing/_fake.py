@@ -131,9 +131,7 @@ class FakeDub:
         admin: bool = False,
         admin_token: str | None = None,
     ) -> Server:
-        """Serve this fake over HTTP: ``with fake.serve() as url: ...``.
-
-        Without ``with``, use the ``url`` and the ``close()`` of the returned server.
+        """Serve this fake over HTTP until ``close()`` or the end of ``with fake.serve() as url:``.
 
         Args:
             host: The address to listen on.

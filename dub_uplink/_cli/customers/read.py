@@ -36,8 +36,8 @@ Examples:
     "list",
     short_help="List customers, by default the newest 100.",
     help="List one page of customers, by default the newest 100. To list more, give --limit or"
-    " --all. A customer must match all filters. Exception: if several of --email, --external-id and"
-    " --search are given, the API uses only --email, or else --external-id.\n\nThe outputs json and"
+    " --all. A customer must match all filters. Exception: of --email, --external-id and --search,"
+    " the API uses only the first one that is given.\n\nThe outputs json and"
     " jsonl contain all fields that the API sent, under the API's names. The command customers"
     " import can read jsonl. The output csv is for spreadsheets: an apostrophe is put before a"
     " value that a spreadsheet would run as a formula. The command customers export writes values"

@@ -31,7 +31,7 @@ CREATE_FIELDS = {
 }
 UPDATE_FIELDS = {
     **CREATE_FIELDS,
-    "country": "Dub checks this country, but does not change it.",
+    "country": "Dub checks this value, but does not change the stored country.",
     "subscription_canceled_at": "Set the time when the subscription was cancelled, such as"
     " 2026-08-21T21:14:02Z.",
 }
@@ -121,7 +121,7 @@ Examples:
     short_help="Create a customer, exactly once.",
     help="Create a customer exactly once. If the response is lost, the customer is looked up and"
     " not created again. Dub requires --external-id and --country."
-    "\n\nA value null leaves the field empty. To store the text null, use --from-file with JSON"
+    "\n\nThe value null leaves a field empty. To store the text null, use --from-file with JSON"
     """ such as '{"name": "null"}'.""",
     epilog=CREATE_EXAMPLES,
 )

@@ -144,8 +144,8 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
 @click.option(
     "--exact",
     is_flag=True,
-    help="Import each cell unchanged. Use this only if no spreadsheet program has edited the file."
-    " NULL is then text and not an empty cell, and 1E05 is an id.",
+    help="Import each cell unchanged: NULL and 1E05 are text. Use this only if no spreadsheet"
+    " program has edited the file.",
 )
 @click.option(
     "--format",
@@ -373,10 +373,7 @@ def _report_stopped(run: Import, failed: Path) -> None:
         click.echo(f"The rows that failed so far are in {failed}.", err=True)
     elif unwritable:
         why = f"{failed} cannot be written ({unwritable})"
-        click.echo(
-            f"{why}. Remove the cause, then run the same command again. It will write the file.",
-            err=True,
-        )
+        click.echo(f"{why}. Remove the cause, then run the command again to write it.", err=True)
 
 
 def _write_failed(run: Import, path: Path) -> tuple[Path, str]:

@@ -99,7 +99,7 @@ def identifier(value: Any) -> str:
 def dub_id(value: Any) -> str:
     """Accept the Dub id of a new customer."""
     if identifier(value).startswith("ext_"):
-        raise ValueError("must not begin with ext_, as an external id does")
+        raise ValueError("must not begin with ext_, the prefix of external ids")
     return str(value)
 
 
