@@ -31,7 +31,8 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
 @click.command(
     short_help="Show when a call would be retried.",
     help="Show the attempts and waits of a call if every attempt fails, and why the call ends."
-    " Nothing is sent. Waits are random; the start times assume that each wait is in the middle of its range.",
+    " Nothing is sent. Waits are random; the start times assume that each wait is in the middle of"
+    " its range.",
     epilog=EXAMPLES,
 )
 @click.option(
