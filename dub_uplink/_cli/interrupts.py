@@ -26,8 +26,8 @@ class InterruptHandler:
     """A context in which the first Ctrl-C sets a flag and the second ends the process at once.
 
     By default Python raises ``KeyboardInterrupt`` between any two instructions of the main thread.
-    Within ``threading`` or ``queue`` that can leave a lock acquired, and the next thread
-    that needs the lock hangs the command.
+    If this happens within ``threading`` or ``queue``, a lock can stay acquired. The command then
+    hangs when another thread needs the lock.
 
     The handler replaces only Python's default handler, and only in the main thread. A job in the
     background therefore still ignores SIGINT.

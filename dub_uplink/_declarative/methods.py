@@ -317,7 +317,7 @@ def explicit_signature(
 ) -> Callable[P, T]:
     """Expand ``**options: Unpack[SomeTypedDict]`` of a method into an explicit signature.
 
-    Python would accept any keyword. The returned method raises ``TypeError`` for an unknown one.
+    Python would accept any keyword. The returned method rejects unknown ones with ``TypeError``.
 
     Args:
         function: the method to wrap.

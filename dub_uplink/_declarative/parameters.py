@@ -178,7 +178,7 @@ def check_url(url: str) -> None:
     Raises:
         ValueError: the URL contains a control character or a dot segment.
     """
-    if _CONTROL.search(url):  # urllib.parse removes some of them and so joins two dots
+    if _CONTROL.search(url):  # urllib.parse removes some of them, so two dots could join
         raise ValueError("the URL contains a control character; percent-encode it")
     if _DOT_SEGMENT.match(url.strip()):
         raise ValueError("the URL has a segment '.' or '..', which would address another route")

@@ -145,8 +145,8 @@ class _DeadlineResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            # http.client skips only a 100. It would return a 103 as the response, and the actual
-            # response as that of the next request.
+            # http.client skips only a 100. It would return a 103 as the response, and would return
+            # the actual response for the next request.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         # http.client does not raise an error if the stream ends within the headers.
@@ -185,7 +185,7 @@ def _make_view_class(cls: Any, mixin: Any) -> Any:
 
 
 def _forwarding_property(name: str) -> property:
-    """Return a property that forwards a slot, which ``__dict__`` lacks, to the original."""
+    """Return a property that accesses a slot of the original; slots are not in ``__dict__``."""
     return property(
         lambda view: getattr(view._original, name),
         lambda view, value: setattr(view._original, name, value),

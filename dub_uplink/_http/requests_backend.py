@@ -164,7 +164,7 @@ class SessionBackend:
         """Return the timeout to pass to a caller's session: connect and read timeout in seconds.
 
         If an adapter wraps another adapter, return the deadline itself, because the view of the
-        session does not apply it to the inner adapter.
+        session does not limit the inner adapter.
         """
         if wraps_adapter(self._session.get_adapter(url)):
             return deadline

@@ -15,8 +15,8 @@ SERVER_URL_ENV = "DUB_SERVER_URL"
 DEFAULT_SERVER = "https://api.dub.co"
 DEFAULT_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT = 5.0  # seconds
-#: The share of the timeout of an attempt that the wait for a pooled connection may use. A request
-#: that is sent late times out, although the server may apply it, and is sent again.
+#: The share of an attempt's timeout that the wait for a pooled connection may use. If a request is
+#: sent later, it may time out although the server applies it, and the client sends it again.
 POOL_WAIT_SHARE = 0.5
 _MAX_TIMEOUT_MS = 86_400_000
 #: The client rejects longer bodies. Dub's longest, 100 expanded customers, is below 0.2 MB.

@@ -79,7 +79,7 @@ class LogCapture(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Append the message of a record."""
         if record.levelno > logging.DEBUG:
-            # A retry logs its failed attempt again: drop the line of the attempt.
+            # A retry logs the failed attempt again, so drop the first line of this attempt.
             del self.lines[-1:]
         self.lines.append(record.getMessage())
 

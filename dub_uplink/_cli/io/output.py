@@ -37,7 +37,7 @@ _UNLIMITED = 1_000_000  # characters; the width of output that is not truncated,
 
 
 class Column(NamedTuple):
-    """A column of a table; a column narrower than ``min_width`` characters is left out."""
+    """A column of a table. It is left out if there is no space for ``min_width`` characters."""
 
     name: str
     min_width: int

@@ -92,7 +92,7 @@ def _make_bar(*, transient: bool) -> rich.progress.Progress:
             return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
     class Remaining(progress.TimeRemainingColumn):
-        """The ETA. Without a total it is empty, where rich would show dashes."""
+        """The ETA. Without a total it is empty, while rich would show dashes."""
 
         def render(self, task: progress.Task) -> Text:
             if task.total is None or task.finished or task.time_remaining is None:

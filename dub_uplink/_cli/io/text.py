@@ -54,10 +54,10 @@ def can_prompt() -> bool:
 def interruptible_input() -> Iterator[None]:
     """Let Ctrl-C end a question in the context at any time. Use it in the main thread only.
 
-    Python can lose an interrupt in two ways. A signal that arrives just before the read starts is
-    handled after the read, which waits for a line. And ``input`` discards an exception that is
-    raised while it flushes the prompt. So a timer interrupts the read every 0.1 seconds, and
-    repeats an interrupt that has not ended the question.
+    Python can lose an interrupt in two ways. If a signal arrives just before the read starts,
+    Python handles the signal only after the user has entered a line. And ``input`` discards an
+    exception that is raised while ``input`` flushes the prompt. Therefore a timer interrupts the
+    read every 0.1 seconds, and repeats an interrupt that has not ended the question.
     """
     if sys.platform == "win32":  # no timer there, and Ctrl-C is not a signal
         yield

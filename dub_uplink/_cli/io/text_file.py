@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator
 from typing import IO, Literal
 
-#: The most characters of a line, a CSV cell or a JSON value. A customer has a few hundred. A longer
-#: text means that a quote is not closed, or that the file is not text.
+#: The maximum length of a line, a CSV cell or a JSON value. A customer has a few hundred characters.
+#: If a text is longer, a quote is probably not closed, or the file is not text.
 MAX_RECORD_CHARS = 2**20
-_CHUNK_SIZE = 2**16  # bytes, or characters
+_CHUNK_SIZE = 2**16  # bytes of a binary file, or characters of a text file
 
 #: UTF-32 comes first, because its byte order mark begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (

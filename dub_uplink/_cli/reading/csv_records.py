@@ -23,7 +23,8 @@ def find_delimiter(file: IO[bytes], encoding: str, fields_of: Callable[[list[str
         file: an open file.
         encoding: the encoding of the file.
         fields_of: returns the number of known columns of a header. The delimiter with the most
-            known columns is chosen, then the delimiter with the most columns.
+            known columns is chosen. If several have the same number, the one with the most
+            columns is chosen.
     """
     first = next(lines(file, encoding, ""), "")
     declared = _DELIMITER_LINE_PATTERN.fullmatch(first)

@@ -148,11 +148,11 @@ def test_token_file_overrides_the_environment(
 def test_closed_streams_are_not_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     monkeypatch.setattr("sys.stderr", None)
-    for connection, told in (
+    for connection, message in (
         (Connection(), "no API key"),
         (Connection(token_file="-"), "the standard input does not contain an API key: it is empty"),
     ):
-        with pytest.raises(Failure, match=told):
+        with pytest.raises(Failure, match=message):
             connection.open()
 
 
@@ -169,6 +169,7 @@ def test_invalid_server_url_is_a_usage_error(invoke: Invoke, url: str) -> None:
     done = invoke("customers", "list", "--server-url", url)
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
     assert "--server-url" in done.output
+    assert "token=" not in done.output
 
 
 def test_connection_options_reach_the_client(invoke: Invoke, run: Run, serving: Any) -> None:

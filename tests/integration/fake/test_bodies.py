@@ -50,7 +50,7 @@ BOTH = [
     ({"stripeCustomerId": 7}, wrong_type("stripeCustomerId", "number")),
     ({"country": 7}, wrong_type("country", "number")),
     ({"country": None}, wrong_type("country", "null")),
-    # Only the first problem is told of, in the schema's order and not the body's.
+    # Only the first problem is reported, in the order of the schema and not of the body.
     ({"name": 5, "email": "x"}, "invalid_format: email: Invalid email address"),
     ({"avatar": "x", "name": 5}, wrong_type("name", "number")),
     ({"externalId": 7, "avatar": "x"}, "invalid_format: avatar: Invalid URL"),

@@ -212,7 +212,7 @@ def test_http_debug_output_hides_the_token(
     server = serving()
     connect(server.url, client=make()).list()
     assert token not in "".join(capfd.readouterr())
-    # It does print what it is told to: the recipe is in force.
+    # The other values are printed, so the recipe is active.
     plain = http.client.HTTPConnection(server.url.removeprefix("http://"))
     plain.request("GET", "/", headers={"X-Mark": "seen"})
     plain.getresponse().read()
