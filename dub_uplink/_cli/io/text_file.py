@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import IO, Literal
 
-#: The maximum length of a line, a CSV cell or a JSON value. A customer has a few hundred characters.
+#: The maximum length of a line, a CSV cell or a JSON value. A customer has some hundred characters.
 #: If a text is longer, a quote is probably not closed, or the file is not text.
 MAX_RECORD_CHARS = 2**20
 _CHUNK_SIZE = 2**16  # bytes of a binary file, or characters of a text file

@@ -112,10 +112,10 @@ def on_fake(fake: FakeDub, connect: Callable[..., CustomersConsumer]) -> Callabl
 
 
 class Script(requests.adapters.BaseAdapter):
-    """An adapter that takes its time as told and remembers how much it was given.
+    """An adapter that responds after scripted durations and records the timeout of each attempt.
 
-    Each attempt is ``(seconds, status, headers)``; one that would take longer than it was given
-    is a timeout.
+    Each attempt is ``(seconds, status, headers)``. An attempt that is longer than its timeout
+    times out.
     """
 
     def __init__(self, timeline: Timeline, attempts: list[Any]) -> None:

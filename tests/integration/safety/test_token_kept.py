@@ -108,7 +108,7 @@ def test_redirects_are_not_followed_with_the_token(
 
 
 class Tunnel:
-    """A proxy that connects as it is told, and keeps what it was told in plain text."""
+    """A proxy that opens the requested tunnels, and records the unencrypted part of each request."""
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []

@@ -27,7 +27,7 @@ def mocked() -> Iterator[responses.RequestsMock]:
 
 @pytest.fixture
 def dub() -> Iterator[Dub]:
-    """A client of the real server's URL that is told nothing of any mock."""
+    """A client of the real server's URL without any setting for a mock."""
     with Dub("dub_x") as dub:
         yield dub
 
