@@ -108,7 +108,7 @@ def test_redirects_are_not_followed_with_the_token(
 
 
 class Tunnel:
-    """A proxy that opens the requested tunnels, and records the unencrypted part of each request."""
+    """A proxy that opens the requested tunnels, and records what it receives unencrypted."""
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []
