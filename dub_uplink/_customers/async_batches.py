@@ -62,7 +62,7 @@ async def _find_or_create(
         try:
             return await create()
         except Conflict as error:
-            race.lost(error)
+            race.record_conflict(error)
 
 
 class AsyncCustomerBatches(AsyncDubConsumer):

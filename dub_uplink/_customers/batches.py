@@ -112,7 +112,7 @@ class CreateRace:
         #: The error of the last create.
         self.conflict: Conflict | None = None
 
-    def lost(self, conflict: Conflict) -> None:
+    def record_conflict(self, conflict: Conflict) -> None:
         """Store the error of a create without its traceback, which refers to this object."""
         self.conflict = conflict.with_traceback(None)
         self.state.attempt_count += 1
@@ -165,7 +165,7 @@ def _find_or_create(find: Callable[[bool], T], create: Callable[[], T], race: Cr
         try:
             return create()
         except Conflict as error:  # another worker created it meanwhile, or the Stripe id is taken
-            race.lost(error)
+            race.record_conflict(error)
 
 
 def update_arguments(change: Any) -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ from dub_uplink._cli.import_job.preview import (
     show_notes,
     show_preview,
     show_recognized,
-    side_file,
+    sibling_path,
     warn_about_old_files,
     warn_about_options,
 )
@@ -40,7 +40,7 @@ from dub_uplink._cli.io.text import can_prompt, confirm
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.fields import FIELDS, find_field
 from dub_uplink._cli.reading.rows import Format, Options, Rows, rows_of
-from dub_uplink._cli.reading.source import allows_side_files, identity, open_source
+from dub_uplink._cli.reading.source import allows_siblings, identity, open_source
 from dub_uplink._cli.transfer_options import (
     configured_server_url,
     hash_api_key,
@@ -221,13 +221,13 @@ def import_command(
     try:
         with open_source(path) as file:
             file_identity = identity(file)
-            file_name = path if allows_side_files(path) else f"stdin-{file_identity['sha256'][:8]}"
+            file_name = path if allows_siblings(path) else f"stdin-{file_identity['sha256'][:8]}"
             base_path = Path(file_name)
             journal_file = Path(journal_path or append_suffix(base_path, ".journal"))
             rows = rows_of(file, options, path)
             warn_about_options(file, path, options, rows)
             needs_confirmation = not (dry_run or yes) and can_prompt()
-            problem_file = side_file(journal_file, base_path, ".problems.csv")
+            problem_file = sibling_path(journal_file, base_path, ".problems.csv")
             preview = dry_run or needs_confirmation
             report = _validate(path, rows, problem_file, preview=preview, dry=dry_run, quiet=quiet)
             if dry_run or not report.rows:
@@ -265,7 +265,7 @@ def import_command(
                 max_workers = workers if rate_limit is None else min(workers, rate_limit.limit)
                 run = Import(dub.customers, file, rows, journal, on_conflict, max_workers, attempts)
                 run.check_interrupt = interrupt.check
-                failed = side_file(journal_file, base_path, failed_suffix(rows))
+                failed = sibling_path(journal_file, base_path, failed_suffix(rows))
                 old_files = [
                     old for old in (failed, problem_file) if old.exists() and old != base_path
                 ]

@@ -134,7 +134,7 @@ def _format_examples(group: Group) -> Iterator[str]:
         yield f"{problem.line} ({problem.detail})" if problem.detail else f"{problem.line}"
 
 
-def side_file(journal: Path, path: Path, suffix: str) -> Path:
+def sibling_path(journal: Path, path: Path, suffix: str) -> Path:
     """Return a path in the directory of the journal, with the name of the imported file.
 
     For the imported files ``a.failed.csv`` and ``a.failed-2.csv``, the name is ``a``.

@@ -205,10 +205,10 @@ def fit_column_widths(natural_widths: list[int], min_widths: list[int], limit: i
     widths = natural_widths[:count]
     excess = sum(widths) + len(_GAP) * (count - 1) - limit
     for _ in range(excess):
-        slack = [index for index in range(count) if widths[index] > minimums[index]]
-        if not slack:
+        shrinkable = [index for index in range(count) if widths[index] > minimums[index]]
+        if not shrinkable:
             break
-        widths[max(slack, key=widths.__getitem__)] -= 1
+        widths[max(shrinkable, key=widths.__getitem__)] -= 1
     return widths
 
 

@@ -41,7 +41,7 @@ def open_source(path: str) -> Iterator[IO[bytes]]:
         yield file if copy is None else files.enter_context(copy)
 
 
-def allows_side_files(path: str) -> bool:
+def allows_siblings(path: str) -> bool:
     """Return whether other files can be written to the directory of a path."""
     # /dev/stdin and /dev/fd/3 can be regular files, but their directories are not writable.
     is_descriptor = os.path.abspath(path).startswith(("/dev/", "/proc/"))
