@@ -79,7 +79,7 @@ def test_count_with_a_keyword_of_list_is_a_type_error(fake: FakeDub, customers: 
 
 
 @pytest.mark.parametrize("body", [b"<html>Not here</html>", b"", None])
-def test_count_on_a_server_without_it_is_not_found(
+def test_count_without_the_route_raises_not_found(
     fake: FakeDub, customers: Any, body: bytes | None
 ) -> None:
     fake.faults.add(faults.Status(404, body=body), path=COUNT)
@@ -107,7 +107,7 @@ def test_html_404_of_other_operations_is_an_sdk_error(fake: FakeDub, customers: 
         (b"<html>", {}),
     ],
 )
-def test_count_with_another_body_is_a_validation_error(
+def test_count_with_a_wrong_body_raises_validation_error(
     fake: FakeDub, customers: Any, body: bytes, filters: dict[str, Any]
 ) -> None:
     fake.faults.add(faults.Garbage(body, "application/json"))

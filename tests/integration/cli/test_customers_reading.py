@@ -284,7 +284,7 @@ def test_count_with_a_wrong_option_sends_nothing(
     assert not grouped.requests
 
 
-def test_count_on_a_server_without_it_exits_with_4(invoke_apart: Invoke, grouped: FakeDub) -> None:
+def test_count_without_the_route_exits_with_4(invoke_apart: Invoke, grouped: FakeDub) -> None:
     grouped.faults.add(faults.Status(404, body=b"<html>"))
     done = invoke_apart("customers", "count")
     assert (done.exit_code, done.stdout) == (4, "")

@@ -118,7 +118,7 @@ def test_interrupted_import_leaves_the_rows_failed_so_far(
     assert failed_ids(folder / "people.failed.csv") == ["u1"]
 
 
-def test_directory_of_the_same_name_is_left_alone(
+def test_directory_named_like_the_failed_file_is_kept(
     invoke_apart: Invoke, live: Live, folder: Path
 ) -> None:
     live[0].add(external_id="u1")

@@ -129,7 +129,7 @@ def test_get_finds_a_customer_by_either_id(api: Any) -> None:
         assert api("GET", f"/customers/{key}").json() == row
 
 
-def test_update_keeps_an_avatar_of_dubs_own(api: Any) -> None:
+def test_update_does_not_rehost_an_avatar_url_of_dub(api: Any) -> None:
     row = listed(api)[0]
     change = {"name": "Ada", "email": "ada@example.com", "avatar": OG_AVATAR}
     updated = api("PATCH", f"/customers/{row['id']}", json=change)

@@ -143,7 +143,7 @@ def test_any_avatar_url_is_rehosted(api: Any, avatar: str) -> None:
         "https://api.dub.co/og/avatar/1234567890",
     ],
 )
-def test_avatar_of_dubs_own_is_kept(api: Any, avatar: str) -> None:
+def test_avatar_url_of_dub_is_not_rehosted(api: Any, avatar: str) -> None:
     assert api.create("a", avatar=avatar)["avatar"] == avatar
     api.create("b")
     assert api("PATCH", "/customers/ext_b", json={"avatar": avatar}).json()["avatar"] == avatar

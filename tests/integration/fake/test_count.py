@@ -76,7 +76,7 @@ def test_count_by_program_uses_the_default_program(api: Any) -> None:
     assert counted(api, "partnerId=pn_1") == 1
 
 
-def test_count_by_program_without_one_is_a_404(mount: Any) -> None:
+def test_count_by_program_without_a_program_is_a_404(mount: Any) -> None:
     with FakeDub() as fake:
         assert mount(fake).message("GET", COUNT, "partnerId=pn_1") == "404 Program not found"
 
@@ -108,7 +108,7 @@ def test_count_by_country_ignores_the_country(api: Any) -> None:
     assert groups == [{"country": "DE", "_count": 1}, {"country": "US", "_count": 1}]
 
 
-def test_count_by_link_leaves_out_customers_without_one(api: Any) -> None:
+def test_count_by_link_omits_customers_without_a_link(api: Any) -> None:
     assert counted(api, "groupBy=linkId") == [
         {
             "linkId": "c",
@@ -143,7 +143,7 @@ def test_count_by_partner_is_a_number(api: Any) -> None:
 
 
 @pytest.mark.parametrize("group", ["", "programId", "Country"])
-def test_count_by_anything_else_is_a_422(api: Any, group: str) -> None:
+def test_count_by_an_unknown_group_is_a_422(api: Any, group: str) -> None:
     assert api.message("GET", COUNT, f"groupBy={group}&partnerId=x") == GROUP_BY
 
 

@@ -92,7 +92,7 @@ def test_redirect_can_be_followed_with_method_and_body(
 
 
 @pytest.mark.parametrize("dots", ["..", "%2e%2e", ".%2E"])
-def test_dot_segments_change_the_route(
+def test_dot_segments_of_a_path_are_resolved(
     fake: FakeDub, raw: Callable[[bytes], bytes], dots: str
 ) -> None:
     fake.add(external_id="a")

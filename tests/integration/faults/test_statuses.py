@@ -62,7 +62,7 @@ def test_disabled_retries_send_once(
     assert timeline.slept == []
 
 
-def test_call_can_enable_retries_of_a_client_without(fake: Any, on_fake: Any) -> None:
+def test_call_can_enable_retries_if_the_client_has_none(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503))
     assert on_fake(retry_config=None).list(retries=RetryConfig()) == []
     assert len(fake.requests) == 2

@@ -58,7 +58,7 @@ class Model:
 
 @settings(max_examples=100)
 @given(limit=st.sampled_from([1, 2, 3, 5, 20]), steps=STEPS)
-def test_slot_is_the_first_time_the_limit_allows(
+def test_slot_is_the_earliest_time_within_the_limit(
     timeline: Any, limit: int, steps: list[tuple[str, float]]
 ) -> None:
     config = LimitConfig(limit, 1.0)

@@ -89,7 +89,7 @@ def test_thread_that_cannot_start_is_tried_again(
     limit.close()
 
 
-def test_close_without_a_thread_raises_nothing(redis: Any, no_threads: Any) -> None:
+def test_rate_limit_closes_if_no_thread_can_start(redis: Any, no_threads: Any) -> None:
     RateLimit(100, 60.0, storage=redis.url).close()
 
 

@@ -341,7 +341,7 @@ def test_unknown_json_key_with_a_list_can_be_ignored(read: Read) -> None:
     assert problems(rows) == ["1: orders is unknown (--map 'orders=FIELD' or --ignore-unknown)"]
 
 
-def test_elements_that_are_no_objects_are_named(read: Read) -> None:
+def test_array_items_that_are_not_objects_are_problems(read: Read) -> None:
     rows = read('[\n1,\n"x",\nnull,\n[]]', format="json")
     assert problems(rows) == [f"{line}:  is not a JSON object" for line in (2, 3, 4, 5)]
 

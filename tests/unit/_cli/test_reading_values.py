@@ -176,7 +176,7 @@ def test_email_that_dub_refuses_is_a_problem(email: str) -> None:
 
 
 @pytest.mark.parametrize("email", ["zë@x.com", "b@x.com\u200b", "a@bücher.de"])
-def test_email_beyond_ascii_is_a_problem(email: str) -> None:
+def test_non_ascii_email_is_a_problem(email: str) -> None:
     value = check_value("email", email)
     assert value.problem.startswith("contains a non-ASCII character")
     assert value.detail.isprintable()

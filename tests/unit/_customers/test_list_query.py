@@ -119,7 +119,7 @@ def test_filter_that_the_server_refuses_is_named(
     assert server.connections == 0
 
 
-def test_cursor_with_its_own_order_is_sent(serving: Any, connect: Any) -> None:
+def test_cursor_with_sort_by_created_at_is_sent(serving: Any, connect: Any) -> None:
     server = serving(200, "[]")
     connect(server.url).list(starting_after="cus_1", sort_by="createdAt", sort_order="asc")
     assert server.received[0].query["sortBy"] == "createdAt"

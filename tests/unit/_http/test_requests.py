@@ -196,7 +196,7 @@ def test_create_with_a_wrong_field_names_it(refused: Any, request_: Any, message
     assert refused(lambda c: c.create(request_)).startswith(message)
 
 
-def test_create_without_a_request_raises_in_one_line(refused: Any) -> None:
+def test_create_without_a_request_names_the_argument(refused: Any) -> None:
     assert refused(lambda c: c.create()) == (
         "TypeError: create() missing a required argument: 'request'"
     )
