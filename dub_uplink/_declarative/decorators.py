@@ -202,7 +202,7 @@ def _key_path(key: Any) -> Sequence[Any]:
 
 
 def _select(body: Any, path: Sequence[Any]) -> Any:
-    """Return the part of a JSON body to which the keys of ``returns.json`` lead.
+    """Return the part of a JSON body that the keys of ``returns.json`` select.
 
     Raises:
         marshmallow.ValidationError: the body has no such part. The message names the key.

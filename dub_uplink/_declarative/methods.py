@@ -97,8 +97,8 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         is_json = any(isinstance(each, uplink.json) for each in decorators)
         names = {name for argument in arguments for name in _body_names(argument)}
         self._known_body = names if is_json else None
-        # uplink sends a body without a format as a form. Endpoints with its own decorators may rely
-        # on this.
+        # uplink sends a body without a format as a form. Endpoints with uplink's decorators may
+        # rely on this.
         self._needs_bytes = hasattr(definition.__wrapped__, "declared") and not any(
             isinstance(each, _BODY_FORMATS) for each in decorators
         )

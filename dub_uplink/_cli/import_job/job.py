@@ -36,7 +36,7 @@ _COMMIT_INTERVAL = 0.2
 _MAX_CONSECUTIVE_FAILURES = 3
 #: The number of creates of a row that has a conflict although no customer has its external id.
 _MAX_CREATES = 3
-#: The maximum seconds that the rows wait for a rate limit. The default deadline of the retries.
+#: The maximum seconds that the rows wait for a rate limit. It equals the default deadline.
 _MAX_REQUESTED_WAIT = 90.0
 
 _EITHER_ID_TAKEN = "the external_id, or the stripe_customer_id by another customer"

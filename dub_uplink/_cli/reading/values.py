@@ -206,7 +206,7 @@ def _find_name_note(value: str) -> str:
 
 
 def _is_decoded_twice(text: str) -> bool:
-    """Return whether the bytes of non-ASCII text in cp1252 are valid UTF-8, as of ``Ã«``."""
+    """Return whether non-ASCII text, encoded in cp1252, is valid UTF-8, such as ``Ã«``."""
     try:
         return not text.isascii() and bool(text.encode("cp1252").decode("utf-8"))
     except UnicodeError:

@@ -91,7 +91,7 @@ def check_id_format(id: str) -> None:
     """Raise ``InvalidId`` for a Dub id that no request could use."""
     if not id or id.startswith("ext_"):
         raise InvalidId(
-            f"id must not be empty or begin with ext_, as an external id does; not {id!r}"
+            f"id must not be empty or begin with ext_, the prefix of external ids, not {id!r}"
         )
 
 

@@ -146,7 +146,7 @@ def test_id_with_the_prefix_of_an_external_id_is_refused(fake: FakeDub) -> None:
     ("id", "message"),
     [
         ("cus_1", "another customer has the same id"),
-        ("ext_1", "begin with ext_, as an external id does; not 'ext_1'"),
+        ("ext_1", "begin with ext_, the prefix of external ids, not 'ext_1'"),
         ("", "id must not be empty"),
     ],
 )

@@ -132,7 +132,7 @@ READERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize(("status", "sent"), [(201, True), (404, False), (503, True)])
-def test_a_hook_that_consumes_the_body_is_named(
+def test_hook_that_consumes_the_body_is_named(
     serving: Any, connect: Any, name: str, status: int, sent: bool
 ) -> None:
     server = serving(status, b'{"id": "cus_1", "name": "Ada"}')
@@ -145,7 +145,7 @@ def test_a_hook_that_consumes_the_body_is_named(
     assert len(server.received) == 1
 
 
-def test_a_hook_may_close_a_response_that_it_has_read(serving: Any, connect: Any) -> None:
+def test_hook_may_close_a_response_that_it_has_read(serving: Any, connect: Any) -> None:
     def read_and_close(response: requests.Response, **_: Any) -> None:
         assert response.content
         response.close()
@@ -154,7 +154,7 @@ def test_a_hook_may_close_a_response_that_it_has_read(serving: Any, connect: Any
     assert connect(server.url, client=hooked(read_and_close)).list() == []
 
 
-def test_a_hook_that_returns_an_empty_response_is_named(serving: Any, connect: Any) -> None:
+def test_hook_that_returns_an_empty_response_is_named(serving: Any, connect: Any) -> None:
     server = serving()
     client = hooked(lambda response, **_: requests.Response())
     with pytest.raises(TypeError, match=r"^a hook of the session returned a response without a"):
