@@ -322,7 +322,7 @@ class Import:
             raise ImportAborted(error)
 
     def _mark_not_applied(self, call_result: CallResult) -> None:
-        """Record that a row was not applied, if no attempt of any process can have created it."""
+        """Record that a row was not applied, if no attempt of any process can have applied it."""
         (row, call, *_), _, may_be_applied = call_result
         if call == "create" and not may_be_applied and not self.journal.is_in_doubt(row.number):
             self.journal.mark_not_applied(row.number)

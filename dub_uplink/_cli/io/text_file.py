@@ -144,7 +144,7 @@ def _describe_decode_error(file: IO[bytes], encoding: str, newline: str) -> str:
                 position += error.start - len(incomplete)
                 byte = (incomplete + data)[error.start]
                 return _decode_error_message(encoding, line, position, byte)
-            except UnicodeError as error:  # an error without a position: UTF-16 without its mark
+            except UnicodeError as error:  # UTF-16 without a byte order mark; no position
                 return f"the file is not {encoding}: {error}."
             if not data:
                 return f"the file is not {encoding}."

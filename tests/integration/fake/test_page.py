@@ -209,7 +209,7 @@ BUTTONS: list[tuple[faults.Fault, str, str, str]] = [
 
 
 @pytest.mark.parametrize(("fault", "parameter", "value", "text"), BUTTONS)
-def test_button_of_a_fault_queues_it_for_the_next_three(
+def test_fault_button_queues_the_fault_for_three_requests(
     fake: FakeDub, page: Page, fault: faults.Fault, parameter: str, value: str, text: str
 ) -> None:
     button = type(fault).__name__
@@ -238,7 +238,7 @@ def test_form_that_the_browser_blocks_replaces_the_message(fake: FakeDub, page: 
     assert fake.settings.latency == 0
 
 
-def test_button_of_a_drop_drops_requests_after_they_are_applied(fake: FakeDub, page: Page) -> None:
+def test_drop_button_closes_connections_after_execution(fake: FakeDub, page: Page) -> None:
     page.choose("times", "1 request")
     page.choose("method", "POST")
     page.type("path", "/customers*")
