@@ -6,6 +6,7 @@ The server is a socket and a few lines, not the fake: it can send what no server
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -65,6 +66,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """Run more tests at once than there are cores: a third of their time is waiting."""
     return max(2, round(1.5 * (os.cpu_count() or 1)))
+
+
+def pytest_collection_finish() -> None:
+    """Exclude the collected tests from later garbage collections: these are ten times as fast."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
