@@ -242,7 +242,7 @@ class Answers(Fuzz):
         try:
             decoder = ContentDecoder(headers.get("Content-Encoding", ""))
             body = b"".join(decoder.decode(body[at : at + 999]) for at in range(0, len(body), 999))
-            decoder.flush()
+            decoder.check_complete()
         except (requests.RequestException, OSError) as error:
             failed = connection_errors.connection_error(
                 connection_errors.IncompleteResponse(status, error), "GET", 1.0

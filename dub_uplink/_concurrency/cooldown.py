@@ -24,7 +24,7 @@ class Cooldown:
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
-        self._until = float("-inf")
+        self._ends_at = float("-inf")
 
     def cancel(self) -> None:
         """Make every current and later wait raise ``BatchCancelled``."""
@@ -35,9 +35,9 @@ class Cooldown:
         if self._cancelled.is_set():
             raise BatchCancelled
 
-    def extend(self, moment: float) -> None:
-        """Extend the cooldown to ``moment``, a monotonic time in seconds."""
-        self._until = max(self._until, moment)
+    def extend_to(self, ends_at: float) -> None:
+        """Extend the cooldown to ``ends_at``, a monotonic time in seconds."""
+        self._ends_at = max(self._ends_at, ends_at)
 
     def remaining(self, clock: Clock) -> float:
         """Return the seconds until the cooldown ends; 0 or less means that it has ended.
@@ -46,7 +46,7 @@ class Cooldown:
             BatchCancelled: the batch was closed.
         """
         self.check()
-        return self._until - clock.monotonic()
+        return self._ends_at - clock.monotonic()
 
     def sleep(self, seconds: float, clock: Clock) -> None:
         """Sleep in short intervals on ``clock``, so that closing the batch ends the sleep.
@@ -74,4 +74,4 @@ def publish_cooldown(seconds: float, clock: Clock) -> None:
     """Make all workers of the current batch wait as long as a response asks."""
     cooldown = current_cooldown.get()
     if cooldown is not None:
-        cooldown.extend(clock.monotonic() + seconds)
+        cooldown.extend_to(clock.monotonic() + seconds)

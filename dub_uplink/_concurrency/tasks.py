@@ -63,10 +63,10 @@ def amap_unordered(
     check_callable(call, "amap_unordered()")
     capture = _capture_errors(call)
 
-    async def pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
+    async def call_and_pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
         return item, await capture(item)
 
-    return AsyncBatch(_BatchTasks(pair, items, workers, ordered=False))
+    return AsyncBatch(_BatchTasks(call_and_pair, items, workers, ordered=False))
 
 
 class AsyncBatch(AsyncGenerator[T, None]):

@@ -77,10 +77,10 @@ def map_unordered(
     cooldown = Cooldown()
     capture = _capture_errors(call, cooldown)
 
-    def pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
+    def call_and_pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
         return item, capture(item)
 
-    return Batch(_run_batch(pair, items, workers, cooldown, False), cooldown)
+    return Batch(_run_batch(call_and_pair, items, workers, cooldown, False), cooldown)
 
 
 def check_batch(items: object, workers: object, *methods: str) -> None:
@@ -121,14 +121,14 @@ class Batch(Generator[T, None, None]):
     def __init__(self, results: Generator[T, None, None], cooldown: Cooldown) -> None:
         self._results = results
         self._cooldown = cooldown
-        self._process = os.getpid()
+        self._pid = os.getpid()
         # Re-entrant: a source that takes from its own batch gets an error, not a deadlock.
         self._lock = threading.RLock()
 
     def send(self, value: None) -> T:
         """Return the next result."""
         # Check this without the lock, which a thread of the parent may have held at the fork.
-        if os.getpid() != self._process:
+        if os.getpid() != self._pid:
             raise RuntimeError(
                 "the batch was started in another process; start one in each process"
             )
@@ -146,7 +146,7 @@ class Batch(Generator[T, None, None]):
 
     def close(self) -> None:
         """End the batch. Afterwards no call is in flight, and no further request is sent."""
-        if os.getpid() == self._process:
+        if os.getpid() == self._pid:
             self._cooldown.cancel()  # without the lock, because a waiting consumer holds the lock
             with self._lock:
                 self._results.close()
@@ -175,7 +175,7 @@ def _run_batch(
     cooldown: Cooldown,
     ordered: bool,
 ) -> Generator[T, None, None]:
-    process = os.getpid()
+    pid = os.getpid()
     threads: WorkerThreads[T] = WorkerThreads()
     pending: dict[Future[T], None] = {}  # in the order of the items
     completed: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
@@ -209,7 +209,7 @@ def _run_batch(
     except BatchCancelled:
         pass  # another thread closed the batch while this thread waited for a result
     finally:
-        if os.getpid() == process:
+        if os.getpid() == pid:
             cooldown.cancel()
             threads.shutdown()
 
@@ -289,10 +289,10 @@ class WorkerThreads(Generic[T]):
                 future.set_result(result)
                 del result
             del future, task
-            next_call = self._next_task()
-            if next_call is None:
+            next_task = self._next_task()
+            if next_task is None:
                 return
-            future, task = next_call
+            future, task = next_task
 
     def _count_as_idle(self) -> None:
         # Called before the result is set, so that the next submit() of the consumer finds this

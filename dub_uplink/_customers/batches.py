@@ -13,7 +13,7 @@ from .._declarative.consumer import DubConsumer
 from .._declarative.extra import check_call_options
 from .._declarative.methods import explicit_signature
 from .._declarative.schemas import field_names, serialize_request
-from .._transport.call import UNCACHED
+from .._transport.call import NO_CACHE_HEADERS
 from .._transport.retry_state import Outcome, RetryState
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer
@@ -86,7 +86,7 @@ def ensure_requests(
     check_call_options(options, body=CREATE_FIELDS)
     first: Any = {**options}
     first.pop("extra_body", None)
-    headers = {**(options.get("http_headers") or {}), **UNCACHED}
+    headers = {**(options.get("http_headers") or {}), **NO_CACHE_HEADERS}
     return body, f"ext_{body['externalId']}", (first, {**first, "http_headers": headers})
 
 
@@ -125,7 +125,7 @@ class CreateRace:
         """
         state = self.state
         is_last = state.config is None or (self._stripe_id and state.attempt_count >= 3)
-        wait = math.inf if is_last else state.wait_seconds(Outcome())
+        wait = math.inf if is_last else state.compute_wait(Outcome())
         if not state.exceeds_deadline(wait):
             return wait
         reason = "other clients create and delete this customer at the same time"

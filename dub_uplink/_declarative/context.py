@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._transport.call import OPTIONS
+from .._transport.call import OPTIONS_KEY
 
 _KEY = "dub_uplink"
 
@@ -53,7 +53,7 @@ def begin_call(consumer: Any, request_builder: Any) -> None:
     """Add a new context to uplink's request; called before uplink reads the arguments."""
     request_builder.context[_KEY] = CallContext(consumer)
     if consumer._defaults:
-        request_builder.info[OPTIONS].update(consumer._defaults)
+        request_builder.info[OPTIONS_KEY].update(consumer._defaults)
 
 
 def context_of(request_builder: Any) -> CallContext:

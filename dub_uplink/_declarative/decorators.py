@@ -14,7 +14,7 @@ from uplink.decorators import MethodAnnotation
 
 from .._internal.config import validate_headers
 from .._internal.naming import camel_case
-from .._transport.call import OPTIONS
+from .._transport.call import OPTIONS_KEY
 from ..models.response import Response
 from .context import CallContext, context_of
 from .converters import is_schema, response_converter
@@ -194,7 +194,7 @@ class _Idempotent(MethodAnnotation):  # type: ignore[misc]
     _can_be_static = True
 
     def modify_request(self, request_builder: Any) -> None:
-        request_builder.info[OPTIONS]["idempotent"] = True
+        request_builder.info[OPTIONS_KEY]["idempotent"] = True
 
 
 def _key_path(key: Any) -> Sequence[Any]:
@@ -249,7 +249,7 @@ class _Unpublished(MethodAnnotation):  # type: ignore[misc]
     _can_be_static = True
 
     def modify_request(self, request_builder: Any) -> None:
-        request_builder.info[OPTIONS]["unpublished"] = True
+        request_builder.info[OPTIONS_KEY]["unpublished"] = True
 
 
 _unpublished: Any = _Unpublished  # uplink's decorators accept the function instead of arguments

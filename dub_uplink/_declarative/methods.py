@@ -19,7 +19,7 @@ from uplink.helpers import get_api_definitions
 from uplink.interfaces import RequestDefinitionBuilder
 
 from .._internal.config import merge_headers
-from .._transport.call import OPTIONS
+from .._transport.call import OPTIONS_KEY
 from ..models.errors import DubError
 from ..models.unset import UNSET, Unset
 from .context import context_of
@@ -108,7 +108,7 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
             check_url(request_builder.relative_url)
         if self._needs_bytes:
             _check_bytes(request_builder.info.get("data"))
-        options = request_builder.info[OPTIONS]
+        options = request_builder.info[OPTIONS_KEY]
         if self._route is not None:  # an endpoint with an `uplink.Url` has no route
             options["route"] = self._route
         context = context_of(request_builder)

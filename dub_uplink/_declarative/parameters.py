@@ -13,7 +13,7 @@ import uplink
 
 from .._internal.config import merge_headers, timeout_seconds, validate_headers
 from .._internal.naming import camel_case
-from .._transport.call import OPTIONS
+from .._transport.call import OPTIONS_KEY
 from ..models.unset import UNSET, Unset
 from ..retries import RetryConfig
 from .context import context_of
@@ -368,13 +368,13 @@ def check_retries(value: Any) -> None:
 
 def _set_retries(request_builder: Any, value: Any) -> None:
     check_retries(value)
-    request_builder.info[OPTIONS]["retries"] = value
+    request_builder.info[OPTIONS_KEY]["retries"] = value
 
 
 def _set_timeout(request_builder: Any, value: Any) -> None:
     timeout_seconds(value, 1.0)
     if value is not None:
-        request_builder.info[OPTIONS]["timeout_ms"] = value
+        request_builder.info[OPTIONS_KEY]["timeout_ms"] = value
 
 
 def _set_headers(request_builder: Any, value: Any) -> None:

@@ -62,7 +62,7 @@ class _UnsupportedProxyError(aiohttp.ClientError):
     """``aiohttp`` does not support the URL of a proxy."""
 
 
-class _SendOnce:
+class _SendOnceMiddleware:
     """A middleware that sends the request of an attempt at most once.
 
     It reads the whole response, so that the response is not lost if a trace callback or a subclass
@@ -145,8 +145,8 @@ class _SendOnce:
         """
         if not (self._connector and request.is_ssl() and isinstance(error, OSError)):
             return None
-        if (received := _find_tls_error(error)) is not None:
-            return received
+        if (tls_error := _find_tls_error(error)) is not None:
+            return tls_error
         connection = None
         try:
             async with asyncio.timeout(_ALERT_TIMEOUT):
@@ -163,11 +163,11 @@ class _SendOnce:
 
 def _find_tls_error(error: BaseException) -> ssl.SSLError | None:
     """Return the TLS error that caused ``error``, or ``None``."""
-    link: BaseException | None = error
+    cause: BaseException | None = error
     for _ in range(10):  # limited, because causes could form a cycle
-        if link is None or isinstance(link, ssl.SSLError):
-            return link
-        link = link.__cause__ or link.__context__
+        if cause is None or isinstance(cause, ssl.SSLError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
     return None
 
 
@@ -204,42 +204,42 @@ class AiohttpBackend:
         """Send a request once and read the whole response; ``timeout`` is in seconds."""
         session = self._get_session()
         params = extras.get("params")
-        target = f"{url}?{urlencode(params)}" if params else url
-        attempt = _SendOnce(authorization, session.connector)
+        url_with_query = f"{url}?{urlencode(params)}" if params else url
+        middleware = _SendOnceMiddleware(authorization, session.connector)
         outcome: Response | Exception
-        started = time.monotonic()
+        started_at = time.monotonic()
         try:
             # The timeout of aiohttp does not limit trace callbacks.
             async with asyncio.timeout(timeout + _TRACE_GRACE):
                 response = await session.request(
                     method,
-                    yarl.URL(target, encoded=True),
+                    yarl.URL(url_with_query, encoded=True),
                     data=extras.get("data"),
                     headers=self._request_headers(session, extras["headers"]),
-                    middlewares=(attempt,),
+                    middlewares=(middleware,),
                     allow_redirects=False,
                     auto_decompress=False,
                     raise_for_status=False,
                     proxy=self._proxy,
-                    timeout=_client_timeout(timeout),
+                    timeout=_make_client_timeout(timeout),
                 )
                 async with response:
                     # A mocked session does not call middlewares.
-                    outcome = attempt.outcome or await _read_response(response)
+                    outcome = middleware.outcome or await _read_response(response)
         except Exception as error:
-            outcome = attempt.outcome or self._convert_error(error, timeout, started)
+            outcome = middleware.outcome or self._convert_error(error, timeout, started_at)
             if not isinstance(error, self.send_errors) and _is_success(outcome):
                 raise
         if isinstance(outcome, Response):
             return outcome
         raise outcome
 
-    def _convert_error(self, error: Exception, timeout: float, started: float) -> Exception:
+    def _convert_error(self, error: Exception, timeout: float, started_at: float) -> Exception:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             # Without a wait for a pooled connection, the shorter limit applies.
             pool_wait_ended = (
                 timeout * POOL_WAIT_SHARE <= CONNECT_TIMEOUT
-                or time.monotonic() - started > CONNECT_TIMEOUT + 0.1
+                or time.monotonic() - started_at > CONNECT_TIMEOUT + 0.1
             )
             return requests.ConnectTimeout(PoolTimeout() if pool_wait_ended else str(error))
         # Without a response, a ValueError means an invalid request or an invalid certificate.
@@ -260,9 +260,9 @@ class AiohttpBackend:
             return headers
         session_headers = session.headers
         defaults = {
-            k: v
-            for k, v in _DEFAULT_HEADERS.items()
-            if k not in session_headers or k == "Accept-Encoding"
+            name: value
+            for name, value in _DEFAULT_HEADERS.items()
+            if name not in session_headers or name == "Accept-Encoding"
         }
         return {**defaults, **headers}
 
@@ -331,7 +331,7 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
         size += len(chunks[-1])
         check_size(size)
     if decoder:
-        decoder.flush()
+        decoder.check_complete()
     return b"".join(chunks)
 
 
@@ -346,7 +346,7 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 @functools.lru_cache(64)
-def _client_timeout(timeout: float) -> aiohttp.ClientTimeout:
+def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
         # This includes the wait for a pooled connection, which aiohttp cannot limit separately.
@@ -363,9 +363,9 @@ def _as_requests_error(error: Exception) -> Exception:
     for classes, convert in _CONVERSIONS:
         if isinstance(error, classes):
             return convert(error)
-    tls = _find_tls_error(error)
-    if tls is not None:
-        return requests.exceptions.SSLError(tls)
+    tls_error = _find_tls_error(error)
+    if tls_error is not None:
+        return requests.exceptions.SSLError(tls_error)
     return requests.ConnectionError(str(error) or type(error).__name__)
 
 

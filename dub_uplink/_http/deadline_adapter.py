@@ -31,31 +31,31 @@ _NO_RETRIES = urllib3.Retry(0, read=False)
 
 
 class _RequestTimeout(urllib3.Timeout):
-    """A ``urllib3`` timeout that ends at ``expires``, a time of ``time.monotonic``."""
+    """A ``urllib3`` timeout that ends at ``expires_at``, a time of ``time.monotonic``."""
 
-    expires: float
-    connect: float
+    expires_at: float
+    connect_seconds: float
 
     def remaining(self) -> float:
-        """Return the seconds until ``expires``, at least 0."""
-        return max(self.expires - time.monotonic(), 0.0)
+        """Return the seconds until ``expires_at``, at least 0."""
+        return max(self.expires_at - time.monotonic(), 0.0)
 
     def clone(self) -> urllib3.Timeout:
         return self
 
     def start_connect(self) -> float:
-        return self.expires
+        return self.expires_at
 
     @property
     def connect_timeout(self) -> float:
-        left = self.expires - time.monotonic()
-        if left <= 0:
+        seconds_left = self.expires_at - time.monotonic()
+        if seconds_left <= 0:
             raise PoolTimeout("timed out before the request was sent")
-        return min(self.connect, left)
+        return min(self.connect_seconds, seconds_left)
 
     @property
     def read_timeout(self) -> float:
-        return max(self.expires - time.monotonic(), 0.0)
+        return max(self.expires_at - time.monotonic(), 0.0)
 
 
 class Deadline(_RequestTimeout):
@@ -65,11 +65,11 @@ class Deadline(_RequestTimeout):
     its retries. If an adapter of the caller retries a request, this class raises an error.
     """
 
-    def __init__(self, seconds: float, *, connect: float) -> None:
+    def __init__(self, seconds: float, *, connect_seconds: float) -> None:
         super().__init__(total=seconds)
         self.seconds = seconds
-        self.expires = time.monotonic() + seconds
-        self.connect = connect
+        self.expires_at = time.monotonic() + seconds
+        self.connect_seconds = connect_seconds
         self._is_used = False
         #: The response to the request, or the exception of the request.
         self._outcome: Any = None
@@ -83,9 +83,9 @@ class Deadline(_RequestTimeout):
         if self._is_used:
             raise RepeatedRequest("the session's adapter tried to repeat the request")
         self._is_used = True
-        running = object.__new__(_RequestTimeout)
-        vars(running).update(vars(self))
-        return running
+        request_timeout = object.__new__(_RequestTimeout)
+        vars(request_timeout).update(vars(self))
+        return request_timeout
 
     def send_once(self, send: Callable[[], Any]) -> Any:
         """Send the request at the first call. Later calls return the same response or exception."""
@@ -101,17 +101,17 @@ class Deadline(_RequestTimeout):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until ``expires``; the default is the socket's current timeout."""
+    """Reads from a socket until ``expires_at``; the default is the socket's current timeout."""
 
-    def __init__(self, sock: Any, expires: float | None) -> None:
+    def __init__(self, sock: Any, expires_at: float | None) -> None:
         super().__init__()
         self.reached_end = False
         self._sock = sock
         self._raw = sock.makefile("rb", 0)  # positional: fake sockets use another parameter name
-        if expires is None and hasattr(sock, "gettimeout"):  # sockets of pyOpenSSL lack it
+        if expires_at is None and hasattr(sock, "gettimeout"):  # sockets of pyOpenSSL lack it
             timeout = sock.gettimeout()
-            expires = None if timeout is None else time.monotonic() + timeout
-        self._expires = expires
+            expires_at = None if timeout is None else time.monotonic() + timeout
+        self._expires_at = expires_at
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return the stream that http.client reads a response from."""
@@ -121,11 +121,11 @@ class _DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if self._expires is not None:
-            left = self._expires - time.monotonic()
-            if left <= 0:
+        if self._expires_at is not None:
+            seconds_left = self._expires_at - time.monotonic()
+            if seconds_left <= 0:
                 raise TimeoutError("timed out while reading the response")
-            self._sock.settimeout(left)
+            self._sock.settimeout(seconds_left)
         count: int = self._raw.readinto(buffer)
         self.reached_end = count == 0
         return count
@@ -137,8 +137,10 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _DeadlineResponse(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, expires: float | None = None, **kwargs: Any) -> None:
-        reader: Any = _DeadlineReader(sock, expires)
+    def __init__(
+        self, sock: Any, *args: Any, expires_at: float | None = None, **kwargs: Any
+    ) -> None:
+        reader: Any = _DeadlineReader(sock, expires_at)
         self._reader = reader
         super().__init__(reader, *args, **kwargs)
 
@@ -160,8 +162,8 @@ def _make_view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
     The methods of ``mixin`` are not added to ``original``. Both objects share one ``__dict__``, so
     that an attribute set on the view is also set on ``original``.
     """
-    cls: Any = type(original)
-    view = object.__new__(_make_view_class(cls, mixin))
+    original_class: Any = type(original)
+    view = object.__new__(_make_view_class(original_class, mixin))
     object.__setattr__(view, "__dict__", vars(original))
     object.__setattr__(view, "_original", original)
     object.__setattr__(view, "_deadline", deadline)
@@ -169,19 +171,19 @@ def _make_view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _make_view_class(cls: Any, mixin: Any) -> Any:
-    names = ("_original", "_deadline")
+def _make_view_class(original_class: Any, mixin: Any) -> Any:
+    slots = ("_original", "_deadline")
     namespace: dict[str, Any] = {
         name: _forwarding_property(name)
-        for base in cls.__mro__
+        for base in original_class.__mro__
         for name, value in vars(base).items()
-        if isinstance(value, MemberDescriptorType) and name not in names
+        if isinstance(value, MemberDescriptorType) and name not in slots
     }
     # Without this empty __del__, the end of the view would close resources of the original.
-    namespace |= {"__slots__": names, "__del__": lambda _: None}
-    bases = (cls,) if issubclass(cls, mixin) else (mixin, cls)
-    metaclass: Any = type(cls)
-    return metaclass(cls.__name__, bases, namespace)
+    namespace |= {"__slots__": slots, "__del__": lambda _: None}
+    bases = (original_class,) if issubclass(original_class, mixin) else (mixin, original_class)
+    metaclass: Any = type(original_class)
+    return metaclass(original_class.__name__, bases, namespace)
 
 
 def _forwarding_property(name: str) -> property:
@@ -218,7 +220,7 @@ def _close_detached(error: Exception) -> None:
             sock.close()
 
 
-class _DeadlinePool:
+class _DeadlineResponsesMixin:
     """A mixin for a ``urllib3`` pool whose responses have a deadline.
 
     The connections are those of the original pool. Attributes are set on a connection only for the
@@ -228,29 +230,29 @@ class _DeadlinePool:
     __slots__ = ()
 
     def _prepare_proxy(self, conn: Any) -> None:
-        pool: Any = super()
+        parent: Any = super()
         vars(conn).update(response_class=_DeadlineResponse, debuglevel=0)
-        _connect(pool._prepare_proxy, conn)
+        _connect(parent._prepare_proxy, conn)
 
-    def _make_request(self, conn: Any, *args: Any, **settings: Any) -> Any:
-        pool: Any = super()
+    def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
+        parent: Any = super()
         if not isinstance(conn, http.client.HTTPConnection):  # a connection of vcrpy
-            return pool._make_request(conn, *args, **settings)
+            return parent._make_request(conn, *args, **kwargs)
         conn_attributes = vars(conn)
         # A debug level that is set on http.client's class would print the token.
         conn_attributes["debuglevel"] = 0
         conn_attributes["response_class"] = _DeadlineResponse
-        deadline = settings.get("timeout")
+        deadline = kwargs.get("timeout")
         try:
             if isinstance(deadline, _RequestTimeout):
                 conn_attributes["response_class"] = functools.partial(
-                    _DeadlineResponse, expires=deadline.expires
+                    _DeadlineResponse, expires_at=deadline.expires_at
                 )
                 if conn.sock is None:
                     # The timeout applies to each address of a host separately. Connect first, so
                     # that no request is sent after the deadline.
                     _connect(conn.connect)
-            return pool._make_request(conn, *args, **settings)
+            return parent._make_request(conn, *args, **kwargs)
         except ssl.SSLEOFError:
             # Before Python 3.11.9 and 3.12.3, a write to a reset connection raises this error even
             # if an alert has arrived. Read the alert, because urllib3 does not:
@@ -262,7 +264,7 @@ class _DeadlinePool:
             del conn_attributes["debuglevel"], conn_attributes["response_class"]
 
 
-class _PoolView(_DeadlinePool):
+class _SingleRequestMixin(_DeadlineResponsesMixin):
     """A pool that sends one request, without retries, until the deadline."""
 
     __slots__ = ()
@@ -276,46 +278,48 @@ class _PoolView(_DeadlinePool):
         headers: Any = None,
         retries: Any = None,
         *args: Any,
-        **settings: Any,
+        **kwargs: Any,
     ) -> Any:
-        pool: Any = super()
+        parent: Any = super()
         deadline = self._deadline
-        settings |= {"timeout": deadline, "pool_timeout": deadline.remaining() * POOL_WAIT_SHARE}
+        kwargs |= {"timeout": deadline, "pool_timeout": deadline.remaining() * POOL_WAIT_SHARE}
         return deadline.send_once(
-            lambda: pool.urlopen(method, url, body, headers, _NO_RETRIES, *args, **settings)
+            lambda: parent.urlopen(method, url, body, headers, _NO_RETRIES, *args, **kwargs)
         )
 
 
 def _make_pool_view(pool: Any, deadline: Deadline | None) -> Any:
     if not isinstance(pool, urllib3.HTTPConnectionPool):
         return pool
-    return _make_view(pool, _DeadlinePool if deadline is None else _PoolView, deadline)
+    return _make_view(
+        pool, _DeadlineResponsesMixin if deadline is None else _SingleRequestMixin, deadline
+    )
 
 
-class _AdapterView:
+class _AdapterMixin:
     __slots__ = ()
     _deadline: Deadline | None
 
     def get_connection(self, *args: Any, **kwargs: Any) -> Any:  # requests before 2.32
-        adapter: Any = super()
-        return _make_pool_view(adapter.get_connection(*args, **kwargs), self._deadline)
+        parent: Any = super()
+        return _make_pool_view(parent.get_connection(*args, **kwargs), self._deadline)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        adapter: Any = super()
-        pool = adapter.get_connection_with_tls_context(*args, **kwargs)
+        parent: Any = super()
+        pool = parent.get_connection_with_tls_context(*args, **kwargs)
         return _make_pool_view(pool, self._deadline)
 
 
-class _SessionView:
+class _SessionMixin:
     __slots__ = ()
     _deadline: Deadline
 
     def get_adapter(self, *args: Any, **kwargs: Any) -> Any:
-        session: Any = super()
-        adapter = session.get_adapter(*args, **kwargs)
+        parent: Any = super()
+        adapter = parent.get_adapter(*args, **kwargs)
         if not isinstance(adapter, HTTPAdapter):
             return adapter
-        return _make_view(adapter, _AdapterView, self._deadline)
+        return _make_view(adapter, _AdapterMixin, self._deadline)
 
 
 def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Session:
@@ -324,7 +328,7 @@ def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Ses
     The adapters keep their settings and pools, but do not retry. The view has no effect on an
     adapter that is wrapped by another adapter.
     """
-    view: requests.Session = _make_view(session, _SessionView, deadline)
+    view: requests.Session = _make_view(session, _SessionMixin, deadline)
     return view
 
 

@@ -32,8 +32,8 @@ class ContentDecoder:
                 f"its Content-Encoding is {coding[:40]!r}, which was not requested"
             )
         self._decompressor = zlib.decompressobj(_ZLIB_OR_GZIP)
-        self._received = 0
-        self._size = 0
+        self._compressed_size = 0
+        self._decompressed_size = 0
 
     def decode(self, chunk: bytes) -> bytes:
         """Return the decompressed bytes of the next chunk.
@@ -44,8 +44,8 @@ class ContentDecoder:
         """
         if not self._is_compressed:
             return chunk
-        self._received += len(chunk)
-        check_size(self._received)  # empty gzip members may continue endlessly
+        self._compressed_size += len(chunk)
+        check_size(self._compressed_size)  # empty gzip members may continue endlessly
         decoded: list[bytes] = []
         try:
             while chunk:
@@ -55,22 +55,24 @@ class ContentDecoder:
                     self._decompressor = zlib.decompressobj(_ZLIB_OR_GZIP)
                 # Decompress at most one byte more than the limit, to detect that it is exceeded.
                 decoded.append(
-                    self._decompressor.decompress(chunk, MAX_BODY_BYTES + 1 - self._size)
+                    self._decompressor.decompress(
+                        chunk, MAX_BODY_BYTES + 1 - self._decompressed_size
+                    )
                 )
-                self._size += len(decoded[-1])
-                check_size(self._size)
+                self._decompressed_size += len(decoded[-1])
+                check_size(self._decompressed_size)
                 chunk = self._decompressor.unused_data
         except zlib.error as error:
             raise DecodingError(f"decompression failed: {error}") from None
         return b"".join(decoded)
 
-    def flush(self) -> None:
+    def check_complete(self) -> None:
         """Check that the body is complete.
 
         Raises:
             DecodingError: the compressed data is truncated.
         """
-        if self._received and not self._decompressor.eof:
+        if self._compressed_size and not self._decompressor.eof:
             raise DecodingError("the compressed data is truncated")
 
 

@@ -78,10 +78,10 @@ class RequestTemplate:
         self, session: requests.Session, server_url: str, headers: Mapping[str, str]
     ) -> None:
         #: The arguments of ``Session.send`` from the environment.
-        self.settings: Mapping[str, Any] = session.merge_environment_settings(
+        self.send_kwargs: Mapping[str, Any] = session.merge_environment_settings(
             server_url, {}, None, None, None
         )
-        proxy_url(server_url, self.settings["proxies"])  # only to validate the proxy URL
+        proxy_url(server_url, self.send_kwargs["proxies"])  # only to validate the proxy URL
         # Without an `auth`, `requests` would add the credentials of .netrc.
         request = requests.Request("GET", server_url, headers=headers, auth=lambda it: it)
         prepared = session.prepare_request(request)
@@ -89,7 +89,7 @@ class RequestTemplate:
         self._headers = tuple(prepared.headers.items())
 
     @staticmethod
-    def fits(extras: Mapping[str, Any]) -> bool:
+    def can_prepare(extras: Mapping[str, Any]) -> bool:
         """Return whether a request has no files, a body in bytes, and a query as a mapping."""
         body = extras.get("data")
         return (body is None or isinstance(body, bytes)) and not (

@@ -36,7 +36,7 @@ def read_response(response: requests.Response, deadline: Deadline) -> Response:
     if location is not None:
         response.headers["Location"] = location
     try:
-        content = read_body(response, deadline.expires)
+        content = read_body(response, deadline.expires_at)
     except BaseException as error:
         response.close()  # otherwise the next request would read the rest of this response
         if isinstance(error, SEND_ERRORS):
@@ -85,7 +85,7 @@ def read_body(response: requests.Response, deadline: float) -> bytes:
         if time.monotonic() > deadline:
             raise TimeoutError("timed out while reading the body")
     if decoder:
-        decoder.flush()
+        decoder.check_complete()
     return b"".join(chunks)
 
 

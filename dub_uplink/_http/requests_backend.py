@@ -68,16 +68,16 @@ class SessionBackend:
 
     def _reset_after_fork(self) -> None:
         """Open new connections in a forked child, which must not read the parent's responses."""
-        process = os.getpid()
+        pid = os.getpid()
         # One lock for each process: a thread of the parent may have held the parent's lock.
-        with self._reset_locks.setdefault(process, threading.Lock()):
-            if self._pid == process:
+        with self._reset_locks.setdefault(pid, threading.Lock()):
+            if self._pid == pid:
                 return
             if self._owns_session:
                 self._session, self._template = make_session(), None
             else:
                 self._session.close()  # the session then opens new connections
-            self._pid = process
+            self._pid = pid
 
     def send(
         self,
@@ -97,7 +97,7 @@ class SessionBackend:
             authorization: the value of the ``Authorization`` header.
             timeout: time limit of the whole attempt in seconds.
         """
-        deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
+        deadline = Deadline(timeout, connect_seconds=CONNECT_TIMEOUT)
         if self._pid != os.getpid():
             self._reset_after_fork()
         if self._owns_session:
@@ -117,22 +117,22 @@ class SessionBackend:
         authorization: RedactedStr,
         deadline: Deadline,
     ) -> Response:
-        if RequestTemplate.fits(extras):
+        if RequestTemplate.can_prepare(extras):
             template = self._template
             if template is None:
                 template = RequestTemplate(self._session, self._server_url, _DEFAULT_HEADERS)
                 self._template = template
             prepared = template.prepare(method, url, extras, authorization)
-            settings = template.settings
+            send_kwargs = template.send_kwargs
         else:
-            prepared, settings = self._prepare_with_session(
+            prepared, send_kwargs = self._prepare_with_session(
                 method, url, extras, _make_auth(authorization)
             )
         response = self._session.send(
             prepared,
             timeout=deadline,  # type: ignore[arg-type]
             allow_redirects=False,
-            **{**settings, "stream": True},
+            **{**send_kwargs, "stream": True},
         )
         return read_response(response, deadline)
 
@@ -146,13 +146,13 @@ class SessionBackend:
     ) -> Response:
         received: list[requests.Response] = []
         auth = _make_auth(authorization, received)
-        prepared, settings = self._prepare_with_session(method, url, extras, auth)
+        prepared, send_kwargs = self._prepare_with_session(method, url, extras, auth)
         try:
             response = with_deadline(self._session, deadline).send(
                 prepared,
                 timeout=self._session_timeout(url, deadline),
                 allow_redirects=False,
-                **{**settings, "stream": True},
+                **{**send_kwargs, "stream": True},
             )
         except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
             response = response_or_raise(error, received)
@@ -200,9 +200,9 @@ class SessionBackend:
             auth=auth,  # takes precedence over the auth of the session and over .netrc
         )
         prepared = session.prepare_request(request)
-        settings = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
-        proxy_url(prepared.url or url, settings["proxies"])  # only to validate the proxy URL
-        return prepared, settings
+        send_kwargs = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
+        proxy_url(prepared.url or url, send_kwargs["proxies"])  # only to validate the proxy URL
+        return prepared, send_kwargs
 
 
 class UplinkBackend:
@@ -241,7 +241,7 @@ class UplinkBackend:
             raise RuntimeError(
                 "this uplink client belongs to the parent process; create one in each process"
             )
-        deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
+        deadline = Deadline(timeout, connect_seconds=CONNECT_TIMEOUT)
         received: list[requests.Response] = []
         extras = {
             **extras,
@@ -286,17 +286,17 @@ def _make_auth(authorization: RedactedStr, received: list[requests.Response] | N
     appended even if a hook of the session raises an exception.
     """
 
-    def receive(response: requests.Response, **_: Any) -> None:
+    def store_response(response: requests.Response, **_: Any) -> None:
         _hide_location(response)
         if received is not None:
             received.append(response)
 
-    def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def set_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = authorization
-        request.hooks["response"].append(receive)
+        request.hooks["response"].append(store_response)
         return request
 
-    return authorize
+    return set_authorization
 
 
 def _hide_location(response: requests.Response) -> None:

@@ -18,13 +18,13 @@ def enable_env_logging() -> None:
 
     Issues a warning if the value of ``DUB_LOG`` is not a level.
     """
-    value = os.environ.get(LEVEL_ENV)
-    if not value:
+    level_name = os.environ.get(LEVEL_ENV)
+    if not level_name:
         return
-    level = _LEVELS.get(value.strip().lower())
+    level = _LEVELS.get(level_name.strip().lower())
     if level is None:
         warnings.warn(
-            f"{LEVEL_ENV} must be info or debug, not {value!r:.40}; nothing is logged",
+            f"{LEVEL_ENV} must be info or debug, not {level_name!r:.40}; nothing is logged",
             stacklevel=caller_stacklevel(),
         )
         return

@@ -21,14 +21,16 @@ def lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[str], 
             Modules are relative to the package.
     """
 
-    def get(name: str) -> Any:
+    def load_name(name: str) -> Any:
         if name not in locations:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, _, attribute = locations[name].partition(":")
-        value = importlib.import_module(module, package)
+        loaded_object = importlib.import_module(module, package)
         if attribute:
-            value = getattr(value, attribute)
-        setattr(sys.modules[package], name, value)  # so that later uses do not call this function
-        return value
+            loaded_object = getattr(loaded_object, attribute)
+        setattr(
+            sys.modules[package], name, loaded_object
+        )  # so that later uses do not call this function
+        return loaded_object
 
-    return get
+    return load_name

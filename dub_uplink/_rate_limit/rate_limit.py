@@ -84,21 +84,21 @@ class RateLimit:
         last = self._last_limiter
         if last is not None and last[0] is authorization and last[1] == server_url:
             return last[2]
-        name = _limiter_name(server_url, authorization)
-        limiter = self._limiters.get(name)
+        key_hash = _hash_key(server_url, authorization)
+        limiter = self._limiters.get(key_hash)
         if limiter is None:
             # setdefault() is atomic, so threads that use a new key at once share one limiter.
-            limiter = self._limiters.setdefault(name, self._make_limiter(name))
+            limiter = self._limiters.setdefault(key_hash, self._make_limiter(key_hash))
             # Remove the oldest limiters: each renewed token adds one.
-            for old in list(self._limiters)[:-_MAX_LIMITERS]:
-                self._limiters.pop(old, None)
+            for old_hash in list(self._limiters)[:-_MAX_LIMITERS]:
+                self._limiters.pop(old_hash, None)
         self._last_limiter = (authorization, server_url, limiter)
         return limiter
 
-    def _make_limiter(self, name: str) -> Limiter:
+    def _make_limiter(self, key_hash: str) -> Limiter:
         if self._storage is None:
             return SlidingWindowLimiter(self._config)
-        return self._storage.limiter(name)
+        return self._storage.make_limiter(key_hash)
 
     def _warn_if_lower(self, server_limit: int) -> None:
         """Warn once if the server allows fewer requests. The transport calls this method."""
@@ -145,7 +145,7 @@ def _window_seconds(per: object) -> float:
     return float(per)
 
 
-def _limiter_name(server_url: str, authorization: RedactedStr) -> str:
+def _hash_key(server_url: str, authorization: RedactedStr) -> str:
     """Return a keyed hash that identifies the API key in a storage."""
     text = f"{server_url}\n{str.__str__(authorization)}".encode()
     return hashlib.blake2b(text, key=b"dub_uplink rate limit", digest_size=16).hexdigest()

@@ -196,11 +196,11 @@ class RedisLimiter:
     belong to other threads. Every operation is idempotent, so that it may be sent twice.
     """
 
-    def __init__(self, connection: RedisConnection, name: str, config: LimitConfig) -> None:
+    def __init__(self, connection: RedisConnection, key_hash: str, config: LimitConfig) -> None:
         self._connection = connection
         self._config = config
         # The braces make Redis Cluster and its proxies keep the three keys on one node.
-        prefix = f"dub_uplink:{{{name}}}"
+        prefix = f"dub_uplink:{{{key_hash}}}"
         # slots: sorted set of requests, sent or waiting, scored by their time.
         # state: hash with the epoch, the end of a pause, and the limit learned from the server.
         # processes: sorted set of the processes that share the limit, scored by the last heartbeat.
@@ -219,7 +219,7 @@ class RedisLimiter:
         """Return the wait for a reservation; see :meth:`Limiter.reserve`."""
         now = reservation.clock.monotonic()
         is_heartbeat = not 0 <= now - self._last_heartbeat < _HEARTBEAT_INTERVAL
-        wait, granted, window_count, process_count, epoch = self._run(
+        wait, granted, window_count, process_count, epoch = self._run_script(
             _RESERVE_SCRIPT,
             reservation.slot_id,
             reservation.slot_id.rpartition(":")[0] if is_heartbeat else "",
@@ -238,7 +238,7 @@ class RedisLimiter:
             f"{epoch}-{self._connection.generation}",
         )
 
-    def _run(self, script: str, *arguments: Any) -> Any:
+    def _run_script(self, script: str, *arguments: Any) -> Any:
         config = self._config
         command = (len(self._keys), *self._keys, config.window, config.limit, *arguments)
         try:
@@ -253,20 +253,22 @@ class RedisLimiter:
     def report_late(self, reservation: Reservation) -> None:
         """Move the slot of a request that was sent late to the current time."""
         empty_feedback = ServerFeedback(None, None, 0.0, rejected=False)
-        self._apply(empty_feedback, late_slot_id=reservation.slot_id)
+        self._run_feedback_script(empty_feedback, late_slot_id=reservation.slot_id)
 
     def apply_feedback(self, feedback: ServerFeedback, slot_id: str) -> None:
         """Update the limit, the requests in the window and the pause for all processes."""
-        self._apply(feedback, f"{slot_id}:{next(self._feedback_numbers)}")
+        self._run_feedback_script(feedback, f"{slot_id}:{next(self._feedback_numbers)}")
 
-    def _apply(self, feedback: ServerFeedback, name: str = "", late_slot_id: str = "") -> None:
-        self._run(
+    def _run_feedback_script(
+        self, feedback: ServerFeedback, foreign_prefix: str = "", late_slot_id: str = ""
+    ) -> None:
+        self._run_script(
             _FEEDBACK_SCRIPT,
             "" if feedback.limit is None else feedback.limit,
             "" if feedback.remaining is None else feedback.remaining,
             feedback.reset,
             int(feedback.rejected),
-            name,
+            foreign_prefix,
             self._config.margin,
             late_slot_id,
         )
@@ -279,4 +281,4 @@ class RedisLimiter:
         """
         arguments: list[Any] = [part for pair in slots for part in pair]
         for start in range(0, max(len(arguments), 1), 2 * _RESTORE_BATCH):
-            self._run(_RESTORE_SCRIPT, *arguments[start : start + 2 * _RESTORE_BATCH])
+            self._run_script(_RESTORE_SCRIPT, *arguments[start : start + 2 * _RESTORE_BATCH])

@@ -170,7 +170,7 @@ class SlidingWindowLimiter:
         self._slots: list[float] = []
         # Maps each waiting reservation to its process id: a forked child copies the dictionary.
         self._waiting: dict[Reservation, int] = {}
-        self._not_before = float("-inf")
+        self._paused_until = float("-inf")
         self._learned_limit: tuple[int, float] | None = None
         self._lock = ForkSafeLock()
 
@@ -200,8 +200,8 @@ class SlidingWindowLimiter:
 
     def _next_slot(self, now: float, reservation: Reservation) -> float:
         earliest = now
-        if now < self._not_before:
-            earliest = self._not_before + reservation.clock.random() * self._config.margin
+        if now < self._paused_until:
+            earliest = self._paused_until + reservation.clock.random() * self._config.margin
         return self._first_free_time(earliest, self._capacity(now, bulk=reservation.bulk))
 
     def _capacity(self, now: float, *, bulk: bool) -> int:
@@ -220,9 +220,9 @@ class SlidingWindowLimiter:
                 earliest = max(earliest, first + window)
         return earliest
 
-    def _schedule(self, reservation: Reservation, time: float) -> None:
-        reservation.scheduled_at, reservation.owner = time, self
-        bisect.insort(self._slots, time)
+    def _schedule(self, reservation: Reservation, slot_time: float) -> None:
+        reservation.scheduled_at, reservation.owner = slot_time, self
+        bisect.insort(self._slots, slot_time)
 
     def _release(self, reservation: Reservation) -> None:
         if reservation.scheduled_at is not None:
@@ -230,9 +230,9 @@ class SlidingWindowLimiter:
             reservation.scheduled_at = None
         self._waiting.pop(reservation, None)
 
-    def _remove_slot(self, time: float) -> None:
-        index = bisect.bisect_left(self._slots, time)
-        if self._slots[index : index + 1] == [time]:
+    def _remove_slot(self, slot_time: float) -> None:
+        index = bisect.bisect_left(self._slots, slot_time)
+        if self._slots[index : index + 1] == [slot_time]:
             del self._slots[index]
 
     def _current_limit(self, now: float) -> int:
@@ -244,16 +244,16 @@ class SlidingWindowLimiter:
         """Set the number of processes, each of which gets an equal share of the limit."""
         self._process_count = max(process_count, 1)
 
-    def record(self, time: float) -> None:
+    def record(self, slot_time: float) -> None:
         """Record a slot that a shared storage granted."""
         with self._lock:
-            del self._slots[: bisect.bisect_right(self._slots, time - 2 * self._config.window)]
-            bisect.insort(self._slots, time)
+            del self._slots[: bisect.bisect_right(self._slots, slot_time - 2 * self._config.window)]
+            bisect.insort(self._slots, slot_time)
 
-    def discard(self, time: float) -> None:
+    def discard(self, slot_time: float) -> None:
         """Remove a recorded slot."""
         with self._lock:
-            self._remove_slot(time)
+            self._remove_slot(slot_time)
 
     def cancel(self, reservation: Reservation) -> None:
         with self._lock:
@@ -280,20 +280,20 @@ class SlidingWindowLimiter:
                 ):
                     bisect.insort(self._slots, now + exit_delay - window)
             if feedback.rejected:
-                self._not_before = max(self._not_before, now + feedback.reset)
+                self._paused_until = max(self._paused_until, now + feedback.reset)
             self._reschedule(now)
 
     def _reschedule(self, now: float) -> None:
         """Grant new slots to all waiting requests of this process, in the same order."""
-        process = os.getpid()
-        waiting = [waiter for waiter, owner in self._waiting.items() if owner == process]
+        pid = os.getpid()
+        waiting = [waiter for waiter, owner_pid in self._waiting.items() if owner_pid == pid]
         waiting.sort(key=lambda waiter: waiter.scheduled_at or 0.0)
         for waiter in list(self._waiting):
             self._release(waiter)
-        first = max(now, self._not_before)
+        first = max(now, self._paused_until)
         # After a pause, callers resume one after the other, not all in the same millisecond.
-        step = self._config.margin / max(len(waiting), 1) if first > now else 0.0
+        interval = self._config.margin / max(len(waiting), 1) if first > now else 0.0
         for number, waiter in enumerate(waiting):
             capacity = self._capacity(now, bulk=False)
-            self._schedule(waiter, self._first_free_time(first + number * step, capacity))
-            self._waiting[waiter] = process
+            self._schedule(waiter, self._first_free_time(first + number * interval, capacity))
+            self._waiting[waiter] = pid

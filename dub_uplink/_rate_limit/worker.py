@@ -92,18 +92,18 @@ class BackgroundWorker:
             self._jobs.put(job)
 
     def _run(self, jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
-        idle = 0.0
+        idle_seconds = 0.0
         while True:
             try:
                 job = jobs.get(timeout=self._probe_interval)
             except queue.Empty:
-                idle = 0.0 if self._probe() else idle + self._probe_interval
+                idle_seconds = 0.0 if self._probe() else idle_seconds + self._probe_interval
             else:
-                idle = _IDLE_TIMEOUT if job is None else 0.0
+                idle_seconds = _IDLE_TIMEOUT if job is None else 0.0
                 if job is not None:
                     job()
                 del job  # the job refers to objects of its caller, which must not live longer
-            if idle >= _IDLE_TIMEOUT:
+            if idle_seconds >= _IDLE_TIMEOUT:
                 with self._lock:
                     if jobs.empty():
                         self._thread = None

@@ -9,9 +9,9 @@ from .recovery import NoRecovery, WriteRecovery
 from .retry_state import Outcome, RetryState
 
 #: The key in the extras of ``uplink`` under which an endpoint passes options to the transport.
-OPTIONS = "dub_uplink"
+OPTIONS_KEY = "dub_uplink"
 #: Headers of a read that a cache of the caller's session must not serve.
-UNCACHED = {"Cache-Control": "no-cache, no-store"}
+NO_CACHE_HEADERS = {"Cache-Control": "no-cache, no-store"}
 
 
 class Call:
@@ -22,22 +22,22 @@ class Call:
         options: the options that the endpoint passes to the transport.
         recovery: the rules that decide whether a failed write was applied.
         timeout: time limit of one attempt in seconds.
-        last: the outcome of the latest attempt.
-        wait: seconds until the next attempt.
+        outcome: the outcome of the latest attempt.
+        wait_seconds: seconds until the next attempt.
         is_lookup: whether the request finds out if a write was applied.
     """
 
     __slots__ = (
         "extras",
         "is_lookup",
-        "last",
         "method",
         "options",
+        "outcome",
         "recovery",
         "retry_state",
         "timeout",
         "url",
-        "wait",
+        "wait_seconds",
     )
 
     def __init__(
@@ -57,19 +57,19 @@ class Call:
         self.recovery = recovery
         self.timeout = timeout
         self.retry_state = retry_state
-        self.last: Outcome | None = None
-        self.wait: float | None = None
+        self.outcome: Outcome | None = None
+        self.wait_seconds: float | None = None
         self.is_lookup = False
 
     def attempt_timeout(self) -> float:
         """Return the time limit in seconds of an attempt that starts now."""
         return min(self.timeout, max(self.retry_state.remaining(), 0.001))
 
-    def lookup(self, url: str) -> Call:
+    def make_lookup(self, url: str) -> Call:
         """Create a call that looks up ``url`` before the deadline of this call."""
         headers = {k: v for k, v in self.extras["headers"].items() if k != "Content-Type"}
         # The lookup needs the current state, so a cache of the caller's session must not serve it.
-        headers |= UNCACHED
+        headers |= NO_CACHE_HEADERS
         extras = {"headers": headers, "params": self.extras.get("params")}
         options = {"route": self.recovery.lookup_route}
         self.retry_state.repeatable = True
@@ -78,7 +78,7 @@ class Call:
         lookup.is_lookup = True
         return lookup
 
-    def last_outcome(self) -> Outcome:
+    def require_outcome(self) -> Outcome:
         """Return the outcome of the latest attempt. At least one attempt must have been made."""
-        assert self.last is not None
-        return self.last
+        assert self.outcome is not None
+        return self.outcome

@@ -24,7 +24,7 @@ from ..models.errors import APIConnectionError, DubError
 from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_clock
-from .call import OPTIONS, Call
+from .call import OPTIONS_KEY, Call
 from .cooldown_wait import wait_for_cooldown
 from .errors import is_truncated_json
 from .execution import BlockingExecution
@@ -142,10 +142,10 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             try:
                 call = recovery_steps.send(outcome)
             except StopIteration as end:
-                last: Outcome = end.value
+                final_outcome: Outcome = end.value
                 break
         # Outside of `except`, so that StopIteration is not the context of the error.
-        return unwrap_outcome(last)
+        return unwrap_outcome(final_outcome)
 
     def _make_call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:
@@ -157,7 +157,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 "the URL of this endpoint is not on the server of server_url, so the token is not"
                 " sent; create another client whose server_url is the server of this endpoint"
             )
-        extras = {key: value for key, value in uplink_extras.items() if key != OPTIONS}
+        extras = {key: value for key, value in uplink_extras.items() if key != OPTIONS_KEY}
         # `@uplink.timeout` sets the timeout of an endpoint, in seconds.
         default = extras.pop("timeout", self._timeout)
         headers = extras.setdefault("headers", {})
@@ -168,7 +168,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if method != "GET" and not any(name.lower() == "cache-control" for name in headers):
             # A cache of the caller's session must not serve a write.
             extras["headers"] = {**headers, "Cache-Control": "no-store"}
-        options = uplink_extras.get(OPTIONS, {})
+        options = uplink_extras.get(OPTIONS_KEY, {})
         path = url.removeprefix(self.server_url)
         recovery = self._make_recovery(method, path, extras.get("data"))
         retry_state = self.make_retry_state(options)
@@ -198,7 +198,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         path = call.recovery.lookup_path(rejected)
         if path is None:
             return outcome
-        lookup = yield call.lookup(self.server_url + path)
+        lookup = yield call.make_lookup(self.server_url + path)
         if lookup.response is None:
             return lookup
         resolved = call.recovery.resolve_after_lookup(rejected, lookup.response)
@@ -206,14 +206,14 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _retry(self, call: Call, outcome: Outcome) -> Outcome:
         """Retry a call whose first attempt failed; return the last outcome."""
-        call.last = outcome
+        call.outcome = outcome
         import tenacity  # noqa: PLC0415 - most processes never retry
 
         retrying = tenacity.Retrying(
             sleep=make_sleep(call.retry_state.clock), **self._tenacity_options(call)
         )
-        last: Outcome = retrying(self._resume, call)
-        return last
+        final_outcome: Outcome = retrying(self._resume, call)
+        return final_outcome
 
     def _tenacity_options(self, call: Call) -> dict[str, Any]:
         """Return the arguments for ``tenacity``, which delegate to the state of the call."""
@@ -225,29 +225,29 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 return False
             # Compute the wait here, because every release of tenacity calls `retry` first. The
             # order of `wait` and `stop` depends on the release.
-            call.wait = retry_state.wait_seconds(_outcome(state))
+            call.wait_seconds = retry_state.compute_wait(_outcome(state))
             return True
 
         def stop(_: tenacity.RetryCallState) -> bool:
-            if retry_state.exceeds_deadline(call.wait or 0.0):
+            if retry_state.exceeds_deadline(call.wait_seconds or 0.0):
                 return True
             return retry_state.budget is not None and not retry_state.budget.take()
 
         return {
             "retry": retry,
-            "wait": lambda _: call.wait,
+            "wait": lambda _: call.wait_seconds,
             "stop": stop,
             "before_sleep": lambda state: _raise_for_coroutine(
                 self._before_retry(call, _outcome(state))
             ),
-            "retry_error_callback": lambda _: call.last,
+            "retry_error_callback": lambda _: call.outcome,
             "reraise": True,
         }
 
     def _resume(self, call: Call) -> Outcome:
         """Send another attempt, unless the deadline has passed during a sleep."""
         if not self._should_send(call):
-            return call.last_outcome()
+            return call.require_outcome()
         return self._remember_outcome(call, self._attempt(call))
 
     def _remember_outcome(self, call: Call, outcome: Outcome) -> Outcome:
@@ -257,11 +257,13 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         applied that request.
         """
         if outcome.response is None or outcome.response.call is not None:
-            call.last = outcome
+            call.outcome = outcome
         return outcome
 
     def _should_send(self, call: Call) -> bool:
-        return call.last is None or (call.wait is not None and call.retry_state.remaining() > 0)
+        return call.outcome is None or (
+            call.wait_seconds is not None and call.retry_state.remaining() > 0
+        )
 
     def _attempt(self, call: Call) -> Outcome:
         wait_for_cooldown(call.retry_state)
@@ -274,7 +276,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             authorization = gate.authorization
         authorization = authorization or self._token.authorization()
         timeout = call.attempt_timeout()
-        started = call.retry_state.clock.monotonic()
+        started_at = call.retry_state.clock.monotonic()
         received: Response | Exception
         try:
             received = self._backend.send(
@@ -283,7 +285,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         except self._backend.send_errors as error:
             received = error
         # Outside of `except`, so that the context of the error does not lead to the token.
-        outcome = self._finish_attempt(call, received, timeout, started)
+        outcome = self._finish_attempt(call, received, timeout, started_at)
         if gate is not None:
             gate.report(outcome)
         return outcome
@@ -293,7 +295,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return RateLimitGate(limit, limiter, call.retry_state, call.timeout, authorization)
 
     def _finish_attempt(
-        self, call: Call, received: Response | Exception, timeout: float, started: float
+        self, call: Call, received: Response | Exception, timeout: float, started_at: float
     ) -> Outcome:
         retry_state = call.retry_state
         outcome = retry_state.record(self._classify(call, received, timeout))
@@ -312,7 +314,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 call.options.get("route", "…"),
                 _summary(outcome),
                 retry_state.attempt_count,
-                (retry_state.clock.monotonic() - started) * 1000,
+                (retry_state.clock.monotonic() - started_at) * 1000,
             )
         return outcome
 
@@ -329,7 +331,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _before_retry(self, call: Call, outcome: Outcome) -> object:
         """Log a retry, call ``on_retry`` and return its result."""
-        wait = call.wait or 0.0
+        wait = call.wait_seconds or 0.0
         logger.info(
             "%s /%s: %s, attempt %d; retrying in %.2f s",
             call.method,

@@ -14,7 +14,7 @@ from typing import Any
 
 from uplink.clients.io import AsyncioStrategy, BlockingStrategy
 
-from .call import OPTIONS
+from .call import OPTIONS_KEY
 
 _Send = Callable[[tuple[str, str, dict[str, Any]]], Any]
 
@@ -31,7 +31,7 @@ class BlockingExecution(BlockingStrategy):  # type: ignore[misc]  # uplink has n
     ) -> Any:
         """Call a function, then call the callback with its result or its exception."""
         if func == self._send:
-            self._convert = arg[0][2].get(OPTIONS, {}).get("convert")
+            self._convert = arg[0][2].get(OPTIONS_KEY, {}).get("convert")
         try:
             result = func(*arg, **kwargs)
         except Exception as error:  # noqa: BLE001 - error handlers of uplink accept any exception
@@ -55,7 +55,7 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
     ) -> Any:
         """Call a function and the callback; return a coroutine if the function sends a request."""
         if func == self._send:
-            self._convert = args[0][2].get(OPTIONS, {}).get("convert")
+            self._convert = args[0][2].get(OPTIONS_KEY, {}).get("convert")
             return self._send_request(args[0], callback)
         try:
             result = func(*args, **kwargs)

@@ -61,7 +61,7 @@ class RetryState:
         "deadline",
         "may_have_been_applied",
         "repeatable",
-        "started",
+        "started_at",
     )
 
     def __init__(
@@ -78,11 +78,11 @@ class RetryState:
         self.repeatable = repeatable
         self.attempt_count = 0
         self.may_have_been_applied = False
-        self.started = clock.monotonic()
+        self.started_at = clock.monotonic()
         self.deadline = (
             math.inf
             if self.config is None
-            else self.started + min(self.config.backoff.max_elapsed_time / 1000, _MAX_DURATION)
+            else self.started_at + min(self.config.backoff.max_elapsed_time / 1000, _MAX_DURATION)
         )
 
     def remaining(self) -> float:
@@ -91,7 +91,7 @@ class RetryState:
 
     def elapsed(self) -> float:
         """Return the seconds since the call started."""
-        return self.clock.monotonic() - self.started
+        return self.clock.monotonic() - self.started_at
 
     def record(self, outcome: Outcome) -> Outcome:
         """Record the outcome of an attempt and set the attempts and times on it."""
@@ -101,7 +101,7 @@ class RetryState:
         response = outcome.response
         if response is not None:
             response.attempts = self.attempt_count
-            response.elapsed = self.clock.monotonic() - self.started
+            response.elapsed = self.clock.monotonic() - self.started_at
             if outcome.transient:
                 response.retry_after = requested_delay(response, self.clock.time())
             elif self.budget is not None:
@@ -120,7 +120,7 @@ class RetryState:
             return False
         return self.repeatable or not outcome.may_have_been_applied
 
-    def wait_seconds(self, outcome: Outcome) -> float:
+    def compute_wait(self, outcome: Outcome) -> float:
         """Return the seconds to wait before the next attempt."""
         assert self.config is not None  # true because may_retry() has returned True
         requested = None if outcome.response is None else outcome.response.retry_after

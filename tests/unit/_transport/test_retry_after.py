@@ -98,7 +98,7 @@ def _wait(
     clock = Clock(monotonic=lambda: ticks[0], time=lambda: NOW, random=lambda: chance)
     attempts = RetryState(RetryConfig(), clock)
     ticks[0] = 90.0 - left
-    return attempts.wait_seconds(attempts.record(Outcome(Response(status, headers))))
+    return attempts.compute_wait(attempts.record(Outcome(Response(status, headers))))
 
 
 BACKOFF = 0.25  # the shortest first wait of the default strategy
