@@ -244,7 +244,7 @@ class Answers(Fuzz):
             body = b"".join(decoder.decode(body[at : at + 999]) for at in range(0, len(body), 999))
             decoder.check_complete()
         except (requests.RequestException, OSError) as error:
-            failed = connection_errors.connection_error(
+            failed = connection_errors.make_connection_error(
                 connection_errors.IncompleteResponse(status, error), "GET", 1.0
             )
             connection_errors.is_transient(error)

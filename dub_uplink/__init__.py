@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._internal.lazy_getattr import lazy_getattr
+from ._internal.lazy_getattr import make_lazy_getattr
 from ._internal.version import __version__
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ _LOCATIONS = {
 }
 
 if not TYPE_CHECKING:  # with a __getattr__, a type checker accepts any attribute
-    __getattr__ = lazy_getattr(__name__, _LOCATIONS)
+    __getattr__ = make_lazy_getattr(__name__, _LOCATIONS)
 
 
 def __dir__() -> list[str]:

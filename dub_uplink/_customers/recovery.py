@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
-from .._transport.errors import error_data, json_or_none
+from .._transport.errors import json_or_none, parse_error_data
 from ..models.response import Response
 
 _ITEM = re.compile(r"customers/([^/?#]+)")
@@ -110,7 +110,7 @@ class CustomerOperation:
 
 def is_customer_not_found(response: Response) -> bool:
     """Return whether a response is Dub's 404 for a customer, not a 404 of a proxy or workspace."""
-    data = error_data(response) if response.status_code == 404 else None
+    data = parse_error_data(response) if response.status_code == 404 else None
     return (
         data is not None
         and data.error.code == "not_found"

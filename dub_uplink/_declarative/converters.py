@@ -87,7 +87,7 @@ def read_body(
             return value
         return context.result_handler(context, value)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        excerpt = hooks.body_excerpt(response)
+        excerpt = hooks.make_body_excerpt(response)
         message = f"the response is not JSON; is server_url that of Dub's API? {excerpt!r}"
     except marshmallow.ValidationError as error:
         message = f"unexpected response body: {first_error(error)}"

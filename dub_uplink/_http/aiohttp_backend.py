@@ -33,7 +33,7 @@ from .connection_errors import (
     TunnelRefused,
 )
 from .decoding import ACCEPT_ENCODING, ContentDecoder, check_size
-from .proxies import proxy_url
+from .proxies import find_proxy_url
 
 _DEFAULT_HEADERS = {
     "User-Agent": f"dub-uplink/{__version__} aiohttp/{aiohttp.__version__}",
@@ -246,7 +246,7 @@ class AiohttpBackend:
         if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientSSLError):
             return InvalidRequest(str(error))
         if isinstance(error, (aiohttp.ClientError, TimeoutError)):
-            return _as_requests_error(error)
+            return _to_requests_error(error)
         return error
 
     def _request_headers(
@@ -279,7 +279,7 @@ class AiohttpBackend:
             # Read the proxies of the environment once, as the `requests` library does. With
             # `trust_env`, aiohttp would also read .netrc in a thread at every call.
             proxies = get_environ_proxies(self._server_url, no_proxy=None)
-            self._proxy = proxy_url(self._server_url, proxies)
+            self._proxy = find_proxy_url(self._server_url, proxies)
             self._session = aiohttp.ClientSession(
                 headers=_DEFAULT_HEADERS,
                 connector=aiohttp.TCPConnector(limit=_POOL_SIZE),
@@ -315,7 +315,7 @@ async def _read_response(response: aiohttp.ClientResponse) -> Response | Incompl
         content = await _read_body(response)
     except AiohttpBackend.send_errors as error:
         response.close()
-        return IncompleteResponse(response.status, _as_requests_error(error))
+        return IncompleteResponse(response.status, _to_requests_error(error))
     return Response(response.status, _join_repeated(response.headers), content)
 
 
@@ -356,7 +356,7 @@ def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     )
 
 
-def _as_requests_error(error: Exception) -> Exception:
+def _to_requests_error(error: Exception) -> Exception:
     """Convert an error to the exception that ``requests`` raises, for classification."""
     if isinstance(error, (requests.RequestException, ValueError)):
         return error

@@ -80,7 +80,7 @@ class IncompleteResponse(requests.RequestException):
         self.is_rejected = 400 <= status_code < 500
 
 
-def connection_error(error: BaseException, method: str, timeout: float) -> APIConnectionError:
+def make_connection_error(error: BaseException, method: str, timeout: float) -> APIConnectionError:
     """Create the exception for an attempt without a complete response.
 
     The message contains the text of the original error, without the credentials of URLs. The
@@ -103,7 +103,7 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
         or (isinstance(e, ValueError) and str(e).startswith("Invalid header value"))  # http.client
         for e in chain
     )
-    sent = not (rejected or never_sent or _tunnel_status(chain))
+    sent = not (rejected or never_sent or _find_tunnel_status(chain))
     if any(
         isinstance(e, _TIMEOUT_ERRORS) and not isinstance(e, _NEW_CONNECTION_ERROR) for e in chain
     ):
@@ -114,7 +114,7 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
             pool_wait = timeout * POOL_WAIT_SHARE
             seconds = pool_wait if waited_for_pool else min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {description} within {seconds:.3g} s", sent=sent)
-    text = without_credentials(_OBJECT_REPR_PATTERN.sub("", str(chain[-1])))
+    text = mask_credentials(_OBJECT_REPR_PATTERN.sub("", str(chain[-1])))
     text = one_line(text) or type(chain[-1]).__name__
     return APIConnectionError(f"{method}: {_describe(chain)}: {text}", sent=sent)
 
@@ -122,7 +122,7 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
 def is_transient(error: BaseException) -> bool:
     """Return whether a repeated attempt may succeed."""
     chain = _exception_chain(error)
-    if 400 <= _tunnel_status(chain) < 500:
+    if 400 <= _find_tunnel_status(chain) < 500:
         return False  # for example wrong credentials: repeated attempts could lock an account
     if any(
         isinstance(e, _UNREACHABLE_ERRORS) and _SOCKS_LOGIN_PATTERN.search(str(e)) for e in chain
@@ -139,7 +139,7 @@ def is_transient(error: BaseException) -> bool:
     return not isinstance(error, ValueError)
 
 
-def without_credentials(text: str) -> str:
+def mask_credentials(text: str) -> str:
     """Mask the credentials of URLs in a text, even if a URL is malformed."""
     for pattern, replacement in _CREDENTIAL_PATTERNS:
         text = pattern.sub(replacement, text)
@@ -155,7 +155,7 @@ def _is_tls_eof(chain: list[BaseException]) -> bool:
     )
 
 
-def _tunnel_status(chain: list[BaseException]) -> int:
+def _find_tunnel_status(chain: list[BaseException]) -> int:
     """Return the status of a proxy's response to CONNECT, or 0 if there is no such response."""
     for error in chain:
         match = _TUNNEL_STATUS_PATTERN.search(str(error)) if isinstance(error, OSError) else None

@@ -174,7 +174,7 @@ def _make_view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
 def _make_view_class(original_class: Any, mixin: Any) -> Any:
     slots = ("_original", "_deadline")
     namespace: dict[str, Any] = {
-        name: _forwarding_property(name)
+        name: _make_forwarding_property(name)
         for base in original_class.__mro__
         for name, value in vars(base).items()
         if isinstance(value, MemberDescriptorType) and name not in slots
@@ -186,7 +186,7 @@ def _make_view_class(original_class: Any, mixin: Any) -> Any:
     return metaclass(original_class.__name__, bases, namespace)
 
 
-def _forwarding_property(name: str) -> property:
+def _make_forwarding_property(name: str) -> property:
     """Return a property that accesses a slot of the original; slots are not in ``__dict__``."""
     return property(
         lambda view: getattr(view._original, name),

@@ -17,7 +17,7 @@ from requests.utils import get_encoding_from_headers
 
 from .._internal.credentials import RedactedStr
 from .deadline_adapter import DeadlineAdapter
-from .proxies import proxy_url
+from .proxies import find_proxy_url
 
 _POOL_SIZE = 32  # connections kept open between calls
 
@@ -81,7 +81,7 @@ class RequestTemplate:
         self.send_kwargs: Mapping[str, Any] = session.merge_environment_settings(
             server_url, {}, None, None, None
         )
-        proxy_url(server_url, self.send_kwargs["proxies"])  # only to validate the proxy URL
+        find_proxy_url(server_url, self.send_kwargs["proxies"])  # validates the proxy URL
         # Without an `auth`, `requests` would add the credentials of .netrc.
         request = requests.Request("GET", server_url, headers=headers, auth=lambda it: it)
         prepared = session.prepare_request(request)

@@ -8,7 +8,7 @@ from requests.exceptions import InvalidProxyURL
 from requests.utils import prepend_scheme_if_needed, select_proxy
 
 
-def proxy_url(url: str, proxies: Any) -> str | None:
+def find_proxy_url(url: str, proxies: Any) -> str | None:
     """Return the URL of the proxy for ``url``, or ``None``. The default scheme is ``http``.
 
     Raises:

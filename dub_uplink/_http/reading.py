@@ -89,7 +89,7 @@ def read_body(response: requests.Response, deadline: float) -> bytes:
     return b"".join(chunks)
 
 
-def response_or_raise(error: Exception, received: list[requests.Response]) -> requests.Response:
+def recover_response(error: Exception, received: list[requests.Response]) -> requests.Response:
     """Return the response that was received before a hook or a caller's session raised ``error``.
 
     Raises:

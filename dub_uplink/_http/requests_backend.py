@@ -25,8 +25,8 @@ from ..models.response import Response
 from .deadline_adapter import Deadline, with_deadline, wraps_adapter
 from .decoding import ACCEPT_ENCODING
 from .default_session import RequestTemplate, make_session
-from .proxies import proxy_url
-from .reading import SEND_ERRORS, check_response, read_response, response_or_raise
+from .proxies import find_proxy_url
+from .reading import SEND_ERRORS, check_response, read_response, recover_response
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
 _DEFAULT_HEADERS = {
@@ -150,17 +150,17 @@ class SessionBackend:
         try:
             response = with_deadline(self._session, deadline).send(
                 prepared,
-                timeout=self._session_timeout(url, deadline),
+                timeout=self._choose_session_timeout(url, deadline),
                 allow_redirects=False,
                 **{**send_kwargs, "stream": True},
             )
         except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
-            response = response_or_raise(error, received)
+            response = recover_response(error, received)
         else:
             check_response(response, received)
         return read_response(response, deadline)
 
-    def _session_timeout(self, url: str, deadline: Deadline) -> Any:
+    def _choose_session_timeout(self, url: str, deadline: Deadline) -> Any:
         """Return the timeout to pass to a caller's session: connect and read timeout in seconds.
 
         If an adapter wraps another adapter, return the deadline itself, because the view of the
@@ -201,7 +201,7 @@ class SessionBackend:
         )
         prepared = session.prepare_request(request)
         send_kwargs = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
-        proxy_url(prepared.url or url, send_kwargs["proxies"])  # only to validate the proxy URL
+        find_proxy_url(prepared.url or url, send_kwargs["proxies"])  # validates the proxy URL
         return prepared, send_kwargs
 
 
@@ -254,7 +254,7 @@ class UplinkBackend:
         try:
             response = self._client.send((method, url, extras))
         except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
-            response = response_or_raise(error, received)
+            response = recover_response(error, received)
         else:
             check_response(response, received)
         return read_response(response, deadline)

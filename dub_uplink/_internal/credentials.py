@@ -61,7 +61,7 @@ class TokenProvider:
                     f"no token: pass token=… or set the environment variable {TOKEN_ENV}"
                 )
         if isinstance(self._source, str):
-            self._source = _authorization_value(self._source)
+            self._source = _make_authorization(self._source)
         elif not callable(self._source):
             raise TypeError(
                 "token must be a string or a callable that returns one,"
@@ -79,7 +79,7 @@ class TokenProvider:
         """
         if isinstance(self._source, RedactedStr):
             return self._source
-        return _authorization_value(self._source())
+        return _make_authorization(self._source())
 
     async def authorization_async(self) -> RedactedStr:
         """Return the value of the ``Authorization`` header; the callable may be asynchronous.
@@ -93,7 +93,7 @@ class TokenProvider:
         token = self._source()
         if inspect.isawaitable(token):
             token = await cast("Awaitable[object]", token)
-        return _authorization_value(token)
+        return _make_authorization(token)
 
     def __repr__(self) -> str:
         return "TokenProvider(***)"
@@ -106,7 +106,7 @@ def is_coroutine_function(function: object) -> bool:
     )
 
 
-def _authorization_value(token: object) -> RedactedStr:
+def _make_authorization(token: object) -> RedactedStr:
     type_name = type(token).__name__
     if inspect.iscoroutine(token):
         token.close()  # otherwise Python warns that the coroutine was never awaited

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[str], Any]:
+def make_lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[str], Any]:
     """Return a ``__getattr__`` function for a package (PEP 562).
 
     Args:

@@ -63,7 +63,7 @@ class RateLimit:
         storage: str | None = None,
         priority: Priority = "interactive",
     ) -> None:
-        self._config = LimitConfig(_check_limit(limit), _window_seconds(per))
+        self._config = LimitConfig(_check_limit(limit), _parse_window(per))
         if priority not in ("interactive", "bulk"):
             raise ValueError(f'priority must be "interactive" or "bulk", not {priority!r}')
         self.limit = limit
@@ -133,7 +133,7 @@ def _check_limit(limit: object) -> int:
     return limit
 
 
-def _window_seconds(per: object) -> float:
+def _parse_window(per: object) -> float:
     if isinstance(per, str):
         if per not in _PERIOD_SECONDS:
             raise ValueError(f"per must be {_PERIODS}, not {per!r}")

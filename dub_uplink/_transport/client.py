@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 from uplink.clients.interfaces import HttpClientAdapter
 
 from .._concurrency.cooldown import make_sleep, publish_cooldown
-from .._http.connection_errors import connection_error, is_transient
+from .._http.connection_errors import is_transient, make_connection_error
 from .._internal.config import timeout_seconds
 from .._internal.credentials import RedactedStr, TokenProvider
 from .._rate_limit.rate_limit import RateLimit
@@ -29,7 +29,7 @@ from .cooldown_wait import wait_for_cooldown
 from .errors import is_truncated_json
 from .execution import BlockingExecution
 from .rate_limit_gate import RateLimitGate
-from .rate_limit_headers import rate_limit_status
+from .rate_limit_headers import parse_rate_limit_status
 from .recovery import NoRecovery, RecoveryFactory
 from .retry_state import Outcome, RetryState
 
@@ -221,11 +221,11 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
         def retry(state: tenacity.RetryCallState) -> bool:
             # An exception is a mistake of the caller or an interrupt. Do not retry it.
-            if _has_raised(state) or not retry_state.may_retry(_outcome(state)):
+            if _has_raised(state) or not retry_state.may_retry(_get_outcome(state)):
                 return False
             # Compute the wait here, because every release of tenacity calls `retry` first. The
             # order of `wait` and `stop` depends on the release.
-            call.wait_seconds = retry_state.compute_wait(_outcome(state))
+            call.wait_seconds = retry_state.compute_wait(_get_outcome(state))
             return True
 
         def stop(_: tenacity.RetryCallState) -> bool:
@@ -238,7 +238,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             "wait": lambda _: call.wait_seconds,
             "stop": stop,
             "before_sleep": lambda state: _raise_for_coroutine(
-                self._before_retry(call, _outcome(state))
+                self._before_retry(call, _get_outcome(state))
             ),
             "retry_error_callback": lambda _: call.outcome,
             "reraise": True,
@@ -303,7 +303,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if response is not None:
             response.call = call
             if not response.ok:
-                status = rate_limit_status(response.headers, retry_state.clock.time())
+                status = parse_rate_limit_status(response.headers, retry_state.clock.time())
                 self.rate_limit_status = status or self.rate_limit_status
             if response.retry_after is not None:
                 publish_cooldown(response.retry_after, retry_state.clock)
@@ -312,7 +312,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 "%s /%s: %s, attempt %d, %.0f ms",
                 call.method,
                 call.options.get("route", "…"),
-                _summary(outcome),
+                _summarize_outcome(outcome),
                 retry_state.attempt_count,
                 (retry_state.clock.monotonic() - started_at) * 1000,
             )
@@ -320,7 +320,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _classify(self, call: Call, received: Response | Exception, timeout: float) -> Outcome:
         if isinstance(received, Exception):
-            error = connection_error(received, call.method, timeout)
+            error = make_connection_error(received, call.method, timeout)
             return Outcome(error=error, transient=is_transient(received))
         if received.ok and is_truncated_json(received):
             error = APIConnectionError(
@@ -336,7 +336,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             "%s /%s: %s, attempt %d; retrying in %.2f s",
             call.method,
             call.options.get("route", "…"),
-            _summary(outcome),
+            _summarize_outcome(outcome),
             call.retry_state.attempt_count,
             wait,
         )
@@ -373,13 +373,13 @@ def _has_raised(state: tenacity.RetryCallState) -> bool:
     return state.outcome is None or state.outcome.failed
 
 
-def _outcome(state: tenacity.RetryCallState) -> Outcome:
+def _get_outcome(state: tenacity.RetryCallState) -> Outcome:
     assert state.outcome is not None
     outcome: Outcome = state.outcome.result()
     return outcome
 
 
-def _summary(outcome: Outcome) -> str:
+def _summarize_outcome(outcome: Outcome) -> str:
     if outcome.response is not None:
         return str(outcome.response.status_code)
     return type(outcome.error).__name__

@@ -17,7 +17,7 @@ def wait_for_cooldown(state: RetryState) -> None:
         return
     remaining = cooldown.remaining(state.clock)
     if 0 < remaining < state.remaining():
-        cooldown.sleep(state.with_jitter(remaining), state.clock)
+        cooldown.sleep(state.add_jitter(remaining), state.clock)
 
 
 async def wait_for_cooldown_async(state: RetryState) -> None:
@@ -27,4 +27,4 @@ async def wait_for_cooldown_async(state: RetryState) -> None:
         return
     remaining = cooldown.remaining(state.clock)
     if 0 < remaining < state.remaining():
-        await state.clock.async_sleep(state.with_jitter(remaining))
+        await state.clock.async_sleep(state.add_jitter(remaining))

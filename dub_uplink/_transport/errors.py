@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .._http.connection_errors import without_credentials
+from .._http.connection_errors import mask_credentials
 from ..models.errors import (
     BY_STATUS,
     APIStatusError,
@@ -30,7 +30,7 @@ def raise_for_status(response: Response) -> Response:
     if response.ok:
         return response
     call = response.call
-    error = status_error(detach_call(response))
+    error = make_status_error(detach_call(response))
     if call is not None and response.status_code == 404 and call.options.get("unpublished"):
         raise _route_not_found(call, error)
     raise error
@@ -61,9 +61,9 @@ def json_or_none(response: Response) -> Any:
         return None
 
 
-def status_error(response: Response) -> APIStatusError:
+def make_status_error(response: Response) -> APIStatusError:
     """Create the exception for an error response; its class depends on the status."""
-    data = error_data(response)
+    data = parse_error_data(response)
     if data is not None:
         message = one_line(data.error.message, _MAX_MESSAGE_CHARS)
         cls = BY_STATUS.get(response.status_code, SDKError)
@@ -71,11 +71,11 @@ def status_error(response: Response) -> APIStatusError:
     location = response.headers.get("Location")
     if 300 <= response.status_code < 400 and location is not None:
         return SDKError(
-            f"the server redirects to {without_credentials(location)[:_MAX_EXCERPT_CHARS]!r};"
+            f"the server redirects to {mask_credentials(location)[:_MAX_EXCERPT_CHARS]!r};"
             " redirects are not followed; set server_url to the final address",
             response,
         )
-    excerpt = body_excerpt(response)
+    excerpt = make_body_excerpt(response)
     if not excerpt:
         hint = "" if response.status_code >= 500 else "; is server_url that of Dub's API?"
         return SDKError(f"the response has no body{hint}", response)
@@ -85,13 +85,13 @@ def status_error(response: Response) -> APIStatusError:
     return SDKError(f"the response is not an error from Dub ({content_type}): {excerpt}", response)
 
 
-def body_excerpt(response: Response) -> str:
+def make_body_excerpt(response: Response) -> str:
     """Return the start of an unexpected body, for an error message."""
     # Decode only the start, because a body can have 32 MB.
     return one_line(response.content.lstrip()[: 8 * _MAX_EXCERPT_CHARS].decode("utf-8", "replace"))
 
 
-def error_data(response: Response) -> ErrorData | None:
+def parse_error_data(response: Response) -> ErrorData | None:
     """Parse the body of an error response of Dub; return ``None`` for any other body."""
     try:
         body: Any = json.loads(response.content)

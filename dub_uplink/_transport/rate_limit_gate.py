@@ -11,7 +11,7 @@ from .._rate_limit.rate_limit import RateLimit
 from .._rate_limit.sliding_window import Limiter, Reservation, ServerFeedback
 from ..models.response import Response
 from ..retries import RateLimitStatus
-from .rate_limit_headers import rate_limit_status
+from .rate_limit_headers import parse_rate_limit_status
 from .retry_after import server_time
 from .retry_state import Outcome, RetryState
 
@@ -112,7 +112,7 @@ class RateLimitGate:
         if response is None or response.ok:
             return None
         now = server_time(response.headers, self._retry_state.clock.time())
-        status = rate_limit_status(response.headers, now)
+        status = parse_rate_limit_status(response.headers, now)
         rejected = response.status_code == 429
         requested_delay = response.retry_after if rejected else None
         if status is None:

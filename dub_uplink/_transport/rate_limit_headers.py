@@ -12,7 +12,7 @@ from .retry_after import parse_retry_after
 _COUNT_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimitStatus | None:
+def parse_rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimitStatus | None:
     """Parse the ``X-RateLimit-*`` headers; return ``None`` if they are missing, invalid or zero.
 
     Dub's server sends zero in all these headers if the storage of its limiter is slow.

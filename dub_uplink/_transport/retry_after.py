@@ -43,13 +43,13 @@ def parse_retry_after(text: str, now: float) -> float | None:
         return None  # the header is repeated; the parser would return its first date
     else:
         try:
-            value = _unix_time(text) - now
+            value = _parse_http_date(text) - now
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
     return value if value > 0 else None
 
 
-def _unix_time(date: str) -> float:
+def _parse_http_date(date: str) -> float:
     moment = parsedate_to_datetime(date)
     if moment.tzinfo is None:  # the zone "-0000" means UTC too (RFC 5322, 3.3)
         moment = moment.replace(tzinfo=timezone.utc)
@@ -77,7 +77,7 @@ def server_time(headers: Mapping[str, str], now: float) -> float:
     server uses its own clock for all times in a response. Otherwise return ``now``.
     """
     try:
-        date = _unix_time(headers["Date"])
+        date = _parse_http_date(headers["Date"])
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return now
     return date if abs(date - now) > _CLOCK_TOLERANCE else now

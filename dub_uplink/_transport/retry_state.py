@@ -125,11 +125,11 @@ class RetryState:
         assert self.config is not None  # true because may_retry() has returned True
         requested = None if outcome.response is None else outcome.response.retry_after
         if requested is not None:
-            return self.with_jitter(requested)
+            return self.add_jitter(requested)
         # Wait at least half of the interval: an immediate retry does not help an overloaded server.
         return self.config.backoff.interval(self.attempt_count) * (0.5 + 0.5 * self.clock.random())
 
-    def with_jitter(self, delay: float) -> float:
+    def add_jitter(self, delay: float) -> float:
         """Return ``delay`` seconds plus up to one second of jitter.
 
         Without jitter all rejected clients would retry in the same millisecond. The jitter is at

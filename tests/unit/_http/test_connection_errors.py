@@ -48,4 +48,4 @@ def _proxy_failed(reason: Exception) -> requests.exceptions.ProxyError:
     ids=repr,
 )
 def test_connection_error_sent_matches_the_failure(error: Exception, sent: bool) -> None:
-    assert connection_errors.connection_error(error, "POST", 1.0).sent is sent
+    assert connection_errors.make_connection_error(error, "POST", 1.0).sent is sent

@@ -181,7 +181,7 @@ def test_requested_wait_gets_up_to_one_second_of_jitter(
     config = RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, int(left * 1000)))
     attempts = RetryState(config, time.clock())
     time.chance = chance
-    assert attempts.with_jitter(asked) == pytest.approx(wait)
+    assert attempts.add_jitter(asked) == pytest.approx(wait)
     outcome = attempts.record(answered(429, Retry_After=str(asked)))
     assert attempts.compute_wait(outcome) == pytest.approx(wait)
 
