@@ -1,4 +1,4 @@
-"""Send one attempt with ``aiohttp``. No other module imports ``aiohttp``."""
+"""Send the request of one attempt with ``aiohttp``. No other module imports ``aiohttp``."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ _DEFAULT_HEADERS = {
 }
 _POOL_SIZE = 100  # open connections; further requests wait for a free connection
 _ALERT_TIMEOUT = 0.5  # seconds to open a new connection and to wait for a TLS alert
-_TRACE_GRACE = 0.2  # seconds after the deadline in which callbacks of a session's traces may run
+_TRACE_GRACE = 0.2  # seconds for which the session's trace callbacks may run after the deadline
 _PROXY_SCHEMES = ("http", "https")
 
 
 class _ConnectionDroppedError(aiohttp.ClientError):
-    """The connection broke. ``aiohttp`` does not retry this class of error itself."""
+    """The connection broke. ``aiohttp`` does not retry a request after this exception."""
 
 
 class _ProxyUnreachableError(aiohttp.ClientError):
-    """The host of a proxy is unknown, or a proxy of ``aiohttp-socks`` failed."""
+    """The host of a proxy is unknown, or a proxy that ``aiohttp-socks`` uses failed."""
 
 
 class _TunnelRejectedError(aiohttp.ClientError):
-    """A proxy of ``aiohttp-socks`` rejected CONNECT. The arguments are status and reason."""
+    """A proxy that ``aiohttp-socks`` uses rejected CONNECT. Arguments: status and reason."""
 
 
 class _UnsupportedProxyError(aiohttp.ClientError):
@@ -65,12 +65,12 @@ class _UnsupportedProxyError(aiohttp.ClientError):
 class _SendOnceMiddleware:
     """A middleware that sends the request of an attempt at most once.
 
-    It reads the whole response, so that the response is not lost if a trace callback or a subclass
-    of the session raises an exception later. If the session sends the request again, the middleware
-    returns the same outcome again. Middlewares are the innermost public part of a session.
+    Without it, ``aiohttp`` repeats a GET or DELETE if a pooled connection was closed. The 404 of a
+    repeated DELETE would then look like the response to the first request. If the session sends the
+    request again, the middleware returns the first response or raises the first exception.
 
-    Without this class, ``aiohttp`` repeats a GET or DELETE if a pooled connection was closed. The
-    404 of a repeated DELETE would then look like the response to the first request.
+    The middleware reads the whole response. Therefore the response is not lost if a trace callback
+    or a subclass of the session raises an exception later.
     """
 
     __slots__ = ("_authorization", "_connector", "_error", "_response", "outcome")
@@ -80,7 +80,7 @@ class _SendOnceMiddleware:
         self._connector = connector
         self._response: aiohttp.ClientResponse | None = None
         self._error: Exception | None = None
-        #: The complete response, or the reason why it is incomplete.
+        #: The complete response, or an exception if the response is incomplete.
         self.outcome: Response | IncompleteResponse | None = None
 
     async def __call__(
@@ -104,14 +104,15 @@ class _SendOnceMiddleware:
         if proxy is not None and "://" not in str(proxy):
             proxy = request.proxy = yarl.URL(f"http://{proxy}")  # as requests does
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
-            # aiohttp would treat it as an HTTP proxy.
+            # aiohttp would treat every proxy as an HTTP proxy.
             raise _UnsupportedProxyError(
                 f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
                 " aiohttp-socks and pass a session with its ProxyConnector"
                 if proxy.scheme.startswith("socks")
                 else "the proxy's URL must begin with http:// or https://"
             )
-        # Replaces the `auth` of a session. aiohttp rejects a header argument together with `auth`.
+        # This replaces the header that the session's `auth` has set. The header cannot be an
+        # argument of the request, because aiohttp rejects that together with `auth`.
         request.headers["Authorization"] = self._authorization
         try:
             return await handler(request)
@@ -125,7 +126,7 @@ class _SendOnceMiddleware:
             cause = await self._receive_alert(request, error)
             raise _ConnectionDroppedError(str(error)) from cause or error
         except Exception as error:
-            # The exceptions of aiohttp-socks do not derive from those of aiohttp.
+            # The exceptions of aiohttp-socks do not derive from the exceptions of aiohttp.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
                 status = getattr(error, "error_code", None) or 0
                 if status >= 400:  # an HTTP status; smaller numbers are SOCKS error codes
@@ -139,9 +140,9 @@ class _SendOnceMiddleware:
         """Open a new connection and return the TLS alert that the server sends, or ``None``.
 
         With TLS 1.3 a server rejects a client certificate after the handshake. If the server also
-        resets the connection, writing the request can fail before asyncio reads the alert, and the
-        rejection looks like a broken connection. The new connection reads without writing. If no
-        alert arrives, the next attempt can use the new connection.
+        resets the connection, writing the request can fail before asyncio reads the TLS alert. The
+        rejection then looks like a broken connection. Therefore this method reads from a new
+        connection and writes nothing. If no alert arrives, the next attempt can use the connection.
         """
         if not (self._connector and request.is_ssl() and isinstance(error, OSError)):
             return None
@@ -172,12 +173,12 @@ def _find_tls_error(error: BaseException) -> ssl.SSLError | None:
 
 
 class AiohttpBackend:
-    """Send requests with an ``aiohttp.ClientSession``: the caller's, or one of the client.
+    """Send requests with an ``aiohttp.ClientSession``.
 
-    The client creates its session at the first call, in the event loop of that call.
+    If the caller passes no session, the first call creates one in its event loop.
     """
 
-    #: Exceptions that mean a failed attempt. Others are mistakes of the caller.
+    #: The exceptions of a failed attempt. Any other exception is a mistake of the caller.
     send_errors: tuple[type[Exception], ...] = (
         requests.RequestException,
         aiohttp.ClientError,
@@ -209,7 +210,7 @@ class AiohttpBackend:
         outcome: Response | Exception
         started_at = time.monotonic()
         try:
-            # The timeout of aiohttp does not limit trace callbacks.
+            # Needed in addition to aiohttp's timeout, which does not limit trace callbacks.
             async with asyncio.timeout(timeout + _TRACE_GRACE):
                 response = await session.request(
                     method,
@@ -224,7 +225,7 @@ class AiohttpBackend:
                     timeout=_make_client_timeout(timeout),
                 )
                 async with response:
-                    # A mocked session does not call middlewares.
+                    # A mocked session does not call the middleware, so it has no outcome.
                     outcome = middleware.outcome or await _read_response(response)
         except Exception as error:
             outcome = middleware.outcome or self._convert_error(error, timeout, started_at)
@@ -236,7 +237,8 @@ class AiohttpBackend:
 
     def _convert_error(self, error: Exception, timeout: float, started_at: float) -> Exception:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            # Without a wait for a pooled connection, the shorter limit applies.
+            # Two limits raise this exception: the limit for connecting, and the limit that includes
+            # the wait for a pooled connection. This expression detects the second limit.
             pool_wait_ended = (
                 timeout * POOL_WAIT_SHARE <= CONNECT_TIMEOUT
                 or time.monotonic() - started_at > CONNECT_TIMEOUT + 0.1
@@ -252,9 +254,9 @@ class AiohttpBackend:
     def _request_headers(
         self, session: aiohttp.ClientSession, headers: Mapping[str, str]
     ) -> Mapping[str, str]:
-        """Add default headers that a caller's session does not set.
+        """Add the default headers that a caller's session does not set.
 
-        Accept-Encoding is always that of the client, because the client decompresses the bodies.
+        Always override ``Accept-Encoding``, because this package decompresses the bodies.
         """
         if self._caller_session is None:  # the client's session already has the default headers
             return headers
@@ -276,8 +278,8 @@ class AiohttpBackend:
                 "the client belongs to the parent process; create one in each process"
             )
         if self._session is None:
-            # Read the proxies of the environment once, as the `requests` library does. With
-            # `trust_env`, aiohttp would also read .netrc in a thread at every call.
+            # Read the proxies of the environment here, once. With `trust_env`, aiohttp would read
+            # them at every call, and would also read .netrc in a thread.
             proxies = get_environ_proxies(self._server_url, no_proxy=None)
             self._proxy = find_proxy_url(self._server_url, proxies)
             self._session = aiohttp.ClientSession(
@@ -298,8 +300,9 @@ class AiohttpBackend:
         return self._pid not in (None, os.getpid())
 
     async def close(self) -> None:
-        """Close the session, unless it is the caller's."""
-        # Not in a forked child: this would remove the parent's sockets from the shared event loop.
+        """Close the session if the client has created it."""
+        # A forked child must not close it, because that would remove the parent's sockets from the
+        # event loop, which parent and child share.
         if self._caller_session is None and self._session is not None and not self._is_forked():
             await self._session.close()
             # aiohttp closes its connections in the next iteration of the event loop.
@@ -349,7 +352,7 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
-        # This includes the wait for a pooled connection, which aiohttp cannot limit separately.
+        # This limit includes the wait for a pooled connection. aiohttp has no limit for the wait.
         connect=timeout * POOL_WAIT_SHARE,
         sock_connect=CONNECT_TIMEOUT,
         ceil_threshold=math.inf,  # otherwise aiohttp rounds the timeout up to a whole second
@@ -357,7 +360,7 @@ def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
 
 
 def _to_requests_error(error: Exception) -> Exception:
-    """Convert an error to the exception that ``requests`` raises, for classification."""
+    """Convert an error to the matching exception of ``requests``, so that it can be classified."""
     if isinstance(error, (requests.RequestException, ValueError)):
         return error
     for classes, convert in _CONVERSIONS:
@@ -385,7 +388,7 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Exception]], ...] = (
 
 
 def make_async_backend(client: Any, server_url: str) -> AiohttpBackend:
-    """Create the backend for the argument ``client`` of an asynchronous client.
+    """Create the backend of an asynchronous client from its argument ``client``.
 
     Raises:
         TypeError: ``client`` is not an ``aiohttp.ClientSession``.

@@ -1,8 +1,8 @@
 """Apply deadlines to whole responses of the ``requests`` library.
 
-``requests`` and ``urllib3`` pass their timeouts to the socket. The timeout of a socket restarts
-with every byte, so a server that sends one byte at a time never causes a timeout. The connections
-of this module compare each read with a deadline.
+``requests`` and ``urllib3`` pass their timeouts to the socket. A socket timeout restarts with every
+byte, so a server that sends one byte at a time never causes a timeout. This module checks a
+deadline before each read from the socket.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from urllib3.exceptions import ConnectTimeoutError
 from .._internal.config import POOL_WAIT_SHARE
 from .connection_errors import PoolTimeout, RepeatedRequest
 
-#: The default of `requests`. The default of urllib3 would be three retries.
+#: The value that `requests` passes by default. Without it, urllib3 would retry three times.
 _NO_RETRIES = urllib3.Retry(0, read=False)
 
 
 class _RequestTimeout(urllib3.Timeout):
-    """A ``urllib3`` timeout that ends at ``expires_at``, a time of ``time.monotonic``."""
+    """A ``urllib3`` timeout that ends at ``expires_at``, a monotonic time in seconds."""
 
     expires_at: float
     connect_seconds: float
@@ -61,8 +61,12 @@ class _RequestTimeout(urllib3.Timeout):
 class Deadline(_RequestTimeout):
     """A ``urllib3`` timeout that starts at its creation and is valid for one request.
 
-    ``urllib3`` starts other timeouts after the wait for a pooled connection, and again for each of
-    its retries. If an adapter of the caller retries a request, this class raises an error.
+    ``urllib3`` starts an ordinary timeout only after the wait for a pooled connection, and restarts
+    it for each retry. If the caller's adapter repeats the request, this class raises an error.
+
+    Args:
+        seconds: time limit of the whole request.
+        connect_seconds: time limit of connecting to one address of the host.
     """
 
     def __init__(self, seconds: float, *, connect_seconds: float) -> None:
@@ -71,14 +75,14 @@ class Deadline(_RequestTimeout):
         self.expires_at = time.monotonic() + seconds
         self.connect_seconds = connect_seconds
         self._is_used = False
-        #: The response to the request, or the exception of the request.
+        #: The response, or the exception that sending the request raised.
         self._outcome: Any = None
 
     def clone(self) -> urllib3.Timeout:
-        """Return the timeout of a request; ``urllib3`` calls this method once for each request.
+        """Return the timeout of the request. ``urllib3`` calls this method when a request starts.
 
         Raises:
-            RepeatedRequest: the method was called before.
+            RepeatedRequest: ``urllib3`` has called this method before.
         """
         if self._is_used:
             raise RepeatedRequest("the session's adapter tried to repeat the request")
@@ -88,7 +92,7 @@ class Deadline(_RequestTimeout):
         return request_timeout
 
     def send_once(self, send: Callable[[], Any]) -> Any:
-        """Send the request at the first call. Later calls return the same response or exception."""
+        """Send the request at the first call. Later calls return or raise the first outcome."""
         if self._outcome is None:
             try:
                 self._outcome = send()
@@ -101,7 +105,10 @@ class Deadline(_RequestTimeout):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until ``expires_at``; the default is the socket's current timeout."""
+    """Reads from a socket until ``expires_at``, a monotonic time in seconds.
+
+    If ``expires_at`` is ``None``, the socket's timeout applies, counted from the creation.
+    """
 
     def __init__(self, sock: Any, expires_at: float | None) -> None:
         super().__init__()
@@ -147,8 +154,8 @@ class _DeadlineResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            # http.client skips only a 100. It would return a 103 as the response, and would return
-            # the actual response for the next request.
+            # http.client skips only a 100. It would return a 103 as the final response. The next
+            # request on the connection would then get the actual response.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         # http.client does not raise an error if the stream ends within the headers.
@@ -157,10 +164,10 @@ class _DeadlineResponse(http.client.HTTPResponse):
 
 
 def _make_view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
-    """Create an object with the attributes of ``original`` and the methods of ``mixin``.
+    """Create a view: an object with the attributes of ``original`` and the methods of ``mixin``.
 
-    The methods of ``mixin`` are not added to ``original``. Both objects share one ``__dict__``, so
-    that an attribute set on the view is also set on ``original``.
+    ``original`` does not get the methods. Both objects share one ``__dict__``, so that an attribute
+    set on the view is also set on ``original``.
     """
     original_class: Any = type(original)
     view = object.__new__(_make_view_class(original_class, mixin))
@@ -179,7 +186,8 @@ def _make_view_class(original_class: Any, mixin: Any) -> Any:
         for name, value in vars(base).items()
         if isinstance(value, MemberDescriptorType) and name not in slots
     }
-    # Without this empty __del__, the end of the view would close resources of the original.
+    # Without this empty __del__, the original's __del__ would run when the view is
+    # garbage-collected, and would close the original's resources.
     namespace |= {"__slots__": slots, "__del__": lambda _: None}
     bases = (original_class,) if issubclass(original_class, mixin) else (mixin, original_class)
     metaclass: Any = type(original_class)
@@ -187,7 +195,7 @@ def _make_view_class(original_class: Any, mixin: Any) -> Any:
 
 
 def _make_forwarding_property(name: str) -> property:
-    """Return a property that accesses a slot of the original; slots are not in ``__dict__``."""
+    """Return a property that accesses a slot of the original, because ``__dict__`` has no slots."""
     return property(
         lambda view: getattr(view._original, name),
         lambda view, value: setattr(view._original, name, value),
@@ -196,7 +204,10 @@ def _make_forwarding_property(name: str) -> property:
 
 
 def _connect(connect: Callable[..., object], *args: Any) -> None:
-    """Connect. Mark any exception with ``while_connecting``: no request was sent."""
+    """Connect. Raise ``ConnectTimeoutError`` on a timeout.
+
+    Set ``while_connecting`` on any other exception, to show that no request was sent.
+    """
     try:
         connect(*args)
     except TimeoutError:
@@ -211,8 +222,8 @@ def _connect(connect: Callable[..., object], *args: Any) -> None:
 def _close_detached(error: Exception) -> None:
     """Close the socket that ``ssl`` leaves open if a reset arrives before the handshake.
 
-    ``urllib3`` cannot close the socket, because ``ssl`` has detached its socket object. Python 3.13
-    closes the socket itself: https://github.com/python/cpython/issues/113280
+    ``urllib3`` cannot close this socket, because ``ssl`` has detached it from the socket object
+    that ``urllib3`` holds. Python 3.13 closes it: https://github.com/python/cpython/issues/113280
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         sock = frame.f_locals.get("self")
@@ -221,10 +232,10 @@ def _close_detached(error: Exception) -> None:
 
 
 class _DeadlineResponsesMixin:
-    """A mixin for a ``urllib3`` pool whose responses have a deadline.
+    """A mixin for the view of a ``urllib3`` pool, so that responses have a deadline.
 
-    The connections are those of the original pool. Attributes are set on a connection only for the
-    duration of one request.
+    The view uses the connections of the original pool. It sets attributes on a connection only for
+    the duration of one request.
     """
 
     __slots__ = ()
@@ -236,7 +247,7 @@ class _DeadlineResponsesMixin:
 
     def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
         parent: Any = super()
-        if not isinstance(conn, http.client.HTTPConnection):  # a connection of vcrpy
+        if not isinstance(conn, http.client.HTTPConnection):  # a vcrpy connection
             return parent._make_request(conn, *args, **kwargs)
         conn_attributes = vars(conn)
         # A debug level that is set on http.client's class would print the token.
@@ -249,13 +260,14 @@ class _DeadlineResponsesMixin:
                     _DeadlineResponse, expires_at=deadline.expires_at
                 )
                 if conn.sock is None:
-                    # The timeout applies to each address of a host separately. Connect first, so
-                    # that no request is sent after the deadline.
+                    # The connect timeout applies to each address of a host, so connecting can end
+                    # after the deadline. Connect before urllib3 checks the deadline, so that it
+                    # sends no request after the deadline.
                     _connect(conn.connect)
             return parent._make_request(conn, *args, **kwargs)
         except ssl.SSLEOFError:
             # Before Python 3.11.9 and 3.12.3, a write to a reset connection raises this error even
-            # if an alert has arrived. Read the alert, because urllib3 does not:
+            # if a TLS alert has arrived. recv() then raises the server's reason instead:
             # https://github.com/python/cpython/issues/115627
             if isinstance(conn.sock, ssl.SSLSocket):  # only after the handshake
                 conn.sock.recv(1)
@@ -265,7 +277,10 @@ class _DeadlineResponsesMixin:
 
 
 class _SingleRequestMixin(_DeadlineResponsesMixin):
-    """A pool that sends one request, without retries, until the deadline."""
+    """A mixin for the view of a pool that sends one request, without retries.
+
+    The response must be complete by the deadline.
+    """
 
     __slots__ = ()
     _deadline: Deadline
@@ -323,17 +338,17 @@ class _SessionMixin:
 
 
 def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Session:
-    """Create a view of a caller's session that sends one request until a deadline.
+    """Create a view of a caller's session that sends one request.
 
-    The adapters keep their settings and pools, but do not retry. The view has no effect on an
-    adapter that is wrapped by another adapter.
+    The response must be complete by the deadline. The adapters keep their settings and pools, but
+    do not retry. The view has no effect on an adapter that another adapter wraps.
     """
     view: requests.Session = _make_view(session, _SessionMixin, deadline)
     return view
 
 
 def wraps_adapter(adapter: Any) -> bool:
-    """Return whether an adapter wraps another adapter or a session. Views cannot limit those."""
+    """Return whether an adapter wraps an adapter or a session, which a view cannot limit."""
     for value in getattr(adapter, "__dict__", {}).values():
         candidates = value.values() if isinstance(value, dict) else value
         if not isinstance(candidates, (list, tuple, set, type({}.values()))):
@@ -352,18 +367,18 @@ class DeadlineAdapter(HTTPAdapter):
 
     __module__ = "dub_uplink"
 
-    #: The key and the pool of the last request.
+    #: The pool of the last request, after the key that selected it.
     _last_pool: tuple[Any, Any] | None = None
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        # Cache the pool: a client has one server, and the lookup takes a tenth of the time that the
-        # `requests` library needs for a request.
+        # Cache the pool: a client has one server, and looking the pool up takes a tenth of the time
+        # that the `requests` library needs for a request.
         origin = (request.url or "").split("/", 3)[:3]
         key = origin, verify, cert, proxies and dict(proxies)
         last = self._last_pool
-        # `pool` is None after the connection pool was closed.
+        # urllib3 sets the attribute `pool` to None when a connection pool is closed.
         if last is not None and last[0] == key and last[1].pool is not None:
             return last[1]
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dub_uplink import BackoffStrategy, Clock, Response, RetryConfig
 from dub_uplink._transport import errors as hooks
-from dub_uplink._transport.rate_limit_headers import rate_limit_status
+from dub_uplink._transport.rate_limit_headers import parse_rate_limit_status
 from dub_uplink._transport.retry_after import parse_retry_after
 from dub_uplink._transport.retry_state import Outcome, RetryState
 
@@ -67,7 +67,7 @@ def test_any_rate_limit_headers_parse_or_give_none(limit: str, remaining: str, r
         "X-RateLimit-Reset": reset,
     }
     for counts in (headers, {**headers, "X-RateLimit-Limit": "6", "X-RateLimit-Remaining": "5"}):
-        status = rate_limit_status(counts, NOW)
+        status = parse_rate_limit_status(counts, NOW)
         assert status is None or (status.limit > 0 and status.remaining >= 0)
         assert status is None or status.reset is None or status.reset.tzinfo is not None
 
