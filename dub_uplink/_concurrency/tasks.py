@@ -27,7 +27,7 @@ def map_ordered(
 ) -> AsyncGenerator[R | DubError | ValueError | TypeError, None]:
     """Run a call for each item in concurrent tasks; yield results in the order of the items.
 
-    Otherwise it works like :func:`amap_unordered`.
+    The arguments and exceptions are those of :func:`amap_unordered`.
     """
     check_batch(items, workers, "__iter__", "__getitem__", "__aiter__")
     return AsyncBatch(_BatchTasks(_capture_errors(call), items, workers, ordered=True))
@@ -38,9 +38,9 @@ def amap_unordered(
 ) -> AsyncGenerator[tuple[A, R | DubError | ValueError | TypeError], None]:
     """Run a call for each item in concurrent tasks; yield each item with its result when ready.
 
-    This is the asynchronous :func:`map_unordered`. ``aclose()`` cancels the calls in flight.
-    Several tasks may take results from one batch. If one of these tasks is cancelled, no result is
-    lost.
+    This is the asynchronous version of :func:`map_unordered`. ``aclose()`` cancels the calls in
+    flight. Several tasks may take results from one batch. If one of these tasks is cancelled, no
+    result is lost.
 
     Args:
         call: a coroutine function that takes one item.
@@ -72,21 +72,21 @@ def amap_unordered(
 class AsyncBatch(AsyncGenerator[T, None]):
     """An asynchronous generator from which several tasks may take results at the same time.
 
-    Other asynchronous generators raise an error in the second task, and end if a waiting task is
-    cancelled.
+    An ordinary asynchronous generator raises an error in the second task, and ends if a waiting
+    task is cancelled.
     """
 
     def __init__(self, calls: _BatchTasks[Any, T]) -> None:
         self._calls = calls
         self._lock = asyncio.Lock()
-        #: The next result. It is kept if the task that waits for it is cancelled.
+        #: The task of the next result. It is kept here if the consumer is cancelled.
         self._next: asyncio.Task[T] | None = None
         self._holds_slot = False
 
     async def asend(self, value: None) -> T:
         """Return the next result."""
         calls = self._calls
-        calls.check_consumer()  # without the lock, because a waiting consumer holds the lock
+        calls.check_consumer()  # before the lock, which a waiting consumer holds
         async with self._lock:
             calls.start()
             if self._holds_slot:
@@ -128,7 +128,8 @@ class AsyncBatch(AsyncGenerator[T, None]):
 class _BatchTasks(Generic[A, T]):
     """The tasks of a batch: one task that reads the source, and one task for each call.
 
-    The tasks do not refer to the ``AsyncBatch``, so that they end when it is garbage-collected.
+    The tasks do not refer to the ``AsyncBatch``. Therefore it can be garbage-collected while they
+    run, and then cancels them.
     """
 
     def __init__(
@@ -145,20 +146,20 @@ class _BatchTasks(Generic[A, T]):
         self._running: set[asyncio.Task[T]] = set()
         self._reader: asyncio.Task[None] | None = None
         #: Limits the items in progress. An item is in progress until the consumer has taken its
-        #: result and asks for the next one.
+        #: result and asks for the next result.
         self.slots = asyncio.Semaphore(workers)
-        #: The calls in the order of their results; ``None`` after the last call.
+        #: The tasks in the order in which the batch returns their results, then ``None``.
         self.results: asyncio.Queue[asyncio.Task[T] | None] = asyncio.Queue()
         self.source_error: BaseException | None = None
         self.is_ended = False
 
     def start(self) -> None:
-        """Start the task that reads the source, unless it was started before."""
+        """Start the task that reads the source, unless it was started or the batch has ended."""
         if self._reader is None and not self.is_ended:
             self._reader = asyncio.create_task(self._read())
 
     def check_consumer(self) -> None:
-        """Raise ``RuntimeError`` in a task of the batch, which would wait for itself."""
+        """Raise ``RuntimeError`` in a task of this batch, because it would wait for itself."""
         task = asyncio.current_task()
         if task is not None and task is self._reader:
             raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("the source"))
@@ -184,7 +185,8 @@ class _BatchTasks(Generic[A, T]):
                 loop.call_soon_threadsafe(self.cancel)
 
     async def _read(self) -> None:
-        # One task reads the whole source: its timeouts and task groups must stay in one task.
+        # One task reads the whole source, because a timeout or a task group of the source must be
+        # entered and left in one task.
         try:
             await self.slots.acquire()
             async with contextlib.aclosing(_iterate(self._items)) as items:

@@ -1,7 +1,7 @@
 """Load the public names of a package at their first use.
 
-pytest imports the package for its plugin, and the command imports it for the version. Lazy loading
-keeps both imports fast.
+pytest imports this package for its plugin, and the command ``dub-uplink`` imports it for the
+version. Lazy loading keeps both imports fast.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 
 def make_lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a ``__getattr__`` function for a package (PEP 562).
+    """Create a ``__getattr__`` function for a package (PEP 562).
 
     Args:
         package: the name of the package.
-        locations: maps each name to ``module:attribute``, or to ``module`` if the name is a module.
-            Modules are relative to the package.
+        locations: maps each public name to ``module:attribute``, or to ``module`` if the name is a
+            module. ``module`` is relative to the package.
     """
 
     def load_name(name: str) -> Any:

@@ -18,7 +18,7 @@ Priority = Literal["interactive", "bulk"]
 
 _PERIOD_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 _PERIODS = f"{', '.join(_PERIOD_SECONDS)} or a number of seconds"
-_MAX_LIMITERS = 64  # limiters, one for each API key, that a RateLimit keeps
+_MAX_LIMITERS = 64  # maximum number of limiters (one for each API key) that a RateLimit keeps
 
 
 class RateLimit:
@@ -76,7 +76,8 @@ class RateLimit:
             self._storage = StorageConnection(storage, self._config)
         self._warned = False
         self._limiters: dict[str, Limiter] = {}
-        # This cache exists because hashing an API key takes longer than the rest of a reservation.
+        # The authorization, the server URL and the limiter of the last call. This cache exists
+        # because hashing an API key takes longer than the rest of a reservation.
         self._last_limiter: tuple[RedactedStr, str, Limiter] | None = None
 
     def _limiter_for(self, server_url: str, authorization: RedactedStr) -> Limiter:
@@ -87,9 +88,9 @@ class RateLimit:
         key_hash = _hash_key(server_url, authorization)
         limiter = self._limiters.get(key_hash)
         if limiter is None:
-            # setdefault() is atomic, so threads that use a new key at once share one limiter.
+            # setdefault() is atomic, so all threads that use a new key get the same limiter.
             limiter = self._limiters.setdefault(key_hash, self._make_limiter(key_hash))
-            # Remove the oldest limiters: each renewed token adds one.
+            # Remove the oldest limiters, because each renewed token adds a limiter.
             for old_hash in list(self._limiters)[:-_MAX_LIMITERS]:
                 self._limiters.pop(old_hash, None)
         self._last_limiter = (authorization, server_url, limiter)
@@ -112,7 +113,7 @@ class RateLimit:
             )
 
     def close(self) -> None:
-        """Close the connection to the storage. The next call opens it again."""
+        """Close the connection to the storage. The next call opens a new connection."""
         if self._storage is not None:
             self._storage.close()
 
@@ -146,6 +147,6 @@ def _parse_window(per: object) -> float:
 
 
 def _hash_key(server_url: str, authorization: RedactedStr) -> str:
-    """Return a keyed hash that identifies the API key in a storage."""
+    """Return a keyed hash of the API key and the server URL, which identifies a limiter."""
     text = f"{server_url}\n{str.__str__(authorization)}".encode()
     return hashlib.blake2b(text, key=b"dub_uplink rate limit", digest_size=16).hexdigest()

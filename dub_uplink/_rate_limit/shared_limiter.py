@@ -31,22 +31,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dub_uplink")
 
-_CALL_TIMEOUT = 0.08  # seconds that a call waits for the storage before it uses the fallback
+#: Seconds for which a call waits for the storage. After them it uses the local limiter. A response
+#: within this time is timely.
+_CALL_TIMEOUT = 0.08
 #: Seconds without a timely response after which the storage counts as unavailable. The value is
-#: larger than _CALL_TIMEOUT, because an available storage may be slow on a busy machine.
+#: larger than _CALL_TIMEOUT, because on a busy machine even an available storage may be slow.
 _UNAVAILABLE_AFTER = 1.0
 _PROBE_INTERVAL = 0.5  # seconds
-#: Consecutive successful probes before the storage counts as available. The second probe gives the
-#: other processes time to restore their slots.
+#: Number of consecutive successful probes after which the storage counts as available. Waiting for
+#: the second probe gives the other processes time to restore their slots.
 _RECOVERY_PROBES = 2
 _PROBE_DURATION = 60.0  # the worker stops probing this many seconds after the last call
 _WARNING_INTERVAL = 60.0  # seconds between two warnings that the storage is unavailable
 
 
 class StorageConnection:
-    """The storage of a rate limit, its limiters, and whether the storage is available.
+    """A storage for slots, with a limiter for each API key.
 
-    While the storage is unavailable, calls do not wait for it. A background worker probes it.
+    While the storage is unavailable, calls do not wait for it, and a background worker probes it.
     """
 
     def __init__(self, url: str, config: LimitConfig) -> None:
@@ -56,9 +58,9 @@ class StorageConnection:
         self._worker = BackgroundWorker(self._probe, _PROBE_INTERVAL)
         self._is_unavailable = False
         self._successful_probes = 0
-        # These times are from time.monotonic(), not from the clock of a client.
+        # These times are from time.monotonic(), because each client may have its own clock.
         self._warned_at = self._last_call_at = float("-inf")
-        #: The start of the oldest call without a timely response; ``None`` after a timely response.
+        #: The start of the first call after the last timely response; ``None`` if there is no call.
         self._waiting_since: float | None = None
         self._lock = ForkSafeLock()
 
@@ -70,7 +72,7 @@ class StorageConnection:
         return limiter
 
     def is_available(self) -> bool:
-        """Return whether the storage is available. If not, start to probe it."""
+        """Return whether the storage is available. If it is not, start to probe it."""
         if self._is_unavailable:
             self._last_call_at = time.monotonic()
             self._start_probing()
@@ -130,7 +132,7 @@ class StorageConnection:
             self.mark_unavailable(TimeoutError())
 
     def mark_unavailable(self, error: Exception) -> None:
-        """Mark the storage as unavailable, log that and start to probe the storage."""
+        """Mark the storage as unavailable, log a message and start to probe the storage."""
         with self._lock:
             if self._is_unavailable:
                 return
@@ -164,14 +166,14 @@ class StorageConnection:
             is_in_time = time.monotonic() - started_at < _CALL_TIMEOUT
             self._successful_probes = self._successful_probes + 1 if is_in_time else 0
         if self._successful_probes == _RECOVERY_PROBES:
-            # Log first: another thread may mark the storage as unavailable right after this.
+            # Log before the change, because another thread may log the opposite right after it.
             logger.info("rate limit storage %s is available again", self)
             self._is_unavailable = False
         return True
 
     def close(self) -> None:
         """Close the connection and end the worker."""
-        # If this fails or takes too long, the connection is closed when the process ends.
+        # If closing fails or takes too long, the connection is closed when the process ends.
         with contextlib.suppress(Exception):
             closed = self._worker.submit(self._connection.close)
             self._worker.shutdown()
@@ -232,7 +234,7 @@ class SharedLimiter:
     ) -> Future[ReservationResult] | None:
         self._clock = reservation.clock
         if not reservation.slot_id:
-            # The process id is needed because a forked child has the same name and numbers.
+            # The process id is needed because a forked child has a copy of the other two parts.
             reservation.slot_id = f"{self._limiter_id}:{os.getpid()}:{next(self._slot_numbers)}"
         if reservation.owner is self._local or not self._storage.is_available():
             return None
@@ -249,7 +251,7 @@ class SharedLimiter:
         self, reservation: Reservation, max_wait: float, result: ReservationResult
     ) -> float:
         if result.epoch != self._epoch:
-            if self._epoch is not None:  # a changed epoch: the storage may have lost slots
+            if self._epoch is not None:  # not the first epoch: the storage may have lost slots
                 self._storage.submit_nowait(self.restore)
             self._epoch = result.epoch
         self.process_count = result.process_count
@@ -267,7 +269,7 @@ class SharedLimiter:
 
     def _reserve_locally(self, reservation: Reservation, max_wait: float) -> float:
         if reservation.scheduled_at is not None and reservation.owner is self._remote:
-            # The storage granted this slot. Assume that it was not postponed since.
+            # The storage granted this slot. Assume that it has not postponed the slot later.
             wait = max(reservation.scheduled_at - reservation.clock.monotonic(), 0.0)
             if wait >= max_wait:
                 self._discard_slot(reservation)
@@ -309,7 +311,7 @@ class SharedLimiter:
             self._storage.submit_nowait(lambda: self._remote.report_late(reservation))
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
-        # Pass no `remaining`. The server also counts the requests of other processes, which the
+        # Do not pass `remaining`, because it also counts the requests of other processes, which the
         # local limiter does not record.
         local_feedback = ServerFeedback(
             feedback.limit, None, feedback.reset, rejected=feedback.rejected

@@ -1,4 +1,4 @@
-"""Send requests asynchronously, with the logic of the module ``client``."""
+"""Send requests asynchronously, with the same logic as the module ``client``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AsyncRetryingClient(RetryingClient):
         await self._backend.close()
 
     async def send(self, request: tuple[str, str, dict[str, Any]]) -> Response:
-        """Send a request built by the ``uplink`` library; see :meth:`RetryingClient.send`."""
+        """Do what :meth:`RetryingClient.send` does without blocking the event loop."""
         recovery_steps = self._call_with_recovery(self._make_call(request))
         call = next(recovery_steps)
         while True:

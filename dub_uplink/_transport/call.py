@@ -1,4 +1,4 @@
-"""Represent one call of an endpoint while it is sent."""
+"""Store the request and the state of one call of an endpoint."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from typing import Any
 from .recovery import NoRecovery, WriteRecovery
 from .retry_state import Outcome, RetryState
 
-#: The key in the extras of ``uplink`` under which an endpoint passes options to the transport.
+#: The key in uplink's request arguments (extras) that holds the transport options of an endpoint.
 OPTIONS_KEY = "dub_uplink"
-#: Headers of a read that a cache of the caller's session must not serve.
+#: Request headers that keep a cache in the caller's session from serving a read.
 NO_CACHE_HEADERS = {"Cache-Control": "no-cache, no-store"}
 
 
 class Call:
-    """One call of an endpoint: its request, its options and its attempts.
+    """One call of an endpoint: its request, its options and its retry state.
 
     Attributes:
-        extras: the arguments of the request besides method and URL, as ``uplink`` names them.
+        extras: the request arguments other than method and URL. The keys are those of ``uplink``,
+            such as ``headers`` and ``params``.
         options: the options that the endpoint passes to the transport.
         recovery: the rules that decide whether a failed write was applied.
         timeout: time limit of one attempt in seconds.
-        outcome: the outcome of the latest attempt.
-        wait_seconds: seconds until the next attempt.
-        is_lookup: whether the request finds out if a write was applied.
+        outcome: the outcome of the latest attempt; ``None`` before the first retry.
+        wait_seconds: seconds to wait before the next attempt; ``None`` before the first retry.
+        is_lookup: whether the request only checks if a write was applied.
     """
 
     __slots__ = (
@@ -66,9 +67,9 @@ class Call:
         return min(self.timeout, max(self.retry_state.remaining(), 0.001))
 
     def make_lookup(self, url: str) -> Call:
-        """Create a call that looks up ``url`` before the deadline of this call."""
+        """Create a call that gets ``url``, with the deadline and the retry state of this call."""
         headers = {k: v for k, v in self.extras["headers"].items() if k != "Content-Type"}
-        # The lookup needs the current state, so a cache of the caller's session must not serve it.
+        # The lookup needs the current state of the resource, not a cached one.
         headers |= NO_CACHE_HEADERS
         extras = {"headers": headers, "params": self.extras.get("params")}
         options = {"route": self.recovery.lookup_route}
@@ -79,6 +80,6 @@ class Call:
         return lookup
 
     def require_outcome(self) -> Outcome:
-        """Return the outcome of the latest attempt. At least one attempt must have been made."""
+        """Return the outcome of the latest attempt, which must have been stored before."""
         assert self.outcome is not None
         return self.outcome

@@ -1,6 +1,6 @@
 """Send the requests of all endpoints: attempts, retries, and exactly-once writes.
 
-``RetryingClient`` is an HTTP client of the ``uplink`` library. At this level it sees statuses and
+``RetryingClient`` implements uplink's interface for HTTP clients. Therefore it sees statuses and
 headers, works with every backend, and also serves the endpoints that subclasses declare.
 """
 
@@ -45,7 +45,7 @@ OnRetry = Callable[[int, float, DubError | Response], object]
 
 
 class Backend(Protocol):
-    """Sends a request once. ``send_errors`` are the exceptions of a failed attempt."""
+    """Sends each request once. ``send_errors`` are the exceptions that mean a failed attempt."""
 
     send_errors: tuple[type[Exception], ...]
 
@@ -100,7 +100,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     ) -> None:
         self._backend: Any = backend
         self.server_url = server_url
-        # The slash at the end is essential: "https://api.dub.co@example.com/" is another host.
+        # Without the slash at the end, "https://api.dub.co@example.com/" would be accepted too.
         self._origin = urljoin(server_url, "/")
         self._token = token
         self._retry_config = retry_config
@@ -144,7 +144,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             except StopIteration as end:
                 final_outcome: Outcome = end.value
                 break
-        # Outside of `except`, so that StopIteration is not the context of the error.
+        # Raise the error outside of `except`, so that StopIteration is not its context.
         return unwrap_outcome(final_outcome)
 
     def _make_call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
@@ -178,15 +178,16 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return Call(method, url, extras, options, recovery, timeout, retry_state)
 
     def make_retry_state(self, options: Mapping[str, Any]) -> RetryState:
-        """Create the state of a call that starts now, from its options or the defaults."""
+        """Create the retry state of a call that starts now. ``options`` override the defaults."""
         retries: RetryConfig | Unset | None = options.get("retries", UNSET)
         config = self._retry_config if isinstance(retries, Unset) else retries
         return RetryState(config, self._clock or current_clock(), self._budget)
 
     def _call_with_recovery(self, call: Call) -> Generator[Call, Outcome, Outcome]:
-        """Yield each request of a call, receive its outcome, and return the outcome of the call.
+        """Yield each request of a call and receive its outcome. Return the outcome of the call.
 
-        Nearly all calls have one request. A generator lets both clients share this code.
+        Nearly all calls have one request. The synchronous and the asynchronous client share this
+        code because it is a generator.
         """
         outcome = yield call
         rejected = outcome.response
@@ -216,11 +217,11 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return final_outcome
 
     def _tenacity_options(self, call: Call) -> dict[str, Any]:
-        """Return the arguments for ``tenacity``, which delegate to the state of the call."""
+        """Return the arguments of ``tenacity.Retrying``: callbacks that use the retry state."""
         retry_state = call.retry_state
 
         def retry(state: tenacity.RetryCallState) -> bool:
-            # An exception is a mistake of the caller or an interrupt. Do not retry it.
+            # An attempt raises only for a mistake of the caller or an interrupt. Do not retry it.
             if _has_raised(state) or not retry_state.may_retry(_get_outcome(state)):
                 return False
             # Compute the wait here, because every release of tenacity calls `retry` first. The
@@ -245,15 +246,15 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         }
 
     def _resume(self, call: Call) -> Outcome:
-        """Send another attempt, unless the deadline has passed during a sleep."""
+        """Send the next attempt. After the deadline, and at first, return the latest outcome."""
         if not self._should_send(call):
             return call.require_outcome()
         return self._remember_outcome(call, self._attempt(call))
 
     def _remember_outcome(self, call: Call, outcome: Outcome) -> Outcome:
-        """Store the outcome as the last one of the call, unless the rate limit stopped the attempt.
+        """Store the outcome in the call, unless the client-side rate limit prevented the request.
 
-        In that case the call ends with the outcome of its last request, because the server may have
+        If it did, the call ends with the outcome of its last request, because the server may have
         applied that request.
         """
         if outcome.response is None or outcome.response.call is not None:
@@ -284,7 +285,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             )
         except self._backend.send_errors as error:
             received = error
-        # Outside of `except`, so that the context of the error does not lead to the token.
+        # Create the error outside of `except`, so that its context does not lead to the token.
         outcome = self._finish_attempt(call, received, timeout, started_at)
         if gate is not None:
             gate.report(outcome)
@@ -348,9 +349,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
 
 def serialize_json(body: Any) -> bytes:
-    """Serialise a body as JSON.
-
-    The ``requests`` library is slower, and ``aiohttp`` writes NaN, which is not valid JSON.
+    """Serialise a body as JSON. ``requests`` is slower; ``aiohttp`` accepts NaN (invalid JSON).
 
     Raises:
         ValueError: the body contains NaN or an infinite number.

@@ -1,4 +1,4 @@
-"""Wait for the cooldown of a batch, within the deadline of a call."""
+"""Wait for the end of a batch's cooldown before an attempt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .retry_state import RetryState
 
 
 def wait_for_cooldown(state: RetryState) -> None:
-    """Wait for the end of the cooldown of the current batch, unless the deadline is earlier.
+    """Wait until the cooldown of the current batch ends, if it ends before the deadline.
 
     Raises:
         BatchCancelled: the batch was closed.

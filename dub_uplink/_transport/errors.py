@@ -23,9 +23,9 @@ _MAX_MESSAGE_CHARS = 2_000  # the longest message of Dub in an error message
 
 
 def raise_for_status(response: Response) -> Response:
-    """Return a successful response; raise the exception for any other response.
+    """Return a successful response. For any other response, raise the matching exception.
 
-    This is a hook of the session, so that it also applies to the endpoints of subclasses.
+    A hook of the consumer calls this function, so that it also handles endpoints of subclasses.
     """
     if response.ok:
         return response
@@ -37,7 +37,7 @@ def raise_for_status(response: Response) -> Response:
 
 
 def _route_not_found(call: Any, error: APIStatusError) -> APIStatusError:
-    """Return an error with a specific message if the body of a 404 is not Dub's JSON."""
+    """If the body of a 404 is not Dub's JSON, return an error whose message names the route."""
     if error.data is not None:
         return error
     return NotFound(
@@ -48,7 +48,7 @@ def _route_not_found(call: Any, error: APIStatusError) -> APIStatusError:
 
 
 def detach_call(response: Response) -> Response:
-    """Remove the call from a response, so that an exception does not keep the client alive."""
+    """Remove the call, so that an exception with this response does not keep the client alive."""
     response.call = None
     return response
 
@@ -62,7 +62,7 @@ def json_or_none(response: Response) -> Any:
 
 
 def make_status_error(response: Response) -> APIStatusError:
-    """Create the exception for an error response; its class depends on the status."""
+    """Create the exception for an error response. The status selects the class."""
     data = parse_error_data(response)
     if data is not None:
         message = one_line(data.error.message, _MAX_MESSAGE_CHARS)
@@ -87,12 +87,12 @@ def make_status_error(response: Response) -> APIStatusError:
 
 def make_body_excerpt(response: Response) -> str:
     """Return the start of an unexpected body, for an error message."""
-    # Decode only the start, because a body can have 32 MB.
+    # Decode only the start, because a body can be 32 MB long.
     return one_line(response.content.lstrip()[: 8 * _MAX_EXCERPT_CHARS].decode("utf-8", "replace"))
 
 
 def parse_error_data(response: Response) -> ErrorData | None:
-    """Parse the body of an error response of Dub; return ``None`` for any other body."""
+    """Parse the body of Dub's error responses. Return ``None`` for any other body."""
     try:
         body: Any = json.loads(response.content)
         error = body["error"]
@@ -118,7 +118,7 @@ def is_truncated_json(response: Response) -> bool:
         remaining = len(error.doc.rstrip()) - error.pos
         if error.msg.startswith("Unterminated string"):
             return True
-        # If the error is far from the end, the body is not JSON at all.
+        # If the JSON error is far from the end of the body, the body is not truncated JSON.
         allowed = 0 if is_closed else _MAX_LITERAL_CHARS
         return not error.msg.startswith("Extra data") and remaining <= allowed
     except UnicodeDecodeError as error:

@@ -1,4 +1,7 @@
-"""Wait for a slot of the client-side rate limit before an attempt."""
+"""Wait for a slot of the client-side rate limit before an attempt.
+
+A slot is the permission to send one request at a certain time.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ class RateLimitGate:
     """Delays one attempt of a call until the rate limit allows it.
 
     Attributes:
-        authorization: the token whose limit applies. ``None`` after a wait, because the token may
-            have expired during the wait.
+        authorization: the value of the ``Authorization`` header with the token whose limit applies.
+            ``None`` after a wait, because the token may have expired during the wait.
     """
 
     __slots__ = ("_limit", "_limiter", "_max_wait", "_reservation", "_retry_state", "authorization")
@@ -47,7 +50,10 @@ class RateLimitGate:
         return min(self._retry_state.remaining(), self._max_wait - self._retry_state.elapsed())
 
     def acquire(self) -> Outcome | None:
-        """Wait for a slot and return ``None``. If no slot is free in time, return a rejection."""
+        """Wait for a slot and return ``None``.
+
+        If no slot is free in time, return an outcome with a 429 response that this class creates.
+        """
         sleep = make_sleep(self._retry_state.clock)
         reservation = self._reservation
         try:
@@ -82,13 +88,13 @@ class RateLimitGate:
         return self._make_rejection(wait, remaining)
 
     def report(self, outcome: Outcome) -> None:
-        """Report to the limiter when the request was sent, and the rate limit in its response."""
+        """Report a slow request, and the rate limit in its error response, to the limiter."""
         reservation = self._reservation
         scheduled_at = reservation.scheduled_at
         if scheduled_at is not None:
             delay = reservation.clock.monotonic() - scheduled_at
             if delay > self._limit._config.margin:
-                # The request took longer than planned, so the server may have counted it later.
+                # The server may have counted the request at any time until now.
                 self._limiter.report_late(reservation)
         feedback = self._make_feedback(outcome)
         if feedback is not None:
@@ -129,6 +135,6 @@ class RateLimitGate:
         return ServerFeedback(status.limit, remaining, reset, rejected=rejected)
 
     def _is_unexpected(self, status: RateLimitStatus) -> bool:
-        """Return whether the server has a lower limit or a higher count than the client."""
+        """Return whether the server reports a lower limit or more requests than the client."""
         limit = self._limit.limit
         return status.limit < limit or limit - status.remaining > self._reservation.window_count + 1
