@@ -99,9 +99,9 @@ class Limiter(Protocol):
         """Release the slot of a reservation, because its request is not sent."""
 
     def report_late(self, reservation: Reservation) -> None:
-        """Move the slot of a slow request to the latest time at which the server may have counted it.
+        """Move the slot of a slow request to a later time.
 
-        The server counts a request when it arrives, which may be at any time before the response.
+        The server counts a request when it arrives, which may be just before the response.
         """
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:

@@ -27,8 +27,8 @@ class BackgroundWorker:
     """A thread that runs jobs one after the other. It starts on demand and ends when it is idle.
 
     Args:
-        probe: called after every ``probe_interval`` without a job. While it returns true, the thread
-            does not count as idle.
+        probe: called after every ``probe_interval`` without a job. While it returns true, the
+            thread does not count as idle.
         probe_interval: seconds between two calls of ``probe``.
     """
 
