@@ -247,10 +247,10 @@ def _exception_chain(error: BaseException) -> list[BaseException]:
     ``requests`` and ``urllib3`` store a wrapped error in ``args`` or in the attribute ``reason``.
     """
     chain: list[BaseException] = []
-    queue: list[object] = [error]
-    while queue and len(chain) < 20:  # limited, because causes could form a cycle
-        link = queue.pop(0)
-        if isinstance(link, BaseException) and not any(link is seen for seen in chain):
-            chain.append(link)
-            queue += [*link.args, getattr(link, "reason", None), link.__cause__]
+    candidates: list[object] = [error]
+    while candidates and len(chain) < 20:  # limited, because causes could form a cycle
+        candidate = candidates.pop(0)
+        if isinstance(candidate, BaseException) and not any(candidate is seen for seen in chain):
+            chain.append(candidate)
+            candidates += [*candidate.args, getattr(candidate, "reason", None), candidate.__cause__]
     return chain

@@ -377,10 +377,10 @@ class DeadlineAdapter(HTTPAdapter):
         # that the `requests` library needs for a request.
         origin = (request.url or "").split("/", 3)[:3]
         key = origin, verify, cert, proxies and dict(proxies)
-        last = self._last_pool
+        cached = self._last_pool
         # urllib3 sets the attribute `pool` to None when a connection pool is closed.
-        if last is not None and last[0] == key and last[1].pool is not None:
-            return last[1]
+        if cached is not None and cached[0] == key and cached[1].pool is not None:
+            return cached[1]
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
         pool = _make_pool_view(pool, None)
         self._last_pool = key, pool

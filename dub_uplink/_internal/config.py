@@ -47,15 +47,15 @@ def normalize_base_url(server_url: str | None) -> str:
         raise TypeError(f"server_url must be a string, not {type(server_url).__name__}")
     server_url = server_url.strip()
     try:
-        url = urlsplit(server_url)
-        host, _ = url.hostname, url.port
+        parts = urlsplit(server_url)
+        host, _ = parts.hostname, parts.port
     except ValueError:  # no cause, because the text of this exception may contain credentials
         raise ValueError(
             "server_url has an invalid host or port; use a URL such as https://api.dub.co"
         ) from None
-    if url.scheme not in ("https", "http") or not host:
+    if parts.scheme not in ("https", "http") or not host:
         raise ValueError('server_url must begin with "https://" and name a host')
-    if url.username is not None or url.password is not None:
+    if parts.username is not None or parts.password is not None:
         raise ValueError("server_url must not contain credentials; pass the key as token=…")
     if "?" in server_url or "#" in server_url:
         raise ValueError(
@@ -63,7 +63,7 @@ def normalize_base_url(server_url: str | None) -> str:
             " remove everything from the ? or # onwards"
         )
     if not host.isascii():
-        server_url, host = _encode_host(url)
+        server_url, host = _encode_host(parts)
     if re.search(r"[^!-~]", server_url):
         raise ValueError(
             "server_url contains a space, a control or a non-ASCII character; percent-encode it"
@@ -73,14 +73,14 @@ def normalize_base_url(server_url: str | None) -> str:
         raise ValueError(
             "server_url contains a character that is not allowed in a URL; percent-encode it"
         )
-    if url.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
         warnings.warn(message, stacklevel=caller_stacklevel())
     # Lower-case the scheme, as uplink does, because the transport compares this URL with uplink's.
-    return url.scheme + server_url.rstrip("/")[len(url.scheme) :] + "/"
+    return parts.scheme + server_url.rstrip("/")[len(parts.scheme) :] + "/"
 
 
-def _encode_host(url: SplitResult) -> tuple[str, str]:
+def _encode_host(parts: SplitResult) -> tuple[str, str]:
     """Return the URL and its host after IDNA encoding: "bücher.example" is "xn--bcher-kva.example".
 
     Raises:
@@ -88,15 +88,15 @@ def _encode_host(url: SplitResult) -> tuple[str, str]:
     """
     import requests  # noqa: PLC0415 - few hosts need IDNA encoding
 
-    netloc = url.netloc
+    netloc = parts.netloc
     try:
         prepared = requests.Request("GET", f"https://{netloc}").prepare().url
     except requests.RequestException:
         raise ValueError(
             "server_url has a host that is not a valid DNS name; check its spelling"
         ) from None
-    split = urlsplit(prepared or "")
-    return url._replace(netloc=split.netloc).geturl(), split.hostname or ""
+    encoded_parts = urlsplit(prepared or "")
+    return parts._replace(netloc=encoded_parts.netloc).geturl(), encoded_parts.hostname or ""
 
 
 def caller_stacklevel() -> int:
@@ -157,17 +157,17 @@ def validate_headers(headers: Mapping[str, str], argument: str = "http_headers")
     """
     if not isinstance(headers, Mapping):
         raise TypeError(f"{argument} must be a mapping, not {type(headers).__name__}")
-    seen: set[str] = set()
-    checked: dict[str, str] = {}
+    lowercase_names: set[str] = set()
+    valid_headers: dict[str, str] = {}
     for header, value in headers.items():
         _check_header(header, value, argument)
-        if header.lower() in seen:
+        if header.lower() in lowercase_names:
             raise ValueError(
                 f"{argument} contains {header!r} twice, with different case; leave one out"
             )
-        seen.add(header.lower())
-        checked[header] = value
-    return checked
+        lowercase_names.add(header.lower())
+        valid_headers[header] = value
+    return valid_headers
 
 
 def merge_headers(defaults: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:

@@ -40,6 +40,7 @@ class TokenProvider:
     __slots__ = ("_source",)
 
     def __init__(self, source: object) -> None:
+        #: The token, a callable, or (after resolve() of a token) the ``Authorization`` value.
         self._source: Any = source._source if isinstance(source, TokenProvider) else source
 
     def resolve(self, *, asynchronous: bool) -> None:

@@ -269,7 +269,7 @@ class RedisLimiter:
             _FEEDBACK_SCRIPT,
             "" if feedback.limit is None else feedback.limit,
             "" if feedback.remaining is None else feedback.remaining,
-            feedback.reset,
+            feedback.reset_seconds,
             int(feedback.rejected),
             foreign_prefix,
             self._config.margin,

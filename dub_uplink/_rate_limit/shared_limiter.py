@@ -66,8 +66,8 @@ class StorageConnection:
 
     def make_limiter(self, key_hash: str) -> Limiter:
         """Create a limiter for an API key. ``key_hash`` is the keyed hash of the key."""
-        remote = RedisLimiter(self._connection, key_hash, self._config)
-        limiter = SharedLimiter(self, remote, self._config)
+        redis_limiter = RedisLimiter(self._connection, key_hash, self._config)
+        limiter = SharedLimiter(self, redis_limiter, self._config)
         self._limiters.add(limiter)
         return limiter
 
@@ -192,12 +192,12 @@ class SharedLimiter:
     """
 
     def __init__(
-        self, storage: StorageConnection, remote: RedisLimiter, config: LimitConfig
+        self, storage: StorageConnection, redis_limiter: RedisLimiter, config: LimitConfig
     ) -> None:
         self._storage = storage
-        self._remote = remote
+        self._redis_limiter = redis_limiter
         self._config = config
-        self._local = SlidingWindowLimiter(config)
+        self._local_limiter = SlidingWindowLimiter(config)
         self._limiter_id = uuid.uuid4().hex[:16]
         self._slot_numbers = itertools.count()
         self._slot_times: dict[str, float] = {}
@@ -236,13 +236,13 @@ class SharedLimiter:
         if not reservation.slot_id:
             # The process id is needed because a forked child has a copy of the other two parts.
             reservation.slot_id = f"{self._limiter_id}:{os.getpid()}:{next(self._slot_numbers)}"
-        if reservation.owner is self._local or not self._storage.is_available():
+        if reservation.owner is self._local_limiter or not self._storage.is_available():
             return None
 
         def operation() -> ReservationResult:
-            result = self._remote.reserve(reservation, max_wait)
+            result = self._redis_limiter.reserve(reservation, max_wait)
             if reservation.is_cancelled:
-                self._remote.cancel(reservation)
+                self._redis_limiter.cancel(reservation)
             return result
 
         return self._storage.submit(operation)
@@ -259,23 +259,23 @@ class SharedLimiter:
             self._discard_slot(reservation)
         elif result.granted or reservation.scheduled_at is not None:
             if reservation.scheduled_at is not None:
-                self._local.discard(reservation.scheduled_at)
+                self._local_limiter.discard(reservation.scheduled_at)
             reservation.scheduled_at = reservation.clock.monotonic() + result.wait
-            reservation.owner = self._remote
+            reservation.owner = self._redis_limiter
             reservation.window_count = result.window_count
-            self._local.record(reservation.scheduled_at)
+            self._local_limiter.record(reservation.scheduled_at)
             self._record_slot(reservation)
         return result.wait
 
     def _reserve_locally(self, reservation: Reservation, max_wait: float) -> float:
-        if reservation.scheduled_at is not None and reservation.owner is self._remote:
+        if reservation.scheduled_at is not None and reservation.owner is self._redis_limiter:
             # The storage granted this slot. Assume that it has not postponed the slot later.
             wait = max(reservation.scheduled_at - reservation.clock.monotonic(), 0.0)
             if wait >= max_wait:
                 self._discard_slot(reservation)
             return wait
-        self._local.set_process_count(self.process_count)
-        wait = self._local.reserve(reservation, max_wait)
+        self._local_limiter.set_process_count(self.process_count)
+        wait = self._local_limiter.reserve(reservation, max_wait)
         if reservation.scheduled_at is not None:
             self._record_slot(reservation)
         return wait
@@ -293,32 +293,33 @@ class SharedLimiter:
         with self._lock:
             self._slot_times.pop(reservation.slot_id, None)
         if reservation.scheduled_at is not None:
-            self._local.discard(reservation.scheduled_at)
+            self._local_limiter.discard(reservation.scheduled_at)
             reservation.scheduled_at = None
 
     def cancel(self, reservation: Reservation) -> None:
         reservation.is_cancelled = True
-        if reservation.owner is self._local:
-            self._local.cancel(reservation)
+        if reservation.owner is self._local_limiter:
+            self._local_limiter.cancel(reservation)
         if reservation.slot_id:
-            self._storage.submit_nowait(lambda: self._remote.cancel(reservation))
+            self._storage.submit_nowait(lambda: self._redis_limiter.cancel(reservation))
         self._discard_slot(reservation)
 
     def report_late(self, reservation: Reservation) -> None:
-        self._local.report_late(reservation)  # also moves the local copy of a slot of the storage
+        # The local limiter also moves its copy of a slot that the storage granted.
+        self._local_limiter.report_late(reservation)
         if reservation.scheduled_at is not None:
             self._record_slot(reservation)
-            self._storage.submit_nowait(lambda: self._remote.report_late(reservation))
+            self._storage.submit_nowait(lambda: self._redis_limiter.report_late(reservation))
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
         # Do not pass `remaining`, because it also counts the requests of other processes, which the
         # local limiter does not record.
         local_feedback = ServerFeedback(
-            feedback.limit, None, feedback.reset, rejected=feedback.rejected
+            feedback.limit, None, feedback.reset_seconds, rejected=feedback.rejected
         )
-        self._local.apply_feedback(local_feedback, reservation)
+        self._local_limiter.apply_feedback(local_feedback, reservation)
         self._storage.submit_nowait(
-            lambda: self._remote.apply_feedback(feedback, reservation.slot_id)
+            lambda: self._redis_limiter.apply_feedback(feedback, reservation.slot_id)
         )
 
     def restore(self) -> None:
@@ -329,6 +330,6 @@ class SharedLimiter:
         with self._lock:
             slots = list(self._slot_times.items())
         window_start = now - self._config.window
-        self._remote.restore(
+        self._redis_limiter.restore(
             [(now - slot_time, slot_id) for slot_id, slot_time in slots if slot_time > window_start]
         )

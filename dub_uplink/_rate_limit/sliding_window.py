@@ -64,18 +64,18 @@ class ServerFeedback:
     Args:
         limit: number of requests that the server allows in a window; ``None`` if unknown.
         remaining: number of requests left in the window; ``None`` if unknown.
-        reset: seconds until the window ends or, after a rejection, until the next attempt.
+        reset_seconds: seconds until the window ends or, after a rejection, until the next attempt.
         rejected: whether the server rejected the request because of the rate limit.
     """
 
-    __slots__ = ("limit", "rejected", "remaining", "reset")
+    __slots__ = ("limit", "rejected", "remaining", "reset_seconds")
 
     def __init__(
-        self, limit: int | None, remaining: int | None, reset: float, *, rejected: bool
+        self, limit: int | None, remaining: int | None, reset_seconds: float, *, rejected: bool
     ) -> None:
         self.limit = limit
         self.remaining = remaining
-        self.reset = min(max(reset, 0.0), _MAX_PAUSE)
+        self.reset_seconds = min(max(reset_seconds, 0.0), _MAX_PAUSE)
         self.rejected = rejected
 
 
@@ -157,7 +157,7 @@ def infer_foreign_requests(
     if feedback.remaining is None:
         return []
     missing = max(limit - feedback.remaining - window_count, 0)
-    first = min(feedback.reset, window)
+    first = min(feedback.reset_seconds, window)
     return [first + (window - first) * n / missing for n in range(missing)]
 
 
@@ -288,7 +288,7 @@ class SlidingWindowLimiter:
                 ):
                     bisect.insort(self._slots, now + exit_delay - window)
             if feedback.rejected:
-                self._paused_until = max(self._paused_until, now + feedback.reset)
+                self._paused_until = max(self._paused_until, now + feedback.reset_seconds)
             self._reschedule(now)
 
     def _reschedule(self, now: float) -> None:

@@ -291,9 +291,11 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             gate.report(outcome)
         return outcome
 
-    def _make_gate(self, call: Call, limit: RateLimit, authorization: RedactedStr) -> RateLimitGate:
-        limiter = limit._limiter_for(self.server_url, authorization)
-        return RateLimitGate(limit, limiter, call.retry_state, call.timeout, authorization)
+    def _make_gate(
+        self, call: Call, rate_limit: RateLimit, authorization: RedactedStr
+    ) -> RateLimitGate:
+        limiter = rate_limit._limiter_for(self.server_url, authorization)
+        return RateLimitGate(rate_limit, limiter, call.retry_state, call.timeout, authorization)
 
     def _finish_attempt(
         self, call: Call, received: Response | Exception, timeout: float, started_at: float

@@ -107,11 +107,11 @@ def parse_error_data(response: Response) -> ErrorData | None:
 
 def is_truncated_json(response: Response) -> bool:
     """Return whether the body is a truncated JSON document."""
-    text = response.content.strip()
-    closing_bracket = {b"{": b"}", b"[": b"]"}.get(text[:1])
+    body = response.content.strip()
+    closing_bracket = {b"{": b"}", b"[": b"]"}.get(body[:1])
     if closing_bracket is None:
         return False
-    is_closed = text[-1:] == closing_bracket
+    is_closed = body[-1:] == closing_bracket
     try:
         response.parse_json()
     except json.JSONDecodeError as error:
@@ -119,10 +119,10 @@ def is_truncated_json(response: Response) -> bool:
         if error.msg.startswith("Unterminated string"):
             return True
         # If the JSON error is far from the end of the body, the body is not truncated JSON.
-        allowed = 0 if is_closed else _MAX_LITERAL_CHARS
-        return not error.msg.startswith("Extra data") and remaining <= allowed
+        max_remaining = 0 if is_closed else _MAX_LITERAL_CHARS
+        return not error.msg.startswith("Extra data") and remaining <= max_remaining
     except UnicodeDecodeError as error:
-        return error.end >= len(text) and not is_closed  # the body ends within a UTF-8 character
+        return error.end >= len(body) and not is_closed  # the body ends within a UTF-8 character
     except (ValueError, RecursionError):
         return not is_closed
     return False

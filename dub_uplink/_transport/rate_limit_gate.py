@@ -27,23 +27,30 @@ class RateLimitGate:
             ``None`` after a wait, because the token may have expired during the wait.
     """
 
-    __slots__ = ("_limit", "_limiter", "_max_wait", "_reservation", "_retry_state", "authorization")
+    __slots__ = (
+        "_limiter",
+        "_max_wait",
+        "_rate_limit",
+        "_reservation",
+        "_retry_state",
+        "authorization",
+    )
 
     def __init__(
         self,
-        limit: RateLimit,
+        rate_limit: RateLimit,
         limiter: Limiter,
         retry_state: RetryState,
         timeout: float,
         authorization: RedactedStr,
     ) -> None:
         self.authorization: RedactedStr | None = authorization
-        self._limit = limit
+        self._rate_limit = rate_limit
         self._limiter = limiter
         self._retry_state = retry_state
         # A call without retries has no deadline. Limit its wait to the timeout of its one attempt.
         self._max_wait = timeout if math.isinf(retry_state.deadline) else math.inf
-        bulk = limit.priority == "bulk" or current_cooldown.get() is not None
+        bulk = rate_limit.priority == "bulk" or current_cooldown.get() is not None
         self._reservation = Reservation(retry_state.clock, bulk=bulk)
 
     def _remaining_wait(self) -> float:
@@ -93,7 +100,7 @@ class RateLimitGate:
         scheduled_at = reservation.scheduled_at
         if scheduled_at is not None:
             delay = reservation.clock.monotonic() - scheduled_at
-            if delay > self._limit._config.margin:
+            if delay > self._rate_limit._config.margin:
                 # The server may have counted the request at any time until now.
                 self._limiter.report_late(reservation)
         feedback = self._make_feedback(outcome)
@@ -130,11 +137,11 @@ class RateLimitGate:
             reset = 0.0 if status.reset is None else status.reset.timestamp() - now
         if not rejected and not self._is_unexpected(status):
             return None
-        self._limit._warn_if_lower(status.limit)
+        self._rate_limit._warn_if_lower(status.limit)
         remaining = 0 if rejected else status.remaining
         return ServerFeedback(status.limit, remaining, reset, rejected=rejected)
 
     def _is_unexpected(self, status: RateLimitStatus) -> bool:
         """Return whether the server reports a lower limit or more requests than the client."""
-        limit = self._limit.limit
+        limit = self._rate_limit.limit
         return status.limit < limit or limit - status.remaining > self._reservation.window_count + 1

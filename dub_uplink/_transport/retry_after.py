@@ -35,26 +35,26 @@ def parse_retry_after(text: str, now: float) -> float | None:
     """
     text = text.strip()
     if _NUMBER_PATTERN.fullmatch(text):
-        value = float(text)
-        if value >= _MIN_UNIX_MILLISECONDS:
-            value = (value - now * 1000) / 1000
-        elif value >= _MIN_UNIX_SECONDS:
-            value -= now
+        wait = float(text)
+        if wait >= _MIN_UNIX_MILLISECONDS:
+            wait = (wait - now * 1000) / 1000
+        elif wait >= _MIN_UNIX_SECONDS:
+            wait -= now
     elif "," in text.partition(" ")[2]:
         return None  # the header was sent twice; the date parser would return the first date
     else:
         try:
-            value = _parse_http_date(text) - now
+            wait = _parse_http_date(text) - now
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
-    return value if value > 0 else None
+    return wait if wait > 0 else None
 
 
 def _parse_http_date(date: str) -> float:
-    moment = parsedate_to_datetime(date)
-    if moment.tzinfo is None:  # the zone "-0000" means UTC too (RFC 5322, 3.3)
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.timestamp()
+    parsed_date = parsedate_to_datetime(date)
+    if parsed_date.tzinfo is None:  # the zone "-0000" means UTC too (RFC 5322, 3.3)
+        parsed_date = parsed_date.replace(tzinfo=timezone.utc)
+    return parsed_date.timestamp()
 
 
 def requested_delay(response: Response, now: float) -> float | None:

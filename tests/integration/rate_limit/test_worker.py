@@ -85,7 +85,7 @@ def test_thread_that_cannot_start_is_tried_again(
         time.sleep(0.05)
     assert storage.is_available()
     with redis.client() as client:
-        assert client.zcard(limiter._remote._keys[0]) == 1
+        assert client.zcard(limiter._redis_limiter._keys[0]) == 1
     limit.close()
 
 
