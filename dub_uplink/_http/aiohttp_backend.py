@@ -51,7 +51,7 @@ class _ConnectionDroppedError(aiohttp.ClientError):
 
 
 class _ProxyUnreachableError(aiohttp.ClientError):
-    """The host of a proxy is unknown, or a proxy that ``aiohttp-socks`` uses failed."""
+    """The host of a proxy is unknown, or ``aiohttp-socks`` cannot connect through a proxy."""
 
 
 class _TunnelRejectedError(aiohttp.ClientError):
@@ -104,7 +104,7 @@ class _SendOnceMiddleware:
         if proxy is not None and "://" not in str(proxy):
             proxy = request.proxy = yarl.URL(f"http://{proxy}")  # as requests does
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
-            # aiohttp would treat every proxy as an HTTP proxy.
+            # aiohttp would treat this proxy as an HTTP proxy.
             raise _UnsupportedProxyError(
                 f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
                 " aiohttp-socks and pass a session with its ProxyConnector"
@@ -210,7 +210,7 @@ class AiohttpBackend:
         outcome: Response | Exception
         started_at = time.monotonic()
         try:
-            # Needed in addition to aiohttp's timeout, which does not limit trace callbacks.
+            # A second timeout, because aiohttp's timeout does not limit trace callbacks.
             async with asyncio.timeout(timeout + _TRACE_GRACE):
                 response = await session.request(
                     method,
@@ -352,7 +352,7 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
-        # This limit includes the wait for a pooled connection. aiohttp has no limit for the wait.
+        # This limit includes the wait for a pooled connection, which aiohttp cannot limit alone.
         connect=timeout * POOL_WAIT_SHARE,
         sock_connect=CONNECT_TIMEOUT,
         ceil_threshold=math.inf,  # otherwise aiohttp rounds the timeout up to a whole second

@@ -92,7 +92,7 @@ class Deadline(_RequestTimeout):
         return request_timeout
 
     def send_once(self, send: Callable[[], Any]) -> Any:
-        """Send the request at the first call. Later calls return or raise the first outcome."""
+        """Send the request at the first call. Later calls return or raise its outcome again."""
         if self._outcome is None:
             try:
                 self._outcome = send()
@@ -115,7 +115,7 @@ class _DeadlineReader(io.RawIOBase):
         self.reached_end = False
         self._sock = sock
         self._raw = sock.makefile("rb", 0)  # positional: fake sockets use another parameter name
-        if expires_at is None and hasattr(sock, "gettimeout"):  # sockets of pyOpenSSL lack it
+        if expires_at is None and hasattr(sock, "gettimeout"):  # missing in pyOpenSSL
             timeout = sock.gettimeout()
             expires_at = None if timeout is None else time.monotonic() + timeout
         self._expires_at = expires_at
@@ -154,8 +154,8 @@ class _DeadlineResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            # http.client skips only a 100. It would return a 103 as the final response. The next
-            # request on the connection would then get the actual response.
+            # http.client skips only status 100. It would return a 103 as the final response. The
+            # next request on the connection would then get the actual response.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         # http.client does not raise an error if the stream ends within the headers.
@@ -195,7 +195,7 @@ def _make_view_class(original_class: Any, mixin: Any) -> Any:
 
 
 def _make_forwarding_property(name: str) -> property:
-    """Return a property that accesses a slot of the original, because ``__dict__`` has no slots."""
+    """Return a property that accesses a slot of the original. Slots are not in ``__dict__``."""
     return property(
         lambda view: getattr(view._original, name),
         lambda view, value: setattr(view._original, name, value),
@@ -277,7 +277,7 @@ class _DeadlineResponsesMixin:
 
 
 class _SingleRequestMixin(_DeadlineResponsesMixin):
-    """A mixin for the view of a pool that sends one request, without retries.
+    """A mixin with which the view of a pool sends one request, without retries.
 
     The response must be complete by the deadline.
     """
@@ -338,7 +338,7 @@ class _SessionMixin:
 
 
 def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Session:
-    """Create a view of a caller's session that sends one request.
+    """Create a view that sends one request with a caller's session.
 
     The response must be complete by the deadline. The adapters keep their settings and pools, but
     do not retry. The view has no effect on an adapter that another adapter wraps.
@@ -367,7 +367,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     __module__ = "dub_uplink"
 
-    #: The pool of the last request, after the key that selected it.
+    #: The pool of the last request, and the key to compare with the next request.
     _last_pool: tuple[Any, Any] | None = None
 
     def get_connection_with_tls_context(

@@ -25,7 +25,7 @@ from .sliding_window import (
 # Seconds for which a process is counted after its last heartbeat, or the window if that is longer.
 # A heartbeat is a reservation that also records the process.
 _HEARTBEAT_TTL = 10.0
-_HEARTBEAT_INTERVAL = 1.0  # seconds
+_HEARTBEAT_INTERVAL = 1.0  # seconds between two heartbeats of a process
 _RESTORE_BATCH = 500  # maximum number of slots that one command restores
 
 # The start of every script. ARGV[1]: the window in seconds. ARGV[2]: the configured limit.
