@@ -123,7 +123,7 @@ class Batch(Generator[T, None, None]):
         self._cooldown = cooldown
         self._pid = os.getpid()
         # Re-entrant, so that a source that takes results from its own batch gets an error. With a
-        # Lock it would wait for itself.
+        # Lock the source would wait for itself.
         self._lock = threading.RLock()
 
     def send(self, value: None) -> T:
@@ -310,4 +310,4 @@ class WorkerThreads(Generic[T]):
                     if self._idle_count:
                         self._idle_count -= 1
                         return None
-                # submit() has reserved this thread for a task during the timeout. Take the task.
+                # submit() has reserved this thread just before the timeout. Wait for its task.

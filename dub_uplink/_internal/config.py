@@ -33,8 +33,8 @@ def normalize_base_url(server_url: str | None) -> str:
     With the slash, the relative path of an endpoint is appended to the path of the server URL.
 
     Args:
-        server_url: the URL. If it is ``None``, the environment variable ``DUB_SERVER_URL`` applies,
-            or the default.
+        server_url: the URL. If it is ``None``, the environment variable ``DUB_SERVER_URL`` applies.
+            If that is not set, the URL of Dub applies.
 
     Raises:
         TypeError: the URL is not a string.

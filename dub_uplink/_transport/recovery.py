@@ -39,7 +39,7 @@ class WriteRecovery(Protocol):
     def resolve_after_lookup(
         self, error_response: Response, lookup_response: Response
     ) -> Response | None:
-        """Return the response to the write, as the lookup shows it.
+        """Return the response to report for the write after a lookup.
 
         If the write was not applied, return ``error_response``. If the lookup does not show whether
         the write was applied, return ``None``.

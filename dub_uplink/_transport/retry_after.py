@@ -80,10 +80,10 @@ def server_time(headers: Mapping[str, str], now: float) -> float:
 
     If the header ``Date`` differs from ``now`` by more than the tolerance, the clock of the server
     differs from the local clock. The function then returns ``Date``, because the server uses its
-    clock for all times in the response. If not, it returns ``now``.
+    clock for all times in the response. If the difference is smaller, it returns ``now``.
     """
     try:
-        date = _parse_http_date(headers["Date"])
+        response_time = _parse_http_date(headers["Date"])
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return now
-    return date if abs(date - now) > _CLOCK_TOLERANCE else now
+    return response_time if abs(response_time - now) > _CLOCK_TOLERANCE else now
