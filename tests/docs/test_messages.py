@@ -125,7 +125,7 @@ def test_messages_match_the_reviewed_list() -> None:
     )
 
 
-def test_message_collector_finds_every_form() -> None:
+def test_message_collector_finds_messages_in_every_form() -> None:
     source = """
 def f(x):
     raise ValueError("one thing") if x else TypeError(f"two {x!r} things")

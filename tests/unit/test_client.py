@@ -83,7 +83,7 @@ def test_pickling_a_client_raises_with_advice(make: Any) -> None:
         assert "s3cr3t" not in str(caught.value)
 
 
-def test_dropped_client_is_freed_without_gc(serving: Any) -> None:
+def test_unreferenced_client_is_freed_without_garbage_collector(serving: Any) -> None:
     gc.collect()
     gc.disable()  # so that nothing but the last reference frees it
     try:

@@ -157,7 +157,7 @@ def test_retry_budget_runs_out_and_refills() -> None:
         (Outcome(error=APIConnectionError("TLS failed"), transient=False), False),
     ],
 )
-def test_healthy_response_refills_the_retry_budget(outcome: Outcome, refilled: bool) -> None:
+def test_success_404_and_409_refill_the_retry_budget(outcome: Outcome, refilled: bool) -> None:
     budget = RetryBudget(5)
     budget.take()
     RetryState(RetryConfig(), Clock(), budget).record(outcome)

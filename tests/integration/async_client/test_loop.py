@@ -159,7 +159,7 @@ def test_cancelled_retry_wait_ends_the_call(fake: FakeDub, url: str, run: Any) -
 
 # A session may still be given one; aiohttp 4 removes the class.
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
-def test_given_session_stays_open_and_token_overrides_its_auth(url: str, run: Any) -> None:
+def test_given_aiohttp_session_stays_open_and_sends_the_api_key(url: str, run: Any) -> None:
     async def main() -> None:
         async with aiohttp.ClientSession(auth=aiohttp.BasicAuth("x", "y")) as session:
             async with AsyncDub("dub_test", server_url=url, client=session) as s:

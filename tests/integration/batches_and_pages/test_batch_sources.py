@@ -102,7 +102,7 @@ def test_async_source_error_comes_after_all_results(
     assert len(fake.customers) == 5
 
 
-def test_async_source_that_is_cancelled_ends_the_batch() -> None:
+def test_cancelled_async_source_ends_the_batch() -> None:
     async def items() -> AsyncIterator[int]:
         yield 1
         raise asyncio.CancelledError
@@ -172,7 +172,7 @@ def test_async_batch_reads_no_more_than_workers_ahead() -> None:
     asyncio.run(main())
 
 
-def test_closing_a_batch_leaves_the_source_open() -> None:
+def test_closing_a_batch_does_not_close_its_source() -> None:
     source = iter(bodies(10))
     together = threading.Barrier(2, timeout=60)  # no result until both workers have a row
     results = map_unordered(lambda _: together.wait(), source, workers=2)
@@ -209,20 +209,20 @@ def test_async_iterable_in_the_sync_client_raises_type_error(fake: FakeDub) -> N
         dub.customers.create_many(failing_async(1))  # type: ignore[arg-type]
 
 
-def test_map_unordered_refuses_a_coroutine_function() -> None:
+def test_map_unordered_rejects_a_coroutine_function() -> None:
     with pytest.raises(TypeError, match="use amap_unordered"):
         map_unordered(asyncio.sleep, [0])
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "8", None])
-def test_async_batches_refuse_a_wrong_number_of_workers(workers: Any) -> None:
+def test_async_batches_reject_an_invalid_number_of_workers(workers: Any) -> None:
     with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
         amap_unordered(asyncio.sleep, [0], workers)
     with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
         AsyncDub("dub_test").customers.delete_many([], workers=workers)
 
 
-def test_getitem_sequence_is_accepted_as_iterable() -> None:
+def test_batch_accepts_an_object_with_only_getitem() -> None:
     class Three:
         def __getitem__(self, index: int) -> int:
             if index == 3:
@@ -252,7 +252,7 @@ def test_contextlib_closing_stops_a_batch(fake: FakeDub, url: str) -> None:
     assert sent < len(fake.requests) <= sent + 3
 
 
-def test_throw_and_close_end_a_batch() -> None:
+def test_generator_throw_and_close_end_a_batch() -> None:
     results = map_unordered(str, range(100), workers=2)
     next(results)
     with pytest.raises(KeyError):

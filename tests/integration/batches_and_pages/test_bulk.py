@@ -143,12 +143,12 @@ def test_batch_keeps_exactly_workers_calls_in_flight(fake: FakeDub) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5])
-def test_workers_below_one_raise_before_reading_input(dub: Dub, workers: int) -> None:
+def test_batch_with_less_than_one_worker_raises_before_reading(dub: Dub, workers: int) -> None:
     with pytest.raises(ValueError, match="workers must be 1 or more"):
         dub.customers.create_many(iter([]), workers=workers)
 
 
-def test_rate_limit_hit_by_one_worker_pauses_all() -> None:
+def test_429_of_one_worker_pauses_all_workers() -> None:
     fake, ticks = FakeDub(), Ticks()
     fake.faults.add(faults.RateLimited(retry_after=30))
     with Dub("dub_test", client=fake.session(), clock=ticks.clock) as s:
@@ -189,7 +189,7 @@ def test_closing_results_ends_waiting_workers() -> None:
     assert len(fake.requests) < 100
 
 
-def test_batch_under_faults_writes_every_customer_once() -> None:
+def test_batch_with_faults_writes_every_customer_once() -> None:
     fake, ticks = FakeDub(), Ticks()
     fake.faults.randomly(
         {faults.DropAfter(): 0.1, faults.DropBefore(): 0.1, faults.Status(503): 0.1}, seed=7

@@ -36,7 +36,7 @@ def ids(fake: FakeDub) -> set[str]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 101, 150, 199, 250])
-def test_iterate_sends_one_request_more_than_pages(fake: FakeDub, dub: Dub, count: int) -> None:
+def test_iterate_sends_at_most_one_extra_request(fake: FakeDub, dub: Dub, count: int) -> None:
     fake.add_many(count)
     assert {c.id for c in dub.customers.iterate()} == ids(fake)
     assert len(fake.requests) <= -(-count // 100) + 1
@@ -73,7 +73,7 @@ def test_iterate_returns_back_dated_customers_once(
     assert sorted(found) == sorted(ids(fake))
 
 
-def test_following_cursors_misses_a_back_dated_customer(fake: FakeDub, dub: Dub) -> None:
+def test_following_cursors_by_hand_misses_back_dated_customers(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(7)
     odd = fake.add(external_id="odd", created_at=LONG_AGO)
     page = dub.customers.list(page_size=5)
@@ -117,7 +117,7 @@ def test_iterate_returns_every_customer_once(
     order=st.sampled_from(["asc", "desc"]),
     data=st.data(),
 )
-def test_iterate_during_changes_misses_and_repeats_nobody(
+def test_iterate_during_changes_returns_unchanged_customers_once(
     count: int, page_size: int, order: str, data: st.DataObject
 ) -> None:
     fake = FakeDub()
@@ -163,7 +163,7 @@ def test_iterate_continues_after_the_page_is_deleted(fake: FakeDub, dub: Dub) ->
     assert set(everyone[15:]) <= set(found)
 
 
-def test_iterate_resumes_after_a_failed_page(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_continues_after_an_error_with_all_customers(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(12)
     iterator = dub.customers.iterate(page_size=4)
     found = [next(iterator).id for _ in range(7)]
@@ -239,7 +239,7 @@ def test_iterate_by_sale_amount_uses_page_numbers(fake: FakeDub, dub: Dub) -> No
     assert [r.query.get("page") for r in fake.requests] == ["1", "2", "3"]
 
 
-def test_reaching_the_page_limit_raises(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_beyond_the_page_limit_raises(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(1_001)
     found = []
     with pytest.raises(errors.PageLimitReached, match="1000"):

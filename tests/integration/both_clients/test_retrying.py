@@ -34,7 +34,7 @@ def test_create_with_a_lost_response_is_applied_once(
 
 
 @pytest.mark.parametrize("fault", AMBIGUOUS, ids=repr)
-def test_create_with_a_taken_external_id_stays_a_conflict(
+def test_create_with_external_id_in_use_raises_conflict(
     fake: FakeDub, customers: Any, fault: faults.Fault
 ) -> None:
     fake.add(external_id="u/1", email="bob@example.com", country="GB")
@@ -53,20 +53,24 @@ def test_delete_with_a_lost_response_succeeds(
     assert not fake.customers
 
 
-def test_rename_with_a_lost_response_is_looked_up_by_new_id(fake: FakeDub, customers: Any) -> None:
+def test_external_id_update_with_lost_response_finds_the_new_id(
+    fake: FakeDub, customers: Any
+) -> None:
     fake.add(external_id="old", country="GB")
     fake.faults.add(faults.DropAfter())
     assert customers.update("ext_old", {"external_id": "new"}).external_id == "new"
 
 
-def test_retry_after_is_never_undercut(fake: FakeDub, customers: Any, skips: Any) -> None:
+def test_retry_waits_at_least_retry_after(fake: FakeDub, customers: Any, skips: Any) -> None:
     fake.add(external_id="1")
     fake.faults.add(faults.RateLimited(retry_after=20))
     customers.get("ext_1")
     assert 20 <= sum(skips.slept) <= 21
 
 
-def test_wait_beyond_the_deadline_raises_at_once(fake: FakeDub, customers: Any, skips: Any) -> None:
+def test_wait_beyond_the_deadline_raises_immediately(
+    fake: FakeDub, customers: Any, skips: Any
+) -> None:
     fake.faults.add(faults.RateLimited(retry_after=3_600))
     with pytest.raises(errors.RateLimitExceeded) as caught:
         customers.get("ext_1")
@@ -116,7 +120,7 @@ def test_on_retry_is_called_and_rate_limit_status_set(fake: FakeDub, make: Any) 
     assert customers.rate_limit_status is not None
 
 
-def test_calls_with_30_percent_failures_apply_once(fake: FakeDub, make: Any) -> None:
+def test_writes_with_30_percent_failures_are_applied_once(fake: FakeDub, make: Any) -> None:
     fake.faults.randomly(
         {
             faults.DropBefore(): 0.05,

@@ -142,7 +142,7 @@ def test_write_command_with_a_wrong_option_sends_nothing(
         (b'{"external_id": "a", "externalId": "b"}', "has externalId twice"),
     ],
 )
-def test_from_file_without_a_customer_is_refused(
+def test_from_file_without_a_customer_object_is_rejected(
     invoke: Invoke, live: Live, tmp_path: Path, content: bytes, told: str
 ) -> None:
     file = tmp_path / "body"
@@ -153,7 +153,7 @@ def test_from_file_without_a_customer_is_refused(
         assert told in done.output
 
 
-def test_from_file_that_cannot_be_read_is_refused(
+def test_from_file_that_cannot_be_read_is_rejected(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
@@ -162,7 +162,7 @@ def test_from_file_that_cannot_be_read_is_refused(
         assert f"cannot read {path}: " in done.output
 
 
-def test_api_error_is_one_line_with_its_message(invoke: Invoke, live: Live) -> None:
+def test_api_error_of_a_write_command_is_printed_in_one_line(invoke: Invoke, live: Live) -> None:
     live[0].add(external_id="user_1", country="GB")
     done = invoke("customers", "create", "--external-id", "user_1", "--country", "GB")
     assert done.exit_code == 1
@@ -183,7 +183,7 @@ def test_api_error_is_one_line_with_its_message(invoke: Invoke, live: Live) -> N
         ("csv", "id\n{0}\n{1}\n"),
     ],
 )
-def test_delete_yes_deletes_each_once_and_prints_ids(
+def test_delete_with_yes_option_deletes_each_id_once(
     invoke: Invoke, live: Live, output: str, written: str
 ) -> None:
     live[0].add_many(3)

@@ -47,7 +47,9 @@ def line(report: str, name: str) -> str:
     return found[1]
 
 
-def test_doctor_passes_with_one_read(live: tuple[FakeDub, dict[str, str]], doctor: Doctor) -> None:
+def test_doctor_with_a_valid_key_passes_and_sends_one_request(
+    live: tuple[FakeDub, dict[str, str]], doctor: Doctor
+) -> None:
     fake, env = live
     done = doctor(**env)
     assert done.exit_code == 0, done.output
@@ -68,7 +70,7 @@ def test_doctor_passes_with_one_read(live: tuple[FakeDub, dict[str, str]], docto
     ]
 
 
-def test_doctor_json_has_the_same_findings(
+def test_doctor_json_has_the_findings_of_the_text_output(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor
 ) -> None:
     report = json.loads(doctor("--json", **live[1]).output)
@@ -83,7 +85,7 @@ def test_doctor_json_has_the_same_findings(
     assert [f["name"] for f in report["findings"] if not f["ok"]] == ["key"]
 
 
-def test_doctor_refused_key_exits_with_3(
+def test_doctor_rejected_key_exits_with_3(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor
 ) -> None:
     done = doctor(**{**live[1], "DUB_API_KEY": "dub_wrong"})
@@ -153,7 +155,7 @@ def test_doctor_silent_tls_handshake_times_out(doctor: Doctor, serving: Any) -> 
     assert "no response within --timeout" in done.output.partition("Server")[2]
 
 
-def test_doctor_foreign_server_exits_with_5(doctor: Doctor, serving: Any) -> None:
+def test_doctor_server_that_is_not_dub_exits_with_5(doctor: Doctor, serving: Any) -> None:
     server = serving(404, "<html>Not here", {"Content-Type": "text/html"})
     done = doctor(DUB_SERVER_URL=server.url)
     assert done.exit_code == 5
@@ -187,7 +189,7 @@ def test_doctor_untrusted_certificate_has_a_hint(
     assert server.seen == []
 
 
-def test_doctor_names_a_trusted_certificate(
+def test_doctor_shows_issuer_and_expiry_of_the_certificate(
     doctor: Doctor, wire: Any, said: Any, tls: ssl.SSLContext, certificate: tuple[Path, Path]
 ) -> None:
     server = wire(said(), tls=tls)

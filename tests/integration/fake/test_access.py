@@ -47,7 +47,7 @@ READS = [("GET", "/customers"), ("GET", "/customers/ext_a")]
         ("Bearer secret", NO_WORKSPACE),
     ],
 )
-def test_each_invalid_key_gets_its_error(
+def test_each_invalid_api_key_returns_its_error(
     fake: FakeDub, reach: Callable[[FakeDub], Any], authorization: str | None, expected: str
 ) -> None:
     api = reach(fake)
@@ -78,7 +78,7 @@ def test_valid_api_key_may_expire(fake: FakeDub, api: Any) -> None:
 
 
 @pytest.mark.parametrize("role", ["viewer", "billing"])
-def test_other_roles_can_read_but_not_write(mount: Any, role: str) -> None:
+def test_viewer_and_billing_roles_can_read_but_not_write(mount: Any, role: str) -> None:
     with FakeDub(role=role) as fake:
         fake.add(external_id="a")
         api = mount(fake)
@@ -102,7 +102,7 @@ def test_plans_from_business_have_the_customers_api(mount: Any, plan: str) -> No
         assert mount(fake)("GET", "/customers").status_code == 200
 
 
-def test_checks_come_in_the_servers_order(mount: Any) -> None:
+def test_first_error_follows_the_order_of_checks_in_dub(mount: Any) -> None:
     with FakeDub(role="viewer", plan="free", rate_limit=2) as fake:
         api = mount(fake)
         assert api.message("PATCH", "/customers/x", headers={}) == MISSING

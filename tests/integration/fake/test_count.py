@@ -67,7 +67,7 @@ def test_count_without_filters_counts_all_customers(
         ("country=FR&country=DE", 1),
     ],
 )
-def test_count_takes_the_filters_of_the_list(api: Any, query: str, count: int) -> None:
+def test_count_accepts_the_filters_of_the_list(api: Any, query: str, count: int) -> None:
     assert counted(api, query) == count
 
 
@@ -76,7 +76,7 @@ def test_count_by_program_uses_the_default_program(api: Any) -> None:
     assert counted(api, "partnerId=pn_1") == 1
 
 
-def test_count_by_program_without_a_program_is_a_404(mount: Any) -> None:
+def test_count_by_program_without_a_program_returns_404(mount: Any) -> None:
     with FakeDub() as fake:
         assert mount(fake).message("GET", COUNT, "partnerId=pn_1") == "404 Program not found"
 
@@ -143,13 +143,13 @@ def test_count_by_partner_is_a_number(api: Any) -> None:
 
 
 @pytest.mark.parametrize("group", ["", "programId", "Country"])
-def test_count_by_an_unknown_group_is_a_422(api: Any, group: str) -> None:
+def test_count_by_an_unknown_group_returns_422(api: Any, group: str) -> None:
     assert api.message("GET", COUNT, f"groupBy={group}&partnerId=x") == GROUP_BY
 
 
 @pytest.mark.parametrize("role", ["owner", "member", "viewer", "billing"])
 @pytest.mark.parametrize("plan", ["free", "pro", "business"])
-def test_count_is_open_to_any_role_and_plan(mount: Any, role: str, plan: str) -> None:
+def test_count_is_allowed_for_any_role_and_plan(mount: Any, role: str, plan: str) -> None:
     with FakeDub(role=role, plan=plan) as fake:
         assert counted(mount(fake)) == 0
 
@@ -163,11 +163,11 @@ def test_count_checks_the_key_and_the_rate_limit(mount: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "HEAD"])
-def test_count_with_another_method_is_a_405(api: Any, method: str) -> None:
+def test_count_with_another_method_returns_405(api: Any, method: str) -> None:
     response = api(method, COUNT)
     assert (response.status_code, response.content) == (405, b"")
 
 
-def test_count_is_subject_to_faults(fake: FakeDub, api: Any) -> None:
+def test_count_request_gets_an_injected_fault(fake: FakeDub, api: Any) -> None:
     fake.faults.add(faults.Status(404), path=COUNT)
     assert api("GET", COUNT).status_code == 404

@@ -80,7 +80,9 @@ def test_rate_limited_write_is_not_applied(mount: Any) -> None:
     ("plan", "limit"),
     [("trial", 120), ("business", 1200), ("advanced", 3000), ("enterprise", 3000), ("free", 60)],
 )
-def test_only_errors_carry_rate_limit_headers(mount: Any, plan: str, limit: int) -> None:
+def test_error_response_has_rate_limit_headers_of_the_plan(
+    mount: Any, plan: str, limit: int
+) -> None:
     with at_noon(plan=plan) as fake:
         api = mount(fake)
         reset = str(round((NOW + 60) * 1000))
@@ -120,7 +122,7 @@ def test_disabled_rate_limit_rejects_nothing(mount: Any) -> None:
         assert limits(api("GET", "/customers/x"))[2] == "0"
 
 
-def test_clock_advance_rejects_negative_and_nan_seconds() -> None:
+def test_clock_advance_of_negative_or_nan_seconds_raises() -> None:
     with at_noon() as fake:
         fake.clock.advance(1.5)
         assert fake.clock.time() == NOW + 1.5

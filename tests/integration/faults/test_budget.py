@@ -98,7 +98,7 @@ def test_clients_have_separate_budgets_by_default(fake: Any, on_fake: Any) -> No
     assert len(fake.requests) > sent + 1
 
 
-def test_budget_shared_by_threads_loses_no_token(fake: Any, on_fake: Any, policy: Any) -> None:
+def test_budget_shared_by_threads_counts_every_token(fake: Any, on_fake: Any, policy: Any) -> None:
     budget = RetryBudget(50)
     fake.faults.add(faults.Status(503), times=None)
     # A sleep of one thread moves the time of all: none of them is to run out of it.
@@ -113,7 +113,7 @@ def test_budget_shared_by_threads_loses_no_token(fake: Any, on_fake: Any, policy
     assert budget.tokens == 32
 
 
-def test_unretried_failure_takes_no_budget_token(fake: Any, on_fake: Any) -> None:
+def test_failure_without_a_retry_uses_no_budget_token(fake: Any, on_fake: Any) -> None:
     client = on_fake()
     for fault in (faults.Status(404), faults.RateLimited(3_600), faults.Garbage()):
         fake.faults.add(fault)

@@ -304,7 +304,7 @@ def test_missing_ca_bundle_is_not_retried(connect: Any, timeline: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("x"), AssertionError()])
-def test_adapter_bug_propagates_without_retry(connect: Any, error: Exception) -> None:
+def test_unknown_exception_of_an_adapter_is_not_retried(connect: Any, error: Exception) -> None:
     session, adapter = requests.Session(), Recorded(error)
     session.mount("https://", adapter)
     with pytest.raises(type(error)):

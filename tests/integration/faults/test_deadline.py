@@ -53,7 +53,7 @@ def test_call_without_retries_is_limited_by_the_timeout(script: Any, connect: An
 
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_wait_beyond_the_deadline_raises_at_once(
+def test_wait_beyond_the_deadline_raises_immediately(
     fake: Any, on_fake: Any, timeline: Any, form: Any, status: int
 ) -> None:
     limited = faults.RateLimited(3_600, form)
@@ -77,7 +77,7 @@ def test_dub_429_is_waited_out_by_default(fake: Any, on_fake: Any, timeline: Any
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(89.5, True), (90, False), (90.001, False)])
-def test_wait_that_uses_all_remaining_time_raises_at_once(
+def test_wait_of_all_remaining_time_raises_immediately(
     fake: Any, on_fake: Any, timeline: Any, asked: float, waits: bool
 ) -> None:
     timeline.chance = 0.999_999
@@ -127,7 +127,7 @@ def test_sleeps_and_attempts_end_before_the_deadline(
 
 
 @pytest.mark.parametrize("late", [0.0, 0.4, 100.0, 10**6])
-def test_oversleeping_past_the_deadline_sends_nothing(
+def test_sleep_that_ends_after_the_deadline_sends_no_request(
     fake: Any, on_fake: Any, timeline: Any, policy: Any, late: float
 ) -> None:
     """A computer that was suspended, say, in the middle of it: until so long after the deadline."""
@@ -142,7 +142,9 @@ def test_oversleeping_past_the_deadline_sends_nothing(
     assert caught.value.attempts == len(fake.requests) == 1
 
 
-def test_slow_on_retry_hook_sends_nothing_late(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_on_retry_hook_past_the_deadline_sends_no_request(
+    fake: Any, on_fake: Any, timeline: Any
+) -> None:
     fake.faults.add(faults.Status(503), times=None)
     with pytest.raises(errors.SDKError) as caught:
         on_fake(on_retry=lambda *_: timeline.tick(100)).list()
@@ -181,7 +183,7 @@ def test_default_clock_is_monotonic() -> None:
     assert Clock().monotonic is time.monotonic
 
 
-def test_lookup_shares_the_deadline_of_its_call(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_lookup_ends_by_the_deadline_of_its_call(fake: Any, on_fake: Any, timeline: Any) -> None:
     body = {"external_id": "user_1", "country": "GB"}
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.Status(503), method="GET", times=None)

@@ -13,7 +13,7 @@ from dub_uplink.testing import faults
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
 @pytest.mark.parametrize("seconds", [1, 2.5, 30, 60])
 @pytest.mark.parametrize("chance", [0.0, 0.999_999])
-def test_retry_after_of_a_429_is_waited(
+def test_429_with_retry_after_waits_that_long(
     fake: Any, on_fake: Any, timeline: Any, form: Any, seconds: float, chance: float
 ) -> None:
     timeline.chance = chance
@@ -40,7 +40,7 @@ def test_retry_after_of_a_429_is_waited(
         {"X-RateLimit-Reset": ["1795333871424", "1795333891424"]},
     ],
 )
-def test_repeated_or_invalid_retry_after_falls_back_to_backoff(
+def test_repeated_or_invalid_retry_after_uses_backoff(
     wire: Any, said: Any, connect: Any, timeline: Any, headers: dict[str, Any]
 ) -> None:
     server = wire(said(429, {}, headers), said(200))
@@ -79,7 +79,7 @@ def test_rate_limit_error_carries_retry_after(
     assert caught.value.retry_after == seconds
 
 
-def test_enforced_rate_limit_is_respected(timeline: Any, connect: Any) -> None:
+def test_calls_beyond_the_servers_limit_wait_and_succeed(timeline: Any, connect: Any) -> None:
     """Against a limiter that counts: nothing is refused twice."""
     from dub_uplink.testing import FakeDub
 

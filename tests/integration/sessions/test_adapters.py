@@ -152,7 +152,7 @@ def test_adapter_timeout_becomes_api_timeout_error(error: Any) -> None:
         client_of(Canned(fail)).get("cus_1")
 
 
-def test_adapter_bug_propagates_unchanged() -> None:
+def test_unknown_exception_of_an_adapter_propagates_unchanged() -> None:
     def fail(_: Any) -> None:
         raise ZeroDivisionError
 
@@ -230,7 +230,7 @@ class Balanced(BaseAdapter):
     [lambda one: [one], lambda one: (one,), lambda one: {"a": one}, lambda _: requests.Session()],
     ids=["list", "tuple", "dict", "session"],
 )
-def test_adapter_wrapping_another_warns(
+def test_adapter_that_wraps_another_adapter_emits_a_warning(
     wire: Any, step: Any, said: Any, connect: Any, keep: Any
 ) -> None:
     missing = {"error": {"code": "not_found", "message": "No."}}

@@ -21,7 +21,7 @@ def session() -> Any:
         yield session
 
 
-def test_calls_of_one_server_share_a_connection(serving: Any, session: Any) -> None:
+def test_calls_to_one_server_share_a_connection(serving: Any, session: Any) -> None:
     server = serving(body="[]")
     for _ in range(3):
         assert session.get(f"{server.url}/customers").json() == []

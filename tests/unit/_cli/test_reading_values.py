@@ -33,7 +33,7 @@ from dub_uplink._cli.reading.values import ABSENT, check_value, read_cell
         ("country", "", ABSENT),
     ],
 )
-def test_cell_text_is_converted(field: str, cell: Any, expected: Any) -> None:
+def test_cell_text_is_converted_to_the_request_value(field: str, cell: Any, expected: Any) -> None:
     value = read_cell(field, cell)
     assert (value.value, value.problem, value.note) == (expected, "", "")
 
@@ -70,7 +70,7 @@ def test_placeholder_in_required_field_is_missing(field: str) -> None:
         (dt.timedelta(1), "is not text"),
     ],
 )
-def test_id_changed_by_a_spreadsheet_is_refused(cell: Any, expected: str) -> None:
+def test_id_changed_by_a_spreadsheet_is_rejected(cell: Any, expected: str) -> None:
     value = read_cell("external_id", cell)
     assert expected in value.problem
     assert "format the column as text" in value.problem
@@ -100,7 +100,7 @@ def test_unusual_value_is_sent_and_noted(field: str, text: str, expected: str) -
 
 @pytest.mark.parametrize("field", ["external_id", "name", "email", "country"])
 @pytest.mark.parametrize("char", ["\x80", "\x85", "\x92", "\x9f"])
-def test_c1_control_character_is_refused(field: str, char: str) -> None:
+def test_c1_control_character_is_rejected(field: str, char: str) -> None:
     for value in (read_cell(field, f"O{char}B"), check_value(field, f"O{char}B")):
         expected = f"contains the control character U+{ord(char):04X}"
         assert value.problem.startswith(expected)
@@ -121,13 +121,15 @@ def test_c1_control_character_is_refused(field: str, char: str) -> None:
         ("stripe_customer_id", "", ABSENT),
     ],
 )
-def test_json_value_is_converted(field: str, given: Any, expected: Any) -> None:
+def test_json_value_is_converted_to_the_request_value(
+    field: str, given: Any, expected: Any
+) -> None:
     value = check_value(field, given)
     assert (value.value, value.problem, value.note) == (expected, "", "")
 
 
 @pytest.mark.parametrize("given", [7, True, ["a"], {"a": 1}])
-def test_value_of_json_that_is_no_text_is_refused(given: Any) -> None:
+def test_json_value_that_is_not_text_is_rejected(given: Any) -> None:
     assert "not text" in check_value("name", given).problem
 
 
@@ -171,7 +173,7 @@ def test_exact_option_keeps_cells_unchanged(cell: str) -> None:
     "email",
     ["mailto:c@x.com", "<d@x.com>", "a@x", "a..b@x.com", ".a@x.com", "a@-x.com", "a@x_y.com"],
 )
-def test_email_that_dub_refuses_is_a_problem(email: str) -> None:
+def test_email_that_dub_rejects_is_a_problem(email: str) -> None:
     assert check_value("email", email).problem == "is not an email address"
 
 
@@ -183,12 +185,12 @@ def test_non_ascii_email_is_a_problem(email: str) -> None:
 
 
 @pytest.mark.parametrize("email", ["o'neil+b@x.co", "a@xn--bcher-kva.de", "A_1-@x.museum"])
-def test_unusual_email_that_dub_accepts_is_no_problem(email: str) -> None:
+def test_unusual_email_that_dub_accepts_is_accepted(email: str) -> None:
     assert check_value("email", email).problem == ""
 
 
 @pytest.mark.parametrize("avatar", ["ada.png", "https://", "https://a b/c"])
-def test_avatar_that_is_no_url_is_a_problem(avatar: str) -> None:
+def test_avatar_that_is_not_a_url_is_a_problem(avatar: str) -> None:
     assert check_value("avatar", avatar).problem == "is not a URL"
 
 
@@ -245,7 +247,7 @@ def test_apostrophe_before_a_formula_is_noted(
         ("name", "A\nB", ""),
     ],
 )
-def test_text_that_was_decoded_wrongly_is_noted(field: str, value: str, note: str) -> None:
+def test_text_decoded_with_a_wrong_encoding_is_noted(field: str, value: str, note: str) -> None:
     checked = check_value(field, value)
     assert (checked.value, checked.problem) == (value, "")
     assert checked.note.startswith(note)

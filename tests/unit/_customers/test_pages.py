@@ -39,7 +39,9 @@ THREE = [Customer(id=f"cus_{n}") for n in (1, 2, 3)]
         ({"sortBy": "createdAt", "page": 2}, {"sortBy": "createdAt", "page": 3}),
     ],
 )
-def test_next_page_query_follows_the_page(query: dict[str, Any], following: dict[str, Any]) -> None:
+def test_next_page_query_continues_after_the_given_page(
+    query: dict[str, Any], following: dict[str, Any]
+) -> None:
     before = dict(query)
     assert next_query(query, THREE) == following
     assert query == before
@@ -113,7 +115,7 @@ def test_pickled_page_is_a_plain_list() -> None:
         ({"page": 2}, "Invalid cursor", False),
     ],
 )
-def test_only_a_rejected_cursor_means_a_deleted_customer(
+def test_only_a_rejected_cursor_is_treated_as_deleted_customer(
     query: dict[str, Any], message: str, gone: bool
 ) -> None:
     refusal = errors.UnprocessableEntity(message, Response(422, {}, b""))
@@ -136,7 +138,7 @@ def test_fetch_returns_the_page_of_an_existing_cursor() -> None:
     assert asked == [query]
 
 
-def test_exhausted_iterator_stays_exhausted() -> None:
+def test_exhausted_iterator_raises_stop_iteration_again() -> None:
     pages = {"first": THREE[:2], "back": [], "on": THREE[2:]}
 
     def fetch(query: Any) -> list[Customer]:

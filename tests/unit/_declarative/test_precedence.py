@@ -64,7 +64,9 @@ def test_http_headers_of_a_call_replace_declared_ones(
     assert lines == [f"{header}: call"]
 
 
-def test_http_headers_of_a_call_replace_those_of_class_and_view(serving: Any, connect: Any) -> None:
+def test_http_headers_of_a_call_replace_class_and_option_headers(
+    serving: Any, connect: Any
+) -> None:
     server = serving()
     mine = connect(server.url, Mine).with_options(http_headers={"X-Class": "view", "X-View": "v"})
     mine.list(http_headers={"x-class": "call", "x-view": "call"})
@@ -117,7 +119,7 @@ WRONG = ["a\r\nb: c", "Ж", " a", "\0"]
 
 
 @pytest.mark.parametrize("value", WRONG)
-def test_wrong_header_argument_is_refused_unsent(
+def test_invalid_header_argument_is_rejected_unsent(
     serving: Any, connect: Any, client: Any, value: str
 ) -> None:
     server = serving()
@@ -135,7 +137,7 @@ def test_wrong_header_argument_is_refused_unsent(
 
 
 @pytest.mark.parametrize("value", WRONG)
-def test_wrong_header_argument_is_refused_unsent_when_awaited(serving: Any, value: str) -> None:
+def test_async_invalid_header_argument_is_rejected_unsent(serving: Any, value: str) -> None:
     server = serving()
 
     async def refuse(method: str, **arguments: Any) -> None:
@@ -149,7 +151,7 @@ def test_wrong_header_argument_is_refused_unsent_when_awaited(serving: Any, valu
     assert server.connections == 0
 
 
-def test_wrong_declared_header_is_refused_at_declaration() -> None:
+def test_invalid_declared_header_is_rejected_at_declaration() -> None:
     with pytest.raises(ValueError, match=r"^declare\.headers: the value of X-A"):
         declare.headers({"X-A": "a\r\nb: c"})
     with pytest.raises(ValueError, match=r"^declare\.headers cannot set Authorization"):

@@ -79,7 +79,9 @@ def test_deadline_adapter_limits_direct_session_calls(serving: Any) -> None:
         assert session.get(serving().url).text == "[]"
 
 
-def test_late_byte_does_not_restart_the_timeout(serving: Any, connect: Any, at_best: Any) -> None:
+def test_received_bytes_do_not_restart_the_timeout(
+    serving: Any, connect: Any, at_best: Any
+) -> None:
     server = serving(raw=HEAD + LONG, drip=0.9, drip_from=len(HEAD))
 
     def took() -> float:

@@ -176,7 +176,7 @@ def test_undecodable_json_is_truncated_if_unclosed(content: bytes, broken: bool)
         ("ü 漢", "ü 漢"),
     ],
 )
-def test_one_line_collapses_text(text: str, line: str) -> None:
+def test_one_line_replaces_line_breaks_by_spaces(text: str, line: str) -> None:
     assert hooks.one_line(text) == line
 
 
@@ -222,7 +222,7 @@ def test_error_data_needs_the_dub_error_format(body: str, read: Any) -> None:
         (502, {}, b"<b>", "error from Dub (no content type): <b>"),
     ],
 )
-def test_error_that_is_not_from_dub_is_described(
+def test_error_body_that_is_not_from_dub_is_described(
     status: int, headers: dict[str, str], body: bytes, said: str
 ) -> None:
     told = hooks.status_error(Response(status, headers, body))
@@ -231,7 +231,7 @@ def test_error_that_is_not_from_dub_is_described(
 
 
 @pytest.mark.parametrize("status", [500, 501, 599])
-def test_server_error_without_body_does_not_blame_server_url(status: int) -> None:
+def test_empty_server_error_does_not_mention_server_url(status: int) -> None:
     assert "the response has no body" in str(hooks.status_error(Response(status, {}, b"")))
     assert "server_url" not in str(hooks.status_error(Response(status, {}, b"")))
 
@@ -298,7 +298,7 @@ def test_exception_chain_is_searched_to_a_fixed_depth(links: int, told: bool) ->
     assert connection_errors.connection_error(chain, "GET", 1.0).sent is not told
 
 
-def test_dub_error_below_400_is_an_sdk_error() -> None:
+def test_dub_error_with_a_status_below_400_is_an_sdk_error() -> None:
     body = b'{"error": {"code": "not_found", "message": "No."}}'
     assert type(hooks.status_error(Response(302, {}, body))) is errors.SDKError
     assert type(hooks.status_error(Response(400, {}, body))) is errors.BadRequest
