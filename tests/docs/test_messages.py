@@ -114,7 +114,7 @@ def messages() -> str:
     return "\n".join(lines)
 
 
-def test_messages_match_the_reviewed_list() -> None:
+def test_error_messages_match_the_stored_list() -> None:
     listed = LIST.read_text("utf-8").splitlines()
     now = messages().splitlines()
     new = [line for line in now if line not in listed]
@@ -125,7 +125,7 @@ def test_messages_match_the_reviewed_list() -> None:
     )
 
 
-def test_message_collector_finds_every_form() -> None:
+def test_message_collector_finds_messages_in_every_form() -> None:
     source = """
 def f(x):
     raise ValueError("one thing") if x else TypeError(f"two {x!r} things")

@@ -59,7 +59,7 @@ def missing_library(code: str) -> str | None:
 
 
 @pages
-def test_page_sessions_print_what_they_show(
+def test_documented_python_sessions_print_the_shown_output(
     page: Path, fake_as_dub: FakeDub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def test_page_sessions_print_what_they_show(
 
 
 @pages
-def test_page_snippets_run(
+def test_python_snippets_of_the_docs_run(
     page: Path, fake_as_dub: FakeDub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_as_dub.add_many(3)
@@ -105,7 +105,7 @@ def test_page_snippets_run(
         pytest.skip(f"not installed: {error}")
 
 
-def test_files_shown_in_the_docs_pass(tmp_path: Path) -> None:
+def test_test_files_shown_in_the_docs_pass(tmp_path: Path) -> None:
     files = [(file, code) for page in PAGES for file, code in blocks(page) if file is not None]
     ((_, first),) = blocks(README)
     files.append(("test_first.py", first))
@@ -142,7 +142,7 @@ def test_files_shown_in_the_docs_pass(tmp_path: Path) -> None:
 
 
 @pages
-def test_page_python_blocks_are_all_run(page: Path) -> None:
+def test_every_python_block_of_the_docs_is_tested(page: Path) -> None:
     """No ``::`` block holds Python, which nothing would run."""
     text = page.read_text(encoding="utf-8")
     for block in re.findall(r"(?<!\.\. )[^:\n]::\n\n((?:   .*\n|\n)+)", text):

@@ -15,13 +15,13 @@ README = ROOT / "README.rst"
 TEXT = README.read_text("utf-8")
 
 
-def test_readme_python_prints_what_it_shows() -> None:
+def test_readme_python_examples_print_the_shown_output() -> None:
     results = doctest.testfile(str(README), module_relative=False, optionflags=doctest.ELLIPSIS)
     assert results.attempted > 8
     assert results.failed == 0
 
 
-def test_readme_first_screen_shows_both_commands() -> None:
+def test_readme_start_shows_the_demo_and_test_commands() -> None:
     first_screen = TEXT.splitlines()[:30]
     assert sum("dub-uplink demo" in line for line in first_screen) == 1
     assert sum(line.endswith(".venv/bin/tox") for line in first_screen) == 1

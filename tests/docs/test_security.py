@@ -58,7 +58,7 @@ def test_promise_marker_names_an_existing_promise() -> None:
     assert unknown == []
 
 
-def test_safety_test_file_checks_a_promise() -> None:
+def test_each_safety_test_file_checks_a_documented_promise() -> None:
     files = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("tests/**/safety/test_*.py")}
     assert files <= {test.partition("::")[0] for _, test in marked_tests()}
 

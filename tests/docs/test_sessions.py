@@ -29,7 +29,9 @@ pytestmark = [
 ]
 
 
-def test_import_session_prints_what_the_page_shows(fake_as_dub: FakeDub, tmp_path: Path) -> None:
+def test_import_page_commands_print_the_documented_output(
+    fake_as_dub: FakeDub, tmp_path: Path
+) -> None:
     fake_as_dub.add(external_id="1003", country="GB")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "PYTHONUTF8": "1"}

@@ -37,7 +37,7 @@ def sessions(page: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", ["admin-api.rst", "testing-any-language.rst"])
-def test_page_curl_commands_print_what_they_show(name: str) -> None:
+def test_documented_curl_commands_print_the_shown_output(name: str) -> None:
     checker = doctest.OutputChecker()
     commands = sessions(DOCS / name)
     assert len(commands) > 1

@@ -97,7 +97,7 @@ def needs(library: str) -> Any:
     return pytest.mark.skipif(missing, reason=f"{library} is not installed")
 
 
-def test_script_imports_a_file_and_can_be_rerun(
+def test_import_script_example_imports_a_file_and_can_be_rerun(
     run: Callable[[list[str]], str], fake: FakeDub
 ) -> None:
     assert run(command("import_csv.py")) == "2 created\n1 existed\n1 rejected\n"
@@ -105,7 +105,7 @@ def test_script_imports_a_file_and_can_be_rerun(
     assert sorted(customer.external_id for customer in fake.customers) == ["user_1", "user_2"]
 
 
-def test_example_test_suite_passes(run: Callable[[list[str]], str], fake: FakeDub) -> None:
+def test_example_pytest_suite_passes(run: Callable[[list[str]], str], fake: FakeDub) -> None:
     said = run([*command("test_shop.py"), "-q", "-p", "no:cacheprovider"])
     assert re.search(r"^7 passed in ", said, re.MULTILINE)
     assert {request.method for request in fake.requests} == {"GET", "POST", "DELETE"}
@@ -114,7 +114,7 @@ def test_example_test_suite_passes(run: Callable[[list[str]], str], fake: FakeDu
 
 @needs("fastapi")
 @needs("uvicorn")
-def test_web_application_returns_customers_and_dub_errors(
+def test_web_example_returns_customers_and_dub_errors(
     running: Callable[[list[str]], Any], fake: FakeDub
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as found:
@@ -138,7 +138,7 @@ def test_web_application_returns_customers_and_dub_errors(
 
 
 @needs("celery")
-def test_worker_creates_a_customer_once(
+def test_worker_example_creates_a_customer_once(
     running: Callable[[list[str]], Any], run: Callable[[list[str]], str], fake: FakeDub
 ) -> None:
     sign_up = [sys.executable, "examples/celery_worker.py", "user_1", "ada@example.com", "GB"]

@@ -120,7 +120,9 @@ def run_batch(env: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_signup_creates_one_customer(service: str, fake: FakeDub, env: dict[str, str]) -> None:
+def test_signup_example_creates_one_customer(
+    service: str, fake: FakeDub, env: dict[str, str]
+) -> None:
     dub_id = sign_up(service, "ada")
     assert dub_id is not None
     assert sign_up(service, "ada") == dub_id
@@ -128,7 +130,7 @@ def test_signup_creates_one_customer(service: str, fake: FakeDub, env: dict[str,
     assert run_batch(env) == "0 created, 0 failed\n"
 
 
-def test_batch_creates_customers_missed_in_an_outage(
+def test_batch_example_creates_customers_missed_in_an_outage(
     service: str, fake: FakeDub, env: dict[str, str]
 ) -> None:
     fake.faults.add(faults.Status(503), times=None)
@@ -139,7 +141,7 @@ def test_batch_creates_customers_missed_in_an_outage(
     assert run_batch(env) == "0 created, 0 failed\n"
 
 
-def test_batch_leaves_an_existing_customer_unchanged(
+def test_batch_example_leaves_existing_customers_unchanged(
     service: str, fake: FakeDub, env: dict[str, str]
 ) -> None:
     fake.faults.add(faults.Status(503), times=None)
@@ -150,7 +152,7 @@ def test_batch_leaves_an_existing_customer_unchanged(
     assert len(fake.customers) == 1
 
 
-def test_service_and_batch_share_one_rate_limit(
+def test_service_and_batch_examples_share_one_rate_limit(
     service: str, fake: FakeDub, env: dict[str, str]
 ) -> None:
     assert sign_up(service, "ada") is not None

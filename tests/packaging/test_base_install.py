@@ -80,7 +80,7 @@ def test_package_imports_with_base_dependencies_only(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_command_without_its_extra_names_it_in_one_line(tmp_path: Path) -> None:
+def test_command_without_cli_extra_prints_the_install_command(tmp_path: Path) -> None:
     done = run_with("", "from dub_uplink._cli import main; main()", tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -121,7 +121,7 @@ def test_pytest_starts_without_werkzeug(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_package_import_loads_only_what_a_call_needs(tmp_path: Path) -> None:
+def test_package_import_loads_neither_extras_nor_the_fake(tmp_path: Path) -> None:
     code = (
         "import sys, dub_uplink\n"
         "print(sorted({'click', 'rich', 'werkzeug', 'dub_uplink.testing'} & set(sys.modules)))"

@@ -87,7 +87,7 @@ def test_wheel_contains_exactly_the_modules(built: Path, wheel_names: list[str])
     assert packed == modules | data
 
 
-def test_wheel_metadata_contains_the_licence_and_little_else(
+def test_wheel_metadata_directory_contains_only_expected_files(
     wheel_names: list[str],
 ) -> None:
     about = "dub_uplink-0.1.0.dist-info/"
@@ -109,7 +109,7 @@ def test_sdist_contains_exactly_the_repository(built: Path, sdist_names: list[st
 
 
 @pytest.mark.promise("builds-are-reproducible")
-def test_builds_are_reproducible(
+def test_two_builds_create_identical_distributions(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Kathmandu")
@@ -124,7 +124,7 @@ def test_builds_are_reproducible(
     assert hashes[0] == hashes[1]
 
 
-def test_metadata_names_extras_and_entry_points(built: Path) -> None:
+def test_wheel_metadata_declares_extras_and_entry_points(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         metadata = Parser().parsestr(archive.read("dub_uplink-0.1.0.dist-info/METADATA").decode())

@@ -37,7 +37,7 @@ def named(requirements: Iterable[str]) -> set[str]:
     return {re.split(r"[\[<>=~; ]", line)[0] for line in requirements if line}
 
 
-def test_base_dependencies_are_the_four_libraries() -> None:
+def test_base_install_requires_exactly_four_libraries() -> None:
     names = [
         re.split(r"[<>=]", line)[0]
         for line in setup_cfg()["options"]["install_requires"].split("\n")
@@ -51,7 +51,7 @@ def test_every_requirement_has_a_lower_bound() -> None:
 
 
 @pytest.mark.promise("lower-bounds-are-tested")
-def test_mindeps_installs_the_lower_bounds_of_setup_cfg() -> None:
+def test_mindeps_environment_installs_lower_bounds_of_setup_cfg() -> None:
     pins = (ROOT / "tests" / "packaging" / "lower-bounds.txt").read_text(encoding="utf-8")
     pinned = sorted(line for line in pins.splitlines() if line and not line.startswith("#"))
     bounds = [BOUND.match(line) for line in declared_requirements()]
@@ -106,7 +106,7 @@ def test_setup_py_is_a_shim_and_pyproject_holds_no_metadata() -> None:
     assert "[project]" not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_ci_runs_the_command_that_the_readme_gives() -> None:
+def test_ci_runs_the_test_command_of_the_readme() -> None:
     readme = ROOT / "README.rst"
     if not readme.exists():
         pytest.skip("there is no README.rst yet")
@@ -130,7 +130,7 @@ def test_pre_commit_and_dev_use_the_same_ruff() -> None:
 
 
 @pytest.mark.parametrize("name", ["README.rst", "examples/README.rst", "docs/index.rst"])
-def test_pages_link_to_no_package_index(name: str) -> None:
+def test_docs_contain_no_link_to_a_package_index(name: str) -> None:
     assert "pypi.org" not in (ROOT / name).read_text(encoding="utf-8")
 
 

@@ -32,7 +32,7 @@ def install(python: Path, requirement: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "pattern"), [("wheel", "*.whl"), ("sdist", "*.tar.gz")])
-def test_fresh_environment_runs_the_distribution(name: str, pattern: str) -> None:
+def test_installed_distribution_imports_and_runs_in_a_new_venv(name: str, pattern: str) -> None:
     (distribution,) = ROOT.joinpath("dist").glob(pattern)
     home = Path(RELEASE or "", name)
     # Without pip: what is in the environment of the wheel goes into the SBOM.
@@ -46,7 +46,7 @@ def test_fresh_environment_runs_the_distribution(name: str, pattern: str) -> Non
     )
 
 
-def test_fresh_environment_runs_the_command() -> None:
+def test_installed_command_runs_in_a_new_venv() -> None:
     (wheel,) = ROOT.joinpath("dist").glob("*.whl")
     home = Path(RELEASE or "", "command")
     venv.create(home, clear=True, with_pip=False)

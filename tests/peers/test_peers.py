@@ -72,7 +72,7 @@ def run(requirement: str, script: str, argument: str) -> dict[str, Any]:
 
 
 @needs_sdks
-def test_current_official_sdk_works_on_the_fake(fake: FakeDub) -> None:
+def test_current_official_sdk_works_with_the_fake_server(fake: FakeDub) -> None:
     with fake.serve() as url:
         seen = run("dub==0.39.0", "sdk_0_39.py", url)
     assert seen == {
@@ -94,7 +94,7 @@ def test_current_official_sdk_works_on_the_fake(fake: FakeDub) -> None:
 
 
 @needs_sdks
-def test_official_sdk_of_2024_works_except_for_country(fake: FakeDub) -> None:
+def test_official_sdk_of_2024_works_except_create(fake: FakeDub) -> None:
     with fake.serve() as url:
         seen = run("dub==0.14.1", "sdk_0_14.py", url)
     assert seen == {
@@ -184,7 +184,7 @@ COMPARED: dict[str, dict[str, Any]] = {
 
 @needs_sdks
 @pytest.mark.parametrize("requirement", COMPARED)
-def test_comparison_table_matches_the_measurements(requirement: str) -> None:
+def test_comparison_table_of_the_docs_matches_the_measurements(requirement: str) -> None:
     name = requirement.partition("==")[0]
     assert run(requirement, "compared.py", name) == COMPARED[requirement]
 
@@ -220,7 +220,7 @@ def run_node(home: Path, *command: str) -> str:
 
 
 @needs_sdks
-def test_official_typescript_sdk_works_on_the_fake(fake: FakeDub, npm_home: Path) -> None:
+def test_official_typescript_sdk_works_with_the_fake_server(fake: FakeDub, npm_home: Path) -> None:
     with fake.serve() as url:
         seen = json.loads(run_node(npm_home, "node", "sdk_typescript.mjs", url))
     assert seen == {
@@ -241,12 +241,12 @@ def test_official_typescript_sdk_works_on_the_fake(fake: FakeDub, npm_home: Path
 
 
 @needs_sdks
-def test_vitest_example_of_the_docs_passes(npm_home: Path) -> None:
+def test_documented_vitest_example_passes(npm_home: Path) -> None:
     assert "4 passed" in run_node(npm_home, "vitest", "run")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_works_on_the_fake(fake: FakeDub, tmp_path: Path) -> None:
+def test_curl_commands_work_with_the_fake_server(fake: FakeDub, tmp_path: Path) -> None:
     def curl(*arguments: str) -> tuple[int, str]:
         command = ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "20"]
         key = ["--header", "Authorization: Bearer dub_test"]

@@ -62,7 +62,7 @@ def test_context_manager_propagates_errors(serving: Any) -> None:
 
 
 @pytest.mark.promise("closed-client-sends-nothing")
-def test_closing_twice_is_allowed(serving: Any, client: Any) -> None:
+def test_closing_a_client_twice_is_allowed(serving: Any, client: Any) -> None:
     server = serving()
     dub = Dub("dub_x", server_url=server.url, client=client)
     dub.close()
@@ -83,7 +83,7 @@ def test_pickling_a_client_raises_with_advice(make: Any) -> None:
         assert "s3cr3t" not in str(caught.value)
 
 
-def test_dropped_client_is_freed_without_gc(serving: Any) -> None:
+def test_unreferenced_client_is_freed_without_garbage_collector(serving: Any) -> None:
     gc.collect()
     gc.disable()  # so that nothing but the last reference frees it
     try:
@@ -98,7 +98,7 @@ def test_dropped_client_is_freed_without_gc(serving: Any) -> None:
         gc.enable()
 
 
-def test_dub_customers_is_a_customers_consumer() -> None:
+def test_customers_attribute_of_dub_is_a_customers_consumer() -> None:
     customers = Dub("dub_x").customers
     assert type(customers) is CustomersConsumer
 
@@ -156,7 +156,7 @@ def test_threads_sharing_a_client_get_their_own_responses(
             assert request.path == f"/customers/ext_{request.headers['x-asked']}"
 
 
-def test_first_calls_in_threads_all_send_the_token(serving: Any, token: str) -> None:
+def test_concurrent_first_calls_all_send_the_token(serving: Any, token: str) -> None:
     server = serving()
     threads = 12
     for _ in range(5):

@@ -60,7 +60,7 @@ async def async_five() -> Any:
 
 
 @pytest.mark.parametrize("token", [lambda: 5, async_five], ids=["sync", "async"])
-def test_token_callable_without_a_string_is_a_type_error(token: Any) -> None:
+def test_token_callable_returning_no_string_raises_type_error(token: Any) -> None:
     async def main() -> None:
         async with AsyncDub(token, server_url="http://127.0.0.1:9") as s:
             with pytest.raises(TypeError, match="the token callable returned int, not a string"):
@@ -89,13 +89,15 @@ def test_async_on_retry_is_awaited_before_the_wait() -> None:
 
 @pytest.mark.parametrize("argument", ["token", "on_retry"])
 @pytest.mark.parametrize("function", [async_token, AsyncCallable()], ids=["function", "object"])
-def test_synchronous_client_refuses_an_async_function(argument: str, function: Any) -> None:
+def test_sync_client_with_async_token_function_raises_type_error(
+    argument: str, function: Any
+) -> None:
     arguments: dict[str, Any] = {"token": "dub_test", argument: function}
     with pytest.raises(TypeError, match=f"{argument} is an async function; pass a regular"):
         Dub(**arguments)
 
 
-def test_synchronous_client_refuses_a_coroutine_as_token() -> None:
+def test_sync_client_with_token_callable_of_coroutine_raises() -> None:
     def token() -> Any:
         return async_token()
 

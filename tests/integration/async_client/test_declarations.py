@@ -40,7 +40,9 @@ def public(cls: type[Any]) -> set[str]:
 @pytest.mark.parametrize(
     ("sync", "asynchronous"), [(CustomersConsumer, AsyncCustomersConsumer), (Dub, AsyncDub)]
 )
-def test_asynchronous_class_has_the_same_methods(sync: type[Any], asynchronous: type[Any]) -> None:
+def test_async_class_has_the_methods_of_the_sync_class(
+    sync: type[Any], asynchronous: type[Any]
+) -> None:
     assert {LIFETIME.get(name, name) for name in public(sync)} == public(asynchronous)
     ours, awaited = (
         [(p.name, p.kind, p.default) for p in inspect.signature(cls).parameters.values()]
@@ -49,7 +51,7 @@ def test_asynchronous_class_has_the_same_methods(sync: type[Any], asynchronous: 
     assert ours == awaited
 
 
-def test_every_public_method_is_compared() -> None:
+def test_sync_async_comparison_covers_every_public_method() -> None:
     methods = {name for name, _ in inspect.getmembers(CustomersConsumer, inspect.isfunction)}
     assert {name for name in methods if not name.startswith("_")} - set(METHODS) == {
         "close",
@@ -58,7 +60,7 @@ def test_every_public_method_is_compared() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_asynchronous_method_has_the_same_parameters(name: str) -> None:
+def test_async_method_has_the_parameters_of_the_sync_method(name: str) -> None:
     sync, asynchronous = (
         dict(inspect.signature(getattr(cls, name)).parameters)
         for cls in (CustomersConsumer, AsyncCustomersConsumer)
@@ -75,7 +77,7 @@ def test_asynchronous_method_has_the_same_parameters(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_asynchronous_method_has_the_same_result(name: str) -> None:
+def test_async_method_has_the_return_type_of_the_sync_method(name: str) -> None:
     sync, asynchronous = (getattr(cls, name) for cls in (CustomersConsumer, AsyncCustomersConsumer))
     expected = str(inspect.signature(sync).return_annotation)
     for ours, awaited in RESULTS.items():
@@ -86,7 +88,7 @@ def test_asynchronous_method_has_the_same_result(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
-def test_asynchronous_endpoint_sends_the_same_request(name: str) -> None:
+def test_async_endpoint_sends_the_request_of_the_sync_one(name: str) -> None:
     sync, asynchronous = (
         getattr(cls, name).uplink_definition for cls in (CustomersConsumer, AsyncCustomersConsumer)
     )
@@ -123,7 +125,7 @@ def test_async_subclass_endpoints_are_coroutine_functions() -> None:
     assert "timeout_ms" in inspect.signature(Tags.count_notes).parameters
 
 
-def test_asynchronous_subclass_endpoints_read_the_body(serving: Any) -> None:
+def test_async_subclass_endpoints_convert_the_response_body(serving: Any) -> None:
     server = serving(200, "7")
     assert asyncio.run(call(server.url, "count_notes", "c/1", timeout_ms=5_000)) == 7
     assert asyncio.run(call(server.url, "tag", 3)) == 7
@@ -131,14 +133,14 @@ def test_asynchronous_subclass_endpoints_read_the_body(serving: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["count_notes", "tag"])
-def test_asynchronous_endpoint_with_a_wrong_body_raises(serving: Any, method: str) -> None:
+def test_async_endpoint_with_invalid_response_body_raises(serving: Any, method: str) -> None:
     with pytest.raises(errors.ResponseValidationError) as caught:
         asyncio.run(call(serving(200, "<").url, method, "1"))
     assert caught.value.response.text == "<"
 
 
 @pytest.mark.parametrize("method", ["count_notes", "tag"])
-def test_asynchronous_endpoint_refuses_another_route(serving: Any, method: str) -> None:
+def test_async_endpoint_rejects_invalid_arguments_unsent(serving: Any, method: str) -> None:
     server = serving(200, "7")
     with pytest.raises(ValueError, match=r"^id must"):
         asyncio.run(call(server.url, method, ".."))
@@ -148,7 +150,7 @@ def test_asynchronous_endpoint_refuses_another_route(serving: Any, method: str) 
 
 
 @pytest.mark.parametrize("declared_with", [declare, uplink], ids=["declare", "uplink"])
-def test_awaited_body_with_nan_is_refused_unsent(serving: Any, declared_with: Any) -> None:
+def test_async_request_body_with_nan_is_rejected_unsent(serving: Any, declared_with: Any) -> None:
     class Mine(AsyncCustomersConsumer):
         @declared_with.json
         @declared_with.post("notes", args={"body": uplink.Body})

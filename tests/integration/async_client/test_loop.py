@@ -96,7 +96,7 @@ def test_async_call_starts_no_thread_or_loop(url: str, run: Any, monkeypatch: An
     run(main)
 
 
-def test_event_loop_runs_during_a_list_call(fake: FakeDub, url: str, run: Any) -> None:
+def test_event_loop_is_not_blocked_during_a_list_call(fake: FakeDub, url: str, run: Any) -> None:
     fake.add_many(1_000)
 
     async def main() -> tuple[int, int]:
@@ -159,7 +159,7 @@ def test_cancelled_retry_wait_ends_the_call(fake: FakeDub, url: str, run: Any) -
 
 # A session may still be given one; aiohttp 4 removes the class.
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
-def test_given_session_stays_open_and_token_overrides_its_auth(url: str, run: Any) -> None:
+def test_given_aiohttp_session_stays_open_and_sends_the_api_key(url: str, run: Any) -> None:
     async def main() -> None:
         async with aiohttp.ClientSession(auth=aiohttp.BasicAuth("x", "y")) as session:
             async with AsyncDub("dub_test", server_url=url, client=session) as s:
@@ -221,7 +221,7 @@ def test_concurrent_calls_leave_no_socket_task_or_thread(fake: FakeDub, url: str
     assert threading.active_count() <= before[1]
 
 
-def test_prefetch_loads_the_next_page_early(fake: FakeDub, url: str, run: Any) -> None:
+def test_prefetch_requests_the_next_page_early(fake: FakeDub, url: str, run: Any) -> None:
     fake.add_many(30)
 
     async def main() -> None:
@@ -238,7 +238,9 @@ def test_prefetch_loads_the_next_page_early(fake: FakeDub, url: str, run: Any) -
     run(main)
 
 
-def test_dropped_prefetching_iterator_leaves_no_task(fake: FakeDub, url: str, run: Any) -> None:
+def test_unreferenced_prefetching_iterator_leaves_no_task(
+    fake: FakeDub, url: str, run: Any
+) -> None:
     fake.add_many(30)
 
     async def main() -> None:

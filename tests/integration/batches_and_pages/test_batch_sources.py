@@ -54,7 +54,9 @@ def run_async(url: str, main: Callable[[AsyncDub], Any]) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3, 8])
-def test_source_error_comes_after_all_results(fake: FakeDub, url: str, workers: int) -> None:
+def test_batch_raises_a_source_error_after_all_results(
+    fake: FakeDub, url: str, workers: int
+) -> None:
     fake.faults.add(faults.Delay(0.1))
     with Dub("dub_test", server_url=url) as dub:
         results = dub.customers.create_many(failing(5), workers=workers)
@@ -68,7 +70,7 @@ def test_source_error_comes_after_all_results(fake: FakeDub, url: str, workers: 
 
 
 @pytest.mark.parametrize("workers", [1, 3, 8])
-def test_map_unordered_source_error_comes_last(workers: int) -> None:
+def test_map_unordered_raises_a_source_error_after_all_results(workers: int) -> None:
     taken: list[Any] = []
     with pytest.raises(SourceError):
         for body, result in map_unordered(len, failing(5), workers):
@@ -78,7 +80,7 @@ def test_map_unordered_source_error_comes_last(workers: int) -> None:
 
 @pytest.mark.parametrize("source", [failing, failing_async])
 @pytest.mark.parametrize("workers", [1, 3, 8])
-def test_async_source_error_comes_after_all_results(
+def test_async_batch_raises_a_source_error_after_all_results(
     fake: FakeDub, url: str, source: Any, workers: int
 ) -> None:
     fake.faults.add(faults.Delay(0.1))
@@ -102,7 +104,7 @@ def test_async_source_error_comes_after_all_results(
     assert len(fake.customers) == 5
 
 
-def test_async_source_that_is_cancelled_ends_the_batch() -> None:
+def test_cancelled_async_source_ends_the_batch() -> None:
     async def items() -> AsyncIterator[int]:
         yield 1
         raise asyncio.CancelledError
@@ -172,7 +174,7 @@ def test_async_batch_reads_no_more_than_workers_ahead() -> None:
     asyncio.run(main())
 
 
-def test_closing_a_batch_leaves_the_source_open() -> None:
+def test_closing_a_batch_does_not_close_its_source() -> None:
     source = iter(bodies(10))
     together = threading.Barrier(2, timeout=60)  # no result until both workers have a row
     results = map_unordered(lambda _: together.wait(), source, workers=2)
@@ -185,7 +187,7 @@ NO_BATCHES = ["cus_1", b"cus_1", {"external_id": "user_1"}, 5, None, Customer(id
 
 
 @pytest.mark.parametrize("items", NO_BATCHES, ids=lambda items: type(items).__name__)
-def test_single_item_instead_of_an_iterable_raises_at_once(fake: FakeDub, items: Any) -> None:
+def test_batch_of_a_single_item_raises_when_called(fake: FakeDub, items: Any) -> None:
     with Dub("dub_test", client=fake.session()) as dub:
         for call in (
             dub.customers.create_many,
@@ -209,20 +211,20 @@ def test_async_iterable_in_the_sync_client_raises_type_error(fake: FakeDub) -> N
         dub.customers.create_many(failing_async(1))  # type: ignore[arg-type]
 
 
-def test_map_unordered_refuses_a_coroutine_function() -> None:
+def test_map_unordered_rejects_a_coroutine_function() -> None:
     with pytest.raises(TypeError, match="use amap_unordered"):
         map_unordered(asyncio.sleep, [0])
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "8", None])
-def test_async_batches_refuse_a_wrong_number_of_workers(workers: Any) -> None:
+def test_async_batches_reject_an_invalid_number_of_workers(workers: Any) -> None:
     with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
         amap_unordered(asyncio.sleep, [0], workers)
     with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
         AsyncDub("dub_test").customers.delete_many([], workers=workers)
 
 
-def test_getitem_sequence_is_accepted_as_iterable() -> None:
+def test_batch_accepts_an_object_with_only_getitem() -> None:
     class Three:
         def __getitem__(self, index: int) -> int:
             if index == 3:
@@ -252,7 +254,7 @@ def test_contextlib_closing_stops_a_batch(fake: FakeDub, url: str) -> None:
     assert sent < len(fake.requests) <= sent + 3
 
 
-def test_throw_and_close_end_a_batch() -> None:
+def test_generator_throw_and_close_end_a_batch() -> None:
     results = map_unordered(str, range(100), workers=2)
     next(results)
     with pytest.raises(KeyError):
@@ -313,7 +315,7 @@ def test_unexpected_exception_ends_an_async_batch() -> None:
     asyncio.run(main())
 
 
-def test_batch_consumed_by_its_own_source_raises() -> None:
+def test_batch_whose_source_reads_its_results_raises() -> None:
     def items() -> Iterator[int]:
         yield 1
         next(results)
@@ -326,7 +328,7 @@ def test_batch_consumed_by_its_own_source_raises() -> None:
         next(results)
 
 
-def test_batch_consumed_by_its_own_call_raises() -> None:
+def test_batch_whose_call_reads_its_results_raises() -> None:
     def call(_: int) -> object:
         return next(results)
 
@@ -336,7 +338,7 @@ def test_batch_consumed_by_its_own_call_raises() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_async_batch_consumed_by_its_own_source_raises(workers: int) -> None:
+def test_async_batch_whose_source_reads_its_results_raises(workers: int) -> None:
     async def call(number: int) -> int:
         return number
 
@@ -356,7 +358,7 @@ def test_async_batch_consumed_by_its_own_source_raises(workers: int) -> None:
     asyncio.run(main())
 
 
-def test_async_batch_consumed_by_its_own_call_raises() -> None:
+def test_async_batch_whose_call_reads_its_results_raises() -> None:
     async def call(_: int) -> object:
         return await anext(results)
 

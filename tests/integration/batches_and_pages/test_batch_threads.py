@@ -32,7 +32,7 @@ def workers() -> set[threading.Thread]:
 
 
 @pytest.mark.parametrize("startable", [0, 1, 3])
-def test_batch_runs_when_no_thread_can_start(
+def test_batch_completes_if_threads_cannot_start(
     fake: FakeDub, monkeypatch: pytest.MonkeyPatch, startable: int
 ) -> None:
     start = threading.Thread.start
@@ -56,7 +56,7 @@ def test_batch_runs_when_no_thread_can_start(
     assert not fake.customers
 
 
-def test_error_without_threads_becomes_a_result(
+def test_exception_of_a_call_without_threads_becomes_a_result(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refusing(thread: threading.Thread) -> None:
@@ -108,7 +108,7 @@ def test_slow_source_does_not_delay_results(fake: FakeDub, method: str) -> None:
         assert len(list(results)) == 7
 
 
-def test_batch_source_is_read_in_the_consumer_thread(fake: FakeDub) -> None:
+def test_batch_source_is_read_in_the_caller_thread(fake: FakeDub) -> None:
     # sqlite3 refuses a cursor in another thread, as other database drivers do.
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.execute("CREATE TABLE users (id TEXT)")
@@ -133,7 +133,7 @@ def test_idle_batch_threads_end_and_are_replaced() -> None:
     assert sorted(taken) == [(number, str(number)) for number in range(20)]
 
 
-def test_dropped_batch_ends_its_threads() -> None:
+def test_unreferenced_batch_ends_its_threads() -> None:
     results = map_unordered(str, range(100), workers=4)
     next(results)
     del results

@@ -36,7 +36,7 @@ def ids(fake: FakeDub) -> set[str]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 101, 150, 199, 250])
-def test_iterate_sends_one_request_more_than_pages(fake: FakeDub, dub: Dub, count: int) -> None:
+def test_iterate_sends_at_most_one_extra_request(fake: FakeDub, dub: Dub, count: int) -> None:
     fake.add_many(count)
     assert {c.id for c in dub.customers.iterate()} == ids(fake)
     assert len(fake.requests) <= -(-count // 100) + 1
@@ -73,7 +73,7 @@ def test_iterate_returns_back_dated_customers_once(
     assert sorted(found) == sorted(ids(fake))
 
 
-def test_following_cursors_misses_a_back_dated_customer(fake: FakeDub, dub: Dub) -> None:
+def test_following_cursors_by_hand_misses_back_dated_customers(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(7)
     odd = fake.add(external_id="odd", created_at=LONG_AGO)
     page = dub.customers.list(page_size=5)
@@ -117,7 +117,7 @@ def test_iterate_returns_every_customer_once(
     order=st.sampled_from(["asc", "desc"]),
     data=st.data(),
 )
-def test_iterate_during_changes_misses_and_repeats_nobody(
+def test_iterate_during_changes_returns_unchanged_customers_once(
     count: int, page_size: int, order: str, data: st.DataObject
 ) -> None:
     fake = FakeDub()
@@ -139,7 +139,7 @@ def test_iterate_during_changes_misses_and_repeats_nobody(
     assert staying <= set(found)
 
 
-def test_creating_while_iterating_terminates(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_ends_while_customers_are_created(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(30)
     before = ids(fake)
     found = []
@@ -163,7 +163,7 @@ def test_iterate_continues_after_the_page_is_deleted(fake: FakeDub, dub: Dub) ->
     assert set(everyone[15:]) <= set(found)
 
 
-def test_iterate_resumes_after_a_failed_page(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_continues_after_an_error_with_all_customers(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(12)
     iterator = dub.customers.iterate(page_size=4)
     found = [next(iterator).id for _ in range(7)]
@@ -202,7 +202,7 @@ def test_iterate_resumes_from_the_cursor_of_any_customer(
 
 
 @given(st.text() | st.binary().map(lambda raw: raw.hex()))
-def test_invalid_cursor_raises_value_error(text: str) -> None:
+def test_iterate_with_an_invalid_cursor_raises_value_error(text: str) -> None:
     with client(FakeDub()) as s, pytest.raises(ValueError, match="cursor"):
         s.customers.iterate(cursor=text)
 
@@ -239,7 +239,7 @@ def test_iterate_by_sale_amount_uses_page_numbers(fake: FakeDub, dub: Dub) -> No
     assert [r.query.get("page") for r in fake.requests] == ["1", "2", "3"]
 
 
-def test_reaching_the_page_limit_raises(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_beyond_the_page_limit_raises(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(1_001)
     found = []
     with pytest.raises(errors.PageLimitReached, match="1000"):

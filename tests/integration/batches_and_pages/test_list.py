@@ -140,7 +140,7 @@ def test_customer_page_is_copied_and_pickled_as_a_list(fake: FakeDub, dub: Dub) 
         assert twin == page
 
 
-def test_page_next_reaches_the_last_page(fake: FakeDub, dub: Dub) -> None:
+def test_page_next_returns_every_page_then_none(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(7)
     page: CustomerPage | None = dub.customers.list(page_size=3)
     sizes, found = [], []

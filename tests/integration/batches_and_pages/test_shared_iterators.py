@@ -137,7 +137,7 @@ def test_iterate_in_tasks_returns_each_customer_once(
     run_async(url, main, retry_config=None)
 
 
-def test_async_iterate_loses_nothing_when_cancelled(fake: FakeDub, url: str) -> None:
+def test_cancelled_async_iterate_loses_no_customer(fake: FakeDub, url: str) -> None:
     fake.add_many(30)
     fake.faults.add(faults.Delay(0.3))
 
@@ -208,7 +208,7 @@ def test_async_batches_in_tasks_return_each_result_once(fake: FakeDub, url: str)
     run_async(url, main)
 
 
-def test_async_batch_loses_nothing_when_a_consumer_is_cancelled() -> None:
+def test_cancelled_task_of_a_shared_async_batch_loses_no_result() -> None:
     async def call(number: int) -> int:
         await asyncio.sleep(0.01 if number % 3 else 0.05)
         return number
@@ -235,7 +235,7 @@ def test_async_batch_loses_nothing_when_a_consumer_is_cancelled() -> None:
     asyncio.run(main())
 
 
-def test_async_create_many_loses_nothing_when_cancelled(fake: FakeDub, url: str) -> None:
+def test_cancelled_async_create_many_loses_no_result(fake: FakeDub, url: str) -> None:
     fake.faults.randomly({faults.Delay(0.05): 0.5}, seed=5)
 
     async def main(dub: AsyncDub) -> None:
@@ -256,7 +256,7 @@ def test_async_create_many_loses_nothing_when_cancelled(fake: FakeDub, url: str)
     run_async(url, main)
 
 
-def test_async_batch_closed_before_it_reads_ends_its_consumer() -> None:
+def test_async_batch_closed_before_reading_ends_waiting_task() -> None:
     async def main() -> None:
         results = amap_unordered(asyncio.sleep, [0])
         waiting = asyncio.ensure_future(anext(results))
@@ -306,7 +306,7 @@ def test_closing_an_async_batch_ends_the_task_that_waits_for_it() -> None:
     asyncio.run(main())
 
 
-def test_threads_under_faults_handle_every_customer_once(fake: FakeDub, url: str) -> None:
+def test_threads_with_faults_process_each_customer_once(fake: FakeDub, url: str) -> None:
     fake.faults.randomly(UNRELIABLE, seed=11)
     with Dub("dub_test", server_url=url, clock=IMPATIENT, retry_budget=None) as dub:
         created, raised = take_in_threads(dub.customers.create_many(bodies(300)))
@@ -321,7 +321,7 @@ def test_threads_under_faults_handle_every_customer_once(fake: FakeDub, url: str
     assert not fake.customers
 
 
-def test_tasks_under_faults_handle_every_customer_once(fake: FakeDub, url: str) -> None:
+def test_tasks_with_faults_process_each_customer_once(fake: FakeDub, url: str) -> None:
     fake.faults.randomly(UNRELIABLE, seed=12)
 
     async def main(dub: AsyncDub) -> None:
@@ -339,7 +339,7 @@ def test_tasks_under_faults_handle_every_customer_once(fake: FakeDub, url: str) 
     run_async(url, main, clock=IMPATIENT, retry_budget=None)
 
 
-def test_async_batch_that_is_dropped_leaves_no_task() -> None:
+def test_unreferenced_async_batch_leaves_no_task() -> None:
     async def call(number: int) -> int:
         await asyncio.sleep(3_600 if number else 0)
         return number

@@ -39,7 +39,7 @@ def consumer(customers: Any) -> Any:
 
 @each_call
 @pytest.mark.parametrize(("error", "options"), WRONG, ids=str)
-def test_option_that_is_wrong_raises_at_the_call(
+def test_batch_with_invalid_option_raises_when_called(
     fake: FakeDub, consumer: Any, name: str, error: type[Exception], options: dict[str, Any]
 ) -> None:
     with pytest.raises(error, match=next(iter(options))):
@@ -49,7 +49,7 @@ def test_option_that_is_wrong_raises_at_the_call(
 
 @pytest.mark.parametrize("name", ["upsert", "ensure"])
 @pytest.mark.parametrize(("error", "options"), WRONG, ids=str)
-def test_wrong_option_of_an_upsert_raises_before_requests(
+def test_upsert_with_invalid_option_raises_before_sending(
     fake: FakeDub, customers: Any, name: str, error: type[Exception], options: dict[str, Any]
 ) -> None:
     with pytest.raises(error, match=next(iter(options))):
@@ -58,7 +58,7 @@ def test_wrong_option_of_an_upsert_raises_before_requests(
 
 
 @each_call
-def test_option_that_is_none_or_unset_is_accepted(consumer: Any, name: str) -> None:
+def test_batch_options_accept_none_and_unset(consumer: Any, name: str) -> None:
     CALLS[name](consumer, retries=None, timeout_ms=None, http_headers=None, extra_query=None)
     CALLS[name](consumer, retries=UNSET, timeout_ms=UNSET)
     CALLS[name](consumer, retries=RetryConfig(), timeout_ms=1, extra_query={"a": 1, "b": UNSET})
@@ -69,7 +69,7 @@ def test_option_that_is_none_or_unset_is_accepted(consumer: Any, name: str) -> N
     ("error", "body"),
     [(TypeError, [1]), (ValueError, {"externalId": "2"}), (TypeError, {"a": object()})],
 )
-def test_extra_body_that_is_wrong_raises_at_the_call(
+def test_batch_with_invalid_extra_body_raises_when_called(
     consumer: Any, name: str, error: type[Exception], body: Any
 ) -> None:
     with pytest.raises(error, match=r"extra_body"):
@@ -84,7 +84,7 @@ def test_extra_body_that_is_wrong_raises_at_the_call(
         ("upsert_many", "includeExpandedFields"),
     ],
 )
-def test_extra_query_with_a_known_key_raises_at_the_call(
+def test_batch_with_known_key_in_extra_query_raises_when_called(
     consumer: Any, name: str, key: str
 ) -> None:
     with pytest.raises(ValueError, match=key):
@@ -92,21 +92,21 @@ def test_extra_query_with_a_known_key_raises_at_the_call(
 
 
 @pytest.mark.parametrize("name", ["iterate", "update_many"])
-def test_flag_that_is_not_a_boolean_raises_at_the_call(consumer: Any, name: str) -> None:
+def test_batch_with_non_boolean_flag_raises_when_called(consumer: Any, name: str) -> None:
     with pytest.raises(ValueError, match="include_expanded_fields"):
         CALLS[name](consumer, include_expanded_fields="yes")
 
 
 @pytest.mark.parametrize("batch", [map_unordered, amap_unordered])
 @pytest.mark.parametrize("call", [None, "delete", 5])
-def test_map_without_a_callable_raises_at_the_call(batch: Any, call: Any) -> None:
+def test_map_unordered_without_callable_raises_when_called(batch: Any, call: Any) -> None:
     with pytest.raises(TypeError, match="callable"):
         batch(call, ["ext_1"])
 
 
 @pytest.mark.parametrize("batch", [map_unordered, amap_unordered])
 @pytest.mark.parametrize(("error", "workers"), [(ValueError, 0), (ValueError, "8")])
-def test_map_with_wrong_workers_raises_at_the_call(
+def test_map_unordered_with_invalid_workers_raises_when_called(
     batch: Any, error: type[Exception], workers: Any
 ) -> None:
     with pytest.raises(error, match="workers"):

@@ -34,7 +34,7 @@ def fake() -> FakeDub:
         ({"search": "ada"}, 1),
     ],
 )
-def test_count_takes_the_filters_of_list(
+def test_count_accepts_the_filters_of_list(
     customers: Any, filters: dict[str, Any], number: int
 ) -> None:
     assert customers.count(**filters) == number
@@ -64,7 +64,7 @@ def test_count_by_link_keeps_unknown_fields(fake: FakeDub, customers: Any) -> No
         ({"email": ""}, "email: Must not be empty"),
     ],
 )
-def test_count_with_an_ignored_filter_raises(
+def test_count_with_a_filter_that_dub_ignores_raises(
     fake: FakeDub, customers: Any, filters: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -72,14 +72,14 @@ def test_count_with_an_ignored_filter_raises(
     assert not fake.requests
 
 
-def test_count_with_a_keyword_of_list_is_a_type_error(fake: FakeDub, customers: Any) -> None:
+def test_count_with_a_paging_argument_raises_type_error(fake: FakeDub, customers: Any) -> None:
     with pytest.raises(TypeError, match="page_size"):
         customers.count(page_size=10)
     assert not fake.requests
 
 
 @pytest.mark.parametrize("body", [b"<html>Not here</html>", b"", None])
-def test_count_without_the_route_raises_not_found(
+def test_count_on_a_server_without_its_route_raises_not_found(
     fake: FakeDub, customers: Any, body: bytes | None
 ) -> None:
     fake.faults.add(faults.Status(404, body=body), path=COUNT)
@@ -90,7 +90,7 @@ def test_count_without_the_route_raises_not_found(
     assert caught.value.status_code == 404
 
 
-def test_html_404_of_other_operations_is_an_sdk_error(fake: FakeDub, customers: Any) -> None:
+def test_html_404_of_get_raises_sdk_error(fake: FakeDub, customers: Any) -> None:
     fake.faults.add(faults.Status(404, body=b"<html>"))
     with pytest.raises(errors.SDKError):
         customers.get("cus_1")
@@ -107,7 +107,7 @@ def test_html_404_of_other_operations_is_an_sdk_error(fake: FakeDub, customers: 
         (b"<html>", {}),
     ],
 )
-def test_count_with_a_wrong_body_raises_validation_error(
+def test_count_with_invalid_response_body_raises(
     fake: FakeDub, customers: Any, body: bytes, filters: dict[str, Any]
 ) -> None:
     fake.faults.add(faults.Garbage(body, "application/json"))
@@ -115,12 +115,12 @@ def test_count_with_a_wrong_body_raises_validation_error(
         customers.count(**filters)
 
 
-def test_count_after_a_503_is_sent_again(fake: FakeDub, customers: Any) -> None:
+def test_count_is_retried_after_a_503(fake: FakeDub, customers: Any) -> None:
     fake.faults.add(faults.Status(503))
     assert customers.count() == 3
 
 
-def test_count_as_a_customer_id_raises(fake: FakeDub, customers: Any) -> None:
+def test_customer_id_count_raises_value_error(fake: FakeDub, customers: Any) -> None:
     with pytest.raises(ValueError, match="count"):
         customers.get("count")
     assert not fake.requests

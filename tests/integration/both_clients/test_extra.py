@@ -65,7 +65,9 @@ def test_extra_body_is_sent_with_every_write(fake: FakeDub, customers: Any, name
 
 
 @each_without_body
-def test_extra_body_without_a_body_is_refused(fake: FakeDub, customers: Any, name: str) -> None:
+def test_extra_body_for_an_operation_without_body_is_rejected(
+    fake: FakeDub, customers: Any, name: str
+) -> None:
     with pytest.raises(TypeError, match=rf"{name}\(\) takes no extra_body: it sends no body"):
         CALLS[name](customers, extra_body={"a": 1})
     assert not fake.requests
@@ -74,7 +76,7 @@ def test_extra_body_without_a_body_is_refused(fake: FakeDub, customers: Any, nam
 @pytest.mark.parametrize("option", ["extra_query", "extra_body"])
 @pytest.mark.parametrize("value", ["a=b", [("a", "b")], 5])
 @pytest.mark.parametrize("name", ["create", "update", "ensure", "upsert"])
-def test_extra_that_is_no_mapping_is_refused(
+def test_extra_query_or_body_that_is_not_a_mapping_is_rejected(
     fake: FakeDub, customers: Any, option: str, value: Any, name: str
 ) -> None:
     with pytest.raises(TypeError, match=f"{option} must be a mapping from strings"):
@@ -84,7 +86,7 @@ def test_extra_that_is_no_mapping_is_refused(
 
 @pytest.mark.parametrize("option", ["extra_query", "extra_body"])
 @pytest.mark.parametrize("name", ["create", "update", "ensure", "upsert"])
-def test_extra_with_a_key_that_is_no_string_is_refused(
+def test_extra_query_or_body_with_non_string_key_is_rejected(
     fake: FakeDub, customers: Any, option: str, name: str
 ) -> None:
     with pytest.raises(TypeError, match=f"{option}: keys must be strings, not int"):
@@ -105,7 +107,7 @@ def test_extra_with_a_key_that_is_no_string_is_refused(
         ("update", "include_expanded_fields"),
     ],
 )
-def test_extra_query_with_a_known_key_is_refused(
+def test_extra_query_with_a_known_key_is_rejected(
     fake: FakeDub, customers: Any, name: str, key: str
 ) -> None:
     with pytest.raises(ValueError, match=f"extra_query: the call sets '{key}'"):
@@ -115,7 +117,7 @@ def test_extra_query_with_a_known_key_is_refused(
 
 @pytest.mark.parametrize("name", ["create", "update", "ensure", "upsert"])
 @pytest.mark.parametrize("key", ["externalId", "stripe_customer_id", "country"])
-def test_extra_body_with_a_known_key_is_refused(
+def test_extra_body_with_a_known_key_is_rejected(
     fake: FakeDub, customers: Any, name: str, key: str
 ) -> None:
     with pytest.raises(ValueError, match=f"extra_body: the call sets '{key}'"):
@@ -124,7 +126,7 @@ def test_extra_body_with_a_known_key_is_refused(
 
 
 @pytest.mark.parametrize("value", [None, ["a"], {"a": 1}, b"a", "\ud800"])
-def test_extra_query_with_an_ambiguous_value_raises(
+def test_extra_query_with_an_ambiguous_value_is_rejected(
     fake: FakeDub, customers: Any, value: Any
 ) -> None:
     with pytest.raises(ValueError, match=r"extra_query: '?new"):
@@ -132,13 +134,13 @@ def test_extra_query_with_an_ambiguous_value_raises(
     assert not fake.requests
 
 
-def test_extra_body_that_is_not_json_is_refused(fake: FakeDub, customers: Any) -> None:
+def test_extra_body_that_is_not_json_is_rejected(fake: FakeDub, customers: Any) -> None:
     with pytest.raises(TypeError, match="JSON"):
         customers.create(BODY, extra_body={"new": object()})
     assert not fake.requests
 
 
-def test_extra_query_filters_what_the_server_knows(fake: FakeDub, customers: Any) -> None:
+def test_extra_query_with_a_server_filter_filters_the_list(fake: FakeDub, customers: Any) -> None:
     ids = [fake.add(external_id=f"x{number}").id for number in range(5)]
     wanted = {"customerIds": ",".join(ids[:3])}
     page = customers.list(page_size=2, extra_query=wanted)
@@ -148,7 +150,9 @@ def test_extra_query_filters_what_the_server_knows(fake: FakeDub, customers: Any
     assert sorted(found) == sorted(ids[:3])
 
 
-def test_create_with_extra_body_is_exactly_once(fake: FakeDub, customers: Any) -> None:
+def test_create_with_extra_body_and_lost_response_creates_once(
+    fake: FakeDub, customers: Any
+) -> None:
     fake.faults.add(faults.DropAfter(), method="POST")
     made = customers.create({**BODY, "name": "Ada"}, extra_body={"newField": 1})
     assert [customer.id for customer in fake.customers if customer.external_id == "1"] == [made.id]
@@ -157,7 +161,7 @@ def test_create_with_extra_body_is_exactly_once(fake: FakeDub, customers: Any) -
         customers.create({**BODY, "name": "Bo"}, extra_body={"newField": 1})
 
 
-def test_extra_query_reaches_a_subclass_endpoint(fake: FakeDub, make: Any) -> None:
+def test_extra_query_is_sent_by_a_subclass_endpoint(fake: FakeDub, make: Any) -> None:
     @declare.json
     @declare.patch(
         "customers/{id}", args={"name": declare.Field("name"), "options": declare.Options}
@@ -191,7 +195,7 @@ def test_extra_query_reaches_a_subclass_endpoint(fake: FakeDub, make: Any) -> No
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), float("inf"), lambda: 1])
-def test_extra_query_of_another_type_is_refused(
+def test_extra_query_value_of_unsupported_type_is_rejected(
     fake: FakeDub, customers: Any, value: object
 ) -> None:
     with pytest.raises(ValueError, match="extra_query: 'a' must be a string, a number"):

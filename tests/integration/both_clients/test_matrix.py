@@ -29,7 +29,7 @@ def test_post_after_a_dropped_connection_is_applied_once(fake: FakeDub, customer
 
 
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
-def test_retry_after_of_a_429_is_waited_in_every_format(
+def test_429_retry_after_in_every_format_is_waited(
     fake: FakeDub, customers: Any, skips: Any, form: Any
 ) -> None:
     fake.faults.add(faults.RateLimited(retry_after=30, form=form))
@@ -39,7 +39,9 @@ def test_retry_after_of_a_429_is_waited_in_every_format(
     assert len(skips.slept) == 1
 
 
-def test_retry_after_of_an_hour_raises_at_once(fake: FakeDub, customers: Any, skips: Any) -> None:
+def test_retry_after_of_an_hour_raises_immediately(
+    fake: FakeDub, customers: Any, skips: Any
+) -> None:
     fake.faults.add(faults.RateLimited(retry_after=3_600))
     with pytest.raises(errors.RateLimitExceeded) as caught:
         customers.create(BODY)

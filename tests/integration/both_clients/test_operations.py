@@ -11,7 +11,9 @@ from dub_uplink import Customer, errors
 from dub_uplink.testing import FakeDub, faults
 
 
-def test_five_operations_return_their_results(fake: FakeDub, customers: Any) -> None:
+def test_list_get_create_update_and_delete_return_their_results(
+    fake: FakeDub, customers: Any
+) -> None:
     made = customers.create(request={"external_id": "a/ü?", "name": "Ada", "country": "GB"})
     assert isinstance(made, Customer)
     assert customers.get("ext_a/ü?") == made == customers.get({"id": made.id})
@@ -25,7 +27,7 @@ def test_five_operations_return_their_results(fake: FakeDub, customers: Any) -> 
     ("status", "cls"),
     [(status, cls) for status, cls in errors.BY_STATUS.items()] + [(418, errors.SDKError)],
 )
-def test_status_raises_its_error_class(
+def test_error_status_raises_its_error_class(
     fake: FakeDub, make: Any, status: int, cls: type[errors.APIStatusError]
 ) -> None:
     body = b'{"error": {"code": "some_code", "message": "said so", "doc_url": "https://x"}}'
@@ -52,7 +54,7 @@ def test_status_raises_its_error_class(
     ],
     ids=lambda value: getattr(value, "__name__", repr(value)),
 )
-def test_network_failure_raises_dub_error_without_cause(
+def test_dropped_connection_raises_dub_error_without_cause(
     fake: FakeDub, make: Any, fault: faults.Fault, cls: type[errors.DubError]
 ) -> None:
     fake.add(external_id="1")
@@ -111,7 +113,7 @@ def test_deleting_while_iterating_empties_the_workspace(fake: FakeDub, customers
     assert not fake.customers
 
 
-def test_ensure_creates_once(fake: FakeDub, customers: Any) -> None:
+def test_ensure_called_twice_creates_one_customer(fake: FakeDub, customers: Any) -> None:
     body = {"external_id": "1", "name": "Ada", "country": "GB"}
     assert customers.ensure(body) == customers.ensure(body)
     assert len(fake.customers) == 1

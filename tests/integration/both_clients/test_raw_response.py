@@ -43,7 +43,7 @@ def raw_of(customers: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_raw_response_parses_to_what_the_call_returns(
+def test_raw_response_parse_returns_the_result_of_the_call(
     fake: FakeDub, customers: Any, raw: Any, name: str
 ) -> None:
     fake.add(external_id="1", country="GB", name="Ada")
@@ -65,7 +65,7 @@ def test_raw_create_and_delete_return_status_and_result(fake: FakeDub, raw: Any)
     assert not fake.customers
 
 
-def test_raw_page_fetches_plain_pages(fake: FakeDub, make: Any) -> None:
+def test_next_of_a_raw_list_page_returns_a_page_of_customers(fake: FakeDub, make: Any) -> None:
     fake.add_many(3)
     customers = make()
     page = raw_of(customers).list(page_size=2).parse()
@@ -80,14 +80,14 @@ def test_raw_response_counts_attempts(fake: FakeDub, raw: Any) -> None:
     assert raw.count().attempts == 3
 
 
-def test_raw_create_with_a_lost_response_is_exactly_once(fake: FakeDub, raw: Any) -> None:
+def test_raw_create_with_lost_response_is_applied_once(fake: FakeDub, raw: Any) -> None:
     fake.faults.add(faults.DropAfter(), method="POST")
     response = raw.create(BODY)
     assert response.status_code == 201
     assert [customer.id for customer in fake.customers] == [response.parse().id]
 
 
-def test_raw_call_that_fails_raises_its_error(fake: FakeDub, raw: Any) -> None:
+def test_raw_call_with_error_status_raises_its_error(fake: FakeDub, raw: Any) -> None:
     with pytest.raises(errors.NotFound):
         raw.get("ext_nobody")
     with pytest.raises(ValueError, match="email"):
@@ -96,7 +96,7 @@ def test_raw_call_that_fails_raises_its_error(fake: FakeDub, raw: Any) -> None:
         raw.count(page=1)
 
 
-def test_raw_body_that_is_unexpected_fails_when_parsed(fake: FakeDub, raw: Any) -> None:
+def test_raw_response_with_invalid_body_raises_when_parsed(fake: FakeDub, raw: Any) -> None:
     fake.faults.add(faults.Garbage(b'{"no": "id"}', "application/json"))
     response = raw.get("cus_1")
     assert response.content == b'{"no": "id"}'
@@ -104,7 +104,7 @@ def test_raw_body_that_is_unexpected_fails_when_parsed(fake: FakeDub, raw: Any) 
         response.parse()
 
 
-def test_raw_response_of_a_view_has_its_options(fake: FakeDub, make: Any) -> None:
+def test_raw_response_after_with_options_uses_the_options(fake: FakeDub, make: Any) -> None:
     customers = make()
     consumer = getattr(customers, "consumer", customers).with_options(retries=None)
     loop = getattr(customers, "loop", None)
@@ -115,7 +115,7 @@ def test_raw_response_of_a_view_has_its_options(fake: FakeDub, make: Any) -> Non
     assert len(fake.requests) == 1
 
 
-def test_raw_response_skips_an_override_in_a_subclass(fake: FakeDub, make: Any) -> None:
+def test_raw_response_calls_the_endpoint_not_the_override(fake: FakeDub, make: Any) -> None:
     def get(self: Any, request: Any, **options: Any) -> Any:
         raise AssertionError
 
@@ -124,7 +124,7 @@ def test_raw_response_skips_an_override_in_a_subclass(fake: FakeDub, make: Any) 
 
 
 @pytest.mark.parametrize("cls", [CustomersConsumer, AsyncCustomersConsumer])
-def test_raw_response_has_every_endpoint_of_the_consumer(cls: Any) -> None:
+def test_with_raw_response_has_every_endpoint_of_the_client(cls: Any) -> None:
     consumer = cls("dub_test")
     raw = consumer.with_raw_response
     endpoints = [name for name in dir(cls) if hasattr(getattr(cls, name), "uplink_definition")]
@@ -138,7 +138,7 @@ def test_raw_response_has_every_endpoint_of_the_consumer(cls: Any) -> None:
         assert not hasattr(raw, name)
 
 
-def test_raw_response_of_a_recovered_write_has_its_status(fake: FakeDub, raw: Any) -> None:
+def test_raw_write_with_lost_response_has_the_status_of_success(fake: FakeDub, raw: Any) -> None:
     fake.faults.add(faults.DropAfter(), method="POST")
     made = raw.create(BODY)
     fake.faults.add(faults.DropAfter(), method="PATCH")
@@ -159,7 +159,7 @@ def test_raw_response_of_a_recovered_write_has_its_status(fake: FakeDub, raw: An
 
 
 @pytest.mark.parametrize("name", ["upsert", "ensure"])
-def test_raw_upsert_has_the_response_of_its_last_request(
+def test_raw_upsert_returns_the_response_of_its_last_request(
     fake: FakeDub, raw: Any, name: str
 ) -> None:
     made = getattr(raw, name)(BODY)
@@ -171,7 +171,7 @@ def test_raw_upsert_has_the_response_of_its_last_request(
         getattr(raw, name)({"country": "GB"})
 
 
-def test_raw_endpoint_that_a_subclass_declares_works(fake: FakeDub, make: Any) -> None:
+def test_with_raw_response_supports_subclass_endpoints(fake: FakeDub, make: Any) -> None:
     @declare.returns.json(key="name")
     @declare.get("customers/{id}", args={"options": declare.Options})
     @make.stub
@@ -204,7 +204,7 @@ def test_raw_endpoint_that_a_subclass_declares_works(fake: FakeDub, make: Any) -
     assert len(fake.requests) == sent
 
 
-def test_raw_endpoints_may_be_copied(fake: FakeDub) -> None:
+def test_with_raw_response_object_can_be_copied(fake: FakeDub) -> None:
     raw = CustomersConsumer(
         fake.token, server_url=fake.base_url, client=fake.session()
     ).with_raw_response

@@ -34,7 +34,7 @@ def test_create_with_a_lost_response_is_applied_once(
 
 
 @pytest.mark.parametrize("fault", AMBIGUOUS, ids=repr)
-def test_create_with_a_taken_external_id_stays_a_conflict(
+def test_create_with_external_id_in_use_raises_conflict(
     fake: FakeDub, customers: Any, fault: faults.Fault
 ) -> None:
     fake.add(external_id="u/1", email="bob@example.com", country="GB")
@@ -53,20 +53,24 @@ def test_delete_with_a_lost_response_succeeds(
     assert not fake.customers
 
 
-def test_rename_with_a_lost_response_is_looked_up_by_new_id(fake: FakeDub, customers: Any) -> None:
+def test_external_id_update_with_lost_response_finds_the_new_id(
+    fake: FakeDub, customers: Any
+) -> None:
     fake.add(external_id="old", country="GB")
     fake.faults.add(faults.DropAfter())
     assert customers.update("ext_old", {"external_id": "new"}).external_id == "new"
 
 
-def test_retry_after_is_never_undercut(fake: FakeDub, customers: Any, skips: Any) -> None:
+def test_retry_waits_at_least_retry_after(fake: FakeDub, customers: Any, skips: Any) -> None:
     fake.add(external_id="1")
     fake.faults.add(faults.RateLimited(retry_after=20))
     customers.get("ext_1")
     assert 20 <= sum(skips.slept) <= 21
 
 
-def test_wait_beyond_the_deadline_raises_at_once(fake: FakeDub, customers: Any, skips: Any) -> None:
+def test_wait_beyond_the_deadline_raises_immediately(
+    fake: FakeDub, customers: Any, skips: Any
+) -> None:
     fake.faults.add(faults.RateLimited(retry_after=3_600))
     with pytest.raises(errors.RateLimitExceeded) as caught:
         customers.get("ext_1")
@@ -74,7 +78,9 @@ def test_wait_beyond_the_deadline_raises_at_once(fake: FakeDub, customers: Any, 
     assert skips.slept == []
 
 
-def test_deadline_limits_the_whole_call(fake: FakeDub, make: Any, skips: Any) -> None:
+def test_deadline_limits_all_attempts_and_waits_of_a_call(
+    fake: FakeDub, make: Any, skips: Any
+) -> None:
     fake.faults.add(faults.Status(503), times=100)
     config = RetryConfig("backoff", BackoffStrategy(1_000, 4_000, 2.0, 10_000), True)
     with pytest.raises(errors.SDKError) as caught:
@@ -84,7 +90,7 @@ def test_deadline_limits_the_whole_call(fake: FakeDub, make: Any, skips: Any) ->
     assert f"{caught.value.attempts} attempts" in str(caught.value)
 
 
-def test_call_without_retries_sends_once(fake: FakeDub, customers: Any, skips: Any) -> None:
+def test_call_without_retries_sends_one_request(fake: FakeDub, customers: Any, skips: Any) -> None:
     fake.faults.add(faults.Status(503), times=2)
     for retries in (None, RetryConfig("none")):
         with pytest.raises(errors.SDKError):
@@ -101,7 +107,7 @@ def test_empty_retry_budget_stops_retries(fake: FakeDub, make: Any) -> None:
     assert len(fake.requests) == 55
 
 
-def test_on_retry_is_called_and_rate_limit_status_set(fake: FakeDub, make: Any) -> None:
+def test_429_calls_on_retry_and_sets_rate_limit_status(fake: FakeDub, make: Any) -> None:
     heard: list[tuple[int, float, Any]] = []
     customers = make(on_retry=lambda *arguments: heard.append(arguments))
     assert customers.rate_limit_status is None
@@ -116,7 +122,7 @@ def test_on_retry_is_called_and_rate_limit_status_set(fake: FakeDub, make: Any) 
     assert customers.rate_limit_status is not None
 
 
-def test_calls_with_30_percent_failures_apply_once(fake: FakeDub, make: Any) -> None:
+def test_writes_with_30_percent_failures_are_applied_once(fake: FakeDub, make: Any) -> None:
     fake.faults.randomly(
         {
             faults.DropBefore(): 0.05,

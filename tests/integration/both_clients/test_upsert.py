@@ -26,7 +26,7 @@ def test_upsert_of_a_new_customer_creates_it(fake: FakeDub, customers: Any) -> N
     assert methods(fake) == ["PATCH", "POST"]
 
 
-def test_upsert_of_a_known_customer_updates_it(fake: FakeDub, customers: Any) -> None:
+def test_upsert_of_an_existing_customer_updates_it(fake: FakeDub, customers: Any) -> None:
     known = fake.add(external_id="u/1", country="FR", name="Bo", email="bo@example.com")
     body = operations.CreateCustomerRequestBody("u/1", email=None, name="Ada", country="GB")
     updated = customers.upsert(body)
@@ -61,7 +61,7 @@ def test_upsert_updates_a_concurrently_created_customer(fake: FakeDub, customers
 )
 @pytest.mark.parametrize("method", ["PATCH", "POST"])
 @pytest.mark.parametrize("known", [True, False])
-def test_upsert_with_a_lost_response_writes_once(
+def test_upsert_with_a_lost_response_is_applied_once(
     fake: FakeDub, customers: Any, fault: faults.Fault, method: str, known: bool
 ) -> None:
     if known:
@@ -86,14 +86,14 @@ def test_upsert_with_a_lost_response_writes_once(
         operations.CreateCustomerRequestBody(""),
     ],
 )
-def test_upsert_without_an_external_id_is_refused(fake: FakeDub, customers: Any, body: Any) -> None:
+def test_upsert_without_external_id_is_rejected(fake: FakeDub, customers: Any, body: Any) -> None:
     with pytest.raises(ValueError, match=r"^upsert\(\): "):
         customers.upsert(body)
     assert not fake.requests
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_upsert_with_a_taken_stripe_id_is_a_conflict(
+def test_upsert_with_stripe_id_in_use_raises_conflict(
     fake: FakeDub, customers: Any, known: bool
 ) -> None:
     fake.add(external_id="other", stripe_customer_id="cus_9")
@@ -111,7 +111,7 @@ def test_upsert_passes_its_options_to_each_request(fake: FakeDub, customers: Any
     assert methods(fake) == ["PATCH"]
 
 
-def test_upsert_many_is_in_order_with_errors_as_results(fake: FakeDub, customers: Any) -> None:
+def test_upsert_many_returns_ordered_results_and_errors(fake: FakeDub, customers: Any) -> None:
     fake.add(external_id="1", country="FR", name="Bo")
     bodies = [{"external_id": str(n), "country": "GB", "name": "Ada"} for n in range(4)]
     results = list(customers.upsert_many([*bodies, {"name": "Ada"}], workers=2))
@@ -120,7 +120,7 @@ def test_upsert_many_is_in_order_with_errors_as_results(fake: FakeDub, customers
     assert {customer.name for customer in fake.customers} == {"Ada"}
 
 
-def test_update_many_is_in_order_with_errors_as_results(fake: FakeDub, customers: Any) -> None:
+def test_update_many_returns_ordered_results_and_errors(fake: FakeDub, customers: Any) -> None:
     fake.add_many(3)
     changes = [(customer.id, {"name": customer.external_id}) for customer in fake.customers]
     pairs: list[Any] = [*changes, ("cus_nobody", {}), ("ext_user_1",), "ab", ["ext_user_1", {}]]
@@ -136,7 +136,9 @@ def test_update_many_is_in_order_with_errors_as_results(fake: FakeDub, customers
 
 
 @pytest.mark.parametrize("batch", ["update_many", "upsert_many"])
-def test_batch_of_changes_reads_its_source_lazily(fake: FakeDub, make: Any, batch: str) -> None:
+def test_update_many_and_upsert_many_read_their_source_lazily(
+    fake: FakeDub, make: Any, batch: str
+) -> None:
     read: list[int] = []
 
     def source() -> Iterator[Any]:
@@ -155,14 +157,14 @@ def test_batch_of_changes_reads_its_source_lazily(fake: FakeDub, make: Any, batc
 
 @pytest.mark.parametrize("batch", ["update_many", "upsert_many"])
 @pytest.mark.parametrize("items", ["ab", {"external_id": "1"}, 5])
-def test_update_or_upsert_of_a_single_item_is_rejected(
+def test_update_many_of_one_item_instead_of_a_list_raises(
     customers: Any, batch: str, items: Any
 ) -> None:
     with pytest.raises(TypeError):
         getattr(customers, batch)(items)
 
 
-def test_batch_of_changes_reads_an_async_source(fake: FakeDub, make: Any) -> None:
+def test_update_many_and_upsert_many_read_an_async_source(fake: FakeDub, make: Any) -> None:
     customers = make()
     if isinstance(customers, CustomersConsumer):
         pytest.skip("only the asynchronous client reads asynchronous iterables")

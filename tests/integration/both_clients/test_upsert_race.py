@@ -42,7 +42,7 @@ def body(worker: int, number: int) -> dict[str, Any]:
     return {"external_id": IDS[(worker + number) % 2], "country": "GB", "name": name}
 
 
-def test_upserts_in_threads_beside_deletes_all_succeed() -> None:
+def test_upserts_in_threads_during_deletes_all_succeed() -> None:
     with (
         FakeDub() as fake,
         fake.serve() as url,
@@ -77,7 +77,7 @@ def test_upserts_in_threads_beside_deletes_all_succeed() -> None:
         assert len(fake.customers) == len(IDS)
 
 
-def test_upserts_in_tasks_beside_deletes_all_succeed() -> None:
+def test_upserts_in_tasks_during_deletes_all_succeed() -> None:
     async def main(url: str) -> None:
         async with AsyncDub("dub_test", server_url=url, retry_config=QUICK) as dub:
 
@@ -109,7 +109,7 @@ CREATING: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", CREATING)
-def test_customer_deleted_between_requests_is_created(
+def test_upsert_creates_a_customer_deleted_before_the_update(
     fake: FakeDub, customers: Any, skips: Any, name: str
 ) -> None:
     fake.faults.add(Deleted(fake), method="POST", times=4)
@@ -119,7 +119,7 @@ def test_customer_deleted_between_requests_is_created(
 
 
 @pytest.mark.parametrize("name", CREATING)
-def test_customer_deleted_each_time_is_a_conflict_in_time(
+def test_repeatedly_deleted_customer_raises_conflict_in_time(
     fake: FakeDub, make: Any, skips: Any, name: str
 ) -> None:
     customers = make(retry_config=RetryConfig("backoff", BackoffStrategy(100, 100, 1.0, 1_000)))
@@ -130,7 +130,7 @@ def test_customer_deleted_each_time_is_a_conflict_in_time(
     assert 0.5 < sum(skips.slept) < 1  # requests take real time, a little
 
 
-def test_repeated_deletes_without_retries_raise_conflict(
+def test_upsert_without_retries_of_deleted_customer_raises(
     fake: FakeDub, customers: Any, skips: Any
 ) -> None:
     fake.faults.add(Deleted(fake), method="POST", times=1_000)
@@ -141,9 +141,7 @@ def test_repeated_deletes_without_retries_raise_conflict(
     assert skips.slept == []
 
 
-def test_upsert_of_a_view_uses_the_retries_of_the_view(
-    fake: FakeDub, make: Any, skips: Any
-) -> None:
+def test_upsert_with_options_uses_the_given_retries(fake: FakeDub, make: Any, skips: Any) -> None:
     customers = make()
     consumer = getattr(customers, "consumer", customers).with_options(retries=None)
     loop = getattr(customers, "loop", None)
@@ -156,7 +154,7 @@ def test_upsert_of_a_view_uses_the_retries_of_the_view(
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("name", ["upsert", "ensure"])
-def test_taken_stripe_id_is_named_after_few_requests(
+def test_upsert_with_stripe_id_in_use_sends_few_requests(
     fake: FakeDub, customers: Any, name: str, known: bool
 ) -> None:
     fake.add(external_id="other", stripe_customer_id="cus_9")
@@ -168,7 +166,7 @@ def test_taken_stripe_id_is_named_after_few_requests(
     assert len(fake.customers) == (2 if known and name == "upsert" else 1)
 
 
-def test_upsert_many_that_is_closed_ends_its_waits(fake: FakeDub) -> None:
+def test_closing_upsert_many_ends_its_retry_waits(fake: FakeDub) -> None:
     with fake.serve() as url, Dub("dub_test", server_url=url) as dub:
         fake.faults.add(Deleted(fake), method="POST", times=1_000)
         results = dub.customers.upsert_many([BODY])

@@ -37,7 +37,7 @@ def headers(fake: FakeDub, name: str) -> list[str | None]:
     return [CaseInsensitiveDict(request.headers).get(name) for request in fake.requests]
 
 
-def test_view_without_retries_sends_once(fake: FakeDub, customers: Any) -> None:
+def test_with_options_without_retries_sends_one_request(fake: FakeDub, customers: Any) -> None:
     fake.faults.add(faults.Status(503), times=3)
     with pytest.raises(errors.SDKError):
         wrap(customers, retries=None).count()
@@ -45,7 +45,7 @@ def test_view_without_retries_sends_once(fake: FakeDub, customers: Any) -> None:
     assert customers.count() == 0  # the client retries as before
 
 
-def test_call_retries_override_view_retries(fake: FakeDub, make: Any) -> None:
+def test_call_retries_override_with_options_retries(fake: FakeDub, make: Any) -> None:
     view = wrap(make(retry_config=None), retries=QUICK)
     fake.faults.add(faults.Status(503), times=3)
     with pytest.raises(errors.SDKError):
@@ -54,7 +54,7 @@ def test_call_retries_override_view_retries(fake: FakeDub, make: Any) -> None:
     assert len(fake.requests) == 4
 
 
-def test_timeout_of_a_view_limits_every_call(fake: FakeDub, make: Any) -> None:
+def test_with_options_timeout_limits_every_call(fake: FakeDub, make: Any) -> None:
     fake.faults.add(faults.Delay(0.5), times=None)
     view = wrap(make(retry_config=None), timeout_ms=50)
     with pytest.raises(errors.APITimeoutError):
@@ -64,7 +64,7 @@ def test_timeout_of_a_view_limits_every_call(fake: FakeDub, make: Any) -> None:
     assert view.count(timeout_ms=20_000) == 0
 
 
-def test_call_headers_override_view_headers(fake: FakeDub, customers: Any) -> None:
+def test_call_headers_override_with_options_headers(fake: FakeDub, customers: Any) -> None:
     view = wrap(customers, http_headers={"X-Team": "growth", "X-Run": "1"})
     view.count()
     view.count(http_headers={"x-team": "sales"})
@@ -73,7 +73,7 @@ def test_call_headers_override_view_headers(fake: FakeDub, customers: Any) -> No
     assert headers(fake, "X-Run") == ["1", "1", None]
 
 
-def test_view_of_a_view_keeps_earlier_options(fake: FakeDub, customers: Any) -> None:
+def test_with_options_twice_keeps_earlier_options(fake: FakeDub, customers: Any) -> None:
     first = wrap(customers, retries=None, http_headers={"X-Team": "growth", "X-Run": "1"})
     second = wrap(first, http_headers={"x-team": "sales"})
     fake.faults.add(faults.Status(503))
@@ -84,7 +84,7 @@ def test_view_of_a_view_keeps_earlier_options(fake: FakeDub, customers: Any) -> 
     assert headers(fake, "X-Run") == ["1", "1"]
 
 
-def test_view_options_reach_pages_and_batches(fake: FakeDub, customers: Any) -> None:
+def test_with_options_apply_to_pages_and_batches(fake: FakeDub, customers: Any) -> None:
     fake.add_many(3)
     view = wrap(customers, http_headers={"X-Team": "growth"})
     assert len(view.list(page_size=2).next()) == 1
@@ -94,7 +94,7 @@ def test_view_options_reach_pages_and_batches(fake: FakeDub, customers: Any) -> 
     assert set(headers(fake, "X-Team")) == {"growth"}
 
 
-def test_view_options_reach_endpoints_of_subclasses(fake: FakeDub, make: Any) -> None:
+def test_with_options_apply_to_subclass_endpoints(fake: FakeDub, make: Any) -> None:
     @declare.returns.json(type=dict)
     @declare.headers({"X-Run": "declared"})
     @declare.get("customers/{id}")
@@ -111,7 +111,7 @@ def test_view_options_reach_endpoints_of_subclasses(fake: FakeDub, make: Any) ->
     assert headers(fake, "X-Run") == ["declared"]
 
 
-def test_view_shares_the_retry_budget(fake: FakeDub, make: Any) -> None:
+def test_with_options_shares_the_retry_budget(fake: FakeDub, make: Any) -> None:
     budget = RetryBudget(1)
     view = wrap(make(retry_budget=budget), http_headers={"X-Team": "growth"})
     budget.take()
@@ -121,7 +121,7 @@ def test_view_shares_the_retry_budget(fake: FakeDub, make: Any) -> None:
     assert len(fake.requests) == 1
 
 
-def test_view_shares_the_rate_limit_and_its_status(fake: FakeDub, make: Any) -> None:
+def test_with_options_shares_the_rate_limit_and_its_status(fake: FakeDub, make: Any) -> None:
     customers = make(rate_limit=RateLimit(1, per=3_600))
     view = wrap(customers, http_headers={"X-Team": "growth"})
     fake.faults.add(faults.RateLimited())
@@ -133,7 +133,9 @@ def test_view_shares_the_rate_limit_and_its_status(fake: FakeDub, make: Any) -> 
         customers.count(timeout_ms=100, retries=None)
 
 
-def test_view_that_is_closed_leaves_the_client_open(fake: FakeDub, customers: Any) -> None:
+def test_closing_a_with_options_client_leaves_the_original_open(
+    fake: FakeDub, customers: Any
+) -> None:
     view = wrap(customers, retries=None)
     close = "close" if isinstance(customers, CustomersConsumer) else "aclose"
     getattr(view, close)()
@@ -156,14 +158,14 @@ def test_view_that_is_closed_leaves_the_client_open(fake: FakeDub, customers: An
         ({"token": "dub_other"}, TypeError),
     ],
 )
-def test_view_with_wrong_options_is_refused(
+def test_with_options_rejects_invalid_options(
     customers: Any, options: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         wrap(customers, **options)
 
 
-def test_view_of_a_whole_client_covers_its_consumers(fake: FakeDub) -> None:
+def test_with_options_of_dub_applies_to_its_customers(fake: FakeDub) -> None:
     class Links(DubConsumer):
         @declare.get("customers/count")
         def counted(self) -> Any:
@@ -186,7 +188,7 @@ def test_view_of_a_whole_client_covers_its_consumers(fake: FakeDub) -> None:
     assert headers(fake, "X-Team") == ["growth", "growth", None]
 
 
-def test_view_of_an_async_client_covers_its_consumers(fake: FakeDub) -> None:
+def test_with_options_of_async_dub_applies_to_its_customers(fake: FakeDub) -> None:
     async def main(url: str) -> None:
         async with AsyncDub("dub_test", server_url=url) as dub:
             async with dub.with_options(http_headers={"X-Team": "growth"}) as view:

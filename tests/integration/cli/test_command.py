@@ -44,7 +44,7 @@ def test_console_script_prints_the_version(environment: dict[str, str], tmp_path
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["serve", "--port", "70000"], ["demo", "-x"], ["--nothing"]]
 )
-def test_usage_error_is_one_line_with_a_hint(
+def test_usage_error_is_printed_in_one_line_with_a_hint(
     arguments: list[str],
 ) -> None:
     done = CliRunner().invoke(cli, arguments, prog_name="dub-uplink")
@@ -79,7 +79,7 @@ def test_help_of_customers_commands_has_examples(path: tuple[str, ...]) -> None:
     assert f"Examples:\n    dub-uplink {path[0]}" in done.output
 
 
-def test_lazy_command_has_the_name_in_its_group() -> None:
+def test_lazily_loaded_command_has_the_name_of_its_entry() -> None:
     context = click.Context(cli)
     for group in (cli, cli.get_command(context, "customers")):
         assert isinstance(group, LazyGroup)

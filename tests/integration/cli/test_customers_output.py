@@ -72,7 +72,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_csv_columns_are_the_names_of_the_api() -> None:
+def test_csv_columns_are_the_field_names_of_the_api() -> None:
     assert column_names(expanded=False)[:5] == ("id", "name", "email", "avatar", "externalId")
     assert len(column_names(expanded=False)) == 12
     more = column_names(expanded=True)[12:]
@@ -88,7 +88,7 @@ def test_to_dict_equals_the_json_of_the_server(sent: dict[str, Any]) -> None:
 @given(JSON, st.sampled_from(["utf-8", "ascii", "latin-1"]), st.none() | st.just(2))
 @example("\x7f\x85\u2028\u202e\ud800\U000e0001\U0001f600\xa0é", "latin-1", None)
 @example("\ud800", "utf-8", 2)
-def test_json_text_is_equal_and_printable_in_any_encoding(
+def test_json_output_is_lossless_and_printable_in_any_encoding(
     value: Any, encoding: str, indent: int | None
 ) -> None:
     text = json_text(value, encoding, indent)
@@ -144,14 +144,14 @@ def test_table_with_wide_characters_is_aligned() -> None:
     assert cell_len(first[: first.index("x")]) == cell_len(second[: second.index("y")]) == start
 
 
-def test_table_in_a_pipe_is_not_cut() -> None:
+def test_table_in_a_pipe_is_not_truncated() -> None:
     out = io.StringIO()
     write_table(iter([{column.name: "x" * 90 for column in CUSTOMER_COLUMNS}]), out)
     assert out.getvalue().splitlines()[1].split() == ["x" * 90] * len(CUSTOMER_COLUMNS)
 
 
 @pytest.mark.parametrize("output", ["table", "json", "jsonl", "csv"])
-def test_customers_are_written_as_they_arrive(output: str) -> None:
+def test_output_is_written_before_all_customers_are_read(output: str) -> None:
     out, seen = io.StringIO(), 0
 
     def many() -> Iterator[dict[str, Any]]:
@@ -177,7 +177,7 @@ def test_table_of_one_customer_lists_its_fields() -> None:
     )
 
 
-def test_table_cuts_a_longer_later_row_except_its_id() -> None:
+def test_table_truncates_long_later_rows_but_not_their_ids() -> None:
     rows = [{"id": "1", "name": "Ada"}] * 100 + [{"id": "cus_12", "name": "Ada Lovelace"}]
     for out, name in ((io.StringIO(), "Ada Lovelace"), (Terminal(), "Ada…")):
         write_table(iter(rows), out)
@@ -186,7 +186,7 @@ def test_table_cuts_a_longer_later_row_except_its_id() -> None:
         assert last.endswith(name)
 
 
-def test_table_shortens_times_and_no_similar_text() -> None:
+def test_table_shortens_times_but_not_text_like_a_time() -> None:
     out = io.StringIO()
     date = "2026-08-21T21:14:02.007Z"
     write_table(iter([{"id": "1", "name": f"{date}!", "createdAt": date}]), out)

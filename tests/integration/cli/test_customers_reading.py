@@ -73,7 +73,7 @@ def test_list_in_a_pipe_writes_jsonl_with_all_fields(invoke: Invoke, serving: An
     assert "\u202e" not in done.output
 
 
-def test_list_json_is_a_list_even_if_empty(invoke: Invoke, live: Live) -> None:
+def test_list_json_without_customers_is_an_empty_list(invoke: Invoke, live: Live) -> None:
     assert json.loads(invoke("customers", "list", "-o", "json").output) == []
     live[0].add_many(2)
     for arguments in (["list"], ["list", "--all"], ["get", "ext_user_2", "ext_user_1"]):
@@ -81,7 +81,7 @@ def test_list_json_is_a_list_even_if_empty(invoke: Invoke, live: Live) -> None:
         assert [found["externalId"] for found in json.loads(done.output)] == ["user_2", "user_1"]
 
 
-def test_list_has_an_option_for_every_argument() -> None:
+def test_list_command_has_an_option_for_every_filter() -> None:
     of_client = set(inspect.signature(CustomersConsumer.list).parameters)
     of_client -= {"self", "request", "retries", "timeout_ms", "http_headers", "extra_query"}
     assert of_client <= {parameter.name for parameter in list_command.params}
@@ -102,7 +102,7 @@ def test_list_sends_every_filter(invoke: Invoke, live: Live) -> None:
         assert sent == as_sent | {k: sent[k] if v is ... else v for k, v in query.items()}
 
 
-def test_list_with_a_cursor_is_one_page(invoke: Invoke, live: Live) -> None:
+def test_list_with_a_cursor_returns_one_page(invoke: Invoke, live: Live) -> None:
     live[0].add_many(5)
     middle = lines(invoke("customers", "list"))[2]["id"]
     for option, found in (("--starting-after", ["2", "1"]), ("--ending-before", ["5", "4"])):
@@ -132,7 +132,7 @@ def test_list_limit_and_all_fetch_as_many_pages_as_needed(
     assert requests is None or len(live[0].requests) == requests
 
 
-def test_list_small_limit_requests_a_small_page(invoke: Invoke, live: Live) -> None:
+def test_list_with_small_limit_requests_a_small_page(invoke: Invoke, live: Live) -> None:
     live[0].add_many(5)
     assert len(lines(invoke("customers", "list", "--limit", "3"))) == 3
     assert live[0].requests[0].query == {"pageSize": "3"}
@@ -158,7 +158,7 @@ def test_list_small_limit_requests_a_small_page(invoke: Invoke, live: Live) -> N
         (["--country", "Z\udceb"], "byte 0xeb at position 2 is not UTF-8"),
     ],
 )
-def test_list_with_a_wrong_option_sends_nothing(
+def test_list_with_an_invalid_option_sends_nothing(
     invoke: Invoke, live: Live, arguments: list[str], told: str
 ) -> None:
     done = invoke("customers", "list", *arguments)
@@ -189,14 +189,14 @@ def test_list_csv_escapes_formulas(invoke: Invoke, live: Live) -> None:
     assert shown == [f"'{name}" for name in names[:5]] + names[5:]
 
 
-def test_get_of_one_id_is_a_json_object(invoke: Invoke, live: Live) -> None:
+def test_get_of_one_id_prints_a_json_object(invoke: Invoke, live: Live) -> None:
     live[0].add(external_id="user_1", name="Ada", link={"key": "k"})
     done = invoke("customers", "get", "ext_user_1", "-o", "json", "--expand")
     found = json.loads(done.output)
     assert (done.exit_code, found["name"], found["link"]["key"]) == (0, "Ada", "k")
 
 
-def test_get_shows_existing_customers_and_reports_others(invoke: Invoke, live: Live) -> None:
+def test_get_prints_existing_customers_and_reports_missing_ids(invoke: Invoke, live: Live) -> None:
     live[0].add_many(2)
     done = invoke("customers", "get", "ext_user_2", "nobody", "..", "ext_user_1", "-o", "jsonl")
     assert done.exit_code == 4
@@ -218,7 +218,7 @@ def test_get_invalid_id_is_not_sent(invoke: Invoke, live: Live, customer_id: str
     assert f"id must not be {customer_id!r}" in done.output
 
 
-def test_get_with_a_refused_key_stops_at_the_first_id(invoke: Invoke, live: Live) -> None:
+def test_get_with_a_rejected_key_stops_at_the_first_id(invoke: Invoke, live: Live) -> None:
     done = invoke("customers", "get", "a", "b", "c", env={"DUB_API_KEY": "dub_wrong"})
     assert done.exit_code == 3
     assert len(live[0].requests) == 1
@@ -250,7 +250,7 @@ def test_count_writes_the_number(invoke: Invoke, grouped: FakeDub) -> None:
     assert grouped.requests[-1].query == {"country": "US"}
 
 
-def test_count_by_country_writes_a_row_for_each(invoke: Invoke, grouped: FakeDub) -> None:
+def test_count_by_country_writes_one_row_per_country(invoke: Invoke, grouped: FakeDub) -> None:
     expected = [("US", 2), ("GB", 1), (None, 1)]
     rows = lines(invoke("customers", "count", "--by", "country"))
     assert [(row["country"], row["count"]) for row in rows] in (
@@ -277,7 +277,7 @@ def test_count_by_link_has_the_fields_of_the_api(invoke: Invoke, grouped: FakeDu
         ("--page", "2"),
     ],
 )
-def test_count_with_a_wrong_option_sends_nothing(
+def test_count_with_an_invalid_option_sends_nothing(
     invoke: Invoke, grouped: FakeDub, arguments: tuple[str, ...]
 ) -> None:
     assert invoke("customers", "count", *arguments).exit_code == 2

@@ -45,7 +45,7 @@ def shell(environment: dict[str, str], live: Live, tmp_path: Path) -> Callable[.
     return shell
 
 
-def test_terminal_table_fits_and_follows_no_color(terminal: Any, live: Live) -> None:
+def test_terminal_table_fits_the_width_and_follows_no_color(terminal: Any, live: Live) -> None:
     fake, env = live
     fake.add(external_id="user_1", name="永" * 30, email="\x1b[31mred\x07@example.com")
     for columns, more in ((72, {"NO_COLOR": "1"}), (200, {})):
@@ -60,7 +60,7 @@ def test_terminal_table_fits_and_follows_no_color(terminal: Any, live: Live) -> 
         assert ("…" in row) == (columns == 72)
 
 
-def test_list_first_page_hints_at_more(terminal: Any, live: Live) -> None:
+def test_list_with_more_pages_prints_a_hint(terminal: Any, live: Live) -> None:
     live[0].add_many(3)
     shown = terminal("customers", "list", "--page-size", "2", env=live[1])
     assert shown.finish() == 0
@@ -70,7 +70,7 @@ def test_list_first_page_hints_at_more(terminal: Any, live: Live) -> None:
     )
 
 
-def test_prompt_for_the_key_does_not_show_it(terminal: Any, live: Live) -> None:
+def test_api_key_prompt_does_not_show_the_typed_key(terminal: Any, live: Live) -> None:
     fake, env = live
     shown = terminal("customers", "list", env={"DUB_SERVER_URL": env["DUB_SERVER_URL"]})
     shown.wait_for("Dub API key: ")
@@ -81,7 +81,7 @@ def test_prompt_for_the_key_does_not_show_it(terminal: Any, live: Live) -> None:
     assert fake.requests[0].status == 200
 
 
-def test_ctrl_c_at_the_key_prompt_exits_quietly(terminal: Any) -> None:
+def test_ctrl_c_at_the_key_prompt_exits_without_traceback(terminal: Any) -> None:
     shown = terminal("customers", "list")
     shown.wait_for("Dub API key: ")
     shown.send("\x03")
@@ -90,7 +90,9 @@ def test_ctrl_c_at_the_key_prompt_exits_quietly(terminal: Any) -> None:
 
 
 @pytest.mark.parametrize(("keys", "left"), [("n\n", 2), ("y\n", 1)])
-def test_delete_shows_customers_and_asks(terminal: Any, live: Live, keys: str, left: int) -> None:
+def test_delete_on_a_terminal_lists_customers_and_asks(
+    terminal: Any, live: Live, keys: str, left: int
+) -> None:
     fake, env = live
     fake.add(external_id="user_1", name="Ada", email="ada@example.com")
     fake.add(external_id="user_2")
@@ -112,7 +114,7 @@ def test_delete_without_existing_customers_does_not_ask(terminal: Any, live: Liv
     assert "[y/N]" not in shown.shown
 
 
-def test_terminal_shows_a_long_wait(terminal: Any, live: Live) -> None:
+def test_rate_limit_wait_is_shown_on_a_terminal(terminal: Any, live: Live) -> None:
     from dub_uplink.testing import faults
 
     fake, env = live
@@ -122,7 +124,7 @@ def test_terminal_shows_a_long_wait(terminal: Any, live: Live) -> None:
     assert re.search(r"^429, attempt 1; retrying in \d s$", shown.shown, re.MULTILINE)
 
 
-def test_closed_pipe_ends_the_command_quietly(shell: Any, live: Live) -> None:
+def test_closed_output_pipe_ends_the_command_without_message(shell: Any, live: Live) -> None:
     live[0].add_many(3_000)
     done = shell('$DUB customers list --all | head -1; echo "${PIPESTATUS[0]}"')
     first, status = done.stdout.splitlines()
@@ -130,7 +132,7 @@ def test_closed_pipe_ends_the_command_quietly(shell: Any, live: Live) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_output_that_cannot_be_written_is_an_error(shell: Any, live: Live) -> None:
+def test_unwritable_output_prints_an_error(shell: Any, live: Live) -> None:
     live[0].add_many(2)
     full, closed = "$DUB customers list >/dev/full", "$DUB customers list >&-"
     done = shell(f"{full}; echo $?; {closed}; echo $?; $DUB customers delete x <&- 2>&-; echo $?")
@@ -142,7 +144,7 @@ def test_output_that_cannot_be_written_is_an_error(shell: Any, live: Live) -> No
     assert len(live[0].requests) == 1
 
 
-def test_latin_1_argument_is_refused_and_output_is_escaped(shell: Any, live: Live) -> None:
+def test_non_utf_8_argument_is_rejected_and_output_escaped(shell: Any, live: Live) -> None:
     live[0].add(external_id="user_1", name="Zoë 永")
     line = "$DUB customers update ext_user_1 --name $'Zo\\xeb'; echo $?; $DUB customers list"
     latin = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1", "LC_ALL": "C.UTF-8"}
@@ -153,7 +155,7 @@ def test_latin_1_argument_is_refused_and_output_is_escaped(shell: Any, live: Liv
     assert b'"name": "Zo\\u00eb \\u6c38"' in found
 
 
-def test_ctrl_c_without_a_response_exits_at_once(terminal: Any, serving: Any) -> None:
+def test_ctrl_c_while_waiting_for_a_response_exits_immediately(terminal: Any, serving: Any) -> None:
     server = serving(raw=b"", then="hold")
     env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": server.url}
     shown = terminal("customers", "list", "-v", env=env)
@@ -169,7 +171,7 @@ def python(code: str, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_ctrl_c_during_the_import_exits_quietly(tmp_path: Path) -> None:
+def test_ctrl_c_while_loading_modules_exits_without_traceback(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from dub_uplink._cli import main\n"
@@ -189,7 +191,7 @@ def wait_until_asked(server: Any, shown: Any) -> None:
         signal.sigtimedwait([], 0.01)
 
 
-def test_help_imports_neither_commands_nor_libraries(tmp_path: Path) -> None:
+def test_help_loads_neither_commands_nor_client_libraries(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "sys.argv = ['dub-uplink', 'customers', '-h']\n"
@@ -214,7 +216,7 @@ def on_path(tmp_path: Path) -> str:
     return f"{script.parent}:{os.environ['PATH']}"
 
 
-def test_bash_completes_commands_and_values(shell: Any, on_path: str) -> None:
+def test_bash_completion_suggests_commands_and_values(shell: Any, on_path: str) -> None:
     # What readline does at a Tab: call the function with the words, then look into COMPREPLY.
     done = shell(
         """
@@ -234,7 +236,7 @@ def test_bash_completes_commands_and_values(shell: Any, on_path: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])
-def test_zsh_and_fish_scripts_call_the_same_command(invoke: Any, name: str) -> None:
+def test_zsh_and_fish_completion_scripts_call_the_command(invoke: Any, name: str) -> None:
     done = invoke("completion", name)
     assert done.exit_code == 0
     assert f"_DUB_UPLINK_COMPLETE={name}_complete" in done.output

@@ -78,7 +78,9 @@ def test_update_and_create_read_the_output_of_get(
     assert (done.exit_code, json.loads(done.output)["name"]) == (0, "Zoë"), done.output
 
 
-def test_null_clears_a_field_but_json_text_null_is_stored(invoke: Invoke, live: Live) -> None:
+def test_option_null_clears_a_field_and_json_text_null_is_stored(
+    invoke: Invoke, live: Live
+) -> None:
     live[0].add(external_id="user_1", name="Ada", email="ada@example.com")
     assert invoke("customers", "update", "ext_user_1", "--email", "null").exit_code == 0
     assert (sent(live), live[0].customers[0].email) == ({"email": None}, None)
@@ -121,7 +123,7 @@ def test_update_changes_only_the_given_fields(invoke: Invoke, live: Live) -> Non
         (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: delete"),
     ],
 )
-def test_write_command_with_a_wrong_option_sends_nothing(
+def test_write_command_with_an_invalid_option_sends_nothing(
     invoke: Invoke, live: Live, arguments: list[str], told: str
 ) -> None:
     done = invoke("customers", *arguments)
@@ -142,7 +144,7 @@ def test_write_command_with_a_wrong_option_sends_nothing(
         (b'{"external_id": "a", "externalId": "b"}', "has externalId twice"),
     ],
 )
-def test_from_file_without_a_customer_is_refused(
+def test_from_file_without_a_customer_object_is_rejected(
     invoke: Invoke, live: Live, tmp_path: Path, content: bytes, told: str
 ) -> None:
     file = tmp_path / "body"
@@ -153,7 +155,7 @@ def test_from_file_without_a_customer_is_refused(
         assert told in done.output
 
 
-def test_from_file_that_cannot_be_read_is_refused(
+def test_from_file_that_cannot_be_read_is_rejected(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
@@ -162,7 +164,7 @@ def test_from_file_that_cannot_be_read_is_refused(
         assert f"cannot read {path}: " in done.output
 
 
-def test_api_error_is_one_line_with_its_message(invoke: Invoke, live: Live) -> None:
+def test_api_error_of_a_write_command_is_printed_in_one_line(invoke: Invoke, live: Live) -> None:
     live[0].add(external_id="user_1", country="GB")
     done = invoke("customers", "create", "--external-id", "user_1", "--country", "GB")
     assert done.exit_code == 1
@@ -183,7 +185,7 @@ def test_api_error_is_one_line_with_its_message(invoke: Invoke, live: Live) -> N
         ("csv", "id\n{0}\n{1}\n"),
     ],
 )
-def test_delete_yes_deletes_each_once_and_prints_ids(
+def test_delete_with_yes_option_deletes_each_id_once(
     invoke: Invoke, live: Live, output: str, written: str
 ) -> None:
     live[0].add_many(3)

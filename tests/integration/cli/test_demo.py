@@ -52,7 +52,7 @@ def test_demo_shows_every_step(demo: subprocess.CompletedProcess[str]) -> None:
         assert told in demo.stdout
 
 
-def test_demo_shows_the_lines_of_the_tour() -> None:
+def test_demo_steps_show_the_executed_code() -> None:
     steps = parse_steps(tour)
     assert len(steps) == 7
     lines = {line.strip() for line in Path(tour.__code__.co_filename).read_text().splitlines()}
@@ -66,7 +66,7 @@ def test_demo_shows_the_lines_of_the_tour() -> None:
     )[0].count("s.customers.")
 
 
-def test_demo_in_a_pipe_has_no_colour_and_fits(
+def test_demo_output_in_a_pipe_has_no_colour_and_short_lines(
     demo: subprocess.CompletedProcess[str],
 ) -> None:
     assert "\x1b" not in demo.stdout
@@ -83,7 +83,9 @@ def test_demo_follows_force_color_and_no_color(
     assert not colour.search(run("demo", "--live", env={**env, "NO_COLOR": "1"}).stdout)
 
 
-def test_demo_shows_hostile_names_safely(run: Run, live: tuple[FakeDub, dict[str, str]]) -> None:
+def test_demo_escapes_control_characters_in_names(
+    run: Run, live: tuple[FakeDub, dict[str, str]]
+) -> None:
     fake, env = live
     fake.add(external_id="user_1", name="\x1b[2J\x07[bold]Zoë\u202e")
     ascii_only = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
@@ -122,7 +124,7 @@ def test_demo_closed_pipe_shows_no_traceback(started: Any) -> None:
         process.wait(timeout=30)
 
 
-def test_demo_ctrl_c_exits_quietly(started: Any, at_best: Any) -> None:
+def test_demo_ctrl_c_exits_without_traceback(started: Any, at_best: Any) -> None:
     def status() -> int:
         with started(PYTHONUNBUFFERED="1") as (process, out, err):
             for line in out:
@@ -149,7 +151,7 @@ def test_demo_live_without_a_network_prints_one_line(run: Run) -> None:
     assert "dub_secret" not in done.stdout + done.stderr
 
 
-def test_demo_live_without_a_key_names_the_variable() -> None:
+def test_demo_live_without_a_key_names_the_environment_variable() -> None:
     done = CliRunner().invoke(cli, ["demo", "--live"])
     assert done.exit_code == 3
     assert done.output.count("\n") == 1
@@ -157,7 +159,9 @@ def test_demo_live_without_a_key_names_the_variable() -> None:
 
 
 @pytest.mark.parametrize("customers", [0, 3])
-def test_demo_live_writes_nothing(live: tuple[FakeDub, dict[str, str]], customers: int) -> None:
+def test_demo_live_changes_no_customer(
+    live: tuple[FakeDub, dict[str, str]], customers: int
+) -> None:
     fake, env = live
     fake.add_many(customers)
     done = CliRunner().invoke(cli, ["demo", "--live"], env={**env, "COLUMNS": "120"})
@@ -169,7 +173,7 @@ def test_demo_live_writes_nothing(live: tuple[FakeDub, dict[str, str]], customer
     assert ("no customers yet" in done.output) == (customers == 0)
 
 
-def test_demo_live_with_a_wrong_key_is_an_error(live: tuple[FakeDub, dict[str, str]]) -> None:
+def test_demo_live_with_an_invalid_key_exits_with_3(live: tuple[FakeDub, dict[str, str]]) -> None:
     env = {**live[1], "DUB_API_KEY": "dub_wrong"}
     done = CliRunner().invoke(cli, ["demo", "--live"], env=env)
     assert done.exit_code == 3

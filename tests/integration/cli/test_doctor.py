@@ -47,7 +47,9 @@ def line(report: str, name: str) -> str:
     return found[1]
 
 
-def test_doctor_passes_with_one_read(live: tuple[FakeDub, dict[str, str]], doctor: Doctor) -> None:
+def test_doctor_with_a_valid_key_passes_and_sends_one_request(
+    live: tuple[FakeDub, dict[str, str]], doctor: Doctor
+) -> None:
     fake, env = live
     done = doctor(**env)
     assert done.exit_code == 0, done.output
@@ -68,7 +70,7 @@ def test_doctor_passes_with_one_read(live: tuple[FakeDub, dict[str, str]], docto
     ]
 
 
-def test_doctor_json_has_the_same_findings(
+def test_doctor_json_has_the_findings_of_the_text_output(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor
 ) -> None:
     report = json.loads(doctor("--json", **live[1]).output)
@@ -83,7 +85,7 @@ def test_doctor_json_has_the_same_findings(
     assert [f["name"] for f in report["findings"] if not f["ok"]] == ["key"]
 
 
-def test_doctor_refused_key_exits_with_3(
+def test_doctor_rejected_key_exits_with_3(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor
 ) -> None:
     done = doctor(**{**live[1], "DUB_API_KEY": "dub_wrong"})
@@ -134,7 +136,7 @@ def test_doctor_unknown_host_exits_with_5(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [{"raw": b"", "then": "hold"}, {"drip": 1.0}])
-def test_doctor_slow_server_keeps_to_the_timeout(
+def test_doctor_with_a_slow_server_ends_within_the_timeout(
     doctor: Doctor, serving: Any, behaviour: dict[str, Any]
 ) -> None:
     server = serving(**behaviour)
@@ -153,7 +155,7 @@ def test_doctor_silent_tls_handshake_times_out(doctor: Doctor, serving: Any) -> 
     assert "no response within --timeout" in done.output.partition("Server")[2]
 
 
-def test_doctor_foreign_server_exits_with_5(doctor: Doctor, serving: Any) -> None:
+def test_doctor_server_that_is_not_dub_exits_with_5(doctor: Doctor, serving: Any) -> None:
     server = serving(404, "<html>Not here", {"Content-Type": "text/html"})
     done = doctor(DUB_SERVER_URL=server.url)
     assert done.exit_code == 5
@@ -168,7 +170,7 @@ def test_doctor_invalid_url_exits_with_2(doctor: Doctor, url: str) -> None:
     assert "-> correct --server-url or DUB_SERVER_URL" in line(done.output, "URL")
 
 
-def test_doctor_warns_of_a_key_over_plain_http(doctor: Doctor) -> None:
+def test_doctor_warns_about_an_api_key_sent_over_http(doctor: Doctor) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # it is told in the report, not beside it
         done = doctor("--server-url", f"http://{'x' * 70}.invalid")
@@ -187,7 +189,7 @@ def test_doctor_untrusted_certificate_has_a_hint(
     assert server.seen == []
 
 
-def test_doctor_names_a_trusted_certificate(
+def test_doctor_shows_issuer_and_expiry_of_the_certificate(
     doctor: Doctor, wire: Any, said: Any, tls: ssl.SSLContext, certificate: tuple[Path, Path]
 ) -> None:
     server = wire(said(), tls=tls)
@@ -206,7 +208,7 @@ def test_doctor_reports_a_missing_certificate_bundle(doctor: Doctor, serving: An
     assert "does not exist" in line(done.output, "REQUESTS_CA_BUNDLE")
 
 
-def test_doctor_reports_bundles_that_one_client_ignores(doctor: Doctor) -> None:
+def test_doctor_reports_ca_bundles_that_one_client_ignores(doctor: Doctor) -> None:
     done = doctor("--server-url", "nonsense", SSL_CERT_FILE="ca.pem")
     assert "read by AsyncDub only\n" in line(done.output, "SSL_CERT_FILE")
     done = doctor("--server-url", "nonsense", SSL_CERT_FILE="a", CURL_CA_BUNDLE=os.devnull)
@@ -231,7 +233,7 @@ def test_doctor_reports_a_wrong_clock(
     assert "-> set the clock" in line(done.output, "clock")
 
 
-def test_doctor_right_or_unknown_clock_passes(doctor: Doctor, serving: Any) -> None:
+def test_doctor_passes_with_a_correct_or_unknown_clock(doctor: Doctor, serving: Any) -> None:
     for headers, told in (
         (dated(0), "within a few seconds"),
         ({}, "no valid Date"),

@@ -87,7 +87,7 @@ def test_export_writes_every_customer_once(
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_export_is_imported_unchanged(
+def test_export_can_be_imported_unchanged(
     invoke: Invoke, live: Live, tmp_path: Path, suffix: str
 ) -> None:
     fake, _ = live
@@ -132,7 +132,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 
 @given(st.lists(st.tuples(TEXT, st.none() | TEXT), max_size=4), st.sampled_from(["csv", "jsonl"]))
-def test_export_of_any_text_can_be_read_back(
+def test_export_of_any_text_is_read_back_equal(
     folder: Path, customers: list[tuple[str, str | None]], file_format: Any
 ) -> None:
     path = folder / "customers"
@@ -160,7 +160,9 @@ def test_export_sends_the_filters(invoke: Invoke, live: Live, target: Path) -> N
     assert (query["country"], query["sortOrder"]) == ("FR", "asc")
 
 
-def test_export_has_dates_and_nested_records(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_export_contains_dates_and_nested_objects(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     link = {"id": "l1", "domain": "dub.sh", "tier": "new"}
     live[0].add(
         external_id="a", link=link, created_at=dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc)
@@ -238,7 +240,7 @@ def test_export_keeps_the_mode_of_a_replaced_file(
 
 @pytest.mark.parametrize("umask", [0, 0o077])
 @pytest.mark.parametrize("existing", [False, True])
-def test_open_with_mode_sets_the_mode_before_writing(
+def test_export_file_has_its_mode_before_the_first_write(
     tmp_path: Path, umask: int, existing: bool
 ) -> None:
     path = tmp_path / "a"
@@ -273,7 +275,7 @@ def test_export_invalid_mode_is_rejected(invoke: Invoke, target: Path, mode: str
     assert (done.exit_code, "octal mode" in done.stderr, target.exists()) == (2, True, False)
 
 
-def test_export_columns_choose_and_order_the_columns(
+def test_export_columns_option_selects_and_orders_columns(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     live[0].add(external_id="a", country="GB", link={"id": "l1", "key": "k"})
@@ -288,7 +290,7 @@ def test_export_columns_choose_and_order_the_columns(
     )
 
 
-def test_export_columns_choose_the_columns_of_parquet(
+def test_export_columns_option_selects_parquet_columns(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
@@ -310,14 +312,14 @@ def test_export_columns_choose_the_columns_of_parquet(
         ("", "there is no column ''"),
     ],
 )
-def test_export_columns_that_do_not_exist_are_refused(
+def test_export_with_unknown_columns_is_rejected(
     invoke: Invoke, live: Live, target: Path, columns: str, message: str
 ) -> None:
     done = invoke("customers", "export", "--columns", columns, str(target))
     assert (done.exit_code, message in done.stderr, live[0].requests) == (2, True, [])
 
 
-def test_export_with_other_columns_does_not_continue(
+def test_export_resume_with_other_columns_is_rejected(
     invoke: Invoke, live: Live, target: Path
 ) -> None:
     broken(invoke, live, target)
@@ -367,7 +369,7 @@ def test_export_resumes_after_a_failure(
     assert names(tmp_path) == [target.name]
 
 
-def test_export_after_an_interruption_needs_an_option(
+def test_export_after_an_interruption_needs_resume_or_force(
     invoke: Invoke, live: Live, target: Path
 ) -> None:
     broken(invoke, live, target)
@@ -392,7 +394,9 @@ def test_export_resumes_with_another_page_size(invoke: Invoke, live: Live, targe
     assert sorted(ids_in(target)) == sorted(c.id for c in live[0].customers)
 
 
-def test_export_refused_resume_keeps_the_mode(invoke: Invoke, live: Live, target: Path) -> None:
+def test_export_rejected_resume_keeps_the_file_mode(
+    invoke: Invoke, live: Live, target: Path
+) -> None:
     broken(invoke, live, target)
     part = target.with_name(target.name + ".part")
     resume = ("customers", "export", "--resume", "--mode", "644", str(target))
@@ -403,7 +407,7 @@ def test_export_refused_resume_keeps_the_mode(invoke: Invoke, live: Live, target
 
 
 @pytest.mark.parametrize("record", [b"", b"{}", b"\xff", b"[]", b'{"export": 1, "bytes": 1}'])
-def test_export_invalid_checkpoint_is_refused(
+def test_export_invalid_checkpoint_is_rejected(
     invoke: Invoke, live: Live, target: Path, record: bytes
 ) -> None:
     broken(invoke, live, target)
@@ -413,14 +417,16 @@ def test_export_invalid_checkpoint_is_refused(
     assert "start over with --force" in done.stderr
 
 
-def test_export_truncated_part_is_refused(invoke: Invoke, live: Live, target: Path) -> None:
+def test_export_resume_of_a_truncated_part_file_is_rejected(
+    invoke: Invoke, live: Live, target: Path
+) -> None:
     broken(invoke, live, target)
     target.with_name(target.name + ".part").write_text("")
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, "is shorter than" in done.stderr) == (2, True)
 
 
-def test_export_resume_of_a_complete_file_is_refused(
+def test_export_resume_of_a_complete_file_is_rejected(
     invoke: Invoke, live: Live, target: Path
 ) -> None:
     live[0].add_many(3)
@@ -434,7 +440,7 @@ def test_export_resume_of_a_complete_file_is_refused(
     assert len(ids_in(target)) == 4
 
 
-def test_export_resume_with_force_continues(invoke: Invoke, live: Live, target: Path) -> None:
+def test_export_with_resume_and_force_continues(invoke: Invoke, live: Live, target: Path) -> None:
     target.write_text("old")
     broken(invoke, live, target, "--force")
     done = invoke("customers", "export", "--resume", "--force", str(target))
@@ -442,13 +448,17 @@ def test_export_resume_with_force_continues(invoke: Invoke, live: Live, target: 
     assert len(set(ids_in(target))) == 2_550
 
 
-def test_export_resume_without_a_part_starts(invoke: Invoke, live: Live, target: Path) -> None:
+def test_export_resume_without_a_part_file_starts_over(
+    invoke: Invoke, live: Live, target: Path
+) -> None:
     live[0].add_many(3)
     assert invoke("customers", "export", "--resume", str(target)).exit_code == 0
     assert len(ids_in(target)) == 3
 
 
-def test_export_failing_at_once_leaves_no_files(invoke: Invoke, live: Live, target: Path) -> None:
+def test_export_with_a_rejected_key_leaves_no_files(
+    invoke: Invoke, live: Live, target: Path
+) -> None:
     env = {"DUB_API_KEY": "dub_wrong"}
     done = invoke("customers", "export", str(target), env=env)
     assert (done.exit_code, names(target.parent)) == (3, [])
@@ -515,7 +525,9 @@ def test_export_parquet_without_pyarrow_has_a_hint(
     assert 'pip install "dub-uplink[parquet]"' in done.stderr
 
 
-def test_export_parquet_is_typed_and_resumes(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_export_to_parquet_has_typed_columns_and_can_resume(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     target = tmp_path / "customers.parquet"
     when = dt.datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=dt.timezone.utc)

@@ -72,7 +72,7 @@ def error(code: str) -> str:
         (200, '[{"id": 5}]', 5, "Hint: check that --server-url"),
     ],
 )
-def test_error_response_is_one_line(
+def test_error_response_is_printed_in_one_line(
     invoke: Invoke, serving: Any, status: int, body: str, exit_code: int, told: str
 ) -> None:
     done = invoke(*LIST, env={"DUB_SERVER_URL": serving(status, body).url})
@@ -89,7 +89,7 @@ def test_rate_limit_error_shows_the_wait(invoke: Invoke, serving: Any) -> None:
     assert done.output.endswith("Hint: try again in 17 s.\n")
 
 
-def test_missing_response_is_a_network_error(invoke: Invoke, serving: Any) -> None:
+def test_missing_response_is_printed_as_a_network_error(invoke: Invoke, serving: Any) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -145,7 +145,7 @@ def test_token_file_overrides_the_environment(
     assert (done.exit_code, len(live[0].requests)) == (0, 2)
 
 
-def test_closed_streams_are_not_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_standard_streams_are_not_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     monkeypatch.setattr("sys.stderr", None)
     for connection, message in (
@@ -156,7 +156,7 @@ def test_closed_streams_are_not_terminals(monkeypatch: pytest.MonkeyPatch) -> No
             connection.open()
 
 
-def test_missing_key_has_a_hint(invoke: Invoke, live: Live) -> None:
+def test_missing_api_key_error_has_a_hint(invoke: Invoke, live: Live) -> None:
     done = invoke("customers", "list", env={"DUB_API_KEY": None})
     assert (done.exit_code, live[0].requests) == (3, [])
     assert done.output == (
@@ -165,14 +165,16 @@ def test_missing_key_has_a_hint(invoke: Invoke, live: Live) -> None:
 
 
 @pytest.mark.parametrize("url", ["ftp://example.com", "", "http://a:b@example.com", "http://["])
-def test_invalid_server_url_is_a_usage_error(invoke: Invoke, url: str) -> None:
+def test_invalid_server_url_option_exits_with_usage_error(invoke: Invoke, url: str) -> None:
     done = invoke("customers", "list", "--server-url", url)
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
     assert "--server-url" in done.output
     assert "token=" not in done.output
 
 
-def test_connection_options_reach_the_client(invoke: Invoke, run: Run, serving: Any) -> None:
+def test_connection_options_are_passed_to_the_client(
+    invoke: Invoke, run: Run, serving: Any
+) -> None:
     server = serving(raw=[b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"])
     # A process: in this one the rate limits of other tests may still log.
     listed = run(
@@ -189,7 +191,7 @@ def test_connection_options_reach_the_client(invoke: Invoke, run: Run, serving: 
     assert "DUB" not in done.output.replace("DUB_SERVER_URL", "")
 
 
-def test_collect_warnings_keeps_user_warnings_only() -> None:
+def test_collect_warnings_returns_only_user_warnings() -> None:
     with collect_warnings() as told:
         warnings.warn("unclosed <socket.socket fd=7>", ResourceWarning, stacklevel=2)
         warnings.warn("soon to be gone", DeprecationWarning, stacklevel=2)
@@ -198,7 +200,7 @@ def test_collect_warnings_keeps_user_warnings_only() -> None:
     assert [str(warning.message) for warning in told] == ["the token goes unencrypted"] * 2
 
 
-def test_unencrypted_server_is_a_one_line_warning() -> None:
+def test_unencrypted_server_url_prints_a_one_line_warning() -> None:
     @click.command()
     @connection_options
     def command(connection: Connection) -> None:
@@ -239,7 +241,7 @@ def test_expected_exceptions_have_no_traceback(
     assert done.output.count("\n") <= 1
 
 
-def test_ctrl_c_after_the_command_has_its_exit_code() -> None:
+def test_ctrl_c_while_the_command_closes_exits_with_130() -> None:
     @click.group(cls=RootGroup)
     def root() -> None:
         pass
@@ -256,7 +258,7 @@ def test_ctrl_c_after_the_command_has_its_exit_code() -> None:
     assert (done.exit_code, done.output.strip()) == (130, "")
 
 
-def test_unexpected_exception_keeps_its_traceback() -> None:
+def test_unexpected_exception_shows_its_traceback() -> None:
     @click.group(cls=RootGroup)
     def root() -> None:
         pass

@@ -51,7 +51,7 @@ def last(done: Result) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def test_complete_import_leaves_no_journal(invoke: Invoke, live: Live, people: Path) -> None:
+def test_complete_import_deletes_its_journal(invoke: Invoke, live: Live, people: Path) -> None:
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, done.stderr) == (0, "")
     assert last(done) == "10 rows: 10 created, 0 updated, 0 skipped, 0 failed"
@@ -72,7 +72,7 @@ def test_customers_deleted_since_an_import_are_imported(
     assert live[0].customer_count == 10
 
 
-def test_unfinished_import_of_another_key_is_refused(
+def test_unfinished_import_with_another_api_key_is_rejected(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     live[0].faults.add(faults.Delay(0), times=3)
@@ -86,7 +86,7 @@ def test_unfinished_import_of_another_key_is_refused(
     assert "stopped after 3 of 10 rows, and the API key has changed since" in done.stderr
 
 
-def test_import_that_sent_nothing_can_change_its_options(
+def test_import_with_nothing_sent_can_restart_with_other_options(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     command = ("customers", "import", "--no-retries", str(people))
@@ -104,7 +104,7 @@ def test_import_that_sent_nothing_can_change_its_options(
         ("upsert", "8 created, 2 updated, 0 skipped, 0 failed", "user_1@example.com", 0),
     ],
 )
-def test_existing_customers_are_handled_by_on_conflict(
+def test_on_conflict_option_fails_skips_or_updates_rows(
     invoke: Invoke, live: Live, people: Path, policy: str, expected: str, name: str, code: int
 ) -> None:
     live[0].add(external_id="user_1", email="theirs@example.com")
@@ -161,7 +161,7 @@ def test_failed_rows_can_be_corrected_and_imported(
     assert last(done) == "2 rows: 1 created, 0 updated, 1 skipped, 0 failed"
 
 
-def test_suggested_command_keeps_relevant_options(
+def test_command_suggested_after_failures_keeps_needed_options(
     invoke: Invoke, live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -187,7 +187,7 @@ def test_suggested_command_keeps_relevant_options(
 
 
 @pytest.mark.parametrize("other", ["edited", "of another input"])
-def test_failed_rows_file_replaces_no_other_file(
+def test_failed_rows_file_does_not_replace_another_file(
     invoke: Invoke, live: Live, people: Path, other: str
 ) -> None:
     failed = people.with_name("people.failed.csv")
@@ -202,14 +202,18 @@ def test_failed_rows_file_replaces_no_other_file(
     assert not people.with_name("people.failed-3.csv").exists()
 
 
-def test_leftover_failed_rows_file_is_mentioned(invoke: Invoke, live: Live, people: Path) -> None:
+def test_existing_failed_rows_file_is_mentioned_after_an_import(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
     failed = people.with_name("people.failed.csv")
     failed.write_text("old")
     done = invoke("customers", "import", str(people))
     assert done.stderr == f"{failed} is from an earlier import; it was not changed.\n"
 
 
-def test_problems_file_replaces_no_other_file(invoke: Invoke, live: Live, people: Path) -> None:
+def test_problem_file_does_not_replace_another_file(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
     problems = people.with_name("people.problems.csv")
     problems.write_text("mine")
     people.write_text(HEADER + "user_1,ada@,GB\n" * 30)
@@ -219,7 +223,9 @@ def test_problems_file_replaces_no_other_file(invoke: Invoke, live: Live, people
     assert f"all problems are in {numbered}." in done.stderr
 
 
-def test_failed_rows_of_json_are_lines_of_json(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_failed_rows_of_a_json_import_are_written_as_jsonl(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     people = tmp_path / "people.json"
     row = {"externalId": "a", "country": "GB", "name": "Zoë\u2028", "email": None, "sales": 1}
     people.write_text(json.dumps([row], indent=2))
@@ -234,14 +240,16 @@ def test_failed_rows_of_json_are_lines_of_json(invoke: Invoke, live: Live, tmp_p
     assert last(done) == "1 row: 0 created, 1 updated, 0 skipped, 0 failed"
 
 
-def test_dry_run_sends_nothing_and_leaves_nothing(invoke: Invoke, live: Live, people: Path) -> None:
+def test_dry_run_sends_no_request_and_writes_no_file(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
     done = invoke("customers", "import", "--dry-run", str(people), env={"DUB_API_KEY": None})
     assert (done.exit_code, done.stderr) == (0, "")
     assert last(done) == f"{people}: 10 rows without problems; nothing was sent."
     assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
 
 
-def test_bad_row_prevents_the_whole_import(invoke: Invoke, live: Live, people: Path) -> None:
+def test_import_with_an_invalid_row_sends_nothing(invoke: Invoke, live: Live, people: Path) -> None:
     people.write_text(people.read_text() + "user_3,ada@,\n" * 30)
     done = invoke("customers", "import", str(people))
     rest = people.with_name("people.problems.csv")
@@ -263,7 +271,7 @@ def test_bad_row_prevents_the_whole_import(invoke: Invoke, live: Live, people: P
     assert not people.with_name("people.csv.journal").exists()
 
 
-def test_rejected_key_stops_and_a_valid_one_resumes(
+def test_rejected_key_stops_the_import_and_a_valid_key_resumes(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     people = tmp_path / "people.csv"
@@ -278,7 +286,7 @@ def test_rejected_key_stops_and_a_valid_one_resumes(
     assert (done.exit_code, live[0].customer_count) == (0, 200)
 
 
-def test_exceeded_plan_limit_stops_the_import(invoke: Invoke, live: Live, people: Path) -> None:
+def test_plan_limit_error_stops_the_import(invoke: Invoke, live: Live, people: Path) -> None:
     body = {"error": {"code": "exceeded_limit", "message": "Too many.", "doc_url": ""}}
     live[0].faults.add(faults.Status(403, body=body), times=None, method="POST")
     done = invoke("customers", "import", "--workers", "1", str(people))
@@ -287,7 +295,9 @@ def test_exceeded_plan_limit_stops_the_import(invoke: Invoke, live: Live, people
     assert posts(live[0]) == 1
 
 
-def test_network_failure_stops_and_fails_no_row(invoke: Invoke, live: Live, people: Path) -> None:
+def test_network_failure_stops_the_import_without_failed_rows(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
     gone = invoke(
         *("customers", "import", "--no-retries", "--workers", "1", "-v", str(people)),
         env={"DUB_SERVER_URL": "http://127.0.0.1:9"},
@@ -304,7 +314,7 @@ def test_network_failure_stops_and_fails_no_row(invoke: Invoke, live: Live, peop
     assert (done.exit_code, live[0].customer_count) == (0, 10)
 
 
-def test_row_without_usable_response_stays_unresolved(
+def test_row_with_a_500_response_is_counted_as_left(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     live[0].faults.add(faults.Status(500, carried_out=True), method="POST")
@@ -320,7 +330,7 @@ def test_row_without_usable_response_stays_unresolved(
     )
 
 
-def test_unresolved_rows_are_reported_with_reasons(
+def test_rows_without_usable_response_are_reported(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     write(people, range(4))
@@ -339,7 +349,7 @@ def test_unresolved_rows_are_reported_with_reasons(
 
 
 @pytest.mark.parametrize("option", ["--retries", "--no-retries"])
-def test_long_rate_limit_stops_the_import_at_once(
+def test_long_retry_after_stops_the_import_immediately(
     invoke: Invoke, live: Live, people: Path, option: str
 ) -> None:
     write(people, range(100))
@@ -412,7 +422,9 @@ def test_invalid_input_or_option_exits_with_2(
     assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
 
 
-def test_path_that_is_no_file_prints_one_line(invoke: Invoke, tmp_path: Path) -> None:
+def test_import_of_a_path_that_is_not_a_file_prints_one_line(
+    invoke: Invoke, tmp_path: Path
+) -> None:
     (tmp_path / "people.xls").write_bytes(b"\xd0\xcf\x11\xe0")
     for path, expected in (
         (str(tmp_path), "is a directory"),
@@ -444,7 +456,9 @@ def test_journal_path_must_not_be_another_file(
     assert journal.read_bytes().startswith(b"SQLite format 3")
 
 
-def test_empty_string_of_json_is_not_sent(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_empty_optional_string_in_json_is_not_sent(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     live[0].add(external_id="u1", name="Ada", stripe_customer_id="cus_9")
     empty = '"name": "", "email": "", "stripeCustomerId": "", "country": "GB"'
     (tmp_path / "a.jsonl").write_text(
@@ -456,7 +470,7 @@ def test_empty_string_of_json_is_not_sent(invoke: Invoke, live: Live, tmp_path: 
     assert json.loads(update.body) == {"country": "GB"}
 
 
-def test_empty_required_string_of_json_is_missing(
+def test_empty_required_string_in_json_is_reported_as_problem(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     (tmp_path / "a.jsonl").write_text('{"externalId": "", "country": " "}\n')

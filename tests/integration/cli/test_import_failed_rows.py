@@ -51,7 +51,7 @@ def stop_after(fake: FakeDub, requests: int) -> None:
     fake.faults.add(faults.Status(500), times=None)
 
 
-def test_stopped_import_leaves_the_rows_failed_so_far(
+def test_stopped_import_writes_the_failed_rows_file(
     invoke_apart: Invoke, live: Live, folder: Path
 ) -> None:
     stop_after(live[0], 4)
@@ -67,7 +67,7 @@ def test_stopped_import_leaves_the_rows_failed_so_far(
     assert failed_ids(folder / "people.failed.csv") == ["u1"]
 
 
-def test_resumed_import_completes_the_file_of_failed_rows(
+def test_resumed_import_completes_the_failed_rows_file(
     invoke_apart: Invoke, live: Live, folder: Path
 ) -> None:
     stop_after(live[0], 4)
@@ -78,7 +78,7 @@ def test_resumed_import_completes_the_file_of_failed_rows(
     assert sorted(path.name for path in folder.iterdir()) == ["people.csv", "people.failed.csv"]
 
 
-def test_resumed_import_keeps_a_corrected_file_of_failed_rows(
+def test_resumed_import_keeps_an_edited_failed_rows_file(
     invoke_apart: Invoke, live: Live, folder: Path
 ) -> None:
     stop_after(live[0], 4)
@@ -92,7 +92,7 @@ def test_resumed_import_keeps_a_corrected_file_of_failed_rows(
     assert failed_ids(folder / "people.failed-2.csv") == ["u1", "u9"]
 
 
-def test_interrupted_import_leaves_the_rows_failed_so_far(
+def test_interrupted_import_writes_the_failed_rows_file(
     live: Live, folder: Path, environment: dict[str, str]
 ) -> None:
     fake = live[0]
@@ -118,7 +118,7 @@ def test_interrupted_import_leaves_the_rows_failed_so_far(
     assert failed_ids(folder / "people.failed.csv") == ["u1"]
 
 
-def test_directory_named_like_the_failed_file_is_kept(
+def test_directory_named_like_the_failed_rows_file_is_kept(
     invoke_apart: Invoke, live: Live, folder: Path
 ) -> None:
     live[0].add(external_id="u1")
@@ -128,7 +128,7 @@ def test_directory_named_like_the_failed_file_is_kept(
     assert failed_ids(folder / "people.failed-2.csv") == ["u1"]
 
 
-def test_file_that_cannot_be_written_names_the_cause(
+def test_unwritable_failed_rows_file_error_names_the_cause(
     invoke_apart: Invoke, live: Live, folder: Path
 ) -> None:
     live[0].add(external_id="u1")
@@ -142,7 +142,7 @@ def test_file_that_cannot_be_written_names_the_cause(
 
 @pytest.mark.parametrize("header", ["external_id,country,reason", "external_id,country"])
 @pytest.mark.parametrize("options", [(), ("--exact",)])
-def test_escaped_id_of_a_failed_file_is_imported_unescaped(
+def test_escaped_id_in_a_failed_rows_file_is_unescaped(
     invoke_apart: Invoke, live: Live, folder: Path, header: str, options: tuple[str, ...]
 ) -> None:
     live[0].add(external_id="@ada")
@@ -162,7 +162,7 @@ def test_escaped_id_of_a_failed_file_is_imported_unescaped(
         assert [customer.external_id for customer in live[0].customers] == ["@ada"]
 
 
-def test_exact_import_keeps_apostrophes_beside_a_reason_column(
+def test_exact_option_keeps_apostrophes_in_a_failed_rows_file(
     invoke_apart: Invoke, live: Live, folder: Path
 ) -> None:
     (folder / "people.csv").write_text("external_id,name,country,Reason\n'@ada,'=x,GB,vip\n")
@@ -171,7 +171,7 @@ def test_exact_import_keeps_apostrophes_beside_a_reason_column(
     assert [(c.external_id, c.name) for c in live[0].customers] == [("'@ada", "'=x")]
 
 
-def test_escaped_ids_of_customers_list_are_unescaped(
+def test_import_unescapes_ids_from_customers_list_csv(
     invoke_apart: Invoke, live: Live, folder: Path
 ) -> None:
     for number in ("@ada", "'=b", "-x"):

@@ -75,7 +75,7 @@ def stored(fake: FakeDub) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("case", FILES)
-def test_files_of_other_programs_are_imported(
+def test_csv_files_of_spreadsheet_programs_are_imported(
     invoke: Invoke, live: Live, tmp_path: Path, case: str
 ) -> None:
     name, content = FILES[case]
@@ -96,7 +96,7 @@ def test_workbook_is_imported(invoke: Invoke, live: Live, tmp_path: Path) -> Non
     assert (done.exit_code, stored(live[0])) == (0, [ADA, ZOE]), done.stderr
 
 
-def test_workbook_without_openpyxl_says_what_to_install(
+def test_workbook_import_without_openpyxl_shows_install_command(
     live: Live, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     path = tmp_path / "a.xlsx"
@@ -212,7 +212,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_file_that_would_be_misread_is_rejected(
+def test_ambiguous_input_file_is_rejected_without_requests(
     invoke: Invoke, live: Live, tmp_path: Path, case: str
 ) -> None:
     name, content, expected = REFUSED[case]
@@ -222,7 +222,7 @@ def test_file_that_would_be_misread_is_rejected(
     assert expected in done.stderr
 
 
-def test_control_characters_of_a_wrong_encoding_are_refused(
+def test_control_characters_from_a_wrong_encoding_are_rejected(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
@@ -235,7 +235,9 @@ def test_control_characters_of_a_wrong_encoding_are_refused(
     assert (done.exit_code, live[0].customers[0].name) == (0, "O\u2019Brien")
 
 
-def test_second_import_needs_no_journal_option(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_repeated_import_needs_no_journal_option(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(HEADER.encode() + b"u1,,Zo\xc3\xab,GB\nu2,,Ada,GB\n")
     done = invoke("customers", "import", "--encoding", "cp1252", str(path))
@@ -258,7 +260,7 @@ def piped(path: str, content: bytes, live: Live, environment: dict[str, str], fo
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/stdin"])
-def test_standard_input_is_imported_once(
+def test_repeated_import_of_standard_input_creates_no_customer(
     live: Live, tmp_path: Path, environment: dict[str, str], path: str
 ) -> None:
     content = TABLE.replace(",", ";").encode("utf-16")
@@ -302,7 +304,7 @@ def test_failed_and_problem_files_are_next_to_the_journal(
     assert {p.stat().st_mode & 0o777 for p in other.iterdir()} == {0o600}
 
 
-def test_problems_are_printed_if_no_file_can_be_written(
+def test_problems_are_printed_if_the_problem_file_is_unwritable(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
@@ -334,7 +336,9 @@ def test_problems_are_printed_if_no_file_can_be_written(
     assert (tmp_path / "a.failed.csv").exists()
 
 
-def test_unwritable_journal_names_the_option(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_unwritable_journal_error_suggests_the_journal_option(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     path = tmp_path / "a.csv"
     path.write_text(TABLE)
     journal = tmp_path / "none" / "a.journal"
@@ -346,7 +350,9 @@ def test_unwritable_journal_names_the_option(invoke: Invoke, live: Live, tmp_pat
     )
 
 
-def test_exported_file_imports_unchanged(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_exported_file_can_be_imported_unchanged(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     rows = [("5E05", "NULL"), ("12E05", "N/A"), ("1.0", "#REF!"), ("a", "null"), ("b", "=1+1")]
     for external_id, name in rows:
         live[0].add(external_id=external_id, name=name, country="GB")
@@ -383,7 +389,7 @@ def test_redirected_stdin_writes_no_files_into_dev(
     assert [p.name[:6] for p in tmp_path.iterdir() if p != path] == ["stdin-"]
 
 
-def test_conflict_without_a_known_cause_names_both_ids(
+def test_conflict_with_unknown_cause_names_both_unique_fields(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     live[0].add(external_id="s1", stripe_customer_id="cus_9")
@@ -398,7 +404,9 @@ def test_conflict_without_a_known_cause_names_both_ids(
     assert "(another customer has the stripe_customer_id; nothing was updated)" in done.stderr
 
 
-def test_options_without_effect_are_named(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_import_option_without_effect_prints_a_warning(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(TABLE.encode("utf-8-sig"))
     options = ("--dry-run", "--sheet", "A", "--encoding", "cp1252")
@@ -419,7 +427,7 @@ def test_options_without_effect_are_named(invoke: Invoke, live: Live, tmp_path: 
         (TABLE.replace("Zoë 🙂", "Zoë").encode("cp1252"), "cp1252", False),
     ],
 )
-def test_utf_8_file_in_another_encoding_is_warned_about(
+def test_import_of_utf_8_with_another_encoding_prints_a_warning(
     invoke: Invoke, tmp_path: Path, content: str | bytes, encoding: str, warns: bool
 ) -> None:
     path = tmp_path / "a.csv"
@@ -431,7 +439,7 @@ def test_utf_8_file_in_another_encoding_is_warned_about(
     assert ("looks like UTF-8 text" in done.stdout) == (warns and encoding == "cp1252")
 
 
-def test_preview_shortens_long_values(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_import_preview_shortens_long_values(invoke: Invoke, live: Live, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     url = f"https://example.com/{'x' * 300_000}"
     path.write_text(f"external_id,avatar,country\nu1,{url},GB\n")

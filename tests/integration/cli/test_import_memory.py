@@ -40,7 +40,7 @@ def array_of(count: int) -> Iterator[str]:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak")
 @pytest.mark.parametrize("write", [csv_of, array_of])
-def test_memory_does_not_grow_with_the_file(
+def test_import_memory_does_not_grow_with_the_file_size(
     tmp_path: Path, environment: dict[str, str], write: Callable[[int], Iterator[str]]
 ) -> None:
     def peak_mb(count: int) -> float:

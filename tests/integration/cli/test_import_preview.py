@@ -47,7 +47,9 @@ def preview(path: Path) -> list[str]:
     ]
 
 
-def test_dry_run_shows_what_would_be_sent(invoke_apart: Invoke, live: Live, people: Path) -> None:
+def test_dry_run_shows_the_first_rows_as_they_would_be_sent(
+    invoke_apart: Invoke, live: Live, people: Path
+) -> None:
     done = invoke_apart("customers", "import", "--dry-run", "--map", "notes=", str(people))
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
@@ -57,14 +59,14 @@ def test_dry_run_shows_what_would_be_sent(invoke_apart: Invoke, live: Live, peop
     assert (live[0].requests, list(people.parent.iterdir())) == ([], [people])
 
 
-def test_dry_run_shows_columns_of_a_header_it_refuses(invoke_apart: Invoke, people: Path) -> None:
+def test_dry_run_shows_the_columns_of_a_rejected_header(invoke_apart: Invoke, people: Path) -> None:
     done = invoke_apart("customers", "import", "--dry-run", str(people))
     assert done.exit_code == 2
     assert "  Notes       -> (unknown)" in done.stdout.splitlines()
     assert "unknown columns: 'Notes'" in done.stderr
 
 
-def test_dry_run_shows_good_rows_beside_problems(invoke_apart: Invoke, tmp_path: Path) -> None:
+def test_dry_run_shows_valid_rows_and_problems(invoke_apart: Invoke, tmp_path: Path) -> None:
     path = tmp_path / "people.jsonl"
     path.write_text(
         '{"external id": "u1", "country": "GB"}\n{"externalId": "u2", "country": "GB", "a": 1}\n'
@@ -83,7 +85,9 @@ def test_dry_run_shows_good_rows_beside_problems(invoke_apart: Invoke, tmp_path:
     )
 
 
-def test_notes_are_shown_without_a_terminal(invoke_apart: Invoke, live: Live, people: Path) -> None:
+def test_import_without_a_terminal_prints_the_notes(
+    invoke_apart: Invoke, live: Live, people: Path
+) -> None:
     done = invoke_apart("customers", "import", "--map", "notes=", str(people))
     assert (done.exit_code, live[0].customer_count) == (0, 4)
     assert done.stderr.splitlines() == preview(people)[-3:]
@@ -93,7 +97,7 @@ def test_notes_are_shown_without_a_terminal(invoke_apart: Invoke, live: Live, pe
     ("keys", "status", "count"),
     [("y\n", 0, 4), ("n\n", 1, 0), ("\n", 1, 0), ("\x03", 130, 0), ("\x04", 130, 0)],
 )
-def test_terminal_shows_the_preview_and_asks(
+def test_import_on_a_terminal_shows_the_preview_and_asks(
     terminal: Callable[..., Any], live: Live, people: Path, keys: str, status: int, count: int
 ) -> None:
     command = ("customers", "import", "--map", "notes=", str(people))
@@ -105,7 +109,7 @@ def test_terminal_shows_the_preview_and_asks(
     assert (shown.finish(), live[0].customer_count) == (status, count)
 
 
-def test_yes_option_skips_the_question_on_a_terminal(
+def test_import_with_yes_option_does_not_ask_on_a_terminal(
     terminal: Callable[..., Any], live: Live, people: Path
 ) -> None:
     shown = terminal("customers", "import", "--yes", "--map", "notes=", str(people), env=live[1])
@@ -113,7 +117,9 @@ def test_yes_option_skips_the_question_on_a_terminal(
     assert "[y/N]" not in shown.shown
 
 
-def test_typed_input_ends_with_one_ctrl_d(terminal: Callable[..., Any], live: Live) -> None:
+def test_import_of_typed_input_ends_at_the_first_ctrl_d(
+    terminal: Callable[..., Any], live: Live
+) -> None:
     shown = terminal("customers", "import", "--yes", "-", env=live[1])
     shown.send("external_id,country\nu1,GB\n")
     shown.wait_for("u1,GB")

@@ -57,7 +57,7 @@ def go_so_far(fake: FakeDub, creates: int, then: faults.Fault) -> None:
     fake.faults.add(then, times=None, method="POST")
 
 
-def test_kill_and_interrupt_create_every_customer_once(
+def test_import_resumed_after_kill_and_interrupt_creates_once(
     run: Run, environment: dict[str, str], people: Path
 ) -> None:
     with FakeDub() as fake, fake.serve() as url:
@@ -87,7 +87,7 @@ def test_kill_and_interrupt_create_every_customer_once(
         assert (len(stored), len(set(stored))) == (ROWS, ROWS)
 
 
-def test_interrupt_waits_for_requests_in_flight(
+def test_interrupted_import_waits_for_requests_in_flight(
     run: Run, environment: dict[str, str], people: Path
 ) -> None:
     with FakeDub(latency=0.7) as fake, fake.serve() as url:
@@ -103,7 +103,7 @@ def test_interrupt_waits_for_requests_in_flight(
         assert [request.method for request in fake.requests if request.method != "POST"] == []
 
 
-def test_interrupted_import_skips_customers_of_other_clients(
+def test_resumed_import_skips_customers_of_other_clients(
     run: Run, environment: dict[str, str], people: Path
 ) -> None:
     with FakeDub(latency=0.1) as fake, fake.serve() as url:
@@ -117,7 +117,7 @@ def test_interrupted_import_skips_customers_of_other_clients(
         assert done.stdout == f"{ROWS} rows: 0 created, 0 updated, {ROWS} skipped, 0 failed\n"
 
 
-def test_terminal_shows_progress(terminal: Callable[..., Any], people: Path) -> None:
+def test_import_on_a_terminal_shows_progress(terminal: Callable[..., Any], people: Path) -> None:
     with FakeDub(latency=0.15) as fake, fake.serve() as url:
         env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
         shown = terminal("customers", "import", "--yes", str(people), env=env, columns=100)

@@ -93,7 +93,7 @@ def test_customer_created_before_a_kill_counts_as_created(
 @pytest.mark.parametrize(
     "theirs", [{"email": None}, {"country": "FR"}, {"stripe_customer_id": "x"}]
 )
-def test_customer_of_another_client_is_not_counted_as_created(
+def test_customer_created_by_another_client_is_not_counted(
     fake: FakeDub,
     start: Start,
     on_conflict: OnConflict,
@@ -107,7 +107,7 @@ def test_customer_of_another_client_is_not_counted_as_created(
         assert run.journal.outcome(0) == expected
 
 
-def test_customer_that_existed_before_is_a_conflict(fake: FakeDub, start: Start) -> None:
+def test_customer_that_existed_before_the_import_is_a_conflict(fake: FakeDub, start: Start) -> None:
     fake.add(external_id="u1", email="u1@example.com", country="GB")
     with start(ROW) as run:
         run.run()
@@ -129,7 +129,7 @@ def test_interrupted_update_counts_as_updated(fake: FakeDub, start: Start) -> No
 
 
 @pytest.mark.parametrize("on_conflict", ["skip", "upsert"])
-def test_stripe_id_of_another_customer_is_a_failure(
+def test_row_with_stripe_id_of_another_customer_fails(
     fake: FakeDub, start: Start, on_conflict: OnConflict
 ) -> None:
     fake.add(external_id="other", stripe_customer_id="cus_1")
@@ -139,14 +139,14 @@ def test_stripe_id_of_another_customer_is_a_failure(
         assert run.journal.reason(0).startswith("409 conflict: ")
 
 
-def test_customer_with_the_stripe_id_is_skipped(fake: FakeDub, start: Start) -> None:
+def test_existing_customer_with_the_stripe_id_is_skipped(fake: FakeDub, start: Start) -> None:
     fake.add(external_id="u1", stripe_customer_id="cus_1", country="GB")
     with start(("u1", "", "cus_1"), on_conflict="skip") as run:
         run.run()
         assert run.journal.outcome(0) == "skipped"
 
 
-def test_update_is_sent_after_journal_records_existence(
+def test_update_is_sent_after_the_journal_records_the_customer(
     fake: FakeDub, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.add(external_id="u1")
@@ -163,7 +163,7 @@ def test_update_is_sent_after_journal_records_existence(
     assert seen == [True]
 
 
-def test_three_unusable_responses_in_a_row_abort(fake: FakeDub, start: Start) -> None:
+def test_three_consecutive_server_errors_abort_the_import(fake: FakeDub, start: Start) -> None:
     rows = [(f"u{number}", "", "") for number in range(20)]
     # Two, and then one that is well, end nothing.
     for fault in (*[faults.Status(500)] * 2, faults.Delay(0), *[faults.Status(503)] * 20):
@@ -179,7 +179,7 @@ def test_three_unusable_responses_in_a_row_abort(fake: FakeDub, start: Start) ->
         assert run.journal.counts()["created"] == 20
 
 
-def test_row_error_fails_only_that_row(fake: FakeDub, start: Start) -> None:
+def test_error_response_for_a_row_fails_only_that_row(fake: FakeDub, start: Start) -> None:
     fake.faults.add(faults.Status(422))
     with start(ROW, ("u2", "", "")) as run:
         assert run.run() == 0
@@ -205,7 +205,7 @@ def test_row_is_sent_only_after_the_journal_records_it(
     assert begun == [True] * 70
 
 
-def test_reported_progress_is_in_the_journal_on_disk(
+def test_reported_rows_are_already_in_the_journal_file(
     fake: FakeDub, start: Start, tmp_path: Path
 ) -> None:
     rows = [(f"u{number}", "", "") for number in range(70)]
@@ -219,7 +219,7 @@ def test_reported_progress_is_in_the_journal_on_disk(
     assert [pair for pair in reported if pair[0] > pair[1]] == []
 
 
-def test_file_changed_meanwhile_stops_the_import(
+def test_input_file_changed_during_the_import_stops_it(
     fake: FakeDub, start: Start, tmp_path: Path
 ) -> None:
     rows = [(f"u{number}", "", "") for number in range(500)]
@@ -269,7 +269,7 @@ def test_customer_deleted_before_its_update_is_created(
 @pytest.mark.parametrize(
     ("stripe_id", "cause"), [("", "(other clients"), ("cus_1", "stripe_customer_id, or other")]
 )
-def test_customer_deleted_repeatedly_fails_with_the_causes(
+def test_row_of_a_repeatedly_deleted_customer_fails(
     fake: FakeDub, start: Start, monkeypatch: pytest.MonkeyPatch, stripe_id: str, cause: str
 ) -> None:
     fake.add(external_id="u1")

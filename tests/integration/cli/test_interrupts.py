@@ -24,7 +24,7 @@ PROMPT = "Stopping. Press Ctrl-C again to end at once."
 
 
 @pytest.mark.parametrize("kind", ["import", "export"])
-def test_random_interrupts_leave_a_complete_result(kind: str) -> None:
+def test_job_with_random_interrupts_ends_with_a_complete_result(kind: str) -> None:
     result = soak.Result()
     size = {"import": 200, "export": 2_000}[kind]
     soak.complete(kind, size, 4, 1.0, result)
@@ -62,7 +62,7 @@ def wait_for_requests(fake: FakeDub, count: int) -> None:
         time.sleep(0.01)
 
 
-def test_second_interrupt_ends_the_process_at_once(
+def test_second_interrupt_ends_the_process_immediately(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     (tmp_path / "a.csv").write_text("external_id,country\na,GB\n")
@@ -129,7 +129,7 @@ except KeyboardInterrupt:
 """
 
 
-def test_interrupt_just_before_a_read_ends_the_question(terminal: Callable[..., Any]) -> None:
+def test_interrupt_before_reading_the_reply_ends_the_prompt(terminal: Callable[..., Any]) -> None:
     shown = terminal(code=INTERRUPT_BEFORE_READ)
     shown.wait_for("interrupted", 10)
     assert shown.finish() == 0
@@ -163,13 +163,13 @@ except BaseException as error:
 """
 
 
-def test_interrupt_during_the_flush_of_a_prompt_ends_it(terminal: Callable[..., Any]) -> None:
+def test_interrupt_while_flushing_a_prompt_ends_the_prompt(terminal: Callable[..., Any]) -> None:
     shown = terminal(code=INTERRUPT_IN_FLUSH)
     shown.wait_for("interrupted: Abort", 10)
     assert shown.finish() == 0
 
 
-def test_question_leaves_no_timer(terminal: Callable[..., Any]) -> None:
+def test_prompt_leaves_no_running_timer(terminal: Callable[..., Any]) -> None:
     code = """
 import signal
 from dub_uplink._cli.io.text import confirm

@@ -81,7 +81,7 @@ def test_invalid_rate_limit_storage_hides_the_password(
         ("redis://ada:pa55@127.0.0.1:9/3?password=pa55", "'redis://***@127.0.0.1:9/3?***'"),
     ],
 )
-def test_suggested_command_keeps_the_storage_without_password(
+def test_suggested_command_keeps_storage_url_without_password(
     invoke_apart: Invoke, live: tuple[FakeDub, dict[str, str]], people: Path, url: str, shown: str
 ) -> None:
     live[0].add(external_id="user_1")

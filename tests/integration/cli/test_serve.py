@@ -103,7 +103,7 @@ def test_serve_prints_url_logs_requests_and_stops(serve: Serve) -> None:
     assert out.endswith("Stopped.\n")
 
 
-def test_serve_options_have_an_effect(serve: Serve) -> None:
+def test_serve_token_seed_and_rate_limit_options_are_applied(serve: Serve) -> None:
     options = ("--token", "dub_mine", "--seed-customers", "7", "--rate-limit", "2")
     with serve(*options) as server:
         assert "7 customers are stored" in server.greeting
@@ -117,7 +117,7 @@ def test_serve_options_have_an_effect(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
-def test_serve_database_outlives_the_server(
+def test_serve_database_keeps_customers_after_the_server_stops(
     serve: Serve, tmp_path: Path, with_signal: signal.Signals
 ) -> None:
     body = {"externalId": "user_1", "country": "GB"}
@@ -130,7 +130,7 @@ def test_serve_database_outlives_the_server(
         assert server.ask("/customers/ext_user_1")[0] == 200
 
 
-def test_serve_continues_without_a_reader_of_its_log(serve: Serve) -> None:
+def test_serve_continues_after_its_output_pipe_is_closed(serve: Serve) -> None:
     with serve() as server:
         server.stdout.close()
         assert [server.ask("/customers")[0] for _ in range(3)] == [200, 200, 200]
@@ -153,7 +153,7 @@ def test_serve_port_in_use_prints_one_line() -> None:
 
 
 @pytest.mark.parametrize("host", ["nosuch.invalid", "192.0.2.1"])
-def test_serve_wrong_host_has_a_hint_for_the_host(host: str) -> None:
+def test_serve_invalid_host_prints_a_hint_for_the_host(host: str) -> None:
     done = CliRunner().invoke(cli, ["serve", "--port", "0", "--host", host, "--no-admin"])
     assert done.exit_code == 1
     assert "give --host an address of this machine" in done.output
@@ -164,7 +164,7 @@ def test_serve_help_names_the_variable_of_the_admin_token() -> None:
     assert "DUB_FAKE_ADMIN_TOKEN" in CliRunner().invoke(cli, ["serve", "--help"]).output
 
 
-def test_serve_admin_token_without_admin_is_refused(
+def test_serve_admin_token_without_admin_is_rejected(
     serve: Serve, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = CliRunner().invoke(cli, ["serve", "--no-admin", "--admin-token", "s3cret"])
@@ -191,7 +191,7 @@ def test_serve_rate_limit_of_zero_rejects_every_request(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "ä"])
-def test_serve_unusable_token_is_refused(token: str) -> None:
+def test_serve_invalid_token_is_rejected(token: str) -> None:
     done = CliRunner().invoke(cli, ["serve", "--token", token])
     assert done.exit_code == 2
     assert "--token" in done.output
@@ -209,7 +209,7 @@ def _admin(server: Server, token: str | None = None) -> int:
             return error.code
 
 
-def test_serve_shows_the_page_and_has_the_admin_api(serve: Serve) -> None:
+def test_serve_with_admin_option_serves_admin_page_and_api(serve: Serve) -> None:
     with serve() as server:
         assert f"{server.url}/_fake/\n" in server.greeting
         assert _admin(server) == 200
@@ -229,7 +229,7 @@ def test_serve_admin_token_is_required_and_not_shown(serve: Serve) -> None:
     assert "s3cret" not in server.greeting + out + err
 
 
-def test_serve_admin_token_may_be_in_the_environment(
+def test_serve_admin_token_is_read_from_the_environment(
     serve: Serve, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(environment, "DUB_FAKE_ADMIN_TOKEN", "s3cret")
@@ -238,7 +238,7 @@ def test_serve_admin_token_may_be_in_the_environment(
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_serve_beyond_loopback_needs_an_admin_token(host: str) -> None:
+def test_serve_with_admin_beyond_loopback_needs_a_token(host: str) -> None:
     done = CliRunner().invoke(cli, ["serve", "--port", "0", "--host", host])
     assert done.exit_code == 2
     assert "--admin-token TOKEN or --no-admin" in done.output
@@ -250,7 +250,7 @@ def test_serve_beyond_loopback_without_admin_needs_no_token(serve: Serve) -> Non
 
 
 @pytest.mark.parametrize("token", ["", "a b", "ä"])
-def test_serve_unusable_admin_token_is_refused(token: str) -> None:
+def test_serve_invalid_admin_token_is_rejected(token: str) -> None:
     done = CliRunner().invoke(cli, ["serve", "--port", "0", "--admin-token", token])
     assert done.exit_code == 2
     assert "--admin-token" in done.output

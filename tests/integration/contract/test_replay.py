@@ -194,7 +194,7 @@ CLASSES = {
 
 
 @EACH
-def test_recorded_response_becomes_its_object_or_error(
+def test_recorded_response_returns_its_model_or_raises_its_error(
     step: dict[str, Any], serving: Callable[..., Any]
 ) -> None:
     recorded, method = step["response"], step["request"]["method"]
@@ -222,6 +222,6 @@ def test_recorded_response_becomes_its_object_or_error(
     assert str(error) == f"{recorded['status']} {said['code']}: {said['message']}"
 
 
-def test_recorded_statuses_all_have_a_class() -> None:
+def test_each_recorded_error_status_has_an_error_class() -> None:
     counted = collections.Counter(step["response"]["status"] for _, step in STEPS)
     assert counted == {200: 25, 201: 63, 400: 3, 401: 3, 404: 6, 409: 2, 422: 16}

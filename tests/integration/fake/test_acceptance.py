@@ -58,13 +58,13 @@ def rejected(api: Any, **query: Any) -> dict[str, Any]:
     return error
 
 
-def test_list_has_every_customer_with_every_key(api: Any) -> None:
+def test_list_returns_every_customer_with_every_field(api: Any) -> None:
     rows = listed(api)
     assert len(rows) == 25
     assert all(list(row) == KEYS for row in rows)
 
 
-def test_list_expanded_shows_links_and_programs(api: Any) -> None:
+def test_list_with_expanded_fields_returns_links_and_programs(api: Any) -> None:
     expanded = [row for row in listed(api, includeExpandedFields="true") if "link" in row]
     assert len(expanded) == 9
     assert all(row["programId"] == "prog_1" for row in expanded)
@@ -76,7 +76,7 @@ def test_list_by_page_has_every_customer_once(api: Any) -> None:
     assert [row for page in pages for row in page] == listed(api)
 
 
-def test_list_by_customer_ids_has_only_these(api: Any) -> None:
+def test_list_by_customer_ids_returns_only_these_customers(api: Any) -> None:
     ids = [row["id"] for row in listed(api)[3:6]]
     assert [row["id"] for row in listed(api, customerIds=",".join(ids))] == ids
 
@@ -129,7 +129,7 @@ def test_get_finds_a_customer_by_either_id(api: Any) -> None:
         assert api("GET", f"/customers/{key}").json() == row
 
 
-def test_update_does_not_rehost_an_avatar_url_of_dub(api: Any) -> None:
+def test_update_stores_an_avatar_url_of_dub_unchanged(api: Any) -> None:
     row = listed(api)[0]
     change = {"name": "Ada", "email": "ada@example.com", "avatar": OG_AVATAR}
     updated = api("PATCH", f"/customers/{row['id']}", json=change)
@@ -137,7 +137,7 @@ def test_update_does_not_rehost_an_avatar_url_of_dub(api: Any) -> None:
     assert api("GET", f"/customers/{row['id']}").json() == updated.json()
 
 
-def test_delete_removes_a_customer_for_good(api: Any) -> None:
+def test_deleted_customer_is_no_longer_returned(api: Any) -> None:
     customer_id = listed(api)[0]["id"]
     assert api("DELETE", f"/customers/{customer_id}").json() == {"id": customer_id}
     for method in ("GET", "DELETE"):
@@ -145,7 +145,7 @@ def test_delete_removes_a_customer_for_good(api: Any) -> None:
     assert len(listed(api)) == 24
 
 
-def test_count_agrees_with_the_list(api: Any) -> None:
+def test_count_equals_the_length_of_the_list(api: Any) -> None:
     def counted(**query: Any) -> Any:
         return api("GET", "/customers/count", query).json()
 

@@ -31,7 +31,7 @@ def test_admin_state_has_every_section(fake: FakeDub, curl: Curl) -> None:
     assert state["settings"]["role"] == "owner"
 
 
-def test_requests_have_every_field(fake: FakeDub, curl: Curl) -> None:
+def test_recorded_request_in_admin_api_has_every_field(fake: FakeDub, curl: Curl) -> None:
     fake.faults.add(faults.Status(503, {"Retry-After": "1"}), method="GET")
     curl.api("POST", "/customers?a=1&b=%20x", {"externalId": "a", "country": "GB"})
     curl.api("GET", "/customers/ext_a%2Fb")
@@ -48,7 +48,7 @@ def test_requests_have_every_field(fake: FakeDub, curl: Curl) -> None:
     assert [base64.b64decode(one["bodyBase64"]) for one in (first, second)] == [sent, b""]
 
 
-def test_requests_after_a_number_are_listed(curl: Curl) -> None:
+def test_admin_api_lists_requests_after_a_number(curl: Curl) -> None:
     curl.statuses(4)
     numbers = [one["number"] for one in curl.admin("GET", "requests?after=1&limit=2")]
     assert numbers == [2, 3]
@@ -65,14 +65,14 @@ def test_requests_beyond_keep_requests_are_dropped(curl_at: Callable[[str], Curl
             assert [one["number"] for one in kept] == numbers
 
 
-def test_dropped_request_has_no_status(fake: FakeDub, curl: Curl) -> None:
+def test_recorded_request_of_a_dropped_connection_has_no_status(fake: FakeDub, curl: Curl) -> None:
     fake.faults.add(faults.DropBefore())
     assert curl.api("GET", "/customers")[0] == 0
     (dropped,) = curl.admin("GET", "requests")
     assert (dropped["status"], dropped["fault"]) == (None, {"fault": "DropBefore"})
 
 
-def test_duration_includes_delays(fake: FakeDub, curl: Curl) -> None:
+def test_recorded_duration_includes_delays(fake: FakeDub, curl: Curl) -> None:
     fake.faults.add(faults.Delay(0.2))
     fake.faults.add(faults.Drip(20))
     curl.statuses(2)
@@ -93,7 +93,7 @@ def test_body_that_is_not_json_is_shown_as_text(
     assert request["body"] == shown.replace("?", "\ufffd")
 
 
-def test_requests_are_deleted_and_numbers_continue(curl: Curl) -> None:
+def test_deleting_recorded_requests_keeps_the_numbering(curl: Curl) -> None:
     curl.statuses(2)
     assert curl.admin("DELETE", "requests")["requests"] == {"kept": 0, "last": 2}
     assert curl.admin("GET", "requests") == []
@@ -101,7 +101,7 @@ def test_requests_are_deleted_and_numbers_continue(curl: Curl) -> None:
     assert [one["number"] for one in curl.admin("GET", "requests")] == [3]
 
 
-def test_customer_with_any_field_is_added(curl: Curl) -> None:
+def test_admin_api_adds_a_customer_with_every_field(curl: Curl) -> None:
     body = {
         "id": "cus_1",
         "name": "Ada",
@@ -131,7 +131,7 @@ def test_customer_with_any_field_is_added(curl: Curl) -> None:
     assert (shown["partner"]["name"], shown["discount"]["amount"]) == ("Acme", 5)
 
 
-def test_customer_without_fields_gets_ids(curl: Curl) -> None:
+def test_admin_api_customer_without_fields_gets_default_ids(curl: Curl) -> None:
     nulls = {"id": None, "externalId": None, "sales": None, "saleAmount": None, "link": None}
     added = curl.admin("POST", "customers", nulls, status=201)
     assert added["id"].startswith("cus_")
@@ -140,7 +140,7 @@ def test_customer_without_fields_gets_ids(curl: Curl) -> None:
 
 
 @pytest.mark.parametrize("field", ["id", "externalId", "stripeCustomerId"])
-def test_customer_with_a_taken_key_is_a_409(curl: Curl, field: str) -> None:
+def test_admin_add_with_duplicate_key_returns_409(curl: Curl, field: str) -> None:
     curl.admin("POST", "customers", {field: "one"}, status=201)
     error = curl.admin("POST", "customers", {field: "one"}, status=409)["error"]
     assert error["field"] == field
@@ -156,21 +156,21 @@ def test_customers_are_listed_by_pages_of_descending_ids(curl: Curl) -> None:
     assert [one["id"] for one in page] == ["cus_2", "cus_1", "cus_0"]
 
 
-def test_customers_are_deleted_and_nothing_else(fake: FakeDub, curl: Curl) -> None:
+def test_admin_delete_of_customers_keeps_requests_and_faults(fake: FakeDub, curl: Curl) -> None:
     fake.add_many(3)
     curl.admin("POST", "faults", {"fault": "DropAfter"})
     state = curl.admin("DELETE", "customers")
     assert (state["customers"], len(state["faults"]["queued"])) == (0, 1)
 
 
-def test_seed_adds_invented_customers_once(curl: Curl) -> None:
+def test_customers_seed_adds_generated_customers_once(curl: Curl) -> None:
     seeded = curl.admin("POST", "customers/seed", {"count": 1000})
     assert seeded == {"added": 1000, "customers": 1000}
     assert curl.api("GET", "/customers/count") == (200, "1000")
     assert curl.admin("POST", "customers/seed", {"count": 1001})["added"] == 1
 
 
-def test_queued_faults_are_listed_with_what_is_left(curl: Curl) -> None:
+def test_queued_faults_are_listed_with_their_remaining_times(curl: Curl) -> None:
     fault = {"fault": "Status", "code": 503, "times": 2, "method": "get", "path": "/customers*"}
     queued = curl.admin("POST", "faults", fault)["queued"]
     assert queued == [{**fault, "method": "GET"}]
@@ -181,7 +181,7 @@ def test_queued_faults_are_listed_with_what_is_left(curl: Curl) -> None:
     assert curl.admin("GET", "faults")["queued"] == []
 
 
-def test_fault_without_an_end_is_deleted(curl: Curl) -> None:
+def test_fault_for_all_requests_can_be_deleted(curl: Curl) -> None:
     curl.admin("POST", "faults", {"fault": "Status", "code": 500, "times": None})
     assert curl.statuses(3) == [500, 500, 500]
     assert curl.admin("DELETE", "faults") == {"queued": [], "random": [], "seed": None}
@@ -227,7 +227,7 @@ FAULTS: list[tuple[dict[str, Any], faults.Fault]] = [
 
 
 @pytest.mark.parametrize(("sent", "fault"), FAULTS)
-def test_every_fault_is_queued_and_shown_as_sent(
+def test_each_fault_is_queued_and_listed_with_the_sent_fields(
     fake: FakeDub, curl: Curl, sent: dict[str, Any], fault: faults.Fault
 ) -> None:
     shown = curl.admin("POST", "faults", sent)["queued"]
@@ -235,7 +235,7 @@ def test_every_fault_is_queued_and_shown_as_sent(
     assert shown == [{**sent, "times": 1, "method": None, "path": None}]
 
 
-def test_admin_api_offers_every_fault() -> None:
+def test_admin_api_accepts_every_fault_class() -> None:
     every = {
         cls.__name__
         for cls in vars(faults).values()
@@ -244,13 +244,13 @@ def test_admin_api_offers_every_fault() -> None:
     assert {sent["fault"] for sent, _ in FAULTS} == every
 
 
-def test_drop_after_fault_applies_the_request(fake: FakeDub, curl: Curl) -> None:
+def test_drop_after_fault_executes_the_request(fake: FakeDub, curl: Curl) -> None:
     curl.admin("POST", "faults", {"fault": "DropAfter", "method": "POST"})
     assert curl.api("POST", "/customers", {"externalId": "a", "country": "GB"})[0] == 0
     assert len(fake.customers) == 1
 
 
-def test_random_faults_have_shares_and_a_seed(fake: FakeDub, curl: Curl) -> None:
+def test_admin_api_sets_random_faults_with_shares_and_seed(fake: FakeDub, curl: Curl) -> None:
     shares = [
         {"fault": "Status", "code": 500, "share": 0.5},
         {"fault": "Status", "code": 502, "share": 0.5},
@@ -266,7 +266,7 @@ def test_random_faults_have_shares_and_a_seed(fake: FakeDub, curl: Curl) -> None
     assert curl.admin("POST", "faults", {"random": [], "seed": 7})["random"] == []
 
 
-def test_clock_is_advanced(fake: FakeDub, curl: Curl) -> None:
+def test_admin_api_advances_the_clock(fake: FakeDub, curl: Curl) -> None:
     fake.configure(rate_limit=1)
     assert curl.statuses(2) == [200, 429]
     clock = curl.admin("POST", "clock", {"advance": 60})
@@ -274,7 +274,7 @@ def test_clock_is_advanced(fake: FakeDub, curl: Curl) -> None:
     assert curl.statuses(1) == [200]
 
 
-def test_clock_is_set_ahead_and_back(fake: FakeDub, curl: Curl) -> None:
+def test_admin_api_sets_the_clock_ahead_and_back(fake: FakeDub, curl: Curl) -> None:
     fake.configure(rate_limit=1)
     for year in ("2035", "2019"):
         clock = curl.admin("POST", "clock", {"set": f"{year}-08-21T12:00:00.000Z"})
@@ -296,7 +296,7 @@ SETTINGS: list[tuple[dict[str, Any], tuple[str, str], int]] = [
 
 
 @pytest.mark.parametrize(("change", "request_", "status"), SETTINGS)
-def test_setting_applies_to_the_next_request(
+def test_changed_setting_applies_to_the_next_request(
     fake: FakeDub, curl: Curl, change: dict[str, Any], request_: tuple[str, str], status: int
 ) -> None:
     fake.add_many(1)
@@ -306,14 +306,14 @@ def test_setting_applies_to_the_next_request(
     assert curl.admin("GET", "settings") == {**before, **change}
 
 
-def test_setting_of_latency_delays_responses(fake: FakeDub, curl: Curl) -> None:
+def test_latency_setting_delays_responses(fake: FakeDub, curl: Curl) -> None:
     curl.admin("PATCH", "settings", {"latency": 0.2})
     curl.statuses(1)
     assert fake.requests[0].ms is not None
     assert fake.requests[0].ms >= 200
 
 
-def test_setting_of_rate_limit_includes_earlier_requests(curl: Curl) -> None:
+def test_rate_limit_setting_counts_earlier_requests(curl: Curl) -> None:
     curl.statuses(3)
     curl.admin("PATCH", "settings", {"rateLimit": 4})
     assert curl.statuses(2) == [200, 429]
@@ -321,7 +321,7 @@ def test_setting_of_rate_limit_includes_earlier_requests(curl: Curl) -> None:
     assert curl.statuses(1) == [200]
 
 
-def test_reset_restores_the_initial_state(curl_at: Callable[[str], Curl]) -> None:
+def test_admin_reset_restores_the_initial_state(curl_at: Callable[[str], Curl]) -> None:
     with FakeDub(rate_limit=3, role="member") as fake, fake.serve(admin=True) as url:
         curl = curl_at(url)
         start = curl.admin("GET", "state")

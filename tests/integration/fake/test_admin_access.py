@@ -53,7 +53,7 @@ ENTRIES = [("GET", "state"), ("POST", "reset"), ("DELETE", "requests"), ("GET", 
 
 
 @pytest.mark.parametrize(("method", "path"), [*ENTRIES[:-1], ("GET", "customers/seed")])
-def test_disabled_admin_api_returns_the_dub_404(fake: FakeDub, method: str, path: str) -> None:
+def test_disabled_admin_api_returns_dub_404(fake: FakeDub, method: str, path: str) -> None:
     with fake.serve() as url:
         status, body, response = send(url, method, f"/_fake/{path}")
         unknown = send(url, method, "/unknown/route")
@@ -62,18 +62,18 @@ def test_disabled_admin_api_returns_the_dub_404(fake: FakeDub, method: str, path
     assert len(fake.requests) == 2
 
 
-def test_disabled_admin_page_is_a_404(fake: FakeDub) -> None:
+def test_disabled_admin_page_returns_404(fake: FakeDub) -> None:
     with fake.serve() as url:
         status, _, response = send(url, "GET", "/_fake/")
         assert (status, response.headers["Location"]) == (308, "/_fake")
         assert send(url, "GET", "/_fake")[0] == 404
 
 
-def test_mounted_session_has_no_admin_api(fake: FakeDub) -> None:
+def test_fake_session_has_no_admin_api(fake: FakeDub) -> None:
     assert fake.session().get(f"{fake.base_url}/_fake/state").status_code == 404
 
 
-def test_admin_requests_are_neither_recorded_nor_faulted(fake: FakeDub, url: str) -> None:
+def test_admin_requests_are_not_recorded_and_get_no_faults(fake: FakeDub, url: str) -> None:
     send(url, "POST", "/_fake/faults", '{"fault": "Status", "code": 503, "times": null}')
     send(url, "PATCH", "/_fake/settings", '{"rateLimit": 0, "latency": 100}')
     assert [send(url, "GET", "/_fake/state")[0] for _ in range(3)] == [200, 200, 200]
@@ -81,7 +81,7 @@ def test_admin_requests_are_neither_recorded_nor_faulted(fake: FakeDub, url: str
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:80", "127.9.9.9", "[::1]"])
-def test_loopback_host_is_accepted(url: str, host: str) -> None:
+def test_admin_request_with_loopback_host_header_is_accepted(url: str, host: str) -> None:
     assert send(url, "POST", "/_fake/reset", headers={**JSON, "Host": host})[0] == 200
 
 
@@ -102,7 +102,9 @@ def test_loopback_host_is_accepted(url: str, host: str) -> None:
     ],
 )
 @pytest.mark.parametrize(("method", "path"), ENTRIES)
-def test_other_host_is_rejected(fake: FakeDub, url: str, host: str, method: str, path: str) -> None:
+def test_admin_request_with_another_host_header_is_rejected(
+    fake: FakeDub, url: str, host: str, method: str, path: str
+) -> None:
     fake.add_many(1)
     status, body, _ = send(url, method, f"/_fake/{path}", headers={**JSON, "Host": host})
     assert status == 403
@@ -128,7 +130,7 @@ FORMS = [
 
 @pytest.mark.parametrize("headers", FORMS)
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)
-def test_write_without_the_json_content_type_is_rejected(
+def test_admin_write_without_json_content_type_is_rejected(
     fake: FakeDub, url: str, method: str, path: str, body: str | None, headers: dict[str, str]
 ) -> None:
     fake.add_many(1)
@@ -141,7 +143,7 @@ def test_write_without_the_json_content_type_is_rejected(
     "origin", ["null", "", "https://example.com", "http://127.0.0.1:1", "http://127.0.0.1"]
 )
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)
-def test_write_of_another_origin_is_rejected(
+def test_admin_write_from_another_origin_is_rejected(
     fake: FakeDub, url: str, method: str, path: str, body: str | None, origin: str
 ) -> None:
     fake.add_many(1)
@@ -152,17 +154,17 @@ def test_write_of_another_origin_is_rejected(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "HTTP"])
-def test_write_of_the_same_origin_is_accepted(url: str, scheme: str) -> None:
+def test_admin_write_from_the_same_origin_is_accepted(url: str, scheme: str) -> None:
     headers = {**JSON, "Origin": url.replace("http", scheme)}
     assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
 
 
-def test_json_content_type_may_have_parameters(url: str) -> None:
+def test_admin_write_accepts_json_content_type_with_charset(url: str) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
 
 
-def test_other_origins_get_no_cors_permission(url: str) -> None:
+def test_admin_response_has_no_cors_headers(url: str) -> None:
     origin = {"Origin": "https://example.com"}
     preflight = {**origin, "Access-Control-Request-Method": "POST"}
     status, _, response = send(url, "OPTIONS", "/_fake/reset", headers=preflight)
@@ -172,7 +174,9 @@ def test_other_origins_get_no_cors_permission(url: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "state", "requests?after=1"])
-def test_head_has_the_headers_of_get_and_no_body(fake: FakeDub, url: str, path: str) -> None:
+def test_admin_head_returns_the_headers_of_get_without_body(
+    fake: FakeDub, url: str, path: str
+) -> None:
     fake.clock.freeze()
     status, _, got = send(url, "GET", f"/_fake/{path}")
     assert status == 200
@@ -182,7 +186,7 @@ def test_head_has_the_headers_of_get_and_no_body(fake: FakeDub, url: str, path: 
     assert int(response.headers["Content-Length"]) > 0
 
 
-def test_page_headers_forbid_foreign_content_and_framing(url: str) -> None:
+def test_admin_page_headers_forbid_external_content_and_frames(url: str) -> None:
     status, page, response = send(url, "GET", "/_fake/")
     assert (status, response.headers["X-Frame-Options"]) == (200, "DENY")
     policy = response.headers["Content-Security-Policy"].split("; ")
@@ -193,13 +197,13 @@ def test_page_headers_forbid_foreign_content_and_framing(url: str) -> None:
     assert "innerHTML" not in page
 
 
-def test_path_without_its_slash_redirects_to_the_page(url: str) -> None:
+def test_admin_path_without_slash_redirects_to_the_page(url: str) -> None:
     status, _, response = send(url, "GET", "/_fake")
     assert (status, response.headers["Location"]) == (308, "/_fake/")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
-def test_admin_beyond_loopback_needs_a_token(fake: FakeDub, host: str) -> None:
+def test_admin_api_beyond_loopback_without_token_raises(fake: FakeDub, host: str) -> None:
     with pytest.raises(AdminTokenRequired, match="admin_token"):
         fake.serve(host, admin=True)
     fake.serve(host).close()
@@ -207,12 +211,12 @@ def test_admin_beyond_loopback_needs_a_token(fake: FakeDub, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "::1"])
-def test_admin_on_loopback_needs_no_token(fake: FakeDub, host: str) -> None:
+def test_admin_api_on_loopback_needs_no_token(fake: FakeDub, host: str) -> None:
     fake.serve(host, admin=True).close()
 
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "ä", "a\n"])
-def test_admin_token_that_no_header_can_hold_is_a_value_error(fake: FakeDub, token: str) -> None:
+def test_admin_token_invalid_in_a_header_raises_value_error(fake: FakeDub, token: str) -> None:
     with pytest.raises(ValueError, match="admin_token must consist of"):
         fake.serve(admin=True, admin_token=token)
 
@@ -222,7 +226,7 @@ def basic(password: str) -> str:
 
 
 @pytest.mark.parametrize("authorization", ["Bearer s3cret", "bearer s3cret", basic("s3cret")])
-def test_admin_token_opens_the_api_under_any_host(fake: FakeDub, authorization: str) -> None:
+def test_admin_token_is_accepted_with_any_host_header(fake: FakeDub, authorization: str) -> None:
     headers = {**JSON, "Host": "fake:8000", "Authorization": authorization}
     with fake.serve(admin=True, admin_token="s3cret") as url:
         assert send(url, "GET", "/_fake/", headers=headers)[0] == 200
@@ -234,7 +238,7 @@ def test_admin_token_opens_the_api_under_any_host(fake: FakeDub, authorization: 
     ["", "Bearer ", "Bearer s3cre", "Bearer dub_test", "s3cret", "Basic %", basic("x"), "Bearer ä"],
 )
 @pytest.mark.parametrize(("method", "path"), [*ENTRIES, ("GET", "unknown")])
-def test_wrong_admin_token_is_a_401(
+def test_wrong_admin_token_returns_401(
     fake: FakeDub, authorization: str, method: str, path: str
 ) -> None:
     headers = {**JSON, "Authorization": authorization} if authorization else JSON
@@ -244,7 +248,7 @@ def test_wrong_admin_token_is_a_401(
     assert response.headers["WWW-Authenticate"].startswith("Basic ")
 
 
-def test_recorded_requests_contain_no_token(fake: FakeDub) -> None:
+def test_recorded_requests_in_admin_api_contain_no_token(fake: FakeDub) -> None:
     secret = {"Authorization": "Bearer s3cret"}
     with fake.serve(admin=True, admin_token="s3cret") as url:
         for headers in (
@@ -266,7 +270,9 @@ SPELLINGS = ["dub_{0}", "xdub_{0}x", "dub%5F{0}", "%64ub%5f{0}", "dub%255F{0}", 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("word", ["test", "rejected"])
-def test_token_in_any_spelling_is_masked(fake: FakeDub, word: str, spelling: str) -> None:
+def test_percent_encoded_or_escaped_token_is_masked(
+    fake: FakeDub, word: str, spelling: str
+) -> None:
     shown = spelling.format(word)
     headers = {"Authorization": f"Bearer dub_{word}", "X-Copy": shown}
     lines: list[str] = []
@@ -279,7 +285,7 @@ def test_token_in_any_spelling_is_masked(fake: FakeDub, word: str, spelling: str
     assert word not in json.dumps([request, lines]).lower()
 
 
-def test_token_escaped_in_a_wrong_body_is_masked(url: str) -> None:
+def test_escaped_token_in_an_invalid_json_body_is_masked(url: str) -> None:
     send(url, "POST", "/customers", '["\\u0064ub\\u005Ftest"')
     (request,) = send(url, "GET", "/_fake/requests")[1]
     assert request["body"] == '["[token]"'
@@ -287,7 +293,7 @@ def test_token_escaped_in_a_wrong_body_is_masked(url: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32-le"])
-def test_token_in_another_encoding_is_masked(url: str, encoding: str) -> None:
+def test_token_in_a_utf_16_or_utf_32_body_is_masked(url: str, encoding: str) -> None:
     send(url, "POST", "/customers", '["dub_test"]'.encode(encoding))
     (request,) = send(url, "GET", "/_fake/requests")[1]
     assert "[token]" in request["body"]
@@ -295,7 +301,7 @@ def test_token_in_another_encoding_is_masked(url: str, encoding: str) -> None:
         assert "dub_test" not in text.replace("\0", "")
 
 
-def test_token_that_json_escapes_is_masked_in_the_bytes() -> None:
+def test_json_escaped_token_is_masked_in_the_body_bytes() -> None:
     token = 'a/"\\b'
     escaped = json.dumps(token, ensure_ascii=False).replace("/", r"\/")
     with FakeDub(token) as fake, fake.serve(admin=True) as url:
@@ -329,7 +335,7 @@ def test_token_in_a_listed_fault_is_masked(fake: FakeDub, url: str, spelling: st
     assert fake.faults.queue[0].fault != faults.Garbage()
 
 
-def test_values_that_json_does_not_have_are_shown_and_masked(fake: FakeDub, url: str) -> None:
+def test_non_json_values_in_faults_are_shown_and_masked(fake: FakeDub, url: str) -> None:
     body = {"a": ("dub_test", b"dub_test"), "b": math.nan, "c": MappingProxyType({"dub_test": 1})}
     fake.faults.add(faults.Status(503, body=body))
     fake.faults.add(faults.RateLimited(dt.datetime(2026, 8, 21, tzinfo=dt.timezone.utc)))
@@ -338,7 +344,7 @@ def test_values_that_json_does_not_have_are_shown_and_masked(fake: FakeDub, url:
     assert second["retryAfter"] == "Fri, 21 Aug 2026 00:00:00 GMT"
 
 
-def test_former_and_new_tokens_are_masked(fake: FakeDub) -> None:
+def test_tokens_before_and_after_configure_are_masked(fake: FakeDub) -> None:
     lines: list[str] = []
     with Server(fake, admin=True, log=lines.append) as url:
         send(url, "GET", "/customers/dub_test-dub_new")
@@ -369,7 +375,9 @@ WRONG_TOKENS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG_TOKENS)
-def test_wrong_tokens_are_not_shown(fake: FakeDub, url: str, field: str, value: Any) -> None:
+def test_invalid_tokens_of_requests_are_not_shown(
+    fake: FakeDub, url: str, field: str, value: Any
+) -> None:
     status, received, _ = send(url, "PATCH", "/_fake/settings", json.dumps({field: value}))
     assert (status, received["error"]["field"]) == (422, field)
     assert received["error"]["message"].startswith(f"'{field}' must ")
@@ -377,7 +385,7 @@ def test_wrong_tokens_are_not_shown(fake: FakeDub, url: str, field: str, value: 
     assert fake.settings.tokens == ("dub_test",)
 
 
-def test_token_in_a_wrong_field_is_masked(url: str) -> None:
+def test_token_in_an_unknown_field_is_masked(url: str) -> None:
     wrong = '{"dub_test": 1}', '{"role": "dub_test"}', '{"role": "dub_test'
     errors = [send(url, "PATCH", "/_fake/settings", body)[1] for body in wrong]
     assert errors[0]["error"]["field"] == "[token]"
@@ -412,7 +420,9 @@ def test_deeply_nested_fault_is_not_shown(fake: FakeDub, url: str) -> None:
     ],
     ids=len,
 )
-def test_body_of_more_than_100_levels_is_a_400(fake: FakeDub, url: str, nested: str) -> None:
+def test_body_with_more_than_100_nested_levels_returns_400(
+    fake: FakeDub, url: str, nested: str
+) -> None:
     body = f'{{"fault": "Status", "code": 503, "body": {nested}}}'
     status, received, _ = send(url, "POST", "/_fake/faults", body)
     message = "the body has more than 100 nested levels; send at most 100"
@@ -429,7 +439,9 @@ def test_body_of_more_than_100_levels_is_a_400(fake: FakeDub, url: str, nested: 
     ],
     ids=len,
 )
-def test_body_of_100_levels_is_queued_and_shown(fake: FakeDub, url: str, nested: str) -> None:
+def test_fault_body_with_100_nested_levels_is_queued_and_shown(
+    fake: FakeDub, url: str, nested: str
+) -> None:
     body = f'{{"fault": "Status", "code": 503, "body": {nested}}}'
     assert send(url, "POST", "/_fake/faults", body)[0] == 200
     assert send(url, "GET", "/customers")[1] == json.loads(nested)
@@ -437,7 +449,7 @@ def test_body_of_100_levels_is_queued_and_shown(fake: FakeDub, url: str, nested:
     assert request["fault"]["body"] == json.loads(nested)
 
 
-def test_unterminated_body_is_checked_in_linear_time(url: str) -> None:
+def test_unterminated_json_body_is_rejected_in_linear_time(url: str) -> None:
     started = time.perf_counter()
     assert send(url, "POST", "/_fake/faults", '"' + r"\"" * 200_000)[0] == 400
     assert time.perf_counter() - started < 5
@@ -451,7 +463,7 @@ def test_deeply_nested_body_is_shown_as_text(url: str, levels: int) -> None:
     assert (status, requests[0]["body"]) == (200, body.replace("dub_test", "[token]"))
 
 
-def test_log_shows_admin_writes_without_token(
+def test_server_log_shows_admin_writes_without_token(
     fake: FakeDub, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -477,7 +489,7 @@ def test_log_shows_admin_writes_without_token(
         ("POST", "", 404),
     ],
 )
-def test_unknown_id_or_route_of_the_admin_api_is_an_error(
+def test_unknown_admin_route_or_method_returns_404_or_405(
     url: str, method: str, path: str, status: int
 ) -> None:
     assert send(url, method, f"/_fake/{path}")[0] == status
@@ -487,7 +499,7 @@ def test_unknown_id_or_route_of_the_admin_api_is_an_error(
     "body",
     ["{", "nothing", b"\xff{}", '{"count": NaN}', '{"count": ' + "1" * 5000 + "}"],
 )
-def test_body_that_is_not_json_is_a_400(url: str, body: str | bytes) -> None:
+def test_body_that_is_not_json_returns_400(url: str, body: str | bytes) -> None:
     status, received, _ = send(url, "POST", "/_fake/customers/seed", body)
     assert status == 400
     assert received["error"]["message"].startswith("the body is not JSON")
@@ -495,7 +507,7 @@ def test_body_that_is_not_json_is_a_400(url: str, body: str | bytes) -> None:
 
 @pytest.mark.parametrize("is_chunked", [False, True])
 @pytest.mark.parametrize(("size", "status"), [(10 * 2**20, 200), (10 * 2**20 + 1, 413)])
-def test_body_above_10_mib_is_a_413(
+def test_body_above_10_mib_returns_413(
     fake: FakeDub, url: str, size: int, status: int, is_chunked: bool
 ) -> None:
     start = b'{"fault": "Status", "code": 503, "body": "'
@@ -516,7 +528,7 @@ def test_body_above_10_mib_is_a_413(
 
 
 @pytest.mark.parametrize("body", ["[]", "null", '"a"', "1"])
-def test_body_that_is_no_object_is_a_422(url: str, body: str) -> None:
+def test_admin_body_that_is_not_an_object_returns_422(url: str, body: str) -> None:
     status, received, _ = send(url, "POST", "/_fake/customers/seed", body)
     assert (status, received["error"]["message"]) == (
         422,
@@ -645,7 +657,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "field"), WRONG)
-def test_wrong_field_is_named_and_changes_nothing(
+def test_invalid_admin_field_is_named_and_changes_nothing(
     fake: FakeDub, url: str, method: str, path: str, body: dict[str, Any], field: str
 ) -> None:
     status, received, _ = send(url, method, f"/_fake/{path}", json.dumps(body))
@@ -692,14 +704,16 @@ MESSAGES += [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "message"), MESSAGES)
-def test_message_says_what_is_wrong_with_a_field(
+def test_invalid_admin_field_error_describes_the_problem(
     url: str, method: str, path: str, body: dict[str, Any], message: str
 ) -> None:
     status, received, _ = send(url, method, f"/_fake/{path}", json.dumps(body))
     assert (status, message in received["error"]["message"]) == (422, True), received
 
 
-def test_failure_of_the_fake_is_a_500(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:
+def test_admin_api_exception_returns_500_and_is_logged(
+    fake: FakeDub, caplog: pytest.LogCaptureFixture
+) -> None:
     with fake.serve(admin=True) as url:
         fake._store._db.close()
         status, received, _ = send(url, "GET", "/_fake/state")
@@ -708,14 +722,14 @@ def test_failure_of_the_fake_is_a_500(fake: FakeDub, caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="/proc is not there")
-def test_rejected_address_leaves_no_socket_open(fake: FakeDub) -> None:
+def test_rejected_listen_address_leaves_no_open_socket(fake: FakeDub) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(AdminTokenRequired):
         fake.serve("0.0.0.0", admin=True)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_wrong_id_of_the_callers_function_is_a_422() -> None:
+def test_admin_add_with_invalid_id_of_ids_function_returns_422() -> None:
     with FakeDub(ids=lambda: "ext_1") as fake, fake.serve(admin=True) as url:
         for path, body in (("customers", "{}"), ("customers/seed", '{"count": 2}')):
             status, received, _ = send(url, "POST", f"/_fake/{path}", body)
@@ -725,7 +739,7 @@ def test_wrong_id_of_the_callers_function_is_a_422() -> None:
 
 
 @pytest.mark.parametrize("path", ["state", "customers", "settings", "reset"])
-def test_admin_api_of_a_closed_fake_is_a_410(fake: FakeDub, path: str) -> None:
+def test_admin_api_of_a_closed_fake_returns_410(fake: FakeDub, path: str) -> None:
     with fake.serve(admin=True) as url:
         fake.close()
         method = "POST" if path == "reset" else "GET"

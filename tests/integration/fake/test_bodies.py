@@ -60,7 +60,7 @@ BOTH = [
 
 
 @pytest.mark.parametrize(("body", "message"), BOTH)
-def test_create_and_update_name_the_first_problem_of_a_body(
+def test_create_and_update_report_the_first_problem_of_a_body(
     api: Any, body: Any, message: str
 ) -> None:
     api.create("taken")
@@ -92,13 +92,13 @@ def test_create_requires_an_external_id_and_then_a_country(api: Any) -> None:
         bytes(range(256)),
     ],
 )
-def test_body_that_is_not_json_is_a_400(api: Any, body: bytes) -> None:
+def test_body_that_is_not_json_returns_400(api: Any, body: bytes) -> None:
     api.create("a")
     assert api.message("POST", "/customers", body=body) == f"400 {BAD_JSON}"
     assert api.message("PATCH", "/customers/ext_a", body=body) == f"400 {BAD_JSON}"
 
 
-def test_update_reads_the_body_before_it_looks_for_the_customer(api: Any) -> None:
+def test_update_checks_the_body_before_the_customer_id(api: Any) -> None:
     assert api.message("PATCH", "/customers/cus_unknown", body="{") == f"400 {BAD_JSON}"
 
 
@@ -109,12 +109,12 @@ def test_content_type_of_a_request_is_ignored(api: Any) -> None:
     assert (answer.status_code, answer.json()["name"]) == (201, "Åda")
 
 
-def test_numbers_of_any_length_are_read(api: Any) -> None:
+def test_number_of_10000_digits_in_a_body_is_accepted(api: Any) -> None:
     body = '{"externalId": "a", "country": "GB", "x": ' + "9" * 10_000 + "}"
     assert api("POST", "/customers", body=body).status_code == 201
 
 
-def test_lone_surrogates_are_replaced(api: Any) -> None:
+def test_lone_surrogates_in_a_body_are_replaced(api: Any) -> None:
     body = '{"externalId": "a", "country": "GB", "name": "x\\ud800y"}'
     assert api("POST", "/customers", body=body).json()["name"] == "x\N{REPLACEMENT CHARACTER}y"
 
@@ -130,7 +130,7 @@ def test_lone_surrogates_are_replaced(api: Any) -> None:
         "  https://example.com/  ",
     ],
 )
-def test_any_avatar_url_is_rehosted(api: Any, avatar: str) -> None:
+def test_avatar_url_becomes_a_url_of_dubs_image_host(api: Any, avatar: str) -> None:
     created = api.create("a", avatar=avatar)
     assert created["avatar"].startswith(f"https://dubassets.com/customers/{created['id']}/avatar_")
 
@@ -143,7 +143,7 @@ def test_any_avatar_url_is_rehosted(api: Any, avatar: str) -> None:
         "https://api.dub.co/og/avatar/1234567890",
     ],
 )
-def test_avatar_url_of_dub_is_not_rehosted(api: Any, avatar: str) -> None:
+def test_avatar_url_of_dub_is_stored_unchanged(api: Any, avatar: str) -> None:
     assert api.create("a", avatar=avatar)["avatar"] == avatar
     api.create("b")
     assert api("PATCH", "/customers/ext_b", json={"avatar": avatar}).json()["avatar"] == avatar
@@ -158,11 +158,11 @@ def test_avatar_url_of_dub_is_not_rehosted(api: Any, avatar: str) -> None:
         "https://API.dub.co/og/avatar/1",
     ],
 )
-def test_avatar_of_a_similar_host_is_rehosted(api: Any, avatar: str) -> None:
+def test_avatar_url_of_a_host_like_dubs_is_replaced(api: Any, avatar: str) -> None:
     assert api.create("a", avatar=avatar)["avatar"].startswith("https://dubassets.com/customers/")
 
 
-def test_avatar_equal_to_the_stored_one_is_kept(fake: FakeDub, api: Any) -> None:
+def test_update_with_the_stored_avatar_url_keeps_it(fake: FakeDub, api: Any) -> None:
     avatar = "https://example.com/a.png"
     fake.add(external_id="a", avatar=avatar)
     assert api("PATCH", "/customers/ext_a", json={"avatar": avatar}).json()["avatar"] == avatar
@@ -207,7 +207,9 @@ def test_texts_of_191_characters_are_stored(api: Any) -> None:
 
 
 @pytest.mark.parametrize("column", LONG)
-def test_text_of_192_characters_is_a_422_of_a_create(fake: FakeDub, api: Any, column: str) -> None:
+def test_create_with_text_of_192_characters_returns_422(
+    fake: FakeDub, api: Any, column: str
+) -> None:
     body = {**GOOD, column: f"x{LONG[column]}"}
     assert api.message("POST", "/customers", json=body) == too_long("create", column)
     response = api("POST", "/customers", json=body)
@@ -216,7 +218,9 @@ def test_text_of_192_characters_is_a_422_of_a_create(fake: FakeDub, api: Any, co
 
 
 @pytest.mark.parametrize("column", [column for column in LONG if column != "country"])
-def test_text_of_192_characters_is_a_422_of_an_update(fake: FakeDub, api: Any, column: str) -> None:
+def test_update_with_text_of_192_characters_returns_422(
+    fake: FakeDub, api: Any, column: str
+) -> None:
     api.create("a", name="Ada")
     before = fake.customers
     change = {column: f"x{LONG[column]}"}
@@ -225,7 +229,7 @@ def test_text_of_192_characters_is_a_422_of_an_update(fake: FakeDub, api: Any, c
     assert fake.customers == before
 
 
-def test_country_of_192_characters_is_not_written_by_an_update(api: Any) -> None:
+def test_update_ignores_a_country_of_192_characters(api: Any) -> None:
     api.create("a")
     changed = api("PATCH", "/customers/ext_a", json={"country": f"x{LONG['country']}"})
     assert (changed.status_code, changed.json()["country"]) == (200, "GB")
@@ -236,7 +240,7 @@ def test_avatar_of_192_characters_is_stored(api: Any) -> None:
     assert api.create("a", avatar=avatar)["avatar"] == avatar
 
 
-def test_text_too_long_is_reported_before_a_taken_key(api: Any) -> None:
+def test_text_too_long_is_reported_before_a_duplicate_key(api: Any) -> None:
     api.create("a")
     body = {**GOOD, "name": "n" * 192}
     assert api.message("POST", "/customers", json=body) == too_long("create", "name")

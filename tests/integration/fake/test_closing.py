@@ -40,13 +40,13 @@ def run(*arguments: str, cwd: Path, error: str = "error") -> subprocess.Complete
 
 
 @pytest.mark.parametrize("code", FORGOTTEN.values(), ids=list(FORGOTTEN))
-def test_unclosed_fake_causes_no_warning(tmp_path: Path, code: str) -> None:
+def test_unclosed_fake_emits_no_resource_warning(tmp_path: Path, code: str) -> None:
     imports = "import gc, threading; from dub_uplink.testing import FakeDub; "
     done = run("-c", imports + code, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_request_to_a_closed_fake_raises_at_once() -> None:
+def test_request_to_a_closed_fake_raises_without_retry() -> None:
     fake = FakeDub()
     client = Dub("dub_test", client=fake.session())
     fake.close()
@@ -55,7 +55,7 @@ def test_request_to_a_closed_fake_raises_at_once() -> None:
     assert fake.requests == []
 
 
-def test_request_to_a_closed_served_fake_is_a_410() -> None:
+def test_request_to_a_closed_served_fake_returns_410() -> None:
     fake = FakeDub()
     with fake.serve() as url, Dub("dub_test", server_url=url) as client:
         fake.close()
@@ -65,7 +65,7 @@ def test_request_to_a_closed_served_fake_is_a_410() -> None:
         assert time.monotonic() - started < 5
 
 
-def test_pytest_fixtures_close_everything(tmp_path: Path) -> None:
+def test_pytest_fixtures_close_the_fake_and_the_client(tmp_path: Path) -> None:
     suite = tmp_path / "test_suite.py"
     suite.write_text(
         "from dub_uplink.testing import FakeDub\n"
@@ -97,7 +97,7 @@ def test_database_of_an_unclosed_fake_is_complete(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["dub.sqlite"]
 
 
-def test_demo_closes_everything(tmp_path: Path) -> None:
+def test_demo_command_emits_no_resource_warning(tmp_path: Path) -> None:
     pytest.importorskip("rich")
     pytest.importorskip("click")
     done = run("-m", "dub_uplink", "demo", cwd=tmp_path)

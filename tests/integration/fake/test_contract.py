@@ -47,7 +47,7 @@ def masked(recorded: Any, actual: Any) -> Any:
 
 
 @pytest.mark.parametrize("steps", list(scenarios()))
-def test_fake_reproduces_the_recorded_exchange(
+def test_fake_returns_the_recorded_response_of_dub(
     steps: list[dict[str, Any]], reach: Callable[[FakeDub], Any], fake: FakeDub
 ) -> None:
     api = reach(fake)

@@ -67,7 +67,7 @@ def test_count_without_filters_counts_all_customers(
         ("country=FR&country=DE", 1),
     ],
 )
-def test_count_takes_the_filters_of_the_list(api: Any, query: str, count: int) -> None:
+def test_count_accepts_the_filters_of_the_list(api: Any, query: str, count: int) -> None:
     assert counted(api, query) == count
 
 
@@ -76,7 +76,7 @@ def test_count_by_program_uses_the_default_program(api: Any) -> None:
     assert counted(api, "partnerId=pn_1") == 1
 
 
-def test_count_by_program_without_a_program_is_a_404(mount: Any) -> None:
+def test_count_by_program_without_a_program_returns_404(mount: Any) -> None:
     with FakeDub() as fake:
         assert mount(fake).message("GET", COUNT, "partnerId=pn_1") == "404 Program not found"
 
@@ -94,7 +94,7 @@ def test_count_ignores_parameters_of_the_list(api: Any, query: str) -> None:
     assert counted(api, query) == 5
 
 
-def test_count_by_country_is_largest_first(api: Any) -> None:
+def test_count_by_country_returns_the_largest_count_first(api: Any) -> None:
     assert counted(api, "groupBy=country") == [
         {"country": "US", "_count": 3},
         {"country": None, "_count": 1},
@@ -103,7 +103,7 @@ def test_count_by_country_is_largest_first(api: Any) -> None:
     assert list(counted(api, "groupBy=country")[0]) == ["country", "_count"]
 
 
-def test_count_by_country_ignores_the_country(api: Any) -> None:
+def test_count_by_country_ignores_the_country_filter(api: Any) -> None:
     groups = counted(api, "groupBy=country&country=US&linkId=c")
     assert groups == [{"country": "DE", "_count": 1}, {"country": "US", "_count": 1}]
 
@@ -125,31 +125,31 @@ def test_count_by_link_omits_customers_without_a_link(api: Any) -> None:
     ]
 
 
-def test_count_by_link_ignores_the_link(api: Any) -> None:
+def test_count_by_link_ignores_the_link_filter(api: Any) -> None:
     groups = counted(api, "groupBy=linkId&linkId=b&country=DE")
     assert [(group["linkId"], group["_count"]) for group in groups] == [("c", 1)]
 
 
-def test_count_by_link_has_at_most_10000_rows(mount: Any) -> None:
+def test_count_by_link_returns_at_most_10000_rows(mount: Any) -> None:
     with FakeDub() as fake:
         for number in range(10_001):
             fake.add(link={"id": f"link_{number}"})
         assert len(counted(mount(fake), "groupBy=linkId")) == 10_000
 
 
-def test_count_by_partner_is_a_number(api: Any) -> None:
+def test_count_by_partner_returns_a_number(api: Any) -> None:
     assert counted(api, "groupBy=partnerId") == 5
     assert counted(api, "groupBy=partnerId&country=DE") == 1
 
 
 @pytest.mark.parametrize("group", ["", "programId", "Country"])
-def test_count_by_an_unknown_group_is_a_422(api: Any, group: str) -> None:
+def test_count_by_an_unknown_group_returns_422(api: Any, group: str) -> None:
     assert api.message("GET", COUNT, f"groupBy={group}&partnerId=x") == GROUP_BY
 
 
 @pytest.mark.parametrize("role", ["owner", "member", "viewer", "billing"])
 @pytest.mark.parametrize("plan", ["free", "pro", "business"])
-def test_count_is_open_to_any_role_and_plan(mount: Any, role: str, plan: str) -> None:
+def test_count_is_allowed_for_any_role_and_plan(mount: Any, role: str, plan: str) -> None:
     with FakeDub(role=role, plan=plan) as fake:
         assert counted(mount(fake)) == 0
 
@@ -163,11 +163,11 @@ def test_count_checks_the_key_and_the_rate_limit(mount: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "HEAD"])
-def test_count_with_another_method_is_a_405(api: Any, method: str) -> None:
+def test_count_with_another_method_returns_405(api: Any, method: str) -> None:
     response = api(method, COUNT)
     assert (response.status_code, response.content) == (405, b"")
 
 
-def test_count_is_subject_to_faults(fake: FakeDub, api: Any) -> None:
+def test_count_request_gets_an_injected_fault(fake: FakeDub, api: Any) -> None:
     fake.faults.add(faults.Status(404), path=COUNT)
     assert api("GET", COUNT).status_code == 404

@@ -19,9 +19,7 @@ UTC = dt.timezone.utc
 @pytest.mark.parametrize(
     "external_id", ["ext_1", "a/b", "?#%", "%2F", "..", "ü \N{SNOWMAN}", "a\nb", "\x00", "+", ""]
 )
-def test_external_id_is_decoded_once_and_loses_one_prefix(
-    fake: FakeDub, api: Any, external_id: str
-) -> None:
+def test_external_id_in_a_path_is_decoded_once(fake: FakeDub, api: Any, external_id: str) -> None:
     created = api.create(external_id)
     assert created["externalId"] == external_id
     path = "/customers/" + quote(f"ext_{external_id}", safe="")
@@ -31,13 +29,13 @@ def test_external_id_is_decoded_once_and_loses_one_prefix(
     assert fake.customers == []
 
 
-def test_prefix_is_not_part_of_an_external_id(api: Any) -> None:
+def test_ext_prefix_is_not_part_of_the_external_id(api: Any) -> None:
     api.create("1")
     assert api("GET", "/customers/ext_ext_1").status_code == 404
     assert api("GET", "/customers/1").status_code == 404
 
 
-def test_taken_external_or_stripe_id_is_a_conflict(api: Any) -> None:
+def test_duplicate_external_or_stripe_id_returns_409(api: Any) -> None:
     api.create("a", stripeCustomerId="stripe_a")
     api.create("b", name="B")
     for body in (
@@ -51,7 +49,7 @@ def test_taken_external_or_stripe_id_is_a_conflict(api: Any) -> None:
     assert api.listed("sortOrder=asc") == ["a", "b"]
 
 
-def test_own_or_missing_external_ids_do_not_conflict(api: Any) -> None:
+def test_update_to_own_or_missing_external_id_succeeds(api: Any) -> None:
     api.create("a", stripeCustomerId="stripe_a")
     api.create("b", stripeCustomerId=None)
     api.create("c")
@@ -59,7 +57,7 @@ def test_own_or_missing_external_ids_do_not_conflict(api: Any) -> None:
     assert api("PATCH", "/customers/ext_a", json=same).status_code == 200
 
 
-def test_external_ids_are_free_after_change_or_deletion(api: Any) -> None:
+def test_external_id_can_be_reused_after_change_or_deletion(api: Any) -> None:
     api.create("a", stripeCustomerId="s")
     api("PATCH", "/customers/ext_a", json={"externalId": "b", "stripeCustomerId": None})
     api.create("a", stripeCustomerId="s")
@@ -83,15 +81,13 @@ def test_update_checks_a_country_and_does_not_write_it(fake: FakeDub, api: Any) 
 
 
 @pytest.mark.parametrize("name", [None, ""])
-def test_missing_name_shows_the_email_and_is_not_stored(
-    fake: FakeDub, api: Any, name: str | None
-) -> None:
+def test_missing_name_is_returned_as_the_email(fake: FakeDub, api: Any, name: str | None) -> None:
     created = api.create("a", name=name, email="a@example.com")
     assert created["name"] == "a@example.com"
     assert fake.customers[0].name == name
 
 
-def test_missing_name_gets_a_new_random_name_on_every_read(api: Any) -> None:
+def test_customer_without_name_gets_a_random_name_per_read(api: Any) -> None:
     created = api.create("a")
     names = [created["name"], *(api("GET", "/customers/ext_a").json()["name"] for _ in range(5))]
     names += [api("GET", "/customers").json()[0]["name"] for _ in range(5)]
@@ -100,7 +96,7 @@ def test_missing_name_gets_a_new_random_name_on_every_read(api: Any) -> None:
 
 
 @pytest.mark.parametrize("count", [11, 13, 26, 99, 100])
-def test_missing_names_get_new_random_names_on_every_list(
+def test_customers_without_names_get_random_names_per_list(
     fake: FakeDub, api: Any, count: int
 ) -> None:
     for _ in range(count):
@@ -109,7 +105,7 @@ def test_missing_names_get_new_random_names_on_every_list(
     assert not any(one == another for one, another in zip(first, second, strict=True))
 
 
-def test_ids_have_dubs_form_and_sort_by_creation(fake: FakeDub, api: Any) -> None:
+def test_generated_ids_have_dubs_format_and_sort_by_time(fake: FakeDub, api: Any) -> None:
     ids = [api.create(str(number))["id"] for number in range(50)]
     fake.clock.advance(5)
     ids.append(api.create("later")["id"])
@@ -117,14 +113,14 @@ def test_ids_have_dubs_form_and_sort_by_creation(fake: FakeDub, api: Any) -> Non
     assert all(re.fullmatch(r"cus_[0-9A-Z]{25}", one) for one in ids)
 
 
-def test_ids_sort_by_creation_when_the_clock_goes_back(mount: Any) -> None:
+def test_generated_ids_sort_by_creation_if_the_clock_is_set_back(mount: Any) -> None:
     moments = iter([2000.0, 1000.0, 1000.0, 3000.0] * 2)
     with FakeDub(now=lambda: next(moments)) as fake:
         ids = [fake.add().id for _ in range(3)]
     assert ids == sorted(ids)
 
 
-def test_time_and_ids_can_be_fixed(mount: Any) -> None:
+def test_now_and_ids_arguments_set_times_and_ids(mount: Any) -> None:
     moment = dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=UTC)
     ids = iter(["cus_1", "cus_2"])
     with FakeDub(now=lambda: moment, ids=lambda: next(ids)) as fake:
@@ -136,7 +132,7 @@ def test_time_and_ids_can_be_fixed(mount: Any) -> None:
         assert (created["id"], created["createdAt"]) == ("cus_2", "2026-08-21T21:14:02.500Z")
 
 
-def test_id_with_the_prefix_of_an_external_id_is_refused(fake: FakeDub) -> None:
+def test_customer_id_with_ext_prefix_is_rejected(fake: FakeDub) -> None:
     with pytest.raises(ValueError, match=r"id must not be empty or begin with ext_.*'ext_9'"):
         fake.add(id="ext_9")
     assert fake.customer_count == 0
@@ -150,7 +146,9 @@ def test_id_with_the_prefix_of_an_external_id_is_refused(fake: FakeDub) -> None:
         ("", "id must not be empty"),
     ],
 )
-def test_wrong_id_of_the_callers_function_is_named(mount: Any, id: str, message: str) -> None:
+def test_create_with_invalid_id_of_ids_function_names_the_id(
+    mount: Any, id: str, message: str
+) -> None:
     given = iter(["cus_1", id, id, id])
     with FakeDub(ids=given.__next__) as fake:
         api = mount(fake)
@@ -163,7 +161,7 @@ def test_wrong_id_of_the_callers_function_is_named(mount: Any, id: str, message:
         assert api.listed() == ["a"]
 
 
-def test_wrong_id_of_the_callers_function_adds_no_customers() -> None:
+def test_invalid_id_of_ids_function_adds_no_customers() -> None:
     given = iter(["cus_1", "ext_1"])
     with FakeDub(ids=given.__next__) as fake:
         with pytest.raises(ValueError, match=r"begin with ext_.*'ext_1'"):
@@ -171,7 +169,7 @@ def test_wrong_id_of_the_callers_function_adds_no_customers() -> None:
         assert fake.customer_count == 0
 
 
-def test_expanded_records_appear_only_on_request(fake: FakeDub, api: Any) -> None:
+def test_expanded_objects_are_returned_only_if_requested(fake: FakeDub, api: Any) -> None:
     fake.add(
         external_id="a",
         program_id="prog_1",
@@ -233,7 +231,7 @@ def test_add_stores_the_given_fields(fake: FakeDub, api: Any) -> None:
     assert shown["createdAt"] == shown["firstSaleAt"] == "2024-01-02T03:04:05.678Z"
 
 
-def test_add_refuses_taken_keys_and_dates_without_a_zone(fake: FakeDub) -> None:
+def test_add_rejects_duplicate_keys_and_naive_dates(fake: FakeDub) -> None:
     fake.add(id="cus_1", external_id="a", stripe_customer_id="s")
     for fields in ({"id": "cus_1"}, {"external_id": "a"}, {"stripe_customer_id": "s"}):
         with pytest.raises(ValueError, match="same"):
@@ -244,7 +242,7 @@ def test_add_refuses_taken_keys_and_dates_without_a_zone(fake: FakeDub) -> None:
         fake.add(nickname="x")  # type: ignore[call-arg]
 
 
-def test_add_many_adds_only_missing_customers_in_order(fake: FakeDub, api: Any) -> None:
+def test_add_many_adds_missing_customers_in_order(fake: FakeDub, api: Any) -> None:
     fake.add(external_id="user_2", name="Mine")
     assert fake.add_many(250) == 249
     assert fake.add_many(250) == 0
@@ -272,7 +270,7 @@ def test_customers_and_requests_are_copies(fake: FakeDub, api: Any) -> None:
     assert "dub_test" not in repr(asked)
 
 
-def test_clear_empties_the_fake(fake: FakeDub, api: Any) -> None:
+def test_clear_removes_customers_and_requests(fake: FakeDub, api: Any) -> None:
     api.create("a")
     fake.clear()
     assert (fake.customers, fake.requests) == ([], [])
@@ -292,6 +290,6 @@ def test_clear_empties_the_fake(fake: FakeDub, api: Any) -> None:
         {"base_url": "api.dub.co"},
     ],
 )
-def test_invalid_constructor_argument_raises(wrong: dict[str, Any]) -> None:
+def test_fake_with_an_invalid_constructor_argument_raises(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         FakeDub(**wrong)

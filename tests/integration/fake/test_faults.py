@@ -27,7 +27,7 @@ def create(api: Any, **settings: Any) -> requests.Response:
 
 
 @pytest.mark.parametrize(("fault", "stored"), [(faults.DropBefore(), 0), (faults.DropAfter(), 1)])
-def test_dropped_connection_is_a_connection_error(
+def test_drop_fault_raises_requests_connection_error(
     fake: FakeDub, reach: Reach, fault: faults.Fault, stored: int
 ) -> None:
     api = reach(fake)
@@ -44,7 +44,7 @@ def test_dropped_connection_is_a_connection_error(
 @pytest.mark.skipif(
     urllib3.__version__.startswith("1."), reason="urllib3 1 takes a short body for a whole one"
 )
-def test_truncated_body_is_a_chunked_encoding_error(fake: FakeDub, reach: Reach) -> None:
+def test_truncate_fault_raises_chunked_encoding_error(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Truncate(10))
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="10 bytes read"):
@@ -58,14 +58,14 @@ def test_truncated_body_is_a_chunked_encoding_error(fake: FakeDub, reach: Reach)
     assert api("GET", "/customers").status_code == 200
 
 
-def test_truncating_at_more_than_the_body_changes_nothing(fake: FakeDub, reach: Reach) -> None:
+def test_truncate_fault_above_the_body_length_changes_nothing(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Truncate(10_000))
     assert create(api).json()["externalId"] == "a"
     assert create(api).status_code == 409
 
 
-def test_delay_above_the_timeout_applies_and_times_out(fake: FakeDub, reach: Reach) -> None:
+def test_delay_above_the_timeout_executes_and_times_out(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Delay(3600))
     with pytest.raises(requests.ReadTimeout):
@@ -76,7 +76,7 @@ def test_delay_above_the_timeout_applies_and_times_out(fake: FakeDub, reach: Rea
     assert len(fake.customers) == 1
 
 
-def test_delay_below_the_timeout_is_waited_for(fake: FakeDub, reach: Reach) -> None:
+def test_delay_below_the_timeout_delays_the_response(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Delay(0.05))
     started = time.monotonic()
@@ -84,7 +84,7 @@ def test_delay_below_the_timeout_is_waited_for(fake: FakeDub, reach: Reach) -> N
     assert time.monotonic() - started >= 0.05
 
 
-def test_delay_can_be_skipped_on_a_session(fake: FakeDub) -> None:
+def test_session_with_sleep_argument_skips_a_delay(fake: FakeDub) -> None:
     slept: list[float] = []
     session = fake.session(sleep=slept.append)
     fake.faults.add(faults.Delay(30), times=None)
@@ -95,7 +95,7 @@ def test_delay_can_be_skipped_on_a_session(fake: FakeDub) -> None:
     assert slept == [30, 20]
 
 
-def test_drip_gives_the_whole_body_slowly(fake: FakeDub, reach: Reach) -> None:
+def test_drip_fault_sends_the_complete_body_slowly(fake: FakeDub, reach: Reach) -> None:
     fake.add(external_id="a", name="A")
     api = reach(fake)
     size = len(api("GET", "/customers").content)
@@ -105,7 +105,7 @@ def test_drip_gives_the_whole_body_slowly(fake: FakeDub, reach: Reach) -> None:
     assert time.monotonic() - started >= 0.09
 
 
-def test_drip_slower_than_the_timeout_times_out(fake: FakeDub, reach: Reach) -> None:
+def test_drip_fault_slower_than_the_timeout_times_out(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Drip(0.01))
     with pytest.raises(requests.ConnectionError, match="timed out"):
@@ -114,7 +114,7 @@ def test_drip_slower_than_the_timeout_times_out(fake: FakeDub, reach: Reach) -> 
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_drip_on_a_session_uses_its_sleep(fake: FakeDub, stream: bool) -> None:
+def test_drip_fault_in_a_session_calls_its_sleep_argument(fake: FakeDub, stream: bool) -> None:
     slept: list[float] = []
     session = fake.session(sleep=slept.append)
     fake.faults.add(faults.Drip(2))
@@ -124,7 +124,9 @@ def test_drip_on_a_session_uses_its_sleep(fake: FakeDub, stream: bool) -> None:
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 410, 422, 429, 500])
-def test_status_fault_of_dub_has_the_dub_error_body(fake: FakeDub, reach: Reach, code: int) -> None:
+def test_status_fault_used_by_dub_has_a_dub_error_body(
+    fake: FakeDub, reach: Reach, code: int
+) -> None:
     api = reach(fake)
     fake.faults.add(faults.Status(code))
     answer = create(api)
@@ -135,7 +137,9 @@ def test_status_fault_of_dub_has_the_dub_error_body(fake: FakeDub, reach: Reach,
 
 
 @pytest.mark.parametrize("code", [502, 503, 504, 418])
-def test_status_fault_of_a_proxy_has_an_html_body(fake: FakeDub, reach: Reach, code: int) -> None:
+def test_status_fault_not_used_by_dub_has_an_html_body(
+    fake: FakeDub, reach: Reach, code: int
+) -> None:
     api = reach(fake)
     fake.faults.add(faults.Status(code, headers={"Retry-After": "2"}))
     answer = create(api)
@@ -143,7 +147,7 @@ def test_status_fault_of_a_proxy_has_an_html_body(fake: FakeDub, reach: Reach, c
     assert answer.headers["Content-Type"].startswith("text/html")
 
 
-def test_status_takes_headers_and_any_body(fake: FakeDub, reach: Reach) -> None:
+def test_status_fault_sends_the_given_headers_and_body(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Status(503, body={"error": None}))
     fake.faults.add(faults.Status(200, {"content-type": "text/plain"}, "ä"))
@@ -158,7 +162,7 @@ def test_status_takes_headers_and_any_body(fake: FakeDub, reach: Reach) -> None:
     assert (create(api).status_code, fake.faults.pending) == (204, [])
 
 
-def test_garbage_fault_is_a_200_without_json(fake: FakeDub, reach: Reach) -> None:
+def test_garbage_fault_returns_a_200_without_json(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Garbage())
     fake.faults.add(faults.Garbage(b"\x00\x01", "application/json"))
@@ -225,7 +229,7 @@ def test_queued_faults_apply_in_order_to_matching_requests(fake: FakeDub, api: A
     assert fake.faults.pending == []
 
 
-def test_fault_without_an_end_lasts_until_cleared(fake: FakeDub, api: Any) -> None:
+def test_fault_for_all_requests_lasts_until_cleared(fake: FakeDub, api: Any) -> None:
     fake.faults.add(faults.Status(503), times=None)
     assert {api("GET", "/customers").status_code for _ in range(5)} == {503}
     fake.faults.clear()
@@ -252,7 +256,7 @@ def random_statuses(seed: int, count: int, *, queued: bool = False, threads: int
         return [request.status or 0 for request in fake.requests]
 
 
-def test_random_faults_follow_their_rates_and_seed() -> None:
+def test_random_faults_follow_their_shares_and_seed() -> None:
     statuses = random_statuses(1, 600)
     assert statuses == random_statuses(1, 600)
     assert statuses != random_statuses(2, 600)
@@ -267,7 +271,7 @@ def test_random_faults_have_the_same_count_with_threads() -> None:
     assert sorted(alone) == sorted(together)
 
 
-def test_faults_compare_by_value() -> None:
+def test_faults_with_equal_arguments_are_equal() -> None:
     assert faults.Status(503, {"a": "b"}) == faults.Status(503, {"a": "b"})
     assert hash(faults.Status(503, {"a": "b"}, body=[1])) == hash(
         faults.Status(503, {"a": "b"}, body=[1])
@@ -326,13 +330,13 @@ def test_latency_delays_every_response() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1e15, -1e15, math.inf, math.nan, 10**400])
-def test_retry_after_beyond_any_date_is_a_value_error(seconds: float) -> None:
+def test_retry_after_out_of_range_raises_value_error(seconds: float) -> None:
     with pytest.raises(ValueError, match="retry_after must be from -1e9 to 1e9"):
         faults.RateLimited(seconds, form="http_date")
 
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Connection"])
-def test_header_that_the_server_sets_is_a_value_error(name: str) -> None:
+def test_status_fault_with_connection_header_raises_value_error(name: str) -> None:
     with pytest.raises(ValueError, match=f"must not contain {name}"):
         faults.Status(503, {name: "1"})
 
@@ -347,7 +351,9 @@ def test_header_that_the_server_sets_is_a_value_error(name: str) -> None:
         {"method": ""},
     ],
 )
-def test_fault_that_no_request_can_match_is_refused(fake: FakeDub, target: dict[str, str]) -> None:
+def test_fault_for_an_impossible_method_or_path_raises(
+    fake: FakeDub, target: dict[str, str]
+) -> None:
     name = next(iter(target))
     with pytest.raises(ValueError, match=f"^{name} must "):
         fake.faults.add(faults.DropAfter(), **target)  # type: ignore[arg-type]

@@ -9,24 +9,24 @@ import pytest
 from dub_uplink.testing import FakeDub
 
 
-def test_customer_ids_select_only_these_customers(api: Any) -> None:
+def test_customer_ids_filter_returns_only_these_customers(api: Any) -> None:
     a, b, c = (api.create(name)["id"] for name in "abc")
     assert api.listed({"customerIds": f"{a},{c}", "sortOrder": "asc"}) == ["a", "c"]
     assert api.listed({"customerIds": b}) == ["b"]
     assert api.listed({"customerIds": "cus_unknown"}) == []
 
 
-def test_customer_ids_that_are_external_are_rejected(api: Any) -> None:
+def test_customer_ids_filter_rejects_external_ids(api: Any) -> None:
     api.create("a")
     assert api.listed({"customerIds": "ext_a,a"}) == []
 
 
-def test_empty_customer_ids_are_ignored(api: Any) -> None:
+def test_empty_customer_ids_filter_is_ignored(api: Any) -> None:
     api.create("a")
     assert api.listed({"customerIds": ""}) == ["a"]
 
 
-def test_customer_ids_are_combined_with_other_filters(api: Any) -> None:
+def test_customer_ids_filter_is_combined_with_other_filters(api: Any) -> None:
     a, b = (api.create(name, country=country)["id"] for name, country in ("aU", "bD"))
     both = f"{a},{b}"
     assert api.listed({"customerIds": both, "country": "D"}) == ["b"]
@@ -34,7 +34,7 @@ def test_customer_ids_are_combined_with_other_filters(api: Any) -> None:
     assert api.listed({"customerIds": both, "startingAfter": b}) == ["a"]
 
 
-def test_customer_ids_may_be_many(fake: FakeDub, api: Any) -> None:
+def test_customer_ids_filter_accepts_many_ids(fake: FakeDub, api: Any) -> None:
     fake.add_many(1500)
     ids = ",".join(customer.id for customer in fake.customers)
     assert len(api.listed({"customerIds": ids, "page": "15"})) == 100
@@ -51,7 +51,9 @@ def program() -> FakeDub:
 
 
 @pytest.mark.parametrize("sent", ["prog_1", "prog_2", "anything"])
-def test_program_filter_is_replaced_by_the_default(program: FakeDub, mount: Any, sent: str) -> None:
+def test_program_filter_is_replaced_by_the_default_program(
+    program: FakeDub, mount: Any, sent: str
+) -> None:
     assert mount(program).listed({"programId": sent}) == ["b", "a"]
 
 
@@ -63,7 +65,7 @@ def test_partner_filter_uses_the_default_program(program: FakeDub, mount: Any) -
 
 
 @pytest.mark.parametrize("name", ["programId", "partnerId"])
-def test_workspace_without_a_program_is_a_404(api: Any, name: str) -> None:
+def test_program_filter_without_a_program_returns_404(api: Any, name: str) -> None:
     response = api("GET", "/customers", {name: "x"})
     assert response.status_code == 404
     assert response.json()["error"] == {
@@ -78,7 +80,7 @@ def test_empty_program_filter_is_ignored(api: Any) -> None:
     assert api.listed("programId=&partnerId=") == ["a"]
 
 
-def test_program_is_looked_up_after_the_query_is_checked(api: Any) -> None:
+def test_invalid_query_is_reported_before_a_missing_program(api: Any) -> None:
     query = "partnerId=x&startingAfter=a&endingBefore=b"
     assert api("GET", "/customers", query).status_code == 422
 
@@ -100,7 +102,7 @@ def test_get_and_update_ignore_the_program_filter(api: Any) -> None:
         ("email=x@example.com&email=", ["b", "a"]),
     ],
 )
-def test_parameter_given_twice_counts_with_its_last_value(
+def test_repeated_query_parameter_uses_its_last_value(
     api: Any, query: str, expected: list[str]
 ) -> None:
     api.create("a", country="US")

@@ -16,7 +16,7 @@ from dub_uplink import Dub, errors, retries
 from dub_uplink.testing import FakeDub, NetworkRefused, SkippingClock, faults, no_sleep
 
 
-def test_dub_is_a_client_on_fake_dub(fake_dub: FakeDub, dub: Dub) -> None:
+def test_dub_fixture_is_a_client_of_the_fake_dub_fixture(fake_dub: FakeDub, dub: Dub) -> None:
     created = dub.customers.create(request={"external_id": "a", "country": "GB"})
     assert [customer.id for customer in fake_dub.customers] == [created.id]
 
@@ -69,7 +69,7 @@ def test_no_sleep_skips_delays_and_latency_of_mounted_fakes() -> None:
     fake.configure(latency=0)
 
 
-def test_no_sleep_ends_with_the_test() -> None:
+def test_no_sleep_restores_real_sleeps_at_its_end() -> None:
     before = retries.current_clock()
     with contextlib.suppress(KeyError), no_sleep():
         assert retries.current_clock() is not before
@@ -110,7 +110,7 @@ def test_sign_up_survives_a_dropped_response(dub, fake_dub):
 """
 
 
-def test_user_test_suite_runs_with_the_fixtures(tmp_path: Path) -> None:
+def test_fixtures_work_in_a_separate_test_suite(tmp_path: Path) -> None:
     fixtures = "from dub_uplink.testing.plugin import dub, fake_dub"
     suite = tmp_path / "test_suite.py"
     suite.write_text(SUITE.format(fixtures=fixtures))

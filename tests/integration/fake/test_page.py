@@ -144,7 +144,7 @@ CONTROLS = {
 }
 
 
-def test_every_control_of_the_page_is_tested(page: Page) -> None:
+def test_every_control_of_the_admin_page_is_tested(page: Page) -> None:
     script = (
         "return [...document.querySelectorAll('button, input, select, textarea, a')]"
         ".map(one => one.id || one.form.id)"
@@ -152,13 +152,13 @@ def test_every_control_of_the_page_is_tested(page: Page) -> None:
     assert set(page.script(script)) == CONTROLS
 
 
-def test_page_loads_nothing_from_the_fakes_api_or_elsewhere(fake: FakeDub, page: Page) -> None:
+def test_admin_page_loads_nothing_from_other_urls(fake: FakeDub, page: Page) -> None:
     script = "return performance.getEntriesByType('resource').map(one => one.name)"
     assert all(name.startswith(page.url) for name in page.script(script))
     assert fake.requests == []
 
 
-def test_requests_appear_with_status_duration_and_fault(fake: FakeDub, page: Page) -> None:
+def test_admin_page_shows_status_duration_and_fault(fake: FakeDub, page: Page) -> None:
     fake.faults.add(faults.Status(503), method="GET")
     fake.faults.add(faults.DropAfter(), method="DELETE")
     get(fake, "/customers?country=GB&search=a%20b")
@@ -229,7 +229,7 @@ def test_queued_fault_is_shown_with_all_its_fields(fake: FakeDub, page: Page) ->
     page.shows("queue", "rejected with 429 and Retry-After left out")
 
 
-def test_form_that_the_browser_blocks_replaces_the_message(fake: FakeDub, page: Page) -> None:
+def test_form_blocked_by_the_browser_replaces_the_old_message(fake: FakeDub, page: Page) -> None:
     page["settings"].find_element(By.TAG_NAME, "button").click()
     page.shows("message", "Settings are applied.")
     page.type("latency", "-3")
@@ -238,7 +238,7 @@ def test_form_that_the_browser_blocks_replaces_the_message(fake: FakeDub, page: 
     assert fake.settings.latency == 0
 
 
-def test_drop_button_closes_connections_after_execution(fake: FakeDub, page: Page) -> None:
+def test_drop_button_executes_requests_then_drops_connections(fake: FakeDub, page: Page) -> None:
     page.choose("times", "1 request")
     page.choose("method", "POST")
     page.type("path", "/customers*")
@@ -251,7 +251,7 @@ def test_drop_button_closes_connections_after_execution(fake: FakeDub, page: Pag
     assert len(fake.customers) == 1
 
 
-def test_faults_for_all_requests_are_removed(fake: FakeDub, page: Page) -> None:
+def test_admin_page_removes_faults_for_all_requests(fake: FakeDub, page: Page) -> None:
     fake.faults.randomly({faults.Status(502): 0.05}, seed=1)
     page.choose("times", "all requests")
     assert page["Garbage"].accessible_name.startswith("The next and all requests: ")
@@ -263,7 +263,7 @@ def test_faults_for_all_requests_are_removed(fake: FakeDub, page: Page) -> None:
     assert (fake.faults.pending, fake.faults.shares) == ([], {})
 
 
-def test_rejected_fault_is_reported(fake: FakeDub, page: Page) -> None:
+def test_admin_page_reports_a_rejected_fault(fake: FakeDub, page: Page) -> None:
     page.type("Status-code", "99")
     page.click("Status")
     page.shows("message", "'code' must be an integer from 200 to 599; got 99")
@@ -280,7 +280,7 @@ def test_admin_page_shows_the_rate_limit(fake: FakeDub, page: Page) -> None:
     assert page["limit-mode"].text == "enforced"
 
 
-def test_clock_is_advanced_and_set(fake: FakeDub, page: Page) -> None:
+def test_admin_page_advances_and_sets_the_clock(fake: FakeDub, page: Page) -> None:
     page.type("seconds", "5400")
     page["advance"].find_element(By.TAG_NAME, "button").click()
     page.shows("now", "(+1 h 30 min)")
@@ -301,7 +301,7 @@ def test_admin_page_marks_a_frozen_clock(fake: FakeDub, page: Page) -> None:
     page.shows("now", "(+1 min, frozen)")
 
 
-def test_settings_are_shown_and_applied(fake: FakeDub, page: Page) -> None:
+def test_admin_page_shows_and_applies_settings(fake: FakeDub, page: Page) -> None:
     fake.configure(rate_limit=9)
     eventually(lambda: page.value("rateLimit") == "9")
     page.choose("role", "viewer")
@@ -321,14 +321,14 @@ def test_settings_are_shown_and_applied(fake: FakeDub, page: Page) -> None:
     eventually(lambda: fake.settings.rate_limit is None)
 
 
-def test_settings_being_edited_are_not_overwritten(fake: FakeDub, page: Page) -> None:
+def test_admin_page_does_not_overwrite_settings_being_edited(fake: FakeDub, page: Page) -> None:
     page.type("defaultProgram", "prog_9")
     get(fake)
     eventually(lambda: page.rows("requests"))
     assert page.value("defaultProgram") == "prog_9"
 
 
-def test_customers_are_added_seeded_and_removed(fake: FakeDub, page: Page) -> None:
+def test_admin_page_adds_seeds_and_removes_customers(fake: FakeDub, page: Page) -> None:
     page.type("externalId", "ada")
     page.type("name", "Ada")
     page["add"].find_element(By.TAG_NAME, "button").click()
@@ -345,7 +345,7 @@ def test_customers_are_added_seeded_and_removed(fake: FakeDub, page: Page) -> No
     assert fake.customer_count == 0
 
 
-def test_client_text_is_never_rendered_as_html(fake: FakeDub, page: Page) -> None:
+def test_admin_page_escapes_html_in_request_data(fake: FakeDub, page: Page) -> None:
     attack = "<img src=x onerror=\"document.title='attacked'\"><b>x</b>"
     fake.add(external_id=attack, name=attack, email=attack, country=attack)
     fake.faults.add(faults.Status(418, body=attack), times=2, path=f"/{attack}")
@@ -371,7 +371,7 @@ def test_reset_button_empties_the_admin_page(fake: FakeDub, page: Page) -> None:
     assert (fake.customer_count, fake.requests, fake.clock.offset) == (0, [], 0)
 
 
-def test_page_reports_a_stopped_server_and_reconnects(fake: FakeDub, browser: Chrome) -> None:
+def test_admin_page_reports_a_stopped_server_and_reconnects(fake: FakeDub, browser: Chrome) -> None:
     server = fake.serve(admin=True)
     with server as url:
         page = Page(browser, url)
@@ -389,7 +389,7 @@ return [one.id || one.textContent.trim() || one.getAttribute("aria-labelledby"),
 """
 
 
-def test_tab_reaches_every_control_in_order(page: Page) -> None:
+def test_tab_key_reaches_every_admin_page_control_in_order(page: Page) -> None:
     script = (
         "return [...document.querySelectorAll('button, input, select, [tabindex]')].map("
         "one => one.id || one.textContent.trim() || one.getAttribute('aria-labelledby'))"
@@ -408,7 +408,7 @@ def test_tab_reaches_every_control_in_order(page: Page) -> None:
     assert seen == expected
 
 
-def test_buttons_work_by_keyboard(fake: FakeDub, page: Page) -> None:
+def test_admin_page_buttons_work_with_the_keyboard(fake: FakeDub, page: Page) -> None:
     page["DropAfter"].send_keys(Keys.ENTER)
     page.shows("queue", "dropped after being applied")
     page["clear-faults"].send_keys(Keys.SPACE)
@@ -417,7 +417,7 @@ def test_buttons_work_by_keyboard(fake: FakeDub, page: Page) -> None:
     eventually(lambda: fake.customer_count == 1)
 
 
-def test_controls_have_names_and_messages_are_announced(page: Page) -> None:
+def test_admin_page_controls_and_messages_are_accessible(page: Page) -> None:
     for element in page.browser.find_elements(By.CSS_SELECTOR, "button, input, select, meter"):
         assert element.accessible_name
     assert page["message"].get_attribute("aria-live") == "polite"
@@ -440,7 +440,9 @@ return [card, ["h2", ".hint", ".good", ".warn", ".bad", "button", "label"].map((
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_follow_the_scheme_with_contrast(fake: FakeDub, page: Page, scheme: str) -> None:
+def test_admin_page_has_contrast_in_light_and_dark_schemes(
+    fake: FakeDub, page: Page, scheme: str
+) -> None:
     for path, fault in (("/customers", None), ("/x", None), ("/customers", faults.DropAfter())):
         if fault:
             fake.faults.add(fault)
@@ -453,7 +455,7 @@ def test_colours_follow_the_scheme_with_contrast(fake: FakeDub, page: Page, sche
     assert min(ratios) >= 4.5
 
 
-def test_narrow_window_needs_no_sideways_scrolling(page: Page) -> None:
+def test_admin_page_fits_a_narrow_window(page: Page) -> None:
     page.browser.set_window_size(500, 900)
     try:
         width = page.script("return [document.documentElement.scrollWidth, innerWidth]")

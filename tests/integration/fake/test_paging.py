@@ -26,7 +26,7 @@ def walk(api: Any, query: dict[str, str]) -> list[str]:
 
 @pytest.mark.parametrize("size", ["1", "3", "7", "100"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_cursors_reach_every_customer_once_both_ways(api: Any, order: str, size: str) -> None:
+def test_paging_by_cursors_returns_each_customer_both_ways(api: Any, order: str, size: str) -> None:
     created = [api.create(str(number)) for number in range(7)]
     expected = [customer["externalId"] for customer in created]
     if order == "desc":
@@ -44,7 +44,7 @@ def test_cursors_reach_every_customer_once_both_ways(api: Any, order: str, size:
     assert back == expected[:-1]
 
 
-def test_page_numbers_reach_the_same_customers(api: Any) -> None:
+def test_paging_by_page_numbers_returns_the_same_customers(api: Any) -> None:
     for number in range(7):
         api.create(str(number))
     pages = [api.listed({"page": str(page), "pageSize": "3"}) for page in range(1, 5)]
@@ -57,7 +57,7 @@ def test_default_page_has_100_customers(fake: FakeDub, api: Any) -> None:
     assert api.listed("page=2") == ["user_1"]
 
 
-def test_back_dated_customers_are_misplaced_by_cursors(fake: FakeDub, api: Any) -> None:
+def test_paging_by_cursors_sorts_back_dated_customers_by_id(fake: FakeDub, api: Any) -> None:
     fake.add(id="cus_1", external_id="doubled", created_at=at(9))
     fake.add(id="cus_2", external_id="two", created_at=at(2))
     fake.add(id="cus_3", external_id="three", created_at=at(3))
@@ -92,7 +92,7 @@ def test_list_sorts_by_each_field_in_both_orders(
     assert pages[0] + pages[1] == ascending
 
 
-def test_only_the_first_exclusive_filter_applies(fake: FakeDub, api: Any) -> None:
+def test_list_uses_only_one_of_email_external_id_and_search(fake: FakeDub, api: Any) -> None:
     fake.add(external_id="a", email="a@example.com", name="Ann Lee")
     fake.add(external_id="b", email="b@example.com", name="Bob Lee")
     everything = {"email": "a@example.com", "externalId": "b", "search": "nobody"}
@@ -114,7 +114,7 @@ def test_only_the_first_exclusive_filter_applies(fake: FakeDub, api: Any) -> Non
         ("--", []),
     ],
 )
-def test_search_is_an_exact_email_or_whole_words(
+def test_search_matches_an_exact_email_or_whole_words(
     fake: FakeDub, api: Any, search: str, found: list[str]
 ) -> None:
     fake.add(external_id="a", email="a@example.com", name="Ann Lee")
@@ -123,7 +123,7 @@ def test_search_is_an_exact_email_or_whole_words(
     assert api.listed({"search": search}) == found
 
 
-def test_other_filters_are_combined_also_with_cursors(mount: Any) -> None:
+def test_filters_are_combined_with_each_other_and_with_cursors(mount: Any) -> None:
     fake = FakeDub(default_program="prog_1")
     api = mount(fake)
     for number in range(6):

@@ -356,7 +356,9 @@ FIRST_NAMES = {check: name for name, check in reversed(CHECKS.items())}
 
 
 @pytest.mark.parametrize("name", sorted(FIRST_NAMES.values()))
-def test_admin_api_has_the_effect_of_each_python_name(fake: FakeDub, curl: Curl, name: str) -> None:
+def test_admin_api_has_the_effect_of_each_python_method(
+    fake: FakeDub, curl: Curl, name: str
+) -> None:
     CHECKS[name](fake, curl)
 
 
@@ -380,11 +382,11 @@ def public_names() -> Iterator[str]:
         yield from (f"{cls.__name__}.{name}" for name in names if not name.startswith("_"))
 
 
-def test_every_public_name_has_a_check_or_a_reason() -> None:
+def test_each_public_method_is_compared_with_admin_api_or_exempt() -> None:
     assert set(public_names()) == {*CHECKS, *WITHOUT_ADMIN_API}
 
 
-def test_every_public_name_is_on_the_page_of_the_admin_api() -> None:
+def test_admin_api_docs_mention_every_python_method() -> None:
     page = Path(__file__).parents[3] / "docs" / "admin-api.rst"
     section = page.read_text(encoding="utf-8").partition("Python and HTTP\n---")[2]
     shown = set(re.findall(r"``(FakeDub\(\w+|fake[.\w]*)", section))
@@ -398,7 +400,7 @@ def test_every_public_name_is_on_the_page_of_the_admin_api() -> None:
     assert shown == expected
 
 
-def test_wrong_ids_are_rejected(fake: FakeDub, curl: Curl) -> None:
+def test_admin_ids_with_an_existing_id_returns_409(fake: FakeDub, curl: Curl) -> None:
     curl.admin("POST", "customers", {"id": "cus_1"}, status=201)
     error = curl.admin("POST", "ids", {"ids": ["cus_2", "cus_1"]}, status=409)["error"]
     assert error["field"] == "ids"

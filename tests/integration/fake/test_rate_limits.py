@@ -38,7 +38,7 @@ def test_requests_above_the_limit_get_429_until_the_window_ends(mount: Any) -> N
         assert [api("GET", "/customers").status_code for _ in range(3)] == [200, 200, 429]
 
 
-def test_rate_limit_window_slides(mount: Any) -> None:
+def test_fake_rate_limit_uses_a_sliding_window(mount: Any) -> None:
     with at_noon(rate_limit=2) as fake:
         api = mount(fake)
         api("GET", "/customers")
@@ -48,7 +48,7 @@ def test_rate_limit_window_slides(mount: Any) -> None:
         assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]
 
 
-def test_rejected_requests_do_not_count(mount: Any) -> None:
+def test_rejected_requests_do_not_count_towards_the_limit(mount: Any) -> None:
     with at_noon(rate_limit=1) as fake:
         api = mount(fake)
         for key in ("dub_wrong", "dub_expired", "secret"):
@@ -70,7 +70,7 @@ def test_each_key_has_its_own_limit(mount: Any) -> None:
     assert answers == [200, 200, 429, 429]
 
 
-def test_rate_limited_write_is_not_applied(mount: Any) -> None:
+def test_write_rejected_by_the_rate_limit_is_not_applied(mount: Any) -> None:
     with FakeDub(rate_limit=0) as fake:
         answer = mount(fake)("POST", "/customers", json={"externalId": "a", "country": "GB"})
         assert (answer.status_code, fake.customers) == (429, [])
@@ -80,7 +80,9 @@ def test_rate_limited_write_is_not_applied(mount: Any) -> None:
     ("plan", "limit"),
     [("trial", 120), ("business", 1200), ("advanced", 3000), ("enterprise", 3000), ("free", 60)],
 )
-def test_only_errors_carry_rate_limit_headers(mount: Any, plan: str, limit: int) -> None:
+def test_error_response_has_rate_limit_headers_of_the_plan(
+    mount: Any, plan: str, limit: int
+) -> None:
     with at_noon(plan=plan) as fake:
         api = mount(fake)
         reset = str(round((NOW + 60) * 1000))
@@ -120,7 +122,7 @@ def test_disabled_rate_limit_rejects_nothing(mount: Any) -> None:
         assert limits(api("GET", "/customers/x"))[2] == "0"
 
 
-def test_clock_advance_rejects_negative_and_nan_seconds() -> None:
+def test_clock_advance_of_negative_or_nan_seconds_raises() -> None:
     with at_noon() as fake:
         fake.clock.advance(1.5)
         assert fake.clock.time() == NOW + 1.5

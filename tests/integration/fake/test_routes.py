@@ -23,7 +23,7 @@ from dub_uplink.testing import FakeDub
         "//customers",
     ],
 )
-def test_unknown_route_is_an_html_404_with_or_without_a_key(
+def test_unknown_route_returns_html_404_with_and_without_key(
     fake: FakeDub, reach: Callable[[FakeDub], Any], path: str
 ) -> None:
     api = reach(fake)
@@ -48,7 +48,7 @@ def test_unknown_route_is_an_html_404_with_or_without_a_key(
         ("get", "/customers"),
     ],
 )
-def test_wrong_method_is_an_empty_405(
+def test_unsupported_method_returns_empty_405(
     fake: FakeDub, reach: Callable[[FakeDub], Any], method: str, path: str
 ) -> None:
     api = reach(fake)
@@ -105,7 +105,7 @@ def test_dot_segments_of_a_path_are_resolved(
 
 
 @pytest.mark.parametrize("path", ["/customers/ext_%", "/customers/ext_%2", "/customers/%FF"])
-def test_broken_percent_encoding_of_an_id_is_a_400(
+def test_broken_percent_encoding_of_an_id_returns_400(
     fake: FakeDub, raw: Callable[[bytes], bytes], path: str
 ) -> None:
     head = f"GET {path} HTTP/1.1\r\nAuthorization: Bearer dub_test\r\nConnection: close\r\n\r\n"

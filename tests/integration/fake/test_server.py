@@ -47,7 +47,7 @@ def post(body: bytes, headers: bytes = b"") -> bytes:
 GET = b"GET /customers HTTP/1.1\r\n" + KEY + b"\r\n"
 
 
-def test_response_is_http_1_1_with_keep_alive(raw: Raw) -> None:
+def test_served_response_is_http_1_1_with_keep_alive(raw: Raw) -> None:
     assert raw(GET) == (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
     )
@@ -60,7 +60,7 @@ def test_response_to_head_has_no_body(fake: FakeDub, raw: Raw) -> None:
     assert head.endswith(b"\r\n\r\n")
 
 
-def test_response_204_has_no_length(fake: FakeDub, raw: Raw) -> None:
+def test_204_response_has_no_content_length(fake: FakeDub, raw: Raw) -> None:
     fake.faults.add(faults.Status(204))
     assert raw(GET).split(b"\r\n")[0] == b"HTTP/1.1 204 No Content"
     fake.faults.add(faults.Status(204))
@@ -105,7 +105,7 @@ def address(url: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("cut", [1, 30, 90])
-def test_request_sent_in_pieces_is_read(fake: FakeDub, cut: int) -> None:
+def test_request_sent_in_several_packets_is_read(fake: FakeDub, cut: int) -> None:
     request = post(BODY)
     with fake.serve() as url, socket.create_connection(address(url), timeout=20) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -129,7 +129,7 @@ def test_truncated_request_is_not_applied(fake: FakeDub, raw: Raw, sent: bytes) 
     assert statuses(raw(GET)) == [200]
 
 
-def test_half_open_connections_block_no_other_client(fake: FakeDub) -> None:
+def test_half_open_connections_do_not_block_other_clients(fake: FakeDub) -> None:
     with fake.serve() as url, contextlib.ExitStack() as stack:
         for _ in range(50):
             sock = stack.enter_context(socket.create_connection(address(url), timeout=20))
@@ -137,7 +137,9 @@ def test_half_open_connections_block_no_other_client(fake: FakeDub) -> None:
         assert requests.get(f"{url}/customers", timeout=20).status_code == 401
 
 
-def test_client_disconnect_logs_no_error(fake: FakeDub, caplog: pytest.LogCaptureFixture) -> None:
+def test_client_disconnect_is_not_logged_as_an_error(
+    fake: FakeDub, caplog: pytest.LogCaptureFixture
+) -> None:
     fake.add_many(100)
     with fake.serve() as url:
         for _ in range(10):
@@ -161,7 +163,7 @@ def test_repeated_headers_are_joined(fake: FakeDub, raw: Raw) -> None:
     assert fake.requests[0].headers["a"] == "1, 2"
 
 
-def test_absolute_and_other_request_targets_are_read(fake: FakeDub, raw: Raw) -> None:
+def test_absolute_and_non_ascii_request_targets_are_parsed(fake: FakeDub, raw: Raw) -> None:
     fake.add(external_id="ü")
     for target, status in (
         (b"http://api.dub.co/customers", 200),
@@ -175,7 +177,7 @@ def test_absolute_and_other_request_targets_are_read(fake: FakeDub, raw: Raw) ->
         assert statuses(raw(GET.replace(b"/customers", target))) == [status]
 
 
-def test_internal_failure_is_a_500_without_traceback(
+def test_exception_in_the_fake_returns_500_without_traceback(
     fake: FakeDub, raw: Raw, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake._store._db.execute("DROP TABLE customers")
@@ -186,7 +188,7 @@ def test_internal_failure_is_a_500_without_traceback(
     assert "GET /customers" in caplog.text
 
 
-def test_concurrent_clients_lose_no_write(fake: FakeDub) -> None:
+def test_concurrent_writes_of_clients_are_all_stored(fake: FakeDub) -> None:
     def work(number: int) -> None:
         with requests.Session() as session:
             session.headers["Authorization"] = "Bearer dub_test"
@@ -207,7 +209,7 @@ def test_concurrent_clients_lose_no_write(fake: FakeDub) -> None:
     assert len(fake.requests) == 320
 
 
-def test_two_servers_share_a_fake(fake: FakeDub) -> None:
+def test_two_servers_of_one_fake_share_its_customers(fake: FakeDub) -> None:
     with fake.serve() as one, fake.serve() as two:
         requests.post(f"{one}/customers", data=BODY, headers={"Authorization": "Bearer dub_test"})
         found = requests.get(f"{two}/customers", headers={"Authorization": "Bearer dub_test"})
@@ -239,14 +241,14 @@ def test_server_without_with_serves_until_close(fake: FakeDub) -> None:
         pass
 
 
-def test_server_entered_after_close_raises(fake: FakeDub) -> None:
+def test_server_entered_after_close_raises_runtime_error(fake: FakeDub) -> None:
     server = fake.serve()
     server.close()
     with pytest.raises(RuntimeError, match=r"the server is closed; call serve\(\) again"), server:
         pass
 
 
-def test_port_in_use_raises(fake: FakeDub) -> None:
+def test_serve_on_a_port_in_use_raises_os_error(fake: FakeDub) -> None:
     with fake.serve() as url, pytest.raises(OSError, match="in use"):
         fake.serve(port=address(url)[1])
 
@@ -293,7 +295,7 @@ def served_process(database: str) -> Iterator[tuple[subprocess.Popen[str], str]]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-def test_stored_data_survives_a_kill(tmp_path: Any) -> None:
+def test_database_file_keeps_customers_after_a_killed_process(tmp_path: Any) -> None:
     database = str(tmp_path / "dub.sqlite")
     headers = {"Authorization": "Bearer dub_test"}
     with served_process(database) as (process, url):
@@ -317,7 +319,7 @@ def test_database_keeps_every_customer_field(tmp_path: Any, mount: Any) -> None:
         assert api("POST", "/customers", body=BODY).status_code == 409
 
 
-def test_log_of_the_fake_is_silent_by_default(
+def test_fake_logs_nothing_by_default(
     raw: Raw, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "dub_uplink.testing")
@@ -327,7 +329,7 @@ def test_log_of_the_fake_is_silent_by_default(
     assert caplog.records == []
 
 
-def test_connection_without_a_free_thread_is_refused(
+def test_connection_without_a_free_thread_is_closed(
     fake: FakeDub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with fake.serve() as url:

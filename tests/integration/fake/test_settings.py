@@ -25,9 +25,7 @@ from dub_uplink.testing import FakeDub, Settings, faults
         {"keep_requests": -1},
     ],
 )
-def test_invalid_setting_is_a_value_error_and_no_change(
-    fake: FakeDub, wrong: dict[str, Any]
-) -> None:
+def test_invalid_setting_raises_and_changes_nothing(fake: FakeDub, wrong: dict[str, Any]) -> None:
     for make in (FakeDub, Settings, fake.configure):
         with pytest.raises(ValueError, match=f"^{next(iter(wrong))} must"):
             make(**wrong)
@@ -35,7 +33,7 @@ def test_invalid_setting_is_a_value_error_and_no_change(
 
 
 @pytest.mark.parametrize("tokens", ["", (), ("dub_a", "")])
-def test_empty_token_is_a_value_error_and_no_change(fake: FakeDub, tokens: Any) -> None:
+def test_empty_token_setting_raises_and_changes_nothing(fake: FakeDub, tokens: Any) -> None:
     with pytest.raises(ValueError, match="token must not be empty"):
         FakeDub(tokens)
     with pytest.raises(ValueError, match="token must not be empty"):
@@ -44,7 +42,7 @@ def test_empty_token_is_a_value_error_and_no_change(fake: FakeDub, tokens: Any) 
 
 
 @pytest.mark.parametrize("tokens", ["dub s3cret", "s3cret\n", "s3crét", ["s3cret", "s3cret"]])
-def test_unusable_token_is_a_value_error_without_the_token(fake: FakeDub, tokens: Any) -> None:
+def test_invalid_token_setting_raises_without_showing_the_token(fake: FakeDub, tokens: Any) -> None:
     for make in (
         lambda: FakeDub(tokens),
         lambda: fake.configure(tokens=tokens),
@@ -56,7 +54,7 @@ def test_unusable_token_is_a_value_error_without_the_token(fake: FakeDub, tokens
 
 
 @pytest.mark.parametrize("tokens", ["dub_a", ["dub_a"], iter(["dub_a"])])
-def test_token_setting_is_one_key_or_several(fake: FakeDub, api: Any, tokens: Any) -> None:
+def test_tokens_setting_accepts_one_or_several_keys(fake: FakeDub, api: Any, tokens: Any) -> None:
     assert fake.configure(tokens=tokens).tokens == ("dub_a",)
     assert api("GET", "/customers").status_code == 401
     headers = {"Authorization": f"Bearer {fake.token}"}
@@ -76,7 +74,7 @@ def test_invalid_ids_leave_the_queued_ids_unchanged(fake: FakeDub, ids: list[str
     assert fake.add().id.startswith("cus_1")
 
 
-def test_given_ids_precede_those_of_the_constructor() -> None:
+def test_use_ids_precedes_the_ids_function() -> None:
     with FakeDub(ids=iter(["cus_c", "cus_d"]).__next__) as fake:
         fake.use_ids(["cus_a", "cus_b"])
         fake.add_many(3)
@@ -84,7 +82,7 @@ def test_given_ids_precede_those_of_the_constructor() -> None:
         assert fake.add().id == "cus_d"
 
 
-def test_frozen_clock_moves_only_on_request() -> None:
+def test_frozen_clock_moves_only_by_advance_and_set() -> None:
     real = [100.0]
     with FakeDub(now=lambda: real[0]) as fake:
         fake.clock.freeze()
@@ -99,7 +97,7 @@ def test_frozen_clock_moves_only_on_request() -> None:
         assert fake.clock.time() == 115
 
 
-def test_unknown_setting_is_a_type_error(fake: FakeDub) -> None:
+def test_unknown_setting_raises_type_error(fake: FakeDub) -> None:
     with pytest.raises(TypeError, match="colour"):
         fake.configure(colour="red")
 
@@ -110,12 +108,12 @@ def test_configure_changes_only_the_given_settings(fake: FakeDub) -> None:
     assert fake.settings == Settings(role="viewer", latency=2)
 
 
-def test_plan_changes_the_limit_that_headers_show(fake: FakeDub, api: Any) -> None:
+def test_plan_setting_changes_the_limit_in_headers(fake: FakeDub, api: Any) -> None:
     fake.configure(plan="enterprise")
     assert api("GET", "/customers/nobody").headers["X-RateLimit-Limit"] == "3000"
 
 
-def test_new_window_applies_to_requests_already_counted(mount: Any) -> None:
+def test_window_setting_applies_to_counted_requests(mount: Any) -> None:
     with FakeDub(rate_limit=1) as fake:
         api = mount(fake)
         api("GET", "/customers")
@@ -125,7 +123,7 @@ def test_new_window_applies_to_requests_already_counted(mount: Any) -> None:
         assert api("GET", "/customers").status_code == 200
 
 
-def test_reset_returns_to_the_constructors_settings(mount: Any) -> None:
+def test_reset_restores_the_settings_of_the_constructor(mount: Any) -> None:
     with FakeDub(role="viewer", rate_limit=2) as fake:
         fake.configure(role="owner", rate_limit=None)
         fake.add_many(2)
@@ -138,7 +136,7 @@ def test_reset_returns_to_the_constructors_settings(mount: Any) -> None:
         assert fake.clock.offset == 0
 
 
-def test_reset_counts_the_rate_limit_from_zero(mount: Any) -> None:
+def test_reset_clears_the_counted_requests(mount: Any) -> None:
     with FakeDub(rate_limit=1) as fake:
         api = mount(fake)
         for _ in range(2):
@@ -146,7 +144,7 @@ def test_reset_counts_the_rate_limit_from_zero(mount: Any) -> None:
             assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]
 
 
-def test_ids_after_a_reset_sort_by_time_again(fake: FakeDub) -> None:
+def test_generated_ids_after_a_reset_sort_by_time(fake: FakeDub) -> None:
     fake.clock.advance(1e9)
     later = fake.add().id
     fake.reset()
@@ -174,7 +172,7 @@ def test_requests_have_numbers_faults_and_durations(fake: FakeDub, api: Any) -> 
     assert [int((request.ms or 0) // 1000) for request in requests] == [0, 2, 0]
 
 
-def test_clock_set_moves_to_the_moment_and_continues() -> None:
+def test_clock_set_moves_to_the_time_and_continues() -> None:
     now = 1_000.0
     with FakeDub(now=lambda: now) as fake:
         fake.clock.set(dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc))
@@ -193,7 +191,7 @@ def test_clock_set_moves_to_the_moment_and_continues() -> None:
         (dt.datetime(9000, 1, 1, tzinfo=dt.timezone.utc), "8000"),
     ],
 )
-def test_clock_set_out_of_range_is_a_value_error(
+def test_clock_set_out_of_range_raises_value_error(
     fake: FakeDub, moment: dt.datetime, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -201,13 +199,13 @@ def test_clock_set_out_of_range_is_a_value_error(
     assert fake.clock.offset == 0
 
 
-def test_clock_advanced_past_dates_is_a_value_error(fake: FakeDub) -> None:
+def test_clock_advance_beyond_year_8000_raises_value_error(fake: FakeDub) -> None:
     with pytest.raises(ValueError, match="8000"):
         fake.clock.advance(1e12)
     assert fake.add().created_at.year < 3000
 
 
-def test_clock_set_back_frees_the_rate_limit(mount: Any) -> None:
+def test_clock_set_back_resets_the_rate_limit_count(mount: Any) -> None:
     with FakeDub(rate_limit=1) as fake:
         api = mount(fake)
         assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]

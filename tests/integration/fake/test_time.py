@@ -13,7 +13,9 @@ from dub_uplink.testing import FakeDub
 freezegun = pytest.importorskip("freezegun", reason="freezegun is not installed")
 
 
-def test_fake_follows_a_later_freeze_time(fake: FakeDub, reach: Callable[[FakeDub], Any]) -> None:
+def test_fake_uses_the_time_of_a_later_freezegun_freeze(
+    fake: FakeDub, reach: Callable[[FakeDub], Any]
+) -> None:
     api = reach(fake)
     with freezegun.freeze_time("2020-01-01") as frozen:
         assert api.create("a")["createdAt"] == "2020-01-01T00:00:00.000Z"
@@ -24,7 +26,7 @@ def test_fake_follows_a_later_freeze_time(fake: FakeDub, reach: Callable[[FakeDu
     assert api.create("c")["createdAt"] > "2026"
 
 
-def test_freeze_time_moves_the_rate_limit(mount: Any) -> None:
+def test_freezegun_tick_frees_the_rate_limit(mount: Any) -> None:
     with FakeDub(rate_limit=1) as fake, freezegun.freeze_time("2020-01-01") as frozen:
         api = mount(fake)
         assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]
@@ -32,7 +34,7 @@ def test_freeze_time_moves_the_rate_limit(mount: Any) -> None:
         assert api("GET", "/customers").status_code == 200
 
 
-def test_fake_created_within_freeze_time_outlives_it(mount: Any) -> None:
+def test_fake_created_under_freezegun_works_after_it_ends(mount: Any) -> None:
     with freezegun.freeze_time("2020-01-01"):
         fake = FakeDub()
         assert fake.clock.time() == 1_577_836_800

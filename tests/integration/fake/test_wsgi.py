@@ -14,7 +14,7 @@ werkzeug_test = pytest.importorskip("werkzeug.test", reason="werkzeug is not ins
 KEY = {"Authorization": "Bearer dub_test"}
 
 
-def test_wsgi_application_behaves_as_the_fake(fake: FakeDub) -> None:
+def test_wsgi_application_returns_the_responses_of_the_fake(fake: FakeDub) -> None:
     client = werkzeug_test.Client(fake.wsgi_app)
     body = {"externalId": "a/b ü", "country": "GB"}
     created = client.post("/customers", json=body, headers=KEY)
@@ -30,7 +30,7 @@ def test_wsgi_application_behaves_as_the_fake(fake: FakeDub) -> None:
     assert fake.requests[0].headers["authorization"] == "Bearer dub_test"
 
 
-def test_wsgi_connection_fault_is_raised(fake: FakeDub) -> None:
+def test_wsgi_drop_fault_raises_and_truncate_fault_truncates(fake: FakeDub) -> None:
     client = werkzeug_test.Client(fake.wsgi_app)
     fake.faults.add(faults.DropAfter())
     with pytest.raises(ConnectionResetError):
@@ -40,7 +40,7 @@ def test_wsgi_connection_fault_is_raised(fake: FakeDub) -> None:
     assert len(client.get("/customers/ext_a", headers=KEY).data) == 3
 
 
-def test_missing_werkzeug_names_what_to_install() -> None:
+def test_wsgi_app_without_werkzeug_raises_with_install_command() -> None:
     code = (
         "import sys; sys.modules['werkzeug'] = sys.modules['werkzeug.wrappers'] = None\n"
         "from dub_uplink.testing import FakeDub\n"

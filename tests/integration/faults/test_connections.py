@@ -149,7 +149,9 @@ def full_queue() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_connect_timeout_is_retried_and_unsent(connect: Any, policy: Any, timeline: Any) -> None:
+def test_connect_timeout_is_retried_and_reported_as_unsent(
+    connect: Any, policy: Any, timeline: Any
+) -> None:
     with full_queue() as url:
         client = connect(url, timeout_ms=40, retry_config=policy(max_elapsed_time=900))
         with pytest.raises(errors.APITimeoutError, match=r"no connection within 0\.04 s") as caught:
@@ -225,7 +227,7 @@ def test_given_session_is_retried_like_the_default_one(
     assert len(server.seen) == 3
 
 
-def test_oversized_body_is_not_retried(
+def test_response_body_above_the_size_limit_is_not_retried(
     wire: Any, said: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dub_uplink._http.decoding.MAX_BODY_BYTES", 10)
@@ -242,7 +244,7 @@ def test_redirect_to_a_malformed_url_is_not_followed(wire: Any, said: Any, conne
     assert len(server.seen) == 1
 
 
-def test_extreme_retry_limits_do_not_overflow(
+def test_extreme_retry_config_values_do_not_overflow(
     fake: Any, on_fake: Any, policy: Any, timeline: Any
 ) -> None:
     """A caller without a time limit, and a server that never responds."""
@@ -304,7 +306,7 @@ def test_missing_ca_bundle_is_not_retried(connect: Any, timeline: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("x"), AssertionError()])
-def test_adapter_bug_propagates_without_retry(connect: Any, error: Exception) -> None:
+def test_unknown_exception_of_an_adapter_is_not_retried(connect: Any, error: Exception) -> None:
     session, adapter = requests.Session(), Recorded(error)
     session.mount("https://", adapter)
     with pytest.raises(type(error)):

@@ -14,7 +14,7 @@ from dub_uplink.testing import faults
 HOST = "https://api.dub.co"
 
 
-def test_attempt_timeout_is_capped_by_the_deadline(
+def test_attempt_timeout_is_limited_by_the_deadline(
     script: Any, connect: Any, policy: Any, timeline: Any
 ) -> None:
     session, adapter = script((1_000, 200, {}))  # never answers in time
@@ -34,7 +34,7 @@ def test_attempt_timeout_is_capped_by_the_deadline(
     assert "within 0.5 s" in str(caught.value)
 
 
-def test_first_attempt_timeout_is_capped_by_the_deadline(
+def test_first_attempt_timeout_is_limited_by_the_deadline(
     script: Any, connect: Any, policy: Any, timeline: Any
 ) -> None:
     session, adapter = script((1_000, 200, {}))
@@ -53,7 +53,7 @@ def test_call_without_retries_is_limited_by_the_timeout(script: Any, connect: An
 
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_wait_beyond_the_deadline_raises_at_once(
+def test_wait_beyond_the_deadline_raises_immediately(
     fake: Any, on_fake: Any, timeline: Any, form: Any, status: int
 ) -> None:
     limited = faults.RateLimited(3_600, form)
@@ -68,7 +68,9 @@ def test_wait_beyond_the_deadline_raises_at_once(
     assert on_fake()._transport._budget.tokens == 100
 
 
-def test_dub_429_is_waited_out_by_default(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_429_of_dub_is_retried_after_a_minute_by_default(
+    fake: Any, on_fake: Any, timeline: Any
+) -> None:
     """Its window of a minute fits into the default strategy."""
     fake.faults.add(faults.RateLimited())
     assert on_fake().list() == []
@@ -77,7 +79,7 @@ def test_dub_429_is_waited_out_by_default(fake: Any, on_fake: Any, timeline: Any
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(89.5, True), (90, False), (90.001, False)])
-def test_wait_that_uses_all_remaining_time_raises_at_once(
+def test_wait_of_all_remaining_time_raises_immediately(
     fake: Any, on_fake: Any, timeline: Any, asked: float, waits: bool
 ) -> None:
     timeline.chance = 0.999_999
@@ -127,7 +129,7 @@ def test_sleeps_and_attempts_end_before_the_deadline(
 
 
 @pytest.mark.parametrize("late", [0.0, 0.4, 100.0, 10**6])
-def test_oversleeping_past_the_deadline_sends_nothing(
+def test_sleep_that_ends_after_the_deadline_sends_no_request(
     fake: Any, on_fake: Any, timeline: Any, policy: Any, late: float
 ) -> None:
     """A computer that was suspended, say, in the middle of it: until so long after the deadline."""
@@ -142,7 +144,9 @@ def test_oversleeping_past_the_deadline_sends_nothing(
     assert caught.value.attempts == len(fake.requests) == 1
 
 
-def test_slow_on_retry_hook_sends_nothing_late(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_on_retry_hook_past_the_deadline_sends_no_request(
+    fake: Any, on_fake: Any, timeline: Any
+) -> None:
     fake.faults.add(faults.Status(503), times=None)
     with pytest.raises(errors.SDKError) as caught:
         on_fake(on_retry=lambda *_: timeline.tick(100)).list()
@@ -160,7 +164,7 @@ def test_wall_clock_changes_do_not_affect_the_deadline(
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1e12])
-def test_wrong_wall_clock_does_not_break_a_call(
+def test_call_succeeds_with_a_wrong_wall_clock(
     fake: Any, on_fake: Any, timeline: Any, wrong: float
 ) -> None:
     fake.faults.add(faults.RateLimited())
@@ -175,13 +179,13 @@ def test_wrong_wall_clock_does_not_break_a_call(
         assert timeline.slept == []
 
 
-def test_default_clock_is_monotonic() -> None:
+def test_deadline_uses_a_monotonic_clock_by_default() -> None:
     import time
 
     assert Clock().monotonic is time.monotonic
 
 
-def test_lookup_shares_the_deadline_of_its_call(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_lookup_ends_by_the_deadline_of_its_call(fake: Any, on_fake: Any, timeline: Any) -> None:
     body = {"external_id": "user_1", "country": "GB"}
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.Status(503), method="GET", times=None)

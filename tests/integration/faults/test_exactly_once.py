@@ -45,7 +45,7 @@ def test_create_with_a_lost_response_returns_the_customer(
 
 
 @pytest.mark.parametrize("fault", NOT_CARRIED_OUT, ids=str)
-def test_create_that_never_arrived_is_sent_again(fake: Any, on_fake: Any, fault: Any) -> None:
+def test_create_dropped_before_execution_is_sent_again(fake: Any, on_fake: Any, fault: Any) -> None:
     fake.faults.add(fault)
     created = on_fake().create(BODY)
     assert [customer.id for customer in fake.customers] == [created.id]
@@ -62,7 +62,9 @@ def test_create_with_several_lost_responses_is_applied_once(fake: Any, on_fake: 
 
 
 @pytest.mark.parametrize("external_id", IDS)
-def test_lookup_encodes_external_ids(fake: Any, on_fake: Any, external_id: str) -> None:
+def test_lookup_after_a_lost_response_encodes_the_external_id(
+    fake: Any, on_fake: Any, external_id: str
+) -> None:
     client = on_fake()
     body = {"external_id": external_id, "country": "GB"}
     fake.faults.add(faults.DropAfter())
@@ -76,7 +78,7 @@ def test_lookup_encodes_external_ids(fake: Any, on_fake: Any, external_id: str) 
 
 
 @pytest.mark.parametrize("external_id", ["a/b ü", "?", "%41"])
-def test_lookup_encodes_external_ids_over_a_socket(
+def test_lookup_over_a_socket_encodes_the_external_id(
     wire: Any, step: Any, said: Any, connect: Any, external_id: str
 ) -> None:
     customer = {"id": "cus_1", "externalId": external_id, "country": "GB"}
@@ -99,7 +101,7 @@ def test_lookup_encodes_external_ids_over_a_socket(
     ],
     ids=str,
 )
-def test_create_retried_against_another_customer_conflicts(
+def test_create_retry_with_id_in_use_raises_conflict(
     fake: Any, on_fake: Any, theirs: dict[str, Any]
 ) -> None:
     fake.add(**{**BODY, **theirs})
@@ -125,7 +127,7 @@ def test_create_retried_against_another_customer_conflicts(
     ],
     ids=str,
 )
-def test_lookup_ignores_fields_the_server_generates(
+def test_lookup_ignores_server_generated_fields(
     fake: Any, on_fake: Any, body: dict[str, Any]
 ) -> None:
     fake.faults.add(faults.DropAfter())
@@ -142,7 +144,7 @@ def test_lookup_accepts_a_server_without_countries(
 
 
 @pytest.mark.parametrize("fault", [*NOT_CARRIED_OUT, faults.Status(500)], ids=str)
-def test_create_with_a_taken_stripe_id_is_a_conflict(fake: Any, on_fake: Any, fault: Any) -> None:
+def test_create_with_stripe_id_in_use_raises_conflict(fake: Any, on_fake: Any, fault: Any) -> None:
     fake.add(external_id="other", stripe_customer_id="cus_stripe")
     fake.faults.add(fault)
     with pytest.raises(errors.Conflict):
@@ -150,7 +152,7 @@ def test_create_with_a_taken_stripe_id_is_a_conflict(fake: Any, on_fake: Any, fa
     assert [request.status for request in fake.requests][1:] == [409, 404]
 
 
-def test_conflict_of_a_first_attempt_is_not_looked_up(fake: Any, on_fake: Any) -> None:
+def test_409_on_the_first_attempt_raises_without_lookup(fake: Any, on_fake: Any) -> None:
     fake.add(**BODY)  # the very same
     with pytest.raises(errors.Conflict) as caught:
         on_fake().create(BODY)
@@ -158,7 +160,7 @@ def test_conflict_of_a_first_attempt_is_not_looked_up(fake: Any, on_fake: Any) -
     assert asked(fake) == ["POST /customers"]
 
 
-def test_first_conflict_with_truncated_body_is_a_conflict(
+def test_truncated_409_on_the_first_attempt_raises_conflict(
     fake: Any, on_fake: Any, timeline: Any
 ) -> None:
     """Its status says that nothing was carried out; only the words are asked for again."""
@@ -170,7 +172,9 @@ def test_first_conflict_with_truncated_body_is_a_conflict(
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_create_after_a_429_is_not_ambiguous(fake: Any, on_fake: Any, times: int) -> None:
+def test_create_retry_after_a_429_raises_conflict_without_lookup(
+    fake: Any, on_fake: Any, times: int
+) -> None:
     fake.add(**BODY)
     fake.faults.add(faults.RateLimited(1, "unix_ms"), times=times)
     with pytest.raises(errors.Conflict):
@@ -178,7 +182,7 @@ def test_create_after_a_429_is_not_ambiguous(fake: Any, on_fake: Any, times: int
     assert asked(fake) == ["POST /customers"] * (times + 1)
 
 
-def test_create_after_a_refused_connection_is_not_ambiguous(
+def test_create_retry_after_refused_connection_raises_conflict(
     fake: Any, connect: Any, script: Any, timeline: Any
 ) -> None:
     from requests.exceptions import ConnectionError as Failed
@@ -194,7 +198,7 @@ def test_create_after_a_refused_connection_is_not_ambiguous(
     assert len(adapter.given) == 2
 
 
-def test_ambiguous_attempt_stays_ambiguous(fake: Any, on_fake: Any) -> None:
+def test_create_with_lost_response_then_429_returns_customer(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.RateLimited(1), times=3)
     assert on_fake().create(BODY).id == fake.customers[0].id
@@ -211,7 +215,7 @@ def test_ambiguous_attempt_stays_ambiguous(fake: Any, on_fake: Any) -> None:
         (faults.RateLimited(3_600), errors.RateLimitExceeded, 429),
     ],
 )
-def test_failed_lookup_never_raises_conflict(
+def test_failed_lookup_after_a_lost_response_raises_no_conflict(
     fake: Any, on_fake: Any, fault: Any, error: type[errors.APIStatusError], status: int
 ) -> None:
     """It may well have been created: what is not known is not said."""
@@ -249,7 +253,9 @@ def test_delete_with_a_lost_response_succeeds(fake: Any, on_fake: Any, fault: An
 @pytest.mark.parametrize(
     "fault", [faults.RateLimited(1, "unix_ms"), faults.Status(429), faults.Truncate(9)], ids=str
 )
-def test_delete_of_an_unknown_customer_is_not_found(fake: Any, on_fake: Any, fault: Any) -> None:
+def test_delete_of_an_unknown_customer_raises_not_found(
+    fake: Any, on_fake: Any, fault: Any
+) -> None:
     """After a 429, and after a 404 whose body was cut, nothing can have been deleted."""
     fake.faults.add(fault)
     with pytest.raises(errors.NotFound) as caught:
@@ -270,7 +276,9 @@ def test_delete_of_an_unknown_customer_is_not_found(fake: Any, on_fake: Any, fau
         faults.Status(410),
     ],
 )
-def test_only_a_dub_404_confirms_a_lost_delete(fake: Any, on_fake: Any, missing: Any) -> None:
+def test_delete_with_lost_response_succeeds_only_after_a_dub_404(
+    fake: Any, on_fake: Any, missing: Any
+) -> None:
     customer = fake.add(**BODY)
     fake.faults.add(faults.DropBefore())
     fake.faults.add(missing)
@@ -280,7 +288,7 @@ def test_only_a_dub_404_confirms_a_lost_delete(fake: Any, on_fake: Any, missing:
 
 
 @pytest.mark.parametrize("fault", CARRIED_OUT, ids=str)
-def test_rename_with_a_lost_response_is_looked_up_by_new_id(
+def test_external_id_update_with_lost_response_finds_the_new_id(
     fake: Any, on_fake: Any, fault: Any
 ) -> None:
     customer = fake.add(**BODY, link={"key": "sale"}, program_id="prog_1")
@@ -296,7 +304,9 @@ def test_rename_with_a_lost_response_is_looked_up_by_new_id(
 
 
 @pytest.mark.parametrize("fault", CARRIED_OUT, ids=str)
-def test_update_without_rename_is_sent_again(fake: Any, on_fake: Any, fault: Any) -> None:
+def test_update_by_dub_id_with_a_lost_response_is_retried(
+    fake: Any, on_fake: Any, fault: Any
+) -> None:
     customer = fake.add(**BODY)
     fake.faults.add(fault, times=2)
     updated = on_fake().update(customer.id, {"external_id": "user_2", "name": None})
@@ -305,7 +315,7 @@ def test_update_without_rename_is_sent_again(fake: Any, on_fake: Any, fault: Any
 
 
 @pytest.mark.parametrize("others", [{"name": "Grace"}, {"email": "grace@example.com"}])
-def test_rename_of_an_unknown_customer_is_not_found(
+def test_external_id_update_of_unknown_customer_raises_not_found(
     fake: Any, on_fake: Any, others: dict[str, Any]
 ) -> None:
     fake.add(external_id="user_2", **others)
@@ -314,7 +324,7 @@ def test_rename_of_an_unknown_customer_is_not_found(
         on_fake().update("ext_nobody", {"external_id": "user_2", "name": "A", "email": "a@b.co"})
 
 
-def test_update_of_an_unknown_customer_is_not_found(fake: Any, on_fake: Any) -> None:
+def test_update_of_an_unknown_customer_raises_not_found(fake: Any, on_fake: Any) -> None:
     for body in ({"name": "A"}, {"external_id": "nobody"}, {"external_id": "user_2"}):
         fake.faults.add(faults.Status(503))
         with pytest.raises(errors.NotFound):
@@ -341,7 +351,7 @@ class Raw(CustomersConsumer):
         raise NotImplementedError
 
 
-def test_recovered_result_equals_the_lost_response(fake: Any, on_fake: Any) -> None:
+def test_result_after_a_lookup_equals_the_lost_response(fake: Any, on_fake: Any) -> None:
     customers = on_fake(cls=Raw)
     fake.faults.add(faults.DropAfter())
     made = customers.make({"externalId": "user_1", "country": "GB"})
@@ -365,7 +375,7 @@ def test_lookup_sends_the_headers_of_its_call(fake: Any, on_fake: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["create", "update", "delete"])
-def test_sent_is_true_if_any_attempt_was_sent(
+def test_error_sent_is_true_if_any_attempt_was_sent(
     wire: Any, step: Any, connect: Any, method: str
 ) -> None:
     server = wire(step(b"", "close"))
@@ -377,7 +387,7 @@ def test_sent_is_true_if_any_attempt_was_sent(
     assert caught.value.sent is True
 
 
-def test_sent_is_false_if_no_attempt_was_sent(wire: Any, connect: Any) -> None:
+def test_error_sent_is_false_if_no_attempt_was_sent(wire: Any, connect: Any) -> None:
     server = wire()
     server.close()
     with pytest.raises(errors.APIConnectionError) as caught:

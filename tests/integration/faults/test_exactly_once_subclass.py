@@ -75,7 +75,7 @@ class Tracks(CustomersConsumer):
         raise NotImplementedError
 
 
-def test_overridden_create_is_applied_once(fake: Any, on_fake: Any) -> None:
+def test_overridden_create_with_lost_response_is_applied_once(fake: Any, on_fake: Any) -> None:
     client = on_fake(cls=Extends)
     fake.faults.add(faults.DropAfter())
     created = client.create(BODY)
@@ -86,7 +86,9 @@ def test_overridden_create_is_applied_once(fake: Any, on_fake: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["create", "create_json"])
-def test_redeclared_create_is_applied_once(fake: Any, on_fake: Any, name: str) -> None:
+def test_redeclared_create_with_lost_response_is_applied_once(
+    fake: Any, on_fake: Any, name: str
+) -> None:
     import json
 
     client = on_fake(cls=Declares)
@@ -114,7 +116,7 @@ def test_redeclared_create_is_applied_once(fake: Any, on_fake: Any, name: str) -
     ],
     ids=str,
 )
-def test_other_post_is_not_repeated_after_an_ambiguous_attempt(
+def test_subclass_post_is_not_retried_if_possibly_applied(
     fake: Any, on_fake: Any, timeline: Any, fault: Any
 ) -> None:
     """Two leads for one would be two payments."""
@@ -125,14 +127,14 @@ def test_other_post_is_not_repeated_after_an_ambiguous_attempt(
     assert timeline.slept == []
 
 
-def test_other_post_is_repeated_after_a_429(fake: Any, on_fake: Any) -> None:
+def test_subclass_post_is_retried_after_a_429(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.RateLimited(1, "unix_ms"), times=2)
     fake.faults.add(faults.Status(201, body={"ok": True}))
     assert on_fake(cls=Tracks).lead(b"{}") == {"ok": True}
     assert len(fake.requests) == 3
 
 
-def test_other_post_is_repeated_after_a_refused_connection(
+def test_subclass_post_is_retried_after_a_refused_connection(
     connect: Any, wire: Any, said: Any, timeline: Any
 ) -> None:
     server = wire(said(201, {"ok": True}))
@@ -156,7 +158,7 @@ def test_other_post_is_repeated_after_a_refused_connection(
 
 
 @pytest.mark.parametrize("name", ["sale", "upsert"])
-def test_post_declared_idempotent_is_repeated(fake: Any, on_fake: Any, name: str) -> None:
+def test_subclass_post_declared_idempotent_is_retried(fake: Any, on_fake: Any, name: str) -> None:
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.Status(503))
     fake.faults.add(faults.Status(200, body={"ok": True}))
@@ -165,7 +167,7 @@ def test_post_declared_idempotent_is_repeated(fake: Any, on_fake: Any, name: str
 
 
 @pytest.mark.parametrize("name", ["lead", "sale"])
-def test_conflict_of_another_post_is_not_looked_up(fake: Any, on_fake: Any, name: str) -> None:
+def test_409_of_a_subclass_post_raises_without_lookup(fake: Any, on_fake: Any, name: str) -> None:
     fake.faults.add(faults.RateLimited(1))
     fake.faults.add(faults.Status(409))
     with pytest.raises(errors.Conflict):
@@ -173,7 +175,7 @@ def test_conflict_of_another_post_is_not_looked_up(fake: Any, on_fake: Any, name
     assert len(fake.requests) == 2
 
 
-def test_uplink_client_gets_the_retries_of_the_consumer(fake: Any, connect: Any) -> None:
+def test_calls_through_an_uplink_client_are_retried(fake: Any, connect: Any) -> None:
     client = connect(fake.base_url, client=uplink.RequestsClient(fake.session()))
     fake.faults.add(faults.DropAfter())
     assert client.create(BODY).id == fake.customers[0].id

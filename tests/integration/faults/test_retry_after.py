@@ -13,7 +13,7 @@ from dub_uplink.testing import faults
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
 @pytest.mark.parametrize("seconds", [1, 2.5, 30, 60])
 @pytest.mark.parametrize("chance", [0.0, 0.999_999])
-def test_retry_after_of_a_429_is_waited(
+def test_429_with_retry_after_waits_that_long(
     fake: Any, on_fake: Any, timeline: Any, form: Any, seconds: float, chance: float
 ) -> None:
     timeline.chance = chance
@@ -40,7 +40,7 @@ def test_retry_after_of_a_429_is_waited(
         {"X-RateLimit-Reset": ["1795333871424", "1795333891424"]},
     ],
 )
-def test_repeated_or_invalid_retry_after_falls_back_to_backoff(
+def test_repeated_or_invalid_retry_after_uses_backoff(
     wire: Any, said: Any, connect: Any, timeline: Any, headers: dict[str, Any]
 ) -> None:
     server = wire(said(429, {}, headers), said(200))
@@ -58,7 +58,9 @@ def test_rate_limit_reset_is_used_without_retry_after(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
-def test_retry_after_on_other_errors_is_ignored(fake: Any, on_fake: Any, status: int) -> None:
+def test_retry_after_is_ignored_except_with_429_and_503(
+    fake: Any, on_fake: Any, status: int
+) -> None:
     """Dub's server sends it with every error that is raised after its limiter was asked."""
     fake.faults.add(faults.Status(status, {"Retry-After": "30"}))
     with pytest.raises(errors.APIStatusError) as caught:
@@ -70,7 +72,7 @@ def test_retry_after_on_other_errors_is_ignored(fake: Any, on_fake: Any, status:
 @pytest.mark.parametrize(
     ("header", "seconds"), [("30", 30), ("0.5", 0.5), ("0", None), ("soon", None), (None, None)]
 )
-def test_rate_limit_error_carries_retry_after(
+def test_rate_limit_error_has_retry_after(
     fake: Any, on_fake: Any, header: str | None, seconds: float | None
 ) -> None:
     fake.faults.add(faults.RateLimited(header))
@@ -79,7 +81,7 @@ def test_rate_limit_error_carries_retry_after(
     assert caught.value.retry_after == seconds
 
 
-def test_enforced_rate_limit_is_respected(timeline: Any, connect: Any) -> None:
+def test_calls_beyond_the_servers_limit_wait_and_succeed(timeline: Any, connect: Any) -> None:
     """Against a limiter that counts: nothing is refused twice."""
     from dub_uplink.testing import FakeDub
 

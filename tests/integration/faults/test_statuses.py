@@ -15,7 +15,9 @@ BODY = {"external_id": "user_1", "country": "GB"}
 
 
 @pytest.mark.parametrize("status", sorted(RETRIED))
-def test_five_statuses_are_retried(fake: Any, on_fake: Any, timeline: Any, status: int) -> None:
+def test_429_500_502_503_and_504_are_retried(
+    fake: Any, on_fake: Any, timeline: Any, status: int
+) -> None:
     fake.faults.add(faults.Status(status), times=2)
     assert on_fake().list() == []
     assert len(fake.requests) == 3
@@ -29,7 +31,7 @@ def test_five_statuses_are_retried(fake: Any, on_fake: Any, timeline: Any, statu
     ),
 )
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "1"}])
-def test_other_statuses_are_not_retried(
+def test_statuses_that_are_not_transient_are_not_retried(
     fake: Any, on_fake: Any, timeline: Any, status: int, headers: dict[str, str]
 ) -> None:
     fake.faults.add(faults.Status(status, headers))
@@ -43,7 +45,7 @@ def test_other_statuses_are_not_retried(
 
 @pytest.mark.parametrize("retries", [None, RetryConfig("none")])
 @pytest.mark.parametrize("fault", [faults.Status(503), faults.DropBefore(), faults.Truncate(1)])
-def test_disabled_retries_send_once(
+def test_disabled_retries_send_one_request(
     fake: Any, on_fake: Any, timeline: Any, retries: Any, fault: Any
 ) -> None:
     fake.faults.add(fault, times=4)
@@ -68,7 +70,7 @@ def test_call_can_enable_retries_if_the_client_has_none(fake: Any, on_fake: Any)
     assert len(fake.requests) == 2
 
 
-def test_call_strategy_overrides_the_client_strategy(
+def test_retry_strategy_of_a_call_overrides_that_of_the_client(
     fake: Any, on_fake: Any, timeline: Any
 ) -> None:
     fake.faults.add(faults.Status(503), times=3)
@@ -82,7 +84,7 @@ def test_call_strategy_overrides_the_client_strategy(
 
 
 @pytest.mark.parametrize("fault", [faults.DropBefore(), faults.DropAfter(), faults.Truncate(1)])
-def test_connection_errors_are_not_retried_if_disabled(
+def test_connection_error_is_not_retried_if_disabled_in_config(
     fake: Any, on_fake: Any, policy: Any, fault: Any
 ) -> None:
     client = on_fake(retry_config=policy(connection_errors=False))
@@ -159,7 +161,7 @@ def test_token_callable_failure_between_attempts_propagates(fake: Any, timeline:
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_interrupt_propagates_at_once(
+def test_keyboard_interrupt_propagates_without_retry(
     fake: Any, on_fake: Any, script: Any, connect: Any, timeline: Any, stop: type[BaseException]
 ) -> None:
     def interrupted(_: float) -> None:
@@ -176,7 +178,9 @@ def test_interrupt_propagates_at_once(
         assert len(adapter.given) == len(attempts)
 
 
-def test_hundreds_of_attempts_do_not_recurse(fake: Any, on_fake: Any, policy: Any) -> None:
+def test_hundreds_of_attempts_do_not_grow_the_call_stack(
+    fake: Any, on_fake: Any, policy: Any
+) -> None:
     fake.faults.add(faults.Status(503), times=1_050)
     client = on_fake(
         retry_config=policy(initial_interval=1, max_interval=1, max_elapsed_time=10**9),

@@ -28,7 +28,7 @@ def tallies() -> Any:
 
 
 @pytest.mark.parametrize("kind", ["creates", "updates", "deletes"])
-def test_mixed_faults_apply_every_write_once(tallies: Any, kind: str) -> None:
+def test_writes_under_random_faults_are_each_applied_once(tallies: Any, kind: str) -> None:
     tally = tallies[kind]
     assert tally.clean, tally
     assert tally.calls == SIZE
@@ -36,11 +36,11 @@ def test_mixed_faults_apply_every_write_once(tallies: Any, kind: str) -> None:
     assert 0.2 < tally.faulty / tally.requests < 0.4, "the storm did blow"
 
 
-def test_fault_storm_covers_every_fault() -> None:
+def test_storm_benchmark_fault_shares_add_up_to_30_percent() -> None:
     assert sum(storm.SHARES.values()) == pytest.approx(0.3)
 
 
-def test_fault_storm_detects_a_wrong_result() -> None:
+def test_storm_benchmark_detects_a_wrong_result() -> None:
     assert storm.Tally(1).clean
     for name in ("lost", "doubled", "false_errors", "false_successes", "failed", "foreign"):
         assert not storm.Tally(1, **{name: 1}).clean
@@ -55,7 +55,7 @@ def test_fault_storm_detects_a_wrong_result() -> None:
         (1.0, False, (15.0, 25.0), (15.0, 25.0)),
     ],
 )
-def test_retries_add_at_most_the_expected_load(
+def test_retries_under_faults_add_at_most_the_expected_requests(
     share: float, budget: bool, per_call: tuple[float, float], late: tuple[float, float]
 ) -> None:
     seen = load.measure(share, 300 if share < 1 or budget else 30, budget=budget)
@@ -64,7 +64,7 @@ def test_retries_add_at_most_the_expected_load(
     assert seen.failed == (seen.calls if share == 1 else 0)
 
 
-def test_storm_report_shows_tables_and_failures(tallies: Any) -> None:
+def test_storm_benchmark_report_lists_tables_and_failures(tallies: Any) -> None:
     bad = {**tallies, "creates": dataclasses.replace(tallies["creates"], lost=1)}
     loads = [load.measure(1.0, 300, budget=True)]
     made = report.Report(None, tallies, loads)

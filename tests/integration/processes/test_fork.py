@@ -74,7 +74,7 @@ def test_parent_and_children_never_share_a_connection(
 
 
 @pytest.mark.promise("fork-shares-no-connection")
-def test_used_uplink_client_raises_in_a_forked_child(
+def test_uplink_client_used_before_fork_raises_in_the_child(
     telling: TellingServer, forked: Forked, connect: Any
 ) -> None:
     fresh, used = (
@@ -185,7 +185,9 @@ def test_batch_started_before_fork_raises_in_the_child(
     assert found == sorted(found) or kind == "unordered"
 
 
-def test_unused_async_client_works_in_each_process(telling: TellingServer, forked: Forked) -> None:
+def test_async_client_unused_before_fork_works_in_each_process(
+    telling: TellingServer, forked: Forked
+) -> None:
     dub = AsyncDub("dub_test", server_url=telling.url)
 
     async def main() -> str:
@@ -197,7 +199,9 @@ def test_unused_async_client_works_in_each_process(telling: TellingServer, forke
 
 
 @pytest.mark.promise("fork-shares-no-connection")
-def test_used_async_client_raises_in_a_forked_child(telling: TellingServer, forked: Forked) -> None:
+def test_async_client_used_before_fork_raises_in_the_child(
+    telling: TellingServer, forked: Forked
+) -> None:
     dub = AsyncDub("dub_test", server_url=telling.url)
     loop = asyncio.new_event_loop()
 

@@ -50,7 +50,7 @@ def settings(url: str, retries: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("retries", RETRIES)
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_dropped_client_closes_its_sockets_when_collected(
+def test_garbage_collected_client_closes_its_sockets(
     telling: TellingServer, ending: str, retries: str
 ) -> None:
     dub = Dub("dub_x", **settings(telling.url, retries))
@@ -77,7 +77,7 @@ def test_closed_async_client_leaves_no_connection(
     assert telling.none_left()
 
 
-def test_error_holds_no_reference_to_the_client(telling: TellingServer) -> None:
+def test_caught_error_does_not_keep_the_client_alive(telling: TellingServer) -> None:
     customers = CustomersConsumer("dub_x", **settings(telling.url, "none"))
     kept = []
     for ending in ENDINGS[1:]:
@@ -96,7 +96,9 @@ def test_error_holds_no_reference_to_the_client(telling: TellingServer) -> None:
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("retries", RETRIES)
 @pytest.mark.skipif("coverage" in sys.modules, reason="what measures coverage keeps objects too")
-def test_calls_leave_no_objects(telling: TellingServer, retries: str, connect: Any) -> None:
+def test_repeated_calls_leave_no_objects_in_memory(
+    telling: TellingServer, retries: str, connect: Any
+) -> None:
     def round_of_calls(customers: CustomersConsumer) -> None:
         for ending in ENDINGS:
             with contextlib.suppress(errors.DubError):

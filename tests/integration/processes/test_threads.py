@@ -28,7 +28,7 @@ needs_proc = pytest.mark.skipif(
 
 @pytest.mark.promise("threads-share-a-client")
 @needs_proc
-def test_threads_under_faults_get_their_own_responses() -> None:
+def test_threads_with_injected_faults_get_their_own_responses() -> None:
     fake = FakeDub(keep_requests=1)
     for number in range(1, soak.CUSTOMERS + 1):
         fake.add(external_id=f"user_{number}", country="GB")
@@ -39,7 +39,7 @@ def test_threads_under_faults_get_their_own_responses() -> None:
     assert tally.calls > soak.THREADS
 
 
-def test_soak_with_threads_detects_a_wrong_result() -> None:
+def test_thread_soak_benchmark_detects_a_wrong_result() -> None:
     assert soak.Tally(1, most=1).clean
     for name in ("mixed", "foreign", "left"):
         assert not soak.Tally(1, most=1, **{name: 1}).clean
@@ -48,7 +48,7 @@ def test_soak_with_threads_detects_a_wrong_result() -> None:
 
 @needs_proc
 @pytest.mark.parametrize("outcomes", [soak.synchronous, soak.asynchronous], ids=["sync", "async"])
-def test_memory_soak_calls_meet_every_failure(outcomes: Any) -> None:
+def test_memory_soak_benchmark_raises_every_error_class(outcomes: Any) -> None:
     fake = FakeDub()
     fake.add(external_id="user_1", country="GB")
     fake.faults.randomly(soak.SHARES, seed=9)
@@ -62,7 +62,7 @@ def test_memory_soak_calls_meet_every_failure(outcomes: Any) -> None:
 
 
 @pytest.mark.promise("connections-are-bounded")
-def test_pool_keeps_at_most_its_size_of_connections(telling: TellingServer) -> None:
+def test_connection_pool_keeps_at_most_pool_size_connections(telling: TellingServer) -> None:
     """Calls of more threads than that get connections, which are closed after their answers."""
     count = 48
     barrier = threading.Barrier(count)

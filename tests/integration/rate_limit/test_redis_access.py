@@ -77,7 +77,7 @@ def tls_redis(start_redis: Any, certificate: tuple[Path, Path]) -> Any:
     return server
 
 
-def test_tls_with_its_authority_is_used(
+def test_redis_tls_with_a_trusted_certificate_is_used(
     tls_redis: Any, limit_on: Any, certificate: tuple[Path, Path]
 ) -> None:
     limit = limit_on(f"rediss://127.0.0.1:{tls_redis.tls_port}?ssl_ca_certs={certificate[0]}")
@@ -86,7 +86,7 @@ def test_tls_with_its_authority_is_used(
         assert slots(client) == 3
 
 
-def test_tls_of_an_unknown_authority_is_refused(
+def test_redis_tls_with_an_untrusted_certificate_is_rejected(
     tls_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = limit_on(f"rediss://127.0.0.1:{tls_redis.tls_port}")
@@ -97,21 +97,21 @@ def test_tls_of_an_unknown_authority_is_refused(
         assert slots(client) == 0
 
 
-def test_unix_socket_is_used(start_redis: Any, limit_on: Any, tmp_path: Path) -> None:
+def test_redis_unix_socket_url_is_used(start_redis: Any, limit_on: Any, tmp_path: Path) -> None:
     server = start_redis("--unixsocket", str(tmp_path / "redis.sock"))
     assert reserve(limit_on(f"unix://{tmp_path}/redis.sock")) == 0
     with server.client() as client:
         assert slots(client) == 1
 
 
-def test_database_in_the_url_is_used(start_redis: Any, limit_on: Any) -> None:
+def test_redis_database_number_in_the_url_is_used(start_redis: Any, limit_on: Any) -> None:
     server = start_redis()
     assert reserve(limit_on(f"{server.url}/3")) == 0
     with server.client(db=3) as client:
         assert slots(client) == 1
 
 
-def test_acl_user_with_the_documented_permissions_suffices(
+def test_redis_acl_user_with_documented_permissions_works(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start_redis()
@@ -130,7 +130,9 @@ def test_acl_user_with_the_documented_permissions_suffices(
     assert caplog.messages == []
 
 
-def test_acl_user_granted_permissions_later_is_used(start_redis: Any, limit_on: Any) -> None:
+def test_redis_acl_user_works_after_permissions_are_granted(
+    start_redis: Any, limit_on: Any
+) -> None:
     server = start_redis()
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "dub", "on", ">pa55", "~dub_uplink:*", "+time")
@@ -142,7 +144,7 @@ def test_acl_user_granted_permissions_later_is_used(start_redis: Any, limit_on: 
         assert slots(client) == 1
 
 
-def test_password_changed_in_redis_is_retried(start_redis: Any, limit_on: Any) -> None:
+def test_redis_password_that_becomes_valid_later_is_used(start_redis: Any, limit_on: Any) -> None:
     server = start_redis("--requirepass", "new")
     limit = limit_on(server.url.replace("//", "//:old@"))
     assert reserve(limit) == 0
@@ -152,7 +154,7 @@ def test_password_changed_in_redis_is_retried(start_redis: Any, limit_on: Any) -
     assert is_available(limit)
 
 
-def test_redis_without_the_hello_command_is_used(start_redis: Any, limit_on: Any) -> None:
+def test_redis_without_hello_command_is_used(start_redis: Any, limit_on: Any) -> None:
     """Redis 5 does not know HELLO, with which RESP3 begins."""
     server = start_redis("--rename-command", "HELLO", "")
     limit = limit_on(server.url)

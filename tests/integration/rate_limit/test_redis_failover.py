@@ -58,7 +58,9 @@ def promote(replica: Any, primary: Any) -> None:
         old.replicaof("127.0.0.1", replica.port)
 
 
-def test_failover_behind_a_host_name_is_followed(pair: Any, forwarder: Any, traffic: Any) -> None:
+def test_limiter_follows_a_failover_with_changed_host_name(
+    pair: Any, forwarder: Any, traffic: Any
+) -> None:
     """The old connections stay open, to a server that is now a replica."""
     primary, replica = pair
     host = forwarder(primary.port)
@@ -70,7 +72,7 @@ def test_failover_behind_a_host_name_is_followed(pair: Any, forwarder: Any, traf
     assert calls.errors == []
 
 
-def test_failover_before_the_host_name_moves_is_followed(
+def test_limiter_follows_a_failover_before_the_host_name_change(
     pair: Any, forwarder: Any, traffic: Any
 ) -> None:
     primary, replica = pair
@@ -84,7 +86,9 @@ def test_failover_before_the_host_name_moves_is_followed(
     assert calls.errors == []
 
 
-def test_failover_of_a_killed_primary_is_followed(pair: Any, forwarder: Any, traffic: Any) -> None:
+def test_limiter_follows_the_failover_of_a_killed_primary(
+    pair: Any, forwarder: Any, traffic: Any
+) -> None:
     primary, replica = pair
     host = forwarder(primary.port)
     calls = traffic(host.url)
@@ -97,7 +101,7 @@ def test_failover_of_a_killed_primary_is_followed(pair: Any, forwarder: Any, tra
     assert calls.errors == []
 
 
-def test_failover_restores_slots_that_were_not_replicated(pair: Any, forwarder: Any) -> None:
+def test_limiter_restores_slots_lost_in_a_redis_failover(pair: Any, forwarder: Any) -> None:
     primary, replica = pair
     host = forwarder(primary.port)
     limit = RateLimit(100, 60.0, storage=host.url)
@@ -138,7 +142,7 @@ def test_failover_restores_slots_that_were_not_replicated(pair: Any, forwarder: 
         "ERR unknown error of a proxy",
     ],
 )
-def test_error_reply_opens_another_connection(
+def test_redis_error_reply_opens_a_new_connection(
     redis: Any, forwarder: Any, traffic: Any, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The old connections would always repeat the error; a new one works."""
@@ -235,7 +239,7 @@ def disturb_wrong_type(client: Any) -> None:
     ],
     ids=lambda function: function.__name__.removeprefix("disturb_"),
 )
-def test_redis_disturbance_fails_no_call(start_redis: Any, traffic: Any, disturb: Any) -> None:
+def test_calls_succeed_during_a_redis_error(start_redis: Any, traffic: Any, disturb: Any) -> None:
     server = start_redis()
     calls = traffic(server.url)
     assert calls.is_shared(server)
@@ -245,7 +249,7 @@ def test_redis_disturbance_fails_no_call(start_redis: Any, traffic: Any, disturb
     assert calls.errors == []
 
 
-def test_storage_loading_its_data_is_used_once_loaded(start_redis: Any, traffic: Any) -> None:
+def test_redis_that_loads_its_data_is_used_after_loading(start_redis: Any, traffic: Any) -> None:
     server = start_redis(
         *("--dbfilename", "loading.rdb", "--key-load-delay", "10000"),
         *("--loading-process-events-interval-bytes", "1024"),
@@ -268,7 +272,7 @@ def test_storage_loading_its_data_is_used_once_loaded(start_redis: Any, traffic:
         Path(server._home, "loading.rdb").unlink()
 
 
-def test_cluster_without_slots_is_used_once_it_has_them(start_redis: Any, traffic: Any) -> None:
+def test_redis_cluster_is_used_after_its_slots_are_assigned(start_redis: Any, traffic: Any) -> None:
     server = start_redis("--cluster-enabled", "yes", "--cluster-config-file", "nodes-test.conf")
     try:
         calls = traffic(server.url)

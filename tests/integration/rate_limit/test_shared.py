@@ -115,7 +115,7 @@ def test_processes_with_one_key_share_one_limit(redis: Any, token: str) -> None:
 
 
 @pytest.mark.parametrize("caller", ["threads", "tasks"])
-def test_concurrent_callers_are_served_in_order(shared: Any, token: str, caller: str) -> None:
+def test_concurrent_callers_get_slots_in_order(shared: Any, token: str, caller: str) -> None:
     limiter = limiter_of(shared(5, 30.0), token)
     if caller == "threads":
         slots = [slot_of(limiter) for _ in range(15)]
@@ -162,13 +162,13 @@ def test_keys_and_servers_have_separate_limits(shared: Any, token: str) -> None:
     assert elsewhere.reserve(Reservation(Clock(), bulk=False), 60) == 0
 
 
-def test_rate_limits_with_one_storage_share_one_limit(shared: Any, token: str) -> None:
+def test_rate_limit_objects_with_one_storage_share_the_limit(shared: Any, token: str) -> None:
     assert reserve(shared(2, 60.0), token) == 0
     assert reserve(shared(2, 60.0), token) == 0
     assert reserve(shared(2, 60.0), token) > 50
 
 
-def test_two_windows_on_one_key_keep_their_own_slots(shared: Any, token: str) -> None:
+def test_limits_with_two_windows_on_one_key_have_separate_slots(shared: Any, token: str) -> None:
     """A short window forgets its requests after half a second, a long one does not."""
     long, short = shared(5, 20.0), shared(100, 0.5)
     sent = slot_of(limiter_of(long, token))
@@ -180,7 +180,7 @@ def test_two_windows_on_one_key_keep_their_own_slots(shared: Any, token: str) ->
     assert slot_of(limiter_of(long, token)).is_later(sent, 20.4)
 
 
-def test_two_windows_on_one_key_share_a_pause(shared: Any, token: str) -> None:
+def test_limits_with_two_windows_on_one_key_share_a_pause(shared: Any, token: str) -> None:
     long, short = shared(5, 20.0), shared(100, 0.5)
     reservation = Reservation(Clock(), bulk=False)
     assert limiter_of(long, token).reserve(reservation, 60) == 0
@@ -231,7 +231,7 @@ def test_storage_password_is_never_shown(caplog: pytest.LogCaptureFixture, token
     assert [line for line in shown if "pa55w0rd" in line] == []
 
 
-def test_rejection_pauses_all_callers_and_staggers_them(shared: Any, token: str) -> None:
+def test_429_pauses_all_callers_and_spreads_their_restart(shared: Any, token: str) -> None:
     """Each rate limit represents a process."""
     limits = [shared(50, 100.0) for _ in range(3)]
     reservations = [Reservation(Clock(), bulk=False) for _ in limits]
@@ -275,7 +275,9 @@ def test_lower_limit_from_the_server_applies_to_all_processes(shared: Any, token
 
 
 @pytest.mark.parametrize("wrong", [-500.0, 500.0])
-def test_machines_with_skewed_clocks_share_one_limit(shared: Any, token: str, wrong: float) -> None:
+def test_machines_with_different_clocks_share_one_limit(
+    shared: Any, token: str, wrong: float
+) -> None:
     real = Clock()
     skewed = Clock(monotonic=lambda: real.monotonic() + 1_000_000, time=lambda: real.time() + wrong)
     right, other = limiter_of(shared(2, 1_000.0), token), limiter_of(shared(2, 1_000.0), token)
@@ -287,7 +289,7 @@ def test_machines_with_skewed_clocks_share_one_limit(shared: Any, token: str, wr
     assert slot_of(other, reservation).is_later(second, 1_001)
 
 
-def test_bulk_calls_leave_the_interactive_reserve(shared: Any, token: str) -> None:
+def test_bulk_calls_keep_the_shared_interactive_reserve(shared: Any, token: str) -> None:
     bulk, interactive = shared(40, 60.0, priority="bulk"), shared(40, 60.0)
     began = now()
     waits = [reserve(bulk, token, bulk=True) for _ in range(39)]
@@ -307,7 +309,7 @@ def test_cancelled_slot_is_granted_to_the_next_caller(shared: Any, token: str) -
     assert slot_of(limiter).is_later(first, 101)
 
 
-def test_late_request_postpones_the_next_slot(shared: Any, token: str) -> None:
+def test_delayed_request_postpones_the_next_slot(shared: Any, token: str) -> None:
     limiter = limiter_of(shared(1, 10.0), token)
     first, second = Reservation(Clock(), bulk=False), Reservation(Clock(), bulk=False)
     sent = slot_of(limiter, first)
@@ -320,7 +322,7 @@ def test_late_request_postpones_the_next_slot(shared: Any, token: str) -> None:
     assert slot_of(limiter, second).earliest <= now().latest + 10.2
 
 
-def test_cancelled_task_releases_a_slot_being_granted(shared: Any, token: str) -> None:
+def test_task_cancelled_during_a_reservation_releases_the_slot(shared: Any, token: str) -> None:
     limit = shared(1, 60.0)
     first = slot_of(limiter_of(limit, token))
 
@@ -361,7 +363,7 @@ def test_forked_child_shares_the_limit_with_its_parent(
     assert [wait > 50 for wait in waits] == [False, used_before, True]
 
 
-def test_close_ends_the_worker_and_allows_reuse(redis: Any, token: str) -> None:
+def test_rate_limit_close_ends_the_worker_and_allows_reuse(redis: Any, token: str) -> None:
     limit = RateLimit(5, storage=redis.url)
     reserve(limit, token)
     limit.close()
@@ -375,7 +377,7 @@ def test_close_ends_the_worker_and_allows_reuse(redis: Any, token: str) -> None:
     limit.close()
 
 
-def test_two_thousand_tasks_keep_the_storage_available(
+def test_storage_stays_available_with_two_thousand_tasks(
     shared: Any, token: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last tasks wait longer than the call timeout; the storage responds all the time."""

@@ -58,7 +58,7 @@ class Model:
 
 @settings(max_examples=100)
 @given(limit=st.sampled_from([1, 2, 3, 5, 20]), steps=STEPS)
-def test_slot_is_the_earliest_time_within_the_limit(
+def test_reserve_returns_the_earliest_slot_within_the_limit(
     timeline: Any, limit: int, steps: list[tuple[str, float]]
 ) -> None:
     config = LimitConfig(limit, 1.0)
@@ -106,7 +106,7 @@ def test_lowered_limit_keeps_the_order_and_uses_every_slot(
         model.slots.append(slot)
 
 
-def test_callers_after_a_pause_resume_spread_and_in_order(
+def test_waiting_callers_resume_in_order_at_distinct_times(
     timeline: Any,
 ) -> None:
     limiter = SlidingWindowLimiter(LimitConfig(10, 1.0))
@@ -145,7 +145,7 @@ def redis_limiter(redis: Any, limit: int, per: float) -> Iterator[Any]:
         max_size=40,
     ),
 )
-def test_redis_and_in_process_limiters_grant_equal_slots(
+def test_redis_and_in_process_limiters_return_equal_slots(
     redis: Any, timeline: Any, limit: int, steps: list[tuple[str, float]]
 ) -> None:
     # A window so long that the duration of the test is negligible.

@@ -96,7 +96,7 @@ def proxy(redis: Any, forwarder: Any) -> Any:
     return forwarder(redis.port)
 
 
-def test_storage_never_available_fails_no_call_and_warns_once(
+def test_calls_without_available_storage_succeed_and_warn_once(
     limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = limit_on("redis://127.0.0.1:1", 30)
@@ -109,7 +109,7 @@ def test_storage_never_available_fails_no_call_and_warns_once(
     assert "30 of 30 requests" in said
 
 
-def test_unresponsive_resolver_delays_no_call(
+def test_unresponsive_dns_resolver_does_not_delay_calls(
     limit_on: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No socket timeout bounds the resolution of a name."""
@@ -123,7 +123,7 @@ def test_unresponsive_resolver_delays_no_call(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_storage_restarted_empty_is_restored(
+def test_limiter_restores_its_slots_after_an_empty_restart(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start_redis()
@@ -145,7 +145,7 @@ def test_storage_restarted_empty_is_restored(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_storage_flushed_is_restored(start_redis: Any, limit_on: Any) -> None:
+def test_limiter_restores_its_slots_after_a_flush(start_redis: Any, limit_on: Any) -> None:
     server = start_redis()
     limit = limit_on(server.url, 10)
     assert [reserve(limit)[0] for _ in range(5)] == [0.0] * 5
@@ -157,7 +157,9 @@ def test_storage_flushed_is_restored(start_redis: Any, limit_on: Any) -> None:
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_processes_without_storage_use_their_share(start_redis: Any, limit_on: Any) -> None:
+def test_processes_without_storage_use_their_share_of_the_limit(
+    start_redis: Any, limit_on: Any
+) -> None:
     """Each rate limit represents a process."""
     server = start_redis()
     first, second = limit_on(server.url, 20), limit_on(server.url, 20)
@@ -172,7 +174,7 @@ def test_processes_without_storage_use_their_share(start_redis: Any, limit_on: A
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_slot_granted_before_an_outage_stays_valid(start_redis: Any, limit_on: Any) -> None:
+def test_slot_reserved_before_a_storage_outage_stays_valid(start_redis: Any, limit_on: Any) -> None:
     server = start_redis()
     limiter = limit_on(server.url, 1, 100.0)._limiter_for("x", RedactedStr(KEY))
     ahead = 0.0
@@ -188,13 +190,13 @@ def test_slot_granted_before_an_outage_stays_valid(start_redis: Any, limit_on: A
     assert limiter.reserve(Reservation(clock, bulk=False), 600) > 0
 
 
-def test_call_timeout_is_below_a_tenth_of_a_second() -> None:
+def test_storage_call_timeout_is_below_100_milliseconds() -> None:
     """The test below shows that the timeout applies."""
     assert 0.05 <= shared_limit._CALL_TIMEOUT <= 0.1
 
 
 @pytest.mark.parametrize("how", ["swallows", "is slow", "stands still"])
-def test_storage_without_response_delays_no_call(
+def test_unresponsive_storage_does_not_delay_calls(
     start_redis: Any, forwarder: Any, limit_on: Any, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     server = start_redis()
@@ -223,7 +225,7 @@ def test_storage_without_response_delays_no_call(
     assert is_back(limit)
 
 
-def test_async_call_ignores_a_response_after_its_loop_closed(
+def test_storage_response_after_the_loop_closed_is_ignored(
     proxy: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = limit_on(f"{proxy.url}?socket_timeout={4 * BUSY}")
@@ -240,7 +242,7 @@ def test_async_call_ignores_a_response_after_its_loop_closed(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_storage_below_the_call_timeout_stays_available(
+def test_slow_storage_within_the_call_timeout_stays_available(
     proxy: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = limit_on(proxy.url)
@@ -252,7 +254,7 @@ def test_storage_below_the_call_timeout_stays_available(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_idle_connection_closed_is_reopened(
+def test_idle_storage_connection_closed_by_redis_is_reopened(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start_redis()
@@ -268,7 +270,7 @@ def test_idle_connection_closed_is_reopened(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_storage_out_of_memory_is_unavailable_until_freed(
+def test_redis_out_of_memory_is_unavailable_until_freed(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start_redis()
@@ -321,7 +323,9 @@ def test_storage_failing_twice_warns_once_a_minute(
     assert len(warnings(caplog)) == 1
 
 
-def test_unused_limit_ends_its_worker(limit_on: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_rate_limit_ends_its_worker_thread(
+    limit_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._PROBE_DURATION", 0.0)
     monkeypatch.setattr("dub_uplink._rate_limit.worker._IDLE_TIMEOUT", 0.1)
     limit = limit_on("redis://127.0.0.1:1")

@@ -23,7 +23,7 @@ def test_calls_over_the_limit_wait_and_succeed(driven: Any, limited: Any, timeli
     assert timeline.slept == pytest.approx([10.2] * 3)
 
 
-def test_call_without_slot_in_time_is_rejected_unsent(
+def test_call_whose_slot_is_past_the_deadline_is_rejected_unsent(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(None)
@@ -45,7 +45,7 @@ def test_call_without_slot_in_time_is_rejected_unsent(
     assert timeline.slept == []
 
 
-def test_call_without_retries_waits_up_to_its_timeout(
+def test_call_without_retries_waits_for_a_slot_up_to_its_timeout(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     _, url = limited(None)
@@ -58,7 +58,9 @@ def test_call_without_retries_waits_up_to_its_timeout(
     assert timeline.slept == pytest.approx([10.2])
 
 
-def test_wait_counts_against_the_time_of_the_call(driven: Any, limited: Any, timeline: Any) -> None:
+def test_wait_for_a_slot_counts_towards_the_call_deadline(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
     fake, url = limited(None)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(1, 9.0), retry_config=SHORT)
     client.get("ext_1")
@@ -70,7 +72,7 @@ def test_wait_counts_against_the_time_of_the_call(driven: Any, limited: Any, tim
     assert len(fake.requests) == 2
 
 
-def test_retry_without_a_slot_raises_the_first_error(
+def test_retry_without_a_slot_in_time_raises_the_first_error(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(None)
@@ -82,7 +84,9 @@ def test_retry_without_a_slot_raises_the_first_error(
     assert [request.method for request in fake.requests] == ["POST"]
 
 
-def test_lookup_of_a_create_needs_no_slot(driven: Any, limited: Any, timeline: Any) -> None:
+def test_lookup_after_a_lost_create_response_needs_no_slot(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
     fake, url = limited(None)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(2), retry_config=SHORT)
     fake.faults.add(faults.DropAfter())
@@ -90,7 +94,7 @@ def test_lookup_of_a_create_needs_no_slot(driven: Any, limited: Any, timeline: A
     assert [request.method for request in fake.requests] == ["POST", "POST", "GET"]
 
 
-def test_callable_token_is_called_again_after_a_wait(
+def test_token_callable_is_called_again_after_a_rate_limit_wait(
     driven: Any, limited: Any, timeline: Any, token: str
 ) -> None:
     _, url = limited(None)
@@ -107,7 +111,9 @@ def test_callable_token_is_called_again_after_a_wait(
     assert calls[1:] == pytest.approx([1_000.0, 1_010.2])
 
 
-def test_keys_and_servers_are_limited_separately(driven: Any, limited: Any, timeline: Any) -> None:
+def test_each_key_and_server_has_its_own_in_process_limit(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
     _, url = limited(None)
     _, other = limited(None)
     shared = {"clock": timeline.clock(), "rate_limit": RateLimit(1)}
@@ -121,7 +127,7 @@ def test_keys_and_servers_are_limited_separately(driven: Any, limited: Any, time
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
-def test_interrupted_wait_releases_its_slot(
+def test_interrupted_wait_for_a_slot_releases_the_slot(
     driven: Any, limited: Any, timeline: Any, interrupt: Any
 ) -> None:
     fake, url = limited(None)
@@ -141,7 +147,7 @@ def test_interrupted_wait_releases_its_slot(
     assert len(fake.requests) == 2
 
 
-def test_limit_too_high_is_corrected_and_warned_once(
+def test_limit_above_the_servers_is_lowered_with_one_warning(
     driven: Any, limited: Any, timeline: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake, url = limited(5, 10.0)
@@ -159,7 +165,7 @@ def test_limit_too_high_is_corrected_and_warned_once(
     )
 
 
-def test_learned_limit_expires_and_is_never_higher(
+def test_limit_from_the_server_expires_and_is_never_higher(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(5, 10.0)
@@ -183,7 +189,9 @@ def test_learned_limit_expires_and_is_never_higher(
     assert timeline.slept == pytest.approx([10.2, 10.2])
 
 
-def test_error_headers_reveal_a_second_client(driven: Any, limited: Any, timeline: Any) -> None:
+def test_error_headers_show_the_requests_of_other_clients(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
     fake, url = limited(10, 10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(10, per=10.0))
     second = driven(url, clock=timeline.clock())
@@ -197,7 +205,7 @@ def test_error_headers_reveal_a_second_client(driven: Any, limited: Any, timelin
     assert sum(timeline.slept) >= 10
 
 
-def test_second_client_is_noticed_after_one_rejection(
+def test_other_client_of_the_key_is_detected_after_one_429(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(10, 10.0)
@@ -210,7 +218,7 @@ def test_second_client_is_noticed_after_one_rejection(
     assert [request.status for request in fake.requests].count(429) == 1
 
 
-def test_error_headers_do_not_lower_a_correct_limit(
+def test_rate_limit_headers_do_not_lower_a_correct_limit(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     _, url = limited(10, 10.0)
@@ -225,7 +233,9 @@ def test_error_headers_do_not_lower_a_correct_limit(
 REFUSED = '{"error": {"code": "rate_limit_exceeded", "message": "", "doc_url": ""}}'
 
 
-def test_late_request_counts_from_its_response(driven: Any, limited: Any, timeline: Any) -> None:
+def test_delayed_request_counts_from_the_time_of_its_response(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
     fake, url = limited(1, 10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(1, per=10.0))
     for lag in (0.0, 3.0, 0.0, 1.0, 0.0):
@@ -249,7 +259,7 @@ def test_rate_limit_headers_of_zero_are_ignored(
     assert timeline.slept[0] <= 0.5
 
 
-def test_retry_after_of_a_proxy_pauses_the_others(
+def test_retry_after_from_a_proxy_pauses_other_clients(
     driven: Any, timeline: Any, serving: Any, said: Any
 ) -> None:
     server = serving(raw=[said(429, "slow down", {"Retry-After": "7"}), said(200)])
@@ -260,7 +270,7 @@ def test_retry_after_of_a_proxy_pauses_the_others(
     assert timeline.slept == [pytest.approx(7.5, abs=0.5)]
 
 
-def test_retry_after_of_days_pauses_others_for_an_hour(
+def test_retry_after_of_days_pauses_other_clients_for_an_hour(
     driven: Any, timeline: Any, serving: Any, said: Any
 ) -> None:
     server = serving(raw=[said(429, REFUSED, {"Retry-After": "9000000"}), said(200)])
@@ -275,7 +285,7 @@ def test_retry_after_of_days_pauses_others_for_an_hour(
 
 
 @pytest.mark.parametrize("wrong", [-5.0, 5.0, 86_400.0])
-def test_wrong_clock_does_not_change_the_wait(
+def test_wrong_wall_clock_does_not_change_the_rate_limit_wait(
     driven: Any, timeline: Any, serving: Any, said: Any, wrong: float
 ) -> None:
     from email.utils import formatdate
@@ -290,7 +300,7 @@ def test_wrong_clock_does_not_change_the_wait(
     assert sum(timeline.slept) == pytest.approx(11, abs=2)
 
 
-def test_reset_is_compared_with_the_servers_clock(
+def test_rate_limit_reset_is_compared_with_the_date_header(
     driven: Any, timeline: Any, serving: Any, said: Any
 ) -> None:
     from email.utils import formatdate
@@ -307,7 +317,9 @@ def test_reset_is_compared_with_the_servers_clock(
     assert sum(timeline.slept) == pytest.approx(20, abs=2)
 
 
-def test_bulk_leaves_one_in_twenty_to_other_calls(driven: Any, limited: Any, timeline: Any) -> None:
+def test_bulk_calls_reserve_5_percent_for_interactive_calls(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
     fake, url = limited(40, 10.0)
     limit = RateLimit(40, per=10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=limit)
@@ -325,7 +337,7 @@ def test_bulk_leaves_one_in_twenty_to_other_calls(driven: Any, limited: Any, tim
     assert [request.status for request in fake.requests].count(429) == 0
 
 
-def test_client_with_bulk_priority_leaves_the_reserve(
+def test_client_with_bulk_priority_keeps_the_interactive_reserve(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     _, url = limited(None)
@@ -336,7 +348,7 @@ def test_client_with_bulk_priority_leaves_the_reserve(
     assert sum(timeline.slept) == pytest.approx(10.2)
 
 
-def test_interactive_call_precedes_an_earlier_bulk(timeline: Any) -> None:
+def test_interactive_call_precedes_a_waiting_bulk_call(timeline: Any) -> None:
     from dub_uplink._rate_limit.sliding_window import LimitConfig, SlidingWindowLimiter
 
     limiter = SlidingWindowLimiter(LimitConfig(1, 10.0))

@@ -51,7 +51,7 @@ def exit_code_of_child(function: Any) -> int:
     pytest.fail("the child hangs")
 
 
-def test_thread_that_cannot_start_fails_no_call(redis: Any, no_threads: Any) -> None:
+def test_calls_succeed_if_the_worker_thread_cannot_start(redis: Any, no_threads: Any) -> None:
     fake = FakeDub(TOKEN)
     fake.add(external_id="1", country="GB")
     allow_threads, session = no_threads, requests.Session()
@@ -70,7 +70,7 @@ def test_thread_that_cannot_start_fails_no_call(redis: Any, no_threads: Any) -> 
     assert len(fake.requests) == 2
 
 
-def test_thread_that_cannot_start_is_tried_again(
+def test_worker_thread_start_is_retried_after_a_failure(
     redis: Any, no_threads: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = RateLimit(100, 60.0, storage=redis.url)
@@ -89,11 +89,11 @@ def test_thread_that_cannot_start_is_tried_again(
     limit.close()
 
 
-def test_rate_limit_closes_if_no_thread_can_start(redis: Any, no_threads: Any) -> None:
+def test_rate_limit_can_be_closed_if_no_thread_can_start(redis: Any, no_threads: Any) -> None:
     RateLimit(100, 60.0, storage=redis.url).close()
 
 
-def test_failed_thread_start_leaves_no_job(no_threads: Any) -> None:
+def test_failed_thread_start_removes_the_submitted_job(no_threads: Any) -> None:
     worker = BackgroundWorker(lambda: False, 0.1)
     done: list[str] = []
     with pytest.raises(RuntimeError):
@@ -124,7 +124,7 @@ def test_worker_in_a_forked_child_starts_its_own_thread() -> None:
 
 @forks
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_lock_held_by_a_thread_is_free_in_a_child() -> None:
+def test_lock_held_during_fork_is_free_in_the_child() -> None:
     lock = ForkSafeLock()
     held, release = threading.Event(), threading.Event()
 
@@ -146,7 +146,7 @@ def test_lock_held_by_a_thread_is_free_in_a_child() -> None:
     assert code == 0
 
 
-def test_lock_entered_by_many_threads_excludes_them() -> None:
+def test_fork_safe_lock_admits_one_thread_at_a_time() -> None:
     lock, inside, most = ForkSafeLock(), 0, 0
 
     def enter() -> None:
@@ -168,7 +168,7 @@ def test_lock_entered_by_many_threads_excludes_them() -> None:
 
 @forks
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_forked_child_has_no_waiters_of_the_parent() -> None:
+def test_forked_child_does_not_inherit_waiting_callers() -> None:
     limiter = SlidingWindowLimiter(LimitConfig(1, 100.0))
     waiting = [Reservation(Clock(), bulk=False) for _ in range(3)]
     for reservation in waiting:

@@ -26,7 +26,9 @@ CALLS = [
 
 @pytest.mark.promise("id-is-one-segment")
 @pytest.mark.parametrize("prefix", ["", "/prefix", "/a%2Fb/c/"])
-def test_any_id_is_rejected_or_sent_as_one_segment(serving: Any, reach: Any, prefix: str) -> None:
+def test_any_id_is_rejected_or_sent_as_one_path_segment(
+    serving: Any, reach: Any, prefix: str
+) -> None:
     server = serving(200, '{"id": "cus_1"}')
     customers = reach(server.url + prefix)
     base = f"{prefix.rstrip('/')}/customers/"

@@ -163,7 +163,7 @@ def test_any_bytes_instead_of_http_raise_dub_error(serving: Any, reach: Any, ste
 
 
 @pytest.mark.promise("record-count-is-bounded")
-def test_list_longer_than_any_page_is_rejected(serving: Any, reach_own: Any) -> None:
+def test_list_response_above_the_page_size_limit_is_rejected(serving: Any, reach_own: Any) -> None:
     body = b"[" + b'{"id":"c"},' * 10_000 + b"{}]"
     with pytest.raises(errors.ResponseValidationError, match="it has 10001 records"):
         reach_own(serving(200, body).url).list()
@@ -189,7 +189,9 @@ BOMBS: dict[str, tuple[str, bytes]] = {
 
 @pytest.mark.promise("decompression-is-bounded")
 @pytest.mark.parametrize("name", BOMBS)
-def test_compression_bomb_is_decoded_only_to_the_limit(serving: Any, reach: Any, name: str) -> None:
+def test_compression_bomb_is_decoded_only_to_the_size_limit(
+    serving: Any, reach: Any, name: str
+) -> None:
     coding, packed = BOMBS[name]
     assert len(packed) < 300_000
     customers = reach(serving(200, packed, {"Content-Encoding": coding}).url, timeout_ms=60_000)

@@ -93,7 +93,7 @@ def full() -> Iterator[str]:
 
 
 @pytest.mark.promise("attempt-ends-at-timeout")
-def test_slow_connects_never_exceed_the_timeout(full: str, reach: Any) -> None:
+def test_slow_connections_never_exceed_the_timeout(full: str, reach: Any) -> None:
     customers = reach(full, timeout_ms=BOUND * 1000)
     # aiohttp limits the time to connect together with the wait for a connection.
     limit = BOUND / 2 if hasattr(customers, "loop") else BOUND
@@ -104,7 +104,7 @@ def test_slow_connects_never_exceed_the_timeout(full: str, reach: Any) -> None:
 
 @pytest.mark.promise("responses-are-not-mixed-up")
 @pytest.mark.parametrize("early", [b"103 Early Hints\r\nLink: </x>\r\n", b"100 Continue\r\n"])
-def test_interim_responses_are_skipped(
+def test_informational_1xx_responses_are_skipped(
     serving: Any, reach_own: Any, said: Any, early: bytes
 ) -> None:
     replies = [said(200, '{"id": "cus_1"}'), said(200, '{"id": "cus_2"}')]

@@ -70,7 +70,7 @@ def test_invalid_token_from_the_environment_is_hidden(
 
 @pytest.mark.promise("plain-http-warns")
 @EACH_MAKER
-def test_http_warning_points_at_the_constructor_call(make: Any) -> None:
+def test_unencrypted_url_warning_points_at_the_constructor_call(make: Any) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         line = sys._getframe().f_lineno + 1
@@ -79,7 +79,7 @@ def test_http_warning_points_at_the_constructor_call(make: Any) -> None:
     assert "unencrypted over http to dub.internal" in str(caught[0].message)
 
 
-def test_http_warning_points_at_a_subclass_constructor() -> None:
+def test_unencrypted_url_warning_points_at_subclass_constructor() -> None:
     class Mine(CustomersConsumer):
         def __init__(self) -> None:
             super().__init__("dub_x", server_url="http://dub.internal")

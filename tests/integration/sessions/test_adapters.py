@@ -99,12 +99,12 @@ def test_mounted_adapter_failure_becomes_a_dub_error(fill: Any) -> None:
         client_of(Canned(fill, status=418)).get("cus_1")
 
 
-def test_adapter_response_without_body_is_empty() -> None:
+def test_response_of_an_adapter_without_body_is_empty() -> None:
     with pytest.raises(errors.SDKError, match="500: the response has no body"):
         client_of(Canned(lambda _: None, status=500)).get("cus_1")
 
 
-def test_response_hook_that_reads_the_body_keeps_it(serving: Any, connect: Any) -> None:
+def test_body_read_by_a_response_hook_is_still_returned(serving: Any, connect: Any) -> None:
     server = serving(200, CUSTOMER)
     with requests.Session() as session:
         read: list[bytes] = []
@@ -152,7 +152,7 @@ def test_adapter_timeout_becomes_api_timeout_error(error: Any) -> None:
         client_of(Canned(fail)).get("cus_1")
 
 
-def test_adapter_bug_propagates_unchanged() -> None:
+def test_unknown_exception_of_an_adapter_propagates_unchanged() -> None:
     def fail(_: Any) -> None:
         raise ZeroDivisionError
 
@@ -203,7 +203,7 @@ def test_fake_session_opens_no_socket(token: str) -> None:
             elsewhere.list()
 
 
-def test_adapter_mounted_for_one_host_affects_no_other(serving: Any) -> None:
+def test_adapter_mounted_for_one_host_is_not_used_for_others(serving: Any) -> None:
     server = serving(200, CUSTOMER)
     with requests.Session() as session:
         session.mount(server.url, HTTPAdapter(pool_maxsize=1))
@@ -230,7 +230,7 @@ class Balanced(BaseAdapter):
     [lambda one: [one], lambda one: (one,), lambda one: {"a": one}, lambda _: requests.Session()],
     ids=["list", "tuple", "dict", "session"],
 )
-def test_adapter_wrapping_another_warns(
+def test_adapter_that_wraps_another_adapter_emits_a_warning(
     wire: Any, step: Any, said: Any, connect: Any, keep: Any
 ) -> None:
     missing = {"error": {"code": "not_found", "message": "No."}}

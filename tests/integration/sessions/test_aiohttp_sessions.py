@@ -46,7 +46,7 @@ LIBRARY_ERRORS = [
 
 
 @pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
-def test_trace_callback_library_error_does_not_hide_a_success(
+def test_aiohttp_error_in_a_trace_callback_keeps_the_success(
     serving: Any, connect_async: Any, error: Exception
 ) -> None:
     server = serving(201, CUSTOMER)
@@ -59,7 +59,7 @@ def test_trace_callback_library_error_does_not_hide_a_success(
 @pytest.mark.parametrize(
     "error", [*LIBRARY_ERRORS, KeyError("own")], ids=lambda error: type(error).__name__
 )
-def test_trace_callback_exception_does_not_hide_an_error_status(
+def test_exception_in_a_trace_callback_keeps_the_error_status(
     serving: Any, connect_async: Any, error: Exception
 ) -> None:
     server = serving(404, MISSING)
@@ -69,9 +69,7 @@ def test_trace_callback_exception_does_not_hide_an_error_status(
     assert len(server.received) == 1
 
 
-def test_trace_callback_other_error_for_a_success_is_raised(
-    serving: Any, connect_async: Any
-) -> None:
+def test_own_exception_in_a_trace_callback_is_raised(serving: Any, connect_async: Any) -> None:
     server = serving(201, CUSTOMER)
     session = traced(on_request_end=raising(KeyError("own")))
     with pytest.raises(KeyError, match="own"):

@@ -37,7 +37,7 @@ def failing(fake: FakeDub, served: str) -> str:
     return served
 
 
-def test_responses_creates_retries_and_fails() -> None:
+def test_calls_under_responses_create_retry_and_raise() -> None:
     responses = pytest.importorskip("responses")
     with responses.RequestsMock() as mock, Dub("dub_x", retry_config=QUICK) as dub:
         mock.post(URL, status=503)
@@ -48,7 +48,7 @@ def test_responses_creates_retries_and_fails() -> None:
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_requests_mock_creates_retries_and_fails(own: bool) -> None:
+def test_calls_under_requests_mock_create_retry_and_raise(own: bool) -> None:
     requests_mock = pytest.importorskip("requests_mock")
     session = None if own else requests.Session()
     with (
@@ -61,7 +61,9 @@ def test_requests_mock_creates_retries_and_fails(own: bool) -> None:
         assert mock.call_count == 3
 
 
-def test_vcrpy_records_and_replays(fake: FakeDub, failing: str, tmp_path: Path, token: str) -> None:
+def test_vcrpy_records_and_replays_calls(
+    fake: FakeDub, failing: str, tmp_path: Path, token: str
+) -> None:
     vcr = pytest.importorskip("vcr")
     recorder = vcr.VCR(cassette_library_dir=str(tmp_path), filter_headers=["authorization"])
     for _ in range(2):  # the second time the server is not asked
@@ -75,7 +77,7 @@ def test_vcrpy_records_and_replays(fake: FakeDub, failing: str, tmp_path: Path, 
     assert token not in (tmp_path / "calls.yaml").read_text()
 
 
-def test_requests_cache_creates_retries_and_fails(failing: str, token: str) -> None:
+def test_calls_under_requests_cache_create_retry_and_raise(failing: str, token: str) -> None:
     requests_cache = pytest.importorskip("requests_cache")
     session = requests_cache.CachedSession(backend="memory")
     with Dub(token, server_url=failing, client=session, retry_config=QUICK) as dub:
@@ -121,7 +123,9 @@ def test_write_is_never_served_from_requests_cache(fake: FakeDub, served: str, t
     assert [r.method for r in fake.requests] == ["POST", "PATCH", "DELETE"] * 2
 
 
-def test_ensure_reads_past_a_404_in_requests_cache(fake: FakeDub, served: str, token: str) -> None:
+def test_ensure_ignores_a_404_cached_by_requests_cache(
+    fake: FakeDub, served: str, token: str
+) -> None:
     requests_cache = pytest.importorskip("requests_cache")
     session = requests_cache.CachedSession(backend="memory", allowable_codes=(200, 404))
     with Dub(token, server_url=served, client=session, retry_config=QUICK) as dub:
@@ -160,7 +164,7 @@ print("done")
 """
 
 
-def test_mocket_in_strict_mode_creates_retries_and_fails() -> None:
+def test_calls_under_strict_mocket_create_retry_and_raise() -> None:
     """In a process of its own: mocket leaves urllib3's TLS replaced."""
     pytest.importorskip("mocket")
     done = subprocess.run(
@@ -237,7 +241,7 @@ def test_opentelemetry_traces_each_attempt_of_aiohttp(
     assert spans_of(exporter) == EXPECTED
 
 
-def test_aioresponses_creates_retries_and_fails(connect_async: Any) -> None:
+def test_calls_under_aioresponses_create_retry_and_raise(connect_async: Any) -> None:
     aioresponses = pytest.importorskip("aioresponses").aioresponses
     if "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters:
         pytest.skip("aioresponses 0.7.9 cannot make a response of aiohttp 3.14")
@@ -277,7 +281,7 @@ print("done")
 """
 
 
-def test_gevent_runs_calls_side_by_side() -> None:
+def test_calls_under_gevent_run_concurrently() -> None:
     pytest.importorskip("gevent")
     done = subprocess.run(
         [sys.executable, "-c", GEVENT], capture_output=True, text=True, check=False, timeout=60

@@ -16,7 +16,7 @@ DRIPPING = {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01}
 
 
 @pytest.mark.promise("attempt-ends-at-timeout")
-def test_slow_headers_through_a_proxy_time_out(serving: Any, connect: Any) -> None:
+def test_slow_response_headers_from_a_proxy_time_out(serving: Any, connect: Any) -> None:
     with requests.Session() as session:
         session.proxies = {"http": serving(**DRIPPING).url}
         customers = connect("http://dub.localhost", client=session, timeout_ms=150)
@@ -152,7 +152,7 @@ class Wrapping(BaseAdapter):
         self.inner.close()
 
 
-def test_adapter_inside_another_warns(serving: Any, connect: Any) -> None:
+def test_deadline_adapter_inside_another_emits_a_warning(serving: Any, connect: Any) -> None:
     server = serving(raw=[b""])
     with requests.Session() as session:
         session.mount("http://", Wrapping(HTTPAdapter(max_retries=2)))

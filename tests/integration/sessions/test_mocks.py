@@ -114,7 +114,7 @@ def test_requests_mock_on_a_session_fails_and_retries() -> None:
     assert len(clock.slept) == 2
 
 
-def test_requests_mock_error_is_mapped(dub: Dub) -> None:
+def test_requests_mock_exception_becomes_a_dub_error(dub: Dub) -> None:
     with requests_mock.Mocker() as mock:
         mock.get("https://api.dub.co/customers/x", status_code=404, text=json.dumps(REFUSAL))
         with pytest.raises(errors.NotFound, match="No such customer"):

@@ -36,7 +36,7 @@ def proxied(connect_both: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return call
 
 
-def test_proxy_without_a_scheme_is_used(
+def test_environment_proxy_without_a_scheme_is_used(
     serving: Any, connect_both: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = serving()
@@ -67,7 +67,9 @@ def test_aiohttp_session_proxy_without_scheme_is_used(
 
 
 @pytest.mark.parametrize("status", [400, 403, 407, 429])
-def test_proxy_4xx_to_connect_is_not_retried(serving: Any, proxied: Any, status: int) -> None:
+def test_proxy_4xx_response_to_connect_is_not_retried(
+    serving: Any, proxied: Any, status: int
+) -> None:
     proxy = serving(status, "", {"Proxy-Authenticate": "Basic"})
     url = proxy.url.replace("//", "//us3r:pa55w0rd@")
     error = proxied(url)
@@ -76,7 +78,7 @@ def test_proxy_4xx_to_connect_is_not_retried(serving: Any, proxied: Any, status:
     assert len(proxy.received) == 1
 
 
-def test_proxy_5xx_to_connect_is_retried_and_unsent(serving: Any, proxied: Any) -> None:
+def test_proxy_5xx_response_to_connect_is_retried(serving: Any, proxied: Any) -> None:
     proxy = serving(503, "")
     # The budget ends the call: an attempt at the deadline could end while the proxy responds.
     patient = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 30_000), True)

@@ -25,7 +25,7 @@ def hooked(hook: Any) -> requests.Session:
     return session
 
 
-def test_error_of_a_hook_for_a_success_is_raised(serving: Any, connect: Any) -> None:
+def test_own_exception_in_a_response_hook_is_raised(serving: Any, connect: Any) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise HookError
 
@@ -45,7 +45,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("then", ["close", "hold"])
-def test_hook_that_cannot_read_the_body_is_a_connection_error(
+def test_hook_that_cannot_read_the_body_raises_connection_error(
     serving: Any, connect: Any, name: str, then: str
 ) -> None:
     server = serving(raw=BROKEN[name], then=then)
@@ -57,7 +57,7 @@ def test_hook_that_cannot_read_the_body_is_a_connection_error(
     assert isinstance(caught.value, errors.APITimeoutError) is timed_out
 
 
-def test_hook_error_with_an_uplink_client_is_a_dub_error(serving: Any, connect: Any) -> None:
+def test_hook_error_with_an_uplink_client_becomes_a_dub_error(serving: Any, connect: Any) -> None:
     server = serving(404, '{"error": {"code": "not_found", "message": "No."}}')
     session = hooked(lambda response, **_: response.raise_for_status())
     with pytest.warns(UserWarning, match="hides its session"):
@@ -71,7 +71,7 @@ def test_hook_error_with_an_uplink_client_is_a_dub_error(serving: Any, connect: 
 
 
 @pytest.mark.filterwarnings("ignore:an uplink client")
-def test_retries_below_an_uplink_client_send_one_request(serving: Any, connect: Any) -> None:
+def test_uplink_client_with_session_retries_sends_one_request(serving: Any, connect: Any) -> None:
     server = serving(503, "")
     session = requests.Session()
     retry = urllib3.Retry(3, status_forcelist=[503], allowed_methods=None)
@@ -94,7 +94,7 @@ LIBRARY_ERRORS = [
 
 @pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("reads", [False, True], ids=["unread", "read"])
-def test_requests_error_of_a_hook_keeps_the_response(
+def test_requests_exception_in_a_hook_keeps_the_response(
     serving: Any, connect: Any, error: Exception, reads: bool
 ) -> None:
     def fail(response: requests.Response, **_: Any) -> None:
@@ -111,7 +111,7 @@ def test_requests_error_of_a_hook_keeps_the_response(
 
 @pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("body", ["", '{"error": {"code": "not_found", "message": "No."}}'])
-def test_requests_error_of_a_hook_keeps_the_status(
+def test_requests_exception_in_a_hook_keeps_the_status(
     serving: Any, connect: Any, error: Exception, body: str
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -132,7 +132,7 @@ READERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize(("status", "sent"), [(201, True), (404, False), (503, True)])
-def test_hook_that_consumes_the_body_is_named(
+def test_hook_that_consumes_the_body_raises_and_is_named(
     serving: Any, connect: Any, name: str, status: int, sent: bool
 ) -> None:
     server = serving(status, b'{"id": "cus_1", "name": "Ada"}')
@@ -145,7 +145,7 @@ def test_hook_that_consumes_the_body_is_named(
     assert len(server.received) == 1
 
 
-def test_hook_may_close_a_response_that_it_has_read(serving: Any, connect: Any) -> None:
+def test_hook_that_reads_and_closes_the_response_is_supported(serving: Any, connect: Any) -> None:
     def read_and_close(response: requests.Response, **_: Any) -> None:
         assert response.content
         response.close()
@@ -154,7 +154,7 @@ def test_hook_may_close_a_response_that_it_has_read(serving: Any, connect: Any) 
     assert connect(server.url, client=hooked(read_and_close)).list() == []
 
 
-def test_hook_that_returns_an_empty_response_is_named(serving: Any, connect: Any) -> None:
+def test_hook_returning_an_empty_response_raises_and_is_named(serving: Any, connect: Any) -> None:
     server = serving()
     client = hooked(lambda response, **_: requests.Response())
     with pytest.raises(TypeError, match=r"^a hook of the session returned a response without a"):

@@ -220,7 +220,7 @@ def client(request: pytest.FixtureRequest) -> Callable[..., Any]:
 pytestmark = pytest.mark.filterwarnings("ignore:.*auth.*:DeprecationWarning")
 
 
-def test_attempt_with_an_error_status_sends_one_request(client: Any, serving: Any) -> None:
+def test_session_with_retries_sends_one_request_on_a_503(client: Any, serving: Any) -> None:
     server = serving(503, '{"error": {"code": "x", "message": "Later."}}')
     with pytest.raises(errors.SDKError) as caught:
         client(server.url).delete("cus_1")
@@ -228,7 +228,7 @@ def test_attempt_with_an_error_status_sends_one_request(client: Any, serving: An
     assert len(server.received) == 1
 
 
-def test_attempt_with_a_dropped_connection_sends_one_request(
+def test_session_with_retries_sends_one_request_on_a_drop(
     client: Any, serving: Any, said: Any
 ) -> None:
     server = serving(raw=[said(200, "[]"), b""])
@@ -244,7 +244,7 @@ def test_attempt_with_a_dropped_connection_sends_one_request(
 
 
 @pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, b"HTTP/1.1 503 X\r\n"])
-def test_attempt_ends_at_the_deadline(client: Any, serving: Any, raw: bytes) -> None:
+def test_slow_response_in_a_given_session_times_out(client: Any, serving: Any, raw: bytes) -> None:
     server = serving(raw=raw, drip=0.01, then="hold")
     customers = client(server.url, timeout_ms=200)
     started = time.monotonic()
@@ -253,7 +253,7 @@ def test_attempt_ends_at_the_deadline(client: Any, serving: Any, raw: bytes) -> 
     assert time.monotonic() - started < 5
 
 
-def test_retry_after_never_sleeps_below_the_deadline(client: Any, serving: Any) -> None:
+def test_session_with_retries_does_not_wait_for_retry_after(client: Any, serving: Any) -> None:
     server = serving(429, "", {"Retry-After": "3600"})
     started = time.monotonic()
     with pytest.raises(errors.APIStatusError):
@@ -261,7 +261,7 @@ def test_retry_after_never_sleeps_below_the_deadline(client: Any, serving: Any) 
     assert time.monotonic() - started < 5
 
 
-def test_statuses_map_to_errors(client: Any, serving: Any) -> None:
+def test_404_raises_not_found_without_retry(client: Any, serving: Any) -> None:
     server = serving(404, '{"error": {"code": "not_found", "message": "No."}}')
     with pytest.raises(errors.NotFound, match=r"No\."):
         client(server.url, retry_config=QUICK).get("cus_1")
@@ -283,13 +283,15 @@ def test_token_and_accept_encoding_are_sent(client: Any, serving: Any, token: st
     assert headers["accept-encoding"] == "gzip, deflate"
 
 
-def test_create_with_a_lost_response_is_resolved(client: Any, fake: FakeDub, served: str) -> None:
+def test_create_with_a_lost_response_returns_the_customer(
+    client: Any, fake: FakeDub, served: str
+) -> None:
     fake.faults.add(faults.DropAfter(), method="POST", times=1)
     assert client(served, retry_config=QUICK).create(CUSTOMER).external_id == "user_1"
     assert len(fake.customers) == 1
 
 
-def test_delete_with_a_lost_response_is_a_success(client: Any, fake: FakeDub, served: str) -> None:
+def test_delete_with_a_lost_response_succeeds(client: Any, fake: FakeDub, served: str) -> None:
     fake.add(**CUSTOMER)
     fake.faults.add(faults.DropAfter(), method="DELETE", times=1)
     client(served, retry_config=QUICK).delete("ext_user_1")
@@ -297,7 +299,9 @@ def test_delete_with_a_lost_response_is_a_success(client: Any, fake: FakeDub, se
 
 
 @pytest.mark.parametrize("name", SESSIONS)
-def test_session_is_unchanged_after_calls(name: str, serving: Any, connect: Any) -> None:
+def test_given_requests_session_is_unchanged_after_calls(
+    name: str, serving: Any, connect: Any
+) -> None:
     def state(session: requests.Session) -> Any:
         adapters = {
             prefix: [
@@ -322,7 +326,9 @@ def test_session_is_unchanged_after_calls(name: str, serving: Any, connect: Any)
 
 
 @pytest.mark.parametrize("name", AIOHTTP)
-def test_aiohttp_session_is_unchanged(name: str, serving: Any, connect_async: Any) -> None:
+def test_given_aiohttp_session_is_unchanged_after_calls(
+    name: str, serving: Any, connect_async: Any
+) -> None:
     made: list[aiohttp.ClientSession] = []
 
     def make() -> aiohttp.ClientSession:
@@ -349,7 +355,7 @@ def test_base_url_of_an_aiohttp_session_is_ignored(serving: Any, connect_async: 
 
 
 @pytest.mark.parametrize("value", ["s3cret\n", " s3cret", "s3\rcret", ["s3cret"]], ids=repr)
-def test_invalid_header_is_not_shown(serving: Any, connect: Any, value: Any) -> None:
+def test_invalid_session_header_value_is_not_shown(serving: Any, connect: Any, value: Any) -> None:
     server = serving()
     session = requests.Session()
     session.headers["X-Gateway-Key"] = value

@@ -52,7 +52,7 @@ def test_wait_for_a_pooled_connection_obeys_the_timeout(
     assert len(fake.customers) <= 6 - len(unsent), "nothing is sent after the wait"
 
 
-def test_waiting_in_a_blocked_pool_sends_each_create_once(
+def test_create_waiting_for_a_pooled_connection_is_sent_once(
     fake: FakeDub, served: str, connect: Any
 ) -> None:
     fake.faults.add(faults.Delay(0.3), times=None, method="POST")
@@ -71,7 +71,9 @@ def test_waiting_in_a_blocked_pool_sends_each_create_once(
     assert len(fake.requests) == 16
 
 
-def test_wait_for_another_request_of_the_session_times_out(serving: Any, connect: Any) -> None:
+def test_wait_for_a_connection_used_by_the_application_times_out(
+    serving: Any, connect: Any
+) -> None:
     server = serving(200, "[]", drip=0.03)  # 2 seconds for each response
     session = blocking()
     own = threading.Thread(target=session.get, args=(server.url,))
@@ -110,7 +112,7 @@ def test_wait_for_an_aiohttp_connector_obeys_the_timeout(
     assert len(fake.customers) <= 6 - len(unsent)
 
 
-def test_wait_for_a_connector_sends_each_create_once(
+def test_create_waiting_for_an_aiohttp_connector_is_sent_once(
     fake: FakeDub, served: str, connect_async: Any
 ) -> None:
     # A request that is sent after 1.3 s of the 2 s would time out, and be sent again.

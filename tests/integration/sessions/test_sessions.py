@@ -114,7 +114,7 @@ def test_no_proxy_variable_is_respected(
     assert proxy.connections == 0
 
 
-def test_broken_proxy_raises_connection_error(
+def test_unreachable_environment_proxy_raises_connection_error(
     serving: Any, connect: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dub_uplink import errors
@@ -148,7 +148,7 @@ def test_default_session_stores_no_token(serving: Any) -> None:
     assert "Authorization" not in kept["_session"].headers
 
 
-def test_given_session_is_unchanged(
+def test_session_argument_is_unchanged_after_calls(
     serving: Any, connect: Any, session: requests.Session, wrap: Any
 ) -> None:
     before = (dict(session.headers), session.auth, dict(session.adapters), session.hooks)
@@ -180,7 +180,9 @@ def test_gzip_response_is_decoded(serving: Any, connect: Any, client: Any) -> No
     assert [c.id for c in connect(server.url, client=client).list()] == ["cus_1"]
 
 
-def test_two_clients_share_a_session(serving: Any, session: requests.Session) -> None:
+def test_two_clients_with_one_session_use_their_own_tokens(
+    serving: Any, session: requests.Session
+) -> None:
     server = serving()
     one = CustomersConsumer("dub_1", server_url=server.url, client=session)
     two = CustomersConsumer("dub_2", server_url=server.url, client=session)

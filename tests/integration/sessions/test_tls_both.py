@@ -84,7 +84,7 @@ def test_required_client_certificate_is_not_retried(trusting: Any, refusing: str
     assert caught.value.attempts == 1
 
 
-def test_client_certificate_of_a_session_is_accepted(
+def test_client_certificate_of_a_session_is_sent(
     wire: Any,
     said: Any,
     connect: Any,
@@ -107,7 +107,7 @@ def test_client_certificate_of_a_session_is_accepted(
     assert len(server.received) == 2
 
 
-def test_client_certificate_refusal_with_reset_is_final(
+def test_client_certificate_rejected_by_reset_is_not_retried(
     wire: Any, said: Any, trusting: Any, demanding: ssl.SSLContext
 ) -> None:
     client = trusting(wire(said(200, "[]"), tls=demanding).url, retry_config=QUICK)
@@ -235,7 +235,7 @@ def test_broken_handshake_is_reported_as_unsent(
         assert caught.value.sent is False
 
 
-def test_request_to_a_server_without_tls_is_unsent(
+def test_https_request_to_a_plain_server_is_reported_as_unsent(
     wire: Any, step: Any, connect: Any, connect_async: Any
 ) -> None:
     server = wire(step(b"HTTP/1.1 400 No\r\n\r\n", "hold", unread=True))

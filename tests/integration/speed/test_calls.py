@@ -114,12 +114,12 @@ def getting(serving: Any, connect: Any) -> Callable[[Any], Any]:
     return lambda body: connect(serving(body=json.dumps(body)).url)
 
 
-def test_number_of_functions_called_by_get_is_bounded(getting: Any) -> None:
+def test_get_calls_at_most_the_allowed_number_of_functions(getting: Any) -> None:
     customers = getting(CUSTOMER)
     check("get", lambda: customers.get("cus_1"), GET_BOUNDS)
 
 
-def test_number_of_functions_called_by_list_is_bounded(getting: Any) -> None:
+def test_list_calls_at_most_the_allowed_number_of_functions(getting: Any) -> None:
     customers = getting([])
     check("list", customers.list, LIST_BOUNDS)
 
@@ -140,15 +140,15 @@ def awaiting(serving: Any, token: str) -> Iterator[Callable[..., Callable[[], ob
         yield make
 
 
-def test_number_of_functions_called_by_awaited_get_is_bounded(awaiting: Any) -> None:
+def test_async_get_calls_at_most_the_allowed_functions(awaiting: Any) -> None:
     check("awaited get", awaiting(CUSTOMER, "get", "cus_1"), ASYNC_GET_BOUNDS)
 
 
-def test_number_of_functions_called_by_awaited_list_is_bounded(awaiting: Any) -> None:
+def test_async_list_calls_at_most_the_allowed_functions(awaiting: Any) -> None:
     check("awaited list", awaiting([], "list"), ASYNC_LIST_BOUNDS)
 
 
-def test_each_listed_customer_costs_two_function_calls(getting: Any) -> None:
+def test_list_calls_two_functions_for_each_customer(getting: Any) -> None:
     counts = []
     for size in (50, 150):
         customers = getting([CUSTOMER] * size)

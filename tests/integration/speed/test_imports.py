@@ -52,7 +52,7 @@ def by_uplink() -> set[str]:
 
 
 @pytest.mark.parametrize("name", NOT_LOADED)
-def test_package_import_does_not_load(
+def test_package_import_does_not_load_unneeded_module(
     name: str, by_dub_uplink: set[str], by_uplink: set[str]
 ) -> None:
     assert name not in by_dub_uplink - by_uplink
@@ -97,7 +97,7 @@ def test_pytest_plugin_loads_only_itself() -> None:
     assert not {"marshmallow", "requests", "uplink", "urllib3", "werkzeug"} & loaded
 
 
-def test_async_names_load_on_access() -> None:
+def test_async_client_classes_load_on_access() -> None:
     loaded = loaded_by("from dub_uplink import *; AsyncCustomersConsumer, AsyncCustomerPage")
     assert "dub_uplink._customers.async_consumer" in loaded
     assert {"AsyncCustomersConsumer", "AsyncDub"} <= set(dir(dub_uplink))
@@ -105,7 +105,5 @@ def test_async_names_load_on_access() -> None:
         dub_uplink.AsyncThing  # noqa: B018
 
 
-def test_import_measurement_detects_a_loaded_module(
-    by_dub_uplink: set[str], by_uplink: set[str]
-) -> None:
+def test_import_test_detects_a_loaded_module(by_dub_uplink: set[str], by_uplink: set[str]) -> None:
     assert "dub_uplink._customers.consumer" in by_dub_uplink - by_uplink

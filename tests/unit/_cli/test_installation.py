@@ -38,13 +38,15 @@ def test_environment_findings_hide_credentials(
 
 
 @given(value=st.text())
-def test_hide_credentials_shows_plain_urls_only(value: str) -> None:
+def test_hide_credentials_returns_only_plain_urls(value: str) -> None:
     shown = hide_credentials(value)
     assert re.fullmatch(r"[\w.:/@*\[\]-]+", shown) or shown == "(not a valid URL; not shown)"
 
 
 @given(before=st.text(), secret=st.text(min_size=4), after=st.text())
-def test_scrub_removes_a_secret_anywhere(before: str, secret: str, after: str) -> None:
+def test_redact_secrets_removes_a_secret_at_any_position(
+    before: str, secret: str, after: str
+) -> None:
     shown = redact_secrets(f"{before}{secret}{after}", ["", secret])
     assert secret not in shown or secret in "***"
 
@@ -66,7 +68,7 @@ def test_scrub_removes_a_secret_anywhere(before: str, secret: str, after: str) -
         ("1", "", True),
     ],
 )
-def test_satisfies_compares_a_version_with_bounds(
+def test_version_is_compared_with_requirement_bounds(
     version: str, bounds: str, expected: bool
 ) -> None:
     assert satisfies(version, bounds) is expected
@@ -82,7 +84,7 @@ def test_every_requirement_is_parsed() -> None:
         assert (found[3] is not None) == ("extra" in requirement)
 
 
-def test_missing_extra_passes_and_missing_package_fails() -> None:
+def test_check_passes_for_a_missing_extra_but_not_for_a_package() -> None:
     extra = findings._check_package('none_such>=1; extra == "parquet"')
     assert (extra.value, extra.code) == (
         'not installed (optional; pip install --upgrade "dub-uplink[parquet]")',

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "people.csv.journal"
 
 
-def test_committed_outcomes_are_known_to_next_process(path: Path) -> None:
+def test_committed_row_outcomes_are_read_by_the_next_process(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(6)
         journal.record_outcome(0, "created")
@@ -50,20 +50,20 @@ def test_committed_outcomes_are_known_to_next_process(path: Path) -> None:
         assert [row for row in range(ROWS) if journal.is_in_doubt(row)] == [5]
 
 
-def test_row_started_by_this_process_is_not_in_doubt(path: Path) -> None:
+def test_row_sent_by_this_process_is_not_in_doubt(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(3)
         assert not journal.is_in_doubt(0)
 
 
-def test_reasons_are_counted_most_frequent_first(path: Path) -> None:
+def test_journal_counts_failure_reasons_most_frequent_first(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         for row, reason in enumerate(["a", "b", "b", "\ud800"]):
             journal.record_outcome(row, "failed", reason)
         assert journal.failures() == [("b", 2), ("a", 1), ("?", 1)]
 
 
-def test_raised_sent_limit_commits_earlier_outcomes(path: Path) -> None:
+def test_raising_the_sent_limit_commits_recorded_outcomes(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.record_outcome(0, "created")
         assert rows_on_disk(path) == (0, [])
@@ -86,7 +86,7 @@ def rows_on_disk(path: Path) -> tuple[int, list[Any]]:
     ("change", "what"),
     [({"file": {"size": 1, "sha256": "cd"}}, "file"), ({"server": "http://x"}, "server")],
 )
-def test_unfinished_journal_of_another_file_is_refused(
+def test_unfinished_journal_of_another_file_is_rejected(
     path: Path, change: dict[str, Any], what: str
 ) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
@@ -140,7 +140,9 @@ def test_finished_import_is_repeated_with_another_on_conflict(path: Path) -> Non
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("content", [b"external_id,country\nu1,GB\n", b"x", b'{"a":1}\n', b"[]\n"])
-def test_file_that_is_no_journal_is_not_changed(path: Path, content: bytes, restart: bool) -> None:
+def test_opening_a_file_other_than_a_journal_keeps_it_unchanged(
+    path: Path, content: bytes, restart: bool
+) -> None:
     path.write_bytes(content)
     with pytest.raises(JournalError, match="is not a journal"):
         Journal(path, ABOUT, ROWS, restart=restart)
@@ -148,7 +150,7 @@ def test_file_that_is_no_journal_is_not_changed(path: Path, content: bytes, rest
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_other_sqlite_database_is_not_changed(path: Path, restart: bool) -> None:
+def test_opening_another_sqlite_database_leaves_it_unchanged(path: Path, restart: bool) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE theirs (x)")
     with pytest.raises(JournalError, match="was written by another version"):
@@ -157,7 +159,7 @@ def test_other_sqlite_database_is_not_changed(path: Path, restart: bool) -> None
         assert database.execute("SELECT * FROM theirs").fetchall() == []
 
 
-def test_journal_of_json_lines_is_refused_until_restart(path: Path) -> None:
+def test_journal_of_an_earlier_version_is_rejected(path: Path) -> None:
     old = b'{"journal":1,"file":{},"rows":8}\n["begun",8]\n["created",0]\n'
     path.write_bytes(old)
     with pytest.raises(
@@ -169,7 +171,7 @@ def test_journal_of_json_lines_is_refused_until_restart(path: Path) -> None:
         assert (journal.sent_limit, journal.outcome(0)) == (0, None)
 
 
-def test_damaged_journal_is_refused(path: Path) -> None:
+def test_damaged_journal_is_rejected(path: Path) -> None:
     finish_all(path)
     path.write_bytes(path.read_bytes()[:100] + b"\xff" * 5000)
     with pytest.raises(JournalError, match="is damaged; delete it"):
@@ -224,7 +226,7 @@ def test_committed_rows_survive_a_kill(path: Path) -> None:
             assert journal.sent_limit in {done, done + 32}
 
 
-def test_second_process_is_refused_until_first_is_killed(path: Path) -> None:
+def test_journal_in_use_rejects_a_second_process(path: Path) -> None:
     with writer(path) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -238,7 +240,7 @@ def test_new_journal_is_locked_before_its_first_row(path: Path) -> None:
         Journal(path, ABOUT, ROWS)
 
 
-def test_journal_that_cannot_grow_is_named(path: Path) -> None:
+def test_error_on_a_full_disk_names_the_journal(path: Path) -> None:
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Journal(path, ABOUT, ROWS) as journal:
@@ -252,7 +254,7 @@ def test_journal_that_cannot_grow_is_named(path: Path) -> None:
     assert caught.value.filename == str(path)
 
 
-def test_journal_in_read_only_place_says_why(tmp_path: Path) -> None:
+def test_journal_in_a_missing_directory_raises_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"Not a directory|No such file") as caught:
         Journal(tmp_path / "none" / "journal", ABOUT, ROWS)
     assert caught.value.filename == str(tmp_path / "none" / "journal")
@@ -295,7 +297,7 @@ def state(journal: Journal) -> list[Any]:
     return [journal.sent_limit, journal.counts(), endings]
 
 
-def test_journal_of_rows_that_were_not_applied_is_replaced(path: Path) -> None:
+def test_journal_without_applied_rows_is_replaced(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(4)
         journal.mark_not_applied(0)
@@ -305,7 +307,7 @@ def test_journal_of_rows_that_were_not_applied_is_replaced(path: Path) -> None:
         assert (journal.sent_limit, journal.replaced_counts) == (0, None)
 
 
-def test_unapplied_row_is_in_doubt_after_another_process(path: Path) -> None:
+def test_rejected_row_is_in_doubt_after_another_process(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(4)
         journal.mark_not_applied(0)
@@ -317,7 +319,7 @@ def test_unapplied_row_is_in_doubt_after_another_process(path: Path) -> None:
         assert journal.is_in_doubt(0)
 
 
-def test_unapplied_row_that_is_not_sent_again_is_not_in_doubt(path: Path) -> None:
+def test_rejected_row_that_was_not_resent_is_not_in_doubt(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(4)
         journal.mark_not_applied(2)
@@ -329,7 +331,7 @@ def test_unapplied_row_that_is_not_sent_again_is_not_in_doubt(path: Path) -> Non
         assert [journal.is_in_doubt(row) for row in (1, 2)] == [True, False]
 
 
-def test_deleted_journal_is_gone(path: Path) -> None:
+def test_delete_removes_the_journal_files(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.delete()
     assert not path.exists()

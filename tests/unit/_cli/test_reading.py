@@ -62,7 +62,7 @@ U2 = {"external_id": "u2", "country": "GB"}
         "\ufeffcountry,externalid,stripe\u2010customer\u2010id",
     ],
 )
-def test_header_is_matched_without_case_and_blanks(read: Read, header: str) -> None:
+def test_header_match_ignores_case_and_spaces(read: Read, header: str) -> None:
     rows = read(f"{header}\nGB,u1,cus_1\n")
     assert requests(rows) == [{**U1, "stripe_customer_id": "cus_1"}]
 
@@ -90,7 +90,7 @@ def test_header_problem_names_the_columns(read: Read, header: str, expected: str
         list(read(f"{header}\n"))
 
 
-def test_columns_are_mapped_left_out_and_ignored(read: Read) -> None:
+def test_map_option_renames_and_ignores_columns(read: Read) -> None:
     content = "User ID,Notes,country,Plan\n7,hello,GB,pro\n"
     mapping = {"user id": "external_id", "Notes": None}
     rows = read(content, mapping=mapping, ignore_unknown=True)
@@ -108,7 +108,7 @@ def test_columns_are_mapped_left_out_and_ignored(read: Read) -> None:
     assert requests(rows) == [{"external_id": "7", "country": "GB"}]
 
 
-def test_exact_map_ignores_one_of_two_similar_columns(read: Read) -> None:
+def test_map_to_none_ignores_one_of_two_similar_columns(read: Read) -> None:
     rows = read("E-Mail,email,external_id,country\na@b.co,x,u1,GB\n", mapping={"email": None})
     assert requests(rows) == [{**U1, "email": "a@b.co"}]
 
@@ -123,14 +123,14 @@ def test_ctrl_z_at_the_end_of_csv_is_skipped(read: Read) -> None:
     assert requests(read(f"{HEADER}u1,,,GB\r\n\x1a")) == requests(read(f"{HEADER}u1,,,GB\r\n"))
 
 
-def test_short_row_is_read_and_long_one_refused(read: Read) -> None:
+def test_row_with_missing_cells_is_read_and_extra_cells_rejected(read: Read) -> None:
     rows = read(HEADER.replace("name,country", "country,name") + "u1,,GB\nu2,,GB,,,\n")
     assert requests(rows) == [U1, U2]
     rows = read(HEADER + "u1,,,GB,x\n")
     assert problems(rows) == ["2:  has 5 cells, but the header has 4"]
 
 
-def test_column_without_a_name_is_left_out_and_noted(read: Read) -> None:
+def test_column_without_a_header_is_ignored_and_adds_a_note(read: Read) -> None:
     rows = read(",external_id,,country\n,u1,,GB\n7,u2,x,GB\n")
     assert requests(rows) == [U1, U2]
     assert [(note.line, note.reason, note.detail) for row in rows for note in row.notes] == [
@@ -141,7 +141,7 @@ def test_column_without_a_name_is_left_out_and_noted(read: Read) -> None:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("marked", [False, True])
-def test_delimiter_is_recognised_by_the_header(read: Read, delimiter: str, marked: bool) -> None:
+def test_delimiter_is_detected_from_the_header(read: Read, delimiter: str, marked: bool) -> None:
     parts = ['"Name, first; last|x"', "external_id", "country"]
     content = delimiter.join(parts) + "\n" + delimiter.join(["Ada", "u1", "GB"]) + "\n"
     content = f"sep={delimiter}\n" * marked + content
@@ -151,17 +151,17 @@ def test_delimiter_is_recognised_by_the_header(read: Read, delimiter: str, marke
     assert next(iter(found)).line == 2 + marked
 
 
-def test_empty_row_of_another_delimiter_shows_no_delimiter(read: Read) -> None:
+def test_delimiter_is_detected_after_a_row_of_delimiters(read: Read) -> None:
     rows = read(";;;\nCustomer;Plan\n", mapping={})
     assert (rows.recognized["delimiter"], list(rows.columns)) == (";", ["Customer", "Plan"])
 
 
-def test_given_delimiter_is_used_also_after_a_sep_line(read: Read) -> None:
+def test_given_delimiter_overrides_the_sep_line_of_excel(read: Read) -> None:
     assert requests(read("sep=;\nexternal_id/country\nu1/GB\n", delimiter="/")) == [U1]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_quotes_and_line_ends_in_cells_are_read(read: Read, end: str) -> None:
+def test_csv_cells_with_quotes_and_line_breaks_are_read(read: Read, end: str) -> None:
     content = HEADER + 'u1,,"A ""big""\nname, yes",GB\n\nu2,bad,,GB\n'
     rows = read(content.replace("\n", end))
     first, second = rows
@@ -210,7 +210,7 @@ def test_text_with_a_byte_order_mark_is_decoded(read: Read, encoding: str, name:
         (HEADER.encode("utf-16-le"), None, "line 1 contains a NUL byte.*utf-16-le"),
     ],
 )
-def test_byte_of_another_encoding_is_named(
+def test_byte_that_cannot_be_decoded_is_named(
     read: Read, content: bytes, encoding: str | None, expected: str
 ) -> None:
     with pytest.raises(BadFile, match=expected):
@@ -234,7 +234,7 @@ def test_given_encoding_is_read(read: Read) -> None:
         ("a.JSON", '{"external_id": "u1", "country": "GB"}\n', "json"),
     ],
 )
-def test_format_is_recognised(read: Read, name: str, content: str, expected: str) -> None:
+def test_file_format_is_detected(read: Read, name: str, content: str, expected: str) -> None:
     rows = read(content, name.replace("-", "stdin"))
     assert (requests(rows), rows.recognized["format"]) == ([U1], expected)
 
@@ -243,13 +243,13 @@ def test_format_is_recognised(read: Read, name: str, content: str, expected: str
     ("content", "expected"),
     [(b"\xd0\xcf\x11\xe0\xa1", "Excel 97 to 2003 .* save it as .xlsx"), (b"PAR1\0", "is Parquet")],
 )
-def test_format_that_cannot_be_read_is_named(read: Read, content: bytes, expected: str) -> None:
+def test_unsupported_file_format_is_named(read: Read, content: bytes, expected: str) -> None:
     with pytest.raises(BadFile, match=expected):
         read(content, "people.csv")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json", "a.xlsx"])
-def test_empty_file_is_refused(read: Read, name: str) -> None:
+def test_empty_file_is_rejected(read: Read, name: str) -> None:
     with pytest.raises(BadFile, match="empty"):
         read("", name)
 
@@ -276,11 +276,11 @@ OBJECTS = [{**U1, "name": f"a]}},{{[\n{number}"} for number in range(5_000)]
     ],
     ids=["array", "indented", "compact", "comma at the end", "lines", "sequence", "glued"],
 )
-def test_json_of_every_shape_is_read(read: Read, text: str) -> None:
+def test_json_in_every_supported_layout_is_read(read: Read, text: str) -> None:
     assert requests(read(text, format="json")) == OBJECTS
 
 
-def test_objects_of_an_array_have_their_lines(read: Read) -> None:
+def test_objects_of_a_json_array_have_their_line_numbers(read: Read) -> None:
     text = json.dumps([U1, {**U2, "email": "x"}, {**U2, "email": "y"}], indent=2)
     assert problems(read(text, format="json")) == [
         '6: email is not an email address: "x"',
@@ -303,7 +303,7 @@ def test_objects_of_an_array_have_their_lines(read: Read) -> None:
         ('[{"a": 1}, {"a": 2} {"a": 3}]', "after item 2 is not JSON: a comma is missing"),
     ],
 )
-def test_broken_array_is_refused_with_its_place(read: Read, text: str, expected: str) -> None:
+def test_invalid_json_array_is_rejected_with_its_line(read: Read, text: str, expected: str) -> None:
     with pytest.raises(BadFile, match=expected):
         list(read(text, format="json"))
 
@@ -327,7 +327,7 @@ def test_problems_in_a_one_line_array_name_the_item(read: Read) -> None:
     ],
     ids=["compact", "indented", "after others", "long"],
 )
-def test_list_within_an_object_is_refused_with_a_hint(read: Read, text: str) -> None:
+def test_list_nested_in_an_object_is_rejected_with_a_hint(read: Read, text: str) -> None:
     rows = read(text, "a.json")
     assert "an array of customers" in rows.header_problem
     assert "jq .customers FILE | dub-uplink customers import -" in rows.header_problem
@@ -346,13 +346,13 @@ def test_array_items_that_are_not_objects_are_problems(read: Read) -> None:
     assert problems(rows) == [f"{line}:  is not a JSON object" for line in (2, 3, 4, 5)]
 
 
-def test_empty_cell_is_not_sent_and_json_null_is(read: Read) -> None:
+def test_empty_csv_cell_is_not_sent_but_json_null_is_sent(read: Read) -> None:
     assert requests(read(HEADER + "u1,,,GB\n")) == [U1]
     line = '{"externalId": "u1", "email": null, "country": "GB"}\n'
     assert requests(read(line, format="jsonl")) == [{**U1, "email": None}]
 
 
-def test_bad_rows_of_csv_are_named(read: Read) -> None:
+def test_invalid_csv_rows_are_reported_with_their_lines(read: Read) -> None:
     rows = read(
         HEADER
         + 'u1,,,\n"  ",,,GB\nu3,ada@,,GB\nu4,,GB\nu5,,,GB,x\nu6,"a"b,,GB\nu7,,x,GB\n"u8,,,GB\n'
@@ -368,7 +368,7 @@ def test_bad_rows_of_csv_are_named(read: Read) -> None:
     ]
 
 
-def test_bad_lines_of_json_are_named(read: Read) -> None:
+def test_invalid_jsonl_lines_are_reported_with_their_numbers(read: Read) -> None:
     good = {"externalId": "u1", "country": "GB"}
     lines = [
         json.dumps(good),
@@ -411,12 +411,14 @@ def test_bad_lines_of_json_are_named(read: Read) -> None:
     ],
     ids=["nul", "line", "cell"],
 )
-def test_endless_cell_stops_the_reading(read: Read, content: str, expected: str) -> None:
+def test_csv_with_nul_or_oversized_cell_is_rejected(
+    read: Read, content: str, expected: str
+) -> None:
     with pytest.raises(BadFile, match=expected):
         list(read(content))
 
 
-def test_second_iteration_starts_at_the_top(read: Read) -> None:
+def test_second_iteration_starts_at_the_first_row(read: Read) -> None:
     contents = {"a.csv": HEADER + "u1,,,GB\nu2,,,GB\n", "a.json": json.dumps([U1, U2])}
     for rows in (read(content, name) for name, content in contents.items()):
         assert list(rows) == list(rows)
@@ -428,7 +430,7 @@ def test_second_iteration_starts_at_the_top(read: Read) -> None:
 @pytest.mark.parametrize(
     ("encoding", "option"), [("utf-16", None), ("utf-32", None), ("utf-16-le", "utf-16-le")]
 )
-def test_utf_16_cut_in_a_character_is_incomplete(
+def test_utf_16_file_cut_within_a_character_is_rejected(
     read: Read, encoding: str, option: str | None
 ) -> None:
     content = f"{HEADER}u1,,,GB\n".encode(encoding) + b"a"
@@ -444,19 +446,19 @@ def test_zip_archive_read_as_a_text_format_is_rejected(read: Read, file_format: 
 
 
 @pytest.mark.parametrize("again", ["external_id, country", "\ufeffexternal_id,country"])
-def test_repeated_header_is_a_problem(read: Read, again: str) -> None:
+def test_repeated_header_is_reported_as_problem(read: Read, again: str) -> None:
     rows = read(f"external_id,country\nu1,GB\n{again}\nu2,GB\n")
     assert problems(rows) == ["3:  repeats the header; delete this row"]
 
 
 @pytest.mark.parametrize("name", ["a.xls", "a.csv", "a.json", "a"])
 @pytest.mark.parametrize("content", ["<html><table>", '\ufeff<?xml version="1.0"?>\n<Workbook>'])
-def test_html_and_xml_are_refused(read: Read, name: str, content: str) -> None:
+def test_html_and_xml_files_are_rejected(read: Read, name: str, content: str) -> None:
     with pytest.raises(BadFile, match=r"HTML or XML, not a table.  Hint: .* \.xlsx or CSV"):
         read(content, name)
 
 
-def test_workbook_of_another_program_is_refused(read: Read, tmp_path: Path) -> None:
+def test_opendocument_workbook_is_rejected(read: Read, tmp_path: Path) -> None:
     pytest.importorskip("openpyxl")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")

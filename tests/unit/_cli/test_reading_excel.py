@@ -67,7 +67,7 @@ def test_first_sheet_is_read_unless_another_is_named(read: Read) -> None:
         read(sheets, sheet="people")
 
 
-def test_numbers_and_dates_become_text_or_problems(read: Read) -> None:
+def test_excel_numbers_and_dates_become_text_or_problems(read: Read) -> None:
     rows = read(
         {
             "S": [
@@ -114,7 +114,7 @@ def test_empty_rows_and_columns_are_skipped(read: Read) -> None:
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04 and no more", None])
-def test_broken_workbook_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_invalid_workbook_is_rejected(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "people.xlsx"
     if content is None:
         with zipfile.ZipFile(path, "w") as archive:
@@ -125,7 +125,7 @@ def test_broken_workbook_is_refused(tmp_path: Path, content: bytes | None) -> No
         list(rows_of(file, Options()))
 
 
-def test_formula_without_a_stored_value_is_a_problem(read: Read) -> None:
+def test_formula_without_a_stored_value_is_reported_as_problem(read: Read) -> None:
     rows = read({"A": [["external_id", "country", "name"], ["u1", "GB", '=A2&"x"']]})
     (problem,) = [problem for row in rows for problem in row.problems]
     assert (problem.line, problem.reason) == (
@@ -161,7 +161,7 @@ def test_first_visible_sheet_is_read(tmp_path: Path) -> None:
     assert notes == [[], ["is hidden in the workbook"]]
 
 
-def test_empty_sheet_is_named_with_the_others(tmp_path: Path) -> None:
+def test_empty_sheet_error_lists_the_other_sheets(tmp_path: Path) -> None:
     expected = r"the sheet 'Lists' is empty\.  Hint: .*--sheet: 'Data'"
     path = saved(tmp_path / "a.xlsx", lambda workbook: None)
     with path.open("rb") as file, pytest.raises(BadFile, match=expected):
@@ -186,7 +186,7 @@ def test_formula_of_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
         assert [row.problems for row in rows_of(file, Options())] == [(), (), ()]
 
 
-def test_first_sheet_without_the_table_names_the_others(read: Read) -> None:
+def test_first_sheet_without_columns_error_lists_other_sheets(read: Read) -> None:
     notes, table = [["Please read"], ["me"]], [["external_id", "country"], ["u1", "GB"]]
     rows = read({"Notes": notes, "Data": table})
     assert "choose another sheet with --sheet: 'Data'" in rows.header_problem

@@ -218,7 +218,7 @@ LIKE_A_FILE = st.one_of(
     of=st.sampled_from([None, "csv", "json", "xlsx"]),
     encoding=st.sampled_from([None, "utf-8", "latin-1", "utf-16", "shift_jis"]),
 )
-def test_any_file_has_rows_or_is_refused_with_a_reason(
+def test_any_file_is_read_or_rejected_with_a_reason(
     path: Path, content: bytes, of: Any, encoding: str | None
 ) -> None:
     path.write_bytes(content)

@@ -94,7 +94,7 @@ intervals = st.integers(1, 20_000)
     status=st.sampled_from([429, 500, 503, 404]),
     retry_after=st.sampled_from([None, "0", "1", "7", "3600", "soon"]),
 )
-def test_timeline_matches_the_attempts_of_a_client(
+def test_retry_timeline_matches_the_attempts_of_a_client(
     initial: int,
     longest: int,
     exponent: float,
@@ -120,13 +120,13 @@ def test_timeline_matches_the_attempts_of_a_client(
 
 
 @pytest.mark.parametrize("retry_after", [None, "2"])
-def test_wait_bounds_are_the_extremes_of_the_jitter(retry_after: str | None) -> None:
+def test_shown_wait_bounds_are_the_extremes_of_the_jitter(retry_after: str | None) -> None:
     first = compute_timeline(QUICK, attempt_seconds=0, retry_after=retry_after).attempts[0]
     for random, expected in ((0.0, first.shortest_wait), (1.0, first.longest_wait)):
         assert call_client(QUICK, 0, 503, retry_after, random)[1][0] == expected
 
 
-def test_timeline_ends_when_the_budget_is_used_up() -> None:
+def test_retry_timeline_ends_when_the_budget_is_used_up() -> None:
     config = RetryConfig("backoff", BackoffStrategy(1, 1, 1.0, 10**6))
     timeline = compute_timeline(config, attempt_seconds=0)
     assert len(timeline.attempts) == len(call_client(config, 0, 503, None, 0.5)[0]) == 101
@@ -135,7 +135,7 @@ def test_timeline_ends_when_the_budget_is_used_up() -> None:
     )
 
 
-def test_timeline_without_retries_is_one_attempt() -> None:
+def test_retry_timeline_without_retries_has_one_attempt() -> None:
     for config in (None, RetryConfig("none")):
         assert (
             len(compute_timeline(config).attempts)
@@ -147,7 +147,7 @@ def test_timeline_without_retries_is_one_attempt() -> None:
         )
 
 
-def test_retries_prints_a_table() -> None:
+def test_retries_command_prints_a_table() -> None:
     arguments = ["retries", "--initial-interval", "1000", "--max-interval", "4000"]
     done = CliRunner().invoke(cli, [*arguments, "--max-elapsed-time", "10000"])
     assert done.exit_code == 0
@@ -166,13 +166,13 @@ def test_retries_prints_a_table() -> None:
     ]
 
 
-def test_retries_shortens_a_long_table() -> None:
+def test_retries_command_shortens_a_long_table() -> None:
     done = CliRunner().invoke(cli, ["retries", "--max-interval", "500"])
     rows = done.output.split("\n\n")[1].splitlines()[1:]
     assert [row.split()[0] for row in rows] == [*map(str, range(1, 23)), "...", "101"]
 
 
-def test_retries_reports_a_retry_after_past_the_deadline() -> None:
+def test_retries_command_reports_retry_after_past_deadline() -> None:
     done = CliRunner().invoke(cli, ["retries", "--retry-after", "3600", "--status", "429"])
     assert done.exit_code == 0
     assert "Each attempt gets the status 429" in done.output
@@ -190,7 +190,9 @@ def test_retries_reports_a_retry_after_past_the_deadline() -> None:
         (["--status", "200"], "--status"),
     ],
 )
-def test_retries_value_out_of_range_names_the_option(arguments: list[str], message: str) -> None:
+def test_retries_command_value_out_of_range_names_the_option(
+    arguments: list[str], message: str
+) -> None:
     done = CliRunner().invoke(cli, ["retries", *arguments])
     assert done.exit_code == 2
     assert message in done.output

@@ -38,7 +38,7 @@ def validate(tmp_path: Path, rest: Path) -> Iterator[Check]:
         yield validate
 
 
-def test_repeated_ids_are_named_with_both_lines(validate: Check) -> None:
+def test_duplicate_ids_are_reported_with_both_line_numbers(validate: Check) -> None:
     report = validate(
         "external_id,stripe_customer_id,country\nu1,cus_1,GB\nu2,cus_1,GB\nu1,,GB\ncus_1,,GB\n"
     )
@@ -49,7 +49,7 @@ def test_repeated_ids_are_named_with_both_lines(validate: Check) -> None:
     ]
 
 
-def test_ids_that_differ_in_normalization_are_noted(validate: Check) -> None:
+def test_ids_that_differ_only_in_normalization_add_a_note(validate: Check) -> None:
     report = validate("external_id,country\nZo\u00eb,GB\nu1,GB\nZoe\u0308,GB\nZoe\u0308,GB\n")
     assert report.bad_rows == 1
     assert [p.line for p in report.problems.to_show()] == [5]
@@ -58,7 +58,7 @@ def test_ids_that_differ_in_normalization_are_noted(validate: Check) -> None:
     assert "Unicode normalization" in note.reason
 
 
-def test_first_good_rows_are_kept_for_the_preview(validate: Check) -> None:
+def test_first_valid_rows_are_kept_for_the_preview(validate: Check) -> None:
     report = validate(HEADER + "u1,x,,GB\n" + "".join(f"u{n},,,GB\n" for n in range(2, 9)))
     assert [request["external_id"] for request in report.first_requests] == ["u2", "u3", "u4"]
 
@@ -70,7 +70,7 @@ def test_problems_are_grouped_by_column_and_reason(validate: Check, rest: Path) 
     assert (report.bad_rows, report.problem_file, rest.exists()) == (3, None, False)
 
 
-def test_more_problems_than_shown_are_all_in_a_file(validate: Check, rest: Path) -> None:
+def test_problem_file_contains_problems_that_are_not_shown(validate: Check, rest: Path) -> None:
     lines = [f"u{n},=x{n},,GB\n" if n % 2 else f"u{n},,,\n" for n in range(20)]
     report = validate(HEADER + "".join(lines) + ",,,GB\n")
     assert (report.bad_rows, report.problem_file) == (21, rest)
@@ -88,7 +88,9 @@ def test_more_problems_than_shown_are_all_in_a_file(validate: Check, rest: Path)
     }
 
 
-def test_more_groups_than_shown_are_all_in_the_file(tmp_path: Path, rest: Path) -> None:
+def test_problem_file_contains_problem_groups_that_are_not_shown(
+    tmp_path: Path, rest: Path
+) -> None:
     path = tmp_path / "file.json"
     keys = (f'"key {number}": 1' for number in range(80))
     path.write_text(f'{{"external_id": "u1", "country": "GB", {", ".join(keys)}}}')
@@ -98,14 +100,14 @@ def test_more_groups_than_shown_are_all_in_the_file(tmp_path: Path, rest: Path) 
     assert len(rest.read_text(encoding="utf-8").splitlines()) == 81
 
 
-def test_unwritable_file_of_problems_is_reported(validate: Check, rest: Path) -> None:
+def test_unwritable_problem_file_is_reported(validate: Check, rest: Path) -> None:
     rest.with_name(rest.name + ".tmp").mkdir()
     report = validate(HEADER + "u1,x,,\n" * 30)
     assert (report.bad_rows, report.problem_file_error) == (30, os.strerror(21))
     assert [group.count for group in report.problems.groups.values()] == [30, 30, 29]
 
 
-def test_unreadable_file_leaves_no_problem_file(validate: Check, tmp_path: Path) -> None:
+def test_unreadable_input_file_leaves_no_problem_file(validate: Check, tmp_path: Path) -> None:
     with pytest.raises(BadFile):
         validate(HEADER + "u1,,,\n" * 9 + "\0")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -13,7 +13,7 @@ from dub_uplink import BackoffStrategy, Clock, Dub, RateLimit, RetryConfig, erro
 from dub_uplink.testing import FakeDub, faults
 
 
-def test_slow_call_does_not_delay_later_results() -> None:
+def test_map_unordered_slow_call_does_not_delay_later_results() -> None:
     free = threading.Event()
 
     def call(number: int) -> int:
@@ -30,7 +30,7 @@ def test_slow_call_does_not_delay_later_results() -> None:
     assert ended[-1] == (0, 0)
 
 
-def test_dub_errors_are_results_and_wrong_arguments_raise() -> None:
+def test_map_unordered_returns_dub_errors_and_raises_others() -> None:
     def call(number: int) -> int:
         if number == 1:
             raise errors.APIConnectionError("gone")
@@ -46,12 +46,12 @@ def test_dub_errors_are_results_and_wrong_arguments_raise() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5])
-def test_invalid_number_of_workers_raises_at_once(workers: float) -> None:
+def test_map_unordered_invalid_workers_raises_when_called(workers: float) -> None:
     with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
         map_unordered(str, [1], workers)  # type: ignore[arg-type]
 
 
-def test_at_most_workers_items_are_read_ahead() -> None:
+def test_map_unordered_reads_at_most_workers_items_ahead() -> None:
     taken = []
 
     def items() -> Iterator[int]:
@@ -66,7 +66,7 @@ def test_at_most_workers_items_are_read_ahead() -> None:
     results.close()
 
 
-def test_closing_results_stops_waits_and_requests() -> None:
+def test_closing_map_unordered_stops_waits_and_requests() -> None:
     fake = FakeDub()
     fake.faults.add(faults.RateLimited(3600, "unix_ms"), method="GET", times=None)
     waiting = threading.Event()
@@ -93,7 +93,7 @@ def test_closing_results_stops_waits_and_requests() -> None:
     assert sorted(request.method for request in fake.requests) == ["GET", "POST"]
 
 
-def test_batch_leaves_one_request_in_twenty_to_other_calls() -> None:
+def test_map_unordered_reserves_5_percent_for_other_calls() -> None:
     limit = RateLimit(20, per=3_600.0)
     client = FakeDub().session()
     with Dub("dub_test", client=client, rate_limit=limit, retry_config=None) as dub:

@@ -23,7 +23,7 @@ CUSTOMER = '{"id": "cus_1"}'
 
 @pytest.mark.promise("id-is-one-segment")
 @EACH_CALL
-def test_id_of_another_route_is_refused(serving: Any, connect: Any, call: Any) -> None:
+def test_id_that_would_change_the_route_is_rejected(serving: Any, connect: Any, call: Any) -> None:
     server = serving(200, CUSTOMER)
     customers = connect(server.url)
     for customer_id in ("", ".", "..", "count", "export", "search-stripe"):
@@ -34,7 +34,7 @@ def test_id_of_another_route_is_refused(serving: Any, connect: Any, call: Any) -
 
 
 @EACH_CALL
-def test_id_that_is_no_string_is_refused(serving: Any, connect: Any, call: Any) -> None:
+def test_id_that_is_not_a_string_is_rejected(serving: Any, connect: Any, call: Any) -> None:
     server = serving(200, CUSTOMER)
     customers = connect(server.url)
     for customer_id in (None, 7, b"cus_1", 1.5, True, ["cus_1"], object()):
@@ -44,7 +44,7 @@ def test_id_that_is_no_string_is_refused(serving: Any, connect: Any, call: Any) 
 
 
 @EACH_CALL
-def test_id_with_half_a_surrogate_pair_is_refused(serving: Any, connect: Any, call: Any) -> None:
+def test_id_with_a_lone_surrogate_is_rejected(serving: Any, connect: Any, call: Any) -> None:
     server = serving(200, CUSTOMER)
     with pytest.raises(ValueError, match="id contains an unpaired surrogate"):
         call(connect(server.url), "ext_\udcff")
@@ -76,7 +76,7 @@ NASTY = [
 
 
 @EACH_CALL
-def test_any_other_id_is_sent_as_one_segment(
+def test_valid_id_is_sent_as_one_encoded_path_segment(
     serving: Any, connect: Any, client: Any, call: Any
 ) -> None:
     server = serving(200, CUSTOMER)
@@ -92,7 +92,7 @@ def test_any_other_id_is_sent_as_one_segment(
 
 
 @pytest.mark.parametrize("request_", [{}, {"includeExpandedFields": True}])
-def test_get_without_an_id_is_refused(connect: Any, serving: Any, request_: Any) -> None:
+def test_get_without_an_id_is_rejected(connect: Any, serving: Any, request_: Any) -> None:
     server = serving(200, CUSTOMER)
     with pytest.raises(ValueError, match=r"^get\(\): id: Missing"):
         connect(server.url).get(request_)
@@ -133,7 +133,9 @@ def test_include_expanded_fields_is_sent_as_true_or_false(
 
 
 @pytest.mark.parametrize("flag", ["yes", "true", 1, 0])
-def test_flag_that_is_no_boolean_is_refused(serving: Any, connect: Any, flag: Any) -> None:
+def test_include_expanded_fields_rejects_other_types_than_bool(
+    serving: Any, connect: Any, flag: Any
+) -> None:
     server = serving(200, CUSTOMER)
     customers = connect(server.url)
     with pytest.raises(ValueError, match="include_expanded_fields: "):
@@ -149,7 +151,7 @@ def test_flag_that_is_no_boolean_is_refused(serving: Any, connect: Any, flag: An
 
 @pytest.mark.parametrize("flag", [True, False])
 @pytest.mark.parametrize("as_mapping", [True, False])
-def test_flag_given_twice_with_two_values_is_refused(
+def test_include_expanded_fields_given_twice_is_rejected(
     serving: Any, connect: Any, flag: bool, as_mapping: bool
 ) -> None:
     server = serving(200, CUSTOMER)

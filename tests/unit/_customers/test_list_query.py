@@ -102,7 +102,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("filters", "message"), REFUSED, ids=[f"{f}" for f, _ in REFUSED])
-def test_filter_that_the_server_refuses_is_named(
+def test_filter_that_the_server_would_reject_raises_and_is_named(
     serving: Any, connect: Any, filters: dict[str, Any], message: str
 ) -> None:
     server = serving(200, "[]")
@@ -125,7 +125,7 @@ def test_cursor_with_sort_by_created_at_is_sent(serving: Any, connect: Any) -> N
     assert server.received[0].query["sortBy"] == "createdAt"
 
 
-def test_filters_are_checked_across_request_and_keywords(serving: Any, connect: Any) -> None:
+def test_filters_of_request_and_keywords_are_checked_together(serving: Any, connect: Any) -> None:
     server = serving(200, "[]")
     with pytest.raises(ValueError, match="Give a page or a cursor, not both"):
         connect(server.url).list({"startingAfter": "cus_1"}, page=2)
@@ -139,7 +139,7 @@ def test_filters_are_checked_across_request_and_keywords(serving: Any, connect: 
         (operations.GetCustomersRequest(external_id="u"), "external_id"),
     ],
 )
-def test_filter_given_twice_is_refused(
+def test_filter_given_in_request_and_keyword_is_rejected(
     serving: Any, connect: Any, request_: Any, keyword: str
 ) -> None:
     server = serving(200, "[]")
@@ -149,14 +149,16 @@ def test_filter_given_twice_is_refused(
 
 
 @pytest.mark.parametrize("request_", ["GB", 5, [("country", "GB")], components.Customer("cus_1")])
-def test_list_request_of_another_type_is_refused(serving: Any, connect: Any, request_: Any) -> None:
+def test_list_request_of_another_type_is_rejected(
+    serving: Any, connect: Any, request_: Any
+) -> None:
     server = serving(200, "[]")
     with pytest.raises(TypeError, match=r"^list\(\) takes a GetCustomersRequest or a mapping"):
         connect(server.url).list(request_)
     assert server.connections == 0
 
 
-def test_unknown_filter_is_refused(serving: Any, connect: Any) -> None:
+def test_unknown_filter_is_rejected(serving: Any, connect: Any) -> None:
     server = serving(200, "[]")
     customers = connect(server.url)
     with pytest.raises(ValueError, match=r"unknown field 'limit'; known: email, external_id, "):
@@ -168,16 +170,16 @@ def test_unknown_filter_is_refused(serving: Any, connect: Any) -> None:
     assert server.connections == 0
 
 
-def test_page_query_with_an_id_is_not_validated_again() -> None:
+def test_page_query_with_a_cursor_is_not_validated_again() -> None:
     query = PageQuery({"country": "GB", "startingAfter": "cus_1"})
     assert list_query(query, {}) is query
 
 
-def test_page_query_with_an_empty_id_is_rejected() -> None:
+def test_page_query_with_an_empty_cursor_is_rejected() -> None:
     with pytest.raises(ValueError, match="Must not be empty"):
         list_query(PageQuery({"startingAfter": ""}), {})
 
 
-def test_page_query_with_a_keyword_is_validated() -> None:
+def test_page_query_combined_with_a_keyword_is_validated() -> None:
     with pytest.raises(ValueError, match="page"):
         list_query(PageQuery({"startingAfter": "cus_1"}), {"page": 2})

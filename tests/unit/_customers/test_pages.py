@@ -39,7 +39,9 @@ THREE = [Customer(id=f"cus_{n}") for n in (1, 2, 3)]
         ({"sortBy": "createdAt", "page": 2}, {"sortBy": "createdAt", "page": 3}),
     ],
 )
-def test_next_page_query_follows_the_page(query: dict[str, Any], following: dict[str, Any]) -> None:
+def test_next_page_query_continues_after_the_given_page(
+    query: dict[str, Any], following: dict[str, Any]
+) -> None:
     before = dict(query)
     assert next_query(query, THREE) == following
     assert query == before
@@ -64,7 +66,7 @@ def test_page_after_the_page_limit_raises_with_advice() -> None:
         ({"startingAfter": "cus_1"}, False),
     ],
 )
-def test_list_pages_by_number_or_cursor(query: dict[str, Any], numbered: bool) -> None:
+def test_next_page_uses_a_number_or_a_cursor(query: dict[str, Any], numbered: bool) -> None:
     assert is_paged_by_number(query) is numbered
     assert type(start_traversal(query, None)) is (OffsetTraversal if numbered else CursorTraversal)
 
@@ -113,7 +115,7 @@ def test_pickled_page_is_a_plain_list() -> None:
         ({"page": 2}, "Invalid cursor", False),
     ],
 )
-def test_only_a_rejected_cursor_means_a_deleted_customer(
+def test_only_a_rejected_cursor_is_treated_as_deleted_customer(
     query: dict[str, Any], message: str, gone: bool
 ) -> None:
     refusal = errors.UnprocessableEntity(message, Response(422, {}, b""))
@@ -129,14 +131,14 @@ def test_only_a_rejected_cursor_means_a_deleted_customer(
         assert caught.value is refusal
 
 
-def test_fetch_returns_the_page_of_an_existing_cursor() -> None:
+def test_fetching_a_page_by_an_existing_cursor_returns_it() -> None:
     asked: list[Any] = []
     query = {"startingAfter": "cus_1"}
     assert fetch_unless_deleted(lambda q: asked.append(q) or THREE, Fetch(query)) is THREE
     assert asked == [query]
 
 
-def test_exhausted_iterator_stays_exhausted() -> None:
+def test_exhausted_iterator_raises_stop_iteration_again() -> None:
     pages = {"first": THREE[:2], "back": [], "on": THREE[2:]}
 
     def fetch(query: Any) -> list[Customer]:

@@ -31,7 +31,7 @@ def value_of(customer: Any, key: str) -> Any:
 
 
 @pytest.mark.parametrize("key", TEXTS)
-def test_text_field_is_loaded_or_null(key: str) -> None:
+def test_text_field_accepts_a_string_or_null(key: str) -> None:
     assert value_of(read(**{key: "ü"}), key) == "ü"
     assert value_of(read(**{key: None}), key) is None
     with pytest.raises(marshmallow.ValidationError):
@@ -39,7 +39,7 @@ def test_text_field_is_loaded_or_null(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", NUMBERS)
-def test_number_field_is_a_whole_number_or_null(key: str) -> None:
+def test_number_field_accepts_an_integer_or_null(key: str) -> None:
     assert value_of(read(**{key: 4900}), key) == 4900
     assert value_of(read(**{key: None}), key) is None
     for odd in (1.5, "x", True):
@@ -48,7 +48,7 @@ def test_number_field_is_a_whole_number_or_null(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", MOMENTS)
-def test_date_field_is_aware_or_null(key: str) -> None:
+def test_date_field_accepts_an_aware_date_or_null(key: str) -> None:
     assert value_of(read(**{key: "2026-08-21T21:14:02.000Z"}), key) == WHEN
     naive = value_of(read(**{key: "2026-08-21T21:14:02"}), key)
     assert (naive, naive.tzinfo) == (WHEN, UTC)
@@ -74,7 +74,7 @@ def test_date_field_is_aware_or_null(key: str) -> None:
         ),
     ],
 )
-def test_nested_record_requires_only_its_id(key: str, record: str, fields: list[str]) -> None:
+def test_nested_object_requires_only_its_id(key: str, record: str, fields: list[str]) -> None:
     assert getattr(read(**{key: None}), key) is None
     full = getattr(read(**{key: {"id": "x", **dict.fromkeys(fields, "y"), "z": 1}}), key)
     assert type(full) is getattr(schemas, record).model
@@ -95,7 +95,7 @@ def test_discount_numbers_may_be_null() -> None:
         assert found == tuple(values.values())
 
 
-def test_date_in_utc_has_pythons_own_utc() -> None:
+def test_date_in_utc_gets_datetime_timezone_utc() -> None:
     class OtherUTC(dt.tzinfo):
         def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
             return dt.timedelta(0)
@@ -105,14 +105,14 @@ def test_date_in_utc_has_pythons_own_utc() -> None:
 
 
 @pytest.mark.parametrize("record", ["CustomerSchema", "DeletedSchema"])
-def test_record_without_an_id_is_refused(record: str) -> None:
+def test_customer_without_an_id_is_rejected(record: str) -> None:
     assert getattr(schemas, record)().load({"id": "cus_1"}).id == "cus_1"
     for odd in ({}, {"id": None}, {"id": 1}):
         with pytest.raises(marshmallow.ValidationError):
             getattr(schemas, record)().load(odd)
 
 
-def test_equal_but_not_identical_sort_by_is_accepted() -> None:
+def test_sort_by_string_built_at_run_time_is_accepted() -> None:
     made = "".join(["created", "At"])
     sent = {"sortBy": "createdAt", "startingAfter": "c"}
     assert (
@@ -132,11 +132,11 @@ def test_undeclared_fields_are_kept_as_extra() -> None:
     ("name", "wire"),
     [("id", "id"), ("external_id", "externalId"), ("first_sale_at", "firstSaleAt")],
 )
-def test_camel_case_spells_as_the_server_does(name: str, wire: str) -> None:
+def test_camel_case_converts_field_names_to_those_of_the_api(name: str, wire: str) -> None:
     assert camel_case(name) == wire
 
 
-def test_date_is_written_as_the_server_writes_it() -> None:
+def test_date_is_serialized_like_a_date_of_the_server() -> None:
     text = "2026-08-21T21:14:02.000Z"
     assert moment_text(WHEN) == text
     east = WHEN.astimezone(dt.timezone(dt.timedelta(hours=5, minutes=45)))
@@ -197,7 +197,9 @@ class Country(enum.Enum):
         ("ListSchema", {"include_expanded_fields": True}, {"includeExpandedFields": True}),
     ],
 )
-def test_serialized_request_has_the_servers_form(kind: str, given: Any, sent: Any) -> None:
+def test_serialized_request_uses_the_field_names_of_the_api(
+    kind: str, given: Any, sent: Any
+) -> None:
     assert serialize_request(getattr(schemas, kind)(), given, "f()") == sent
 
 
@@ -254,7 +256,7 @@ def test_serialized_request_has_the_servers_form(kind: str, given: Any, sent: An
         ("ListSchema", {"ending_before": "a", "page": 1}, "page: "),
     ],
 )
-def test_refused_request_names_the_field(kind: str, given: Any, name: str) -> None:
+def test_invalid_request_error_names_the_field(kind: str, given: Any, name: str) -> None:
     with pytest.raises(ValueError, match=r"^f\(\): ") as caught:
         serialize_request(getattr(schemas, kind)(), given, "f()")
     assert str(caught.value).removeprefix("f(): ").startswith(name)

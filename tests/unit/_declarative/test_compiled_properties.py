@@ -178,7 +178,7 @@ def test_compiled_date_field_and_marshmallow_agree(text: str) -> None:
 
 
 @given(st.lists(records(schemas.CustomerSchema()), max_size=5), st.data())
-def test_compiled_list_with_an_odd_item_names_its_index(
+def test_compiled_list_with_invalid_item_names_its_index(
     items: list[Any], data: st.DataObject
 ) -> None:
     schema = schemas.CustomerSchema(many=True)
@@ -187,7 +187,7 @@ def test_compiled_list_with_an_odd_item_names_its_index(
     assert outcome(compile_loader(schema), body) == outcome(schema.load, body)
 
 
-def test_comparison_of_values_includes_types() -> None:
+def test_comparison_helper_distinguishes_types() -> None:
     assert typed(1) != typed(True)
     assert typed(0.0) != typed(-0.0)
     assert typed({"a": [1]}) != typed({"a": [1.0]})

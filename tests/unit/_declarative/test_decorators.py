@@ -40,13 +40,13 @@ def things(server: Any, connect: Any) -> Any:
     return connect(server.url + "/v1", Things)
 
 
-def test_path_annotation_of_two_endpoints_fills_in_both(server: Any, things: Any) -> None:
+def test_path_annotation_shared_by_two_endpoints_fills_both(server: Any, things: Any) -> None:
     things.thing("a")
     things.parts("b")
     assert server.seen == ["GET /v1/things/a", "GET /v1/others/b/parts"]
 
 
-def test_path_with_two_variables_has_both(server: Any, things: Any) -> None:
+def test_path_with_two_variables_has_both_encoded(server: Any, things: Any) -> None:
     things.part("a/b", "c d")
     assert server.seen == ["GET /v1/things/a%2Fb/parts/c%20d"]
 
@@ -54,9 +54,7 @@ def test_path_with_two_variables_has_both(server: Any, things: Any) -> None:
 @pytest.mark.parametrize(
     ("id", "sent"), [("a/b?#", "a%2Fb%3F%23"), ("{x}", "%7Bx%7D"), ("ü~", "%C3%BC~"), ("%", "%25")]
 )
-def test_path_with_one_variable_has_it_encoded(
-    server: Any, things: Any, id: str, sent: str
-) -> None:
+def test_path_variable_is_percent_encoded(server: Any, things: Any, id: str, sent: str) -> None:
     things.only(id)
     assert server.seen == [f"GET /v1/only/{sent}"]
 
@@ -77,7 +75,7 @@ def test_argument_by_keyword_and_options_are_sent(server: Any, things: Any) -> N
         (("a",), {"unknown": 1}, "unexpected keyword argument 'unknown'"),
     ],
 )
-def test_wrong_arguments_raise_the_type_error_of_python(
+def test_invalid_arguments_raise_the_type_error_of_a_function(
     server: Any, things: Any, args: Any, options: Any, message: str
 ) -> None:
     with pytest.raises(TypeError, match=message):

@@ -87,7 +87,7 @@ def test_type_hints_of_each_method_resolve(cls: type[Any]) -> None:
     assert typing.get_type_hints(CustomersConsumer.get)["return"] is Customer
 
 
-def test_siblings_and_parent_are_unchanged_by_a_subclass() -> None:
+def test_subclass_does_not_change_parent_or_sibling_classes() -> None:
     class One(CustomersConsumer):
         @declare.get("one")
         def one(self) -> Any:
@@ -106,13 +106,13 @@ def test_siblings_and_parent_are_unchanged_by_a_subclass() -> None:
     assert "page_size" not in inspect.signature(One.list).parameters
 
 
-def test_client_class_gives_the_consumer_class() -> None:
+def test_customers_attribute_of_dub_class_is_the_consumer_class() -> None:
     assert Dub.customers is CustomersConsumer
     assert AsyncDub.customers is AsyncCustomersConsumer
     assert type(Dub("dub_x").customers) is CustomersConsumer
 
 
-def test_autospec_of_a_client_checks_calls_strictly() -> None:
+def test_autospec_of_a_client_rejects_invalid_calls() -> None:
     dub = mock.create_autospec(Dub, instance=True)
     dub.customers.get.return_value = Customer("cus_1")
     assert dub.customers.get("x", include_expanded_fields=True).id == "cus_1"
@@ -124,7 +124,7 @@ def test_autospec_of_a_client_checks_calls_strictly() -> None:
         dub.customers.fetch("x")
 
 
-def test_autospec_of_a_consumer_takes_its_filters() -> None:
+def test_autospec_of_list_accepts_the_filters() -> None:
     customers = mock.create_autospec(CustomersConsumer, instance=True)
     customers.list(country="GB", retries=None)
     customers.list.assert_called_once_with(country="GB", retries=None)
@@ -137,7 +137,7 @@ async def awaited(double: Any) -> Any:
 
 
 @pytest.mark.parametrize("cls", [AsyncCustomersConsumer, AsyncDub])
-def test_autospec_of_an_asynchronous_class_is_awaitable(cls: type[Any]) -> None:
+def test_autospec_of_an_async_class_is_awaitable(cls: type[Any]) -> None:
     import asyncio
 
     double = mock.create_autospec(cls, instance=True)

@@ -45,7 +45,7 @@ class AsyncMine(AsyncCustomersConsumer):
     async def plain(self, plain: Any = None, more: Any = None) -> Any: ...
 
 
-def test_declared_values_are_sent_without_arguments(serving: Any, connect: Any) -> None:
+def test_declared_headers_and_parameters_are_sent_by_default(serving: Any, connect: Any) -> None:
     server = serving()
     connect(server.url, Mine).things()
     request = server.received[0]
@@ -64,7 +64,9 @@ def test_http_headers_of_a_call_replace_declared_ones(
     assert lines == [f"{header}: call"]
 
 
-def test_http_headers_of_a_call_replace_those_of_class_and_view(serving: Any, connect: Any) -> None:
+def test_http_headers_of_a_call_replace_class_and_option_headers(
+    serving: Any, connect: Any
+) -> None:
     server = serving()
     mine = connect(server.url, Mine).with_options(http_headers={"X-Class": "view", "X-View": "v"})
     mine.list(http_headers={"x-class": "call", "x-view": "call"})
@@ -92,7 +94,7 @@ def test_query_arguments_replace_declared_parameters(serving: Any, connect: Any)
     assert queries == [{"q": "argument", "fixed": "1", "country": "FR"}, {"country": "GB"}]
 
 
-def test_unset_and_none_arguments_send_nothing(serving: Any, connect: Any) -> None:
+def test_arguments_unset_and_none_are_not_sent(serving: Any, connect: Any) -> None:
     class Bare(CustomersConsumer):
         @declare.get(
             "things",
@@ -117,7 +119,7 @@ WRONG = ["a\r\nb: c", "Ж", " a", "\0"]
 
 
 @pytest.mark.parametrize("value", WRONG)
-def test_wrong_header_argument_is_refused_unsent(
+def test_invalid_header_argument_is_rejected_unsent(
     serving: Any, connect: Any, client: Any, value: str
 ) -> None:
     server = serving()
@@ -135,7 +137,7 @@ def test_wrong_header_argument_is_refused_unsent(
 
 
 @pytest.mark.parametrize("value", WRONG)
-def test_wrong_header_argument_is_refused_unsent_when_awaited(serving: Any, value: str) -> None:
+def test_async_invalid_header_argument_is_rejected_unsent(serving: Any, value: str) -> None:
     server = serving()
 
     async def refuse(method: str, **arguments: Any) -> None:
@@ -149,7 +151,7 @@ def test_wrong_header_argument_is_refused_unsent_when_awaited(serving: Any, valu
     assert server.connections == 0
 
 
-def test_wrong_declared_header_is_refused_at_declaration() -> None:
+def test_invalid_declared_header_is_rejected_at_declaration() -> None:
     with pytest.raises(ValueError, match=r"^declare\.headers: the value of X-A"):
         declare.headers({"X-A": "a\r\nb: c"})
     with pytest.raises(ValueError, match=r"^declare\.headers cannot set Authorization"):

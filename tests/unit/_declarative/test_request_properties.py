@@ -68,7 +68,7 @@ def outcome(call: Callable[[], Any], echo: Echo) -> tuple[Any, errors.DubError |
 
 @EITHER
 @given(customer_id=TEXT)
-def test_any_id_is_sent_as_one_encoded_segment(own: bool, customer_id: str) -> None:
+def test_any_id_is_sent_as_one_encoded_path_segment(own: bool, customer_id: str) -> None:
     assume(customer_id not in ROUTES)
     customers, echo = PAIRS[own]
     customers.get(customer_id)

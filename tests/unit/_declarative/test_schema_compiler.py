@@ -54,13 +54,13 @@ class CountingSchema(CustomerSchema):
 
 
 @pytest.mark.parametrize("body", [PLAIN, EXPANDED, WITH_PROGRAM, OF_2024, WITH_NEW_FIELDS])
-def test_compiled_loader_for_a_known_body_skips_marshmallow(body: Any) -> None:
+def test_compiled_loader_of_a_known_body_skips_marshmallow(body: Any) -> None:
     schema = CountingSchema()
     assert compile_loader(schema)(body) == CustomerSchema().load(body)
     assert schema.loaded == []
 
 
-def test_compiled_list_with_one_odd_item_falls_back_for_it() -> None:
+def test_compiled_list_uses_marshmallow_for_an_unusual_item() -> None:
     odd = {**PLAIN, "createdAt": "2026-08-21T21:14:02", "name": b"Ada"}
     schema = CountingSchema(many=True)
     loaded = compile_loader(schema)([PLAIN, odd, PLAIN])
@@ -82,7 +82,7 @@ def test_compiled_customers_do_not_share_extra() -> None:
     assert one.extra is not other.extra
 
 
-def test_compiled_loader_raises_marshmallows_error_alone() -> None:
+def test_compiled_loader_raises_only_the_marshmallow_error() -> None:
     with pytest.raises(marshmallow.ValidationError) as caught:
         compile_loader(CustomerSchema(many=True))([PLAIN, {**PLAIN, "sales": True}])
     assert caught.value.messages == {1: {"sales": ["Not a valid integer."]}}
@@ -123,13 +123,13 @@ class LoudText(fields.String):
     ],
     ids=repr,
 )
-def test_compiler_given_an_unknown_feature_refuses_it(text: Any) -> None:
+def test_compiler_rejects_a_schema_with_unsupported_features(text: Any) -> None:
     schema: Any = type("TextSchema", (NoteSchema,), {} if text is None else {"text": text})
     with pytest.raises(UnsupportedSchema, match=r"text|different fields"):
         compile_loader(schema())
 
 
-def test_compiled_date_is_not_inspected_before_fromisoformat() -> None:
+def test_compiled_date_is_parsed_by_fromisoformat_directly() -> None:
     date: Any = CustomerSchema().fields["created_at"]
     if date.DESERIALIZATION_FUNCS["iso"] != dt.datetime.fromisoformat:
         pytest.skip("this release of marshmallow reads dates by a regular expression")
@@ -137,7 +137,7 @@ def test_compiled_date_is_not_inspected_before_fromisoformat() -> None:
     assert "[4:20:3]" not in load.source
 
 
-def test_compiled_loader_whose_model_raises_shows_its_code() -> None:
+def test_traceback_through_a_compiled_loader_shows_its_code() -> None:
     class Picky(Note):
         def __init__(self, id: str, text: Any = None, extra: Any = None) -> None:
             raise RuntimeError("picky")
@@ -153,5 +153,5 @@ def test_compiled_loader_whose_model_raises_shows_its_code() -> None:
     assert "return fallback(data)" in "".join(traceback.format_tb(caught.tb))
 
 
-def test_compiled_loader_for_a_deleted_customer_reads_its_id() -> None:
+def test_compiled_loader_of_a_delete_response_returns_the_id() -> None:
     assert compile_loader(DeletedSchema())({"id": "1", "x": 2}).extra == {"x": 2}

@@ -89,7 +89,7 @@ def mine(connect: Any) -> Any:
     return make
 
 
-def test_subclass_endpoint_sends_prefix_token_query_and_headers(
+def test_subclass_endpoint_sends_base_path_token_and_query(
     serving: Any, mine: Any, client: Any, token: str
 ) -> None:
     server = serving(200, "[1, 2]")
@@ -101,13 +101,13 @@ def test_subclass_endpoint_sends_prefix_token_query_and_headers(
     assert request.headers["accept"] == "application/json"
 
 
-def test_endpoint_with_a_leading_slash_keeps_the_prefix(serving: Any, mine: Any) -> None:
+def test_endpoint_path_with_leading_slash_keeps_the_base_path(serving: Any, mine: Any) -> None:
     server = serving(200, '[{"author": "Ada", "_size": 2}]')
     assert mine(server.url + "/prefix").notes() == [{"author": "Ada", "size": 2}]
     assert server.received[0].path == "/prefix/customers/notes"
 
 
-def test_path_arguments_are_segments_or_refused(serving: Any, mine: Any) -> None:
+def test_path_argument_is_encoded_as_one_segment_or_rejected(serving: Any, mine: Any) -> None:
     server = serving(200, '{"a": [1]}')
     customers = mine(server.url)
     assert customers.tag("a/b", "c d?") == {"a": [1]}
@@ -118,7 +118,7 @@ def test_path_arguments_are_segments_or_refused(serving: Any, mine: Any) -> None
     assert len(server.received) == 1
 
 
-def test_query_map_writes_values_as_the_server_reads_them(serving: Any, mine: Any) -> None:
+def test_query_map_formats_dates_enums_and_booleans(serving: Any, mine: Any) -> None:
     server = serving()
     customers = mine(server.url)
     since = dt.datetime(2026, 8, 21, 23, 14, 2, tzinfo=dt.timezone(dt.timedelta(hours=2)))
@@ -154,7 +154,7 @@ def test_unknown_keyword_raises_type_error(serving: Any, mine: Any) -> None:
     assert server.connections == 0
 
 
-def test_options_without_a_typed_dict_raise_for_a_keyword(serving: Any, mine: Any) -> None:
+def test_untyped_options_argument_rejects_unknown_keyword(serving: Any, mine: Any) -> None:
     class Loose(CustomersConsumer):
         @declare.get("notes", args={"options": declare.Options})
         def notes(self, **options: Any) -> Response:
@@ -223,7 +223,9 @@ def test_subclass_endpoint_maps_errors_and_retries(serving: Any, mine: Any, said
         assert len(server.received) == attempts, name
 
 
-def test_idempotent_post_is_retried(serving: Any, mine: Any, said: Any) -> None:
+def test_post_declared_idempotent_is_retried_after_a_503(
+    serving: Any, mine: Any, said: Any
+) -> None:
     class Mine(CustomersConsumer):
         @declare.idempotent
         @declare.returns.json(type=int)
@@ -236,7 +238,7 @@ def test_idempotent_post_is_retried(serving: Any, mine: Any, said: Any) -> None:
     assert mine(server.url, cls=Mine, retry_config=RetryConfig(), clock=clock).search() == 3
 
 
-def test_override_calls_its_super(fake: FakeDub, served: str, mine: Any) -> None:
+def test_overriding_method_can_call_super(fake: FakeDub, served: str, mine: Any) -> None:
     class Mine(CustomersConsumer):
         def list(self, *args: Any, **filters: Any) -> Any:
             return super().list(*args, **{"page_size": 2, **filters})
@@ -251,7 +253,7 @@ def test_override_calls_its_super(fake: FakeDub, served: str, mine: Any) -> None
     assert customers.get("user_3").external_id == "user_3"
 
 
-def test_declaration_replaced_in_a_subclass_leaves_the_parents(serving: Any, mine: Any) -> None:
+def test_redeclared_endpoint_does_not_change_the_parent_class(serving: Any, mine: Any) -> None:
     class Mine(Notes):
         @declare.returns.json(type=str)
         @declare.get("customers/{id}/summary")
@@ -269,7 +271,9 @@ def test_declaration_replaced_in_a_subclass_leaves_the_parents(serving: Any, min
     assert [r.path for r in server.received] == paths
 
 
-def test_uplinks_session_headers_and_params_are_sent(serving: Any, mine: Any, client: Any) -> None:
+def test_headers_and_params_of_uplink_session_are_sent(
+    serving: Any, mine: Any, client: Any
+) -> None:
     class Mine(Notes):
         def __init__(self, *args: Any, team: str, **settings: Any) -> None:
             super().__init__(*args, **settings)
@@ -286,7 +290,7 @@ def test_uplinks_session_headers_and_params_are_sent(serving: Any, mine: Any, cl
     ]
 
 
-def test_subclass_with_its_own_constructor_passes_settings_on(serving: Any) -> None:
+def test_subclass_constructor_passes_settings_to_the_client(serving: Any) -> None:
     server = serving(200, "[7]")
 
     class Mine(Notes):
@@ -309,7 +313,7 @@ def test_subclass_with_its_own_constructor_passes_settings_on(serving: Any) -> N
         Mine()  # type: ignore[call-arg]
 
 
-def test_constructor_with_uplinks_annotations_keeps_them(serving: Any) -> None:
+def test_uplink_args_decorator_of_a_constructor_is_applied(serving: Any) -> None:
     server = serving()
 
     class Mine(CustomersConsumer):
@@ -321,7 +325,7 @@ def test_constructor_with_uplinks_annotations_keeps_them(serving: Any) -> None:
     assert server.received[0].query == {"team": "growth", "page": "2"}
 
 
-def test_class_decorator_applies_to_its_class_alone(serving: Any, mine: Any) -> None:
+def test_uplink_class_decorator_does_not_affect_other_classes(serving: Any, mine: Any) -> None:
     @uplink.headers({"X-Team": "growth"})
     class Mine(Notes):
         pass
@@ -337,7 +341,7 @@ def test_class_decorator_applies_to_its_class_alone(serving: Any, mine: Any) -> 
     ("body", "message"),
     [("5", "TypeError: object of type 'int'"), ("<", "not JSON")],
 )
-def test_callable_that_cannot_read_a_body_raises_its_response(
+def test_converter_that_fails_raises_with_the_response(
     serving: Any, mine: Any, body: str, message: str
 ) -> None:
     with pytest.raises(errors.ResponseValidationError, match=message) as caught:
@@ -345,13 +349,15 @@ def test_callable_that_cannot_read_a_body_raises_its_response(
     assert caught.value.response.text == body
 
 
-def test_schema_that_cannot_read_a_body_names_the_field(serving: Any, mine: Any) -> None:
+def test_schema_validation_error_names_the_field(serving: Any, mine: Any) -> None:
     with pytest.raises(errors.ResponseValidationError, match=r"body: 0\._size: Missing"):
         mine(serving(200, '[{"author": "Ada"}]').url).notes()
 
 
 @pytest.mark.parametrize("schema", [NoteSchema, NoteSchema()], ids=["class", "instance"])
-def test_schema_class_or_instance_reads_a_body(serving: Any, mine: Any, schema: Any) -> None:
+def test_returns_json_accepts_a_schema_class_or_instance(
+    serving: Any, mine: Any, schema: Any
+) -> None:
     class Mine(CustomersConsumer):
         @declare.returns.json(type=schema, key="note")
         @declare.get("notes/1")
@@ -362,7 +368,7 @@ def test_schema_class_or_instance_reads_a_body(serving: Any, mine: Any, schema: 
     assert mine(server.url, cls=Mine).note() == {"author": "Ada", "size": 2}
 
 
-def test_pydantic_model_reads_a_body_or_raises_its_response(serving: Any, mine: Any) -> None:
+def test_pydantic_model_parses_a_body_or_raises_with_response(serving: Any, mine: Any) -> None:
     pydantic = pytest.importorskip("pydantic")
     note_type = pydantic.create_model("Note", author=(str, ...))
 
@@ -378,12 +384,12 @@ def test_pydantic_model_reads_a_body_or_raises_its_response(serving: Any, mine: 
 
 
 @pytest.mark.parametrize("type_", [5, "int", object()])
-def test_returns_json_with_a_wrong_type_is_rejected(type_: Any) -> None:
+def test_returns_json_with_an_unsupported_type_is_rejected(type_: Any) -> None:
     with pytest.raises(TypeError, match="type must be a marshmallow schema, a pydantic model"):
         declare.returns.json(type=type_)
 
 
-def test_argument_without_annotation_is_refused_by_uplink() -> None:
+def test_argument_without_annotation_is_rejected_by_uplink() -> None:
     with pytest.raises(Exception, match=r"Missing annotation for argument\(s\): 'colour'"):
 
         class Mine(CustomersConsumer):

@@ -127,7 +127,7 @@ class Tags(CustomersConsumer):
 
 
 @pytest.mark.parametrize("body", ["<html>", "{}", '{"id": 7}', "null"])
-def test_uplink_endpoint_with_a_wrong_body_raises_its_response(
+def test_uplink_endpoint_with_invalid_body_raises_with_response(
     serving: Any, connect: Any, body: str
 ) -> None:
     with pytest.raises(errors.ResponseValidationError) as caught:
@@ -136,7 +136,7 @@ def test_uplink_endpoint_with_a_wrong_body_raises_its_response(
 
 
 @pytest.mark.parametrize("body", ["{}", '{"data": []}', '{"data": 5}', "[]"])
-def test_uplink_endpoint_with_a_missing_key_raises_its_response(
+def test_uplink_endpoint_with_missing_key_raises_with_response(
     serving: Any, connect: Any, body: str
 ) -> None:
     with pytest.raises(errors.ResponseValidationError, match="unexpected response body"):
@@ -144,7 +144,7 @@ def test_uplink_endpoint_with_a_missing_key_raises_its_response(
 
 
 @pytest.mark.parametrize("tag", ["", ".", "..", None, b"1"])
-def test_uplink_endpoint_rejects_an_id_of_another_route(
+def test_uplink_endpoint_rejects_an_id_that_changes_the_route(
     serving: Any, connect: Any, tag: Any
 ) -> None:
     server = serving(200, '{"id": "1"}')
@@ -154,7 +154,7 @@ def test_uplink_endpoint_rejects_an_id_of_another_route(
 
 
 @pytest.mark.parametrize(("tag", "path"), [("a/../b?c", "/tags/a%2F..%2Fb%3Fc"), (7, "/tags/7")])
-def test_uplink_endpoint_sends_any_other_id_as_one_segment(
+def test_uplink_endpoint_sends_valid_ids_as_one_path_segment(
     serving: Any, connect: Any, tag: Any, path: str
 ) -> None:
     server = serving(200, '{"id": "1"}')
@@ -162,7 +162,7 @@ def test_uplink_endpoint_sends_any_other_id_as_one_segment(
     assert server.received[0].target == path
 
 
-def test_uplink_endpoint_with_a_url_is_logged_without_a_route(
+def test_uplink_endpoint_with_url_argument_logs_no_path_template(
     serving: Any, connect: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Mine(CustomersConsumer):
@@ -196,7 +196,7 @@ def test_endpoint_of_an_uplink_base_class_raises_dub_errors(
     assert [r.headers["authorization"] for r in server.received] == [f"Bearer {token}"]
 
 
-def test_error_of_an_uplink_response_handler_is_unchanged(serving: Any, connect: Any) -> None:
+def test_exception_of_an_uplink_response_handler_is_unchanged(serving: Any, connect: Any) -> None:
     def refuse(response: Any) -> Any:
         raise ValueError("mine")
 

@@ -57,7 +57,7 @@ def test_extra_keywords_with_options_raise_at_definition() -> None:
 
 
 @BOTH
-def test_coroutine_function_on_a_synchronous_class_is_refused(declared_with: Any) -> None:
+def test_coroutine_endpoint_on_a_sync_class_is_rejected(declared_with: Any) -> None:
     with pytest.raises(TypeError, match=r"Mine\.notes: the class is not asynchronous"):
 
         class Mine(DubConsumer):
@@ -66,7 +66,7 @@ def test_coroutine_function_on_a_synchronous_class_is_refused(declared_with: Any
 
 
 @BOTH
-def test_plain_function_on_an_asynchronous_class_is_refused(declared_with: Any) -> None:
+def test_sync_endpoint_on_an_async_class_is_rejected(declared_with: Any) -> None:
     with pytest.raises(TypeError, match=r"Mine\.notes: the class is asynchronous"):
 
         class Mine(AsyncDubConsumer):
@@ -76,14 +76,14 @@ def test_plain_function_on_an_asynchronous_class_is_refused(declared_with: Any) 
 
 @BOTH
 @pytest.mark.parametrize("name", ["session", "exceptions", "close", "aclose", "with_options"])
-def test_endpoint_named_like_an_attribute_is_refused(declared_with: Any, name: str) -> None:
+def test_endpoint_named_like_a_client_attribute_is_rejected(declared_with: Any, name: str) -> None:
     def endpoint(self: Any) -> Any: ...
 
     with pytest.raises(TypeError, match=f"every consumer has an attribute '{name}'"):
         type("Mine", (CustomersConsumer,), {name: declared_with.get("notes")(endpoint)})
 
 
-def test_endpoints_of_a_mixin_work_on_each_class(serving: Any, connect: Any, token: str) -> None:
+def test_mixin_endpoints_work_on_each_subclass(serving: Any, connect: Any, token: str) -> None:
     server = serving(200, "7")
     for _ in range(2):
 
@@ -102,7 +102,7 @@ def test_endpoints_of_a_mixin_work_on_each_class(serving: Any, connect: Any, tok
     assert {r.headers["authorization"] for r in server.received} == {f"Bearer {token}"}
 
 
-def test_mixin_is_unchanged_by_the_classes_that_use_it() -> None:
+def test_mixin_class_is_unchanged_by_its_subclasses() -> None:
     class Fresh:
         @uplink.get("tags")
         def tags(self): ...  # type: ignore[no-untyped-def]
@@ -132,7 +132,7 @@ def test_sync_mixin_on_an_async_class_is_rejected() -> None:
             type("Mine", (Mixin, AsyncDubConsumer), {})
 
 
-def test_wrong_arguments_raise_with_the_name_of_the_method(serving: Any, connect: Any) -> None:
+def test_invalid_arguments_error_names_the_method(serving: Any, connect: Any) -> None:
     class Mine(Mixin, CustomersConsumer):
         @declare.get("notes", args={"options": declare.Options})
         def notes(self, **options: Any) -> Response:
@@ -150,7 +150,9 @@ def test_wrong_arguments_raise_with_the_name_of_the_method(serving: Any, connect
 
 
 @pytest.mark.parametrize("value", ["..", "."])
-def test_path_annotation_of_user_code_is_checked(serving: Any, connect: Any, value: str) -> None:
+def test_custom_path_annotation_rejects_dot_segments(
+    serving: Any, connect: Any, value: str
+) -> None:
     class Slug(uplink.Path):  # type: ignore[misc]
         pass
 
@@ -165,7 +167,7 @@ def test_path_annotation_of_user_code_is_checked(serving: Any, connect: Any, val
     assert [request.target for request in server.received] == ["/tags/a%2Fb/x"]
 
 
-def test_options_argument_may_be_none(serving: Any, connect: Any) -> None:
+def test_options_argument_accepts_none(serving: Any, connect: Any) -> None:
     class Mine(CustomersConsumer):
         @declare.get("tags", args={"options": declare.Options})
         def tags(self, options: Any = None) -> Response:
@@ -177,7 +179,7 @@ def test_options_argument_may_be_none(serving: Any, connect: Any) -> None:
     assert [request.headers.get("x-a") for request in server.received] == [None, "b"]
 
 
-def test_type_error_of_a_handler_keeps_its_cause(serving: Any, connect: Any) -> None:
+def test_type_error_in_a_response_handler_keeps_its_cause(serving: Any, connect: Any) -> None:
     cause = LookupError("mine")
 
     def refuse(response: Any) -> Any:
@@ -205,7 +207,7 @@ def test_type_error_of_a_handler_keeps_its_cause(serving: Any, connect: Any) -> 
         ("timeout", declare.timeout(1)),
     ],
 )
-def test_decorator_below_the_request_is_refused(name: str, decorator: Any) -> None:
+def test_decorator_below_the_request_decorator_is_rejected(name: str, decorator: Any) -> None:
     message = rf"Mine\.note: write @declare\.{name} above .* such as @declare\.get$"
     with pytest.raises(TypeError, match=message):
 
@@ -226,7 +228,7 @@ def test_decorator_below_the_request_is_refused(name: str, decorator: Any) -> No
         (float("nan"), ValueError),
     ],
 )
-def test_wrong_timeout_is_refused_by_the_decorator(seconds: Any, error: type[Exception]) -> None:
+def test_timeout_decorator_rejects_an_invalid_timeout(seconds: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"declare\.timeout must be .*, not "):
         declare.timeout(seconds)
 
@@ -235,7 +237,7 @@ def test_wrong_timeout_is_refused_by_the_decorator(seconds: Any, error: type[Exc
     ("annotation", "value"),
     [(declare.Body, {"a": 1}), (declare.Body, [1]), (declare.Body, 5), (declare.Field, "x")],
 )
-def test_body_without_json_must_be_bytes_or_text(
+def test_body_that_is_not_json_must_be_bytes_or_text(
     serving: Any, connect: Any, annotation: Any, value: Any
 ) -> None:
     class Mine(CustomersConsumer):
@@ -261,7 +263,7 @@ def test_body_with_a_declared_form_is_sent_as_a_form(serving: Any, connect: Any)
 
 @pytest.mark.parametrize("annotation", [declare.Options, declare.QueryMap])
 @pytest.mark.parametrize("value", ["x", "", 5, []])
-def test_options_that_are_no_mapping_are_a_type_error(
+def test_options_that_are_not_a_mapping_raise_type_error(
     serving: Any, connect: Any, annotation: Any, value: Any
 ) -> None:
     class Mine(CustomersConsumer):
@@ -282,7 +284,7 @@ class NoteSchema(marshmallow.Schema):
     "hint", [Any, dict[str, Any], list[dict[str, Any]], dict[str, int] | None, "dict[str, Any]"]
 )
 @pytest.mark.parametrize("body", ['{"id": "x"}', "[1]", "null"])
-def test_return_annotation_without_a_schema_converts_nothing(
+def test_return_annotation_without_schema_returns_parsed_json(
     serving: Any, connect: Any, hint: Any, body: str
 ) -> None:
     def note(self: Any) -> Any: ...
@@ -312,7 +314,7 @@ def test_schema_as_return_annotation_converts_the_body(serving: Any, connect: An
         ('{"data": 1}', "data.note: the key of returns.json is missing in this int"),
     ],
 )
-def test_missing_key_of_a_response_is_named(
+def test_missing_key_in_a_response_body_is_named(
     serving: Any, connect: Any, converter: Any, body: str, message: str
 ) -> None:
     class Mine(CustomersConsumer):

@@ -21,7 +21,7 @@ def respond(status: int = 200) -> urllib3.HTTPResponse:
     return urllib3.HTTPResponse(b"{}", headers, status=status, reason="Fine", preload_content=False)
 
 
-def test_response_has_the_attributes_that_requests_sets() -> None:
+def test_default_session_response_has_all_requests_attributes() -> None:
     request = requests.Request("GET", f"{SERVER}/customers").prepare()
     adapter, raw = make_session().get_adapter(SERVER), respond()
     assert isinstance(adapter, HTTPAdapter)
@@ -35,7 +35,9 @@ def test_response_has_the_attributes_that_requests_sets() -> None:
     assert {name for name in different if getattr(ours, name) != getattr(theirs, name)} <= cookies
 
 
-def test_request_has_the_attributes_that_requests_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_session_request_has_all_requests_attributes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("NETRC", raising=False)
     session, headers = make_session(), {"User-Agent": "test", "Accept": "application/json"}
     template = RequestTemplate(session, SERVER, headers)
@@ -57,7 +59,7 @@ def test_request_has_the_attributes_that_requests_sets(monkeypatch: pytest.Monke
     assert vars(ours).keys() == vars(theirs).keys()
 
 
-def test_requests_of_a_template_share_no_headers() -> None:
+def test_requests_from_one_template_have_separate_headers() -> None:
     template = RequestTemplate(make_session(), SERVER, {"Accept": "application/json"})
     first = template.prepare("GET", SERVER, {"headers": {"X-Id": "1"}}, TOKEN)
     second = template.prepare("GET", SERVER, {"headers": {}}, TOKEN)

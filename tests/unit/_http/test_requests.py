@@ -83,7 +83,7 @@ FORMS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("request_", FORMS.values(), ids=FORMS)
-def test_request_in_any_form_is_sent_alike(sent: Any, request_: Any) -> None:
+def test_create_sends_one_body_for_every_form_of_request(sent: Any, request_: Any) -> None:
     request = sent(lambda c: c.create(request=request_))
     assert request.method == "POST"
     assert request.target == "/customers"
@@ -192,11 +192,13 @@ CREATE: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("request_", "message"), CREATE.values(), ids=CREATE)
-def test_create_with_a_wrong_field_names_it(refused: Any, request_: Any, message: str) -> None:
+def test_create_with_an_invalid_field_names_the_field(
+    refused: Any, request_: Any, message: str
+) -> None:
     assert refused(lambda c: c.create(request_)).startswith(message)
 
 
-def test_create_without_a_request_names_the_argument(refused: Any) -> None:
+def test_create_without_a_request_raises_with_the_argument_name(refused: Any) -> None:
     assert refused(lambda c: c.create()) == (
         "TypeError: create() missing a required argument: 'request'"
     )
@@ -232,7 +234,9 @@ UPDATE: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("body", "message"), UPDATE.values(), ids=UPDATE)
-def test_update_with_a_wrong_field_names_it(refused: Any, body: Any, message: str) -> None:
+def test_update_with_an_invalid_field_names_the_field(
+    refused: Any, body: Any, message: str
+) -> None:
     assert refused(lambda c: c.update("cus_1", body)).startswith(message)
 
 
@@ -250,6 +254,6 @@ def test_requests_are_frozen_and_default_to_unset() -> None:
         body.name = "Ada"  # type: ignore[misc]
 
 
-def test_unset_is_false_and_a_singleton_with_a_name() -> None:
+def test_unset_is_a_false_singleton_with_a_readable_repr() -> None:
     assert not UNSET
     assert repr(UNSET) == str(UNSET) == "UNSET"

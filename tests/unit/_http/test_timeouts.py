@@ -79,7 +79,9 @@ def test_deadline_adapter_limits_direct_session_calls(serving: Any) -> None:
         assert session.get(serving().url).text == "[]"
 
 
-def test_late_byte_does_not_restart_the_timeout(serving: Any, connect: Any, at_best: Any) -> None:
+def test_received_bytes_do_not_restart_the_timeout(
+    serving: Any, connect: Any, at_best: Any
+) -> None:
     server = serving(raw=HEAD + LONG, drip=0.9, drip_from=len(HEAD))
 
     def took() -> float:
@@ -177,5 +179,5 @@ def test_default_timeout_is_thirty_seconds(serving: Any, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("timeout", "connect"), [(30.0, 15.0), (2.0, 1.0)])
-def test_async_wait_for_connection_leaves_time_to_respond(timeout: float, connect: float) -> None:
+def test_async_connect_timeout_is_half_of_the_timeout(timeout: float, connect: float) -> None:
     assert _make_client_timeout(timeout).connect == connect

@@ -21,7 +21,7 @@ def listed(made: Any) -> Any:
 
 
 @MAKERS
-def test_missing_token_error_names_the_variable(make: Any) -> None:
+def test_missing_token_error_names_the_environment_variable(make: Any) -> None:
     with pytest.raises(ValueError, match="DUB_API_KEY"):
         make()
     with pytest.raises(ValueError, match="DUB_API_KEY"):
@@ -195,7 +195,7 @@ def test_server_url_of_wrong_type_raises_type_error(server_url: Any) -> None:
 
 
 @MAKERS
-def test_http_server_url_warns_unless_loopback(make: Any) -> None:
+def test_unencrypted_server_url_warns_unless_loopback(make: Any) -> None:
     with pytest.warns(UserWarning, match=r"unencrypted over http to dub\.internal") as caught:
         make("dub_x", server_url="http://dub.internal")
     assert len(caught) == 1
@@ -206,7 +206,7 @@ def test_http_server_url_warns_unless_loopback(make: Any) -> None:
         make("dub_x", server_url="https://dub.internal")
 
 
-def test_http_warning_points_at_the_constructor_call() -> None:
+def test_unencrypted_url_warning_points_at_the_constructor_call() -> None:
     with pytest.warns(UserWarning, match="unencrypted") as caught:
         Dub("dub_x", server_url="http://dub.internal")
     assert caught[0].filename == __file__

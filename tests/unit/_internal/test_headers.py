@@ -20,7 +20,7 @@ CALLS: dict[str, Call] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_http_headers_are_sent_by_every_operation(
+def test_http_headers_argument_is_sent_by_every_operation(
     serving: Any, connect: Any, client: Any, name: str
 ) -> None:
     server = serving(200, "[]" if name == "list" else '{"id": "cus_1"}')
@@ -33,7 +33,9 @@ def test_http_headers_are_sent_by_every_operation(
     assert not any(name in second.headers for name in names)
 
 
-def test_request_sends_default_headers(serving: Any, connect: Any, client: Any, token: str) -> None:
+def test_request_without_http_headers_sends_default_headers(
+    serving: Any, connect: Any, client: Any, token: str
+) -> None:
     server = serving()
     connect(server.url, client=client).list()
     headers = server.received[0].headers

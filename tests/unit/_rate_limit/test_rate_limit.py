@@ -44,7 +44,7 @@ from dub_uplink._internal.credentials import RedactedStr
         ({"limit": 1, "storage": "rediss://localhost?ssl_cert_reqs=perhaps"}, ValueError),
     ],
 )
-def test_rate_limit_invalid_argument_is_refused(arguments: Any, error: Any) -> None:
+def test_rate_limit_invalid_argument_is_rejected(arguments: Any, error: Any) -> None:
     with pytest.raises(error, match=r"^(limit|per|priority|storage) "):
         RateLimit(**arguments)
 
@@ -61,21 +61,21 @@ def test_rate_limit_repr_shows_its_arguments() -> None:
     assert utils.RateLimit is RateLimit
 
 
-def test_rate_limit_pickled_or_copied_is_refused() -> None:
+def test_pickling_or_copying_a_rate_limit_raises() -> None:
     with pytest.raises(TypeError, match="create one in each process"):
         pickle.dumps(RateLimit(5))
     with pytest.raises(TypeError, match="create one in each process"):
         copy.copy(RateLimit(5))
 
 
-def test_rate_limit_renewed_tokens_keep_memory_bounded() -> None:
+def test_rate_limit_memory_is_bounded_with_renewed_tokens() -> None:
     limit = RateLimit(5)
     for number in range(500):
         limit._limiter_for("https://api.dub.co/", RedactedStr(f"Bearer {number}"))
     assert len(limit._limiters) <= 65
 
 
-def test_storage_of_another_system_names_the_alternatives() -> None:
+def test_unsupported_storage_url_error_lists_supported_schemes() -> None:
     with pytest.raises(ValueError, match=r"redis://, rediss:// or unix://; Sentinel, Cluster and"):
         RateLimit(5, storage="amqp://localhost")
 
@@ -96,7 +96,7 @@ except ImportError as error:
 """
 
 
-def test_storage_without_redis_py_names_the_extra() -> None:
+def test_redis_storage_without_redis_py_names_the_extra() -> None:
     code = BLOCKED.format(names=("redis",), storage="redis://:pa55@h")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith('redis-py: run  pip install "dub-uplink[redis]"')

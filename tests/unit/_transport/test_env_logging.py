@@ -48,11 +48,11 @@ def test_dub_log_info_shows_retries(log: Any) -> None:
     assert re.fullmatch(INFO, line)
 
 
-def test_dub_log_that_is_empty_is_silent(log: Any) -> None:
+def test_dub_log_with_empty_value_logs_nothing(log: Any) -> None:
     assert log("", CLIENT + COUNT) == []
 
 
-def test_dub_log_with_another_value_warns(log: Any) -> None:
+def test_dub_log_with_an_unknown_value_emits_a_warning(log: Any) -> None:
     lines = log("trace", CLIENT + COUNT)
     assert "<string>:2: UserWarning: DUB_LOG must be info or debug, not 'trace'" in lines[0]
     assert not re.search("DEBUG|INFO", "".join(lines))

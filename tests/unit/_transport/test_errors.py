@@ -163,7 +163,7 @@ def test_truncated_json_is_distinguished_from_invalid_json(body: str, broken: bo
     ],
     ids=["within a character", "no UTF-8", "no UTF-8, open", "deep", "deep, closed"],
 )
-def test_undecodable_json_is_truncated_if_unclosed(content: bytes, broken: bool) -> None:
+def test_json_with_invalid_bytes_is_truncated_if_unclosed(content: bytes, broken: bool) -> None:
     assert hooks.is_truncated_json(Response(200, {}, content)) is broken
 
 
@@ -178,7 +178,7 @@ def test_undecodable_json_is_truncated_if_unclosed(content: bytes, broken: bool)
         ("ü 漢", "ü 漢"),
     ],
 )
-def test_one_line_collapses_text(text: str, line: str) -> None:
+def test_one_line_replaces_line_breaks_by_spaces(text: str, line: str) -> None:
     assert hooks.one_line(text) == line
 
 
@@ -200,7 +200,7 @@ def test_one_line_collapses_text(text: str, line: str) -> None:
         ("[" * 100_000, None),
     ],
 )
-def test_error_data_needs_the_dub_error_format(body: str, read: Any) -> None:
+def test_error_data_is_parsed_only_from_the_dub_error_format(body: str, read: Any) -> None:
     data = hooks.parse_error_data(Response(400, {}, body.encode()))
     found = data and (data.error.code, data.error.message, data.error.doc_url)
     assert found == read
@@ -224,7 +224,7 @@ def test_error_data_needs_the_dub_error_format(body: str, read: Any) -> None:
         (502, {}, b"<b>", "error from Dub (no content type): <b>"),
     ],
 )
-def test_error_that_is_not_from_dub_is_described(
+def test_error_body_that_is_not_from_dub_is_described(
     status: int, headers: dict[str, str], body: bytes, said: str
 ) -> None:
     told = hooks.make_status_error(Response(status, headers, body))
@@ -233,7 +233,7 @@ def test_error_that_is_not_from_dub_is_described(
 
 
 @pytest.mark.parametrize("status", [500, 501, 599])
-def test_server_error_without_body_does_not_blame_server_url(status: int) -> None:
+def test_empty_server_error_does_not_mention_server_url(status: int) -> None:
     assert "the response has no body" in str(hooks.make_status_error(Response(status, {}, b"")))
     assert "server_url" not in str(hooks.make_status_error(Response(status, {}, b"")))
 
@@ -269,12 +269,12 @@ def test_body_after_leading_whitespace_is_shown() -> None:
 @pytest.mark.parametrize(
     ("status", "refused"), [(200, False), (399, False), (400, True), (499, True), (500, False)]
 )
-def test_incomplete_4xx_response_counts_as_rejected(status: int, refused: bool) -> None:
+def test_incomplete_4xx_response_counts_as_rejected_request(status: int, refused: bool) -> None:
     assert connection_errors.IncompleteResponse(status, TimeoutError()).is_rejected is refused
 
 
 @pytest.mark.parametrize(("letters", "broken"), [(8, True), (9, True), (10, False)])
-def test_short_unknown_literal_counts_as_truncated(letters: int, broken: bool) -> None:
+def test_unknown_json_literal_below_10_letters_is_truncated(letters: int, broken: bool) -> None:
     assert hooks.is_truncated_json(Response(200, {}, b'{"a": ' + b"x" * letters)) is broken
 
 
@@ -304,7 +304,7 @@ def test_exception_chain_is_searched_to_a_fixed_depth(links: int, told: bool) ->
     assert connection_errors.make_connection_error(chain, "GET", 1.0).sent is not told
 
 
-def test_dub_error_below_400_is_an_sdk_error() -> None:
+def test_dub_error_body_with_status_below_400_is_an_sdk_error() -> None:
     body = b'{"error": {"code": "not_found", "message": "No."}}'
     assert type(hooks.make_status_error(Response(302, {}, body))) is errors.SDKError
     assert type(hooks.make_status_error(Response(400, {}, body))) is errors.BadRequest

@@ -62,20 +62,22 @@ def test_response_handler_runs_before_the_conversion(serving: Any, cls: Any) -> 
     assert (consumer.seen, tags) == ([200], ["a"])
 
 
-def test_response_handler_of_an_error_does_not_run(serving: Any, cls: Any) -> None:
+def test_response_handler_is_not_called_for_an_error(serving: Any, cls: Any) -> None:
     with pytest.raises(errors.SDKError) as caught:
         call(serving(500, "down").url, cls, "handled")
     assert caught.value.status_code == 500
 
 
-def test_uplink_retry_sends_again_and_converts(serving: Any, said: Any, cls: Any) -> None:
+def test_uplink_retry_decorator_retries_and_converts_the_body(
+    serving: Any, said: Any, cls: Any
+) -> None:
     server = serving(raw=[said(500, "down"), said(503, "down"), said(200, '["a"]')])
     _, tags = call(server.url, cls, "retried")
     assert tags == ["a"]
     assert len(server.received) == 3
 
 
-def test_uplink_retry_that_gives_up_raises_the_error(serving: Any, cls: Any) -> None:
+def test_uplink_retry_decorator_raises_the_last_error(serving: Any, cls: Any) -> None:
     server = serving(503, "down")
     with pytest.raises(errors.SDKError):
         call(server.url, cls, "retried")

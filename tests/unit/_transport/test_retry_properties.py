@@ -160,7 +160,7 @@ _documents = st.one_of(st.lists(_json), st.dictionaries(st.text(), _json))
 @example(document=[{"a": "]"}], ascii_only=True, data=None)
 @example(document={"a": {"b": {}}}, ascii_only=True, data=None)
 @example(document={"a\\": '"é"'}, ascii_only=False, data=None)
-def test_every_json_prefix_is_truncated_and_no_document_is(
+def test_json_prefix_is_truncated_and_complete_json_is_not(
     document: object, ascii_only: bool, data: st.DataObject | None
 ) -> None:
     whole = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "replace")
@@ -179,6 +179,6 @@ def test_every_json_prefix_is_truncated_and_no_document_is(
 
 
 @given(content=st.binary())
-def test_truncation_check_accepts_any_bytes(content: bytes) -> None:
+def test_is_truncated_json_accepts_any_bytes(content: bytes) -> None:
     assert is_truncated_json(content) in (True, False)
     assert is_truncated_json(b"{" + content) in (True, False)

@@ -55,7 +55,7 @@ def broke(*, sent: bool, transient: bool = True) -> Outcome:
         (broke(sent=False, transient=False), False),
     ],
 )
-def test_only_transient_sent_outcomes_are_ambiguous(
+def test_only_transient_failures_after_sending_are_ambiguous(
     time: Time, outcome: Outcome, ambiguous: bool
 ) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
@@ -63,7 +63,7 @@ def test_only_transient_sent_outcomes_are_ambiguous(
     assert attempts.may_have_been_applied is ambiguous
 
 
-def test_five_statuses_are_retried_and_only_429_is_unsent() -> None:
+def test_five_statuses_are_transient_and_only_429_is_unapplied() -> None:
     outcomes = {status: answered(status) for status in range(100, 600)}
     passing = {status for status, outcome in outcomes.items() if outcome.transient}
     assert passing == {429, 500, 502, 503, 504}
@@ -73,7 +73,7 @@ def test_five_statuses_are_retried_and_only_429_is_unsent() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 428, 430, 500, 502, 504, 505])
-def test_only_429_and_503_set_retry_after(time: Time, status: int) -> None:
+def test_retry_after_is_read_only_from_429_and_503(time: Time, status: int) -> None:
     for outcome, asked in (
         (answered(status, Retry_After="7"), None),
         (answered(429, Retry_After="7"), 7.0),
@@ -84,14 +84,14 @@ def test_only_429_and_503_set_retry_after(time: Time, status: int) -> None:
         assert outcome.response.retry_after == asked
 
 
-def test_ambiguous_call_stays_ambiguous(time: Time) -> None:
+def test_call_stays_ambiguous_after_a_later_unsent_attempt(time: Time) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
     for outcome in (answered(500), answered(429), answered(409)):
         attempts.record(outcome)
         assert attempts.may_have_been_applied
 
 
-def test_outcome_carries_attempt_count_and_elapsed_time(time: Time) -> None:
+def test_outcome_has_attempt_count_and_elapsed_time(time: Time) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
     assert (attempts.attempt_count, attempts.elapsed()) == (0, 0.0)
     for number in (1, 2, 3):
@@ -140,7 +140,7 @@ def test_deadline_is_max_elapsed_time_after_the_start(time: Time) -> None:
         (broke(sent=False, transient=False), True, True, False),
     ],
 )
-def test_outcome_is_retried_by_policy(
+def test_may_retry_depends_on_outcome_and_config(
     time: Time, outcome: Outcome, repeatable: bool, connection_errors: bool, again: bool
 ) -> None:
     config = RetryConfig(retry_connection_errors=connection_errors)
@@ -149,14 +149,16 @@ def test_outcome_is_retried_by_policy(
     assert attempts.may_retry(outcome) is again
 
 
-def test_request_is_repeatable_by_default(time: Time) -> None:
+def test_sent_request_may_be_retried_by_default(time: Time) -> None:
     outcome = broke(sent=True)
     assert RetryState(RetryConfig(), time.clock()).may_retry(outcome)
     assert not RetryState(RetryConfig(), time.clock(), repeatable=False).may_retry(outcome)
 
 
 @pytest.mark.parametrize(("chance", "share"), [(0.0, 0.5), (0.5, 0.75), (0.999, 0.9995)])
-def test_wait_is_half_to_full_interval(time: Time, chance: float, share: float) -> None:
+def test_wait_is_between_half_and_the_full_interval(
+    time: Time, chance: float, share: float
+) -> None:
     time.chance = chance
     attempts = RetryState(RetryConfig(backoff=BackoffStrategy(400, 1_000, 2.0)), time.clock())
     for interval in (0.4, 0.8, 1.0, 1.0):
@@ -197,7 +199,7 @@ def test_requested_wait_gets_up_to_one_second_of_jitter(
         (broke(sent=False, transient=False), 0),
     ],
 )
-def test_healthy_outcome_returns_one_budget_token(
+def test_success_and_404_return_one_retry_budget_token(
     time: Time, outcome: Outcome, refills: int
 ) -> None:
     budget = RetryBudget(3)
@@ -208,7 +210,7 @@ def test_healthy_outcome_returns_one_budget_token(
     assert repr(budget) == f"RetryBudget(capacity=3, tokens={refills})"
 
 
-def test_budget_never_exceeds_its_capacity() -> None:
+def test_retry_budget_never_exceeds_its_capacity() -> None:
     budget = RetryBudget(2)
     budget.refill()
     assert budget.tokens == 2
@@ -234,7 +236,9 @@ def test_budget_never_exceeds_its_capacity() -> None:
         ("0.001", 0.001),
     ],
 )
-def test_retry_after_number_is_read_by_magnitude(text: str, seconds: float | None) -> None:
+def test_retry_after_number_is_seconds_or_a_unix_time_by_size(
+    text: str, seconds: float | None
+) -> None:
     assert parse_retry_after(text, NOW) == pytest.approx(seconds)
 
 

@@ -97,7 +97,7 @@ def test_null_and_missing_fields_are_none(got: Any, name: str) -> None:
     assert null == absent != got(TODAY)
 
 
-def test_expanded_records_become_models(got: Any) -> None:
+def test_link_partner_and_discount_become_models(got: Any) -> None:
     customer = got(
         {**TODAY, "programId": "prog_1", "link": LINK, "partner": PARTNER, "discount": DISCOUNT}
     )
@@ -115,7 +115,7 @@ def test_expanded_records_become_models(got: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["programId", "link", "partner", "discount"])
-def test_null_expanded_record_is_none(got: Any, name: str) -> None:
+def test_null_expanded_field_is_none(got: Any, name: str) -> None:
     assert got({**TODAY, name: None}) == got(TODAY)
 
 
@@ -193,7 +193,7 @@ def test_field_of_wrong_type_raises_and_names_it(
 
 
 @pytest.mark.parametrize("body", [[], "x", 5, None, True])
-def test_customer_body_that_is_no_object_raises(got: Any, body: Any) -> None:
+def test_customer_body_that_is_not_an_object_raises(got: Any, body: Any) -> None:
     with pytest.raises(errors.ResponseValidationError, match=r"200: .*the body: Invalid input"):
         got(body)
 
@@ -205,7 +205,7 @@ def test_invalid_customer_in_a_list_names_its_index(serving: Any, connect: Any) 
 
 
 @pytest.mark.parametrize("body", ["{}", '"x"', "null", "7", '{"data": []}'])
-def test_list_body_that_is_no_array_raises(serving: Any, connect: Any, body: str) -> None:
+def test_list_body_that_is_not_an_array_raises(serving: Any, connect: Any, body: str) -> None:
     with pytest.raises(errors.ResponseValidationError):
         connect(serving(200, body).url).list()
 
@@ -248,7 +248,7 @@ def test_models_compare_by_value(got: Any) -> None:
 
 
 @pytest.mark.parametrize("model", [components.Customer, components.Link, components.Discount])
-def test_model_defaults_are_in_the_constructor_only(model: Any) -> None:
+def test_model_class_has_no_attributes_for_defaults(model: Any) -> None:
     # CPython assigns an attribute that the class has, too, in twice the time.
     names = {field.name for field in dataclasses.fields(model)}
     assert not names & {*vars(model)}
@@ -269,7 +269,7 @@ def test_utf_16_or_bom_body_is_decoded(serving: Any, connect: Any) -> None:
         assert connect(serving(200, body).url).get("cus_1").name == "Zoë"
 
 
-def test_unknown_key_with_a_python_name_stays_in_extra(got: Any) -> None:
+def test_unknown_key_equal_to_a_python_name_stays_in_extra(got: Any) -> None:
     customer = got({**TODAY, "created_at": "yesterday", "sale_amount": "much"})
     assert customer.sale_amount == TODAY["saleAmount"]
     assert customer.created_at is not None

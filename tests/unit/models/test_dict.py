@@ -119,7 +119,7 @@ def test_to_dict_converts_dates_to_utc() -> None:
         Customer("cus_1", created_at=moment.replace(tzinfo=None)).to_dict()
 
 
-def test_from_dict_reads_the_customer_of_a_webhook() -> None:
+def test_from_dict_accepts_the_customer_of_a_webhook() -> None:
     data: Any = WEBHOOK["data"]
     assert Customer.from_dict(MappingProxyType(data["customer"])).external_id == "user_1"
 
@@ -142,13 +142,13 @@ def test_from_dict_reads_the_customer_of_a_webhook() -> None:
         {**PAYLOAD, "link": {"domain": "dub.sh"}},
     ],
 )
-def test_from_dict_of_another_record_is_refused(data: Any) -> None:
+def test_from_dict_rejects_data_that_is_not_a_valid_customer(data: Any) -> None:
     with pytest.raises(ValueError, match=r"^the data is not a customer: "):
         Customer.from_dict(data)
 
 
 @pytest.mark.parametrize("data", [None, "{}", [PAYLOAD], 5, Customer("cus_1")])
-def test_from_dict_of_no_mapping_is_a_type_error(data: Any) -> None:
+def test_from_dict_of_a_non_mapping_raises_type_error(data: Any) -> None:
     with pytest.raises(TypeError, match=r"from_dict\(\) takes a mapping"):
         Customer.from_dict(data)
 
@@ -179,7 +179,7 @@ def test_from_dict_shares_nothing_with_its_input() -> None:
     assert customer == Customer.from_dict(nested())
 
 
-def test_from_dict_leaves_its_input_when_the_customer_changes() -> None:
+def test_changing_a_from_dict_customer_keeps_the_input() -> None:
     data = nested()
     customer = Customer.from_dict(data)
     for record in (customer, customer.link, customer.partner, customer.discount):
@@ -200,7 +200,7 @@ def test_from_dict_of_read_only_mappings_creates_dicts() -> None:
     assert json.loads(json.dumps(customer.to_dict()))["new"] == {"a": [{"b": 1}]}
 
 
-def test_from_dict_that_is_nested_too_deep_is_refused() -> None:
+def test_from_dict_rejects_too_deeply_nested_data() -> None:
     data: Any = []
     for _ in range(100_000):
         data = [data]
@@ -208,6 +208,6 @@ def test_from_dict_that_is_nested_too_deep_is_refused() -> None:
         Customer.from_dict({**PAYLOAD, "new": data})
 
 
-def test_from_dict_needs_nothing_else_imported() -> None:
+def test_from_dict_works_without_importing_the_client() -> None:
     code = f"from dub_uplink.models.components import Customer; Customer.from_dict({PAYLOAD!r})"
     subprocess.run([sys.executable, "-c", code], check=True)

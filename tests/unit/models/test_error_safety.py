@@ -64,7 +64,7 @@ def error(
     return caught.value
 
 
-def test_error_samples_cover_every_class() -> None:
+def test_error_safety_scenarios_cover_every_error_class() -> None:
     made = {cls for _, cls in SCENARIOS.values()}
     named = {
         value
