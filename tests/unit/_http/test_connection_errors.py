@@ -47,5 +47,7 @@ def _proxy_failed(reason: Exception) -> requests.exceptions.ProxyError:
     ],
     ids=repr,
 )
-def test_connection_error_reports_whether_the_request_was_sent(error: Exception, sent: bool) -> None:
+def test_connection_error_reports_whether_the_request_was_sent(
+    error: Exception, sent: bool
+) -> None:
     assert connection_errors.make_connection_error(error, "POST", 1.0).sent is sent
