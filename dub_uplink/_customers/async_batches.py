@@ -1,4 +1,4 @@
-"""The asynchronous operations that consist of several calls."""
+"""Define the asynchronous operations that consist of several calls."""
 
 from __future__ import annotations
 

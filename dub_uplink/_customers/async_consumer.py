@@ -34,7 +34,8 @@ from .parameters import (
 )
 from .recovery import CustomerOperation
 
-# These functions call the endpoints of their first argument.
+# These functions call endpoints of `self`. The raw-response view passes itself, so the endpoints
+# return raw responses.
 _upsert: Any = AsyncCustomerBatches.upsert
 _ensure: Any = AsyncCustomerBatches.ensure
 
@@ -224,7 +225,7 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
     ) -> AsyncCustomerIterator:
         """Iterate over every customer once: ``async for c in dub.customers.iterate()``.
 
-        The other arguments are those of :meth:`CustomersConsumer.iterate`.
+        See :meth:`CustomersConsumer.iterate` for all arguments except ``prefetch``.
 
         Args:
             prefetch: fetch the next page while the customers of the current page are consumed.

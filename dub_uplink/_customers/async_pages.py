@@ -45,7 +45,8 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         self._prefetch = prefetch
         self._lock = asyncio.Lock()
         self._closed = False
-        #: The query of the prefetched page, and the task that fetches it.
+        #: The query of the prefetched page, and the task that fetches the page. ``None`` if no page
+        #: is prefetched.
         self._prefetched: tuple[Query, asyncio.Task[AsyncCustomerPage]] | None = None
 
     @property
@@ -66,7 +67,7 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """End the iteration, and cancel the request of a prefetched page."""
+        """End the iteration, and cancel the request for a prefetched page."""
         self._closed = True
         await self._cancel_prefetch()
 

@@ -1,4 +1,4 @@
-"""Operations that consist of several calls: get or create, update or create, and batches."""
+"""Define operations of several calls: ``ensure``, ``upsert`` and batches."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UPDATE_FIELDS = field_names(UpdateSchema)
 def upsert_requests(
     request: Any, options: BodyOptions
 ) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """Return the arguments of the calls of an upsert.
+    """Return the arguments of the calls that an upsert makes.
 
     Returns:
         The body to create, the id to update, and the body to update.
@@ -67,7 +67,7 @@ def upsert_requests(
 def ensure_requests(
     request: Any, options: BodyOptions
 ) -> tuple[dict[str, Any], str, tuple[Any, Any]]:
-    """Return the arguments of the calls of an ensure.
+    """Return the arguments of the calls that an ensure makes.
 
     A cache in the caller's session may store the 404 of the first read. Later reads therefore have
     headers that disable caches.
@@ -93,10 +93,10 @@ def ensure_requests(
 class CreateRace:
     """The retries of an upsert or an ensure that can neither find nor create the customer.
 
-    There are two possible reasons. Another client deleted the customer between the two requests,
-    or the Stripe id of the request belongs to another customer. The server sends the same message
-    for both. The call therefore tries again until the deadline of the retry policy. With a Stripe
-    id it tries three times, because a taken Stripe id stays taken.
+    There are two possible causes. Either another client deleted the customer between the two
+    requests, or the Stripe id of the request belongs to another customer. The server sends the same
+    message for both causes. The call therefore tries again until the deadline of the retry policy.
+    With a Stripe id, the call tries only three times, because the second cause is permanent.
 
     Args:
         call: the name of the call, for error messages.
@@ -113,7 +113,7 @@ class CreateRace:
         self.conflict: Conflict | None = None
 
     def record_conflict(self, conflict: Conflict) -> None:
-        """Store the error of a create without its traceback, which refers to this object."""
+        """Store the error of a create, without the traceback, which refers to this object."""
         self.conflict = conflict.with_traceback(None)
         self.state.attempt_count += 1
 
@@ -139,7 +139,7 @@ class CreateRace:
         ) from None
 
     def stripe_id_taken(self, conflict: Conflict) -> Conflict:
-        """Return the error of an update whose Stripe id belongs to another customer."""
+        """Return the error to raise for a conflict in ``find``, which names the Stripe id."""
         if not self._stripe_id:  # the conflict is about a field of extra_body
             return conflict
         message = f"another customer has {self._stripe_id_text()}"
@@ -164,7 +164,7 @@ def _find_or_create(find: Callable[[bool], T], create: Callable[[], T], race: Cr
             raise race.stripe_id_taken(error) from None
         try:
             return create()
-        except Conflict as error:  # another worker created it meanwhile, or the Stripe id is taken
+        except Conflict as error:  # the customer exists now, or its Stripe id is taken
             race.record_conflict(error)
 
 
@@ -212,9 +212,9 @@ class CustomerBatches(DubConsumer):
     ) -> Customer:
         """Get the customer with this external id, or create it.
 
-        Several workers may call it at once, even while others delete the customer; see
-        :meth:`upsert`. An existing customer is returned unchanged. The other fields of ``request``
-        are neither compared nor written.
+        Several workers may call ``ensure`` at once, even while other workers delete the customer.
+        An existing customer is returned unchanged, even if it differs from ``request`` in other
+        fields.
 
         Args:
             request: a request as for :meth:`create`.
@@ -224,7 +224,7 @@ class CustomerBatches(DubConsumer):
         Raises:
             ValueError: a field is unknown, missing or of the wrong type.
             Conflict: another customer has the Stripe id, or other clients create and delete this
-                customer until the deadline of the retry policy.
+                customer again and again until the deadline of the retry policy.
         """
         body, customer_id, read_options = ensure_requests(request, options)
         race = CreateRace("ensure()", body, self._retry_state(options))
@@ -242,12 +242,12 @@ class CustomerBatches(DubConsumer):
     ) -> Customer:
         """Update the customer with this external id, or create it if there is none.
 
-        Several workers may call it at once. An update changes the given fields only, and ``None``
-        clears a field. An update does not change ``country``, because the server stores that field
-        only when it creates a customer. If a response is lost, the retries still lead to one
-        customer with these fields. If other clients create and delete the customer meanwhile, the
-        call tries again until the deadline of the retry policy. With a Stripe id it tries three
-        times.
+        Several workers may call ``upsert`` at once. An update changes the given fields only, and
+        ``None`` clears a field. An update does not change ``country``, because the server stores
+        that field only when it creates a customer. If a response is lost, the retries still lead to
+        one customer with these fields. If other clients create and delete the customer meanwhile,
+        the call tries again until the deadline of the retry policy. If ``request`` has a Stripe id,
+        the call tries at most three times.
 
         Args:
             request: a request as for :meth:`create`. The server requires ``country`` to create.
@@ -259,8 +259,8 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             ValueError: the external id is missing, or a field is unknown or of the wrong type.
-            Conflict: another customer has the Stripe id that the message contains, or other clients
-                create and delete this customer until the deadline of the retry policy.
+            Conflict: another customer has the Stripe id, or other clients create and delete this
+                customer again and again until the deadline of the retry policy.
         """
         body, customer_id, change = upsert_requests(request, options)
         race = CreateRace("upsert()", body, self._retry_state(options))
@@ -311,7 +311,7 @@ class CustomerBatches(DubConsumer):
         workers: int = 8,
         **options: Unpack[CallOptions],
     ) -> Generator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None, None]:
-        """Delete customers in several threads, in the same way as :meth:`create_many`.
+        """Delete customers in several threads; see :meth:`create_many` for details.
 
         Args:
             ids: Dub ids, or ``ext_`` followed by external ids.
@@ -337,7 +337,7 @@ class CustomerBatches(DubConsumer):
         workers: int = 8,
         **options: Unpack[UpdateOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
-        """Update customers in several threads, in the same way as :meth:`create_many`.
+        """Update customers in several threads; see :meth:`create_many` for details.
 
         Args:
             changes: pairs of an id and a body as for :meth:`update`. Several changes of one
@@ -371,7 +371,7 @@ class CustomerBatches(DubConsumer):
         workers: int = 8,
         **options: Unpack[BodyOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
-        """Update or create customers in a few threads, in the same way as :meth:`create_many`.
+        """Update or create customers in several threads; see :meth:`create_many` for details.
 
         Args:
             requests: requests as for :meth:`upsert`. Several requests for one customer may be

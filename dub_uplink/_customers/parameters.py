@@ -1,4 +1,4 @@
-"""The types and uplink annotations of the arguments of the customers API."""
+"""Define the types and the uplink annotations of the arguments of the customers API."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ for _public in (ListOptions, IterateOptions, CountOptions, ExpandOptions, Update
 
 
 def never_expanded(function: Callable[P, T]) -> Callable[P, T]:
-    """Apply ``explicit_signature``, with an error for ``include_expanded_fields``."""
+    """Apply ``explicit_signature``; ``include_expanded_fields`` raises ``TypeError``."""
     return explicit_signature(function, {_EXPANDED: _NEVER_EXPANDED})
 
 
@@ -105,11 +105,11 @@ def refuse_unsupported(call: str, *given: Any) -> None:
     """Check the arguments of a call that may create the customer it returns.
 
     Args:
-        call: The call, for errors.
-        given: The request, ``extra_query`` and ``extra_body``; only mappings are checked.
+        call: the name of the call, for error messages.
+        given: the request, ``extra_query`` and ``extra_body``; only mappings are checked.
 
     Raises:
-        ValueError: A mapping contains a name that a create does not support.
+        ValueError: a mapping contains a name that a create does not support.
     """
     for names in given:
         for name in names if isinstance(names, Mapping) else ():
@@ -130,7 +130,7 @@ class CustomerId(PathSegment):
 
 
 class CustomerRequest(CustomerId):
-    """A customer's id, or a ``GetCustomerRequest`` or a mapping that contains the id."""
+    """The id of a customer, or a request (an object or a mapping) that contains the id."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         if isinstance(value, (Mapping, _GET.model)):
@@ -141,7 +141,7 @@ class CustomerRequest(CustomerId):
 
 
 class ExpandQuery(QueryMap):
-    """:class:`ExpandOptions`; the request may contain ``include_expanded_fields`` instead."""
+    """The :class:`ExpandOptions`, of which the request may contain ``include_expanded_fields``."""
 
     known = frozenset({_EXPANDED, camel_case(_EXPANDED)})
 
@@ -170,14 +170,14 @@ def check_flag(value: Any) -> None:
 
 
 class ListRequest(uplink.Context):  # type: ignore[misc]  # uplink has no types
-    """A ``GetCustomersRequest`` or a mapping; :class:`ListQuery` adds the keyword filters."""
+    """The request of a list, which :class:`ListQuery` validates and sends."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         context_of(request_builder).request = value
 
 
 class ListQuery(QueryMap):
-    """:class:`ListOptions`, validated together with the :class:`ListRequest`."""
+    """The :class:`ListOptions`, validated together with the :class:`ListRequest`."""
 
     known = field_names(_LIST)
 
@@ -197,7 +197,7 @@ class CountGroup(uplink.Context):  # type: ignore[misc]
 
 
 class CountQuery(QueryMap):
-    """:class:`CountOptions`, validated together with the :class:`CountGroup`."""
+    """The :class:`CountOptions`, validated together with the :class:`CountGroup`."""
 
     known = field_names(_COUNT)
 

@@ -22,7 +22,8 @@ from .batches import CustomerBatches
 from .pages import CustomerPage
 from .parameters import CountOptions, ExpandOptions, ListOptions, UpdateOptions, never_expanded
 
-# These functions call the endpoints of their first argument.
+# These functions call endpoints of `self`. The raw-response view passes itself, so the endpoints
+# return raw responses.
 _upsert: Any = CustomerBatches.upsert
 _ensure: Any = CustomerBatches.ensure
 
@@ -31,9 +32,10 @@ class CustomersWithRawResponse:
     """The endpoints of :class:`CustomersConsumer`, each returning a :class:`RawResponse`.
 
     ``list``, ``create``, ``get``, ``update``, ``delete``, ``count``, ``upsert`` and ``ensure`` take
-    the same arguments and raise the same errors. The endpoints that a subclass declares are also
-    available, but type checkers do not know them. Methods that override an endpoint are not called.
-    Iterations and batches have no single response, so they are not available.
+    the arguments and raise the errors of the methods with these names. Endpoints that a subclass
+    declares are also available, but type checkers do not know them. If a subclass overrides an
+    endpoint, the override is not called. Iterations and batches have no single response, so they
+    are not available.
     """
 
     __module__ = "dub_uplink"
@@ -117,7 +119,7 @@ class CustomersWithRawResponse:
     ) -> RawResponse[Customer]:
         """See :meth:`CustomersConsumer.upsert`.
 
-        The response is that of the last request: 200 for an update, 201 for a create.
+        The method returns the last response: 200 for an update, 201 for a create.
         """
         response: RawResponse[Customer] = _upsert(self, request, **options)
         return response
@@ -128,7 +130,7 @@ class CustomersWithRawResponse:
     ) -> RawResponse[Customer]:
         """See :meth:`CustomersConsumer.ensure`.
 
-        The response is that of the last request: 200 for an existing customer, 201 for a create.
+        The method returns the last response: 200 for an existing customer, 201 for a create.
         """
         response: RawResponse[Customer] = _ensure(self, request, **options)
         return response

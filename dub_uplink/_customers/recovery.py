@@ -18,8 +18,8 @@ from ..models.response import Response
 
 _ITEM = re.compile(r"customers/([^/?#]+)")
 
-#: The fields that the server stores unchanged. It rehosts the avatar under another URL, and shows
-#: an invented name for a customer without one.
+#: The fields that the server stores unchanged. It copies the avatar to another URL, and returns an
+#: invented name for a customer without a name.
 _STORED_FIELDS = ("externalId", "email", "stripeCustomerId", "country")
 
 
@@ -47,7 +47,7 @@ class CustomerOperation:
         return self.method != "POST" or self.path == "customers"
 
     def resolve_rejection(self, error_response: Response) -> Response | None:
-        """Return a success response if the rejection shows that a delete was applied."""
+        """Return a success response if the rejection shows an applied delete, else ``None``."""
         item = _ITEM.fullmatch(self.path)
         if self.method != "DELETE" or item is None or not is_customer_not_found(error_response):
             return None
@@ -55,7 +55,7 @@ class CustomerOperation:
         return Response(200, {"Content-Type": "application/json"}, body)
 
     def lookup_path(self, error_response: Response) -> str | None:
-        """Return the path to look up after a rejection, or ``None`` if no lookup can help."""
+        """Return the path of the lookup after a rejection, or ``None`` if no lookup can help."""
         external_id = self._sent().get("externalId")
         if not isinstance(external_id, str):
             return None
@@ -109,7 +109,7 @@ class CustomerOperation:
 
 
 def is_customer_not_found(response: Response) -> bool:
-    """Return whether a response is Dub's 404 for a customer, not a 404 of a proxy or workspace."""
+    """Return whether a 404 is Dub's for a customer, not Dub's for a workspace or a proxy's."""
     data = error_data(response) if response.status_code == 404 else None
     return (
         data is not None

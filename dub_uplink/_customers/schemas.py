@@ -185,7 +185,7 @@ class ListSchema(_FilterSchema):
 
     @marshmallow.validates_schema
     def one_way_to_page(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Reject combinations that the server rejects, in the server's order."""
+        """Reject what the server rejects: two cursors, a cursor with an order or with a page."""
         cursors = [name for name in ("starting_after", "ending_before") if name in data]
         if len(cursors) == 2:
             raise marshmallow.ValidationError("Give starting_after or ending_before, not both.")

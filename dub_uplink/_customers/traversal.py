@@ -1,20 +1,20 @@
 """Find every customer of a list exactly once. This module does no I/O.
 
-It is not enough to follow the server's cursors. The server orders a list without a cursor by
-``createdAt``, and a list at a cursor by id. The two orders agree unless a customer is back-dated.
-A back-dated customer may be neither on the first page nor after the last customer of that page.
-Another customer may be in both places. ``docs/ordering.rst`` has an example.
+A cursor is the id of a customer. It is not enough to follow the server's cursors. The server orders
+a list without a cursor by ``createdAt``, and a list with a cursor by id. The two orders agree
+unless a customer is back-dated. A back-dated customer may be neither on the first page nor after
+the last customer of that page. Another customer may be in both places. ``docs/ordering.rst`` has an
+example.
 
 :class:`CursorTraversal` therefore fetches the first page. The last customer of that page is the
 anchor. From the anchor the traversal follows the cursors by id in both directions. Each id lies in
-exactly one direction, and the ids of the first page are remembered. Without back-dated customers
-the backward direction is one page without new customers.
+exactly one direction, and the ids of the first page are remembered, so that no customer is returned
+twice. Without back-dated customers, the backward direction is one page without new customers.
 
-A cursor is the id of a customer, and the server rejects the id of a deleted customer. The caller
-may delete each customer that it receives. The last customer of a page is therefore returned only
-after the next page has arrived. If another client deletes the cursor, the traversal uses another
-customer of the same page. If that whole page is deleted, the traversal restarts, and skips the
-ranges of ids that are already covered.
+The server rejects a cursor if the customer is deleted. The caller may delete each customer that it
+receives. The last customer of a page is therefore returned only after the next page has arrived. If
+another client deletes the cursor, the traversal uses another customer of the same page. If that
+whole page is deleted, the traversal restarts, and skips the ranges of ids that are already covered.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Page = list[Customer]
 
 
 class PageQuery(dict[str, Any]):
-    """The query of the next page: a query that was validated, and a position from the server.
+    """The query of a next page: a validated query, and a cursor or a page number.
 
     It is not validated again, because a validation takes 5 % of the time of a page.
     """
@@ -50,7 +50,7 @@ class Fetch:
 
     @property
     def has_cursor(self) -> bool:
-        """Whether the query has a cursor, which the server rejects after a deletion."""
+        """Whether the query has a cursor, which the server rejects if the customer is deleted."""
         return "startingAfter" in self.query or "endingBefore" in self.query
 
 
@@ -69,12 +69,13 @@ FORWARD: Direction = "startingAfter"
 _FIRST = "first"
 _URLSAFE_BASE64 = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 
-#: The generators yield lists of customers. To yield single customers takes twice as long.
+#: The type of the generators of steps. They yield lists of customers, because yielding single
+#: customers takes twice as long.
 Steps = Generator["Fetch | Page", "Page | None", None]
 
 
 class Traversal(ABC):
-    """The steps through a list: a page to fetch, a customer to return, or ``None`` at the end."""
+    """The steps through a list. A step is a page to fetch, or a customer to return."""
 
     def __init__(self, query: Query, cursor: str | None) -> None:
         self._query = query
@@ -92,7 +93,10 @@ class Traversal(ABC):
         self._rows: Iterator[Customer] = iter(())
 
     def step(self) -> Fetch | Customer | None:
-        """Return the next step. A ``Fetch`` is returned again until :meth:`fetched` is called."""
+        """Return the next step, or ``None`` at the end.
+
+        A ``Fetch`` is returned again until :meth:`fetched` is called.
+        """
         while self._fetching is None:
             for customer in self._rows:
                 self._mark_returned(customer)
@@ -123,7 +127,7 @@ class Traversal(ABC):
 
     def _advance(self, page: Page | None) -> bool:
         """Continue to the next page or to the next customers; return whether one exists."""
-        self._fetching = None  # stays None at the end, and if the page limit raises
+        self._fetching = None  # stays None at the end, and after PageLimitReached
         try:
             step = self._steps.send(page)
         except StopIteration:
@@ -156,7 +160,7 @@ class CursorTraversal(Traversal):
         self._phase: str = _FIRST
         #: The id of the last customer returned in each direction.
         self._frontier: dict[Direction, str] = {}
-        #: The ids that were returned from first pages. Each restart fetches another first page.
+        #: The ids returned from the first page, also from the first page after each restart.
         self._seen: set[str] = set()
         #: The lowest and highest id of each range covered before a restart. ``None`` is unbounded.
         self._covered: list[tuple[str | None, str | None]] = []
@@ -166,7 +170,7 @@ class CursorTraversal(Traversal):
         #: The page after the anchor, which is fetched before the backward direction.
         self._page_after_anchor: Page | None = None
         #: The latest ``createdAt`` at the start. The backward direction skips later customers.
-        #: Otherwise a caller that creates a customer for each one it receives would never finish.
+        #: Otherwise a loop that creates a customer in each round would never end.
         self._newest: dt.datetime | None = None
         super().__init__(query, cursor)
 
@@ -306,8 +310,8 @@ def _candidates(ids: list[str]) -> Iterator[str]:
 class OffsetTraversal(Traversal):
     """Traverse a list by page number, because cursors support only the order ``createdAt``.
 
-    A customer that moves to the next page meanwhile is returned once. A customer that moves to an
-    earlier page may be missed, for example after the deletion of other customers.
+    A customer that moves to the next page during the traversal is returned once. A customer that
+    moves to an earlier page, for example after the deletion of other customers, may be missed.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The base class of asynchronous consumers. The first client loads aiohttp."""
+"""Define the base class of asynchronous consumers. The first instance imports aiohttp."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AsyncDubConsumer(ConfiguredConsumer):
         self, client: Any, server: str, token: TokenProvider, **policy: Any
     ) -> AsyncRetryingClient:
         try:
-            from .._http.aiohttp_backend import make_async_backend  # noqa: PLC0415 - an extra
+            from .._http.aiohttp_backend import make_async_backend  # noqa: PLC0415 - optional
         except ModuleNotFoundError as error:
             raise ImportError(
                 'the asynchronous client needs aiohttp: pip install "dub-uplink[aiohttp]"'

@@ -1,4 +1,4 @@
-"""The base class of consumers."""
+"""Define the base class of consumers, which stores the configuration."""
 
 from __future__ import annotations
 
@@ -56,11 +56,13 @@ else:
     class Consumer(uplink.Consumer):
         """``uplink.Consumer`` with plain methods and constructors.
 
-        uplink wraps every constructor. The wrapper stores the arguments, including the token, in a
-        reference cycle with the consumer. It also processes the arguments again at every call.
+        uplink wraps every constructor. The wrapper stores the constructor's arguments, including
+        the token, in a reference cycle with the consumer. It also processes these arguments again
+        at every call of an endpoint. This class therefore removes the wrapper.
         """
 
-        #: Whether the methods are coroutine functions. If so, callers may pass coroutine functions.
+        #: Whether the endpoints are coroutine functions. If so, ``token`` and ``on_retry`` may be
+        #: coroutine functions too.
         _asynchronous = False
 
         def __init_subclass__(cls, **options: Any) -> None:
@@ -110,7 +112,7 @@ def check_policy(
 
 
 class _CallHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
-    """Start the context of each call, and raise for error statuses, in subclasses too."""
+    """Create the context of each call, and raise an exception for each error status."""
 
     def audit_request(self, consumer: Any, request_builder: Any) -> None:
         begin_call(consumer, request_builder)
@@ -124,9 +126,10 @@ class ConfiguredConsumer(Consumer):
 
     #: Creates the object that decides whether a failed write was applied.
     _recovery: RecoveryFactory = NoRecovery
-    #: The default call options of a view, or ``None`` for a client.
+    #: The default call options of a view, or ``None`` for a consumer that is not a view. A view is
+    #: a copy with other default options, made by :meth:`with_options`.
     _defaults: Mapping[str, Any] | None = None
-    #: The consumer behind a view with raw responses, or ``None`` for any other consumer.
+    #: In a view that returns raw responses: the consumer that was copied. Otherwise ``None``.
     _raw_of: Any = None
 
     def __init__(
@@ -186,13 +189,13 @@ class ConfiguredConsumer(Consumer):
 
         A view shares the connections, the retry budget and the rate limit of its client. Closing a
         view does nothing. After its client is closed, calls of the view raise ``RuntimeError``. A
-        view of a view keeps the options that are not given again.
+        view of a view inherits the options that are not given.
 
         Args:
             retries: the retries of calls without their own ``retries``; ``None`` disables retries.
             timeout_ms: the time limit of one attempt, in milliseconds.
-            http_headers: headers of every call. Headers of a call, of an endpoint or of a later
-                view replace them. The case of a header name does not matter.
+            http_headers: headers of every call. A header of the same name in a call, an endpoint or
+                a later view replaces them. The case of a header name does not matter.
 
         Raises:
             ValueError: an option is out of range, or a header is given twice.
@@ -228,9 +231,9 @@ class ConfiguredConsumer(Consumer):
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit from the last response that stated one, or ``None``.
+        """Return the rate limit that a response last reported; ``None`` if none did.
 
-        Dub sends the headers of the rate limit with error responses only.
+        Dub reports the rate limit in the headers of error responses only.
         """
         return self._transport.rate_limit_status
 
@@ -245,7 +248,7 @@ class ConfiguredConsumer(Consumer):
 
 
 class DubConsumer(ConfiguredConsumer):
-    """The base class of consumers for other parts of Dub's API; it has no endpoints.
+    """The base class of your own consumers for parts of Dub's API; it has no endpoints.
 
     See :class:`~dub_uplink.CustomersConsumer` for the arguments.
     """

@@ -16,13 +16,15 @@ class CallContext:
     Attributes:
         consumer: the consumer whose endpoint is called.
         options: the call options.
-        request: the request object of the caller; keyword filters are added to it.
+        request: a request object, or ``group_by`` of a count, until the annotation of ``**options``
+            reads it.
         query: the validated query of a list or a count.
         params: query parameters from arguments; they replace those of decorators.
         headers: headers from arguments; they replace those of decorators.
         extra_query: additional query parameters of the caller.
         extra_body: additional body fields of the caller.
-        result_handler: converts the result once more, or ``None``.
+        result_handler: computes the result of the call from the converted response, or ``None`` if
+            the converted response is the result.
     """
 
     __slots__ = (
@@ -50,7 +52,7 @@ class CallContext:
 
 
 def begin_call(consumer: Any, request_builder: Any) -> None:
-    """Add a new context to uplink's request; called before uplink reads the arguments."""
+    """Add a new context to uplink's request, before uplink reads the arguments."""
     request_builder.context[_KEY] = CallContext(consumer)
     if consumer._defaults:
         request_builder.info[OPTIONS].update(consumer._defaults)

@@ -16,8 +16,9 @@ from ..models.response import Response
 from .context import CallContext
 from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 
-#: The most records accepted in one list. A page of Dub has at most 100. Model objects take about
-#: twenty times the memory of their JSON.
+#: The maximum number of records accepted in one list. A page of Dub has at most 100. Without this
+#: limit, a response could fill the memory, because model objects take about twenty times the memory
+#: of their JSON.
 _MAX_RECORDS = 10_000
 
 
@@ -49,7 +50,7 @@ def response_converter(type_: Any) -> Callable[[Any], Any] | None:
 
         schema = type_() if isinstance(type_, type) else type_
         load = compile_loader(schema) if isinstance(schema, ModelSchema) else schema.load
-    else:  # a pydantic model; uplink would call a deprecated method of the model
+    else:  # a pydantic model; uplink's own converter calls a deprecated method of the model
         load = getattr(type_, "model_validate", None)
     return None if load is None else functools.partial(_load, load)
 
@@ -63,7 +64,7 @@ def _request_converter(type_: Any) -> Callable[[Any], Any] | None:
 
 
 def _load(load: Callable[[Any], Any], body: Any) -> Any:
-    if isinstance(body, Response):  # from `returns.schema`; `returns.json` passes parsed JSON
+    if isinstance(body, Response):  # `returns.json` passes parsed JSON, `returns.schema` does not
         body = body.json()
     if isinstance(body, list) and len(body) > _MAX_RECORDS:
         # marshmallow would take seconds to list the errors of a million records.

@@ -1,4 +1,4 @@
-"""uplink's decorators with types."""
+"""Typed versions of uplink's decorators."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     """Declare a ``GET`` request; see ``uplink.get``.
 
     Args:
-        path: a URI template relative to the server's URL. The argument with the name of a template
-            variable is sent as one path segment.
-        args: the annotation of each other argument, by the argument's name.
+        path: a URI template relative to the server's URL. An argument that has the name of a
+            template variable is sent as one path segment.
+        args: maps the name of each other argument to its annotation.
     """
     return _declare(uplink.get, path, args)
 
@@ -59,7 +59,8 @@ def post(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 def patch(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     """Declare a ``PATCH`` request; see ``uplink.patch`` and :func:`get`.
 
-    The request may be repeated, because a ``PATCH`` of Dub's API sets values.
+    The client may repeat the request. A ``PATCH`` of Dub's API sets fields to the given values, so
+    a repeated request changes nothing.
     """
     return _declare(uplink.patch, path, args)
 
@@ -75,7 +76,7 @@ def delete(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 
 
 def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
-    path = path.lstrip("/")  # a leading slash would discard the path of the server's URL
+    path = path.lstrip("/")  # uplink would drop the server's path before a slash
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         stub = _without_types(function)
@@ -111,9 +112,9 @@ def like(method: Callable[..., Any]) -> Decorator:
 
 
 def _without_types(function: Callable[..., Any]) -> Any:
-    """Return a function with the same arguments and no types.
+    """Return a function with the same arguments, but without type hints.
 
-    uplink would interpret the types as annotations of its own. The signature is stored, because
+    uplink would interpret type hints as its own annotations. The signature is stored, because
     uplink would otherwise inspect the function at each call.
     """
 
@@ -129,10 +130,10 @@ def _without_types(function: Callable[..., Any]) -> Any:
 
 
 class _Signature(inspect.Signature):
-    """A signature with a fast path for positional arguments and options by keyword.
+    """A signature that binds a call fast if all its keywords are options.
 
-    uplink binds the arguments at every call. ``inspect`` handles all other calls, and reports
-    wrong arguments.
+    uplink binds the arguments at every call. For any other call, and for wrong arguments, the base
+    class binds the arguments or raises.
     """
 
     __slots__ = ("_named", "_options", "_required")
@@ -147,7 +148,7 @@ class _Signature(inspect.Signature):
         self._options = rest[0].name if has_options else None
 
     def bind(self, /, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
-        """Return the arguments of a call by name; ``options`` may be empty."""
+        """Return the arguments of a call by name. Without keywords, ``options`` is ``{}``."""
         bound: Any = dict(zip(self._named, args, strict=False))
         if (
             self._options is None
@@ -161,10 +162,10 @@ class _Signature(inspect.Signature):
 
 
 def _above_request(name: str, annotation: Any) -> Decorator:
-    """Return uplink's decorator with a check of the order.
+    """Return a decorator that must be above the request's decorator, such as ``@declare.get``.
 
-    uplink ignores the decorator if it is below the decorator of the request, because there the
-    endpoint is still a function.
+    uplink ignores its own decorator below the request's decorator, because there the endpoint is
+    still a function. The returned decorator raises ``TypeError`` for a function.
 
     Args:
         name: the name of the decorator in ``declare``, for the error message.
@@ -228,7 +229,7 @@ class _ReturnsJson(uplink.returns.json):  # type: ignore[misc]
 class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
     """``uplink.returns.json`` for a schema, with a cached converter.
 
-    uplink would create a registry of all converter factories at every call.
+    Without the cache, uplink would create a registry of all converter factories at every call.
     """
 
     def __init__(self, type: Any, key: str | tuple[str, ...]) -> None:
@@ -252,17 +253,17 @@ class _Unpublished(MethodAnnotation):  # type: ignore[misc]
         request_builder.info[OPTIONS]["unpublished"] = True
 
 
-_unpublished: Any = _Unpublished  # uplink's decorators accept the function instead of arguments
+_unpublished: Any = _Unpublished  # Any, because uplink also calls the class with a function
 
 
 def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
-    """Let an endpoint return the result of a function that gets the converted response.
+    """Declare a function that computes the result of an endpoint from the converted response.
 
-    ``uplink.response_handler`` is different: its function is called before the conversion.
+    In contrast, the function of ``uplink.response_handler`` is called before the conversion.
 
     Args:
-        handler: called with the context of the call and the converted response. The endpoint
-            returns its result.
+        handler: a function of the context of the call and the converted response. The endpoint
+            returns the result of this function.
     """
     return cast("Decorator", _ResultHandler(handler))
 
@@ -273,7 +274,7 @@ def idempotent(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def unpublished(function: Callable[P, T]) -> Callable[P, T]:
-    """Declare a route that a server may not have: any 404 raises ``NotFound``."""
+    """Declare a route that a server may not have, so that any 404 raises ``NotFound``."""
     return cast("Callable[P, T]", _unpublished(function))
 
 
@@ -319,7 +320,7 @@ def timeout(seconds: float) -> Decorator:
 
 
 class returns:
-    """Declare what an endpoint returns, by default the response; see ``uplink.returns``."""
+    """Declare what an endpoint returns instead of the response; see ``uplink.returns``."""
 
     __module__ = "dub_uplink.declare"
 
@@ -343,7 +344,7 @@ class returns:
             function: the endpoint, if the decorator is used without parentheses.
             type: a marshmallow schema (an instance or a class), a pydantic model, or a callable
                 that takes the parsed JSON. Without it, the parsed JSON is returned.
-            key: the key of the part of the JSON to return, or the path of keys to it.
+            key: a key, or a path of keys, in the JSON. Only the value at this path is returned.
 
         Raises:
             TypeError: ``type`` is neither a schema, nor a pydantic model, nor a callable.

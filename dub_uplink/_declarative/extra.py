@@ -23,7 +23,7 @@ def check_extra(name: str, value: Any, known: Collection[str]) -> dict[str, Any]
     Args:
         name: the name of the argument, for error messages.
         value: the argument's value.
-        known: names that the endpoint sends itself.
+        known: the names that the endpoint sends itself.
 
     Raises:
         TypeError: ``value`` is not a mapping with string keys.
@@ -51,7 +51,7 @@ def check_call_options(
 
     Raises:
         TypeError: an option is of the wrong type.
-        ValueError: an option is out of range, or repeats a known parameter or field.
+        ValueError: an option is out of range, or contains a name from ``query`` or ``body``.
     """
     given = {name: each for name, each in options.items() if each is not None and each is not UNSET}
     check_retries(given.get("retries"))
@@ -70,7 +70,7 @@ def extra_params(extra: Any, known: Collection[str]) -> dict[str, str]:
 
     Raises:
         TypeError: ``extra`` is not a mapping with string keys.
-        ValueError: a key is in ``known``, or a value has no unambiguous text form.
+        ValueError: a key is in ``known``, or a value cannot be a query value, such as a list.
     """
     params: dict[str, str] = {}
     for name, value in check_extra("extra_query", extra, known).items():
@@ -93,7 +93,7 @@ def add_extra_query(info: Any, extra: Any, known: Collection[str]) -> None:
 
     Raises:
         TypeError: ``extra`` is not a mapping with string keys.
-        ValueError: the endpoint sends a key itself, or a value has no unambiguous text form.
+        ValueError: the endpoint sends a key itself, or a value cannot be a query value.
     """
     params = info["params"]
     params.update(extra_params(extra, {*known, *params}))

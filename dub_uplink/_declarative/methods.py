@@ -1,8 +1,8 @@
 """Replace uplink's descriptors by plain methods.
 
 ``inspect``, ``help``, ``super()`` and ``autospec`` need functions, but the endpoints of an uplink
-consumer are descriptors. Each class therefore stores a definition under a private name. The public
-name of the endpoint is a function that calls the definition.
+consumer are descriptors. Each class therefore stores the uplink definition of an endpoint under a
+private name. The public name of the endpoint is a function that calls the definition.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ def define_methods(
 
 
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
-    """Apply the call options, the route for the log and the body's reader to each request.
+    """Add call options, the route for log messages and the response converter to each request.
 
-    uplink runs this decorator last, so that parameters and headers of the arguments replace those
-    of other decorators.
+    uplink runs this decorator last, so parameters and headers from arguments replace parameters and
+    headers from other decorators.
 
     Args:
         definition: the definition of the endpoint.
@@ -97,8 +97,8 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         is_json = any(isinstance(each, uplink.json) for each in decorators)
         names = {name for argument in arguments for name in _body_names(argument)}
         self._known_body = names if is_json else None
-        # uplink sends a body without a format as a form. Endpoints with uplink's decorators may
-        # rely on this.
+        # uplink sends a body without a declared format as a form. Endpoints with uplink's own
+        # decorators may rely on this, so only endpoints with `declare` decorators are checked.
         self._needs_bytes = hasattr(definition.__wrapped__, "declared") and not any(
             isinstance(each, _BODY_FORMATS) for each in decorators
         )
@@ -193,7 +193,7 @@ def _check_definition(
 
 
 def _apply_policy(definition: Any) -> None:
-    """Add the call policy to a definition, and replace uplink's annotations by validating ones."""
+    """Add the call policy to a definition; let this package's annotations replace uplink's."""
     _drop_unconvertible_type(definition)
     if not _has_policy(definition):
         validates = not any(_is_third_party_url(a) for a in arguments_of(definition).values())
@@ -213,7 +213,7 @@ def _apply_policy(definition: Any) -> None:
 
 
 def _is_third_party_url(annotation: Any) -> bool:
-    """Return whether the class of an annotation that sets the URL is a third party's."""
+    """Return whether an annotation sets the URL, and its class is a third party's."""
     return (
         isinstance(annotation, (uplink.Path, uplink.Url))
         and not isinstance(annotation, (PathSegment, RelativeUrl))
@@ -284,7 +284,8 @@ def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> C
         try:
             return getattr(self, definition_name)(*args, **kwargs)
         except DubError as error:
-            # Frames of uplink and of this package do not help a caller, so they are removed.
+            # The frames of uplink and of this package do not help a caller, so the traceback is
+            # removed.
             raise error.with_traceback(None)  # noqa: B904 - the same error, not a new one
         except TypeError:
             wrong_arguments = binding_error(args, kwargs)
@@ -317,11 +318,12 @@ def explicit_signature(
 ) -> Callable[P, T]:
     """Expand ``**options: Unpack[SomeTypedDict]`` of a method into an explicit signature.
 
-    Python would accept any keyword. The returned method rejects unknown ones with ``TypeError``.
+    A method with ``**options`` accepts any keyword. The returned method raises ``TypeError`` for an
+    unknown keyword.
 
     Args:
         function: the method to wrap.
-        refused: keywords that only other methods accept, each with the reason for the error.
+        refused: maps a keyword that only other methods accept to a reason for the error message.
     """
     signature, check = _signature_and_check(function, refused)
     wrapped: Any = function
@@ -380,7 +382,10 @@ def _options_type(signature: inspect.Signature, function: Any) -> Any:
 
 @functools.cache
 def _keyword_types(options_type: Any) -> Mapping[str, tuple[Any, Any]]:
-    """Return the type and the default of each key: ``UNSET`` if the type has it, else ``None``."""
+    """Return the type and the default of each key.
+
+    The default is ``UNSET`` if the type includes ``Unset``, else ``None``.
+    """
     return {
         name: (hint, UNSET if Unset in typing.get_args(hint) else None)
         for name, hint in typing.get_type_hints(options_type).items()

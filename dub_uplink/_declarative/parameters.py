@@ -104,11 +104,11 @@ class PathSegment(_Path):
 
     #: The templates that contain this variable.
     _paths: tuple[str, ...] = ()
-    #: The template's text before and after the variable, if it is the only variable.
+    #: The template's text before and after the variable. ``None`` if there are other variables.
     _prefix_and_suffix: tuple[str, str] | None = None
 
     def modify_request_definition(self, request_definition_builder: Any) -> None:
-        """Register the variable with the path."""
+        """Add the variable to the request's URI template."""
         uri = request_definition_builder.uri
         uri.add_variable(self.name)
         if uri.template not in self._paths:
@@ -121,7 +121,7 @@ class PathSegment(_Path):
         segment = self.check(value)
         if self._prefix_and_suffix is None:
             request_builder.set_url_variable({self.name: segment})
-        else:  # this is much faster than the expansion of a template
+        else:  # much faster than uplink's expansion of the template
             before, after = self._prefix_and_suffix
             request_builder.relative_url = before + quote(segment, safe="") + after
 
@@ -140,7 +140,8 @@ class PathSegment(_Path):
             value.encode()
         except UnicodeEncodeError:
             raise ValueError(
-                f"{self.name} contains an unpaired surrogate, which UTF-8 cannot encode: {value!r}"
+                f"{self.name} contains an unpaired surrogate, which UTF-8 cannot encode: {value!r};"
+                " remove it"
             ) from None
         return value
 
@@ -149,17 +150,17 @@ PathSegment.__name__ = PathSegment.__qualname__ = "Path"  # as declare exports i
 
 
 class AnyPathSegment(PathSegment):
-    """Replaces an ``uplink.Path``; it also accepts numbers and other values."""
+    """The replacement of an ``uplink.Path``; it also accepts numbers and other values."""
 
     def modify_request_definition(self, request_definition_builder: Any) -> None:
-        """Do nothing, because the replaced annotation has registered the variable."""
+        """Do nothing, because the replaced annotation has added the variable."""
 
     def check(self, value: Any) -> str:
         return super().check(value if value is None or isinstance(value, bytes) else str(value))
 
 
 class RelativeUrl(uplink.Url):  # type: ignore[misc]  # uplink has no types
-    """Replaces an ``uplink.Url``; it rejects dot segments."""
+    """The replacement of an ``uplink.Url``; it validates the URL."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         """Set the URL of the request.
@@ -178,7 +179,7 @@ def check_url(url: str) -> None:
     Raises:
         ValueError: the URL contains a control character or a dot segment.
     """
-    if _CONTROL.search(url):  # urllib.parse removes some of them, so two dots could join
+    if _CONTROL.search(url):  # urllib.parse would remove a tab between two dots, for example
         raise ValueError("the URL contains a control character; percent-encode it")
     if _DOT_SEGMENT.match(url.strip()):
         raise ValueError("the URL has a segment '.' or '..', which would address another route")
@@ -268,7 +269,7 @@ def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> 
 
 
 class Options(_QueryMap):
-    """The argument ``**options``, for :class:`CallOptions` or :class:`BodyOptions` only."""
+    """An argument ``**options`` that accepts only :class:`CallOptions` or :class:`BodyOptions`."""
 
     __module__ = "dub_uplink.declare"
 
@@ -286,7 +287,7 @@ class Options(_QueryMap):
 
 
 class QueryMap(_QueryMap):
-    """The argument ``**params``, for query parameters and :class:`CallOptions`.
+    """An argument ``**params`` that accepts query parameters and :class:`CallOptions`.
 
     The names of query parameters are sent in camelCase.
     """
@@ -312,7 +313,7 @@ def query_text(name: str, value: Any) -> str:
     """Return the text of a query value in Dub's format.
 
     Raises:
-        ValueError: the value has no unambiguous text form. The message names the parameter.
+        ValueError: the value cannot be a query value, such as a list. The message names ``name``.
     """
     if isinstance(value, enum.Enum):
         value = value.value
@@ -331,13 +332,13 @@ def query_text(name: str, value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode"
+            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode; remove it"
         ) from None
     return text
 
 
 def take_options(request_builder: Any, keywords: Any) -> Mapping[str, Any]:
-    """Pass the :class:`CallOptions` among the keywords to the transport, and return the rest.
+    """Pass the call options among the keywords to the transport; return the other keywords.
 
     Raises:
         TypeError: ``keywords`` is not a mapping, or an option is of the wrong type.

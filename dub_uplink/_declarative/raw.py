@@ -28,7 +28,8 @@ def reader_of(context: CallContext, convert: _Convert | None) -> _Convert | None
     read = None if convert is None else functools.partial(read_body, convert, context=context)
     if context.consumer._raw_of is None:
         return read
-    # The next page comes from the consumer and not from its view, which returns raw responses.
+    # A page requests the next page from `context.consumer`. The view would return a raw response,
+    # so the consumer behind the view replaces it.
     context.consumer = context.consumer._raw_of
     return functools.partial(_keep, read or _unchanged)
 
@@ -45,7 +46,7 @@ def _unchanged(response: Response) -> Response:
 def raw_endpoint(consumer: Any, name: str) -> Any:
     """Return a version of an endpoint that returns a :class:`RawResponse`.
 
-    The declared endpoint is called and not its override in a subclass, because ``super()`` in the
+    If a subclass overrides the endpoint, the override is not called, because ``super()`` in the
     override would return a raw response.
 
     Raises:

@@ -1,8 +1,7 @@
 """Compile a schema of this package to a Python function that converts JSON to a model.
 
-marshmallow takes 30 times as long as the compiled function. The schema remains the only
-declaration. If the function meets unexpected data, it calls ``load`` of the schema, so that
-marshmallow raises every error.
+marshmallow takes 30 times as long as the compiled function. If the data is unexpected, the compiled
+function calls ``load`` of the schema, so that marshmallow raises every error.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from marshmallow import fields
 from .schemas import ModelSchema, utc
 
 Load = Callable[[Any], Any]
-#: Maps the name of a variable in the compiled function to the field that it contains.
+#: Maps each variable of the compiled function to the schema field whose value it holds.
 Variables = dict[str, Any]
 
 
@@ -29,7 +28,7 @@ class UnsupportedSchema(TypeError):
 
 
 class Fallback(Exception):
-    """The schema itself must load the data. A compiled function always catches this exception."""
+    """Raised and caught in a compiled function: the schema itself must load the data."""
 
 
 def compile_loader(schema: ModelSchema) -> Load:
@@ -37,8 +36,8 @@ def compile_loader(schema: ModelSchema) -> Load:
 
     Args:
         schema: a schema of strings, strict integers, aware datetimes in ISO format and nested
-            schemas of this type. A field that is not required must accept ``None``. The dataclass
-            has the same fields, with the default ``None``, and the field ``extra``.
+            schemas of such fields. A field that is not required must accept ``None``. The model of
+            the schema has the same fields, with the default ``None``, and the field ``extra``.
 
     Returns:
         The function. Its attribute ``source`` is its code, which tracebacks show.
@@ -82,7 +81,7 @@ def _compile_one(schema: ModelSchema) -> Load:
     body = _read(usual, names)
     if left_out:
         body += _read_left_out(left_out, names)
-    # Positional arguments, because CPython calls a class faster without keywords.
+    # CPython calls a class faster with positional arguments than with keywords.
     arguments = ", ".join(f"v_{name}" for name in parameters)
     lines = [
         f"def load_{name}(data):",
@@ -98,7 +97,7 @@ def _compile_one(schema: ModelSchema) -> Load:
         f"        return Model({arguments})",
         "    except Exception:",
         "        pass",
-        # The call is outside `except`, so that marshmallow's error has no context.
+        # The call is outside `except`, so that marshmallow's error has no `__context__`.
         "    return fallback(data)",
     ]
     source = "\n".join(lines) + "\n"
@@ -113,7 +112,7 @@ def _compile_one(schema: ModelSchema) -> Load:
 def _read(variables: Variables, names: dict[str, Any]) -> list[str]:
     """Return the lines of code that assign the value of each field to its variable.
 
-    Nearly all records have every field. One call gets all values of such a record.
+    Nearly all records have every field, so the code first gets all values with one call.
     """
     keys = [str(field.data_key) for field in variables.values()]
     get_all = f"get_{keys[0]}"
@@ -131,7 +130,7 @@ def _read(variables: Variables, names: dict[str, Any]) -> list[str]:
 
 
 def _read_left_out(variables: Variables, names: dict[str, Any]) -> list[str]:
-    """Return the lines of code for the fields that a record nearly always has all or lacks all."""
+    """Return the lines of code that read the fields in ``left_out`` of the schema."""
     some = " or ".join(f"{field.data_key!r} in data" for field in variables.values())
     none = [f"{' = '.join(variables)} = None", f"absent += {len(variables)}"]
     return [f"if {some}:", *_indented(_read(variables, names)), "else:", *_indented(none)]
@@ -167,7 +166,7 @@ def _convert(v: str, field: fields.Field[Any], names: dict[str, Any]) -> tuple[s
             names["moment"] = moment = field.DESERIALIZATION_FUNCS["iso"]
             names["fromisoformat"] = dt.datetime.fromisoformat
             parse = [f"{v} = moment({v})"]
-            if moment != dt.datetime.fromisoformat:  # each access makes another bound method
+            if moment != dt.datetime.fromisoformat:  # each access makes a bound method
                 # marshmallow 3 uses a slow regular expression, so dates in Dub's format avoid it.
                 is_usual = f"{v}[4:20:3] == '--T::.' and {v}[23:] == 'Z'"
                 parse = [f"{v} = fromisoformat({v}) if {is_usual} else moment({v})"]

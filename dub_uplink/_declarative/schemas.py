@@ -18,14 +18,14 @@ from ..models.unset import UNSET
 class ModelSchema(marshmallow.Schema):
     """The schema of a record that is loaded into a dataclass.
 
-    The fields have the names of the dataclass. Undeclared fields are stored in ``extra``, so that
-    a new field of the server causes no error.
+    The schema has the field names of the dataclass. Undeclared fields are stored in ``extra``, so
+    that a new field of the server causes no error.
     """
 
     #: The dataclass that :meth:`load` creates.
     model: type[Any]
-    #: The Python names of fields that nearly every record either has all or lacks all. A record
-    #: that has all other fields is loaded fast. Any other record is loaded too, but more slowly.
+    #: The Python names of the fields that the server omits together: nearly every record has all of
+    #: them, or none. A record that lacks any other field is loaded more slowly.
     left_out: frozenset[str] = frozenset()
 
     class Meta:
@@ -45,14 +45,17 @@ class ModelSchema(marshmallow.Schema):
 
 
 def utc(value: Any) -> Any:
-    """Return a UTC date with ``dt.UTC``, since some marshmallow releases use another class."""
+    """Replace the time zone of a UTC date by ``dt.UTC``; return any other value unchanged.
+
+    Some marshmallow releases return UTC dates with another time-zone class.
+    """
     if isinstance(value, dt.datetime) and value.utcoffset() == dt.timedelta(0):
         return value.replace(tzinfo=dt.UTC)
     return value
 
 
 def first_error(error: marshmallow.ValidationError) -> str:
-    """Return the first error of a body and its path, in one line."""
+    """Return the first error of a body as one line: the path of the field, and the message."""
     path: list[str] = []
     messages: Any = error.messages
     while isinstance(messages, Mapping) and messages:
@@ -75,7 +78,7 @@ def moment() -> fields.AwareDateTime:
 
 
 class SentText(fields.String):
-    """A string to send; bytes and unpaired surrogates are errors."""
+    """A string to send. Bytes and unpaired surrogates are rejected."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str):
@@ -107,13 +110,13 @@ class SentMoment(fields.AwareDateTime):
 
 
 def moment_text(moment: dt.datetime) -> str:
-    """Return an aware datetime in the server's format."""
+    """Format an aware datetime as the server does, in UTC with milliseconds."""
     text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 class SentFlag(fields.Boolean):
-    """``True`` or ``False``; values such as ``"yes"`` or 1 are errors."""
+    """A boolean to send. Values such as ``"yes"`` or 1 are rejected."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, bool):
@@ -126,9 +129,9 @@ class RequestSchema(marshmallow.Schema):
 
     #: The dataclass of the request; callers may also pass a mapping.
     model: type[Any]
-    #: The call that accepts the request, for error messages.
+    #: The method that accepts the request, such as ``create()``, for error messages.
     call: str
-    #: Whether ``None`` is sent as ``null``; otherwise the field is left out.
+    #: Whether ``None`` is sent as ``null``. If ``False``, a field with ``None`` is not sent.
     nulls = True
 
     class Meta:
@@ -153,7 +156,7 @@ def serialize_request(
         schema: the schema of the request.
         request: an instance of the schema's dataclass, or a mapping with snake_case or camelCase
             keys.
-        call: the call in error messages; the default is the call of the schema.
+        call: the method to name in error messages; the default is ``call`` of the schema.
 
     Raises:
         TypeError: ``request`` is neither an instance of the dataclass nor a mapping.
