@@ -54,7 +54,7 @@ class ConsumerAttribute(Generic[T]):
         vars(client)[self._name] = consumer
 
 
-def _async_customers() -> type[AsyncCustomersConsumer]:
+def _load_async_customers_consumer() -> type[AsyncCustomersConsumer]:
     from ._customers.async_consumer import AsyncCustomersConsumer  # noqa: PLC0415 - slow to import
 
     return AsyncCustomersConsumer
@@ -174,7 +174,7 @@ class AsyncDub:
     if TYPE_CHECKING:
         customers: ConsumerAttribute[AsyncCustomersConsumer]
     else:  # not annotated at run time, as explained in Dub
-        customers = ConsumerAttribute(_async_customers)
+        customers = ConsumerAttribute(_load_async_customers_consumer)
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class AsyncDub:
     ) -> None:
         provider: Any = TokenProvider(token)
         del token  # a traceback with local variables must not show the token
-        self.customers = _async_customers()(
+        self.customers = _load_async_customers_consumer()(
             provider,
             server_url=server_url,
             client=client,

@@ -27,17 +27,17 @@ from ..models.operations import (
 from .batches import (
     CREATE_FIELDS,
     UPDATE_FIELDS,
-    CreateRace,
-    ensure_requests,
-    update_arguments,
-    upsert_requests,
+    FindOrCreateRetries,
+    prepare_ensure,
+    prepare_upsert,
+    split_change,
 )
 from .parameters import (
     ExpandOptions,
     ExpandQuery,
     UpdateOptions,
     check_flag,
-    never_expanded,
+    refuse_expanded_fields,
     refuse_unsupported,
 )
 
@@ -45,7 +45,9 @@ T = TypeVar("T")
 
 
 async def _find_or_create(
-    find: Callable[[bool], Awaitable[T]], create: Callable[[], Awaitable[T]], race: CreateRace
+    find: Callable[[bool], Awaitable[T]],
+    create: Callable[[], Awaitable[T]],
+    race: FindOrCreateRetries,
 ) -> T:
     """Await ``find`` and ``create`` alternately until one of them succeeds.
 
@@ -58,7 +60,7 @@ async def _find_or_create(
             if race.conflict is not None:
                 await race.state.clock.async_sleep(race.wait(race.conflict))
         except Conflict as error:
-            raise race.stripe_id_taken(error) from None
+            raise race.make_stripe_id_error(error) from None
         try:
             return await create()
         except Conflict as error:
@@ -89,30 +91,30 @@ class AsyncCustomerBatches(AsyncDubConsumer):
             self, id: str, **options: Unpack[CallOptions]
         ) -> DeleteCustomerResponseBody: ...
 
-    @never_expanded
+    @refuse_expanded_fields
     async def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
         **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.ensure`."""
-        body, customer_id, read_options = ensure_requests(request, options)
-        race = CreateRace("ensure()", body, self._retry_state(options))
+        body, customer_id, read_options = prepare_ensure(request, options)
+        race = FindOrCreateRetries("ensure()", body, self._make_retry_state(options))
         return await _find_or_create(
             lambda again: self.get(customer_id, **read_options[again]),
             lambda: self.create(body, **options),
             race,
         )
 
-    @never_expanded
+    @refuse_expanded_fields
     async def upsert(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
         **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.upsert`."""
-        body, customer_id, change = upsert_requests(request, options)
-        race = CreateRace("upsert()", body, self._retry_state(options))
+        body, customer_id, change = prepare_upsert(request, options)
+        race = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
         return await _find_or_create(
             lambda _: self.update(customer_id, change, **options),
             lambda: self.create(body, **options),
@@ -178,11 +180,11 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         async def update(
             change: tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]],
         ) -> Customer:
-            return await self.update(*update_arguments(change), **options)
+            return await self.update(*split_change(change), **options)
 
         return map_ordered(update, changes, workers)
 
-    @never_expanded
+    @refuse_expanded_fields
     def upsert_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]]

@@ -59,7 +59,7 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
             while not self._closed:
                 step = self._traversal.step()
                 if isinstance(step, Fetch):
-                    self._traversal.fetched(await self._page(step))
+                    self._traversal.fetched(await self._fetch_step(step))
                 elif step is None:
                     await self.aclose()
                 else:
@@ -77,7 +77,7 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
             prefetched[1].cancel()
             await asyncio.gather(prefetched[1], return_exceptions=True)
 
-    async def _page(self, step: Fetch) -> list[Customer] | None:
+    async def _fetch_step(self, step: Fetch) -> list[Customer] | None:
         try:
             page = await self._fetch_or_await_prefetched(step.query)
         except UnprocessableEntity as error:

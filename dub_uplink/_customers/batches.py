@@ -28,19 +28,19 @@ from .parameters import (
     ExpandQuery,
     UpdateOptions,
     check_flag,
-    never_expanded,
+    refuse_expanded_fields,
     refuse_unsupported,
 )
 from .schemas import CreateSchema, UpdateSchema
 
 T = TypeVar("T")
 
-_CREATE = CreateSchema()
-CREATE_FIELDS = field_names(_CREATE)
+_CREATE_SCHEMA = CreateSchema()
+CREATE_FIELDS = field_names(_CREATE_SCHEMA)
 UPDATE_FIELDS = field_names(UpdateSchema)
 
 
-def upsert_requests(
+def prepare_upsert(
     request: Any, options: BodyOptions
 ) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Return the arguments of the calls that an upsert makes.
@@ -55,7 +55,7 @@ def upsert_requests(
             fields are requested, or a call option is out of range.
     """
     refuse_unsupported("upsert()", request, options.get("extra_query"), options.get("extra_body"))
-    body = serialize_request(_CREATE, request, "upsert()")
+    body = serialize_request(_CREATE_SCHEMA, request, "upsert()")
     external_id = body["externalId"]
     if not external_id:
         raise ValueError("upsert(): external_id is empty; give the id of a customer in your system")
@@ -64,7 +64,7 @@ def upsert_requests(
     return body, f"ext_{external_id}", change
 
 
-def ensure_requests(
+def prepare_ensure(
     request: Any, options: BodyOptions
 ) -> tuple[dict[str, Any], str, tuple[Any, Any]]:
     """Return the arguments of the calls that an ensure makes.
@@ -82,7 +82,7 @@ def ensure_requests(
             or ``extra_body`` repeats a field of :meth:`create`.
     """
     refuse_unsupported("ensure()", request, options.get("extra_query"), options.get("extra_body"))
-    body = serialize_request(_CREATE, request, "ensure()")
+    body = serialize_request(_CREATE_SCHEMA, request, "ensure()")
     check_call_options(options, body=CREATE_FIELDS)
     first: Any = {**options}
     first.pop("extra_body", None)
@@ -90,7 +90,7 @@ def ensure_requests(
     return body, f"ext_{body['externalId']}", (first, {**first, "http_headers": headers})
 
 
-class CreateRace:
+class FindOrCreateRetries:
     """The retries of an upsert or an ensure that can neither find nor create the customer.
 
     There are two possible causes. Either another client deleted the customer between the two
@@ -138,7 +138,7 @@ class CreateRace:
             conflict.data,
         ) from None
 
-    def stripe_id_taken(self, conflict: Conflict) -> Conflict:
+    def make_stripe_id_error(self, conflict: Conflict) -> Conflict:
         """Return the error to raise for a conflict in ``find``, which names the Stripe id."""
         if not self._stripe_id:  # the conflict is about a field of extra_body
             return conflict
@@ -149,7 +149,9 @@ class CreateRace:
         return f"stripe_customer_id {self._stripe_id!r:.80}"
 
 
-def _find_or_create(find: Callable[[bool], T], create: Callable[[], T], race: CreateRace) -> T:
+def _find_or_create(
+    find: Callable[[bool], T], create: Callable[[], T], race: FindOrCreateRetries
+) -> T:
     """Call ``find`` and ``create`` alternately until one of them succeeds.
 
     ``find`` receives ``True`` if a create has failed before.
@@ -161,14 +163,14 @@ def _find_or_create(find: Callable[[bool], T], create: Callable[[], T], race: Cr
             if race.conflict is not None:
                 make_sleep(race.state.clock)(race.wait(race.conflict))
         except Conflict as error:
-            raise race.stripe_id_taken(error) from None
+            raise race.make_stripe_id_error(error) from None
         try:
             return create()
         except Conflict as error:  # the customer exists now, or its Stripe id is taken
             race.record_conflict(error)
 
 
-def update_arguments(change: Any) -> tuple[Any, Any]:
+def split_change(change: Any) -> tuple[Any, Any]:
     """Return the id and the body of one item of ``update_many``.
 
     Raises:
@@ -204,7 +206,7 @@ class CustomerBatches(DubConsumer):
 
         def delete(self, id: str, **options: Unpack[CallOptions]) -> DeleteCustomerResponseBody: ...
 
-    @never_expanded
+    @refuse_expanded_fields
     def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
@@ -226,15 +228,15 @@ class CustomerBatches(DubConsumer):
             Conflict: another customer has the Stripe id, or other clients create and delete this
                 customer again and again until the deadline of the retry policy.
         """
-        body, customer_id, read_options = ensure_requests(request, options)
-        race = CreateRace("ensure()", body, self._retry_state(options))
+        body, customer_id, read_options = prepare_ensure(request, options)
+        race = FindOrCreateRetries("ensure()", body, self._make_retry_state(options))
         return _find_or_create(
             lambda again: self.get(customer_id, **read_options[again]),
             lambda: self.create(body, **options),
             race,
         )
 
-    @never_expanded
+    @refuse_expanded_fields
     def upsert(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
@@ -262,8 +264,8 @@ class CustomerBatches(DubConsumer):
             Conflict: another customer has the Stripe id, or other clients create and delete this
                 customer again and again until the deadline of the retry policy.
         """
-        body, customer_id, change = upsert_requests(request, options)
-        race = CreateRace("upsert()", body, self._retry_state(options))
+        body, customer_id, change = prepare_upsert(request, options)
+        race = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
         return _find_or_create(
             lambda _: self.update(customer_id, change, **options),
             lambda: self.create(body, **options),
@@ -359,11 +361,11 @@ class CustomerBatches(DubConsumer):
         check_call_options(options, ExpandQuery.known, UPDATE_FIELDS)
 
         def update(change: tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]) -> Customer:
-            return self.update(*update_arguments(change), **options)
+            return self.update(*split_change(change), **options)
 
         return map_ordered(update, changes, workers)
 
-    @never_expanded
+    @refuse_expanded_fields
     def upsert_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],

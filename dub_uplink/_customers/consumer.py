@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack, overload
 
 from .. import declare
 from .._declarative.context import CallContext
-from .._declarative.converters import response_converter
+from .._declarative.converters import get_response_converter
 from .._declarative.decorators import result_handler, unpublished
 from .._declarative.methods import explicit_signature
 from ..declare import BodyOptions, CallOptions
@@ -42,7 +42,7 @@ from .recovery import CustomerOperation
 from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
 
 
-def _page(context: CallContext, customers: list[Customer]) -> Any:
+def _make_page(context: CallContext, customers: list[Customer]) -> Any:
     """Return customers as a page that fetches the next page with the same options.
 
     ``context.query`` is the query that :class:`ListQuery` validated, with the server's names.
@@ -53,13 +53,13 @@ def _page(context: CallContext, customers: list[Customer]) -> Any:
     )
 
 
-_COUNTS = CountSchema(many=True)
+_COUNTS_SCHEMA = CountSchema(many=True)
 
 
-def _count(context: CallContext, body: Any) -> int | list[CustomerCount]:
+def _convert_count(context: CallContext, body: Any) -> int | list[CustomerCount]:
     """Return the number of customers, or the groups if the query has ``groupBy``."""
     if "groupBy" in context.query:
-        convert: Any = response_converter(_COUNTS)  # the first call compiles the schema
+        convert: Any = get_response_converter(_COUNTS_SCHEMA)  # the first call compiles the schema
         counts: list[CustomerCount] = convert(body)
         return counts
     if isinstance(body, bool) or not isinstance(body, int):
@@ -109,12 +109,12 @@ class CustomersConsumer(CustomerBatches):
     _page_type = CustomerPage
     #: Decides whether to repeat a write that the server may have applied, and whether a later 404
     #: or 409 shows that the server has applied it.
-    _recovery = CustomerOperation
+    _recovery_type = CustomerOperation
 
     # ListRequest stores the request object. ListQuery sends the filters of this object and the
     # keyword filters; a filter in both raises ValueError. CountQuery sends the keyword filters and
     # the value that CountGroup stored.
-    @result_handler(_page)
+    @result_handler(_make_page)
     @declare.returns.json(type=CustomerSchema(many=True))
     @declare.get("customers", args={"request": ListRequest, "options": ListQuery})
     def list(
@@ -202,7 +202,7 @@ class CustomersConsumer(CustomerBatches):
         self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
     ) -> builtins.list[CustomerCount]: ...
     @unpublished
-    @result_handler(_count)
+    @result_handler(_convert_count)
     @declare.returns.json
     @declare.get("customers/count", args={"group_by": CountGroup, "options": CountQuery})
     def count(

@@ -115,7 +115,7 @@ class CustomerIterator(Iterator[Customer]):
         traversal = self._traversal
         with self._lock:
             while isinstance(step := traversal.step(), Fetch):
-                traversal.fetched(fetch_unless_deleted(self._fetch, step))
+                traversal.fetched(fetch_unless_cursor_lost(self._fetch, step))
         if step is None:
             raise StopIteration
         return step
@@ -137,7 +137,7 @@ def start_traversal(query: Query, cursor: str | None) -> Traversal:
     return CursorTraversal(query, size, cursor)
 
 
-def fetch_unless_deleted(
+def fetch_unless_cursor_lost(
     fetch: Callable[[Query], list[Customer]], step: Fetch
 ) -> list[Customer] | None:
     """Fetch the page of a step; return ``None`` if the customer at its cursor was deleted."""

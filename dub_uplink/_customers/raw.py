@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from .._declarative.methods import explicit_signature
-from .._declarative.raw import raw_endpoint
+from .._declarative.raw import make_raw_endpoint
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -20,7 +20,13 @@ from ..models.operations import (
 from ..models.response import RawResponse
 from .batches import CustomerBatches
 from .pages import CustomerPage
-from .parameters import CountOptions, ExpandOptions, ListOptions, UpdateOptions, never_expanded
+from .parameters import (
+    CountOptions,
+    ExpandOptions,
+    ListOptions,
+    UpdateOptions,
+    refuse_expanded_fields,
+)
 
 # These functions call endpoints of `self`. The raw-response view passes itself, so the endpoints
 # return raw responses.
@@ -42,10 +48,10 @@ class CustomersWithRawResponse:
 
     def __init__(self, customers: Any) -> None:
         self._customers = customers
-        self._retry_state = customers._retry_state
+        self._make_retry_state = customers._make_retry_state
 
     def _endpoint(self, name: str) -> Callable[..., RawResponse[Any]]:
-        endpoint: Callable[..., RawResponse[Any]] = raw_endpoint(self._customers, name)
+        endpoint: Callable[..., RawResponse[Any]] = make_raw_endpoint(self._customers, name)
         return endpoint
 
     if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any misspelt name
@@ -113,7 +119,7 @@ class CustomersWithRawResponse:
         """See :meth:`CustomersConsumer.count`."""
         return self._endpoint("count")(group_by=group_by, **options)
 
-    @never_expanded
+    @refuse_expanded_fields
     def upsert(
         self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
     ) -> RawResponse[Customer]:
@@ -124,7 +130,7 @@ class CustomersWithRawResponse:
         response: RawResponse[Customer] = _upsert(self, request, **options)
         return response
 
-    @never_expanded
+    @refuse_expanded_fields
     def ensure(
         self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
     ) -> RawResponse[Customer]:

@@ -23,8 +23,8 @@ class AsyncDubConsumer(ConfiguredConsumer):
         _transport: AsyncRetryingClient
     _asynchronous = True
 
-    def _connect(
-        self, client: Any, server: str, token: TokenProvider, **policy: Any
+    def _make_transport(
+        self, client: Any, server_url: str, token: TokenProvider, **policy: Any
     ) -> AsyncRetryingClient:
         try:
             from .._http.aiohttp_backend import make_async_backend  # noqa: PLC0415 - optional
@@ -32,11 +32,13 @@ class AsyncDubConsumer(ConfiguredConsumer):
             raise ImportError(
                 'the asynchronous client needs aiohttp: pip install "dub-uplink[aiohttp]"'
             ) from error
-        return AsyncRetryingClient(make_async_backend(client, server), server, token, **policy)
+        return AsyncRetryingClient(
+            make_async_backend(client, server_url), server_url, token, **policy
+        )
 
     async def aclose(self) -> None:
         """Close the connections of this client; a session given as ``client`` stays open."""
-        if self._defaults is None:
+        if self._default_options is None:
             await self._transport.aclose()
 
     async def __aenter__(self) -> Self:

@@ -21,7 +21,7 @@ from .._internal.config import (
 from .._internal.credentials import TokenProvider, is_coroutine_function
 from .._internal.env_logging import enable_env_logging
 from .._rate_limit.rate_limit import RateLimit
-from .._transport import errors as hooks
+from .._transport import errors as transport_errors
 from .._transport.client import OnRetry, RetryingClient
 from .._transport.recovery import NoRecovery, RecoveryFactory
 from .._transport.retry_state import RetryState
@@ -68,14 +68,14 @@ else:
         def __init_subclass__(cls, **options: Any) -> None:
             super().__init_subclass__(**options)
             wrapper = vars(cls).get("__init__")
-            if wrapper is not None and not _is_annotated(wrapper.__wrapped__):
+            if wrapper is not None and not _sends_arguments(wrapper.__wrapped__):
                 cls.__init__ = wrapper.__wrapped__
             define_methods(cls, asynchronous=cls._asynchronous, is_reserved=_is_reserved)
 
     Consumer.__init__ = uplink.Consumer.__init__.__wrapped__
 
 
-def _is_annotated(init: Callable[..., None]) -> bool:
+def _sends_arguments(init: Callable[..., None]) -> bool:
     """Return whether a constructor has arguments that uplink sends with each request."""
     handler = arguments.ArgumentAnnotationHandlerBuilder.from_func(init).build()
     return any(True for _ in handler.annotations)
@@ -118,19 +118,19 @@ class _CallHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
         begin_call(consumer, request_builder)
 
     def handle_response(self, consumer: Any, response: Response) -> Response:
-        return hooks.raise_for_status(response)
+        return transport_errors.raise_for_status(response)
 
 
 class ConfiguredConsumer(Consumer):
     """The configuration that synchronous and asynchronous consumers share."""
 
     #: Creates the object that decides whether a failed write was applied.
-    _recovery: RecoveryFactory = NoRecovery
+    _recovery_type: RecoveryFactory = NoRecovery
     #: The default call options of a view, or ``None`` for a consumer that is not a view. A view is
     #: a copy with other default options, made by :meth:`with_options`.
-    _defaults: Mapping[str, Any] | None = None
+    _default_options: Mapping[str, Any] | None = None
     #: In a view that returns raw responses: the consumer that was copied. Otherwise ``None``.
-    _raw_of: Any = None
+    _raw_view_of: Any = None
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class ConfiguredConsumer(Consumer):
         enable_env_logging()
         token_provider = TokenProvider(token)
         del token  # tracebacks with local variables must not show the token
-        server = normalize_base_url(server_url)
+        server_url = normalize_base_url(server_url)
         if isinstance(retry_config, Unset):
             retry_config = DEFAULT_RETRY_CONFIG
         if isinstance(retry_budget, Unset):
@@ -159,9 +159,9 @@ class ConfiguredConsumer(Consumer):
                 "on_retry is an async function; pass a regular function, or use AsyncDub"
             )
         token_provider.resolve(asynchronous=self._asynchronous)
-        self._transport = self._connect(
+        self._transport = self._make_transport(
             client,
-            server,
+            server_url,
             token_provider,
             retry_config=retry_config,
             timeout=timeout_seconds(timeout_ms, DEFAULT_TIMEOUT_MS / 1000),
@@ -169,10 +169,10 @@ class ConfiguredConsumer(Consumer):
             on_retry=on_retry,
             clock=clock,
             rate_limit=rate_limit,
-            make_recovery=self._recovery,
+            make_recovery=self._recovery_type,
         )
         super().__init__(
-            base_url=server,
+            base_url=server_url,
             client=self._transport,
             converters=SchemaConverter(),
             hooks=_CallHook(),
@@ -201,7 +201,7 @@ class ConfiguredConsumer(Consumer):
             ValueError: an option is out of range, or a header is given twice.
             TypeError: an option is of the wrong type.
         """
-        defaults: dict[str, Any] = dict(self._defaults or {})
+        defaults: dict[str, Any] = dict(self._default_options or {})
         if not isinstance(retries, Unset):
             check_retries(retries)
             defaults["retries"] = retries
@@ -211,20 +211,20 @@ class ConfiguredConsumer(Consumer):
         if http_headers is not None:
             headers = validate_headers(http_headers)
             defaults["http_headers"] = merge_headers(defaults.get("http_headers", {}), headers)
-        return self._view(defaults)
+        return self._make_view(defaults)
 
-    def _view(self, defaults: Mapping[str, Any]) -> Self:
+    def _make_view(self, defaults: Mapping[str, Any]) -> Self:
         """Return a shallow copy of this consumer with other default call options."""
         view = object.__new__(type(self))
-        vars(view).update(vars(self), _defaults=defaults)
+        vars(view).update(vars(self), _default_options=defaults)
         return view
 
-    def _retry_state(self, options: Mapping[str, Any]) -> RetryState:
+    def _make_retry_state(self, options: Mapping[str, Any]) -> RetryState:
         """Return the retry state of an operation that consists of several calls."""
-        return self._transport.make_retry_state({**(self._defaults or {}), **options})
+        return self._transport.make_retry_state({**(self._default_options or {}), **options})
 
-    def _connect(
-        self, client: Any, server: str, token: TokenProvider, **policy: Any
+    def _make_transport(
+        self, client: Any, server_url: str, token: TokenProvider, **policy: Any
     ) -> RetryingClient:
         """Return a transport that sends requests through the argument ``client``."""
         raise NotImplementedError
@@ -255,14 +255,14 @@ class DubConsumer(ConfiguredConsumer):
 
     __module__ = "dub_uplink"
 
-    def _connect(
-        self, client: Any, server: str, token: TokenProvider, **policy: Any
+    def _make_transport(
+        self, client: Any, server_url: str, token: TokenProvider, **policy: Any
     ) -> RetryingClient:
-        return RetryingClient(make_backend(client, server), server, token, **policy)
+        return RetryingClient(make_backend(client, server_url), server_url, token, **policy)
 
     def close(self) -> None:
         """Close the connections of this client; a session given as ``client`` stays open."""
-        if self._defaults is None:
+        if self._default_options is None:
             self._transport.close()
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._transport.call import OPTIONS
 
-_KEY = "dub_uplink"
+_CONTEXT_KEY = "dub_uplink"
 
 
 class CallContext:
@@ -53,12 +53,12 @@ class CallContext:
 
 def begin_call(consumer: Any, request_builder: Any) -> None:
     """Add a new context to uplink's request, before uplink reads the arguments."""
-    request_builder.context[_KEY] = CallContext(consumer)
-    if consumer._defaults:
-        request_builder.info[OPTIONS].update(consumer._defaults)
+    request_builder.context[_CONTEXT_KEY] = CallContext(consumer)
+    if consumer._default_options:
+        request_builder.info[OPTIONS].update(consumer._default_options)
 
 
-def context_of(request_builder: Any) -> CallContext:
+def get_context(request_builder: Any) -> CallContext:
     """Return the context of a call."""
-    context: CallContext = request_builder.context[_KEY]
+    context: CallContext = request_builder.context[_CONTEXT_KEY]
     return context

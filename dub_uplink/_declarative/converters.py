@@ -10,7 +10,7 @@ from typing import Any
 import marshmallow
 from uplink.converters import Factory
 
-from .._transport import errors as hooks
+from .._transport import errors as transport_errors
 from ..models.errors import ResponseValidationError, one_line
 from ..models.response import Response
 from .context import CallContext
@@ -30,11 +30,11 @@ class SchemaConverter(Factory):  # type: ignore[misc]  # uplink has no types
 
     def create_response_body_converter(self, cls: Any, request_definition: Any) -> Any:
         """Return the function that loads a body, or ``None`` for an unsupported type."""
-        return response_converter(cls)
+        return get_response_converter(cls)
 
     def create_request_body_converter(self, cls: Any, request_definition: Any) -> Any:
         """Return the function that serialises a body, or ``None`` for an unsupported type."""
-        return _request_converter(cls)
+        return _get_request_converter(cls)
 
 
 def is_schema(type_: Any, base: type[marshmallow.Schema] = marshmallow.Schema) -> bool:
@@ -43,7 +43,7 @@ def is_schema(type_: Any, base: type[marshmallow.Schema] = marshmallow.Schema) -
 
 
 @functools.lru_cache(1000)
-def response_converter(type_: Any) -> Callable[[Any], Any] | None:
+def get_response_converter(type_: Any) -> Callable[[Any], Any] | None:
     """Return the function that loads a body, or ``None`` for an unsupported type."""
     if is_schema(type_):
         from .schema_compiler import compile_loader  # noqa: PLC0415 - loaded by the first response
@@ -56,7 +56,7 @@ def response_converter(type_: Any) -> Callable[[Any], Any] | None:
 
 
 @functools.lru_cache(1000)
-def _request_converter(type_: Any) -> Callable[[Any], Any] | None:
+def _get_request_converter(type_: Any) -> Callable[[Any], Any] | None:
     if not is_schema(type_, RequestSchema):
         return None
     schema = type_() if isinstance(type_, type) else type_
@@ -88,10 +88,10 @@ def read_body(
             return value
         return context.result_handler(context, value)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        excerpt = hooks.body_excerpt(response)
+        excerpt = transport_errors.body_excerpt(response)
         message = f"the response is not JSON; is server_url that of Dub's API? {excerpt!r}"
     except marshmallow.ValidationError as error:
         message = f"unexpected response body: {first_error(error)}"
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         message = f"unexpected response body: {type(error).__name__}: {one_line(str(error))}"
-    raise ResponseValidationError(message, hooks.detach_call(response))
+    raise ResponseValidationError(message, transport_errors.detach_call(response))

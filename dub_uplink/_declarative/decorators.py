@@ -16,15 +16,15 @@ from .._internal.config import validate_headers
 from .._internal.naming import camel_case
 from .._transport.call import OPTIONS
 from ..models.response import Response
-from .context import CallContext, context_of
-from .converters import is_schema, response_converter
-from .methods import arguments_of
+from .context import CallContext, get_context
+from .converters import get_response_converter, is_schema
+from .methods import get_argument_annotations
 from .parameters import Options, PathSegment, Query
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_VARIABLE = re.compile(r"\{(\w+)\}")
+_TEMPLATE_VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 class Decorator(Protocol):
@@ -75,14 +75,14 @@ def delete(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     return _declare(uplink.delete, path, args)
 
 
-def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
+def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
     path = path.lstrip("/")  # uplink would drop the server's path before a slash
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         stub = _without_types(function)
         annotations: dict[str, Any] = {
             name: PathSegment(name)
-            for name in _VARIABLE.findall(path)
+            for name in _TEMPLATE_VARIABLE.findall(path)
             if name in inspect.signature(stub).parameters
         }
         for name, annotation in (args or {}).items():
@@ -92,7 +92,7 @@ def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
             if instance is not annotation and isinstance(instance, Options):
                 instance.call = function.__name__
             annotations[name] = instance
-        return cast("Callable[P, T]", verb(path, args=annotations)(stub))
+        return cast("Callable[P, T]", uplink_decorator(path, args=annotations)(stub))
 
     return decorate
 
@@ -105,7 +105,7 @@ def like(method: Callable[..., Any]) -> Decorator:
     definition: Any = method.uplink_definition  # type: ignore[attr-defined]
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        extend = definition.extend(args=arguments_of(definition))
+        extend = definition.extend(args=get_argument_annotations(definition))
         return cast("Callable[P, T]", extend(_without_types(function)))
 
     return decorate
@@ -122,11 +122,11 @@ def _without_types(function: Callable[..., Any]) -> Any:
     def stub(*_: Any, **__: Any) -> None: ...
 
     signature = inspect.signature(function)
-    untyped = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-    result: Any = stub
-    result.__signature__ = _Signature(untyped)
-    result.declared = function
-    return result
+    untyped_parameters = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    untyped_function: Any = stub
+    untyped_function.__signature__ = _Signature(untyped_parameters)
+    untyped_function.declared = function
+    return untyped_function
 
 
 class _Signature(inspect.Signature):
@@ -136,32 +136,33 @@ class _Signature(inspect.Signature):
     class binds the arguments or raises.
     """
 
-    __slots__ = ("_named", "_options", "_required")
+    __slots__ = ("_options_name", "_positional_names", "_required_names")
 
     def __init__(self, parameters: Sequence[inspect.Parameter] = (), **options: Any) -> None:
         super().__init__(parameters, **options)
-        named = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-        rest = [p for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
-        self._named = tuple(p.name for p in named)
-        self._required = frozenset(p.name for p in named if p.default is p.empty)
-        has_options = len(rest) == 1 and rest[0].kind is inspect.Parameter.VAR_KEYWORD
-        self._options = rest[0].name if has_options else None
+        positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        others = [p for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
+        self._positional_names = tuple(p.name for p in positional)
+        self._required_names = frozenset(p.name for p in positional if p.default is p.empty)
+        has_options = len(others) == 1 and others[0].kind is inspect.Parameter.VAR_KEYWORD
+        #: The name of the parameter ``**options``. ``None`` if there are other parameters too.
+        self._options_name = others[0].name if has_options else None
 
     def bind(self, /, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
         """Return the arguments of a call by name. Without keywords, ``options`` is ``{}``."""
-        bound: Any = dict(zip(self._named, args, strict=False))
+        bound: Any = dict(zip(self._positional_names, args, strict=False))
         if (
-            self._options is None
-            or len(args) > len(self._named)
-            or not self._required <= bound.keys()
-            or not kwargs.keys().isdisjoint(self._named)
+            self._options_name is None
+            or len(args) > len(self._positional_names)
+            or not self._required_names <= bound.keys()
+            or not kwargs.keys().isdisjoint(self._positional_names)
         ):
             return super().bind(*args, **kwargs)
-        bound[self._options] = kwargs
+        bound[self._options_name] = kwargs
         return inspect.BoundArguments(self, bound)
 
 
-def _above_request(name: str, annotation: Any) -> Decorator:
+def _require_above_request(name: str, uplink_decorator: Any) -> Decorator:
     """Return a decorator that must be above the request's decorator, such as ``@declare.get``.
 
     uplink ignores its own decorator below the request's decorator, because there the endpoint is
@@ -169,7 +170,7 @@ def _above_request(name: str, annotation: Any) -> Decorator:
 
     Args:
         name: the name of the decorator in ``declare``, for the error message.
-        annotation: uplink's decorator.
+        uplink_decorator: uplink's decorator.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -178,7 +179,7 @@ def _above_request(name: str, annotation: Any) -> Decorator:
                 f"{function.__qualname__}: write @declare.{name} above the decorator of the"
                 " request, such as @declare.get"
             )
-        return cast("Callable[P, T]", annotation(function))
+        return cast("Callable[P, T]", uplink_decorator(function))
 
     return decorate
 
@@ -188,7 +189,7 @@ class _ResultHandler(MethodAnnotation):  # type: ignore[misc]  # uplink has no t
         self._handler = handler
 
     def modify_request(self, request_builder: Any) -> None:
-        context_of(request_builder).result_handler = self._handler
+        get_context(request_builder).result_handler = self._handler
 
 
 class _Idempotent(MethodAnnotation):  # type: ignore[misc]
@@ -202,7 +203,7 @@ def _key_path(key: Any) -> Sequence[Any]:
     return key if isinstance(key, (tuple, list)) else (key,)
 
 
-def _select(body: Any, path: Sequence[Any]) -> Any:
+def _select_part(body: Any, path: Sequence[Any]) -> Any:
     """Return the part of a JSON body that the keys of ``returns.json`` select.
 
     Raises:
@@ -223,7 +224,7 @@ class _ReturnsJson(uplink.returns.json):  # type: ignore[misc]
 
     def _make_strategy(self, converter: Any) -> Any:
         path = _key_path(self._key)
-        return lambda response: converter(_select(response.json(), path))
+        return lambda response: converter(_select_part(response.json(), path))
 
 
 class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
@@ -242,8 +243,8 @@ class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
             request_builder.return_type = self._convert
 
     def _convert(self, response: Response) -> Any:
-        convert: Any = response_converter(self._schema)
-        return convert(_select(response.json(), self._path))
+        convert: Any = get_response_converter(self._schema)
+        return convert(_select_part(response.json(), self._path))
 
 
 class _Unpublished(MethodAnnotation):  # type: ignore[misc]
@@ -270,7 +271,7 @@ def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
 
 def idempotent(function: Callable[P, T]) -> Callable[P, T]:
     """Declare that a ``POST`` may be sent again after an attempt that may have been applied."""
-    return _above_request("idempotent", _Idempotent)(function)
+    return _require_above_request("idempotent", _Idempotent)(function)
 
 
 def unpublished(function: Callable[P, T]) -> Callable[P, T]:
@@ -280,7 +281,7 @@ def unpublished(function: Callable[P, T]) -> Callable[P, T]:
 
 def json(function: Callable[P, T]) -> Callable[P, T]:
     """Send the ``Body`` or the ``Field`` arguments as JSON; see ``uplink.json``."""
-    return _above_request("json", uplink.json)(function)
+    return _require_above_request("json", uplink.json)(function)
 
 
 def headers(values: Mapping[str, str]) -> Decorator:
@@ -292,7 +293,9 @@ def headers(values: Mapping[str, str]) -> Decorator:
         ValueError: a name or a value is not valid in HTTP, or only the client may set the header.
         TypeError: ``values`` is not a mapping of strings to strings.
     """
-    return _above_request("headers", uplink.headers(validate_headers(values, "declare.headers")))
+    return _require_above_request(
+        "headers", uplink.headers(validate_headers(values, "declare.headers"))
+    )
 
 
 def params(values: Mapping[str, str]) -> Decorator:
@@ -300,7 +303,7 @@ def params(values: Mapping[str, str]) -> Decorator:
 
     Parameters of a call replace parameters of the same name.
     """
-    return _above_request("params", uplink.params(values))
+    return _require_above_request("params", uplink.params(values))
 
 
 def timeout(seconds: float) -> Decorator:
@@ -316,7 +319,7 @@ def timeout(seconds: float) -> Decorator:
         )
     if not seconds > 0:
         raise ValueError(f"declare.timeout must be above 0 seconds, not {seconds!r:.20}")
-    return _above_request("timeout", uplink.timeout(seconds))
+    return _require_above_request("timeout", uplink.timeout(seconds))
 
 
 class returns:
@@ -350,10 +353,10 @@ class returns:
             TypeError: ``type`` is neither a schema, nor a pydantic model, nor a callable.
         """
         if function is not None:
-            return _above_request("returns.json", uplink.returns.json)(function)
+            return _require_above_request("returns.json", uplink.returns.json)(function)
         if type is not None and not callable(type) and not is_schema(type):
             raise TypeError(
                 f"type must be a marshmallow schema, a pydantic model or a callable, not {type!r}"
             )
-        declared = _ReturnsSchema if is_schema(type) else _ReturnsJson
-        return _above_request("returns.json", declared(type=type, key=key))
+        decorator_type = _ReturnsSchema if is_schema(type) else _ReturnsJson
+        return _require_above_request("returns.json", decorator_type(type=type, key=key))

@@ -12,7 +12,7 @@ from typing import Any
 from .._internal.config import timeout_seconds, validate_headers
 from .._transport.client import serialize_json
 from ..models.unset import UNSET
-from .parameters import check_retries, query_text
+from .parameters import check_retries, format_query_value
 
 _QUERY_VALUES = (str, int, float, decimal.Decimal, enum.Enum, dt.date)
 
@@ -57,7 +57,7 @@ def check_call_options(
     check_retries(given.get("retries"))
     timeout_seconds(given.get("timeout_ms"), 1.0)
     validate_headers(given.get("http_headers", {}))
-    extra_params(given.get("extra_query", {}), query)
+    convert_extra_query(given.get("extra_query", {}), query)
     extra_body = check_extra("extra_body", given.get("extra_body", {}), body)
     try:
         serialize_json(extra_body)
@@ -65,7 +65,7 @@ def check_call_options(
         raise type(error)(f"extra_body: {error}") from None
 
 
-def extra_params(extra: Any, known: Collection[str]) -> dict[str, str]:
+def convert_extra_query(extra: Any, known: Collection[str]) -> dict[str, str]:
     """Return ``extra_query`` with its values converted to strings.
 
     Raises:
@@ -84,7 +84,7 @@ def extra_params(extra: Any, known: Collection[str]) -> dict[str, str]:
                 f"extra_query: {name!r} must be a string, a number, a boolean or a datetime, not"
                 f" {value!r:.40}"
             )
-        params[name] = query_text(f"extra_query: {name}", value)
+        params[name] = format_query_value(f"extra_query: {name}", value)
     return params
 
 
@@ -96,7 +96,7 @@ def add_extra_query(info: Any, extra: Any, known: Collection[str]) -> None:
         ValueError: the endpoint sends a key itself, or a value cannot be a query value.
     """
     params = info["params"]
-    params.update(extra_params(extra, {*known, *params}))
+    params.update(convert_extra_query(extra, {*known, *params}))
 
 
 def add_extra_body(info: Any, extra: Any, known: Collection[str] | None) -> None:

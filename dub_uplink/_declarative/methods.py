@@ -22,7 +22,7 @@ from .._internal.config import merge_headers
 from .._transport.call import OPTIONS
 from ..models.errors import DubError
 from ..models.unset import UNSET, Unset
-from .context import context_of
+from .context import get_context
 from .converters import is_schema
 from .extra import add_extra_body, add_extra_query
 from .parameters import (
@@ -37,14 +37,14 @@ from .parameters import (
     check_template,
     check_url,
 )
-from .raw import reader_of
+from .raw import make_reader
 from .schemas import RequestSchema, field_names
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_BODY_FORMATS = (uplink.json, uplink.form_url_encoded, uplink.multipart)
-_REFUSED: Mapping[str, str] = {"extra_body": "it sends no body"}
+_BODY_FORMAT_DECORATORS = (uplink.json, uplink.form_url_encoded, uplink.multipart)
+_REFUSED_KEYWORDS: Mapping[str, str] = {"extra_body": "it sends no body"}
 
 
 def define_methods(
@@ -65,9 +65,9 @@ def define_methods(
     """
     for name, declared in get_api_definitions(cls):
         # The definition of a mixin is copied, because other classes use the mixin too.
-        is_mixed_in = isinstance(inspect.getattr_static(cls, name), RequestDefinitionBuilder)
-        definition = _build(declared.copy()) if is_mixed_in else declared
-        if name in vars(cls) or is_mixed_in or not _has_policy(definition):
+        is_from_mixin = isinstance(inspect.getattr_static(cls, name), RequestDefinitionBuilder)
+        definition = _prepare(declared.copy()) if is_from_mixin else declared
+        if name in vars(cls) or is_from_mixin or not _has_policy(definition):
             _check_definition(name, definition, asynchronous, is_reserved)
             _apply_policy(definition)
             definition_name = f"_{name}_definition"
@@ -91,27 +91,27 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
     def __init__(self, definition: Any, *, validates_path: bool) -> None:
         self._route: str | None = definition.uri.template
         self._validates_path = validates_path
-        arguments = arguments_of(definition).values()
+        arguments = get_argument_annotations(definition).values()
         self._known_query = {name for argument in arguments for name in _query_names(argument)}
-        decorators = _decorators_of(definition)
+        decorators = _get_decorators(definition)
         is_json = any(isinstance(each, uplink.json) for each in decorators)
         names = {name for argument in arguments for name in _body_names(argument)}
         self._known_body = names if is_json else None
         # uplink sends a body without a declared format as a form. Endpoints with uplink's own
         # decorators may rely on this, so only endpoints with `declare` decorators are checked.
         self._needs_bytes = hasattr(definition.__wrapped__, "declared") and not any(
-            isinstance(each, _BODY_FORMATS) for each in decorators
+            isinstance(each, _BODY_FORMAT_DECORATORS) for each in decorators
         )
 
     def modify_request(self, request_builder: Any) -> None:
         if not self._validates_path:
             check_url(request_builder.relative_url)
         if self._needs_bytes:
-            _check_bytes(request_builder.info.get("data"))
+            _check_body_is_bytes(request_builder.info.get("data"))
         options = request_builder.info[OPTIONS]
         if self._route is not None:  # an endpoint with an `uplink.Url` has no route
             options["route"] = self._route
-        context = context_of(request_builder)
+        context = get_context(request_builder)
         if context.params:
             request_builder.info["params"].update(context.params)
         if context.headers or "http_headers" in options:
@@ -123,13 +123,13 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         if context.extra_body is not None:
             add_extra_body(request_builder.info, context.extra_body, self._known_body)
         convert = request_builder.return_type
-        read = reader_of(context, convert if callable(convert) else None)
+        read = make_reader(context, convert if callable(convert) else None)
         if read is not None:
             options["convert"] = read
             request_builder.return_type = None  # the transport calls the converter instead
 
 
-def _check_bytes(body: Any) -> None:
+def _check_body_is_bytes(body: Any) -> None:
     if body is not None and not isinstance(body, (bytes, str)):
         raise TypeError(
             f"the body must be bytes or text without @declare.json, not {type(body).__name__};"
@@ -154,7 +154,7 @@ def _body_names(annotation: Any) -> Collection[Any]:
     return []
 
 
-def _build(definition: Any) -> Any:
+def _prepare(definition: Any) -> Any:
     """Prepare a definition as uplink prepares the definitions of a consumer class."""
     definition.update_wrapper(definition)
     definition.build()
@@ -164,7 +164,7 @@ def _build(definition: Any) -> Any:
 def _check_definition(
     name: str, definition: Any, asynchronous: bool, is_reserved: Callable[[str], bool]
 ) -> None:
-    function = _function_of(definition)
+    function = _get_function(definition)
     method = function.__qualname__
     if is_reserved(name):
         raise TypeError(f"{method}: every consumer has an attribute {name!r}; choose another name")
@@ -176,13 +176,13 @@ def _check_definition(
             " or derive from AsyncDubConsumer or AsyncCustomersConsumer"
         )
     check_template(definition.uri.template, method)
-    options_type = _options_type(inspect.signature(function), function)
+    options_type = _get_options_type(inspect.signature(function), function)
     if options_type is None or not any(
-        type(a) is Options for a in arguments_of(definition).values()
+        type(a) is Options for a in get_argument_annotations(definition).values()
     ):
         return
     unknown = [
-        key for key in _keyword_types(options_type) if key not in BodyOptions.__optional_keys__
+        key for key in _get_keyword_types(options_type) if key not in BodyOptions.__optional_keys__
     ]
     if unknown:
         raise TypeError(
@@ -196,9 +196,11 @@ def _apply_policy(definition: Any) -> None:
     """Add the call policy to a definition; let this package's annotations replace uplink's."""
     _drop_unconvertible_type(definition)
     if not _has_policy(definition):
-        validates = not any(_is_third_party_url(a) for a in arguments_of(definition).values())
+        validates = not any(
+            _is_third_party_url(a) for a in get_argument_annotations(definition).values()
+        )
         _CallPolicy(definition, validates_path=validates)(definition)
-    for name, annotation in arguments_of(definition).items():
+    for name, annotation in get_argument_annotations(definition).items():
         replacement: Any = None
         if type(annotation) is uplink.Path:
             replacement = AnyPathSegment(annotation.name, type=annotation.type)
@@ -245,21 +247,21 @@ def _is_model(type_: Any) -> bool:
     return is_schema(type_) or hasattr(type_, "model_validate")
 
 
-def _function_of(definition: Any) -> Any:
+def _get_function(definition: Any) -> Any:
     """Return the decorated function of a definition."""
     return getattr(definition.__wrapped__, "declared", definition.__wrapped__)
 
 
 def _has_policy(definition: Any) -> bool:
-    return any(isinstance(annotation, _CallPolicy) for annotation in _decorators_of(definition))
+    return any(isinstance(annotation, _CallPolicy) for annotation in _get_decorators(definition))
 
 
-def _decorators_of(definition: Any) -> Collection[Any]:
+def _get_decorators(definition: Any) -> Collection[Any]:
     """Return the uplink decorators of a definition, except that of the request."""
     return list(definition.method_handler_builder.build().annotations)
 
 
-def arguments_of(definition: Any) -> Mapping[str, Any]:
+def get_argument_annotations(definition: Any) -> Mapping[str, Any]:
     """Return the uplink annotation of each argument of a definition."""
     handler = definition.argument_handler_builder.build()
     return dict(
@@ -268,7 +270,7 @@ def arguments_of(definition: Any) -> Mapping[str, Any]:
 
 
 def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> Callable[..., Any]:
-    signature, check = _signature_and_check(_function_of(definition))
+    signature, check = _make_signature_and_check(_get_function(definition))
 
     def binding_error(arguments: Any, keywords: Mapping[str, Any]) -> TypeError | None:
         """Return the error of arguments that do not match the signature, or ``None``."""
@@ -314,7 +316,7 @@ def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> C
 
 
 def explicit_signature(
-    function: Callable[P, T], refused: Mapping[str, str] = _REFUSED
+    function: Callable[P, T], refused: Mapping[str, str] = _REFUSED_KEYWORDS
 ) -> Callable[P, T]:
     """Expand ``**options: Unpack[SomeTypedDict]`` of a method into an explicit signature.
 
@@ -325,7 +327,7 @@ def explicit_signature(
         function: the method to wrap.
         refused: maps a keyword that only other methods accept to a reason for the error message.
     """
-    signature, check = _signature_and_check(function, refused)
+    signature, check = _make_signature_and_check(function, refused)
     wrapped: Any = function
 
     def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -342,18 +344,18 @@ def explicit_signature(
     return method  # type: ignore[no-any-return]
 
 
-def _signature_and_check(
-    function: Callable[..., Any], refused: Mapping[str, str] = _REFUSED
+def _make_signature_and_check(
+    function: Callable[..., Any], refused: Mapping[str, str] = _REFUSED_KEYWORDS
 ) -> tuple[inspect.Signature, Callable[[Any], None]]:
     """Return the explicit signature of a function, and a function that checks its keywords."""
     signature = inspect.signature(function)
-    options_type = _options_type(signature, function)
+    options_type = _get_options_type(signature, function)
     if options_type is None:
         return signature, lambda _: None  # uplink checks the keywords
     parameters = list(signature.parameters.values())[:-1]
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
-        for name, (hint, default) in _keyword_types(options_type).items()
+        for name, (hint, default) in _get_keyword_types(options_type).items()
     ]
     known = frozenset(parameter.name for parameter in parameters)
 
@@ -367,7 +369,7 @@ def _signature_and_check(
     return signature.replace(parameters=parameters), check
 
 
-def _options_type(signature: inspect.Signature, function: Any) -> Any:
+def _get_options_type(signature: inspect.Signature, function: Any) -> Any:
     """Return the ``TypedDict`` of a function's keyword arguments, or ``None``."""
     annotation = [None, *(each.annotation for each in signature.parameters.values())][-1]
     if isinstance(annotation, str) and "Unpack[" in annotation:
@@ -381,7 +383,7 @@ def _options_type(signature: inspect.Signature, function: Any) -> Any:
 
 
 @functools.cache
-def _keyword_types(options_type: Any) -> Mapping[str, tuple[Any, Any]]:
+def _get_keyword_types(options_type: Any) -> Mapping[str, tuple[Any, Any]]:
     """Return the type and the default of each key.
 
     The default is ``UNSET`` if the type includes ``Unset``, else ``None``.

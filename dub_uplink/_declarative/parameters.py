@@ -16,24 +16,20 @@ from .._internal.naming import camel_case
 from .._transport.call import OPTIONS
 from ..models.unset import UNSET, Unset
 from ..retries import RetryConfig
-from .context import context_of
-from .schemas import moment_text
+from .context import get_context
+from .schemas import format_datetime
 
 if TYPE_CHECKING:
 
-    class _Typed:
-        """The signature of uplink's unnamed parameter classes, for type checkers."""
-
+    class _Unnamed:  # the signature of uplink's annotations without a name
         def __init__(self, type: Any = None) -> None: ...
 
-    class _Named:
-        """The signature of uplink's named parameter classes, for type checkers."""
-
+    class _Named:  # the signature of uplink's annotations with a name
         name: Any
 
         def __init__(self, name: str | None = None, *, type: Any = None) -> None: ...
 
-    class Body(_Typed):
+    class Body(_Unnamed):
         """The body of the request; see ``uplink.Body``."""
 
     class Field(_Named):
@@ -41,13 +37,13 @@ if TYPE_CHECKING:
 
     class _Header(_Named): ...
 
-    class _HeaderMap(_Typed): ...
+    class _HeaderMap(_Unnamed): ...
 
     class _Path(_Named): ...
 
     class _Query(_Named): ...
 
-    class _QueryMap(_Typed): ...
+    class _QueryMap(_Unnamed): ...
 
 else:
     from uplink import Header as _Header
@@ -60,8 +56,8 @@ else:
     Field = uplink.Field
 
 
-_CONTROL = re.compile(r"[\0-\x1f\x7f]")
-_VARIABLE = re.compile(r"\{\w+(?:\.\w+)*\}")
+_CONTROL_CHARACTER = re.compile(r"[\0-\x1f\x7f]")
+_TEMPLATE_VARIABLE = re.compile(r"\{\w+(?:\.\w+)*\}")
 #: Matches "%2e" too, because ``requests`` and many servers decode it to a dot.
 _DOT_SEGMENT = re.compile(r"(?:[^?#]*[/\\])?(?:\.|%2e){1,2}(?:[/\\?#]|$)", re.IGNORECASE)
 
@@ -103,7 +99,7 @@ class PathSegment(_Path):
     __module__ = "dub_uplink.declare"
 
     #: The templates that contain this variable.
-    _paths: tuple[str, ...] = ()
+    _templates: tuple[str, ...] = ()
     #: The template's text before and after the variable. ``None`` if there are other variables.
     _prefix_and_suffix: tuple[str, str] | None = None
 
@@ -111,19 +107,19 @@ class PathSegment(_Path):
         """Add the variable to the request's URI template."""
         uri = request_definition_builder.uri
         uri.add_variable(self.name)
-        if uri.template not in self._paths:
-            self._paths += (uri.template,)
-        before, variable, after = self._paths[0].partition(f"{{{self.name}}}")
-        is_only = variable and "{" not in before + after and len(self._paths) == 1
-        self._prefix_and_suffix = (before, after) if is_only else None
+        if uri.template not in self._templates:
+            self._templates += (uri.template,)
+        prefix, variable, suffix = self._templates[0].partition(f"{{{self.name}}}")
+        is_only = variable and "{" not in prefix + suffix and len(self._templates) == 1
+        self._prefix_and_suffix = (prefix, suffix) if is_only else None
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         segment = self.check(value)
         if self._prefix_and_suffix is None:
             request_builder.set_url_variable({self.name: segment})
         else:  # much faster than uplink's expansion of the template
-            before, after = self._prefix_and_suffix
-            request_builder.relative_url = before + quote(segment, safe="") + after
+            prefix, suffix = self._prefix_and_suffix
+            request_builder.relative_url = prefix + quote(segment, safe="") + suffix
 
     def check(self, value: Any) -> str:
         """Return the value if it can be a path segment.
@@ -134,7 +130,6 @@ class PathSegment(_Path):
         if not isinstance(value, str):
             raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
         if value in ("", ".", ".."):
-            # An empty id would address the list. Dots would address other routes.
             raise ValueError(f"{self.name} must not be {value!r}: it would address another route")
         try:
             value.encode()
@@ -179,7 +174,8 @@ def check_url(url: str) -> None:
     Raises:
         ValueError: the URL contains a control character or a dot segment.
     """
-    if _CONTROL.search(url):  # urllib.parse would remove a tab between two dots, for example
+    # urllib.parse would remove a control character, such as a tab between two dots.
+    if _CONTROL_CHARACTER.search(url):
         raise ValueError("the URL contains a control character; percent-encode it")
     if _DOT_SEGMENT.match(url.strip()):
         raise ValueError("the URL has a segment '.' or '..', which would address another route")
@@ -195,7 +191,7 @@ def check_template(path: str | None, method: str) -> None:
     Raises:
         TypeError: the template has an operator or a dot segment.
     """
-    literal = _VARIABLE.sub("", path or "")
+    literal = _TEMPLATE_VARIABLE.sub("", path or "")
     if "{" in literal or "}" in literal:
         raise TypeError(
             f"{method}: the path {path!r} has a template operator, so an argument could address"
@@ -215,7 +211,7 @@ class Query(_Query):
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         if value is not None and value is not UNSET:
-            context_of(request_builder).params[self.name] = query_text(self.name, value)
+            get_context(request_builder).params[self.name] = format_query_value(self.name, value)
 
 
 class Header(_Header):
@@ -230,7 +226,7 @@ class Header(_Header):
             ValueError: the value is not valid in HTTP.
         """
         if value is not None and value is not UNSET:
-            headers = {self.name: query_text(self.name, value)}
+            headers = {self.name: format_query_value(self.name, value)}
             add_headers(request_builder, headers, "a Header argument")
 
 
@@ -248,7 +244,7 @@ class HeaderMap(_HeaderMap):
         """
         if isinstance(value, Mapping):
             value = {
-                name: query_text(name, each)
+                name: format_query_value(name, each)
                 for name, each in value.items()
                 if each is not None and each is not UNSET
             }
@@ -264,7 +260,7 @@ def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> 
         headers: the headers of the call.
         name: the name of the argument, for error messages.
     """
-    context = context_of(request_builder)
+    context = get_context(request_builder)
     context.headers = merge_headers(context.headers, validate_headers(headers, name))
 
 
@@ -306,10 +302,12 @@ class QueryMap(_QueryMap):
         """Add the parameters to the query."""
         for name, value in params.items():
             if value is not None and value is not UNSET:
-                context_of(request_builder).params[camel_case(name)] = query_text(name, value)
+                get_context(request_builder).params[camel_case(name)] = format_query_value(
+                    name, value
+                )
 
 
-def query_text(name: str, value: Any) -> str:
+def format_query_value(name: str, value: Any) -> str:
     """Return the text of a query value in Dub's format.
 
     Raises:
@@ -324,7 +322,7 @@ def query_text(name: str, value: Any) -> str:
             raise ValueError(
                 f"{name} must be a datetime with a time zone, such as datetime.now(timezone.utc)"
             )
-        return moment_text(value)
+        return format_datetime(value)
     if isinstance(value, Collection) and not isinstance(value, str):
         raise ValueError(f"{name} must be a single value, not {type(value).__name__}")
     text = str(value)
@@ -346,15 +344,15 @@ def take_options(request_builder: Any, keywords: Any) -> Mapping[str, Any]:
     """
     if not isinstance(keywords, Mapping):
         raise TypeError(f"call options must be a mapping, not {type(keywords).__name__}")
-    others: dict[str, Any] = {}
+    other_keywords: dict[str, Any] = {}
     for name, value in keywords.items():
-        set_option = _OPTIONS.get(name)
+        set_option = _OPTION_SETTERS.get(name)
         if set_option is None:
-            others[name] = value
+            other_keywords[name] = value
         elif value is not UNSET:
             set_option(request_builder, value)
-            context_of(request_builder).options[name] = value
-    return others
+            get_context(request_builder).options[name] = value
+    return other_keywords
 
 
 def check_retries(value: Any) -> None:
@@ -384,14 +382,14 @@ def _set_headers(request_builder: Any, value: Any) -> None:
 
 
 def _set_extra_query(request_builder: Any, value: Any) -> None:
-    context_of(request_builder).extra_query = value
+    get_context(request_builder).extra_query = value
 
 
 def _set_extra_body(request_builder: Any, value: Any) -> None:
-    context_of(request_builder).extra_body = value
+    get_context(request_builder).extra_body = value
 
 
-_OPTIONS = {
+_OPTION_SETTERS = {
     "retries": _set_retries,
     "timeout_ms": _set_timeout,
     "http_headers": _set_headers,

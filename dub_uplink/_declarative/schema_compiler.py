@@ -45,42 +45,42 @@ def compile_loader(schema: ModelSchema) -> Load:
     Raises:
         UnsupportedSchema: a field has another type or another option.
     """
-    one = _compile_one(schema)
-    return _list_loader(one, schema.load) if schema.many else one
+    load_record = _compile_record_loader(schema)
+    return _make_list_loader(load_record, schema.load) if schema.many else load_record
 
 
-def _list_loader(one: Load, fallback: Load) -> Load:
+def _make_list_loader(load_record: Load, fallback: Load) -> Load:
     def load_list(data: Any) -> Any:
         if type(data) is list:
             try:
-                return [one(item) for item in data]
+                return [load_record(item) for item in data]
             except Exception:  # noqa: BLE001 - the schema raises it again, with the item's index
                 pass
         return fallback(data)
 
-    load_list.source = one.source  # type: ignore[attr-defined]
+    load_list.source = load_record.source  # type: ignore[attr-defined]
     return load_list
 
 
-def _compile_one(schema: ModelSchema) -> Load:
+def _compile_record_loader(schema: ModelSchema) -> Load:
     name = type(schema).__name__
     parameters = [field.name for field in dataclasses.fields(schema.model)]
     if {*parameters} != {*schema.load_fields, "extra"}:
         raise UnsupportedSchema(f"{name} and {schema.model.__name__} have different fields")
-    names: dict[str, Any] = {
+    namespace: dict[str, Any] = {
         "Fallback": Fallback,
         "Model": schema.model,
         "missing": marshmallow.missing,
         "fallback": lambda data: schema.load(data, many=False),
         "known": frozenset(field.data_key for field in schema.load_fields.values()),
     }
-    usual: Variables = {}
+    usual_variables: Variables = {}
     left_out: Variables = {}
     for field_name, field in schema.load_fields.items():
-        (left_out if field_name in schema.left_out else usual)[f"v_{field_name}"] = field
-    body = _read(usual, names)
+        (left_out if field_name in schema.left_out else usual_variables)[f"v_{field_name}"] = field
+    body = _generate_reads(usual_variables, namespace)
     if left_out:
-        body += _read_left_out(left_out, names)
+        body += _generate_left_out_reads(left_out, namespace)
     # CPython calls a class faster with positional arguments than with keywords.
     arguments = ", ".join(f"v_{name}" for name in parameters)
     lines = [
@@ -90,7 +90,7 @@ def _compile_one(schema: ModelSchema) -> Load:
         "            raise Fallback",
         "        absent = 0",
         "        get = data.get",
-        *_indented(_indented(body)),
+        *_indent(_indent(body)),
         "        v_extra = {}",
         f"        if len(data) + absent != {len(schema.load_fields)}:",
         "            v_extra = {key: data[key] for key in data if key not in known}",
@@ -102,21 +102,21 @@ def _compile_one(schema: ModelSchema) -> Load:
     ]
     source = "\n".join(lines) + "\n"
     filename = f"<compiled {type(schema).__module__}.{name}>"
-    exec(compile(source, filename, "exec"), names)
+    exec(compile(source, filename, "exec"), namespace)
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    function: Any = names[f"load_{name}"]
+    function: Any = namespace[f"load_{name}"]
     function.source = source
     return function  # type: ignore[no-any-return]
 
 
-def _read(variables: Variables, names: dict[str, Any]) -> list[str]:
+def _generate_reads(variables: Variables, namespace: dict[str, Any]) -> list[str]:
     """Return the lines of code that assign the value of each field to its variable.
 
     Nearly all records have every field, so the code first gets all values with one call.
     """
     keys = [str(field.data_key) for field in variables.values()]
     get_all = f"get_{keys[0]}"
-    names[get_all] = operator.itemgetter(*keys)
+    namespace[get_all] = operator.itemgetter(*keys)
     targets = ", ".join(variables)
     lines = [
         "try:",
@@ -125,34 +125,43 @@ def _read(variables: Variables, names: dict[str, Any]) -> list[str]:
         f"    {targets} = {', '.join(f'get({key!r}, missing)' for key in keys)}",
     ]
     for variable, field in variables.items():
-        lines += _check(variable, field, names)
+        lines += _generate_check(variable, field, namespace)
     return lines
 
 
-def _read_left_out(variables: Variables, names: dict[str, Any]) -> list[str]:
+def _generate_left_out_reads(variables: Variables, namespace: dict[str, Any]) -> list[str]:
     """Return the lines of code that read the fields in ``left_out`` of the schema."""
-    some = " or ".join(f"{field.data_key!r} in data" for field in variables.values())
-    none = [f"{' = '.join(variables)} = None", f"absent += {len(variables)}"]
-    return [f"if {some}:", *_indented(_read(variables, names)), "else:", *_indented(none)]
-
-
-def _check(v: str, field: fields.Field[Any], names: dict[str, Any]) -> list[str]:
-    """Return the lines of code that check and convert the value in the variable ``v``."""
-    expected, convert = _convert(v, field, names)
-    if field.required:
-        return [f"if type({v}) is not {expected}:", "    raise Fallback", *convert]
+    any_present = " or ".join(f"{field.data_key!r} in data" for field in variables.values())
+    set_all_to_none = [f"{' = '.join(variables)} = None", f"absent += {len(variables)}"]
     return [
-        f"if type({v}) is not {expected} and {v} is not None:",
-        f"    if {v} is not missing:",
-        "        raise Fallback",
-        f"    {v} = None",
-        "    absent += 1",
-        *([f"elif {v} is not None:", *_indented(convert)] if convert else []),
+        f"if {any_present}:",
+        *_indent(_generate_reads(variables, namespace)),
+        "else:",
+        *_indent(set_all_to_none),
     ]
 
 
-def _convert(v: str, field: fields.Field[Any], names: dict[str, Any]) -> tuple[str, list[str]]:
-    """Return the JSON type of the value in ``v``, and the lines of code that convert it."""
+def _generate_check(
+    variable: str, field: fields.Field[Any], namespace: dict[str, Any]
+) -> list[str]:
+    """Return the lines of code that check and convert the value of ``variable``."""
+    expected, convert = _generate_conversion(variable, field, namespace)
+    if field.required:
+        return [f"if type({variable}) is not {expected}:", "    raise Fallback", *convert]
+    return [
+        f"if type({variable}) is not {expected} and {variable} is not None:",
+        f"    if {variable} is not missing:",
+        "        raise Fallback",
+        f"    {variable} = None",
+        "    absent += 1",
+        *([f"elif {variable} is not None:", *_indent(convert)] if convert else []),
+    ]
+
+
+def _generate_conversion(
+    variable: str, field: fields.Field[Any], namespace: dict[str, Any]
+) -> tuple[str, list[str]]:
+    """Return the JSON type of the value of ``variable``, and the lines of code that convert it."""
     match field:
         case fields.Field(load_default=default, required=required, allow_none=nullable) if (
             field.validators or default is not marshmallow.missing or required is nullable
@@ -163,26 +172,28 @@ def _convert(v: str, field: fields.Field[Any], names: dict[str, Any]) -> tuple[s
         case fields.Integer(strict=True) if type(field) is fields.Integer:
             return "int", []
         case fields.AwareDateTime(format="iso"):
-            names["moment"] = moment = field.DESERIALIZATION_FUNCS["iso"]
-            names["fromisoformat"] = dt.datetime.fromisoformat
-            parse = [f"{v} = moment({v})"]
+            namespace["moment"] = moment = field.DESERIALIZATION_FUNCS["iso"]
+            namespace["fromisoformat"] = dt.datetime.fromisoformat
+            parse = [f"{variable} = moment({variable})"]
             if moment != dt.datetime.fromisoformat:  # each access makes a bound method
                 # marshmallow 3 uses a slow regular expression, so dates in Dub's format avoid it.
-                is_usual = f"{v}[4:20:3] == '--T::.' and {v}[23:] == 'Z'"
-                parse = [f"{v} = fromisoformat({v}) if {is_usual} else moment({v})"]
-            names["UTC"], names["utc"] = dt.timezone.utc, utc
+                is_usual = f"{variable}[4:20:3] == '--T::.' and {variable}[23:] == 'Z'"
+                parse = [
+                    f"{variable} = fromisoformat({variable}) if {is_usual} else moment({variable})"
+                ]
+            namespace["UTC"], namespace["utc"] = dt.timezone.utc, utc
             return "str", [
                 *parse,
-                f"if {v}.tzinfo is not UTC:",
-                f"    if {v}.tzinfo is None:",
+                f"if {variable}.tzinfo is not UTC:",
+                f"    if {variable}.tzinfo is None:",
                 "        raise Fallback",
-                f"    {v} = utc({v})",
+                f"    {variable} = utc({variable})",
             ]
         case fields.Nested(schema=ModelSchema() as nested):
-            names[f"load_{v}"] = compile_loader(nested)
-            return "dict", [f"{v} = load_{v}({v})"]
-    raise UnsupportedSchema(f"{v.removeprefix('v_')}: this field is not compiled: {field!r}")
+            namespace[f"load_{variable}"] = compile_loader(nested)
+            return "dict", [f"{variable} = load_{variable}({variable})"]
+    raise UnsupportedSchema(f"{variable.removeprefix('v_')}: this field is not compiled: {field!r}")
 
 
-def _indented(lines: list[str]) -> list[str]:
+def _indent(lines: list[str]) -> list[str]:
     return ["    " + line for line in lines]

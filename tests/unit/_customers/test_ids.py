@@ -46,7 +46,7 @@ def test_id_that_is_no_string_is_refused(serving: Any, connect: Any, call: Any) 
 @EACH_CALL
 def test_id_with_half_a_surrogate_pair_is_refused(serving: Any, connect: Any, call: Any) -> None:
     server = serving(200, CUSTOMER)
-    with pytest.raises(ValueError, match="id contains an unpaired surrogate.*remove it"):
+    with pytest.raises(ValueError, match=r"id contains an unpaired surrogate.*remove it"):
         call(connect(server.url), "ext_\udcff")
     assert server.connections == 0
 

@@ -10,7 +10,7 @@ import marshmallow
 import pytest
 
 from dub_uplink._customers import schemas
-from dub_uplink._declarative.schemas import first_error, moment_text, serialize_request, utc
+from dub_uplink._declarative.schemas import first_error, format_datetime, serialize_request, utc
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models.unset import UNSET
 
@@ -138,10 +138,10 @@ def test_camel_case_spells_as_the_server_does(name: str, wire: str) -> None:
 
 def test_date_is_written_as_the_server_writes_it() -> None:
     text = "2026-08-21T21:14:02.000Z"
-    assert moment_text(WHEN) == text
+    assert format_datetime(WHEN) == text
     east = WHEN.astimezone(dt.timezone(dt.timedelta(hours=5, minutes=45)))
-    assert moment_text(east) == text
-    assert moment_text(WHEN.replace(microsecond=123_999)) == "2026-08-21T21:14:02.123Z"
+    assert format_datetime(east) == text
+    assert format_datetime(WHEN.replace(microsecond=123_999)) == "2026-08-21T21:14:02.123Z"
 
 
 @pytest.mark.parametrize(
