@@ -29,8 +29,8 @@ class ConsumerAttribute(Generic[T]):
     of the consumer's class.
     """
 
-    def __init__(self, consumer_type: Callable[[], type[T]]) -> None:
-        self._consumer_type = consumer_type
+    def __init__(self, load_consumer_type: Callable[[], type[T]]) -> None:
+        self._load_consumer_type = load_consumer_type
         self.__doc__ = "The customers of the workspace."
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
@@ -42,7 +42,7 @@ class ConsumerAttribute(Generic[T]):
     def __get__(self, client: object, owner: type[Any]) -> T: ...
     def __get__(self, client: object | None, owner: type[Any]) -> Any:
         if client is None:
-            return self._consumer_type()
+            return self._load_consumer_type()
         try:
             return vars(client)[self._name]
         except KeyError:  # the constructor of the client has not set it yet
@@ -99,10 +99,10 @@ class Dub:
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        provider: Any = TokenProvider(token)
+        token_provider: Any = TokenProvider(token)
         del token  # a traceback with local variables must not show the token
         self.customers = CustomersConsumer(
-            provider,
+            token_provider,
             server_url=server_url,
             client=client,
             retry_config=retry_config,
@@ -189,10 +189,10 @@ class AsyncDub:
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        provider: Any = TokenProvider(token)
+        token_provider: Any = TokenProvider(token)
         del token  # a traceback with local variables must not show the token
         self.customers = _load_async_customers_consumer()(
-            provider,
+            token_provider,
             server_url=server_url,
             client=client,
             retry_config=retry_config,

@@ -207,8 +207,8 @@ def use_clock(clock: Clock) -> Iterator[Clock]:
     function.
     """
     global _default_clock  # noqa: PLW0603 - the default of the whole process
-    previous, _default_clock = _default_clock, clock
+    previous_clock, _default_clock = _default_clock, clock
     try:
         yield clock
     finally:
-        _default_clock = previous
+        _default_clock = previous_clock

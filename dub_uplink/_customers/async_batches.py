@@ -47,7 +47,7 @@ T = TypeVar("T")
 async def _find_or_create(
     find: Callable[[bool], Awaitable[T]],
     create: Callable[[], Awaitable[T]],
-    race: FindOrCreateRetries,
+    retries: FindOrCreateRetries,
 ) -> T:
     """Await ``find`` and ``create`` alternately until one of them succeeds.
 
@@ -55,16 +55,16 @@ async def _find_or_create(
     """
     while True:
         try:
-            return await find(race.conflict is not None)
+            return await find(retries.conflict is not None)
         except NotFound:
-            if race.conflict is not None:
-                await race.state.clock.async_sleep(race.wait(race.conflict))
+            if retries.conflict is not None:
+                await retries.state.clock.async_sleep(retries.wait_seconds(retries.conflict))
         except Conflict as error:
-            raise race.make_stripe_id_error(error) from None
+            raise retries.make_stripe_id_error(error) from None
         try:
             return await create()
         except Conflict as error:
-            race.record_conflict(error)
+            retries.record_conflict(error)
 
 
 class AsyncCustomerBatches(AsyncDubConsumer):
@@ -99,11 +99,11 @@ class AsyncCustomerBatches(AsyncDubConsumer):
     ) -> Customer:
         """See :meth:`CustomersConsumer.ensure`."""
         body, customer_id, read_options = prepare_ensure(request, options)
-        race = FindOrCreateRetries("ensure()", body, self._make_retry_state(options))
+        retries = FindOrCreateRetries("ensure()", body, self._make_retry_state(options))
         return await _find_or_create(
-            lambda again: self.get(customer_id, **read_options[again]),
+            lambda create_failed: self.get(customer_id, **read_options[create_failed]),
             lambda: self.create(body, **options),
-            race,
+            retries,
         )
 
     @refuse_expanded_fields
@@ -114,11 +114,11 @@ class AsyncCustomerBatches(AsyncDubConsumer):
     ) -> Customer:
         """See :meth:`CustomersConsumer.upsert`."""
         body, customer_id, change = prepare_upsert(request, options)
-        race = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
+        retries = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
         return await _find_or_create(
             lambda _: self.update(customer_id, change, **options),
             lambda: self.create(body, **options),
-            race,
+            retries,
         )
 
     @explicit_signature

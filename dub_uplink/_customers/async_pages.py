@@ -84,8 +84,8 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
             if not is_lost_cursor(step, error):
                 raise
             return None
-        size = self._query.get("pageSize", DEFAULT_PAGE_SIZE)
-        is_full = len(page) >= size
+        page_size = self._query.get("pageSize", DEFAULT_PAGE_SIZE)
+        is_full = len(page) >= page_size
         if self._prefetch and is_full and "endingBefore" not in step.query and not self._closed:
             await self._start_prefetch(next_query(page.query, page))
         return page

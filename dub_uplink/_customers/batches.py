@@ -84,10 +84,11 @@ def prepare_ensure(
     refuse_unsupported("ensure()", request, options.get("extra_query"), options.get("extra_body"))
     body = serialize_request(_CREATE_SCHEMA, request, "ensure()")
     check_call_options(options, body=CREATE_FIELDS)
-    first: Any = {**options}
-    first.pop("extra_body", None)
+    first_read_options: Any = {**options}
+    first_read_options.pop("extra_body", None)
     headers = {**(options.get("http_headers") or {}), **UNCACHED}
-    return body, f"ext_{body['externalId']}", (first, {**first, "http_headers": headers})
+    later_read_options = {**first_read_options, "http_headers": headers}
+    return body, f"ext_{body['externalId']}", (first_read_options, later_read_options)
 
 
 class FindOrCreateRetries:
@@ -117,7 +118,7 @@ class FindOrCreateRetries:
         self.conflict = conflict.with_traceback(None)
         self.state.attempt_count += 1
 
-    def wait(self, conflict: Conflict) -> float:
+    def wait_seconds(self, conflict: Conflict) -> float:
         """Return the seconds to wait before the next create.
 
         Raises:
@@ -150,7 +151,7 @@ class FindOrCreateRetries:
 
 
 def _find_or_create(
-    find: Callable[[bool], T], create: Callable[[], T], race: FindOrCreateRetries
+    find: Callable[[bool], T], create: Callable[[], T], retries: FindOrCreateRetries
 ) -> T:
     """Call ``find`` and ``create`` alternately until one of them succeeds.
 
@@ -158,16 +159,16 @@ def _find_or_create(
     """
     while True:
         try:
-            return find(race.conflict is not None)
+            return find(retries.conflict is not None)
         except NotFound:
-            if race.conflict is not None:
-                make_sleep(race.state.clock)(race.wait(race.conflict))
+            if retries.conflict is not None:
+                make_sleep(retries.state.clock)(retries.wait_seconds(retries.conflict))
         except Conflict as error:
-            raise race.make_stripe_id_error(error) from None
+            raise retries.make_stripe_id_error(error) from None
         try:
             return create()
         except Conflict as error:  # the customer exists now, or its Stripe id is taken
-            race.record_conflict(error)
+            retries.record_conflict(error)
 
 
 def split_change(change: Any) -> tuple[Any, Any]:
@@ -229,11 +230,11 @@ class CustomerBatches(DubConsumer):
                 customer again and again until the deadline of the retry policy.
         """
         body, customer_id, read_options = prepare_ensure(request, options)
-        race = FindOrCreateRetries("ensure()", body, self._make_retry_state(options))
+        retries = FindOrCreateRetries("ensure()", body, self._make_retry_state(options))
         return _find_or_create(
-            lambda again: self.get(customer_id, **read_options[again]),
+            lambda create_failed: self.get(customer_id, **read_options[create_failed]),
             lambda: self.create(body, **options),
-            race,
+            retries,
         )
 
     @refuse_expanded_fields
@@ -265,11 +266,11 @@ class CustomerBatches(DubConsumer):
                 customer again and again until the deadline of the retry policy.
         """
         body, customer_id, change = prepare_upsert(request, options)
-        race = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
+        retries = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
         return _find_or_create(
             lambda _: self.update(customer_id, change, **options),
             lambda: self.create(body, **options),
-            race,
+            retries,
         )
 
     @explicit_signature

@@ -58,7 +58,7 @@ class DiscountSchema(ModelSchema):
 
 class CustomerSchema(ModelSchema):
     model = components.Customer
-    left_out = components._OMITTED_IF_NONE
+    omitted_together = components._OMITTED_IF_NONE
 
     id = fields.String(required=True)
     name = text_field()

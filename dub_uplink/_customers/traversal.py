@@ -156,7 +156,7 @@ class CursorTraversal(Traversal):
 
     def __init__(self, query: Query, page_size: int, cursor: str | None = None) -> None:
         self._page_size = page_size
-        self._descending = query.get("sortOrder", "desc") == "desc"
+        self._is_descending = query.get("sortOrder", "desc") == "desc"
         self._phase: str = _FIRST_PAGE
         #: The id of the last customer returned in each direction.
         self._last_returned: dict[Direction, str] = {}
@@ -194,10 +194,10 @@ class CursorTraversal(Traversal):
         if len(page) < self._page_size:
             yield self._drop_returned(page)
             return True
-        if self._descending:
+        if self._is_descending:
             self._newest_created_at = page[0].created_at
         yield self._drop_returned(page[:-1])
-        for anchor in _cursor_candidates([row.id for row in page]):
+        for anchor in _cursor_candidates([customer.id for customer in page]):
             page_before = yield self._make_fetch(BACKWARD, anchor)
             if page_before is None:
                 continue
@@ -205,7 +205,7 @@ class CursorTraversal(Traversal):
             if page_after is None:
                 continue
             yield self._drop_returned(page[-1:])
-            self._current_page_ids = frozenset(row.id for row in page)
+            self._current_page_ids = frozenset(customer.id for customer in page)
             self._last_returned = {BACKWARD: anchor, FORWARD: anchor}
             self._phase = BACKWARD
             yield from self._follow(BACKWARD, page_before)
@@ -229,38 +229,42 @@ class CursorTraversal(Traversal):
     def _follow(self, direction: Direction, page: Page) -> Steps:
         """Yield a page and the following pages in a direction."""
         while True:
-            rows = page
+            customers = page
             if direction == BACKWARD:
-                rows = [row for row in reversed(page) if not self._is_created_after_start(row)]
-            if not rows:
+                customers = [
+                    customer
+                    for customer in reversed(page)
+                    if not self._is_created_after_start(customer)
+                ]
+            if not customers:
                 return
-            if len(page) < self._page_size or self._is_covered_beyond(direction, rows[-1].id):
-                yield self._drop_returned(rows)
+            if len(page) < self._page_size or self._is_covered_beyond(direction, customers[-1].id):
+                yield self._drop_returned(customers)
                 return
-            yield self._drop_returned(rows[:-1])
-            ids = [row.id for row in rows]
+            yield self._drop_returned(customers[:-1])
+            ids = [customer.id for customer in customers]
             for cursor in _cursor_candidates(ids):
                 following = yield self._make_fetch(direction, cursor)
                 if following is not None:
                     break
             else:
                 raise CursorLost
-            yield self._drop_returned(rows[-1:])
+            yield self._drop_returned(customers[-1:])
             self._current_page_ids = frozenset(ids)
             page = following
 
     def _make_fetch(self, direction: Direction, cursor: str) -> Fetch:
         return Fetch(PageQuery({**self._query, direction: cursor}))
 
-    def _drop_returned(self, rows: Page) -> Page:
-        rows = [
-            row
-            for row in rows
-            if row.id not in self._returned_ids and row.id not in self._current_page_ids
+    def _drop_returned(self, customers: Page) -> Page:
+        customers = [
+            customer
+            for customer in customers
+            if customer.id not in self._returned_ids and customer.id not in self._current_page_ids
         ]
         for ids in self._covered_ranges:
-            rows = [row for row in rows if not _is_between(row.id, *ids)]
-        return rows
+            customers = [customer for customer in customers if not _is_between(customer.id, *ids)]
+        return customers
 
     def _is_created_after_start(self, customer: Customer) -> bool:
         created = customer.created_at
@@ -272,7 +276,7 @@ class CursorTraversal(Traversal):
 
     def _is_covered_beyond(self, direction: Direction, customer_id: str) -> bool:
         """Return whether all ids beyond this id were covered before a restart."""
-        open_end = 1 if (direction == BACKWARD) is self._descending else 0
+        open_end = 1 if (direction == BACKWARD) is self._is_descending else 0
         return any(
             ids[open_end] is None and _is_between(customer_id, *ids) for ids in self._covered_ranges
         )
@@ -282,7 +286,9 @@ class CursorTraversal(Traversal):
             # The backward direction is traversed first, so it is complete in the forward phase.
             backward_end = self._last_returned[BACKWARD] if self._phase == BACKWARD else None
             forward_end = self._last_returned[FORWARD]
-            ends = (forward_end, backward_end) if self._descending else (backward_end, forward_end)
+            ends = (
+                (forward_end, backward_end) if self._is_descending else (backward_end, forward_end)
+            )
             self._covered_ranges.append(ends)
         self._phase, self._page_after_anchor = _FIRST_PAGE, None
         self._current_page_ids = frozenset()
@@ -318,10 +324,10 @@ def _is_between(customer_id: str, lowest: str | None, highest: str | None) -> bo
 
 def _cursor_candidates(ids: list[str]) -> Iterator[str]:
     """Yield the ids to try as a cursor, from the last to the first, in growing steps."""
-    back = 1
-    while back < len(ids):
-        yield ids[-back]
-        back += max(1, back // 2)
+    from_end = 1
+    while from_end < len(ids):
+        yield ids[-from_end]
+        from_end += max(1, from_end // 2)
     yield ids[0]
 
 
@@ -360,11 +366,11 @@ class OffsetTraversal(Traversal):
             ) or []
             yield self._drop_returned(page[-1:])
             self._page_number += 1
-            self._returned_ids = dict.fromkeys(row.id for row in page)
+            self._returned_ids = dict.fromkeys(customer.id for customer in page)
             page = following
 
-    def _drop_returned(self, rows: Page) -> Page:
-        return [row for row in rows if row.id not in self._returned_ids]
+    def _drop_returned(self, customers: Page) -> Page:
+        return [customer for customer in customers if customer.id not in self._returned_ids]
 
     def _mark_returned(self, customer: Customer) -> None:
         self._returned_ids[customer.id] = None

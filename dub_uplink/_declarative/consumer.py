@@ -104,9 +104,9 @@ def check_policy(
         ("clock", clock, Clock),
         ("rate_limit", rate_limit, RateLimit),
     )
-    for name, value, type_ in expected:
-        if value is not None and not isinstance(value, type_):
-            raise TypeError(f"{name} must be a {type_.__name__} or None, not {value!r}")
+    for name, value, expected_type in expected:
+        if value is not None and not isinstance(value, expected_type):
+            raise TypeError(f"{name} must be a {expected_type.__name__} or None, not {value!r}")
     if on_retry is not None and not callable(on_retry):
         raise TypeError(f"on_retry must be callable, not {on_retry!r}")
 

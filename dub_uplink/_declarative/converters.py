@@ -52,7 +52,7 @@ def get_response_converter(type_: Any) -> Callable[[Any], Any] | None:
         load = compile_loader(schema) if isinstance(schema, ModelSchema) else schema.load
     else:  # a pydantic model; uplink's own converter calls a deprecated method of the model
         load = getattr(type_, "model_validate", None)
-    return None if load is None else functools.partial(_load, load)
+    return None if load is None else functools.partial(_load_body, load)
 
 
 @functools.lru_cache(1000)
@@ -63,7 +63,7 @@ def _get_request_converter(type_: Any) -> Callable[[Any], Any] | None:
     return lambda request: serialize_request(schema, {} if request is None else request)
 
 
-def _load(load: Callable[[Any], Any], body: Any) -> Any:
+def _load_body(load: Callable[[Any], Any], body: Any) -> Any:
     if isinstance(body, Response):  # `returns.json` passes parsed JSON, `returns.schema` does not
         body = body.json()
     if isinstance(body, list) and len(body) > _MAX_RECORDS:

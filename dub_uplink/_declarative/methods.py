@@ -123,9 +123,9 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         if context.extra_body is not None:
             add_extra_body(request_builder.info, context.extra_body, self._known_body)
         convert = request_builder.return_type
-        read = make_reader(context, convert if callable(convert) else None)
-        if read is not None:
-            options["convert"] = read
+        read_result = make_reader(context, convert if callable(convert) else None)
+        if read_result is not None:
+            options["convert"] = read_result
             request_builder.return_type = None  # the transport calls the converter instead
 
 
@@ -196,10 +196,10 @@ def _apply_policy(definition: Any) -> None:
     """Add the call policy to a definition; let this package's annotations replace uplink's."""
     _drop_unconvertible_type(definition)
     if not _has_policy(definition):
-        validates = not any(
+        validates_path = not any(
             _is_third_party_url(a) for a in get_argument_annotations(definition).values()
         )
-        _CallPolicy(definition, validates_path=validates)(definition)
+        _CallPolicy(definition, validates_path=validates_path)(definition)
     for name, annotation in get_argument_annotations(definition).items():
         replacement: Any = None
         if type(annotation) is uplink.Path:
@@ -270,7 +270,7 @@ def get_argument_annotations(definition: Any) -> Mapping[str, Any]:
 
 
 def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> Callable[..., Any]:
-    signature, check = _make_signature_and_check(_get_function(definition))
+    signature, check_keywords = _make_signature_and_check(_get_function(definition))
 
     def binding_error(arguments: Any, keywords: Mapping[str, Any]) -> TypeError | None:
         """Return the error of arguments that do not match the signature, or ``None``."""
@@ -282,7 +282,7 @@ def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> C
 
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            check(kwargs)
+            check_keywords(kwargs)
         try:
             return getattr(self, definition_name)(*args, **kwargs)
         except DubError as error:
@@ -297,7 +297,7 @@ def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> C
 
     async def call_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            check(kwargs)
+            check_keywords(kwargs)
         try:
             return await getattr(self, definition_name)(*args, **kwargs)
         except DubError as error:
@@ -327,15 +327,15 @@ def explicit_signature(
         function: the method to wrap.
         refused: maps a keyword that only other methods accept to a reason for the error message.
     """
-    signature, check = _make_signature_and_check(function, refused)
+    signature, check_keywords = _make_signature_and_check(function, refused)
     wrapped: Any = function
 
     def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        check(kwargs)
+        check_keywords(kwargs)
         return wrapped(self, *args, **kwargs)
 
     async def checked_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        check(kwargs)
+        check_keywords(kwargs)
         return await wrapped(self, *args, **kwargs)
 
     is_async = inspect.iscoroutinefunction(function)
@@ -359,14 +359,14 @@ def _make_signature_and_check(
     ]
     known = frozenset(parameter.name for parameter in parameters)
 
-    def check(keywords: Mapping[str, Any]) -> None:
+    def check_keywords(keywords: Mapping[str, Any]) -> None:
         if not known.issuperset(keywords):
             name = next(name for name in keywords if name not in known)
             if name in refused:
                 raise TypeError(f"{function.__name__}() takes no {name}: {refused[name]}")
             raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
 
-    return signature.replace(parameters=parameters), check
+    return signature.replace(parameters=parameters), check_keywords
 
 
 def _get_options_type(signature: inspect.Signature, function: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import marshmallow
 from marshmallow import fields
 
-from .schemas import ModelSchema, utc
+from .schemas import ModelSchema, normalize_utc
 
 Load = Callable[[Any], Any]
 #: Maps each variable of the compiled function to the schema field whose value it holds.
@@ -75,12 +75,13 @@ def _compile_record_loader(schema: ModelSchema) -> Load:
         "known": frozenset(field.data_key for field in schema.load_fields.values()),
     }
     usual_variables: Variables = {}
-    left_out: Variables = {}
+    omitted_variables: Variables = {}
     for field_name, field in schema.load_fields.items():
-        (left_out if field_name in schema.left_out else usual_variables)[f"v_{field_name}"] = field
+        is_omitted = field_name in schema.omitted_together
+        (omitted_variables if is_omitted else usual_variables)[f"v_{field_name}"] = field
     body = _generate_reads(usual_variables, namespace)
-    if left_out:
-        body += _generate_left_out_reads(left_out, namespace)
+    if omitted_variables:
+        body += _generate_omitted_reads(omitted_variables, namespace)
     # CPython calls a class faster with positional arguments than with keywords.
     arguments = ", ".join(f"v_{name}" for name in parameters)
     lines = [
@@ -117,20 +118,20 @@ def _generate_reads(variables: Variables, namespace: dict[str, Any]) -> list[str
     keys = [str(field.data_key) for field in variables.values()]
     get_all = f"get_{keys[0]}"
     namespace[get_all] = operator.itemgetter(*keys)
-    targets = ", ".join(variables)
+    variable_names = ", ".join(variables)
     lines = [
         "try:",
-        f"    {targets} = {get_all}(data)",
+        f"    {variable_names} = {get_all}(data)",
         "except KeyError:",
-        f"    {targets} = {', '.join(f'get({key!r}, missing)' for key in keys)}",
+        f"    {variable_names} = {', '.join(f'get({key!r}, missing)' for key in keys)}",
     ]
     for variable, field in variables.items():
         lines += _generate_check(variable, field, namespace)
     return lines
 
 
-def _generate_left_out_reads(variables: Variables, namespace: dict[str, Any]) -> list[str]:
-    """Return the lines of code that read the fields in ``left_out`` of the schema."""
+def _generate_omitted_reads(variables: Variables, namespace: dict[str, Any]) -> list[str]:
+    """Return the lines of code that read the fields in ``omitted_together`` of the schema."""
     any_present = " or ".join(f"{field.data_key!r} in data" for field in variables.values())
     set_all_to_none = [f"{' = '.join(variables)} = None", f"absent += {len(variables)}"]
     return [
@@ -145,16 +146,16 @@ def _generate_check(
     variable: str, field: fields.Field[Any], namespace: dict[str, Any]
 ) -> list[str]:
     """Return the lines of code that check and convert the value of ``variable``."""
-    expected, convert = _generate_conversion(variable, field, namespace)
+    expected, conversion = _generate_conversion(variable, field, namespace)
     if field.required:
-        return [f"if type({variable}) is not {expected}:", "    raise Fallback", *convert]
+        return [f"if type({variable}) is not {expected}:", "    raise Fallback", *conversion]
     return [
         f"if type({variable}) is not {expected} and {variable} is not None:",
         f"    if {variable} is not missing:",
         "        raise Fallback",
         f"    {variable} = None",
         "    absent += 1",
-        *([f"elif {variable} is not None:", *_indent(convert)] if convert else []),
+        *([f"elif {variable} is not None:", *_indent(conversion)] if conversion else []),
     ]
 
 
@@ -172,22 +173,21 @@ def _generate_conversion(
         case fields.Integer(strict=True) if type(field) is fields.Integer:
             return "int", []
         case fields.AwareDateTime(format="iso"):
-            namespace["moment"] = moment = field.DESERIALIZATION_FUNCS["iso"]
+            namespace["parse_iso"] = parse_iso = field.DESERIALIZATION_FUNCS["iso"]
             namespace["fromisoformat"] = dt.datetime.fromisoformat
-            parse = [f"{variable} = moment({variable})"]
-            if moment != dt.datetime.fromisoformat:  # each access makes a bound method
+            parse = f"parse_iso({variable})"
+            # Compared with `!=`, because each access to `fromisoformat` creates another object.
+            if parse_iso != dt.datetime.fromisoformat:
                 # marshmallow 3 uses a slow regular expression, so dates in Dub's format avoid it.
                 is_usual = f"{variable}[4:20:3] == '--T::.' and {variable}[23:] == 'Z'"
-                parse = [
-                    f"{variable} = fromisoformat({variable}) if {is_usual} else moment({variable})"
-                ]
-            namespace["UTC"], namespace["utc"] = dt.timezone.utc, utc
+                parse = f"fromisoformat({variable}) if {is_usual} else {parse}"
+            namespace["UTC"], namespace["normalize_utc"] = dt.timezone.utc, normalize_utc
             return "str", [
-                *parse,
+                f"{variable} = {parse}",
                 f"if {variable}.tzinfo is not UTC:",
                 f"    if {variable}.tzinfo is None:",
                 "        raise Fallback",
-                f"    {variable} = utc({variable})",
+                f"    {variable} = normalize_utc({variable})",
             ]
         case fields.Nested(schema=ModelSchema() as nested):
             namespace[f"load_{variable}"] = compile_loader(nested)

@@ -26,7 +26,7 @@ class ModelSchema(marshmallow.Schema):
     model: type[Any]
     #: The Python names of the fields that the server omits together: nearly every record has all of
     #: them, or none. A record that lacks any other field is loaded more slowly.
-    left_out: frozenset[str] = frozenset()
+    omitted_together: frozenset[str] = frozenset()
 
     class Meta:
         # Unknown keys are copied to `extra` from the original data. With INCLUDE, an unknown key
@@ -40,11 +40,11 @@ class ModelSchema(marshmallow.Schema):
     @marshmallow.post_load(pass_original=True)
     def make_model(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
         data_keys = {field.data_key for field in self.fields.values()}
-        known = {name: utc(value) for name, value in data.items() if name in self.fields}
+        known = {name: normalize_utc(value) for name, value in data.items() if name in self.fields}
         return self.model(**known, extra={k: v for k, v in original.items() if k not in data_keys})
 
 
-def utc(value: Any) -> Any:
+def normalize_utc(value: Any) -> Any:
     """Replace the time zone of a UTC date by ``dt.UTC``; return any other value unchanged.
 
     Some marshmallow releases return UTC dates with another time-zone class.

@@ -186,12 +186,12 @@ class CustomerCount:
 def _to_dict(record: Any) -> dict[str, Any]:
     return {
         key: _to_json_value(getattr(record, name))
-        for name, key in _keys_of_fields(record.__class__)
+        for name, key in _get_names_and_keys(record.__class__)
     }
 
 
 @functools.cache
-def _keys_of_fields(model: type[Any]) -> tuple[tuple[str, str], ...]:
+def _get_names_and_keys(model: type[Any]) -> tuple[tuple[str, str], ...]:
     """Return pairs of a field name and its camelCase key."""
     names = (field.name for field in dataclasses.fields(model) if field.name != "extra")
     return tuple((name, camel_case(name)) for name in names)

@@ -10,7 +10,12 @@ import marshmallow
 import pytest
 
 from dub_uplink._customers import schemas
-from dub_uplink._declarative.schemas import first_error, format_datetime, serialize_request, utc
+from dub_uplink._declarative.schemas import (
+    first_error,
+    format_datetime,
+    normalize_utc,
+    serialize_request,
+)
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models.unset import UNSET
 
@@ -100,8 +105,8 @@ def test_date_in_utc_has_pythons_own_utc() -> None:
         def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
             return dt.timedelta(0)
 
-    assert utc(WHEN.replace(tzinfo=OtherUTC())).tzinfo is UTC
-    assert utc("text") == "text"
+    assert normalize_utc(WHEN.replace(tzinfo=OtherUTC())).tzinfo is UTC
+    assert normalize_utc("text") == "text"
 
 
 @pytest.mark.parametrize("record", ["CustomerSchema", "DeletedSchema"])
