@@ -134,7 +134,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         ``requests`` may also be an asynchronous iterable. ``aclose()`` cancels the calls in flight.
         """
-        check_call_options(options, body=CREATE_FIELDS)
+        check_call_options(options, body_names=CREATE_FIELDS)
 
         async def create(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
             return await self.create(request, **options)
@@ -198,7 +198,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         ``requests`` may also be an asynchronous iterable.
         """
         refuse_unsupported("upsert_many()", options.get("extra_query"), options.get("extra_body"))
-        check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
+        check_call_options(options, body_names=CREATE_FIELDS | UPDATE_FIELDS)
 
         async def upsert(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
             return await self.upsert(request, **options)

@@ -59,7 +59,7 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
             while not self._closed:
                 step = self._traversal.step()
                 if isinstance(step, Fetch):
-                    self._traversal.fetched(await self._fetch_step(step))
+                    self._traversal.receive_page(await self._fetch_step(step))
                 elif step is None:
                     await self.aclose()
                 else:

@@ -59,7 +59,7 @@ def prepare_upsert(
     external_id = body["externalId"]
     if not external_id:
         raise ValueError("upsert(): external_id is empty; give the id of a customer in your system")
-    check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
+    check_call_options(options, body_names=CREATE_FIELDS | UPDATE_FIELDS)
     change = {name: value for name, value in body.items() if name != "externalId"}
     return body, f"ext_{external_id}", change
 
@@ -83,7 +83,7 @@ def prepare_ensure(
     """
     refuse_unsupported("ensure()", request, options.get("extra_query"), options.get("extra_body"))
     body = serialize_request(_CREATE_SCHEMA, request, "ensure()")
-    check_call_options(options, body=CREATE_FIELDS)
+    check_call_options(options, body_names=CREATE_FIELDS)
     first_read_options: Any = {**options}
     first_read_options.pop("extra_body", None)
     headers = {**(options.get("http_headers") or {}), **UNCACHED}
@@ -302,7 +302,7 @@ class CustomerBatches(DubConsumer):
             TypeError: ``requests`` is a single mapping, a string or not iterable.
             ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
-        check_call_options(options, body=CREATE_FIELDS)
+        check_call_options(options, body_names=CREATE_FIELDS)
         create = functools.partial(self.create, **options)
         return map_ordered(create, requests, workers)
 
@@ -391,6 +391,6 @@ class CustomerBatches(DubConsumer):
             ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
         refuse_unsupported("upsert_many()", options.get("extra_query"), options.get("extra_body"))
-        check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
+        check_call_options(options, body_names=CREATE_FIELDS | UPDATE_FIELDS)
         upsert = functools.partial(self.upsert, **options)
         return map_ordered(upsert, requests, workers)

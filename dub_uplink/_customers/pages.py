@@ -115,7 +115,7 @@ class CustomerIterator(Iterator[Customer]):
         traversal = self._traversal
         with self._lock:
             while isinstance(step := traversal.step(), Fetch):
-                traversal.fetched(fetch_unless_cursor_lost(self._fetch, step))
+                traversal.receive_page(fetch_unless_cursor_lost(self._fetch, step))
         if step is None:
             raise StopIteration
         return step

@@ -69,8 +69,8 @@ FORWARD: Direction = "startingAfter"
 _FIRST_PAGE = "first"
 _URLSAFE_BASE64 = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 
-#: The type of the generators of steps. They yield lists of customers, because yielding single
-#: customers takes twice as long.
+#: A generator of steps. It yields lists of customers, because yielding single customers takes twice
+#: as long.
 Steps = Generator["Fetch | Page", "Page | None", None]
 
 
@@ -105,7 +105,7 @@ class Traversal(ABC):
                 return None
         return self._pending_fetch
 
-    def fetched(self, page: Page | None) -> None:
+    def receive_page(self, page: Page | None) -> None:
         """Continue with the fetched page, or with ``None`` if its cursor is a deleted customer."""
         self._advance(page)
 
@@ -157,6 +157,7 @@ class CursorTraversal(Traversal):
     def __init__(self, query: Query, page_size: int, cursor: str | None = None) -> None:
         self._page_size = page_size
         self._is_descending = query.get("sortOrder", "desc") == "desc"
+        #: The part of the list that is traversed now: the first page, or a direction.
         self._phase: str = _FIRST_PAGE
         #: The id of the last customer returned in each direction.
         self._last_returned: dict[Direction, str] = {}
@@ -177,19 +178,19 @@ class CursorTraversal(Traversal):
     def _generate_steps(self) -> Steps:
         while True:
             try:
-                if self._phase == _FIRST_PAGE and (yield from self._first_page()):
+                if self._phase == _FIRST_PAGE and (yield from self._traverse_first_page()):
                     return
                 if self._phase == BACKWARD:
-                    yield from self._resume(BACKWARD)
+                    yield from self._resume_direction(BACKWARD)
                     self._phase = FORWARD
-                yield from self._resume(FORWARD)
+                yield from self._resume_direction(FORWARD)
             except CursorLost:
                 self._restart()
             else:
                 return
 
-    def _first_page(self) -> Generator[Fetch | Page, Page | None, bool]:
-        """Yield the first page and the backward direction; return whether the list ends there."""
+    def _traverse_first_page(self) -> Generator[Fetch | Page, Page | None, bool]:
+        """Yield the first page and the pages before it; return whether it is the only page."""
         page = (yield Fetch(self._query)) or []
         if len(page) < self._page_size:
             yield self._drop_returned(page)
@@ -208,12 +209,12 @@ class CursorTraversal(Traversal):
             self._current_page_ids = frozenset(customer.id for customer in page)
             self._last_returned = {BACKWARD: anchor, FORWARD: anchor}
             self._phase = BACKWARD
-            yield from self._follow(BACKWARD, page_before)
+            yield from self._follow_cursors(BACKWARD, page_before)
             self._phase, self._page_after_anchor = FORWARD, page_after
             return False
         raise CursorLost
 
-    def _resume(self, direction: Direction) -> Steps:
+    def _resume_direction(self, direction: Direction) -> Steps:
         """Yield the customers beyond the last returned customer of a direction."""
         page, self._page_after_anchor = self._page_after_anchor, None
         last_id = self._last_returned[direction]
@@ -224,9 +225,9 @@ class CursorTraversal(Traversal):
             page = yield Fetch({**self._query, direction: last_id})
             if page is None:
                 raise CursorLost
-        yield from self._follow(direction, page)
+        yield from self._follow_cursors(direction, page)
 
-    def _follow(self, direction: Direction, page: Page) -> Steps:
+    def _follow_cursors(self, direction: Direction, page: Page) -> Steps:
         """Yield a page and the following pages in a direction."""
         while True:
             customers = page
@@ -262,8 +263,8 @@ class CursorTraversal(Traversal):
             for customer in customers
             if customer.id not in self._returned_ids and customer.id not in self._current_page_ids
         ]
-        for ids in self._covered_ranges:
-            customers = [customer for customer in customers if not _is_between(customer.id, *ids)]
+        for lowest, highest in self._covered_ranges:
+            customers = [c for c in customers if not _is_between(c.id, lowest, highest)]
         return customers
 
     def _is_created_after_start(self, customer: Customer) -> bool:
@@ -276,9 +277,11 @@ class CursorTraversal(Traversal):
 
     def _is_covered_beyond(self, direction: Direction, customer_id: str) -> bool:
         """Return whether all ids beyond this id were covered before a restart."""
-        open_end = 1 if (direction == BACKWARD) is self._is_descending else 0
+        # A range is a pair of its lowest and its highest id.
+        end_index = 1 if (direction == BACKWARD) is self._is_descending else 0
         return any(
-            ids[open_end] is None and _is_between(customer_id, *ids) for ids in self._covered_ranges
+            covered[end_index] is None and _is_between(customer_id, *covered)
+            for covered in self._covered_ranges
         )
 
     def _restart(self) -> None:

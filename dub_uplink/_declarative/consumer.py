@@ -68,14 +68,14 @@ else:
         def __init_subclass__(cls, **options: Any) -> None:
             super().__init_subclass__(**options)
             wrapper = vars(cls).get("__init__")
-            if wrapper is not None and not _sends_arguments(wrapper.__wrapped__):
+            if wrapper is not None and not _has_request_arguments(wrapper.__wrapped__):
                 cls.__init__ = wrapper.__wrapped__
             define_methods(cls, asynchronous=cls._asynchronous, is_reserved=_is_reserved)
 
     Consumer.__init__ = uplink.Consumer.__init__.__wrapped__
 
 
-def _sends_arguments(init: Callable[..., None]) -> bool:
+def _has_request_arguments(init: Callable[..., None]) -> bool:
     """Return whether a constructor has arguments that uplink sends with each request."""
     handler = arguments.ArgumentAnnotationHandlerBuilder.from_func(init).build()
     return any(True for _ in handler.annotations)
@@ -98,13 +98,13 @@ def check_policy(
     Raises:
         TypeError: an argument is of the wrong type. The message names the argument.
     """
-    expected = (
+    typed_arguments = (
         ("retry_config", retry_config, RetryConfig),
         ("retry_budget", budget, RetryBudget),
         ("clock", clock, Clock),
         ("rate_limit", rate_limit, RateLimit),
     )
-    for name, value, expected_type in expected:
+    for name, value, expected_type in typed_arguments:
         if value is not None and not isinstance(value, expected_type):
             raise TypeError(f"{name} must be a {expected_type.__name__} or None, not {value!r}")
     if on_retry is not None and not callable(on_retry):

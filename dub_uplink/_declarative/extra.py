@@ -14,7 +14,7 @@ from .._transport.client import serialize_json
 from ..models.unset import UNSET
 from .parameters import check_retries, format_query_value
 
-_QUERY_VALUES = (str, int, float, decimal.Decimal, enum.Enum, dt.date)
+_QUERY_VALUE_TYPES = (str, int, float, decimal.Decimal, enum.Enum, dt.date)
 
 
 def check_extra(name: str, value: Any, declared_names: Collection[str]) -> dict[str, Any]:
@@ -40,25 +40,25 @@ def check_extra(name: str, value: Any, declared_names: Collection[str]) -> dict[
 
 
 def check_call_options(
-    options: Mapping[str, Any], query: Collection[str] = (), body: Collection[str] = ()
+    options: Mapping[str, Any], query_names: Collection[str] = (), body_names: Collection[str] = ()
 ) -> None:
     """Check call options before the first of several calls.
 
     Args:
         options: the call options. Each call checks its options again.
-        query: the query parameters that the calls send themselves.
-        body: the body fields that the calls send themselves.
+        query_names: the query parameters that the calls send themselves.
+        body_names: the body fields that the calls send themselves.
 
     Raises:
         TypeError: an option is of the wrong type.
-        ValueError: an option is out of range, or contains a name from ``query`` or ``body``.
+        ValueError: an option is out of range, or contains a name that the calls send.
     """
     given = {name: each for name, each in options.items() if each is not None and each is not UNSET}
     check_retries(given.get("retries"))
     timeout_seconds(given.get("timeout_ms"), 1.0)
     validate_headers(given.get("http_headers", {}))
-    convert_extra_query(given.get("extra_query", {}), query)
-    extra_body = check_extra("extra_body", given.get("extra_body", {}), body)
+    convert_extra_query(given.get("extra_query", {}), query_names)
+    extra_body = check_extra("extra_body", given.get("extra_body", {}), body_names)
     try:
         serialize_json(extra_body)
     except (TypeError, ValueError) as error:
@@ -79,7 +79,7 @@ def convert_extra_query(extra: Any, declared_names: Collection[str]) -> dict[str
         if value is None or not name:
             raise ValueError(f"extra_query: {name!r} has an empty name or no value; leave it out")
         is_not_finite = isinstance(value, float) and not math.isfinite(value)
-        if is_not_finite or not isinstance(value, _QUERY_VALUES):
+        if is_not_finite or not isinstance(value, _QUERY_VALUE_TYPES):
             raise ValueError(
                 f"extra_query: {name!r} must be a string, a number, a boolean or a datetime, not"
                 f" {value!r:.40}"

@@ -92,11 +92,14 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         self._route: str | None = definition.uri.template
         self._validates_path = validates_path
         arguments = get_argument_annotations(definition).values()
-        self._known_query = {name for argument in arguments for name in _query_names(argument)}
+        self._declared_query_names = {
+            name for argument in arguments for name in _get_query_names(argument)
+        }
         decorators = _get_decorators(definition)
         is_json = any(isinstance(each, uplink.json) for each in decorators)
-        names = {name for argument in arguments for name in _body_names(argument)}
-        self._known_body = names if is_json else None
+        body_fields = {name for argument in arguments for name in _get_body_names(argument)}
+        #: ``None`` if the body is not JSON.
+        self._declared_body_fields = body_fields if is_json else None
         # uplink sends a body without a declared format as a form. Endpoints with uplink's own
         # decorators may rely on this, so only endpoints with `declare` decorators are checked.
         self._needs_bytes = hasattr(definition.__wrapped__, "declared") and not any(
@@ -119,14 +122,14 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
             headers = merge_headers(options.get("http_headers", {}), headers)
             request_builder.info["headers"] = merge_headers(headers, context.headers)
         if context.extra_query is not None:
-            add_extra_query(request_builder.info, context.extra_query, self._known_query)
+            add_extra_query(request_builder.info, context.extra_query, self._declared_query_names)
         if context.extra_body is not None:
-            add_extra_body(request_builder.info, context.extra_body, self._known_body)
+            add_extra_body(request_builder.info, context.extra_body, self._declared_body_fields)
         convert = request_builder.return_type
         read_result = make_reader(context, convert if callable(convert) else None)
         if read_result is not None:
             options["convert"] = read_result
-            request_builder.return_type = None  # the transport calls the converter instead
+            request_builder.return_type = None  # so that uplink does not convert the response again
 
 
 def _check_body_is_bytes(body: Any) -> None:
@@ -137,14 +140,14 @@ def _check_body_is_bytes(body: Any) -> None:
         )
 
 
-def _query_names(annotation: Any) -> Collection[Any]:
+def _get_query_names(annotation: Any) -> Collection[Any]:
     """Return the query parameters that an argument of an endpoint may send."""
     if isinstance(annotation, uplink.Query):
         return [annotation.name]
     return annotation.known if isinstance(annotation, QueryMap) else []
 
 
-def _body_names(annotation: Any) -> Collection[Any]:
+def _get_body_names(annotation: Any) -> Collection[Any]:
     """Return the fields of the body that an argument of an endpoint may send."""
     if isinstance(annotation, uplink.Field):
         return [annotation.name]
@@ -226,12 +229,13 @@ def _is_third_party_url(annotation: Any) -> bool:
 def _drop_unconvertible_type(definition: Any) -> None:
     """Remove a return annotation that cannot convert JSON, such as ``dict[str, Any]``.
 
-    uplink would call the annotated type with the JSON, and the error would blame the server.
+    uplink would call the annotated type with the JSON. A failure of this call would be reported as
+    an invalid response of the server.
     """
-    returned = definition.return_type
+    return_type = definition.return_type
     hint = inspect.signature(definition.__wrapped__).return_annotation
-    if returned is not None and returned.type is hint and not _is_convertible(hint):
-        definition.return_type = type(returned)(returned._decorator, None)
+    if return_type is not None and return_type.type is hint and not _is_convertible(hint):
+        definition.return_type = type(return_type)(return_type._decorator, None)
 
 
 def _is_convertible(hint: Any) -> bool:
@@ -257,7 +261,7 @@ def _has_policy(definition: Any) -> bool:
 
 
 def _get_decorators(definition: Any) -> Collection[Any]:
-    """Return the uplink decorators of a definition, except that of the request."""
+    """Return the uplink decorators of a definition, except the decorator of the request."""
     return list(definition.method_handler_builder.build().annotations)
 
 
@@ -272,8 +276,8 @@ def get_argument_annotations(definition: Any) -> Mapping[str, Any]:
 def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> Callable[..., Any]:
     signature, check_keywords = _make_signature_and_check(_get_function(definition))
 
-    def binding_error(arguments: Any, keywords: Mapping[str, Any]) -> TypeError | None:
-        """Return the error of arguments that do not match the signature, or ``None``."""
+    def find_binding_error(arguments: Any, keywords: Mapping[str, Any]) -> TypeError | None:
+        """Return the error for arguments that do not match the signature, or ``None``."""
         try:
             signature.bind(None, *arguments, **keywords)
         except TypeError as error:
@@ -290,10 +294,10 @@ def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> C
             # removed.
             raise error.with_traceback(None)  # noqa: B904 - the same error, not a new one
         except TypeError:
-            wrong_arguments = binding_error(args, kwargs)
-            if wrong_arguments is None:
+            binding_error = find_binding_error(args, kwargs)
+            if binding_error is None:
                 raise
-            raise wrong_arguments from None
+            raise binding_error from None
 
     async def call_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
@@ -303,10 +307,10 @@ def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> C
         except DubError as error:
             raise error.with_traceback(None)  # noqa: B904
         except TypeError:
-            wrong_arguments = binding_error(args, kwargs)
-            if wrong_arguments is None:
+            binding_error = find_binding_error(args, kwargs)
+            if binding_error is None:
                 raise
-            raise wrong_arguments from None
+            raise binding_error from None
 
     method: Any = call_async if asynchronous else call
     definition.update_wrapper(method)
@@ -357,11 +361,11 @@ def _make_signature_and_check(
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
         for name, (hint, default) in _get_keyword_types(options_type).items()
     ]
-    known = frozenset(parameter.name for parameter in parameters)
+    known_keywords = frozenset(parameter.name for parameter in parameters)
 
     def check_keywords(keywords: Mapping[str, Any]) -> None:
-        if not known.issuperset(keywords):
-            name = next(name for name in keywords if name not in known)
+        if not known_keywords.issuperset(keywords):
+            name = next(name for name in keywords if name not in known_keywords)
             if name in refused:
                 raise TypeError(f"{function.__name__}() takes no {name}: {refused[name]}")
             raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")

@@ -40,8 +40,8 @@ class ModelSchema(marshmallow.Schema):
     @marshmallow.post_load(pass_original=True)
     def make_model(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
         data_keys = {field.data_key for field in self.fields.values()}
-        known = {name: normalize_utc(value) for name, value in data.items() if name in self.fields}
-        return self.model(**known, extra={k: v for k, v in original.items() if k not in data_keys})
+        values = {name: normalize_utc(data[name]) for name in data if name in self.fields}
+        return self.model(**values, extra={k: v for k, v in original.items() if k not in data_keys})
 
 
 def normalize_utc(value: Any) -> Any:
@@ -61,8 +61,8 @@ def first_error(error: marshmallow.ValidationError) -> str:
     while isinstance(messages, Mapping) and messages:
         key, messages = next(iter(messages.items()))
         path.append(str(key))
-    text = messages[0] if isinstance(messages, list) and messages else str(messages)
-    return f"{'.'.join(part for part in path if part != '_schema') or 'the body'}: {text}"
+    message = messages[0] if isinstance(messages, list) and messages else str(messages)
+    return f"{'.'.join(part for part in path if part != '_schema') or 'the body'}: {message}"
 
 
 def text_field() -> fields.String:
@@ -111,8 +111,8 @@ class SentDatetime(fields.AwareDateTime):
 
 def format_datetime(moment: dt.datetime) -> str:
     """Format an aware datetime as the server does, in UTC with milliseconds."""
-    text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    iso_text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
+    return iso_text.replace("+00:00", "Z")
 
 
 class SentBoolean(fields.Boolean):
