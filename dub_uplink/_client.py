@@ -61,7 +61,7 @@ def _load_async_customers_consumer() -> type[AsyncCustomersConsumer]:
 
 
 def _make_view(client: T, **options: Any) -> T:
-    """Return a copy of a client. Its consumers use ``options`` as default call options."""
+    """Return a copy of a client whose consumers use ``options`` as default call options."""
     view = object.__new__(type(client))
     for name, value in vars(client).items():
         is_consumer = isinstance(value, ConfiguredConsumer)

@@ -36,7 +36,7 @@ from .parameters import (
     ExpandOptions,
     ExpandQuery,
     UpdateOptions,
-    check_flag,
+    check_expand_option,
     refuse_expanded_fields,
     refuse_unsupported,
 )
@@ -58,7 +58,7 @@ async def _find_or_create(
             return await find(retries.conflict is not None)
         except NotFound:
             if retries.conflict is not None:
-                await retries.state.clock.async_sleep(retries.wait_seconds(retries.conflict))
+                await retries.retry_state.clock.async_sleep(retries.wait_seconds(retries.conflict))
         except Conflict as error:
             raise retries.make_stripe_id_error(error) from None
         try:
@@ -174,7 +174,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         ``changes`` may also be an asynchronous iterable.
         """
-        check_flag(options.get("include_expanded_fields"))
+        check_expand_option(options.get("include_expanded_fields"))
         check_call_options(options, ExpandQuery.known, UPDATE_FIELDS)
 
         async def update(

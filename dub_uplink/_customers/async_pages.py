@@ -74,8 +74,9 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
     async def _cancel_prefetch(self) -> None:
         prefetched, self._prefetched = self._prefetched, None
         if prefetched is not None:
-            prefetched[1].cancel()
-            await asyncio.gather(prefetched[1], return_exceptions=True)
+            _, task = prefetched
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _fetch_step(self, step: Fetch) -> list[Customer] | None:
         try:
@@ -91,11 +92,13 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         return page
 
     async def _fetch_or_await_prefetched(self, query: Query) -> AsyncCustomerPage:
-        prefetched = self._prefetched
-        if prefetched is None or prefetched[0] != query:
+        if self._prefetched is None:
+            return await self._fetch(query)
+        prefetched_query, task = self._prefetched
+        if prefetched_query != query:
             return await self._fetch(query)
         self._prefetched = None
-        return await prefetched[1]
+        return await task
 
     async def _start_prefetch(self, query: Query) -> None:
         """Start a task that fetches the page that is probably next."""

@@ -27,7 +27,7 @@ from .parameters import (
     ExpandOptions,
     ExpandQuery,
     UpdateOptions,
-    check_flag,
+    check_expand_option,
     refuse_expanded_fields,
     refuse_unsupported,
 )
@@ -109,14 +109,14 @@ class FindOrCreateRetries:
         self._call = call
         self._external_id = body["externalId"]
         self._stripe_id = body.get("stripeCustomerId")
-        self.state = state
+        self.retry_state = state
         #: The error of the last create.
         self.conflict: Conflict | None = None
 
     def record_conflict(self, conflict: Conflict) -> None:
         """Store the error of a create, without the traceback, which refers to this object."""
         self.conflict = conflict.with_traceback(None)
-        self.state.attempt_count += 1
+        self.retry_state.attempt_count += 1
 
     def wait_seconds(self, conflict: Conflict) -> float:
         """Return the seconds to wait before the next create.
@@ -124,14 +124,14 @@ class FindOrCreateRetries:
         Raises:
             Conflict: the Stripe id is probably taken, or the wait would pass the deadline.
         """
-        state = self.state
-        is_last = state.config is None or (self._stripe_id and state.attempt_count >= 3)
-        wait = math.inf if is_last else state.wait_seconds(Outcome())
+        state = self.retry_state
+        is_last_attempt = state.config is None or (self._stripe_id and state.attempt_count >= 3)
+        wait = math.inf if is_last_attempt else state.wait_seconds(Outcome())
         if not state.exceeds_deadline(wait):
             return wait
         reason = "other clients create and delete this customer at the same time"
         if self._stripe_id:
-            reason = f"another customer has {self._stripe_id_text()}, or {reason}"
+            reason = f"another customer has {self._describe_stripe_id()}, or {reason}"
         raise Conflict(
             f"{self._call} could neither find nor create the customer with external_id"
             f" {self._external_id!r:.80}: {reason}",
@@ -140,13 +140,13 @@ class FindOrCreateRetries:
         ) from None
 
     def make_stripe_id_error(self, conflict: Conflict) -> Conflict:
-        """Return the error to raise for a conflict in ``find``, which names the Stripe id."""
+        """Return the error for a conflict of an update; it names the Stripe id if there is one."""
         if not self._stripe_id:  # the conflict is about a field of extra_body
             return conflict
-        message = f"another customer has {self._stripe_id_text()}"
+        message = f"another customer has {self._describe_stripe_id()}"
         return Conflict(message, conflict.response, conflict.data)
 
-    def _stripe_id_text(self) -> str:
+    def _describe_stripe_id(self) -> str:
         return f"stripe_customer_id {self._stripe_id!r:.80}"
 
 
@@ -162,7 +162,7 @@ def _find_or_create(
             return find(retries.conflict is not None)
         except NotFound:
             if retries.conflict is not None:
-                make_sleep(retries.state.clock)(retries.wait_seconds(retries.conflict))
+                make_sleep(retries.retry_state.clock)(retries.wait_seconds(retries.conflict))
         except Conflict as error:
             raise retries.make_stripe_id_error(error) from None
         try:
@@ -358,7 +358,7 @@ class CustomerBatches(DubConsumer):
             ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
 
-        check_flag(options.get("include_expanded_fields"))
+        check_expand_option(options.get("include_expanded_fields"))
         check_call_options(options, ExpandQuery.known, UPDATE_FIELDS)
 
         def update(change: tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]) -> Customer:

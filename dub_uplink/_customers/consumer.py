@@ -76,7 +76,7 @@ class CustomersConsumer(CustomerBatches):
 
     Args:
         token: the API key, or a callable that returns the key before every attempt. The default is
-            value of the environment variable ``DUB_API_KEY``.
+            the value of the environment variable ``DUB_API_KEY``.
         server_url: the URL of the server, which may include a path prefix. The default is the value
             of the environment variable ``DUB_SERVER_URL``, or ``https://api.dub.co`` without it.
         client: a ``requests.Session`` with any adapters, or an uplink client. By default the
@@ -104,12 +104,13 @@ class CustomersConsumer(CustomerBatches):
 
     __module__ = "dub_uplink"
 
-    # The endpoints need no error handling. The base class adds a hook to uplink's session. This
-    # hook raises a DubError for every error status, also for endpoints of subclasses.
     _page_type = CustomerPage
     #: Decides whether to repeat a write that the server may have applied, and whether a later 404
     #: or 409 shows that the server has applied it.
     _recovery_type = CustomerOperation
+
+    # The endpoints need no error handling. The base class adds a hook to uplink's session. This
+    # hook raises a DubError for every error status, also for endpoints of subclasses.
 
     # ListRequest stores the request object. ListQuery sends the filters of this object and the
     # keyword filters; a filter in both raises ValueError. CountQuery sends the keyword filters and

@@ -97,22 +97,22 @@ for _public_type in (ListOptions, IterateOptions, CountOptions, ExpandOptions, U
 
 
 def refuse_expanded_fields(function: Callable[P, T]) -> Callable[P, T]:
-    """Apply ``explicit_signature``; ``include_expanded_fields`` raises ``TypeError``."""
+    """Apply ``explicit_signature``, and raise ``TypeError`` for ``include_expanded_fields``."""
     return explicit_signature(function, {_EXPAND_OPTION: _NEVER_EXPANDED_REASON})
 
 
-def refuse_unsupported(call: str, *given: Any) -> None:
+def refuse_unsupported(call: str, *arguments: Any) -> None:
     """Check the arguments of a call that may create the customer it returns.
 
     Args:
         call: the name of the call, for error messages.
-        given: the request, ``extra_query`` and ``extra_body``; only mappings are checked.
+        arguments: the request, ``extra_query`` and ``extra_body``; only mappings are checked.
 
     Raises:
         ValueError: a mapping contains a name that a create does not support.
     """
-    for names in given:
-        for name in names if isinstance(names, Mapping) else ():
+    for argument in arguments:
+        for name in argument if isinstance(argument, Mapping) else ():
             if name in _UNSUPPORTED_BY_CREATE:
                 raise ValueError(f"{call} takes no {name}: {_UNSUPPORTED_BY_CREATE[name]}")
 
@@ -141,7 +141,10 @@ class CustomerRequest(CustomerId):
 
 
 class ExpandQuery(QueryMap):
-    """The :class:`ExpandOptions`, of which the request may contain ``include_expanded_fields``."""
+    """The :class:`ExpandOptions`.
+
+    A :class:`CustomerRequest` may contain ``include_expanded_fields`` too.
+    """
 
     known = frozenset({_EXPAND_OPTION, camel_case(_EXPAND_OPTION)})
 
@@ -151,7 +154,7 @@ class ExpandQuery(QueryMap):
             return
         value_by_keyword = take_options(request_builder, value).get(_EXPAND_OPTION)
         value_in_request = (request or {}).get(camel_case(_EXPAND_OPTION))
-        check_flag(value_by_keyword)
+        check_expand_option(value_by_keyword)
         if value_by_keyword is not None and value_in_request not in (None, value_by_keyword):
             raise ValueError(
                 f"{_EXPAND_OPTION} is given twice, in the request and by keyword; leave one out"
@@ -160,7 +163,7 @@ class ExpandQuery(QueryMap):
         self.set_params(request_builder, {_EXPAND_OPTION: expanded})
 
 
-def check_flag(value: Any) -> None:
+def check_expand_option(value: Any) -> None:
     """Check the argument ``include_expanded_fields``.
 
     Raises:

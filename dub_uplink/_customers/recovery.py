@@ -111,7 +111,10 @@ class CustomerOperation:
 
 
 def is_customer_not_found(response: Response) -> bool:
-    """Return whether a 404 is Dub's for a customer, not Dub's for a workspace or a proxy's."""
+    """Return whether a response is Dub's 404 for a missing customer.
+
+    The 404 of a proxy, and Dub's 404 for a missing workspace, are different.
+    """
     data = error_data(response) if response.status_code == 404 else None
     return (
         data is not None

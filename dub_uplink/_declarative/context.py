@@ -16,8 +16,8 @@ class CallContext:
     Attributes:
         consumer: the consumer whose endpoint is called.
         options: the call options.
-        request: a request object, or ``group_by`` of a count, until the annotation of ``**options``
-            reads it.
+        request: a request object, or ``group_by`` of a count. The annotation of ``**options`` reads
+            it.
         query: the validated query of a list or a count.
         params: query parameters from arguments; they replace those of decorators.
         headers: headers from arguments; they replace those of decorators.

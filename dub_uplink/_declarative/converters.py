@@ -64,7 +64,7 @@ def _get_request_converter(type_: Any) -> Callable[[Any], Any] | None:
 
 
 def _load_body(load: Callable[[Any], Any], body: Any) -> Any:
-    if isinstance(body, Response):  # `returns.json` passes parsed JSON, `returns.schema` does not
+    if isinstance(body, Response):  # uplink's `returns.schema` passes the response
         body = body.json()
     if isinstance(body, list) and len(body) > _MAX_RECORDS:
         # marshmallow would take seconds to list the errors of a million records.

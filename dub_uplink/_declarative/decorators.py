@@ -76,7 +76,8 @@ def delete(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 
 
 def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
-    path = path.lstrip("/")  # uplink would drop the server's path before a slash
+    # With a leading slash, uplink would drop the path of the server's URL.
+    path = path.lstrip("/")
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         stub = _without_types(function)
@@ -150,16 +151,16 @@ class _Signature(inspect.Signature):
 
     def bind(self, /, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
         """Return the arguments of a call by name. Without keywords, ``options`` is ``{}``."""
-        bound: Any = dict(zip(self._positional_names, args, strict=False))
+        bound_arguments: Any = dict(zip(self._positional_names, args, strict=False))
         if (
             self._options_name is None
             or len(args) > len(self._positional_names)
-            or not self._required_names <= bound.keys()
+            or not self._required_names <= bound_arguments.keys()
             or not kwargs.keys().isdisjoint(self._positional_names)
         ):
             return super().bind(*args, **kwargs)
-        bound[self._options_name] = kwargs
-        return inspect.BoundArguments(self, bound)
+        bound_arguments[self._options_name] = kwargs
+        return inspect.BoundArguments(self, bound_arguments)
 
 
 def _require_above_request(name: str, uplink_decorator: Any) -> Decorator:
