@@ -67,10 +67,10 @@ class BackoffStrategy:
         ``attempt`` is the number of the attempt, from 1.
         """
         try:
-            interval = self.initial_interval * float(self.exponent) ** (attempt - 1)
+            interval_ms = self.initial_interval * float(self.exponent) ** (attempt - 1)
         except OverflowError:  # with an exponent of 2, from about attempt 1,000 on
-            interval = self.max_interval
-        return min(interval, self.max_interval) / 1000
+            interval_ms = self.max_interval
+        return min(interval_ms, self.max_interval) / 1000
 
 
 @dataclass(frozen=True)

@@ -227,10 +227,10 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
     ) -> AsyncCustomerIterator:
         """Iterate over every customer once: ``async for c in dub.customers.iterate()``.
 
-        See :meth:`CustomersConsumer.iterate` for all arguments except ``prefetch``.
-
         Args:
             prefetch: fetch the next page while the customers of the current page are consumed.
+
+        The other arguments are those of :meth:`CustomersConsumer.iterate`.
         """
         query, call_options = split_iterate_options(options)
 

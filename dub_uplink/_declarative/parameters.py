@@ -21,7 +21,7 @@ from .schemas import format_datetime
 
 if TYPE_CHECKING:
 
-    class _Unnamed:  # the signature of uplink's annotations without a name
+    class _Typed:  # the signature of uplink's annotations without a name
         def __init__(self, type: Any = None) -> None: ...
 
     class _Named:  # the signature of uplink's annotations with a name
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
         def __init__(self, name: str | None = None, *, type: Any = None) -> None: ...
 
-    class Body(_Unnamed):
+    class Body(_Typed):
         """The body of the request; see ``uplink.Body``."""
 
     class Field(_Named):
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
     class _Header(_Named): ...
 
-    class _HeaderMap(_Unnamed): ...
+    class _HeaderMap(_Typed): ...
 
     class _Path(_Named): ...
 
     class _Query(_Named): ...
 
-    class _QueryMap(_Unnamed): ...
+    class _QueryMap(_Typed): ...
 
 else:
     from uplink import Header as _Header

@@ -45,6 +45,7 @@ class Response:
         self.retry_after: float | None = None
         #: The call of the response. It is not pickled.
         self.call: Any = None
+        #: The parsed body, in a tuple because it may be ``null``. ``None`` if it is not parsed.
         self._parsed: tuple[Any] | None = None
 
     @property
