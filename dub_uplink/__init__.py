@@ -4,6 +4,8 @@ The package also has these public modules:
 
 - ``declare``: decorators and annotations for further endpoints
 - ``models``: requests, responses and errors
+- ``retries``: retry policies, retry budgets and clocks
+- ``types``: the types of the keyword options
 - ``utils``: the retry classes, under the import path of the official SDK
 - ``testing``: a fake server
 """
@@ -108,7 +110,7 @@ _LOCATIONS = {
     "utils": ".utils",
 }
 
-if not TYPE_CHECKING:  # with a __getattr__, a type checker accepts any attribute
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ accepts any name
     __getattr__ = make_lazy_getattr(__name__, _LOCATIONS)
 
 
