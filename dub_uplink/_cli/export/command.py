@@ -212,7 +212,7 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
             raise Failure(
                 f"{path} exists, and no export to it is interrupted.",
                 ExitCode.USAGE,
-                "export again with --resume --force.",
+                "replace it with --force.",
             )
         raise Failure(f"{path} exists.", ExitCode.USAGE, "replace it with --force.")
 
@@ -256,7 +256,7 @@ def _export_to_file(connection: Connection, job: _Job, rate_limit: RateLimit | N
             page_size = job.filters.get("page_size")
             part = Part(job.target, settings, resume=job.resume, mode=mode, page_size=page_size)
         except PartError as error:
-            raise Failure(f"{error}.", ExitCode.USAGE, "start over with --force.") from None
+            raise Failure(f"{error}.", ExitCode.USAGE, error.hint) from None
         with part:
             count = _fill_part(dub, part, job, progress, interrupt)
     click.echo(f"{count:,} {'customer' if count == 1 else 'customers'} in {job.path}", err=True)

@@ -44,8 +44,15 @@ _CHECKPOINT_CUSTOMERS = 1_000
 _CHECKPOINT_SECONDS = 2.0
 
 
+_START_OVER = "start over with --force instead of --resume."
+
+
 class PartError(Exception):
-    """The part of an earlier export cannot be continued. The message states the reason."""
+    """An export cannot use its part. The message states the reason; ``hint`` says what to do."""
+
+    def __init__(self, message: str, hint: str = _START_OVER) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class CustomerWriter:
@@ -146,7 +153,10 @@ class Part:
             try:
                 lock(self._file)
             except BlockingIOError:
-                raise PartError(f"another export is writing {self._part_path}") from None
+                raise PartError(
+                    f"another export is writing {self._part_path}",
+                    "wait until it ends, or export to another file.",
+                ) from None
             if not resume:
                 self._checkpoint_path.unlink(missing_ok=True)
             self._last_checkpoint = self._read_checkpoint() or _Checkpoint(page_size=page_size)
@@ -190,7 +200,8 @@ class Part:
         changed = [name for name, value in self._settings.items() if saved_settings[name] != value]
         if changed:
             raise PartError(
-                f"{self._part_path} belongs to an export with different {' and '.join(changed)}"
+                f"{self._part_path} belongs to an export with different {' and '.join(changed)}",
+                f"repeat the options of that export, or {_START_OVER}",
             )
         return checkpoint
 

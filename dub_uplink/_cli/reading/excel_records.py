@@ -44,10 +44,12 @@ class Sheet:
         except _WORKBOOK_ERRORS as error:
             raise _to_bad_file(error) from None
         names = [sheet.title for sheet in workbook.worksheets]
-        if not names or (name is not None and name not in names):
+        if not names:
             raise BadFile(
-                f"there is no sheet {name!r}; the sheets are {', '.join(map(repr, names))}."
+                "the workbook has no worksheet.  Hint: put the customers into a worksheet."
             )
+        if name is not None and name not in names:
+            raise BadFile(f"there is no sheet {name!r}; choose from {', '.join(map(repr, names))}.")
         visible = [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
         self.name: str = (visible or names)[0] if name is None else name
         self.others = [other for other in names if other != self.name]

@@ -22,7 +22,7 @@ from dub_uplink.testing import FakeDub, faults
 
 pytest.importorskip("click")
 
-from dub_uplink._cli.export.job import CustomerWriter
+from dub_uplink._cli.export.job import CustomerWriter, Part
 from dub_uplink._cli.io.files import open_with_mode
 from dub_uplink._cli.io.records import column_names
 from dub_uplink._cli.reading.rows import Options, rows_of
@@ -182,7 +182,7 @@ def test_export_replaces_a_file_only_with_force(invoke: Invoke, live: Live, targ
         (
             ("--resume",),
             (
-                "exists, and no export to it is interrupted.  Hint: export again with --resume"
+                "exists, and no export to it is interrupted.  Hint: replace it with --force --resume"
                 " --force."
             ),
         ),
@@ -326,6 +326,7 @@ def test_export_with_other_columns_does_not_continue(
         2,
         True,
     )
+    assert "repeat the options of that export" in done.stderr
 
 
 def test_export_keeps_a_symbolic_link(invoke: Invoke, live: Live, tmp_path: Path) -> None:
@@ -410,7 +411,8 @@ def test_export_invalid_checkpoint_is_refused(
     target.with_name(target.name + ".part.json").write_bytes(record)
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, "is damaged" in done.stderr) == (2, True)
-    assert "start over with --force" in done.stderr
+    assert "start over with --force instead of --resume." in done.stderr
+    assert invoke("customers", "export", "--force", str(target)).exit_code == 0
 
 
 def test_export_truncated_part_is_refused(invoke: Invoke, live: Live, target: Path) -> None:
@@ -418,6 +420,18 @@ def test_export_truncated_part_is_refused(invoke: Invoke, live: Live, target: Pa
     target.with_name(target.name + ".part").write_text("")
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, "is shorter than" in done.stderr) == (2, True)
+    assert "start over with --force instead of --resume." in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--force",), ("--resume",)])
+def test_export_to_a_locked_part_suggests_another_file(
+    invoke: Invoke, live: Live, target: Path, options: tuple[str, ...]
+) -> None:
+    with Part(target, {}, resume=False, mode=0o600):
+        done = invoke("customers", "export", *options, str(target))
+    assert (done.exit_code, "another export is writing" in done.stderr) == (2, True)
+    assert "Hint: wait until it ends, or export to another file." in done.stderr
+    assert "--force" not in done.stderr
 
 
 def test_export_resume_of_a_complete_file_is_refused(
@@ -428,7 +442,9 @@ def test_export_resume_of_a_complete_file_is_refused(
     before = target.read_bytes()
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, target.read_bytes()) == (2, before)
-    assert "exists, and no export to it is interrupted.  Hint: export again with" in done.stderr
+    assert (
+        "exists, and no export to it is interrupted.  Hint: replace it with --force" in done.stderr
+    )
     live[0].add_many(4)
     assert invoke("customers", "export", "--resume", "--force", str(target)).exit_code == 0
     assert len(ids_in(target)) == 4

@@ -63,8 +63,22 @@ def test_first_sheet_is_read_unless_another_is_named(read: Read) -> None:
     assert rows.recognized["other sheets"] == "People"
     assert "no column external_id" in rows.header_problem
     assert [row.request for row in read(sheets, sheet="People")] == [U1]
-    with pytest.raises(BadFile, match="no sheet 'people'; the sheets are 'Notes', 'People'"):
+    with pytest.raises(BadFile, match="no sheet 'people'; choose from 'Notes', 'People'"):
         read(sheets, sheet="people")
+
+
+@pytest.mark.parametrize("name", [None, "Chart"])
+def test_workbook_with_only_a_chart_is_refused(tmp_path: Path, name: str | None) -> None:
+    workbook = openpyxl.Workbook()
+    workbook.remove(workbook.active)
+    chart = openpyxl.chart.PieChart()
+    workbook.create_chartsheet("Chart").add_chart(chart)
+    workbook.save(tmp_path / "chart.xlsx")
+    with (
+        (tmp_path / "chart.xlsx").open("rb") as file,
+        pytest.raises(BadFile, match=r"^the workbook has no worksheet.*  Hint: "),
+    ):
+        rows_of(file, Options(sheet=name), "chart.xlsx")
 
 
 def test_numbers_and_dates_become_text_or_problems(read: Read) -> None:
