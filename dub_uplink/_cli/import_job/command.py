@@ -39,8 +39,8 @@ from dub_uplink._cli.io.progress import Progress
 from dub_uplink._cli.io.text import can_prompt, confirm
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.fields import FIELDS, find_field
-from dub_uplink._cli.reading.rows import Format, Options, Rows, rows_of
-from dub_uplink._cli.reading.source import allows_siblings, identity, open_source
+from dub_uplink._cli.reading.rows import Format, Options, Rows, make_rows
+from dub_uplink._cli.reading.source import can_write_siblings, identify_content, open_source
 from dub_uplink._cli.transfer_options import (
     configured_server_url,
     hash_api_key,
@@ -220,11 +220,11 @@ def import_command(
     options = Options(file_format, encoding, delimiter, sheet, mapping, ignore_unknown, exact)
     try:
         with open_source(path) as file:
-            file_identity = identity(file)
-            file_name = path if allows_siblings(path) else f"stdin-{file_identity['sha256'][:8]}"
+            file_identity = identify_content(file)
+            file_name = path if can_write_siblings(path) else f"stdin-{file_identity['sha256'][:8]}"
             base_path = Path(file_name)
             journal_file = Path(journal_path or append_suffix(base_path, ".journal"))
-            rows = rows_of(file, options, path)
+            rows = make_rows(file, options, path)
             warn_about_options(file, path, options, rows)
             needs_confirmation = not (dry_run or yes) and can_prompt()
             problem_file = sibling_path(journal_file, base_path, ".problems.csv")

@@ -12,7 +12,7 @@ from dub_uplink._cli.import_job.journal import Journal
 from dub_uplink._cli.io.files import UniqueFile
 from dub_uplink._cli.io.records import json_text
 from dub_uplink._cli.io.text import escape_formula
-from dub_uplink._cli.reading.fields import FIELDS, REASON
+from dub_uplink._cli.reading.fields import FIELDS, REASON_COLUMN
 from dub_uplink._cli.reading.rows import Rows
 
 
@@ -33,7 +33,7 @@ def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
     failed_file = UniqueFile(path)
     with failed_file as file:
         failed = (
-            {**row.request, REASON: journal.reason(row.number)}
+            {**row.request, REASON_COLUMN: journal.reason(row.number)}
             for row in itertools.takewhile(lambda row: row.number < journal.sent_limit, rows)
             if journal.outcome(row.number) == "failed"
         )
@@ -45,7 +45,7 @@ def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
 
 
 def _write_table(file: IO[str], rows: Rows, failed: Iterator[dict[str, Any]]) -> None:
-    columns = [*(name for name in FIELDS if name in rows.columns.values()), REASON]
+    columns = [*(name for name in FIELDS if name in rows.columns.values()), REASON_COLUMN]
     file.write("\ufeff")  # without a byte order mark, Excel assumes another encoding
     # Quote all cells, because some versions of Python do not quote every type of line end.
     writer = csv.writer(

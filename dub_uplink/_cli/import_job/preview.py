@@ -14,7 +14,7 @@ from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.import_job.validation import Group, Groups, ValidationReport
 from dub_uplink._cli.io.records import json_text
 from dub_uplink._cli.io.text import printable
-from dub_uplink._cli.io.text_file import is_utf_8
+from dub_uplink._cli.io.text_file import is_non_ascii_utf_8
 from dub_uplink._cli.reading.rows import Options, Rows
 from dub_uplink._internal.naming import camel_case
 
@@ -43,7 +43,7 @@ def warn_about_options(file: IO[bytes], path: str, options: Options, rows: Rows)
             reason = "a byte order mark decides"
         click.echo(f"Warning: {option} has no effect: {reason}.", err=True)
     is_decoded = encoding is not None and encoding == options.encoding
-    if is_decoded and not str(encoding).startswith("utf") and is_utf_8(file):
+    if is_decoded and not str(encoding).startswith("utf") and is_non_ascii_utf_8(file):
         click.echo(
             f"Warning: {path} is valid UTF-8, but it is read as {encoding}.  Hint: leave out"
             " --encoding.",

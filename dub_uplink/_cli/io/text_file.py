@@ -29,17 +29,17 @@ class BadFile(Exception):
 
 def encoding_from_bom(file: IO[bytes]) -> str | None:
     """Return the encoding of the byte order mark, or ``None`` if there is no mark."""
-    start = head(file, 4)
+    start = read_start(file, 4)
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
 
 
-def head(file: IO[bytes], size: int) -> bytes:
+def read_start(file: IO[bytes], size: int) -> bytes:
     """Return the first ``size`` bytes of an open file."""
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     return os.read(file.fileno(), size)
 
 
-def is_utf_8(file: IO[bytes]) -> bool:
+def is_non_ascii_utf_8(file: IO[bytes]) -> bool:
     """Return whether an open file is UTF-8 with at least one non-ASCII character."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_ascii = True
@@ -54,7 +54,7 @@ def is_utf_8(file: IO[bytes]) -> bool:
     return not is_ascii
 
 
-def lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterator[str]:
+def read_lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterator[str]:
     r"""Yield the lines of an open file from its start, including their line ends.
 
     With ``newline=""`` a line ends with LF, CR or CR LF; with ``"\n"`` with LF only.
@@ -73,7 +73,7 @@ def lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterato
             yield line
 
 
-def chunks(file: IO[bytes], encoding: str) -> Iterator[str]:
+def read_chunks(file: IO[bytes], encoding: str) -> Iterator[str]:
     """Yield the text of an open file from its start, in chunks.
 
     Raises:
@@ -96,7 +96,7 @@ def _open_text(file: IO[bytes], encoding: str, newline: str) -> Iterator[IO[str]
         try:
             yield text
         except UnicodeError:
-            actual = _guess_utf_16(head(file, 4096))
+            actual = _guess_utf_16(read_start(file, 4096))
             if actual and actual != encoding and encoding_from_bom(file) is None:
                 raise BadFile(
                     f"the file is not {encoding}; it looks like UTF-16 without a byte order mark."

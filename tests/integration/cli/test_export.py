@@ -25,7 +25,7 @@ pytest.importorskip("click")
 from dub_uplink._cli.export.job import CustomerWriter, Part
 from dub_uplink._cli.io.files import open_with_mode
 from dub_uplink._cli.io.records import column_names
-from dub_uplink._cli.reading.rows import Options, rows_of
+from dub_uplink._cli.reading.rows import Options, make_rows
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -146,7 +146,7 @@ def test_export_of_any_text_can_be_read_back(
             writer.write(Customer(id="c", external_id=external_id, name=name, country="GB"))
         writer.detach()
     with path.open("rb") as read:
-        rows = list(rows_of(read, Options(file_format)))
+        rows = list(make_rows(read, Options(file_format)))
     found = [(row.request.get("external_id"), row.request.get("name")) for row in rows]
     assert found == [("first", None), *customers]
 
@@ -181,10 +181,7 @@ def test_export_replaces_a_file_only_with_force(invoke: Invoke, live: Live, targ
         ((), "exists.  Hint: replace it with --force."),
         (
             ("--resume",),
-            (
-                "exists, and no export to it is interrupted.  Hint: replace it with --force --resume"
-                " --force."
-            ),
+            ("exists, and no export to it is interrupted.  Hint: replace it with --force."),
         ),
     ):
         done = invoke("customers", "export", *options, str(target))

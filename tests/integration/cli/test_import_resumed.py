@@ -19,7 +19,7 @@ pytest.importorskip("click")
 from dub_uplink._cli.import_job.job import Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, Outcome
 from dub_uplink._cli.io.text_file import BadFile
-from dub_uplink._cli.reading.rows import Options, rows_of
+from dub_uplink._cli.reading.rows import Options, make_rows
 
 ABOUT = {"file": 1}
 Start = Callable[..., contextlib.AbstractContextManager[Import]]
@@ -48,7 +48,7 @@ def start(fake: FakeDub, tmp_path: Path) -> Start:
             Dub("dub_test", client=fake.session(), retry_config=None) as dub,
             Journal(tmp_path / "journal", ABOUT, len(rows)) as journal,
         ):
-            read = rows_of(file, Options())
+            read = make_rows(file, Options())
             yield Import(dub.customers, file, read, journal, on_conflict, workers)
 
     return start
