@@ -20,7 +20,7 @@ from dub_uplink._cli.io.text import (
     can_prompt,
     interruptible_input,
     is_terminal,
-    printable,
+    make_printable,
     read_input,
 )
 
@@ -135,7 +135,9 @@ def reason_for_wait(failed: object) -> str:
 def _show_wait(attempt: int, seconds: float, failed: object) -> None:
     if seconds >= LONG_WAIT:
         reason = reason_for_wait(failed)
-        click.echo(printable(f"{reason}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True)
+        click.echo(
+            make_printable(f"{reason}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True
+        )
 
 
 def _log_attempts_to_stderr() -> None:
@@ -156,7 +158,7 @@ class _StderrHandler(logging.Handler):
     """Write to the current ``sys.stderr``, because a progress bar replaces ``sys.stderr``."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(printable(record.getMessage()), err=True)
+        click.echo(make_printable(record.getMessage()), err=True)
 
 
 _OPTIONS = (

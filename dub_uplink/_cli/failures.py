@@ -13,7 +13,7 @@ from typing import IO, Any, TypeVar
 import click
 
 import dub_uplink  # loads its names on first use, so that the help stays fast
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.text import make_printable
 
 R = TypeVar("R")
 
@@ -52,7 +52,7 @@ class Failure(click.ClickException):
         """Print the line to stderr, or to another file."""
         stderr: Any = sys.stderr
         if stderr is not None:  # None after `2>&-`; older releases of click fail there
-            click.echo(f"Error: {printable(str(self))}", file, err=True)
+            click.echo(f"Error: {make_printable(str(self))}", file, err=True)
 
 
 def make_failure(
@@ -143,7 +143,7 @@ class BatchRunner:
             else:
                 yield result
         if remaining:
-            click.echo(f"Not tried: {printable(' '.join(remaining))}", err=True)
+            click.echo(f"Not tried: {make_printable(' '.join(remaining))}", err=True)
 
     def exit(self) -> None:
         """End the command with the exit code, unless all calls succeeded."""

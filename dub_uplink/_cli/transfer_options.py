@@ -15,7 +15,7 @@ from dub_uplink import Dub, RateLimit
 from dub_uplink._cli.connection import LONG_WAIT, Connection, reason_for_wait
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.progress import Progress
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.text import make_printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -112,7 +112,9 @@ def open_client(
     def on_retry(_attempt: int, seconds: float, failed: object) -> None:
         on_failed_attempt(failed)
         if seconds >= LONG_WAIT:
-            progress.show_note(printable(f"{reason_for_wait(failed)}: waiting {seconds:.0f} s"))
+            progress.show_note(
+                make_printable(f"{reason_for_wait(failed)}: waiting {seconds:.0f} s")
+            )
 
     options: dict[str, Any] = {} if interrupt is None else {"clock": interrupt.clock()}
     return connection.open(on_retry=on_retry, rate_limit=rate_limit, token=token, **options)

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from dub_uplink import Dub
 from dub_uplink._cli.demo.tour import connect, live_tour, tour
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.text import make_printable
 from dub_uplink.models import components
 from dub_uplink.testing import FakeDub
 from dub_uplink.utils import BackoffStrategy, RetryConfig
@@ -109,7 +109,7 @@ def run_steps(console: Console, steps: list[Step], results: Iterator[object]) ->
         seconds = time.perf_counter() - started
         total += seconds
         for line in log.lines:
-            print_indented(console, Text(f"-> {printable(line)}", style="dim"))
+            print_indented(console, Text(f"-> {make_printable(line)}", style="dim"))
         outcome = printed.getvalue() or "nothing" if result is None else result
         duration_text = Text(format_duration(seconds), "dim")
         print_indented(
@@ -156,7 +156,7 @@ def render_result(result: object, *, narrow: bool) -> RenderableType:
         return make_customer_table([result], narrow=narrow)
     if isinstance(result, list):
         return make_customer_table(result, narrow=narrow) if result else Text("no customers yet")
-    return Text(printable(str(result)))
+    return Text(make_printable(str(result)))
 
 
 def make_customer_table(customers: list[components.Customer], *, narrow: bool) -> Table:
@@ -164,7 +164,7 @@ def make_customer_table(customers: list[components.Customer], *, narrow: bool) -
     names = [name for name in SHOWN_FIELDS if any(getattr(c, name) for c in customers)]
     table = Table(*names, box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for customer in customers:
-        cells = {name: printable(getattr(customer, name) or "") for name in names}
+        cells = {name: make_printable(getattr(customer, name) or "") for name in names}
         if narrow:
             cells["id"] = f"{cells['id'][:10]}..."
         table.add_row(*map(Text, cells.values()))

@@ -23,7 +23,7 @@ from dub_uplink._cli.doctor.installation import (
     url_credentials,
 )
 from dub_uplink._cli.failures import ExitCode, Failure
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.text import make_printable
 
 EXAMPLES = """\b
 Examples:
@@ -146,7 +146,7 @@ def _make_client(
 
 
 def _redact(text: str, secrets: list[str]) -> str:
-    return printable(redact_secrets(text, secrets))
+    return make_printable(redact_secrets(text, secrets))
 
 
 def _format_text(report: list[Finding]) -> str:

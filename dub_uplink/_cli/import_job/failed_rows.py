@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from dub_uplink._cli.import_job.journal import Journal
 from dub_uplink._cli.io.files import UniqueFile
-from dub_uplink._cli.io.records import json_text
+from dub_uplink._cli.io.records import format_json
 from dub_uplink._cli.io.text import escape_formula
 from dub_uplink._cli.reading.fields import FIELDS, REASON_COLUMN
 from dub_uplink._cli.reading.rows import Rows
@@ -38,7 +38,7 @@ def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
             if journal.outcome(row.number) == "failed"
         )
         if path.suffix == ".jsonl":
-            file.writelines(json_text(row) + "\n" for row in failed)
+            file.writelines(format_json(row) + "\n" for row in failed)
         else:
             _write_table(file, rows, failed)
     return failed_file.path

@@ -12,8 +12,8 @@ import click
 
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.import_job.validation import Group, Groups, ValidationReport
-from dub_uplink._cli.io.records import json_text
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.records import format_json
+from dub_uplink._cli.io.text import make_printable
 from dub_uplink._cli.io.text_file import is_non_ascii_utf_8
 from dub_uplink._cli.reading.rows import Options, Rows
 from dub_uplink._internal.naming import camel_case
@@ -58,11 +58,11 @@ def show_recognized(path: str, rows: Rows, *, err: bool) -> None:
     parts += [
         f"{name} {value!r}" if name != "encoding" else value for name, value in details.items()
     ]
-    click.echo(printable(f"{path}: {', '.join(parts)}"), err=err)
+    click.echo(make_printable(f"{path}: {', '.join(parts)}"), err=err)
     width = max(map(len, rows.columns), default=0)
     for column, field in rows.columns.items():
         meaning = {None: "(left out)", "?": "(unknown)"}.get(field, field)
-        click.echo(f"  {printable(column).ljust(width)} -> {meaning}", err=err)
+        click.echo(f"  {make_printable(column).ljust(width)} -> {meaning}", err=err)
 
 
 def show_preview(report: ValidationReport, rows: Rows, *, err: bool) -> None:
@@ -72,7 +72,7 @@ def show_preview(report: ValidationReport, rows: Rows, *, err: bool) -> None:
     encoding = (sys.stderr if err else sys.stdout).encoding or "utf-8"
     for request in report.first_requests:
         sent = {camel_case(name): _shorten(value) for name, value in request.items()}
-        click.echo(f"  {json_text(sent, encoding)}", err=err)
+        click.echo(f"  {format_json(sent, encoding)}", err=err)
     show_notes(report, rows, err=err)
 
 
@@ -126,7 +126,7 @@ def _show_groups(groups: Groups, rows: Rows, *, err: bool) -> None:
         )
         plural = "s" if len(group.examples) > 1 else ""
         text = f"{column} {reason}: {count}{rows.unit}{plural} {examples}"
-        click.echo(f"  {printable(text)}", err=err)
+        click.echo(f"  {make_printable(text)}", err=err)
 
 
 def _format_examples(group: Group) -> Iterator[str]:

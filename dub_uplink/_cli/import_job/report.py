@@ -14,7 +14,7 @@ from dub_uplink import RateLimit
 from dub_uplink._cli.import_job.job import OnConflict
 from dub_uplink._cli.import_job.journal import Journal, Outcome
 from dub_uplink._cli.import_job.preview import format_row_count
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.text import make_printable
 from dub_uplink._cli.transfer_options import STORAGE_KEY
 
 _MAX_REASONS = 5  # reasons to show
@@ -54,7 +54,7 @@ def show_unresolved(reasons: Counter[str], retry_after: float) -> None:
 
 def _show_most_frequent(reasons: list[tuple[str, int]], outcome: str) -> None:
     for reason, count in reasons[:_MAX_REASONS]:
-        click.echo(printable(f"{format_row_count(count)} {outcome}: {reason}"), err=True)
+        click.echo(make_printable(f"{format_row_count(count)} {outcome}: {reason}"), err=True)
     if len(reasons) > _MAX_REASONS:
         click.echo(f"{len(reasons) - _MAX_REASONS:,} more reasons.", err=True)
 

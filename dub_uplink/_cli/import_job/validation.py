@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from dub_uplink._cli.io.files import UniqueFile
-from dub_uplink._cli.io.text import escape_formula, printable
+from dub_uplink._cli.io.text import escape_formula, make_printable
 from dub_uplink._cli.reading.rows import Problem, Row, Rows
 from dub_uplink._cli.reading.values import excerpt
 
@@ -141,7 +141,7 @@ class _ProblemFile:
                 return
         for line, column, reason, detail in problems:
             text = f"{self._unit} {line}: {column} {reason}{f': {detail}' if detail else ''}"
-            click.echo(printable(text), err=True)
+            click.echo(make_printable(text), err=True)
 
     def _write_to_file(self, problems: list[Problem]) -> None:
         if self._writer is None:

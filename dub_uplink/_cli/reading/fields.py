@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 
-from dub_uplink._cli.io.records import column_names
+from dub_uplink._cli.io.records import list_column_names
 from dub_uplink.models import components, operations
 
 #: The fields that a file can contain, and the fields that it must contain.
@@ -34,7 +34,7 @@ _IGNORED_COLUMNS = {
     normalize_column(name)
     for name in (
         *(field.name for field in dataclasses.fields(components.Customer)),
-        *column_names(expanded=True),
+        *list_column_names(expanded=True),
         REASON_COLUMN,
     )
 } - {*_FIELD_BY_NAME, "extra"}

@@ -22,9 +22,9 @@ from dub_uplink.testing import FakeDub, faults
 
 pytest.importorskip("click")
 
-from dub_uplink._cli.export.job import CustomerWriter, Part
+from dub_uplink._cli.export.job import CustomerWriter, PartFile
 from dub_uplink._cli.io.files import open_with_mode
-from dub_uplink._cli.io.records import column_names
+from dub_uplink._cli.io.records import list_column_names
 from dub_uplink._cli.reading.rows import Options, make_rows
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def test_export_of_any_text_can_be_read_back(
     path = folder / "customers"
     with path.open("wb") as file:
         writer = CustomerWriter(
-            file, file_format, column_names(expanded=False) if file_format == "csv" else None
+            file, file_format, list_column_names(expanded=False) if file_format == "csv" else None
         )
         writer.write_header()
         writer.write(Customer(id="c", external_id="first", country="GB"))
@@ -424,7 +424,7 @@ def test_export_truncated_part_is_refused(invoke: Invoke, live: Live, target: Pa
 def test_export_to_a_locked_part_suggests_another_file(
     invoke: Invoke, live: Live, target: Path, options: tuple[str, ...]
 ) -> None:
-    with Part(target, {}, resume=False, mode=0o600):
+    with PartFile(target, {}, resume=False, mode=0o600):
         done = invoke("customers", "export", *options, str(target))
     assert (done.exit_code, "another export is writing" in done.stderr) == (2, True)
     assert "Hint: wait until it ends, or export to another file." in done.stderr

@@ -167,7 +167,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "UTF-16 without a mark": (
         "a.csv",
         "external_id,country,name\n1,GB,Zo\xeb\n".encode("utf-16-le"),
-        "Hint: --encoding utf-16-le.",
+        "Hint: give --encoding utf-16-le.",
     ),
     "CSV that is called JSON": (
         "a.json",
