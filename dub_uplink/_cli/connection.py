@@ -26,7 +26,7 @@ from dub_uplink._cli.io.text import (
 
 R = TypeVar("R")
 
-LONG_WAIT = 1.0  # seconds; the user is shown waits of at least this length
+LONG_WAIT_SECONDS = 1.0  # seconds; the user is shown waits of at least this length
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Connection:
         Call this within a command, because the logging of ``-v`` stops when the command ends.
 
         Args:
-            token: The API key; if ``None``, :meth:`token` reads it.
+            token: The API key; if ``None``, :meth:`read_token` reads it.
             options: Further arguments of ``Dub``.
 
         Raises:
@@ -57,7 +57,7 @@ class Connection:
             options.setdefault("on_retry", _show_wait)
         if not self.retries:
             options.setdefault("retry_config", None)
-        token = self.token() if token is None else token
+        token = self.read_token() if token is None else token
         with collect_warnings() as caught:
             try:
                 client = dub_uplink.Dub(
@@ -75,14 +75,14 @@ class Connection:
             click.echo(f"Warning: {warning.message}.", err=True)
         return client
 
-    def token(self) -> str:
+    def read_token(self) -> str:
         """Read the API key from the options, the environment or the terminal.
 
         Raises:
             Failure: There is no API key, or its file cannot be read.
         """
         if self.token_file is not None:
-            return read_token(self.token_file)
+            return read_token_file(self.token_file)
         token = os.environ.get("DUB_API_KEY", "")
         if token:
             return token.strip()
@@ -94,7 +94,7 @@ class Connection:
         )
 
 
-def read_token(path: str) -> str:
+def read_token_file(path: str) -> str:
     """Read an API key from a file with exactly one line. Error messages never contain the line.
 
     Raises:
@@ -127,14 +127,14 @@ def collect_warnings() -> Iterator[list[warnings.WarningMessage]]:
         yield caught
 
 
-def reason_for_wait(failed: object) -> str:
+def describe_wait_reason(failed: object) -> str:
     """Return the status of the failed attempt, or the message of its error."""
     return str(getattr(failed, "status_code", None) or getattr(failed, "message", failed))
 
 
 def _show_wait(attempt: int, seconds: float, failed: object) -> None:
-    if seconds >= LONG_WAIT:
-        reason = reason_for_wait(failed)
+    if seconds >= LONG_WAIT_SECONDS:
+        reason = describe_wait_reason(failed)
         click.echo(
             make_printable(f"{reason}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True
         )

@@ -60,10 +60,10 @@ def make_failure(
 ) -> Failure:
     """Return the failure for an error of a call; the message starts with the id, if any."""
     prefix = f"{customer_id}: " if customer_id else ""
-    return Failure(f"{prefix}{error}", exit_code(error), _hint(error))
+    return Failure(f"{prefix}{error}", get_exit_code(error), _get_hint(error))
 
 
-def exit_code(error: Exception) -> ExitCode:
+def get_exit_code(error: Exception) -> ExitCode:
     """Return the exit code for an error of a call; an invalid argument is a usage error."""
     if not isinstance(error, dub_uplink.errors.DubError):
         return ExitCode.USAGE
@@ -93,7 +93,7 @@ def _is_not_from_dub(error: dub_uplink.errors.DubError) -> bool:
     )
 
 
-def _hint(error: Exception) -> str:
+def _get_hint(error: Exception) -> str:
     status = getattr(error, "status_code", 0)
     hint = ""
     if isinstance(error, dub_uplink.errors.APITimeoutError):
@@ -154,7 +154,8 @@ class BatchRunner:
 def _affects_all_ids(error: Exception) -> bool:
     """Return whether all calls would fail: the API key is rejected, or there is no server."""
     return (
-        isinstance(error, dub_uplink.errors.APIConnectionError) or exit_code(error) == ExitCode.AUTH
+        isinstance(error, dub_uplink.errors.APIConnectionError)
+        or get_exit_code(error) == ExitCode.AUTH
     )
 
 

@@ -46,7 +46,7 @@ class InterruptHandler:
         if self._requested:
             raise Interrupted
 
-    def clock(self) -> Clock:
+    def make_clock(self) -> Clock:
         """Return a clock whose ``sleep`` raises ``Interrupted`` if Ctrl-C was pressed."""
         clock = current_clock()
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from dub_uplink import Dub, RateLimit
-from dub_uplink._cli.connection import LONG_WAIT, Connection, reason_for_wait
+from dub_uplink._cli.connection import LONG_WAIT_SECONDS, Connection, describe_wait_reason
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.progress import Progress
 from dub_uplink._cli.io.text import make_printable
@@ -20,7 +20,7 @@ from dub_uplink._cli.io.text import make_printable
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: The key of the value of ``--rate-limit-storage`` in ``click.Context.meta``.
-STORAGE_KEY = "dub_uplink.rate_limit_storage"
+STORAGE_META_KEY = "dub_uplink.rate_limit_storage"
 
 _FORMAT_BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
@@ -30,7 +30,7 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progres
 def _parse_rate_limit(
     ctx: click.Context, _param: click.Parameter, text: str | None
 ) -> RateLimit | None:
-    storage = ctx.meta[STORAGE_KEY] = ctx.params.pop("rate_limit_storage")
+    storage = ctx.meta[STORAGE_META_KEY] = ctx.params.pop("rate_limit_storage")
     if text is None:
         if storage is not None and ctx.get_parameter_source("rate_limit_storage") is _COMMANDLINE:
             raise click.UsageError("--rate-limit-storage needs --rate-limit N; add both.")
@@ -111,16 +111,16 @@ def open_client(
 
     def on_retry(_attempt: int, seconds: float, failed: object) -> None:
         on_failed_attempt(failed)
-        if seconds >= LONG_WAIT:
+        if seconds >= LONG_WAIT_SECONDS:
             progress.show_note(
-                make_printable(f"{reason_for_wait(failed)}: waiting {seconds:.0f} s")
+                make_printable(f"{describe_wait_reason(failed)}: waiting {seconds:.0f} s")
             )
 
-    options: dict[str, Any] = {} if interrupt is None else {"clock": interrupt.clock()}
+    options: dict[str, Any] = {} if interrupt is None else {"clock": interrupt.make_clock()}
     return connection.open(on_retry=on_retry, rate_limit=rate_limit, token=token, **options)
 
 
-def configured_server_url(connection: Connection) -> str:
+def get_server_url(connection: Connection) -> str:
     """Return the configured server URL, or an empty string for Dub's own server."""
     return (connection.server_url or os.environ.get("DUB_SERVER_URL", "")).rstrip("/")
 

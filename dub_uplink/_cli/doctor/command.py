@@ -13,14 +13,14 @@ import click
 import requests
 
 from dub_uplink import Dub
-from dub_uplink._cli.connection import collect_warnings, read_token
+from dub_uplink._cli.connection import collect_warnings, read_token_file
 from dub_uplink._cli.doctor.installation import (
     Finding,
     check_environment,
     check_packages,
     hide_credentials,
     redact_secrets,
-    url_credentials,
+    find_url_credentials,
 )
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.io.text import make_printable
@@ -73,7 +73,7 @@ def doctor(
     *, token_file: str | None, server_url: str | None, timeout: float, as_json: bool
 ) -> None:
     """Run all checks, then print the report."""
-    secrets = [os.environ.get("DUB_API_KEY", "").strip(), *url_credentials(os.environ)]
+    secrets = [os.environ.get("DUB_API_KEY", "").strip(), *find_url_credentials(os.environ)]
     findings = [*check_packages(), *check_environment(os.environ)]
     findings += _check_server(token_file, server_url, timeout, secrets)
     sections = list(dict.fromkeys(finding.section for finding in findings))
@@ -137,7 +137,7 @@ def _make_client(
         Failure: There is no API key, or its file cannot be read.
         ValueError: The API key is malformed.
     """
-    token = read_token(token_file) if token_file else os.environ.get("DUB_API_KEY", "").strip()
+    token = read_token_file(token_file) if token_file else os.environ.get("DUB_API_KEY", "").strip()
     if not token:
         raise Failure("not set")
     secrets.append(token)

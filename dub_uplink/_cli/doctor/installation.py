@@ -87,7 +87,7 @@ def _check_package(requirement: str) -> Finding:
         code = ExitCode.DONE if extra else ExitCode.FAILED
         note = f"not installed (optional; {install})" if extra else "not installed"
         return Finding("Installed", name, note, code, "" if extra else install)
-    if not satisfies(version, bounds):
+    if not satisfies_bounds(version, bounds):
         value = f"{version}, but {bounds} is required"
         return Finding("Installed", name, value, ExitCode.FAILED, f'pip install "{name}{bounds}"')
     return Finding("Installed", name, version)
@@ -100,7 +100,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def satisfies(version: str, bounds: str) -> bool:
+def satisfies_bounds(version: str, bounds: str) -> bool:
     """Return whether the numbers of a version satisfy bounds such as ``>=0.10,<0.11``."""
     release = _release_numbers(version)
     return all(
@@ -181,7 +181,7 @@ def hide_credentials(url: str) -> str:
     return f"{match['scheme'] or ''}{mask}{match['host']}{match['port'] or ''}"
 
 
-def host_and_port(url: str) -> tuple[str, int] | None:
+def parse_host_and_port(url: str) -> tuple[str, int] | None:
     """Return the host and port of a proxy; ``None`` if its URL is invalid or ambiguous."""
     match = _URL_PATTERN.fullmatch(url.strip())
     try:
@@ -194,7 +194,7 @@ def host_and_port(url: str) -> tuple[str, int] | None:
     return host, port or {"https": 443, "http": 80}.get(parts.scheme, 1080)
 
 
-def url_credentials(variables: Mapping[str, str]) -> Iterator[str]:
+def find_url_credentials(variables: Mapping[str, str]) -> Iterator[str]:
     """Yield ``user:password``, and the password alone, of the URLs in the variables."""
     for name in (*_PROXY_VARIABLES, *(name.lower() for name in _PROXY_VARIABLES), "DUB_SERVER_URL"):
         match = _URL_PATTERN.fullmatch(variables.get(name, "").strip())

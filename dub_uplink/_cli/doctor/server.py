@@ -21,7 +21,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_p
 from urllib3.util.ssl_ import create_urllib3_context
 
 from dub_uplink import DeadlineAdapter, Dub, errors
-from dub_uplink._cli.doctor.installation import Finding, hide_credentials, host_and_port
+from dub_uplink._cli.doctor.installation import Finding, hide_credentials, parse_host_and_port
 from dub_uplink._cli.failures import ExitCode, make_failure
 
 R = TypeVar("R")
@@ -79,7 +79,7 @@ def check_connection(url: str, deadline: Deadline) -> Iterator[Finding]:
     proxy = select_proxy(url, get_environ_proxies(url))
     if proxy is not None:
         yield Finding(_SERVER, "through", f"the proxy {hide_credentials(proxy)}")
-        proxy_address = host_and_port(proxy)
+        proxy_address = parse_host_and_port(proxy)
         if proxy_address is None:
             hint = (
                 "give a URL such as http://proxy:8080 in HTTPS_PROXY or HTTP_PROXY;"

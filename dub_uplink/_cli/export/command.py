@@ -30,7 +30,7 @@ from dub_uplink._cli.io.files import OWNER_ONLY, get_permissions
 from dub_uplink._cli.io.progress import Progress
 from dub_uplink._cli.io.records import API_NAMES, list_column_names
 from dub_uplink._cli.transfer_options import (
-    configured_server_url,
+    get_server_url,
     detect_format,
     open_client,
     quiet_option,
@@ -76,8 +76,8 @@ class _ExportOptions(NamedTuple):
     "export",
     short_help="Write customers to a file.",
     help="Write all customers that match the filters to FILE, each exactly once. If FILE is -,"
-    " write to the standard output. The suffix of FILE selects the format, unless --format is given."
-    " The command customers import can read the CSV and JSONL files.\n\n"
+    " write to the standard output. The suffix of FILE selects the format, unless --format is"
+    " given. The command customers import can read the CSV and JSONL files.\n\n"
     "FILE exists when the export is complete. Until then, the customers are in FILE.part. If the"
     " export is interrupted, FILE.part remains; continue the export with --resume. Only the owner"
     " can read a new file. A replaced file keeps its permissions.",
@@ -256,7 +256,7 @@ def _export_to_file(
         "format": job.file_format,
         "filters": {name: value for name, value in job.filters.items() if name != "page_size"},
         "columns": None if job.columns is None else list(job.columns),
-        "server": configured_server_url(connection),
+        "server": get_server_url(connection),
     }
     mode = job.mode or get_permissions(job.target) or OWNER_ONLY
     with (

@@ -12,7 +12,7 @@ import click
 from dub_uplink import RateLimit
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.failures import ExitCode, Failure, make_failure
-from dub_uplink._cli.import_job.failed_rows import failed_suffix, write_failed
+from dub_uplink._cli.import_job.failed_rows import get_failed_suffix, write_failed_rows
 from dub_uplink._cli.import_job.job import AttemptLog, Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.preview import (
@@ -21,7 +21,7 @@ from dub_uplink._cli.import_job.preview import (
     show_notes,
     show_preview,
     show_recognized,
-    sibling_path,
+    make_sibling_path,
     warn_about_old_files,
     warn_about_options,
 )
@@ -32,7 +32,7 @@ from dub_uplink._cli.import_job.report import (
     show_reasons,
     show_unresolved,
 )
-from dub_uplink._cli.import_job.validation import ValidationReport, check
+from dub_uplink._cli.import_job.validation import ValidationReport, validate
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.files import append_suffix
 from dub_uplink._cli.io.progress import Progress
@@ -42,7 +42,7 @@ from dub_uplink._cli.reading.fields import FIELDS, find_field
 from dub_uplink._cli.reading.rows import Format, Options, Rows, make_rows
 from dub_uplink._cli.reading.source import can_write_siblings, identify_content, open_source
 from dub_uplink._cli.transfer_options import (
-    configured_server_url,
+    get_server_url,
     hash_api_key,
     open_client,
     quiet_option,
@@ -227,7 +227,7 @@ def import_command(
             rows = make_rows(file, options, path)
             warn_about_options(file, path, options, rows)
             needs_confirmation = not (dry_run or yes) and can_prompt()
-            problem_file = sibling_path(journal_file, base_path, ".problems.csv")
+            problem_file = make_sibling_path(journal_file, base_path, ".problems.csv")
             preview = dry_run or needs_confirmation
             report = _validate(path, rows, problem_file, preview=preview, dry=dry_run, quiet=quiet)
             if dry_run or not report.rows:
@@ -238,10 +238,10 @@ def import_command(
             if needs_confirmation and not confirm(f"Import {format_row_count(report.rows)}?"):
                 click.echo("Nothing was sent.", err=True)
                 raise click.exceptions.Exit(ExitCode.FAILED)
-            token = connection.token()
+            token = connection.read_token()
             import_identity = {
                 "file": file_identity,
-                "server": configured_server_url(connection),
+                "server": get_server_url(connection),
                 "API key": hash_api_key(token, file_identity),
                 "options": {
                     **rows.recognized,
@@ -265,7 +265,7 @@ def import_command(
                 max_workers = workers if rate_limit is None else min(workers, rate_limit.limit)
                 run = Import(dub.customers, file, rows, journal, on_conflict, max_workers, attempts)
                 run.check_interrupt = interrupt.check
-                failed = sibling_path(journal_file, base_path, failed_suffix(rows))
+                failed = make_sibling_path(journal_file, base_path, get_failed_suffix(rows))
                 old_files = [
                     old for old in (failed, problem_file) if old.exists() and old != base_path
                 ]
@@ -309,7 +309,7 @@ def _validate(
         show_recognized(path, rows, err=not dry)
         raise BadFile(rows.header_problem)
     with Progress("Checking", transient=True, quiet=quiet) as progress:
-        report = check(rows, problem_file, progress.update)
+        report = validate(rows, problem_file, progress.update)
     if preview:
         show_recognized(path, rows, err=not dry)
         show_preview(report, rows, err=not dry)
@@ -327,9 +327,9 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
         Exit: some rows failed.
     """
     journal = run.journal
-    completed = sum(journal.counts().values())
-    if journal.replaced_counts is not None:
-        counts = format_counts(journal.replaced_counts)
+    completed = sum(journal.count_outcomes().values())
+    if journal.replaced_outcome_counts is not None:
+        counts = format_counts(journal.replaced_outcome_counts)
         click.echo(f"The previous import was complete ({counts}); this is a new import.", err=True)
     if completed == journal.rows:
         click.echo("This import is already complete; nothing is sent. Its report again:", err=True)
@@ -379,8 +379,8 @@ def _report_stopped(run: Import, failed: Path) -> None:
 def _write_failed(run: Import, path: Path) -> tuple[Path, str]:
     """Write the file of failed rows, if any; return its path, and why it cannot be written."""
     try:
-        if run.journal.counts()["failed"]:
-            path = write_failed(path, run.rows, run.journal)
+        if run.journal.count_outcomes()["failed"]:
+            path = write_failed_rows(path, run.rows, run.journal)
     except OSError as error:
         suffix = "" if error.filename is None else f": {error.filename}"
         return path, f"{error.strerror or error}{suffix}"

@@ -16,12 +16,12 @@ from dub_uplink._cli.reading.fields import FIELDS, REASON_COLUMN
 from dub_uplink._cli.reading.rows import Rows
 
 
-def failed_suffix(rows: Rows) -> str:
+def get_failed_suffix(rows: Rows) -> str:
     """Return the suffix of the file: JSONL for JSON, CSV for CSV and Excel."""
     return ".failed.jsonl" if rows.recognized["format"] == "json" else ".failed.csv"
 
 
-def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
+def write_failed_rows(path: Path, rows: Rows, journal: Journal) -> Path:
     """Write the rows that failed so far, as they were sent, with the names of the fields.
 
     Returns:
@@ -33,9 +33,9 @@ def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
     failed_file = UniqueFile(path)
     with failed_file as file:
         failed = (
-            {**row.request, REASON_COLUMN: journal.reason(row.number)}
+            {**row.request, REASON_COLUMN: journal.get_reason(row.number)}
             for row in itertools.takewhile(lambda row: row.number < journal.sent_limit, rows)
-            if journal.outcome(row.number) == "failed"
+            if journal.get_outcome(row.number) == "failed"
         )
         if path.suffix == ".jsonl":
             file.writelines(format_json(row) + "\n" for row in failed)

@@ -153,7 +153,7 @@ class Import:
             BadFile: the file was changed during the import.
             OSError: the journal cannot be written.
         """
-        self._completed_rows = sum(self.journal.counts().values())
+        self._completed_rows = sum(self.journal.count_outcomes().values())
         self._committed_at = self.clock()
         try:
             self._run_steps(self._first_steps())
@@ -207,7 +207,7 @@ class Import:
             yield from self._follow_ups()
             if row.problems or row.number >= self.journal.rows:
                 raise BadFile("the file was changed while it was read.")
-            if self.journal.outcome(row.number) is not None:
+            if self.journal.get_outcome(row.number) is not None:
                 continue
             if self.journal.is_known_to_exist(row.number):
                 self._resolve_conflict(Step(row, reason="its customer exists"))
@@ -247,7 +247,7 @@ class Import:
                 self._record_outcome(row, "updated" if call == "update" else "created")
         elif call == "create" and isinstance(result, errors.Conflict):
             self._consecutive_failures = 0
-            step = Step(row, reason=error_text(result), conflicts=conflicts + 1)
+            step = Step(row, reason=format_error(result), conflicts=conflicts + 1)
             if self._needs_lookup(row):
                 if not self.journal.is_in_doubt(row.number):
                     self.journal.mark_not_applied(row.number)
@@ -257,7 +257,7 @@ class Import:
         elif call != "create" and isinstance(result, errors.NotFound):
             self._resolve_missing(step)
         elif isinstance(result, errors.Conflict):  # of the Stripe id: updates send no other id
-            self._record_outcome(row, "failed", f"{error_text(result)} ({_STRIPE_ID_TAKEN})")
+            self._record_outcome(row, "failed", f"{format_error(result)} ({_STRIPE_ID_TAKEN})")
         elif result is None:
             self._mark_not_applied(call_result)
         else:
@@ -305,10 +305,10 @@ class Import:
     ) -> None:
         row = call_result.step.row
         if not isinstance(error, errors.DubError) or isinstance(error, _ROW_ERRORS):
-            self._record_outcome(row, "failed", error_text(error))
+            self._record_outcome(row, "failed", format_error(error))
             return
         # Record no outcome, so that the next run sends the row again.
-        self.unresolved[_failure_text(error)] += 1
+        self.unresolved[_format_unresolved_reason(error)] += 1
         self.retry_after = max(self.retry_after, error.retry_after or 0.0)
         self._consecutive_failures += 1
         was_unsent = isinstance(error, errors.APIConnectionError) and not error.sent
@@ -362,16 +362,16 @@ def matches_request(request: dict[str, Any], customer: Customer) -> bool:
     )
 
 
-def error_text(error: Exception) -> str:
+def format_error(error: Exception) -> str:
     """Format an error as the reason of a failed row; similar failures have equal reasons."""
     if isinstance(error, errors.APIStatusError):
         return " ".join(f"{error.status_code} {error.code or ''}".split()) + f": {error.message}"
     return str(error)
 
 
-def _failure_text(error: errors.DubError) -> str:
+def _format_unresolved_reason(error: errors.DubError) -> str:
     """Format the reason of a row without a usable response, without its number of attempts."""
-    return error_text(error) if isinstance(error, errors.APIStatusError) else error.message
+    return format_error(error) if isinstance(error, errors.APIStatusError) else error.message
 
 
 def _size_and_mtime(file: IO[bytes]) -> tuple[int, int]:

@@ -54,7 +54,7 @@ class Journal:
 
     If the journal belongs to another import, it is replaced in two cases:
 
-    - All rows of that import have an outcome. ``replaced_counts`` is then the number of its rows by
+    - All rows of that import have an outcome. ``replaced_outcome_counts`` is then the number of its rows by
       outcome.
     - The server cannot have applied any row of that import.
 
@@ -76,11 +76,11 @@ class Journal:
     ) -> None:
         self.path = path
         self.rows = rows
-        self.replaced_counts: dict[Outcome, int] | None = None
+        self.replaced_outcome_counts: dict[Outcome, int] | None = None
         _check_file(path, restart=restart)
         self._database = sqlite3.connect(path, timeout=0)
         try:
-            with self._sqlite_errors_with_path():
+            with self._convert_sqlite_errors():
                 self._lock()
                 self._open(json.loads(json.dumps({**identity, "rows": rows})), restart=restart)
             sync_directory(path)
@@ -98,14 +98,14 @@ class Journal:
         )
 
     def _open(self, identity: dict[str, Any], *, restart: bool) -> None:
-        if not self._scalar("SELECT count(*) FROM sqlite_master"):
+        if not self._query_value("SELECT count(*) FROM sqlite_master"):
             self._database.executescript(_SCHEMA)
-        elif self._scalar("PRAGMA user_version") != _SCHEMA_VERSION:
+        elif self._query_value("PRAGMA user_version") != _SCHEMA_VERSION:
             raise JournalError(
                 f"{self.path} was written by another version of dub-uplink; use that version, or"
                 " choose another journal with --journal"
             )
-        previous = json.loads(self._scalar("SELECT identity FROM import"))
+        previous = json.loads(self._query_value("SELECT identity FROM import"))
         if restart or previous is None or not self._can_resume(previous, identity):
             self._database.execute("DELETE FROM rows")
             self._database.execute(
@@ -113,10 +113,10 @@ class Journal:
             )
             self._database.commit()
         #: The rows below this number may have been sent.
-        self.sent_limit: int = self._scalar("SELECT sent_limit FROM import")
-        self._not_applied_rows = self._take_not_applied()
+        self.sent_limit: int = self._query_value("SELECT sent_limit FROM import")
+        self._not_applied_rows = self._pop_not_applied_rows()
 
-    def _take_not_applied(self) -> set[int]:
+    def _pop_not_applied_rows(self) -> set[int]:
         """Delete and return the rows marked as not applied, which may be sent again."""
         rows = self._database.execute("SELECT number FROM rows WHERE outcome = ?", [_NOT_APPLIED])
         numbers = {number for (number,) in rows}
@@ -134,10 +134,10 @@ class Journal:
         changed = [name for name, value in identity.items() if previous.get(name) != value]
         if not changed:
             return True
-        counts = self.counts()
+        counts = self.count_outcomes()
         done = sum(counts.values())
         if done == previous["rows"]:
-            self.replaced_counts = counts
+            self.replaced_outcome_counts = counts
             return False
         if not self._may_have_applied():
             return False
@@ -151,8 +151,8 @@ class Journal:
 
     def _may_have_applied(self) -> bool:
         """Return whether the server may have applied a row."""
-        not_applied = self._scalar("SELECT count(*) FROM rows WHERE outcome = ?", _NOT_APPLIED)
-        return bool(self._scalar("SELECT sent_limit FROM import") > not_applied)
+        not_applied = self._query_value("SELECT count(*) FROM rows WHERE outcome = ?", _NOT_APPLIED)
+        return bool(self._query_value("SELECT sent_limit FROM import") > not_applied)
 
     def raise_sent_limit(self, row: int) -> None:
         """Record that the rows below ``row`` may be sent from now on, and commit."""
@@ -164,7 +164,7 @@ class Journal:
     def lower_sent_limit(self, row: int) -> None:
         """Record that this process did not send ``row`` and later rows."""
         for number in self._not_applied_rows:
-            if number >= row and self._stored_outcome(number) is None:
+            if number >= row and self._get_stored_outcome(number) is None:
                 self.mark_not_applied(number)
         row = max(row, self.sent_limit_at_open)
         if row < self.sent_limit:
@@ -191,54 +191,54 @@ class Journal:
         Raises:
             OSError: the journal cannot be written.
         """
-        with self._sqlite_errors_with_path():
+        with self._convert_sqlite_errors():
             self._database.commit()
 
-    def outcome(self, row: int) -> Outcome | None:
+    def get_outcome(self, row: int) -> Outcome | None:
         """Return the outcome of a row; ``None`` if the row has no outcome."""
-        outcome = self._stored_outcome(row)
+        outcome = self._get_stored_outcome(row)
         return outcome if outcome in _OUTCOMES else None
 
-    def reason(self, row: int) -> str:
+    def get_reason(self, row: int) -> str:
         """Return why a row failed; empty if the row has not failed."""
-        return self._scalar("SELECT reason FROM rows WHERE number = ?", row) or ""
+        return self._query_value("SELECT reason FROM rows WHERE number = ?", row) or ""
 
     def is_known_to_exist(self, row: int) -> bool:
         """Return whether a row has no outcome, and its customer existed before this import."""
-        return bool(self._stored_outcome(row) == _EXISTING)
+        return bool(self._get_stored_outcome(row) == _EXISTING)
 
     def is_in_doubt(self, row: int) -> bool:
         """Return whether an earlier process may have created the customer of a row."""
         may_exist = row < self.sent_limit_at_open and row not in self._not_applied_rows
-        return may_exist and self._stored_outcome(row) is None
+        return may_exist and self._get_stored_outcome(row) is None
 
-    def counts(self) -> dict[Outcome, int]:
+    def count_outcomes(self) -> dict[Outcome, int]:
         """Return the number of rows by outcome."""
         rows = self._database.execute("SELECT outcome, count(*) FROM rows GROUP BY outcome")
         counts = dict(rows.fetchall())
         return {outcome: counts.get(outcome, 0) for outcome in _OUTCOMES}
 
-    def failures(self) -> list[tuple[str, int]]:
+    def count_failure_reasons(self) -> list[tuple[str, int]]:
         """Return the reasons of failed rows with their counts, the most frequent first."""
         return self._database.execute(
             "SELECT reason, count(*) FROM rows WHERE outcome = 'failed' GROUP BY reason"
             " ORDER BY count(*) DESC, min(number)"
         ).fetchall()
 
-    def _stored_outcome(self, row: int) -> Any:
-        return self._scalar("SELECT outcome FROM rows WHERE number = ?", row)
+    def _get_stored_outcome(self, row: int) -> Any:
+        return self._query_value("SELECT outcome FROM rows WHERE number = ?", row)
 
-    def _scalar(self, query: str, *values: Any) -> Any:
+    def _query_value(self, query: str, *values: Any) -> Any:
         """Return the first value of a query; ``None`` if the query has no row."""
         row = self._database.execute(query, values).fetchone()
         return row[0] if row else None
 
     def _write(self, statement: str, *values: Any) -> None:
-        with self._sqlite_errors_with_path():
+        with self._convert_sqlite_errors():
             self._database.execute(statement, values)
 
     @contextlib.contextmanager
-    def _sqlite_errors_with_path(self) -> Iterator[None]:
+    def _convert_sqlite_errors(self) -> Iterator[None]:
         """Convert errors of SQLite to errors that contain the path of the journal."""
         try:
             yield

@@ -11,7 +11,7 @@ from typing import IO, Any
 import click
 
 from dub_uplink._cli.failures import ExitCode, Failure
-from dub_uplink._cli.import_job.validation import Group, Groups, ValidationReport
+from dub_uplink._cli.import_job.validation import ProblemGroup, ProblemGroups, ValidationReport
 from dub_uplink._cli.io.records import format_json
 from dub_uplink._cli.io.text import make_printable
 from dub_uplink._cli.io.text_file import is_non_ascii_utf_8
@@ -118,7 +118,7 @@ def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
     )
 
 
-def _show_groups(groups: Groups, rows: Rows, *, err: bool) -> None:
+def _show_groups(groups: ProblemGroups, rows: Rows, *, err: bool) -> None:
     for (column, reason), group in groups.groups.items():
         examples = ", ".join(_format_examples(group))
         count = (
@@ -129,12 +129,12 @@ def _show_groups(groups: Groups, rows: Rows, *, err: bool) -> None:
         click.echo(f"  {make_printable(text)}", err=err)
 
 
-def _format_examples(group: Group) -> Iterator[str]:
+def _format_examples(group: ProblemGroup) -> Iterator[str]:
     for problem in group.examples:
         yield f"{problem.line} ({problem.detail})" if problem.detail else f"{problem.line}"
 
 
-def sibling_path(journal: Path, path: Path, suffix: str) -> Path:
+def make_sibling_path(journal: Path, path: Path, suffix: str) -> Path:
     """Return a path in the directory of the journal, with the name of the imported file.
 
     For the imported files ``a.failed.csv`` and ``a.failed-2.csv``, the name is ``a``.

@@ -15,14 +15,14 @@ from dub_uplink._cli.import_job.job import OnConflict
 from dub_uplink._cli.import_job.journal import Journal, Outcome
 from dub_uplink._cli.import_job.preview import format_row_count
 from dub_uplink._cli.io.text import make_printable
-from dub_uplink._cli.transfer_options import STORAGE_KEY
+from dub_uplink._cli.transfer_options import STORAGE_META_KEY
 
 _MAX_REASONS = 5  # reasons to show
 
 
 def show_counts(journal: Journal) -> None:
     """Show the number of rows by outcome."""
-    counts = journal.counts()
+    counts = journal.count_outcomes()
     left = journal.rows - sum(counts.values())
     remainder = f", {left:,} left" if left else ""
     click.echo(f"{format_row_count(journal.rows)}: {format_counts(counts)}{remainder}")
@@ -35,7 +35,7 @@ def format_counts(counts: Mapping[Outcome, int]) -> str:
 
 def show_reasons(journal: Journal) -> list[tuple[str, int]]:
     """Show the most frequent reasons of failed rows; return all reasons and their counts."""
-    failures = journal.failures()
+    failures = journal.count_failure_reasons()
     _show_most_frequent(failures, "failed")
     return failures
 
@@ -122,7 +122,7 @@ def _format_command(path: Path, **changed: str) -> str:
             continue
         value = changed.get(name, context.params.get(name))
         if name == "rate_limit_storage":
-            value = _without_credentials(context.meta[STORAGE_KEY])
+            value = _without_credentials(context.meta[STORAGE_META_KEY])
         if isinstance(value, bool):
             options += (param.opts if value else param.secondary_opts)[-1:]
         elif isinstance(value, RateLimit):

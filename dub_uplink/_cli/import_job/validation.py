@@ -27,32 +27,32 @@ _MAX_GROUPS = 50  # groups to show
 
 
 @dataclass
-class Group:
+class ProblemGroup:
     """Problems with the same column and reason: their number, and the first few."""
 
     count: int = 0
     examples: list[Problem] = field(default_factory=list)
 
 
-class Groups:
+class ProblemGroups:
     """Problems by column and reason. Memory does not grow with the file."""
 
     def __init__(self) -> None:
-        self.groups: dict[tuple[str, str], Group] = {}
+        self.groups: dict[tuple[str, str], ProblemGroup] = {}
 
     def add(self, problem: Problem) -> bool:
         """Add a problem, and return whether it will be shown."""
         key = problem.column, problem.reason
         if key not in self.groups and len(self.groups) == _MAX_GROUPS:
             return False
-        group = self.groups.setdefault(key, Group())
+        group = self.groups.setdefault(key, ProblemGroup())
         group.count += 1
         if len(group.examples) == _MAX_PER_GROUP:
             return False
         group.examples.append(problem)
         return True
 
-    def to_show(self) -> list[Problem]:
+    def get_shown_problems(self) -> list[Problem]:
         """Return the problems to show, sorted by line."""
         examples = (problem for group in self.groups.values() for problem in group.examples)
         return sorted(examples, key=lambda problem: problem.line)
@@ -74,14 +74,14 @@ class ValidationReport:
 
     rows: int = 0
     bad_rows: int = 0
-    problems: Groups = field(default_factory=Groups)
-    notes: Groups = field(default_factory=Groups)
+    problems: ProblemGroups = field(default_factory=ProblemGroups)
+    notes: ProblemGroups = field(default_factory=ProblemGroups)
     first_requests: list[dict[str, Any]] = field(default_factory=list)
     problem_file: Path | None = None
     problem_file_error: str = ""
 
 
-def check(
+def validate(
     rows: Rows, problem_file: Path, on_progress: Callable[[int], object] = lambda count: None
 ) -> ValidationReport:
     """Validate a whole file. Memory does not grow with the file.
@@ -127,7 +127,7 @@ class _ProblemFile:
     def add(self, problems: Iterable[Problem]) -> None:
         """Add the problems of a row."""
         for problem in problems:
-            before = [] if self._report.problem_file else self._report.problems.to_show()
+            before = [] if self._report.problem_file else self._report.problems.get_shown_problems()
             if not self._report.problems.add(problem) or self._report.problem_file:
                 self._write([*before, problem])
 

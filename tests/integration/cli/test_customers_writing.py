@@ -118,7 +118,7 @@ def test_update_changes_only_the_given_fields(invoke: Invoke, live: Live) -> Non
         ),
         (["delete"], "Missing argument 'ID...'"),
         (["delete", "--yes", ""], "id must not be ''"),
-        (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: delete"),
+        (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: give"),
     ],
 )
 def test_write_command_with_a_wrong_option_sends_nothing(

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("click")
 
-from dub_uplink._cli.import_job.validation import ValidationReport, check
+from dub_uplink._cli.import_job.validation import ValidationReport, validate
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.rows import Options, Problem, make_rows
 
@@ -33,7 +33,7 @@ def validate(tmp_path: Path, rest: Path) -> Iterator[Check]:
         def validate(content: str) -> ValidationReport:
             path = tmp_path / "file"
             path.write_text(content, encoding="utf-8")
-            return check(make_rows(stack.enter_context(path.open("rb")), Options()), rest)
+            return validate(make_rows(stack.enter_context(path.open("rb")), Options()), rest)
 
         yield validate
 
@@ -43,7 +43,7 @@ def test_repeated_ids_are_named_with_both_lines(validate: Check) -> None:
         "external_id,stripe_customer_id,country\nu1,cus_1,GB\nu2,cus_1,GB\nu1,,GB\ncus_1,,GB\n"
     )
     assert (report.rows, report.bad_rows, report.problem_file) == (4, 2, None)
-    assert report.problems.to_show() == [
+    assert report.problems.get_shown_problems() == [
         Problem(3, "stripe_customer_id", "occurs twice", '"cus_1", also in line 2'),
         Problem(4, "external_id", "occurs twice", '"u1", also in line 2'),
     ]
@@ -52,8 +52,8 @@ def test_repeated_ids_are_named_with_both_lines(validate: Check) -> None:
 def test_ids_that_differ_in_normalization_are_noted(validate: Check) -> None:
     report = validate("external_id,country\nZo\u00eb,GB\nu1,GB\nZoe\u0308,GB\nZoe\u0308,GB\n")
     assert report.bad_rows == 1
-    assert [p.line for p in report.problems.to_show()] == [5]
-    (note,) = report.notes.to_show()
+    assert [p.line for p in report.problems.get_shown_problems()] == [5]
+    (note,) = report.notes.get_shown_problems()
     assert (note.line, note.detail) == (4, '"Zoe\u0308", also in line 2')
     assert "Unicode normalization" in note.reason
 
@@ -75,7 +75,7 @@ def test_more_problems_than_shown_are_all_in_a_file(validate: Check, rest: Path)
     report = validate(HEADER + "".join(lines) + ",,,GB\n")
     assert (report.bad_rows, report.problem_file) == (21, rest)
     assert [group.count for group in report.problems.groups.values()] == [10, 10, 1]
-    assert len(report.problems.to_show()) == 11
+    assert len(report.problems.get_shown_problems()) == 11
     assert rest.read_bytes().startswith(b"\xef\xbb\xbfline,column,reason,value\n")
     with rest.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
@@ -93,7 +93,7 @@ def test_more_groups_than_shown_are_all_in_the_file(tmp_path: Path, rest: Path) 
     keys = (f'"key {number}": 1' for number in range(80))
     path.write_text(f'{{"external_id": "u1", "country": "GB", {", ".join(keys)}}}')
     with path.open("rb") as file:
-        report = check(make_rows(file, Options()), rest)
+        report = validate(make_rows(file, Options()), rest)
     assert (len(report.problems.groups), report.problem_file) == (50, rest)
     assert len(rest.read_text(encoding="utf-8").splitlines()) == 81
 
