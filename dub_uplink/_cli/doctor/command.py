@@ -1,6 +1,6 @@
 """Check the installation, the server and the API key: ``dub-uplink doctor``.
 
-The report can be pasted into a bug report: it contains no secret.
+The output contains no secret, so that users can paste it into a bug report.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from dub_uplink._cli.doctor.installation import (
     Finding,
     check_environment,
     check_packages,
+    find_url_credentials,
     hide_credentials,
     redact_secrets,
-    find_url_credentials,
 )
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.io.text import make_printable
@@ -88,7 +88,7 @@ def doctor(
 def _check_server(
     token_file: str | None, server_url: str | None, timeout: float, secrets: list[str]
 ) -> Iterator[Finding]:
-    """Yield the findings on the server and the API key; add the API key to ``secrets``."""
+    """Yield the findings on the server and the API key. Add the API key to ``secrets``."""
     from dub_uplink._cli.doctor import server  # noqa: PLC0415 - slow to import
 
     deadline = server.Deadline(timeout)
@@ -114,7 +114,7 @@ def _check_server(
     if client is not None and is_reachable:
         with client:
             yield from server.check_api(client, deadline)
-        if recorder.received:
+        if recorder.has_response:
             yield recorder.check_clock()
 
 
@@ -150,7 +150,7 @@ def _redact(text: str, secrets: list[str]) -> str:
 
 
 def _format_text(report: list[Finding]) -> str:
-    """Format the report as sections of lines, with a hint below its line."""
+    """Format the report as text. Each hint is below the line to which it belongs."""
     lines: list[str] = []
     section = ""
     width = max(len(finding.name) for finding in report)

@@ -30,8 +30,8 @@ from dub_uplink._cli.io.files import OWNER_ONLY, get_permissions
 from dub_uplink._cli.io.progress import Progress
 from dub_uplink._cli.io.records import API_NAMES, list_column_names
 from dub_uplink._cli.transfer_options import (
-    get_server_url,
     detect_format,
+    get_server_url,
     open_client,
     quiet_option,
     rate_limit_option,

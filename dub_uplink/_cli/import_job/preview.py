@@ -1,4 +1,4 @@
-"""Show what an import recognised and would send, before anything is sent."""
+"""Show what an import detected in a file, and what it would send."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def format_row_count(count: int) -> str:
 
 
 def warn_about_options(file: IO[bytes], path: str, options: Options, rows: Rows) -> None:
-    """Warn about options that have no effect, or that decode UTF-8 to wrong characters."""
+    """Warn about an option that has no effect, or an encoding that is probably wrong."""
     is_json = rows.recognized["format"] == "json"
     encoding = rows.recognized.get("encoding")
-    unused = {
+    is_unused_by_option = {
         "--sheet": options.sheet is not None and "sheet" not in rows.recognized,
         "--delimiter": options.delimiter is not None and "delimiter" not in rows.recognized,
         "--exact": options.exact and is_json,
         "--encoding": options.encoding is not None and options.encoding != encoding,
     }
-    for option in (name for name, is_unused in unused.items() if is_unused):
+    for option in (name for name, is_unused in is_unused_by_option.items() if is_unused):
         reason = f"the file is {_FORMATS[rows.recognized['format']]}"
         if option == "--encoding" and encoding:
-            reason = "a byte order mark decides"
+            reason = "the byte order mark of the file states the encoding"
         click.echo(f"Warning: {option} has no effect: {reason}.", err=True)
-    is_decoded = encoding is not None and encoding == options.encoding
-    if is_decoded and not str(encoding).startswith("utf") and is_non_ascii_utf_8(file):
+    is_option_used = encoding is not None and encoding == options.encoding
+    if is_option_used and not str(encoding).startswith("utf") and is_non_ascii_utf_8(file):
         click.echo(
             f"Warning: {path} is valid UTF-8, but it is read as {encoding}.  Hint: leave out"
             " --encoding.",
@@ -82,37 +82,37 @@ def _shorten(value: Any) -> Any:
 
 
 def show_notes(report: ValidationReport, rows: Rows, *, err: bool) -> None:
-    """Show the notes. Rows with notes are still sent."""
+    """Show the notes on values. A row with notes is sent."""
     if report.notes.groups:
         click.echo("Check these values; they do not prevent the import:", err=err)
         _show_groups(report.notes, rows, err=err)
 
 
 def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
-    """Show the problems of a file, if there are any.
+    """Show the problems of a file, and raise an error if there are any.
 
     Raises:
-        Failure: there are problems.
+        Failure: some rows have problems.
     """
     if not report.bad_rows:
         return
     click.echo("Problems:", err=True)
     _show_groups(report.problems, rows, err=True)
-    more, hint = "", ""
-    control = any("U+00" in reason for _, reason in report.problems.groups)
-    if control and rows.recognized.get("encoding") == "iso8859-1":
+    suffix, hint = "", ""
+    has_control_characters = any("U+00" in reason for _, reason in report.problems.groups)
+    if has_control_characters and rows.recognized.get("encoding") == "iso8859-1":
         hint = "try --encoding cp1252, or leave out --encoding if the file is UTF-8."
     if report.problem_file_error:
-        more = (
+        suffix = (
             f"; {report.problem_file} with all problems cannot be written"
             f" ({report.problem_file_error})"
         )
         hint = "choose another directory with --journal DIRECTORY/FILE."
     elif report.problem_file is not None:
-        more = f"; all problems are in {report.problem_file}"
+        suffix = f"; all problems are in {report.problem_file}"
     raise Failure(
-        f"{path}: {report.bad_rows:,} of {format_row_count(report.rows)} cannot be imported{more}."
-        " Nothing was sent.",
+        f"{path}: {report.bad_rows:,} of {format_row_count(report.rows)} cannot be"
+        f" imported{suffix}. Nothing was sent.",
         ExitCode.USAGE,
         hint,
     )
@@ -137,14 +137,14 @@ def _format_examples(group: ProblemGroup) -> Iterator[str]:
 def make_sibling_path(journal: Path, path: Path, suffix: str) -> Path:
     """Return a path in the directory of the journal, with the name of the imported file.
 
-    For the imported files ``a.failed.csv`` and ``a.failed-2.csv``, the name is ``a``.
+    ``.failed`` and ``.failed-2`` are removed from the name: ``a.failed.csv`` becomes ``a``.
     """
     stem = re.sub(r"(?<=.)\.failed(-[0-9]+)?$", "", path.stem)
     return journal.with_name(stem + suffix)
 
 
 def warn_about_old_files(*paths: Path) -> None:
-    """Warn about existing files of an earlier import."""
+    """Warn about each file that exists, because an earlier import wrote it."""
     for path in paths:
         if path.exists():
             click.echo(f"{path} is from an earlier import; it was not changed.", err=True)

@@ -405,7 +405,7 @@ def test_options_without_effect_are_named(invoke: Invoke, live: Live, tmp_path: 
     done = invoke("customers", "import", *options, str(path))
     assert done.stderr.splitlines() == [
         "Warning: --sheet has no effect: the file is CSV.",
-        "Warning: --encoding has no effect: a byte order mark decides.",
+        "Warning: --encoding has no effect: the byte order mark of the file states the encoding.",
     ]
 
 
