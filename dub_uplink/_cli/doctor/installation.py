@@ -64,9 +64,9 @@ def check_packages() -> Iterator[Finding]:
     required = [requirement for requirement in requirements if 'extra == "dev"' not in requirement]
     packages = [_check_package(requirement) for requirement in required]
     yield from {package.name: package for package in packages}.values()
-    yield Finding(section, "urllib3", _version("urllib3") or "not installed")
-    yield Finding(section, "certifi", _version("certifi") or "not installed")
-    twisted = _version("Twisted")
+    yield Finding(section, "urllib3", _get_version("urllib3") or "not installed")
+    yield Finding(section, "certifi", _get_version("certifi") or "not installed")
+    twisted = _get_version("Twisted")
     if twisted is not None:
         hint = "importing uplink installs the default reactor; install another reactor first"
         yield Finding(section, "Twisted", twisted, hint=hint)
@@ -90,7 +90,7 @@ def _check_package(requirement: str) -> Finding:
     assert match is not None
     name, bounds, extra = match[1], match[2].strip(), match[3]
     install = f'pip install --upgrade "dub-uplink[{extra}]"' if extra else "pip install dub-uplink"
-    version = _version(name)
+    version = _get_version(name)
     if version is None:
         code = ExitCode.DONE if extra else ExitCode.FAILED
         note = f"not installed (optional; {install})" if extra else "not installed"
@@ -101,7 +101,7 @@ def _check_package(requirement: str) -> Finding:
     return Finding("Installed", name, version)
 
 
-def _version(name: str) -> str | None:
+def _get_version(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -292,7 +292,7 @@ def _write_part_file(
         with progress:
             progress.update(part_file.customers)
             if progress.is_visible:
-                progress.set_total(_expected_count(dub, job.filters))
+                progress.set_total(_count_customers(dub, job.filters))
             batches = fetch_batches(customers, interrupt.check)
             with contextlib.closing(batches):
                 count = part_file.append(batches, job.file_format, job.columns, progress.update)
@@ -312,7 +312,7 @@ def _write_part_file(
 _COUNT_TIMEOUT = 3_000  # milliseconds
 
 
-def _expected_count(dub: Dub, filters: dict[str, Any]) -> int | None:
+def _count_customers(dub: Dub, filters: dict[str, Any]) -> int | None:
     """Return the number of customers to export; ``None`` if it is unknown."""
     count_filters = {name: filters[name] for name in COUNT_FILTERS if name in filters}
     try:

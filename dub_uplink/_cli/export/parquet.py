@@ -22,23 +22,25 @@ _BATCH_ROWS = 5_000  # the number of rows in memory, and in each row group of th
 
 def make_schema(columns: Sequence[str]) -> Any:
     """Create the Parquet schema; ``link``, ``partner`` and ``discount`` are structs."""
-    fields = {field.name: field for field in _arrow_fields(components.Customer)}
+    fields = {field.name: field for field in _make_arrow_fields(components.Customer)}
     return pa.schema([fields[name] for name in columns])
 
 
-def _arrow_fields(model: type[Any]) -> list[Any]:
+def _make_arrow_fields(model: type[Any]) -> list[Any]:
     hints = typing.get_type_hints(model)
     names = [field.name for field in dataclasses.fields(model)]
     return [
-        pa.field(camel_case(name), _arrow_type(hints[name])) for name in names if name != "extra"
+        pa.field(camel_case(name), _get_arrow_type(hints[name]))
+        for name in names
+        if name != "extra"
     ]
 
 
-def _arrow_type(hint: Any) -> Any:
+def _get_arrow_type(hint: Any) -> Any:
     # For an optional field, use the type that is not None.
     value_type = next(arg for arg in (*typing.get_args(hint), hint) if arg is not type(None))
     if dataclasses.is_dataclass(value_type):
-        return pa.struct(_arrow_fields(typing.cast("type[Any]", value_type)))
+        return pa.struct(_make_arrow_fields(typing.cast("type[Any]", value_type)))
     return {int: pa.int64(), dt.datetime: pa.timestamp("us", tz="UTC")}.get(value_type, pa.string())
 
 

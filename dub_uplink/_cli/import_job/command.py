@@ -18,7 +18,7 @@ from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.preview import (
     format_row_count,
     make_sibling_path,
-    require_good_rows,
+    require_no_problems,
     show_notes,
     show_preview,
     show_recognized,
@@ -32,7 +32,7 @@ from dub_uplink._cli.import_job.report import (
     show_reasons,
     show_unresolved,
 )
-from dub_uplink._cli.import_job.validation import ValidationReport, validate
+from dub_uplink._cli.import_job.validation import ValidationReport, validate_rows
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.files import append_suffix
 from dub_uplink._cli.io.progress import Progress
@@ -272,7 +272,7 @@ def import_command(
                 old_files = [
                     old for old in (failed_path, problem_file) if old.exists() and old != base_path
                 ]
-                _import(run, failed_path, progress)
+                _run_import(run, failed_path, progress)
             warn_about_old_files(*old_files)
     except BadFile as error:
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None
@@ -312,17 +312,17 @@ def _validate(
         show_recognized(path, rows, err=not dry_run)
         raise BadFile(rows.header_problem)
     with Progress("Checking", transient=True, quiet=quiet) as progress:
-        report = validate(rows, problem_file, progress.update)
+        report = validate_rows(rows, problem_file, progress.update)
     if preview:
         show_recognized(path, rows, err=not dry_run)
         show_preview(report, rows, err=not dry_run)
     else:
         show_notes(report, rows, err=True)
-    require_good_rows(path, report, rows)
+    require_no_problems(path, report, rows)
     return report
 
 
-def _import(run: Import, failed_path: Path, progress: Progress) -> None:
+def _run_import(run: Import, failed_path: Path, progress: Progress) -> None:
     """Import the rows, show a report, and delete the journal if the import is complete.
 
     Raises:

@@ -157,9 +157,9 @@ class Import:
         self._completed_rows = sum(self.journal.count_outcomes().values())
         self._committed_at = self.clock()
         try:
-            self._run_steps(self._first_steps())
+            self._run_steps(self._make_first_steps())
             while self._follow_up_steps:
-                self._run_steps(self._follow_ups())
+                self._run_steps(self._take_follow_up_steps())
         finally:
             self.journal.lower_sent_limit(self._next_unsent_row)
             self._commit()
@@ -189,7 +189,7 @@ class Import:
         try:
             with contextlib.closing(map_unordered(call, submit(), self.workers)) as results:
                 for _ in results:
-                    self._handle(completed.popleft())
+                    self._handle_result(completed.popleft())
                     if self.clock() - self._committed_at >= _COMMIT_INTERVAL:
                         self._commit()
                     self.check_interrupt()
@@ -198,15 +198,15 @@ class Import:
             # results are recorded here.
             while completed:
                 with contextlib.suppress(ImportAborted):
-                    self._handle(completed.popleft())
+                    self._handle_result(completed.popleft())
             for step in waiting_steps.values():
                 self._mark_not_applied(CallResult(step, None, may_be_applied=False))
 
-    def _first_steps(self) -> Iterator[Step]:
+    def _make_first_steps(self) -> Iterator[Step]:
         """Yield a step for each row without an outcome, after recording that it may be sent."""
         initial_size_and_mtime = _get_size_and_mtime(self.file)
         for row in self.rows:
-            yield from self._follow_ups()
+            yield from self._take_follow_up_steps()
             if row.problems or row.number >= self.journal.rows:
                 raise BadFile("the file was changed while it was read.")
             if self.journal.get_outcome(row.number) is not None:
@@ -221,7 +221,7 @@ class Import:
             self._next_unsent_row = row.number + 1
             yield Step(row)
 
-    def _follow_ups(self) -> Iterator[Step]:
+    def _take_follow_up_steps(self) -> Iterator[Step]:
         while self._follow_up_steps:
             if self._follow_up_steps[0].call == "update":
                 # Commit first, because after the update the customer equals the row, as if this
@@ -239,7 +239,7 @@ class Import:
         changes = {name: value for name, value in row.items() if name != "external_id"}
         return self.customers.update(customer_id, changes)
 
-    def _handle(self, call_result: CallResult) -> None:
+    def _handle_result(self, call_result: CallResult) -> None:
         step, result, _ = call_result
         row, call, _, conflicts = step
         if isinstance(result, Customer):
@@ -263,7 +263,7 @@ class Import:
         elif result is None:
             self._mark_not_applied(call_result)
         else:
-            self._fail(call_result, result)
+            self._handle_error(call_result, result)
 
     def _needs_lookup(self, row: Row) -> bool:
         """Return whether a row with a conflict must be looked up by its external id.
@@ -302,7 +302,7 @@ class Import:
         reason = f"{_NO_SUCH_EXTERNAL_ID} {_RACE}" if _has_stripe_id(step.row) else _RACE
         self._record_outcome(step.row, "failed", f"{step.reason} ({reason})")
 
-    def _fail(
+    def _handle_error(
         self, call_result: CallResult, error: errors.DubError | ValueError | TypeError
     ) -> None:
         row = call_result.step.row

@@ -137,15 +137,15 @@ class Journal:
         if not changed:
             return True
         outcome_counts = self.count_outcomes()
-        done = sum(outcome_counts.values())
-        if done == previous["rows"]:
+        completed_rows = sum(outcome_counts.values())
+        if completed_rows == previous["rows"]:
             self.replaced_outcome_counts = outcome_counts
             return False
         if not self._may_have_applied():
             return False
         if changed != [_CHANGEABLE_KEY]:
             raise JournalError(
-                f"an import stopped after {done:,} of {previous['rows']:,} rows, and the"
+                f"an import stopped after {completed_rows:,} of {previous['rows']:,} rows, and the"
                 f" {changed[0]} has changed since then ({self.path}); undo the change and run the"
                 " command again, or start over with --restart"
             )

@@ -88,7 +88,7 @@ def show_notes(report: ValidationReport, rows: Rows, *, err: bool) -> None:
         _show_groups(report.notes, rows, err=err)
 
 
-def require_good_rows(path: str, report: ValidationReport, rows: Rows) -> None:
+def require_no_problems(path: str, report: ValidationReport, rows: Rows) -> None:
     """Show the problems of a file, and raise an error if there are any.
 
     Raises:

@@ -16,7 +16,7 @@ import click
 from dub_uplink._cli.io.files import UniqueFile
 from dub_uplink._cli.io.text import escape_formula, make_printable
 from dub_uplink._cli.reading.rows import Problem, Row, Rows
-from dub_uplink._cli.reading.values import excerpt
+from dub_uplink._cli.reading.values import make_excerpt
 
 #: The fields whose values are unique on the server.
 _UNIQUE_FIELDS = ("external_id", "stripe_customer_id")
@@ -81,7 +81,7 @@ class ValidationReport:
     problem_file_error: str = ""
 
 
-def validate(
+def validate_rows(
     rows: Rows, problem_file: Path, on_progress: Callable[[int], object] = lambda count: None
 ) -> ValidationReport:
     """Validate all rows of a file. The memory use does not grow with the file.
@@ -233,5 +233,5 @@ class SeenIds:
 
 def _make_duplicate_problem(row: Row, rows: Rows, name: str, reason: str, line: int) -> Problem:
     column = next((column for column, field in rows.columns.items() if field == name), name)
-    detail = f"{excerpt(row.request[name])}, also in {rows.unit} {line}"
+    detail = f"{make_excerpt(row.request[name])}, also in {rows.unit} {line}"
     return Problem(row.line, column, reason, detail)

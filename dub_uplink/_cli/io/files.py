@@ -129,8 +129,8 @@ class UniqueFile:
     """Writes a new UTF-8 text file that only its owner can read. Use it as a context manager.
 
     In the context, the file has the name ``….tmp``. On exit, it is renamed to ``path``. If ``path``
-    exists, the existing file is replaced if the new file contains all its lines in the same order.
-    Otherwise, ``path`` gets a number, such as ``a-2.csv``.
+    exists, ``path`` gets a number, such as ``a-2.csv``. Exception: if the new file contains all
+    lines of the existing file in their order, it replaces the existing file.
     """
 
     def __init__(self, path: Path) -> None:

@@ -60,7 +60,7 @@ def output_option(command: Callable[..., R]) -> Callable[..., R]:
 
     @functools.wraps(command)
     def with_output(*args: Any, output: str | None, **arguments: Any) -> R:
-        return command(*args, output=output or default_format(), **arguments)
+        return command(*args, output=output or choose_default_format(), **arguments)
 
     return click.option(
         "-o",
@@ -70,7 +70,7 @@ def output_option(command: Callable[..., R]) -> Callable[..., R]:
     )(with_output)
 
 
-def default_format() -> str:
+def choose_default_format() -> str:
     """Return ``table`` if stdout is a terminal, ``jsonl`` otherwise."""
     return "table" if sys.stdout.isatty() else "jsonl"
 
@@ -183,7 +183,7 @@ def write_table(
 
     console = _make_console(out)
     header = format_row(names)
-    console.print(header, style=_bold_style(console), markup=False, soft_wrap=True)
+    console.print(header, style=_choose_header_style(console), markup=False, soft_wrap=True)
     out.writelines(format_row(row) + "\n" for row in _chain_and_clear(measured_rows, rows))
 
 
@@ -228,7 +228,7 @@ def _write_fields(records: Iterable[dict[str, Any]], out: TextIO) -> None:
         for name, cell in fields.items():
             console.print(
                 name.ljust(width),
-                style=_bold_style(console),
+                style=_choose_header_style(console),
                 end=_COLUMN_GAP,
                 markup=False,
                 soft_wrap=True,
@@ -261,6 +261,6 @@ def _make_console(out: TextIO) -> Console:
     return Console(file=out, highlight=False)
 
 
-def _bold_style(console: Console) -> str:
+def _choose_header_style(console: Console) -> str:
     # The user of NO_COLOR expects plain text, but rich would still use bold.
     return "" if console.no_color else "bold"

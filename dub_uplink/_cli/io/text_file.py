@@ -27,7 +27,7 @@ class BadFile(Exception):
     """The file cannot be read as rows. The message says where and why."""
 
 
-def encoding_from_bom(file: IO[bytes]) -> str | None:
+def detect_bom_encoding(file: IO[bytes]) -> str | None:
     """Return the encoding that a byte order mark states; ``None`` if there is no mark."""
     start = read_start(file, 4)
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
@@ -69,7 +69,7 @@ def read_lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> It
             if len(line) > MAX_RECORD_CHARS:
                 raise BadFile(f"line {number} is longer than {MAX_RECORD_CHARS:,} characters.")
             if "\0" in line:
-                raise _nul_byte_error(number, encoding)
+                raise _make_nul_error(number, encoding)
             yield line
 
 
@@ -83,7 +83,7 @@ def read_chunks(file: IO[bytes], encoding: str) -> Iterator[str]:
     with _open_text(file, encoding, "\n") as text:
         while chunk := text.read(_CHUNK_SIZE):
             if "\0" in chunk:
-                raise _nul_byte_error(number + chunk[: chunk.index("\0")].count("\n"), encoding)
+                raise _make_nul_error(number + chunk[: chunk.index("\0")].count("\n"), encoding)
             number += chunk.count("\n")
             yield chunk
 
@@ -97,7 +97,7 @@ def _open_text(file: IO[bytes], encoding: str, newline: str) -> Iterator[IO[str]
             yield text
         except UnicodeError:
             guessed_encoding = _guess_utf_16(read_start(file, 4096))
-            if guessed_encoding not in ("", encoding) and encoding_from_bom(file) is None:
+            if guessed_encoding not in ("", encoding) and detect_bom_encoding(file) is None:
                 raise BadFile(
                     f"the file is not {encoding}; it looks like UTF-16 without a byte order mark."
                     f"  Hint: give --encoding {guessed_encoding}."
@@ -105,7 +105,7 @@ def _open_text(file: IO[bytes], encoding: str, newline: str) -> Iterator[IO[str]
             raise BadFile(_describe_decode_error(file, encoding, newline)) from None
 
 
-def _nul_byte_error(number: int, encoding: str) -> BadFile:
+def _make_nul_error(number: int, encoding: str) -> BadFile:
     return BadFile(
         f"line {number} contains a NUL byte: the file is not text, or not in {encoding}."
         "  Hint: try --encoding utf-16-le."
@@ -146,7 +146,7 @@ def _describe_decode_error(file: IO[bytes], encoding: str, newline: str) -> str:
                     )
                 position += error.start - len(incomplete)
                 byte = (incomplete + data)[error.start]
-                return _decode_error_message(encoding, line, position, byte)
+                return _format_decode_error(encoding, line, position, byte)
             except UnicodeError as error:  # raised for UTF-16 without a byte order mark
                 return f"the file is not {encoding}: {error}."
             if not data:
@@ -157,7 +157,7 @@ def _describe_decode_error(file: IO[bytes], encoding: str, newline: str) -> str:
                 position += len(data)
 
 
-def _decode_error_message(encoding: str, line: int, position: int, byte: int) -> str:
+def _format_decode_error(encoding: str, line: int, position: int, byte: int) -> str:
     where = f"line {line}, byte {position} (0x{byte:02x}) is not {encoding}."
     with contextlib.suppress(UnicodeDecodeError):
         char = bytes([byte]).decode("cp1252")

@@ -65,8 +65,8 @@ class ColumnMatcher:
 
         Args:
             column: the name of the column.
-            same_spelling: whether ``mapping`` applies only to columns with the spelling in
-                ``mapping``. By default it also applies to other spellings, such as other case.
+            same_spelling: whether a column in ``mapping`` must have exactly this spelling. By
+                default, case, spaces, dashes and underscores are ignored.
 
         Returns:
             The field, ``None`` if the column is ignored, or ``UNKNOWN_FIELD`` if no field matches.
@@ -119,7 +119,7 @@ class ColumnMatcher:
         ]
         if unknown_columns:
             column = unknown_columns[0]
-            map_option = f"{column}={_similar_field(column) or 'FIELD'}"
+            map_option = f"{column}={_find_similar_field(column) or 'FIELD'}"
             return (
                 f"unknown columns: {_format_columns(unknown_columns)}{suggest_field(column)}."
                 f"  Hint: import a column with --map {map_option!r}, ignore it with --map"
@@ -170,11 +170,11 @@ def _hint_for_duplicates(columns: Sequence[str]) -> str:
 
 def suggest_field(column: str) -> str:
     """Return a clause such as "; did you mean 'email'"; empty if no field is similar."""
-    field = _similar_field(column)
+    field = _find_similar_field(column)
     return f"; did you mean {field!r}" if field else ""
 
 
-def _similar_field(column: str) -> str:
+def _find_similar_field(column: str) -> str:
     # With the default cutoff, "customers" would match "stripe_customer_id".
     similar_names = difflib.get_close_matches(
         normalize_column(column), _FIELD_BY_NAME, 1, cutoff=0.7

@@ -50,7 +50,7 @@ def find_position_unit(file: IO[bytes], encoding: str) -> PositionUnit:
     return "item" if start[:1] == "[" and "\n" not in start else "line"
 
 
-def keys_before_list(file: IO[bytes], encoding: str) -> list[str]:
+def read_keys_before_list(file: IO[bytes], encoding: str) -> list[str]:
     """Return the keys of the first object, up to the key of its first list of objects.
 
     Return an empty list if the object contains no list of objects.
@@ -88,13 +88,13 @@ def _is_jsonl(file: IO[bytes], encoding: str) -> bool:
             if chunk.lstrip()[0] == "[":
                 return False
             break
-    first = next((line.strip() for line in read_lines(file, encoding, "\n") if line.strip()), "")
+    first_line = next(
+        (line.strip() for line in read_lines(file, encoding, "\n") if line.strip()), ""
+    )
     try:
-        _DECODER.decode(first)
+        _DECODER.decode(first_line)
     except json.JSONDecodeError as error:
-        return error.pos < len(
-            first
-        )  # an error at the end of the line means that the object continues
+        return error.pos < len(first_line)  # an error at its end: the object continues
     except RecursionError:
         pass
     return True

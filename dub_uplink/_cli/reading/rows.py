@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import PurePath
 from typing import IO, Any, Literal, NamedTuple
 
-from dub_uplink._cli.io.text_file import BadFile, encoding_from_bom, read_start
+from dub_uplink._cli.io.text_file import BadFile, detect_bom_encoding, read_start
 from dub_uplink._cli.reading.csv_records import detect_delimiter, read_csv
 from dub_uplink._cli.reading.fields import (
     FIELDS,
@@ -25,11 +25,11 @@ from dub_uplink._cli.reading.fields import (
 from dub_uplink._cli.reading.json_records import (
     PositionUnit,
     find_position_unit,
-    keys_before_list,
     read_json,
+    read_keys_before_list,
 )
 from dub_uplink._cli.reading.record import Record
-from dub_uplink._cli.reading.values import ABSENT, Value, check_value, excerpt, read_cell
+from dub_uplink._cli.reading.values import ABSENT, Value, check_value, make_excerpt, read_cell
 
 Format = Literal["csv", "json", "jsonl", "xlsx"]
 
@@ -166,7 +166,7 @@ def _detect_format(file: IO[bytes], suffix: str) -> Format:
     for header, message in _UNSUPPORTED_FORMATS.items():
         if start.startswith(header):
             raise BadFile(message)
-    text = start.decode(encoding_from_bom(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
+    text = start.decode(detect_bom_encoding(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
     if text.startswith("<"):
         raise BadFile(
             "it is HTML or XML, not a table.  Hint: open it in a spreadsheet program, and save it"
@@ -185,7 +185,7 @@ def _detect_format(file: IO[bytes], suffix: str) -> Format:
 
 def _choose_encoding(file: IO[bytes], options: Options) -> str:
     # A byte order mark overrides the option, because only its own encoding starts with its bytes.
-    return encoding_from_bom(file) or options.encoding or "utf-8"
+    return detect_bom_encoding(file) or options.encoding or "utf-8"
 
 
 class TableRows(Rows):
@@ -213,7 +213,7 @@ class TableRows(Rows):
             raise BadFile(empty_message)
         if header.problem:
             raise BadFile(f"line {header.line}: {header.problem}.")
-        self._header = _stripped_texts(header.content)
+        self._header = _strip_cells(header.content)
         fields = self._matcher.match_header(self._header)
         self.columns = {
             column: name for column, name in zip(self._header, fields, strict=True) if column
@@ -247,10 +247,7 @@ class TableRows(Rows):
         A file that was joined from several files repeats the header.
         """
         header_length = len(self._header)
-        if (
-            _stripped_texts(cells[:1]) == self._header[:1]
-            and _stripped_texts(cells) == self._header
-        ):
+        if _strip_cells(cells[:1]) == self._header[:1] and _strip_cells(cells) == self._header:
             return "repeats the header; delete this row"
         if len(cells) > header_length and not all(map(_is_blank, cells[header_length:])):
             return f"has {len(cells)} cells, but the header has {header_length}"
@@ -261,7 +258,7 @@ class TableRows(Rows):
         for index in self._unnamed_columns:
             if index < len(cells) and not _is_blank(cells[index]):
                 reason = f"has a value in column {index + 1}, which has no header and is ignored"
-                yield Problem(line, "row", reason, excerpt(cells[index]))
+                yield Problem(line, "row", reason, make_excerpt(cells[index]))
 
     def _read_cells(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:
         for index, name in self._used_columns:
@@ -271,7 +268,7 @@ class TableRows(Rows):
             yield name, read_cell(name, cell, exact=self._exact, escaped=self._is_failed_file)
 
 
-def _stripped_texts(cells: Iterable[Any]) -> list[str]:
+def _strip_cells(cells: Iterable[Any]) -> list[str]:
     return ["" if cell is None else str(cell).strip().lstrip("\ufeff") for cell in cells]
 
 
@@ -319,7 +316,7 @@ class JsonRows(Rows):
         self.recognized = {"format": "json", "encoding": self._encoding}
         self.unit = find_position_unit(file, self._encoding)
         self._field_by_key: dict[str, str | None] = {}
-        keys = keys_before_list(file, self._encoding)
+        keys = read_keys_before_list(file, self._encoding)
         fields = [self._matcher.match(key) for key in keys]
         if fields[-1:] == [UNKNOWN_FIELD] and not {*fields} & {*FIELDS}:
             self.header_problem = (

@@ -84,14 +84,14 @@ def read_cell(field: str, cell: Any, *, exact: bool = False, escaped: bool = Fal
     if value.problem or value.value is ABSENT:
         return value
     note = _NOTE_STILL_ESCAPED if is_kept else _NOTE_UNESCAPED
-    return value._replace(note=note, detail=excerpt(cell))
+    return value._replace(note=note, detail=make_excerpt(cell))
 
 
 def _read_unescaped(field: str, cell: Any, *, exact: bool) -> Value:
     if not isinstance(cell, str):
         text, problem = _format_typed(cell)
         if problem:
-            return Value(text, f"{problem}; {_FORMAT_AS_TEXT}", detail=excerpt(text))
+            return Value(text, f"{problem}; {_FORMAT_AS_TEXT}", detail=make_excerpt(text))
         cell = text
     return check_value(field, cell) if exact else _read_text(field, cell, cell.strip())
 
@@ -106,15 +106,15 @@ def _read_text(field: str, cell: str, text: str) -> Value:
     """
     if text in _PLACEHOLDERS:
         if field in REQUIRED_FIELDS:
-            return Value(cell, "is missing", detail=excerpt(text))
-        return Value(ABSENT, note=_NOTE_TREATED_AS_EMPTY, detail=excerpt(text))
+            return Value(cell, "is missing", detail=make_excerpt(text))
+        return Value(ABSENT, note=_NOTE_TREATED_AS_EMPTY, detail=make_excerpt(text))
     if field == "external_id" and _CHANGED_NUMBER_PATTERN.fullmatch(text):
         problem = f"looks like a number that a spreadsheet changed; {_FORMAT_AS_TEXT}; {_USE_EXACT}"
-        return Value(cell, problem, detail=excerpt(cell))
+        return Value(cell, problem, detail=make_excerpt(cell))
     value = check_value(field, cell)
     if text.casefold() in _POSSIBLE_PLACEHOLDERS and not value.problem:
         note = "is sent as text; if it means that there is no value, leave the cell empty"
-        return value._replace(note=note, detail=excerpt(cell))
+        return value._replace(note=note, detail=make_excerpt(cell))
     return value
 
 
@@ -147,7 +147,7 @@ def check_value(field: str, value: Any) -> Value:
     note = "" if problem else _find_note(field, value)
     is_missing = problem == "is missing"
     return Value(
-        value, problem, note, excerpt(value) if (problem or note) and not is_missing else ""
+        value, problem, note, make_excerpt(value) if (problem or note) and not is_missing else ""
     )
 
 
@@ -229,7 +229,7 @@ def _find_external_id_note(value: str) -> str:
     )
 
 
-def excerpt(value: Any) -> str:
+def make_excerpt(value: Any) -> str:
     """Format a value as JSON of at most 60 characters."""
     text = escape_unprintable(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 60 else f"{text[:57]}..."

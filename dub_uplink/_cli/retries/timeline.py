@@ -110,16 +110,16 @@ def compute_timeline(
         else:
             outcome = Outcome(error=errors.APITimeoutError("timed out"), transient=True)
         state.record(outcome)
-        end_reason = _end_reason(state, outcome, simulation)
+        end_reason = _find_end_reason(state, outcome, simulation)
         if end_reason is not None:
             attempts.append(TimelineAttempt(started, simulation.now))
             return Timeline(tuple(attempts), state.deadline, end_reason)
-        bounds = _wait_bounds(state, outcome, simulation)
+        bounds = _compute_wait_bounds(state, outcome, simulation)
         attempts.append(TimelineAttempt(started, simulation.now, *bounds))
         simulation.now += state.wait_seconds(outcome)
 
 
-def _wait_bounds(
+def _compute_wait_bounds(
     state: RetryState, outcome: Outcome, simulation: _Simulation
 ) -> tuple[float, float]:
     bounds = []
@@ -129,15 +129,15 @@ def _wait_bounds(
     return bounds[0], bounds[1]
 
 
-def _end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str | None:
+def _find_end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str | None:
     """Return why the call ends, or ``None`` if another attempt follows.
 
     The checks are in the same order as in the transport.
     """
     if not state.may_retry(outcome):
-        return _reason_not_retried(state, outcome)
+        return _explain_no_retry(state, outcome)
     if state.exceeds_deadline(state.wait_seconds(outcome)):
-        return _reason_exceeds_deadline(state, outcome, simulation)
+        return _explain_deadline(state, outcome, simulation)
     budget = state.budget
     if budget is not None and not budget.take():
         return f"The client's budget of {budget.capacity} retries is used up: the error is raised."
@@ -147,7 +147,7 @@ def _end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) ->
 _TIMED_OUT = "The deadline of the call passed during the attempt: the timeout is raised."
 
 
-def _reason_not_retried(state: RetryState, outcome: Outcome) -> str:
+def _explain_no_retry(state: RetryState, outcome: Outcome) -> str:
     if state.config is None:
         return "Retries are off: the first error is raised."
     if outcome.response is None:
@@ -155,7 +155,7 @@ def _reason_not_retried(state: RetryState, outcome: Outcome) -> str:
     return f"The status {outcome.response.status_code} is not retried: its error is raised."
 
 
-def _reason_exceeds_deadline(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str:
+def _explain_deadline(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str:
     if outcome.response is None:
         return _TIMED_OUT
     remaining, requested = state.remaining(), outcome.response.retry_after
@@ -164,7 +164,7 @@ def _reason_exceeds_deadline(state: RetryState, outcome: Outcome, simulation: _S
             f"Retry-After requests {requested:,.1f} s and {remaining:,.1f} s remain:"
             " the error is raised at once."
         )
-    shortest, longest = _wait_bounds(state, outcome, simulation)
+    shortest, longest = _compute_wait_bounds(state, outcome, simulation)
     return (
         f"The next wait, {shortest:.3g} to {longest:.3g} s, would end after the deadline:"
         " the error is raised at once."

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("click")
 
-from dub_uplink._cli.import_job.validation import ValidationReport, validate
+from dub_uplink._cli.import_job.validation import ValidationReport, validate_rows
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.rows import Options, Problem, make_rows
 
@@ -33,7 +33,7 @@ def validate(tmp_path: Path, rest: Path) -> Iterator[Check]:
         def validate(content: str) -> ValidationReport:
             path = tmp_path / "file"
             path.write_text(content, encoding="utf-8")
-            return validate(make_rows(stack.enter_context(path.open("rb")), Options()), rest)
+            return validate_rows(make_rows(stack.enter_context(path.open("rb")), Options()), rest)
 
         yield validate
 
@@ -93,7 +93,7 @@ def test_more_groups_than_shown_are_all_in_the_file(tmp_path: Path, rest: Path) 
     keys = (f'"key {number}": 1' for number in range(80))
     path.write_text(f'{{"external_id": "u1", "country": "GB", {", ".join(keys)}}}')
     with path.open("rb") as file:
-        report = validate(make_rows(file, Options()), rest)
+        report = validate_rows(make_rows(file, Options()), rest)
     assert (len(report.problems.groups), report.problem_file) == (50, rest)
     assert len(rest.read_text(encoding="utf-8").splitlines()) == 81
 
