@@ -210,7 +210,7 @@ def until_done(
     return runs
 
 
-def make_rows(path: Path, names: tuple[str, ...] | None) -> list[tuple[str, ...]]:
+def rows_of(path: Path, names: tuple[str, ...] | None) -> list[tuple[str, ...]]:
     """The fields that matter of each row, sorted."""
     with path.open(newline="", encoding="utf-8") as file:
         if names is None:
@@ -238,7 +238,7 @@ def transfer(size: int, workers: int, say: Callable[[str], object]) -> dict[str,
         target, theirs = folder / "customers.csv", folder / "server.csv"
         server.tell("seed", size)
         server.tell("dump", str(theirs))
-        before = make_rows(theirs, None)
+        before = rows_of(theirs, None)
         server.tell("faults")
 
         def exported() -> int:
@@ -250,7 +250,7 @@ def transfer(size: int, workers: int, say: Callable[[str], object]) -> dict[str,
         say(f"Export of {size:,}")
         server.tell("asked")
         runs = until_done(server, say, "export", "--resume", str(target), far=exported, size=size)
-        out = _figures(runs, server) | compared(make_rows(target, EXPORTED), before)
+        out = _figures(runs, server) | compared(rows_of(target, EXPORTED), before)
 
         def imported() -> int:
             return int(server.tell("count"))  # the journal is locked
@@ -268,7 +268,7 @@ def transfer(size: int, workers: int, say: Callable[[str], object]) -> dict[str,
         )
         into = _figures(runs, server)
         server.tell("dump", str(theirs))
-        into |= compared(make_rows(theirs, None), before)
+        into |= compared(rows_of(theirs, None), before)
         into["report"] = runs[-1].out.strip().splitlines()[-1]
         return {"export": out, "import": into}
 
