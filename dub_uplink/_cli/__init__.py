@@ -1,4 +1,4 @@
-"""The ``dub-uplink`` command. Only :func:`main` imports ``click`` and ``rich``."""
+"""The ``dub-uplink`` command. Importing this module does not import ``click`` or ``rich``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from io import TextIOWrapper
 __all__ = ["main"]
 
 _REQUIRED_PACKAGES = ("click", "rich")
-_INTERRUPTED = 130  # the exit status that a shell reports for a process ended by SIGINT
+_INTERRUPTED = 130  # the exit code that a shell reports if SIGINT ends a process
 
 
 def main() -> None:
@@ -25,14 +25,14 @@ def main() -> None:
         from dub_uplink._cli.commands import cli  # noqa: PLC0415 - click is an optional dependency
 
         if isinstance(sys.stdout, TextIOWrapper):
-            # Write ? for characters of a customer that the terminal cannot encode.
+            # If the terminal cannot encode a character, write ? for it.
             sys.stdout.reconfigure(errors="replace")
         cli(prog_name="dub-uplink")
-    except KeyboardInterrupt:  # raised before or after the command itself
+    except KeyboardInterrupt:  # Ctrl-C before the command starts or after it ends
         sys.exit(_INTERRUPTED)
     finally:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            # Ctrl-C at exit ends the process without a traceback, because all files are closed.
+            # From here on, let Ctrl-C end the process without a traceback. All files are closed.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -76,7 +76,7 @@ def demo(*, live: bool) -> None:
 
 @cli.command(
     short_help="Serve a fake of Dub's API for any language.",
-    help="Serve a fake of Dub's customers API, for clients in any language, until Ctrl-C.",
+    help="Serve a fake of Dub's customers API, for clients in any language. Press Ctrl-C to stop.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -84,7 +84,7 @@ def demo(*, live: bool) -> None:
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
-    help="The port to listen on; 0 chooses a free one.",
+    help="The port to listen on; 0 chooses a free port.",
 )
 @click.option(
     "--token", default="dub_test", show_default=True, help="The API key that the fake accepts."
@@ -93,7 +93,7 @@ def demo(*, live: bool) -> None:
     "--rate-limit",
     type=click.IntRange(0, 1_000_000),
     metavar="N",
-    help="Accept N requests per minute, and respond to more with status 429, as Dub does."
+    help="Accept N requests per minute. Reject further requests with status 429, as Dub does."
     "  [default: no limit]",
 )
 @click.option(
@@ -119,8 +119,8 @@ def demo(*, live: bool) -> None:
     "--admin-token",
     metavar="TOKEN",
     envvar="DUB_FAKE_ADMIN_TOKEN",
-    help="Require this token for the admin API, or set DUB_FAKE_ADMIN_TOKEN. Needed if --host is"
-    " not a loopback address.",
+    help="Require this token for the admin API. It is needed if --host is not a loopback address."
+    "  [env var: DUB_FAKE_ADMIN_TOKEN]",
 )
 def serve(
     *,
@@ -168,5 +168,5 @@ def serve(
             f"cannot serve on {host}:{port}: {error.strerror}.",
             hint="give --host an address of this machine, such as 127.0.0.1."
             if is_wrong_host
-            else "choose another port, or a free one with --port 0.",
+            else "choose another port, or let --port 0 choose a free port.",
         ) from error

@@ -7,8 +7,8 @@ from click.shell_completion import get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "dub-uplink"
-#: The environment variable through which the script calls click.
-VARIABLE = "_DUB_UPLINK_COMPLETE"
+#: The script sets this environment variable, so that click prints completions.
+COMPLETE_VARIABLE = "_DUB_UPLINK_COMPLETE"
 
 EXAMPLES = """\b
 Set it up once:
@@ -28,7 +28,7 @@ Set it up once:
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script."""
+    """Print the completion script."""
     script_class = get_completion_class(shell)
     assert script_class is not None
-    click.echo(script_class(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())
+    click.echo(script_class(ctx.find_root().command, {}, PROGRAM, COMPLETE_VARIABLE).source())

@@ -1,4 +1,4 @@
-"""The connection options of the customers commands: API key, server, timeout and retries."""
+"""Define the options for the API key, the server, the timeout and the retries."""
 
 from __future__ import annotations
 
@@ -14,24 +14,32 @@ from typing import Any, TypeVar
 
 import click
 
-import dub_uplink  # loads its names on first use, so that the help stays fast
+import dub_uplink  # fast, because it imports a submodule only when a name is used
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.io.text import (
     can_prompt,
     interruptible_input,
     is_terminal,
-    printable,
+    make_printable,
     read_input,
 )
 
 R = TypeVar("R")
 
-LONG_WAIT = 1.0  # seconds; the user is shown waits of at least this length
+LONG_WAIT_SECONDS = 1.0  # a shorter wait is not shown to the user
 
 
 @dataclass(frozen=True)
 class Connection:
-    """The values of the options that :func:`connection_options` adds; ``timeout`` in seconds."""
+    """The values of the options that :func:`connection_options` adds.
+
+    Attributes:
+        token_file: the path of a file with the API key; ``-`` for the standard input.
+        server_url: the URL of the server; ``None`` for the default.
+        timeout: the time limit of one attempt, in seconds.
+        retries: whether failed attempts are retried.
+        verbose: whether attempts are logged to stderr.
+    """
 
     token_file: str | None = None
     server_url: str | None = None
@@ -40,16 +48,14 @@ class Connection:
     verbose: bool = False
 
     def open(self, token: str | None = None, **options: Any) -> dub_uplink.Dub:
-        """Create a client.
-
-        Call this within a command, because the logging of ``-v`` stops when the command ends.
+        """Create a client. Call this method only while a click command runs.
 
         Args:
-            token: The API key; if ``None``, :meth:`token` reads it.
-            options: Further arguments of ``Dub``.
+            token: The API key. If it is ``None``, :meth:`read_token` reads it.
+            options: More arguments of ``Dub``.
 
         Raises:
-            Failure: The API key is missing or malformed, or the server's URL is invalid.
+            Failure: The API key is missing or malformed, or the URL of the server is invalid.
         """
         if self.verbose:
             _log_attempts_to_stderr()
@@ -57,8 +63,8 @@ class Connection:
             options.setdefault("on_retry", _show_wait)
         if not self.retries:
             options.setdefault("retry_config", None)
-        token = self.token() if token is None else token
-        with collect_warnings() as caught:
+        token = self.read_token() if token is None else token
+        with collect_warnings() as user_warnings:
             try:
                 client = dub_uplink.Dub(
                     token, server_url=self.server_url, timeout_ms=self.timeout * 1000, **options
@@ -69,20 +75,20 @@ class Connection:
                     raise Failure(
                         f"{problem}; correct --server-url or DUB_SERVER_URL.", ExitCode.USAGE
                     ) from None
-                where = "--token-file" if self.token_file else "DUB_API_KEY"
-                raise Failure(f"{error} ({where}).", ExitCode.AUTH) from None
-        for warning in caught:
+                source = "--token-file" if self.token_file else "DUB_API_KEY"
+                raise Failure(f"{error} ({source}).", ExitCode.AUTH) from None
+        for warning in user_warnings:
             click.echo(f"Warning: {warning.message}.", err=True)
         return client
 
-    def token(self) -> str:
+    def read_token(self) -> str:
         """Read the API key from the options, the environment or the terminal.
 
         Raises:
             Failure: There is no API key, or its file cannot be read.
         """
         if self.token_file is not None:
-            return read_token(self.token_file)
+            return read_token_file(self.token_file)
         token = os.environ.get("DUB_API_KEY", "")
         if token:
             return token.strip()
@@ -94,52 +100,54 @@ class Connection:
         )
 
 
-def read_token(path: str) -> str:
-    """Read an API key from a file with exactly one line. Error messages never contain the line.
+def read_token_file(path: str) -> str:
+    """Read an API key from a file with exactly one line. Error messages never contain the key.
 
     Raises:
         Failure: The file cannot be read, or does not contain exactly one line of UTF-8.
     """
-    where = "the standard input" if path == "-" else path
+    source = "the standard input" if path == "-" else path
     try:
         text = read_input(path).decode("utf-8-sig")
     except OSError as error:
         raise Failure(
-            f"cannot read the API key from {where}: {error.strerror}.", ExitCode.AUTH
+            f"cannot read the API key from {source}: {error.strerror}.", ExitCode.AUTH
         ) from None
     except ValueError:
         raise Failure(
-            f"{where} does not contain an API key: it is not UTF-8 text.", ExitCode.AUTH
+            f"{source} does not contain an API key: it is not UTF-8 text.", ExitCode.AUTH
         ) from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) != 1:
         problem = "it is empty" if not lines else f"it has {len(lines)} lines instead of 1"
-        raise Failure(f"{where} does not contain an API key: {problem}.", ExitCode.AUTH)
+        raise Failure(f"{source} does not contain an API key: {problem}.", ExitCode.AUTH)
     return lines[0]
 
 
 @contextlib.contextmanager
 def collect_warnings() -> Iterator[list[warnings.WarningMessage]]:
-    """Collect each ``UserWarning``. Drop other warnings, which are for developers."""
-    with warnings.catch_warnings(record=True) as caught:
+    """Collect each ``UserWarning``. Ignore other warnings, which are for developers."""
+    with warnings.catch_warnings(record=True) as user_warnings:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
-        yield caught
+        yield user_warnings
 
 
-def reason_for_wait(failed: object) -> str:
-    """Return the status of the failed attempt, or the message of its error."""
+def describe_wait_reason(failed: object) -> str:
+    """Return the status of a failed attempt, or the message of its error."""
     return str(getattr(failed, "status_code", None) or getattr(failed, "message", failed))
 
 
 def _show_wait(attempt: int, seconds: float, failed: object) -> None:
-    if seconds >= LONG_WAIT:
-        reason = reason_for_wait(failed)
-        click.echo(printable(f"{reason}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True)
+    if seconds >= LONG_WAIT_SECONDS:
+        reason = describe_wait_reason(failed)
+        click.echo(
+            make_printable(f"{reason}, attempt {attempt}; retrying in {seconds:.0f} s"), err=True
+        )
 
 
 def _log_attempts_to_stderr() -> None:
-    """Log the method, path, status and duration of each attempt to stderr, without secrets."""
+    """Log each attempt to stderr, without secrets, until the command ends."""
     logger, handler = logging.getLogger("dub_uplink"), _StderrHandler()
     previous_level = logger.level
     logger.addHandler(handler)
@@ -153,10 +161,10 @@ def _log_attempts_to_stderr() -> None:
 
 
 class _StderrHandler(logging.Handler):
-    """Write to the current ``sys.stderr``, because a progress bar replaces ``sys.stderr``."""
+    """Writes to the current ``sys.stderr``, because a progress bar replaces ``sys.stderr``."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(printable(record.getMessage()), err=True)
+        click.echo(make_printable(record.getMessage()), err=True)
 
 
 _OPTIONS = (
@@ -165,7 +173,7 @@ _OPTIONS = (
         type=click.Path(allow_dash=True),
         metavar="FILE",
         help="Read the API key from FILE; - is the standard input.  [default: the environment"
-        " variable DUB_API_KEY, else a prompt]",
+        " variable DUB_API_KEY; if it is not set, a prompt]",
     ),
     click.option(
         "--server-url",
@@ -193,7 +201,7 @@ _OPTIONS = (
 
 
 def connection_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options of a connection. The command receives a :class:`Connection`."""
+    """Add the options of this module. The command receives them as ``connection``."""
 
     @functools.wraps(command)
     def with_connection(

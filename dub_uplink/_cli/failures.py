@@ -1,4 +1,4 @@
-"""Turn an error into an exit code, and into one line on stderr with a hint."""
+"""Convert an error to an exit code and one line on stderr with a hint."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import IO, Any, TypeVar
 
 import click
 
-import dub_uplink  # loads its names on first use, so that the help stays fast
-from dub_uplink._cli.io.text import printable
+import dub_uplink  # fast, because it imports a submodule only when a name is used
+from dub_uplink._cli.io.text import make_printable
 
 R = TypeVar("R")
 
 
 class ExitCode(enum.IntEnum):
-    """The exit codes of the command. If several calls fail, the highest code is used."""
+    """The exit codes of the command. If several calls fail, it exits with the highest code."""
 
     DONE = 0
     #: Some or all calls failed, the user did not confirm, or the output could not be written.
@@ -32,13 +32,13 @@ class ExitCode(enum.IntEnum):
     NOT_FOUND = 4
     #: No response, a 429 or 5XX after the last attempt, or a response that is not from Dub.
     NETWORK = 5
-    #: The exit statuses that a shell reports for a process ended by SIGINT or SIGPIPE.
+    #: The two codes that a shell reports if SIGINT or SIGPIPE ends a process.
     INTERRUPTED = 130
     PIPE_CLOSED = 141
 
 
 class Failure(click.ClickException):
-    """An error that is shown as one line, ending with a hint, and that sets the exit code."""
+    """An error that is shown as one line, with an optional hint, and sets the exit code."""
 
     def __init__(self, message: str, exit_code: int = ExitCode.FAILED, hint: str = "") -> None:
         super().__init__(message)
@@ -49,22 +49,22 @@ class Failure(click.ClickException):
         return f"{self.message}  Hint: {self.hint}" if self.hint else self.message
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the line to stderr, or to another file."""
+        """Print the line to ``file``, or to stderr if ``file`` is ``None``."""
         stderr: Any = sys.stderr
-        if stderr is not None:  # None after `2>&-`; older releases of click fail there
-            click.echo(f"Error: {printable(str(self))}", file, err=True)
+        if stderr is not None:  # it is None after `2>&-`, and older releases of click then fail
+            click.echo(f"Error: {make_printable(str(self))}", file, err=True)
 
 
 def make_failure(
     error: dub_uplink.errors.DubError | ValueError | TypeError, customer_id: str = ""
 ) -> Failure:
-    """Return the failure for an error of a call; the message starts with the id, if any."""
+    """Convert an error of a call to a failure. The message starts with ``customer_id``, if any."""
     prefix = f"{customer_id}: " if customer_id else ""
-    return Failure(f"{prefix}{error}", exit_code(error), _hint(error))
+    return Failure(f"{prefix}{error}", get_exit_code(error), _get_hint(error))
 
 
-def exit_code(error: Exception) -> ExitCode:
-    """Return the exit code for an error of a call; an invalid argument is a usage error."""
+def get_exit_code(error: Exception) -> ExitCode:
+    """Return the exit code for an error of a call. An invalid argument is a usage error."""
     if not isinstance(error, dub_uplink.errors.DubError):
         return ExitCode.USAGE
     status = getattr(error, "status_code", 0)
@@ -78,14 +78,14 @@ def exit_code(error: Exception) -> ExitCode:
 
 
 def _is_workspace_missing(error: Exception) -> bool:
-    """Return whether Dub finds no workspace, because the key is not the key of a workspace."""
+    """Return whether Dub returned 404 because the key is not the key of a workspace."""
     return isinstance(error, dub_uplink.errors.NotFound) and error.message.startswith(
         "Workspace ID not found"
     )
 
 
 def _is_not_from_dub(error: dub_uplink.errors.DubError) -> bool:
-    """Return whether there was no response, or a response of another server than Dub's."""
+    """Return whether there was no response, or the response is not from Dub's server."""
     if isinstance(error, dub_uplink.errors.SDKError):
         return error.data is None
     return isinstance(
@@ -93,7 +93,7 @@ def _is_not_from_dub(error: dub_uplink.errors.DubError) -> bool:
     )
 
 
-def _hint(error: Exception) -> str:
+def _get_hint(error: Exception) -> str:
     status = getattr(error, "status_code", 0)
     hint = ""
     if isinstance(error, dub_uplink.errors.APITimeoutError):
@@ -117,11 +117,11 @@ def _hint(error: Exception) -> str:
 
 
 class BatchRunner:
-    """Make a call for each of several ids. If a call fails, show the error and continue.
+    """Makes a call for each id. If a call fails, the error is shown and the next call is made.
 
     Attributes:
         exit_code: The highest exit code so far.
-        aborted: Whether the remaining ids were skipped, because their calls would fail too.
+        aborted: Whether the remaining ids were skipped, because their calls would also fail.
     """
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ class BatchRunner:
             else:
                 yield result
         if remaining:
-            click.echo(f"Not tried: {printable(' '.join(remaining))}", err=True)
+            click.echo(f"Not tried: {make_printable(' '.join(remaining))}", err=True)
 
     def exit(self) -> None:
         """End the command with the exit code, unless all calls succeeded."""
@@ -152,32 +152,33 @@ class BatchRunner:
 
 
 def _affects_all_ids(error: Exception) -> bool:
-    """Return whether all calls would fail: the API key is rejected, or there is no server."""
+    """Return whether all calls would fail, because the key is rejected or there is no response."""
     return (
-        isinstance(error, dub_uplink.errors.APIConnectionError) or exit_code(error) == ExitCode.AUTH
+        isinstance(error, dub_uplink.errors.APIConnectionError)
+        or get_exit_code(error) == ExitCode.AUTH
     )
 
 
-#: New releases of click raise this if a group is called without a command.
+#: New releases of click raise this error if the name of a subcommand is missing.
 _HELP_ERRORS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Turn expected exceptions into an exit code and at most one line on stderr.
+    """Convert expected exceptions to an exit code and at most one line on stderr.
 
-    A bug in this package keeps its traceback, so that it can be reported.
+    Other exceptions are bugs. They keep their traceback, so that a user can report it.
     """
     stdout: Any = sys.stdout
-    if stdout is None:  # None after `>&-`
+    if stdout is None:  # the shell closed it with `>&-`
         raise Failure("the standard output is closed.")
     try:
         try:
             yield
         finally:
-            stdout.flush()  # inside `try`, so that an error of the flush is shown
+            stdout.flush()  # here, so that the clauses below handle an error of the flush
     except click.exceptions.Exit:
-        raise  # the first clause, so that this exception does not import the client
+        raise  # first, because evaluating the last clause would import the client
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line on which the terminal shows ^C
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
@@ -203,6 +204,6 @@ def _is_closed_pipe(error: OSError) -> bool:
 
 
 def _discard_output() -> None:
-    """Redirect stdout to the null device, so that the flush at exit does not fail again."""
+    """Redirect stdout to the null device, so that the flush at exit does not fail."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,35 +19,35 @@ _SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides the cursor
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed. Raised only where the command can stop with consistent files."""
+    """Ctrl-C was pressed. It is raised only where stopping leaves the files consistent."""
 
 
 class InterruptHandler:
     """A context in which the first Ctrl-C sets a flag and the second ends the process at once.
 
-    By default Python raises ``KeyboardInterrupt`` between any two instructions of the main thread.
-    If this happens within ``threading`` or ``queue``, a lock can stay acquired. The command then
-    hangs when another thread needs the lock.
+    By default, Python raises ``KeyboardInterrupt`` between any two instructions of the main thread.
+    If the exception is raised within ``threading`` or ``queue``, a lock can stay acquired. The
+    command then hangs when another thread needs the lock.
 
-    The handler replaces only Python's default handler, and only in the main thread. A job in the
-    background therefore still ignores SIGINT.
+    This handler replaces only Python's default handler. Therefore, a process that a shell started
+    in the background still ignores SIGINT.
     """
 
     def __init__(self) -> None:
-        self._requested = False
+        self._stop_requested = False
         self._is_installed = False
 
     def check(self) -> None:
-        """Raise if Ctrl-C was pressed.
+        """Raise an exception if Ctrl-C was pressed.
 
         Raises:
             Interrupted: Ctrl-C was pressed.
         """
-        if self._requested:
+        if self._stop_requested:
             raise Interrupted
 
-    def clock(self) -> Clock:
-        """Return a clock whose ``sleep`` raises ``Interrupted`` if Ctrl-C was pressed."""
+    def make_clock(self) -> Clock:
+        """Create a clock whose ``sleep`` raises ``Interrupted`` if Ctrl-C was pressed."""
         clock = current_clock()
 
         def sleep(seconds: float) -> None:
@@ -58,12 +58,12 @@ class InterruptHandler:
         return dataclasses.replace(clock, sleep=sleep)
 
     def _handle(self, _signum: int, _frame: FrameType | None) -> None:
-        # A handler runs between two instructions of the main thread, which may hold any lock. So
-        # the handler must not print through a file object or wake another thread.
-        if self._requested:
+        # The handler interrupts the main thread, which may hold any lock. Therefore, the handler
+        # must not acquire a lock: it uses neither sys.stderr nor threading.
+        if self._stop_requested:
             _write_stderr(_SHOW_CURSOR if is_terminal(sys.stderr) else "")
             os._exit(ExitCode.INTERRUPTED)
-        self._requested = True
+        self._stop_requested = True
         _write_stderr("\nStopping. Press Ctrl-C again to end at once.\n")
 
     def __enter__(self) -> InterruptHandler:

@@ -14,7 +14,12 @@ from dub_uplink._cli.failures import ExitCode, exit_on_error
 
 
 class LazyCommand(NamedTuple):
-    """The path of a command, ``module:name`` in the package ``_cli``, and its line in the help."""
+    """A command that is imported when it is called.
+
+    Attributes:
+        path: the location in the package ``_cli``, such as ``completion:completion``.
+        help: the line of the command in the help of its group.
+    """
 
     path: str
     help: str
@@ -27,7 +32,11 @@ class LazyCommand(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group whose commands in ``lazy`` are imported when they are called."""
+    """A group that imports a command only when it is called.
+
+    Args:
+        lazy: maps the name of a command to the command.
+    """
 
     def __init__(
         self, *args: Any, lazy: Mapping[str, LazyCommand] | None = None, **kwargs: Any
@@ -40,13 +49,13 @@ class LazyGroup(click.Group):
         return [*super().list_commands(ctx), *self.lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command with this name; import the command if necessary."""
+        """Return the command with this name, and import it if necessary."""
         if cmd_name in self.lazy:
             return self.lazy[cmd_name].load()
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands, without importing them."""
+        """Write the list of commands to the help, without importing them."""
         rows = [
             (name, self.lazy[name].help)
             if name in self.lazy
@@ -60,20 +69,22 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; for an unknown name, suggest the most similar one."""
+        """Find the command. If the name is unknown, suggest the most similar name."""
         name = args[0]
-        known = self.list_commands(ctx)
-        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
-            similar = difflib.get_close_matches(name, known, 1)
+        known_names = self.list_commands(ctx)
+        if name not in known_names and not name.startswith("-") and not ctx.resilient_parsing:
+            similar = difflib.get_close_matches(name, known_names, 1)
             hint = (
-                f"Did you mean {similar[0]!r}?" if similar else f"Choose from: {', '.join(known)}."
+                f"Did you mean {similar[0]!r}?"
+                if similar
+                else f"Choose from: {', '.join(known_names)}."
             )
             ctx.fail(f"No such command {name!r}. {hint}")
         return super().resolve_command(ctx, args)
 
 
 class RootGroup(LazyGroup):
-    """The root command, which shows errors as one line."""
+    """The root command, which shows each error as one line."""
 
     def main(
         self,
@@ -83,7 +94,7 @@ class RootGroup(LazyGroup):
         standalone_mode: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Run the command and exit. Ctrl-C has the same exit code at any time."""
+        """Run the command and exit. The exit code after Ctrl-C is always 130."""
         try:
             status = super().main(args, prog_name, complete_var, False, **kwargs)
         except click.Abort:
@@ -96,11 +107,11 @@ class RootGroup(LazyGroup):
         return status
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Parse the options before the name of a command."""
+        """Parse the options of the root command, and convert errors."""
         with exit_on_error():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command, and convert errors."""
         with exit_on_error():
             return super().invoke(ctx)

@@ -41,10 +41,12 @@ def run_server(
     ):
         if seed_customers:
             fake.add_many(seed_customers)
-        stored = fake.customer_count if database else seed_customers
-        if stored:
+        customer_count = fake.customer_count if database else seed_customers
+        if customer_count:
             _print_line(
-                "1 customer is stored." if stored == 1 else f"{stored:,} customers are stored."
+                "1 customer is stored."
+                if customer_count == 1
+                else f"{customer_count:,} customers are stored."
             )
         try:
             server = Server(
@@ -71,7 +73,8 @@ def run_server(
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    # Containers are stopped with SIGTERM, and the database must be closed in this case too.
+    # Container runtimes stop a process with SIGTERM. The database must then be closed, as after
+    # Ctrl-C.
     previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -87,5 +90,5 @@ def _print_line(line: str) -> None:
     try:
         click.echo(line)
     except OSError:  # BrokenPipeError; on Windows EINVAL
-        # The reader of the output has exited, but the server continues for its clients.
+        # The process that read the output has exited. Discard the output, and continue to serve.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

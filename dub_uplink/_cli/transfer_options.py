@@ -1,4 +1,4 @@
-"""Options and functions that ``customers export`` and ``customers import`` share."""
+"""Define what ``customers export`` and ``customers import`` share."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 import click
 
 from dub_uplink import Dub, RateLimit
-from dub_uplink._cli.connection import LONG_WAIT, Connection, reason_for_wait
+from dub_uplink._cli.connection import LONG_WAIT_SECONDS, Connection, describe_wait_reason
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.progress import Progress
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.text import make_printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The key of the value of ``--rate-limit-storage`` in ``click.Context.meta``.
-STORAGE_KEY = "dub_uplink.rate_limit_storage"
+#: The key in ``click.Context.meta`` that holds the value of ``--rate-limit-storage``.
+STORAGE_META_KEY = "dub_uplink.rate_limit_storage"
 
 _FORMAT_BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
@@ -30,7 +30,7 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progres
 def _parse_rate_limit(
     ctx: click.Context, _param: click.Parameter, text: str | None
 ) -> RateLimit | None:
-    storage = ctx.meta[STORAGE_KEY] = ctx.params.pop("rate_limit_storage")
+    storage = ctx.meta[STORAGE_META_KEY] = ctx.params.pop("rate_limit_storage")
     if text is None:
         if storage is not None and ctx.get_parameter_source("rate_limit_storage") is _COMMANDLINE:
             raise click.UsageError("--rate-limit-storage needs --rate-limit N; add both.")
@@ -46,7 +46,7 @@ def _parse_rate_limit(
     if storage is None:
         return rate_limit
     try:
-        # Let interactive processes that share the limit send first.
+        # With the priority "bulk", interactive processes that share the limit send first.
         rate_limit = RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
     except (ValueError, ImportError) as error:  # these messages contain no password
         raise click.UsageError(f"--rate-limit-storage: {error}.") from None
@@ -60,7 +60,7 @@ _RATE_LIMIT_OPTION = click.option(
     metavar="N",
     callback=_parse_rate_limit,
     help="Send at most N requests per minute, so that other processes can use the rest of the API"
-    " key's limit. N/second and N/hour are accepted too.",
+    " key's limit. N/second and N/hour are also accepted.",
 )
 _STORAGE_OPTION = click.option(
     "--rate-limit-storage",
@@ -73,12 +73,12 @@ _STORAGE_OPTION = click.option(
 
 
 def rate_limit_option(command: F) -> F:
-    """Add the options of a rate limit. The command receives ``rate_limit``, possibly ``None``."""
+    """Add the options for a rate limit. The command receives it as ``rate_limit``, or ``None``."""
     return _STORAGE_OPTION(_RATE_LIMIT_OPTION(command))
 
 
 def detect_format(path: str, format_option: str | None) -> Any:
-    """Return the format of a file: the given format, else the format of its suffix.
+    """Return ``format_option`` if it is given; otherwise, detect the format from the suffix.
 
     Raises:
         click.UsageError: No format is given and the suffix is unknown.
@@ -97,32 +97,34 @@ def open_client(
     token: str | None = None,
     on_failed_attempt: Callable[[object], object] = lambda failed: None,
 ) -> Dub:
-    """Create a client that shows long waits next to the progress, and stops them on Ctrl-C.
+    """Create a client that shows long waits beside the progress bar, and ends them on Ctrl-C.
 
     Args:
         connection: The options of the connection.
         progress: The progress bar.
-        rate_limit: The rate limit, or ``None``.
-        interrupt: The handler of Ctrl-C, or ``None``.
-        token: The API key if it was read before, or ``None``.
-        on_failed_attempt: Called before each retry, with the error or response of the failed
-            attempt, in the thread of the call.
+        rate_limit: The rate limit; ``None`` for no limit.
+        interrupt: The handler of Ctrl-C. If it is ``None``, Ctrl-C raises ``KeyboardInterrupt``.
+        token: The API key. If it is ``None``, it is read as the options say.
+        on_failed_attempt: Called before each retry with the error or the response of the failed
+            attempt. It is called in the thread that makes the call.
     """
 
     def on_retry(_attempt: int, seconds: float, failed: object) -> None:
         on_failed_attempt(failed)
-        if seconds >= LONG_WAIT:
-            progress.show_note(printable(f"{reason_for_wait(failed)}: waiting {seconds:.0f} s"))
+        if seconds >= LONG_WAIT_SECONDS:
+            progress.show_note(
+                make_printable(f"{describe_wait_reason(failed)}: waiting {seconds:.0f} s")
+            )
 
-    options: dict[str, Any] = {} if interrupt is None else {"clock": interrupt.clock()}
+    options: dict[str, Any] = {} if interrupt is None else {"clock": interrupt.make_clock()}
     return connection.open(on_retry=on_retry, rate_limit=rate_limit, token=token, **options)
 
 
-def configured_server_url(connection: Connection) -> str:
-    """Return the configured server URL, or an empty string for Dub's own server."""
+def get_server_url(connection: Connection) -> str:
+    """Return the server URL from the options or the environment; empty for Dub's server."""
     return (connection.server_url or os.environ.get("DUB_SERVER_URL", "")).rstrip("/")
 
 
 def hash_api_key(token: str, file_identity: Mapping[str, Any]) -> str:
-    """Return a hash that distinguishes API keys without revealing them."""
+    """Hash an API key with the hash of the imported file, so that the key stays secret."""
     return hmac.new(file_identity["sha256"].encode(), token.encode(), hashlib.sha256).hexdigest()

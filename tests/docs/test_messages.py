@@ -26,7 +26,8 @@ SPEAKING = re.compile(
 )
 #: What says something that becomes a part of a message.
 HELPING = re.compile(
-    r"_?(hint|explain|reason|reason_for_wait|what|why_unusable|typed|problem|note|describe)"
+    r"_?(hint|get_hint|explain|reason|format_reason|describe_wait_reason|what|why_unusable|typed"
+    r"|problem|find_problem|note|describe)"
 )
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
 

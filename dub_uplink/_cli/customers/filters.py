@@ -1,4 +1,4 @@
-"""Options for the filters of a list of customers."""
+"""Define the options that filter and sort customers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 R = TypeVar("R")
 
 
-def text(value: str) -> str:
-    """Check that the value of an option is UTF-8; a click type.
+def utf8_text(value: str) -> str:
+    """Check that the value of an option is UTF-8, and return it. Click uses this as a type.
 
     Raises:
         click.BadParameter: The value is not UTF-8.
@@ -22,10 +22,15 @@ def text(value: str) -> str:
     except UnicodeEncodeError as error:
         byte = ord(value[error.start]) & 0xFF
         raise click.BadParameter(
-            f"byte 0x{byte:02x} at position {error.start + 1} is not UTF-8."
+            f"byte 0x{byte:02x} at position {error.start + 1} is not UTF-8; give UTF-8 text."
         ) from None
     return value
 
+
+FILTER_RULE = (
+    "A customer must match all filters. Exception: the API uses only one of --email, --external-id"
+    " and --search. If several are given, it uses the first one in this order."
+)
 
 _SORT_FIELDS = ("createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt")
 
@@ -39,23 +44,30 @@ expand_option = click.option(
 
 #: Maps a keyword argument of ``list`` and ``iterate`` to the option that sets it.
 _FILTER_OPTIONS = {
-    "email": click.option("--email", type=text, help="Only the customer with this email."),
+    "email": click.option("--email", type=utf8_text, help="Only the customer with this email."),
     "external_id": click.option(
-        "--external-id", type=text, help="Only the customer with this external id."
+        "--external-id", type=utf8_text, help="Only the customer with this external id."
     ),
     "search": click.option(
         "--search",
-        type=text,
-        help="Search names and emails for words. Text with an @ must be the exact email.",
+        type=utf8_text,
+        help="Only customers whose name or email contains these words. Text with an @ must be the"
+        " complete email.",
     ),
     "country": click.option(
-        "--country", type=text, help="Only customers of this country, such as GB."
+        "--country",
+        type=utf8_text,
+        help="Only customers of the country with this code, such as GB.",
     ),
-    "link_id": click.option("--link-id", type=text, help="Only customers of this link."),
+    "link_id": click.option(
+        "--link-id", type=utf8_text, help="Only customers of the link with this id."
+    ),
     "program_id": click.option(
-        "--program-id", type=text, help="Only customers of this partner program."
+        "--program-id", type=utf8_text, help="Only customers of the partner program with this id."
     ),
-    "partner_id": click.option("--partner-id", type=text, help="Only customers of this partner."),
+    "partner_id": click.option(
+        "--partner-id", type=utf8_text, help="Only customers of the partner with this id."
+    ),
     "include_expanded_fields": expand_option,
     "sort_by": click.option(
         "--sort-by",
@@ -76,7 +88,7 @@ _FILTER_OPTIONS = {
 }
 
 
-#: The filters that ``CustomersConsumer.count`` accepts too.
+#: The filters that also ``CustomersConsumer.count`` accepts.
 COUNT_FILTERS = (
     "email",
     "external_id",
@@ -89,23 +101,24 @@ COUNT_FILTERS = (
 
 
 def filter_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add options for all filters. The command receives the given filters as ``filters``.
+    """Add all options of this module to a command.
 
-    The keys of this mapping are keyword arguments of ``CustomersConsumer.list`` and ``iterate``.
+    The command receives the given options as a dictionary ``filters``. Its keys are keyword
+    arguments of ``CustomersConsumer.list`` and ``iterate``.
     """
     return _add_filters(command, tuple(_FILTER_OPTIONS))
 
 
 def count_filter_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add options for the filters of ``CustomersConsumer.count``; see :func:`filter_options`."""
+    """Add the options for :data:`COUNT_FILTERS`; see :func:`filter_options`."""
     return _add_filters(command, COUNT_FILTERS)
 
 
 def _add_filters(command: Callable[..., R], names: tuple[str, ...]) -> Callable[..., R]:
     @functools.wraps(command)
     def with_filters(*args: Any, **arguments: Any) -> R:
-        filters = {name: arguments.pop(name) for name in names}
-        filters = {name: value for name, value in filters.items() if value is not None}
+        values = {name: arguments.pop(name) for name in names}
+        filters = {name: value for name, value in values.items() if value is not None}
         return command(*args, filters=filters, **arguments)
 
     for name in reversed(names):

@@ -34,7 +34,7 @@ COMMANDS = {
     "delete": LazyCommand(
         "customers.write:delete_command", "Delete customers, after a confirmation."
     ),
-    "export": LazyCommand("export.command:export_command", "Write every customer to a file."),
+    "export": LazyCommand("export.command:export_command", "Write customers to a file."),
     "import": LazyCommand(
         "import_job.command:import_command",
         "Create the customers in a file, each once.",
@@ -50,4 +50,4 @@ COMMANDS = {
     epilog=EXAMPLES,
 )
 def customers() -> None:
-    """Group the commands."""
+    """Group the commands for customers."""

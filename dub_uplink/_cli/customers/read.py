@@ -11,10 +11,11 @@ import click
 
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.customers.filters import (
+    FILTER_RULE,
     count_filter_options,
     expand_option,
     filter_options,
-    text,
+    utf8_text,
 )
 from dub_uplink._cli.failures import BatchRunner
 from dub_uplink._cli.io.output import Column, output_option, write_customers, write_records
@@ -36,12 +37,11 @@ Examples:
     "list",
     short_help="List customers, by default the newest 100.",
     help="List one page of customers, by default the newest 100. To list more, give --limit or"
-    " --all. A customer must match all filters. Exception: of --email, --external-id and --search,"
-    " the API uses only the first one that is given.\n\nThe outputs json and"
-    " jsonl contain all fields that the API sent, under the API's names. The command customers"
-    " import can read jsonl. The output csv is for spreadsheets: an apostrophe is put before a"
-    " value that a spreadsheet would run as a formula. The command customers export writes values"
-    " unchanged.",
+    f" --all. {FILTER_RULE}\n\n"
+    "The outputs json and jsonl contain all fields that the API sent, under the API's names. The"
+    " command customers import can read jsonl. The output csv is for spreadsheets: an apostrophe is"
+    " put before a value that a spreadsheet would run as a formula. The command customers export"
+    " writes values unchanged.",
     epilog=LIST_EXAMPLES,
 )
 @filter_options
@@ -50,16 +50,22 @@ Examples:
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="List up to N customers, from as many pages as needed.",
+    help="List at most N customers, from as many pages as needed.",
 )
 @click.option(
-    "--page", type=click.IntRange(1, 1000), metavar="N", help="List the page with this number."
+    "--page", type=click.IntRange(1, 1000), metavar="N", help="List page N. The first page is 1."
 )
 @click.option(
-    "--starting-after", type=text, metavar="ID", help="List the page after this customer."
+    "--starting-after",
+    type=utf8_text,
+    metavar="ID",
+    help="List the page that follows the customer with this id.",
 )
 @click.option(
-    "--ending-before", type=text, metavar="ID", help="List the page before this customer."
+    "--ending-before",
+    type=utf8_text,
+    metavar="ID",
+    help="List the page that precedes the customer with this id.",
 )
 @output_option
 @connection_options
@@ -124,11 +130,11 @@ Examples:
     " one id, the output json is an object. For several ids, it is a list of the customers that"
     " exist.\n\n"
     "If an id fails, an error is printed to stderr and the other customers are still shown. The"
-    " exit code is the highest of all ids. If the server rejects the API key or cannot be reached,"
-    " the remaining ids are not tried.",
+    " exit code is the highest exit code of any id. If the server rejects the API key or cannot be"
+    " reached, the remaining ids are not tried.",
     epilog=GET_EXAMPLES,
 )
-@click.argument("ids", metavar="ID...", type=text, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=utf8_text, nargs=-1, required=True)
 @expand_option
 @output_option
 @connection_options
@@ -156,7 +162,7 @@ Examples:
   dub-uplink customers count --by country
   dub-uplink customers count --by link --output csv > links.csv
 """
-#: The columns of a table and of CSV, for each value of ``--by``.
+#: Maps a value of ``--by`` to the columns of its table and its CSV.
 _GROUP_COLUMNS = {
     "country": (Column("country", 7), Column("count", 5)),
     "link": (Column("linkId", 10), Column("count", 5), Column("shortLink", 20), Column("url", 20)),
@@ -167,7 +173,9 @@ _GROUP_COLUMNS = {
     "count",
     short_help="Count customers.",
     help="Count customers, and print the number. With --by, print one row for each country or"
-    " link, the largest first. A customer must match all filters.\n\nDub's server has this"
+    " link, the largest first.\n\n"
+    f"{FILTER_RULE}\n\n"
+    "Dub's server has this"
     " endpoint, but Dub's API reference does not document it. If the server has no such endpoint,"
     " the exit code is 4.",
     epilog=COUNT_EXAMPLES,
@@ -184,11 +192,10 @@ def count_command(
     *, connection: Connection, output: str, filters: dict[str, Any], by: str | None
 ) -> None:
     """Count customers."""
-    ignored = {"country": "country", "link": "link_id"}.get(by or "")
-    if ignored in filters:
-        raise click.UsageError(
-            f"Dub ignores --{ignored.replace('_', '-')} with --by {by}; leave one of them out."
-        )
+    conflicting_filter = {"country": "country", "link": "link_id"}.get(by or "", "")
+    if conflicting_filter in filters:
+        option = f"--{conflicting_filter.replace('_', '-')}"
+        raise click.UsageError(f"Dub ignores {option} with --by {by}; leave one of them out.")
     with connection.open() as dub:
         if by is None:
             click.echo(dub.customers.count(**filters))
@@ -204,6 +211,6 @@ def count_command(
 
 
 def _to_record(group: CustomerCount, by: str) -> dict[str, Any]:
-    """Return a group with the names of the API, but ``count`` instead of ``_count``."""
+    """Convert a group to a record with the API's names. ``_count`` is renamed to ``count``."""
     key = {"country": group.country} if by == "country" else {"linkId": group.link_id}
     return {**key, "count": group.count, **group.extra}

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import click
 
 from dub_uplink._cli.connection import Connection, connection_options
-from dub_uplink._cli.customers.filters import text
+from dub_uplink._cli.customers.filters import utf8_text
 from dub_uplink._cli.failures import BatchRunner, ExitCode, Failure
 from dub_uplink._cli.io.output import output_option, write_customers, write_records, write_table
 from dub_uplink._cli.io.records import API_NAMES
-from dub_uplink._cli.io.text import can_prompt, confirm, printable, read_input
+from dub_uplink._cli.io.text import can_prompt, confirm, make_printable, read_input
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models.components import Customer
 
@@ -31,7 +31,7 @@ CREATE_FIELDS = {
 }
 UPDATE_FIELDS = {
     **CREATE_FIELDS,
-    "country": "Dub checks this value, but does not change the stored country.",
+    "country": "Has no effect: Dub checks this value, but does not change the stored country.",
     "subscription_canceled_at": "Set the time when the subscription was cancelled, such as"
     " 2026-08-21T21:14:02Z.",
 }
@@ -45,7 +45,10 @@ NULL_HELP = (
 def field_options(
     fields: dict[str, str],
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Add an option for each field. The command receives the JSON object as ``body``."""
+    """Add ``--from-file``, and an option for each field. The command receives ``body``.
+
+    ``body`` is the JSON object of the request. ``fields`` maps a field to the help of its option.
+    """
 
     def add(command: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(command)
@@ -61,24 +64,25 @@ def field_options(
             "--from-file",
             type=click.Path(allow_dash=True),
             metavar="FILE",
-            help="Read fields from a JSON object in FILE; - is the standard input. Options override"
-            " them.",
+            help="Read fields from a JSON object in FILE; - is the standard input. An option"
+            " such as --name overrides the field in FILE.",
         )(with_body)
         for name, help_text in reversed(fields.items()):
             option = f"--{name.replace('_', '-')}"
-            with_body = click.option(option, type=text, help=help_text)(with_body)
+            with_body = click.option(option, type=utf8_text, help=help_text)(with_body)
         return with_body
 
     return add
 
 
 def _read_body(path: str, fields: Iterable[str]) -> dict[str, Any]:
-    """Read a JSON object of fields from a file, and return it with the API's names.
+    """Read a JSON object from a file, and return its fields with the API's names.
 
     Fields that only the API can set are left out, so that the output of ``get`` is accepted.
 
     Raises:
-        click.UsageError: The file cannot be read, or does not contain a JSON object.
+        click.UsageError: The file cannot be read, does not contain a JSON object, or contains a
+            field twice.
     """
     where = "the standard input" if path == "-" else path
     try:
@@ -86,7 +90,9 @@ def _read_body(path: str, fields: Iterable[str]) -> dict[str, Any]:
     except OSError as error:
         raise click.UsageError(f"cannot read {where}: {error.strerror}.") from None
     except UnicodeDecodeError as error:
-        raise click.UsageError(f"{where} is not UTF-8, at byte {error.start + 1}.") from None
+        raise click.UsageError(
+            f"byte {error.start + 1} of {where} is not UTF-8; save the file as UTF-8."
+        ) from None
     except (ValueError, RecursionError) as error:
         raise click.UsageError(f"{where} is not JSON: {error}.") from None
     if isinstance(content, list):
@@ -103,8 +109,8 @@ def _read_body(path: str, fields: Iterable[str]) -> dict[str, Any]:
                 f"{where} has {name} twice, in camelCase and in snake_case; leave one out."
             )
         body[name] = value
-    read_only = set(API_NAMES[Customer].values()) - {camel_case(name) for name in fields}
-    return {name: value for name, value in body.items() if name not in read_only}
+    read_only_names = set(API_NAMES[Customer].values()) - {camel_case(name) for name in fields}
+    return {name: value for name, value in body.items() if name not in read_only_names}
 
 
 CREATE_EXAMPLES = """\b
@@ -119,8 +125,8 @@ Examples:
 @click.command(
     "create",
     short_help="Create a customer, exactly once.",
-    help="Create a customer exactly once. If the response is lost, the customer is looked up and"
-    " not created again. Dub requires --external-id and --country."
+    help="Create a customer exactly once. If the response is lost, the command looks the customer"
+    " up instead of creating it again. Dub requires --external-id and --country."
     "\n\nThe value null leaves a field empty. To store the text null, use --from-file with JSON"
     """ such as '{"name": "null"}'.""",
     epilog=CREATE_EXAMPLES,
@@ -151,7 +157,7 @@ Examples:
     help=f"Change the given fields of a customer.\n\n{NULL_HELP}",
     epilog=UPDATE_EXAMPLES,
 )
-@click.argument("customer_id", metavar="ID", type=text)
+@click.argument("customer_id", metavar="ID", type=utf8_text)
 @field_options(UPDATE_FIELDS)
 @output_option
 @connection_options
@@ -182,11 +188,11 @@ Examples:
     " command shows the customers and asks for a confirmation. Without a terminal, --yes is"
     " required.\n\n"
     "If an id fails, an error is printed to stderr and the other customers are still deleted. The"
-    " exit code is the highest of all ids. If the server rejects the API key or cannot be reached,"
-    " the remaining ids are not tried. If you do not confirm, the exit code is 1.",
+    " exit code is the highest exit code of any id. If the server rejects the API key or cannot be"
+    " reached, the remaining ids are not tried. If you do not confirm, the exit code is 1.",
     epilog=DELETE_EXAMPLES,
 )
-@click.argument("ids", metavar="ID...", type=text, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=utf8_text, nargs=-1, required=True)
 @click.option("-y", "--yes", is_flag=True, help="Delete without a confirmation.")
 @output_option
 @connection_options
@@ -196,13 +202,13 @@ def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...],
         raise Failure(
             "nothing was deleted, because there is no terminal for the confirmation.",
             ExitCode.USAGE,
-            "delete without a confirmation with --yes.",
+            "give --yes to delete without a confirmation.",
         )
     batch = BatchRunner()
     with connection.open() as dub:
         ids_to_delete = dict.fromkeys(ids)
         if not yes:
-            # Delete by Dub's id, because an external id may now belong to another customer.
+            # Delete by Dub's id, because an external id may belong to another customer by then.
             customers_by_id = {c.id: c for c in batch.run(ids_to_delete, dub.customers.get)}
             if not customers_by_id or batch.aborted:
                 batch.exit()
@@ -213,7 +219,7 @@ def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...],
         )
         if output == "table":
             for customer in deletions:
-                click.echo(f"Deleted {printable(customer['id'])}")
+                click.echo(f"Deleted {make_printable(customer['id'])}")
         else:
             write_records(deletions, output, ("id",), single=len(ids_to_delete) == 1)
     batch.exit()

@@ -1,4 +1,4 @@
-"""Run a tour, and print the code, the requests and the result of each step."""
+"""Run the demo: print the code, the requests and the result of each step of a tour."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from rich.text import Text
 
 from dub_uplink import Dub
 from dub_uplink._cli.demo.tour import connect, live_tour, tour
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.text import make_printable
 from dub_uplink.models import components
 from dub_uplink.testing import FakeDub
 from dub_uplink.utils import BackoffStrategy, RetryConfig
 
-# Limit the width, because on a wider line the duration is far from its code.
+# On a wider line, the duration at the right edge would be far from its code.
 MAX_WIDTH = 100
 INDENT = 2
 
-# The fields that the steps change.
+# The fields that the steps set, and the id.
 SHOWN_FIELDS = ("id", "external_id", "name", "email", "country")
 
-# Without a network the demo should fail within seconds.
+# If there is no network, the demo fails within 10 seconds.
 LIVE_RETRIES = RetryConfig("backoff", BackoffStrategy(500, 2_000, 2.0, 10_000), False)
 
 
 @dataclass(frozen=True)
 class Step:
-    """The title of a step, and its code in the tour."""
+    """A step of a tour: its title and its code."""
 
     title: str
     code: str
 
 
 def parse_steps(function: Callable[..., Iterator[object]]) -> list[Step]:
-    """Parse the steps of a tour from its source."""
+    """Parse the steps of a tour from the source code of its function."""
     body = textwrap.dedent("".join(inspect.getsourcelines(function)[0][1:]))
     blocks = re.findall(r"^# (.+)\n((?:.*\n)*?)yield .*$", body, re.MULTILINE)
     return [Step(title, code.rstrip()) for title, code in blocks]
@@ -70,7 +70,7 @@ def run_live_demo(console: Console) -> None:
 
 
 class LogCapture(logging.Handler):
-    """A log handler that collects the messages of the client; a context manager."""
+    """A log handler that collects the messages of the client. Use it as a context manager."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -79,7 +79,7 @@ class LogCapture(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Append the message of a record."""
         if record.levelno > logging.DEBUG:
-            # A retry logs the failed attempt again, so drop the first line of this attempt.
+            # For a retry, the client logs the failed attempt a second time. Keep the second line.
             del self.lines[-1:]
         self.lines.append(record.getMessage())
 
@@ -97,31 +97,33 @@ class LogCapture(logging.Handler):
 
 
 def run_steps(console: Console, steps: list[Step], results: Iterator[object]) -> None:
-    """Run and print the steps. Each step ends at a ``yield`` of the tour."""
-    total = 0.0
+    """Run and print the steps. ``results`` runs the next step and yields its result."""
+    total_seconds = 0.0
     for number, step in enumerate(steps, 1):
         console.print(Text.assemble((f"{number} ", "bold cyan"), (step.title, "bold")))
         print_indented(console, highlight_code(step.code))
-        printed = io.StringIO()
+        printed_text = io.StringIO()
         started = time.perf_counter()
-        with LogCapture() as log, contextlib.redirect_stdout(printed):
+        with LogCapture() as log, contextlib.redirect_stdout(printed_text):
             result = next(results)
         seconds = time.perf_counter() - started
-        total += seconds
+        total_seconds += seconds
         for line in log.lines:
-            print_indented(console, Text(f"-> {printable(line)}", style="dim"))
-        outcome = printed.getvalue() or "nothing" if result is None else result
+            print_indented(console, Text(f"-> {make_printable(line)}", style="dim"))
+        outcome = printed_text.getvalue() or "nothing" if result is None else result
         duration_text = Text(format_duration(seconds), "dim")
         print_indented(
             console,
             make_two_cells(render_result(outcome, narrow=console.width < 90), duration_text),
         )
         console.print()
-    console.print(Text(f"{len(steps)} steps in {format_duration(total)}.", style="bold green"))
+    console.print(
+        Text(f"{len(steps)} steps in {format_duration(total_seconds)}.", style="bold green")
+    )
 
 
 def print_indented(console: Console, content: RenderableType) -> None:
-    """Print with an indent, and without the trailing spaces that rich adds."""
+    """Print content with an indent, without the trailing spaces that rich adds."""
     options = console.options.update_width(console.width - INDENT)
     for segments in console.render_lines(content, options, pad=False):
         line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
@@ -130,7 +132,7 @@ def print_indented(console: Console, content: RenderableType) -> None:
 
 
 def make_two_cells(left: RenderableType, right: RenderableType) -> Table:
-    """Return a table with two cells, the second one at the right edge."""
+    """Create a table with two cells. The second cell is at the right edge."""
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
@@ -144,27 +146,27 @@ def format_duration(seconds: float) -> str:
 
 
 def highlight_code(code: str) -> Text:
-    """Return highlighted Python code as text, because a ``Syntax`` pads its lines with spaces."""
+    """Highlight Python code. The result is text, because ``Syntax`` pads lines with spaces."""
     highlighted = Syntax("", "python", theme="ansi_dark").highlight(code)
     highlighted.rstrip()
     return highlighted
 
 
 def render_result(result: object, *, narrow: bool) -> RenderableType:
-    """Return customers as a table, and any other result as text."""
+    """Convert customers to a table, and any other result to text."""
     if isinstance(result, components.Customer):
         return make_customer_table([result], narrow=narrow)
     if isinstance(result, list):
         return make_customer_table(result, narrow=narrow) if result else Text("no customers yet")
-    return Text(printable(str(result)))
+    return Text(make_printable(str(result)))
 
 
 def make_customer_table(customers: list[components.Customer], *, narrow: bool) -> Table:
-    """Return a table with a row for each customer, and without empty columns."""
+    """Create a table with a row for each customer, without empty columns."""
     names = [name for name in SHOWN_FIELDS if any(getattr(c, name) for c in customers)]
     table = Table(*names, box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for customer in customers:
-        cells = {name: printable(getattr(customer, name) or "") for name in names}
+        cells = {name: make_printable(getattr(customer, name) or "") for name in names}
         if narrow:
             cells["id"] = f"{cells['id'][:10]}..."
         table.add_row(*map(Text, cells.values()))

@@ -1,6 +1,7 @@
-"""The code that the demo runs and shows, written as in an application.
+"""Define the tours that the demo runs. The code is written as in an application.
 
-A comment starts a step, and a ``yield`` returns its result. The demo shows the lines between them.
+A step starts with a comment, its title, and ends with a ``yield`` of its result. The demo shows the
+lines between the comment and the ``yield``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Check the installation, the server and the API key: ``dub-uplink doctor``.
 
-The report can be pasted into a bug report: it contains no secret.
+The output contains no secret, so that users can paste it into a bug report.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import click
 import requests
 
 from dub_uplink import Dub
-from dub_uplink._cli.connection import collect_warnings, read_token
+from dub_uplink._cli.connection import collect_warnings, read_token_file
 from dub_uplink._cli.doctor.installation import (
     Finding,
     check_environment,
     check_packages,
+    find_url_credentials,
     hide_credentials,
     redact_secrets,
-    url_credentials,
 )
 from dub_uplink._cli.failures import ExitCode, Failure
-from dub_uplink._cli.io.text import printable
+from dub_uplink._cli.io.text import make_printable
 
 EXAMPLES = """\b
 Examples:
@@ -73,7 +73,7 @@ def doctor(
     *, token_file: str | None, server_url: str | None, timeout: float, as_json: bool
 ) -> None:
     """Run all checks, then print the report."""
-    secrets = [os.environ.get("DUB_API_KEY", "").strip(), *url_credentials(os.environ)]
+    secrets = [os.environ.get("DUB_API_KEY", "").strip(), *find_url_credentials(os.environ)]
     findings = [*check_packages(), *check_environment(os.environ)]
     findings += _check_server(token_file, server_url, timeout, secrets)
     sections = list(dict.fromkeys(finding.section for finding in findings))
@@ -88,7 +88,7 @@ def doctor(
 def _check_server(
     token_file: str | None, server_url: str | None, timeout: float, secrets: list[str]
 ) -> Iterator[Finding]:
-    """Yield the findings on the server and the API key; add the API key to ``secrets``."""
+    """Yield the findings on the server and the API key. Add the API key to ``secrets``."""
     from dub_uplink._cli.doctor import server  # noqa: PLC0415 - slow to import
 
     deadline = server.Deadline(timeout)
@@ -114,7 +114,7 @@ def _check_server(
     if client is not None and is_reachable:
         with client:
             yield from server.check_api(client, deadline)
-        if recorder.received:
+        if recorder.has_response:
             yield recorder.check_clock()
 
 
@@ -137,7 +137,7 @@ def _make_client(
         Failure: There is no API key, or its file cannot be read.
         ValueError: The API key is malformed.
     """
-    token = read_token(token_file) if token_file else os.environ.get("DUB_API_KEY", "").strip()
+    token = read_token_file(token_file) if token_file else os.environ.get("DUB_API_KEY", "").strip()
     if not token:
         raise Failure("not set")
     secrets.append(token)
@@ -146,11 +146,11 @@ def _make_client(
 
 
 def _redact(text: str, secrets: list[str]) -> str:
-    return printable(redact_secrets(text, secrets))
+    return make_printable(redact_secrets(text, secrets))
 
 
 def _format_text(report: list[Finding]) -> str:
-    """Format the report as sections of lines, with a hint below its line."""
+    """Format the report as text. Each hint is below the line to which it belongs."""
     lines: list[str] = []
     section = ""
     width = max(len(finding.name) for finding in report)

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from dub_uplink import __version__
 from dub_uplink._cli.failures import ExitCode
 
-#: Environment variables that this package and ``requests`` read.
-#: The lower-case name of a proxy has precedence.
+#: Environment variables that this package and ``requests`` read. For a proxy, the lower-case name
+#: has precedence.
 _PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-# The credentials end at the last `@`: a password may contain an unencoded `@` or slash.
+# The credentials end at the last `@`, because a password may contain an unencoded `@` or slash.
 _URL_PATTERN = re.compile(
     r"(?P<scheme>(?:https?|socks[45][ah]?)://)?(?P<credentials>.*@)?"
     r"(?P<host>\[[\da-f:.]+\]|[\w.-]+)(?P<port>:\d{1,5})?(?:[/?#].*)?",
@@ -29,7 +29,15 @@ _NO_PROXY_HOST_PATTERN = re.compile(r"[\w.:*\[\]/-]+", re.ASCII)
 
 
 class Finding(NamedTuple):
-    """A line of the report. ``code`` is the exit code; 0 means that the check passed."""
+    """A line of the report.
+
+    Attributes:
+        section: the heading above the line.
+        name: what was checked.
+        value: what was detected.
+        code: the exit code; 0 if the check passed.
+        hint: what to do or to know; may be empty.
+    """
 
     section: str
     name: str
@@ -39,7 +47,7 @@ class Finding(NamedTuple):
 
 
 def check_packages() -> Iterator[Finding]:
-    """Yield the versions of Python and of each dependency, checked against the requirements."""
+    """Yield the versions of Python and the dependencies. Check that dependencies are supported."""
     section = "Installed"
     yield Finding(section, "dub-uplink", __version__)
     python = f"{platform.python_version()} ({platform.python_implementation()})"
@@ -52,13 +60,13 @@ def check_packages() -> Iterator[Finding]:
         hint = "dub-uplink runs from its sources, so versions are not checked"
         yield Finding(section, "metadata", "not found", hint=hint)
         requirements = []
-    # The extra `dev` lists the tools of contributors, which an installation does not need.
+    # The extra `dev` lists tools that only contributors need.
     required = [requirement for requirement in requirements if 'extra == "dev"' not in requirement]
     packages = [_check_package(requirement) for requirement in required]
     yield from {package.name: package for package in packages}.values()
-    yield Finding(section, "urllib3", _version("urllib3") or "not installed")
-    yield Finding(section, "certifi", _version("certifi") or "not installed")
-    twisted = _version("Twisted")
+    yield Finding(section, "urllib3", _get_version("urllib3") or "not installed")
+    yield Finding(section, "certifi", _get_version("certifi") or "not installed")
+    twisted = _get_version("Twisted")
     if twisted is not None:
         hint = "importing uplink installs the default reactor; install another reactor first"
         yield Finding(section, "Twisted", twisted, hint=hint)
@@ -82,34 +90,34 @@ def _check_package(requirement: str) -> Finding:
     assert match is not None
     name, bounds, extra = match[1], match[2].strip(), match[3]
     install = f'pip install --upgrade "dub-uplink[{extra}]"' if extra else "pip install dub-uplink"
-    version = _version(name)
+    version = _get_version(name)
     if version is None:
         code = ExitCode.DONE if extra else ExitCode.FAILED
         note = f"not installed (optional; {install})" if extra else "not installed"
         return Finding("Installed", name, note, code, "" if extra else install)
-    if not satisfies(version, bounds):
+    if not satisfies_bounds(version, bounds):
         value = f"{version}, but {bounds} is required"
         return Finding("Installed", name, value, ExitCode.FAILED, f'pip install "{name}{bounds}"')
     return Finding("Installed", name, version)
 
 
-def _version(name: str) -> str | None:
+def _get_version(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
 
 
-def satisfies(version: str, bounds: str) -> bool:
-    """Return whether the numbers of a version satisfy bounds such as ``>=0.10,<0.11``."""
-    release = _release_numbers(version)
+def satisfies_bounds(version: str, bounds: str) -> bool:
+    """Return whether a version satisfies bounds such as ``>=0.10,<0.11``."""
+    release = _parse_release(version)
     return all(
-        _OPERATORS[sign](release, _release_numbers(bound))
+        _OPERATORS[sign](release, _parse_release(bound))
         for sign, bound in _BOUND_PATTERN.findall(bounds)
     )
 
 
-def _release_numbers(version: str) -> list[int]:
+def _parse_release(version: str) -> list[int]:
     numbers = [int(n) for n in re.findall(r"\d+", re.split(r"[^\d.]", version, maxsplit=1)[0])]
     while numbers and numbers[-1] == 0:
         numbers.pop()  # 1.0 equals 1
@@ -117,7 +125,7 @@ def _release_numbers(version: str) -> list[int]:
 
 
 def check_environment(variables: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield the environment variables that affect a client, without secrets."""
+    """Yield the environment variables that affect a client. The values contain no secrets."""
     section = "Environment"
     yield Finding(section, "DUB_API_KEY", "set" if variables.get("DUB_API_KEY") else "not set")
     server = variables.get("DUB_SERVER_URL", "")
@@ -132,7 +140,7 @@ def check_environment(variables: Mapping[str, str]) -> Iterator[Finding]:
     for name in ("no_proxy", "NO_PROXY"):
         if variables.get(name):
             hosts = [host.strip() for host in variables[name].split(",")]
-            # A URL with a comma in its credentials is split in the middle of a password.
+            # Mask all hosts if there is an @: a URL with credentials may be split in its password.
             has_credentials = "@" in variables[name]
             masked_hosts = ",".join(
                 "***" if has_credentials or not _NO_PROXY_HOST_PATTERN.fullmatch(host) else host
@@ -167,13 +175,13 @@ def _check_bundles(variables: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _shorten_home(path: str) -> str:
-    """Replace the home directory in a path by ``~``, because it contains a user name."""
+    """Replace the home directory in a path with ``~``, because it contains a user name."""
     home = os.path.expanduser("~")
     return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
 
 
 def hide_credentials(url: str) -> str:
-    """Return the scheme, host and port of a URL, or a note if the text is not a URL."""
+    """Return the scheme, host and port of a URL; return a note if the text is not a URL."""
     match = _URL_PATTERN.fullmatch(url.strip())
     if match is None:
         return "(not a valid URL; not shown)"
@@ -181,8 +189,8 @@ def hide_credentials(url: str) -> str:
     return f"{match['scheme'] or ''}{mask}{match['host']}{match['port'] or ''}"
 
 
-def host_and_port(url: str) -> tuple[str, int] | None:
-    """Return the host and port of a proxy; ``None`` if its URL is invalid or ambiguous."""
+def parse_host_and_port(url: str) -> tuple[str, int] | None:
+    """Return the host and port of a URL; ``None`` if the URL is invalid or ambiguous."""
     match = _URL_PATTERN.fullmatch(url.strip())
     try:
         parts = urlsplit(url.strip() if "://" in url else f"http://{url.strip()}")
@@ -194,8 +202,8 @@ def host_and_port(url: str) -> tuple[str, int] | None:
     return host, port or {"https": 443, "http": 80}.get(parts.scheme, 1080)
 
 
-def url_credentials(variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield ``user:password``, and the password alone, of the URLs in the variables."""
+def find_url_credentials(variables: Mapping[str, str]) -> Iterator[str]:
+    """Yield ``user:password`` and the password of each URL in the environment variables."""
     for name in (*_PROXY_VARIABLES, *(name.lower() for name in _PROXY_VARIABLES), "DUB_SERVER_URL"):
         match = _URL_PATTERN.fullmatch(variables.get(name, "").strip())
         if match is not None and match["credentials"]:
@@ -203,12 +211,12 @@ def url_credentials(variables: Mapping[str, str]) -> Iterator[str]:
             yield match["credentials"][:-1].partition(":")[2]
 
 
-_MIN_SECRET_LENGTH = 4  # characters; a shorter secret would match parts of words
+_MIN_SECRET_LENGTH = 4  # characters; a shorter secret would also match parts of words
 _API_KEY_PATTERN = re.compile(r"\bdub_\w{6,}")
 
 
 def redact_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Replace the secrets, and everything that looks like an API key of Dub, by ``***``."""
+    """Replace the secrets, and all text that looks like a Dub API key, with ``***``."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _MIN_SECRET_LENGTH:
             text = text.replace(secret, "***")

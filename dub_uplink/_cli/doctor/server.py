@@ -1,6 +1,7 @@
-"""Check the server step by step, and then the API key.
+"""Check the connection to the server step by step, and then the API key.
 
-All steps share one deadline. It also ends DNS lookups, for which Python has no timeout.
+All steps must be complete by one deadline. The deadline also applies to DNS lookups, for which
+Python has no timeout.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_p
 from urllib3.util.ssl_ import create_urllib3_context
 
 from dub_uplink import DeadlineAdapter, Dub, errors
-from dub_uplink._cli.doctor.installation import Finding, hide_credentials, host_and_port
+from dub_uplink._cli.doctor.installation import Finding, hide_credentials, parse_host_and_port
 from dub_uplink._cli.failures import ExitCode, make_failure
 
 R = TypeVar("R")
 
-_SERVER, _KEY = "Server", "API key"
-#: Accepted difference between the clocks, in seconds. With a larger difference, the client waits
-#: too long or too short after a `Retry-After` in Unix time if the response has no `Date` header.
+_SERVER_SECTION, _KEY_SECTION = "Server", "API key"
+#: The accepted difference between the clocks, in seconds. If the difference is larger, a wait for
+#: a `Retry-After` in Unix time is too long or too short, unless the response has a `Date` header.
 MAX_CLOCK_SKEW = 10.0
 _EXPIRY_WARNING_DAYS = 14
 _TIMED_OUT = "no response within --timeout"
@@ -37,49 +38,53 @@ _CHECK_BUNDLE = "if a proxy decrypts TLS, set REQUESTS_CA_BUNDLE to a file with 
 
 
 class Deadline:
-    """The time limit of all steps together, in seconds."""
+    """The time limit of all steps together.
+
+    Args:
+        seconds: the time until the deadline, in seconds.
+    """
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._ends_at = time.monotonic() + seconds
 
-    def remaining(self) -> float:
-        """Return the remaining seconds, at least 0.001, because sockets treat 0 as non-blocking."""
-        return max(self._end - time.monotonic(), 0.001)
+    def remaining_seconds(self) -> float:
+        """Return the remaining seconds, at least 0.001: 0 would make a socket non-blocking."""
+        return max(self._ends_at - time.monotonic(), 0.001)
 
     def run(self, step: Callable[[], R]) -> tuple[R, float]:
         """Run a step in a thread. Return its result and its duration in milliseconds.
 
         Raises:
-            TimeoutError: The deadline passed. The step continues in its daemon thread.
+            TimeoutError: The deadline has passed. The step still runs in its daemon thread.
         """
         results: list[Any] = []
-        failures: list[BaseException] = []
+        raised_errors: list[BaseException] = []
 
         def run_step() -> None:
             try:
                 results.append(step())
             except BaseException as error:  # noqa: BLE001 - raised again, in the caller's thread
-                failures.append(error)
+                raised_errors.append(error)
 
-        started = time.perf_counter()
+        started_at = time.perf_counter()
         thread = threading.Thread(target=run_step, daemon=True)
         thread.start()
-        thread.join(self.remaining())
-        if failures:
-            raise failures[0]
+        thread.join(self.remaining_seconds())
+        if raised_errors:
+            raise raised_errors[0]
         if not results:
             raise TimeoutError(_TIMED_OUT)
-        return results[0], (time.perf_counter() - started) * 1000
+        return results[0], (time.perf_counter() - started_at) * 1000
 
 
 def check_connection(url: str, deadline: Deadline) -> Iterator[Finding]:
-    """Yield findings on DNS, TCP and TLS, up to the first failed check."""
+    """Check DNS, TCP and TLS, and yield the findings. End after the first failed check."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxy = select_proxy(url, get_environ_proxies(url))
     if proxy is not None:
-        yield Finding(_SERVER, "through", f"the proxy {hide_credentials(proxy)}")
-        proxy_address = host_and_port(proxy)
+        yield Finding(_SERVER_SECTION, "through", f"the proxy {hide_credentials(proxy)}")
+        proxy_address = parse_host_and_port(proxy)
         if proxy_address is None:
             hint = (
                 "give a URL such as http://proxy:8080 in HTTPS_PROXY or HTTP_PROXY;"
@@ -89,31 +94,37 @@ def check_connection(url: str, deadline: Deadline) -> Iterator[Finding]:
             return
         host, port = proxy_address
     try:
-        results, duration_ms = deadline.run(
+        address_infos, duration_ms = deadline.run(
             lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         )
     except (OSError, UnicodeError) as error:
-        yield _failed_check("DNS", f"cannot resolve {host}: {_reason(error)}", _CHECK_NETWORK)
+        yield _failed_check(
+            "DNS", f"cannot resolve {host}: {_format_reason(error)}", _CHECK_NETWORK
+        )
         return
-    addresses = list(dict.fromkeys(str(address[4][0]) for address in results))
-    yield Finding(_SERVER, "DNS", f"{', '.join(addresses[:4])} ({duration_ms:.0f} ms)")
+    addresses = list(dict.fromkeys(str(address[4][0]) for address in address_infos))
+    yield Finding(_SERVER_SECTION, "DNS", f"{', '.join(addresses[:4])} ({duration_ms:.0f} ms)")
     try:
         sock, duration_ms = deadline.run(
-            lambda: socket.create_connection((host, port), deadline.remaining())
+            lambda: socket.create_connection((host, port), deadline.remaining_seconds())
         )
     except OSError as error:
         hint = f"check that the server is running, and that no firewall blocks port {port}"
-        yield _failed_check("TCP", f"no connection to port {port}: {_reason(error)}", hint)
+        yield _failed_check("TCP", f"no connection to port {port}: {_format_reason(error)}", hint)
         return
-    yield Finding(_SERVER, "TCP", f"connected to port {port} ({duration_ms:.0f} ms)")
+    yield Finding(_SERVER_SECTION, "TCP", f"connected to port {port} ({duration_ms:.0f} ms)")
     with sock:
         if parts.scheme == "https" and proxy is None:
             yield _check_tls(sock, parts, deadline)
 
 
 def _check_tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> Finding:
-    settings = requests.Session().merge_environment_settings(parts.geturl(), {}, None, None, None)
-    bundle = str(DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"])
+    request_settings = requests.Session().merge_environment_settings(
+        parts.geturl(), {}, None, None, None
+    )
+    bundle = str(
+        DEFAULT_CA_BUNDLE_PATH if request_settings["verify"] is True else request_settings["verify"]
+    )
 
     def handshake() -> tuple[Any, str]:
         # Use the TLS context and the certificates that `requests` would use.
@@ -123,7 +134,7 @@ def _check_tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> F
             context.load_verify_locations(capath=bundle)
         else:
             context.load_verify_locations(cafile=bundle)
-        sock.settimeout(deadline.remaining())
+        sock.settimeout(deadline.remaining_seconds())
         with context.wrap_socket(sock, server_hostname=parts.hostname) as wrapped:
             return wrapped.getpeercert(), wrapped.version() or ""
 
@@ -136,85 +147,88 @@ def _check_tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> F
     except OSError as error:
         return _failed_check(
             "TLS",
-            f"handshake failed: {_reason(error)}",
+            f"handshake failed: {_format_reason(error)}",
             "check that this port of the server uses TLS",
         )
     issuer = dict(part[0] for part in certificate.get("issuer", ()))
     issuer_name = issuer.get("organizationName") or issuer.get("commonName", "an unnamed authority")
-    expires = dt.datetime.fromtimestamp(
+    expires_at = dt.datetime.fromtimestamp(
         ssl.cert_time_to_seconds(certificate["notAfter"]), dt.timezone.utc
     )
-    days = (expires - dt.datetime.now(dt.timezone.utc)).days
-    hint = "the certificate expires soon" if days < _EXPIRY_WARNING_DAYS else ""
+    days_left = (expires_at - dt.datetime.now(dt.timezone.utc)).days
+    hint = "the certificate expires soon" if days_left < _EXPIRY_WARNING_DAYS else ""
     value = (
-        f"{version}, certificate by {issuer_name}, valid until {expires:%Y-%m-%d}"
+        f"{version}, certificate by {issuer_name}, valid until {expires_at:%Y-%m-%d}"
         f" ({duration_ms:.0f} ms)"
     )
-    return Finding(_SERVER, "TLS", value, hint=hint)
+    return Finding(_SERVER_SECTION, "TLS", value, hint=hint)
 
 
 class ResponseRecorder:
-    """Provide a session, and record the arrival and ``Date`` header of its last response."""
+    """Records the time and the ``Date`` header of the last response of its ``session``."""
 
     def __init__(self) -> None:
         self.session = requests.Session()
         self.session.mount("https://", DeadlineAdapter())
         self.session.mount("http://", DeadlineAdapter())
         self.session.hooks["response"].append(self._record)
-        self.received = False
-        self._date = ""
+        self.has_response = False
+        self._date_header = ""
         self._received_at = 0.0
 
     def _record(self, response: requests.Response, **_: Any) -> None:
-        self.received = True
-        self._date, self._received_at = response.headers.get("Date", ""), time.time()
+        self.has_response = True
+        self._date_header, self._received_at = response.headers.get("Date", ""), time.time()
 
     def check_clock(self) -> Finding:
-        """Compare the server's clock with this machine's."""
+        """Compare the server's clock with the clock of this machine."""
         try:
-            server_time = parsedate_to_datetime(self._date).timestamp()
+            server_time = parsedate_to_datetime(self._date_header).timestamp()
         except (ValueError, TypeError, OverflowError):
-            return Finding(_SERVER, "clock", "not checked: the response has no valid Date header")
-        # Add half a second, the average error of a header that is rounded down to a second.
-        ahead = self._received_at - (server_time + 0.5)
-        if abs(ahead) < MAX_CLOCK_SKEW:
-            return Finding(_SERVER, "clock", "within a few seconds of this machine's clock")
-        value = f"this machine is {abs(ahead):,.0f} s {'ahead' if ahead > 0 else 'behind'}"
+            return Finding(
+                _SERVER_SECTION, "clock", "not checked: the response has no valid Date header"
+            )
+        # The header is rounded down to a second. Add half a second, which is the average error.
+        seconds_ahead = self._received_at - (server_time + 0.5)
+        if abs(seconds_ahead) < MAX_CLOCK_SKEW:
+            return Finding(_SERVER_SECTION, "clock", "within a few seconds of this machine's clock")
+        direction = "ahead" if seconds_ahead > 0 else "behind"
+        value = f"this machine is {abs(seconds_ahead):,.0f} s {direction}"
         hint = (
             "set the clock of this machine; with a wrong clock, the client may wait too long or too"
             " short after a response without a Date header"
         )
-        return Finding(_SERVER, "clock", value, ExitCode.FAILED, hint)
+        return Finding(_SERVER_SECTION, "clock", value, ExitCode.FAILED, hint)
 
 
 def check_api(client: Dub, deadline: Deadline) -> Iterator[Finding]:
     """Read one customer, and yield findings on the response and the API key."""
 
     def list_one() -> Any:
-        return client.customers.list(page_size=1, timeout_ms=deadline.remaining() * 1000)
+        return client.customers.list(page_size=1, timeout_ms=deadline.remaining_seconds() * 1000)
 
     try:
         _, duration_ms = deadline.run(list_one)
     except TimeoutError as error:
         yield _failed_check("HTTP", str(error), "set a longer limit with --timeout")
     except errors.DubError as error:
-        failed = make_failure(error)
-        code, hint = ExitCode(failed.exit_code), failed.hint.rstrip(".")
+        failure = make_failure(error)
+        code, hint = ExitCode(failure.exit_code), failure.hint.rstrip(".")
         if code == ExitCode.AUTH:
-            yield Finding(_KEY, "key", f"rejected: {error}", code, hint)
+            yield Finding(_KEY_SECTION, "key", f"rejected: {error}", code, hint)
         else:
-            yield Finding(_SERVER, "HTTP", str(error), code, hint)
+            yield Finding(_SERVER_SECTION, "HTTP", str(error), code, hint)
     else:
-        yield Finding(_SERVER, "HTTP", f"customers can be read ({duration_ms:.0f} ms)")
-        yield Finding(_KEY, "key", "valid, with permission to read customers")
+        yield Finding(_SERVER_SECTION, "HTTP", f"customers can be read ({duration_ms:.0f} ms)")
+        yield Finding(_KEY_SECTION, "key", "valid, with permission to read customers")
 
 
 def _failed_check(name: str, value: str, hint: str) -> Finding:
-    return Finding(_SERVER, name, value, ExitCode.NETWORK, hint)
+    return Finding(_SERVER_SECTION, name, value, ExitCode.NETWORK, hint)
 
 
-def _reason(error: BaseException) -> str:
-    """Return the message of a system error, without its number."""
+def _format_reason(error: BaseException) -> str:
+    """Return the message of an error, without the error number."""
     if isinstance(error, TimeoutError):
         return _TIMED_OUT  # raised by the socket or by the deadline
     return str(getattr(error, "strerror", None) or error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Write every customer to a file: ``dub-uplink customers export``."""
+"""Write customers to a file: ``dub-uplink customers export``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ from dub_uplink import Dub, RateLimit
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.customers.filters import COUNT_FILTERS, filter_options
 from dub_uplink._cli.export.fetching import fetch_batches
-from dub_uplink._cli.export.job import Format, Part, PartError, has_part, write_stream
+from dub_uplink._cli.export.job import (
+    Format,
+    PartError,
+    PartFile,
+    has_interrupted_export,
+    write_stream,
+)
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.interrupts import InterruptHandler
-from dub_uplink._cli.io.files import OWNER_ONLY, permissions_of
+from dub_uplink._cli.io.files import OWNER_ONLY, get_permissions
 from dub_uplink._cli.io.progress import Progress
-from dub_uplink._cli.io.records import API_NAMES, column_names
+from dub_uplink._cli.io.records import API_NAMES, list_column_names
 from dub_uplink._cli.transfer_options import (
-    configured_server_url,
     detect_format,
+    get_server_url,
     open_client,
     quiet_option,
     rate_limit_option,
@@ -53,8 +59,8 @@ def _parse_mode(_ctx: click.Context, _param: click.Parameter, text: str | None) 
     return int(text, 8)
 
 
-class _Job(NamedTuple):
-    """The settings of one export."""
+class _ExportOptions(NamedTuple):
+    """The options of one export. ``target`` is ``path`` without symbolic links."""
 
     path: str
     target: Path
@@ -68,13 +74,13 @@ class _Job(NamedTuple):
 
 @click.command(
     "export",
-    short_help="Write every customer to a file.",
-    help="Write every customer to FILE, each exactly once. If FILE is -, write to the standard"
-    " output. The suffix of FILE selects the format, unless --format is given. The command"
-    " customers import can read CSV and JSONL files.\n\n"
-    "FILE is created when the export is complete. Until then, the customers are in FILE.part. An"
-    " interrupted export keeps FILE.part; continue the export with --resume. Only the owner can"
-    " read a new file. A replaced file keeps its permissions.",
+    short_help="Write customers to a file.",
+    help="Write all customers that match the filters to FILE, each exactly once. If FILE is -,"
+    " write to the standard output. The suffix of FILE selects the format, unless --format is"
+    " given. The command customers import can read the CSV and JSONL files.\n\n"
+    "FILE exists when the export is complete. Until then, the customers are in FILE.part. If the"
+    " export is interrupted, FILE.part remains; continue the export with --resume. Only the owner"
+    " can read a new file. A replaced file keeps its permissions.",
     epilog=EXPORT_EXAMPLES,
 )
 @click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
@@ -88,7 +94,7 @@ class _Job(NamedTuple):
     "--columns",
     "chosen_columns",
     metavar="NAMES",
-    help="Write these columns in this order: names of the API, separated by commas, such as"
+    help="Write these columns in this order. Give the API's names, separated by commas, such as"
     " id,email. CSV with --expand also has nested columns, such as link.id.  [default: all]",
 )
 @click.option(
@@ -121,11 +127,11 @@ def export_command(
     filters: dict[str, Any],
     rate_limit: RateLimit | None,
 ) -> None:
-    """Write every customer to a file."""
+    """Write customers to a file."""
     if Path(path).is_dir():
         raise Failure(f"{path} is a directory.", ExitCode.USAGE)
-    default: Format | None = "jsonl" if path == "-" else None
-    file_format: Format = detect_format(path, format_option or default)
+    default_format: Format | None = "jsonl" if path == "-" else None
+    file_format: Format = detect_format(path, format_option or default_format)
     if file_format == "parquet" and find_spec("pyarrow") is None:
         raise Failure(
             "the format parquet needs pyarrow.",
@@ -133,9 +139,9 @@ def export_command(
             'run  pip install "dub-uplink[parquet]"',
         )
     expanded = bool(filters.get("include_expanded_fields"))
-    names = _parse_columns(chosen_columns, file_format, expanded=expanded)
+    columns = _parse_columns(chosen_columns, file_format, expanded=expanded)
     target = Path(os.path.realpath(path))
-    job = _Job(path, target, file_format, filters, names, resume, quiet, mode)
+    job = _ExportOptions(path, target, file_format, filters, columns, resume, quiet, mode)
     if path == "-" or _is_device_or_pipe(Path(path)):
         for option, is_given in (
             ("--format parquet", file_format == "parquet"),
@@ -158,9 +164,9 @@ def _parse_columns(
     """Return the columns to write; ``None`` for all fields that the server sends (JSONL only).
 
     Raises:
-        click.UsageError: A column is unknown, or is given twice.
+        click.UsageError: A column does not exist, or is given twice.
     """
-    available = column_names(expanded=expanded)
+    available = list_column_names(expanded=expanded)
     if file_format != "csv":
         available = tuple(dict.fromkeys(name.partition(".")[0] for name in available))
     if chosen_columns is None:
@@ -180,14 +186,14 @@ def _parse_columns(
 
 
 def _all_column_names() -> set[str]:
-    names = column_names(expanded=True)
+    names = list_column_names(expanded=True)
     return {*names, *(name.partition(".")[0] for name in names)}
 
 
 def _is_device_or_pipe(path: Path) -> bool:
-    """Return whether a path is a device or a pipe, which a file cannot replace.
+    """Return whether a path is a device or a pipe, to which the export writes directly.
 
-    Do not resolve the path first: /dev/fd/3 can link to a name such as pipe:[7], which is no path.
+    ``path`` must not be resolved: /dev/fd/3 can link to a name such as pipe:[7], which is no path.
     """
     return path.exists() and not path.is_file() and not path.is_dir()
 
@@ -196,29 +202,32 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
     """Check that the export may create ``target``.
 
     Raises:
-        Failure: The directory does not exist; or the file or an interrupted export exists and the
-            options do not allow to replace or continue it.
+        Failure: The directory does not exist; the file exists and may not be replaced; or an
+            interrupted export exists and may be neither continued nor discarded.
     """
     if not target.parent.is_dir():
         raise Failure(f"the directory {target.parent} does not exist.", ExitCode.USAGE)
-    if has_part(target) and not resume and not force:
+    if has_interrupted_export(target) and not resume and not force:
         raise Failure(
             f"{path}.part contains an interrupted export.",
             ExitCode.USAGE,
             "continue it with --resume, or start over with --force.",
         )
-    if target.exists() and not force and not (resume and has_part(target)):
+    if target.exists() and not force and not (resume and has_interrupted_export(target)):
         if resume:
             raise Failure(
                 f"{path} exists, and no export to it is interrupted.",
                 ExitCode.USAGE,
-                "export again with --resume --force.",
+                "replace it with --force.",
             )
         raise Failure(f"{path} exists.", ExitCode.USAGE, "replace it with --force.")
 
 
-def _export_to_stream(connection: Connection, job: _Job, rate_limit: RateLimit | None) -> None:
-    # For stdout, show no bar, because the reader of a pipe may print to the same terminal.
+def _export_to_stream(
+    connection: Connection, job: _ExportOptions, rate_limit: RateLimit | None
+) -> None:
+    # Show no bar if the customers go to stdout, which may be the same terminal, or a pipe to a
+    # program that prints to it.
     progress = Progress("Exporting", quiet=job.quiet or job.path == "-")
     with (
         open_client(connection, progress, rate_limit) as dub,
@@ -239,52 +248,61 @@ def _open_stream(path: str) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _export_to_file(connection: Connection, job: _Job, rate_limit: RateLimit | None) -> None:
+def _export_to_file(
+    connection: Connection, job: _ExportOptions, rate_limit: RateLimit | None
+) -> None:
     progress = Progress("Exporting", quiet=job.quiet)
-    settings = {
+    saved_settings = {
         "format": job.file_format,
         "filters": {name: value for name, value in job.filters.items() if name != "page_size"},
         "columns": None if job.columns is None else list(job.columns),
-        "server": configured_server_url(connection),
+        "server": get_server_url(connection),
     }
-    mode = job.mode or permissions_of(job.target) or OWNER_ONLY
+    mode = job.mode or get_permissions(job.target) or OWNER_ONLY
     with (
         InterruptHandler() as interrupt,
         open_client(connection, progress, rate_limit, interrupt) as dub,
     ):
         try:
             page_size = job.filters.get("page_size")
-            part = Part(job.target, settings, resume=job.resume, mode=mode, page_size=page_size)
+            part_file = PartFile(
+                job.target, saved_settings, resume=job.resume, mode=mode, page_size=page_size
+            )
         except PartError as error:
-            raise Failure(f"{error}.", ExitCode.USAGE, "start over with --force.") from None
-        with part:
-            count = _fill_part(dub, part, job, progress, interrupt)
+            raise Failure(f"{error}.", ExitCode.USAGE, error.hint) from None
+        with part_file:
+            count = _write_part_file(dub, part_file, job, progress, interrupt)
     click.echo(f"{count:,} {'customer' if count == 1 else 'customers'} in {job.path}", err=True)
 
 
-def _fill_part(
-    dub: Dub, part: Part, job: _Job, progress: Progress, interrupt: InterruptHandler
+def _write_part_file(
+    dub: Dub,
+    part_file: PartFile,
+    job: _ExportOptions,
+    progress: Progress,
+    interrupt: InterruptHandler,
 ) -> int:
-    if part.customers:
-        click.echo(f"Continuing after {part.customers:,} customers.", err=True)
+    if part_file.customers:
+        click.echo(f"Continuing after {part_file.customers:,} customers.", err=True)
     filters = {name: value for name, value in job.filters.items() if name != "page_size"}
-    if part.page_size is not None:
-        filters["page_size"] = part.page_size
-    customers = dub.customers.iterate(**filters, cursor=part.cursor)
+    if part_file.page_size is not None:
+        filters["page_size"] = part_file.page_size
+    customers = dub.customers.iterate(**filters, cursor=part_file.cursor)
     try:
         with progress:
-            progress.update(part.customers)
+            progress.update(part_file.customers)
             if progress.is_visible:
-                progress.set_total(_expected_count(dub, job.filters))
+                progress.set_total(_count_customers(dub, job.filters))
             batches = fetch_batches(customers, interrupt.check)
             with contextlib.closing(batches):
-                count = part.fill(batches, job.file_format, job.columns, progress.update)
+                count = part_file.append(batches, job.file_format, job.columns, progress.update)
             progress.finish(count)
-            part.finish(_make_converter(job, interrupt))
+            part_file.finish(_make_converter(job, interrupt))
     except (errors.DubError, OSError, KeyboardInterrupt):
-        if part.customers:
+        if part_file.customers:
             click.echo(
-                f"\n{part.customers:,} customers are in {job.path}.part; continue with --resume.",
+                f"\n{part_file.customers:,} customers are in {job.path}.part;"
+                " continue with --resume.",
                 err=True,
             )
         raise
@@ -294,11 +312,11 @@ def _fill_part(
 _COUNT_TIMEOUT = 3_000  # milliseconds
 
 
-def _expected_count(dub: Dub, filters: dict[str, Any]) -> int | None:
-    """Return the number of customers to export; ``None`` if the server does not return it."""
+def _count_customers(dub: Dub, filters: dict[str, Any]) -> int | None:
+    """Return the number of customers to export; ``None`` if it is unknown."""
     count_filters = {name: filters[name] for name in COUNT_FILTERS if name in filters}
     try:
-        # Make one short attempt: only the bar needs the number, and Ctrl-C cannot end the request.
+        # Make one short attempt, because only the bar needs the number, and Ctrl-C cannot end it.
         total: int = dub.customers.count(**count_filters, retries=None, timeout_ms=_COUNT_TIMEOUT)
     except errors.DubError:
         return None
@@ -306,11 +324,12 @@ def _expected_count(dub: Dub, filters: dict[str, Any]) -> int | None:
 
 
 def _make_converter(
-    job: _Job, interrupt: InterruptHandler
+    job: _ExportOptions, interrupt: InterruptHandler
 ) -> Callable[[Path, IO[bytes]], object] | None:
+    """Return the function that converts the part file; ``None`` if no conversion is needed."""
     if job.file_format != "parquet" or job.columns is None:
         return None
-    from dub_uplink._cli.export.parquet import convert  # noqa: PLC0415 - pyarrow is an extra
+    from dub_uplink._cli.export.parquet import convert_to_parquet  # noqa: PLC0415 - pyarrow is an extra
 
-    names = job.columns
-    return lambda lines, file: convert(lines, file, names, interrupt.check)
+    columns = job.columns
+    return lambda jsonl_path, file: convert_to_parquet(jsonl_path, file, columns, interrupt.check)

@@ -1,4 +1,4 @@
-"""Fetch customers in a background thread, so that the main thread can stop at any time."""
+"""Fetch customers in a background thread, so that Ctrl-C need not wait for a response."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import NamedTuple
 from dub_uplink import CustomerIterator
 from dub_uplink.models.components import Customer
 
-_BATCH_SIZE = 100  # customers, as many as in a page
+_BATCH_SIZE = 100  # customers; the default page has the same size
 _QUEUE_SIZE = 2  # batches
 _POLL_INTERVAL = 0.1  # seconds
 
 
 class Batch(NamedTuple):
-    """Customers, and the cursor that continues the iteration after the last one."""
+    """Some customers, and the cursor that continues the iteration after the last of them."""
 
     customers: list[Customer]
     cursor: str
@@ -28,18 +28,21 @@ def fetch_batches(
 ) -> Generator[Batch]:
     """Yield all customers in batches, and fetch at most three batches ahead.
 
-    A daemon thread sends the requests, so that an interrupted command does not wait for the
-    response.
+    A daemon thread sends the requests.
 
     Args:
         customers: The iteration. If it raises an error, the customers before the error are
-            yielded first.
-        check_interrupt: Called every 0.1 seconds during a wait; raises an exception to stop.
+            yielded, then the error is raised.
+        check_interrupt: Called before each batch and every 0.1 seconds during a wait. It raises an
+            exception to stop.
     """
     batches: queue.Queue[Batch | BaseException | None] = queue.Queue(_QUEUE_SIZE)
-    stopped = threading.Event()
+    stop_requested = threading.Event()
     thread = threading.Thread(
-        target=_fetch, args=(customers, batches, stopped), name="dub-uplink-export", daemon=True
+        target=_fetch,
+        args=(customers, batches, stop_requested),
+        name="dub-uplink-export",
+        daemon=True,
     )
     thread.start()
     try:
@@ -55,16 +58,16 @@ def fetch_batches(
                 raise batch
             yield batch
     finally:
-        stopped.set()
+        stop_requested.set()
 
 
 def _fetch(
     customers: CustomerIterator,
     batches: queue.Queue[Batch | BaseException | None],
-    stopped: threading.Event,
+    stop_requested: threading.Event,
 ) -> None:
     def put_unless_stopped(item: Batch | BaseException | None) -> None:
-        while not stopped.is_set():
+        while not stop_requested.is_set():
             with contextlib.suppress(queue.Full):
                 batches.put(item, timeout=_POLL_INTERVAL)
                 return
@@ -77,7 +80,7 @@ def _fetch(
             if len(pending) == _BATCH_SIZE:
                 put_unless_stopped(Batch(pending, customers.cursor))
                 pending = []
-            if stopped.is_set():
+            if stop_requested.is_set():
                 return
     except BaseException as error:  # noqa: BLE001 - raised again in the main thread
         final_error = error

@@ -1,9 +1,10 @@
 """Write an export to a file that exists only when it is complete.
 
-Customers are written to a part, ``FILE.part``. After 1,000 customers or 2 seconds, a checkpoint is
-written to ``FILE.part.json``: the cursor of the iteration and the length of the part. After a crash
-the part is truncated to that length, and the iteration continues at that cursor. Nothing can be
-appended to a Parquet file, so its part is JSONL and is converted at the end.
+Customers are first written to a part file, ``FILE.part``. After 1,000 customers or 2 seconds, a
+checkpoint is written to ``FILE.part.json``. It contains the cursor of the iteration and the length
+of the part file. If an export is resumed, the part file is truncated to that length, and the
+iteration continues at that cursor. Nothing can be appended to a Parquet file. Therefore, the part
+file of a Parquet export is JSONL, which is converted at the end.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from dub_uplink._cli.export.fetching import Batch
 from dub_uplink._cli.interrupts import Interrupted
 from dub_uplink._cli.io.files import (
     OWNER_ONLY,
+    add_filename_to_errors,
     append_suffix,
-    atomic_replace,
     atomic_writer,
-    lock,
+    get_permissions,
+    lock_file,
     open_with_mode,
-    permissions_of,
-    sync,
-    with_filename,
+    replace_atomically,
+    sync_file,
 )
-from dub_uplink._cli.io.records import cell_values, json_text
+from dub_uplink._cli.io.records import format_json, get_cells
 from dub_uplink.models.components import Customer
 from dub_uplink.models.errors import DubError
 
@@ -44,81 +45,91 @@ _CHECKPOINT_CUSTOMERS = 1_000
 _CHECKPOINT_SECONDS = 2.0
 
 
+_START_OVER = "start over with --force instead of --resume."
+
+
 class PartError(Exception):
-    """The part of an earlier export cannot be continued. The message states the reason."""
+    """The part file cannot be used. The message states why; ``hint`` says what to do."""
+
+    def __init__(self, message: str, hint: str = _START_OVER) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class CustomerWriter:
-    """Writes customers as lines of text to a binary file, from its current position.
+    """Writes customers as CSV or JSONL to a binary file, from its current position.
 
-    A lone surrogate cannot be encoded. It is escaped in JSONL, and becomes ``?`` in CSV.
+    UTF-8 cannot encode a lone surrogate. It is escaped in JSONL, and becomes ``?`` in CSV.
 
     Args:
-        file: The file; it stays open.
+        file: The file. The writer does not close it.
         file_format: ``csv`` or ``jsonl``.
-        columns: The columns in order. ``None`` writes all fields (JSONL only).
+        columns: The columns in their order; ``None`` for all fields (JSONL only).
     """
 
     def __init__(self, file: IO[bytes], file_format: Format, columns: Sequence[str] | None) -> None:
-        self._text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
+        self._text_file = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
         self._columns = columns
         self._is_csv = file_format == "csv"
-        self._write_row = csv.writer(self._text, lineterminator="\n").writerow
+        self._write_row = csv.writer(self._text_file, lineterminator="\n").writerow
         self._write_quoted_row = csv.writer(
-            self._text, lineterminator="\n", quoting=csv.QUOTE_ALL
+            self._text_file, lineterminator="\n", quoting=csv.QUOTE_ALL
         ).writerow
 
     def write_header(self) -> None:
-        """Write the line before the first customer."""
+        """Write the header of CSV. JSONL has no header."""
         if self._is_csv and self._columns is not None:
             self._write_row(self._columns)
 
     def write(self, customer: Customer) -> None:
-        """Write a customer, exactly as the server sent it."""
+        """Write a customer with the names and values that the server sent."""
         fields = customer.to_dict()
         if not self._is_csv or self._columns is None:
             if self._columns is not None:
                 fields = {name: fields.get(name) for name in self._columns}
-            self._text.write(json_text(fields) + "\n")
+            self._text_file.write(format_json(fields) + "\n")
             return
-        row = cell_values(fields, tuple(self._columns))
-        # Quote the row, because before Python 3.13 csv leaves a CR unquoted and the line is split.
-        has_cr = any(isinstance(cell, str) and "\r" in cell for cell in row)
-        (self._write_quoted_row if has_cr else self._write_row)(row)
+        row = get_cells(fields, tuple(self._columns))
+        # Quote each cell, because before Python 3.13 csv does not quote a cell for a CR, and the CR
+        # would then split the row.
+        has_carriage_return = any(isinstance(cell, str) and "\r" in cell for cell in row)
+        (self._write_quoted_row if has_carriage_return else self._write_row)(row)
 
     def flush(self) -> None:
         """Write buffered text to the file."""
-        self._text.flush()
+        self._text_file.flush()
 
     def detach(self) -> None:
         """Detach the writer from the file, which stays open."""
-        self._text.detach()
+        self._text_file.detach()
 
 
 @dataclass
 class _Checkpoint:
+    """The number of customers and bytes in the part file, and the position of the iteration."""
+
     customers: int = 0
     bytes: int = 0
     cursor: str | None = None
     page_size: int | None = None
 
 
-class Part:
-    """The open, locked file of the customers exported so far; a context manager.
+class PartFile:
+    """The open, locked file of the customers exported so far. As a context manager, it closes.
 
     Args:
         path: The final path of the export.
-        settings: The settings of the export. A part with other settings cannot be continued.
-        resume: Whether to continue an earlier export; ``False`` discards it.
-        page_size: The page size of a new export. An earlier export keeps its page size, because
-            its cursor depends on the page size.
-        mode: The permissions of the final file. The owner can always read and write the part.
-        clock: A monotonic clock, in seconds.
+        settings: The settings of the export. An export with different settings is not continued.
+        resume: Whether to continue an interrupted export; if ``False``, its files are discarded.
+        page_size: The page size of a new export. An interrupted export keeps its page size,
+            because its cursor depends on the page size.
+        mode: The permissions of the final file. The owner can always read and write the part file.
+        clock: Returns monotonic time in seconds.
 
     Raises:
-        PartError: Another export to ``path`` is running, or the earlier export had
-            other settings, or its files are damaged.
-        OSError: The part cannot be read or written.
+        PartError: Another export to ``path`` is running, or the interrupted export had different
+            settings, or its files are damaged.
+        OSError: The part file cannot be read or written.
     """
 
     def __init__(
@@ -139,14 +150,17 @@ class Part:
         )
         self._mode = mode
         self._clock = clock
-        # Keep the mode of an earlier part until it is certain that the part can be continued.
-        part_mode = permissions_of(self._part_path) or mode | OWNER_ONLY
-        self._file: IO[bytes] = open_with_mode(self._part_path, "a+b", part_mode)
+        # Keep the permissions of an existing part file until the export certainly continues it.
+        initial_mode = get_permissions(self._part_path) or mode | OWNER_ONLY
+        self._file: IO[bytes] = open_with_mode(self._part_path, "a+b", initial_mode)
         try:
             try:
-                lock(self._file)
+                lock_file(self._file)
             except BlockingIOError:
-                raise PartError(f"another export is writing {self._part_path}") from None
+                raise PartError(
+                    f"another export is writing {self._part_path}",
+                    "wait until it ends, or export to another file.",
+                ) from None
             if not resume:
                 self._checkpoint_path.unlink(missing_ok=True)
             self._last_checkpoint = self._read_checkpoint() or _Checkpoint(page_size=page_size)
@@ -166,12 +180,12 @@ class Part:
 
     @property
     def cursor(self) -> str | None:
-        """Return the cursor of the last checkpoint; ``None`` if there is no checkpoint."""
+        """Return the cursor of the last checkpoint; ``None`` before the first checkpoint."""
         return self._last_checkpoint.cursor
 
     @property
     def page_size(self) -> int | None:
-        """Return the page size with which to continue; ``None`` for the default."""
+        """Return the page size of the export; ``None`` for the default."""
         return self._last_checkpoint.page_size
 
     def _read_checkpoint(self) -> _Checkpoint | None:
@@ -190,36 +204,37 @@ class Part:
         changed = [name for name, value in self._settings.items() if saved_settings[name] != value]
         if changed:
             raise PartError(
-                f"{self._part_path} belongs to an export with different {' and '.join(changed)}"
+                f"{self._part_path} belongs to an export with different {' and '.join(changed)}",
+                f"repeat the options of that export, or {_START_OVER}",
             )
         return checkpoint
 
-    def fill(
+    def append(
         self,
         batches: Iterable[Batch],
         file_format: Format,
         columns: Sequence[str] | None,
         on_progress: Callable[[int], object] = lambda count: None,
     ) -> int:
-        """Write the customers after the checkpoint.
+        """Append customers to the part file, and write checkpoints.
 
         Args:
-            batches: The customers.
-            file_format: The format of the export; for ``parquet``, the part is JSONL.
+            batches: The customers that follow the last checkpoint.
+            file_format: The format of the export. For ``parquet``, the part file is JSONL.
             columns: The columns of CSV or the fields of JSONL; ``None`` for all fields.
-            on_progress: Called with the number of customers so far.
+            on_progress: Called with the number of customers in the part file.
 
         Returns:
-            The number of customers in the part, including those of earlier runs.
+            The number of customers in the part file, including those of earlier runs.
 
         Raises:
-            DubError: A page could not be fetched. A checkpoint is written first.
-            Interrupted: Ctrl-C was pressed. A checkpoint is written first.
-            OSError: The part cannot be written.
+            DubError: A page could not be fetched. A checkpoint is written before the raise.
+            Interrupted: Ctrl-C was pressed. A checkpoint is written before the raise.
+            OSError: The part file cannot be written.
         """
         writer = CustomerWriter(self._file, file_format, columns)
         count, cursor = self._last_checkpoint.customers, self._last_checkpoint.cursor
-        with with_filename(self._part_path):
+        with add_filename_to_errors(self._part_path):
             try:
                 if not self._last_checkpoint.bytes:
                     writer.write_header()
@@ -239,38 +254,43 @@ class Part:
                 raise
             finally:
                 writer.detach()
-            sync(self._file)
+            sync_file(self._file)
         return count
 
     def _write_checkpoint(self, writer: CustomerWriter, count: int, cursor: str | None) -> None:
         writer.flush()
-        sync(self._file)
+        sync_file(self._file)
         self._last_checkpoint = _Checkpoint(count, self._file.tell(), cursor, self.page_size)
         with atomic_writer(self._checkpoint_path, mode=self._mode | OWNER_ONLY) as file:
             json.dump({**self._settings, **vars(self._last_checkpoint)}, file)
         self._checkpointed_at = self._clock()
 
     def finish(self, convert: Callable[[Path, IO[bytes]], object] | None = None) -> None:
-        """Rename the part to its final path, or let ``convert(part, file)`` write that path."""
+        """Rename the part file to its final path, and delete the checkpoint.
+
+        Args:
+            convert: ``None`` to keep the content. Otherwise, ``convert(part_path, file)`` writes
+                the final content to ``file``.
+        """
         if convert is None:
             self._part_path.chmod(self._mode)
             self._file.close()
-            atomic_replace(self._part_path, self._path)
+            replace_atomically(self._part_path, self._path)
         else:
-            converted = append_suffix(self._path, ".tmp")
+            converted_path = append_suffix(self._path, ".tmp")
             try:
-                with open_with_mode(converted, "wb", self._mode | OWNER_ONLY) as file:
+                with open_with_mode(converted_path, "wb", self._mode | OWNER_ONLY) as file:
                     convert(self._part_path, file)
-                    sync(file)
-                converted.chmod(self._mode)
-                atomic_replace(converted, self._path)
+                    sync_file(file)
+                converted_path.chmod(self._mode)
+                replace_atomically(converted_path, self._path)
             finally:
-                converted.unlink(missing_ok=True)
+                converted_path.unlink(missing_ok=True)
             self._file.close()
             self._part_path.unlink()
         self._checkpoint_path.unlink(missing_ok=True)
 
-    def __enter__(self) -> Part:
+    def __enter__(self) -> PartFile:
         return self
 
     def __exit__(
@@ -280,13 +300,13 @@ class Part:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-        if not self._last_checkpoint.customers:  # the part contains nothing to continue
+        if not self._last_checkpoint.customers:  # without a checkpoint, nothing can be continued
             self._part_path.unlink(missing_ok=True)
             self._checkpoint_path.unlink(missing_ok=True)
 
 
-def has_part(path: Path) -> bool:
-    """Return whether there is an interrupted export to this path."""
+def has_interrupted_export(path: Path) -> bool:
+    """Return whether the part file and the checkpoint of an export to this path exist."""
     return append_suffix(path, ".part").exists() and append_suffix(path, ".part.json").exists()
 
 
@@ -297,7 +317,7 @@ def write_stream(
     columns: Sequence[str] | None,
     on_progress: Callable[[int], object] = lambda count: None,
 ) -> int:
-    """Write every customer to a pipe or a device, and return their number."""
+    """Write customers to a pipe or a device, and return their number."""
     writer = CustomerWriter(file, file_format, columns)
     writer.write_header()
     count = 0

@@ -17,48 +17,51 @@ import pyarrow.parquet as pq
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
-_BATCH_ROWS = 5_000  # rows in memory, and in a row group of the file
+_BATCH_ROWS = 5_000  # the number of rows in memory, and in each row group of the file
 
 
 def make_schema(columns: Sequence[str]) -> Any:
-    """Return the schema of these columns; ``link``, ``partner`` and ``discount`` are structs."""
-    fields = {field.name: field for field in _arrow_fields(components.Customer)}
+    """Create the Parquet schema; ``link``, ``partner`` and ``discount`` are structs."""
+    fields = {field.name: field for field in _make_arrow_fields(components.Customer)}
     return pa.schema([fields[name] for name in columns])
 
 
-def _arrow_fields(model: type[Any]) -> list[Any]:
+def _make_arrow_fields(model: type[Any]) -> list[Any]:
     hints = typing.get_type_hints(model)
     names = [field.name for field in dataclasses.fields(model)]
     return [
-        pa.field(camel_case(name), _arrow_type(hints[name])) for name in names if name != "extra"
+        pa.field(camel_case(name), _get_arrow_type(hints[name]))
+        for name in names
+        if name != "extra"
     ]
 
 
-def _arrow_type(hint: Any) -> Any:
+def _get_arrow_type(hint: Any) -> Any:
+    # For an optional field, use the type that is not None.
     value_type = next(arg for arg in (*typing.get_args(hint), hint) if arg is not type(None))
     if dataclasses.is_dataclass(value_type):
-        return pa.struct(_arrow_fields(typing.cast("type[Any]", value_type)))
+        return pa.struct(_make_arrow_fields(typing.cast("type[Any]", value_type)))
     return {int: pa.int64(), dt.datetime: pa.timestamp("us", tz="UTC")}.get(value_type, pa.string())
 
 
-def convert(
-    lines: Path, file: IO[bytes], columns: Sequence[str], check_interrupt: Callable[[], object]
+def convert_to_parquet(
+    jsonl_path: Path, file: IO[bytes], columns: Sequence[str], check_interrupt: Callable[[], object]
 ) -> None:
-    """Write the customers of a JSONL file as Parquet.
+    """Convert a JSONL file of customers to Parquet.
 
     Args:
-        lines: The JSONL file.
-        file: The open file to write to.
-        columns: The names of the columns, as in the API.
-        check_interrupt: Called before each batch; raises an exception to stop.
+        jsonl_path: The JSONL file.
+        file: The open Parquet file.
+        columns: The columns, with the API's names.
+        check_interrupt: Called before each batch. It raises an exception to stop.
     """
-    columns_schema = make_schema(columns)
-    timestamp_names = [field.name for field in columns_schema if pa.types.is_timestamp(field.type)]
-    with lines.open("rb") as source, pq.ParquetWriter(file, columns_schema) as writer:
-        while batch := list(itertools.islice(source, _BATCH_ROWS)):
+    schema = make_schema(columns)
+    timestamp_names = [field.name for field in schema if pa.types.is_timestamp(field.type)]
+    with jsonl_path.open("rb") as jsonl_file, pq.ParquetWriter(file, schema) as writer:
+        while batch := list(itertools.islice(jsonl_file, _BATCH_ROWS)):
             check_interrupt()
             rows = [_parse_row(line, timestamp_names) for line in batch]
-            writer.write_table(pa.Table.from_pylist(rows, schema=columns_schema))
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
 def _parse_row(line: bytes, timestamp_names: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Create customers from a file: ``customers import``."""
+"""Create the customers in a file: ``customers import``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import click
 from dub_uplink import RateLimit
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.failures import ExitCode, Failure, make_failure
-from dub_uplink._cli.import_job.failed_rows import failed_suffix, write_failed
+from dub_uplink._cli.import_job.failed_rows import get_failed_suffix, write_failed_rows
 from dub_uplink._cli.import_job.job import AttemptLog, Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, JournalError
 from dub_uplink._cli.import_job.preview import (
     format_row_count,
-    require_good_rows,
+    make_sibling_path,
+    require_no_problems,
     show_notes,
     show_preview,
     show_recognized,
-    sibling_path,
     warn_about_old_files,
     warn_about_options,
 )
@@ -32,17 +32,17 @@ from dub_uplink._cli.import_job.report import (
     show_reasons,
     show_unresolved,
 )
-from dub_uplink._cli.import_job.validation import ValidationReport, check
+from dub_uplink._cli.import_job.validation import ValidationReport, validate_rows
 from dub_uplink._cli.interrupts import InterruptHandler
 from dub_uplink._cli.io.files import append_suffix
 from dub_uplink._cli.io.progress import Progress
 from dub_uplink._cli.io.text import can_prompt, confirm
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.fields import FIELDS, find_field
-from dub_uplink._cli.reading.rows import Format, Options, Rows, rows_of
-from dub_uplink._cli.reading.source import allows_siblings, identity, open_source
+from dub_uplink._cli.reading.rows import Format, Options, Rows, make_rows
+from dub_uplink._cli.reading.source import can_write_siblings, identify_content, open_source
 from dub_uplink._cli.transfer_options import (
-    configured_server_url,
+    get_server_url,
     hash_api_key,
     open_client,
     quiet_option,
@@ -63,7 +63,7 @@ _RUN_AGAIN = "Run the same command again to continue."
 def _parse_mapping(
     _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str | None]:
-    """Parse the values of ``--map`` to fields by column; ``None`` ignores the column."""
+    """Return a dictionary that maps a column to its field, or to ``None`` to ignore it."""
     mapping: dict[str, str | None] = {}
     for value in values:
         column, equals, name = value.rpartition("=")
@@ -99,17 +99,17 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
 
 @click.command(
     "import",
-    short_help="Create the customers of a file, each exactly once.",
-    help="Create the customers of FILE, each exactly once. FILE is CSV, JSON, JSON Lines or an"
-    " Excel workbook (.xlsx). If FILE is -, read the standard input. Format, encoding and delimiter"
-    " are detected."
-    f" The columns are {', '.join(FIELDS)}; other spellings, such as 'External ID', are accepted."
-    " Columns that only the API can set are ignored, so files of customers export can be"
-    " imported.\n\n"
+    short_help="Create the customers in a file, each exactly once.",
+    help="Create the customers in FILE, each exactly once. FILE is CSV, JSON, JSONL or an Excel"
+    " workbook (.xlsx). If FILE is -, read the standard input. The format, the encoding and the"
+    " delimiter are detected."
+    f" The columns are {', '.join(FIELDS)}. Spellings such as 'External ID' are accepted."
+    " Columns that only the API can set are ignored, so that a file that customers export wrote can"
+    " be imported.\n\n"
     "The whole file is checked before anything is sent; --dry-run shows what would be sent. The"
     " outcome of each row is recorded in FILE.journal. After Ctrl-C, a crash or a network failure,"
     " run the same command again to continue. Rows that the API rejects are written to"
-    " FILE.failed.csv with the reason; correct and import them.",
+    " FILE.failed.csv with the reason. Correct this file and import it.",
     epilog=IMPORT_EXAMPLES,
 )
 @click.argument("path", metavar="FILE", type=click.Path())
@@ -126,8 +126,8 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
     type=click.Choice(["fail", "skip", "upsert"]),
     default="fail",
     show_default=True,
-    help="What to do with a row whose customer exists: fail reports the row as failed, skip leaves"
-    " the customer unchanged, upsert updates the customer. Dub does not update the country.",
+    help="What to do if the customer of a row exists: fail reports the row as failed, skip leaves"
+    " the customer unchanged, upsert updates the customer except for the country.",
 )
 @click.option(
     "--map",
@@ -139,7 +139,7 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
     " be repeated.",
 )
 @click.option(
-    "--ignore-unknown", is_flag=True, help="Ignore unknown columns. Otherwise they are an error."
+    "--ignore-unknown", is_flag=True, help="Ignore unknown columns. By default, they are an error."
 )
 @click.option(
     "--exact",
@@ -185,13 +185,13 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
     type=click.Path(dir_okay=False),
     metavar="JOURNAL",
     help="Record the progress in this file, so that an interrupted import can continue. Failed"
-    " rows and problems are written to the same directory.  [default: FILE.journal]",
+    " rows and problems are written to the directory of JOURNAL.  [default: FILE.journal]",
 )
 @click.option(
     "--restart",
     is_flag=True,
-    help="Discard the journal of an interrupted import, and send every row again. Rows that were"
-    " already created are then conflicts; see --on-conflict.",
+    help="Discard the journal of an interrupted import, and send every row again. If the customer"
+    " of a row was already created, --on-conflict applies to the row.",
 )
 @quiet_option
 @rate_limit_option
@@ -216,32 +216,35 @@ def import_command(
     quiet: bool,
     rate_limit: RateLimit | None,
 ) -> None:
-    """Create the customers of a file."""
+    """Create the customers in a file."""
     options = Options(file_format, encoding, delimiter, sheet, mapping, ignore_unknown, exact)
     try:
         with open_source(path) as file:
-            file_identity = identity(file)
-            file_name = path if allows_siblings(path) else f"stdin-{file_identity['sha256'][:8]}"
+            file_identity = identify_content(file)
+            file_name = path if can_write_siblings(path) else f"stdin-{file_identity['sha256'][:8]}"
             base_path = Path(file_name)
             journal_file = Path(journal_path or append_suffix(base_path, ".journal"))
-            rows = rows_of(file, options, path)
+            rows = make_rows(file, options, path)
             warn_about_options(file, path, options, rows)
             needs_confirmation = not (dry_run or yes) and can_prompt()
-            problem_file = sibling_path(journal_file, base_path, ".problems.csv")
+            problem_file = make_sibling_path(journal_file, base_path, ".problems.csv")
             preview = dry_run or needs_confirmation
-            report = _validate(path, rows, problem_file, preview=preview, dry=dry_run, quiet=quiet)
+            report = _validate(
+                path, rows, problem_file, preview=preview, dry_run=dry_run, quiet=quiet
+            )
             if dry_run or not report.rows:
-                good = f"{format_row_count(report.rows)} without problems; nothing was sent"
-                empty = "there is nothing to import: it has no rows"
-                click.echo(f"{path}: {good if report.rows else empty}.")
+                summary = f"{format_row_count(report.rows)} without problems; nothing was sent"
+                if not report.rows:
+                    summary = "there is nothing to import: it has no rows"
+                click.echo(f"{path}: {summary}.")
                 return
             if needs_confirmation and not confirm(f"Import {format_row_count(report.rows)}?"):
                 click.echo("Nothing was sent.", err=True)
                 raise click.exceptions.Exit(ExitCode.FAILED)
-            token = connection.token()
+            token = connection.read_token()
             import_identity = {
                 "file": file_identity,
-                "server": configured_server_url(connection),
+                "server": get_server_url(connection),
                 "API key": hash_api_key(token, file_identity),
                 "options": {
                     **rows.recognized,
@@ -265,11 +268,11 @@ def import_command(
                 max_workers = workers if rate_limit is None else min(workers, rate_limit.limit)
                 run = Import(dub.customers, file, rows, journal, on_conflict, max_workers, attempts)
                 run.check_interrupt = interrupt.check
-                failed = sibling_path(journal_file, base_path, failed_suffix(rows))
+                failed_path = make_sibling_path(journal_file, base_path, get_failed_suffix(rows))
                 old_files = [
-                    old for old in (failed, problem_file) if old.exists() and old != base_path
+                    old for old in (failed_path, problem_file) if old.exists() and old != base_path
                 ]
-                _import(run, failed, progress)
+                _run_import(run, failed_path, progress)
             warn_about_old_files(*old_files)
     except BadFile as error:
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None
@@ -297,39 +300,39 @@ def _open_journal(
 
 
 def _validate(
-    path: str, rows: Rows, problem_file: Path, *, preview: bool, dry: bool, quiet: bool
+    path: str, rows: Rows, problem_file: Path, *, preview: bool, dry_run: bool, quiet: bool
 ) -> ValidationReport:
-    """Check the whole file, and show a preview or notes.
+    """Validate all rows, and show a preview or notes.
 
     Raises:
         BadFile: the file cannot be read to its end.
-        Failure: rows have problems.
+        Failure: some rows have problems.
     """
     if rows.header_problem:
-        show_recognized(path, rows, err=not dry)
+        show_recognized(path, rows, err=not dry_run)
         raise BadFile(rows.header_problem)
     with Progress("Checking", transient=True, quiet=quiet) as progress:
-        report = check(rows, problem_file, progress.update)
+        report = validate_rows(rows, problem_file, progress.update)
     if preview:
-        show_recognized(path, rows, err=not dry)
-        show_preview(report, rows, err=not dry)
+        show_recognized(path, rows, err=not dry_run)
+        show_preview(report, rows, err=not dry_run)
     else:
         show_notes(report, rows, err=True)
-    require_good_rows(path, report, rows)
+    require_no_problems(path, report, rows)
     return report
 
 
-def _import(run: Import, failed: Path, progress: Progress) -> None:
-    """Import the rows, and report. Delete the journal of a complete import.
+def _run_import(run: Import, failed_path: Path, progress: Progress) -> None:
+    """Import the rows, show a report, and delete the journal if the import is complete.
 
     Raises:
-        Failure: the import stopped early, or rows have no outcome.
+        Failure: the import stopped early, or some rows had no usable response.
         Exit: some rows failed.
     """
     journal = run.journal
-    completed = sum(journal.counts().values())
-    if journal.replaced_counts is not None:
-        counts = format_counts(journal.replaced_counts)
+    completed = sum(journal.count_outcomes().values())
+    if journal.replaced_outcome_counts is not None:
+        counts = format_counts(journal.replaced_outcome_counts)
         click.echo(f"The previous import was complete ({counts}); this is a new import.", err=True)
     if completed == journal.rows:
         click.echo("This import is already complete; nothing is sent. Its report again:", err=True)
@@ -343,44 +346,47 @@ def _import(run: Import, failed: Path, progress: Progress) -> None:
             progress.update(completed)
             unresolved = run.run()
     except ImportAborted as aborted:
-        _report_stopped(run, failed)
-        failed_call = make_failure(aborted.error)
-        hint = f"{failed_call.hint} {_RUN_AGAIN}".strip()
-        raise Failure(failed_call.message, failed_call.exit_code, hint) from None
+        _report_stopped(run, failed_path)
+        failure = make_failure(aborted.error)
+        hint = f"{failure.hint} {_RUN_AGAIN}".strip()
+        raise Failure(failure.message, failure.exit_code, hint) from None
     except (OSError, KeyboardInterrupt):
-        _report_stopped(run, failed)
+        _report_stopped(run, failed_path)
         click.echo(f"Stopped; {_RUN_AGAIN[0].lower()}{_RUN_AGAIN[1:]}", err=True)
         raise
     if unresolved:
-        _report_stopped(run, failed)
+        _report_stopped(run, failed_path)
         show_unresolved(run.unresolved, run.retry_after)
         message = f"{format_row_count(unresolved)} had no usable response."
         raise Failure(message, ExitCode.NETWORK, _RUN_AGAIN)
-    failed, unwritable = _write_failed(run, failed)
+    failed_path, write_error = _write_failed(run, failed_path)
     show_counts(journal)
-    has_failures = show_failures(journal, failed, run.on_conflict, unwritable=unwritable)
-    if not unwritable:
+    has_failures = show_failures(journal, failed_path, run.on_conflict, write_error=write_error)
+    if not write_error:
         journal.delete()
     if has_failures:
         raise click.exceptions.Exit(ExitCode.FAILED)
 
 
-def _report_stopped(run: Import, failed: Path) -> None:
+def _report_stopped(run: Import, failed_path: Path) -> None:
     """Show the counts of an import that stopped early, and write the failed rows."""
-    failed, unwritable = _write_failed(run, failed)
+    failed_path, write_error = _write_failed(run, failed_path)
     show_counts(run.journal)
-    if show_reasons(run.journal) and not unwritable:
-        click.echo(f"The rows that failed so far are in {failed}.", err=True)
-    elif unwritable:
-        why = f"{failed} cannot be written ({unwritable})"
-        click.echo(f"{why}. Remove the cause, then run the command again to write it.", err=True)
+    if show_reasons(run.journal) and not write_error:
+        click.echo(f"The rows that failed so far are in {failed_path}.", err=True)
+    elif write_error:
+        click.echo(
+            f"{failed_path} cannot be written ({write_error}). Remove the cause, then run the"
+            " command again to write it.",
+            err=True,
+        )
 
 
 def _write_failed(run: Import, path: Path) -> tuple[Path, str]:
-    """Write the file of failed rows, if any; return its path, and why it cannot be written."""
+    """Write the failed rows, if any. Return the path, and why it cannot be written, or ""."""
     try:
-        if run.journal.counts()["failed"]:
-            path = write_failed(path, run.rows, run.journal)
+        if run.journal.count_outcomes()["failed"]:
+            path = write_failed_rows(path, run.rows, run.journal)
     except OSError as error:
         suffix = "" if error.filename is None else f": {error.filename}"
         return path, f"{error.strerror or error}{suffix}"

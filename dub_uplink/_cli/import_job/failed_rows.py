@@ -1,4 +1,4 @@
-"""Write a file of the failed rows and their reasons, which can be corrected and imported."""
+"""Write the failed rows and their reasons to a file that can be corrected and imported."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from typing import IO, Any
 
 from dub_uplink._cli.import_job.journal import Journal
 from dub_uplink._cli.io.files import UniqueFile
-from dub_uplink._cli.io.records import json_text
+from dub_uplink._cli.io.records import format_json
 from dub_uplink._cli.io.text import escape_formula
-from dub_uplink._cli.reading.fields import FIELDS, REASON
+from dub_uplink._cli.reading.fields import FIELDS, REASON_COLUMN
 from dub_uplink._cli.reading.rows import Rows
 
 
-def failed_suffix(rows: Rows) -> str:
-    """Return the suffix of the file: JSONL for JSON, CSV for CSV and Excel."""
+def get_failed_suffix(rows: Rows) -> str:
+    """Return the suffix of the file of failed rows: JSONL for JSON, CSV for CSV and Excel."""
     return ".failed.jsonl" if rows.recognized["format"] == "json" else ".failed.csv"
 
 
-def write_failed(path: Path, rows: Rows, journal: Journal) -> Path:
-    """Write the rows that failed so far, as they were sent, with the names of the fields.
+def write_failed_rows(path: Path, rows: Rows, journal: Journal) -> Path:
+    """Write the rows that failed so far as they were sent. The columns have the field names.
 
     Returns:
-        The path of the file. It has a number if another file has the name ``path``.
+        The path of the file. If another file has the name ``path``, the returned path has a number.
 
     Raises:
         OSError: the file cannot be written.
     """
     failed_file = UniqueFile(path)
     with failed_file as file:
-        failed = (
-            {**row.request, REASON: journal.reason(row.number)}
+        failed_records = (
+            {**row.request, REASON_COLUMN: journal.get_reason(row.number)}
             for row in itertools.takewhile(lambda row: row.number < journal.sent_limit, rows)
-            if journal.outcome(row.number) == "failed"
+            if journal.get_outcome(row.number) == "failed"
         )
         if path.suffix == ".jsonl":
-            file.writelines(json_text(row) + "\n" for row in failed)
+            file.writelines(format_json(row) + "\n" for row in failed_records)
         else:
-            _write_table(file, rows, failed)
+            _write_table(file, rows, failed_records)
     return failed_file.path
 
 
-def _write_table(file: IO[str], rows: Rows, failed: Iterator[dict[str, Any]]) -> None:
-    columns = [*(name for name in FIELDS if name in rows.columns.values()), REASON]
+def _write_table(file: IO[str], rows: Rows, failed_records: Iterator[dict[str, Any]]) -> None:
+    columns = [*(name for name in FIELDS if name in rows.columns.values()), REASON_COLUMN]
     file.write("\ufeff")  # without a byte order mark, Excel assumes another encoding
-    # Quote all cells, because some versions of Python do not quote every type of line end.
+    # Quote all cells, because some versions of Python do not quote a cell for a CR.
     writer = csv.writer(
         file,
         delimiter=rows.recognized.get("delimiter", ","),
@@ -55,4 +55,4 @@ def _write_table(file: IO[str], rows: Rows, failed: Iterator[dict[str, Any]]) ->
         quoting=csv.QUOTE_ALL,
     )
     writer.writerow(columns)
-    writer.writerows([escape_formula(row.get(name)) for name in columns] for row in failed)
+    writer.writerows([escape_formula(row.get(name)) for name in columns] for row in failed_records)

@@ -1,8 +1,8 @@
-"""Create the customers of an import's rows, each exactly once, also across crashes.
+"""Create the customers of an import, each exactly once, even if the process crashes.
 
-Before a row is sent, the journal records that it may be sent. Afterwards, the journal records the
-outcome. If a row may have been sent and has no outcome, the server may have created its customer,
-because the response may have been lost.
+Before a row is sent, the journal records that the row may be sent. After the response, the journal
+records the outcome. If a row may have been sent but has no outcome, the response may have been
+lost. The server may then have created the customer.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from dub_uplink.models import errors
 from dub_uplink.models.components import Customer
 
 OnConflict = Literal["skip", "upsert", "fail"]
-#: ``None`` means that Ctrl-C ended a wait before the next attempt.
+#: The result of a call; ``None`` if Ctrl-C ended a wait before the next attempt.
 Result = Customer | errors.DubError | ValueError | TypeError | None
 
-#: Each raise of the journal's sent limit adds this number of rows, and needs one fsync.
+#: The number of rows by which the sent limit of the journal is raised. Each raise needs one fsync.
 _SENT_LIMIT_STEP = 32
-#: The maximum seconds between two commits of outcomes.
+#: The longest time between two commits of outcomes, in seconds.
 _COMMIT_INTERVAL = 0.2
-#: The number of consecutive rows without a usable response after which the import stops.
+#: If this number of consecutive rows get no usable response, the import stops.
 _MAX_CONSECUTIVE_FAILURES = 3
-#: The number of creates of a row that has a conflict although no customer has its external id.
+#: The maximum number of creates of a row, if each create has a conflict although no customer has
+#: the external id.
 _MAX_CREATES = 3
-#: The maximum seconds that the rows wait for a rate limit. It equals the default deadline.
+#: If Dub requests a longer wait, the import stops. In seconds, and equal to the default deadline.
 _MAX_REQUESTED_WAIT = 90.0
 
 _EITHER_ID_TAKEN = "the external_id, or the stripe_customer_id by another customer"
@@ -46,7 +47,7 @@ _NO_SUCH_EXTERNAL_ID = (
 )
 _STRIPE_ID_TAKEN = "another customer has the stripe_customer_id; nothing was updated"
 
-#: Errors that concern one row. Other errors would affect every row.
+#: Errors that are caused by one row. Other errors would occur for every row.
 _ROW_ERRORS = (errors.BadRequest, errors.Conflict, errors.UnprocessableEntity, errors.InviteExpired)
 _TOKEN_ERRORS = (errors.Unauthorized, errors.Forbidden, errors.NotFound)
 
@@ -63,13 +64,13 @@ class ImportAborted(Exception):
 
 
 class Step(NamedTuple):
-    """A call for a row.
+    """A call to make for a row.
 
     Attributes:
         row: the row.
-        call: the call.
-        reason: the conflict that made the call necessary, if any.
-        conflicts: the number of creates of this row that had a conflict.
+        call: the operation.
+        reason: the conflict that made the call necessary; empty if there was no conflict.
+        conflicts: how many creates of this row had a conflict.
     """
 
     row: Row
@@ -79,7 +80,7 @@ class Step(NamedTuple):
 
 
 class CallResult(NamedTuple):
-    """The result of a call. ``may_be_applied``: the server may have applied a failed attempt."""
+    """The result of a step. ``may_be_applied``: the server may have applied a failed attempt."""
 
     step: Step
     result: Result
@@ -87,16 +88,16 @@ class CallResult(NamedTuple):
 
 
 class AttemptLog(threading.local):
-    """Whether the server may have applied a failed attempt of the call in this thread."""
+    """Records whether the server may have applied a failed attempt of this thread's call."""
 
     may_be_applied = False
 
     def start(self) -> None:
-        """Reset before a new call."""
+        """Forget the attempts of the previous call."""
         self.may_be_applied = False
 
     def on_retry(self, failed: object) -> None:
-        """Record a failed attempt, an error or a response."""
+        """Record a failed attempt. ``failed`` is its error or its response."""
         was_rejected = getattr(failed, "status_code", None) == 429 or not getattr(
             failed, "sent", True
         )
@@ -105,24 +106,24 @@ class AttemptLog(threading.local):
 
 @dataclass
 class Import:
-    """One run over the rows without an outcome.
+    """Sends the rows that have no outcome.
 
     Args:
-        customers: the ``customers`` of the client.
+        customers: the attribute ``customers`` of the client.
         file: the open file that ``rows`` reads. The file must not change during the import.
-        rows: the rows. Their validation found no problems.
-        journal: the journal, which contains earlier outcomes and gets new ones.
-        on_conflict: what to do with a row whose customer exists. ``skip`` leaves the customer
-            unchanged, ``upsert`` updates the customer, ``fail`` reports the row as failed.
+        rows: the rows. They must have no problems.
+        journal: the journal, which contains the outcomes of earlier runs and records new outcomes.
+        on_conflict: what to do if the customer of a row exists. ``skip`` leaves the customer
+            unchanged, ``upsert`` updates the customer, ``fail`` records the row as failed.
         workers: the maximum number of concurrent calls.
         attempts: records the failed attempts of the client.
         on_progress: called with the number of rows that have an outcome.
-        check_interrupt: called between results; raises an exception to stop.
+        check_interrupt: called after each result. It raises an exception to stop the import.
         clock: returns monotonic time in seconds.
 
     Attributes:
         unresolved: the number of rows without a usable response, by reason.
-        retry_after: the longest wait that Dub requested for such a row, in seconds.
+        retry_after: the longest wait that Dub requested for an unresolved row, in seconds.
     """
 
     customers: CustomersConsumer
@@ -148,17 +149,17 @@ class Import:
             The number of rows without an outcome, because they had no usable response.
 
         Raises:
-            ImportAborted: the API key is rejected, the server is unavailable, or it requests a
-                long wait.
+            ImportAborted: the API key is rejected, the server is unavailable, or the server
+                requests a long wait.
             BadFile: the file was changed during the import.
             OSError: the journal cannot be written.
         """
-        self._completed_rows = sum(self.journal.counts().values())
+        self._completed_rows = sum(self.journal.count_outcomes().values())
         self._committed_at = self.clock()
         try:
-            self._run_steps(self._first_steps())
+            self._run_steps(self._make_first_steps())
             while self._follow_up_steps:
-                self._run_steps(self._follow_ups())
+                self._run_steps(self._take_follow_up_steps())
         finally:
             self.journal.lower_sent_limit(self._next_unsent_row)
             self._commit()
@@ -166,21 +167,21 @@ class Import:
 
     def _run_steps(self, steps: Iterator[Step]) -> None:
         completed: deque[CallResult] = deque()
-        submitted: dict[int, Step] = {}  # steps whose call has not started, by row number
+        waiting_steps: dict[int, Step] = {}  # submitted steps that no thread has started, by row
 
         def submit() -> Iterator[Step]:
             for step in steps:
-                submitted[step.row.number] = step
+                waiting_steps[step.row.number] = step
                 yield step
 
         def call(step: Step) -> None:
-            del submitted[step.row.number]
+            del waiting_steps[step.row.number]
             self.attempts.start()
             try:
                 result: Result = self._call(step)
             except (errors.DubError, ValueError, TypeError) as error:
                 result = error
-            except (Interrupted, BatchCancelled):  # raised in a wait, when no request is in flight
+            except (Interrupted, BatchCancelled):  # raised only in a wait between attempts
                 completed.append(CallResult(step, None, self.attempts.may_be_applied))
                 raise
             completed.append(CallResult(step, result, self.attempts.may_be_applied))
@@ -188,42 +189,43 @@ class Import:
         try:
             with contextlib.closing(map_unordered(call, submit(), self.workers)) as results:
                 for _ in results:
-                    self._handle(completed.popleft())
+                    self._handle_result(completed.popleft())
                     if self.clock() - self._committed_at >= _COMMIT_INTERVAL:
                         self._commit()
                     self.check_interrupt()
         finally:
-            # If the loop has stopped early, closing has waited for the requests in flight.
+            # If the loop ended early, the `with` block has waited for the requests in flight. Their
+            # results are recorded here.
             while completed:
                 with contextlib.suppress(ImportAborted):
-                    self._handle(completed.popleft())
-            for step in submitted.values():
+                    self._handle_result(completed.popleft())
+            for step in waiting_steps.values():
                 self._mark_not_applied(CallResult(step, None, may_be_applied=False))
 
-    def _first_steps(self) -> Iterator[Step]:
-        """Yield the steps of all remaining rows; first record that the rows may be sent."""
-        before = _size_and_mtime(self.file)
+    def _make_first_steps(self) -> Iterator[Step]:
+        """Yield a step for each row without an outcome, after recording that it may be sent."""
+        initial_size_and_mtime = _get_size_and_mtime(self.file)
         for row in self.rows:
-            yield from self._follow_ups()
+            yield from self._take_follow_up_steps()
             if row.problems or row.number >= self.journal.rows:
                 raise BadFile("the file was changed while it was read.")
-            if self.journal.outcome(row.number) is not None:
+            if self.journal.get_outcome(row.number) is not None:
                 continue
             if self.journal.is_known_to_exist(row.number):
                 self._resolve_conflict(Step(row, reason="its customer exists"))
                 continue
             if row.number >= self.journal.sent_limit:
-                if _size_and_mtime(self.file) != before:
+                if _get_size_and_mtime(self.file) != initial_size_and_mtime:
                     raise BadFile("the file was changed while it was read.")
                 self._commit(sent_limit=min(row.number + _SENT_LIMIT_STEP, self.journal.rows))
             self._next_unsent_row = row.number + 1
             yield Step(row)
 
-    def _follow_ups(self) -> Iterator[Step]:
+    def _take_follow_up_steps(self) -> Iterator[Step]:
         while self._follow_up_steps:
             if self._follow_up_steps[0].call == "update":
-                # Commit first, because after the update the customer looks as if this import had
-                # created it. After a crash, only the journal shows the difference.
+                # Commit first, because after the update the customer equals the row, as if this
+                # import had created it. After a crash, only the journal shows that it existed.
                 self.journal.commit()
             yield self._follow_up_steps.popleft()
 
@@ -237,17 +239,17 @@ class Import:
         changes = {name: value for name, value in row.items() if name != "external_id"}
         return self.customers.update(customer_id, changes)
 
-    def _handle(self, call_result: CallResult) -> None:
+    def _handle_result(self, call_result: CallResult) -> None:
         step, result, _ = call_result
         row, call, _, conflicts = step
         if isinstance(result, Customer):
-            if call == "lookup" and not self._was_created_here(row, result):
+            if call == "lookup" and not self._was_created_by_import(row, result):
                 self._resolve_conflict(step)
             else:
                 self._record_outcome(row, "updated" if call == "update" else "created")
         elif call == "create" and isinstance(result, errors.Conflict):
             self._consecutive_failures = 0
-            step = Step(row, reason=error_text(result), conflicts=conflicts + 1)
+            step = Step(row, reason=format_error(result), conflicts=conflicts + 1)
             if self._needs_lookup(row):
                 if not self.journal.is_in_doubt(row.number):
                     self.journal.mark_not_applied(row.number)
@@ -256,31 +258,31 @@ class Import:
                 self._resolve_conflict(step)
         elif call != "create" and isinstance(result, errors.NotFound):
             self._resolve_missing(step)
-        elif isinstance(result, errors.Conflict):  # of the Stripe id: updates send no other id
-            self._record_outcome(row, "failed", f"{error_text(result)} ({_STRIPE_ID_TAKEN})")
+        elif isinstance(result, errors.Conflict):  # an update sends no external id
+            self._record_outcome(row, "failed", f"{format_error(result)} ({_STRIPE_ID_TAKEN})")
         elif result is None:
             self._mark_not_applied(call_result)
         else:
-            self._fail(call_result, result)
+            self._handle_error(call_result, result)
 
     def _needs_lookup(self, row: Row) -> bool:
-        """Return whether a conflict can be resolved only after a lookup by the external id.
+        """Return whether a row with a conflict must be looked up by its external id.
 
-        An interrupted import may have created the customer. With ``skip``, the conflict may
-        be about the Stripe id; then no customer has the external id.
+        There are two reasons: an interrupted run of this import may have created the customer; or,
+        with ``skip``, the conflict may be caused by the Stripe id instead of the external id.
         """
         return self.journal.is_in_doubt(row.number) or (
             self.on_conflict == "skip" and _has_stripe_id(row)
         )
 
-    def _was_created_here(self, row: Row, customer: Customer) -> bool:
+    def _was_created_by_import(self, row: Row, customer: Customer) -> bool:
         return self.journal.is_in_doubt(row.number) and matches_request(row.request, customer)
 
     def _resolve_conflict(self, step: Step) -> None:
-        """Apply ``on_conflict`` to a row whose customer existed before the import."""
+        """Skip, update or fail a row whose customer existed before the import."""
         row = step.row
         if self.on_conflict == "fail":
-            # The server does not say which of the two ids is taken.
+            # The response does not say which of the two ids another customer has.
             suffix = f" ({_EITHER_ID_TAKEN})" if _has_stripe_id(row) else ""
             self._record_outcome(row, "failed", f"{step.reason}{suffix}")
         elif self.on_conflict == "skip":
@@ -290,9 +292,9 @@ class Import:
             self._follow_up_steps.append(step._replace(call="update"))
 
     def _resolve_missing(self, step: Step) -> None:
-        """Create a row's customer again, because there is none after a conflict.
+        """Create the customer again after a conflict, because no customer has the external id.
 
-        Either another client has deleted the customer, or another customer has the Stripe id.
+        Either another client has deleted the customer, or the conflict was caused by the Stripe id.
         """
         if step.conflicts < _MAX_CREATES:
             self._follow_up_steps.append(step._replace(call="create"))
@@ -300,29 +302,29 @@ class Import:
         reason = f"{_NO_SUCH_EXTERNAL_ID} {_RACE}" if _has_stripe_id(step.row) else _RACE
         self._record_outcome(step.row, "failed", f"{step.reason} ({reason})")
 
-    def _fail(
+    def _handle_error(
         self, call_result: CallResult, error: errors.DubError | ValueError | TypeError
     ) -> None:
         row = call_result.step.row
         if not isinstance(error, errors.DubError) or isinstance(error, _ROW_ERRORS):
-            self._record_outcome(row, "failed", error_text(error))
+            self._record_outcome(row, "failed", format_error(error))
             return
         # Record no outcome, so that the next run sends the row again.
-        self.unresolved[_failure_text(error)] += 1
+        self.unresolved[_format_unresolved_reason(error)] += 1
         self.retry_after = max(self.retry_after, error.retry_after or 0.0)
         self._consecutive_failures += 1
         was_unsent = isinstance(error, errors.APIConnectionError) and not error.sent
-        was_rejected = was_unsent or isinstance(error, _TOKEN_ERRORS)
-        if was_rejected:
+        is_certainly_not_applied = was_unsent or isinstance(error, _TOKEN_ERRORS)
+        if is_certainly_not_applied:
             self._mark_not_applied(call_result)
-        # After a rate limit, all rows wait. With --no-retries they have no deadline.
+        # All rows would wait as long as this row. With --no-retries, no deadline limits the wait.
         is_long_wait = (error.retry_after or 0.0) > _MAX_REQUESTED_WAIT
-        stops = was_rejected or is_long_wait
-        if stops or self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
+        must_stop = is_certainly_not_applied or is_long_wait
+        if must_stop or self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
             raise ImportAborted(error)
 
     def _mark_not_applied(self, call_result: CallResult) -> None:
-        """Record that a row was not applied, if no attempt of any process can have applied it."""
+        """Record that no attempt created the customer, if this is certain for all processes."""
         (row, call, *_), _, may_be_applied = call_result
         if call == "create" and not may_be_applied and not self.journal.is_in_doubt(row.number):
             self.journal.mark_not_applied(row.number)
@@ -344,13 +346,11 @@ def _has_stripe_id(row: Row) -> bool:
 
 
 def matches_request(request: dict[str, Any], customer: Customer) -> bool:
-    """Return whether a customer is equal to the customer that a request would create.
+    """Return whether a customer equals the customer that a request would create.
 
-    Three fields are exceptions:
-
-    - ``avatar`` is not compared, because Dub stores a copy under another URL.
-    - ``name`` is not compared if the request has no name, because Dub then returns another one.
-    - ``country`` is not compared if the server does not return a country.
+    ``avatar`` is not compared, because Dub stores a copy under its own URL. If the request has no
+    name, ``name`` is not compared, because Dub then generates a name. If the server returns no
+    country, ``country`` is not compared.
     """
     if request.get("name") and request["name"] != customer.name:
         return False
@@ -362,18 +362,18 @@ def matches_request(request: dict[str, Any], customer: Customer) -> bool:
     )
 
 
-def error_text(error: Exception) -> str:
-    """Format an error as the reason of a failed row; similar failures have equal reasons."""
+def format_error(error: Exception) -> str:
+    """Format an error as the reason of a failed row. Similar errors get the same reason."""
     if isinstance(error, errors.APIStatusError):
         return " ".join(f"{error.status_code} {error.code or ''}".split()) + f": {error.message}"
     return str(error)
 
 
-def _failure_text(error: errors.DubError) -> str:
-    """Format the reason of a row without a usable response, without its number of attempts."""
-    return error_text(error) if isinstance(error, errors.APIStatusError) else error.message
+def _format_unresolved_reason(error: errors.DubError) -> str:
+    """Format the error of a row without a usable response, without the number of attempts."""
+    return format_error(error) if isinstance(error, errors.APIStatusError) else error.message
 
 
-def _size_and_mtime(file: IO[bytes]) -> tuple[int, int]:
+def _get_size_and_mtime(file: IO[bytes]) -> tuple[int, int]:
     status = os.fstat(file.fileno())
     return status.st_size, status.st_mtime_ns

@@ -1,14 +1,15 @@
-"""A SQLite database that records the outcome of each row of an import, to survive a crash.
+"""The journal of an import: a SQLite database that records the outcome of each row.
 
-A commit is synced to the disk; a crash loses only what was written after the last commit. Row
-numbers start at 0. The database has two tables:
+After a crash, the import continues with the journal. A commit is synced to the disk, so a crash
+loses only what was written after the last commit. Row numbers start at 0. The journal has two
+tables:
 
 - ``import`` has one row. ``identity`` identifies the import: its file, server, API key and options.
-  ``sent_limit`` is a row number; all rows below it may have been sent.
-- ``rows`` contains the outcomes. The server may have applied a row below ``sent_limit`` that has no
-  outcome.
+  ``sent_limit`` is a row number. Any row below this number may have been sent.
+- ``rows`` contains the outcomes. If a row below ``sent_limit`` has no outcome, the server may have
+  created its customer.
 
-The journal is deleted when the import is complete and its report was shown.
+When the import is complete and its report has been shown, the journal is deleted.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from dub_uplink._cli.io.files import OWNER_ONLY, sync_directory
 Outcome = Literal["created", "updated", "skipped", "failed"]
 
 _OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-_EXISTING = "exists"
-_NOT_APPLIED = "not applied"
-_SCHEMA_VERSION = 3  # version 1 was lines of JSON, version 2 had other column names
-#: The first bytes of a journal of version 1, and of later versions.
+# These marks are stored as outcomes, but a row with a mark has no outcome yet.
+_EXISTING = "exists"  # the customer existed before the import
+_NOT_APPLIED = "not applied"  # the server did not create the customer
+_SCHEMA_VERSION = 3  # version 1 was a JSONL file; version 2 had different column names
+#: The first bytes of a journal of version 1, and of a journal of a later version.
 _JSON_LINES_HEADER, _SQLITE_HEADER = b'{"journal":', b"SQLite format 3\0"
 _MAX_REASON_LENGTH = 10_000  # characters
-#: The only part of the identity that may change before an unfinished import is resumed.
+#: An unfinished import can be resumed although this part of its identity has changed.
 _CHANGEABLE_KEY = "on_conflict"
 _SCHEMA = f"""
     BEGIN;
@@ -50,24 +52,24 @@ class JournalError(Exception):
 
 
 class Journal:
-    """The open, locked journal of one import file; a context manager that closes the journal.
+    """The open, locked journal of one imported file. As a context manager, it closes the journal.
 
-    If the journal belongs to another import, it is replaced in two cases:
+    If the journal belongs to another import, its content is replaced in two cases:
 
-    - All rows of that import have an outcome. ``replaced_counts`` is then the number of its rows by
-      outcome.
-    - The server cannot have applied any row of that import.
+    - All rows of that import have an outcome. ``replaced_outcome_counts`` then contains their
+      number by outcome.
+    - The server cannot have created a customer of that import.
 
     Args:
-        path: the database; created if it does not exist.
-        identity: JSON values that identify the import. A journal with other values belongs to
-            another import.
-        rows: the number of rows of the file.
-        restart: whether to replace the journal of an unfinished import too.
+        path: the path of the journal. If it does not exist, it is created.
+        identity: JSON values that identify the import. If the journal contains different values,
+            it belongs to another import.
+        rows: the number of rows in the imported file.
+        restart: whether to replace the journal even if its import is unfinished.
 
     Raises:
         JournalError: another process uses the journal, the journal belongs to another import that
-            is unfinished, or the file is not a journal.
+            is unfinished, or ``path`` is not a journal.
         OSError: the journal cannot be read or written.
     """
 
@@ -76,11 +78,11 @@ class Journal:
     ) -> None:
         self.path = path
         self.rows = rows
-        self.replaced_counts: dict[Outcome, int] | None = None
+        self.replaced_outcome_counts: dict[Outcome, int] | None = None
         _check_file(path, restart=restart)
         self._database = sqlite3.connect(path, timeout=0)
         try:
-            with self._sqlite_errors_with_path():
+            with self._convert_sqlite_errors():
                 self._lock()
                 self._open(json.loads(json.dumps({**identity, "rows": rows})), restart=restart)
             sync_directory(path)
@@ -98,14 +100,14 @@ class Journal:
         )
 
     def _open(self, identity: dict[str, Any], *, restart: bool) -> None:
-        if not self._scalar("SELECT count(*) FROM sqlite_master"):
+        if not self._query_value("SELECT count(*) FROM sqlite_master"):
             self._database.executescript(_SCHEMA)
-        elif self._scalar("PRAGMA user_version") != _SCHEMA_VERSION:
+        elif self._query_value("PRAGMA user_version") != _SCHEMA_VERSION:
             raise JournalError(
                 f"{self.path} was written by another version of dub-uplink; use that version, or"
                 " choose another journal with --journal"
             )
-        previous = json.loads(self._scalar("SELECT identity FROM import"))
+        previous = json.loads(self._query_value("SELECT identity FROM import"))
         if restart or previous is None or not self._can_resume(previous, identity):
             self._database.execute("DELETE FROM rows")
             self._database.execute(
@@ -113,11 +115,11 @@ class Journal:
             )
             self._database.commit()
         #: The rows below this number may have been sent.
-        self.sent_limit: int = self._scalar("SELECT sent_limit FROM import")
-        self._not_applied_rows = self._take_not_applied()
+        self.sent_limit: int = self._query_value("SELECT sent_limit FROM import")
+        self._not_applied_rows = self._pop_not_applied_rows()
 
-    def _take_not_applied(self) -> set[int]:
-        """Delete and return the rows marked as not applied, which may be sent again."""
+    def _pop_not_applied_rows(self) -> set[int]:
+        """Delete the marks "not applied", and return the numbers of the marked rows."""
         rows = self._database.execute("SELECT number FROM rows WHERE outcome = ?", [_NOT_APPLIED])
         numbers = {number for (number,) in rows}
         if numbers:
@@ -126,7 +128,7 @@ class Journal:
         return numbers
 
     def _can_resume(self, previous: dict[str, Any], identity: dict[str, Any]) -> bool:
-        """Return whether the import can be resumed; if not, the journal may be replaced.
+        """Return ``True`` if the import can be resumed, ``False`` if the journal may be replaced.
 
         Raises:
             JournalError: the journal belongs to another import, which is unfinished.
@@ -134,37 +136,37 @@ class Journal:
         changed = [name for name, value in identity.items() if previous.get(name) != value]
         if not changed:
             return True
-        counts = self.counts()
-        done = sum(counts.values())
-        if done == previous["rows"]:
-            self.replaced_counts = counts
+        outcome_counts = self.count_outcomes()
+        completed_rows = sum(outcome_counts.values())
+        if completed_rows == previous["rows"]:
+            self.replaced_outcome_counts = outcome_counts
             return False
         if not self._may_have_applied():
             return False
         if changed != [_CHANGEABLE_KEY]:
             raise JournalError(
-                f"an import stopped after {done:,} of {previous['rows']:,} rows, and the"
+                f"an import stopped after {completed_rows:,} of {previous['rows']:,} rows, and the"
                 f" {changed[0]} has changed since then ({self.path}); undo the change and run the"
                 " command again, or start over with --restart"
             )
         return True
 
     def _may_have_applied(self) -> bool:
-        """Return whether the server may have applied a row."""
-        not_applied = self._scalar("SELECT count(*) FROM rows WHERE outcome = ?", _NOT_APPLIED)
-        return bool(self._scalar("SELECT sent_limit FROM import") > not_applied)
+        """Return whether the server may have created a customer of the import."""
+        not_applied = self._query_value("SELECT count(*) FROM rows WHERE outcome = ?", _NOT_APPLIED)
+        return bool(self._query_value("SELECT sent_limit FROM import") > not_applied)
 
     def raise_sent_limit(self, row: int) -> None:
-        """Record that the rows below ``row`` may be sent from now on, and commit."""
+        """Record that the rows below ``row`` may be sent, and commit."""
         if row > self.sent_limit:
             self.sent_limit = row
             self._write("UPDATE import SET sent_limit = ?", row)
             self.commit()
 
     def lower_sent_limit(self, row: int) -> None:
-        """Record that this process did not send ``row`` and later rows."""
+        """Record that this process has sent neither ``row`` nor later rows."""
         for number in self._not_applied_rows:
-            if number >= row and self._stored_outcome(number) is None:
+            if number >= row and self._get_stored_outcome(number) is None:
                 self.mark_not_applied(number)
         row = max(row, self.sent_limit_at_open)
         if row < self.sent_limit:
@@ -172,74 +174,74 @@ class Journal:
             self._write("UPDATE import SET sent_limit = ?", row)
 
     def mark_not_applied(self, row: int) -> None:
-        """Record that the server did not apply a row. The row still has no outcome."""
+        """Record that the server did not create the customer of a row. The row gets no outcome."""
         self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, '')", row, _NOT_APPLIED)
 
     def mark_existing(self, row: int) -> None:
-        """Record that the customer of a row was not created by this import."""
+        """Record that the customer of a row existed before the import. The row gets no outcome."""
         self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, '')", row, _EXISTING)
 
     def record_outcome(self, row: int, outcome: Outcome, reason: str = "") -> None:
-        """Record the outcome of a row. ``reason`` is the reason of a failure."""
-        # Replace lone surrogates, which a server's text may contain and SQLite cannot store.
+        """Record the outcome of a row, and the reason if the row failed."""
+        # Replace lone surrogates, because SQLite cannot store them.
         reason = reason[:_MAX_REASON_LENGTH].encode("utf-8", "replace").decode()
         self._write("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", row, outcome, reason)
 
     def commit(self) -> None:
-        """Sync all records to the disk; a crash can lose records that are not committed.
+        """Sync all records to the disk. A crash can lose records that are not committed.
 
         Raises:
             OSError: the journal cannot be written.
         """
-        with self._sqlite_errors_with_path():
+        with self._convert_sqlite_errors():
             self._database.commit()
 
-    def outcome(self, row: int) -> Outcome | None:
+    def get_outcome(self, row: int) -> Outcome | None:
         """Return the outcome of a row; ``None`` if the row has no outcome."""
-        outcome = self._stored_outcome(row)
+        outcome = self._get_stored_outcome(row)
         return outcome if outcome in _OUTCOMES else None
 
-    def reason(self, row: int) -> str:
-        """Return why a row failed; empty if the row has not failed."""
-        return self._scalar("SELECT reason FROM rows WHERE number = ?", row) or ""
+    def get_reason(self, row: int) -> str:
+        """Return why a row failed; return an empty string if the row has not failed."""
+        return self._query_value("SELECT reason FROM rows WHERE number = ?", row) or ""
 
     def is_known_to_exist(self, row: int) -> bool:
-        """Return whether a row has no outcome, and its customer existed before this import."""
-        return bool(self._stored_outcome(row) == _EXISTING)
+        """Return whether a row has no outcome and its customer existed before the import."""
+        return bool(self._get_stored_outcome(row) == _EXISTING)
 
     def is_in_doubt(self, row: int) -> bool:
         """Return whether an earlier process may have created the customer of a row."""
         may_exist = row < self.sent_limit_at_open and row not in self._not_applied_rows
-        return may_exist and self._stored_outcome(row) is None
+        return may_exist and self._get_stored_outcome(row) is None
 
-    def counts(self) -> dict[Outcome, int]:
+    def count_outcomes(self) -> dict[Outcome, int]:
         """Return the number of rows by outcome."""
         rows = self._database.execute("SELECT outcome, count(*) FROM rows GROUP BY outcome")
         counts = dict(rows.fetchall())
         return {outcome: counts.get(outcome, 0) for outcome in _OUTCOMES}
 
-    def failures(self) -> list[tuple[str, int]]:
+    def count_failure_reasons(self) -> list[tuple[str, int]]:
         """Return the reasons of failed rows with their counts, the most frequent first."""
         return self._database.execute(
             "SELECT reason, count(*) FROM rows WHERE outcome = 'failed' GROUP BY reason"
             " ORDER BY count(*) DESC, min(number)"
         ).fetchall()
 
-    def _stored_outcome(self, row: int) -> Any:
-        return self._scalar("SELECT outcome FROM rows WHERE number = ?", row)
+    def _get_stored_outcome(self, row: int) -> Any:
+        return self._query_value("SELECT outcome FROM rows WHERE number = ?", row)
 
-    def _scalar(self, query: str, *values: Any) -> Any:
+    def _query_value(self, query: str, *values: Any) -> Any:
         """Return the first value of a query; ``None`` if the query has no row."""
         row = self._database.execute(query, values).fetchone()
         return row[0] if row else None
 
     def _write(self, statement: str, *values: Any) -> None:
-        with self._sqlite_errors_with_path():
+        with self._convert_sqlite_errors():
             self._database.execute(statement, values)
 
     @contextlib.contextmanager
-    def _sqlite_errors_with_path(self) -> Iterator[None]:
-        """Convert errors of SQLite to errors that contain the path of the journal."""
+    def _convert_sqlite_errors(self) -> Iterator[None]:
+        """Convert SQLite errors to ``JournalError`` or ``OSError``, with the journal's path."""
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -256,7 +258,7 @@ class Journal:
             ) from None
 
     def delete(self) -> None:
-        """Close and delete the journal, when the import is complete and its report was shown."""
+        """Close and delete the journal. Call it after the report of a complete import."""
         self.close()
         self.path.unlink(missing_ok=True)
 
@@ -273,7 +275,9 @@ class Journal:
 
 
 def _check_file(path: Path, *, restart: bool) -> None:
-    """Check that a path is a journal, or create an empty file. With ``restart``, empty version 1.
+    """Check that a path is a journal. If it does not exist, create an empty file.
+
+    With ``restart``, the content of a journal of version 1 is deleted.
 
     Raises:
         JournalError: the file is not a journal, or has version 1.
@@ -281,14 +285,15 @@ def _check_file(path: Path, *, restart: bool) -> None:
     """
     if path.exists() and not path.is_file():
         raise JournalError(f"{path} is not a regular file; choose another journal with --journal")
-    # Open the file for appending first: unlike SQLite, Python says why it cannot be written.
+    # Open the file for appending, because Python's error says why a file cannot be written. The
+    # error of SQLite does not.
     with open(path, "a+b", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as file:
         file.seek(0)
         start = file.read(len(_SQLITE_HEADER))
         if start.startswith(_JSON_LINES_HEADER):
             if not restart:
                 raise JournalError(
-                    f"{path} was written by an earlier version of dub-uplink, as lines of JSON;"
+                    f"{path} was written by an earlier version of dub-uplink, as a JSONL file;"
                     " finish the import with that version, or start over with --restart"
                 )
             file.truncate(0)

@@ -1,4 +1,4 @@
-"""Show what an import did, and which command to run next."""
+"""Show the outcome of an import, and the command to run next."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from dub_uplink import RateLimit
 from dub_uplink._cli.import_job.job import OnConflict
 from dub_uplink._cli.import_job.journal import Journal, Outcome
 from dub_uplink._cli.import_job.preview import format_row_count
-from dub_uplink._cli.io.text import printable
-from dub_uplink._cli.transfer_options import STORAGE_KEY
+from dub_uplink._cli.io.text import make_printable
+from dub_uplink._cli.transfer_options import STORAGE_META_KEY
 
-_MAX_REASONS = 5  # reasons to show
+_MAX_REASONS = 5  # the number of reasons that are shown
 
 
 def show_counts(journal: Journal) -> None:
     """Show the number of rows by outcome."""
-    counts = journal.counts()
-    left = journal.rows - sum(counts.values())
-    remainder = f", {left:,} left" if left else ""
+    counts = journal.count_outcomes()
+    remaining_rows = journal.rows - sum(counts.values())
+    remainder = f", {remaining_rows:,} left" if remaining_rows else ""
     click.echo(f"{format_row_count(journal.rows)}: {format_counts(counts)}{remainder}")
 
 
@@ -34,18 +34,18 @@ def format_counts(counts: Mapping[Outcome, int]) -> str:
 
 
 def show_reasons(journal: Journal) -> list[tuple[str, int]]:
-    """Show the most frequent reasons of failed rows; return all reasons and their counts."""
-    failures = journal.failures()
+    """Show the most frequent reasons of failed rows. Return all reasons with their counts."""
+    failures = journal.count_failure_reasons()
     _show_most_frequent(failures, "failed")
     return failures
 
 
 def show_unresolved(reasons: Counter[str], retry_after: float) -> None:
-    """Show the most frequent reasons of rows without a usable response, and a requested wait.
+    """Show why rows had no usable response, and how long Dub requested to wait.
 
     Args:
         reasons: the number of rows by reason.
-        retry_after: the wait that Dub requested, in seconds; 0 if it requested none.
+        retry_after: the requested wait in seconds; 0 if Dub requested no wait.
     """
     _show_most_frequent(reasons.most_common(), "had no usable response")
     if retry_after:
@@ -54,21 +54,21 @@ def show_unresolved(reasons: Counter[str], retry_after: float) -> None:
 
 def _show_most_frequent(reasons: list[tuple[str, int]], outcome: str) -> None:
     for reason, count in reasons[:_MAX_REASONS]:
-        click.echo(printable(f"{format_row_count(count)} {outcome}: {reason}"), err=True)
+        click.echo(make_printable(f"{format_row_count(count)} {outcome}: {reason}"), err=True)
     if len(reasons) > _MAX_REASONS:
         click.echo(f"{len(reasons) - _MAX_REASONS:,} more reasons.", err=True)
 
 
 def show_failures(
-    journal: Journal, failed: Path, on_conflict: OnConflict, *, unwritable: str = ""
+    journal: Journal, failed_path: Path, on_conflict: OnConflict, *, write_error: str = ""
 ) -> bool:
     """Show why rows failed, and what to run next.
 
     Args:
         journal: the journal of the import.
-        failed: the file of the failed rows.
+        failed_path: the path of the file of failed rows.
         on_conflict: what was done with rows whose customer exists.
-        unwritable: why the file could not be written; empty if it was written.
+        write_error: why the file could not be written; empty if it was written.
 
     Returns:
         Whether rows failed.
@@ -76,22 +76,22 @@ def show_failures(
     failures = show_reasons(journal)
     if not failures:
         return False
-    if unwritable:
+    if write_error:
         click.echo(
-            f"{failed} cannot be written ({unwritable}). Remove the cause, then run the same"
+            f"{failed_path} cannot be written ({write_error}). Remove the cause, then run the same"
             " command again. It will write the file and send nothing.",
             err=True,
         )
         return True
-    click.echo(f"The failed rows are in {failed}. Correct them there, then run:", err=True)
-    click.echo(f"  {_format_command(failed)}", err=True)
+    click.echo(f"The failed rows are in {failed_path}. Correct them there, then run:", err=True)
+    click.echo(f"  {_format_command(failed_path)}", err=True)
     if on_conflict == "fail" and any(reason.startswith("409 ") for reason, _ in failures):
         click.echo("To update the customers whose external_id exists, run:", err=True)
-        click.echo(f"  {_format_command(failed, on_conflict='upsert')}", err=True)
+        click.echo(f"  {_format_command(failed_path, on_conflict='upsert')}", err=True)
     return True
 
 
-#: The options to repeat in the next command. Other options describe the imported file.
+#: The options that the next command repeats. The other options describe the imported file.
 _REPEATED_OPTIONS = {
     "on_conflict",
     "workers",
@@ -111,18 +111,18 @@ _REPEATED_OPTIONS |= {
 }
 
 
-def _format_command(path: Path, **changed: str) -> str:
-    """Return the command that imports ``path`` with the options of this command."""
+def _format_command(path: Path, **changed_options: str) -> str:
+    """Return the command that imports ``path`` with the options of the running command."""
     context = click.get_current_context()
     options: list[str] = []
     for param in context.command.params:
         name = param.name or ""
         is_given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if name not in changed and not (is_given and name in _REPEATED_OPTIONS):
+        if name not in changed_options and not (is_given and name in _REPEATED_OPTIONS):
             continue
-        value = changed.get(name, context.params.get(name))
+        value = changed_options.get(name, context.params.get(name))
         if name == "rate_limit_storage":
-            value = _without_credentials(context.meta[STORAGE_KEY])
+            value = _mask_credentials(context.meta[STORAGE_META_KEY])
         if isinstance(value, bool):
             options += (param.opts if value else param.secondary_opts)[-1:]
         elif isinstance(value, RateLimit):
@@ -133,8 +133,8 @@ def _format_command(path: Path, **changed: str) -> str:
     return shlex.join(["dub-uplink", "customers", "import", *options, target])
 
 
-def _without_credentials(url: str) -> str:
-    """Replace the user, the password and the query of a URL by asterisks."""
+def _mask_credentials(url: str) -> str:
+    """Replace the user, the password and the query of a URL with asterisks."""
     parts = urlsplit(url)
     _, at_sign, host = parts.netloc.rpartition("@")
     masked = parts._replace(netloc=f"***@{host}" if at_sign else host, query=parts.query and "***")

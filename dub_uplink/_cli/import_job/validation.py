@@ -1,4 +1,4 @@
-"""Validate a whole file before anything is sent."""
+"""Validate a file before any row is sent."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from typing import Any
 import click
 
 from dub_uplink._cli.io.files import UniqueFile
-from dub_uplink._cli.io.text import escape_formula, printable
+from dub_uplink._cli.io.text import escape_formula, make_printable
 from dub_uplink._cli.reading.rows import Problem, Row, Rows
-from dub_uplink._cli.reading.values import excerpt
+from dub_uplink._cli.reading.values import make_excerpt
 
 #: The fields whose values are unique on the server.
 _UNIQUE_FIELDS = ("external_id", "stripe_customer_id")
 _PROGRESS_INTERVAL = 1_000  # rows
 _PREVIEW_ROWS = 3
-_MAX_PER_GROUP = 5  # problems to show for each group
-_MAX_GROUPS = 50  # groups to show
+_MAX_PER_GROUP = 5  # the number of problems that are shown for each group
+_MAX_GROUPS = 50  # the number of groups that are shown
 
 
 @dataclass
-class Group:
-    """Problems with the same column and reason: their number, and the first few."""
+class ProblemGroup:
+    """The number of problems with the same column and reason, and the first of these problems."""
 
     count: int = 0
     examples: list[Problem] = field(default_factory=list)
 
 
-class Groups:
-    """Problems by column and reason. Memory does not grow with the file."""
+class ProblemGroups:
+    """Problems by column and reason. The memory use does not grow with the number of problems."""
 
     def __init__(self) -> None:
-        self.groups: dict[tuple[str, str], Group] = {}
+        self.groups: dict[tuple[str, str], ProblemGroup] = {}
 
     def add(self, problem: Problem) -> bool:
         """Add a problem, and return whether it will be shown."""
         key = problem.column, problem.reason
         if key not in self.groups and len(self.groups) == _MAX_GROUPS:
             return False
-        group = self.groups.setdefault(key, Group())
+        group = self.groups.setdefault(key, ProblemGroup())
         group.count += 1
         if len(group.examples) == _MAX_PER_GROUP:
             return False
         group.examples.append(problem)
         return True
 
-    def to_show(self) -> list[Problem]:
+    def get_shown_problems(self) -> list[Problem]:
         """Return the problems to show, sorted by line."""
         examples = (problem for group in self.groups.values() for problem in group.examples)
         return sorted(examples, key=lambda problem: problem.line)
@@ -66,44 +66,48 @@ class ValidationReport:
         rows: the number of rows.
         bad_rows: the number of rows with problems.
         problems: the problems.
-        notes: remarks on values. Rows with notes are still sent.
-        first_requests: the requests of the first rows.
-        problem_file: the path of a file with all problems. ``None`` if all are in ``problems``.
+        notes: remarks on values. A row with notes is sent.
+        first_requests: the requests of the first three rows without problems.
+        problem_file: the path of a file with all problems; ``None`` if ``problems`` has all.
         problem_file_error: why the file could not be written; empty if it was written.
     """
 
     rows: int = 0
     bad_rows: int = 0
-    problems: Groups = field(default_factory=Groups)
-    notes: Groups = field(default_factory=Groups)
+    problems: ProblemGroups = field(default_factory=ProblemGroups)
+    notes: ProblemGroups = field(default_factory=ProblemGroups)
     first_requests: list[dict[str, Any]] = field(default_factory=list)
     problem_file: Path | None = None
     problem_file_error: str = ""
 
 
-def check(
+def validate_rows(
     rows: Rows, problem_file: Path, on_progress: Callable[[int], object] = lambda count: None
 ) -> ValidationReport:
-    """Validate a whole file. Memory does not grow with the file.
+    """Validate all rows of a file. The memory use does not grow with the file.
 
     Args:
         rows: the rows.
-        problem_file: the path to which all problems are written if they are too many to show.
-        on_progress: called with the number of rows so far.
+        problem_file: the path of the file to which all problems are written, if there are too many
+            to show.
+        on_progress: called with the number of validated rows.
 
     Raises:
         BadFile: the file cannot be read to its end.
     """
     report = ValidationReport()
     delimiter = rows.recognized.get("delimiter", ",")
-    with SeenIds() as ids, _ProblemFile(report, problem_file, rows.unit, delimiter) as overflow:
+    with (
+        SeenIds() as seen_ids,
+        _ProblemFile(report, problem_file, rows.unit, delimiter) as problem_writer,
+    ):
         for row in rows:
             report.rows += 1
-            duplicates, notes = ids.add(row, rows)
+            duplicates, notes = seen_ids.compare_and_add(row, rows)
             problems = (*row.problems, *duplicates)
             if problems:
                 report.bad_rows += 1
-                overflow.add(problems)
+                problem_writer.add(problems)
             elif len(report.first_requests) < _PREVIEW_ROWS:
                 report.first_requests.append(row.request)
             for note in (*row.notes, *notes):
@@ -114,7 +118,7 @@ def check(
 
 
 class _ProblemFile:
-    """Writes all problems to a file, as soon as there are too many to show."""
+    """Adds problems to a report. If they are too many to show, they are written to a file."""
 
     def __init__(self, report: ValidationReport, path: Path, unit: str, delimiter: str) -> None:
         self._report = report
@@ -127,21 +131,23 @@ class _ProblemFile:
     def add(self, problems: Iterable[Problem]) -> None:
         """Add the problems of a row."""
         for problem in problems:
-            before = [] if self._report.problem_file else self._report.problems.to_show()
+            unwritten = (
+                [] if self._report.problem_file else self._report.problems.get_shown_problems()
+            )
             if not self._report.problems.add(problem) or self._report.problem_file:
-                self._write([*before, problem])
+                self._write([*unwritten, problem])
 
     def _write(self, problems: list[Problem]) -> None:
         if not self._report.problem_file_error:
             try:
                 self._write_to_file(problems)
             except OSError as error:
-                self._fail(error)
+                self._record_error(error)
             else:
                 return
         for line, column, reason, detail in problems:
             text = f"{self._unit} {line}: {column} {reason}{f': {detail}' if detail else ''}"
-            click.echo(printable(text), err=True)
+            click.echo(make_printable(text), err=True)
 
     def _write_to_file(self, problems: list[Problem]) -> None:
         if self._writer is None:
@@ -154,7 +160,7 @@ class _ProblemFile:
         for problem in problems:
             self._writer.writerow([escape_formula(cell) for cell in problem])
 
-    def _fail(self, error: OSError) -> None:
+    def _record_error(self, error: OSError) -> None:
         self._report.problem_file_error = error.strerror or str(error)
 
     def __enter__(self) -> _ProblemFile:
@@ -165,14 +171,14 @@ class _ProblemFile:
             self._exit_stack.__exit__(*error)
             if self._writer is not None:
                 self._report.problem_file = self._file.path
-        except OSError as failed:
-            self._fail(failed)
+        except OSError as write_error:
+            self._record_error(write_error)
 
 
 class SeenIds:
-    """The ids of the rows so far, in a temporary database.
+    """The ids of the validated rows, in a temporary database.
 
-    In memory, a million ids would take hundreds of megabytes.
+    A million ids would need hundreds of megabytes of memory.
     """
 
     def __init__(self) -> None:
@@ -184,12 +190,12 @@ class SeenIds:
         )
         self._database.execute("BEGIN")
 
-    def add(self, row: Row, rows: Rows) -> tuple[list[Problem], list[Problem]]:
-        """Add the ids of a row, and compare them with the ids of earlier rows.
+    def compare_and_add(self, row: Row, rows: Rows) -> tuple[list[Problem], list[Problem]]:
+        """Compare the ids of a row with the ids of earlier rows, and add them.
 
         Returns:
-            Problems for ids that an earlier row has, and notes for ids that differ from an earlier
-            id only in Unicode normalization.
+            A problem for each id that an earlier row has, and a note for each id that differs from
+            an earlier id only in Unicode normalization.
         """
         problems, notes = [], []
         for number, name in enumerate(_UNIQUE_FIELDS):
@@ -198,19 +204,19 @@ class SeenIds:
                 continue
             line = self._add_or_find(f"{number}{value}", row.line)
             if line is not None:
-                problems.append(_duplicate(row, rows, name, "occurs twice", line))
+                problems.append(_make_duplicate_problem(row, rows, name, "occurs twice", line))
             elif not value.isascii():
                 line = self._add_or_find(
                     f"{number}~{unicodedata.normalize('NFC', value)}", row.line
                 )
                 if line is not None:
-                    reason = "differs only in Unicode normalization from that of another row"
-                    notes.append(_duplicate(row, rows, name, reason, line))
+                    reason = "differs only in Unicode normalization from the id of another row"
+                    notes.append(_make_duplicate_problem(row, rows, name, reason, line))
         return problems, notes
 
     def _add_or_find(self, text: str, line: int) -> int | None:
-        """Add an id if it is new; otherwise return the line of the row that has the id."""
-        # Replace lone surrogates, which SQLite cannot store; they are already a problem.
+        """Add an id and return ``None``. If an earlier row has the id, return that row's line."""
+        # Replace lone surrogates, because SQLite cannot store them. The row already has a problem.
         key = text.encode("utf-8", "replace")
         insert = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
         if self._database.execute(insert, (key, line)).rowcount:
@@ -225,7 +231,7 @@ class SeenIds:
         self._database.close()
 
 
-def _duplicate(row: Row, rows: Rows, name: str, reason: str, line: int) -> Problem:
+def _make_duplicate_problem(row: Row, rows: Rows, name: str, reason: str, line: int) -> Problem:
     column = next((column for column, field in rows.columns.items() if field == name), name)
-    detail = f"{excerpt(row.request[name])}, also in {rows.unit} {line}"
+    detail = f"{make_excerpt(row.request[name])}, also in {rows.unit} {line}"
     return Problem(row.line, column, reason, detail)

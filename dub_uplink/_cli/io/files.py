@@ -1,4 +1,4 @@
-"""Write files that are either complete or absent: locks, fsync and atomic renames."""
+"""Lock files, and write files that are either complete or absent, with fsync and renames."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ else:
 OWNER_ONLY = 0o600
 
 
-def lock(file: IO[Any]) -> None:
+def lock_file(file: IO[Any]) -> None:
     """Lock a file against other processes until it is closed or the process ends.
 
     Raises:
         BlockingIOError: Another process holds the lock.
     """
     if sys.platform == "win32":
-        # Windows locks ranges of bytes against reading too, so lock one byte far after the end.
+        # On Windows, locked bytes cannot be read by other processes, so lock a byte after the end.
         file.seek(2**40)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -39,8 +39,8 @@ def lock(file: IO[Any]) -> None:
 
 
 @contextlib.contextmanager
-def with_filename(path: Path) -> Iterator[None]:
-    """Add the file name to an ``OSError``, because errors of writes have no file name."""
+def add_filename_to_errors(path: Path) -> Iterator[None]:
+    """Add the file name to an ``OSError``, because a failed write raises an error without one."""
     try:
         yield
     except OSError as error:
@@ -49,8 +49,8 @@ def with_filename(path: Path) -> Iterator[None]:
         raise
 
 
-def permissions_of(path: Path) -> int | None:
-    """Return the permission bits of a file, or ``None`` if the file does not exist."""
+def get_permissions(path: Path) -> int | None:
+    """Return the permissions of a file as bits; ``None`` if the file does not exist."""
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
@@ -58,9 +58,9 @@ def permissions_of(path: Path) -> int | None:
 
 
 def open_with_mode(path: Path, mode: str, permissions: int) -> IO[Any]:
-    """Open a binary file for writing, and set exactly these permissions before any write.
+    """Open a binary file for writing, and set its permissions before any write.
 
-    The permissions of an existing file are changed too.
+    An existing file gets these permissions too.
     """
 
     def opener(name: str, flags: int) -> int:
@@ -68,8 +68,8 @@ def open_with_mode(path: Path, mode: str, permissions: int) -> IO[Any]:
 
     file = open(path, mode, opener=opener)  # noqa: SIM115 - the caller closes it
     try:
-        # Needed for an existing file, or if the umask has removed bits.
-        if permissions_of(path) != permissions:
+        # os.open does not change an existing file, and the umask removes bits from a new one.
+        if get_permissions(path) != permissions:
             path.chmod(permissions)
     except BaseException:
         file.close()
@@ -77,27 +77,27 @@ def open_with_mode(path: Path, mode: str, permissions: int) -> IO[Any]:
     return file
 
 
-def sync(file: IO[Any]) -> None:
-    """Flush a file to the disk."""
+def sync_file(file: IO[Any]) -> None:
+    """Write the buffered content of a file to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def sync_directory(path: Path) -> None:
-    """Flush the directory of ``path`` to the disk, so that a rename survives a power failure."""
+    """Write the directory of ``path`` to the disk, so that a rename survives a power failure."""
     if sys.platform == "win32":  # Windows cannot open a directory
         return
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
-        # Ignore an error: some network file systems have no fsync for directories.
+        # Ignore an error, because some network file systems cannot sync a directory.
         with contextlib.suppress(OSError):
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def atomic_replace(temporary: Path, path: Path) -> None:
-    """Rename a synced file to its final name. An existing file with this name is replaced."""
+def replace_atomically(temporary: Path, path: Path) -> None:
+    """Rename a synced file to its final path, and replace an existing file."""
     temporary.replace(path)
     sync_directory(path)
 
@@ -109,7 +109,7 @@ def atomic_writer(path: Path, newline: str = "", mode: int | None = None) -> Ite
     Args:
         path: The final path.
         newline: The ``newline`` argument of ``open``.
-        mode: The permissions; ``None`` for the default of the process.
+        mode: The permissions; ``None`` for the permissions that the umask allows.
     """
     temporary = append_suffix(path, ".tmp")
     try:
@@ -117,8 +117,8 @@ def atomic_writer(path: Path, newline: str = "", mode: int | None = None) -> Ite
             open_with_mode(temporary, "wb", mode).close()
         with temporary.open("w", encoding="utf-8", newline=newline) as file:
             yield file
-            sync(file)
-        atomic_replace(temporary, path)
+            sync_file(file)
+        replace_atomically(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -126,11 +126,11 @@ def atomic_writer(path: Path, newline: str = "", mode: int | None = None) -> Ite
 
 
 class UniqueFile:
-    """A new UTF-8 text file that only its owner can read; a context manager.
+    """Writes a new UTF-8 text file that only its owner can read. Use it as a context manager.
 
-    The context writes to ``….tmp``. On exit, the file is renamed to ``path``. If other files have
-    this name, ``path`` becomes a name with a number, such as ``a-2.csv``. If the new file contains
-    all lines of an existing file in the same order, the new file replaces that file.
+    In the context, the file has the name ``….tmp``. On exit, it is renamed to ``path``. If ``path``
+    exists, ``path`` gets a number, such as ``a-2.csv``. Exception: if the new file contains all
+    lines of the existing file in their order, it replaces the existing file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -138,10 +138,10 @@ class UniqueFile:
         self._exit_stack = contextlib.ExitStack()
 
     def __enter__(self) -> IO[str]:
-        self._temporary = append_suffix(self.path, ".tmp")
-        open_with_mode(self._temporary, "wb", OWNER_ONLY).close()
-        opened = self._temporary.open("w", encoding="utf-8", newline="")
-        self._file = self._exit_stack.enter_context(opened)
+        self._temporary_path = append_suffix(self.path, ".tmp")
+        open_with_mode(self._temporary_path, "wb", OWNER_ONLY).close()
+        file = self._temporary_path.open("w", encoding="utf-8", newline="")
+        self._file = self._exit_stack.enter_context(file)
         return self._file
 
     def __exit__(
@@ -153,38 +153,38 @@ class UniqueFile:
         try:
             with self._exit_stack:
                 if exc_type is None:
-                    sync(self._file)
+                    sync_file(self._file)
             if exc_type is None:
                 self._publish()
         finally:
             with contextlib.suppress(OSError):
-                self._temporary.unlink(missing_ok=True)
+                self._temporary_path.unlink(missing_ok=True)
 
     def _publish(self) -> None:
         requested_path = self.path
         for number in itertools.count(2):
             try:
-                # Create the file to reserve the name, which another process may also try.
+                # Create an empty file, so that no other process can use the name.
                 with open(self.path, "xb"):
                     pass
             except FileExistsError:
-                if not _contains_lines_of(self._temporary, self.path):
+                if not _contains_lines_of(self._temporary_path, self.path):
                     self.path = requested_path.with_name(
                         f"{requested_path.stem}-{number}{requested_path.suffix}"
                     )
                     continue
-            atomic_replace(self._temporary, self.path)
+            replace_atomically(self._temporary_path, self.path)
             return
 
 
 def _contains_lines_of(path: Path, other: Path) -> bool:
-    """Return whether a file contains all lines of ``other``, in the same order."""
+    """Return whether the file ``path`` contains all lines of ``other``, in the same order."""
     if not other.is_file():
         return False
     with path.open("rb") as file, other.open("rb") as lines:
-        return all(line in file for line in lines)  # each search continues after the last match
+        return all(line in file for line in lines)  # "in" reads on from the last match
 
 
 def append_suffix(path: Path, suffix: str) -> Path:
-    """Append a suffix to the name of a path, after its own suffix."""
+    """Append a suffix to a path, such as ``.part`` to ``a.csv``."""
     return path.with_name(path.name + suffix)

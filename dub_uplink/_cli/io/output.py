@@ -1,7 +1,7 @@
 """Write customers to stdout as they arrive: as a table, JSON, JSONL or CSV.
 
-The table does not use rich's table, which needs all rows before it writes the first line. For
-10,000 rows that takes 3.6 s.
+The table is not a rich table, because rich needs all rows before it writes the first line. With
+10,000 rows, the first line would appear after 3.6 s.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 import click
 
-from dub_uplink._cli.io.records import cell_values, column_names, json_text
-from dub_uplink._cli.io.text import escape_formula, printable
+from dub_uplink._cli.io.records import format_json, get_cells, list_column_names
+from dub_uplink._cli.io.text import escape_formula, make_printable
 from dub_uplink.models.components import Customer
 
 if TYPE_CHECKING:
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-FORMATS = ("table", "json", "jsonl", "csv")
+OUTPUT_FORMATS = ("table", "json", "jsonl", "csv")
 
-#: The number of rows that determine the widths of the columns of a table.
+#: The number of rows from which the column widths of a table are computed.
 _MEASURED_ROWS = 100
-_GAP = "  "
-_UNLIMITED = 1_000_000  # characters; the width of output that is not truncated, as in a pipe
+_COLUMN_GAP = "  "
+_UNLIMITED = 1_000_000  # characters; a cell or a line of this width is never truncated
 
 
 class Column(NamedTuple):
-    """A column of a table. It is left out if there is no space for ``min_width`` characters."""
+    """A column of a table. If fewer than ``min_width`` characters are free, it is left out."""
 
     name: str
     min_width: int
 
 
-# The most important column is first: a narrow terminal leaves out columns from the end. An id is
-# never truncated, so that it can be copied.
+# A narrow terminal leaves out columns from the end, so the most important column is first. An id
+# is never truncated, so that it can be copied.
 CUSTOMER_COLUMNS = (
     Column("id", _UNLIMITED),
     Column("externalId", 10),
@@ -56,30 +56,30 @@ CUSTOMER_COLUMNS = (
 
 
 def output_option(command: Callable[..., R]) -> Callable[..., R]:
-    """Add ``--output``; the command gets one of :data:`FORMATS`."""
+    """Add ``--output``. The command receives one of :data:`OUTPUT_FORMATS` as ``output``."""
 
     @functools.wraps(command)
-    def formatted(*args: Any, output: str | None, **rest: Any) -> R:
-        return command(*args, output=output or default_format(), **rest)
+    def with_output(*args: Any, output: str | None, **arguments: Any) -> R:
+        return command(*args, output=output or choose_default_format(), **arguments)
 
     return click.option(
         "-o",
         "--output",
-        type=click.Choice(FORMATS),
+        type=click.Choice(OUTPUT_FORMATS),
         help="The output format.  [default: table on a terminal, else jsonl]",
-    )(formatted)
+    )(with_output)
 
 
-def default_format() -> str:
-    """Return ``table`` for a terminal, ``jsonl`` otherwise."""
+def choose_default_format() -> str:
+    """Return ``table`` if stdout is a terminal, ``jsonl`` otherwise."""
     return "table" if sys.stdout.isatty() else "jsonl"
 
 
 def write_customers(
     customers: Iterable[Customer], output: str, *, expanded: bool = False, single: bool = False
 ) -> int:
-    """Write customers to stdout as they arrive, and return how many there were."""
-    names = column_names(expanded=expanded)
+    """Write customers to stdout as they arrive, and return their number."""
+    names = list_column_names(expanded=expanded)
     records = (customer.to_dict() for customer in customers)
     return write_records(records, output, names, single=single)
 
@@ -96,45 +96,45 @@ def write_records(
 
     Args:
         records: The records, with the API's names.
-        output: One of :data:`FORMATS`.
+        output: One of :data:`OUTPUT_FORMATS`.
         csv_columns: The columns of CSV.
-        single: Write one record: JSON is then an object instead of a list, and a table has one
-            field per line.
+        single: Whether there is at most one record. JSON is then an object instead of a list, and a
+            table has one field per line.
         table_columns: The columns of a table.
 
     Returns:
         The number of records.
     """
     counter = itertools.count()
-    counted = (fields for fields, _ in zip(records, counter, strict=False))
+    counted_records = (fields for fields, _ in zip(records, counter, strict=False))
     if output == "table":
         if single:
-            _write_fields(counted, sys.stdout)
+            _write_fields(counted_records, sys.stdout)
         else:
-            write_table(counted, sys.stdout, table_columns)
+            write_table(counted_records, sys.stdout, table_columns)
     elif output == "json":
-        (_write_objects if single else _write_list)(counted, sys.stdout)
+        (_write_objects if single else _write_list)(counted_records, sys.stdout)
     elif output == "jsonl":
-        _write_lines(counted, sys.stdout)
+        _write_jsonl(counted_records, sys.stdout)
     else:
-        _write_csv(counted, csv_columns, sys.stdout)
+        _write_csv(counted_records, csv_columns, sys.stdout)
     return next(counter)
 
 
-def _write_lines(records: Iterable[dict[str, Any]], out: TextIO) -> None:
-    out.writelines(json_text(fields, out.encoding or "utf-8") + "\n" for fields in records)
+def _write_jsonl(records: Iterable[dict[str, Any]], out: TextIO) -> None:
+    out.writelines(format_json(fields, out.encoding or "utf-8") + "\n" for fields in records)
 
 
 def _write_objects(records: Iterable[dict[str, Any]], out: TextIO) -> None:
     out.writelines(
-        json_text(fields, out.encoding or "utf-8", indent=2) + "\n" for fields in records
+        format_json(fields, out.encoding or "utf-8", indent=2) + "\n" for fields in records
     )
 
 
 def _write_list(records: Iterable[dict[str, Any]], out: TextIO) -> None:
     separator = "["
     for fields in records:
-        text = json_text(fields, out.encoding or "utf-8", indent=2)
+        text = format_json(fields, out.encoding or "utf-8", indent=2)
         out.write(separator + "\n  " + text.replace("\n", "\n  "))
         separator = ","
     out.write("[]\n" if separator == "[" else "\n]\n")
@@ -148,7 +148,7 @@ def _write_csv(
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(csv_columns)
     for fields in records:
-        writer.writerow([escape_formula(cell) for cell in cell_values(fields, csv_columns)])
+        writer.writerow([escape_formula(cell) for cell in get_cells(fields, csv_columns)])
 
 
 def write_table(
@@ -156,18 +156,18 @@ def write_table(
     out: TextIO,
     table_columns: Sequence[Column] = CUSTOMER_COLUMNS,
 ) -> None:
-    """Write a row for each record; the first 100 set the widths of the columns."""
+    """Write a row for each record. The column widths are computed from the first 100 rows."""
     from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - slow to import, and JSON needs no rich
 
     names = [column.name for column in table_columns]
-    rows = ([_short_cell(fields.get(name)) for name in names] for fields in records)
-    first = list(itertools.islice(rows, _MEASURED_ROWS))
-    if not first:
+    rows = ([_shorten_cell(fields.get(name)) for name in names] for fields in records)
+    measured_rows = list(itertools.islice(rows, _MEASURED_ROWS))
+    if not measured_rows:
         return
     natural_widths = [
-        max(cell_len(cell) for cell in column) for column in zip(names, *first, strict=True)
+        max(cell_len(cell) for cell in column) for column in zip(names, *measured_rows, strict=True)
     ]
-    width_limit = _width(out)
+    width_limit = _get_width(out)
     min_widths = [column.min_width for column in table_columns]
     widths = fit_column_widths(natural_widths, min_widths, width_limit)
 
@@ -175,35 +175,38 @@ def write_table(
         if cell_len(cell) <= width:
             return set_cell_size(cell, width)
         if _UNLIMITED in (column.min_width, width_limit):
-            return cell  # wider than the measured rows, in a column that must not be truncated
+            return cell  # this column must not be truncated
         return set_cell_size(f"{set_cell_size(cell, width - 1)}…", width)
 
-    def line(row: Sequence[str]) -> str:
-        return _GAP.join(map(pad_or_truncate, row, widths, table_columns)).rstrip()
+    def format_row(row: Sequence[str]) -> str:
+        return _COLUMN_GAP.join(map(pad_or_truncate, row, widths, table_columns)).rstrip()
 
-    console = _console(out)
-    header = line(names)
-    console.print(header, style=_bold(console), markup=False, soft_wrap=True)
-    out.writelines(line(row) + "\n" for row in _release_after_first(first, rows))
+    console = _make_console(out)
+    header = format_row(names)
+    console.print(header, style=_choose_header_style(console), markup=False, soft_wrap=True)
+    out.writelines(format_row(row) + "\n" for row in _chain_and_clear(measured_rows, rows))
 
 
-def _release_after_first(first: list[list[str]], rest: Iterator[list[str]]) -> Iterator[list[str]]:
-    yield from first
-    first.clear()  # frees the memory of these rows before the others are written
+def _chain_and_clear(
+    measured_rows: list[list[str]], rest: Iterator[list[str]]
+) -> Iterator[list[str]]:
+    yield from measured_rows
+    measured_rows.clear()  # frees their memory before the rest is written
     yield from rest
 
 
 def fit_column_widths(natural_widths: list[int], min_widths: list[int], limit: int) -> list[int]:
-    """Return the widths of the leading columns that fit into ``limit`` characters, at least one.
+    """Return the widths of the leading columns that fit into ``limit`` characters.
 
-    The widest column is narrowed first, one character at a time, down to its minimum.
+    At least one column is kept. If the columns are too wide, the widest column becomes narrower by
+    one character, again and again, but no column becomes narrower than its minimum.
     """
     minimums = [min(pair) for pair in zip(natural_widths, min_widths, strict=True)]
     count = len(natural_widths)
-    while count > 1 and sum(minimums[:count]) + len(_GAP) * (count - 1) > limit:
+    while count > 1 and sum(minimums[:count]) + len(_COLUMN_GAP) * (count - 1) > limit:
         count -= 1
     widths = natural_widths[:count]
-    excess = sum(widths) + len(_GAP) * (count - 1) - limit
+    excess = sum(widths) + len(_COLUMN_GAP) * (count - 1) - limit
     for _ in range(excess):
         shrinkable = [index for index in range(count) if widths[index] > minimums[index]]
         if not shrinkable:
@@ -213,18 +216,22 @@ def fit_column_widths(natural_widths: list[int], min_widths: list[int], limit: i
 
 
 def _write_fields(records: Iterable[dict[str, Any]], out: TextIO) -> None:
-    """Write each field on a line; a nested field has a dotted name."""
+    """Write one field per line. A nested field has a dotted name, such as ``link.id``."""
     for record_fields in records:
         fields: dict[str, str] = {}
         for name, value in record_fields.items():
-            nested = value.items() if isinstance(value, dict) and value else [("", value)]
-            for key, cell in nested:
+            nested_items = value.items() if isinstance(value, dict) and value else [("", value)]
+            for key, cell in nested_items:
                 fields[f"{name}.{key}" if key else name] = _format_value(cell)
         width = max(map(len, fields))
-        console = _console(out)
+        console = _make_console(out)
         for name, cell in fields.items():
             console.print(
-                name.ljust(width), style=_bold(console), end=_GAP, markup=False, soft_wrap=True
+                name.ljust(width),
+                style=_choose_header_style(console),
+                end=_COLUMN_GAP,
+                markup=False,
+                soft_wrap=True,
             )
             out.write(cell + "\n")
 
@@ -232,26 +239,28 @@ def _write_fields(records: Iterable[dict[str, Any]], out: TextIO) -> None:
 def _format_value(value: Any) -> str:
     if value is None:
         return "-"
-    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return make_printable(
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    )
 
 
-def _short_cell(value: Any) -> str:
-    """Return a value as text for a table column; a timestamp is shortened to its date."""
-    text = "" if value is None else printable(str(value))
+def _shorten_cell(value: Any) -> str:
+    """Format a value for a table column. A timestamp is shortened to its date."""
+    text = "" if value is None else make_printable(str(value))
     return text[:10] if re.fullmatch(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", text) else text
 
 
-def _width(out: TextIO) -> int:
+def _get_width(out: TextIO) -> int:
     return shutil.get_terminal_size().columns if out.isatty() else _UNLIMITED
 
 
-def _console(out: TextIO) -> Console:
-    """Return a rich console, which checks whether the terminal and NO_COLOR allow styles."""
+def _make_console(out: TextIO) -> Console:
+    """Create a rich console, which checks whether the terminal and NO_COLOR allow styles."""
     from rich.console import Console  # noqa: PLC0415 - slow to import, and JSON needs no rich
 
     return Console(file=out, highlight=False)
 
 
-def _bold(console: Console) -> str:
-    # NO_COLOR asks for plain text, but rich would still use bold.
+def _choose_header_style(console: Console) -> str:
+    # The user of NO_COLOR expects plain text, but rich would still use bold.
     return "" if console.no_color else "bold"

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     import rich.progress
 
 _MAX_BAR_WIDTH = 24  # columns of the terminal
-_MIN_WIDTH_FOR_RATE = 60  # columns of the terminal; a narrower one shows no speed and no ETA
-_REFRESHES_PER_SECOND = 2  # low, because each refresh takes some milliseconds
+_MIN_WIDTH_FOR_RATE = 60  # columns; a narrower terminal shows no rate and no ETA
+_REFRESHES_PER_SECOND = 2  # few, because each refresh takes some milliseconds
 
 
 class Progress:
-    """A progress bar on stderr; a context manager.
+    """A progress bar on stderr, as a context manager.
 
-    Nothing is shown if stderr is not a terminal.
+    If stderr is not a terminal, nothing is shown.
 
     Args:
         title: The text before the bar.
-        total: The expected number at the end. ``None`` if unknown; no ETA is shown then.
+        total: The expected total number of items. If it is ``None``, no ETA is shown.
         transient: Whether to remove the bar at the end.
         quiet: Whether to show nothing.
     """
@@ -31,40 +31,40 @@ class Progress:
     def __init__(
         self, title: str, total: int | None = None, *, transient: bool = False, quiet: bool = False
     ) -> None:
-        self._live: rich.progress.Progress | None = None
+        self._bar: rich.progress.Progress | None = None
         if quiet or not is_terminal(sys.stderr):
             return
-        self._live = _make_bar(transient=transient)
-        self._task = self._live.add_task(title, total=total, note="")
+        self._bar = _make_bar(transient=transient)
+        self._task = self._bar.add_task(title, total=total, note="")
 
     @property
     def is_visible(self) -> bool:
         """Return whether the bar is shown."""
-        return self._live is not None
+        return self._bar is not None
 
     def set_total(self, total: int | None) -> None:
-        """Set the expected number at the end; ``None`` if unknown."""
-        if self._live is not None:
-            self._live.update(self._task, total=total)
+        """Set the expected total number of items; ``None`` if it is unknown."""
+        if self._bar is not None:
+            self._bar.update(self._task, total=total)
 
     def update(self, count: int) -> None:
         """Show the number of completed items, and remove the note."""
-        if self._live is not None:
-            self._live.update(self._task, completed=count, note="")
+        if self._bar is not None:
+            self._bar.update(self._task, completed=count, note="")
 
     def finish(self, count: int) -> None:
-        """Show that all items are completed, even if their number is not the expected one."""
-        if self._live is not None:
-            self._live.update(self._task, completed=count, total=count, note="")
+        """Show that all items are completed; ``count`` may differ from the expected total."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=count, total=count, note="")
 
     def show_note(self, text: str) -> None:
-        """Show a note until the next call of ``update``, such as the reason of a wait."""
-        if self._live is not None:
-            self._live.update(self._task, note=text)
+        """Show a note, such as the reason of a wait, until the next call of ``update``."""
+        if self._bar is not None:
+            self._bar.update(self._task, note=text)
 
     def __enter__(self) -> Progress:
-        if self._live is not None:
-            self._live.start()
+        if self._bar is not None:
+            self._bar.start()
         return self
 
     def __exit__(
@@ -73,26 +73,26 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
 
 def _make_bar(*, transient: bool) -> rich.progress.Progress:
-    # Import rich here, because its import takes 0.1 s and a pipe needs no bar.
+    # Import rich here, because the import takes 0.1 s, and without a terminal no bar is shown.
     from rich import progress  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Column  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     class Rate(progress.ProgressColumn):
-        """The number of items per second, for which rich has no column."""
+        """Shows the number of items per second. rich has no column for it."""
 
         def render(self, task: progress.Task) -> Text:
             speed = task.finished_speed or task.speed
             return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
     class Remaining(progress.TimeRemainingColumn):
-        """The ETA. Without a total it is empty, while rich would show dashes."""
+        """Shows the ETA. If the total is unknown, it is empty; rich would show dashes."""
 
         def render(self, task: progress.Task) -> Text:
             if task.total is None or task.finished or task.time_remaining is None:
@@ -100,20 +100,20 @@ def _make_bar(*, transient: bool) -> rich.progress.Progress:
             return Text("ETA ") + super().render(task)
 
     console = Console(stderr=True)
-    # Do not wrap, because rich would not erase all of a wrapped line. On a narrow terminal, first
-    # the bar becomes shorter, then each column is truncated.
-    unwrapped = Column(no_wrap=True)
+    # Do not wrap, because rich would not erase all of a wrapped line. On a narrow terminal, rich
+    # first shortens the bar, and then truncates the columns.
+    no_wrap = Column(no_wrap=True)
     columns = [
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(None, table_column=Column(max_width=_MAX_BAR_WIDTH)),
-        progress.MofNCompleteColumn(table_column=unwrapped),
-        Rate(table_column=unwrapped),
-        progress.TimeElapsedColumn(table_column=unwrapped),
-        Remaining(table_column=unwrapped),
+        progress.MofNCompleteColumn(table_column=no_wrap),
+        Rate(table_column=no_wrap),
+        progress.TimeElapsedColumn(table_column=no_wrap),
+        Remaining(table_column=no_wrap),
         progress.TextColumn("{task.fields[note]}", markup=False, style="dim"),
     ]
     if console.width < _MIN_WIDTH_FOR_RATE:
-        columns = [each for each in columns if not isinstance(each, (Rate, Remaining))]
+        columns = [column for column in columns if not isinstance(column, (Rate, Remaining))]
     return progress.Progress(
         *columns,
         console=console,

@@ -1,4 +1,4 @@
-"""Convert customers to JSON text and to the cells of CSV, with the names of the API."""
+"""Convert customers to JSON and to CSV cells, with the API's names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
-#: Fields that the server omits if they are empty. It sends other empty fields as null.
+#: Fields that the server omits if they have no value. It sends null for the other fields.
 _OMITTED_FIELDS = frozenset({"program_id", "link", "partner", "discount"})
 
 
-#: The API's name of each field, by model.
+#: Maps a model to a dictionary that maps each field to the API's name.
 API_NAMES: Mapping[type[Any], Mapping[str, str]] = {
     model: {
         field.name: camel_case(field.name)
@@ -25,18 +25,19 @@ API_NAMES: Mapping[type[Any], Mapping[str, str]] = {
 }
 
 
-def json_text(value: Any, encoding: str = "utf-8", indent: int | None = None) -> str:
-    """Format a value as JSON that is safe on a terminal and in a file of lines.
+def format_json(value: Any, encoding: str = "utf-8", indent: int | None = None) -> str:
+    """Format a value as JSON that is safe to print on a terminal.
 
-    All text is escaped to ASCII if ``encoding`` cannot encode it. Characters that are not printable
-    are always escaped, such as control characters, Unicode line ends and lone surrogates.
+    Without ``indent``, the JSON is one line, as in a JSONL file. If ``encoding`` cannot encode a
+    character, all non-ASCII characters are escaped. Characters that are not printable are always
+    escaped, such as control characters, Unicode line ends and lone surrogates.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
         text = json.dumps(value, indent=indent)
-    # Only the indentation contains line ends, because JSON escapes them in strings.
+    # Do not escape the line ends of the indentation. Other line ends are already escaped.
     return "\n".join(escape_unprintable(line) for line in text.split("\n"))
 
 
@@ -48,24 +49,24 @@ def escape_unprintable(line: str) -> str:
 
 
 def _escape(char: str) -> str:
-    # Do not use json.dumps below 0x10000, because it does not escape DEL.
+    # Use json.dumps only for characters from 0x10000, because it does not escape DEL.
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else json.dumps(char)[1:-1]
 
 
-def column_names(*, expanded: bool) -> tuple[str, ...]:
-    """Return the columns of CSV. Nested columns have a dot, such as ``link.id``.
+def list_column_names(*, expanded: bool) -> tuple[str, ...]:
+    """Return the columns of CSV. With ``expanded``, nested columns such as ``link.id`` are added.
 
-    Fields that this version does not know are left out, because the columns are fixed before the
-    first row. Only JSON contains these fields.
+    The columns are fixed before the first row. Therefore, fields that this version does not know
+    are left out of CSV; JSON contains them.
     """
     names: list[str] = []
     for field, api_name in API_NAMES[components.Customer].items():
         if field not in _OMITTED_FIELDS:
             names.append(api_name)
         elif expanded:
-            nested = _NESTED_MODELS.get(field)
-            inner = API_NAMES[nested].values() if nested else ()
-            names += [f"{api_name}.{name}" for name in inner] or [api_name]
+            nested_model = _NESTED_MODELS.get(field)
+            nested_names = API_NAMES[nested_model].values() if nested_model else ()
+            names += [f"{api_name}.{name}" for name in nested_names] or [api_name]
     return tuple(names)
 
 
@@ -76,12 +77,12 @@ _NESTED_MODELS = {
 }
 
 
-def cell_values(record: dict[str, Any], columns: tuple[str, ...]) -> list[Any]:
+def get_cells(record: dict[str, Any], columns: tuple[str, ...]) -> list[Any]:
     """Return the values of a record in the order of the columns; ``None`` for a missing value."""
-    return [_cell(record, column) for column in columns]
+    return [_get_cell(record, column) for column in columns]
 
 
-def _cell(record: dict[str, Any], column: str) -> Any:
-    name, _, nested = column.partition(".")
+def _get_cell(record: dict[str, Any], column: str) -> Any:
+    name, _, nested_name = column.partition(".")
     value = record.get(name)
-    return (value or {}).get(nested) if nested else value
+    return (value or {}).get(nested_name) if nested_name else value

@@ -1,4 +1,4 @@
-"""Make text safe for terminals and spreadsheets; read from terminals, files and stdin."""
+"""Make text safe for terminals and spreadsheets, and read user input."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Any
 
 import click
 
-_INTERRUPT_INTERVAL = 0.1  # maximum seconds until Ctrl-C ends a question
+_INTERRUPT_INTERVAL = 0.1  # seconds; the longest time from Ctrl-C to the end of a question
 
 
-def printable(text: str) -> str:
-    """Return text on one line: replace control characters by spaces, and strip spaces."""
+def make_printable(text: str) -> str:
+    """Put text on one line: replace unprintable characters by spaces, and strip the text."""
     if text.isprintable():
         return text.strip()
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
-# A cell that a spreadsheet would run as a formula when the file is opened (CWE-1236). Leading
-# apostrophes also match, so that unescaping restores a cell that starts with an apostrophe.
+# Matches a cell that a spreadsheet would run as a formula when it opens the file (CWE-1236). Such a
+# cell also matches if it starts with apostrophes, because unescaping removes one apostrophe.
 _FORMULA_PATTERN = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER_PATTERN = re.compile(r"[+-]?[0-9][0-9 .,]*")
 
 
 def escape_formula(cell: Any) -> Any:
-    """Put an apostrophe before a cell that a spreadsheet would run as a formula."""
+    """Put an apostrophe before the cell if a spreadsheet would run it as a formula."""
     if (
         isinstance(cell, str)
         and _FORMULA_PATTERN.match(cell)
@@ -41,12 +41,12 @@ def escape_formula(cell: Any) -> Any:
 
 
 def unescape_formula(cell: str) -> str:
-    """Undo :func:`escape_formula`."""
+    """Remove the apostrophe that :func:`escape_formula` adds."""
     return cell[1:] if cell[:1] == "'" and _FORMULA_PATTERN.match(cell) else cell
 
 
 def can_prompt() -> bool:
-    """Return whether a question can be asked: stdin and stderr are terminals."""
+    """Return whether the user can be asked: stdin and stderr are terminals."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
@@ -54,12 +54,13 @@ def can_prompt() -> bool:
 def interruptible_input() -> Iterator[None]:
     """Let Ctrl-C end a question in the context at any time. Use it in the main thread only.
 
-    Python can lose an interrupt in two ways. If a signal arrives just before the read starts,
-    Python handles the signal only after the user has entered a line. And ``input`` discards an
-    exception that is raised while ``input`` flushes the prompt. Therefore a timer interrupts the
-    read every 0.1 seconds, and repeats an interrupt that has not ended the question.
+    Without this context, Ctrl-C can have no effect in two cases. If the signal arrives just before
+    the read starts, Python handles it only after the user has entered a line. If the signal arrives
+    while ``input`` flushes the prompt, ``input`` discards the exception. Therefore, a timer
+    interrupts the read every 0.1 seconds. If Ctrl-C has not ended the question, the timer raises
+    ``KeyboardInterrupt`` again.
     """
-    if sys.platform == "win32":  # no timer there, and Ctrl-C is not a signal
+    if sys.platform == "win32":  # Windows has no such timer
         yield
         return
     ticks = 0  # Ctrl-C sets 1, and each tick of the timer then adds 1
@@ -70,7 +71,7 @@ def interruptible_input() -> Iterator[None]:
         raise KeyboardInterrupt
 
     def on_timer(_signum: int, _frame: FrameType | None) -> None:
-        # An interrupt that is not discarded ends the context, and the timer, before `ticks` is 3.
+        # If the first interrupt had ended the context, the timer would have stopped before 3.
         nonlocal ticks
         if ticks:
             ticks += 1
@@ -97,7 +98,7 @@ def confirm(question: str) -> bool:
 
 
 def is_terminal(stream: object) -> bool:
-    """Return whether a stream is a terminal. A stream closed by ``<&-`` is ``None``."""
+    """Return whether a stream is a terminal. ``stream`` is ``None`` if a shell closed it."""
     isatty = getattr(stream, "isatty", None)
     return isatty is not None and bool(isatty())
 

@@ -1,4 +1,4 @@
-"""Read text files of other programs: detect encodings, and report where decoding fails."""
+"""Read text files in any encoding, and report where decoding fails."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import os
 from collections.abc import Iterator
 from typing import IO, Literal
 
-#: The maximum length of a line, a CSV cell or a JSON value. A customer has some hundred characters.
-#: If a text is longer, a quote is probably not closed, or the file is not text.
+#: The maximum length of a line, a CSV cell or a JSON value, far longer than any customer. If a line
+#: is longer, a quote is probably not closed, or the file is not text.
 MAX_RECORD_CHARS = 2**20
 _CHUNK_SIZE = 2**16  # bytes of a binary file, or characters of a text file
 
-#: UTF-32 comes first, because its byte order mark begins with that of UTF-16.
+#: UTF-32 is first, because its mark in little-endian order begins with the UTF-16 mark.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -24,22 +24,22 @@ _BYTE_ORDER_MARKS = (
 
 
 class BadFile(Exception):
-    """A file that cannot be read as rows. The message says where and why."""
+    """The file cannot be read as rows. The message says where and why."""
 
 
-def encoding_from_bom(file: IO[bytes]) -> str | None:
-    """Return the encoding of the byte order mark, or ``None`` if there is no mark."""
-    start = head(file, 4)
+def detect_bom_encoding(file: IO[bytes]) -> str | None:
+    """Return the encoding that a byte order mark states; ``None`` if there is no mark."""
+    start = read_start(file, 4)
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
 
 
-def head(file: IO[bytes], size: int) -> bytes:
+def read_start(file: IO[bytes], size: int) -> bytes:
     """Return the first ``size`` bytes of an open file."""
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     return os.read(file.fileno(), size)
 
 
-def is_utf_8(file: IO[bytes]) -> bool:
+def is_non_ascii_utf_8(file: IO[bytes]) -> bool:
     """Return whether an open file is UTF-8 with at least one non-ASCII character."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_ascii = True
@@ -54,10 +54,10 @@ def is_utf_8(file: IO[bytes]) -> bool:
     return not is_ascii
 
 
-def lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterator[str]:
+def read_lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterator[str]:
     r"""Yield the lines of an open file from its start, including their line ends.
 
-    With ``newline=""`` a line ends with LF, CR or CR LF; with ``"\n"`` with LF only.
+    If ``newline`` is empty, lines end with LF, CR or CR LF. If it is ``"\n"``, they end with LF.
 
     Raises:
         BadFile: a line is too long, cannot be decoded, or contains a NUL character.
@@ -69,11 +69,11 @@ def lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterato
             if len(line) > MAX_RECORD_CHARS:
                 raise BadFile(f"line {number} is longer than {MAX_RECORD_CHARS:,} characters.")
             if "\0" in line:
-                raise _nul_byte_error(number, encoding)
+                raise _make_nul_error(number, encoding)
             yield line
 
 
-def chunks(file: IO[bytes], encoding: str) -> Iterator[str]:
+def read_chunks(file: IO[bytes], encoding: str) -> Iterator[str]:
     """Yield the text of an open file from its start, in chunks.
 
     Raises:
@@ -83,7 +83,7 @@ def chunks(file: IO[bytes], encoding: str) -> Iterator[str]:
     with _open_text(file, encoding, "\n") as text:
         while chunk := text.read(_CHUNK_SIZE):
             if "\0" in chunk:
-                raise _nul_byte_error(number + chunk[: chunk.index("\0")].count("\n"), encoding)
+                raise _make_nul_error(number + chunk[: chunk.index("\0")].count("\n"), encoding)
             number += chunk.count("\n")
             yield chunk
 
@@ -96,43 +96,46 @@ def _open_text(file: IO[bytes], encoding: str, newline: str) -> Iterator[IO[str]
         try:
             yield text
         except UnicodeError:
-            actual = _guess_utf_16(head(file, 4096))
-            if actual and actual != encoding and encoding_from_bom(file) is None:
+            guessed_encoding = _guess_utf_16(read_start(file, 4096))
+            if guessed_encoding not in ("", encoding) and detect_bom_encoding(file) is None:
                 raise BadFile(
                     f"the file is not {encoding}; it looks like UTF-16 without a byte order mark."
-                    f"  Hint: --encoding {actual}."
+                    f"  Hint: give --encoding {guessed_encoding}."
                 ) from None
             raise BadFile(_describe_decode_error(file, encoding, newline)) from None
 
 
-def _nul_byte_error(number: int, encoding: str) -> BadFile:
+def _make_nul_error(number: int, encoding: str) -> BadFile:
     return BadFile(
         f"line {number} contains a NUL byte: the file is not text, or not in {encoding}."
-        "  Hint: perhaps --encoding utf-16-le."
+        "  Hint: try --encoding utf-16-le."
     )
 
 
 def _guess_utf_16(start: bytes) -> str:
-    """Return the UTF-16 encoding of mostly Latin text without a byte order mark, else ``""``."""
-    nuls = start[1::2].count(0), start[::2].count(0)
-    if max(nuls) * 4 < len(start):
+    """Guess the UTF-16 encoding of Latin text; return an empty string if it is not UTF-16.
+
+    In UTF-16, each Latin character has one NUL byte.
+    """
+    nul_counts = start[1::2].count(0), start[::2].count(0)
+    if max(nul_counts) * 4 < len(start):
         return ""
-    return "utf-16-le" if nuls[0] > nuls[1] else "utf-16-be"
+    return "utf-16-le" if nul_counts[0] > nul_counts[1] else "utf-16-be"
 
 
 def _describe_decode_error(file: IO[bytes], encoding: str, newline: str) -> str:
     """Return an error message with the position of the first byte that cannot be decoded.
 
-    A second pass counts lines and bytes, because the text file has read ahead.
+    The file is read again, because the text file has read ahead of the error.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     os.lseek(file.fileno(), 0, os.SEEK_SET)
-    line, position = 1, 1  # of the next byte
-    # Latin-1 decodes each byte to one character.
+    line, position = 1, 1  # the line of the next byte, and its position in the line
+    # Read the lines as Latin-1, in which each byte is one character.
     with open(file.fileno(), encoding="latin-1", newline=newline, closefd=False) as text:
         while True:
             data = text.readline(MAX_RECORD_CHARS).encode("latin-1")
-            incomplete = decoder.getstate()[0]  # the start of a character
+            incomplete = decoder.getstate()[0]  # the first bytes of an incomplete character
             try:
                 decoder.decode(data, final=not data)
             except UnicodeDecodeError as error:
@@ -143,8 +146,8 @@ def _describe_decode_error(file: IO[bytes], encoding: str, newline: str) -> str:
                     )
                 position += error.start - len(incomplete)
                 byte = (incomplete + data)[error.start]
-                return _decode_error_message(encoding, line, position, byte)
-            except UnicodeError as error:  # UTF-16 without a byte order mark; no position
+                return _format_decode_error(encoding, line, position, byte)
+            except UnicodeError as error:  # raised for UTF-16 without a byte order mark
                 return f"the file is not {encoding}: {error}."
             if not data:
                 return f"the file is not {encoding}."
@@ -154,10 +157,10 @@ def _describe_decode_error(file: IO[bytes], encoding: str, newline: str) -> str:
                 position += len(data)
 
 
-def _decode_error_message(encoding: str, line: int, position: int, byte: int) -> str:
+def _format_decode_error(encoding: str, line: int, position: int, byte: int) -> str:
     where = f"line {line}, byte {position} (0x{byte:02x}) is not {encoding}."
     with contextlib.suppress(UnicodeDecodeError):
         char = bytes([byte]).decode("cp1252")
         if encoding == "utf-8":
             return f"{where}  Hint: --encoding cp1252 (Windows) reads it as {char!r}."
-    return f"{where}  Hint: perhaps --encoding {'utf-8' if encoding != 'utf-8' else 'cp437'}."
+    return f"{where}  Hint: try --encoding {'utf-8' if encoding != 'utf-8' else 'cp437'}."

@@ -14,7 +14,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.record import Record
 
-_CONTENT_TYPES = "[Content_Types].xml"
+_CONTENT_TYPES_FILE = "[Content_Types].xml"  # each Excel workbook contains this file
 _WORKBOOK_ERRORS = (
     zipfile.BadZipFile,
     InvalidFileException,
@@ -26,60 +26,69 @@ _WORKBOOK_ERRORS = (
 
 
 class Sheet:
-    """A sheet of a workbook. ``others`` are the names of the other sheets.
+    """A sheet of an Excel workbook.
 
     Args:
         file: the open workbook.
-        name: the name of the sheet; ``None`` for the first visible sheet.
+        name: the name of the sheet. If it is ``None``, the first visible sheet is read.
+
+    Attributes:
+        name: the name of the sheet.
+        other_sheet_names: the names of all other sheets.
 
     Raises:
-        BadFile: the file is not a workbook, or has no such sheet.
+        BadFile: the file is not a workbook, or the workbook has no sheet with this name.
     """
 
     def __init__(self, file: IO[bytes], name: str | None) -> None:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about features that openpyxl ignores
+                warnings.simplefilter("ignore")  # openpyxl warns about features that it ignores
                 workbook: Any = openpyxl.load_workbook(file, read_only=True, data_only=True)
         except _WORKBOOK_ERRORS as error:
             raise _to_bad_file(error) from None
         names = [sheet.title for sheet in workbook.worksheets]
-        if not names or (name is not None and name not in names):
+        if not names:
             raise BadFile(
-                f"there is no sheet {name!r}; the sheets are {', '.join(map(repr, names))}."
+                "the workbook has no worksheet.  Hint: put the customers into a worksheet."
             )
+        if name is not None and name not in names:
+            raise BadFile(f"there is no sheet {name!r}; choose from {', '.join(map(repr, names))}.")
         visible = [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
         self.name: str = (visible or names)[0] if name is None else name
-        self.others = [other for other in names if other != self.name]
+        self.other_sheet_names = [other for other in names if other != self.name]
         self._workbook = workbook
         self._sheet = workbook[self.name]
 
     def records(self) -> Iterator[Record]:
-        """Yield each row that is not blank or that has a formula without a stored value."""
+        """Yield each row that has a value, or a formula without a stored value."""
         self._sheet.reset_dimensions()  # some programs write wrong dimensions
         try:
-            without_value, hidden = self._find_hidden_and_unevaluated()
+            unevaluated_cells, hidden_rows = self._find_unevaluated_and_hidden()
             for number, cells in enumerate(self._sheet.iter_rows(values_only=True), 1):
                 problem = ""
-                if number in without_value:
+                if number in unevaluated_cells:
                     problem = (
-                        f"contains a formula without a stored value in {without_value[number]};"
+                        f"contains a formula without a stored value in {unevaluated_cells[number]};"
                         " open the file in a spreadsheet program and save it"
                     )
                 if problem or any(cell is not None and str(cell).strip() for cell in cells):
-                    note = "is hidden in the workbook" if number in hidden else ""
+                    note = "is hidden in the workbook" if number in hidden_rows else ""
                     yield Record(number, list(cells), problem, note)
         except _WORKBOOK_ERRORS as error:
             raise _to_bad_file(error) from None
 
-    def _find_hidden_and_unevaluated(self) -> tuple[dict[int, str], set[int]]:
-        """Return the rows with an unevaluated formula, and the hidden rows.
+    def _find_unevaluated_and_hidden(self) -> tuple[dict[int, str], set[int]]:
+        """Find unevaluated formulas and hidden rows, which ``openpyxl`` does not report.
 
-        ``openpyxl`` reports neither. An unevaluated formula has no stored value, so it looks like
-        an empty cell. The first result maps the number of a row to the name of its first such cell.
+        For ``openpyxl``, a cell with an unevaluated formula is empty, because no value is stored.
+
+        Returns:
+            A dictionary that maps a row number to the first cell of the row with an unevaluated
+            formula, such as ``B7``; and the numbers of the hidden rows.
         """
-        without_value: dict[int, str] = {}
-        hidden: set[int] = set()
+        unevaluated_cells: dict[int, str] = {}
+        hidden_rows: set[int] = set()
         # These private attributes exist in the read-only worksheet of openpyxl 3.1.
         with self._workbook._archive.open(self._sheet._worksheet_path) as xml:
             row = 0
@@ -89,20 +98,20 @@ class Sheet:
                     if tag == "row":
                         row = int(element.get("r", row + 1))
                         if element.get("hidden") in ("1", "true"):
-                            hidden.add(row)
+                            hidden_rows.add(row)
                 elif tag == "c":
                     children = {child.tag.rpartition("}")[2]: child.text for child in element}
-                    # If the result of a formula is empty text, Excel stores the type but no value.
+                    # If a formula returns empty text, Excel stores the type "str" but no value.
                     has_value = children.get("v") or element.get("t") == "str"
                     if "f" in children and not has_value:
-                        without_value.setdefault(row, element.get("r", f"row {row}"))
+                        unevaluated_cells.setdefault(row, element.get("r", f"row {row}"))
                 elif tag == "row":
                     element.clear()
-        return without_value, hidden
+        return unevaluated_cells, hidden_rows
 
 
 def _to_bad_file(error: Exception) -> BadFile:
-    if _CONTENT_TYPES in str(error):
+    if _CONTENT_TYPES_FILE in str(error):
         return BadFile(
             "it is a zip archive, or a workbook of another program than Excel.  Hint: unpack it, or"
             " save the workbook as .xlsx."

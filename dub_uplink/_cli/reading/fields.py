@@ -7,19 +7,19 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 
-from dub_uplink._cli.io.records import column_names
+from dub_uplink._cli.io.records import list_column_names
 from dub_uplink.models import components, operations
 
-#: The fields that a file can contain, and those that it must contain.
+#: The fields that a file can contain, and the fields that it must contain.
 FIELDS = tuple(field.name for field in dataclasses.fields(operations.CreateCustomerRequestBody))
-REQUIRED = ("external_id", "country")
+REQUIRED_FIELDS = ("external_id", "country")
 
-REASON = "reason"  # the column of reasons in a file of failed rows
-UNKNOWN = "?"  # stands for the field of an unknown column
+REASON_COLUMN = "reason"  # a file of failed rows has this column
+UNKNOWN_FIELD = "?"  # is returned for a column that matches no field
 
-# Matches whitespace of every width, underscores, dashes, and invisible characters of editors.
+# Matches whitespace, underscores, dashes, and invisible characters that editors insert.
 _IGNORED_CHARACTERS = re.compile("[\\s_\u200b\u2060\ufeff\u2010-\u2015-]+")
-_MAX_LISTED_COLUMNS = 12  # in a message
+_MAX_LISTED_COLUMNS = 12  # the number of columns that a message lists
 
 
 def normalize_column(column: str) -> str:
@@ -28,13 +28,14 @@ def normalize_column(column: str) -> str:
 
 
 _FIELD_BY_NAME = {normalize_column(name): name for name in FIELDS}
-#: Columns that only the server can set, as in an export, and the column of reasons.
+#: Columns that are not imported: those that only the server can set, and the reasons of failed
+#: rows. Their names are normalized.
 _IGNORED_COLUMNS = {
     normalize_column(name)
     for name in (
         *(field.name for field in dataclasses.fields(components.Customer)),
-        *column_names(expanded=True),
-        REASON,
+        *list_column_names(expanded=True),
+        REASON_COLUMN,
     )
 } - {*_FIELD_BY_NAME, "extra"}
 
@@ -44,12 +45,12 @@ def find_field(name: str) -> str | None:
     return _FIELD_BY_NAME.get(normalize_column(name))
 
 
-class FieldNames:
-    """Matches columns to fields.
+class ColumnMatcher:
+    """Matches the columns of a file to the fields of a customer.
 
     Args:
-        mapping: fields by column; ``None`` ignores the column.
-        ignore_unknown: whether to ignore every column that matches no field.
+        mapping: maps a column to its field, or to ``None`` to ignore the column.
+        ignore_unknown: whether to ignore each column that matches no field.
     """
 
     def __init__(self, mapping: Mapping[str, str | None], *, ignore_unknown: bool) -> None:
@@ -59,32 +60,41 @@ class FieldNames:
         }
         self._ignore_unknown = ignore_unknown
 
-    def field(self, column: str, *, exactly: bool = False) -> str | None:
-        """Return the field of a column; ``None`` if it is ignored, ``UNKNOWN`` if none matches.
+    def match(self, column: str, *, same_spelling: bool = False) -> str | None:
+        """Return the field of a column.
 
-        With ``exactly``, ``mapping`` applies only to columns with exactly the same spelling.
+        Args:
+            column: the name of the column.
+            same_spelling: whether a column in ``mapping`` must have exactly this spelling. By
+                default, case, spaces, dashes and underscores are ignored.
+
+        Returns:
+            The field, ``None`` if the column is ignored, or ``UNKNOWN_FIELD`` if no field matches.
         """
         if column in self._mapping:
             return self._mapping[column]
         name = normalize_column(column)
-        if not exactly and name in self._normalized_mapping:
+        if not same_spelling and name in self._normalized_mapping:
             return self._normalized_mapping[name]
         if name in _FIELD_BY_NAME:
             return _FIELD_BY_NAME[name]
-        ignored = not name or name in _IGNORED_COLUMNS or self._ignore_unknown
-        return None if ignored else UNKNOWN
+        is_ignored = not name or name in _IGNORED_COLUMNS or self._ignore_unknown
+        return None if is_ignored else UNKNOWN_FIELD
 
-    def fields(self, header: Sequence[str]) -> list[str | None]:
+    def match_header(self, header: Sequence[str]) -> list[str | None]:
         """Return the field of each column of a header."""
-        exact = {normalize_column(column) for column in header if column in self._mapping}
-        return [self.field(column, exactly=normalize_column(column) in exact) for column in header]
+        mapped_names = {normalize_column(column) for column in header if column in self._mapping}
+        return [
+            self.match(column, same_spelling=normalize_column(column) in mapped_names)
+            for column in header
+        ]
 
-    def problem(self, header: Sequence[str], fields: Sequence[str | None], hint: str) -> str:
-        """Return why a header cannot be imported; empty if it can.
+    def find_problem(self, header: Sequence[str], fields: Sequence[str | None], hint: str) -> str:
+        """Return why a header cannot be imported; return an empty string if it can.
 
         Args:
             header: the names of the columns.
-            fields: the field of each column.
+            fields: the field of each column, as ``match_header`` returns it.
             hint: what to do if the first row is not the header; may be empty.
         """
         names = {normalize_column(column) for column in header}
@@ -93,45 +103,52 @@ class FieldNames:
                 listed = _format_columns(header)
                 return f"--map: there is no column {column!r}; the columns are {listed}."
         for name in FIELDS:
-            same = [column for column, field in zip(header, fields, strict=True) if field == name]
-            if len(same) > 1:
-                both = "both" if len(same) == 2 else "all"
-                listed, hint = _format_columns(same), _hint_for_duplicates(same)
+            columns = [c for c, field in zip(header, fields, strict=True) if field == name]
+            if len(columns) > 1:
+                both = "both" if len(columns) == 2 else "all"
+                listed, hint = _format_columns(columns), _hint_for_duplicates(columns)
                 return f"columns {listed} {both} mean {name}.  Hint: {hint}."
-        unknown = [c for c, field in zip(header, fields, strict=True) if field is UNKNOWN]
-        missing = [name for name in REQUIRED if name not in fields]
-        if missing:
+        missing_field = next((name for name in REQUIRED_FIELDS if name not in fields), "")
+        if missing_field:
             return (
-                f"there is no column {missing[0]}; the columns are {_format_columns(header)}."
-                f"  Hint: {_hint_for_missing(missing[0], header, fields, hint)}"
+                f"there is no column {missing_field}; the columns are {_format_columns(header)}."
+                f"  Hint: {_hint_for_missing(missing_field, header, fields, hint)}"
             )
-        if unknown:
-            meaning = f"{unknown[0]}={_similar_field(unknown[0]) or 'FIELD'}"
+        unknown_columns = [
+            column for column, field in zip(header, fields, strict=True) if field is UNKNOWN_FIELD
+        ]
+        if unknown_columns:
+            column = unknown_columns[0]
+            map_option = f"{column}={_find_similar_field(column) or 'FIELD'}"
             return (
-                f"unknown columns: {_format_columns(unknown)}{suggest_field(unknown[0])}."
-                f"  Hint: import a column with --map {meaning!r}, ignore it with --map"
-                f" {unknown[0] + '='!r}, or ignore all unknown columns with --ignore-unknown."
+                f"unknown columns: {_format_columns(unknown_columns)}{suggest_field(column)}."
+                f"  Hint: import a column with --map {map_option!r}, ignore it with --map"
+                f" {column + '='!r}, or ignore all unknown columns with --ignore-unknown."
             )
         return ""
 
 
 def _guess_column(name: str, header: Sequence[str], fields: Sequence[str | None]) -> str:
-    """Return the column that is most likely a missing field; empty if no column is likely."""
-    free = [c for c, field in zip(header, fields, strict=True) if field not in FIELDS and c]
-    near_names = {normalize_column(column): column for column in free}
-    close = difflib.get_close_matches(normalize_column(name), near_names, 1)
-    if close:
-        return near_names[close[0]]
-    ids = [column for column in free if normalize_column(column).endswith("id")]
-    return ids[0] if ids and name == "external_id" else ""
+    """Return the column that probably contains a missing field; empty if none is likely."""
+    unmatched_columns = [
+        column
+        for column, field in zip(header, fields, strict=True)
+        if field not in FIELDS and column
+    ]
+    column_by_name = {normalize_column(column): column for column in unmatched_columns}
+    similar_names = difflib.get_close_matches(normalize_column(name), column_by_name, 1)
+    if similar_names:
+        return column_by_name[similar_names[0]]
+    id_columns = [column for name, column in column_by_name.items() if name.endswith("id")]
+    return id_columns[0] if id_columns and name == "external_id" else ""
 
 
 def _hint_for_missing(
     name: str, header: Sequence[str], fields: Sequence[str | None], hint: str
 ) -> str:
-    if len(header) == 1 and any(mark in header[0] for mark in ",;\t|"):
+    if len(header) == 1 and any(delimiter in header[0] for delimiter in ",;\t|"):
         return "each line seems to be one cell in quotes; remove the quotes around the lines."
-    # One column is not enough, so the delimiter is wrong, or the row is not the header.
+    # Guess no column if there is only one: the delimiter is wrong, or the row is not the header.
     guess = _guess_column(name, header, fields) if len(header) > 1 else ""
     if guess:
         return f"give the column with --map {f'{guess}={name}'!r}."
@@ -143,25 +160,26 @@ def _hint_for_missing(
     return f"add the column, or give it with --map 'COLUMN={name}'."
 
 
-def _hint_for_duplicates(same: Sequence[str]) -> str:
-    """Return a hint on how to keep one of several columns with the same field."""
-    spelled_once = [column for column in same if same.count(column) == 1]
-    if len(spelled_once) < len(same):
+def _hint_for_duplicates(columns: Sequence[str]) -> str:
+    """Return a hint that says how to import only one of several columns of a field."""
+    if len(set(columns)) < len(columns):
         return "rename all but one of them in the file"
-    options = " ".join(f"--map {column + '='!r}" for column in same[1:])
-    return f"keep {same[0]!r} with {options}"
+    options = " ".join(f"--map {column + '='!r}" for column in columns[1:])
+    return f"keep {columns[0]!r} with {options}"
 
 
 def suggest_field(column: str) -> str:
-    """Return a part of a message that suggests the field with the most similar name."""
-    close = _similar_field(column)
-    return f"; did you mean {close!r}" if close else ""
+    """Return a clause such as "; did you mean 'email'"; empty if no field is similar."""
+    field = _find_similar_field(column)
+    return f"; did you mean {field!r}" if field else ""
 
 
-def _similar_field(column: str) -> str:
-    # Use a high cutoff, because similar words in long names match: "customers" and the Stripe id.
-    close = difflib.get_close_matches(normalize_column(column), _FIELD_BY_NAME, 1, cutoff=0.7)
-    return _FIELD_BY_NAME[close[0]] if close else ""
+def _find_similar_field(column: str) -> str:
+    # With the default cutoff, "customers" would match "stripe_customer_id".
+    similar_names = difflib.get_close_matches(
+        normalize_column(column), _FIELD_BY_NAME, 1, cutoff=0.7
+    )
+    return _FIELD_BY_NAME[similar_names[0]] if similar_names else ""
 
 
 def _format_columns(names: Sequence[str]) -> str:

@@ -7,88 +7,101 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any, Literal
 
-from dub_uplink._cli.io.text_file import MAX_RECORD_CHARS, BadFile, chunks, lines
+from dub_uplink._cli.io.text_file import MAX_RECORD_CHARS, BadFile, read_chunks, read_lines
 from dub_uplink._cli.reading.record import Record
 
 _BLANK_PATTERN = re.compile("[ \t\r\n]*")
 
 
 class _Object(dict[str, Any]):
-    """A JSON object. ``repeated`` is a key that occurs more than once, or empty."""
+    """A JSON object.
 
-    repeated = ""
+    Attributes:
+        repeated_key: a key that occurs more than once; empty if each key occurs once.
+    """
+
+    repeated_key = ""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
         if len(self) < len(pairs):
             keys = [key for key, _ in pairs]
-            self.repeated = next(key for key in keys if keys.count(key) > 1)
+            self.repeated_key = next(key for key in keys if keys.count(key) > 1)
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_Object)
 
 
-#: Matches the start of an object, up to its first list. The list must contain objects.
+#: Matches the start of an object, up to the first object of its first list. If the list contains
+#: anything else, the pattern does not match.
 _WRAPPED_LIST_PATTERN = re.compile(r'\{(?:[^\[{}]|\{[^\[{}]*\})*?"[A-Za-z_]\w*"\s*:\s*\[\s*\{')
 _KEY_PATTERN = re.compile(r'"([^"\\]*)"\s*:')
 
-Unit = Literal["line", "item", "row"]
+#: What the position of a row counts: lines, items of a JSON array, or rows of a sheet.
+PositionUnit = Literal["line", "item", "row"]
 
 
-def position_unit(file: IO[bytes], encoding: str) -> Unit:
-    """Return the unit of positions: items if an array is on one line, otherwise lines."""
-    start = next(chunks(file, encoding), "").strip()
+def find_position_unit(file: IO[bytes], encoding: str) -> PositionUnit:
+    """Return ``item`` for an array on one line; otherwise return ``line``.
+
+    An array counts as one line if its first 65,536 characters contain no line end.
+    """
+    start = next(read_chunks(file, encoding), "").strip()
     return "item" if start[:1] == "[" and "\n" not in start else "line"
 
 
-def keys_before_list(file: IO[bytes], encoding: str) -> list[str]:
+def read_keys_before_list(file: IO[bytes], encoding: str) -> list[str]:
     """Return the keys of the first object, up to the key of its first list of objects.
 
-    The result is empty if there is no list of objects.
+    Return an empty list if the object contains no list of objects.
     """
-    start = _WRAPPED_LIST_PATTERN.match(next(chunks(file, encoding), "").lstrip())
+    start = _WRAPPED_LIST_PATTERN.match(next(read_chunks(file, encoding), "").lstrip())
     return _KEY_PATTERN.findall(start[0]) if start else []
 
 
 def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:
-    """Yield the records. Memory does not grow with the file.
+    """Yield the records of a JSON file. The memory use does not grow with the file.
 
     Raises:
-        BadFile: the file, or the rest of the file, cannot be read.
+        BadFile: the file cannot be read, or cannot be read to its end.
     """
     records = (
-        _read_lines(file, encoding) if _is_lines(file, encoding) else _read_values(file, encoding)
+        _read_jsonl(file, encoding)
+        if _is_jsonl(file, encoding)
+        else _read_array_or_objects(file, encoding)
     )
     for record in records:
         if record.problem:
             yield record
         elif not isinstance(record.content, _Object):
             yield Record(record.line, {}, "is not a JSON object")
-        elif record.content.repeated:
-            yield Record(record.line, {}, f"has {record.content.repeated!r} twice")
+        elif record.content.repeated_key:
+            yield Record(record.line, {}, f"has {record.content.repeated_key!r} twice")
         else:
             yield record
 
 
-def _is_lines(file: IO[bytes], encoding: str) -> bool:
-    """Return whether each line is a value, judged by the first line that is not blank."""
-    for chunk in chunks(file, encoding):
+def _is_jsonl(file: IO[bytes], encoding: str) -> bool:
+    """Return whether the first line that is not blank is a complete JSON value."""
+    for chunk in read_chunks(file, encoding):
         if chunk.strip():
             if chunk.lstrip()[0] == "[":
                 return False
             break
-    first = next((line.strip() for line in lines(file, encoding, "\n") if line.strip()), "")
+    first_line = next(
+        (line.strip() for line in read_lines(file, encoding, "\n") if line.strip()), ""
+    )
     try:
-        _DECODER.decode(first)
+        _DECODER.decode(first_line)
     except json.JSONDecodeError as error:
-        return error.pos < len(first)  # an error at the end of the line: the object continues
+        return error.pos < len(first_line)  # an error at its end: the object continues
     except RecursionError:
         pass
     return True
 
 
-def _read_lines(file: IO[bytes], encoding: str) -> Iterator[Record]:
-    for number, line in enumerate(lines(file, encoding, "\n"), 1):
+def _read_jsonl(file: IO[bytes], encoding: str) -> Iterator[Record]:
+    for number, line in enumerate(read_lines(file, encoding, "\n"), 1):
         text = line.strip(" \t\r\n")
         if text:
             try:
@@ -99,27 +112,27 @@ def _read_lines(file: IO[bytes], encoding: str) -> Iterator[Record]:
                 yield Record(number, {}, "cannot be parsed as JSON")
 
 
-def _read_values(file: IO[bytes], encoding: str) -> Iterator[Record]:
-    by_item = position_unit(file, encoding) == "item"
-    buffer = _Buffer(chunks(file, encoding))
-    is_array = buffer.take("[")
+def _read_array_or_objects(file: IO[bytes], encoding: str) -> Iterator[Record]:
+    counts_items = find_position_unit(file, encoding) == "item"
+    buffer = _Buffer(read_chunks(file, encoding))
+    is_array = buffer.skip_if_next("[")
     count = 0
     is_first = True
     while buffer.peek():
-        if is_array and buffer.take("]"):
+        if is_array and buffer.skip_if_next("]"):
             if buffer.peek():
                 raise BadFile(f"line {buffer.line()}: text follows the end of the array.")
             return
-        if is_array and not is_first and not buffer.take(","):
-            after = f"after item {count}" if by_item else f"line {buffer.line()}"
+        if is_array and not is_first and not buffer.skip_if_next(","):
+            after = f"after item {count}" if counts_items else f"line {buffer.line()}"
             raise BadFile(f"{after} is not JSON: a comma is missing.")
         if not is_first and is_array and buffer.peek() == "]":
-            continue  # a comma after the last value
+            continue  # accept a comma after the last item
         if not buffer.peek():
             break
         count += 1
-        number = count if by_item else buffer.line()
-        yield Record(number, buffer.value(f"{'item' if by_item else 'line'} {number}"))
+        number = count if counts_items else buffer.line()
+        yield Record(number, buffer.decode_value(f"{'item' if counts_items else 'line'} {number}"))
         is_first = False
     if is_array:
         raise BadFile(
@@ -128,13 +141,17 @@ def _read_values(file: IO[bytes], encoding: str) -> Iterator[Record]:
 
 
 class _Buffer:
-    """A buffer of the text that is being decoded."""
+    """A buffer of the text that is being decoded. ``_position`` is the index of the next character.
 
-    def __init__(self, pieces: Iterator[str]) -> None:
-        self._pieces = pieces
+    Args:
+        text_chunks: the text of the file, in chunks.
+    """
+
+    def __init__(self, text_chunks: Iterator[str]) -> None:
+        self._text_chunks = text_chunks
         self._text = ""
         self._position = 0
-        self._counted_until = 0  # _line includes the line ends up to this position
+        self._counted_until = 0  # _line counts the line ends before this index
         self._line = 1
 
     def line(self) -> int:
@@ -143,12 +160,13 @@ class _Buffer:
         self._counted_until = self._position
         return self._line
 
-    def _fill(self) -> bool:
+    def _read_chunk(self) -> bool:
+        """Append the next chunk, and return whether there was one."""
         self.line()
-        piece = next(self._pieces, "")
-        self._text = self._text[self._position :] + piece
+        chunk = next(self._text_chunks, "")
+        self._text = self._text[self._position :] + chunk
         self._position = self._counted_until = 0
-        return bool(piece)
+        return bool(chunk)
 
     def peek(self) -> str:
         """Return the next character that is not blank; empty at the end."""
@@ -157,17 +175,17 @@ class _Buffer:
             self._position = blank.end() if blank else self._position
             if self._position < len(self._text):
                 return self._text[self._position]
-            if not self._fill():
+            if not self._read_chunk():
                 return ""
 
-    def take(self, char: str) -> bool:
-        """Skip a character if it is next; return whether it was."""
+    def skip_if_next(self, char: str) -> bool:
+        """Skip ``char`` if it is the next character that is not blank; return whether it was."""
         is_next = self.peek() == char
         self._position += is_next
         return is_next
 
-    def value(self, place: str) -> Any:
-        """Decode the next value. ``place`` is its position, for messages."""
+    def decode_value(self, place: str) -> Any:
+        """Decode the next value. ``place`` is the position of the value, such as "line 2"."""
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._position)
@@ -176,8 +194,8 @@ class _Buffer:
             except (ValueError, RecursionError):
                 raise BadFile(f"{place} cannot be parsed as JSON.") from None
             else:
-                # This may be only the first part of a number, but only objects are valid records.
+                # A number may continue in the next chunk, but a number is not a valid record.
                 self._position = end
                 return value
-            if len(self._text) - self._position > MAX_RECORD_CHARS or not self._fill():
+            if len(self._text) - self._position > MAX_RECORD_CHARS or not self._read_chunk():
                 raise BadFile(f"{place} is not JSON: {message.removesuffix(' starting at')}.")

@@ -1,4 +1,4 @@
-"""The record that is read from a file of any format."""
+"""Define a record, which the readers of all file formats yield."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ class Record(NamedTuple):
     """A record of a file.
 
     Attributes:
-        line: the position of its start, counted from 1 in the unit of the file.
+        line: the position where the record starts, from 1: a line, a row of a sheet or a JSON item.
         content: a list of cells, or a JSON object; empty if there is a ``problem``.
-        problem: why the record cannot be read, or an empty string.
-        note: a remark on the record, or an empty string.
+        problem: why the record cannot be read; empty if it can.
+        note: a remark on the record for the user; may be empty.
     """
 
     line: int

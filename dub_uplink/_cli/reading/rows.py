@@ -12,19 +12,24 @@ from importlib.util import find_spec
 from pathlib import PurePath
 from typing import IO, Any, Literal, NamedTuple
 
-from dub_uplink._cli.io.text_file import BadFile, encoding_from_bom, head
-from dub_uplink._cli.reading.csv_records import find_delimiter, read_csv
+from dub_uplink._cli.io.text_file import BadFile, detect_bom_encoding, read_start
+from dub_uplink._cli.reading.csv_records import detect_delimiter, read_csv
 from dub_uplink._cli.reading.fields import (
     FIELDS,
-    REASON,
-    REQUIRED,
-    UNKNOWN,
-    FieldNames,
+    REASON_COLUMN,
+    REQUIRED_FIELDS,
+    UNKNOWN_FIELD,
+    ColumnMatcher,
     suggest_field,
 )
-from dub_uplink._cli.reading.json_records import Unit, keys_before_list, position_unit, read_json
+from dub_uplink._cli.reading.json_records import (
+    PositionUnit,
+    find_position_unit,
+    read_json,
+    read_keys_before_list,
+)
 from dub_uplink._cli.reading.record import Record
-from dub_uplink._cli.reading.values import ABSENT, Value, check_value, excerpt, read_cell
+from dub_uplink._cli.reading.values import ABSENT, Value, check_value, make_excerpt, read_cell
 
 Format = Literal["csv", "json", "jsonl", "xlsx"]
 
@@ -49,16 +54,16 @@ _UNSUPPORTED_FORMATS = {
     b"BZh": "it is compressed by bzip2.  Hint: unpack it.",
     b"\xfd7zXZ": "it is compressed by xz.  Hint: unpack it.",
 }
-_MAX_LISTED_KEYS = 100  # keys of JSON objects in the preview
+_MAX_LISTED_KEYS = 100  # the number of JSON keys that the preview lists
 
 
 class Problem(NamedTuple):
-    """A problem of a row, or a remark on a row.
+    """A problem of a row, or a remark for the user.
 
     Attributes:
         line: the position of the row, from 1: a line, a row of a sheet, or an item of a JSON array.
-        column: the column.
-        reason: the problem or the remark.
+        column: the name of the column; "row" or an empty string for the whole row.
+        reason: the problem or the remark, without its subject, such as "is missing".
         detail: an excerpt of the value, or an empty string.
     """
 
@@ -70,14 +75,14 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a file.
+    """A row of a file, as the request that would be sent.
 
     Attributes:
         number: the number of the row, from 0.
         line: the position where the row starts, from 1: a line, a row of a sheet or a JSON item.
-        request: the customer, with snake_case names; incomplete if there are ``problems``.
+        request: the fields of the customer by snake_case name; incomplete if ``problems`` exist.
         problems: why the row cannot be sent.
-        notes: remarks for the user.
+        notes: remarks for the user; a row with notes can be sent.
     """
 
     number: int
@@ -89,15 +94,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Options:
-    """Options for reading a file. Options that are ``None`` are detected.
+    """Options for reading a file. The first four are detected if they are ``None``.
 
     Attributes:
-        format: the format.
-        encoding: the encoding.
+        format: the format of the file.
+        encoding: the encoding of the text.
         delimiter: the delimiter of CSV.
-        sheet: the name of a sheet of Excel.
-        mapping: fields by column; ``None`` ignores the column.
-        ignore_unknown: whether to ignore unknown columns.
+        sheet: the name of the sheet of an Excel workbook.
+        mapping: maps a column to its field, or to ``None`` to ignore the column.
+        ignore_unknown: whether to ignore each column that matches no field.
         exact: whether to import the text of cells unchanged.
     """
 
@@ -114,38 +119,39 @@ class Rows(ABC):
     """The rows of an open file. Each iteration starts at the first row.
 
     Raises:
-        BadFile: the file, or the rest of the file, cannot be read.
+        BadFile: the file cannot be read, or cannot be read to its end.
     """
 
-    #: The field of each column; ``None`` if the column is ignored. For JSON, the keys read so far.
+    #: Maps a column to its field, or to ``None`` if the column is ignored. JSON has no header, so
+    #: its columns are the keys of the objects read so far.
     columns: dict[str, str | None]
-    #: Maps the name of an option, such as ``encoding``, to the detected value.
+    #: Maps the name of an option, such as ``encoding``, to the value used: given or detected.
     recognized: dict[str, str]
     #: Why the header cannot be imported; empty if it can.
     header_problem = ""
     #: The unit of the positions of rows.
-    unit: Unit = "line"
+    unit: PositionUnit = "line"
 
     def __init__(self, options: Options) -> None:
-        self._names = FieldNames(options.mapping, ignore_unknown=options.ignore_unknown)
+        self._matcher = ColumnMatcher(options.mapping, ignore_unknown=options.ignore_unknown)
         self.columns = {}
 
     @abstractmethod
     def __iter__(self) -> Iterator[Row]: ...
 
 
-def rows_of(file: IO[bytes], options: Options, name: str = "") -> Rows:
-    """Detect the format of an open binary file, and return its rows.
+def make_rows(file: IO[bytes], options: Options, name: str = "") -> Rows:
+    """Detect the format of an open binary file, and create the object that reads its rows.
 
     Raises:
-        BadFile: the file has no readable rows.
+        BadFile: the file is empty, or cannot be read as rows.
     """
-    if not head(file, 1):
+    if not read_start(file, 1):
         raise BadFile("the file is empty.")
-    if options.format not in (None, "xlsx") and head(file, 4) == _ZIP_HEADER:
+    if options.format not in (None, "xlsx") and read_start(file, 4) == _ZIP_HEADER:
         raise BadFile("it is an Excel workbook or a zip archive.  Hint: leave out --format.")
     file_format = options.format or _detect_format(file, PurePath(name).suffix.lower())
-    return _READERS[file_format](file, options)
+    return _ROWS_FACTORIES[file_format](file, options)
 
 
 def _detect_format(file: IO[bytes], suffix: str) -> Format:
@@ -154,65 +160,71 @@ def _detect_format(file: IO[bytes], suffix: str) -> Format:
     Raises:
         BadFile: files of this format cannot be imported.
     """
-    start = head(file, 4096)
+    start = read_start(file, 4096)
     if start.startswith(_ZIP_HEADER):
         return "xlsx"
     for header, message in _UNSUPPORTED_FORMATS.items():
         if start.startswith(header):
             raise BadFile(message)
-    text = start.decode(encoding_from_bom(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
+    text = start.decode(detect_bom_encoding(file) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
     if text.startswith("<"):
         raise BadFile(
             "it is HTML or XML, not a table.  Hint: open it in a spreadsheet program, and save it"
             " as .xlsx or CSV."
         )
-    by_content: Format = "json" if re.match(r'\[\s*([{\]]|$)|\{\s*("|\}|$)', text) else "csv"
-    by_name = _FORMAT_BY_SUFFIX.get(suffix)
-    if by_name == "csv" and by_content == "json":
+    format_by_content: Format = "json" if re.match(r'\[\s*([{\]]|$)|\{\s*("|\}|$)', text) else "csv"
+    format_by_name = _FORMAT_BY_SUFFIX.get(suffix)
+    if format_by_name == "csv" and format_by_content == "json":
         return "json"
-    # Invalid JSON is still JSON, unless its first line looks like a header of CSV.
-    if by_name == "json" and text[:1] not in ("[", "{", '"', "") and "," in text.split("\n")[0]:
+    first_line = text.split("\n")[0]
+    # Treat invalid JSON as JSON, unless its first line looks like a CSV header.
+    if format_by_name == "json" and text[:1] not in ("[", "{", '"', "") and "," in first_line:
         raise BadFile("it is not JSON, and looks like CSV.  Hint: give --format csv.")
-    return by_name or by_content
+    return format_by_name or format_by_content
 
 
 def _choose_encoding(file: IO[bytes], options: Options) -> str:
-    # Prefer the byte order mark: no text in another encoding starts with these bytes.
-    return encoding_from_bom(file) or options.encoding or "utf-8"
+    # A byte order mark overrides the option, because only its own encoding starts with its bytes.
+    return detect_bom_encoding(file) or options.encoding or "utf-8"
 
 
 class TableRows(Rows):
-    """The rows of CSV or of a sheet. The first row contains the names of the columns."""
+    """The rows of CSV or of an Excel sheet. The first row is the header.
+
+    Args:
+        options: the options.
+        records: returns a new iterator of all records, including the header.
+        empty_message: the error message if there is no record.
+        header_hint: what to do if the first row is not the header; may be empty.
+    """
 
     def __init__(
         self,
         options: Options,
         records: Callable[[], Iterable[Record]],
-        empty: str = "the file is empty.",
-        hint: str = "give --delimiter",
+        empty_message: str = "the file is empty.",
+        header_hint: str = "give --delimiter",
     ) -> None:
         super().__init__(options)
         self._records = records
         self._exact = options.exact
-        self._empty = empty
         header = next(iter(records()), None)
         if header is None:
-            raise BadFile(self._empty)
+            raise BadFile(empty_message)
         if header.problem:
             raise BadFile(f"line {header.line}: {header.problem}.")
-        self._header = _column_names(header.content)
-        fields = self._names.fields(self._header)
+        self._header = _strip_cells(header.content)
+        fields = self._matcher.match_header(self._header)
         self.columns = {
             column: name for column, name in zip(self._header, fields, strict=True) if column
         }
-        self.header_problem = self._names.problem(self._header, fields, hint)
-        self._used_columns = [
-            (number, name) for number, name in enumerate(fields) if name is not None
-        ]
-        self._column_of = {name: self._header[number] for number, name in self._used_columns}
-        self._unnamed_columns = [number for number, column in enumerate(self._header) if not column]
-        known = [name for name in FIELDS if name in self._header]
-        self._is_failed_file = self._header == [*known, REASON]
+        self.header_problem = self._matcher.find_problem(self._header, fields, header_hint)
+        self._used_columns = [(index, name) for index, name in enumerate(fields) if name]
+        self._column_by_field = {name: self._header[index] for index, name in self._used_columns}
+        self._unnamed_columns = [index for index, column in enumerate(self._header) if not column]
+        field_columns = [name for name in FIELDS if name in self._header]
+        #: Whether an import wrote this file of failed rows, so that its formulas are escaped.
+        self._is_failed_file = self._header == [*field_columns, REASON_COLUMN]
 
     def __iter__(self) -> Iterator[Row]:
         if self.header_problem:
@@ -224,43 +236,39 @@ class TableRows(Rows):
             if problem:
                 yield Row(number, line, {}, (Problem(line, "", problem),))
                 continue
-            row = _make_row(number, line, self._read_values(cells), self._column_of)
-            if note:
-                row = dataclasses.replace(row, notes=(*row.notes, Problem(line, "row", note)))
-            if self._unnamed_columns:
-                row = dataclasses.replace(
-                    row, notes=(*row.notes, *self._find_ignored_values(line, cells))
-                )
-            yield row
+            row = _make_row(number, line, self._read_cells(cells), self._column_by_field)
+            notes = [Problem(line, "row", note)] if note else []
+            notes += self._find_ignored_values(line, cells)
+            yield dataclasses.replace(row, notes=(*row.notes, *notes)) if notes else row
 
     def _find_row_problem(self, cells: list[Any]) -> str:
-        """Return a problem if a row repeats the header, or has more cells than the header.
+        """Return a problem if a row repeats the header, or has a value outside of the header.
 
-        Files that were joined contain the header again. Blank cells are ignored.
+        A file that was joined from several files repeats the header.
         """
-        count = len(self._header)
-        if _column_names(cells[:1]) == self._header[:1] and _column_names(cells) == self._header:
+        header_length = len(self._header)
+        if _strip_cells(cells[:1]) == self._header[:1] and _strip_cells(cells) == self._header:
             return "repeats the header; delete this row"
-        if len(cells) > count and any(not _is_blank(cell) for cell in cells[count:]):
-            return f"has {len(cells)} cells, but the header has {count}"
+        if len(cells) > header_length and not all(map(_is_blank, cells[header_length:])):
+            return f"has {len(cells)} cells, but the header has {header_length}"
         return ""
 
     def _find_ignored_values(self, line: int, cells: list[Any]) -> Iterator[Problem]:
-        """Yield a note on each value in a column without a name, such as the index of pandas."""
-        for number in self._unnamed_columns:
-            if number < len(cells) and not _is_blank(cells[number]):
-                reason = f"has a value in column {number + 1}, which has no header and is ignored"
-                yield Problem(line, "row", reason, excerpt(cells[number]))
+        """Yield a note on each value in a column without a name, such as a pandas index."""
+        for index in self._unnamed_columns:
+            if index < len(cells) and not _is_blank(cells[index]):
+                reason = f"has a value in column {index + 1}, which has no header and is ignored"
+                yield Problem(line, "row", reason, make_excerpt(cells[index]))
 
-    def _read_values(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:
-        for number, name in self._used_columns:
-            cell = cells[number] if number < len(cells) else None
+    def _read_cells(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:
+        for index, name in self._used_columns:
+            cell = cells[index] if index < len(cells) else None
             if cell is None or cell == "":
                 continue
             yield name, read_cell(name, cell, exact=self._exact, escaped=self._is_failed_file)
 
 
-def _column_names(cells: Iterable[Any]) -> list[str]:
+def _strip_cells(cells: Iterable[Any]) -> list[str]:
     return ["" if cell is None else str(cell).strip().lstrip("\ufeff") for cell in cells]
 
 
@@ -268,49 +276,49 @@ def _is_blank(cell: Any) -> bool:
     return cell is None or not str(cell).strip()
 
 
-def _csv_rows(file: IO[bytes], options: Options) -> Rows:
+def _make_csv_rows(file: IO[bytes], options: Options) -> Rows:
     encoding = _choose_encoding(file, options)
-    names = FieldNames(options.mapping, ignore_unknown=False)
+    matcher = ColumnMatcher(options.mapping, ignore_unknown=False)
 
-    def known_fields(header: list[str]) -> int:
-        return sum(name is not None and name != UNKNOWN for name in names.fields(header))
+    def count_known_columns(header: list[str]) -> int:
+        return sum(name not in (None, UNKNOWN_FIELD) for name in matcher.match_header(header))
 
-    delimiter = options.delimiter or find_delimiter(file, encoding, known_fields)
+    delimiter = options.delimiter or detect_delimiter(file, encoding, count_known_columns)
     rows = TableRows(options, lambda: read_csv(file, encoding, delimiter))
     rows.recognized = {"format": "csv", "encoding": encoding, "delimiter": delimiter}
     return rows
 
 
-def _excel_rows(file: IO[bytes], options: Options) -> Rows:
+def _make_excel_rows(file: IO[bytes], options: Options) -> Rows:
     if find_spec("openpyxl") is None:
         raise BadFile('Excel files need openpyxl.  Hint: run  pip install "dub-uplink[excel]".')
     from dub_uplink._cli.reading.excel_records import Sheet  # noqa: PLC0415 - openpyxl is an extra
 
     sheet = Sheet(io.BufferedReader(io.FileIO(file.fileno(), closefd=False)), options.sheet)
-    others = ", ".join(map(repr, sheet.others))
-    hint = f"choose another sheet with --sheet: {others}" if others else ""
-    empty = f"the sheet {sheet.name!r} is empty." + (f"  Hint: {hint}." if hint else "")
-    rows = TableRows(options, sheet.records, empty, hint)
+    other_names = ", ".join(map(repr, sheet.other_sheet_names))
+    hint = f"choose another sheet with --sheet: {other_names}" if other_names else ""
+    empty_message = f"the sheet {sheet.name!r} is empty." + (f"  Hint: {hint}." if hint else "")
+    rows = TableRows(options, sheet.records, empty_message, hint)
     rows.recognized = {"format": "xlsx", "sheet": sheet.name}
     rows.unit = "row"
-    if sheet.others:
-        rows.recognized["other sheets"] = ", ".join(sheet.others)
+    if sheet.other_sheet_names:
+        rows.recognized["other sheets"] = ", ".join(sheet.other_sheet_names)
     return rows
 
 
 class JsonRows(Rows):
-    """The rows of JSON. Each row is an object."""
+    """The rows of a JSON file. Each row is a JSON object."""
 
     def __init__(self, file: IO[bytes], options: Options) -> None:
         super().__init__(options)
         self._file = file
         self._encoding = _choose_encoding(file, options)
         self.recognized = {"format": "json", "encoding": self._encoding}
-        self.unit = position_unit(file, self._encoding)
-        self._fields: dict[str, str | None] = {}
-        keys = keys_before_list(file, self._encoding)
-        fields = [self._names.field(key) for key in keys]
-        if fields[-1:] == [UNKNOWN] and not {*fields} & {*FIELDS}:
+        self.unit = find_position_unit(file, self._encoding)
+        self._field_by_key: dict[str, str | None] = {}
+        keys = read_keys_before_list(file, self._encoding)
+        fields = [self._matcher.match(key) for key in keys]
+        if fields[-1:] == [UNKNOWN_FIELD] and not {*fields} & {*FIELDS}:
             self.header_problem = (
                 f"the first object contains a list, {keys[-1]!r}; the file must be an array of"
                 f" customers, or one object per customer.  Hint: run  jq .{keys[-1]} FILE |"
@@ -324,60 +332,64 @@ class JsonRows(Rows):
             if problem:
                 yield Row(number, line, {}, (Problem(line, "", problem),))
             else:
-                yield self._row(number, line, value)
+                yield self._parse_object(number, line, value)
 
-    def _field(self, key: str) -> str | None:
-        if key in self._fields:
-            return self._fields[key]
-        name = self._names.field(key)
-        if len(self._fields) < _MAX_LISTED_KEYS:
-            self._fields[key] = name
-            if name != UNKNOWN:
+    def _match_key(self, key: str) -> str | None:
+        if key in self._field_by_key:
+            return self._field_by_key[key]
+        name = self._matcher.match(key)
+        if len(self._field_by_key) < _MAX_LISTED_KEYS:
+            self._field_by_key[key] = name
+            if name != UNKNOWN_FIELD:
                 self.columns[key] = name
         return name
 
-    def _row(self, number: int, line: int, value: dict[str, Any]) -> Row:
-        keys: dict[str, str] = {}
+    def _parse_object(self, number: int, line: int, value: dict[str, Any]) -> Row:
+        key_by_field: dict[str, str] = {}
         problems = []
         for key in value:
-            name = self._field(key)
-            if name == UNKNOWN:
+            name = self._match_key(key)
+            if name == UNKNOWN_FIELD:
                 hint = f"--map {key + '=FIELD'!r} or --ignore-unknown"
                 problems.append(Problem(line, key, f"is unknown{suggest_field(key)} ({hint})"))
-            elif name in keys:
+            elif name in key_by_field:
                 problems.append(
-                    Problem(line, key, f"means {name}, and so does {keys[name]!r}; leave one out")
+                    Problem(
+                        line,
+                        key,
+                        f"means {name}, and so does {key_by_field[name]!r}; leave one out",
+                    )
                 )
             elif name is not None:
-                keys[name] = key
-        values = ((name, check_value(name, value[key])) for name, key in keys.items())
-        row = _make_row(number, line, values, keys)
+                key_by_field[name] = key
+        values = ((name, check_value(name, value[key])) for name, key in key_by_field.items())
+        row = _make_row(number, line, values, key_by_field)
         return dataclasses.replace(row, problems=(*problems, *row.problems)) if problems else row
 
 
 def _make_row(
-    number: int, line: int, values: Iterable[tuple[str, Value]], columns: Mapping[str, str]
+    number: int, line: int, values: Iterable[tuple[str, Value]], column_by_field: Mapping[str, str]
 ) -> Row:
-    """Create a row. ``columns`` contains the names of its columns by field."""
+    """Create a row from the values of its fields; check that each required field has a value."""
     request: dict[str, Any] = {}
     problems: list[Problem] = []
     notes: list[Problem] = []
     for name, (value, problem, note, detail) in values:
         if problem:
-            problems.append(Problem(line, columns[name], problem, detail))
+            problems.append(Problem(line, column_by_field[name], problem, detail))
         if note:
-            notes.append(Problem(line, columns[name], note, detail))
+            notes.append(Problem(line, column_by_field[name], note, detail))
         if value is not ABSENT:
             request[name] = value
-    for name in REQUIRED:
+    for name in REQUIRED_FIELDS:
         if name not in request:
-            problems.append(Problem(line, columns.get(name, name), "is missing"))
+            problems.append(Problem(line, column_by_field.get(name, name), "is missing"))
     return Row(number, line, request, tuple(problems), tuple(notes))
 
 
-_READERS: Mapping[Format, Callable[[IO[bytes], Options], Rows]] = {
-    "csv": _csv_rows,
+_ROWS_FACTORIES: Mapping[Format, Callable[[IO[bytes], Options], Rows]] = {
+    "csv": _make_csv_rows,
     "json": JsonRows,
     "jsonl": JsonRows,
-    "xlsx": _excel_rows,
+    "xlsx": _make_excel_rows,
 }

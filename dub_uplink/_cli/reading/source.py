@@ -19,30 +19,32 @@ _CHUNK_SIZE = 2**16  # bytes
 
 @contextlib.contextmanager
 def open_source(path: str) -> Iterator[IO[bytes]]:
-    """Open a file. The standard input (``-``) or a pipe is copied to a temporary file.
+    """Open a file. Copy the standard input (``-``) or a pipe to a temporary file first.
 
     Raises:
         Failure: the file cannot be read.
     """
-    with contextlib.ExitStack() as files:
+    with contextlib.ExitStack() as exit_stack:
         try:
             if path == "-":
                 stdin: Any = sys.stdin
-                yield files.enter_context(_copy_to_temporary_file(stdin.buffer if stdin else None))
+                yield exit_stack.enter_context(
+                    _copy_to_temporary_file(stdin.buffer if stdin else None)
+                )
                 return
             mode = os.stat(path).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
                 file_type = "a directory" if stat.S_ISDIR(mode) else "a device, not a file"
                 raise Failure(f"{path} is {file_type}.", ExitCode.USAGE)
-            file = files.enter_context(open(path, "rb"))
-            copy = _copy_to_temporary_file(file) if stat.S_ISFIFO(mode) else None
+            file = exit_stack.enter_context(open(path, "rb"))
+            fifo_copy = _copy_to_temporary_file(file) if stat.S_ISFIFO(mode) else None
         except OSError as error:
-            raise Failure(f"{path}: {error.strerror}.", ExitCode.USAGE) from None
-        yield file if copy is None else files.enter_context(copy)
+            raise Failure(f"cannot read {path}: {error.strerror}.", ExitCode.USAGE) from None
+        yield file if fifo_copy is None else exit_stack.enter_context(fifo_copy)
 
 
-def allows_siblings(path: str) -> bool:
-    """Return whether other files can be written to the directory of a path."""
+def can_write_siblings(path: str) -> bool:
+    """Return whether files such as the journal can be written to the directory of a path."""
     # /dev/stdin and /dev/fd/3 can be regular files, but their directories are not writable.
     is_descriptor = os.path.abspath(path).startswith(("/dev/", "/proc/"))
     return path != "-" and not is_descriptor and not stat.S_ISFIFO(os.stat(path).st_mode)
@@ -50,15 +52,15 @@ def allows_siblings(path: str) -> bool:
 
 def _copy_to_temporary_file(source: io.BufferedReader | None) -> IO[bytes]:
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    # Read with read1: read and copyfileobj would read again after the end of a terminal's input.
+    # Use read1, because read and copyfileobj would wait for a second Ctrl-D on a terminal.
     while source is not None and (chunk := source.read1(_CHUNK_SIZE)):
         copy.write(chunk)
     copy.flush()
     return copy
 
 
-def identity(file: IO[bytes]) -> dict[str, Any]:
-    """Return the size and the hash of a file, which identify its content."""
+def identify_content(file: IO[bytes]) -> dict[str, Any]:
+    """Return the size and the SHA-256 of a file, which identify its content."""
     digest = hashlib.sha256()
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     size = 0

@@ -1,4 +1,4 @@
-"""Check the values of rows for changes by spreadsheets, and for what the server rejects."""
+"""Check values: did a spreadsheet change them, and would the server reject them?"""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from dub_uplink._cli.io.records import escape_unprintable
 from dub_uplink._cli.io.text import unescape_formula
-from dub_uplink._cli.reading.fields import REQUIRED
+from dub_uplink._cli.reading.fields import REQUIRED_FIELDS
 from dub_uplink.testing._api.rules import MAX_TEXT_LENGTH, is_email, is_url
 
-#: Texts that programs write for a missing value. "Null" is not one of them: it is a surname.
+#: Texts that programs write for a missing value. "Null" is not included, because it is a surname.
 _PLACEHOLDERS = frozenset(
     {"NULL", "N/A", "#N/A", "\\N", "NaN", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!"}
 )
@@ -28,34 +28,34 @@ _CHANGED_DATE_PATTERN = re.compile(
     r"|[0-9]{1,4}([-/.])[0-9]{1,2}\2[0-9]{2,4}( [0-9]{1,2}:[0-9]{2}(:[0-9]{2})?)?"
 )
 _ROUNDED_NUMBER_PATTERN = re.compile("[1-9][0-9]{14}0+")
-#: Texts that people write for a missing value, but that can also be values.
-_LOOSE_PLACEHOLDERS = frozenset({"null", "(null)", "nil", "none", "n/a", "na", "nan", "-", "--"})
+#: Texts that may mean that there is no value, but can also be values.
+_POSSIBLE_PLACEHOLDERS = frozenset({"null", "(null)", "nil", "none", "n/a", "na", "nan", "-", "--"})
 _MAX_EXACT_NUMBER = 10**15  # Excel rounds numbers with more than 15 digits
 
-# Characters that the server, a terminal or a spreadsheet cannot handle.
+# The first pattern matches characters that cannot be imported, the second only causes a note.
 _INVALID_CHARACTER_PATTERN = re.compile("[\0\x80-\x9f\ud800-\udfff]")
 _CONTROL_CHARACTER_PATTERN = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _HTML_ENTITY_PATTERN = re.compile("&([a-z]{2,8}|#[0-9]{2,5}|#x[0-9A-Fa-f]{2,4});")
-_READ_AS_EMPTY = "is treated as empty; import it as text with --exact"
-_UNESCAPED = (
+_NOTE_TREATED_AS_EMPTY = "is treated as empty; import it as text with --exact"
+_NOTE_UNESCAPED = (
     "is sent without its first apostrophe, which customers list and files of failed rows add"
 )
-_STILL_ESCAPED = "is sent with its first apostrophe; to remove it, import without --exact"
+_NOTE_STILL_ESCAPED = "is sent with its first apostrophe; to remove it, import without --exact"
 _FORMAT_AS_TEXT = "format the column as text in the spreadsheet"
 _USE_EXACT = "if the value is correct, import all cells unchanged with --exact"
 
 
-#: An empty cell or JSON string, which is not sent. A JSON ``null`` is ``None`` and is sent.
+#: Stands for an empty cell or an empty JSON string, which is not sent. A JSON ``null`` is sent.
 ABSENT: Any = object()
 
 
 class Value(NamedTuple):
-    """A value as it would be sent, or ``ABSENT``.
+    """A checked value of a field.
 
     Attributes:
-        value: the value.
-        problem: why the value cannot be sent, or an empty string.
-        note: a remark for the user, or an empty string.
+        value: the value as it would be sent; ``ABSENT`` if it is not sent.
+        problem: why the value cannot be sent; empty if it can.
+        note: a remark for the user; may be empty.
         detail: an excerpt of the value, for the problem or the note.
     """
 
@@ -70,11 +70,11 @@ def read_cell(field: str, cell: Any, *, exact: bool = False, escaped: bool = Fal
 
     Args:
         field: the name of the field.
-        cell: the text, or a typed value of Excel.
-        exact: whether to use the text unchanged, even if it looks like a missing value, an escaped
-            formula or a change by a spreadsheet.
-        escaped: whether the file certainly has escaped formulas. If so, they are unescaped even
-            with ``exact``.
+        cell: the text, or a typed value of Excel, such as a number.
+        exact: whether to send the text unchanged, even if it looks like a missing value, an escaped
+            formula or a value that a spreadsheet changed.
+        escaped: whether this program wrote the file, with escaped formulas. If so, the cell is
+            unescaped even with ``exact``.
     """
     unescaped = unescape_formula(cell) if isinstance(cell, str) else cell
     if unescaped == cell:
@@ -83,43 +83,43 @@ def read_cell(field: str, cell: Any, *, exact: bool = False, escaped: bool = Fal
     value = _read_unescaped(field, cell if is_kept else unescaped, exact=exact)
     if value.problem or value.value is ABSENT:
         return value
-    note = _STILL_ESCAPED if is_kept else _UNESCAPED
-    return value._replace(note=note, detail=excerpt(cell))
+    note = _NOTE_STILL_ESCAPED if is_kept else _NOTE_UNESCAPED
+    return value._replace(note=note, detail=make_excerpt(cell))
 
 
 def _read_unescaped(field: str, cell: Any, *, exact: bool) -> Value:
     if not isinstance(cell, str):
         text, problem = _format_typed(cell)
         if problem:
-            return Value(text, f"{problem}; {_FORMAT_AS_TEXT}", detail=excerpt(text))
+            return Value(text, f"{problem}; {_FORMAT_AS_TEXT}", detail=make_excerpt(text))
         cell = text
     return check_value(field, cell) if exact else _read_text(field, cell, cell.strip())
 
 
 def _read_text(field: str, cell: str, text: str) -> Value:
-    """Convert a cell that people or a spreadsheet may have changed.
+    """Convert the text of a cell, which a person or a spreadsheet may have changed.
 
     Args:
         field: the name of the field.
-        cell: the cell.
-        text: the cell without whitespace around it.
+        cell: the text.
+        text: ``cell`` without surrounding whitespace.
     """
     if text in _PLACEHOLDERS:
-        if field in REQUIRED:
-            return Value(cell, "is missing", detail=excerpt(text))
-        return Value(ABSENT, note=_READ_AS_EMPTY, detail=excerpt(text))
+        if field in REQUIRED_FIELDS:
+            return Value(cell, "is missing", detail=make_excerpt(text))
+        return Value(ABSENT, note=_NOTE_TREATED_AS_EMPTY, detail=make_excerpt(text))
     if field == "external_id" and _CHANGED_NUMBER_PATTERN.fullmatch(text):
         problem = f"looks like a number that a spreadsheet changed; {_FORMAT_AS_TEXT}; {_USE_EXACT}"
-        return Value(cell, problem, detail=excerpt(cell))
+        return Value(cell, problem, detail=make_excerpt(cell))
     value = check_value(field, cell)
-    if text.casefold() in _LOOSE_PLACEHOLDERS and not value.problem:
+    if text.casefold() in _POSSIBLE_PLACEHOLDERS and not value.problem:
         note = "is sent as text; if it means that there is no value, leave the cell empty"
-        return value._replace(note=note, detail=excerpt(cell))
+        return value._replace(note=note, detail=make_excerpt(cell))
     return value
 
 
 def _format_typed(cell: Any) -> tuple[str, str]:
-    """Return a typed value of Excel as text, and why it cannot be imported (may be empty)."""
+    """Return a typed Excel value as text, and why it cannot be imported; empty if it can."""
     text = str(cell)
     if isinstance(cell, bool):
         return text.upper(), "is a Boolean, not text"
@@ -133,9 +133,9 @@ def _format_typed(cell: Any) -> tuple[str, str]:
 
 
 def check_value(field: str, value: Any) -> Value:
-    """Check a value, and return it as it would be sent; ``ABSENT`` if it is empty."""
+    """Check the value of a field, and remove or replace what the server would change."""
     if value is None:
-        return Value(None, "is missing" if field in REQUIRED else "")
+        return Value(None, "is missing" if field in REQUIRED_FIELDS else "")
     if isinstance(value, str):
         if field in _STRIPPED_FIELDS:
             value = value.strip()
@@ -145,8 +145,10 @@ def check_value(field: str, value: Any) -> Value:
             value = value.upper()
     problem = _find_problem(field, value)
     note = "" if problem else _find_note(field, value)
-    blank = problem == "is missing"
-    return Value(value, problem, note, excerpt(value) if (problem or note) and not blank else "")
+    is_missing = problem == "is missing"
+    return Value(
+        value, problem, note, make_excerpt(value) if (problem or note) and not is_missing else ""
+    )
 
 
 def _find_problem(field: str, value: Any) -> str:
@@ -154,16 +156,16 @@ def _find_problem(field: str, value: Any) -> str:
         return 'is a number, not text; put it in quotes, such as "1"'
     if not isinstance(value, str):
         return "is not text"
-    if field in REQUIRED and not value.strip():
+    if field in REQUIRED_FIELDS and not value.strip():
         return "is missing"
     return _find_text_problem(field, value)
 
 
 def _find_text_problem(field: str, text: str) -> str:
     problem = ""
-    unusable = _INVALID_CHARACTER_PATTERN.search(text)
-    if unusable:
-        problem = _describe_character(unusable.group())
+    invalid_character = _INVALID_CHARACTER_PATTERN.search(text)
+    if invalid_character:
+        problem = _describe_character(invalid_character.group())
     elif field == "email" and not text.isascii():
         problem = "contains a non-ASCII character, which Dub rejects in an email address"
     elif field == "email" and not is_email(text):
@@ -187,7 +189,9 @@ def _find_note(field: str, value: str) -> str:
     if field == "country":
         return "" if _COUNTRY_PATTERN.fullmatch(value) else "is not a country code of two letters"
     if "\ufffd" in value:
-        return "contains U+FFFD, which a program has written in the place of a lost character"
+        return (
+            "contains U+FFFD, which a program wrote instead of a character that it could not read"
+        )
     if _is_decoded_twice(value):
         return "looks like UTF-8 text that was read in another encoding, such as cp1252"
     if field == "name":
@@ -206,7 +210,7 @@ def _find_name_note(value: str) -> str:
 
 
 def _is_decoded_twice(text: str) -> bool:
-    """Return whether non-ASCII text, encoded in cp1252, is valid UTF-8, such as ``Ã«``."""
+    """Return whether text such as ``Ã«`` is probably UTF-8 that was decoded as cp1252."""
     try:
         return not text.isascii() and bool(text.encode("cp1252").decode("utf-8"))
     except UnicodeError:
@@ -225,7 +229,7 @@ def _find_external_id_note(value: str) -> str:
     )
 
 
-def excerpt(value: Any) -> str:
+def make_excerpt(value: Any) -> str:
     """Format a value as JSON of at most 60 characters."""
     text = escape_unprintable(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -23,7 +23,7 @@ Examples:
   dub-uplink retries --max-elapsed-time 10000 --attempt-seconds 2
 """
 
-_DEFAULT_STRATEGY = BackoffStrategy()
+_DEFAULT_BACKOFF = BackoffStrategy()
 _MAX_ROWS = 24
 _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
 
@@ -31,23 +31,23 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
 @click.command(
     short_help="Show when a call would be retried.",
     help="Show the attempts and waits of a call if every attempt fails, and why the call ends."
-    " Nothing is sent. Waits are random; the start times assume that each wait is in the middle of"
-    " its range.",
+    " Nothing is sent. Each wait is random within a range. The start times assume that it is in the"
+    " middle of the range.",
     epilog=EXAMPLES,
 )
 @click.option(
     "--initial-interval",
     type=int,
     metavar="MS",
-    default=_DEFAULT_STRATEGY.initial_interval,
+    default=_DEFAULT_BACKOFF.initial_interval,
     show_default=True,
-    help="The longest wait after the first attempt, in milliseconds.",
+    help="The initial retry interval, in milliseconds: the longest wait after the first attempt.",
 )
 @click.option(
     "--max-interval",
     type=int,
     metavar="MS",
-    default=_DEFAULT_STRATEGY.max_interval,
+    default=_DEFAULT_BACKOFF.max_interval,
     show_default=True,
     help="The longest wait after any attempt, in milliseconds.",
 )
@@ -55,7 +55,7 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
     "--exponent",
     type=float,
     metavar="N",
-    default=_DEFAULT_STRATEGY.exponent,
+    default=_DEFAULT_BACKOFF.exponent,
     show_default=True,
     help="The longest wait grows by this factor after each attempt, up to --max-interval.",
 )
@@ -63,7 +63,7 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
     "--max-elapsed-time",
     type=int,
     metavar="MS",
-    default=_DEFAULT_STRATEGY.max_elapsed_time,
+    default=_DEFAULT_BACKOFF.max_elapsed_time,
     show_default=True,
     help="The time limit of the whole call, in milliseconds.",
 )
@@ -117,13 +117,13 @@ def retries(
 
 
 def _format_table(timeline: Timeline) -> Iterator[str]:
-    """Yield the lines of a table; skip the middle of a long timeline."""
+    """Yield the lines of a table. A long timeline is shown without its middle."""
     rows: list[tuple[int, TimelineAttempt]] = list(enumerate(timeline.attempts, 1))
     yield _ROW_FORMAT.format("attempt", "starts at", "waits after it")
-    skipped = len(rows) > _MAX_ROWS
-    for number, attempt in rows[: _MAX_ROWS - 2] if skipped else rows:
+    is_too_long = len(rows) > _MAX_ROWS
+    for number, attempt in rows[: _MAX_ROWS - 2] if is_too_long else rows:
         yield _format_row(number, attempt)
-    if skipped:
+    if is_too_long:
         yield _ROW_FORMAT.format("...", "", "").rstrip()
         yield _format_row(*rows[-1])
 
@@ -137,7 +137,7 @@ def _format_row(number: int, attempt: TimelineAttempt) -> str:
 
 
 def _with_option_names(message: str) -> str:
-    """Replace the names of arguments in a message by the names of options."""
+    """Replace argument names in a message by option names."""
     for name in ("initial_interval", "max_interval", "max_elapsed_time", "attempt_seconds"):
         message = message.replace(name, f"--{name.replace('_', '-')}")
     return message.replace("exponent", "--exponent", 1)

@@ -1,6 +1,6 @@
 """Compute the attempts and waits of one call that always fails.
 
-The retry classes of the package make all decisions, with a simulated clock.
+The classes that retry real calls make all decisions, with a simulated clock.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from dub_uplink.retries import Clock, RetryBudget, RetryConfig, current_clock
 
 @dataclass(frozen=True)
 class TimelineAttempt:
-    """An attempt and the wait after it.
+    """An attempt and the random wait after it.
 
-    ``started`` and ``ended`` are in seconds since the start of the call. The wait is random, from
-    ``shortest_wait`` to ``longest_wait`` seconds. Both are ``None`` after the last attempt.
+    Attributes:
+        started: the start of the attempt, in seconds since the start of the call.
+        ended: the end of the attempt, in seconds since the start of the call.
+        shortest_wait: the shortest wait in seconds; ``None`` after the last attempt.
+        longest_wait: the longest wait in seconds; ``None`` after the last attempt.
     """
 
     started: float
@@ -30,7 +33,7 @@ class TimelineAttempt:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The attempts of one call, its deadline in seconds, and the reason why it ended."""
+    """The attempts of one call, its deadline in seconds after its start, and why it ended."""
 
     attempts: tuple[TimelineAttempt, ...]
     deadline: float
@@ -42,29 +45,30 @@ class Timeline:
         return self.attempts[-1].ended
 
     def summary(self) -> str:
-        """Describe in one line the number of attempts, the duration, and why the call ended."""
+        """Return one line with the number of attempts, the duration, and why the call ended."""
         count = len(self.attempts)
         attempts = "1 attempt" if count == 1 else f"{count} attempts"
         return f"{attempts} in {format_seconds(self.elapsed)}. {self.end_reason}"
 
 
 def format_seconds(value: float) -> str:
-    """Format a duration in seconds, with fewer digits for a longer one."""
+    """Format a duration in seconds. A long duration has fewer decimal places."""
     if value >= 1e6:
         return f"{value:.1e} s"
     return f"{value:.2f} s" if value < 10 else f"{value:,.1f} s"
 
 
 class _Simulation:
-    """A clock and a random number that change only when they are set."""
+    """A clock and a random number generator that return the values that were set."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.random = 0.5
-        started = current_clock().time()  # real time, because `Retry-After` may be a date
+        # Start at the real time, because `Retry-After` may be a date.
+        start_time = current_clock().time()
         self.clock = Clock(
             monotonic=lambda: self.now,
-            time=lambda: started + self.now,
+            time=lambda: start_time + self.now,
             random=lambda: self.random,
         )
 
@@ -78,13 +82,13 @@ def compute_timeline(
 ) -> Timeline:
     """Compute the timeline of a call if the response to each attempt has this status.
 
-    Each wait is the middle of its range. The retry budget is full at the start.
+    The random wait is always the middle of its range. At the start, the retry budget is full.
 
     Args:
         config: The retry policy; ``None`` for no retries.
         attempt_seconds: The duration of each attempt in seconds, if the deadline allows it.
         status: The status code of each response.
-        retry_after: The ``Retry-After`` header of each response, in any form that a server sends.
+        retry_after: The ``Retry-After`` header of each response; ``None`` for no header.
 
     Returns:
         The timeline of the call.
@@ -106,16 +110,16 @@ def compute_timeline(
         else:
             outcome = Outcome(error=errors.APITimeoutError("timed out"), transient=True)
         state.record(outcome)
-        end_reason = _end_reason(state, outcome, simulation)
+        end_reason = _find_end_reason(state, outcome, simulation)
         if end_reason is not None:
             attempts.append(TimelineAttempt(started, simulation.now))
             return Timeline(tuple(attempts), state.deadline, end_reason)
-        bounds = _wait_bounds(state, outcome, simulation)
+        bounds = _compute_wait_bounds(state, outcome, simulation)
         attempts.append(TimelineAttempt(started, simulation.now, *bounds))
         simulation.now += state.compute_wait(outcome)
 
 
-def _wait_bounds(
+def _compute_wait_bounds(
     state: RetryState, outcome: Outcome, simulation: _Simulation
 ) -> tuple[float, float]:
     bounds = []
@@ -125,15 +129,15 @@ def _wait_bounds(
     return bounds[0], bounds[1]
 
 
-def _end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str | None:
+def _find_end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str | None:
     """Return why the call ends, or ``None`` if another attempt follows.
 
     The checks are in the same order as in the transport.
     """
     if not state.may_retry(outcome):
-        return _reason_not_retried(state, outcome)
+        return _explain_no_retry(state, outcome)
     if state.exceeds_deadline(state.compute_wait(outcome)):
-        return _reason_exceeds_deadline(state, outcome, simulation)
+        return _explain_deadline(state, outcome, simulation)
     budget = state.budget
     if budget is not None and not budget.take():
         return f"The client's budget of {budget.capacity} retries is used up: the error is raised."
@@ -143,7 +147,7 @@ def _end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) ->
 _TIMED_OUT = "The deadline of the call passed during the attempt: the timeout is raised."
 
 
-def _reason_not_retried(state: RetryState, outcome: Outcome) -> str:
+def _explain_no_retry(state: RetryState, outcome: Outcome) -> str:
     if state.config is None:
         return "Retries are off: the first error is raised."
     if outcome.response is None:
@@ -151,7 +155,7 @@ def _reason_not_retried(state: RetryState, outcome: Outcome) -> str:
     return f"The status {outcome.response.status_code} is not retried: its error is raised."
 
 
-def _reason_exceeds_deadline(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str:
+def _explain_deadline(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str:
     if outcome.response is None:
         return _TIMED_OUT
     remaining, requested = state.remaining(), outcome.response.retry_after
@@ -160,7 +164,7 @@ def _reason_exceeds_deadline(state: RetryState, outcome: Outcome, simulation: _S
             f"Retry-After requests {requested:,.1f} s and {remaining:,.1f} s remain:"
             " the error is raised at once."
         )
-    shortest, longest = _wait_bounds(state, outcome, simulation)
+    shortest, longest = _compute_wait_bounds(state, outcome, simulation)
     return (
         f"The next wait, {shortest:.3g} to {longest:.3g} s, would end after the deadline:"
         " the error is raised at once."

@@ -22,7 +22,7 @@ from dub_uplink._cli.io.output import (
     write_records,
     write_table,
 )
-from dub_uplink._cli.io.records import column_names, json_text
+from dub_uplink._cli.io.records import format_json, list_column_names
 from dub_uplink._customers.schemas import CustomerSchema
 
 TEXT = st.text() | st.none()
@@ -73,9 +73,9 @@ class Terminal(io.StringIO):
 
 
 def test_csv_columns_are_the_field_names_of_the_api() -> None:
-    assert column_names(expanded=False)[:5] == ("id", "name", "email", "avatar", "externalId")
-    assert len(column_names(expanded=False)) == 12
-    more = column_names(expanded=True)[12:]
+    assert list_column_names(expanded=False)[:5] == ("id", "name", "email", "avatar", "externalId")
+    assert len(list_column_names(expanded=False)) == 12
+    more = list_column_names(expanded=True)[12:]
     assert more[0] == "programId"
     assert {"link.shortLink", "partner.email", "discount.maxDuration"} <= set(more)
 
@@ -91,7 +91,7 @@ def test_to_dict_equals_the_json_of_the_server(sent: dict[str, Any]) -> None:
 def test_json_output_is_lossless_and_printable_in_any_encoding(
     value: Any, encoding: str, indent: int | None
 ) -> None:
-    text = json_text(value, encoding, indent)
+    text = format_json(value, encoding, indent)
     assert json.loads(text.encode(encoding).decode(encoding)) == value
     assert all(line.isprintable() for line in text.split("\n"))
     assert indent or "\n" not in text

@@ -120,7 +120,7 @@ def test_update_changes_only_the_given_fields(invoke: Invoke, live: Live) -> Non
         ),
         (["delete"], "Missing argument 'ID...'"),
         (["delete", "--yes", ""], "id must not be ''"),
-        (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: delete"),
+        (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: give"),
     ],
 )
 def test_write_command_with_an_invalid_option_sends_nothing(
@@ -136,7 +136,7 @@ def test_write_command_with_an_invalid_option_sends_nothing(
     [
         (b"", "is not JSON"),
         (b"externalId: user_1", "is not JSON: Expecting value: line 1 column 1"),
-        (b'{"name": "Zo\xeb"}', "is not UTF-8, at byte 13"),
+        (b'{"name": "Zo\xeb"}', "is not UTF-8; save the file as UTF-8"),
         (b"[{}]", "contains a list; use customers import"),
         (b"null", "does not contain a JSON object"),
         (b'{"external_id": "user_1", "contry": "GB"}', "did you mean 'country'?"),

@@ -22,10 +22,10 @@ from dub_uplink.testing import FakeDub, faults
 
 pytest.importorskip("click")
 
-from dub_uplink._cli.export.job import CustomerWriter
+from dub_uplink._cli.export.job import CustomerWriter, PartFile
 from dub_uplink._cli.io.files import open_with_mode
-from dub_uplink._cli.io.records import column_names
-from dub_uplink._cli.reading.rows import Options, rows_of
+from dub_uplink._cli.io.records import list_column_names
+from dub_uplink._cli.reading.rows import Options, make_rows
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -138,7 +138,7 @@ def test_export_of_any_text_is_read_back_equal(
     path = folder / "customers"
     with path.open("wb") as file:
         writer = CustomerWriter(
-            file, file_format, column_names(expanded=False) if file_format == "csv" else None
+            file, file_format, list_column_names(expanded=False) if file_format == "csv" else None
         )
         writer.write_header()
         writer.write(Customer(id="c", external_id="first", country="GB"))
@@ -146,7 +146,7 @@ def test_export_of_any_text_is_read_back_equal(
             writer.write(Customer(id="c", external_id=external_id, name=name, country="GB"))
         writer.detach()
     with path.open("rb") as read:
-        rows = list(rows_of(read, Options(file_format)))
+        rows = list(make_rows(read, Options(file_format)))
     found = [(row.request.get("external_id"), row.request.get("name")) for row in rows]
     assert found == [("first", None), *customers]
 
@@ -183,10 +183,7 @@ def test_export_replaces_a_file_only_with_force(invoke: Invoke, live: Live, targ
         ((), "exists.  Hint: replace it with --force."),
         (
             ("--resume",),
-            (
-                "exists, and no export to it is interrupted.  Hint: export again with --resume"
-                " --force."
-            ),
+            ("exists, and no export to it is interrupted.  Hint: replace it with --force."),
         ),
     ):
         done = invoke("customers", "export", *options, str(target))
@@ -328,6 +325,7 @@ def test_export_resume_with_other_columns_is_rejected(
         2,
         True,
     )
+    assert "repeat the options of that export" in done.stderr
 
 
 def test_export_keeps_a_symbolic_link(invoke: Invoke, live: Live, tmp_path: Path) -> None:
@@ -414,7 +412,8 @@ def test_export_invalid_checkpoint_is_rejected(
     target.with_name(target.name + ".part.json").write_bytes(record)
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, "is damaged" in done.stderr) == (2, True)
-    assert "start over with --force" in done.stderr
+    assert "start over with --force instead of --resume." in done.stderr
+    assert invoke("customers", "export", "--force", str(target)).exit_code == 0
 
 
 def test_export_resume_of_a_truncated_part_file_is_rejected(
@@ -424,6 +423,18 @@ def test_export_resume_of_a_truncated_part_file_is_rejected(
     target.with_name(target.name + ".part").write_text("")
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, "is shorter than" in done.stderr) == (2, True)
+    assert "start over with --force instead of --resume." in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--force",), ("--resume",)])
+def test_export_to_a_locked_part_suggests_another_file(
+    invoke: Invoke, live: Live, target: Path, options: tuple[str, ...]
+) -> None:
+    with PartFile(target, {}, resume=False, mode=0o600):
+        done = invoke("customers", "export", *options, str(target))
+    assert (done.exit_code, "another export is writing" in done.stderr) == (2, True)
+    assert "Hint: wait until it ends, or export to another file." in done.stderr
+    assert "--force" not in done.stderr
 
 
 def test_export_resume_of_a_complete_file_is_rejected(
@@ -434,7 +445,9 @@ def test_export_resume_of_a_complete_file_is_rejected(
     before = target.read_bytes()
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, target.read_bytes()) == (2, before)
-    assert "exists, and no export to it is interrupted.  Hint: export again with" in done.stderr
+    assert (
+        "exists, and no export to it is interrupted.  Hint: replace it with --force" in done.stderr
+    )
     live[0].add_many(4)
     assert invoke("customers", "export", "--resume", "--force", str(target)).exit_code == 0
     assert len(ids_in(target)) == 4

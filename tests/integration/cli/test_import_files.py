@@ -167,7 +167,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "UTF-16 without a mark": (
         "a.csv",
         "external_id,country,name\n1,GB,Zo\xeb\n".encode("utf-16-le"),
-        "Hint: --encoding utf-16-le.",
+        "Hint: give --encoding utf-16-le.",
     ),
     "CSV that is called JSON": (
         "a.json",
@@ -413,7 +413,7 @@ def test_import_option_without_effect_prints_a_warning(
     done = invoke("customers", "import", *options, str(path))
     assert done.stderr.splitlines() == [
         "Warning: --sheet has no effect: the file is CSV.",
-        "Warning: --encoding has no effect: a byte order mark decides.",
+        "Warning: --encoding has no effect: the byte order mark of the file states the encoding.",
     ]
 
 

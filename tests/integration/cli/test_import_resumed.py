@@ -19,7 +19,7 @@ pytest.importorskip("click")
 from dub_uplink._cli.import_job.job import Import, ImportAborted, OnConflict
 from dub_uplink._cli.import_job.journal import Journal, Outcome
 from dub_uplink._cli.io.text_file import BadFile
-from dub_uplink._cli.reading.rows import Options, rows_of
+from dub_uplink._cli.reading.rows import Options, make_rows
 
 ABOUT = {"file": 1}
 Start = Callable[..., contextlib.AbstractContextManager[Import]]
@@ -48,7 +48,7 @@ def start(fake: FakeDub, tmp_path: Path) -> Start:
             Dub("dub_test", client=fake.session(), retry_config=None) as dub,
             Journal(tmp_path / "journal", ABOUT, len(rows)) as journal,
         ):
-            read = rows_of(file, Options())
+            read = make_rows(file, Options())
             yield Import(dub.customers, file, read, journal, on_conflict, workers)
 
     return start
@@ -83,7 +83,7 @@ def test_customer_created_before_a_kill_counts_as_created(
     fake.add(external_id="u1", email="u1@example.com", country="GB")
     with start(ROW, on_conflict=on_conflict) as run:
         assert run.run() == 0
-        assert run.journal.counts()["created"] == 1
+        assert run.journal.count_outcomes()["created"] == 1
     assert [request.method for request in fake.requests] == ["POST", "GET"]
 
 
@@ -104,14 +104,14 @@ def test_customer_created_by_another_client_is_not_counted(
     fake.add(**{"external_id": "u1", "email": ROW[1], "country": "GB", **theirs})  # type: ignore[arg-type]
     with start(ROW, on_conflict=on_conflict) as run:
         run.run()
-        assert run.journal.outcome(0) == expected
+        assert run.journal.get_outcome(0) == expected
 
 
 def test_customer_that_existed_before_the_import_is_a_conflict(fake: FakeDub, start: Start) -> None:
     fake.add(external_id="u1", email="u1@example.com", country="GB")
     with start(ROW) as run:
         run.run()
-        assert run.journal.outcome(0) == "failed"
+        assert run.journal.get_outcome(0) == "failed"
     assert [request.method for request in fake.requests] == ["POST"]
 
 
@@ -120,11 +120,11 @@ def test_interrupted_update_counts_as_updated(fake: FakeDub, start: Start) -> No
     fake.faults.add(faults.DropAfter(), method="PATCH")
     with start(ROW, on_conflict="upsert") as run:
         assert run.run() == 1
-        assert run.journal.outcome(0) is None
+        assert run.journal.get_outcome(0) is None
     assert fake.customers[0].email == "u1@example.com"
     with start(ROW, on_conflict="upsert") as run:
         assert run.run() == 0
-        assert run.journal.outcome(0) == "updated"
+        assert run.journal.get_outcome(0) == "updated"
     assert [request.method for request in fake.requests] == ["POST", "PATCH", "PATCH"]
 
 
@@ -135,15 +135,15 @@ def test_row_with_stripe_id_of_another_customer_fails(
     fake.add(external_id="other", stripe_customer_id="cus_1")
     with start(("u1", "", "cus_1"), on_conflict=on_conflict) as run:
         run.run()
-        assert run.journal.outcome(0) == "failed"
-        assert run.journal.reason(0).startswith("409 conflict: ")
+        assert run.journal.get_outcome(0) == "failed"
+        assert run.journal.get_reason(0).startswith("409 conflict: ")
 
 
 def test_existing_customer_with_the_stripe_id_is_skipped(fake: FakeDub, start: Start) -> None:
     fake.add(external_id="u1", stripe_customer_id="cus_1", country="GB")
     with start(("u1", "", "cus_1"), on_conflict="skip") as run:
         run.run()
-        assert run.journal.outcome(0) == "skipped"
+        assert run.journal.get_outcome(0) == "skipped"
 
 
 def test_update_is_sent_after_the_journal_records_the_customer(
@@ -172,19 +172,19 @@ def test_three_consecutive_server_errors_abort_the_import(fake: FakeDub, start: 
         with pytest.raises(ImportAborted) as caught:
             run.run()
         assert isinstance(caught.value.error, errors.SDKError)
-        assert (run.journal.counts()["created"], len(fake.requests)) == (1, 6)
+        assert (run.journal.count_outcomes()["created"], len(fake.requests)) == (1, 6)
     fake.faults.clear()
     with start(*rows) as run:
         assert run.run() == 0
-        assert run.journal.counts()["created"] == 20
+        assert run.journal.count_outcomes()["created"] == 20
 
 
 def test_error_response_for_a_row_fails_only_that_row(fake: FakeDub, start: Start) -> None:
     fake.faults.add(faults.Status(422))
     with start(ROW, ("u2", "", "")) as run:
         assert run.run() == 0
-        assert run.journal.reason(0) == "422 unprocessable_entity: Fault: 422"
-        assert run.journal.outcome(1) == "created"
+        assert run.journal.get_reason(0) == "422 unprocessable_entity: Fault: 422"
+        assert run.journal.get_outcome(1) == "created"
 
 
 def test_row_is_sent_only_after_the_journal_records_it(
@@ -233,7 +233,7 @@ def test_input_file_changed_during_the_import_stops_it(
         run.on_progress = append_a_line
         with pytest.raises(BadFile, match="was changed"):
             run.run()
-        assert run.journal.counts()["created"] < 100
+        assert run.journal.count_outcomes()["created"] < 100
 
 
 def delete_before_updates(fake: FakeDub, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
@@ -262,7 +262,7 @@ def test_customer_deleted_before_its_update_is_created(
     delete_before_updates(fake, monkeypatch, 1)
     with start(("u1", "", stripe_id), on_conflict="upsert") as run:
         assert run.run() == 0
-        assert run.journal.outcome(0) == "created"
+        assert run.journal.get_outcome(0) == "created"
     assert [customer.external_id for customer in fake.customers] == ["u1"]
 
 
@@ -276,6 +276,6 @@ def test_row_of_a_repeatedly_deleted_customer_fails(
     delete_before_updates(fake, monkeypatch, 9)
     with start(("u1", "", stripe_id), on_conflict="upsert") as run:
         assert run.run() == 0
-        assert run.journal.outcome(0) == "failed"
-        assert cause in run.journal.reason(0)
+        assert run.journal.get_outcome(0) == "failed"
+        assert cause in run.journal.get_reason(0)
     assert [request.method for request in fake.requests] == ["POST", "DELETE", "PATCH"] * 3

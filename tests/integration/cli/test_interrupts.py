@@ -99,7 +99,7 @@ def test_interrupt_handler_raises_only_when_checked() -> None:
         with pytest.raises(Interrupted):
             interrupt.check()
         with pytest.raises(Interrupted):
-            interrupt.clock().sleep(0)
+            interrupt.make_clock().sleep(0)
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dub_uplink._cli.doctor import installation as findings
-from dub_uplink._cli.doctor.installation import hide_credentials, redact_secrets, satisfies
+from dub_uplink._cli.doctor.installation import hide_credentials, redact_secrets, satisfies_bounds
 
 SECRET = "s3cr3t"
 
@@ -71,7 +71,7 @@ def test_redact_secrets_removes_a_secret_at_any_position(
 def test_version_is_compared_with_requirement_bounds(
     version: str, bounds: str, expected: bool
 ) -> None:
-    assert satisfies(version, bounds) is expected
+    assert satisfies_bounds(version, bounds) is expected
 
 
 def test_every_requirement_is_parsed() -> None:

@@ -42,10 +42,10 @@ def test_committed_row_outcomes_are_read_by_the_next_process(path: Path) -> None
         journal.commit()
         journal.record_outcome(5, "created")  # and not committed
     with Journal(path, ABOUT, ROWS) as journal:
-        endings = [journal.outcome(row) for row in range(ROWS)]
+        endings = [journal.get_outcome(row) for row in range(ROWS)]
         assert endings == ["created", "updated", "skipped", "failed", None, None, None, None]
-        assert journal.reason(3) == "409 conflict: Zoë\n"
-        assert journal.counts() == {"created": 1, "updated": 1, "skipped": 1, "failed": 1}
+        assert journal.get_reason(3) == "409 conflict: Zoë\n"
+        assert journal.count_outcomes() == {"created": 1, "updated": 1, "skipped": 1, "failed": 1}
         assert [row for row in range(ROWS) if journal.is_known_to_exist(row)] == [4]
         assert [row for row in range(ROWS) if journal.is_in_doubt(row)] == [5]
 
@@ -60,7 +60,7 @@ def test_journal_counts_failure_reasons_most_frequent_first(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         for row, reason in enumerate(["a", "b", "b", "\ud800"]):
             journal.record_outcome(row, "failed", reason)
-        assert journal.failures() == [("b", 2), ("a", 1), ("?", 1)]
+        assert journal.count_failure_reasons() == [("b", 2), ("a", 1), ("?", 1)]
 
 
 def test_raising_the_sent_limit_commits_recorded_outcomes(path: Path) -> None:
@@ -97,22 +97,31 @@ def test_unfinished_journal_of_another_file_is_rejected(
     with pytest.raises(JournalError, match=expected):
         Journal(path, {**ABOUT, **change}, ROWS)
     with Journal(path, ABOUT, ROWS) as journal:
-        assert journal.outcome(0) == "created"
+        assert journal.get_outcome(0) == "created"
     with Journal(path, {**ABOUT, **change}, ROWS, restart=True) as journal:
-        assert (journal.sent_limit, journal.outcome(0), journal.replaced_counts) == (0, None, None)
+        assert (journal.sent_limit, journal.get_outcome(0), journal.replaced_outcome_counts) == (
+            0,
+            None,
+            None,
+        )
 
 
 def test_finished_journal_of_another_file_is_replaced(path: Path) -> None:
     finish_all(path)
     with Journal(path, {**ABOUT, "file": "other"}, 3) as journal:
-        assert journal.replaced_counts == {"created": 8, "updated": 0, "skipped": 0, "failed": 0}
-        assert (journal.sent_limit, sum(journal.counts().values())) == (0, 0)
+        assert journal.replaced_outcome_counts == {
+            "created": 8,
+            "updated": 0,
+            "skipped": 0,
+            "failed": 0,
+        }
+        assert (journal.sent_limit, sum(journal.count_outcomes().values())) == (0, 0)
 
 
 def test_finished_journal_of_same_import_is_kept(path: Path) -> None:
     finish_all(path)
     with Journal(path, ABOUT, ROWS) as journal:
-        assert (journal.replaced_counts, journal.counts()["created"]) == (None, 8)
+        assert (journal.replaced_outcome_counts, journal.count_outcomes()["created"]) == (None, 8)
 
 
 def finish_all(path: Path) -> None:
@@ -129,13 +138,13 @@ def test_unfinished_import_resumes_with_another_on_conflict(path: Path) -> None:
         journal.record_outcome(0, "created")
         journal.commit()
     with Journal(path, {**ABOUT, "on_conflict": "skip"}, ROWS) as journal:
-        assert (journal.outcome(0), journal.is_in_doubt(1)) == ("created", True)
+        assert (journal.get_outcome(0), journal.is_in_doubt(1)) == ("created", True)
 
 
 def test_finished_import_is_repeated_with_another_on_conflict(path: Path) -> None:
     finish_all(path)
     with Journal(path, {**ABOUT, "on_conflict": "skip"}, ROWS) as journal:
-        assert (journal.sent_limit, journal.outcome(0)) == (0, None)
+        assert (journal.sent_limit, journal.get_outcome(0)) == (0, None)
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -168,7 +177,7 @@ def test_journal_of_an_earlier_version_is_rejected(path: Path) -> None:
         Journal(path, ABOUT, ROWS)
     assert path.read_bytes() == old
     with Journal(path, ABOUT, ROWS, restart=True) as journal:
-        assert (journal.sent_limit, journal.outcome(0)) == (0, None)
+        assert (journal.sent_limit, journal.get_outcome(0)) == (0, None)
 
 
 def test_damaged_journal_is_rejected(path: Path) -> None:
@@ -189,7 +198,7 @@ import sys
 from pathlib import Path
 from dub_uplink._cli.import_job.journal import Journal
 with Journal(Path(sys.argv[1]), {ABOUT!r}, 10**9) as journal:
-    row = journal.counts()["created"]  # rows after it may have been begun before a kill
+    row = journal.count_outcomes()["created"]  # rows after it may have been begun before a kill
     print(row, flush=True)
     while True:
         journal.raise_sent_limit(row + 32)
@@ -221,7 +230,7 @@ def test_committed_rows_survive_a_kill(path: Path) -> None:
             lines += process.stdout.readlines()
         safe = int(lines[-1])
         with Journal(path, ABOUT, 10**9) as journal:
-            done = journal.counts()["created"]
+            done = journal.count_outcomes()["created"]
             assert safe <= done <= safe + 32
             assert journal.sent_limit in {done, done + 32}
 
@@ -291,10 +300,10 @@ def test_reopened_journal_equals_the_closed_one(
 
 def state(journal: Journal) -> list[Any]:
     endings = [
-        (journal.outcome(row), journal.reason(row), journal.is_known_to_exist(row))
+        (journal.get_outcome(row), journal.get_reason(row), journal.is_known_to_exist(row))
         for row in range(ROWS)
     ]
-    return [journal.sent_limit, journal.counts(), endings]
+    return [journal.sent_limit, journal.count_outcomes(), endings]
 
 
 def test_journal_without_applied_rows_is_replaced(path: Path) -> None:
@@ -304,7 +313,7 @@ def test_journal_without_applied_rows_is_replaced(path: Path) -> None:
         journal.lower_sent_limit(1)
         journal.commit()
     with Journal(path, {**ABOUT, "server": "http://x"}, ROWS) as journal:
-        assert (journal.sent_limit, journal.replaced_counts) == (0, None)
+        assert (journal.sent_limit, journal.replaced_outcome_counts) == (0, None)
 
 
 def test_rejected_row_is_in_doubt_after_another_process(path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("click")
 
 from dub_uplink._cli.io.text_file import MAX_RECORD_CHARS, BadFile
-from dub_uplink._cli.reading.rows import Options, Rows, rows_of
+from dub_uplink._cli.reading.rows import Options, Rows, make_rows
 
 Read = Callable[..., Rows]
 HEADER = "external_id,email,name,country\n"
@@ -29,7 +29,7 @@ def read(tmp_path: Path) -> Iterator[Read]:
             path = tmp_path / name
             path.write_bytes(content.encode() if isinstance(content, str) else content)
             file = stack.enter_context(path.open("rb"))
-            return rows_of(file, Options(**options), name)
+            return make_rows(file, Options(**options), name)
 
         yield read
 

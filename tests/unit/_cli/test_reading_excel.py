@@ -15,7 +15,7 @@ pytest.importorskip("click")
 openpyxl = pytest.importorskip("openpyxl")
 
 from dub_uplink._cli.io.text_file import BadFile  # noqa: E402
-from dub_uplink._cli.reading.rows import Options, Rows, rows_of  # noqa: E402
+from dub_uplink._cli.reading.rows import Options, Rows, make_rows  # noqa: E402
 
 if TYPE_CHECKING:
     Read = Callable[..., Rows]
@@ -39,7 +39,7 @@ def read(tmp_path: Path) -> Iterator[Read]:
                     sheet.append(row)
             workbook.save(tmp_path / name)
             file = stack.enter_context((tmp_path / name).open("rb"))
-            return rows_of(file, Options(**options), name)
+            return make_rows(file, Options(**options), name)
 
         yield read
 
@@ -63,8 +63,22 @@ def test_first_sheet_is_read_unless_another_is_named(read: Read) -> None:
     assert rows.recognized["other sheets"] == "People"
     assert "no column external_id" in rows.header_problem
     assert [row.request for row in read(sheets, sheet="People")] == [U1]
-    with pytest.raises(BadFile, match="no sheet 'people'; the sheets are 'Notes', 'People'"):
+    with pytest.raises(BadFile, match="no sheet 'people'; choose from 'Notes', 'People'"):
         read(sheets, sheet="people")
+
+
+@pytest.mark.parametrize("name", [None, "Chart"])
+def test_workbook_with_only_a_chart_is_refused(tmp_path: Path, name: str | None) -> None:
+    workbook = openpyxl.Workbook()
+    workbook.remove(workbook.active)
+    chart = openpyxl.chart.PieChart()
+    workbook.create_chartsheet("Chart").add_chart(chart)
+    workbook.save(tmp_path / "chart.xlsx")
+    with (
+        (tmp_path / "chart.xlsx").open("rb") as file,
+        pytest.raises(BadFile, match=r"^the workbook has no worksheet.*  Hint: "),
+    ):
+        make_rows(file, Options(sheet=name), "chart.xlsx")
 
 
 def test_excel_numbers_and_dates_become_text_or_problems(read: Read) -> None:
@@ -122,7 +136,7 @@ def test_invalid_workbook_is_rejected(tmp_path: Path, content: bytes | None) -> 
     else:
         path.write_bytes(content)
     with path.open("rb") as file, pytest.raises(BadFile, match=r"an Excel workbook|a workbook"):
-        list(rows_of(file, Options()))
+        list(make_rows(file, Options()))
 
 
 def test_formula_without_a_stored_value_is_reported_as_problem(read: Read) -> None:
@@ -155,7 +169,7 @@ def test_first_visible_sheet_is_read(tmp_path: Path) -> None:
         workbook["Data"].row_dimensions[3].hidden = True
 
     with saved(tmp_path / "a.xlsx", hide).open("rb") as file:
-        rows = rows_of(file, Options())
+        rows = make_rows(file, Options())
         assert rows.recognized["sheet"] == "Data"
         notes = [[note.reason for note in row.notes] for row in rows]
     assert notes == [[], ["is hidden in the workbook"]]
@@ -165,7 +179,7 @@ def test_empty_sheet_error_lists_the_other_sheets(tmp_path: Path) -> None:
     expected = r"the sheet 'Lists' is empty\.  Hint: .*--sheet: 'Data'"
     path = saved(tmp_path / "a.xlsx", lambda workbook: None)
     with path.open("rb") as file, pytest.raises(BadFile, match=expected):
-        rows_of(file, Options())
+        make_rows(file, Options())
 
 
 def test_formula_of_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
@@ -183,7 +197,7 @@ def test_formula_of_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
             content = content.replace(b'<c r="C4"><f>', b'<c r="C4" t="str"><f>')
             target.writestr(name, content)
     with stored.open("rb") as file:
-        assert [row.problems for row in rows_of(file, Options())] == [(), (), ()]
+        assert [row.problems for row in make_rows(file, Options())] == [(), (), ()]
 
 
 def test_first_sheet_without_columns_error_lists_other_sheets(read: Read) -> None:

@@ -20,7 +20,7 @@ pytest.importorskip("click")
 
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.fields import normalize_column
-from dub_uplink._cli.reading.rows import Options, Row, rows_of
+from dub_uplink._cli.reading.rows import Options, Row, make_rows
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def spelled(name: str, draw: st.DataObject) -> str:
 
 def read_back(path: Path, name: str, **options: Any) -> list[dict[str, Any]]:
     with path.open("rb") as file:
-        rows = list(rows_of(file, Options(**options), name))
+        rows = list(make_rows(file, Options(**options), name))
     assert [row.problems for row in rows] == [()] * len(rows)
     return [row.request for row in rows]
 
@@ -224,7 +224,7 @@ def test_any_file_is_read_or_rejected_with_a_reason(
     path.write_bytes(content)
     rows: list[Row] = []
     with path.open("rb") as file, contextlib.suppress(BadFile):
-        rows.extend(rows_of(file, Options(of, encoding)))
+        rows.extend(make_rows(file, Options(of, encoding)))
     for number, row in enumerate(rows):
         assert (row.number, row.line >= 1) == (number, True)
         assert row.problems or {"external_id", "country"} <= set(row.request)

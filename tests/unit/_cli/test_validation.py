@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("click")
 
-from dub_uplink._cli.import_job.validation import ValidationReport, check
+from dub_uplink._cli.import_job.validation import ValidationReport, validate_rows
 from dub_uplink._cli.io.text_file import BadFile
-from dub_uplink._cli.reading.rows import Options, Problem, rows_of
+from dub_uplink._cli.reading.rows import Options, Problem, make_rows
 
 Check = Callable[[str], ValidationReport]
 HEADER = "external_id,email,name,country\n"
@@ -33,7 +33,7 @@ def validate(tmp_path: Path, rest: Path) -> Iterator[Check]:
         def validate(content: str) -> ValidationReport:
             path = tmp_path / "file"
             path.write_text(content, encoding="utf-8")
-            return check(rows_of(stack.enter_context(path.open("rb")), Options()), rest)
+            return validate_rows(make_rows(stack.enter_context(path.open("rb")), Options()), rest)
 
         yield validate
 
@@ -43,7 +43,7 @@ def test_duplicate_ids_are_reported_with_both_line_numbers(validate: Check) -> N
         "external_id,stripe_customer_id,country\nu1,cus_1,GB\nu2,cus_1,GB\nu1,,GB\ncus_1,,GB\n"
     )
     assert (report.rows, report.bad_rows, report.problem_file) == (4, 2, None)
-    assert report.problems.to_show() == [
+    assert report.problems.get_shown_problems() == [
         Problem(3, "stripe_customer_id", "occurs twice", '"cus_1", also in line 2'),
         Problem(4, "external_id", "occurs twice", '"u1", also in line 2'),
     ]
@@ -52,8 +52,8 @@ def test_duplicate_ids_are_reported_with_both_line_numbers(validate: Check) -> N
 def test_ids_that_differ_only_in_normalization_add_a_note(validate: Check) -> None:
     report = validate("external_id,country\nZo\u00eb,GB\nu1,GB\nZoe\u0308,GB\nZoe\u0308,GB\n")
     assert report.bad_rows == 1
-    assert [p.line for p in report.problems.to_show()] == [5]
-    (note,) = report.notes.to_show()
+    assert [p.line for p in report.problems.get_shown_problems()] == [5]
+    (note,) = report.notes.get_shown_problems()
     assert (note.line, note.detail) == (4, '"Zoe\u0308", also in line 2')
     assert "Unicode normalization" in note.reason
 
@@ -75,7 +75,7 @@ def test_problem_file_contains_problems_that_are_not_shown(validate: Check, rest
     report = validate(HEADER + "".join(lines) + ",,,GB\n")
     assert (report.bad_rows, report.problem_file) == (21, rest)
     assert [group.count for group in report.problems.groups.values()] == [10, 10, 1]
-    assert len(report.problems.to_show()) == 11
+    assert len(report.problems.get_shown_problems()) == 11
     assert rest.read_bytes().startswith(b"\xef\xbb\xbfline,column,reason,value\n")
     with rest.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
@@ -95,7 +95,7 @@ def test_problem_file_contains_problem_groups_that_are_not_shown(
     keys = (f'"key {number}": 1' for number in range(80))
     path.write_text(f'{{"external_id": "u1", "country": "GB", {", ".join(keys)}}}')
     with path.open("rb") as file:
-        report = check(rows_of(file, Options()), rest)
+        report = validate_rows(make_rows(file, Options()), rest)
     assert (len(report.problems.groups), report.problem_file) == (50, rest)
     assert len(rest.read_text(encoding="utf-8").splitlines()) == 81
 
