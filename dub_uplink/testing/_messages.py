@@ -38,8 +38,8 @@ class Request:
         body: The body.
         status: The status of the response; ``None`` if the connection was closed without one.
         fault: The fault that was applied, or ``None``.
-        ms: The duration of the response in milliseconds, including delays; ``None`` while the
-            request is executed.
+        ms: The duration of the response in milliseconds, including delays; ``None`` until the
+            response is sent.
         number: The position of the request among all requests of the fake, from 1.
     """
 

@@ -47,6 +47,7 @@ SETTING_FIELDS = {
     "expired": "expired",
     "keepRequests": "keep_requests",
 }
+_MAX_SHOWN_BODY = 2**20  # bytes; larger bodies would make lists of requests slow
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
 
@@ -71,6 +72,8 @@ def request_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
     headers = {
         name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS
     }
+    size = len(request.body)
+    is_shown = size <= _MAX_SHOWN_BODY
     return {
         "number": request.number,
         "method": redactor.text(request.method),
@@ -78,9 +81,9 @@ def request_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
         "query": redactor.json(request.query),
         "queryString": redactor.text(request.query_string),
         "headers": redactor.json(headers),
-        "body": _body_json(request.body, redactor),
-        "bodyBase64": base64.b64encode(redactor.bytes(request.body)).decode(),
-        "status": request.status,
+        "body": _body_json(request.body, redactor) if is_shown else f"[{size:,} bytes, not shown]",
+        "bodyBase64": base64.b64encode(redactor.bytes(request.body)).decode() if is_shown else None,
+        "status": None if request.ms is None else request.status,
         "ms": None if request.ms is None else round(request.ms, 1),
         "fault": None if request.fault is None else fault_json(request.fault, redactor),
     }
