@@ -242,8 +242,8 @@ def test_every_control_of_the_page_is_used_with_its_effect(fake: FakeDub, page: 
 
     page.choose("role", "member")
     page.choose("plan", "enterprise")
-    for id, text in (("rateLimit", "50"), ("window", "30"), ("latency", "0.001")):
-        page.type(id, text)
+    for field, text in (("rateLimit", "50"), ("window", "30"), ("latency", "0.001")):
+        page.type(field, text)
     page.type("defaultProgram", "prog_1")
     page.submit("settings")
     changed = Settings("member", "enterprise", "prog_1", 50, 30, 0.001)
