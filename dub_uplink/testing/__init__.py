@@ -1,7 +1,7 @@
 """A fake of Dub's customers API for tests, with faults on demand.
 
-``FakeDub`` is mounted on a ``requests.Session``, or served on a socket. ``faults`` contains the
-faults that a fake can inject. ``no_sleep`` skips the waits of retries.
+A client reaches a ``FakeDub`` through a ``requests.Session`` without a socket, or over HTTP.
+``faults`` contains the faults that a fake can inject. ``no_sleep`` skips the waits of retries.
 """
 
 from __future__ import annotations

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 class App:
     """The WSGI application of a fake.
 
-    WSGI cannot drop a connection, so a fault that drops it raises ``ConnectionResetError``. A
-    truncated body ends early without an error. A slow body is sent at full speed.
+    WSGI cannot drop a connection, so a fault that drops the connection raises
+    ``ConnectionResetError``. A truncated body ends early, without an error. A body that a fault
+    slows down is sent at full speed.
     """
 
     def __init__(self, fake: FakeDub) -> None:
@@ -48,23 +49,29 @@ class App:
         ms = (time.perf_counter() - started + delivery.delay) * 1000
         clock.sleep(delivery.delay)
         request.ms = ms
-        delivered = delivery.response
-        if delivered is None:
+        fake_response = delivery.response
+        if fake_response is None:
             raise ConnectionResetError("the fake closed the connection without a response")
-        response = Response(delivered.body[: delivery.truncate_after], status=delivered.status)
-        # Remove the default Content-Type of werkzeug and keep Location relative, as in Dub.
+        response = Response(
+            fake_response.body[: delivery.truncate_after], status=fake_response.status
+        )
+        # As in Dub, send no default Content-Type, and a relative Location.
         response.headers.clear()
         response.autocorrect_location_header = False
-        response.headers.extend({**delivered.headers, "Content-Length": str(len(delivered.body))})
+        response.headers.extend(
+            {**fake_response.headers, "Content-Length": str(len(fake_response.body))}
+        )
         return response(environ, start_response)
 
 
 def _raw_path(environ: WSGIEnvironment) -> str:
-    """Return the path as sent, because ``PATH_INFO`` is decoded and ``%2F`` is ``/`` in it."""
+    """Return the path as sent. ``PATH_INFO`` is decoded, so it cannot tell ``%2F`` from ``/``."""
     for name in ("REQUEST_URI", "RAW_URI"):
-        raw: str = environ.get(name) or ""
-        if raw.startswith("/"):
-            return raw.partition("?")[0]
+        raw_target: str = environ.get(name) or ""
+        if raw_target.startswith("/"):
+            return raw_target.partition("?")[0]
     path: str = environ.get("PATH_INFO") or "/"
-    root, slash, key = path[1:].partition("/")
-    return f"/{root}{slash}{quote(key.encode('latin-1'), safe='')}" if key.strip("/") else path
+    collection, slash, segment = path[1:].partition("/")
+    if not segment.strip("/"):
+        return path
+    return f"/{collection}{slash}{quote(segment.encode('latin-1'), safe='')}"

@@ -1,4 +1,4 @@
-"""Clocks for tests: the clock of a fake, and a clock for clients that skips every sleep."""
+"""Clocks for tests: the clock of a fake, and a client clock that skips every sleep."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..retries import Clock
 
-_MAX_OFFSET = 190_000_000_000.0  # seconds; later dates would exceed the range of datetime
+_MAX_OFFSET = 190_000_000_000.0  # seconds; later dates are beyond the range of datetime
 
 _fake_clocks: weakref.WeakSet[FakeClock] = weakref.WeakSet()
-_skipping: list[SkippingClock] = []
+_active_no_sleep_clocks: list[SkippingClock] = []
 
 
 class FakeClock:
-    """The clock of a fake: the time of ``now``, plus an offset. The clock can be frozen.
+    """The clock of a fake: the time that ``now`` returns, plus an offset. It can be frozen.
 
     Args:
-        now: Returns an aware datetime or Unix seconds; by default the wall clock.
+        now: A function that returns the time as an aware datetime or Unix seconds; by default,
+            the wall clock.
     """
 
     def __init__(self, now: Callable[[], dt.datetime | float] | None = None) -> None:
@@ -37,9 +38,9 @@ class FakeClock:
     def time(self) -> float:
         """Return Unix time in seconds."""
         frozen_at = self._frozen_at
-        return (self._running_time() if frozen_at is None else frozen_at) + self._offset
+        return (self._time_without_offset() if frozen_at is None else frozen_at) + self._offset
 
-    def _running_time(self) -> float:
+    def _time_without_offset(self) -> float:
         # Look up time.time at each call, because libraries such as freezegun replace it.
         now = time.time() if self._now is None else self._now()
         if isinstance(now, dt.datetime):
@@ -71,7 +72,7 @@ class FakeClock:
             self._offset += seconds
 
     def set(self, moment: dt.datetime) -> None:
-        """Set the clock to a time, ahead or back, from which the clock continues.
+        """Set the clock to a time in the future or past. Unless frozen, the clock runs on from it.
 
         Raises:
             ValueError: ``moment`` has no time zone, or is before 1970 or after the year 8000.
@@ -87,13 +88,13 @@ class FakeClock:
         """Stop the clock; ``advance`` and ``set`` still move it."""
         with self._lock:
             if self._frozen_at is None:
-                self._frozen_at = self._running_time()
+                self._frozen_at = self._time_without_offset()
 
     def unfreeze(self) -> None:
         """Let the clock continue from its current time."""
         with self._lock:
             if self._frozen_at is not None:
-                self._offset += self._frozen_at - self._running_time()
+                self._offset += self._frozen_at - self._time_without_offset()
                 self._frozen_at = None
 
     def reset(self) -> None:
@@ -114,12 +115,12 @@ class FakeClock:
 
 
 class SkippingClock:
-    """A clock whose ``sleep`` moves the clock ahead instead of waiting, so that deadlines hold.
+    """A clock whose ``sleep`` does not wait, but moves the clock ahead, so that deadlines pass.
 
-    The attribute ``slept`` lists the seconds of each sleep.
+    ``slept`` lists the seconds of each sleep.
 
     Args:
-        on_sleep: Called with the seconds of each sleep.
+        on_sleep: A function to call with the seconds of each sleep.
     """
 
     __module__ = "dub_uplink.testing"
@@ -131,11 +132,11 @@ class SkippingClock:
         self._lock = threading.Lock()
 
     def monotonic(self) -> float:
-        """Return monotonic seconds, including the time slept."""
+        """Return monotonic seconds, plus all sleeps."""
         return time.monotonic() + self._offset
 
     def time(self) -> float:
-        """Return Unix time in seconds, including the time slept."""
+        """Return Unix time in seconds, plus all sleeps."""
         return time.time() + self._offset
 
     def sleep(self, seconds: float) -> None:
@@ -152,7 +153,7 @@ class SkippingClock:
 
     def clock(self) -> Clock:
         """Return this clock as an argument for a client: ``Dub(..., clock=skipping.clock())``."""
-        from ..retries import Clock  # noqa: PLC0415 - a fake alone needs no client
+        from ..retries import Clock  # noqa: PLC0415 - a fake can be used without a client
 
         return Clock(
             monotonic=self.monotonic,
@@ -167,21 +168,22 @@ class SkippingClock:
 def no_sleep() -> Iterator[SkippingClock]:
     """Skip the waits of clients and mounted fakes.
 
-    Instead, the time of clients and of all fakes moves ahead, so that deadlines hold and windows of
-    rate limits pass. A client that was given a ``clock`` is not affected.
+    A skipped wait moves the time of clients and of all fakes ahead, so that deadlines and rate
+    limit windows pass. A client with a ``clock`` argument of its own still waits.
 
     Returns:
-        A context manager. ``with`` gives the clock, whose ``slept`` lists the seconds of each wait.
+        A context manager. ``with no_sleep() as clock`` lists the seconds of each wait in
+        ``clock.slept``.
     """
-    from ..retries import use_clock  # noqa: PLC0415 - a fake alone needs no client
+    from ..retries import use_clock  # noqa: PLC0415 - a fake can be used without a client
 
     skipping = SkippingClock(on_sleep=_advance_all)
-    _skipping.append(skipping)
+    _active_no_sleep_clocks.append(skipping)
     try:
         with use_clock(skipping.clock()):
             yield skipping
     finally:
-        _skipping.remove(skipping)
+        _active_no_sleep_clocks.remove(skipping)
 
 
 def _advance_all(seconds: float) -> None:
@@ -192,4 +194,4 @@ def _advance_all(seconds: float) -> None:
 def sleep(seconds: float) -> None:
     """Sleep for a number of seconds, or skip the sleep within :func:`no_sleep`."""
     if seconds > 0:
-        (_skipping[-1].sleep if _skipping else time.sleep)(seconds)
+        (_active_no_sleep_clocks[-1].sleep if _active_no_sleep_clocks else time.sleep)(seconds)

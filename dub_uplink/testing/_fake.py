@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._api.expansions import discount_fields, link_fields, partner_fields
+from ._api.expansions import complete_discount, complete_link, complete_partner
 from ._api.generated import generate_rows
-from ._api.ids import CustomerIds
+from ._api.ids import CustomerIdGenerator
 from ._api.limits import RateLimiter
 from ._api.routes import CustomersApi
 from ._api.store import (
@@ -43,7 +43,7 @@ class FakeDub:
 
     Args:
         token: The valid API key or keys.
-        expired: The expired API key or keys, even if they are in ``token``.
+        expired: The expired API key or keys. They are expired even if ``token`` contains them.
         role: The role of the API keys in the workspace: ``owner``, ``member``, ``viewer`` or
             ``billing``.
         plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or
@@ -54,12 +54,12 @@ class FakeDub:
             no request is rejected, and errors have the limit of the plan in their headers. With 0,
             every request is rejected.
         window: The window of the rate limit, in seconds.
-        now: Returns the time as an aware datetime or Unix seconds; by default the wall clock.
-        ids: Returns the id of a new customer; by default an id like Dub's, which sorts by time.
+        now: A function that returns an aware datetime or Unix seconds; default: the wall clock.
+        ids: A function that returns the id of a new customer; by default, ids in Dub's format.
         database: A SQLite file for the customers; by default they are in memory.
-        base_url: The server URL of the requests that a ``session()`` passes to the fake.
+        base_url: The server URL. A session of ``session()`` passes requests for it to the fake.
         latency: The delay of every response, in seconds.
-        keep_requests: How many of the latest requests the property ``requests`` contains.
+        keep_requests: The number of latest requests that the fake keeps in ``requests``.
 
     Raises:
         ValueError: a role, plan, token, URL or number is invalid.
@@ -95,15 +95,15 @@ class FakeDub:
         self._settings = self._initial_settings = settings
         self.clock: FakeClock = FakeClock(now)
         self.faults: Faults = Faults()
-        self._ids = ids
+        self._ids_function = ids
         self._next_ids: deque[str] = deque()
-        self._make_id = CustomerIds()
+        self._id_generator = CustomerIdGenerator()
         self._store = Store(database)
         self._lock = threading.RLock()
         self._requests = RequestLog(keep_requests)
         self._limiter = RateLimiter(settings.limit, window, enforced=rate_limit is not None)
         workspace = make_workspace(settings)
-        # The API keys of all settings so far: recorded requests may contain old keys.
+        # All current and former API keys, because recorded requests may contain former keys.
         self._secrets = workspace.tokens | workspace.expired
         self._api = CustomersApi(self._store, workspace, self._limiter, self.clock, self._new_id)
 
@@ -113,12 +113,12 @@ class FakeDub:
         Other requests raise ``NetworkRefused``.
 
         Args:
-            sleep: Called with the seconds of each latency or delay; default: ``time.sleep``. Within
-                ``no_sleep()``, the default skips the wait.
+            sleep: A function to call with the seconds of each latency or delay; default:
+                ``time.sleep``, or within ``no_sleep()`` a function that skips the wait.
         """
-        from ._session import mounted_session  # noqa: PLC0415 - a served fake does not need the requests library
+        from ._session import make_session  # noqa: PLC0415 - a served fake does not need the requests library
 
-        return mounted_session(self, sleep)
+        return make_session(self, sleep)
 
     def serve(
         self,
@@ -153,7 +153,7 @@ class FakeDub:
         return App(self)
 
     def handle(self, request: Request) -> Delivery:
-        """Execute a request, or apply its fault, and return what a transport sends.
+        """Execute a request, or apply its fault, and return what the transport must send.
 
         The transport sets ``request.ms`` if the response is delayed.
         """
@@ -171,7 +171,7 @@ class FakeDub:
             request.status = None if delivery.response is None else delivery.response.status
         finally:
             # The transport sets the duration of a delayed response when it sends the response.
-            if not delivery.seconds:
+            if not delivery.total_delay:
                 request.ms = (time.perf_counter() - started) * 1000
         return delivery
 
@@ -180,17 +180,17 @@ class FakeDub:
             return self._api.handle(request)
 
     def _new_id(self) -> str:
-        given = self._next_given_id()
-        return self._make_id(self.clock.milliseconds()) if given is None else given
+        custom_id = self._next_custom_id()
+        return self._id_generator(self.clock.milliseconds()) if custom_id is None else custom_id
 
-    def _next_given_id(self) -> str | None:
+    def _next_custom_id(self) -> str | None:
         if self._next_ids:
             return self._next_ids.popleft()
-        if self._ids is None:
+        if self._ids_function is None:
             return None
-        given = self._ids()
-        check_id_format(given)
-        return given
+        custom_id = self._ids_function()
+        check_id_format(custom_id)
+        return custom_id
 
     @property
     def token(self) -> str:
@@ -226,12 +226,12 @@ class FakeDub:
 
     @property
     def next_ids(self) -> list[str]:
-        """Return the ids of ``use_ids`` that no customer has yet."""
+        """Return the ids of ``use_ids`` that are not used yet."""
         with self._lock:
             return list(self._next_ids)
 
     def use_ids(self, ids: Iterable[str]) -> None:
-        """Use these ids, instead of those of an earlier call, for the next new customers.
+        """Use these ids for the next new customers, and discard unused ids of an earlier call.
 
         Raises:
             ValueError: an id is empty, repeated or begins with ``ext_``, or a customer has it.
@@ -239,7 +239,7 @@ class FakeDub:
         new_ids = deque(ids)
         with self._lock:
             if not all(new_ids) or len(set(new_ids)) < len(new_ids):
-                raise ValueError(f"ids must be distinct and not empty, not {list(new_ids)}")
+                raise ValueError(f"each id must be unique and not empty: {list(new_ids)}")
             for customer_id in new_ids:
                 self._store.check_id(customer_id)
             self._next_ids = new_ids
@@ -320,9 +320,9 @@ class FakeDub:
                 first_sale_at=first_sale_at,
                 subscription_canceled_at=subscription_canceled_at,
                 program_id=program_id,
-                link=None if link is None else link_fields(link),
-                partner=None if partner is None else partner_fields(partner),
-                discount=None if discount is None else discount_fields(discount),
+                link=None if link is None else complete_link(link),
+                partner=None if partner is None else complete_partner(partner),
+                discount=None if discount is None else complete_discount(discount),
             )
             self._store.check_id(customer_id)
             self._store.add(customer)
@@ -333,7 +333,7 @@ class FakeDub:
     def add_many(self, count: int) -> int:
         """Add the customers ``user_1`` to ``user_<count>``, and return how many were added.
 
-        Existing customers are skipped. Creation times are one second apart; the last one is now. A
+        Existing customers are skipped. Creation times are one second apart and end now. A
         million customers take about half a minute, in which the fake executes no other request.
 
         Raises:
@@ -341,14 +341,14 @@ class FakeDub:
                 an invalid id. No customer is added.
         """
         with self._lock:
-            given_ids = self._next_ids.copy()
+            custom_ids = self._next_ids.copy()
             now = self.clock.milliseconds()
             try:
                 return self._store.add_missing(
-                    generate_rows(self._store, count, now, self._next_given_id)
+                    generate_rows(self._store, count, now, self._next_custom_id)
                 )
             except BaseException:
-                self._next_ids = given_ids
+                self._next_ids = custom_ids
                 raise
 
     def clear(self) -> None:
@@ -377,11 +377,11 @@ class FakeDub:
             self.configure(**dataclasses.asdict(self._initial_settings))
             self.clock.reset()
             self._limiter.reset()
-            self._make_id = CustomerIds()
+            self._id_generator = CustomerIdGenerator()
             self._next_ids.clear()
 
     def close(self) -> None:
-        """Close the database; later requests raise ``RuntimeError``, or get a 410 over HTTP."""
+        """Close the database. Later requests raise ``RuntimeError``, or get a 410 over HTTP."""
         with self._lock:
             self._store.close()
 

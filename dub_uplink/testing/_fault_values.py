@@ -15,12 +15,12 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 MAX_INTEGER = 2**63 - 1  # the largest integer of SQLite
 MIN_INTEGER = -MAX_INTEGER
 MIN_SPEED = 1e-9  # bytes per second of Drip; a wait of more than 1e9 s per byte could overflow
-_MAX_RETRY_AFTER = 1e9  # seconds; later HTTP dates may not exist
+_MAX_RETRY_AFTER = 1e9  # seconds; a later date may be beyond the range of datetime
 _CONNECTION_HEADERS = ("connection", "content-length", "transfer-encoding")
 
 
 def is_path(pattern: str) -> bool:
-    """Return whether a pattern may match a path, which begins with / and has no query."""
+    """Return whether a pattern can match a path. A path begins with / and has no query."""
     return pattern.startswith(("/", "*")) and "?" not in pattern
 
 
@@ -74,11 +74,11 @@ def check_number(name: str, value: float) -> None:
         raise ValueError(f"{name} must be 0 or more and finite, not {value!r}")
 
 
-def check_retry_after(seconds: float) -> None:
-    """Raise ``ValueError`` for seconds that cannot be sent as a date."""
+def check_retry_after(seconds: float, form: str) -> None:
+    """Raise ``ValueError`` if the time after ``seconds`` may have no date."""
     if not -_MAX_RETRY_AFTER <= seconds <= _MAX_RETRY_AFTER:
         raise ValueError(
-            f"with a form, retry_after must be from -1e9 to 1e9 seconds, not {seconds!r}"
+            f"with form={form!r}, retry_after must be from -1e9 to 1e9 seconds, not {seconds!r}"
         )
 
 
@@ -92,11 +92,11 @@ def check_headers(names: Iterable[str]) -> None:
 
 
 def merge_headers(defaults: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
-    """Return the default headers, with the given headers in place of those of the same name."""
-    names = {name.lower() for name in overrides}
-    return {name: value for name, value in defaults.items() if name.lower() not in names} | {
-        name: str(value) for name, value in overrides.items()
-    }
+    """Return the default headers, overridden by headers with the same names in any case."""
+    overridden_names = {name.lower() for name in overrides}
+    return {
+        name: value for name, value in defaults.items() if name.lower() not in overridden_names
+    } | {name: str(value) for name, value in overrides.items()}
 
 
 def encode_body(body: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes:
@@ -109,13 +109,13 @@ def encode_body(body: str | bytes | Mapping[str, Any] | Sequence[Any]) -> bytes:
 
 
 def format_retry_after(value: float | str | dt.datetime, form: str | None, now: float) -> str:
-    """Return a ``Retry-After`` header.
+    """Return the value of a ``Retry-After`` header.
 
     Args:
-        value: with a form, the seconds from now. Without a form, the header itself, or a
-            ``datetime`` to send as an HTTP date.
-        form: ``seconds``, ``http_date``, ``unix``, ``unix_ms`` or ``None``.
-        now: the Unix time in seconds.
+        value: With a form, a number of seconds after ``now``. Without a form, the value of the
+            header, or a ``datetime`` to send as an HTTP date.
+        form: ``seconds``, ``http_date``, ``unix``, ``unix_ms``, or ``None`` for no form.
+        now: The current Unix time in seconds.
     """
     if isinstance(value, dt.datetime):
         return formatdate(value.timestamp(), usegmt=True)

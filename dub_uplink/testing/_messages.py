@@ -1,4 +1,4 @@
-"""Requests and responses of the fake, and how a transport delivers a response."""
+"""Requests to the fake, its responses, and how a transport delivers a response."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def parse_query(query_string: str) -> dict[str, str]:
-    """Decode a query string like a browser's ``URLSearchParams``.
+    """Decode a query string as JavaScript's ``URLSearchParams`` does.
 
     The last value of a repeated name wins. An invalid percent-encoding stays unchanged. Bytes that
     are not UTF-8 become U+FFFD.
@@ -36,9 +36,10 @@ class Request:
         query_string: The query as sent, percent-encoded.
         headers: The headers, with lower-case names.
         body: The body.
-        status: The status of the response; ``None`` if the connection was closed without one.
+        status: The status of the response; ``None`` if the connection was closed without a
+            response, or while the request is executed.
         fault: The fault that was applied, or ``None``.
-        ms: The duration of the response in milliseconds, including delays; ``None`` until the
+        ms: The milliseconds until the end of the response, including delays; ``None`` until the
             response is sent.
         number: The position of the request among all requests of the fake, from 1.
     """
@@ -71,7 +72,7 @@ class Request:
 
 
 class FakeClosed(RuntimeError):
-    """A request to a fake whose ``close()`` was called. Clients do not retry this exception."""
+    """The fake of a request is closed. Clients do not retry this exception."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -88,11 +89,11 @@ class Delivery:
     """How a transport sends a response.
 
     Attributes:
-        response: The response; ``None`` closes the connection without one.
+        response: The response; ``None`` to close the connection without a response.
         delay: The seconds to wait before the response.
-        truncate_after: The number of bytes of the body after which the connection is closed;
-            ``None`` sends the complete body.
-        bytes_per_second: The speed of the body; ``None`` for no limit.
+        truncate_after: The number of bytes of the body after which to close the connection;
+            ``None`` to send the complete body.
+        bytes_per_second: The speed at which to send the body; ``None`` for no limit.
     """
 
     response: FakeResponse | None
@@ -101,8 +102,8 @@ class Delivery:
     bytes_per_second: float | None = None
 
     @property
-    def seconds(self) -> float:
-        """Return the seconds by which the response and its body are delayed."""
+    def total_delay(self) -> float:
+        """Return the seconds until the complete body is sent."""
         if self.response is None or self.bytes_per_second is None:
             return self.delay
         return self.delay + len(self.response.body) / self.bytes_per_second

@@ -10,30 +10,30 @@ from ._messages import Request
 
 
 class RequestLog:
-    """The latest ``limit`` requests, numbered from 1. Thread-safe."""
+    """Number requests from 1, and keep the latest ``limit`` requests. Thread-safe."""
 
     def __init__(self, limit: int) -> None:
         self._requests: deque[Request] = deque(maxlen=limit)
-        self._last = 0
+        self._last_number = 0
         self._lock = threading.Lock()
 
     def append(self, request: Request) -> None:
         """Number and record a request."""
         with self._lock:
-            self._last += 1
-            request.number = self._last
+            self._last_number += 1
+            request.number = self._last_number
             self._requests.append(request)
 
     def after(self, number: int, limit: int | None = None) -> list[Request]:
-        """Return copies of the first ``limit`` requests whose number is above ``number``."""
+        """Return copies of the first ``limit`` requests with a number above ``number``."""
         with self._lock:
             # Numbers have no gaps, so the position of a request follows from its number.
-            skipped = max(number - self._last + len(self._requests), 0)
-            stop = None if limit is None else skipped + limit
-            return [kept.copy() for kept in itertools.islice(self._requests, skipped, stop)]
+            start = max(number - self._last_number + len(self._requests), 0)
+            stop = None if limit is None else start + limit
+            return [request.copy() for request in itertools.islice(self._requests, start, stop)]
 
     def resize(self, limit: int) -> None:
-        """Keep the latest ``limit`` requests from now on."""
+        """Change the number of latest requests to keep."""
         with self._lock:
             self._requests = deque(self._requests, maxlen=limit)
 
@@ -42,7 +42,7 @@ class RequestLog:
         with self._lock:
             self._requests.clear()
 
-    def span(self) -> tuple[int, int]:
-        """Return how many requests are recorded, and the number of the last request."""
+    def count_and_last_number(self) -> tuple[int, int]:
+        """Return how many requests are kept, and the number of the last request."""
         with self._lock:
-            return len(self._requests), self._last
+            return len(self._requests), self._last_number

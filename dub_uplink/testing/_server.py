@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ._admin.masking import request_redactor
+from ._admin.masking import make_request_redactor
 from ._messages import Delivery, FakeClosed, FakeResponse, Request
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger("dub_uplink.testing")
 
 _CLOSE_TIMEOUT = 5.0  # seconds that close() waits for requests in progress
-_CLOSE_INTERVAL = 0.005  # seconds between two checks of close()
-_POLL_INTERVAL = 0.02  # seconds until the accepting thread notices close()
+_CLOSE_INTERVAL = 0.005  # seconds between two checks in close() whether requests are in progress
+_POLL_INTERVAL = 0.02  # seconds until the thread that accepts connections notices close()
 _READ_SIZE = 65_536  # maximum number of bytes of a body to read at once
 _THROTTLE_INTERVAL = 0.02  # seconds between two writes of a slow body
 
@@ -95,22 +95,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         # Do not use self.path, because http.server merges leading slashes in it.
         target = self.requestline.split()[1]
-        if not target.startswith("/"):  # absolute form, as for a proxy: remove scheme and host
+        if not target.startswith("/"):  # absolute URL, as for a proxy: remove scheme and host
             target = "/" + target.partition("://")[2].partition("/")[2]
         if not target.isascii():
             target = quote(target.encode("latin-1"), safe="/%?&=+;:@!$'()*,~#[]")
         path, _, query_string = target.partition("#")[0].partition("?")
         admin = self.server.admin
-        limit = admin.max_body if admin is not None and admin.serves(path) else sys.maxsize
-        body = self._read_body(headers, limit)
+        max_bytes = admin.max_body if admin is not None and admin.serves(path) else sys.maxsize
+        body = self._read_body(headers, max_bytes)
         return Request(self.command, path, query_string, headers, body)
 
-    def _read_body(self, headers: dict[str, str], limit: int) -> bytes:
-        """Read a complete body, but return at most ``limit`` + 1 bytes of it."""
+    def _read_body(self, headers: dict[str, str], max_bytes: int) -> bytes:
+        """Read a complete body, but return at most ``max_bytes`` + 1 bytes of it."""
         body = bytearray()
         for part in self._body_parts(headers):
-            # Read the rest too, because some clients lose a response that is sent before the end.
-            body += part[: max(limit + 1 - len(body), 0)]
+            # Read the rest too: some clients lose a response that precedes the end of their body.
+            body += part[: max(max_bytes + 1 - len(body), 0)]
         return bytes(body)
 
     def _body_parts(self, headers: dict[str, str]) -> Iterator[bytes]:
@@ -174,7 +174,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class _Listener(socketserver.ThreadingTCPServer):
-    # Do not use the class of http.server, because it looks its host name up in DNS.
+    # Do not use http.server.HTTPServer, because it looks up its host name in DNS.
     allow_reuse_address = sys.platform != "win32"
     daemon_threads = True
     request_queue_size = 128
@@ -207,11 +207,11 @@ class _Listener(socketserver.ThreadingTCPServer):
         if not isinstance(sys.exc_info()[1], OSError):  # OSError: the client closed the connection
             logger.exception("a connection failed")
 
-    def log_request(self, request: Request, result: str) -> None:
+    def log_request(self, request: Request, outcome: str) -> None:
         if self._log is not None:
             secrets = self.fake._secrets if self.admin is None else self.admin.secrets
-            redactor = request_redactor(request, secrets)
-            line = f"{redactor.text(request.method)} {redactor.text(request.path)} {result}"
+            redactor = make_request_redactor(request, secrets)
+            line = f"{redactor.text(request.method)} {redactor.text(request.path)} {outcome}"
             self._log(line.encode("ascii", "backslashreplace").decode())
 
 
@@ -224,7 +224,7 @@ class Server:
         port: The port; 0 selects a free port.
         admin: Whether to serve the admin API and the admin page under ``/_fake/``.
         admin_token: The token that every request to the admin API needs.
-        log: Called with one line per request.
+        log: A function to call with one line per request; ``None`` to log nothing.
 
     Raises:
         OSError: the address is in use.
@@ -242,15 +242,15 @@ class Server:
         admin_token: str | None = None,
         log: Callable[[str], object] | None = None,
     ) -> None:
-        api = None
+        admin_api = None
         if admin:
-            from ._admin.admin import Admin  # noqa: PLC0415 - most fakes serve none
+            from ._admin.admin import Admin  # noqa: PLC0415 - most fakes serve no admin API
 
-            api = Admin(fake, admin_token)
-        self._listener = _Listener(fake, api, host, port, log)
+            admin_api = Admin(fake, admin_token)
+        self._listener = _Listener(fake, admin_api, host, port, log)
         bound_host: str = self._listener.server_address[0]  # type: ignore[assignment]
         if (
-            api is not None
+            admin_api is not None
             and admin_token is None
             and not ipaddress.ip_address(bound_host).is_loopback
         ):

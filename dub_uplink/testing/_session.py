@@ -1,4 +1,4 @@
-"""An adapter of ``requests`` that passes requests to a fake, and blocks requests to others."""
+"""A ``requests`` adapter that passes requests to a fake, and rejects requests to other servers."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ Timeout: TypeAlias = float | tuple[float | None, float | None] | urllib3.Timeout
 
 
 class NetworkRefused(RuntimeError):
-    """A request of a mounted session was not for the fake, and would have used the network.
+    """A session of :meth:`FakeDub.session` got a request that would have used the network.
 
-    This is not an exception of ``requests``, so that clients do not retry the request.
+    Clients do not retry the request, because this is not an exception of ``requests``.
     """
 
     __module__ = "dub_uplink.testing"
 
 
-def mounted_session(fake: FakeDub, sleep: Callable[[float], object] | None) -> requests.Session:
+def make_session(fake: FakeDub, sleep: Callable[[float], object] | None) -> requests.Session:
     """Create a session that can reach only the fake."""
     session = requests.Session()
-    # Ignore .netrc and the proxy settings of the machine, which could change a test.
+    # Ignore .netrc and proxy settings of the machine, because they could change a test result.
     session.trust_env = False
     adapter = FakeAdapter(fake, clock.sleep if sleep is None else sleep)
     session.mount("https://", adapter)
@@ -49,7 +49,7 @@ def mounted_session(fake: FakeDub, sleep: Callable[[float], object] | None) -> r
 
 
 class FakeAdapter(BaseAdapter):
-    """Send requests for ``fake.base_url`` to the fake, and call ``sleep`` for its delays."""
+    """Pass requests for ``fake.base_url`` to the fake, and call ``sleep`` for each delay."""
 
     def __init__(self, fake: FakeDub, sleep: Callable[[float], object]) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class FakeAdapter(BaseAdapter):
         started = time.perf_counter()
         delivery = self._fake.handle(recorded)
         # Add the delays instead of measuring them, because ``sleep`` may skip them.
-        ms = (time.perf_counter() - started + delivery.seconds) * 1000
+        ms = (time.perf_counter() - started + delivery.total_delay) * 1000
         try:
             return self._deliver(delivery, request, stream, _split_timeout(timeout))
         finally:
@@ -83,7 +83,7 @@ class FakeAdapter(BaseAdapter):
         stream: bool,
         timeouts: tuple[float | None, float | None],
     ) -> requests.Response:
-        read_timeout, total = timeouts
+        read_timeout, total_timeout = timeouts
         if read_timeout is not None and delivery.delay > read_timeout:
             self._sleep(read_timeout)
             raise requests.ReadTimeout(
@@ -92,15 +92,18 @@ class FakeAdapter(BaseAdapter):
         if delivery.delay:
             self._sleep(delivery.delay)
         if delivery.response is None:
-            closed = http.client.RemoteDisconnected("Remote end closed connection without response")
+            disconnected = http.client.RemoteDisconnected(
+                "Remote end closed connection without response"
+            )
             raise requests.ConnectionError(
-                urllib3.exceptions.ProtocolError("Connection aborted.", closed), request=request
+                urllib3.exceptions.ProtocolError("Connection aborted.", disconnected),
+                request=request,
             )
         is_complete = delivery.truncate_after is None and delivery.bytes_per_second is None
         body = io.BytesIO(delivery.response.body[: delivery.truncate_after])
         if delivery.bytes_per_second is not None:
             body = _SlowBody(
-                body.read(), delivery.bytes_per_second, read_timeout, total, self._sleep
+                body.read(), delivery.bytes_per_second, read_timeout, total_timeout, self._sleep
             )
         if is_complete and not stream:
             body.seek(0, io.SEEK_END)
@@ -108,7 +111,7 @@ class FakeAdapter(BaseAdapter):
             request, delivery.response, body, enforce_length=not is_complete
         )
         if is_complete and not stream:
-            # Set the content directly, because reading it takes a fifth of the time of a call.
+            # Set the content directly: reading it would take a fifth of the duration of a call.
             response._content = delivery.response.body
             response._content_consumed = True  # type: ignore[attr-defined]
         elif not stream:
@@ -139,24 +142,24 @@ class FakeAdapter(BaseAdapter):
     def _make_response(
         self,
         request: requests.PreparedRequest,
-        delivered: FakeResponse,
+        fake_response: FakeResponse,
         body: io.BytesIO,
         *,
         enforce_length: bool,
     ) -> requests.Response:
-        headers = {**delivered.headers, "Content-Length": str(len(delivered.body))}
+        headers = {**fake_response.headers, "Content-Length": str(len(fake_response.body))}
         response = requests.Response()
-        response.status_code = delivered.status
-        response.reason = http.client.responses.get(delivered.status, "")
+        response.status_code = fake_response.status
+        response.reason = http.client.responses.get(fake_response.status, "")
         response.headers = CaseInsensitiveDict(headers)
-        response.encoding = _guess_encoding(delivered.headers.get("Content-Type"))
+        response.encoding = _guess_encoding(fake_response.headers.get("Content-Type"))
         response.url = request.url or ""
         response.request = request
         response.connection = self  # type: ignore[assignment]
         response.raw = urllib3.HTTPResponse(
             body=body,
             headers=headers,
-            status=delivered.status,
+            status=fake_response.status,
             reason=response.reason,
             version=11,
             preload_content=False,
@@ -169,12 +172,13 @@ class FakeAdapter(BaseAdapter):
 def _split_timeout(timeout: Timeout) -> tuple[float | None, float | None]:
     """Return the read timeout and the total timeout, both in seconds.
 
-    Only an ``urllib3.Timeout`` has a total. It limits the body too, as in the client's adapter.
+    Only a ``urllib3.Timeout`` has a total timeout. It includes the time to read the body, as in
+    the client's adapter.
     """
     if isinstance(timeout, urllib3.Timeout):
-        started = timeout.clone()
-        started.start_connect()
-        read_timeout = started.read_timeout
+        started_timeout = timeout.clone()
+        started_timeout.start_connect()
+        read_timeout = started_timeout.read_timeout
         total = timeout.total
         return _to_seconds(read_timeout), _to_seconds(total)
     return (timeout[1] if isinstance(timeout, tuple) else timeout), None
@@ -187,9 +191,11 @@ def _to_seconds(value: object) -> float | None:
 def _normalize_url(url: str) -> str:
     """Lower-case the scheme and host of a URL, and remove the scheme's default port."""
     scheme, separator, rest = url.partition("://")
-    end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
-    host = rest[:end].lower().removesuffix(_DEFAULT_PORTS.get(scheme.lower(), "/"))
-    return f"{scheme.lower()}{separator}{host}{rest[end:]}"
+    host_end = min(
+        (rest.find(delimiter) for delimiter in "/?#" if delimiter in rest), default=len(rest)
+    )
+    host = rest[:host_end].lower().removesuffix(_DEFAULT_PORTS.get(scheme.lower(), "/"))
+    return f"{scheme.lower()}{separator}{host}{rest[host_end:]}"
 
 
 @functools.lru_cache(maxsize=64)
@@ -250,5 +256,5 @@ def _read_body(request: requests.PreparedRequest) -> bytes:
     return b"".join(body)
 
 
-def _to_bytes(read: str | bytes) -> bytes:
-    return read.encode() if isinstance(read, str) else read
+def _to_bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content

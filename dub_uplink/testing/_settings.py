@@ -1,4 +1,4 @@
-"""The settings of a fake that can be changed at any time."""
+"""The settings of a fake. They can be changed at any time."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Settings:
         window: The window of the rate limit, in seconds.
         latency: The delay of every response, in seconds.
         tokens: The valid API keys.
-        expired: The expired API keys, even if they are in ``tokens``.
-        keep_requests: The number of latest requests that the fake keeps.
+        expired: The expired API keys. They are expired even if ``tokens`` contains them.
+        keep_requests: The number of latest requests that the fake keeps in ``requests``.
 
     Raises:
         TypeError: a value has the wrong type.
@@ -54,7 +54,9 @@ class Settings:
         if not self.tokens or not all(self.tokens):
             raise ValueError("token must not be empty; give at least one API key")
         for name, tokens in (("token", self.tokens), ("expired", self.expired)):
-            if not all(map(TOKEN_PATTERN.fullmatch, tokens)):  # the message must not show the token
+            if not all(
+                map(TOKEN_PATTERN.fullmatch, tokens)
+            ):  # the message must not contain the token
                 raise ValueError(f"{name} must consist of visible ASCII characters, without spaces")
             if len(set(tokens)) < len(tokens):
                 raise ValueError(f"{name} must not contain the same API key twice")

@@ -14,9 +14,9 @@ from ._api.limits import Usage
 from ._api.responses import (
     RATE_LIMITED,
     SERVER_ERROR,
-    STATUS_OF_CODE,
-    error_response,
-    html_response,
+    STATUS_BY_CODE,
+    make_error_response,
+    make_html_response,
 )
 from ._fault_values import (
     MIN_SPEED,
@@ -33,7 +33,7 @@ from ._fault_values import (
 )
 from ._messages import Delivery, FakeResponse, Request
 
-_CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
+_CODE_BY_STATUS = {status: code for code, status in STATUS_BY_CODE.items()}
 _WINDOW_SECONDS = 60.0
 
 
@@ -56,10 +56,10 @@ class Status(Fault):
 
     Args:
         code: The status, from 200 to 599.
-        headers: Headers of the response, in addition to ``Content-Type``.
-        body: Text, bytes, or a value to send as JSON. By default Dub's error object if Dub uses
-            the status, else an HTML page like that of a proxy.
-        carried_out: Whether to execute the request first.
+        headers: Headers to send in addition to ``Content-Type``.
+        body: Text, bytes, or a value to send as JSON. By default, Dub's error object if Dub uses
+            the status; otherwise an HTML page, as a proxy sends.
+        carried_out: Whether to execute the request before the response.
 
     Raises:
         TypeError: ``code`` is not an integer.
@@ -80,11 +80,11 @@ class Status(Fault):
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         if self.carried_out:
             execute()
-        if self.body is None and self.code in _CODE_OF_STATUS:
+        if self.body is None and self.code in _CODE_BY_STATUS:
             message = SERVER_ERROR if self.code == 500 else f"Fault: {self.code}"
-            response = error_response(_CODE_OF_STATUS[self.code], message)
+            response = make_error_response(_CODE_BY_STATUS[self.code], message)
         elif self.body is None:
-            response = html_response(self.code, "Fault")
+            response = make_html_response(self.code, "Fault")
         else:
             is_text = isinstance(self.body, (str, bytes))
             content_type = "text/html" if is_text else "application/json"
@@ -107,13 +107,13 @@ class RateLimited(Fault):
     Args:
         retry_after: The ``Retry-After`` header. A number or text is sent unchanged, a datetime as
             an HTTP date; ``None`` sends no header. By default, the headers are Dub's:
-            ``Retry-After`` in Unix milliseconds, one minute ahead, and ``X-RateLimit-``.
-        form: If given, ``retry_after`` is in seconds from the fake's current time, and the time is
-            sent in this form.
+            ``Retry-After`` in Unix milliseconds, one minute ahead, and ``X-RateLimit-*``.
+        form: If given, ``retry_after`` is a number of seconds after the fake's current time, and
+            the header is sent in this form.
 
     Raises:
         TypeError: ``form`` is given, and ``retry_after`` is not a number.
-        ValueError: ``form`` is unknown, or ``retry_after`` is not from -1e9 to 1e9 with a ``form``.
+        ValueError: ``form`` is unknown, or ``retry_after`` is out of range (with a ``form``).
     """
 
     retry_after: float | str | dt.datetime | None = "dub"
@@ -130,16 +130,16 @@ class RateLimited(Fault):
                 raise TypeError(
                     f"with form={self.form!r}, retry_after must be a number, not {value!r}"
                 )
-            check_retry_after(value)
+            check_retry_after(value, self.form)
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         headers: dict[str, str] = {}
         if self.retry_after == "dub":
-            reset = round((now + _WINDOW_SECONDS) * 1000)
-            headers = Usage(allowed=False, limit=60, remaining=0, reset=reset).headers()
+            reset_ms = round((now + _WINDOW_SECONDS) * 1000)
+            headers = Usage(allowed=False, limit=60, remaining=0, reset_ms=reset_ms).headers()
         elif self.retry_after is not None:
             headers["Retry-After"] = format_retry_after(self.retry_after, self.form, now)
-        return Delivery(error_response("rate_limit_exceeded", RATE_LIMITED, headers))
+        return Delivery(make_error_response("rate_limit_exceeded", RATE_LIMITED, headers))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,7 +259,7 @@ class Garbage(Fault):
 
 @dataclasses.dataclass
 class QueuedFault:
-    """A queued fault, and the requests to which it applies; see :meth:`Faults.add`."""
+    """A fault, and the requests to which it applies; see :meth:`Faults.add`."""
 
     fault: Fault
     times: int | None
@@ -316,8 +316,8 @@ class Faults:
     def randomly(self, shares: Mapping[Fault, float], *, seed: int | str) -> None:
         """Apply faults at random: ``{DropAfter(): 0.05, Status(503): 0.1}``.
 
-        The same seed applies the same faults to the same sequence of requests. A call replaces the
-        previous one.
+        The same seed applies the same faults to the same sequence of requests. Each call replaces
+        all random faults of an earlier call.
 
         Args:
             shares: The fraction of requests that get each fault, from 0 to 1. ``{}`` removes the
@@ -349,9 +349,9 @@ class Faults:
 
     @property
     def pending(self) -> list[Fault]:
-        """Return the queued faults; a fault for several more requests is repeated for each.
+        """Return the queued faults.
 
-        A fault for all requests is listed once.
+        A fault is repeated for each remaining request; a fault for all requests is listed once.
         """
         with self._lock:
             return [queued.fault for queued in self._queue for _ in range(queued.times or 1)]
@@ -378,8 +378,8 @@ class Faults:
         if not self._queue and not self._shares:
             return None
         with self._lock:
-            # Draw a number for each request, so that queued faults do not shift random faults.
-            chance = self._random.random() if self._shares else 1.0
+            # Draw a number even if a queued fault applies, so that it does not shift random faults.
+            random_number = self._random.random() if self._shares else 1.0
             for queued in self._queue:
                 if queued.matches(request):
                     if queued.times is not None:
@@ -388,7 +388,7 @@ class Faults:
                         self._queue.remove(queued)
                     return queued.fault
             for fault, share in self._shares:
-                if chance < share:
+                if random_number < share:
                     return fault
-                chance -= share
+                random_number -= share
         return None

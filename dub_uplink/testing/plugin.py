@@ -1,8 +1,8 @@
 """pytest fixtures: ``fake_dub``, and ``dub``, a client of ``fake_dub``.
 
-pytest loads this module by its entry point before it collects tests. The client and the fake are
-imported only in the fixtures. So test suites without these fixtures start fast, and a coverage
-measurement that starts later includes the imports.
+pytest loads this module through its entry point, before it collects tests. The module imports the
+client and the fake only in the fixtures, for two reasons. Test suites that do not use the fixtures
+start fast. Coverage measurement, which starts later, includes the imported modules.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def fake_dub() -> Iterator[FakeDub]:
 def dub(fake_dub: FakeDub) -> Iterator[Dub]:
     """Provide a :class:`~dub_uplink.Dub` that can reach only ``fake_dub``.
 
-    Instead of sleeping, the client moves its own clock and that of ``fake_dub`` ahead.
+    A wait of the client does not sleep, but moves the clocks of the client and the fake ahead.
     """
     from .. import Dub  # noqa: PLC0415 - see above
     from ._clock import SkippingClock  # noqa: PLC0415

@@ -114,7 +114,7 @@ def messages() -> str:
     return "\n".join(lines)
 
 
-def test_messages_match_the_reviewed_list() -> None:
+def test_error_messages_match_the_stored_list() -> None:
     listed = LIST.read_text("utf-8").splitlines()
     now = messages().splitlines()
     new = [line for line in now if line not in listed]

@@ -105,7 +105,7 @@ def test_python_snippets_of_the_docs_run(
         pytest.skip(f"not installed: {error}")
 
 
-def test_files_shown_in_the_docs_pass(tmp_path: Path) -> None:
+def test_test_files_shown_in_the_docs_pass(tmp_path: Path) -> None:
     files = [(file, code) for page in PAGES for file, code in blocks(page) if file is not None]
     ((_, first),) = blocks(README)
     files.append(("test_first.py", first))

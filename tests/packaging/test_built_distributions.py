@@ -109,7 +109,7 @@ def test_sdist_contains_exactly_the_repository(built: Path, sdist_names: list[st
 
 
 @pytest.mark.promise("builds-are-reproducible")
-def test_builds_are_reproducible(
+def test_two_builds_create_identical_distributions(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Kathmandu")

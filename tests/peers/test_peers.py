@@ -184,7 +184,7 @@ COMPARED: dict[str, dict[str, Any]] = {
 
 @needs_sdks
 @pytest.mark.parametrize("requirement", COMPARED)
-def test_comparison_table_matches_the_measurements(requirement: str) -> None:
+def test_comparison_table_of_the_docs_matches_the_measurements(requirement: str) -> None:
     name = requirement.partition("==")[0]
     assert run(requirement, "compared.py", name) == COMPARED[requirement]
 

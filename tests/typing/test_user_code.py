@@ -43,6 +43,6 @@ def test_typed_user_code_runs(user_code: Any, monkeypatch: Any) -> None:
         assert ids == [customer.id for customer in fake.customers]
 
 
-def test_strategy_rejected_by_checkers_raises_at_run_time(user_code: Any) -> None:
+def test_retry_strategy_rejected_by_type_checkers_raises(user_code: Any) -> None:
     with pytest.raises(ValueError, match="sometimes"):
         user_code.policies()

@@ -98,7 +98,7 @@ def test_unreferenced_client_is_freed_without_garbage_collector(serving: Any) ->
         gc.enable()
 
 
-def test_dub_customers_is_a_customers_consumer() -> None:
+def test_customers_attribute_of_dub_is_a_customers_consumer() -> None:
     customers = Dub("dub_x").customers
     assert type(customers) is CustomersConsumer
 
@@ -156,7 +156,7 @@ def test_threads_sharing_a_client_get_their_own_responses(
             assert request.path == f"/customers/ext_{request.headers['x-asked']}"
 
 
-def test_first_calls_in_threads_all_send_the_token(serving: Any, token: str) -> None:
+def test_concurrent_first_calls_all_send_the_token(serving: Any, token: str) -> None:
     server = serving()
     threads = 12
     for _ in range(5):

@@ -108,7 +108,7 @@ def test_invalid_retry_budget_error_names_the_field(capacity: Any) -> None:
         RetryBudget(capacity)
 
 
-def test_retry_configs_are_values_with_an_exact_repr() -> None:
+def test_retry_configs_compare_by_value_and_have_exact_reprs() -> None:
     config = RetryConfig("backoff", BackoffStrategy(200, 5_000, 2.0, 30_000), True)
     same = RetryConfig("backoff", BackoffStrategy(200, 5_000, 2.0, 30_000), True)
     assert config == same
@@ -165,7 +165,7 @@ def test_success_404_and_409_refill_the_retry_budget(outcome: Outcome, refilled:
 
 
 @pytest.mark.parametrize("clock", [Clock(), SkippingClock().clock()])
-def test_jitter_leaves_the_global_random_state_alone(clock: Clock) -> None:
+def test_jitter_does_not_change_the_global_random_state(clock: Clock) -> None:
     before = random.getstate()
     assert 0 <= clock.random() < 1
     assert clock.random() != clock.random()

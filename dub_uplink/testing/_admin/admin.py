@@ -18,7 +18,7 @@ from ..._internal.credentials import TOKEN_PATTERN
 from .._api.store import InvalidId
 from .._messages import FakeClosed, FakeResponse, Request
 from .fields import MAX_LEVELS, AdminError, check_fields
-from .masking import request_redactor
+from .masking import make_request_redactor
 from .routes import ROUTES, Route
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class Admin:
 
     Without a token, the ``Host`` header must be a loopback address. A web page that reaches this
     server by DNS rebinding sends its own host name, and is rejected. Writes need the content type
-    of JSON. Browsers send this type to another origin only with the permission of the server,
-    which the fake never gives. Writes with the ``Origin`` of another host are rejected too.
+    ``application/json``. A browser sends this type to another origin only if the server permits it
+    by CORS, which the fake never does. Writes with the ``Origin`` of another host are rejected too.
 
     Args:
         fake: The fake.
@@ -87,24 +87,24 @@ class Admin:
             # The server sends no body for HEAD.
             method = "GET" if request.method == "HEAD" else request.method
             if path == "" and method == "GET":
-                return _page()
+                return _page_response()
             route = _find_route(method, path)
             self._fake._store.check_open()
-            return _json_response(route.status, self._execute(route, request))
+            return _make_json_response(route.status, self._execute(route, request))
         except AdminError as error:
             status, message, field = error.status, error.message, error.field
             headers = error.headers
-        except InvalidId as error:  # of the function `ids` of the fake
+        except InvalidId as error:  # FakeDub(ids=...) returned this id
             status, message, field = 422, str(error), "id"
         except FakeClosed as error:
             status, message, field = 410, str(error), None
         except Exception:
-            path = request_redactor(request, self.secrets).text(request.path)
+            path = make_request_redactor(request, self.secrets).text(request.path)
             logger.exception("%s %s", request.method, path)
             status, message, field = 500, "the fake failed; see its log for the traceback", None
-        redactor = request_redactor(request, self.secrets)
+        redactor = make_request_redactor(request, self.secrets)
         error_body = {"message": redactor.text(message), "field": redactor.json(field)}
-        response = _json_response(status, {"error": error_body})
+        response = _make_json_response(status, {"error": error_body})
         response.headers.update(headers)
         return response
 
@@ -122,7 +122,7 @@ class Admin:
             raise AdminError(
                 401,
                 "the admin token is missing or wrong; send Authorization: Bearer <admin token>",
-                # Offer Basic, so that a browser asks for the token.
+                # Offer Basic authentication, so that a browser asks for the token.
                 headers={"WWW-Authenticate": 'Basic realm="admin token"'},
             )
 
@@ -201,12 +201,12 @@ def _parse_integer(digits: str) -> float:
 
 
 def _check_levels(body: bytes) -> None:
-    # Check the depth here, because the limit of the parser depends on the version of Python.
+    # Check the depth here, because the limit of the JSON parser depends on the Python version.
     level = 0
-    for token in _BRACKET_OR_STRING_PATTERN.finditer(body):
-        if token[0] in (b"[", b"{"):
+    for match in _BRACKET_OR_STRING_PATTERN.finditer(body):
+        if match[0] in (b"[", b"{"):
             level += 1
-        elif token[0] in (b"]", b"}"):
+        elif match[0] in (b"]", b"}"):
             level -= 1
         if level > MAX_LEVELS:
             raise AdminError(
@@ -229,16 +229,16 @@ def _parse_body(body: bytes) -> dict[str, Any]:
     return arguments
 
 
-def _json_response(status: int, value: Any) -> FakeResponse:
+def _make_json_response(status: int, value: Any) -> FakeResponse:
     # Encode as ASCII, because a recorded text may contain lone surrogates.
     body = json.dumps(value).encode()
     return FakeResponse(status, {"Content-Type": "application/json", **_COMMON_HEADERS}, body)
 
 
 @functools.lru_cache(maxsize=1)
-def _page() -> FakeResponse:
+def _page_response() -> FakeResponse:
     body = Path(__file__).with_name("page.html").read_bytes()
-    policy = [
+    directives = [
         "default-src 'none'",
         "connect-src 'self'",
         "img-src data:",
@@ -250,7 +250,7 @@ def _page() -> FakeResponse:
     ]
     headers = {
         "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": "; ".join(policy),
+        "Content-Security-Policy": "; ".join(directives),
         "Referrer-Policy": "no-referrer",
         "X-Frame-Options": "DENY",
         **_COMMON_HEADERS,

@@ -48,7 +48,7 @@ def _check_retry_after(value: Any) -> Any:
         raise ValueError("must be a number or a valid header value") from None
 
 
-_PARAMETERS: dict[type[faults.Fault], dict[str, Check]] = {
+_PARAMETER_CHECKS: dict[type[faults.Fault], dict[str, Check]] = {
     faults.Status: {
         "code": integer(200, 599),
         "headers": nullable(_check_status_headers),
@@ -72,13 +72,13 @@ _PARAMETERS: dict[type[faults.Fault], dict[str, Check]] = {
         "status": integer(200, 299),
     },
 }
-_CLASSES = {cls.__name__: cls for cls in _PARAMETERS}
+_CLASS_BY_NAME = {fault_class.__name__: fault_class for fault_class in _PARAMETER_CHECKS}
 _QUEUE_FIELDS: dict[str, Check] = {
     "times": nullable(integer(1)),
     "method": nullable(http_method),
     "path": nullable(path_pattern),
 }
-_NAME_CHECK = choice(*_CLASSES)
+_NAME_CHECK = choice(*_CLASS_BY_NAME)
 
 
 def _to_snake_case(name: str) -> str:
@@ -92,28 +92,34 @@ def _to_camel_case(name: str) -> str:
 def parse_fault(
     arguments: Mapping[str, Any], other_checks: Mapping[str, Check]
 ) -> tuple[faults.Fault, dict[str, Any]]:
-    """Parse a fault from a JSON object; return the fault, and the other checked values.
+    """Parse a fault from a JSON object. Return the fault, and the values of ``other_checks``.
 
     Raises:
         AdminError: a field is unknown, missing or has a wrong value.
     """
     if "fault" not in arguments:
-        raise AdminError(422, f"'fault' is missing; give one of {', '.join(_CLASSES)}", "fault")
+        raise AdminError(
+            422, f"'fault' is missing; give one of {', '.join(_CLASS_BY_NAME)}", "fault"
+        )
     name_field = {"fault": arguments["fault"]}
-    cls = _CLASSES[check_fields(name_field, {"fault": _NAME_CHECK})["fault"]]
-    values = check_fields(arguments, {"fault": _NAME_CHECK, **_PARAMETERS[cls], **other_checks})
+    fault_class = _CLASS_BY_NAME[check_fields(name_field, {"fault": _NAME_CHECK})["fault"]]
+    values = check_fields(
+        arguments, {"fault": _NAME_CHECK, **_PARAMETER_CHECKS[fault_class], **other_checks}
+    )
     del values["fault"]
     other_values = {name: values.pop(name) for name in other_checks if name in values}
     if "bodyBase64" in values:
         if "body" in values:
             raise AdminError(422, "'bodyBase64' cannot be combined with 'body'", "bodyBase64")
         values["body"] = values.pop("bodyBase64")
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # every fault is a dataclass
+    for field in dataclasses.fields(fault_class):  # type: ignore[arg-type]  # every fault is a dataclass
         if field.default is dataclasses.MISSING and _to_camel_case(field.name) not in values:
             name = _to_camel_case(field.name)
             raise AdminError(422, f"'{name}' is missing; add it to the fault", name)
     try:
-        return cls(**{_to_snake_case(name): value for name, value in values.items()}), other_values
+        return fault_class(
+            **{_to_snake_case(name): value for name, value in values.items()}
+        ), other_values
     except (TypeError, ValueError):  # RateLimited is the only fault that checks two fields together
         raise AdminError(
             422,
@@ -130,7 +136,9 @@ def parse_queued_fault(arguments: Mapping[str, Any]) -> tuple[faults.Fault, dict
 def parse_random_faults(arguments: Any) -> dict[faults.Fault, float]:
     """Parse random faults, and return the share of each; see :meth:`Faults.randomly`."""
     if not isinstance(arguments, list) or not all(isinstance(item, dict) for item in arguments):
-        raise AdminError(422, "'random' must be an array of faults with a 'share'", "random")
+        raise AdminError(
+            422, "'random' must be an array of faults, each with its own 'share'", "random"
+        )
     shares: dict[faults.Fault, float] = {}
     for item in arguments:
         fault, options = parse_fault(item, {"share": number(0, 1)})
@@ -140,35 +148,35 @@ def parse_random_faults(arguments: Any) -> dict[faults.Fault, float]:
     return shares
 
 
-def fault_json(fault: faults.Fault, redactor: Redactor) -> dict[str, Any]:
+def fault_to_json(fault: faults.Fault, redactor: Redactor) -> dict[str, Any]:
     """Convert a fault to JSON, without secrets and without default values."""
-    result: dict[str, Any] = {"fault": type(fault).__name__}
-    if type(fault) not in _PARAMETERS:
-        return result
+    fields: dict[str, Any] = {"fault": type(fault).__name__}
+    if type(fault) not in _PARAMETER_CHECKS:
+        return fields
     for field in dataclasses.fields(fault):  # type: ignore[arg-type]  # every fault is a dataclass
         value = getattr(fault, field.name)
         if value == field.default:
             continue
         if isinstance(value, bytes):
-            result["bodyBase64"] = base64.b64encode(redactor.bytes(value)).decode()
+            fields["bodyBase64"] = base64.b64encode(redactor.bytes(value)).decode()
         elif isinstance(value, dt.datetime):
-            result[_to_camel_case(field.name)] = format_datetime(
+            fields[_to_camel_case(field.name)] = format_datetime(
                 value.astimezone(dt.timezone.utc), usegmt=True
             )
         else:
             try:
-                result[_to_camel_case(field.name)] = redactor.json(value)
+                fields[_to_camel_case(field.name)] = redactor.json(value)
             except ValueError:
-                result[_to_camel_case(field.name)] = "nested too deeply"
-    return result
+                fields[_to_camel_case(field.name)] = "nested too deeply"
+    return fields
 
 
-def faults_json(queue: faults.Faults, redactor: Redactor) -> dict[str, Any]:
+def faults_to_json(queue: faults.Faults, redactor: Redactor) -> dict[str, Any]:
     """Convert all queued and random faults to JSON, without secrets."""
     return {
         "queued": [
             {
-                **fault_json(queued.fault, redactor),
+                **fault_to_json(queued.fault, redactor),
                 "times": queued.times,
                 "method": redactor.json(queued.method),
                 "path": redactor.json(queued.path),
@@ -176,7 +184,8 @@ def faults_json(queue: faults.Faults, redactor: Redactor) -> dict[str, Any]:
             for queued in queue.queue
         ],
         "random": [
-            {**fault_json(fault, redactor), "share": share} for fault, share in queue.shares.items()
+            {**fault_to_json(fault, redactor), "share": share}
+            for fault, share in queue.shares.items()
         ],
         "seed": redactor.json(queue.seed),
     }

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 from ..._internal.credentials import TOKEN_PATTERN
 from .._fault_values import MAX_INTEGER, METHODS, is_path
 
-#: Returns the checked value of a field. Raises ``ValueError`` with a text such as "must be ...".
+#: Returns the checked value of a field. Raises ``ValueError`` with the end of a message, such as
+#: "must be a string".
 Check: TypeAlias = Callable[[Any], Any]
 
 MAX_LEVELS = 100  # the maximum depth of nested arrays and objects
@@ -114,7 +115,7 @@ def dub_id(value: Any) -> str:
 
 
 def token(value: Any) -> str:
-    """Accept a string that can be an API key in a header."""
+    """Accept a string that a header can contain as an API key."""
     if not TOKEN_PATTERN.fullmatch(text(value)):
         raise ValueError("must consist of visible ASCII characters, without spaces")
     return str(value)
@@ -134,12 +135,12 @@ def path_pattern(value: Any) -> str:
     return str(value)
 
 
-def distinct_strings(check: Check, low: int = 0) -> Check:
-    """Return a check for an array of at least ``low`` distinct strings."""
+def distinct_strings(check: Check, minimum: int = 0) -> Check:
+    """Return a check for an array of at least ``minimum`` distinct strings."""
 
     def check_array(value: Any) -> list[str]:
-        if not isinstance(value, list) or len(value) < low:
-            raise ValueError(f"must be an array of {low} or more strings")
+        if not isinstance(value, list) or len(value) < minimum:
+            raise ValueError(f"must be an array of {minimum} or more strings")
         try:
             checked = [check(item) for item in value]
         except ValueError as error:
@@ -158,23 +159,23 @@ def boolean(value: Any) -> bool:
     return value
 
 
-def integer(low: int, high: int = MAX_INTEGER) -> Check:
+def integer(minimum: int, maximum: int = MAX_INTEGER) -> Check:
     """Return a check for an integer within two bounds, inclusive."""
-    bounds = f"of {low} or more" if high == MAX_INTEGER else f"from {low} to {high}"
+    bounds = f"of {minimum} or more" if maximum == MAX_INTEGER else f"from {minimum} to {maximum}"
 
     def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
             raise ValueError(f"must be an integer {bounds}")
-        if value > high:
-            raise ValueError(f"must be an integer from {low} to {high}")
+        if value > maximum:
+            raise ValueError(f"must be an integer from {minimum} to {maximum}")
         return value
 
     return check
 
 
-def digits(low: int, high: int = MAX_INTEGER) -> Check:
-    """Return a check for an integer in a query."""
-    check = integer(low, high)
+def integer_text(minimum: int, maximum: int = MAX_INTEGER) -> Check:
+    """Return a check for an integer as text, as in a query."""
+    check = integer(minimum, maximum)
 
     def check_text(value: Any) -> Any:
         if not re.fullmatch(r"[0-9]+", value):
@@ -185,17 +186,17 @@ def digits(low: int, high: int = MAX_INTEGER) -> Check:
     return check_text
 
 
-def number(low: float = -math.inf, high: float = math.inf) -> Check:
-    """Return a check for a finite number from ``low`` to ``high``."""
+def number(minimum: float = -math.inf, maximum: float = math.inf) -> Check:
+    """Return a check for a number from ``minimum`` to ``maximum``."""
     parts = [
-        f"of {low:g} or more" if low > -math.inf else "",
-        f"up to {high:g}" if high < math.inf else "",
+        f"of {minimum:g} or more" if minimum > -math.inf else "",
+        f"up to {maximum:g}" if maximum < math.inf else "",
     ]
     bounds = " and ".join(filter(None, parts))
 
     def check(value: Any) -> float:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not low <= value <= high:
+        if not is_number or not minimum <= value <= maximum:
             raise ValueError(f"must be a number {bounds}".rstrip())
         # Compare before the conversion, because a large integer cannot become a float.
         if not -1e300 < value < 1e300:
@@ -225,7 +226,7 @@ def nullable(check: Check) -> Check:
         try:
             return check(value)
         except ValueError as error:
-            # Other texts, such as "must not be empty", do not list the accepted values.
+            # Other messages, such as "must not be empty", do not list the accepted values.
             suffix = ", or null" if str(error).startswith("must be") else ""
             raise ValueError(f"{error}{suffix}") from None
 
@@ -259,7 +260,7 @@ def header_value(value: Any) -> str:
 
 
 def headers(value: Any) -> dict[str, str]:
-    """Accept an object of headers with strings."""
+    """Accept an object of header names and values."""
     if not isinstance(value, dict):
         raise ValueError("must be an object of headers")
     for name, content in value.items():

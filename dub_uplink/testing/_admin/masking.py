@@ -13,10 +13,10 @@ from .fields import MAX_LEVELS
 
 
 class Redactor:
-    """Replace secrets by ``[token]``, also percent-encoded and JSON-escaped secrets.
+    """Replace secrets by ``[token]``, even if they are percent-encoded or JSON-escaped.
 
     Args:
-        secrets: The secrets. Case is ignored.
+        secrets: The texts to replace, in upper or lower case.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -53,8 +53,8 @@ class Redactor:
         return {self.text(str(name)): self.json(item, levels - 1) for name, item in value.items()}
 
 
-def request_redactor(request: Request, secrets: frozenset[str]) -> Redactor:
-    """Return a redactor for the secrets, and for the token in the headers of a request."""
+def make_request_redactor(request: Request, secrets: frozenset[str]) -> Redactor:
+    """Return a redactor for the secrets and the token in a request's ``Authorization`` header."""
     # Split at commas too, because repeated headers are joined by commas.
     parts = re.split(r"[,\s]+", request.headers.get("authorization", ""))
     tokens = {part for part in parts if part.lower() not in ("bearer", "basic")}
@@ -68,15 +68,15 @@ def make_redactor(secrets: frozenset[str]) -> Redactor:
 
 
 def _secret_pattern(secret: str) -> str:
-    # In UTF-16 and UTF-32 null bytes separate ASCII characters.
+    # In UTF-16 and UTF-32, null bytes separate ASCII characters.
     return r"\0*".join(map(_character_pattern, secret))
 
 
 def _character_pattern(character: str) -> str:
     encoded = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode("utf-8", "replace"))
-    options = [re.escape(character), encoded]
+    alternatives = [re.escape(character), encoded]
     if character in '"\\/':
-        options.insert(0, rf"\\{re.escape(character)}")
+        alternatives.insert(0, rf"\\{re.escape(character)}")
     if ord(character) < 0x10000:
-        options.append(rf"\\u{ord(character):04x}")
-    return f"(?:{'|'.join(options)})"
+        alternatives.append(rf"\\u{ord(character):04x}")
+    return f"(?:{'|'.join(alternatives)})"

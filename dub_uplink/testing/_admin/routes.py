@@ -11,7 +11,7 @@ from .._api.routes import ROLES
 from .._api.store import DuplicateKey, customer_from_row
 from .._fault_values import MAX_INTEGER
 from .._settings import MAX_RATE_LIMIT, MAX_SECONDS, MIN_WINDOW
-from .fault_json import faults_json, parse_queued_fault, parse_random_faults
+from .fault_json import faults_to_json, parse_queued_fault, parse_random_faults
 from .fields import (
     AdminError,
     Check,
@@ -19,12 +19,12 @@ from .fields import (
     boolean,
     check_fields,
     choice,
-    digits,
     distinct_strings,
     dub_id,
     expansion,
     identifier,
     integer,
+    integer_text,
     moment,
     nullable,
     number,
@@ -35,11 +35,11 @@ from .masking import make_redactor
 from .views import (
     CUSTOMER_FIELDS,
     SETTING_FIELDS,
-    clock_json,
-    customer_json,
-    request_json,
-    settings_json,
-    state_json,
+    clock_to_json,
+    customer_to_json,
+    request_to_json,
+    settings_to_json,
+    state_to_json,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Route:
     Attributes:
         method: The HTTP method.
         path: The path, relative to ``/_fake/``.
-        handle: The handler.
+        handle: The function that executes a request and returns the JSON of its response.
         fields: The checks of the query (``GET``) or of the JSON body (other methods). If ``None``,
             the handler checks the fields.
         required: The names of required fields.
@@ -73,23 +73,23 @@ class Route:
 
 
 def _get_state(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
-    return state_json(fake, secrets)
+    return state_to_json(fake, secrets)
 
 
 def _list_requests(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     requests = fake._requests.after(arguments.get("after", 0), arguments.get("limit", 1000))
-    return [request_json(request, secrets) for request in requests]
+    return [request_to_json(request, secrets) for request in requests]
 
 
 def _delete_requests(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.clear_requests()
-    return state_json(fake, secrets)
+    return state_to_json(fake, secrets)
 
 
 def _list_customers(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     with fake._lock:
         rows = fake._store.newest(arguments.get("before"), arguments.get("limit", 100))
-    return [customer_json(customer_from_row(row)) for row in rows]
+    return [customer_to_json(customer_from_row(row)) for row in rows]
 
 
 def _add_customer(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -98,7 +98,7 @@ def _add_customer(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[s
         if fields.get(name, 0) is None:
             del fields[name]
     try:
-        return customer_json(fake.add(**fields))
+        return customer_to_json(fake.add(**fields))
     except DuplicateKey as error:
         names = {field: name for name, field in CUSTOMER_FIELDS.items()}
         name = names[error.field]
@@ -109,7 +109,7 @@ def _add_customer(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[s
 
 def _delete_customers(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.clear_customers()
-    return state_json(fake, secrets)
+    return state_to_json(fake, secrets)
 
 
 def _seed_customers(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -123,7 +123,7 @@ def _seed_customers(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset
 
 
 def _list_faults(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
-    return faults_json(fake.faults, make_redactor(secrets))
+    return faults_to_json(fake.faults, make_redactor(secrets))
 
 
 def _add_faults(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -141,15 +141,15 @@ def _add_faults(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str
     else:
         fault, options = parse_queued_fault(arguments)
         fake.faults.add(fault, **options)
-    return faults_json(fake.faults, make_redactor(secrets))
+    return faults_to_json(fake.faults, make_redactor(secrets))
 
 
 def _delete_faults(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.faults.clear()
-    return faults_json(fake.faults, make_redactor(secrets))
+    return faults_to_json(fake.faults, make_redactor(secrets))
 
 
-def _move_clock(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
+def _change_clock(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     if not arguments:
         raise AdminError(
             422, "give 'advance' (seconds), 'set' (a time) or 'frozen' (true or false)", "advance"
@@ -173,12 +173,12 @@ def _move_clock(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str
             clock.unfreeze()
         name = "set" if "set" in arguments else "advance"
         raise AdminError(422, f"'{name}' cannot be applied: {error}", name) from None
-    return clock_json(fake)
+    return clock_to_json(fake)
 
 
 def _reset_clock(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.clock.reset()
-    return clock_json(fake)
+    return clock_to_json(fake)
 
 
 def _list_ids(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -197,12 +197,12 @@ def _set_ids(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) 
 
 def _change_settings(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.configure(**{SETTING_FIELDS[name]: value for name, value in arguments.items()})
-    return settings_json(fake)
+    return settings_to_json(fake)
 
 
 def _reset(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     fake.reset()
-    return state_json(fake, secrets)
+    return state_to_json(fake, secrets)
 
 
 def _check_seed(value: Any) -> int | str:
@@ -245,9 +245,16 @@ _SETTINGS_CHECKS: dict[str, Check] = {
 
 ROUTES = (
     Route("GET", "state", _get_state),
-    Route("GET", "requests", _list_requests, {"after": digits(0), "limit": digits(1, 1000)}),
+    Route(
+        "GET",
+        "requests",
+        _list_requests,
+        {"after": integer_text(0), "limit": integer_text(1, 1000)},
+    ),
     Route("DELETE", "requests", _delete_requests),
-    Route("GET", "customers", _list_customers, {"before": identifier, "limit": digits(1, 1000)}),
+    Route(
+        "GET", "customers", _list_customers, {"before": identifier, "limit": integer_text(1, 1000)}
+    ),
     Route("POST", "customers", _add_customer, _CUSTOMER_CHECKS, status=201),
     Route("DELETE", "customers", _delete_customers),
     Route(
@@ -260,12 +267,12 @@ ROUTES = (
     Route("GET", "faults", _list_faults),
     Route("POST", "faults", _add_faults, fields=None),
     Route("DELETE", "faults", _delete_faults),
-    Route("GET", "clock", lambda fake, arguments, secrets: clock_json(fake)),
-    Route("POST", "clock", _move_clock, {"advance": number(0), "set": moment, "frozen": boolean}),
+    Route("GET", "clock", lambda fake, arguments, secrets: clock_to_json(fake)),
+    Route("POST", "clock", _change_clock, {"advance": number(0), "set": moment, "frozen": boolean}),
     Route("DELETE", "clock", _reset_clock),
     Route("GET", "ids", _list_ids),
     Route("POST", "ids", _set_ids, {"ids": distinct_strings(dub_id)}, required=("ids",)),
-    Route("GET", "settings", lambda fake, arguments, secrets: settings_json(fake)),
+    Route("GET", "settings", lambda fake, arguments, secrets: settings_to_json(fake)),
     Route("PATCH", "settings", _change_settings, _SETTINGS_CHECKS),
     Route("POST", "reset", _reset),
 )

@@ -9,8 +9,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .._messages import Request
-from .fault_json import fault_json, faults_json
-from .masking import Redactor, make_redactor, request_redactor
+from .fault_json import fault_to_json, faults_to_json
+from .masking import Redactor, make_redactor, make_request_redactor
 
 if TYPE_CHECKING:
     from .._api.store import StoredCustomer
@@ -51,29 +51,32 @@ _MAX_SHOWN_BODY = 2**20  # bytes; larger bodies would make lists of requests slo
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
 
-def timestamp(moment: dt.datetime) -> str:
+def format_time(moment: dt.datetime) -> str:
     """Format a time like Dub: in UTC, with milliseconds."""
     text = moment.astimezone(dt.timezone.utc).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
-def customer_json(customer: StoredCustomer) -> dict[str, Any]:
+def customer_to_json(customer: StoredCustomer) -> dict[str, Any]:
     """Convert a stored customer to JSON. A missing name is ``null``, not a random name."""
     values = {name: getattr(customer, field) for name, field in CUSTOMER_FIELDS.items()}
     return {
-        name: timestamp(value) if isinstance(value, dt.datetime) else value
+        name: format_time(value) if isinstance(value, dt.datetime) else value
         for name, value in values.items()
     }
 
 
-def request_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
+def request_to_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
     """Convert a recorded request to JSON, without its token and other secrets."""
-    redactor = request_redactor(request, secrets)
+    redactor = make_request_redactor(request, secrets)
     headers = {
         name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS
     }
-    size = len(request.body)
-    is_shown = size <= _MAX_SHOWN_BODY
+    if len(request.body) > _MAX_SHOWN_BODY:
+        body, body_base64 = f"[{len(request.body):,} bytes, not shown]", None
+    else:
+        body = _body_to_json(request.body, redactor)
+        body_base64 = base64.b64encode(redactor.bytes(request.body)).decode()
     return {
         "number": request.number,
         "method": redactor.text(request.method),
@@ -81,11 +84,11 @@ def request_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
         "query": redactor.json(request.query),
         "queryString": redactor.text(request.query_string),
         "headers": redactor.json(headers),
-        "body": _body_json(request.body, redactor) if is_shown else f"[{size:,} bytes, not shown]",
-        "bodyBase64": base64.b64encode(redactor.bytes(request.body)).decode() if is_shown else None,
+        "body": body,
+        "bodyBase64": body_base64,
         "status": None if request.ms is None else request.status,
         "ms": None if request.ms is None else round(request.ms, 1),
-        "fault": None if request.fault is None else fault_json(request.fault, redactor),
+        "fault": None if request.fault is None else fault_to_json(request.fault, redactor),
     }
 
 
@@ -96,8 +99,8 @@ def _parse_finite(text: str) -> float:
     return value
 
 
-def _body_json(body: bytes, redactor: Redactor) -> Any:
-    """Return the parsed JSON of a body, without secrets; ``None`` if the body is empty.
+def _body_to_json(body: bytes, redactor: Redactor) -> Any:
+    """Return a body as parsed JSON without secrets, or ``None`` if the body is empty.
 
     A body that is not JSON, or has too many nested levels, is returned as text.
     """
@@ -112,14 +115,14 @@ def _body_json(body: bytes, redactor: Redactor) -> Any:
         return redactor.text(text)
 
 
-def clock_json(fake: FakeDub) -> dict[str, Any]:
+def clock_to_json(fake: FakeDub) -> dict[str, Any]:
     """Return the time of the fake's clock, its offset in seconds, and whether it is frozen."""
     now = dt.datetime.fromtimestamp(fake.clock.time(), dt.timezone.utc)
     clock = fake.clock
-    return {"now": timestamp(now), "offset": round(clock.offset, 3), "frozen": clock.frozen}
+    return {"now": format_time(now), "offset": round(clock.offset, 3), "frozen": clock.frozen}
 
 
-def settings_json(fake: FakeDub) -> dict[str, Any]:
+def settings_to_json(fake: FakeDub) -> dict[str, Any]:
     """Return the settings, with ``[token]`` for each API key."""
     settings = fake.settings
     values = {name: getattr(settings, field) for name, field in SETTING_FIELDS.items()}
@@ -130,22 +133,22 @@ def settings_json(fake: FakeDub) -> dict[str, Any]:
     }
 
 
-def state_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
-    """Return all data of the admin page except requests and customers."""
+def state_to_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
+    """Return the data that the admin page shows, except requests and customers."""
     settings = fake.settings
     with fake._lock:
-        used = fake._limiter.used(fake.clock.milliseconds())
-    recorded, last = fake._requests.span()
+        used_count = fake._limiter.highest_count(fake.clock.milliseconds())
+    recorded_count, last_number = fake._requests.count_and_last_number()
     return {
         "customers": fake.customer_count,
-        "requests": {"kept": recorded, "last": last},
-        "faults": faults_json(fake.faults, make_redactor(secrets)),
-        "clock": clock_json(fake),
-        "settings": settings_json(fake),
+        "requests": {"kept": recorded_count, "last": last_number},
+        "faults": faults_to_json(fake.faults, make_redactor(secrets)),
+        "clock": clock_to_json(fake),
+        "settings": settings_to_json(fake),
         "rateLimit": {
             "limit": settings.limit,
-            "used": used,
-            "remaining": max(settings.limit - used, 0),
+            "used": used_count,
+            "remaining": max(settings.limit - used_count, 0),
             "window": settings.window,
             "enforced": settings.rate_limit is not None,
         },

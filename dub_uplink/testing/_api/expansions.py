@@ -1,4 +1,4 @@
-"""Fill in defaults of the expanded objects of a customer: link, partner and discount."""
+"""Fill in default fields of a customer's link, partner and discount."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 _UNDERSCORE_PATTERN = re.compile(r"_([a-z])")
 
-_LINK = {
+_LINK_DEFAULTS = {
     "id": "link_1",
     "domain": "dub.sh",
     "key": "ada",
@@ -16,8 +16,8 @@ _LINK = {
     "url": "https://example.com",
     "programId": None,
 }
-_PARTNER = {"id": "pn_1", "name": "Partner", "email": None, "image": None}
-_DISCOUNT = {
+_PARTNER_DEFAULTS = {"id": "pn_1", "name": "Partner", "email": None, "image": None}
+_DISCOUNT_DEFAULTS = {
     "id": "disc_1",
     "amount": 10,
     "type": "percentage",
@@ -30,29 +30,29 @@ _DISCOUNT = {
 
 
 def _with_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    # Keep unknown keys, because Dub adds keys over time and a test may need a new one.
+    # Keep unknown keys, because Dub adds keys over time and a test may need them.
     return {
         **defaults,
         **{
-            _UNDERSCORE_PATTERN.sub(lambda m: m[1].upper(), key): value
+            _UNDERSCORE_PATTERN.sub(lambda match: match[1].upper(), key): value
             for key, value in values.items()
         },
     }
 
 
-def link_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+def complete_link(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a link with all fields. ``shortLink`` defaults to the domain and the key."""
-    fields = _with_defaults(values, _LINK)
+    fields = _with_defaults(values, _LINK_DEFAULTS)
     if "shortLink" not in values and "short_link" not in values:
         fields["shortLink"] = f"https://{fields['domain']}/{fields['key']}"
     return fields
 
 
-def partner_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+def complete_partner(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a partner with all fields."""
-    return _with_defaults(values, _PARTNER)
+    return _with_defaults(values, _PARTNER_DEFAULTS)
 
 
-def discount_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+def complete_discount(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a discount with all fields; ``type`` is ``percentage`` or ``flat``."""
-    return _with_defaults(values, _DISCOUNT)
+    return _with_defaults(values, _DISCOUNT_DEFAULTS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from .ids import id_at
+from .ids import make_id
 from .store import Row, Store, StoredCustomer, from_milliseconds, row_from_customer
 
 _COUNTRIES = ("US", "GB", "DE", "FR", "IN", "BR", "JP", "NG")
 
 
 def generate_rows(
-    store: Store, count: int, now: int, next_given_id: Callable[[], str | None]
+    store: Store, count: int, now: int, next_custom_id: Callable[[], str | None]
 ) -> Iterator[Row]:
     """Yield rows with the external ids ``user_1`` to ``user_<count>``, except existing ones.
 
@@ -21,7 +21,7 @@ def generate_rows(
         count: The number of customers.
         now: The creation time of the last customer, in Unix milliseconds. The other customers are
             created one second apart.
-        next_given_id: Returns the id of the next new customer; ``None`` for a generated id.
+        next_custom_id: Returns the id of the next new customer; ``None`` for a generated id.
 
     Raises:
         DuplicateKey: a customer has a given id.
@@ -35,11 +35,11 @@ def generate_rows(
         if store.get(f"ext_user_{number}") is not None:
             continue
         created = max(now - (count - number) * 1000, 0)
-        given_id = next_given_id()
-        if given_id is not None:
-            store.check_id(given_id)
+        custom_id = next_custom_id()
+        if custom_id is not None:
+            store.check_id(custom_id)
         yield (
-            id_at(created, rng) if given_id is None else given_id,
+            make_id(created, rng) if custom_id is None else custom_id,
             f"User {number}",
             f"user_{number}@example.com",
             None,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import threading
 
-# Crockford's base 32: upper case in ASCII order, so that ids sort alike in every collation.
+# Crockford's base 32, in upper case and ASCII order: ids sort alike in every collation.
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _RANDOM_BITS = 80
 
 
-def encode(number: int) -> str:
+def _encode_number(number: int) -> str:
     """Encode a number below 2**125 in 25 characters, as a ULID without its first digit."""
     pairs: list[str] = []
     for _ in range(12):
@@ -20,24 +20,26 @@ def encode(number: int) -> str:
     return _DIGITS[number & 31] + "".join(reversed(pairs))
 
 
-def id_at(milliseconds: int, rng: random.Random) -> str:
+def make_id(milliseconds: int, rng: random.Random) -> str:
     """Return a random id for a time in Unix milliseconds."""
-    return "cus_" + encode(milliseconds << _RANDOM_BITS | rng.getrandbits(_RANDOM_BITS))
+    return "cus_" + _encode_number(milliseconds << _RANDOM_BITS | rng.getrandbits(_RANDOM_BITS))
 
 
-class CustomerIds:
-    """Generate ids that sort by creation, even if the clock is frozen or set back."""
+class CustomerIdGenerator:
+    """Generate ids that sort by order of creation, even if the clock is frozen or set back."""
 
     def __init__(self) -> None:
         self._rng = random.Random()
-        self._last = 0
+        self._last_number = 0
         self._lock = threading.Lock()
 
     def __call__(self, milliseconds: int) -> str:
         with self._lock:
-            if milliseconds > self._last >> _RANDOM_BITS:
+            if milliseconds > self._last_number >> _RANDOM_BITS:
                 # Leave the top random bit 0, so that increments do not overflow into the time.
-                self._last = milliseconds << _RANDOM_BITS | self._rng.getrandbits(_RANDOM_BITS - 1)
+                self._last_number = milliseconds << _RANDOM_BITS | self._rng.getrandbits(
+                    _RANDOM_BITS - 1
+                )
             else:
-                self._last += 1
-            return "cus_" + encode(self._last)
+                self._last_number += 1
+            return "cus_" + _encode_number(self._last_number)

@@ -17,23 +17,26 @@ PLAN_LIMITS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Usage:
-    """The state of an API key's window.
+    """The rate limit of an API key after a request.
 
-    ``reset`` is the Unix time in milliseconds at which the oldest request leaves the window.
+    ``reset_ms`` is the Unix time in milliseconds at which the oldest request leaves the window.
     """
 
     allowed: bool
     limit: int
     remaining: int
-    reset: int
+    reset_ms: int
 
     def headers(self) -> dict[str, str]:
-        """Return Dub's headers. The times are in Unix milliseconds, unlike in the HTTP standard."""
+        """Return Dub's rate limit headers.
+
+        All times are Unix milliseconds. The HTTP standard defines ``Retry-After`` differently.
+        """
         return {
-            "Retry-After": str(self.reset),
+            "Retry-After": str(self.reset_ms),
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
-            "X-RateLimit-Reset": str(self.reset),
+            "X-RateLimit-Reset": str(self.reset_ms),
         }
 
 
@@ -50,37 +53,37 @@ class RateLimiter:
     def configure(self, limit: int, window: float, *, enforced: bool) -> None:
         """Change the limit, and keep the current counts."""
         self._limit = limit
-        self._window = round(window * 1000)
+        self._window_ms = round(window * 1000)
         self._enforced = enforced
         for key, timestamps in self._timestamps.items():
             self._timestamps[key] = deque(timestamps, maxlen=max(limit, 1))
 
     def reset(self) -> None:
-        """Remove every request from the counts."""
+        """Remove all counted requests."""
         self._timestamps.clear()
 
-    def used(self, now: int) -> int:
-        """Return the highest number of requests in the window of one API key."""
+    def highest_count(self, now_ms: int) -> int:
+        """Return the highest number of counted requests of one API key at ``now_ms``."""
         for timestamps in self._timestamps.values():
-            self._prune(timestamps, now)
+            self._prune(timestamps, now_ms)
         return max(map(len, self._timestamps.values()), default=0)
 
-    def _prune(self, timestamps: deque[int], now: int) -> None:
-        while timestamps and timestamps[0] <= now - self._window:
+    def _prune(self, timestamps: deque[int], now_ms: int) -> None:
+        while timestamps and timestamps[0] <= now_ms - self._window_ms:
             timestamps.popleft()
-        while timestamps and timestamps[-1] > now:  # the clock was set back
+        while timestamps and timestamps[-1] > now_ms:  # the clock was set back
             timestamps.pop()
 
-    def take(self, key: str, now: int) -> Usage:
-        """Count a request at ``now`` (Unix milliseconds), unless the limit rejects the request."""
+    def count_request(self, key: str, now_ms: int) -> Usage:
+        """Count a request, unless the limit rejects it. ``now_ms`` is in Unix milliseconds."""
         timestamps = self._timestamps.setdefault(key, deque(maxlen=max(self._limit, 1)))
-        self._prune(timestamps, now)
+        self._prune(timestamps, now_ms)
         allowed = len(timestamps) < self._limit
         if allowed or not self._enforced:
-            timestamps.append(now)
+            timestamps.append(now_ms)
         return Usage(
             allowed or not self._enforced,
             self._limit,
             max(self._limit - len(timestamps), 0),
-            (timestamps[0] if timestamps else now) + self._window,
+            (timestamps[0] if timestamps else now_ms) + self._window_ms,
         )

@@ -1,4 +1,4 @@
-"""Parse requests: the query of a list or a count, and the columns that a body writes."""
+"""Parse requests: the query of a list or a count, and the columns that a body changes."""
 
 from __future__ import annotations
 
@@ -51,45 +51,45 @@ def parse_list_parameters(request: Request) -> dict[str, str]:
         ApiError: A parameter is invalid.
     """
     parameters = parse_query(request.query_string) if request.query_string else {}
-    _raise_problem(check_query(parameters))
+    _raise_if_problem(check_query(parameters))
     return parameters
 
 
-def _raise_problem(problem: str | None) -> None:
+def _raise_if_problem(problem: str | None) -> None:
     if problem is not None:
         raise ApiError("unprocessable_entity", problem)
 
 
 def is_expanded(parameters: Mapping[str, str]) -> bool:
-    """Return whether checked parameters request the expanded fields."""
+    """Return whether checked parameters request the expanded fields of customers."""
     return parameters.get("includeExpandedFields") == "true"
 
 
 def make_list_query(parameters: Mapping[str, str], default_program: str | None) -> ListQuery:
-    """Convert checked parameters to a query. An empty filter or cursor is ignored."""
-    _raise_problem(check_paging(parameters))
-    equal = {
+    """Convert checked query parameters to a ``ListQuery``. An empty filter or cursor is ignored."""
+    _raise_if_problem(check_paging(parameters))
+    equal_values = {
         column: parameters[name]
         for name, column in _EQUALITY_COLUMNS.items()
         if parameters.get(name)
     }
-    if "program_id" in equal or "partner_id" in equal:
+    if "program_id" in equal_values or "partner_id" in equal_values:
         # Dub replaces the requested program by the program of the workspace.
         if default_program is None:
             raise ApiError("not_found", PROGRAM_NOT_FOUND)
-        equal["program_id"] = default_program
+        equal_values["program_id"] = default_program
     search = None
     if parameters.get("email"):
-        equal["email"] = parameters["email"]
+        equal_values["email"] = parameters["email"]
     elif parameters.get("externalId"):
-        equal["external_id"] = parameters["externalId"]
+        equal_values["external_id"] = parameters["externalId"]
     elif "@" in parameters.get("search", ""):
-        equal["email"] = parameters["search"]
+        equal_values["email"] = parameters["search"]
     else:
         search = parameters.get("search") or None
     ids = parameters.get("customerIds")
     return ListQuery(
-        equal=equal,
+        equal_values=equal_values,
         search=search,
         ids=ids.split(",") if ids else None,
         sort_by=_SORT_COLUMNS[parameters.get("sortBy", "createdAt")],
@@ -102,15 +102,15 @@ def make_list_query(parameters: Mapping[str, str], default_program: str | None) 
 
 
 def parse_count(request: Request, default_program: str | None) -> tuple[str | None, ListQuery]:
-    """Parse the request of a count: return the field to group by, and the filters."""
+    """Parse a count request; return the field to group by (or ``None``), and the filters."""
     parameters = parse_query(request.query_string)
-    _raise_problem(check_count(parameters))
+    _raise_if_problem(check_count(parameters))
     group = parameters.get("groupBy")
-    ignored = group if group in ("country", "linkId") else None
+    ignored_filter = group if group in ("country", "linkId") else None
     filters = {
         name: value
         for name, value in parameters.items()
-        if name in _COUNT_FILTERS and name != ignored
+        if name in _COUNT_FILTERS and name != ignored_filter
     }
     return group, make_list_query(filters, default_program)
 
@@ -120,18 +120,18 @@ def _reject_constant(constant: str) -> None:
 
 
 def parse_body(request: Request, *, creating: bool) -> dict[str, str | None]:
-    """Parse and check a body, and return the columns that it writes.
+    """Parse and check a body, and return the new value of each column.
 
     Raises:
         ApiError: The body is not JSON, or a field is invalid.
     """
     try:
-        # Decode like `fetch`: always UTF-8, whatever the Content-Type, without a byte order mark.
+        # Decode like JavaScript's `fetch`: as UTF-8 whatever the Content-Type, without a BOM.
         text = request.body.decode("utf-8-sig", "replace")
         body = json.loads(text, parse_constant=_reject_constant, parse_int=float)
     except (ValueError, RecursionError):
         raise ApiError("bad_request", BAD_JSON) from None
-    _raise_problem(check_body(body, creating=creating))
+    _raise_if_problem(check_body(body, creating=creating))
     return {
         column: _replace_surrogates(body[name])
         for name, column in _WRITABLE_COLUMNS.items()
@@ -140,11 +140,11 @@ def parse_body(request: Request, *, creating: bool) -> dict[str, str | None]:
 
 
 def check_column_lengths(columns: Mapping[str, str | None], operation: str) -> None:
-    """Reject a text that is too long for its column, except an avatar, whose column is longer."""
+    """Reject a text that is too long for its column. The avatar column has no such limit."""
     texts = {
         name: columns.get(column) for name, column in _WRITABLE_COLUMNS.items() if name != "avatar"
     }
-    _raise_problem(check_lengths(texts, operation))
+    _raise_if_problem(check_lengths(texts, operation))
 
 
 def _replace_surrogates(text: str | None) -> str | None:
@@ -154,8 +154,8 @@ def _replace_surrogates(text: str | None) -> str | None:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def rehost(avatar: str | None, id: str) -> str | None:
-    """Return the URL of Dub's copy of an avatar; URLs at Dub are unchanged."""
+def rehosted_url(avatar: str | None, id: str) -> str | None:
+    """Return the URL that Dub stores for an avatar: Dub copies images from other hosts."""
     if avatar is None or avatar.startswith(_DUB_AVATAR_PREFIXES):
         return avatar
     digest = hashlib.sha256(avatar.encode()).hexdigest()

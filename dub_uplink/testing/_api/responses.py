@@ -1,7 +1,4 @@
-"""Build the responses of Dub's server: JSON, errors, HTML pages, customers.
-
-The messages are those of the server.
-"""
+"""Build the responses of Dub's server, with its messages: JSON, errors, HTML pages, customers."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 from .._messages import FakeResponse
 from .store import Row
 
-STATUS_OF_CODE = {
+STATUS_BY_CODE = {
     "bad_request": 400,
     "unauthorized": 401,
     "forbidden": 403,
@@ -61,22 +58,22 @@ class ApiError(Exception):
         self.message = message
 
 
-JSON_TYPE = {"Content-Type": "application/json"}
-HTML_TYPE = {"Content-Type": "text/html; charset=utf-8"}
+JSON_HEADERS = {"Content-Type": "application/json"}
+HTML_HEADERS = {"Content-Type": "text/html; charset=utf-8"}
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def json_response(
+def make_json_response(
     status: int, value: Any, headers: Mapping[str, str] | None = None
 ) -> FakeResponse:
-    """Return a response with compact JSON in UTF-8."""
-    body = _encode(value).encode()
-    return FakeResponse(status, {**JSON_TYPE, **(headers or {})}, body)
+    """Return a JSON response: compact, in UTF-8."""
+    body = _encode_json(value).encode()
+    return FakeResponse(status, {**JSON_HEADERS, **(headers or {})}, body)
 
 
-def error_response(
+def make_error_response(
     code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> FakeResponse:
     """Return a response with Dub's error object.
@@ -89,25 +86,28 @@ def error_response(
         "message": message,
         "doc_url": f"https://dub.co/docs/api-reference/errors#{anchor}",
     }
-    return json_response(STATUS_OF_CODE[code], {"error": error}, headers)
+    return make_json_response(STATUS_BY_CODE[code], {"error": error}, headers)
 
 
-def html_response(status: int, text: str) -> FakeResponse:
-    """Return an HTML page like those of the web framework in front of the API."""
+def make_html_response(status: int, text: str) -> FakeResponse:
+    """Return an HTML page, as the web framework in front of Dub's API sends."""
     title = f"{status}: {text}"
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/>'
         f"<title>{title}</title></head><body><h1>{status}</h1><h2>{text}</h2></body></html>"
     )
-    return FakeResponse(status, dict(HTML_TYPE), page.encode())
+    return FakeResponse(status, dict(HTML_HEADERS), page.encode())
 
 
-def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
-    """Return a customer as JSON. ``number`` selects the random name if the customer has none."""
+def customer_to_json(row: Row, name_number: int, *, expanded: bool) -> dict[str, Any]:
+    """Return a customer as JSON.
+
+    If the customer has no name and no email, ``name_number`` selects the random name to show.
+    """
     customer = {
         "id": row[0],
         # Dub treats an empty name as missing.
-        "name": row[1] or row[2] or make_name(number),
+        "name": row[1] or row[2] or make_name(name_number),
         "email": row[2],
         "avatar": row[3],
         "externalId": row[4],
@@ -115,9 +115,9 @@ def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
         "country": row[6],
         "sales": row[7],
         "saleAmount": row[8],
-        "createdAt": _timestamp(row[9]),
-        "firstSaleAt": None if row[10] is None else _timestamp(row[10]),
-        "subscriptionCanceledAt": None if row[11] is None else _timestamp(row[11]),
+        "createdAt": _format_time(row[9]),
+        "firstSaleAt": None if row[10] is None else _format_time(row[10]),
+        "subscriptionCanceledAt": None if row[11] is None else _format_time(row[11]),
     }
     if expanded:
         if row[12] is not None:
@@ -128,17 +128,17 @@ def customer_json(row: Row, number: int, *, expanded: bool) -> dict[str, Any]:
     return customer
 
 
-def link_count_json(link_id: str, count: int, link: str) -> dict[str, Any]:
-    """Return the JSON of one link in a count; ``link`` is the link's stored JSON."""
+def link_count_to_json(link_id: str, count: int, link: str) -> dict[str, Any]:
+    """Return one link of a count as JSON; ``link`` is the stored JSON of the link."""
     fields = json.loads(link)
-    shown = {"shortLink": fields["shortLink"], "url": fields["url"]}
-    return {"linkId": link_id, "_count": count, **shown}
+    link_fields = {"shortLink": fields["shortLink"], "url": fields["url"]}
+    return {"linkId": link_id, "_count": count, **link_fields}
 
 
 _EPOCH = dt.datetime(1970, 1, 1)  # naive, so that isoformat() writes no offset
 
 
-def _timestamp(milliseconds: int) -> str:
+def _format_time(milliseconds: int) -> str:
     moment = _EPOCH + dt.timedelta(milliseconds=milliseconds)
     return moment.isoformat(timespec="milliseconds") + "Z"
 

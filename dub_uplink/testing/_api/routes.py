@@ -21,7 +21,7 @@ from .parsing import (
     parse_body,
     parse_count,
     parse_list_parameters,
-    rehost,
+    rehosted_url,
 )
 from .responses import (
     CONFLICT,
@@ -33,11 +33,11 @@ from .responses import (
     WRONG_PLAN,
     WRONG_ROLE,
     ApiError,
-    customer_json,
-    error_response,
-    html_response,
-    json_response,
-    link_count_json,
+    customer_to_json,
+    link_count_to_json,
+    make_error_response,
+    make_html_response,
+    make_json_response,
 )
 from .rules import UNKNOWN_CURSOR
 from .store import DuplicateKey, Row, Store, StoredCustomer, from_milliseconds, row_from_customer
@@ -63,7 +63,7 @@ class Workspace:
 
 
 class CustomersApi:
-    """Execute the operations. Not thread-safe: the caller must hold a lock.
+    """Execute the operations of the API. Not thread-safe: the caller must hold a lock.
 
     ``workspace`` may be replaced between requests.
 
@@ -89,37 +89,37 @@ class CustomersApi:
 
     def handle(self, request: Request) -> FakeResponse:
         """Execute a request and return the response."""
-        path = _normalize(request.path)
+        path = _resolve_dot_segments(request.path)
         if path != "/" and path.endswith("/"):
             query = f"?{request.query_string}" if request.query_string else ""
             return FakeResponse(308, {"Location": "/" + path.strip("/") + query}, b"")
-        root, _, segment = path[1:].partition("/")
+        collection, _, segment = path[1:].partition("/")
         is_other_route = segment in RESERVED_IDS and segment not in _ROUTES
-        if root != "customers" or "/" in segment or is_other_route:
-            return html_response(404, "This page could not be found.")
+        if collection != "customers" or "/" in segment or is_other_route:
+            return make_html_response(404, "This page could not be found.")
         routes = _ROUTES.get(segment, _CUSTOMER_ROUTES)
         operation = routes.get(request.method)
         if operation is None:
             return FakeResponse(405, {}, b"")
-        key = _percent_decode(segment)
-        if key is None:
-            return html_response(400, "Bad Request")
-        return self._execute(operation, key, request)
+        customer_key = _percent_decode(segment)
+        if customer_key is None:
+            return make_html_response(400, "Bad Request")
+        return self._execute(operation, customer_key, request)
 
-    def _execute(self, operation: _Operation, key: str, request: Request) -> FakeResponse:
+    def _execute(self, operation: _Operation, customer_key: str, request: Request) -> FakeResponse:
         usage: Usage | None = None
         try:
             token = self._check_token(request.headers.get("authorization"))
-            usage = self._limiter.take(token, self._clock.milliseconds())
+            usage = self._limiter.count_request(token, self._clock.milliseconds())
             self._check_access(usage, operation, request.method)
-            return operation(self, key, request)
+            return operation(self, customer_key, request)
         except ApiError as error:
             code, message = error.code, error.message
         except Exception:
             logger.exception("%s %s", request.method, request.path)
             code, message = "internal_server_error", SERVER_ERROR
         # As in Dub, only errors after the rate limit check have the headers of the rate limit.
-        return error_response(code, message, None if usage is None else usage.headers())
+        return make_error_response(code, message, None if usage is None else usage.headers())
 
     def _check_access(self, usage: Usage, operation: _Operation, method: str) -> None:
         if not usage.allowed:
@@ -142,10 +142,10 @@ class CustomersApi:
             return token
         if token.startswith("dub_"):
             raise ApiError("unauthorized", "Unauthorized: Invalid API key.")
-        # Other keys are personal: they belong to no workspace and have no rate limit.
+        # Dub treats other tokens as personal API keys, which have no workspace and no rate limit.
         raise ApiError("not_found", NO_WORKSPACE)
 
-    def _list(self, key: str, request: Request) -> FakeResponse:
+    def _list(self, customer_key: str, request: Request) -> FakeResponse:
         parameters = parse_list_parameters(request)
         query = make_list_query(parameters, self.workspace.default_program)
         cursor = query.starting_after or query.ending_before
@@ -153,19 +153,21 @@ class CustomersApi:
             raise ApiError("unprocessable_entity", UNKNOWN_CURSOR)
         expanded = is_expanded(parameters)
         rows = self._store.page(query)
-        return json_response(200, [self._serialize(row, expanded=expanded) for row in rows])
+        return make_json_response(200, [self._serialize(row, expanded=expanded) for row in rows])
 
-    def _count(self, key: str, request: Request) -> FakeResponse:
+    def _count(self, customer_key: str, request: Request) -> FakeResponse:
         group, query = parse_count(request, self.workspace.default_program)
         if group == "country":
             groups = self._store.count_by_country(query)
-            return json_response(200, [{"country": row[0], "_count": row[1]} for row in groups])
+            return make_json_response(
+                200, [{"country": row[0], "_count": row[1]} for row in groups]
+            )
         if group == "linkId":
             groups = self._store.count_by_link(query, _MAX_LINK_GROUPS)
-            return json_response(200, [link_count_json(*row) for row in groups])
-        return json_response(200, self._store.count(query))
+            return make_json_response(200, [link_count_to_json(*row) for row in groups])
+        return make_json_response(200, self._store.count(query))
 
-    def _create(self, key: str, request: Request) -> FakeResponse:
+    def _create(self, customer_key: str, request: Request) -> FakeResponse:
         fields = parse_body(request, creating=True)
         check_column_lengths(fields, "create")
         customer_id = self._new_customer_id()
@@ -173,7 +175,7 @@ class CustomersApi:
             id=customer_id,
             name=fields.get("name"),
             email=fields.get("email"),
-            avatar=rehost(fields.get("avatar"), customer_id),
+            avatar=rehosted_url(fields.get("avatar"), customer_id),
             external_id=fields["external_id"] or "",
             stripe_customer_id=fields.get("stripe_customer_id"),
             country=fields["country"],
@@ -183,49 +185,56 @@ class CustomersApi:
             self._store.add(customer)
         except DuplicateKey:
             raise ApiError("conflict", CONFLICT) from None
-        return json_response(201, self._serialize(row_from_customer(customer), expanded=False))
+        return make_json_response(201, self._serialize(row_from_customer(customer), expanded=False))
 
     def _new_customer_id(self) -> str:
         try:
             customer_id = self._new_id()
             self._store.check_id(customer_id)
-        except ValueError as error:  # the id comes from the test
-            raise ApiError("unprocessable_entity", f"the fake got a wrong id: {error}") from None
+        except ValueError as error:  # FakeDub(ids=...) returned the id
+            raise ApiError(
+                "unprocessable_entity",
+                f"FakeDub(ids=...) returned an invalid id: {error}",
+            ) from None
         return customer_id
 
-    def _get(self, key: str, request: Request) -> FakeResponse:
+    def _get(self, customer_key: str, request: Request) -> FakeResponse:
         expanded = is_expanded(parse_list_parameters(request))
-        return json_response(200, self._serialize(self._find_row(key), expanded=expanded))
+        return make_json_response(
+            200, self._serialize(self._find_row(customer_key), expanded=expanded)
+        )
 
-    def _update(self, key: str, request: Request) -> FakeResponse:
+    def _update(self, customer_key: str, request: Request) -> FakeResponse:
         expanded = is_expanded(parse_list_parameters(request))
         fields = parse_body(request, creating=False)
-        row = self._find_row(key)
+        row = self._find_row(customer_key)
         customer_id: str = row[0]
         # Dub checks the country of an update, but does not write it.
         fields.pop("country", None)
         check_column_lengths(fields, "update")
         if "avatar" in fields and fields["avatar"] != row[3]:
-            fields["avatar"] = rehost(fields["avatar"], customer_id)
+            fields["avatar"] = rehosted_url(fields["avatar"], customer_id)
         try:
             self._store.update(customer_id, fields)
         except DuplicateKey:
             raise ApiError("conflict", CONFLICT) from None
-        return json_response(200, self._serialize(self._find_row(customer_id), expanded=expanded))
+        return make_json_response(
+            200, self._serialize(self._find_row(customer_id), expanded=expanded)
+        )
 
-    def _delete(self, key: str, request: Request) -> FakeResponse:
-        customer_id: str = self._find_row(key)[0]
+    def _delete(self, customer_key: str, request: Request) -> FakeResponse:
+        customer_id: str = self._find_row(customer_key)[0]
         self._store.delete(customer_id)
-        return json_response(200, {"id": customer_id})
+        return make_json_response(200, {"id": customer_id})
 
-    def _find_row(self, key: str) -> Row:
-        row = self._store.get(key)
+    def _find_row(self, customer_key: str) -> Row:
+        row = self._store.get(customer_key)
         if row is None:
             raise ApiError("not_found", NOT_FOUND)
         return row
 
     def _serialize(self, row: Row, *, expanded: bool) -> dict[str, Any]:
-        return customer_json(row, next(self._name_numbers), expanded=expanded)
+        return customer_to_json(row, next(self._name_numbers), expanded=expanded)
 
 
 _Operation: TypeAlias = Callable[[CustomersApi, str, Request], FakeResponse]
@@ -238,7 +247,7 @@ _CUSTOMER_ROUTES: dict[str, _Operation] = {
     "PATCH": CustomersApi._update,
     "DELETE": CustomersApi._delete,
 }
-# The keys are the path segments after /customers. Any other segment is the id of a customer.
+# The keys are path segments after /customers. Other segments are ids of customers.
 _ROUTES: dict[str, dict[str, _Operation]] = {
     "": _COLLECTION_ROUTES,
     "count": {"GET": CustomersApi._count},
@@ -248,7 +257,7 @@ _INVALID_ENCODING_PATTERN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOT_SEGMENT_PATTERN = re.compile(r"/(?:\.|%2e){1,2}(?=/|$)", re.IGNORECASE)
 
 
-def _normalize(path: str) -> str:
+def _resolve_dot_segments(path: str) -> str:
     """Resolve ``.`` and ``..`` segments, also percent-encoded ones, as URL parsers do."""
     if not _DOT_SEGMENT_PATTERN.search(path):
         return path

@@ -1,4 +1,4 @@
-"""Dub's checks of queries and bodies: pure functions that return the message of a 422."""
+"""Check queries and bodies as Dub does: ``check_*`` return the message of a 422, or ``None``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PREFIXED_NUMBER_PATTERN = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]
 
 
 def to_number(text: str) -> float | None:
-    """Parse a number like JavaScript: ``""`` is 0, ``0x10`` is 16. Return ``None`` for NaN."""
+    """Parse a number as JavaScript does: ``""`` is 0, ``0x10`` is 16. Return ``None`` for NaN."""
     text = text.strip(_JS_WHITESPACE)
     if not text:
         return 0.0
@@ -85,7 +85,7 @@ def check_query(query: Mapping[str, str]) -> str | None:
 
 
 def check_paging(query: Mapping[str, str]) -> str | None:
-    """Return the first problem of the paging of a list, or ``None``.
+    """Return the first problem of the paging parameters of a list, or ``None``.
 
     Call :func:`check_query` first. An empty cursor is ignored.
     """
@@ -116,12 +116,12 @@ def check_count(query: Mapping[str, str]) -> str | None:
 
 
 def check_lengths(fields: Mapping[str, str | None], operation: str) -> str | None:
-    """Return the database layer's message for the first text that is too long for its column.
+    """Return the message for the first text that is too long for its database column.
 
-    The limits are from the server's database schema. No real response was recorded.
+    The limit is from the server's database schema. The message was not recorded from Dub.
 
     Args:
-        fields: The texts to write, by the name of the column.
+        fields: The name and text of each field to write.
         operation: ``create`` or ``update``.
     """
     for name, text in fields.items():
@@ -141,7 +141,7 @@ _EMAIL_PATTERN = re.compile(
 _SCHEME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _FORBIDDEN_HOST_CHARACTERS = re.compile(r"[\x00-\x20#%/:<>?@\[\\\]^|\x7f]")
 _PORT_PATTERN = re.compile(r"0*[0-9]{1,5}")
-_CONTROLS = "".join(map(chr, range(0x21)))
+_CONTROL_CHARACTERS = "".join(map(chr, range(0x21)))
 _SPECIAL_SCHEMES = ("http", "https", "ws", "wss", "ftp")
 
 
@@ -152,20 +152,24 @@ def is_email(text: str) -> bool:
 
 def is_url(text: str) -> bool:
     """Return whether Dub accepts a URL: JavaScript's ``new URL(text)`` must parse it."""
-    text = text.strip(_JS_WHITESPACE).strip(_CONTROLS).translate({9: None, 10: None, 13: None})
+    text = (
+        text.strip(_JS_WHITESPACE)
+        .strip(_CONTROL_CHARACTERS)
+        .translate({9: None, 10: None, 13: None})
+    )
     scheme = _SCHEME_PATTERN.match(text)
     if scheme is None:
         return False
     rest = text[scheme.end() :]
     if scheme.group()[:-1].lower() not in _SPECIAL_SCHEMES:
-        return not rest.startswith("//") or _is_authority(
+        return not rest.startswith("//") or _is_valid_authority(
             re.split(r"[/?#]", rest[2:], maxsplit=1)[0], host_required=False
         )
     authority = re.split(r"[/\\?#]", rest.lstrip("/\\"), maxsplit=1)[0]
-    return _is_authority(authority, host_required=True)
+    return _is_valid_authority(authority, host_required=True)
 
 
-def _is_authority(authority: str, *, host_required: bool) -> bool:
+def _is_valid_authority(authority: str, *, host_required: bool) -> bool:
     address = authority.rpartition("@")[2]
     host, colon, port = address.rpartition(":")
     if not colon or address.endswith("]"):

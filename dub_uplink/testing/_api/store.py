@@ -1,6 +1,6 @@
 """Store the customers of a fake workspace in SQLite, in memory or in a file.
 
-SQLite stores rows compactly and finds pages by an index, so a million customers stay fast.
+SQLite stores rows compactly and finds pages by an index, so a million customers are fast too.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_stripe_customer_id ON customers (stripe_cus
     WHERE stripe_customer_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_created_at ON customers (created_at);
 """
-# Created on first use, because most fakes do not need these indexes and each index slows writes.
+# Created on first use: most fakes do not need these indexes, and each index slows writes.
 _LAZY_INDEXES = ("email", "sale_amount", "first_sale_at", "subscription_canceled_at")
 
 _SELECT = f"SELECT {', '.join(_COLUMNS)}"
@@ -107,11 +107,11 @@ def from_milliseconds(milliseconds: int) -> dt.datetime:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StoredCustomer:
-    """A stored customer, with the expanded objects.
+    """A stored customer, with its link, partner and discount.
 
-    ``name`` is ``None`` if the customer has no name; responses then contain the email or a random
-    name. ``sale_amount`` is in cents. Dates have a time zone. ``link``, ``partner`` and
-    ``discount`` have Dub's camelCase keys.
+    If ``name`` is ``None``, responses contain the email or a random name as the name.
+    ``sale_amount`` is in cents. Dates have a time zone. ``link``, ``partner`` and ``discount`` have
+    Dub's camelCase keys.
     """
 
     __module__ = "dub_uplink.testing"
@@ -167,13 +167,13 @@ def row_from_customer(customer: StoredCustomer) -> Row:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ListQuery:
-    """The filters, order and page of a list.
+    """The filters, sort order and page of a list.
 
-    ``equal`` maps columns to required values. ``search`` is searched in names and emails. ``ids``
-    are Dub ids.
+    ``equal_values`` maps columns to required values. ``search`` is searched in names
+    and emails. ``ids`` are Dub ids.
     """
 
-    equal: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    equal_values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     search: str | None = None
     ids: Sequence[str] | None = None
     sort_by: str = "created_at"
@@ -202,25 +202,25 @@ def _shares_a_word(search: str, name: str | None, email: str | None) -> bool:
 class Store:
     """Customers in a SQLite file or in memory. Not thread-safe: the caller must hold a lock.
 
-    Dub's server does not define the order of equal values and nulls. Here, equal values sort by id
-    in the same direction, and nulls are first in ascending order. Full-text search finds customers
-    with any of the words, and ignores case.
+    Dub's server does not define the order of customers with equal values or nulls. Here, customers
+    with equal values sort by id in the direction of the list, and nulls are first in ascending
+    order. The search finds customers with any of its words, and ignores case.
     """
 
     def __init__(self, database: str | None = None) -> None:
         self._db = sqlite3.connect(
             database or ":memory:", isolation_level=None, check_same_thread=False
         )
-        # Also close at garbage collection and at exit: Python 3.13 warns about an open database.
+        # Also close at garbage collection and exit, because Python 3.13 warns of open databases.
         self._finalizer = weakref.finalize(self, self._db.close)
         self._db.create_function("shares_a_word", 3, _shares_a_word, deterministic=True)
-        # Do not wait for the disk: a file survives a killed process, but not a power failure.
+        # Do not wait for the disk. A file survives a killed process, but not a power failure.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
-        # KiB. The default is 2,000 KiB: with 100,000 customers, most requests read from the disk.
+        # Cache 64 MiB. With the default, 2 MB, most requests for 100,000 customers read the disk.
         self._db.execute("PRAGMA cache_size = -65536")
         self._db.executescript(_SCHEMA)
-        self._indexed: set[str] = set()
+        self._indexed_columns: set[str] = set()
 
     def close(self) -> None:
         """Close the database; repeated calls do nothing."""
@@ -238,12 +238,12 @@ class Store:
         return count
 
     def get(self, key: str) -> Row | None:
-        """Return the row with a Dub id, or with ``ext_`` and an external id."""
+        """Return the row for a Dub id, or for ``ext_`` and an external id; ``None`` if missing."""
         if key.startswith("ext_"):
-            found = self._db.execute(f"{_SELECT} FROM customers WHERE external_id = ?", (key[4:],))
+            result = self._db.execute(f"{_SELECT} FROM customers WHERE external_id = ?", (key[4:],))
         else:
-            found = self._db.execute(f"{_SELECT} FROM customers WHERE id = ?", (key,))
-        row: Row | None = found.fetchone()
+            result = self._db.execute(f"{_SELECT} FROM customers WHERE id = ?", (key,))
+        row: Row | None = result.fetchone()
         return row
 
     def has(self, id: str) -> bool:
@@ -268,7 +268,10 @@ class Store:
         return self._db.execute(f"{_SELECT} FROM customers ORDER BY id").fetchall()
 
     def newest(self, before: str | None, limit: int) -> list[Row]:
-        """Return at most ``limit`` rows with ids below ``before``, the highest id first."""
+        """Return at most ``limit`` rows, the highest id first.
+
+        If ``before`` is not ``None``, all ids are below ``before``.
+        """
         where = "" if before is None else "WHERE id < ?"
         values = [limit] if before is None else [before, limit]
         return self._db.execute(
@@ -284,12 +287,12 @@ class Store:
         self._write(_INSERT, row_from_customer(customer))
 
     def add_missing(self, rows: Iterable[Row]) -> int:
-        """Store the rows without a duplicate key, in one transaction, and return their number."""
-        before = self._db.total_changes
+        """Store rows in one transaction; skip duplicate keys. Return the number of new rows."""
+        changes_before = self._db.total_changes
         with self._db:
             self._db.execute("BEGIN")
             self._db.executemany(_INSERT.replace("INSERT", "INSERT OR IGNORE", 1), rows)
-        return self._db.total_changes - before
+        return self._db.total_changes - changes_before
 
     def update(self, id: str, values: Mapping[str, str | None]) -> None:
         """Update columns of a customer.
@@ -311,7 +314,7 @@ class Store:
         """Return the rows of one page."""
         conditions, values = self._conditions(query)
         cursor = query.starting_after or query.ending_before
-        # The rows before a cursor are the rows after it in the opposite order.
+        # Rows before a cursor are the rows after the cursor in the opposite order.
         ascending = query.ascending != bool(query.ending_before)
         direction = "ASC" if ascending else "DESC"
         if cursor:
@@ -357,9 +360,9 @@ class Store:
         ).fetchall()
 
     def _conditions(self, query: ListQuery) -> tuple[list[str], list[str | int]]:
-        conditions = [f"{column} = ?" for column in query.equal]
-        values: list[str | int] = list(query.equal.values())
-        if "email" in query.equal:
+        conditions = [f"{column} = ?" for column in query.equal_values]
+        values: list[str | int] = list(query.equal_values.values())
+        if "email" in query.equal_values:
             self._ensure_index("email")
         if query.search is not None:
             conditions.append("shares_a_word(?, name, email)")
@@ -380,6 +383,6 @@ class Store:
             raise DuplicateKey(column) from error
 
     def _ensure_index(self, column: str) -> None:
-        if column in _LAZY_INDEXES and column not in self._indexed:
+        if column in _LAZY_INDEXES and column not in self._indexed_columns:
             self._db.execute(f"CREATE INDEX IF NOT EXISTS by_{column} ON customers ({column})")
-            self._indexed.add(column)
+            self._indexed_columns.add(column)

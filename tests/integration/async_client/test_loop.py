@@ -96,7 +96,7 @@ def test_async_call_starts_no_thread_or_loop(url: str, run: Any, monkeypatch: An
     run(main)
 
 
-def test_event_loop_runs_during_a_list_call(fake: FakeDub, url: str, run: Any) -> None:
+def test_event_loop_is_not_blocked_during_a_list_call(fake: FakeDub, url: str, run: Any) -> None:
     fake.add_many(1_000)
 
     async def main() -> tuple[int, int]:
@@ -221,7 +221,7 @@ def test_concurrent_calls_leave_no_socket_task_or_thread(fake: FakeDub, url: str
     assert threading.active_count() <= before[1]
 
 
-def test_prefetch_loads_the_next_page_early(fake: FakeDub, url: str, run: Any) -> None:
+def test_prefetch_requests_the_next_page_early(fake: FakeDub, url: str, run: Any) -> None:
     fake.add_many(30)
 
     async def main() -> None:
@@ -238,7 +238,9 @@ def test_prefetch_loads_the_next_page_early(fake: FakeDub, url: str, run: Any) -
     run(main)
 
 
-def test_dropped_prefetching_iterator_leaves_no_task(fake: FakeDub, url: str, run: Any) -> None:
+def test_unreferenced_prefetching_iterator_leaves_no_task(
+    fake: FakeDub, url: str, run: Any
+) -> None:
     fake.add_many(30)
 
     async def main() -> None:

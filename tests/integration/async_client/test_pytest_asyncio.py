@@ -28,14 +28,14 @@ async def customers(fake_dub):
 
 
 @pytest.mark.asyncio
-async def test_create_is_retried(customers, fake_dub):
+async def test_async_create_is_retried(customers, fake_dub):
     fake_dub.faults.add(faults.DropAfter(), method="POST")
     created = await customers.create({"external_id": "user_1", "country": "GB"})
     assert [created.id] == [customer.id for customer in fake_dub.customers]
 
 
 @pytest.mark.asyncio
-async def test_error_is_raised(customers):
+async def test_async_error_is_raised(customers):
     with pytest.raises(errors.NotFound):
         await customers.get("ext_nobody")
 

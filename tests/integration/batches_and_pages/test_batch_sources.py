@@ -54,7 +54,9 @@ def run_async(url: str, main: Callable[[AsyncDub], Any]) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3, 8])
-def test_source_error_comes_after_all_results(fake: FakeDub, url: str, workers: int) -> None:
+def test_batch_raises_a_source_error_after_all_results(
+    fake: FakeDub, url: str, workers: int
+) -> None:
     fake.faults.add(faults.Delay(0.1))
     with Dub("dub_test", server_url=url) as dub:
         results = dub.customers.create_many(failing(5), workers=workers)
@@ -68,7 +70,7 @@ def test_source_error_comes_after_all_results(fake: FakeDub, url: str, workers: 
 
 
 @pytest.mark.parametrize("workers", [1, 3, 8])
-def test_map_unordered_source_error_comes_last(workers: int) -> None:
+def test_map_unordered_raises_a_source_error_after_all_results(workers: int) -> None:
     taken: list[Any] = []
     with pytest.raises(SourceError):
         for body, result in map_unordered(len, failing(5), workers):
@@ -78,7 +80,7 @@ def test_map_unordered_source_error_comes_last(workers: int) -> None:
 
 @pytest.mark.parametrize("source", [failing, failing_async])
 @pytest.mark.parametrize("workers", [1, 3, 8])
-def test_async_source_error_comes_after_all_results(
+def test_async_batch_raises_a_source_error_after_all_results(
     fake: FakeDub, url: str, source: Any, workers: int
 ) -> None:
     fake.faults.add(faults.Delay(0.1))
@@ -185,7 +187,7 @@ NO_BATCHES = ["cus_1", b"cus_1", {"external_id": "user_1"}, 5, None, Customer(id
 
 
 @pytest.mark.parametrize("items", NO_BATCHES, ids=lambda items: type(items).__name__)
-def test_single_item_instead_of_an_iterable_raises_at_once(fake: FakeDub, items: Any) -> None:
+def test_batch_of_a_single_item_raises_when_called(fake: FakeDub, items: Any) -> None:
     with Dub("dub_test", client=fake.session()) as dub:
         for call in (
             dub.customers.create_many,
@@ -313,7 +315,7 @@ def test_unexpected_exception_ends_an_async_batch() -> None:
     asyncio.run(main())
 
 
-def test_batch_consumed_by_its_own_source_raises() -> None:
+def test_batch_whose_source_reads_its_results_raises() -> None:
     def items() -> Iterator[int]:
         yield 1
         next(results)
@@ -326,7 +328,7 @@ def test_batch_consumed_by_its_own_source_raises() -> None:
         next(results)
 
 
-def test_batch_consumed_by_its_own_call_raises() -> None:
+def test_batch_whose_call_reads_its_results_raises() -> None:
     def call(_: int) -> object:
         return next(results)
 
@@ -336,7 +338,7 @@ def test_batch_consumed_by_its_own_call_raises() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_async_batch_consumed_by_its_own_source_raises(workers: int) -> None:
+def test_async_batch_whose_source_reads_its_results_raises(workers: int) -> None:
     async def call(number: int) -> int:
         return number
 
@@ -356,7 +358,7 @@ def test_async_batch_consumed_by_its_own_source_raises(workers: int) -> None:
     asyncio.run(main())
 
 
-def test_async_batch_consumed_by_its_own_call_raises() -> None:
+def test_async_batch_whose_call_reads_its_results_raises() -> None:
     async def call(_: int) -> object:
         return await anext(results)
 

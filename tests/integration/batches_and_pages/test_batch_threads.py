@@ -32,7 +32,7 @@ def workers() -> set[threading.Thread]:
 
 
 @pytest.mark.parametrize("startable", [0, 1, 3])
-def test_batch_runs_when_no_thread_can_start(
+def test_batch_completes_if_threads_cannot_start(
     fake: FakeDub, monkeypatch: pytest.MonkeyPatch, startable: int
 ) -> None:
     start = threading.Thread.start
@@ -133,7 +133,7 @@ def test_idle_batch_threads_end_and_are_replaced() -> None:
     assert sorted(taken) == [(number, str(number)) for number in range(20)]
 
 
-def test_dropped_batch_ends_its_threads() -> None:
+def test_unreferenced_batch_ends_its_threads() -> None:
     results = map_unordered(str, range(100), workers=4)
     next(results)
     del results

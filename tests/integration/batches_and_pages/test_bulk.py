@@ -66,7 +66,7 @@ def test_ensure_returns_a_concurrently_created_customer(
     assert len(fake.customers) == 1
 
 
-def test_ensure_raises_the_conflict_of_a_taken_stripe_id(fake: FakeDub, dub: Dub) -> None:
+def test_ensure_with_stripe_id_in_use_raises_conflict(fake: FakeDub, dub: Dub) -> None:
     fake.add(external_id="other", stripe_customer_id="cus_s")
     with pytest.raises(errors.Conflict):
         dub.customers.ensure(
@@ -103,7 +103,7 @@ def test_delete_many_deletes_by_either_id(fake: FakeDub, dub: Dub) -> None:
     assert not fake.customers
 
 
-def test_batch_reads_input_only_as_results_are_taken(fake: FakeDub, dub: Dub) -> None:
+def test_batch_reads_its_source_lazily(fake: FakeDub, dub: Dub) -> None:
     read: list[int] = []
 
     def endless() -> Iterator[dict[str, str]]:
@@ -121,7 +121,7 @@ def test_batch_reads_input_only_as_results_are_taken(fake: FakeDub, dub: Dub) ->
     assert 9 <= len(fake.customers) <= len(read)
 
 
-def test_batch_keeps_exactly_workers_calls_in_flight(fake: FakeDub) -> None:
+def test_batch_runs_as_many_calls_at_once_as_workers(fake: FakeDub) -> None:
     together = threading.Barrier(4, timeout=10)
     in_flight, most, lock = 0, 0, threading.Lock()
 
@@ -159,7 +159,7 @@ def test_429_of_one_worker_pauses_all_workers() -> None:
     assert ticks.now >= 1_030.0
 
 
-def test_closing_results_ends_waiting_workers() -> None:
+def test_closing_a_batch_ends_the_waits_of_its_workers() -> None:
     fake = FakeDub()
     fake.faults.add(faults.RateLimited(retry_after=3_000), times=100)
     slept = threading.Event()

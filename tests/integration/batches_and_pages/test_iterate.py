@@ -139,7 +139,7 @@ def test_iterate_during_changes_returns_unchanged_customers_once(
     assert staying <= set(found)
 
 
-def test_creating_while_iterating_terminates(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_ends_while_customers_are_created(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(30)
     before = ids(fake)
     found = []
@@ -202,7 +202,7 @@ def test_iterate_resumes_from_the_cursor_of_any_customer(
 
 
 @given(st.text() | st.binary().map(lambda raw: raw.hex()))
-def test_invalid_cursor_raises_value_error(text: str) -> None:
+def test_iterate_with_an_invalid_cursor_raises_value_error(text: str) -> None:
     with client(FakeDub()) as s, pytest.raises(ValueError, match="cursor"):
         s.customers.iterate(cursor=text)
 

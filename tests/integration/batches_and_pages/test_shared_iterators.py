@@ -339,7 +339,7 @@ def test_tasks_with_faults_process_each_customer_once(fake: FakeDub, url: str) -
     run_async(url, main, clock=IMPATIENT, retry_budget=None)
 
 
-def test_async_batch_that_is_dropped_leaves_no_task() -> None:
+def test_unreferenced_async_batch_leaves_no_task() -> None:
     async def call(number: int) -> int:
         await asyncio.sleep(3_600 if number else 0)
         return number

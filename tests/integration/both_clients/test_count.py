@@ -64,7 +64,7 @@ def test_count_by_link_keeps_unknown_fields(fake: FakeDub, customers: Any) -> No
         ({"email": ""}, "email: Must not be empty"),
     ],
 )
-def test_count_with_an_ignored_filter_raises(
+def test_count_with_a_filter_that_dub_ignores_raises(
     fake: FakeDub, customers: Any, filters: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

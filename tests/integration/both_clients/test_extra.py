@@ -126,7 +126,7 @@ def test_extra_body_with_a_known_key_is_rejected(
 
 
 @pytest.mark.parametrize("value", [None, ["a"], {"a": 1}, b"a", "\ud800"])
-def test_extra_query_with_an_ambiguous_value_raises(
+def test_extra_query_with_an_ambiguous_value_is_rejected(
     fake: FakeDub, customers: Any, value: Any
 ) -> None:
     with pytest.raises(ValueError, match=r"extra_query: '?new"):
@@ -161,7 +161,7 @@ def test_create_with_extra_body_and_lost_response_creates_once(
         customers.create({**BODY, "name": "Bo"}, extra_body={"newField": 1})
 
 
-def test_extra_query_reaches_a_subclass_endpoint(fake: FakeDub, make: Any) -> None:
+def test_extra_query_is_sent_by_a_subclass_endpoint(fake: FakeDub, make: Any) -> None:
     @declare.json
     @declare.patch(
         "customers/{id}", args={"name": declare.Field("name"), "options": declare.Options}

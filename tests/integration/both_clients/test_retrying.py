@@ -78,7 +78,9 @@ def test_wait_beyond_the_deadline_raises_immediately(
     assert skips.slept == []
 
 
-def test_deadline_limits_the_whole_call(fake: FakeDub, make: Any, skips: Any) -> None:
+def test_deadline_limits_all_attempts_and_waits_of_a_call(
+    fake: FakeDub, make: Any, skips: Any
+) -> None:
     fake.faults.add(faults.Status(503), times=100)
     config = RetryConfig("backoff", BackoffStrategy(1_000, 4_000, 2.0, 10_000), True)
     with pytest.raises(errors.SDKError) as caught:
@@ -88,7 +90,7 @@ def test_deadline_limits_the_whole_call(fake: FakeDub, make: Any, skips: Any) ->
     assert f"{caught.value.attempts} attempts" in str(caught.value)
 
 
-def test_call_without_retries_sends_once(fake: FakeDub, customers: Any, skips: Any) -> None:
+def test_call_without_retries_sends_one_request(fake: FakeDub, customers: Any, skips: Any) -> None:
     fake.faults.add(faults.Status(503), times=2)
     for retries in (None, RetryConfig("none")):
         with pytest.raises(errors.SDKError):
@@ -105,7 +107,7 @@ def test_empty_retry_budget_stops_retries(fake: FakeDub, make: Any) -> None:
     assert len(fake.requests) == 55
 
 
-def test_on_retry_is_called_and_rate_limit_status_set(fake: FakeDub, make: Any) -> None:
+def test_429_calls_on_retry_and_sets_rate_limit_status(fake: FakeDub, make: Any) -> None:
     heard: list[tuple[int, float, Any]] = []
     customers = make(on_retry=lambda *arguments: heard.append(arguments))
     assert customers.rate_limit_status is None

@@ -61,7 +61,7 @@ def test_upsert_updates_a_concurrently_created_customer(fake: FakeDub, customers
 )
 @pytest.mark.parametrize("method", ["PATCH", "POST"])
 @pytest.mark.parametrize("known", [True, False])
-def test_upsert_with_a_lost_response_writes_once(
+def test_upsert_with_a_lost_response_is_applied_once(
     fake: FakeDub, customers: Any, fault: faults.Fault, method: str, known: bool
 ) -> None:
     if known:

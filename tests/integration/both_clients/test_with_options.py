@@ -37,7 +37,7 @@ def headers(fake: FakeDub, name: str) -> list[str | None]:
     return [CaseInsensitiveDict(request.headers).get(name) for request in fake.requests]
 
 
-def test_with_options_without_retries_sends_once(fake: FakeDub, customers: Any) -> None:
+def test_with_options_without_retries_sends_one_request(fake: FakeDub, customers: Any) -> None:
     fake.faults.add(faults.Status(503), times=3)
     with pytest.raises(errors.SDKError):
         wrap(customers, retries=None).count()

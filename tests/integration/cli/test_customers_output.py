@@ -151,7 +151,7 @@ def test_table_in_a_pipe_is_not_truncated() -> None:
 
 
 @pytest.mark.parametrize("output", ["table", "json", "jsonl", "csv"])
-def test_customers_are_written_as_they_arrive(output: str) -> None:
+def test_output_is_written_before_all_customers_are_read(output: str) -> None:
     out, seen = io.StringIO(), 0
 
     def many() -> Iterator[dict[str, Any]]:

@@ -73,7 +73,7 @@ def test_list_in_a_pipe_writes_jsonl_with_all_fields(invoke: Invoke, serving: An
     assert "\u202e" not in done.output
 
 
-def test_list_json_is_a_list_even_if_empty(invoke: Invoke, live: Live) -> None:
+def test_list_json_without_customers_is_an_empty_list(invoke: Invoke, live: Live) -> None:
     assert json.loads(invoke("customers", "list", "-o", "json").output) == []
     live[0].add_many(2)
     for arguments in (["list"], ["list", "--all"], ["get", "ext_user_2", "ext_user_1"]):
@@ -158,7 +158,7 @@ def test_list_with_small_limit_requests_a_small_page(invoke: Invoke, live: Live)
         (["--country", "Z\udceb"], "byte 0xeb at position 2 is not UTF-8"),
     ],
 )
-def test_list_with_a_wrong_option_sends_nothing(
+def test_list_with_an_invalid_option_sends_nothing(
     invoke: Invoke, live: Live, arguments: list[str], told: str
 ) -> None:
     done = invoke("customers", "list", *arguments)
@@ -250,7 +250,7 @@ def test_count_writes_the_number(invoke: Invoke, grouped: FakeDub) -> None:
     assert grouped.requests[-1].query == {"country": "US"}
 
 
-def test_count_by_country_writes_a_row_for_each(invoke: Invoke, grouped: FakeDub) -> None:
+def test_count_by_country_writes_one_row_per_country(invoke: Invoke, grouped: FakeDub) -> None:
     expected = [("US", 2), ("GB", 1), (None, 1)]
     rows = lines(invoke("customers", "count", "--by", "country"))
     assert [(row["country"], row["count"]) for row in rows] in (
@@ -277,7 +277,7 @@ def test_count_by_link_has_the_fields_of_the_api(invoke: Invoke, grouped: FakeDu
         ("--page", "2"),
     ],
 )
-def test_count_with_a_wrong_option_sends_nothing(
+def test_count_with_an_invalid_option_sends_nothing(
     invoke: Invoke, grouped: FakeDub, arguments: tuple[str, ...]
 ) -> None:
     assert invoke("customers", "count", *arguments).exit_code == 2

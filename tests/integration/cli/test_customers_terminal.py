@@ -81,7 +81,7 @@ def test_api_key_prompt_does_not_show_the_typed_key(terminal: Any, live: Live) -
     assert fake.requests[0].status == 200
 
 
-def test_ctrl_c_at_the_key_prompt_exits_quietly(terminal: Any) -> None:
+def test_ctrl_c_at_the_key_prompt_exits_without_traceback(terminal: Any) -> None:
     shown = terminal("customers", "list")
     shown.wait_for("Dub API key: ")
     shown.send("\x03")
@@ -114,7 +114,7 @@ def test_delete_without_existing_customers_does_not_ask(terminal: Any, live: Liv
     assert "[y/N]" not in shown.shown
 
 
-def test_terminal_shows_a_long_wait(terminal: Any, live: Live) -> None:
+def test_rate_limit_wait_is_shown_on_a_terminal(terminal: Any, live: Live) -> None:
     from dub_uplink.testing import faults
 
     fake, env = live
@@ -124,7 +124,7 @@ def test_terminal_shows_a_long_wait(terminal: Any, live: Live) -> None:
     assert re.search(r"^429, attempt 1; retrying in \d s$", shown.shown, re.MULTILINE)
 
 
-def test_closed_pipe_ends_the_command_quietly(shell: Any, live: Live) -> None:
+def test_closed_output_pipe_ends_the_command_without_message(shell: Any, live: Live) -> None:
     live[0].add_many(3_000)
     done = shell('$DUB customers list --all | head -1; echo "${PIPESTATUS[0]}"')
     first, status = done.stdout.splitlines()
@@ -155,7 +155,7 @@ def test_non_utf_8_argument_is_rejected_and_output_escaped(shell: Any, live: Liv
     assert b'"name": "Zo\\u00eb \\u6c38"' in found
 
 
-def test_ctrl_c_without_a_response_exits_at_once(terminal: Any, serving: Any) -> None:
+def test_ctrl_c_while_waiting_for_a_response_exits_immediately(terminal: Any, serving: Any) -> None:
     server = serving(raw=b"", then="hold")
     env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": server.url}
     shown = terminal("customers", "list", "-v", env=env)
@@ -171,7 +171,7 @@ def python(code: str, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_ctrl_c_during_the_import_exits_quietly(tmp_path: Path) -> None:
+def test_ctrl_c_while_loading_modules_exits_without_traceback(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from dub_uplink._cli import main\n"

@@ -78,7 +78,9 @@ def test_update_and_create_read_the_output_of_get(
     assert (done.exit_code, json.loads(done.output)["name"]) == (0, "Zoë"), done.output
 
 
-def test_null_clears_a_field_but_json_text_null_is_stored(invoke: Invoke, live: Live) -> None:
+def test_option_null_clears_a_field_and_json_text_null_is_stored(
+    invoke: Invoke, live: Live
+) -> None:
     live[0].add(external_id="user_1", name="Ada", email="ada@example.com")
     assert invoke("customers", "update", "ext_user_1", "--email", "null").exit_code == 0
     assert (sent(live), live[0].customers[0].email) == ({"email": None}, None)
@@ -121,7 +123,7 @@ def test_update_changes_only_the_given_fields(invoke: Invoke, live: Live) -> Non
         (["delete", "ext_user_1"], "no terminal for the confirmation.  Hint: delete"),
     ],
 )
-def test_write_command_with_a_wrong_option_sends_nothing(
+def test_write_command_with_an_invalid_option_sends_nothing(
     invoke: Invoke, live: Live, arguments: list[str], told: str
 ) -> None:
     done = invoke("customers", *arguments)

@@ -124,7 +124,7 @@ def test_demo_closed_pipe_shows_no_traceback(started: Any) -> None:
         process.wait(timeout=30)
 
 
-def test_demo_ctrl_c_exits_quietly(started: Any, at_best: Any) -> None:
+def test_demo_ctrl_c_exits_without_traceback(started: Any, at_best: Any) -> None:
     def status() -> int:
         with started(PYTHONUNBUFFERED="1") as (process, out, err):
             for line in out:
@@ -159,7 +159,9 @@ def test_demo_live_without_a_key_names_the_environment_variable() -> None:
 
 
 @pytest.mark.parametrize("customers", [0, 3])
-def test_demo_live_writes_nothing(live: tuple[FakeDub, dict[str, str]], customers: int) -> None:
+def test_demo_live_changes_no_customer(
+    live: tuple[FakeDub, dict[str, str]], customers: int
+) -> None:
     fake, env = live
     fake.add_many(customers)
     done = CliRunner().invoke(cli, ["demo", "--live"], env={**env, "COLUMNS": "120"})

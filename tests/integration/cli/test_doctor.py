@@ -136,7 +136,7 @@ def test_doctor_unknown_host_exits_with_5(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [{"raw": b"", "then": "hold"}, {"drip": 1.0}])
-def test_doctor_slow_server_keeps_to_the_timeout(
+def test_doctor_with_a_slow_server_ends_within_the_timeout(
     doctor: Doctor, serving: Any, behaviour: dict[str, Any]
 ) -> None:
     server = serving(**behaviour)
@@ -170,7 +170,7 @@ def test_doctor_invalid_url_exits_with_2(doctor: Doctor, url: str) -> None:
     assert "-> correct --server-url or DUB_SERVER_URL" in line(done.output, "URL")
 
 
-def test_doctor_warns_of_a_key_over_plain_http(doctor: Doctor) -> None:
+def test_doctor_warns_about_an_api_key_sent_over_http(doctor: Doctor) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # it is told in the report, not beside it
         done = doctor("--server-url", f"http://{'x' * 70}.invalid")
@@ -208,7 +208,7 @@ def test_doctor_reports_a_missing_certificate_bundle(doctor: Doctor, serving: An
     assert "does not exist" in line(done.output, "REQUESTS_CA_BUNDLE")
 
 
-def test_doctor_reports_bundles_that_one_client_ignores(doctor: Doctor) -> None:
+def test_doctor_reports_ca_bundles_that_one_client_ignores(doctor: Doctor) -> None:
     done = doctor("--server-url", "nonsense", SSL_CERT_FILE="ca.pem")
     assert "read by AsyncDub only\n" in line(done.output, "SSL_CERT_FILE")
     done = doctor("--server-url", "nonsense", SSL_CERT_FILE="a", CURL_CA_BUNDLE=os.devnull)
@@ -233,7 +233,7 @@ def test_doctor_reports_a_wrong_clock(
     assert "-> set the clock" in line(done.output, "clock")
 
 
-def test_doctor_right_or_unknown_clock_passes(doctor: Doctor, serving: Any) -> None:
+def test_doctor_passes_with_a_correct_or_unknown_clock(doctor: Doctor, serving: Any) -> None:
     for headers, told in (
         (dated(0), "within a few seconds"),
         ({}, "no valid Date"),

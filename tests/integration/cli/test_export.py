@@ -240,7 +240,7 @@ def test_export_keeps_the_mode_of_a_replaced_file(
 
 @pytest.mark.parametrize("umask", [0, 0o077])
 @pytest.mark.parametrize("existing", [False, True])
-def test_open_with_mode_sets_the_mode_before_writing(
+def test_export_file_has_its_mode_before_the_first_write(
     tmp_path: Path, umask: int, existing: bool
 ) -> None:
     path = tmp_path / "a"

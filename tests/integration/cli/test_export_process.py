@@ -56,7 +56,7 @@ def test_export_resumes_after_kill_and_interrupt(
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
 
-def test_export_bar_without_a_total_has_no_eta(
+def test_export_progress_bar_without_a_total_shows_no_eta(
     terminal: Callable[..., Any], tmp_path: Path
 ) -> None:
     with FakeDub(latency=0.05) as fake, fake.serve() as url:
@@ -71,7 +71,7 @@ def test_export_bar_without_a_total_has_no_eta(
         assert shown.shown.rstrip().endswith("1,500 customers in " + str(tmp_path / "c.jsonl"))
 
 
-def test_export_bar_takes_its_total_from_the_count(
+def test_export_progress_bar_total_is_the_customer_count(
     terminal: Callable[..., Any], tmp_path: Path
 ) -> None:
     with FakeDub(latency=0.05) as fake, fake.serve() as url:
@@ -87,7 +87,7 @@ def test_export_bar_takes_its_total_from_the_count(
         assert [request.query for request in counts] == [{"search": "user"}]
 
 
-def test_export_to_a_closed_pipe_exits_quietly(environment: dict[str, str]) -> None:
+def test_export_to_a_closed_pipe_exits_without_message(environment: dict[str, str]) -> None:
     with FakeDub() as fake, fake.serve() as url:
         fake.add_many(2_000)
         env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}

@@ -89,7 +89,7 @@ def test_rate_limit_error_shows_the_wait(invoke: Invoke, serving: Any) -> None:
     assert done.output.endswith("Hint: try again in 17 s.\n")
 
 
-def test_missing_response_is_a_network_error(invoke: Invoke, serving: Any) -> None:
+def test_missing_response_is_printed_as_a_network_error(invoke: Invoke, serving: Any) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -191,7 +191,7 @@ def test_connection_options_are_passed_to_the_client(
     assert "DUB" not in done.output.replace("DUB_SERVER_URL", "")
 
 
-def test_collect_warnings_keeps_user_warnings_only() -> None:
+def test_collect_warnings_returns_only_user_warnings() -> None:
     with collect_warnings() as told:
         warnings.warn("unclosed <socket.socket fd=7>", ResourceWarning, stacklevel=2)
         warnings.warn("soon to be gone", DeprecationWarning, stacklevel=2)

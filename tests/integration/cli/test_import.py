@@ -104,7 +104,7 @@ def test_import_with_nothing_sent_can_restart_with_other_options(
         ("upsert", "8 created, 2 updated, 0 skipped, 0 failed", "user_1@example.com", 0),
     ],
 )
-def test_existing_customers_are_handled_by_on_conflict(
+def test_on_conflict_option_fails_skips_or_updates_rows(
     invoke: Invoke, live: Live, people: Path, policy: str, expected: str, name: str, code: int
 ) -> None:
     live[0].add(external_id="user_1", email="theirs@example.com")
@@ -187,7 +187,7 @@ def test_command_suggested_after_failures_keeps_needed_options(
 
 
 @pytest.mark.parametrize("other", ["edited", "of another input"])
-def test_failed_rows_file_replaces_no_other_file(
+def test_failed_rows_file_does_not_replace_another_file(
     invoke: Invoke, live: Live, people: Path, other: str
 ) -> None:
     failed = people.with_name("people.failed.csv")
@@ -211,7 +211,9 @@ def test_existing_failed_rows_file_is_mentioned_after_an_import(
     assert done.stderr == f"{failed} is from an earlier import; it was not changed.\n"
 
 
-def test_problems_file_replaces_no_other_file(invoke: Invoke, live: Live, people: Path) -> None:
+def test_problem_file_does_not_replace_another_file(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
     problems = people.with_name("people.problems.csv")
     problems.write_text("mine")
     people.write_text(HEADER + "user_1,ada@,GB\n" * 30)
@@ -284,7 +286,7 @@ def test_rejected_key_stops_the_import_and_a_valid_key_resumes(
     assert (done.exit_code, live[0].customer_count) == (0, 200)
 
 
-def test_exceeded_plan_limit_stops_the_import(invoke: Invoke, live: Live, people: Path) -> None:
+def test_plan_limit_error_stops_the_import(invoke: Invoke, live: Live, people: Path) -> None:
     body = {"error": {"code": "exceeded_limit", "message": "Too many.", "doc_url": ""}}
     live[0].faults.add(faults.Status(403, body=body), times=None, method="POST")
     done = invoke("customers", "import", "--workers", "1", str(people))
@@ -328,7 +330,7 @@ def test_row_with_a_500_response_is_counted_as_left(
     )
 
 
-def test_unresolved_rows_are_reported_with_reasons(
+def test_rows_without_usable_response_are_reported(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     write(people, range(4))

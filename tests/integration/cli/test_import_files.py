@@ -260,7 +260,7 @@ def piped(path: str, content: bytes, live: Live, environment: dict[str, str], fo
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/stdin"])
-def test_standard_input_is_imported_once(
+def test_repeated_import_of_standard_input_creates_no_customer(
     live: Live, tmp_path: Path, environment: dict[str, str], path: str
 ) -> None:
     content = TABLE.replace(",", ";").encode("utf-16")

@@ -47,7 +47,9 @@ def preview(path: Path) -> list[str]:
     ]
 
 
-def test_dry_run_shows_what_would_be_sent(invoke_apart: Invoke, live: Live, people: Path) -> None:
+def test_dry_run_shows_the_first_rows_as_they_would_be_sent(
+    invoke_apart: Invoke, live: Live, people: Path
+) -> None:
     done = invoke_apart("customers", "import", "--dry-run", "--map", "notes=", str(people))
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
@@ -107,7 +109,7 @@ def test_import_on_a_terminal_shows_the_preview_and_asks(
     assert (shown.finish(), live[0].customer_count) == (status, count)
 
 
-def test_yes_option_skips_the_question_on_a_terminal(
+def test_import_with_yes_option_does_not_ask_on_a_terminal(
     terminal: Callable[..., Any], live: Live, people: Path
 ) -> None:
     shown = terminal("customers", "import", "--yes", "--map", "notes=", str(people), env=live[1])

@@ -87,7 +87,7 @@ def test_import_resumed_after_kill_and_interrupt_creates_once(
         assert (len(stored), len(set(stored))) == (ROWS, ROWS)
 
 
-def test_interrupt_waits_for_requests_in_flight(
+def test_interrupted_import_waits_for_requests_in_flight(
     run: Run, environment: dict[str, str], people: Path
 ) -> None:
     with FakeDub(latency=0.7) as fake, fake.serve() as url:

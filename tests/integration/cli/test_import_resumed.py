@@ -107,7 +107,7 @@ def test_customer_created_by_another_client_is_not_counted(
         assert run.journal.outcome(0) == expected
 
 
-def test_customer_that_existed_before_is_a_conflict(fake: FakeDub, start: Start) -> None:
+def test_customer_that_existed_before_the_import_is_a_conflict(fake: FakeDub, start: Start) -> None:
     fake.add(external_id="u1", email="u1@example.com", country="GB")
     with start(ROW) as run:
         run.run()
@@ -179,7 +179,7 @@ def test_three_consecutive_server_errors_abort_the_import(fake: FakeDub, start: 
         assert run.journal.counts()["created"] == 20
 
 
-def test_row_error_fails_only_that_row(fake: FakeDub, start: Start) -> None:
+def test_error_response_for_a_row_fails_only_that_row(fake: FakeDub, start: Start) -> None:
     fake.faults.add(faults.Status(422))
     with start(ROW, ("u2", "", "")) as run:
         assert run.run() == 0

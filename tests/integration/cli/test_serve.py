@@ -130,7 +130,7 @@ def test_serve_database_keeps_customers_after_the_server_stops(
         assert server.ask("/customers/ext_user_1")[0] == 200
 
 
-def test_serve_continues_without_a_reader_of_its_log(serve: Serve) -> None:
+def test_serve_continues_after_its_output_pipe_is_closed(serve: Serve) -> None:
     with serve() as server:
         server.stdout.close()
         assert [server.ask("/customers")[0] for _ in range(3)] == [200, 200, 200]
@@ -229,7 +229,7 @@ def test_serve_admin_token_is_required_and_not_shown(serve: Serve) -> None:
     assert "s3cret" not in server.greeting + out + err
 
 
-def test_serve_admin_token_may_be_in_the_environment(
+def test_serve_admin_token_is_read_from_the_environment(
     serve: Serve, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(environment, "DUB_FAKE_ADMIN_TOKEN", "s3cret")
@@ -238,7 +238,7 @@ def test_serve_admin_token_may_be_in_the_environment(
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_serve_beyond_loopback_needs_an_admin_token(host: str) -> None:
+def test_serve_with_admin_beyond_loopback_needs_a_token(host: str) -> None:
     done = CliRunner().invoke(cli, ["serve", "--port", "0", "--host", host])
     assert done.exit_code == 2
     assert "--admin-token TOKEN or --no-admin" in done.output

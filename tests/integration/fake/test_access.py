@@ -59,7 +59,7 @@ def test_each_invalid_api_key_returns_its_error(
         assert "Retry-After" not in answer.headers
 
 
-def test_several_and_expired_api_keys_are_supported(mount: Any) -> None:
+def test_several_valid_and_expired_api_keys_are_supported(mount: Any) -> None:
     with FakeDub(["dub_1", "dub_2"], expired=["dub_old"]) as fake:
         api = mount(fake)
         answers = [
@@ -72,7 +72,7 @@ def test_several_and_expired_api_keys_are_supported(mount: Any) -> None:
         assert mount(fake).message("GET", "/customers", headers=headers) == EXPIRED
 
 
-def test_valid_api_key_may_expire(fake: FakeDub, api: Any) -> None:
+def test_api_key_in_expired_setting_is_rejected(fake: FakeDub, api: Any) -> None:
     fake.configure(expired=[fake.token])
     assert api.message("GET", "/customers") == EXPIRED
 
@@ -89,7 +89,7 @@ def test_viewer_and_billing_roles_can_read_but_not_write(mount: Any, role: str) 
 
 
 @pytest.mark.parametrize("plan", ["free", "pro"])
-def test_plans_below_business_have_no_customers_api(mount: Any, plan: str) -> None:
+def test_plans_below_business_cannot_use_the_customers_api(mount: Any, plan: str) -> None:
     with FakeDub(plan=plan) as fake:
         api = mount(fake)
         for method, path in READS + WRITES:
@@ -129,7 +129,7 @@ def test_first_error_follows_the_order_of_checks_in_dub(mount: Any) -> None:
         (FakeDub(), ("POST", "/customers")),
     ],
 )
-def test_error_object_links_to_its_documentation(
+def test_error_object_has_the_doc_url_of_its_code(
     mount: Any, fake: FakeDub, request_: tuple[str, ...]
 ) -> None:
     answer = mount(fake)(*request_)

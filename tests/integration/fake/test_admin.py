@@ -48,7 +48,7 @@ def test_recorded_request_in_admin_api_has_every_field(fake: FakeDub, curl: Curl
     assert [base64.b64decode(one["bodyBase64"]) for one in (first, second)] == [sent, b""]
 
 
-def test_requests_after_a_number_are_listed(curl: Curl) -> None:
+def test_admin_api_lists_requests_after_a_number(curl: Curl) -> None:
     curl.statuses(4)
     numbers = [one["number"] for one in curl.admin("GET", "requests?after=1&limit=2")]
     assert numbers == [2, 3]
@@ -93,7 +93,7 @@ def test_body_that_is_not_json_is_shown_as_text(
     assert request["body"] == shown.replace("?", "\ufffd")
 
 
-def test_requests_are_deleted_and_numbers_continue(curl: Curl) -> None:
+def test_deleting_recorded_requests_keeps_the_numbering(curl: Curl) -> None:
     curl.statuses(2)
     assert curl.admin("DELETE", "requests")["requests"] == {"kept": 0, "last": 2}
     assert curl.admin("GET", "requests") == []
@@ -227,7 +227,7 @@ FAULTS: list[tuple[dict[str, Any], faults.Fault]] = [
 
 
 @pytest.mark.parametrize(("sent", "fault"), FAULTS)
-def test_every_fault_is_queued_and_shown_as_sent(
+def test_each_fault_is_queued_and_listed_with_the_sent_fields(
     fake: FakeDub, curl: Curl, sent: dict[str, Any], fault: faults.Fault
 ) -> None:
     shown = curl.admin("POST", "faults", sent)["queued"]
@@ -235,7 +235,7 @@ def test_every_fault_is_queued_and_shown_as_sent(
     assert shown == [{**sent, "times": 1, "method": None, "path": None}]
 
 
-def test_admin_api_offers_every_fault() -> None:
+def test_admin_api_accepts_every_fault_class() -> None:
     every = {
         cls.__name__
         for cls in vars(faults).values()
@@ -244,13 +244,13 @@ def test_admin_api_offers_every_fault() -> None:
     assert {sent["fault"] for sent, _ in FAULTS} == every
 
 
-def test_drop_after_fault_applies_the_request(fake: FakeDub, curl: Curl) -> None:
+def test_drop_after_fault_executes_the_request(fake: FakeDub, curl: Curl) -> None:
     curl.admin("POST", "faults", {"fault": "DropAfter", "method": "POST"})
     assert curl.api("POST", "/customers", {"externalId": "a", "country": "GB"})[0] == 0
     assert len(fake.customers) == 1
 
 
-def test_random_faults_have_shares_and_a_seed(fake: FakeDub, curl: Curl) -> None:
+def test_admin_api_sets_random_faults_with_shares_and_seed(fake: FakeDub, curl: Curl) -> None:
     shares = [
         {"fault": "Status", "code": 500, "share": 0.5},
         {"fault": "Status", "code": 502, "share": 0.5},
@@ -321,7 +321,7 @@ def test_rate_limit_setting_counts_earlier_requests(curl: Curl) -> None:
     assert curl.statuses(1) == [200]
 
 
-def test_reset_restores_the_initial_state(curl_at: Callable[[str], Curl]) -> None:
+def test_admin_reset_restores_the_initial_state(curl_at: Callable[[str], Curl]) -> None:
     with FakeDub(rate_limit=3, role="member") as fake, fake.serve(admin=True) as url:
         curl = curl_at(url)
         start = curl.admin("GET", "state")

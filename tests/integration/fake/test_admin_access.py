@@ -73,7 +73,7 @@ def test_mounted_session_has_no_admin_api(fake: FakeDub) -> None:
     assert fake.session().get(f"{fake.base_url}/_fake/state").status_code == 404
 
 
-def test_admin_requests_are_neither_recorded_nor_faulted(fake: FakeDub, url: str) -> None:
+def test_admin_requests_are_not_recorded_and_get_no_faults(fake: FakeDub, url: str) -> None:
     send(url, "POST", "/_fake/faults", '{"fault": "Status", "code": 503, "times": null}')
     send(url, "PATCH", "/_fake/settings", '{"rateLimit": 0, "latency": 100}')
     assert [send(url, "GET", "/_fake/state")[0] for _ in range(3)] == [200, 200, 200]
@@ -159,12 +159,12 @@ def test_admin_write_from_the_same_origin_is_accepted(url: str, scheme: str) -> 
     assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
 
 
-def test_json_content_type_may_have_parameters(url: str) -> None:
+def test_admin_write_accepts_json_content_type_with_charset(url: str) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     assert send(url, "POST", "/_fake/reset", headers=headers)[0] == 200
 
 
-def test_other_origins_get_no_cors_permission(url: str) -> None:
+def test_admin_response_has_no_cors_headers(url: str) -> None:
     origin = {"Origin": "https://example.com"}
     preflight = {**origin, "Access-Control-Request-Method": "POST"}
     status, _, response = send(url, "OPTIONS", "/_fake/reset", headers=preflight)
@@ -198,7 +198,7 @@ def test_admin_page_headers_forbid_external_content_and_frames(url: str) -> None
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
-def test_admin_beyond_loopback_needs_a_token(fake: FakeDub, host: str) -> None:
+def test_admin_api_beyond_loopback_without_token_raises(fake: FakeDub, host: str) -> None:
     with pytest.raises(AdminTokenRequired, match="admin_token"):
         fake.serve(host, admin=True)
     fake.serve(host).close()
@@ -206,7 +206,7 @@ def test_admin_beyond_loopback_needs_a_token(fake: FakeDub, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "::1"])
-def test_admin_on_loopback_needs_no_token(fake: FakeDub, host: str) -> None:
+def test_admin_api_on_loopback_needs_no_token(fake: FakeDub, host: str) -> None:
     fake.serve(host, admin=True).close()
 
 
@@ -243,7 +243,7 @@ def test_wrong_admin_token_returns_401(
     assert response.headers["WWW-Authenticate"].startswith("Basic ")
 
 
-def test_recorded_requests_contain_no_token(fake: FakeDub) -> None:
+def test_recorded_requests_in_admin_api_contain_no_token(fake: FakeDub) -> None:
     secret = {"Authorization": "Bearer s3cret"}
     with fake.serve(admin=True, admin_token="s3cret") as url:
         for headers in (
@@ -265,7 +265,9 @@ SPELLINGS = ["dub_{0}", "xdub_{0}x", "dub%5F{0}", "%64ub%5f{0}", "dub%255F{0}", 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("word", ["test", "rejected"])
-def test_token_in_any_spelling_is_masked(fake: FakeDub, word: str, spelling: str) -> None:
+def test_percent_encoded_or_escaped_token_is_masked(
+    fake: FakeDub, word: str, spelling: str
+) -> None:
     shown = spelling.format(word)
     headers = {"Authorization": f"Bearer dub_{word}", "X-Copy": shown}
     lines: list[str] = []
@@ -278,7 +280,7 @@ def test_token_in_any_spelling_is_masked(fake: FakeDub, word: str, spelling: str
     assert word not in json.dumps([request, lines]).lower()
 
 
-def test_token_escaped_in_a_wrong_body_is_masked(url: str) -> None:
+def test_escaped_token_in_an_invalid_json_body_is_masked(url: str) -> None:
     send(url, "POST", "/customers", '["\\u0064ub\\u005Ftest"')
     (request,) = send(url, "GET", "/_fake/requests")[1]
     assert request["body"] == '["[token]"'
@@ -337,7 +339,7 @@ def test_non_json_values_in_faults_are_shown_and_masked(fake: FakeDub, url: str)
     assert second["retryAfter"] == "Fri, 21 Aug 2026 00:00:00 GMT"
 
 
-def test_former_and_new_tokens_are_masked(fake: FakeDub) -> None:
+def test_tokens_before_and_after_configure_are_masked(fake: FakeDub) -> None:
     lines: list[str] = []
     with Server(fake, admin=True, log=lines.append) as url:
         send(url, "GET", "/customers/dub_test-dub_new")
@@ -368,7 +370,9 @@ WRONG_TOKENS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG_TOKENS)
-def test_wrong_tokens_are_not_shown(fake: FakeDub, url: str, field: str, value: Any) -> None:
+def test_invalid_tokens_of_requests_are_not_shown(
+    fake: FakeDub, url: str, field: str, value: Any
+) -> None:
     status, received, _ = send(url, "PATCH", "/_fake/settings", json.dumps({field: value}))
     assert (status, received["error"]["field"]) == (422, field)
     assert received["error"]["message"].startswith(f"'{field}' must ")
@@ -454,7 +458,7 @@ def test_deeply_nested_body_is_shown_as_text(url: str, levels: int) -> None:
     assert (status, requests[0]["body"]) == (200, body.replace("dub_test", "[token]"))
 
 
-def test_log_shows_admin_writes_without_token(
+def test_server_log_shows_admin_writes_without_token(
     fake: FakeDub, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

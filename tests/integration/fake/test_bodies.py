@@ -114,7 +114,7 @@ def test_number_of_10000_digits_in_a_body_is_accepted(api: Any) -> None:
     assert api("POST", "/customers", body=body).status_code == 201
 
 
-def test_lone_surrogates_are_replaced(api: Any) -> None:
+def test_lone_surrogates_in_a_body_are_replaced(api: Any) -> None:
     body = '{"externalId": "a", "country": "GB", "name": "x\\ud800y"}'
     assert api("POST", "/customers", body=body).json()["name"] == "x\N{REPLACEMENT CHARACTER}y"
 

@@ -40,13 +40,13 @@ def run(*arguments: str, cwd: Path, error: str = "error") -> subprocess.Complete
 
 
 @pytest.mark.parametrize("code", FORGOTTEN.values(), ids=list(FORGOTTEN))
-def test_unclosed_fake_causes_no_warning(tmp_path: Path, code: str) -> None:
+def test_unclosed_fake_emits_no_resource_warning(tmp_path: Path, code: str) -> None:
     imports = "import gc, threading; from dub_uplink.testing import FakeDub; "
     done = run("-c", imports + code, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_request_to_a_closed_fake_raises_at_once() -> None:
+def test_request_to_a_closed_fake_raises_without_retry() -> None:
     fake = FakeDub()
     client = Dub("dub_test", client=fake.session())
     fake.close()

@@ -94,7 +94,7 @@ def test_count_ignores_parameters_of_the_list(api: Any, query: str) -> None:
     assert counted(api, query) == 5
 
 
-def test_count_by_country_is_largest_first(api: Any) -> None:
+def test_count_by_country_returns_the_largest_count_first(api: Any) -> None:
     assert counted(api, "groupBy=country") == [
         {"country": "US", "_count": 3},
         {"country": None, "_count": 1},
@@ -103,7 +103,7 @@ def test_count_by_country_is_largest_first(api: Any) -> None:
     assert list(counted(api, "groupBy=country")[0]) == ["country", "_count"]
 
 
-def test_count_by_country_ignores_the_country(api: Any) -> None:
+def test_count_by_country_ignores_the_country_filter(api: Any) -> None:
     groups = counted(api, "groupBy=country&country=US&linkId=c")
     assert groups == [{"country": "DE", "_count": 1}, {"country": "US", "_count": 1}]
 
@@ -125,19 +125,19 @@ def test_count_by_link_omits_customers_without_a_link(api: Any) -> None:
     ]
 
 
-def test_count_by_link_ignores_the_link(api: Any) -> None:
+def test_count_by_link_ignores_the_link_filter(api: Any) -> None:
     groups = counted(api, "groupBy=linkId&linkId=b&country=DE")
     assert [(group["linkId"], group["_count"]) for group in groups] == [("c", 1)]
 
 
-def test_count_by_link_has_at_most_10000_rows(mount: Any) -> None:
+def test_count_by_link_returns_at_most_10000_rows(mount: Any) -> None:
     with FakeDub() as fake:
         for number in range(10_001):
             fake.add(link={"id": f"link_{number}"})
         assert len(counted(mount(fake), "groupBy=linkId")) == 10_000
 
 
-def test_count_by_partner_is_a_number(api: Any) -> None:
+def test_count_by_partner_returns_a_number(api: Any) -> None:
     assert counted(api, "groupBy=partnerId") == 5
     assert counted(api, "groupBy=partnerId&country=DE") == 1
 

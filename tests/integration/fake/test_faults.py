@@ -256,7 +256,7 @@ def random_statuses(seed: int, count: int, *, queued: bool = False, threads: int
         return [request.status or 0 for request in fake.requests]
 
 
-def test_random_faults_follow_their_rates_and_seed() -> None:
+def test_random_faults_follow_their_shares_and_seed() -> None:
     statuses = random_statuses(1, 600)
     assert statuses == random_statuses(1, 600)
     assert statuses != random_statuses(2, 600)
@@ -271,7 +271,7 @@ def test_random_faults_have_the_same_count_with_threads() -> None:
     assert sorted(alone) == sorted(together)
 
 
-def test_faults_compare_by_value() -> None:
+def test_faults_with_equal_arguments_are_equal() -> None:
     assert faults.Status(503, {"a": "b"}) == faults.Status(503, {"a": "b"})
     assert hash(faults.Status(503, {"a": "b"}, body=[1])) == hash(
         faults.Status(503, {"a": "b"}, body=[1])

@@ -9,24 +9,24 @@ import pytest
 from dub_uplink.testing import FakeDub
 
 
-def test_customer_ids_select_only_these_customers(api: Any) -> None:
+def test_customer_ids_filter_returns_only_these_customers(api: Any) -> None:
     a, b, c = (api.create(name)["id"] for name in "abc")
     assert api.listed({"customerIds": f"{a},{c}", "sortOrder": "asc"}) == ["a", "c"]
     assert api.listed({"customerIds": b}) == ["b"]
     assert api.listed({"customerIds": "cus_unknown"}) == []
 
 
-def test_customer_ids_that_are_external_are_rejected(api: Any) -> None:
+def test_customer_ids_filter_rejects_external_ids(api: Any) -> None:
     api.create("a")
     assert api.listed({"customerIds": "ext_a,a"}) == []
 
 
-def test_empty_customer_ids_are_ignored(api: Any) -> None:
+def test_empty_customer_ids_filter_is_ignored(api: Any) -> None:
     api.create("a")
     assert api.listed({"customerIds": ""}) == ["a"]
 
 
-def test_customer_ids_are_combined_with_other_filters(api: Any) -> None:
+def test_customer_ids_filter_is_combined_with_other_filters(api: Any) -> None:
     a, b = (api.create(name, country=country)["id"] for name, country in ("aU", "bD"))
     both = f"{a},{b}"
     assert api.listed({"customerIds": both, "country": "D"}) == ["b"]
@@ -34,7 +34,7 @@ def test_customer_ids_are_combined_with_other_filters(api: Any) -> None:
     assert api.listed({"customerIds": both, "startingAfter": b}) == ["a"]
 
 
-def test_customer_ids_may_be_many(fake: FakeDub, api: Any) -> None:
+def test_customer_ids_filter_accepts_many_ids(fake: FakeDub, api: Any) -> None:
     fake.add_many(1500)
     ids = ",".join(customer.id for customer in fake.customers)
     assert len(api.listed({"customerIds": ids, "page": "15"})) == 100

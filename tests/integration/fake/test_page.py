@@ -147,7 +147,7 @@ def test_admin_page_loads_nothing_from_other_urls(fake: FakeDub, page: Page) -> 
     assert fake.requests == []
 
 
-def test_requests_appear_with_status_duration_and_fault(fake: FakeDub, page: Page) -> None:
+def test_admin_page_shows_status_duration_and_fault(fake: FakeDub, page: Page) -> None:
     fake.faults.add(faults.Status(503), method="GET")
     fake.faults.add(faults.DropAfter(), method="DELETE")
     get(fake, "/customers?country=GB&search=a%20b")
@@ -334,7 +334,7 @@ def test_drop_button_executes_requests_then_drops_connections(fake: FakeDub, pag
     assert len(fake.customers) == 1
 
 
-def test_faults_for_all_requests_are_removed(fake: FakeDub, page: Page) -> None:
+def test_admin_page_removes_faults_for_all_requests(fake: FakeDub, page: Page) -> None:
     fake.faults.randomly({faults.Status(502): 0.05}, seed=1)
     page.choose("times", "all requests")
     assert page["Garbage"].accessible_name.startswith("The next and all requests: ")
@@ -404,7 +404,7 @@ def test_admin_page_shows_and_applies_settings(fake: FakeDub, page: Page) -> Non
     eventually(lambda: fake.settings.rate_limit is None)
 
 
-def test_settings_being_edited_are_not_overwritten(fake: FakeDub, page: Page) -> None:
+def test_admin_page_does_not_overwrite_settings_being_edited(fake: FakeDub, page: Page) -> None:
     page.type("defaultProgram", "prog_9")
     get(fake)
     eventually(lambda: page.rows("requests"))
@@ -454,7 +454,7 @@ def test_reset_button_empties_the_admin_page(fake: FakeDub, page: Page) -> None:
     assert (fake.customer_count, fake.requests, fake.clock.offset) == (0, [], 0)
 
 
-def test_page_reports_a_stopped_server_and_reconnects(fake: FakeDub, browser: Chrome) -> None:
+def test_admin_page_reports_a_stopped_server_and_reconnects(fake: FakeDub, browser: Chrome) -> None:
     server = fake.serve(admin=True)
     with server as url:
         page = Page(browser, url)
@@ -472,7 +472,7 @@ return [one.id || one.textContent.trim() || one.getAttribute("aria-labelledby"),
 """
 
 
-def test_tab_reaches_every_control_in_order(page: Page) -> None:
+def test_tab_key_reaches_every_admin_page_control_in_order(page: Page) -> None:
     script = (
         "return [...document.querySelectorAll('button, input, select, [tabindex]')].map("
         "one => one.id || one.textContent.trim() || one.getAttribute('aria-labelledby'))"
@@ -500,7 +500,7 @@ def test_admin_page_buttons_work_with_the_keyboard(fake: FakeDub, page: Page) ->
     eventually(lambda: fake.customer_count == 1)
 
 
-def test_controls_have_names_and_messages_are_announced(page: Page) -> None:
+def test_admin_page_controls_and_messages_are_accessible(page: Page) -> None:
     for element in page.browser.find_elements(By.CSS_SELECTOR, "button, input, select, meter"):
         assert element.accessible_name
     assert page["message"].get_attribute("aria-live") == "polite"

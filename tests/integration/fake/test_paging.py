@@ -92,7 +92,7 @@ def test_list_sorts_by_each_field_in_both_orders(
     assert pages[0] + pages[1] == ascending
 
 
-def test_only_the_first_exclusive_filter_applies(fake: FakeDub, api: Any) -> None:
+def test_list_uses_only_one_of_email_external_id_and_search(fake: FakeDub, api: Any) -> None:
     fake.add(external_id="a", email="a@example.com", name="Ann Lee")
     fake.add(external_id="b", email="b@example.com", name="Bob Lee")
     everything = {"email": "a@example.com", "externalId": "b", "search": "nobody"}

@@ -38,7 +38,7 @@ def test_requests_above_the_limit_get_429_until_the_window_ends(mount: Any) -> N
         assert [api("GET", "/customers").status_code for _ in range(3)] == [200, 200, 429]
 
 
-def test_rate_limit_window_slides(mount: Any) -> None:
+def test_fake_rate_limit_uses_a_sliding_window(mount: Any) -> None:
     with at_noon(rate_limit=2) as fake:
         api = mount(fake)
         api("GET", "/customers")
@@ -48,7 +48,7 @@ def test_rate_limit_window_slides(mount: Any) -> None:
         assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]
 
 
-def test_rejected_requests_do_not_count(mount: Any) -> None:
+def test_rejected_requests_do_not_count_towards_the_limit(mount: Any) -> None:
     with at_noon(rate_limit=1) as fake:
         api = mount(fake)
         for key in ("dub_wrong", "dub_expired", "secret"):

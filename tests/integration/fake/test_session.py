@@ -106,7 +106,7 @@ def test_fake_session_accepts_every_body_type(fake: FakeDub, body: Any) -> None:
     assert answer.status_code == 201
 
 
-def test_total_timeout_limits_a_slow_body(fake: FakeDub) -> None:
+def test_fake_session_total_timeout_limits_a_slow_body(fake: FakeDub) -> None:
     slept: list[float] = []
     session = fake.session(sleep=slept.append)
     fake.faults.add(faults.Drip(1), times=None)
@@ -120,7 +120,7 @@ def test_total_timeout_limits_a_slow_body(fake: FakeDub) -> None:
     assert session.send(prepared, timeout=30).status_code == 401
 
 
-def test_delay_above_a_total_timeout_times_out(fake: FakeDub) -> None:
+def test_fake_session_delay_above_total_timeout_times_out(fake: FakeDub) -> None:
     slept: list[float] = []
     session = fake.session(sleep=slept.append)
     fake.faults.add(faults.Delay(31))

@@ -205,7 +205,7 @@ def test_clock_advance_beyond_year_8000_raises_value_error(fake: FakeDub) -> Non
     assert fake.add().created_at.year < 3000
 
 
-def test_clock_set_back_frees_the_rate_limit(mount: Any) -> None:
+def test_clock_set_back_resets_the_rate_limit_count(mount: Any) -> None:
     with FakeDub(rate_limit=1) as fake:
         api = mount(fake)
         assert [api("GET", "/customers").status_code for _ in range(2)] == [200, 429]

@@ -23,7 +23,7 @@ def failures(client: Any, calls: int) -> int:
     return failed
 
 
-def test_budget_stops_retries_during_an_outage(fake: Any, on_fake: Any) -> None:
+def test_retry_budget_stops_retries_during_an_outage(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503), times=None)
     client = on_fake()
     assert failures(client, 300) == 300
@@ -34,19 +34,21 @@ def test_budget_stops_retries_during_an_outage(fake: Any, on_fake: Any) -> None:
     assert len(fake.requests) == sent + 200
 
 
-def test_retries_continue_without_a_budget(fake: Any, on_fake: Any) -> None:
+def test_retries_continue_without_a_retry_budget(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503), times=None)
     failures(on_fake(retry_budget=None), 20)
     assert len(fake.requests) > 300
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_budget_allows_retries_at_30_percent_failures(fake: Any, on_fake: Any, seed: int) -> None:
+def test_retry_budget_allows_retries_at_30_percent_failures(
+    fake: Any, on_fake: Any, seed: int
+) -> None:
     fake.faults.randomly({faults.Status(503): 0.2, faults.DropBefore(): 0.1}, seed=seed)
     assert failures(on_fake(), 400) == 0
 
 
-def test_budget_is_refilled_by_404_responses(fake: Any, on_fake: Any) -> None:
+def test_retry_budget_is_refilled_by_404_responses(fake: Any, on_fake: Any) -> None:
     """As one has that looks for customers before it creates them."""
     fake.faults.randomly({faults.Status(503): 0.3}, seed=7)
     client = on_fake()
@@ -56,7 +58,7 @@ def test_budget_is_refilled_by_404_responses(fake: Any, on_fake: Any) -> None:
     assert client._transport._budget.tokens > 80
 
 
-def test_budget_recovers_after_an_outage(fake: Any, on_fake: Any) -> None:
+def test_retry_budget_recovers_after_an_outage(fake: Any, on_fake: Any) -> None:
     client = on_fake(retry_budget=RetryBudget(10))
     fake.faults.add(faults.Status(503), times=50)
     failures(client, 40)
@@ -67,7 +69,7 @@ def test_budget_recovers_after_an_outage(fake: Any, on_fake: Any) -> None:
     assert failures(client, 1) == 0
 
 
-def test_empty_budget_raises_the_original_failure(fake: Any, on_fake: Any) -> None:
+def test_empty_retry_budget_raises_the_original_error(fake: Any, on_fake: Any) -> None:
     budget = RetryBudget(1)
     budget.take()
     fake.faults.add(faults.Status(503))
@@ -80,7 +82,7 @@ def test_empty_budget_raises_the_original_failure(fake: Any, on_fake: Any) -> No
     assert status.value.attempts == connection.value.attempts == 1
 
 
-def test_budget_is_shared_by_several_clients(fake: Any, on_fake: Any) -> None:
+def test_given_retry_budget_is_shared_by_several_clients(fake: Any, on_fake: Any) -> None:
     budget = RetryBudget(10)
     fake.faults.add(faults.Status(503), times=None)
     one, other = on_fake(retry_budget=budget), on_fake(retry_budget=budget)
@@ -90,7 +92,7 @@ def test_budget_is_shared_by_several_clients(fake: Any, on_fake: Any) -> None:
     assert len(fake.requests) == 6 + 10
 
 
-def test_clients_have_separate_budgets_by_default(fake: Any, on_fake: Any) -> None:
+def test_clients_have_separate_retry_budgets_by_default(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503), times=None)
     failures(on_fake(), 50)
     sent = len(fake.requests)
@@ -98,7 +100,9 @@ def test_clients_have_separate_budgets_by_default(fake: Any, on_fake: Any) -> No
     assert len(fake.requests) > sent + 1
 
 
-def test_budget_shared_by_threads_counts_every_token(fake: Any, on_fake: Any, policy: Any) -> None:
+def test_retry_budget_shared_by_threads_counts_every_token(
+    fake: Any, on_fake: Any, policy: Any
+) -> None:
     budget = RetryBudget(50)
     fake.faults.add(faults.Status(503), times=None)
     # A sleep of one thread moves the time of all: none of them is to run out of it.

@@ -149,7 +149,9 @@ def full_queue() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_connect_timeout_is_retried_and_unsent(connect: Any, policy: Any, timeline: Any) -> None:
+def test_connect_timeout_is_retried_and_reported_as_unsent(
+    connect: Any, policy: Any, timeline: Any
+) -> None:
     with full_queue() as url:
         client = connect(url, timeout_ms=40, retry_config=policy(max_elapsed_time=900))
         with pytest.raises(errors.APITimeoutError, match=r"no connection within 0\.04 s") as caught:
@@ -242,7 +244,7 @@ def test_redirect_to_a_malformed_url_is_not_followed(wire: Any, said: Any, conne
     assert len(server.seen) == 1
 
 
-def test_extreme_retry_limits_do_not_overflow(
+def test_extreme_retry_config_values_do_not_overflow(
     fake: Any, on_fake: Any, policy: Any, timeline: Any
 ) -> None:
     """A caller without a time limit, and a server that never responds."""

@@ -68,7 +68,9 @@ def test_wait_beyond_the_deadline_raises_immediately(
     assert on_fake()._transport._budget.tokens == 100
 
 
-def test_dub_429_is_waited_out_by_default(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_429_of_dub_is_retried_after_a_minute_by_default(
+    fake: Any, on_fake: Any, timeline: Any
+) -> None:
     """Its window of a minute fits into the default strategy."""
     fake.faults.add(faults.RateLimited())
     assert on_fake().list() == []
@@ -162,7 +164,7 @@ def test_wall_clock_changes_do_not_affect_the_deadline(
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1e12])
-def test_wrong_wall_clock_does_not_break_a_call(
+def test_call_succeeds_with_a_wrong_wall_clock(
     fake: Any, on_fake: Any, timeline: Any, wrong: float
 ) -> None:
     fake.faults.add(faults.RateLimited())
@@ -177,7 +179,7 @@ def test_wrong_wall_clock_does_not_break_a_call(
         assert timeline.slept == []
 
 
-def test_default_clock_is_monotonic() -> None:
+def test_deadline_uses_a_monotonic_clock_by_default() -> None:
     import time
 
     assert Clock().monotonic is time.monotonic

@@ -125,7 +125,7 @@ def test_create_retry_with_id_in_use_raises_conflict(
     ],
     ids=str,
 )
-def test_lookup_ignores_fields_the_server_generates(
+def test_lookup_ignores_server_generated_fields(
     fake: Any, on_fake: Any, body: dict[str, Any]
 ) -> None:
     fake.faults.add(faults.DropAfter())
@@ -349,7 +349,7 @@ class Raw(CustomersConsumer):
         raise NotImplementedError
 
 
-def test_recovered_result_equals_the_lost_response(fake: Any, on_fake: Any) -> None:
+def test_result_after_a_lookup_equals_the_lost_response(fake: Any, on_fake: Any) -> None:
     customers = on_fake(cls=Raw)
     fake.faults.add(faults.DropAfter())
     made = customers.make({"externalId": "user_1", "country": "GB"})
@@ -373,7 +373,7 @@ def test_lookup_sends_the_headers_of_its_call(fake: Any, on_fake: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["create", "update", "delete"])
-def test_sent_is_true_if_any_attempt_was_sent(
+def test_error_sent_is_true_if_any_attempt_was_sent(
     wire: Any, step: Any, connect: Any, method: str
 ) -> None:
     server = wire(step(b"", "close"))
@@ -385,7 +385,7 @@ def test_sent_is_true_if_any_attempt_was_sent(
     assert caught.value.sent is True
 
 
-def test_sent_is_false_if_no_attempt_was_sent(wire: Any, connect: Any) -> None:
+def test_error_sent_is_false_if_no_attempt_was_sent(wire: Any, connect: Any) -> None:
     server = wire()
     server.close()
     with pytest.raises(errors.APIConnectionError) as caught:

@@ -58,7 +58,9 @@ def test_rate_limit_reset_is_used_without_retry_after(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
-def test_retry_after_on_other_errors_is_ignored(fake: Any, on_fake: Any, status: int) -> None:
+def test_retry_after_is_ignored_except_with_429_and_503(
+    fake: Any, on_fake: Any, status: int
+) -> None:
     """Dub's server sends it with every error that is raised after its limiter was asked."""
     fake.faults.add(faults.Status(status, {"Retry-After": "30"}))
     with pytest.raises(errors.APIStatusError) as caught:
@@ -70,7 +72,7 @@ def test_retry_after_on_other_errors_is_ignored(fake: Any, on_fake: Any, status:
 @pytest.mark.parametrize(
     ("header", "seconds"), [("30", 30), ("0.5", 0.5), ("0", None), ("soon", None), (None, None)]
 )
-def test_rate_limit_error_carries_retry_after(
+def test_rate_limit_error_has_retry_after(
     fake: Any, on_fake: Any, header: str | None, seconds: float | None
 ) -> None:
     fake.faults.add(faults.RateLimited(header))

@@ -45,7 +45,7 @@ def test_statuses_that_are_not_transient_are_not_retried(
 
 @pytest.mark.parametrize("retries", [None, RetryConfig("none")])
 @pytest.mark.parametrize("fault", [faults.Status(503), faults.DropBefore(), faults.Truncate(1)])
-def test_disabled_retries_send_once(
+def test_disabled_retries_send_one_request(
     fake: Any, on_fake: Any, timeline: Any, retries: Any, fault: Any
 ) -> None:
     fake.faults.add(fault, times=4)
@@ -70,7 +70,7 @@ def test_call_can_enable_retries_if_the_client_has_none(fake: Any, on_fake: Any)
     assert len(fake.requests) == 2
 
 
-def test_call_strategy_overrides_the_client_strategy(
+def test_retry_strategy_of_a_call_overrides_that_of_the_client(
     fake: Any, on_fake: Any, timeline: Any
 ) -> None:
     fake.faults.add(faults.Status(503), times=3)

@@ -42,14 +42,14 @@ def test_error_attempts_and_elapsed_survive_pickling(
     assert f"{error.attempts} attempts in " in str(error)
 
 
-def test_error_after_one_attempt_mentions_no_attempts(fake: Any, on_fake: Any) -> None:
+def test_error_after_one_attempt_does_not_show_an_attempt_count(fake: Any, on_fake: Any) -> None:
     with pytest.raises(errors.NotFound) as caught:
         on_fake().get("ext_nobody")
     assert (caught.value.attempts, caught.value.elapsed) == (1, 0.0)
     assert "attempt" not in str(caught.value)
 
 
-def test_validation_error_counts_attempts(fake: Any, on_fake: Any) -> None:
+def test_response_validation_error_has_the_number_of_attempts(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.Status(503))
     fake.faults.add(faults.Garbage())
     with pytest.raises(errors.ResponseValidationError) as caught:
@@ -73,7 +73,7 @@ def test_on_retry_is_called_before_every_wait(fake: Any, on_fake: Any, timeline:
     assert "dub_test" not in repr(vars(error)) + repr(response) + str(error)
 
 
-def test_on_retry_of_dub_is_called(fake: Any, timeline: Any) -> None:
+def test_on_retry_argument_of_dub_is_called(fake: Any, timeline: Any) -> None:
     seen: list[Any] = []
     fake.faults.add(faults.Status(503))
     session, clock = fake.session(), timeline.clock()
@@ -176,7 +176,7 @@ def test_rate_limit_status_is_none_before_an_error(fake: Any, on_fake: Any, time
         assert client.rate_limit_status == known, "what says nothing takes nothing away"
 
 
-def test_rate_limit_status_of_dub_is_that_of_customers(fake: Any, timeline: Any) -> None:
+def test_rate_limit_status_of_dub_equals_that_of_its_customers(fake: Any, timeline: Any) -> None:
     fake.faults.add(faults.RateLimited())
     with Dub("dub_test", client=fake.session(), clock=timeline.clock()) as dub:
         assert dub.rate_limit_status is None

@@ -185,7 +185,9 @@ def test_batch_started_before_fork_raises_in_the_child(
     assert found == sorted(found) or kind == "unordered"
 
 
-def test_unused_async_client_works_in_each_process(telling: TellingServer, forked: Forked) -> None:
+def test_async_client_unused_before_fork_works_in_each_process(
+    telling: TellingServer, forked: Forked
+) -> None:
     dub = AsyncDub("dub_test", server_url=telling.url)
 
     async def main() -> str:

@@ -101,7 +101,7 @@ def test_limiter_follows_the_failover_of_a_killed_primary(
     assert calls.errors == []
 
 
-def test_failover_restores_slots_that_were_not_replicated(pair: Any, forwarder: Any) -> None:
+def test_limiter_restores_slots_lost_in_a_redis_failover(pair: Any, forwarder: Any) -> None:
     primary, replica = pair
     host = forwarder(primary.port)
     limit = RateLimit(100, 60.0, storage=host.url)

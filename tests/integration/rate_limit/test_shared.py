@@ -115,7 +115,7 @@ def test_processes_with_one_key_share_one_limit(redis: Any, token: str) -> None:
 
 
 @pytest.mark.parametrize("caller", ["threads", "tasks"])
-def test_concurrent_callers_are_served_in_order(shared: Any, token: str, caller: str) -> None:
+def test_concurrent_callers_get_slots_in_order(shared: Any, token: str, caller: str) -> None:
     limiter = limiter_of(shared(5, 30.0), token)
     if caller == "threads":
         slots = [slot_of(limiter) for _ in range(15)]
@@ -363,7 +363,7 @@ def test_forked_child_shares_the_limit_with_its_parent(
     assert [wait > 50 for wait in waits] == [False, used_before, True]
 
 
-def test_close_ends_the_worker_and_allows_reuse(redis: Any, token: str) -> None:
+def test_rate_limit_close_ends_the_worker_and_allows_reuse(redis: Any, token: str) -> None:
     limit = RateLimit(5, storage=redis.url)
     reserve(limit, token)
     limit.close()

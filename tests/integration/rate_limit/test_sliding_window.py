@@ -145,7 +145,7 @@ def redis_limiter(redis: Any, limit: int, per: float) -> Iterator[Any]:
         max_size=40,
     ),
 )
-def test_redis_and_in_process_limiters_grant_equal_slots(
+def test_redis_and_in_process_limiters_return_equal_slots(
     redis: Any, timeline: Any, limit: int, steps: list[tuple[str, float]]
 ) -> None:
     # A window so long that the duration of the test is negligible.

@@ -190,7 +190,7 @@ def test_slot_reserved_before_a_storage_outage_stays_valid(start_redis: Any, lim
     assert limiter.reserve(Reservation(clock, bulk=False), 600) > 0
 
 
-def test_call_timeout_is_below_a_tenth_of_a_second() -> None:
+def test_storage_call_timeout_is_below_100_milliseconds() -> None:
     """The test below shows that the timeout applies."""
     assert 0.05 <= shared_limit._CALL_TIMEOUT <= 0.1
 
@@ -225,7 +225,7 @@ def test_unresponsive_storage_does_not_delay_calls(
     assert is_back(limit)
 
 
-def test_async_call_ignores_a_response_after_its_loop_closed(
+def test_storage_response_after_the_loop_closed_is_ignored(
     proxy: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = limit_on(f"{proxy.url}?socket_timeout={4 * BUSY}")
@@ -254,7 +254,7 @@ def test_slow_storage_within_the_call_timeout_stays_available(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_idle_connection_closed_is_reopened(
+def test_idle_storage_connection_closed_by_redis_is_reopened(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start_redis()
@@ -270,7 +270,7 @@ def test_idle_connection_closed_is_reopened(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_storage_out_of_memory_is_unavailable_until_freed(
+def test_redis_out_of_memory_is_unavailable_until_freed(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start_redis()

@@ -72,7 +72,7 @@ def test_wait_for_a_slot_counts_towards_the_call_deadline(
     assert len(fake.requests) == 2
 
 
-def test_retry_without_a_slot_raises_the_first_error(
+def test_retry_without_a_slot_in_time_raises_the_first_error(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(None)
@@ -189,7 +189,9 @@ def test_limit_from_the_server_expires_and_is_never_higher(
     assert timeline.slept == pytest.approx([10.2, 10.2])
 
 
-def test_error_headers_reveal_a_second_client(driven: Any, limited: Any, timeline: Any) -> None:
+def test_error_headers_show_the_requests_of_other_clients(
+    driven: Any, limited: Any, timeline: Any
+) -> None:
     fake, url = limited(10, 10.0)
     client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(10, per=10.0))
     second = driven(url, clock=timeline.clock())
@@ -203,7 +205,7 @@ def test_error_headers_reveal_a_second_client(driven: Any, limited: Any, timelin
     assert sum(timeline.slept) >= 10
 
 
-def test_second_client_is_noticed_after_one_rejection(
+def test_other_client_of_the_key_is_detected_after_one_429(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(10, 10.0)
@@ -216,7 +218,7 @@ def test_second_client_is_noticed_after_one_rejection(
     assert [request.status for request in fake.requests].count(429) == 1
 
 
-def test_error_headers_do_not_lower_a_correct_limit(
+def test_rate_limit_headers_do_not_lower_a_correct_limit(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     _, url = limited(10, 10.0)
@@ -283,7 +285,7 @@ def test_retry_after_of_days_pauses_other_clients_for_an_hour(
 
 
 @pytest.mark.parametrize("wrong", [-5.0, 5.0, 86_400.0])
-def test_wrong_clock_does_not_change_the_wait(
+def test_wrong_wall_clock_does_not_change_the_rate_limit_wait(
     driven: Any, timeline: Any, serving: Any, said: Any, wrong: float
 ) -> None:
     from email.utils import formatdate
@@ -298,7 +300,7 @@ def test_wrong_clock_does_not_change_the_wait(
     assert sum(timeline.slept) == pytest.approx(11, abs=2)
 
 
-def test_reset_is_compared_with_the_servers_clock(
+def test_rate_limit_reset_is_compared_with_the_date_header(
     driven: Any, timeline: Any, serving: Any, said: Any
 ) -> None:
     from email.utils import formatdate

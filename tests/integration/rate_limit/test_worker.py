@@ -89,7 +89,7 @@ def test_worker_thread_start_is_retried_after_a_failure(
     limit.close()
 
 
-def test_rate_limit_closes_if_no_thread_can_start(redis: Any, no_threads: Any) -> None:
+def test_rate_limit_can_be_closed_if_no_thread_can_start(redis: Any, no_threads: Any) -> None:
     RateLimit(100, 60.0, storage=redis.url).close()
 
 

@@ -93,7 +93,7 @@ def full() -> Iterator[str]:
 
 
 @pytest.mark.promise("attempt-ends-at-timeout")
-def test_slow_connects_never_exceed_the_timeout(full: str, reach: Any) -> None:
+def test_slow_connections_never_exceed_the_timeout(full: str, reach: Any) -> None:
     customers = reach(full, timeout_ms=BOUND * 1000)
     # aiohttp limits the time to connect together with the wait for a connection.
     limit = BOUND / 2 if hasattr(customers, "loop") else BOUND

@@ -87,7 +87,7 @@ class Mine(CustomersConsumer):
 @pytest.mark.promise("handlers-show-no-token")
 # requests drops the response, and with it the connection, when a hook of a session raises.
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_user_handler_exception_hides_the_token(
+def test_exception_of_a_response_handler_hides_the_token(
     serving: Any, token: str, shown: Any, request: pytest.FixtureRequest
 ) -> None:
     """In an endpoint's reader, in ``on_retry``, in a hook of the session, in its adapter."""

@@ -99,12 +99,12 @@ def test_mounted_adapter_failure_becomes_a_dub_error(fill: Any) -> None:
         client_of(Canned(fill, status=418)).get("cus_1")
 
 
-def test_adapter_response_without_body_is_empty() -> None:
+def test_response_of_an_adapter_without_body_is_empty() -> None:
     with pytest.raises(errors.SDKError, match="500: the response has no body"):
         client_of(Canned(lambda _: None, status=500)).get("cus_1")
 
 
-def test_response_hook_that_reads_the_body_keeps_it(serving: Any, connect: Any) -> None:
+def test_body_read_by_a_response_hook_is_still_returned(serving: Any, connect: Any) -> None:
     server = serving(200, CUSTOMER)
     with requests.Session() as session:
         read: list[bytes] = []
@@ -203,7 +203,7 @@ def test_fake_session_opens_no_socket(token: str) -> None:
             elsewhere.list()
 
 
-def test_adapter_mounted_for_one_host_affects_no_other(serving: Any) -> None:
+def test_adapter_mounted_for_one_host_is_not_used_for_others(serving: Any) -> None:
     server = serving(200, CUSTOMER)
     with requests.Session() as session:
         session.mount(server.url, HTTPAdapter(pool_maxsize=1))

@@ -36,7 +36,7 @@ def proxied(connect_both: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return call
 
 
-def test_proxy_without_a_scheme_is_used(
+def test_environment_proxy_without_a_scheme_is_used(
     serving: Any, connect_both: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = serving()

@@ -244,7 +244,7 @@ def test_session_with_retries_sends_one_request_on_a_drop(
 
 
 @pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, b"HTTP/1.1 503 X\r\n"])
-def test_attempt_ends_at_the_deadline(client: Any, serving: Any, raw: bytes) -> None:
+def test_slow_response_in_a_given_session_times_out(client: Any, serving: Any, raw: bytes) -> None:
     server = serving(raw=raw, drip=0.01, then="hold")
     customers = client(server.url, timeout_ms=200)
     started = time.monotonic()
@@ -355,7 +355,7 @@ def test_base_url_of_an_aiohttp_session_is_ignored(serving: Any, connect_async: 
 
 
 @pytest.mark.parametrize("value", ["s3cret\n", " s3cret", "s3\rcret", ["s3cret"]], ids=repr)
-def test_invalid_header_is_not_shown(serving: Any, connect: Any, value: Any) -> None:
+def test_invalid_session_header_value_is_not_shown(serving: Any, connect: Any, value: Any) -> None:
     server = serving()
     session = requests.Session()
     session.headers["X-Gateway-Key"] = value

@@ -180,7 +180,9 @@ def test_gzip_response_is_decoded(serving: Any, connect: Any, client: Any) -> No
     assert [c.id for c in connect(server.url, client=client).list()] == ["cus_1"]
 
 
-def test_two_clients_share_a_session(serving: Any, session: requests.Session) -> None:
+def test_two_clients_with_one_session_use_their_own_tokens(
+    serving: Any, session: requests.Session
+) -> None:
     server = serving()
     one = CustomersConsumer("dub_1", server_url=server.url, client=session)
     two = CustomersConsumer("dub_2", server_url=server.url, client=session)

@@ -84,7 +84,7 @@ def test_required_client_certificate_is_not_retried(trusting: Any, refusing: str
     assert caught.value.attempts == 1
 
 
-def test_client_certificate_of_a_session_is_accepted(
+def test_client_certificate_of_a_session_is_sent(
     wire: Any,
     said: Any,
     connect: Any,

@@ -148,7 +148,7 @@ def test_async_list_calls_at_most_the_allowed_functions(awaiting: Any) -> None:
     check("awaited list", awaiting([], "list"), ASYNC_LIST_BOUNDS)
 
 
-def test_each_listed_customer_costs_two_function_calls(getting: Any) -> None:
+def test_list_calls_two_functions_for_each_customer(getting: Any) -> None:
     counts = []
     for size in (50, 150):
         customers = getting([CUSTOMER] * size)

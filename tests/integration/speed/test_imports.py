@@ -105,7 +105,5 @@ def test_async_client_classes_load_on_access() -> None:
         dub_uplink.AsyncThing  # noqa: B018
 
 
-def test_import_measurement_detects_a_loaded_module(
-    by_dub_uplink: set[str], by_uplink: set[str]
-) -> None:
+def test_import_test_detects_a_loaded_module(by_dub_uplink: set[str], by_uplink: set[str]) -> None:
     assert "dub_uplink._customers.consumer" in by_dub_uplink - by_uplink

@@ -34,7 +34,7 @@ def test_each_server_gets_its_own_requests(serving: Any, session: Any) -> None:
         assert [session.get(f"{s.url}/x").json() for s in servers] == [["a"], ["b"]]
 
 
-def test_closed_pool_is_not_reused(serving: Any, session: Any) -> None:
+def test_closed_connection_pool_is_not_reused(serving: Any, session: Any) -> None:
     server = serving(body="[]")
     for _ in range(2):
         session.get(server.url)
@@ -42,7 +42,7 @@ def test_closed_pool_is_not_reused(serving: Any, session: Any) -> None:
     assert server.connections == 2
 
 
-def test_adapter_with_one_pool_serves_several_servers(serving: Any) -> None:
+def test_deadline_adapter_with_one_pool_reaches_several_servers(serving: Any) -> None:
     servers = [serving(body=f'["{name}"]') for name in "abc"]
     with requests.Session() as session:
         session.trust_env = False
@@ -60,7 +60,7 @@ def test_session_proxy_set_later_is_used(serving: Any, session: Any) -> None:
     assert session.get(server.url).json() == ["server"]
 
 
-def test_adapter_can_be_pickled(serving: Any) -> None:
+def test_deadline_adapter_can_be_pickled(serving: Any) -> None:
     server = serving(body="[]")
     adapter = DeadlineAdapter()
     for travelled in (pickle.loads(pickle.dumps(adapter)), copy.copy(adapter)):

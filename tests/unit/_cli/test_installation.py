@@ -38,7 +38,7 @@ def test_environment_findings_hide_credentials(
 
 
 @given(value=st.text())
-def test_hide_credentials_shows_plain_urls_only(value: str) -> None:
+def test_hide_credentials_returns_only_plain_urls(value: str) -> None:
     shown = hide_credentials(value)
     assert re.fullmatch(r"[\w.:/@*\[\]-]+", shown) or shown == "(not a valid URL; not shown)"
 

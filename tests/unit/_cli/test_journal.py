@@ -56,7 +56,7 @@ def test_row_sent_by_this_process_is_not_in_doubt(path: Path) -> None:
         assert not journal.is_in_doubt(0)
 
 
-def test_reasons_are_counted_most_frequent_first(path: Path) -> None:
+def test_journal_counts_failure_reasons_most_frequent_first(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         for row, reason in enumerate(["a", "b", "b", "\ud800"]):
             journal.record_outcome(row, "failed", reason)
@@ -319,7 +319,7 @@ def test_rejected_row_is_in_doubt_after_another_process(path: Path) -> None:
         assert journal.is_in_doubt(0)
 
 
-def test_unapplied_row_that_is_not_sent_again_is_not_in_doubt(path: Path) -> None:
+def test_rejected_row_that_was_not_resent_is_not_in_doubt(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(4)
         journal.mark_not_applied(2)

@@ -151,7 +151,7 @@ def test_delimiter_is_detected_from_the_header(read: Read, delimiter: str, marke
     assert next(iter(found)).line == 2 + marked
 
 
-def test_empty_row_of_another_delimiter_shows_no_delimiter(read: Read) -> None:
+def test_delimiter_is_detected_after_a_row_of_delimiters(read: Read) -> None:
     rows = read(";;;\nCustomer;Plan\n", mapping={})
     assert (rows.recognized["delimiter"], list(rows.columns)) == (";", ["Customer", "Plan"])
 
@@ -161,7 +161,7 @@ def test_given_delimiter_overrides_the_sep_line_of_excel(read: Read) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_quotes_and_line_ends_in_cells_are_read(read: Read, end: str) -> None:
+def test_csv_cells_with_quotes_and_line_breaks_are_read(read: Read, end: str) -> None:
     content = HEADER + 'u1,,"A ""big""\nname, yes",GB\n\nu2,bad,,GB\n'
     rows = read(content.replace("\n", end))
     first, second = rows
@@ -276,11 +276,11 @@ OBJECTS = [{**U1, "name": f"a]}},{{[\n{number}"} for number in range(5_000)]
     ],
     ids=["array", "indented", "compact", "comma at the end", "lines", "sequence", "glued"],
 )
-def test_json_of_every_shape_is_read(read: Read, text: str) -> None:
+def test_json_in_every_supported_layout_is_read(read: Read, text: str) -> None:
     assert requests(read(text, format="json")) == OBJECTS
 
 
-def test_objects_of_an_array_have_their_lines(read: Read) -> None:
+def test_objects_of_a_json_array_have_their_line_numbers(read: Read) -> None:
     text = json.dumps([U1, {**U2, "email": "x"}, {**U2, "email": "y"}], indent=2)
     assert problems(read(text, format="json")) == [
         '6: email is not an email address: "x"',
@@ -346,7 +346,7 @@ def test_array_items_that_are_not_objects_are_problems(read: Read) -> None:
     assert problems(rows) == [f"{line}:  is not a JSON object" for line in (2, 3, 4, 5)]
 
 
-def test_empty_cell_is_not_sent_and_json_null_is(read: Read) -> None:
+def test_empty_csv_cell_is_not_sent_but_json_null_is_sent(read: Read) -> None:
     assert requests(read(HEADER + "u1,,,GB\n")) == [U1]
     line = '{"externalId": "u1", "email": null, "country": "GB"}\n'
     assert requests(read(line, format="jsonl")) == [{**U1, "email": None}]

@@ -120,7 +120,7 @@ def test_retry_timeline_matches_the_attempts_of_a_client(
 
 
 @pytest.mark.parametrize("retry_after", [None, "2"])
-def test_wait_bounds_are_the_extremes_of_the_jitter(retry_after: str | None) -> None:
+def test_shown_wait_bounds_are_the_extremes_of_the_jitter(retry_after: str | None) -> None:
     first = compute_timeline(QUICK, attempt_seconds=0, retry_after=retry_after).attempts[0]
     for random, expected in ((0.0, first.shortest_wait), (1.0, first.longest_wait)):
         assert call_client(QUICK, 0, 503, retry_after, random)[1][0] == expected

@@ -38,7 +38,7 @@ def validate(tmp_path: Path, rest: Path) -> Iterator[Check]:
         yield validate
 
 
-def test_repeated_ids_are_named_with_both_lines(validate: Check) -> None:
+def test_duplicate_ids_are_reported_with_both_line_numbers(validate: Check) -> None:
     report = validate(
         "external_id,stripe_customer_id,country\nu1,cus_1,GB\nu2,cus_1,GB\nu1,,GB\ncus_1,,GB\n"
     )

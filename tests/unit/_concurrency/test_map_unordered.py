@@ -46,12 +46,12 @@ def test_map_unordered_returns_dub_errors_and_raises_others() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5])
-def test_invalid_number_of_workers_raises_at_once(workers: float) -> None:
+def test_map_unordered_invalid_workers_raises_when_called(workers: float) -> None:
     with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
         map_unordered(str, [1], workers)  # type: ignore[arg-type]
 
 
-def test_at_most_workers_items_are_read_ahead() -> None:
+def test_map_unordered_reads_at_most_workers_items_ahead() -> None:
     taken = []
 
     def items() -> Iterator[int]:
@@ -66,7 +66,7 @@ def test_at_most_workers_items_are_read_ahead() -> None:
     results.close()
 
 
-def test_closing_results_stops_waits_and_requests() -> None:
+def test_closing_map_unordered_stops_waits_and_requests() -> None:
     fake = FakeDub()
     fake.faults.add(faults.RateLimited(3600, "unix_ms"), method="GET", times=None)
     waiting = threading.Event()

@@ -163,7 +163,7 @@ def test_official_import_paths_exist(path: str) -> None:
         assert hasattr(module, name), name
 
 
-def test_dunder_all_names_exist() -> None:
+def test_every_name_in_dunder_all_exists() -> None:
     assert len(dub_uplink.__all__) == len(set(dub_uplink.__all__))
     for name in dub_uplink.__all__:
         assert hasattr(dub_uplink, name)

@@ -66,7 +66,7 @@ def test_page_after_the_page_limit_raises_with_advice() -> None:
         ({"startingAfter": "cus_1"}, False),
     ],
 )
-def test_list_pages_by_number_or_cursor(query: dict[str, Any], numbered: bool) -> None:
+def test_next_page_uses_a_number_or_a_cursor(query: dict[str, Any], numbered: bool) -> None:
     assert is_paged_by_number(query) is numbered
     assert type(start_traversal(query, None)) is (OffsetTraversal if numbered else CursorTraversal)
 
@@ -131,7 +131,7 @@ def test_only_a_rejected_cursor_is_treated_as_deleted_customer(
         assert caught.value is refusal
 
 
-def test_fetch_returns_the_page_of_an_existing_cursor() -> None:
+def test_fetching_a_page_by_an_existing_cursor_returns_it() -> None:
     asked: list[Any] = []
     query = {"startingAfter": "cus_1"}
     assert fetch_unless_deleted(lambda q: asked.append(q) or THREE, Fetch(query)) is THREE

@@ -45,7 +45,7 @@ class AsyncMine(AsyncCustomersConsumer):
     async def plain(self, plain: Any = None, more: Any = None) -> Any: ...
 
 
-def test_declared_values_are_sent_without_arguments(serving: Any, connect: Any) -> None:
+def test_declared_headers_and_parameters_are_sent_by_default(serving: Any, connect: Any) -> None:
     server = serving()
     connect(server.url, Mine).things()
     request = server.received[0]
@@ -94,7 +94,7 @@ def test_query_arguments_replace_declared_parameters(serving: Any, connect: Any)
     assert queries == [{"q": "argument", "fixed": "1", "country": "FR"}, {"country": "GB"}]
 
 
-def test_unset_and_none_arguments_send_nothing(serving: Any, connect: Any) -> None:
+def test_arguments_unset_and_none_are_not_sent(serving: Any, connect: Any) -> None:
     class Bare(CustomersConsumer):
         @declare.get(
             "things",

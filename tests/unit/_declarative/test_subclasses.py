@@ -384,7 +384,7 @@ def test_pydantic_model_parses_a_body_or_raises_with_response(serving: Any, mine
 
 
 @pytest.mark.parametrize("type_", [5, "int", object()])
-def test_returns_json_with_a_wrong_type_is_rejected(type_: Any) -> None:
+def test_returns_json_with_an_unsupported_type_is_rejected(type_: Any) -> None:
     with pytest.raises(TypeError, match="type must be a marshmallow schema, a pydantic model"):
         declare.returns.json(type=type_)
 

@@ -102,7 +102,7 @@ def test_mixin_endpoints_work_on_each_subclass(serving: Any, connect: Any, token
     assert {r.headers["authorization"] for r in server.received} == {f"Bearer {token}"}
 
 
-def test_mixin_is_unchanged_by_the_classes_that_use_it() -> None:
+def test_mixin_class_is_unchanged_by_its_subclasses() -> None:
     class Fresh:
         @uplink.get("tags")
         def tags(self): ...  # type: ignore[no-untyped-def]
@@ -237,7 +237,7 @@ def test_timeout_decorator_rejects_an_invalid_timeout(seconds: Any, error: type[
     ("annotation", "value"),
     [(declare.Body, {"a": 1}), (declare.Body, [1]), (declare.Body, 5), (declare.Field, "x")],
 )
-def test_body_without_json_must_be_bytes_or_text(
+def test_body_that_is_not_json_must_be_bytes_or_text(
     serving: Any, connect: Any, annotation: Any, value: Any
 ) -> None:
     class Mine(CustomersConsumer):

@@ -198,7 +198,7 @@ def test_create_with_an_invalid_field_names_the_field(
     assert refused(lambda c: c.create(request_)).startswith(message)
 
 
-def test_create_without_a_request_names_the_argument(refused: Any) -> None:
+def test_create_without_a_request_raises_with_the_argument_name(refused: Any) -> None:
     assert refused(lambda c: c.create()) == (
         "TypeError: create() missing a required argument: 'request'"
     )
@@ -254,6 +254,6 @@ def test_requests_are_frozen_and_default_to_unset() -> None:
         body.name = "Ada"  # type: ignore[misc]
 
 
-def test_unset_is_false_and_a_singleton_with_a_name() -> None:
+def test_unset_is_a_false_singleton_with_a_readable_repr() -> None:
     assert not UNSET
     assert repr(UNSET) == str(UNSET) == "UNSET"

@@ -179,5 +179,5 @@ def test_default_timeout_is_thirty_seconds(serving: Any, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("timeout", "connect"), [(30.0, 15.0), (2.0, 1.0)])
-def test_async_wait_for_connection_leaves_time_to_respond(timeout: float, connect: float) -> None:
+def test_async_connect_timeout_is_half_of_the_timeout(timeout: float, connect: float) -> None:
     assert _client_timeout(timeout).connect == connect

@@ -68,7 +68,7 @@ def test_pickling_or_copying_a_rate_limit_raises() -> None:
         copy.copy(RateLimit(5))
 
 
-def test_rate_limit_renewed_tokens_keep_memory_bounded() -> None:
+def test_rate_limit_memory_is_bounded_with_renewed_tokens() -> None:
     limit = RateLimit(5)
     for number in range(500):
         limit._limiter_for("https://api.dub.co/", RedactedStr(f"Bearer {number}"))

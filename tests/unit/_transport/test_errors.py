@@ -161,7 +161,7 @@ def test_truncated_json_is_distinguished_from_invalid_json(body: str, broken: bo
     ],
     ids=["within a character", "no UTF-8", "no UTF-8, open", "deep", "deep, closed"],
 )
-def test_undecodable_json_is_truncated_if_unclosed(content: bytes, broken: bool) -> None:
+def test_json_with_invalid_bytes_is_truncated_if_unclosed(content: bytes, broken: bool) -> None:
     assert hooks.is_truncated_json(Response(200, {}, content)) is broken
 
 
@@ -198,7 +198,7 @@ def test_one_line_replaces_line_breaks_by_spaces(text: str, line: str) -> None:
         ("[" * 100_000, None),
     ],
 )
-def test_error_data_needs_the_dub_error_format(body: str, read: Any) -> None:
+def test_error_data_is_parsed_only_from_the_dub_error_format(body: str, read: Any) -> None:
     data = hooks.error_data(Response(400, {}, body.encode()))
     found = data and (data.error.code, data.error.message, data.error.doc_url)
     assert found == read
@@ -263,12 +263,12 @@ def test_body_after_leading_whitespace_is_shown() -> None:
 @pytest.mark.parametrize(
     ("status", "refused"), [(200, False), (399, False), (400, True), (499, True), (500, False)]
 )
-def test_incomplete_4xx_response_counts_as_rejected(status: int, refused: bool) -> None:
+def test_incomplete_4xx_response_counts_as_rejected_request(status: int, refused: bool) -> None:
     assert connection_errors.IncompleteResponse(status, TimeoutError()).is_rejected is refused
 
 
 @pytest.mark.parametrize(("letters", "broken"), [(8, True), (9, True), (10, False)])
-def test_short_unknown_literal_counts_as_truncated(letters: int, broken: bool) -> None:
+def test_unknown_json_literal_below_10_letters_is_truncated(letters: int, broken: bool) -> None:
     assert hooks.is_truncated_json(Response(200, {}, b'{"a": ' + b"x" * letters)) is broken
 
 

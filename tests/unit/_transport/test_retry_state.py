@@ -91,7 +91,7 @@ def test_call_stays_ambiguous_after_a_later_unsent_attempt(time: Time) -> None:
         assert attempts.may_have_been_applied
 
 
-def test_outcome_carries_attempt_count_and_elapsed_time(time: Time) -> None:
+def test_outcome_has_attempt_count_and_elapsed_time(time: Time) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
     assert (attempts.attempt_count, attempts.elapsed()) == (0, 0.0)
     for number in (1, 2, 3):
@@ -149,7 +149,7 @@ def test_may_retry_depends_on_outcome_and_config(
     assert attempts.may_retry(outcome) is again
 
 
-def test_request_is_repeatable_by_default(time: Time) -> None:
+def test_sent_request_may_be_retried_by_default(time: Time) -> None:
     outcome = broke(sent=True)
     assert RetryState(RetryConfig(), time.clock()).may_retry(outcome)
     assert not RetryState(RetryConfig(), time.clock(), repeatable=False).may_retry(outcome)
@@ -199,7 +199,7 @@ def test_requested_wait_gets_up_to_one_second_of_jitter(
         (broke(sent=False, transient=False), 0),
     ],
 )
-def test_success_and_404_return_one_budget_token(
+def test_success_and_404_return_one_retry_budget_token(
     time: Time, outcome: Outcome, refills: int
 ) -> None:
     budget = RetryBudget(3)
@@ -210,7 +210,7 @@ def test_success_and_404_return_one_budget_token(
     assert repr(budget) == f"RetryBudget(capacity=3, tokens={refills})"
 
 
-def test_budget_never_exceeds_its_capacity() -> None:
+def test_retry_budget_never_exceeds_its_capacity() -> None:
     budget = RetryBudget(2)
     budget.refill()
     assert budget.tokens == 2
@@ -236,7 +236,9 @@ def test_budget_never_exceeds_its_capacity() -> None:
         ("0.001", 0.001),
     ],
 )
-def test_retry_after_number_is_read_by_magnitude(text: str, seconds: float | None) -> None:
+def test_retry_after_number_is_seconds_or_a_unix_time_by_size(
+    text: str, seconds: float | None
+) -> None:
     assert parse_retry_after(text, NOW) == pytest.approx(seconds)
 
 

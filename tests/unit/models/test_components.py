@@ -193,7 +193,7 @@ def test_field_of_wrong_type_raises_and_names_it(
 
 
 @pytest.mark.parametrize("body", [[], "x", 5, None, True])
-def test_customer_body_that_is_no_object_raises(got: Any, body: Any) -> None:
+def test_customer_body_that_is_not_an_object_raises(got: Any, body: Any) -> None:
     with pytest.raises(errors.ResponseValidationError, match=r"200: .*the body: Invalid input"):
         got(body)
 
@@ -205,7 +205,7 @@ def test_invalid_customer_in_a_list_names_its_index(serving: Any, connect: Any) 
 
 
 @pytest.mark.parametrize("body", ["{}", '"x"', "null", "7", '{"data": []}'])
-def test_list_body_that_is_no_array_raises(serving: Any, connect: Any, body: str) -> None:
+def test_list_body_that_is_not_an_array_raises(serving: Any, connect: Any, body: str) -> None:
     with pytest.raises(errors.ResponseValidationError):
         connect(serving(200, body).url).list()
 
@@ -248,7 +248,7 @@ def test_models_compare_by_value(got: Any) -> None:
 
 
 @pytest.mark.parametrize("model", [components.Customer, components.Link, components.Discount])
-def test_model_defaults_are_in_the_constructor_only(model: Any) -> None:
+def test_model_class_has_no_attributes_for_defaults(model: Any) -> None:
     # CPython assigns an attribute that the class has, too, in twice the time.
     names = {field.name for field in dataclasses.fields(model)}
     assert not names & {*vars(model)}

@@ -128,7 +128,7 @@ def test_multiline_message_is_shown_in_one_line(serving: Any, connect: Any) -> N
     assert caught.value.data.error.message == "one\n  two\r\nthree\u2028four"
 
 
-def test_error_without_doc_url_has_none(serving: Any, connect: Any) -> None:
+def test_error_without_doc_url_has_doc_url_none(serving: Any, connect: Any) -> None:
     for doc_url in ("", ', "doc_url": null', ', "doc_url": 5'):
         server = serving(404, '{"error": {"code": "not_found", "message": "No."' + doc_url + "}}")
         with pytest.raises(errors.NotFound) as caught:
@@ -256,7 +256,7 @@ def test_truncated_headers_raise_connection_error(serving: Any, connect: Any) ->
             connect(server.url).list()
 
 
-def test_folded_header_keeps_the_message_on_one_line(serving: Any, connect: Any) -> None:
+def test_folded_response_header_is_shown_on_one_line(serving: Any, connect: Any) -> None:
     server = serving(502, "<html>", {"Content-Type": "text/html\r\n more", "Location": "a\r\n b"})
     with pytest.raises(errors.SDKError) as caught:
         connect(server.url).list()
