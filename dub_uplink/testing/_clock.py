@@ -72,7 +72,7 @@ class FakeClock:
             self._offset += seconds
 
     def set(self, moment: dt.datetime) -> None:
-        """Set the clock to a time in the future or past. Unless frozen, the clock runs on from it.
+        """Set the clock to a time in the future or past. Unless it is frozen, it runs from there.
 
         Raises:
             ValueError: ``moment`` has no time zone, or is before 1970 or after the year 8000.
@@ -115,7 +115,7 @@ class FakeClock:
 
 
 class SkippingClock:
-    """A clock whose ``sleep`` does not wait, but moves the clock ahead, so that deadlines pass.
+    """A clock whose ``sleep`` does not wait, but moves the clock ahead. So deadlines still pass.
 
     ``slept`` lists the seconds of each sleep.
 
@@ -169,11 +169,11 @@ def no_sleep() -> Iterator[SkippingClock]:
     """Skip the waits of clients and mounted fakes.
 
     A skipped wait moves the time of clients and of all fakes ahead, so that deadlines and rate
-    limit windows pass. A client with a ``clock`` argument of its own still waits.
+    limit windows pass. A client with its own ``clock`` argument uses that clock.
 
     Returns:
-        A context manager. ``with no_sleep() as clock`` lists the seconds of each wait in
-        ``clock.slept``.
+        A context manager. In ``with no_sleep() as clock``, ``clock`` is a :class:`SkippingClock`,
+        and ``clock.slept`` lists the seconds of each wait.
     """
     from ..retries import use_clock  # noqa: PLC0415 - a fake can be used without a client
 

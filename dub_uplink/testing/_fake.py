@@ -57,7 +57,7 @@ class FakeDub:
         now: A function that returns an aware datetime or Unix seconds; default: the wall clock.
         ids: A function that returns the id of a new customer; by default, ids in Dub's format.
         database: A SQLite file for the customers; by default they are in memory.
-        base_url: The server URL. A session of ``session()`` passes requests for it to the fake.
+        base_url: The server URL. A ``session()`` passes requests for this URL to the fake.
         latency: The delay of every response, in seconds.
         keep_requests: The number of latest requests that the fake keeps in ``requests``.
 

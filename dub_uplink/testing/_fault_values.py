@@ -75,7 +75,7 @@ def check_number(name: str, value: float) -> None:
 
 
 def check_retry_after(seconds: float, form: str) -> None:
-    """Raise ``ValueError`` if the time after ``seconds`` may have no date."""
+    """Raise ``ValueError`` if ``seconds`` could lead beyond the range of dates."""
     if not -_MAX_RETRY_AFTER <= seconds <= _MAX_RETRY_AFTER:
         raise ValueError(
             f"with form={form!r}, retry_after must be from -1e9 to 1e9 seconds, not {seconds!r}"

@@ -113,7 +113,7 @@ class RateLimited(Fault):
 
     Raises:
         TypeError: ``form`` is given, and ``retry_after`` is not a number.
-        ValueError: ``form`` is unknown, or ``retry_after`` is out of range (with a ``form``).
+        ValueError: ``form`` is unknown, or given with a ``retry_after`` beyond -1e9 to 1e9.
     """
 
     retry_after: float | str | dt.datetime | None = "dub"

@@ -51,7 +51,7 @@ def test_every_requirement_has_a_lower_bound() -> None:
 
 
 @pytest.mark.promise("lower-bounds-are-tested")
-def test_mindeps_installs_the_lower_bounds_of_setup_cfg() -> None:
+def test_mindeps_environment_installs_lower_bounds_of_setup_cfg() -> None:
     pins = (ROOT / "tests" / "packaging" / "lower-bounds.txt").read_text(encoding="utf-8")
     pinned = sorted(line for line in pins.splitlines() if line and not line.startswith("#"))
     bounds = [BOUND.match(line) for line in declared_requirements()]

@@ -62,7 +62,7 @@ def test_context_manager_propagates_errors(serving: Any) -> None:
 
 
 @pytest.mark.promise("closed-client-sends-nothing")
-def test_closing_twice_is_allowed(serving: Any, client: Any) -> None:
+def test_closing_a_client_twice_is_allowed(serving: Any, client: Any) -> None:
     server = serving()
     dub = Dub("dub_x", server_url=server.url, client=client)
     dub.close()

@@ -43,7 +43,7 @@ class Admin:
     Without a token, the ``Host`` header must be a loopback address. A web page that reaches this
     server by DNS rebinding sends its own host name, and is rejected. Writes need the content type
     ``application/json``. A browser sends this type to another origin only if the server permits it
-    by CORS, which the fake never does. Writes with the ``Origin`` of another host are rejected too.
+    by CORS, and the fake never does. Writes with the ``Origin`` of another host are rejected too.
 
     Args:
         fake: The fake.

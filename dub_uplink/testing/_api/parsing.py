@@ -140,7 +140,7 @@ def parse_body(request: Request, *, creating: bool) -> dict[str, str | None]:
 
 
 def check_column_lengths(columns: Mapping[str, str | None], operation: str) -> None:
-    """Reject a text that is too long for its column. The avatar column has no such limit."""
+    """Reject a text that is too long for its column. An avatar may be longer."""
     texts = {
         name: columns.get(column) for name, column in _WRITABLE_COLUMNS.items() if name != "avatar"
     }

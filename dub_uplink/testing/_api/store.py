@@ -1,6 +1,6 @@
 """Store the customers of a fake workspace in SQLite, in memory or in a file.
 
-SQLite stores rows compactly and finds pages by an index, so a million customers are fast too.
+SQLite stores rows compactly and finds pages by an index, so a fake of a million customers is fast.
 """
 
 import dataclasses

@@ -525,7 +525,9 @@ def test_export_parquet_without_pyarrow_has_a_hint(
     assert 'pip install "dub-uplink[parquet]"' in done.stderr
 
 
-def test_export_parquet_is_typed_and_resumes(invoke: Invoke, live: Live, tmp_path: Path) -> None:
+def test_export_to_parquet_has_typed_columns_and_can_resume(
+    invoke: Invoke, live: Live, tmp_path: Path
+) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     target = tmp_path / "customers.parquet"
     when = dt.datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=dt.timezone.utc)

@@ -470,7 +470,7 @@ def test_empty_optional_string_in_json_is_not_sent(
     assert json.loads(update.body) == {"country": "GB"}
 
 
-def test_empty_required_string_in_json_is_a_problem(
+def test_empty_required_string_in_json_is_reported_as_problem(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     (tmp_path / "a.jsonl").write_text('{"externalId": "", "country": " "}\n')

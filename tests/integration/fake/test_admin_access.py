@@ -69,7 +69,7 @@ def test_disabled_admin_page_returns_404(fake: FakeDub) -> None:
         assert send(url, "GET", "/_fake")[0] == 404
 
 
-def test_mounted_session_has_no_admin_api(fake: FakeDub) -> None:
+def test_fake_session_has_no_admin_api(fake: FakeDub) -> None:
     assert fake.session().get(f"{fake.base_url}/_fake/state").status_code == 404
 
 

@@ -290,6 +290,6 @@ def test_clear_removes_customers_and_requests(fake: FakeDub, api: Any) -> None:
         {"base_url": "api.dub.co"},
     ],
 )
-def test_invalid_constructor_argument_raises(wrong: dict[str, Any]) -> None:
+def test_fake_with_an_invalid_constructor_argument_raises(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         FakeDub(**wrong)

@@ -162,7 +162,7 @@ def test_status_fault_sends_the_given_headers_and_body(fake: FakeDub, reach: Rea
     assert (create(api).status_code, fake.faults.pending) == (204, [])
 
 
-def test_garbage_fault_is_a_200_without_json(fake: FakeDub, reach: Reach) -> None:
+def test_garbage_fault_returns_a_200_without_json(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Garbage())
     fake.faults.add(faults.Garbage(b"\x00\x01", "application/json"))

@@ -70,7 +70,7 @@ def test_each_key_has_its_own_limit(mount: Any) -> None:
     assert answers == [200, 200, 429, 429]
 
 
-def test_rate_limited_write_is_not_applied(mount: Any) -> None:
+def test_write_rejected_by_the_rate_limit_is_not_applied(mount: Any) -> None:
     with FakeDub(rate_limit=0) as fake:
         answer = mount(fake)("POST", "/customers", json={"externalId": "a", "country": "GB"})
         assert (answer.status_code, fake.customers) == (429, [])

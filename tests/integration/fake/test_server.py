@@ -129,7 +129,7 @@ def test_truncated_request_is_not_applied(fake: FakeDub, raw: Raw, sent: bytes) 
     assert statuses(raw(GET)) == [200]
 
 
-def test_half_open_connections_block_no_other_client(fake: FakeDub) -> None:
+def test_half_open_connections_do_not_block_other_clients(fake: FakeDub) -> None:
     with fake.serve() as url, contextlib.ExitStack() as stack:
         for _ in range(50):
             sock = stack.enter_context(socket.create_connection(address(url), timeout=20))

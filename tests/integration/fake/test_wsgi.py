@@ -30,7 +30,7 @@ def test_wsgi_application_returns_the_responses_of_the_fake(fake: FakeDub) -> No
     assert fake.requests[0].headers["authorization"] == "Bearer dub_test"
 
 
-def test_wsgi_connection_fault_raises_connection_error(fake: FakeDub) -> None:
+def test_wsgi_drop_fault_raises_and_truncate_fault_truncates(fake: FakeDub) -> None:
     client = werkzeug_test.Client(fake.wsgi_app)
     fake.faults.add(faults.DropAfter())
     with pytest.raises(ConnectionResetError):

@@ -227,7 +227,7 @@ def test_given_session_is_retried_like_the_default_one(
     assert len(server.seen) == 3
 
 
-def test_oversized_body_is_not_retried(
+def test_response_body_above_the_size_limit_is_not_retried(
     wire: Any, said: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dub_uplink._http.decoding.MAX_BODY_BYTES", 10)

@@ -14,7 +14,7 @@ from dub_uplink.testing import faults
 HOST = "https://api.dub.co"
 
 
-def test_attempt_timeout_is_capped_by_the_deadline(
+def test_attempt_timeout_is_limited_by_the_deadline(
     script: Any, connect: Any, policy: Any, timeline: Any
 ) -> None:
     session, adapter = script((1_000, 200, {}))  # never answers in time
@@ -34,7 +34,7 @@ def test_attempt_timeout_is_capped_by_the_deadline(
     assert "within 0.5 s" in str(caught.value)
 
 
-def test_first_attempt_timeout_is_capped_by_the_deadline(
+def test_first_attempt_timeout_is_limited_by_the_deadline(
     script: Any, connect: Any, policy: Any, timeline: Any
 ) -> None:
     session, adapter = script((1_000, 200, {}))

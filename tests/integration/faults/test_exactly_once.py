@@ -62,7 +62,9 @@ def test_create_with_several_lost_responses_is_applied_once(fake: Any, on_fake: 
 
 
 @pytest.mark.parametrize("external_id", IDS)
-def test_lookup_encodes_external_ids(fake: Any, on_fake: Any, external_id: str) -> None:
+def test_lookup_after_a_lost_response_encodes_the_external_id(
+    fake: Any, on_fake: Any, external_id: str
+) -> None:
     client = on_fake()
     body = {"external_id": external_id, "country": "GB"}
     fake.faults.add(faults.DropAfter())
@@ -76,7 +78,7 @@ def test_lookup_encodes_external_ids(fake: Any, on_fake: Any, external_id: str) 
 
 
 @pytest.mark.parametrize("external_id", ["a/b ü", "?", "%41"])
-def test_lookup_encodes_external_ids_over_a_socket(
+def test_lookup_over_a_socket_encodes_the_external_id(
     wire: Any, step: Any, said: Any, connect: Any, external_id: str
 ) -> None:
     customer = {"id": "cus_1", "externalId": external_id, "country": "GB"}
@@ -213,7 +215,7 @@ def test_create_with_lost_response_then_429_returns_customer(fake: Any, on_fake:
         (faults.RateLimited(3_600), errors.RateLimitExceeded, 429),
     ],
 )
-def test_failed_lookup_never_raises_conflict(
+def test_failed_lookup_after_a_lost_response_raises_no_conflict(
     fake: Any, on_fake: Any, fault: Any, error: type[errors.APIStatusError], status: int
 ) -> None:
     """It may well have been created: what is not known is not said."""

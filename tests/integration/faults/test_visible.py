@@ -114,7 +114,7 @@ def test_on_retry_exception_ends_the_call(fake: Any, on_fake: Any, timeline: Any
     assert client.list() == []
 
 
-def test_on_retry_may_call_the_client(fake: Any, on_fake: Any) -> None:
+def test_on_retry_callback_can_call_the_client(fake: Any, on_fake: Any) -> None:
     found: list[Any] = []
     client = on_fake(on_retry=lambda *_: found.append(client.list(retries=None)))
     fake.faults.add(faults.Status(503), method="POST")

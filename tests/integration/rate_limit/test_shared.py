@@ -162,7 +162,7 @@ def test_keys_and_servers_have_separate_limits(shared: Any, token: str) -> None:
     assert elsewhere.reserve(Reservation(Clock(), bulk=False), 60) == 0
 
 
-def test_rate_limits_with_one_storage_share_one_limit(shared: Any, token: str) -> None:
+def test_rate_limit_objects_with_one_storage_share_the_limit(shared: Any, token: str) -> None:
     assert reserve(shared(2, 60.0), token) == 0
     assert reserve(shared(2, 60.0), token) == 0
     assert reserve(shared(2, 60.0), token) > 50

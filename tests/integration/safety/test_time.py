@@ -104,7 +104,7 @@ def test_slow_connections_never_exceed_the_timeout(full: str, reach: Any) -> Non
 
 @pytest.mark.promise("responses-are-not-mixed-up")
 @pytest.mark.parametrize("early", [b"103 Early Hints\r\nLink: </x>\r\n", b"100 Continue\r\n"])
-def test_interim_responses_are_skipped(
+def test_informational_1xx_responses_are_skipped(
     serving: Any, reach_own: Any, said: Any, early: bytes
 ) -> None:
     replies = [said(200, '{"id": "cus_1"}'), said(200, '{"id": "cus_2"}')]

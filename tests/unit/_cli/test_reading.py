@@ -130,7 +130,7 @@ def test_row_with_missing_cells_is_read_and_extra_cells_rejected(read: Read) -> 
     assert problems(rows) == ["2:  has 5 cells, but the header has 4"]
 
 
-def test_column_without_a_header_is_ignored_and_noted(read: Read) -> None:
+def test_column_without_a_header_is_ignored_and_adds_a_note(read: Read) -> None:
     rows = read(",external_id,,country\n,u1,,GB\n7,u2,x,GB\n")
     assert requests(rows) == [U1, U2]
     assert [(note.line, note.reason, note.detail) for row in rows for note in row.notes] == [
@@ -446,7 +446,7 @@ def test_zip_archive_read_as_a_text_format_is_rejected(read: Read, file_format: 
 
 
 @pytest.mark.parametrize("again", ["external_id, country", "\ufeffexternal_id,country"])
-def test_repeated_header_is_a_problem(read: Read, again: str) -> None:
+def test_repeated_header_is_reported_as_problem(read: Read, again: str) -> None:
     rows = read(f"external_id,country\nu1,GB\n{again}\nu2,GB\n")
     assert problems(rows) == ["3:  repeats the header; delete this row"]
 

@@ -125,7 +125,7 @@ def test_invalid_workbook_is_rejected(tmp_path: Path, content: bytes | None) -> 
         list(rows_of(file, Options()))
 
 
-def test_formula_without_a_stored_value_is_a_problem(read: Read) -> None:
+def test_formula_without_a_stored_value_is_reported_as_problem(read: Read) -> None:
     rows = read({"A": [["external_id", "country", "name"], ["u1", "GB", '=A2&"x"']]})
     (problem,) = [problem for row in rows for problem in row.problems]
     assert (problem.line, problem.reason) == (

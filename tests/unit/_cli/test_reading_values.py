@@ -40,7 +40,7 @@ def test_cell_text_is_converted_to_the_request_value(field: str, cell: Any, expe
 
 @pytest.mark.parametrize("cell", ["NULL", " N/A ", "NaN", "#N/A", "\\N", "#REF!"])
 @pytest.mark.parametrize("field", ["email", "name", "stripe_customer_id"])
-def test_placeholder_is_read_as_empty_and_noted(field: str, cell: str) -> None:
+def test_placeholder_is_read_as_empty_and_adds_a_note(field: str, cell: str) -> None:
     value = read_cell(field, cell)
     assert (value.value, value.problem) == (ABSENT, "")
     assert value.note == "is treated as empty; import it as text with --exact"
@@ -80,7 +80,7 @@ def test_id_changed_by_a_spreadsheet_is_rejected(cell: Any, expected: str) -> No
 @pytest.mark.parametrize(
     "cell", ["1-May", "May-24", "03-Jun-24", "2024-01-02", "01.02.2024", "1/2/24"]
 )
-def test_id_like_a_date_is_noted(cell: str) -> None:
+def test_id_like_a_date_adds_a_note(cell: str) -> None:
     value = read_cell("external_id", cell)
     assert (value.value, value.problem) == (cell, "")
     assert value.note == "looks like an id that a spreadsheet changed to a date"
@@ -93,7 +93,7 @@ def test_id_like_a_date_is_noted(cell: str) -> None:
         ("country", "Germany", "is not a country code of two letters"),
     ],
 )
-def test_unusual_value_is_sent_and_noted(field: str, text: str, expected: str) -> None:
+def test_unusual_value_is_sent_and_adds_a_note(field: str, text: str, expected: str) -> None:
     for value in (read_cell(field, text), check_value(field, text)):
         assert (value.value, value.problem, value.note) == (text, "", expected)
 
@@ -151,13 +151,13 @@ def test_escaped_formula_is_unescaped(cell: str, expected: str) -> None:
     assert unescape_formula(expected) == cell
 
 
-def test_id_like_a_rounded_number_is_noted() -> None:
+def test_id_like_a_rounded_number_adds_a_note() -> None:
     assert "rounded" in read_cell("external_id", "12345678901234500000").note
     assert read_cell("external_id", "12345678901234567890").note == ""
 
 
 @pytest.mark.parametrize("cell", ["null", "n/a", "None", "nan", "NA", "-", "Null", "(null)"])
-def test_text_like_a_placeholder_is_sent_and_noted(cell: str) -> None:
+def test_text_like_a_placeholder_is_sent_and_adds_a_note(cell: str) -> None:
     value = read_cell("name", cell)
     assert (value.value, value.problem) == (cell, "")
     assert "leave the cell empty" in value.note
@@ -173,12 +173,12 @@ def test_exact_option_keeps_cells_unchanged(cell: str) -> None:
     "email",
     ["mailto:c@x.com", "<d@x.com>", "a@x", "a..b@x.com", ".a@x.com", "a@-x.com", "a@x_y.com"],
 )
-def test_email_that_dub_rejects_is_a_problem(email: str) -> None:
+def test_email_that_dub_rejects_is_reported_as_problem(email: str) -> None:
     assert check_value("email", email).problem == "is not an email address"
 
 
 @pytest.mark.parametrize("email", ["zë@x.com", "b@x.com\u200b", "a@bücher.de"])
-def test_non_ascii_email_is_a_problem(email: str) -> None:
+def test_non_ascii_email_is_reported_as_problem(email: str) -> None:
     value = check_value("email", email)
     assert value.problem.startswith("contains a non-ASCII character")
     assert value.detail.isprintable()
@@ -190,19 +190,19 @@ def test_unusual_email_that_dub_accepts_is_accepted(email: str) -> None:
 
 
 @pytest.mark.parametrize("avatar", ["ada.png", "https://", "https://a b/c"])
-def test_avatar_that_is_not_a_url_is_a_problem(avatar: str) -> None:
+def test_avatar_that_is_not_a_url_is_reported_as_problem(avatar: str) -> None:
     assert check_value("avatar", avatar).problem == "is not a URL"
 
 
 @pytest.mark.parametrize("field", ["external_id", "name", "stripe_customer_id", "country"])
-def test_text_longer_than_its_column_is_a_problem(field: str) -> None:
+def test_text_longer_than_its_column_is_reported_as_problem(field: str) -> None:
     assert check_value(field, "x" * 191).problem == ""
     assert check_value(field, "x" * 192).problem == "is longer than 191 characters"
 
 
 @pytest.mark.parametrize("field", ["external_id", "stripe_customer_id"])
 @pytest.mark.parametrize("value", ["abc\u200b", "\u202aabc\u202c", "2\x1a", "a\u00a0b"])
-def test_id_with_invisible_character_is_noted(field: str, value: str) -> None:
+def test_id_with_invisible_character_adds_a_note(field: str, value: str) -> None:
     checked = check_value(field, value)
     assert (checked.value, checked.problem) == (value, "")
     assert checked.note == "contains an invisible character, which is sent as part of the id"
@@ -220,7 +220,7 @@ def test_id_with_invisible_character_is_noted(field: str, value: str) -> None:
         ("'ada", {}, "'ada", ""),
     ],
 )
-def test_apostrophe_before_a_formula_is_noted(
+def test_apostrophe_before_a_formula_adds_a_note(
     cell: str, options: dict[str, bool], expected: str, note: str
 ) -> None:
     value = read_cell("external_id", cell, **options)
@@ -247,7 +247,7 @@ def test_apostrophe_before_a_formula_is_noted(
         ("name", "A\nB", ""),
     ],
 )
-def test_text_decoded_with_a_wrong_encoding_is_noted(field: str, value: str, note: str) -> None:
+def test_text_decoded_with_a_wrong_encoding_adds_a_note(field: str, value: str, note: str) -> None:
     checked = check_value(field, value)
     assert (checked.value, checked.problem) == (value, "")
     assert checked.note.startswith(note)

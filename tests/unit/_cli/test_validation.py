@@ -49,7 +49,7 @@ def test_duplicate_ids_are_reported_with_both_line_numbers(validate: Check) -> N
     ]
 
 
-def test_ids_that_differ_only_in_unicode_normalization_are_noted(validate: Check) -> None:
+def test_ids_that_differ_only_in_normalization_add_a_note(validate: Check) -> None:
     report = validate("external_id,country\nZo\u00eb,GB\nu1,GB\nZoe\u0308,GB\nZoe\u0308,GB\n")
     assert report.bad_rows == 1
     assert [p.line for p in report.problems.to_show()] == [5]

@@ -125,7 +125,7 @@ def test_cursor_with_sort_by_created_at_is_sent(serving: Any, connect: Any) -> N
     assert server.received[0].query["sortBy"] == "createdAt"
 
 
-def test_filters_are_checked_across_request_and_keywords(serving: Any, connect: Any) -> None:
+def test_filters_of_request_and_keywords_are_checked_together(serving: Any, connect: Any) -> None:
     server = serving(200, "[]")
     with pytest.raises(ValueError, match="Give a page or a cursor, not both"):
         connect(server.url).list({"startingAfter": "cus_1"}, page=2)

@@ -106,7 +106,7 @@ def test_subclass_does_not_change_parent_or_sibling_classes() -> None:
     assert "page_size" not in inspect.signature(One.list).parameters
 
 
-def test_customers_attribute_of_the_client_class_is_its_type() -> None:
+def test_customers_attribute_of_dub_class_is_the_consumer_class() -> None:
     assert Dub.customers is CustomersConsumer
     assert AsyncDub.customers is AsyncCustomersConsumer
     assert type(Dub("dub_x").customers) is CustomersConsumer

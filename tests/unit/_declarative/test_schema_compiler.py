@@ -54,7 +54,7 @@ class CountingSchema(CustomerSchema):
 
 
 @pytest.mark.parametrize("body", [PLAIN, EXPANDED, WITH_PROGRAM, OF_2024, WITH_NEW_FIELDS])
-def test_compiled_loader_for_a_known_body_skips_marshmallow(body: Any) -> None:
+def test_compiled_loader_of_a_known_body_skips_marshmallow(body: Any) -> None:
     schema = CountingSchema()
     assert compile_loader(schema)(body) == CustomerSchema().load(body)
     assert schema.loaded == []

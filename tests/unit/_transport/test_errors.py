@@ -298,7 +298,7 @@ def test_exception_chain_is_searched_to_a_fixed_depth(links: int, told: bool) ->
     assert connection_errors.connection_error(chain, "GET", 1.0).sent is not told
 
 
-def test_dub_error_with_a_status_below_400_is_an_sdk_error() -> None:
+def test_dub_error_body_with_status_below_400_is_an_sdk_error() -> None:
     body = b'{"error": {"code": "not_found", "message": "No."}}'
     assert type(hooks.status_error(Response(302, {}, body))) is errors.SDKError
     assert type(hooks.status_error(Response(400, {}, body))) is errors.BadRequest

@@ -179,6 +179,6 @@ def test_json_prefix_is_truncated_and_complete_json_is_not(
 
 
 @given(content=st.binary())
-def test_truncation_check_accepts_any_bytes(content: bytes) -> None:
+def test_is_truncated_json_accepts_any_bytes(content: bytes) -> None:
     assert is_truncated_json(content) in (True, False)
     assert is_truncated_json(b"{" + content) in (True, False)

@@ -97,7 +97,7 @@ def test_null_and_missing_fields_are_none(got: Any, name: str) -> None:
     assert null == absent != got(TODAY)
 
 
-def test_expanded_records_become_models(got: Any) -> None:
+def test_link_partner_and_discount_become_models(got: Any) -> None:
     customer = got(
         {**TODAY, "programId": "prog_1", "link": LINK, "partner": PARTNER, "discount": DISCOUNT}
     )
@@ -115,7 +115,7 @@ def test_expanded_records_become_models(got: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["programId", "link", "partner", "discount"])
-def test_null_expanded_record_is_none(got: Any, name: str) -> None:
+def test_null_expanded_field_is_none(got: Any, name: str) -> None:
     assert got({**TODAY, name: None}) == got(TODAY)
 
 
@@ -269,7 +269,7 @@ def test_utf_16_or_bom_body_is_decoded(serving: Any, connect: Any) -> None:
         assert connect(serving(200, body).url).get("cus_1").name == "Zoë"
 
 
-def test_unknown_key_with_a_python_name_stays_in_extra(got: Any) -> None:
+def test_unknown_key_equal_to_a_python_name_stays_in_extra(got: Any) -> None:
     customer = got({**TODAY, "created_at": "yesterday", "sale_amount": "much"})
     assert customer.sale_amount == TODAY["saleAmount"]
     assert customer.created_at is not None

@@ -44,7 +44,7 @@ def body(code: str, message: str = "It went wrong.") -> str:
 
 
 @pytest.mark.parametrize(("status", "code", "cls"), KNOWN, ids=[f"{s}-{c}" for s, c, _ in KNOWN])
-def test_error_class_follows_the_status(
+def test_error_class_depends_on_the_status(
     serving: Any, connect: Any, status: int, code: str, cls: type[Exception]
 ) -> None:
     server = serving(status, body(code), {"X-Trace": "abc"})
