@@ -124,6 +124,16 @@ def test_drip_at_its_minimum_speed_does_not_crash(
     assert caplog.text == ""
 
 
+def test_mounted_session_waits_for_a_very_slow_body(fake: FakeDub) -> None:
+    fake.faults.add(faults.Drip(1e-9))
+    headers = {"Authorization": "Bearer dub_test"}
+    url = f"{fake.base_url}/customers/ext_a"
+    client = threading.Thread(target=lambda: fake.session().get(url, headers=headers), daemon=True)
+    client.start()
+    client.join(0.5)
+    assert client.is_alive()
+
+
 def test_seed_uses_queued_ids_only_for_new_customers(fake: FakeDub) -> None:
     fake.add_many(2)
     fake.use_ids(["cus_a", "cus_b"])
