@@ -48,7 +48,7 @@ from dub_uplink._declarative.converters import SchemaConverter, read_body
 from dub_uplink._http import connection_errors
 from dub_uplink._http.decoding import ContentDecoder
 from dub_uplink._transport import errors as hooks
-from dub_uplink._transport.rate_limit_headers import rate_limit_status
+from dub_uplink._transport.rate_limit_headers import parse_rate_limit_status
 from dub_uplink._transport.retry_after import parse_retry_after
 from dub_uplink.models.response import Response
 
@@ -242,15 +242,15 @@ class Answers(Fuzz):
         try:
             decoder = ContentDecoder(headers.get("Content-Encoding", ""))
             body = b"".join(decoder.decode(body[at : at + 999]) for at in range(0, len(body), 999))
-            decoder.flush()
+            decoder.check_complete()
         except (requests.RequestException, OSError) as error:
-            failed = connection_errors.connection_error(
+            failed = connection_errors.make_connection_error(
                 connection_errors.IncompleteResponse(status, error), "GET", 1.0
             )
             connection_errors.is_transient(error)
             raise failed from None
         response = Response(status, headers, body)
-        rate_limit_status(response.headers, 1_795_333_861.0)
+        parse_rate_limit_status(response.headers, 1_795_333_861.0)
         parse_retry_after(headers.get("Retry-After", ""), 1_795_333_861.0)
         if response.ok and hooks.is_truncated_json(response):
             raise errors.APIConnectionError("GET: the answer broke off within its JSON")

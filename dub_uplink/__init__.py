@@ -4,6 +4,8 @@ The package also has these public modules:
 
 - ``declare``: decorators and annotations for further endpoints
 - ``models``: requests, responses and errors
+- ``retries``: retry policies, retry budgets and clocks
+- ``types``: the types of the keyword options
 - ``utils``: the retry classes, under the import path of the official SDK
 - ``testing``: a fake server
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._internal.lazy_getattr import lazy_getattr
+from ._internal.lazy_getattr import make_lazy_getattr
 from ._internal.version import __version__
 
 if TYPE_CHECKING:
@@ -108,8 +110,8 @@ _LOCATIONS = {
     "utils": ".utils",
 }
 
-if not TYPE_CHECKING:  # with a __getattr__, a type checker accepts any attribute
-    __getattr__ = lazy_getattr(__name__, _LOCATIONS)
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ accepts any name
+    __getattr__ = make_lazy_getattr(__name__, _LOCATIONS)
 
 
 def __dir__() -> list[str]:

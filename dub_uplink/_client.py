@@ -1,4 +1,4 @@
-"""The clients ``Dub`` and ``AsyncDub``: configure, share and close their consumers."""
+"""Define the clients ``Dub`` and ``AsyncDub``, which create and close a consumer."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ T = TypeVar("T")
 class ConsumerAttribute(Generic[T]):
     """A descriptor: ``client.customers`` is a consumer, ``Dub.customers`` is the consumer's class.
 
-    ``unittest.mock.create_autospec(Dub)`` reads the attribute on the class, and copies the methods
-    of the consumer from there.
+    ``unittest.mock.create_autospec(Dub)`` reads ``Dub.customers``, so that the mock has the methods
+    of the consumer's class.
     """
 
-    def __init__(self, consumer_type: Callable[[], type[T]]) -> None:
-        self._consumer_type = consumer_type
+    def __init__(self, load_consumer_type: Callable[[], type[T]]) -> None:
+        self._load_consumer_type = load_consumer_type
         self.__doc__ = "The customers of the workspace."
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
@@ -42,7 +42,7 @@ class ConsumerAttribute(Generic[T]):
     def __get__(self, client: object, owner: type[Any]) -> T: ...
     def __get__(self, client: object | None, owner: type[Any]) -> Any:
         if client is None:
-            return self._consumer_type()
+            return self._load_consumer_type()
         try:
             return vars(client)[self._name]
         except KeyError:  # the constructor of the client has not set it yet
@@ -54,14 +54,14 @@ class ConsumerAttribute(Generic[T]):
         vars(client)[self._name] = consumer
 
 
-def _async_customers() -> type[AsyncCustomersConsumer]:
+def _load_async_customers_consumer() -> type[AsyncCustomersConsumer]:
     from ._customers.async_consumer import AsyncCustomersConsumer  # noqa: PLC0415 - slow to import
 
     return AsyncCustomersConsumer
 
 
 def _make_view(client: T, **options: Any) -> T:
-    """Return a copy of ``client`` whose consumers have other default options."""
+    """Return a copy of a client whose consumers use ``options`` as default call options."""
     view = object.__new__(type(client))
     for name, value in vars(client).items():
         is_consumer = isinstance(value, ConfiguredConsumer)
@@ -72,7 +72,7 @@ def _make_view(client: T, **options: Any) -> T:
 class Dub:
     """A client for Dub's API: ``Dub(token="dub_…").customers``.
 
-    The arguments are those of :class:`~dub_uplink.CustomersConsumer` and are described there.
+    See :class:`~dub_uplink.CustomersConsumer` for the arguments.
     Threads may share a client. Use the client as a context manager to close its connections::
 
         with Dub() as s:  # the environment variable DUB_API_KEY contains the token
@@ -99,10 +99,10 @@ class Dub:
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        provider: Any = TokenProvider(token)
+        token_provider: Any = TokenProvider(token)
         del token  # a traceback with local variables must not show the token
         self.customers = CustomersConsumer(
-            provider,
+            token_provider,
             server_url=server_url,
             client=client,
             retry_config=retry_config,
@@ -115,7 +115,7 @@ class Dub:
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the token's rate limit from the last error response that has one, or ``None``."""
+        """Return the rate limit that an error response last reported; ``None`` if none did."""
         return self.customers.rate_limit_status
 
     def with_options(
@@ -125,13 +125,13 @@ class Dub:
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return a client that uses other defaults and shares the connections of this client.
+        """Return a client with other default options, which shares this client's connections.
 
         See :meth:`CustomersConsumer.with_options`.
 
         Args:
-            retries: retry policy of calls without their own ``retries``; ``None`` disables retries.
-            timeout_ms: time limit of one attempt in milliseconds.
+            retries: the policy of calls without their own ``retries``; ``None`` disables retries.
+            timeout_ms: the time limit of one attempt in milliseconds.
             http_headers: headers to send with every call.
         """
         return _make_view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)
@@ -173,8 +173,8 @@ class AsyncDub:
 
     if TYPE_CHECKING:
         customers: ConsumerAttribute[AsyncCustomersConsumer]
-    else:  # not annotated, as in Dub
-        customers = ConsumerAttribute(_async_customers)
+    else:  # not annotated at run time, as explained in Dub
+        customers = ConsumerAttribute(_load_async_customers_consumer)
 
     def __init__(
         self,
@@ -189,10 +189,10 @@ class AsyncDub:
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        provider: Any = TokenProvider(token)
+        token_provider: Any = TokenProvider(token)
         del token  # a traceback with local variables must not show the token
-        self.customers = _async_customers()(
-            provider,
+        self.customers = _load_async_customers_consumer()(
+            token_provider,
             server_url=server_url,
             client=client,
             retry_config=retry_config,
@@ -205,7 +205,7 @@ class AsyncDub:
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the token's rate limit from the last error response that has one, or ``None``."""
+        """Return the rate limit that an error response last reported; ``None`` if none did."""
         return self.customers.rate_limit_status
 
     def with_options(
@@ -215,13 +215,13 @@ class AsyncDub:
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return a client that uses other defaults and shares the connections of this client.
+        """Return a client with other default options, which shares this client's connections.
 
         See :meth:`CustomersConsumer.with_options`.
 
         Args:
-            retries: retry policy of calls without their own ``retries``; ``None`` disables retries.
-            timeout_ms: time limit of one attempt in milliseconds.
+            retries: the policy of calls without their own ``retries``; ``None`` disables retries.
+            timeout_ms: the time limit of one attempt in milliseconds.
             http_headers: headers to send with every call.
         """
         return _make_view(self, retries=retries, timeout_ms=timeout_ms, http_headers=http_headers)

@@ -1,7 +1,7 @@
 """Typed versions of uplink's decorators and annotations, to declare endpoints on a consumer.
 
-Names and meanings are those of uplink. In addition, the decorators keep the signature of the method
-for type checkers. The annotations check arguments and serialise them in Dub's format.
+The names have the same meaning as in uplink. In addition, the decorators keep the signature of the
+method for type checkers. The annotations check arguments and serialise them in Dub's format.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ class BackoffStrategy:
 
     The interval after the n-th failed attempt is ``initial_interval * exponent ** (n - 1)``, at
     most ``max_interval``. The wait is a random time between half of the interval and the interval.
-    If the server sends a valid ``Retry-After``, the wait is that time plus up to one second.
+    If the server sends a valid ``Retry-After``, the wait is the time in ``Retry-After`` plus up to
+    one second.
     ``max_elapsed_time`` limits the whole call, including all attempts and waits.
 
     Raises:
@@ -66,10 +67,10 @@ class BackoffStrategy:
         ``attempt`` is the number of the attempt, from 1.
         """
         try:
-            interval = self.initial_interval * float(self.exponent) ** (attempt - 1)
+            interval_ms = self.initial_interval * float(self.exponent) ** (attempt - 1)
         except OverflowError:  # with an exponent of 2, from about attempt 1,000 on
-            interval = self.max_interval
-        return min(interval, self.max_interval) / 1000
+            interval_ms = self.max_interval
+        return min(interval_ms, self.max_interval) / 1000
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class RetryConfig:
             )
 
 
-#: The default policy. Its limit of 90 seconds is longer than Dub's rate-limit window of 60 seconds.
+#: The default policy. It limits a call to 90 seconds. Dub's rate-limit window is 60 seconds, so a
+#: call can wait for the next window.
 DEFAULT_RETRY_CONFIG = RetryConfig()
 
 
@@ -120,13 +122,14 @@ class RateLimitStatus:
 class RetryBudget:
     """A limit on retries across calls, so that a client does not add load during an outage.
 
-    A token bucket, as in the standard retry mode of ``botocore``. Each retry takes a token. Each
-    response that needs no retry, such as a 200 or a 404, puts one back. While most attempts
-    succeed, the bucket stays full. If every attempt fails, there are ``capacity`` retries in total.
+    The budget is a token bucket, as in the standard retry mode of ``botocore``. Each retry takes a
+    token. Each response that needs no retry, such as a 200 or a 404, puts one token back. While
+    most attempts succeed, the bucket stays full. If every attempt fails, there are ``capacity``
+    retries in total.
     Clients and threads may share one budget.
 
     Args:
-        capacity: maximum number of tokens, which is also the number at the start.
+        capacity: maximum number of tokens. A new budget has this number of tokens.
 
     Raises:
         ValueError: ``capacity`` is not a whole number above 0.
@@ -155,7 +158,7 @@ class RetryBudget:
 
     def refill(self) -> None:
         """Put a token back after a response that needs no retry."""
-        if self._tokens < self.capacity:  # without the lock: the bucket is nearly always full
+        if self._tokens < self.capacity:  # checked without the lock, because it is rare
             with self._lock:
                 self._tokens = min(self.capacity, self._tokens + 1)
 
@@ -164,7 +167,7 @@ class RetryBudget:
 
 
 def _unix_time() -> float:
-    return time_.time()  # looked up at every call, so that freezegun can replace it
+    return time_.time()  # not stored at import, so that freezegun can replace it
 
 
 @dataclass(frozen=True)
@@ -182,8 +185,8 @@ class Clock:
     monotonic: Callable[[], float] = time_.monotonic
     time: Callable[[], float] = _unix_time
     sleep: Callable[[float], None] = time_.sleep
-    # SystemRandom has no state. The state of the global generator belongs to the application, and
-    # forked processes would share the state of another generator.
+    # The application may seed the global generator. After a fork, a copied generator would draw the
+    # same numbers in parent and child. SystemRandom has no state that a fork could copy.
     random: Callable[[], float] = random_.SystemRandom().random
     async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -200,11 +203,12 @@ def current_clock() -> Clock:
 def use_clock(clock: Clock) -> Iterator[Clock]:
     """Replace the default clock in all threads, until the ``with`` block ends.
 
-    Use it to test code that creates its own client. :func:`dub_uplink.testing.no_sleep` does so.
+    Use it to test code that creates its own client. :func:`dub_uplink.testing.no_sleep` calls this
+    function.
     """
     global _default_clock  # noqa: PLW0603 - the default of the whole process
-    previous, _default_clock = _default_clock, clock
+    previous_clock, _default_clock = _default_clock, clock
     try:
         yield clock
     finally:
-        _default_clock = previous
+        _default_clock = previous_clock

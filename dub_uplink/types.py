@@ -1,6 +1,6 @@
 """Types of arguments: the sentinel for an omitted field, and the keyword options of operations.
 
-Annotate your own method with one of the option types to forward its keywords to an operation::
+To forward keywords from your own method to an operation, annotate them with an option type::
 
     def newest(self, **options: Unpack[ListOptions]) -> CustomerPage:
         return self.list(**options)

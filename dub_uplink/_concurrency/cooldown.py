@@ -1,4 +1,7 @@
-"""Share state between the calls of a batch: a wait requested by the server, and cancellation."""
+"""Share the state of a batch between its calls: the cooldown and the cancellation.
+
+A cooldown is a wait that the server requests from one worker and that applies to all workers.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,25 @@ from contextvars import ContextVar
 
 from ..retries import Clock
 
-_CHECK_INTERVAL = 0.25  # seconds between two checks of a sleeping thread for cancellation
+_CHECK_INTERVAL = 0.25  # seconds after which a sleeping thread checks whether it is cancelled
 
 
 class BatchCancelled(Exception):
-    """Raised in a worker of a closed batch, so that the worker sends no further request."""
+    """Raised in the workers of a closed batch, so that they send no further request."""
 
 
 class Cooldown:
     """Make all workers of a batch wait when the server asks one of them to wait.
 
-    Otherwise each worker would exceed the same rate limit before it waits.
+    Without a cooldown, each worker would exceed the rate limit once before it waits.
     """
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
-        self._until = float("-inf")
+        self._ends_at = float("-inf")
 
     def cancel(self) -> None:
-        """Make every current and later wait raise ``BatchCancelled``."""
+        """Make current and later waits raise ``BatchCancelled``."""
         self._cancelled.set()
 
     def check(self) -> None:
@@ -35,21 +38,21 @@ class Cooldown:
         if self._cancelled.is_set():
             raise BatchCancelled
 
-    def extend(self, moment: float) -> None:
-        """Extend the cooldown to ``moment``, a monotonic time in seconds."""
-        self._until = max(self._until, moment)
+    def extend_to(self, ends_at: float) -> None:
+        """Make the cooldown last at least until ``ends_at``, a monotonic time in seconds."""
+        self._ends_at = max(self._ends_at, ends_at)
 
     def remaining(self, clock: Clock) -> float:
-        """Return the seconds until the cooldown ends; 0 or less means that it has ended.
+        """Return the seconds until the cooldown ends. If it has ended, return 0 or less.
 
         Raises:
             BatchCancelled: the batch was closed.
         """
         self.check()
-        return self._until - clock.monotonic()
+        return self._ends_at - clock.monotonic()
 
     def sleep(self, seconds: float, clock: Clock) -> None:
-        """Sleep in short intervals on ``clock``, so that closing the batch ends the sleep.
+        """Sleep on ``clock`` in short intervals, so that closing the batch ends the sleep.
 
         Raises:
             BatchCancelled: the batch was closed.
@@ -65,13 +68,13 @@ current_cooldown: ContextVar[Cooldown | None] = ContextVar("dub_uplink_cooldown"
 
 
 def make_sleep(clock: Clock) -> Callable[[float], None]:
-    """Return a sleep function. Inside a batch, closing the batch ends the sleep."""
+    """Create a sleep function. In a worker of a batch, closing the batch ends the sleep."""
     cooldown = current_cooldown.get()
     return clock.sleep if cooldown is None else functools.partial(cooldown.sleep, clock=clock)
 
 
 def publish_cooldown(seconds: float, clock: Clock) -> None:
-    """Make all workers of the current batch wait as long as a response asks."""
+    """Make all workers of the current batch wait for ``seconds``, as a response requests."""
     cooldown = current_cooldown.get()
     if cooldown is not None:
-        cooldown.extend(clock.monotonic() + seconds)
+        cooldown.extend_to(clock.monotonic() + seconds)

@@ -27,7 +27,7 @@ def map_ordered(
 ) -> AsyncGenerator[R | DubError | ValueError | TypeError, None]:
     """Run a call for each item in concurrent tasks; yield results in the order of the items.
 
-    Otherwise it works like :func:`amap_unordered`.
+    The arguments and exceptions are those of :func:`amap_unordered`.
     """
     check_batch(items, workers, "__iter__", "__getitem__", "__aiter__")
     return AsyncBatch(_BatchTasks(_capture_errors(call), items, workers, ordered=True))
@@ -38,9 +38,9 @@ def amap_unordered(
 ) -> AsyncGenerator[tuple[A, R | DubError | ValueError | TypeError], None]:
     """Run a call for each item in concurrent tasks; yield each item with its result when ready.
 
-    This is the asynchronous :func:`map_unordered`. ``aclose()`` cancels the calls in flight.
-    Several tasks may take results from one batch. If one of these tasks is cancelled, no result is
-    lost.
+    This is the asynchronous version of :func:`map_unordered`. ``aclose()`` cancels the calls in
+    flight. Several tasks may take results from one batch. If one of these tasks is cancelled, no
+    result is lost.
 
     Args:
         call: a coroutine function that takes one item.
@@ -63,45 +63,45 @@ def amap_unordered(
     check_callable(call, "amap_unordered()")
     capture = _capture_errors(call)
 
-    async def pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
+    async def call_and_pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
         return item, await capture(item)
 
-    return AsyncBatch(_BatchTasks(pair, items, workers, ordered=False))
+    return AsyncBatch(_BatchTasks(call_and_pair, items, workers, ordered=False))
 
 
 class AsyncBatch(AsyncGenerator[T, None]):
     """An asynchronous generator from which several tasks may take results at the same time.
 
-    Other asynchronous generators raise an error in the second task, and end if a waiting task is
-    cancelled.
+    An ordinary asynchronous generator raises an error in the second task, and ends if a waiting
+    task is cancelled.
     """
 
-    def __init__(self, calls: _BatchTasks[Any, T]) -> None:
-        self._calls = calls
+    def __init__(self, batch_tasks: _BatchTasks[Any, T]) -> None:
+        self._batch_tasks = batch_tasks
         self._lock = asyncio.Lock()
-        #: The next result. It is kept if the task that waits for it is cancelled.
-        self._next: asyncio.Task[T] | None = None
+        #: The task of the next result. It is kept here if the consumer is cancelled.
+        self._next_task: asyncio.Task[T] | None = None
         self._holds_slot = False
 
     async def asend(self, value: None) -> T:
         """Return the next result."""
-        calls = self._calls
-        calls.check_consumer()  # without the lock, because a waiting consumer holds the lock
+        batch_tasks = self._batch_tasks
+        batch_tasks.check_consumer()  # before the lock, which a waiting consumer holds
         async with self._lock:
-            calls.start()
+            batch_tasks.start()
             if self._holds_slot:
                 self._holds_slot = False
-                calls.slots.release()
-            if self._next is None and not calls.is_ended:
-                self._next = await calls.results.get()
-            if self._next is not None and not calls.is_ended:
-                await asyncio.wait({self._next})
-            task, self._next = self._next, None
-            if calls.is_ended:
+                batch_tasks.slots.release()
+            if self._next_task is None and not batch_tasks.is_ended:
+                self._next_task = await batch_tasks.results.get()
+            if self._next_task is not None and not batch_tasks.is_ended:
+                await asyncio.wait({self._next_task})
+            task, self._next_task = self._next_task, None
+            if batch_tasks.is_ended:
                 raise StopAsyncIteration
             if task is None:
-                calls.is_ended = True
-                raise calls.source_error or StopAsyncIteration
+                batch_tasks.is_ended = True
+                raise batch_tasks.source_error or StopAsyncIteration
             self._holds_slot = True
             try:
                 return task.result()
@@ -118,17 +118,18 @@ class AsyncBatch(AsyncGenerator[T, None]):
 
     async def aclose(self) -> None:
         """Cancel the calls in flight and wait until they have ended."""
-        tasks = self._calls.cancel() - {asyncio.current_task()}
+        tasks = self._batch_tasks.cancel() - {asyncio.current_task()}
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def __del__(self) -> None:
-        self._calls.cancel_from_any_thread()
+        self._batch_tasks.cancel_from_any_thread()
 
 
 class _BatchTasks(Generic[A, T]):
     """The tasks of a batch: one task that reads the source, and one task for each call.
 
-    The tasks do not refer to the ``AsyncBatch``, so that they end when it is garbage-collected.
+    The tasks do not refer to the ``AsyncBatch``. Therefore an ``AsyncBatch`` can be
+    garbage-collected while its tasks run, and then cancels them.
     """
 
     def __init__(
@@ -142,34 +143,34 @@ class _BatchTasks(Generic[A, T]):
         self._function = function
         self._items = items
         self._ordered = ordered
-        self._running: set[asyncio.Task[T]] = set()
+        self._running_calls: set[asyncio.Task[T]] = set()
         self._reader: asyncio.Task[None] | None = None
         #: Limits the items in progress. An item is in progress until the consumer has taken its
-        #: result and asks for the next one.
+        #: result and asks for the next result.
         self.slots = asyncio.Semaphore(workers)
-        #: The calls in the order of their results; ``None`` after the last call.
+        #: The tasks in the order in which the batch returns their results, then ``None``.
         self.results: asyncio.Queue[asyncio.Task[T] | None] = asyncio.Queue()
         self.source_error: BaseException | None = None
         self.is_ended = False
 
     def start(self) -> None:
-        """Start the task that reads the source, unless it was started before."""
+        """Start the task that reads the source, unless it was started or the batch has ended."""
         if self._reader is None and not self.is_ended:
-            self._reader = asyncio.create_task(self._read())
+            self._reader = asyncio.create_task(self._read_source())
 
     def check_consumer(self) -> None:
-        """Raise ``RuntimeError`` in a task of the batch, which would wait for itself."""
+        """Raise ``RuntimeError`` in a task of this batch: the task would wait for itself."""
         task = asyncio.current_task()
         if task is not None and task is self._reader:
             raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("the source"))
-        if task in self._running:
+        if task in self._running_calls:
             raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("a call"))
 
     def cancel(self) -> set[asyncio.Task[Any]]:
         """End the batch and return the tasks that were cancelled."""
         self.is_ended = True
         self.results.put_nowait(None)  # wakes a waiting consumer
-        tasks: set[asyncio.Task[Any]] = {*self._running}
+        tasks: set[asyncio.Task[Any]] = {*self._running_calls}
         if self._reader is not None:
             tasks.add(self._reader)
         for task in tasks:
@@ -183,27 +184,28 @@ class _BatchTasks(Generic[A, T]):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self.cancel)
 
-    async def _read(self) -> None:
-        # One task reads the whole source: its timeouts and task groups must stay in one task.
+    async def _read_source(self) -> None:
+        # One task reads the whole source, because a timeout or a task group of the source must be
+        # entered and left in one task.
         try:
             await self.slots.acquire()
             async with contextlib.aclosing(_iterate(self._items)) as items:
                 async for item in items:
                     task = asyncio.create_task(self._call(item))
-                    self._running.add(task)
+                    self._running_calls.add(task)
                     if self._ordered:
                         self.results.put_nowait(task)
-                    task.add_done_callback(self._finish)
+                    task.add_done_callback(self._handle_done_call)
                     await self.slots.acquire()
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised later
             self.source_error = error
         finally:
-            if self._running and not self._ordered and not self.is_ended:
-                await asyncio.wait(self._running)
+            if self._running_calls and not self._ordered and not self.is_ended:
+                await asyncio.wait(self._running_calls)
             self.results.put_nowait(None)
 
-    def _finish(self, task: asyncio.Task[T]) -> None:
-        self._running.discard(task)
+    def _handle_done_call(self, task: asyncio.Task[T]) -> None:
+        self._running_calls.discard(task)
         if not self._ordered:
             self.results.put_nowait(task)
         if not task.cancelled():

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 SELF_CONSUMPTION_MESSAGE = "{} of a batch takes results from the same batch; take them elsewhere"
 
-_IDLE_TIMEOUT = 1.0  # seconds without a call after which a worker thread ends
+_IDLE_TIMEOUT = 1.0  # seconds after which a worker thread without a call ends
 
 
 def map_ordered(
@@ -28,7 +28,7 @@ def map_ordered(
 ) -> Generator[R | DubError | ValueError | TypeError, None, None]:
     """Call a function for each item in threads; yield results in the order of the items.
 
-    Otherwise it works like :func:`map_unordered`.
+    The arguments and exceptions are those of :func:`map_unordered`.
     """
     check_batch(items, workers, "__iter__", "__getitem__")
     cooldown = Cooldown()
@@ -77,19 +77,19 @@ def map_unordered(
     cooldown = Cooldown()
     capture = _capture_errors(call, cooldown)
 
-    def pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
+    def call_and_pair(item: A) -> tuple[A, R | DubError | ValueError | TypeError]:
         return item, capture(item)
 
-    return Batch(_run_batch(pair, items, workers, cooldown, False), cooldown)
+    return Batch(_run_batch(call_and_pair, items, workers, cooldown, False), cooldown)
 
 
 def check_batch(items: object, workers: object, *methods: str) -> None:
-    """Check the arguments of a batch before an item is read.
+    """Check the arguments of a batch before it reads an item.
 
     Args:
         items: the iterable of the batch.
         workers: maximum number of calls in flight.
-        methods: names of methods; ``items`` must have at least one of them.
+        methods: names of methods, at least one of which ``items`` must have.
 
     Raises:
         TypeError: ``items`` is a string or a mapping, or has none of ``methods``.
@@ -107,7 +107,7 @@ def check_batch(items: object, workers: object, *methods: str) -> None:
 
 
 def check_callable(call: object, name: str) -> None:
-    """Raise ``TypeError`` if ``call`` is not callable; the message starts with ``name``."""
+    """Raise ``TypeError`` if ``call`` is not callable. The message starts with ``name``."""
     if not callable(call):
         raise TypeError(f"{name} needs a callable and its items, not {type(call).__name__}")
 
@@ -115,20 +115,21 @@ def check_callable(call: object, name: str) -> None:
 class Batch(Generator[T, None, None]):
     """A generator from which several threads may take results at the same time.
 
-    Other generators then raise ``ValueError: generator already executing``.
+    An ordinary generator raises ``ValueError: generator already executing`` in the second thread.
     """
 
     def __init__(self, results: Generator[T, None, None], cooldown: Cooldown) -> None:
         self._results = results
         self._cooldown = cooldown
-        self._process = os.getpid()
-        # Re-entrant: a source that takes from its own batch gets an error, not a deadlock.
+        self._pid = os.getpid()
+        # Re-entrant, so that a source that takes results from its own batch gets an error. With a
+        # Lock the source would wait for itself.
         self._lock = threading.RLock()
 
     def send(self, value: None) -> T:
         """Return the next result."""
-        # Check this without the lock, which a thread of the parent may have held at the fork.
-        if os.getpid() != self._process:
+        # Check this before the lock, which a thread of the parent may have held at the fork.
+        if os.getpid() != self._pid:
             raise RuntimeError(
                 "the batch was started in another process; start one in each process"
             )
@@ -145,9 +146,9 @@ class Batch(Generator[T, None, None]):
             return self._results.throw(*error)
 
     def close(self) -> None:
-        """End the batch. Afterwards no call is in flight, and no further request is sent."""
-        if os.getpid() == self._process:
-            self._cooldown.cancel()  # without the lock, because a waiting consumer holds the lock
+        """End the batch and wait for the calls in flight. Afterwards no request is sent."""
+        if os.getpid() == self._pid:
+            self._cooldown.cancel()  # before the lock, which a waiting consumer holds
             with self._lock:
                 self._results.close()
 
@@ -175,7 +176,7 @@ def _run_batch(
     cooldown: Cooldown,
     ordered: bool,
 ) -> Generator[T, None, None]:
-    process = os.getpid()
+    pid = os.getpid()
     threads: WorkerThreads[T] = WorkerThreads()
     pending: dict[Future[T], None] = {}  # in the order of the items
     completed: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
@@ -209,15 +210,15 @@ def _run_batch(
     except BatchCancelled:
         pass  # another thread closed the batch while this thread waited for a result
     finally:
-        if os.getpid() == process:
+        if os.getpid() == pid:
             cooldown.cancel()
             threads.shutdown()
 
 
 def _read_items(items: Iterable[A], errors: list[Exception]) -> Iterator[A]:
-    """Yield the items; append an exception of the source to ``errors``."""
+    """Yield the items. If the source raises an exception, append it to ``errors``."""
     try:
-        # Not `yield from`: closing the batch would close the caller's generator too.
+        # Not `yield from`, because closing the batch would then close the caller's generator too.
         for item in items:  # noqa: UP028
             yield item
     except Exception as error:  # noqa: BLE001 - raised after the results
@@ -227,8 +228,8 @@ def _read_items(items: Iterable[A], errors: list[Exception]) -> Iterator[A]:
 class WorkerThreads(Generic[T]):
     """A thread pool that starts threads on demand and ends idle threads.
 
-    ``ThreadPoolExecutor`` rejects calls after the main thread has ended, but another thread may
-    still take results of a batch then.
+    ``ThreadPoolExecutor`` is not used, because it rejects calls after the main thread has ended.
+    Another thread may still take results of a batch then.
     """
 
     def __init__(self) -> None:
@@ -237,14 +238,14 @@ class WorkerThreads(Generic[T]):
         )
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._idle_count = 0  # waiting threads minus queued tasks
+        self._idle_count = 0  # threads that wait for a task, minus tasks in the queue
 
     def submit(self, future: Future[T], function: Callable[[A], T], item: A) -> None:
         """Call a function in a thread and set its result on ``future``.
 
         If no thread can be started, call the function in the current thread.
         """
-        # In a copy, the call sees the caller's context variables but cannot change them.
+        # With a copy, the call can read the caller's context variables but cannot change them.
         context = contextvars.copy_context()
 
         def task() -> T:
@@ -289,14 +290,14 @@ class WorkerThreads(Generic[T]):
                 future.set_result(result)
                 del result
             del future, task
-            next_call = self._next_task()
-            if next_call is None:
+            next_task = self._next_task()
+            if next_task is None:
                 return
-            future, task = next_call
+            future, task = next_task
 
     def _count_as_idle(self) -> None:
-        # Called before the result is set, so that the next submit() of the consumer finds this
-        # thread idle.
+        # This method is called before the result is set. Therefore the consumer, which waits for
+        # the result, can reuse this thread for its next task.
         with self._lock:
             self._idle_count += 1
 
@@ -309,4 +310,4 @@ class WorkerThreads(Generic[T]):
                     if self._idle_count:
                         self._idle_count -= 1
                         return None
-                # A task has just been submitted for this thread, so take the task.
+                # submit() has reserved this thread just before the timeout. Wait for its task.

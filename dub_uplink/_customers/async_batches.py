@@ -1,4 +1,4 @@
-"""The asynchronous operations that consist of several calls."""
+"""Define the asynchronous operations that consist of several calls."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from ..models.operations import (
 from .batches import (
     CREATE_FIELDS,
     UPDATE_FIELDS,
-    CreateRace,
-    ensure_requests,
-    update_arguments,
-    upsert_requests,
+    FindOrCreateRetries,
+    prepare_ensure,
+    prepare_upsert,
+    split_change,
 )
 from .parameters import (
     ExpandOptions,
     ExpandQuery,
     UpdateOptions,
-    check_flag,
-    never_expanded,
+    check_expand_option,
+    refuse_expanded_fields,
     refuse_unsupported,
 )
 
@@ -45,7 +45,9 @@ T = TypeVar("T")
 
 
 async def _find_or_create(
-    find: Callable[[bool], Awaitable[T]], create: Callable[[], Awaitable[T]], race: CreateRace
+    find: Callable[[bool], Awaitable[T]],
+    create: Callable[[], Awaitable[T]],
+    retries: FindOrCreateRetries,
 ) -> T:
     """Await ``find`` and ``create`` alternately until one of them succeeds.
 
@@ -53,16 +55,16 @@ async def _find_or_create(
     """
     while True:
         try:
-            return await find(race.conflict is not None)
+            return await find(retries.conflict is not None)
         except NotFound:
-            if race.conflict is not None:
-                await race.state.clock.async_sleep(race.wait(race.conflict))
+            if retries.conflict is not None:
+                await retries.retry_state.clock.async_sleep(retries.wait_seconds(retries.conflict))
         except Conflict as error:
-            raise race.stripe_id_taken(error) from None
+            raise retries.make_stripe_id_error(error) from None
         try:
             return await create()
         except Conflict as error:
-            race.record_conflict(error)
+            retries.record_conflict(error)
 
 
 class AsyncCustomerBatches(AsyncDubConsumer):
@@ -89,34 +91,34 @@ class AsyncCustomerBatches(AsyncDubConsumer):
             self, id: str, **options: Unpack[CallOptions]
         ) -> DeleteCustomerResponseBody: ...
 
-    @never_expanded
+    @refuse_expanded_fields
     async def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
         **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.ensure`."""
-        body, customer_id, read_options = ensure_requests(request, options)
-        race = CreateRace("ensure()", body, self._retry_state(options))
+        body, customer_id, read_options = prepare_ensure(request, options)
+        retries = FindOrCreateRetries("ensure()", body, self._make_retry_state(options))
         return await _find_or_create(
-            lambda again: self.get(customer_id, **read_options[again]),
+            lambda create_failed: self.get(customer_id, **read_options[create_failed]),
             lambda: self.create(body, **options),
-            race,
+            retries,
         )
 
-    @never_expanded
+    @refuse_expanded_fields
     async def upsert(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
         **options: Unpack[BodyOptions],
     ) -> Customer:
         """See :meth:`CustomersConsumer.upsert`."""
-        body, customer_id, change = upsert_requests(request, options)
-        race = CreateRace("upsert()", body, self._retry_state(options))
+        body, customer_id, change = prepare_upsert(request, options)
+        retries = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
         return await _find_or_create(
             lambda _: self.update(customer_id, change, **options),
             lambda: self.create(body, **options),
-            race,
+            retries,
         )
 
     @explicit_signature
@@ -132,7 +134,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         ``requests`` may also be an asynchronous iterable. ``aclose()`` cancels the calls in flight.
         """
-        check_call_options(options, body=CREATE_FIELDS)
+        check_call_options(options, body_names=CREATE_FIELDS)
 
         async def create(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
             return await self.create(request, **options)
@@ -172,17 +174,17 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         ``changes`` may also be an asynchronous iterable.
         """
-        check_flag(options.get("include_expanded_fields"))
+        check_expand_option(options.get("include_expanded_fields"))
         check_call_options(options, ExpandQuery.known, UPDATE_FIELDS)
 
         async def update(
             change: tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]],
         ) -> Customer:
-            return await self.update(*update_arguments(change), **options)
+            return await self.update(*split_change(change), **options)
 
         return map_ordered(update, changes, workers)
 
-    @never_expanded
+    @refuse_expanded_fields
     def upsert_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]]
@@ -196,7 +198,7 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         ``requests`` may also be an asynchronous iterable.
         """
         refuse_unsupported("upsert_many()", options.get("extra_query"), options.get("extra_body"))
-        check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
+        check_call_options(options, body_names=CREATE_FIELDS | UPDATE_FIELDS)
 
         async def upsert(request: CreateCustomerRequestBody | Mapping[str, Any]) -> Customer:
             return await self.upsert(request, **options)

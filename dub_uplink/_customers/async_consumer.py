@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from .._declarative.decorators import like
 from .._declarative.methods import explicit_signature
-from .._declarative.raw import raw_endpoint
+from .._declarative.raw import make_raw_endpoint
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -29,12 +29,13 @@ from .parameters import (
     IterateOptions,
     ListOptions,
     UpdateOptions,
-    never_expanded,
+    refuse_expanded_fields,
     split_iterate_options,
 )
 from .recovery import CustomerOperation
 
-# These functions call the endpoints of their first argument.
+# These functions call endpoints of `self`. The raw-response view passes itself, so the endpoints
+# return raw responses.
 _upsert: Any = AsyncCustomerBatches.upsert
 _ensure: Any = AsyncCustomerBatches.ensure
 
@@ -49,10 +50,12 @@ class AsyncCustomersWithRawResponse:
 
     def __init__(self, customers: Any) -> None:
         self._customers = customers
-        self._retry_state = customers._retry_state
+        self._make_retry_state = customers._make_retry_state
 
     def _endpoint(self, name: str) -> Callable[..., Awaitable[RawResponse[Any]]]:
-        endpoint: Callable[..., Awaitable[RawResponse[Any]]] = raw_endpoint(self._customers, name)
+        endpoint: Callable[..., Awaitable[RawResponse[Any]]] = make_raw_endpoint(
+            self._customers, name
+        )
         return endpoint
 
     if not TYPE_CHECKING:  # see CustomersWithRawResponse
@@ -120,7 +123,7 @@ class AsyncCustomersWithRawResponse:
         """See :meth:`CustomersConsumer.count`."""
         return await self._endpoint("count")(group_by=group_by, **options)
 
-    @never_expanded
+    @refuse_expanded_fields
     async def upsert(
         self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
     ) -> RawResponse[Customer]:
@@ -128,7 +131,7 @@ class AsyncCustomersWithRawResponse:
         response: RawResponse[Customer] = await _upsert(self, request, **options)
         return response
 
-    @never_expanded
+    @refuse_expanded_fields
     async def ensure(
         self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
     ) -> RawResponse[Customer]:
@@ -148,7 +151,7 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
     __module__ = "dub_uplink"
 
     _page_type = AsyncCustomerPage
-    _recovery = CustomerOperation
+    _recovery_type = CustomerOperation
 
     @like(CustomersConsumer.list)
     async def list(
@@ -224,10 +227,10 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
     ) -> AsyncCustomerIterator:
         """Iterate over every customer once: ``async for c in dub.customers.iterate()``.
 
-        The other arguments are those of :meth:`CustomersConsumer.iterate`.
-
         Args:
             prefetch: fetch the next page while the customers of the current page are consumed.
+
+        The other arguments are those of :meth:`CustomersConsumer.iterate`.
         """
         query, call_options = split_iterate_options(options)
 

@@ -45,7 +45,8 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         self._prefetch = prefetch
         self._lock = asyncio.Lock()
         self._closed = False
-        #: The query of the prefetched page, and the task that fetches it.
+        #: The query of the prefetched page, and the task that fetches the page. ``None`` if no page
+        #: is prefetched.
         self._prefetched: tuple[Query, asyncio.Task[AsyncCustomerPage]] | None = None
 
     @property
@@ -58,7 +59,7 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
             while not self._closed:
                 step = self._traversal.step()
                 if isinstance(step, Fetch):
-                    self._traversal.fetched(await self._page(step))
+                    self._traversal.receive_page(await self._fetch_step(step))
                 elif step is None:
                     await self.aclose()
                 else:
@@ -66,35 +67,38 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """End the iteration, and cancel the request of a prefetched page."""
+        """End the iteration, and cancel the request for a prefetched page."""
         self._closed = True
         await self._cancel_prefetch()
 
     async def _cancel_prefetch(self) -> None:
         prefetched, self._prefetched = self._prefetched, None
         if prefetched is not None:
-            prefetched[1].cancel()
-            await asyncio.gather(prefetched[1], return_exceptions=True)
+            _, task = prefetched
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
-    async def _page(self, step: Fetch) -> list[Customer] | None:
+    async def _fetch_step(self, step: Fetch) -> list[Customer] | None:
         try:
             page = await self._fetch_or_await_prefetched(step.query)
         except UnprocessableEntity as error:
             if not is_lost_cursor(step, error):
                 raise
             return None
-        size = self._query.get("pageSize", DEFAULT_PAGE_SIZE)
-        is_full = len(page) >= size
+        page_size = self._query.get("pageSize", DEFAULT_PAGE_SIZE)
+        is_full = len(page) >= page_size
         if self._prefetch and is_full and "endingBefore" not in step.query and not self._closed:
             await self._start_prefetch(next_query(page.query, page))
         return page
 
     async def _fetch_or_await_prefetched(self, query: Query) -> AsyncCustomerPage:
-        prefetched = self._prefetched
-        if prefetched is None or prefetched[0] != query:
+        if self._prefetched is None:
+            return await self._fetch(query)
+        prefetched_query, task = self._prefetched
+        if prefetched_query != query:
             return await self._fetch(query)
         self._prefetched = None
-        return await prefetched[1]
+        return await task
 
     async def _start_prefetch(self, query: Query) -> None:
         """Start a task that fetches the page that is probably next."""

@@ -1,4 +1,4 @@
-"""Operations that consist of several calls: get or create, update or create, and batches."""
+"""Define operations of several calls: ``ensure``, ``upsert`` and batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._declarative.consumer import DubConsumer
 from .._declarative.extra import check_call_options
 from .._declarative.methods import explicit_signature
 from .._declarative.schemas import field_names, serialize_request
-from .._transport.call import UNCACHED
+from .._transport.call import NO_CACHE_HEADERS
 from .._transport.retry_state import Outcome, RetryState
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer
@@ -27,23 +27,23 @@ from .parameters import (
     ExpandOptions,
     ExpandQuery,
     UpdateOptions,
-    check_flag,
-    never_expanded,
+    check_expand_option,
+    refuse_expanded_fields,
     refuse_unsupported,
 )
 from .schemas import CreateSchema, UpdateSchema
 
 T = TypeVar("T")
 
-_CREATE = CreateSchema()
-CREATE_FIELDS = field_names(_CREATE)
+_CREATE_SCHEMA = CreateSchema()
+CREATE_FIELDS = field_names(_CREATE_SCHEMA)
 UPDATE_FIELDS = field_names(UpdateSchema)
 
 
-def upsert_requests(
+def prepare_upsert(
     request: Any, options: BodyOptions
 ) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """Return the arguments of the calls of an upsert.
+    """Return the arguments of the calls that an upsert makes.
 
     Returns:
         The body to create, the id to update, and the body to update.
@@ -55,19 +55,19 @@ def upsert_requests(
             fields are requested, or a call option is out of range.
     """
     refuse_unsupported("upsert()", request, options.get("extra_query"), options.get("extra_body"))
-    body = serialize_request(_CREATE, request, "upsert()")
+    body = serialize_request(_CREATE_SCHEMA, request, "upsert()")
     external_id = body["externalId"]
     if not external_id:
         raise ValueError("upsert(): external_id is empty; give the id of a customer in your system")
-    check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
+    check_call_options(options, body_names=CREATE_FIELDS | UPDATE_FIELDS)
     change = {name: value for name, value in body.items() if name != "externalId"}
     return body, f"ext_{external_id}", change
 
 
-def ensure_requests(
+def prepare_ensure(
     request: Any, options: BodyOptions
 ) -> tuple[dict[str, Any], str, tuple[Any, Any]]:
-    """Return the arguments of the calls of an ensure.
+    """Return the arguments of the calls that an ensure makes.
 
     A cache in the caller's session may store the 404 of the first read. Later reads therefore have
     headers that disable caches.
@@ -82,21 +82,22 @@ def ensure_requests(
             or ``extra_body`` repeats a field of :meth:`create`.
     """
     refuse_unsupported("ensure()", request, options.get("extra_query"), options.get("extra_body"))
-    body = serialize_request(_CREATE, request, "ensure()")
-    check_call_options(options, body=CREATE_FIELDS)
-    first: Any = {**options}
-    first.pop("extra_body", None)
-    headers = {**(options.get("http_headers") or {}), **UNCACHED}
-    return body, f"ext_{body['externalId']}", (first, {**first, "http_headers": headers})
+    body = serialize_request(_CREATE_SCHEMA, request, "ensure()")
+    check_call_options(options, body_names=CREATE_FIELDS)
+    first_read_options: Any = {**options}
+    first_read_options.pop("extra_body", None)
+    headers = {**(options.get("http_headers") or {}), **NO_CACHE_HEADERS}
+    later_read_options = {**first_read_options, "http_headers": headers}
+    return body, f"ext_{body['externalId']}", (first_read_options, later_read_options)
 
 
-class CreateRace:
+class FindOrCreateRetries:
     """The retries of an upsert or an ensure that can neither find nor create the customer.
 
-    There are two possible reasons. Another client deleted the customer between the two requests,
-    or the Stripe id of the request belongs to another customer. The server sends the same message
-    for both. The call therefore tries again until the deadline of the retry policy. With a Stripe
-    id it tries three times, because a taken Stripe id stays taken.
+    There are two possible causes. Either another client deleted the customer between the two
+    requests, or the Stripe id of the request belongs to another customer. The server sends the same
+    message for both causes. The call therefore tries again until the deadline of the retry policy.
+    With a Stripe id, the call tries only three times, because the second cause is permanent.
 
     Args:
         call: the name of the call, for error messages.
@@ -108,29 +109,29 @@ class CreateRace:
         self._call = call
         self._external_id = body["externalId"]
         self._stripe_id = body.get("stripeCustomerId")
-        self.state = state
+        self.retry_state = state
         #: The error of the last create.
         self.conflict: Conflict | None = None
 
     def record_conflict(self, conflict: Conflict) -> None:
-        """Store the error of a create without its traceback, which refers to this object."""
+        """Store the error of a create, without the traceback, which refers to this object."""
         self.conflict = conflict.with_traceback(None)
-        self.state.attempt_count += 1
+        self.retry_state.attempt_count += 1
 
-    def wait(self, conflict: Conflict) -> float:
+    def wait_seconds(self, conflict: Conflict) -> float:
         """Return the seconds to wait before the next create.
 
         Raises:
             Conflict: the Stripe id is probably taken, or the wait would pass the deadline.
         """
-        state = self.state
-        is_last = state.config is None or (self._stripe_id and state.attempt_count >= 3)
-        wait = math.inf if is_last else state.wait_seconds(Outcome())
+        state = self.retry_state
+        is_last_attempt = state.config is None or (self._stripe_id and state.attempt_count >= 3)
+        wait = math.inf if is_last_attempt else state.compute_wait(Outcome())
         if not state.exceeds_deadline(wait):
             return wait
         reason = "other clients create and delete this customer at the same time"
         if self._stripe_id:
-            reason = f"another customer has {self._stripe_id_text()}, or {reason}"
+            reason = f"another customer has {self._describe_stripe_id()}, or {reason}"
         raise Conflict(
             f"{self._call} could neither find nor create the customer with external_id"
             f" {self._external_id!r:.80}: {reason}",
@@ -138,37 +139,39 @@ class CreateRace:
             conflict.data,
         ) from None
 
-    def stripe_id_taken(self, conflict: Conflict) -> Conflict:
-        """Return the error of an update whose Stripe id belongs to another customer."""
+    def make_stripe_id_error(self, conflict: Conflict) -> Conflict:
+        """Return the error for a conflict of an update; it names the Stripe id if there is one."""
         if not self._stripe_id:  # the conflict is about a field of extra_body
             return conflict
-        message = f"another customer has {self._stripe_id_text()}"
+        message = f"another customer has {self._describe_stripe_id()}"
         return Conflict(message, conflict.response, conflict.data)
 
-    def _stripe_id_text(self) -> str:
+    def _describe_stripe_id(self) -> str:
         return f"stripe_customer_id {self._stripe_id!r:.80}"
 
 
-def _find_or_create(find: Callable[[bool], T], create: Callable[[], T], race: CreateRace) -> T:
+def _find_or_create(
+    find: Callable[[bool], T], create: Callable[[], T], retries: FindOrCreateRetries
+) -> T:
     """Call ``find`` and ``create`` alternately until one of them succeeds.
 
     ``find`` receives ``True`` if a create has failed before.
     """
     while True:
         try:
-            return find(race.conflict is not None)
+            return find(retries.conflict is not None)
         except NotFound:
-            if race.conflict is not None:
-                make_sleep(race.state.clock)(race.wait(race.conflict))
+            if retries.conflict is not None:
+                make_sleep(retries.retry_state.clock)(retries.wait_seconds(retries.conflict))
         except Conflict as error:
-            raise race.stripe_id_taken(error) from None
+            raise retries.make_stripe_id_error(error) from None
         try:
             return create()
-        except Conflict as error:  # another worker created it meanwhile, or the Stripe id is taken
-            race.record_conflict(error)
+        except Conflict as error:  # the customer exists now, or its Stripe id is taken
+            retries.record_conflict(error)
 
 
-def update_arguments(change: Any) -> tuple[Any, Any]:
+def split_change(change: Any) -> tuple[Any, Any]:
     """Return the id and the body of one item of ``update_many``.
 
     Raises:
@@ -204,7 +207,7 @@ class CustomerBatches(DubConsumer):
 
         def delete(self, id: str, **options: Unpack[CallOptions]) -> DeleteCustomerResponseBody: ...
 
-    @never_expanded
+    @refuse_expanded_fields
     def ensure(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
@@ -212,9 +215,9 @@ class CustomerBatches(DubConsumer):
     ) -> Customer:
         """Get the customer with this external id, or create it.
 
-        Several workers may call it at once, even while others delete the customer; see
-        :meth:`upsert`. An existing customer is returned unchanged. The other fields of ``request``
-        are neither compared nor written.
+        Several workers may call ``ensure`` at once, even while other workers delete the customer.
+        An existing customer is returned unchanged, even if it differs from ``request`` in other
+        fields.
 
         Args:
             request: a request as for :meth:`create`.
@@ -224,17 +227,17 @@ class CustomerBatches(DubConsumer):
         Raises:
             ValueError: a field is unknown, missing or of the wrong type.
             Conflict: another customer has the Stripe id, or other clients create and delete this
-                customer until the deadline of the retry policy.
+                customer again and again until the deadline of the retry policy.
         """
-        body, customer_id, read_options = ensure_requests(request, options)
-        race = CreateRace("ensure()", body, self._retry_state(options))
+        body, customer_id, read_options = prepare_ensure(request, options)
+        retries = FindOrCreateRetries("ensure()", body, self._make_retry_state(options))
         return _find_or_create(
-            lambda again: self.get(customer_id, **read_options[again]),
+            lambda create_failed: self.get(customer_id, **read_options[create_failed]),
             lambda: self.create(body, **options),
-            race,
+            retries,
         )
 
-    @never_expanded
+    @refuse_expanded_fields
     def upsert(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
@@ -242,12 +245,12 @@ class CustomerBatches(DubConsumer):
     ) -> Customer:
         """Update the customer with this external id, or create it if there is none.
 
-        Several workers may call it at once. An update changes the given fields only, and ``None``
-        clears a field. An update does not change ``country``, because the server stores that field
-        only when it creates a customer. If a response is lost, the retries still lead to one
-        customer with these fields. If other clients create and delete the customer meanwhile, the
-        call tries again until the deadline of the retry policy. With a Stripe id it tries three
-        times.
+        Several workers may call ``upsert`` at once. An update changes the given fields only, and
+        ``None`` clears a field. An update does not change ``country``, because the server stores
+        that field only when it creates a customer. If a response is lost, the retries still lead to
+        one customer with these fields. If other clients create and delete the customer meanwhile,
+        the call tries again until the deadline of the retry policy. If ``request`` has a Stripe id,
+        the call tries at most three times.
 
         Args:
             request: a request as for :meth:`create`. The server requires ``country`` to create.
@@ -259,15 +262,15 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             ValueError: the external id is missing, or a field is unknown or of the wrong type.
-            Conflict: another customer has the Stripe id that the message contains, or other clients
-                create and delete this customer until the deadline of the retry policy.
+            Conflict: another customer has the Stripe id, or other clients create and delete this
+                customer again and again until the deadline of the retry policy.
         """
-        body, customer_id, change = upsert_requests(request, options)
-        race = CreateRace("upsert()", body, self._retry_state(options))
+        body, customer_id, change = prepare_upsert(request, options)
+        retries = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
         return _find_or_create(
             lambda _: self.update(customer_id, change, **options),
             lambda: self.create(body, **options),
-            race,
+            retries,
         )
 
     @explicit_signature
@@ -299,7 +302,7 @@ class CustomerBatches(DubConsumer):
             TypeError: ``requests`` is a single mapping, a string or not iterable.
             ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
-        check_call_options(options, body=CREATE_FIELDS)
+        check_call_options(options, body_names=CREATE_FIELDS)
         create = functools.partial(self.create, **options)
         return map_ordered(create, requests, workers)
 
@@ -311,7 +314,7 @@ class CustomerBatches(DubConsumer):
         workers: int = 8,
         **options: Unpack[CallOptions],
     ) -> Generator[DeleteCustomerResponseBody | DubError | ValueError | TypeError, None, None]:
-        """Delete customers in several threads, in the same way as :meth:`create_many`.
+        """Delete customers in several threads; see :meth:`create_many` for details.
 
         Args:
             ids: Dub ids, or ``ext_`` followed by external ids.
@@ -337,7 +340,7 @@ class CustomerBatches(DubConsumer):
         workers: int = 8,
         **options: Unpack[UpdateOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
-        """Update customers in several threads, in the same way as :meth:`create_many`.
+        """Update customers in several threads; see :meth:`create_many` for details.
 
         Args:
             changes: pairs of an id and a body as for :meth:`update`. Several changes of one
@@ -355,15 +358,15 @@ class CustomerBatches(DubConsumer):
             ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
 
-        check_flag(options.get("include_expanded_fields"))
+        check_expand_option(options.get("include_expanded_fields"))
         check_call_options(options, ExpandQuery.known, UPDATE_FIELDS)
 
         def update(change: tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]) -> Customer:
-            return self.update(*update_arguments(change), **options)
+            return self.update(*split_change(change), **options)
 
         return map_ordered(update, changes, workers)
 
-    @never_expanded
+    @refuse_expanded_fields
     def upsert_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
@@ -371,7 +374,7 @@ class CustomerBatches(DubConsumer):
         workers: int = 8,
         **options: Unpack[BodyOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
-        """Update or create customers in a few threads, in the same way as :meth:`create_many`.
+        """Update or create customers in several threads; see :meth:`create_many` for details.
 
         Args:
             requests: requests as for :meth:`upsert`. Several requests for one customer may be
@@ -388,6 +391,6 @@ class CustomerBatches(DubConsumer):
             ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
         refuse_unsupported("upsert_many()", options.get("extra_query"), options.get("extra_body"))
-        check_call_options(options, body=CREATE_FIELDS | UPDATE_FIELDS)
+        check_call_options(options, body_names=CREATE_FIELDS | UPDATE_FIELDS)
         upsert = functools.partial(self.upsert, **options)
         return map_ordered(upsert, requests, workers)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack, overload
 
 from .. import declare
 from .._declarative.context import CallContext
-from .._declarative.converters import response_converter
+from .._declarative.converters import get_response_converter
 from .._declarative.decorators import result_handler, unpublished
 from .._declarative.methods import explicit_signature
 from ..declare import BodyOptions, CallOptions
@@ -42,11 +42,10 @@ from .recovery import CustomerOperation
 from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
 
 
-def _page(context: CallContext, customers: list[Customer]) -> Any:
+def _make_page(context: CallContext, customers: list[Customer]) -> Any:
     """Return customers as a page that fetches the next page with the same options.
 
     ``context.query`` is the query that :class:`ListQuery` validated, with the server's names.
-    ``context.options`` are the call options.
     """
     consumer, options = context.consumer, context.options
     return consumer._page_type(
@@ -54,13 +53,13 @@ def _page(context: CallContext, customers: list[Customer]) -> Any:
     )
 
 
-_COUNTS = CountSchema(many=True)
+_COUNTS_SCHEMA = CountSchema(many=True)
 
 
-def _count(context: CallContext, body: Any) -> int | list[CustomerCount]:
+def _convert_count(context: CallContext, body: Any) -> int | list[CustomerCount]:
     """Return the number of customers, or the groups if the query has ``groupBy``."""
     if "groupBy" in context.query:
-        convert: Any = response_converter(_COUNTS)  # the first call compiles the schema
+        convert: Any = get_response_converter(_COUNTS_SCHEMA)  # the first call compiles the schema
         counts: list[CustomerCount] = convert(body)
         return counts
     if isinstance(body, bool) or not isinstance(body, int):
@@ -72,22 +71,22 @@ class CustomersConsumer(CustomerBatches):
     """The customers of a workspace: list, create, get, update, delete.
 
     ``Dub(…).customers`` is an instance of this class. You can also create an instance yourself, or
-    subclass it and add endpoints with :mod:`dub_uplink.declare`. Threads may share an instance. The
-    end of ``with`` closes the connections that the instance opened.
+    subclass it and add endpoints with :mod:`dub_uplink.declare`. Threads may share an instance. Use
+    an instance as a context manager to close the connections that it opened.
 
     Args:
         token: the API key, or a callable that returns the key before every attempt. The default is
-            the environment variable ``DUB_API_KEY``.
-        server_url: the URL of the server, which may include a path prefix. The default is the
-            environment variable ``DUB_SERVER_URL``, or else ``https://api.dub.co``.
+            the value of the environment variable ``DUB_API_KEY``.
+        server_url: the URL of the server, which may include a path prefix. The default is the value
+            of the environment variable ``DUB_SERVER_URL``, or ``https://api.dub.co`` without it.
         client: a ``requests.Session`` with any adapters, or an uplink client. By default the
             consumer creates a session that limits the size and the time of every response.
         retry_config: the retries of calls without their own ``retries``; ``None`` disables retries.
         timeout_ms: the time limit of one attempt, in milliseconds. Connecting may take at most
             5,000 ms.
-        retry_budget: limits the retries of all calls together; ``None`` for no limit.
-        on_retry: called before each wait with the number of the failed attempt, the seconds to
-            wait, and the error or the response of the attempt.
+        retry_budget: the limit on the retries of all calls together; ``None`` for no limit.
+        on_retry: a function that is called before each wait. Its arguments are the number of the
+            failed attempt, the seconds to wait, and the error or the response of the attempt.
         clock: the source of time and randomness, for tests.
         rate_limit: a :class:`~dub_uplink.RateLimit` that delays each attempt as needed.
 
@@ -105,17 +104,18 @@ class CustomersConsumer(CustomerBatches):
 
     __module__ = "dub_uplink"
 
-    # The endpoints need no error handling of their own. The base class adds a response handler to
-    # uplink's session that raises a DubError for every error status, in subclasses too.
     _page_type = CustomerPage
-    #: Decides whether to repeat a write whose attempt may have been applied, and whether a later
-    #: 404 or 409 shows that the write was applied.
-    _recovery = CustomerOperation
+    #: Decides whether to repeat a write that the server may have applied, and whether a later 404
+    #: or 409 shows that the server has applied it.
+    _recovery_type = CustomerOperation
+
+    # The endpoints need no error handling. The base class adds a hook to uplink's session. This
+    # hook raises a DubError for every error status, also for endpoints of subclasses.
 
     # ListRequest stores the request object. ListQuery sends the filters of this object and the
-    # keyword filters; a filter in both raises ValueError. CountQuery sends the filters and the
-    # value that CountGroup stored.
-    @result_handler(_page)
+    # keyword filters; a filter in both raises ValueError. CountQuery sends the keyword filters and
+    # the value that CountGroup stored.
+    @result_handler(_make_page)
     @declare.returns.json(type=CustomerSchema(many=True))
     @declare.get("customers", args={"request": ListRequest, "options": ListQuery})
     def list(
@@ -127,14 +127,15 @@ class CustomersConsumer(CustomerBatches):
 
         Args:
             request: the filters as one object, as in the official SDK.
-            email: only the customer with exactly this email. If several of ``email``,
-                ``external_id`` and ``search`` are given, the server uses the first of them.
-            external_id: only the customer with exactly this external id.
+            email: only the customer with exactly this email. The server ignores ``external_id`` and
+                ``search`` if ``email`` is given.
+            external_id: only the customer with exactly this external id. The server ignores
+                ``search`` if ``external_id`` is given.
             search: words of a name or an email. Text with an ``@`` must be the exact email.
-            country: only customers of this country, as a two-letter code.
-            link_id: only customers of this link.
-            program_id: only customers of this partner program.
-            partner_id: only customers that this partner referred.
+            country: only customers from the country with this two-letter code.
+            link_id: only customers of the link with this id.
+            program_id: only customers of the partner program with this id.
+            partner_id: only customers that the partner with this id referred.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
             sort_by: ``createdAt`` (the default), ``saleAmount``, ``firstSaleAt`` or
                 ``subscriptionCanceledAt``.
@@ -143,8 +144,8 @@ class CustomersConsumer(CustomerBatches):
             page_size: the number of customers on a page, from 1 to 100; the default is 100.
             starting_after: the id of a customer. The page starts after this customer, in the order
                 of the ids: newest first, or oldest first with ``sort_order="asc"``.
-            ending_before: the id of a customer. The page ends before this customer, in the same
-                order.
+            ending_before: the id of a customer. The page ends before this customer, in the order
+                of the ids.
             retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
 
         Returns:
@@ -164,21 +165,22 @@ class CustomersConsumer(CustomerBatches):
     ) -> CustomerIterator:
         """Iterate over every customer once. Pages are fetched when they are needed.
 
-        Customers may be deleted during the iteration, including those already returned. A customer
-        created during the iteration may or may not appear. With ``sort_order="asc"`` it appears
-        last, so a loop that creates a customer for each one does not end. Dub's ids contain the
-        time of creation. The order is that of the list, except for customers whose ``createdAt``
-        differs from the time in their id. At most three pages are in memory.
+        Customers may be deleted during the iteration, including customers already returned. A
+        customer created during the iteration may or may not appear. With ``sort_order="asc"`` a new
+        customer appears last, so a loop that creates a customer in each round does not end. Dub's
+        ids contain the time of creation. The order is the order of :meth:`list`, except for
+        customers whose ``createdAt`` differs from the time in their id. At most three pages are in
+        memory.
 
         Args:
             cursor: the ``cursor`` of an earlier iteration with the same filters, to continue it.
             page_size: the number of customers per request, from 1 to 100.
-            sort_by: any value except ``createdAt`` makes the iteration use page numbers. The server
-                returns at most 1,000 pages then, and customers are missed if others are deleted
-                during the iteration.
+            sort_by: any value except ``createdAt`` makes the iteration use page numbers. In this
+                case the server returns at most 1,000 pages. If customers are deleted during the
+                iteration, other customers are missed.
 
-        The other arguments are those of :meth:`list`. If a request fails, the iteration raises its
-        error. The next ``next()`` requests the same page again.
+        The other arguments are those of :meth:`list`. If a request fails, ``next()`` raises the
+        error. The following ``next()`` requests the failed page again.
 
         Raises:
             ValueError: the server would reject or ignore a filter, or ``cursor`` is not valid.
@@ -191,7 +193,7 @@ class CustomersConsumer(CustomerBatches):
 
     @property
     def with_raw_response(self) -> CustomersWithRawResponse:
-        """The same endpoints, which return responses with status, headers and content."""
+        """A view whose endpoints return raw responses, with status, headers and content."""
         return CustomersWithRawResponse(self)
 
     @overload
@@ -201,7 +203,7 @@ class CustomersConsumer(CustomerBatches):
         self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
     ) -> builtins.list[CustomerCount]: ...
     @unpublished
-    @result_handler(_count)
+    @result_handler(_convert_count)
     @declare.returns.json
     @declare.get("customers/count", args={"group_by": CountGroup, "options": CountQuery})
     def count(
@@ -209,8 +211,9 @@ class CustomersConsumer(CustomerBatches):
     ) -> int | builtins.list[CustomerCount]:
         """Count all customers, or the customers per country or per link.
 
-        Dub's published reference does not describe this route. Its source is the public repository
-        of Dub's server. A server without the route raises ``NotFound``.
+        Dub's published reference does not describe this route. The source of this description is
+        the public repository of Dub's server. If a server does not have the route, the call raises
+        ``NotFound``.
 
         Args:
             group_by: ``"country"`` or ``"link_id"``. The groups of ``"link_id"`` do not contain
@@ -257,7 +260,7 @@ class CustomersConsumer(CustomerBatches):
         """
         raise NotImplementedError
 
-    # CustomerRequest("id") sends its argument, or the id of a request object, as {id} of the path.
+    # CustomerRequest("id") sends an id, or the id of a request object, as {id} in the path.
     # ExpandQuery accepts the call options and include_expanded_fields. declare.Options accepts
     # only call options.
     @declare.returns.json(type=CustomerSchema)

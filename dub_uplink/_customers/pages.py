@@ -10,9 +10,9 @@ from ..models.components import Customer
 from ..models.errors import PageLimitReached, UnprocessableEntity
 from .traversal import CursorTraversal, Fetch, OffsetTraversal, Query, Traversal
 
-#: The server's default.
+#: The number of customers on a page if the query has no ``pageSize``.
 DEFAULT_PAGE_SIZE = 100
-#: The server rejects greater page numbers.
+#: The greatest page number that the server accepts.
 LAST_PAGE = 1000
 
 
@@ -37,7 +37,7 @@ class CustomerPage(list[Customer]):
 
     @property
     def has_next(self) -> bool:
-        """Whether there may be another page. Only a page that is not full is known to be last."""
+        """Whether the page is full. After a full page there may be another page."""
         size: int = self.query.get("pageSize", DEFAULT_PAGE_SIZE)
         return len(self) >= size
 
@@ -57,7 +57,7 @@ class CustomerPage(list[Customer]):
         return self._fetch(next_query(self.query, self)) if self.has_next else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A connection cannot be pickled or copied, so the result is a plain list.
+        # The function that fetches pages cannot be pickled, so the copy is a plain list.
         return list, (list(self),)
 
 
@@ -65,7 +65,7 @@ def next_query(query: Query, customers: list[Customer]) -> Query:
     """Return the query of the page after the one with these customers.
 
     Raises:
-        PageLimitReached: the server returns no page of that number.
+        PageLimitReached: the number of the next page is above :data:`LAST_PAGE`.
     """
     if "endingBefore" in query:
         return {**query, "endingBefore": customers[0].id}
@@ -81,7 +81,7 @@ def next_query(query: Query, customers: list[Customer]) -> Query:
 
 
 def is_paged_by_number(query: Query) -> bool:
-    """Return whether a list is paged by number: cursors support only the order ``createdAt``."""
+    """Return whether the query needs page numbers; cursors support only the order ``createdAt``."""
     return "page" in query or query.get("sortBy", "createdAt") != "createdAt"
 
 
@@ -90,7 +90,7 @@ class CustomerIterator(Iterator[Customer]):
 
     Several threads may share one iterator; each customer is returned once. If a page cannot be
     fetched, the error is raised and no customer is lost. The next ``next()`` fetches that page
-    again. With ``cursor`` another process can continue the iteration.
+    again. With the value of ``cursor``, another process can continue the iteration.
     """
 
     __module__ = "dub_uplink"
@@ -105,8 +105,8 @@ class CustomerIterator(Iterator[Customer]):
     def cursor(self) -> str:
         """The position after the last customer that the iteration returned, as an opaque string.
 
-        ``iterate(cursor=…)`` with the same filters continues after that customer. With several
-        threads, that is the last customer that any thread received.
+        ``iterate(cursor=…)`` with the same filters continues after that customer. If several
+        threads share the iterator, it is the last customer that any thread received.
         """
         with self._lock:
             return self._traversal.cursor
@@ -115,7 +115,7 @@ class CustomerIterator(Iterator[Customer]):
         traversal = self._traversal
         with self._lock:
             while isinstance(step := traversal.step(), Fetch):
-                traversal.fetched(fetch_unless_deleted(self._fetch, step))
+                traversal.receive_page(fetch_unless_cursor_lost(self._fetch, step))
         if step is None:
             raise StopIteration
         return step
@@ -137,7 +137,7 @@ def start_traversal(query: Query, cursor: str | None) -> Traversal:
     return CursorTraversal(query, size, cursor)
 
 
-def fetch_unless_deleted(
+def fetch_unless_cursor_lost(
     fetch: Callable[[Query], list[Customer]], step: Fetch
 ) -> list[Customer] | None:
     """Fetch the page of a step; return ``None`` if the customer at its cursor was deleted."""

@@ -1,4 +1,4 @@
-"""The types and uplink annotations of the arguments of the customers API."""
+"""Define the types and the uplink annotations of the arguments of the customers API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import uplink
 
-from .._declarative.context import context_of
+from .._declarative.context import get_context
 from .._declarative.extra import check_call_options
 from .._declarative.methods import explicit_signature
 from .._declarative.parameters import (
@@ -15,7 +15,7 @@ from .._declarative.parameters import (
     CallOptions,
     PathSegment,
     QueryMap,
-    query_text,
+    format_query_value,
     take_options,
 )
 from .._declarative.schemas import field_names, serialize_request
@@ -25,19 +25,19 @@ from .ids import RESERVED_IDS
 from .schemas import CountQuerySchema, GetSchema, ListSchema
 from .traversal import PageQuery
 
-_GET = GetSchema()
-_LIST = ListSchema()
-_COUNT = CountQuerySchema()
-_EXPANDED = "include_expanded_fields"
-_NEVER_EXPANDED = (
+_GET_SCHEMA = GetSchema()
+_LIST_SCHEMA = ListSchema()
+_COUNT_SCHEMA = CountQuerySchema()
+_EXPAND_OPTION = "include_expanded_fields"
+_NEVER_EXPANDED_REASON = (
     "Dub does not expand a customer that it creates; call get() with include_expanded_fields=True"
 )
-_UPDATE_ONLY = "Dub does not write it when it creates a customer; call update() with it"
-_UNSUPPORTED = {
-    _EXPANDED: _NEVER_EXPANDED,
-    camel_case(_EXPANDED): _NEVER_EXPANDED,
-    "subscription_canceled_at": _UPDATE_ONLY,
-    "subscriptionCanceledAt": _UPDATE_ONLY,
+_UPDATE_ONLY_REASON = "Dub does not write it when it creates a customer; call update() with it"
+_UNSUPPORTED_BY_CREATE = {
+    _EXPAND_OPTION: _NEVER_EXPANDED_REASON,
+    camel_case(_EXPAND_OPTION): _NEVER_EXPANDED_REASON,
+    "subscription_canceled_at": _UPDATE_ONLY_REASON,
+    "subscriptionCanceledAt": _UPDATE_ONLY_REASON,
 }
 
 P = ParamSpec("P")
@@ -92,29 +92,29 @@ class UpdateOptions(_Expand, BodyOptions, total=False):
 
 
 # The body of a TypedDict cannot set `__module__`.
-for _public in (ListOptions, IterateOptions, CountOptions, ExpandOptions, UpdateOptions):
-    _public.__module__ = "dub_uplink.types"
+for _public_type in (ListOptions, IterateOptions, CountOptions, ExpandOptions, UpdateOptions):
+    _public_type.__module__ = "dub_uplink.types"
 
 
-def never_expanded(function: Callable[P, T]) -> Callable[P, T]:
-    """Apply ``explicit_signature``, with an error for ``include_expanded_fields``."""
-    return explicit_signature(function, {_EXPANDED: _NEVER_EXPANDED})
+def refuse_expanded_fields(function: Callable[P, T]) -> Callable[P, T]:
+    """Apply ``explicit_signature``, and raise ``TypeError`` for ``include_expanded_fields``."""
+    return explicit_signature(function, {_EXPAND_OPTION: _NEVER_EXPANDED_REASON})
 
 
-def refuse_unsupported(call: str, *given: Any) -> None:
+def refuse_unsupported(call: str, *arguments: Any) -> None:
     """Check the arguments of a call that may create the customer it returns.
 
     Args:
-        call: The call, for errors.
-        given: The request, ``extra_query`` and ``extra_body``; only mappings are checked.
+        call: the name of the call, for error messages.
+        arguments: the request, ``extra_query`` and ``extra_body``; only mappings are checked.
 
     Raises:
-        ValueError: A mapping contains a name that a create does not support.
+        ValueError: a mapping contains a name that a create does not support.
     """
-    for names in given:
-        for name in names if isinstance(names, Mapping) else ():
-            if name in _UNSUPPORTED:
-                raise ValueError(f"{call} takes no {name}: {_UNSUPPORTED[name]}")
+    for argument in arguments:
+        for name in argument if isinstance(argument, Mapping) else ():
+            if name in _UNSUPPORTED_BY_CREATE:
+                raise ValueError(f"{call} takes no {name}: {_UNSUPPORTED_BY_CREATE[name]}")
 
 
 class CustomerId(PathSegment):
@@ -130,62 +130,66 @@ class CustomerId(PathSegment):
 
 
 class CustomerRequest(CustomerId):
-    """A customer's id, or a ``GetCustomerRequest`` or a mapping that contains the id."""
+    """The id of a customer, or a request (an object or a mapping) that contains the id."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        if isinstance(value, (Mapping, _GET.model)):
-            request = serialize_request(_GET, value)
-            context_of(request_builder).request = request
+        if isinstance(value, (Mapping, _GET_SCHEMA.model)):
+            request = serialize_request(_GET_SCHEMA, value)
+            get_context(request_builder).request = request
             value = request["id"]
         super().modify_request(request_builder, value)
 
 
 class ExpandQuery(QueryMap):
-    """:class:`ExpandOptions`; the request may contain ``include_expanded_fields`` instead."""
+    """The :class:`ExpandOptions`.
 
-    known = frozenset({_EXPANDED, camel_case(_EXPANDED)})
+    A :class:`CustomerRequest` may contain ``include_expanded_fields`` too.
+    """
+
+    known = frozenset({_EXPAND_OPTION, camel_case(_EXPAND_OPTION)})
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
-        request = context_of(request_builder).request
+        request = get_context(request_builder).request
         if not value and request is None:
             return
-        given = take_options(request_builder, value).get(_EXPANDED)
-        in_request = (request or {}).get(camel_case(_EXPANDED))
-        check_flag(given)
-        if given is not None and in_request not in (None, given):
+        value_by_keyword = take_options(request_builder, value).get(_EXPAND_OPTION)
+        value_in_request = (request or {}).get(camel_case(_EXPAND_OPTION))
+        check_expand_option(value_by_keyword)
+        if value_by_keyword is not None and value_in_request not in (None, value_by_keyword):
             raise ValueError(
-                f"{_EXPANDED} is given twice, in the request and by keyword; leave one out"
+                f"{_EXPAND_OPTION} is given twice, in the request and by keyword; leave one out"
             )
-        self.set_params(request_builder, {_EXPANDED: in_request if given is None else given})
+        expanded = value_in_request if value_by_keyword is None else value_by_keyword
+        self.set_params(request_builder, {_EXPAND_OPTION: expanded})
 
 
-def check_flag(value: Any) -> None:
+def check_expand_option(value: Any) -> None:
     """Check the argument ``include_expanded_fields``.
 
     Raises:
         ValueError: the value is neither a boolean nor ``None``.
     """
     if value is not None and not isinstance(value, bool):
-        raise ValueError(f"{_EXPANDED} must be True or False, not {value!r:.40}")
+        raise ValueError(f"{_EXPAND_OPTION} must be True or False, not {value!r:.40}")
 
 
 class ListRequest(uplink.Context):  # type: ignore[misc]  # uplink has no types
-    """A ``GetCustomersRequest`` or a mapping; :class:`ListQuery` adds the keyword filters."""
+    """The request of a list, which :class:`ListQuery` validates and sends."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        context_of(request_builder).request = value
+        get_context(request_builder).request = value
 
 
 class ListQuery(QueryMap):
-    """:class:`ListOptions`, validated together with the :class:`ListRequest`."""
+    """The :class:`ListOptions`, validated together with the :class:`ListRequest`."""
 
-    known = field_names(_LIST)
+    known = field_names(_LIST_SCHEMA)
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
-        context = context_of(request_builder)
+        context = get_context(request_builder)
         filters = take_options(request_builder, value)
-        context.query = list_query(context.request, filters)
-        params = {name: query_text(name, value) for name, value in context.query.items()}
+        context.query = validate_list_query(context.request, filters)
+        params = {name: format_query_value(name, value) for name, value in context.query.items()}
         context.params.update(params)
 
 
@@ -193,25 +197,25 @@ class CountGroup(uplink.Context):  # type: ignore[misc]
     """The argument ``group_by`` of a count; :class:`CountQuery` validates and sends it."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
-        context_of(request_builder).request = value
+        get_context(request_builder).request = value
 
 
 class CountQuery(QueryMap):
-    """:class:`CountOptions`, validated together with the :class:`CountGroup`."""
+    """The :class:`CountOptions`, validated together with the :class:`CountGroup`."""
 
-    known = field_names(_COUNT)
+    known = field_names(_COUNT_SCHEMA)
 
     def modify_request(self, request_builder: Any, value: Mapping[str, Any]) -> None:
-        context = context_of(request_builder)
+        context = get_context(request_builder)
         filters = take_options(request_builder, value)
-        query = serialize_request(_COUNT, {**filters, "group_by": context.request})
+        query = serialize_request(_COUNT_SCHEMA, {**filters, "group_by": context.request})
         if "groupBy" in query:
             query["groupBy"] = camel_case(query["groupBy"])
         context.query = query
         context.params.update(query)
 
 
-def list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:
+def validate_list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the query parameters of a list, with the server's names.
 
     Raises:
@@ -220,7 +224,7 @@ def list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if isinstance(request, PageQuery) and not filters and all(request.values()):
         return request
-    query = {} if request is None else serialize_request(_LIST, request)
+    query = {} if request is None else serialize_request(_LIST_SCHEMA, request)
     filters = {name: value for name, value in filters.items() if value is not None}
     for name in filters:
         if camel_case(name) in query:
@@ -228,7 +232,7 @@ def list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:
                 f"list(): {name} is given twice, in the request and by keyword; leave one out"
             )
     # Validated together, because a cursor in the request excludes the keyword `page`.
-    return serialize_request(_LIST, {**query, **filters}) if filters else query
+    return serialize_request(_LIST_SCHEMA, {**query, **filters}) if filters else query
 
 
 def split_iterate_options(options: IterateOptions) -> tuple[Mapping[str, Any], CallOptions]:
@@ -243,4 +247,5 @@ def split_iterate_options(options: IterateOptions) -> tuple[Mapping[str, Any], C
     names = CallOptions.__optional_keys__ & options.keys()
     call_options: Any = {name: filters.pop(name) for name in names}
     check_call_options(call_options, ListQuery.known)
-    return serialize_request(_LIST, GetCustomersRequest(**filters), "iterate()"), call_options
+    query = serialize_request(_LIST_SCHEMA, GetCustomersRequest(**filters), "iterate()")
+    return query, call_options

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from .._declarative.methods import explicit_signature
-from .._declarative.raw import raw_endpoint
+from .._declarative.raw import make_raw_endpoint
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -20,9 +20,16 @@ from ..models.operations import (
 from ..models.response import RawResponse
 from .batches import CustomerBatches
 from .pages import CustomerPage
-from .parameters import CountOptions, ExpandOptions, ListOptions, UpdateOptions, never_expanded
+from .parameters import (
+    CountOptions,
+    ExpandOptions,
+    ListOptions,
+    UpdateOptions,
+    refuse_expanded_fields,
+)
 
-# These functions call the endpoints of their first argument.
+# These functions call endpoints of `self`. The raw-response view passes itself, so the endpoints
+# return raw responses.
 _upsert: Any = CustomerBatches.upsert
 _ensure: Any = CustomerBatches.ensure
 
@@ -31,19 +38,20 @@ class CustomersWithRawResponse:
     """The endpoints of :class:`CustomersConsumer`, each returning a :class:`RawResponse`.
 
     ``list``, ``create``, ``get``, ``update``, ``delete``, ``count``, ``upsert`` and ``ensure`` take
-    the same arguments and raise the same errors. The endpoints that a subclass declares are also
-    available, but type checkers do not know them. Methods that override an endpoint are not called.
-    Iterations and batches have no single response, so they are not available.
+    the arguments and raise the errors of the methods with these names. Endpoints that a subclass
+    declares are also available, but type checkers do not know them. If a subclass overrides an
+    endpoint, the override is not called. Iterations and batches have no single response, so they
+    are not available.
     """
 
     __module__ = "dub_uplink"
 
     def __init__(self, customers: Any) -> None:
         self._customers = customers
-        self._retry_state = customers._retry_state
+        self._make_retry_state = customers._make_retry_state
 
     def _endpoint(self, name: str) -> Callable[..., RawResponse[Any]]:
-        endpoint: Callable[..., RawResponse[Any]] = raw_endpoint(self._customers, name)
+        endpoint: Callable[..., RawResponse[Any]] = make_raw_endpoint(self._customers, name)
         return endpoint
 
     if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any misspelt name
@@ -111,24 +119,24 @@ class CustomersWithRawResponse:
         """See :meth:`CustomersConsumer.count`."""
         return self._endpoint("count")(group_by=group_by, **options)
 
-    @never_expanded
+    @refuse_expanded_fields
     def upsert(
         self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
     ) -> RawResponse[Customer]:
         """See :meth:`CustomersConsumer.upsert`.
 
-        The response is that of the last request: 200 for an update, 201 for a create.
+        The method returns the last response: 200 for an update, 201 for a create.
         """
         response: RawResponse[Customer] = _upsert(self, request, **options)
         return response
 
-    @never_expanded
+    @refuse_expanded_fields
     def ensure(
         self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
     ) -> RawResponse[Customer]:
         """See :meth:`CustomersConsumer.ensure`.
 
-        The response is that of the last request: 200 for an existing customer, 201 for a create.
+        The method returns the last response: 200 for an existing customer, 201 for a create.
         """
         response: RawResponse[Customer] = _ensure(self, request, **options)
         return response

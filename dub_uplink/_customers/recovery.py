@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
-from .._transport.errors import error_data, json_or_none
+from .._transport.errors import json_or_none, parse_error_data
 from ..models.response import Response
 
-_ITEM = re.compile(r"customers/([^/?#]+)")
+_CUSTOMER_PATH = re.compile(r"customers/([^/?#]+)")
 
-#: The fields that the server stores unchanged. It rehosts the avatar under another URL, and shows
-#: an invented name for a customer without one.
+#: The fields that the server stores unchanged. It copies the avatar to another URL, and returns an
+#: invented name for a customer without a name.
 _STORED_FIELDS = ("externalId", "email", "stripeCustomerId", "country")
 
 
@@ -47,23 +47,25 @@ class CustomerOperation:
         return self.method != "POST" or self.path == "customers"
 
     def resolve_rejection(self, error_response: Response) -> Response | None:
-        """Return a success response if the rejection shows that a delete was applied."""
-        item = _ITEM.fullmatch(self.path)
-        if self.method != "DELETE" or item is None or not is_customer_not_found(error_response):
+        """Return a success response if the rejection shows an applied delete, else ``None``."""
+        path_match = _CUSTOMER_PATH.fullmatch(self.path)
+        if self.method != "DELETE" or path_match is None:
             return None
-        body = json.dumps({"id": unquote(item[1])}).encode()
+        if not is_customer_not_found(error_response):
+            return None
+        body = json.dumps({"id": unquote(path_match[1])}).encode()
         return Response(200, {"Content-Type": "application/json"}, body)
 
     def lookup_path(self, error_response: Response) -> str | None:
-        """Return the path to look up after a rejection, or ``None`` if no lookup can help."""
-        external_id = self._sent().get("externalId")
+        """Return the path of the lookup after a rejection, or ``None`` if no lookup can help."""
+        external_id = self._sent_fields().get("externalId")
         if not isinstance(external_id, str):
             return None
         path = "customers/" + quote(f"ext_{external_id}", safe="")
         if self.method == "POST" and self.path == "customers":
             return path if error_response.status_code == 409 else None
         # After an update of the external id, the customer is no longer at its old path.
-        if self.method == "PATCH" and _ITEM.fullmatch(self.path) and path != self.path:
+        if self.method == "PATCH" and _CUSTOMER_PATH.fullmatch(self.path) and path != self.path:
             return path if is_customer_not_found(error_response) else None
         return None
 
@@ -87,18 +89,18 @@ class CustomerOperation:
         return Response(status, lookup_response.headers, lookup_response.content)
 
     def _was_applied(self, customer: Mapping[str, Any]) -> bool:
-        sent = self._sent()
-        if sent.get("name") and customer.get("name") != sent["name"]:
+        sent_fields = self._sent_fields()
+        if sent_fields.get("name") and customer.get("name") != sent_fields["name"]:
             return False
         if self.method == "POST":
             # In a new customer, fields that the request did not contain are null.
             fields = [key for key in _STORED_FIELDS if key in customer]
-            return all(customer[key] == sent.get(key) for key in fields)
+            return all(customer[key] == sent_fields.get(key) for key in fields)
         # The server accepts a country in an update, but does not store it.
-        fields = [key for key in _STORED_FIELDS if key in sent and key in customer]
-        return all(customer[key] == sent[key] for key in fields if key != "country")
+        fields = [key for key in _STORED_FIELDS if key in sent_fields and key in customer]
+        return all(customer[key] == sent_fields[key] for key in fields if key != "country")
 
-    def _sent(self) -> Mapping[str, Any]:
+    def _sent_fields(self) -> Mapping[str, Any]:
         body = self.body
         if isinstance(body, (bytes, str)):
             try:
@@ -109,8 +111,11 @@ class CustomerOperation:
 
 
 def is_customer_not_found(response: Response) -> bool:
-    """Return whether a response is Dub's 404 for a customer, not a 404 of a proxy or workspace."""
-    data = error_data(response) if response.status_code == 404 else None
+    """Return whether a response is Dub's 404 for a missing customer.
+
+    The 404 of a proxy, and Dub's 404 for a missing workspace, are different.
+    """
+    data = parse_error_data(response) if response.status_code == 404 else None
     return (
         data is not None
         and data.error.code == "not_found"

@@ -12,13 +12,13 @@ from marshmallow import fields, validate
 from .._declarative.schemas import (
     ModelSchema,
     RequestSchema,
-    SentFlag,
-    SentMoment,
+    SentBoolean,
+    SentDatetime,
     SentText,
+    datetime_field,
     first_error,
-    integer,
-    moment,
-    text,
+    integer_field,
+    text_field,
 )
 from ..models import components, operations
 
@@ -27,52 +27,52 @@ class LinkSchema(ModelSchema):
     model = components.Link
 
     id = fields.String(required=True)
-    domain = text()
-    key = text()
-    short_link = text()
-    url = text()
-    program_id = text()
+    domain = text_field()
+    key = text_field()
+    short_link = text_field()
+    url = text_field()
+    program_id = text_field()
 
 
 class PartnerSchema(ModelSchema):
     model = components.Partner
 
     id = fields.String(required=True)
-    name = text()
-    email = text()
-    image = text()
+    name = text_field()
+    email = text_field()
+    image = text_field()
 
 
 class DiscountSchema(ModelSchema):
     model = components.Discount
 
     id = fields.String(required=True)
-    amount = integer()
-    type = text()
-    max_duration = integer()
-    coupon_id = text()
-    coupon_test_id = text()
-    description = text()
-    partners_count = integer()
+    amount = integer_field()
+    type = text_field()
+    max_duration = integer_field()
+    coupon_id = text_field()
+    coupon_test_id = text_field()
+    description = text_field()
+    partners_count = integer_field()
 
 
 class CustomerSchema(ModelSchema):
     model = components.Customer
-    left_out = components._OMITTED_IF_NONE
+    omitted_together = components._OMITTED_IF_NONE
 
     id = fields.String(required=True)
-    name = text()
-    email = text()
-    avatar = text()
-    external_id = text()
-    stripe_customer_id = text()
-    country = text()
-    sales = integer()
-    sale_amount = integer()
-    created_at = moment()
-    first_sale_at = moment()
-    subscription_canceled_at = moment()
-    program_id = text()
+    name = text_field()
+    email = text_field()
+    avatar = text_field()
+    external_id = text_field()
+    stripe_customer_id = text_field()
+    country = text_field()
+    sales = integer_field()
+    sale_amount = integer_field()
+    created_at = datetime_field()
+    first_sale_at = datetime_field()
+    subscription_canceled_at = datetime_field()
+    program_id = text_field()
     link = fields.Nested(LinkSchema, allow_none=True)
     partner = fields.Nested(PartnerSchema, allow_none=True)
     discount = fields.Nested(DiscountSchema, allow_none=True)
@@ -102,8 +102,8 @@ class CountSchema(ModelSchema):
     model = components.CustomerCount
 
     count = fields.Integer(strict=True, required=True, data_key="_count")
-    country = text()
-    link_id = text()
+    country = text_field()
+    link_id = text_field()
 
 
 class DeletedSchema(ModelSchema):
@@ -112,11 +112,11 @@ class DeletedSchema(ModelSchema):
     id = fields.String(required=True)
 
 
-def _nullable() -> SentText:
+def _nullable_text_field() -> SentText:
     return SentText(allow_none=True)
 
 
-def _filter() -> SentText:
+def _filter_field() -> SentText:
     # The server ignores an empty filter, so the list would contain every customer.
     return SentText(validate=validate.Length(min=1, error="Must not be empty."))
 
@@ -126,10 +126,10 @@ class CreateSchema(RequestSchema):
     call = "create()"
 
     external_id = SentText(required=True)
-    email = _nullable()
-    name = _nullable()
-    avatar = _nullable()
-    stripe_customer_id = _nullable()
+    email = _nullable_text_field()
+    name = _nullable_text_field()
+    avatar = _nullable_text_field()
+    stripe_customer_id = _nullable_text_field()
     country = SentText()
 
 
@@ -137,41 +137,41 @@ class UpdateSchema(RequestSchema):
     model = operations.UpdateCustomerRequestBody
     call = "update()"
 
-    email = _nullable()
-    name = _nullable()
-    avatar = _nullable()
+    email = _nullable_text_field()
+    name = _nullable_text_field()
+    avatar = _nullable_text_field()
     external_id = SentText()
-    stripe_customer_id = _nullable()
+    stripe_customer_id = _nullable_text_field()
     country = SentText()
-    subscription_canceled_at = SentMoment(format="iso", default_timezone=None, allow_none=True)
+    subscription_canceled_at = SentDatetime(format="iso", default_timezone=None, allow_none=True)
 
 
 class GetSchema(RequestSchema):
     model = operations.GetCustomerRequest
     call = "get()"
-    nulls = False
+    sends_nulls = False
 
     id = fields.Raw(required=True)
-    include_expanded_fields = SentFlag()
+    include_expanded_fields = SentBoolean()
 
 
 class _FilterSchema(RequestSchema):
-    nulls = False
+    sends_nulls = False
 
-    email = _filter()
-    external_id = _filter()
-    search = _filter()
-    country = _filter()
-    link_id = _filter()
-    program_id = _filter()
-    partner_id = _filter()
+    email = _filter_field()
+    external_id = _filter_field()
+    search = _filter_field()
+    country = _filter_field()
+    link_id = _filter_field()
+    program_id = _filter_field()
+    partner_id = _filter_field()
 
 
 class ListSchema(_FilterSchema):
     model = operations.GetCustomersRequest
     call = "list()"
 
-    include_expanded_fields = SentFlag()
+    include_expanded_fields = SentBoolean()
     sort_by = SentText(
         validate=validate.OneOf(
             ["createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt"]
@@ -180,12 +180,12 @@ class ListSchema(_FilterSchema):
     sort_order = SentText(validate=validate.OneOf(["asc", "desc"]))
     page = fields.Integer(strict=True, validate=validate.Range(1, 1000))
     page_size = fields.Integer(strict=True, validate=validate.Range(1, 100))
-    starting_after = _filter()
-    ending_before = _filter()
+    starting_after = _filter_field()
+    ending_before = _filter_field()
 
     @marshmallow.validates_schema
-    def one_way_to_page(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Reject combinations that the server rejects, in the server's order."""
+    def check_paging(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Reject what the server rejects: two cursors, a cursor with an order or with a page."""
         cursors = [name for name in ("starting_after", "ending_before") if name in data]
         if len(cursors) == 2:
             raise marshmallow.ValidationError("Give starting_after or ending_before, not both.")
@@ -207,7 +207,7 @@ class CountQuerySchema(_FilterSchema):
     )
 
     @marshmallow.validates_schema
-    def no_filter_of_the_group(self, data: Mapping[str, Any], **_: Any) -> None:
+    def check_group_filter(self, data: Mapping[str, Any], **_: Any) -> None:
         """Reject a filter that the server would ignore."""
         group = str(data.get("group_by"))
         if group in data:

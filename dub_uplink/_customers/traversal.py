@@ -1,20 +1,20 @@
 """Find every customer of a list exactly once. This module does no I/O.
 
-It is not enough to follow the server's cursors. The server orders a list without a cursor by
-``createdAt``, and a list at a cursor by id. The two orders agree unless a customer is back-dated.
-A back-dated customer may be neither on the first page nor after the last customer of that page.
-Another customer may be in both places. ``docs/ordering.rst`` has an example.
+A cursor is the id of a customer. It is not enough to follow the server's cursors. The server orders
+a list without a cursor by ``createdAt``, and a list with a cursor by id. The two orders agree
+unless a customer is back-dated. A back-dated customer may be neither on the first page nor after
+the last customer of that page. Another customer may be in both places. ``docs/ordering.rst`` has an
+example.
 
 :class:`CursorTraversal` therefore fetches the first page. The last customer of that page is the
 anchor. From the anchor the traversal follows the cursors by id in both directions. Each id lies in
-exactly one direction, and the ids of the first page are remembered. Without back-dated customers
-the backward direction is one page without new customers.
+exactly one direction, and the ids of the first page are remembered, so that no customer is returned
+twice. Without back-dated customers, the backward direction is one page without new customers.
 
-A cursor is the id of a customer, and the server rejects the id of a deleted customer. The caller
-may delete each customer that it receives. The last customer of a page is therefore returned only
-after the next page has arrived. If another client deletes the cursor, the traversal uses another
-customer of the same page. If that whole page is deleted, the traversal restarts, and skips the
-ranges of ids that are already covered.
+The server rejects a cursor if the customer is deleted. The caller may delete each customer that it
+receives. The last customer of a page is therefore returned only after the next page has arrived. If
+another client deletes the cursor, the traversal uses another customer of the same page. If that
+whole page is deleted, the traversal restarts, and skips the ranges of ids that are already covered.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Page = list[Customer]
 
 
 class PageQuery(dict[str, Any]):
-    """The query of the next page: a query that was validated, and a position from the server.
+    """The query of a next page: a validated query, and a cursor or a page number.
 
     It is not validated again, because a validation takes 5 % of the time of a page.
     """
@@ -50,7 +50,7 @@ class Fetch:
 
     @property
     def has_cursor(self) -> bool:
-        """Whether the query has a cursor, which the server rejects after a deletion."""
+        """Whether the query has a cursor, which the server rejects if the customer is deleted."""
         return "startingAfter" in self.query or "endingBefore" in self.query
 
 
@@ -66,52 +66,56 @@ class FilterMismatch(ValueError):
 Direction = Literal["endingBefore", "startingAfter"]
 BACKWARD: Direction = "endingBefore"
 FORWARD: Direction = "startingAfter"
-_FIRST = "first"
+_FIRST_PAGE = "first"
 _URLSAFE_BASE64 = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 
-#: The generators yield lists of customers. To yield single customers takes twice as long.
+#: A generator of steps. It yields lists of customers, because yielding single customers takes twice
+#: as long.
 Steps = Generator["Fetch | Page", "Page | None", None]
 
 
 class Traversal(ABC):
-    """The steps through a list: a page to fetch, a customer to return, or ``None`` at the end."""
+    """The steps through a list. A step is a page to fetch, or a customer to return."""
 
     def __init__(self, query: Query, cursor: str | None) -> None:
         self._query = query
         if cursor is not None:
             try:
-                self._restore(self._read(cursor))
+                self._restore_state(self._decode_cursor(cursor))
             except FilterMismatch:
                 raise
             except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
                 raise ValueError(
                     "cursor is not valid: pass iterate().cursor of an earlier iteration, unchanged"
                 ) from None
-        self._steps = self._walk()
-        self._fetching: Fetch | None = None
-        self._rows: Iterator[Customer] = iter(())
+        self._steps = self._generate_steps()
+        self._pending_fetch: Fetch | None = None
+        self._customers: Iterator[Customer] = iter(())
 
     def step(self) -> Fetch | Customer | None:
-        """Return the next step. A ``Fetch`` is returned again until :meth:`fetched` is called."""
-        while self._fetching is None:
-            for customer in self._rows:
+        """Return the next step, or ``None`` at the end.
+
+        A ``Fetch`` is returned again until :meth:`fetched` is called.
+        """
+        while self._pending_fetch is None:
+            for customer in self._customers:
                 self._mark_returned(customer)
                 return customer
             if not self._advance(None):
                 return None
-        return self._fetching
+        return self._pending_fetch
 
-    def fetched(self, page: Page | None) -> None:
+    def receive_page(self, page: Page | None) -> None:
         """Continue with the fetched page, or with ``None`` if its cursor is a deleted customer."""
         self._advance(page)
 
     @property
     def cursor(self) -> str:
         """The position after the last customer that was returned, as an opaque string."""
-        state = json.dumps([self._query, self._state()], separators=(",", ":"))
+        state = json.dumps([self._query, self._get_state()], separators=(",", ":"))
         return base64.urlsafe_b64encode(state.encode()).decode()
 
-    def _read(self, cursor: str) -> Any:
+    def _decode_cursor(self, cursor: str) -> Any:
         if not _URLSAFE_BASE64.fullmatch(cursor):  # Python 3.15 warns of "+" and "/"
             raise ValueError("not URL-safe base64")
         query, state = json.loads(base64.urlsafe_b64decode(cursor))
@@ -123,231 +127,260 @@ class Traversal(ABC):
 
     def _advance(self, page: Page | None) -> bool:
         """Continue to the next page or to the next customers; return whether one exists."""
-        self._fetching = None  # stays None at the end, and if the page limit raises
+        self._pending_fetch = None  # stays None at the end, and after PageLimitReached
         try:
             step = self._steps.send(page)
         except StopIteration:
             return False
         if isinstance(step, Fetch):
-            self._fetching = step
+            self._pending_fetch = step
         else:
-            self._rows = iter(step)
+            self._customers = iter(step)
         return True
 
     @abstractmethod
-    def _walk(self) -> Steps: ...
+    def _generate_steps(self) -> Steps: ...
 
     @abstractmethod
     def _mark_returned(self, customer: Customer) -> None: ...
 
     @abstractmethod
-    def _state(self) -> Any: ...
+    def _get_state(self) -> Any: ...
 
     @abstractmethod
-    def _restore(self, state: Any) -> None: ...
+    def _restore_state(self, state: Any) -> None: ...
 
 
 class CursorTraversal(Traversal):
     """Traverse a list by id, in both directions from an anchor on the first page."""
 
     def __init__(self, query: Query, page_size: int, cursor: str | None = None) -> None:
-        self._size = page_size
-        self._descending = query.get("sortOrder", "desc") == "desc"
-        self._phase: str = _FIRST
+        self._page_size = page_size
+        self._is_descending = query.get("sortOrder", "desc") == "desc"
+        #: The part of the list that is traversed now: the first page, or a direction.
+        self._phase: str = _FIRST_PAGE
         #: The id of the last customer returned in each direction.
-        self._frontier: dict[Direction, str] = {}
-        #: The ids that were returned from first pages. Each restart fetches another first page.
-        self._seen: set[str] = set()
+        self._last_returned: dict[Direction, str] = {}
+        #: The ids returned from the first page, also from the first page after each restart.
+        self._returned_ids: set[str] = set()
         #: The lowest and highest id of each range covered before a restart. ``None`` is unbounded.
-        self._covered: list[tuple[str | None, str | None]] = []
+        self._covered_ranges: list[tuple[str | None, str | None]] = []
         #: The ids of the current page. The next page repeats some of them if its cursor was not
         #: the last customer.
-        self._recent: frozenset[str] = frozenset()
+        self._current_page_ids: frozenset[str] = frozenset()
         #: The page after the anchor, which is fetched before the backward direction.
         self._page_after_anchor: Page | None = None
         #: The latest ``createdAt`` at the start. The backward direction skips later customers.
-        #: Otherwise a caller that creates a customer for each one it receives would never finish.
-        self._newest: dt.datetime | None = None
+        #: Otherwise a loop that creates a customer in each round would never end.
+        self._newest_created_at: dt.datetime | None = None
         super().__init__(query, cursor)
 
-    def _walk(self) -> Steps:
+    def _generate_steps(self) -> Steps:
         while True:
             try:
-                if self._phase == _FIRST and (yield from self._first_page()):
+                if self._phase == _FIRST_PAGE and (yield from self._traverse_first_page()):
                     return
                 if self._phase == BACKWARD:
-                    yield from self._resume(BACKWARD)
+                    yield from self._resume_direction(BACKWARD)
                     self._phase = FORWARD
-                yield from self._resume(FORWARD)
+                yield from self._resume_direction(FORWARD)
             except CursorLost:
                 self._restart()
             else:
                 return
 
-    def _first_page(self) -> Generator[Fetch | Page, Page | None, bool]:
-        """Yield the first page and the backward direction; return whether the list ends there."""
+    def _traverse_first_page(self) -> Generator[Fetch | Page, Page | None, bool]:
+        """Yield the first page and the pages before it; return whether it is the only page."""
         page = (yield Fetch(self._query)) or []
-        if len(page) < self._size:
-            yield self._unseen(page)
+        if len(page) < self._page_size:
+            yield self._drop_returned(page)
             return True
-        if self._descending:
-            self._newest = page[0].created_at
-        yield self._unseen(page[:-1])
-        for anchor in _candidates([row.id for row in page]):
-            before = yield self._fetch(BACKWARD, anchor)
-            after = None if before is None else (yield self._fetch(FORWARD, anchor))
-            if before is None or after is None:
+        if self._is_descending:
+            self._newest_created_at = page[0].created_at
+        yield self._drop_returned(page[:-1])
+        for anchor in _cursor_candidates([customer.id for customer in page]):
+            page_before = yield self._make_fetch(BACKWARD, anchor)
+            if page_before is None:
                 continue
-            yield self._unseen(page[-1:])
-            self._recent = frozenset(row.id for row in page)
-            self._frontier = {BACKWARD: anchor, FORWARD: anchor}
+            page_after = yield self._make_fetch(FORWARD, anchor)
+            if page_after is None:
+                continue
+            yield self._drop_returned(page[-1:])
+            self._current_page_ids = frozenset(customer.id for customer in page)
+            self._last_returned = {BACKWARD: anchor, FORWARD: anchor}
             self._phase = BACKWARD
-            yield from self._follow(BACKWARD, before)
-            self._phase, self._page_after_anchor = FORWARD, after
+            yield from self._follow_cursors(BACKWARD, page_before)
+            self._phase, self._page_after_anchor = FORWARD, page_after
             return False
         raise CursorLost
 
-    def _resume(self, direction: Direction) -> Steps:
-        """Yield the customers beyond the frontier of a direction."""
+    def _resume_direction(self, direction: Direction) -> Steps:
+        """Yield the customers beyond the last returned customer of a direction."""
         page, self._page_after_anchor = self._page_after_anchor, None
-        frontier = self._frontier[direction]
+        last_id = self._last_returned[direction]
         if page is None:
-            if self._is_covered_beyond(direction, frontier):
+            if self._is_covered_beyond(direction, last_id):
                 return
             # Not a PageQuery, because the id may be from the caller's cursor and must be validated.
-            page = yield Fetch({**self._query, direction: frontier})
+            page = yield Fetch({**self._query, direction: last_id})
             if page is None:
                 raise CursorLost
-        yield from self._follow(direction, page)
+        yield from self._follow_cursors(direction, page)
 
-    def _follow(self, direction: Direction, page: Page) -> Steps:
+    def _follow_cursors(self, direction: Direction, page: Page) -> Steps:
         """Yield a page and the following pages in a direction."""
         while True:
-            rows = page
+            customers = page
             if direction == BACKWARD:
-                rows = [row for row in reversed(page) if not self._is_newer(row)]
-            if not rows:
+                customers = [
+                    customer
+                    for customer in reversed(page)
+                    if not self._is_created_after_start(customer)
+                ]
+            if not customers:
                 return
-            if len(page) < self._size or self._is_covered_beyond(direction, rows[-1].id):
-                yield self._unseen(rows)
+            if len(page) < self._page_size or self._is_covered_beyond(direction, customers[-1].id):
+                yield self._drop_returned(customers)
                 return
-            yield self._unseen(rows[:-1])
-            ids = [row.id for row in rows]
-            for cursor in _candidates(ids):
-                following = yield self._fetch(direction, cursor)
+            yield self._drop_returned(customers[:-1])
+            ids = [customer.id for customer in customers]
+            for cursor in _cursor_candidates(ids):
+                following = yield self._make_fetch(direction, cursor)
                 if following is not None:
                     break
             else:
                 raise CursorLost
-            yield self._unseen(rows[-1:])
-            self._recent = frozenset(ids)
+            yield self._drop_returned(customers[-1:])
+            self._current_page_ids = frozenset(ids)
             page = following
 
-    def _fetch(self, direction: Direction, cursor: str) -> Fetch:
+    def _make_fetch(self, direction: Direction, cursor: str) -> Fetch:
         return Fetch(PageQuery({**self._query, direction: cursor}))
 
-    def _unseen(self, rows: Page) -> Page:
-        rows = [row for row in rows if row.id not in self._seen and row.id not in self._recent]
-        for ids in self._covered:
-            rows = [row for row in rows if not _is_between(row.id, *ids)]
-        return rows
+    def _drop_returned(self, customers: Page) -> Page:
+        customers = [
+            customer
+            for customer in customers
+            if customer.id not in self._returned_ids and customer.id not in self._current_page_ids
+        ]
+        for lowest, highest in self._covered_ranges:
+            customers = [c for c in customers if not _is_between(c.id, lowest, highest)]
+        return customers
 
-    def _is_newer(self, customer: Customer) -> bool:
+    def _is_created_after_start(self, customer: Customer) -> bool:
         created = customer.created_at
-        return created is not None and self._newest is not None and created > self._newest
+        return (
+            created is not None
+            and self._newest_created_at is not None
+            and created > self._newest_created_at
+        )
 
     def _is_covered_beyond(self, direction: Direction, customer_id: str) -> bool:
         """Return whether all ids beyond this id were covered before a restart."""
-        open_end = 1 if (direction == BACKWARD) is self._descending else 0
+        # A range is a pair of its lowest and its highest id.
+        end_index = 1 if (direction == BACKWARD) is self._is_descending else 0
         return any(
-            ids[open_end] is None and _is_between(customer_id, *ids) for ids in self._covered
+            covered[end_index] is None and _is_between(customer_id, *covered)
+            for covered in self._covered_ranges
         )
 
     def _restart(self) -> None:
-        if self._phase != _FIRST:
+        if self._phase != _FIRST_PAGE:
             # The backward direction is traversed first, so it is complete in the forward phase.
-            before = self._frontier[BACKWARD] if self._phase == BACKWARD else None
-            after = self._frontier[FORWARD]
-            self._covered.append((after, before) if self._descending else (before, after))
-        self._phase, self._page_after_anchor, self._recent = _FIRST, None, frozenset()
+            backward_end = self._last_returned[BACKWARD] if self._phase == BACKWARD else None
+            forward_end = self._last_returned[FORWARD]
+            ends = (
+                (forward_end, backward_end) if self._is_descending else (backward_end, forward_end)
+            )
+            self._covered_ranges.append(ends)
+        self._phase, self._page_after_anchor = _FIRST_PAGE, None
+        self._current_page_ids = frozenset()
 
     def _mark_returned(self, customer: Customer) -> None:
-        if self._phase == _FIRST:
-            self._seen.add(customer.id)
+        if self._phase == _FIRST_PAGE:
+            self._returned_ids.add(customer.id)
         elif self._phase == BACKWARD:
-            self._frontier[BACKWARD] = customer.id
+            self._last_returned[BACKWARD] = customer.id
         else:
-            self._frontier[FORWARD] = customer.id
+            self._last_returned[FORWARD] = customer.id
 
-    def _state(self) -> Any:
-        newest = None if self._newest is None else self._newest.isoformat()
-        return [self._phase, self._frontier, sorted(self._seen), self._covered, newest]
+    def _get_state(self) -> Any:
+        newest = None if self._newest_created_at is None else self._newest_created_at.isoformat()
+        return [
+            self._phase,
+            self._last_returned,
+            sorted(self._returned_ids),
+            self._covered_ranges,
+            newest,
+        ]
 
-    def _restore(self, state: Any) -> None:
-        self._phase, self._frontier, seen, covered, newest = state
-        self._newest = None if newest is None else dt.datetime.fromisoformat(newest)
-        self._seen = set(seen)
-        self._covered = [(lowest, highest) for lowest, highest in covered]
+    def _restore_state(self, state: Any) -> None:
+        self._phase, self._last_returned, seen, covered, newest = state
+        self._newest_created_at = None if newest is None else dt.datetime.fromisoformat(newest)
+        self._returned_ids = set(seen)
+        self._covered_ranges = [(lowest, highest) for lowest, highest in covered]
 
 
 def _is_between(customer_id: str, lowest: str | None, highest: str | None) -> bool:
     return (lowest is None or lowest <= customer_id) and (highest is None or customer_id <= highest)
 
 
-def _candidates(ids: list[str]) -> Iterator[str]:
+def _cursor_candidates(ids: list[str]) -> Iterator[str]:
     """Yield the ids to try as a cursor, from the last to the first, in growing steps."""
-    back = 1
-    while back < len(ids):
-        yield ids[-back]
-        back += max(1, back // 2)
+    from_end = 1
+    while from_end < len(ids):
+        yield ids[-from_end]
+        from_end += max(1, from_end // 2)
     yield ids[0]
 
 
 class OffsetTraversal(Traversal):
     """Traverse a list by page number, because cursors support only the order ``createdAt``.
 
-    A customer that moves to the next page meanwhile is returned once. A customer that moves to an
-    earlier page may be missed, for example after the deletion of other customers.
+    A customer that moves to the next page during the traversal is returned once. A customer that
+    moves to an earlier page, for example after the deletion of other customers, may be missed.
     """
 
     def __init__(
         self, query: Query, page_size: int, last_page: int, cursor: str | None = None
     ) -> None:
-        self._size = page_size
+        self._page_size = page_size
         self._last_page = last_page
-        self._page = 1
+        self._page_number = 1
         #: Ids returned from the current page and the one before it.
-        self._seen: dict[str, None] = {}
+        self._returned_ids: dict[str, None] = {}
         super().__init__(query, cursor)
 
-    def _walk(self) -> Steps:
-        page = (yield Fetch({**self._query, "page": self._page})) or []
+    def _generate_steps(self) -> Steps:
+        page = (yield Fetch({**self._query, "page": self._page_number})) or []
         while True:
-            is_last = len(page) < self._size
-            yield self._unseen(page if is_last else page[:-1])
+            is_last = len(page) < self._page_size
+            yield self._drop_returned(page if is_last else page[:-1])
             if is_last:
                 return
-            if self._page >= self._last_page:
-                yield self._unseen(page[-1:])
+            if self._page_number >= self._last_page:
+                yield self._drop_returned(page[-1:])
                 raise PageLimitReached(
                     f"the server returns no page after number {self._last_page}, and more customers"
                     " may exist; add a filter, or leave out sort_by"
                 )
-            following = (yield Fetch(PageQuery({**self._query, "page": self._page + 1}))) or []
-            yield self._unseen(page[-1:])
-            self._page += 1
-            self._seen = dict.fromkeys(row.id for row in page)
+            following = (
+                yield Fetch(PageQuery({**self._query, "page": self._page_number + 1}))
+            ) or []
+            yield self._drop_returned(page[-1:])
+            self._page_number += 1
+            self._returned_ids = dict.fromkeys(customer.id for customer in page)
             page = following
 
-    def _unseen(self, rows: Page) -> Page:
-        return [row for row in rows if row.id not in self._seen]
+    def _drop_returned(self, customers: Page) -> Page:
+        return [customer for customer in customers if customer.id not in self._returned_ids]
 
     def _mark_returned(self, customer: Customer) -> None:
-        self._seen[customer.id] = None
+        self._returned_ids[customer.id] = None
 
-    def _state(self) -> Any:
-        return [self._page, list(self._seen)]
+    def _get_state(self) -> Any:
+        return [self._page_number, list(self._returned_ids)]
 
-    def _restore(self, state: Any) -> None:
-        self._page, seen = state
-        self._seen = dict.fromkeys(seen)
+    def _restore_state(self, state: Any) -> None:
+        self._page_number, seen = state
+        self._returned_ids = dict.fromkeys(seen)

@@ -1,4 +1,4 @@
-"""The base class of asynchronous consumers. The first client loads aiohttp."""
+"""Define the base class of asynchronous consumers. The first instance imports aiohttp."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ class AsyncDubConsumer(ConfiguredConsumer):
         _transport: AsyncRetryingClient
     _asynchronous = True
 
-    def _connect(
-        self, client: Any, server: str, token: TokenProvider, **policy: Any
+    def _make_transport(
+        self, client: Any, server_url: str, token: TokenProvider, **policy: Any
     ) -> AsyncRetryingClient:
         try:
-            from .._http.aiohttp_backend import make_async_backend  # noqa: PLC0415 - an extra
+            from .._http.aiohttp_backend import make_async_backend  # noqa: PLC0415 - optional
         except ModuleNotFoundError as error:
             raise ImportError(
                 'the asynchronous client needs aiohttp: pip install "dub-uplink[aiohttp]"'
             ) from error
-        return AsyncRetryingClient(make_async_backend(client, server), server, token, **policy)
+        return AsyncRetryingClient(
+            make_async_backend(client, server_url), server_url, token, **policy
+        )
 
     async def aclose(self) -> None:
         """Close the connections of this client; a session given as ``client`` stays open."""
-        if self._defaults is None:
+        if self._default_options is None:
             await self._transport.aclose()
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The base class of consumers."""
+"""Define the base class of consumers, which stores the configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .._internal.config import (
 from .._internal.credentials import TokenProvider, is_coroutine_function
 from .._internal.env_logging import enable_env_logging
 from .._rate_limit.rate_limit import RateLimit
-from .._transport import errors as hooks
+from .._transport import errors as transport_errors
 from .._transport.client import OnRetry, RetryingClient
 from .._transport.recovery import NoRecovery, RecoveryFactory
 from .._transport.retry_state import RetryState
@@ -56,24 +56,26 @@ else:
     class Consumer(uplink.Consumer):
         """``uplink.Consumer`` with plain methods and constructors.
 
-        uplink wraps every constructor. The wrapper stores the arguments, including the token, in a
-        reference cycle with the consumer. It also processes the arguments again at every call.
+        uplink wraps every constructor. The wrapper stores the constructor's arguments, including
+        the token, in a reference cycle with the consumer. It also processes these arguments again
+        at every call of an endpoint. This class therefore removes the wrapper.
         """
 
-        #: Whether the methods are coroutine functions. If so, callers may pass coroutine functions.
+        #: Whether the endpoints are coroutine functions. If so, ``token`` and ``on_retry`` may be
+        #: coroutine functions too.
         _asynchronous = False
 
         def __init_subclass__(cls, **options: Any) -> None:
             super().__init_subclass__(**options)
             wrapper = vars(cls).get("__init__")
-            if wrapper is not None and not _is_annotated(wrapper.__wrapped__):
+            if wrapper is not None and not _has_request_arguments(wrapper.__wrapped__):
                 cls.__init__ = wrapper.__wrapped__
             define_methods(cls, asynchronous=cls._asynchronous, is_reserved=_is_reserved)
 
     Consumer.__init__ = uplink.Consumer.__init__.__wrapped__
 
 
-def _is_annotated(init: Callable[..., None]) -> bool:
+def _has_request_arguments(init: Callable[..., None]) -> bool:
     """Return whether a constructor has arguments that uplink sends with each request."""
     handler = arguments.ArgumentAnnotationHandlerBuilder.from_func(init).build()
     return any(True for _ in handler.annotations)
@@ -96,38 +98,39 @@ def check_policy(
     Raises:
         TypeError: an argument is of the wrong type. The message names the argument.
     """
-    expected = (
+    typed_arguments = (
         ("retry_config", retry_config, RetryConfig),
         ("retry_budget", budget, RetryBudget),
         ("clock", clock, Clock),
         ("rate_limit", rate_limit, RateLimit),
     )
-    for name, value, type_ in expected:
-        if value is not None and not isinstance(value, type_):
-            raise TypeError(f"{name} must be a {type_.__name__} or None, not {value!r}")
+    for name, value, expected_type in typed_arguments:
+        if value is not None and not isinstance(value, expected_type):
+            raise TypeError(f"{name} must be a {expected_type.__name__} or None, not {value!r}")
     if on_retry is not None and not callable(on_retry):
         raise TypeError(f"on_retry must be callable, not {on_retry!r}")
 
 
 class _CallHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
-    """Start the context of each call, and raise for error statuses, in subclasses too."""
+    """Create the context of each call, and raise an exception for each error status."""
 
     def audit_request(self, consumer: Any, request_builder: Any) -> None:
         begin_call(consumer, request_builder)
 
     def handle_response(self, consumer: Any, response: Response) -> Response:
-        return hooks.raise_for_status(response)
+        return transport_errors.raise_for_status(response)
 
 
 class ConfiguredConsumer(Consumer):
     """The configuration that synchronous and asynchronous consumers share."""
 
     #: Creates the object that decides whether a failed write was applied.
-    _recovery: RecoveryFactory = NoRecovery
-    #: The default call options of a view, or ``None`` for a client.
-    _defaults: Mapping[str, Any] | None = None
-    #: The consumer behind a view with raw responses, or ``None`` for any other consumer.
-    _raw_of: Any = None
+    _recovery_type: RecoveryFactory = NoRecovery
+    #: The default call options of a view, or ``None`` for a consumer that is not a view. A view is
+    #: a copy with other default options, made by :meth:`with_options`.
+    _default_options: Mapping[str, Any] | None = None
+    #: In a view that returns raw responses: the consumer that was copied. Otherwise ``None``.
+    _raw_view_of: Any = None
 
     def __init__(
         self,
@@ -145,7 +148,7 @@ class ConfiguredConsumer(Consumer):
         enable_env_logging()
         token_provider = TokenProvider(token)
         del token  # tracebacks with local variables must not show the token
-        server = normalize_base_url(server_url)
+        server_url = normalize_base_url(server_url)
         if isinstance(retry_config, Unset):
             retry_config = DEFAULT_RETRY_CONFIG
         if isinstance(retry_budget, Unset):
@@ -156,9 +159,9 @@ class ConfiguredConsumer(Consumer):
                 "on_retry is an async function; pass a regular function, or use AsyncDub"
             )
         token_provider.resolve(asynchronous=self._asynchronous)
-        self._transport = self._connect(
+        self._transport = self._make_transport(
             client,
-            server,
+            server_url,
             token_provider,
             retry_config=retry_config,
             timeout=timeout_seconds(timeout_ms, DEFAULT_TIMEOUT_MS / 1000),
@@ -166,10 +169,10 @@ class ConfiguredConsumer(Consumer):
             on_retry=on_retry,
             clock=clock,
             rate_limit=rate_limit,
-            make_recovery=self._recovery,
+            make_recovery=self._recovery_type,
         )
         super().__init__(
-            base_url=server,
+            base_url=server_url,
             client=self._transport,
             converters=SchemaConverter(),
             hooks=_CallHook(),
@@ -186,19 +189,19 @@ class ConfiguredConsumer(Consumer):
 
         A view shares the connections, the retry budget and the rate limit of its client. Closing a
         view does nothing. After its client is closed, calls of the view raise ``RuntimeError``. A
-        view of a view keeps the options that are not given again.
+        view of a view inherits the options that are not given.
 
         Args:
             retries: the retries of calls without their own ``retries``; ``None`` disables retries.
             timeout_ms: the time limit of one attempt, in milliseconds.
-            http_headers: headers of every call. Headers of a call, of an endpoint or of a later
-                view replace them. The case of a header name does not matter.
+            http_headers: headers of every call. A header of the same name in a call, an endpoint or
+                a later view replaces them. The case of a header name does not matter.
 
         Raises:
             ValueError: an option is out of range, or a header is given twice.
             TypeError: an option is of the wrong type.
         """
-        defaults: dict[str, Any] = dict(self._defaults or {})
+        defaults: dict[str, Any] = dict(self._default_options or {})
         if not isinstance(retries, Unset):
             check_retries(retries)
             defaults["retries"] = retries
@@ -208,29 +211,29 @@ class ConfiguredConsumer(Consumer):
         if http_headers is not None:
             headers = validate_headers(http_headers)
             defaults["http_headers"] = merge_headers(defaults.get("http_headers", {}), headers)
-        return self._view(defaults)
+        return self._make_view(defaults)
 
-    def _view(self, defaults: Mapping[str, Any]) -> Self:
+    def _make_view(self, defaults: Mapping[str, Any]) -> Self:
         """Return a shallow copy of this consumer with other default call options."""
         view = object.__new__(type(self))
-        vars(view).update(vars(self), _defaults=defaults)
+        vars(view).update(vars(self), _default_options=defaults)
         return view
 
-    def _retry_state(self, options: Mapping[str, Any]) -> RetryState:
+    def _make_retry_state(self, options: Mapping[str, Any]) -> RetryState:
         """Return the retry state of an operation that consists of several calls."""
-        return self._transport.make_retry_state({**(self._defaults or {}), **options})
+        return self._transport.make_retry_state({**(self._default_options or {}), **options})
 
-    def _connect(
-        self, client: Any, server: str, token: TokenProvider, **policy: Any
+    def _make_transport(
+        self, client: Any, server_url: str, token: TokenProvider, **policy: Any
     ) -> RetryingClient:
         """Return a transport that sends requests through the argument ``client``."""
         raise NotImplementedError
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit from the last response that stated one, or ``None``.
+        """Return the rate limit that a response last reported; ``None`` if none did.
 
-        Dub sends the headers of the rate limit with error responses only.
+        Dub reports the rate limit in the headers of error responses only.
         """
         return self._transport.rate_limit_status
 
@@ -245,21 +248,21 @@ class ConfiguredConsumer(Consumer):
 
 
 class DubConsumer(ConfiguredConsumer):
-    """The base class of consumers for other parts of Dub's API; it has no endpoints.
+    """The base class of your own consumers for parts of Dub's API; it has no endpoints.
 
     See :class:`~dub_uplink.CustomersConsumer` for the arguments.
     """
 
     __module__ = "dub_uplink"
 
-    def _connect(
-        self, client: Any, server: str, token: TokenProvider, **policy: Any
+    def _make_transport(
+        self, client: Any, server_url: str, token: TokenProvider, **policy: Any
     ) -> RetryingClient:
-        return RetryingClient(make_backend(client, server), server, token, **policy)
+        return RetryingClient(make_backend(client, server_url), server_url, token, **policy)
 
     def close(self) -> None:
         """Close the connections of this client; a session given as ``client`` stays open."""
-        if self._defaults is None:
+        if self._default_options is None:
             self._transport.close()
 
     def __enter__(self) -> Self:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._transport.call import OPTIONS
+from .._transport.call import OPTIONS_KEY
 
-_KEY = "dub_uplink"
+_CONTEXT_KEY = "dub_uplink"
 
 
 class CallContext:
@@ -16,13 +16,15 @@ class CallContext:
     Attributes:
         consumer: the consumer whose endpoint is called.
         options: the call options.
-        request: the request object of the caller; keyword filters are added to it.
+        request: a request object, or ``group_by`` of a count. The annotation of ``**options`` reads
+            it.
         query: the validated query of a list or a count.
         params: query parameters from arguments; they replace those of decorators.
         headers: headers from arguments; they replace those of decorators.
         extra_query: additional query parameters of the caller.
         extra_body: additional body fields of the caller.
-        result_handler: converts the result once more, or ``None``.
+        result_handler: computes the result of the call from the converted response, or ``None`` if
+            the converted response is the result.
     """
 
     __slots__ = (
@@ -50,13 +52,13 @@ class CallContext:
 
 
 def begin_call(consumer: Any, request_builder: Any) -> None:
-    """Add a new context to uplink's request; called before uplink reads the arguments."""
-    request_builder.context[_KEY] = CallContext(consumer)
-    if consumer._defaults:
-        request_builder.info[OPTIONS].update(consumer._defaults)
+    """Add a new context to uplink's request, before uplink reads the arguments."""
+    request_builder.context[_CONTEXT_KEY] = CallContext(consumer)
+    if consumer._default_options:
+        request_builder.info[OPTIONS_KEY].update(consumer._default_options)
 
 
-def context_of(request_builder: Any) -> CallContext:
+def get_context(request_builder: Any) -> CallContext:
     """Return the context of a call."""
-    context: CallContext = request_builder.context[_KEY]
+    context: CallContext = request_builder.context[_CONTEXT_KEY]
     return context

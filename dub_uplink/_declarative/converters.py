@@ -10,14 +10,15 @@ from typing import Any
 import marshmallow
 from uplink.converters import Factory
 
-from .._transport import errors as hooks
+from .._transport import errors as transport_errors
 from ..models.errors import ResponseValidationError, one_line
 from ..models.response import Response
 from .context import CallContext
 from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 
-#: The most records accepted in one list. A page of Dub has at most 100. Model objects take about
-#: twenty times the memory of their JSON.
+#: The maximum number of records accepted in one list. A page of Dub has at most 100. Without this
+#: limit, a response could fill the memory, because model objects take about twenty times the memory
+#: of their JSON.
 _MAX_RECORDS = 10_000
 
 
@@ -29,11 +30,11 @@ class SchemaConverter(Factory):  # type: ignore[misc]  # uplink has no types
 
     def create_response_body_converter(self, cls: Any, request_definition: Any) -> Any:
         """Return the function that loads a body, or ``None`` for an unsupported type."""
-        return response_converter(cls)
+        return get_response_converter(cls)
 
     def create_request_body_converter(self, cls: Any, request_definition: Any) -> Any:
         """Return the function that serialises a body, or ``None`` for an unsupported type."""
-        return _request_converter(cls)
+        return _get_request_converter(cls)
 
 
 def is_schema(type_: Any, base: type[marshmallow.Schema] = marshmallow.Schema) -> bool:
@@ -42,28 +43,28 @@ def is_schema(type_: Any, base: type[marshmallow.Schema] = marshmallow.Schema) -
 
 
 @functools.lru_cache(1000)
-def response_converter(type_: Any) -> Callable[[Any], Any] | None:
+def get_response_converter(type_: Any) -> Callable[[Any], Any] | None:
     """Return the function that loads a body, or ``None`` for an unsupported type."""
     if is_schema(type_):
         from .schema_compiler import compile_loader  # noqa: PLC0415 - loaded by the first response
 
         schema = type_() if isinstance(type_, type) else type_
         load = compile_loader(schema) if isinstance(schema, ModelSchema) else schema.load
-    else:  # a pydantic model; uplink would call a deprecated method of the model
+    else:  # a pydantic model; uplink's own converter calls a deprecated method of the model
         load = getattr(type_, "model_validate", None)
-    return None if load is None else functools.partial(_load, load)
+    return None if load is None else functools.partial(_load_body, load)
 
 
 @functools.lru_cache(1000)
-def _request_converter(type_: Any) -> Callable[[Any], Any] | None:
+def _get_request_converter(type_: Any) -> Callable[[Any], Any] | None:
     if not is_schema(type_, RequestSchema):
         return None
     schema = type_() if isinstance(type_, type) else type_
     return lambda request: serialize_request(schema, {} if request is None else request)
 
 
-def _load(load: Callable[[Any], Any], body: Any) -> Any:
-    if isinstance(body, Response):  # from `returns.schema`; `returns.json` passes parsed JSON
+def _load_body(load: Callable[[Any], Any], body: Any) -> Any:
+    if isinstance(body, Response):  # uplink's `returns.schema` passes the response
         body = body.json()
     if isinstance(body, list) and len(body) > _MAX_RECORDS:
         # marshmallow would take seconds to list the errors of a million records.
@@ -87,10 +88,10 @@ def read_body(
             return value
         return context.result_handler(context, value)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        excerpt = hooks.body_excerpt(response)
+        excerpt = transport_errors.make_body_excerpt(response)
         message = f"the response is not JSON; is server_url that of Dub's API? {excerpt!r}"
     except marshmallow.ValidationError as error:
         message = f"unexpected response body: {first_error(error)}"
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         message = f"unexpected response body: {type(error).__name__}: {one_line(str(error))}"
-    raise ResponseValidationError(message, hooks.detach_call(response))
+    raise ResponseValidationError(message, transport_errors.detach_call(response))

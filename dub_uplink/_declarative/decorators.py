@@ -1,4 +1,4 @@
-"""uplink's decorators with types."""
+"""Typed versions of uplink's decorators."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from uplink.decorators import MethodAnnotation
 
 from .._internal.config import validate_headers
 from .._internal.naming import camel_case
-from .._transport.call import OPTIONS
+from .._transport.call import OPTIONS_KEY
 from ..models.response import Response
-from .context import CallContext, context_of
-from .converters import is_schema, response_converter
-from .methods import arguments_of
+from .context import CallContext, get_context
+from .converters import get_response_converter, is_schema
+from .methods import get_argument_annotations
 from .parameters import Options, PathSegment, Query
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_VARIABLE = re.compile(r"\{(\w+)\}")
+_TEMPLATE_VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 class Decorator(Protocol):
@@ -40,9 +40,9 @@ def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     """Declare a ``GET`` request; see ``uplink.get``.
 
     Args:
-        path: a URI template relative to the server's URL. The argument with the name of a template
-            variable is sent as one path segment.
-        args: the annotation of each other argument, by the argument's name.
+        path: a URI template relative to the server's URL. An argument that has the name of a
+            template variable is sent as one path segment.
+        args: maps the name of each other argument to its annotation.
     """
     return _declare(uplink.get, path, args)
 
@@ -59,7 +59,8 @@ def post(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 def patch(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     """Declare a ``PATCH`` request; see ``uplink.patch`` and :func:`get`.
 
-    The request may be repeated, because a ``PATCH`` of Dub's API sets values.
+    The client may repeat the request. A ``PATCH`` of Dub's API sets fields to the given values, so
+    a repeated request changes nothing.
     """
     return _declare(uplink.patch, path, args)
 
@@ -74,14 +75,15 @@ def delete(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     return _declare(uplink.delete, path, args)
 
 
-def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
-    path = path.lstrip("/")  # a leading slash would discard the path of the server's URL
+def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
+    # With a leading slash, uplink would drop the path of the server's URL.
+    path = path.lstrip("/")
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         stub = _without_types(function)
         annotations: dict[str, Any] = {
             name: PathSegment(name)
-            for name in _VARIABLE.findall(path)
+            for name in _TEMPLATE_VARIABLE.findall(path)
             if name in inspect.signature(stub).parameters
         }
         for name, annotation in (args or {}).items():
@@ -91,7 +93,7 @@ def _declare(verb: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
             if instance is not annotation and isinstance(instance, Options):
                 instance.call = function.__name__
             annotations[name] = instance
-        return cast("Callable[P, T]", verb(path, args=annotations)(stub))
+        return cast("Callable[P, T]", uplink_decorator(path, args=annotations)(stub))
 
     return decorate
 
@@ -104,16 +106,16 @@ def like(method: Callable[..., Any]) -> Decorator:
     definition: Any = method.uplink_definition  # type: ignore[attr-defined]
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        extend = definition.extend(args=arguments_of(definition))
+        extend = definition.extend(args=get_argument_annotations(definition))
         return cast("Callable[P, T]", extend(_without_types(function)))
 
     return decorate
 
 
 def _without_types(function: Callable[..., Any]) -> Any:
-    """Return a function with the same arguments and no types.
+    """Return a function with the same arguments, but without type hints.
 
-    uplink would interpret the types as annotations of its own. The signature is stored, because
+    uplink would interpret type hints as its own annotations. The signature is stored, because
     uplink would otherwise inspect the function at each call.
     """
 
@@ -121,54 +123,55 @@ def _without_types(function: Callable[..., Any]) -> Any:
     def stub(*_: Any, **__: Any) -> None: ...
 
     signature = inspect.signature(function)
-    untyped = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-    result: Any = stub
-    result.__signature__ = _Signature(untyped)
-    result.declared = function
-    return result
+    untyped_parameters = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    untyped_function: Any = stub
+    untyped_function.__signature__ = _Signature(untyped_parameters)
+    untyped_function.declared = function
+    return untyped_function
 
 
 class _Signature(inspect.Signature):
-    """A signature with a fast path for positional arguments and options by keyword.
+    """A signature that binds a call fast if all its keywords are options.
 
-    uplink binds the arguments at every call. ``inspect`` handles all other calls, and reports
-    wrong arguments.
+    uplink binds the arguments at every call. For any other call, and for wrong arguments, the base
+    class binds the arguments or raises.
     """
 
-    __slots__ = ("_named", "_options", "_required")
+    __slots__ = ("_options_name", "_positional_names", "_required_names")
 
     def __init__(self, parameters: Sequence[inspect.Parameter] = (), **options: Any) -> None:
         super().__init__(parameters, **options)
-        named = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-        rest = [p for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
-        self._named = tuple(p.name for p in named)
-        self._required = frozenset(p.name for p in named if p.default is p.empty)
-        has_options = len(rest) == 1 and rest[0].kind is inspect.Parameter.VAR_KEYWORD
-        self._options = rest[0].name if has_options else None
+        positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        others = [p for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
+        self._positional_names = tuple(p.name for p in positional)
+        self._required_names = frozenset(p.name for p in positional if p.default is p.empty)
+        has_options = len(others) == 1 and others[0].kind is inspect.Parameter.VAR_KEYWORD
+        #: The name of the parameter ``**options``. ``None`` if there are other parameters too.
+        self._options_name = others[0].name if has_options else None
 
     def bind(self, /, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
-        """Return the arguments of a call by name; ``options`` may be empty."""
-        bound: Any = dict(zip(self._named, args, strict=False))
+        """Return the arguments of a call by name. Without keywords, ``options`` is ``{}``."""
+        bound_arguments: Any = dict(zip(self._positional_names, args, strict=False))
         if (
-            self._options is None
-            or len(args) > len(self._named)
-            or not self._required <= bound.keys()
-            or not kwargs.keys().isdisjoint(self._named)
+            self._options_name is None
+            or len(args) > len(self._positional_names)
+            or not self._required_names <= bound_arguments.keys()
+            or not kwargs.keys().isdisjoint(self._positional_names)
         ):
             return super().bind(*args, **kwargs)
-        bound[self._options] = kwargs
-        return inspect.BoundArguments(self, bound)
+        bound_arguments[self._options_name] = kwargs
+        return inspect.BoundArguments(self, bound_arguments)
 
 
-def _above_request(name: str, annotation: Any) -> Decorator:
-    """Return uplink's decorator with a check of the order.
+def _require_above_request(name: str, uplink_decorator: Any) -> Decorator:
+    """Return a decorator that must be above the request's decorator, such as ``@declare.get``.
 
-    uplink ignores the decorator if it is below the decorator of the request, because there the
-    endpoint is still a function.
+    uplink ignores its own decorator below the request's decorator, because there the endpoint is
+    still a function. The returned decorator raises ``TypeError`` for a function.
 
     Args:
         name: the name of the decorator in ``declare``, for the error message.
-        annotation: uplink's decorator.
+        uplink_decorator: uplink's decorator.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -177,7 +180,7 @@ def _above_request(name: str, annotation: Any) -> Decorator:
                 f"{function.__qualname__}: write @declare.{name} above the decorator of the"
                 " request, such as @declare.get"
             )
-        return cast("Callable[P, T]", annotation(function))
+        return cast("Callable[P, T]", uplink_decorator(function))
 
     return decorate
 
@@ -187,21 +190,21 @@ class _ResultHandler(MethodAnnotation):  # type: ignore[misc]  # uplink has no t
         self._handler = handler
 
     def modify_request(self, request_builder: Any) -> None:
-        context_of(request_builder).result_handler = self._handler
+        get_context(request_builder).result_handler = self._handler
 
 
 class _Idempotent(MethodAnnotation):  # type: ignore[misc]
     _can_be_static = True
 
     def modify_request(self, request_builder: Any) -> None:
-        request_builder.info[OPTIONS]["idempotent"] = True
+        request_builder.info[OPTIONS_KEY]["idempotent"] = True
 
 
 def _key_path(key: Any) -> Sequence[Any]:
     return key if isinstance(key, (tuple, list)) else (key,)
 
 
-def _select(body: Any, path: Sequence[Any]) -> Any:
+def _select_part(body: Any, path: Sequence[Any]) -> Any:
     """Return the part of a JSON body that the keys of ``returns.json`` select.
 
     Raises:
@@ -222,13 +225,13 @@ class _ReturnsJson(uplink.returns.json):  # type: ignore[misc]
 
     def _make_strategy(self, converter: Any) -> Any:
         path = _key_path(self._key)
-        return lambda response: converter(_select(response.json(), path))
+        return lambda response: converter(_select_part(response.json(), path))
 
 
 class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
     """``uplink.returns.json`` for a schema, with a cached converter.
 
-    uplink would create a registry of all converter factories at every call.
+    Without the cache, uplink would create a registry of all converter factories at every call.
     """
 
     def __init__(self, type: Any, key: str | tuple[str, ...]) -> None:
@@ -241,45 +244,45 @@ class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
             request_builder.return_type = self._convert
 
     def _convert(self, response: Response) -> Any:
-        convert: Any = response_converter(self._schema)
-        return convert(_select(response.json(), self._path))
+        convert: Any = get_response_converter(self._schema)
+        return convert(_select_part(response.json(), self._path))
 
 
 class _Unpublished(MethodAnnotation):  # type: ignore[misc]
     _can_be_static = True
 
     def modify_request(self, request_builder: Any) -> None:
-        request_builder.info[OPTIONS]["unpublished"] = True
+        request_builder.info[OPTIONS_KEY]["unpublished"] = True
 
 
-_unpublished: Any = _Unpublished  # uplink's decorators accept the function instead of arguments
+_unpublished: Any = _Unpublished  # Any, because uplink also calls the class with a function
 
 
 def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
-    """Let an endpoint return the result of a function that gets the converted response.
+    """Declare a function that computes the result of an endpoint from the converted response.
 
-    ``uplink.response_handler`` is different: its function is called before the conversion.
+    In contrast, the function of ``uplink.response_handler`` is called before the conversion.
 
     Args:
-        handler: called with the context of the call and the converted response. The endpoint
-            returns its result.
+        handler: a function of the context of the call and the converted response. The endpoint
+            returns the result of this function.
     """
     return cast("Decorator", _ResultHandler(handler))
 
 
 def idempotent(function: Callable[P, T]) -> Callable[P, T]:
     """Declare that a ``POST`` may be sent again after an attempt that may have been applied."""
-    return _above_request("idempotent", _Idempotent)(function)
+    return _require_above_request("idempotent", _Idempotent)(function)
 
 
 def unpublished(function: Callable[P, T]) -> Callable[P, T]:
-    """Declare a route that a server may not have: any 404 raises ``NotFound``."""
+    """Declare a route that a server may not have, so that any 404 raises ``NotFound``."""
     return cast("Callable[P, T]", _unpublished(function))
 
 
 def json(function: Callable[P, T]) -> Callable[P, T]:
     """Send the ``Body`` or the ``Field`` arguments as JSON; see ``uplink.json``."""
-    return _above_request("json", uplink.json)(function)
+    return _require_above_request("json", uplink.json)(function)
 
 
 def headers(values: Mapping[str, str]) -> Decorator:
@@ -291,7 +294,9 @@ def headers(values: Mapping[str, str]) -> Decorator:
         ValueError: a name or a value is not valid in HTTP, or only the client may set the header.
         TypeError: ``values`` is not a mapping of strings to strings.
     """
-    return _above_request("headers", uplink.headers(validate_headers(values, "declare.headers")))
+    return _require_above_request(
+        "headers", uplink.headers(validate_headers(values, "declare.headers"))
+    )
 
 
 def params(values: Mapping[str, str]) -> Decorator:
@@ -299,7 +304,7 @@ def params(values: Mapping[str, str]) -> Decorator:
 
     Parameters of a call replace parameters of the same name.
     """
-    return _above_request("params", uplink.params(values))
+    return _require_above_request("params", uplink.params(values))
 
 
 def timeout(seconds: float) -> Decorator:
@@ -315,11 +320,11 @@ def timeout(seconds: float) -> Decorator:
         )
     if not seconds > 0:
         raise ValueError(f"declare.timeout must be above 0 seconds, not {seconds!r:.20}")
-    return _above_request("timeout", uplink.timeout(seconds))
+    return _require_above_request("timeout", uplink.timeout(seconds))
 
 
 class returns:
-    """Declare what an endpoint returns, by default the response; see ``uplink.returns``."""
+    """Declare what an endpoint returns instead of the response; see ``uplink.returns``."""
 
     __module__ = "dub_uplink.declare"
 
@@ -343,16 +348,16 @@ class returns:
             function: the endpoint, if the decorator is used without parentheses.
             type: a marshmallow schema (an instance or a class), a pydantic model, or a callable
                 that takes the parsed JSON. Without it, the parsed JSON is returned.
-            key: the key of the part of the JSON to return, or the path of keys to it.
+            key: a key, or a path of keys, in the JSON. Only the value at this path is returned.
 
         Raises:
             TypeError: ``type`` is neither a schema, nor a pydantic model, nor a callable.
         """
         if function is not None:
-            return _above_request("returns.json", uplink.returns.json)(function)
+            return _require_above_request("returns.json", uplink.returns.json)(function)
         if type is not None and not callable(type) and not is_schema(type):
             raise TypeError(
                 f"type must be a marshmallow schema, a pydantic model or a callable, not {type!r}"
             )
-        declared = _ReturnsSchema if is_schema(type) else _ReturnsJson
-        return _above_request("returns.json", declared(type=type, key=key))
+        decorator_type = _ReturnsSchema if is_schema(type) else _ReturnsJson
+        return _require_above_request("returns.json", decorator_type(type=type, key=key))

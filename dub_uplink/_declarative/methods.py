@@ -1,8 +1,8 @@
 """Replace uplink's descriptors by plain methods.
 
 ``inspect``, ``help``, ``super()`` and ``autospec`` need functions, but the endpoints of an uplink
-consumer are descriptors. Each class therefore stores a definition under a private name. The public
-name of the endpoint is a function that calls the definition.
+consumer are descriptors. Each class therefore stores the uplink definition of an endpoint under a
+private name. The public name of the endpoint is a function that calls the definition.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from uplink.helpers import get_api_definitions
 from uplink.interfaces import RequestDefinitionBuilder
 
 from .._internal.config import merge_headers
-from .._transport.call import OPTIONS
+from .._transport.call import OPTIONS_KEY
 from ..models.errors import DubError
 from ..models.unset import UNSET, Unset
-from .context import context_of
+from .context import get_context
 from .converters import is_schema
 from .extra import add_extra_body, add_extra_query
 from .parameters import (
@@ -37,14 +37,14 @@ from .parameters import (
     check_template,
     check_url,
 )
-from .raw import reader_of
+from .raw import make_reader
 from .schemas import RequestSchema, field_names
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_BODY_FORMATS = (uplink.json, uplink.form_url_encoded, uplink.multipart)
-_REFUSED: Mapping[str, str] = {"extra_body": "it sends no body"}
+_BODY_FORMAT_DECORATORS = (uplink.json, uplink.form_url_encoded, uplink.multipart)
+_REFUSED_KEYWORDS: Mapping[str, str] = {"extra_body": "it sends no body"}
 
 
 def define_methods(
@@ -65,9 +65,9 @@ def define_methods(
     """
     for name, declared in get_api_definitions(cls):
         # The definition of a mixin is copied, because other classes use the mixin too.
-        is_mixed_in = isinstance(inspect.getattr_static(cls, name), RequestDefinitionBuilder)
-        definition = _build(declared.copy()) if is_mixed_in else declared
-        if name in vars(cls) or is_mixed_in or not _has_policy(definition):
+        is_from_mixin = isinstance(inspect.getattr_static(cls, name), RequestDefinitionBuilder)
+        definition = _prepare(declared.copy()) if is_from_mixin else declared
+        if name in vars(cls) or is_from_mixin or not _has_policy(definition):
             _check_definition(name, definition, asynchronous, is_reserved)
             _apply_policy(definition)
             definition_name = f"_{name}_definition"
@@ -78,10 +78,10 @@ def define_methods(
 
 
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
-    """Apply the call options, the route for the log and the body's reader to each request.
+    """Add call options, the route for log messages and the response converter to each request.
 
-    uplink runs this decorator last, so that parameters and headers of the arguments replace those
-    of other decorators.
+    uplink runs this decorator last, so parameters and headers from arguments replace parameters and
+    headers from other decorators.
 
     Args:
         definition: the definition of the endpoint.
@@ -91,27 +91,30 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
     def __init__(self, definition: Any, *, validates_path: bool) -> None:
         self._route: str | None = definition.uri.template
         self._validates_path = validates_path
-        arguments = arguments_of(definition).values()
-        self._known_query = {name for argument in arguments for name in _query_names(argument)}
-        decorators = _decorators_of(definition)
+        arguments = get_argument_annotations(definition).values()
+        self._declared_query_names = {
+            name for argument in arguments for name in _get_query_names(argument)
+        }
+        decorators = _get_decorators(definition)
         is_json = any(isinstance(each, uplink.json) for each in decorators)
-        names = {name for argument in arguments for name in _body_names(argument)}
-        self._known_body = names if is_json else None
-        # uplink sends a body without a format as a form. Endpoints with uplink's decorators may
-        # rely on this.
+        body_fields = {name for argument in arguments for name in _get_body_names(argument)}
+        #: ``None`` if the body is not JSON.
+        self._declared_body_fields = body_fields if is_json else None
+        # uplink sends a body without a declared format as a form. Endpoints with uplink's own
+        # decorators may rely on this, so only endpoints with `declare` decorators are checked.
         self._needs_bytes = hasattr(definition.__wrapped__, "declared") and not any(
-            isinstance(each, _BODY_FORMATS) for each in decorators
+            isinstance(each, _BODY_FORMAT_DECORATORS) for each in decorators
         )
 
     def modify_request(self, request_builder: Any) -> None:
         if not self._validates_path:
             check_url(request_builder.relative_url)
         if self._needs_bytes:
-            _check_bytes(request_builder.info.get("data"))
-        options = request_builder.info[OPTIONS]
+            _check_body_is_bytes(request_builder.info.get("data"))
+        options = request_builder.info[OPTIONS_KEY]
         if self._route is not None:  # an endpoint with an `uplink.Url` has no route
             options["route"] = self._route
-        context = context_of(request_builder)
+        context = get_context(request_builder)
         if context.params:
             request_builder.info["params"].update(context.params)
         if context.headers or "http_headers" in options:
@@ -119,17 +122,17 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
             headers = merge_headers(options.get("http_headers", {}), headers)
             request_builder.info["headers"] = merge_headers(headers, context.headers)
         if context.extra_query is not None:
-            add_extra_query(request_builder.info, context.extra_query, self._known_query)
+            add_extra_query(request_builder.info, context.extra_query, self._declared_query_names)
         if context.extra_body is not None:
-            add_extra_body(request_builder.info, context.extra_body, self._known_body)
+            add_extra_body(request_builder.info, context.extra_body, self._declared_body_fields)
         convert = request_builder.return_type
-        read = reader_of(context, convert if callable(convert) else None)
-        if read is not None:
-            options["convert"] = read
-            request_builder.return_type = None  # the transport calls the converter instead
+        read_result = make_reader(context, convert if callable(convert) else None)
+        if read_result is not None:
+            options["convert"] = read_result
+            request_builder.return_type = None  # so that uplink does not convert the response again
 
 
-def _check_bytes(body: Any) -> None:
+def _check_body_is_bytes(body: Any) -> None:
     if body is not None and not isinstance(body, (bytes, str)):
         raise TypeError(
             f"the body must be bytes or text without @declare.json, not {type(body).__name__};"
@@ -137,14 +140,14 @@ def _check_bytes(body: Any) -> None:
         )
 
 
-def _query_names(annotation: Any) -> Collection[Any]:
+def _get_query_names(annotation: Any) -> Collection[Any]:
     """Return the query parameters that an argument of an endpoint may send."""
     if isinstance(annotation, uplink.Query):
         return [annotation.name]
     return annotation.known if isinstance(annotation, QueryMap) else []
 
 
-def _body_names(annotation: Any) -> Collection[Any]:
+def _get_body_names(annotation: Any) -> Collection[Any]:
     """Return the fields of the body that an argument of an endpoint may send."""
     if isinstance(annotation, uplink.Field):
         return [annotation.name]
@@ -154,7 +157,7 @@ def _body_names(annotation: Any) -> Collection[Any]:
     return []
 
 
-def _build(definition: Any) -> Any:
+def _prepare(definition: Any) -> Any:
     """Prepare a definition as uplink prepares the definitions of a consumer class."""
     definition.update_wrapper(definition)
     definition.build()
@@ -164,7 +167,7 @@ def _build(definition: Any) -> Any:
 def _check_definition(
     name: str, definition: Any, asynchronous: bool, is_reserved: Callable[[str], bool]
 ) -> None:
-    function = _function_of(definition)
+    function = _get_function(definition)
     method = function.__qualname__
     if is_reserved(name):
         raise TypeError(f"{method}: every consumer has an attribute {name!r}; choose another name")
@@ -176,13 +179,13 @@ def _check_definition(
             " or derive from AsyncDubConsumer or AsyncCustomersConsumer"
         )
     check_template(definition.uri.template, method)
-    options_type = _options_type(inspect.signature(function), function)
+    options_type = _get_options_type(inspect.signature(function), function)
     if options_type is None or not any(
-        type(a) is Options for a in arguments_of(definition).values()
+        type(a) is Options for a in get_argument_annotations(definition).values()
     ):
         return
     unknown = [
-        key for key in _keyword_types(options_type) if key not in BodyOptions.__optional_keys__
+        key for key in _get_keyword_types(options_type) if key not in BodyOptions.__optional_keys__
     ]
     if unknown:
         raise TypeError(
@@ -193,12 +196,14 @@ def _check_definition(
 
 
 def _apply_policy(definition: Any) -> None:
-    """Add the call policy to a definition, and replace uplink's annotations by validating ones."""
+    """Add the call policy to a definition; let this package's annotations replace uplink's."""
     _drop_unconvertible_type(definition)
     if not _has_policy(definition):
-        validates = not any(_is_third_party_url(a) for a in arguments_of(definition).values())
-        _CallPolicy(definition, validates_path=validates)(definition)
-    for name, annotation in arguments_of(definition).items():
+        validates_path = not any(
+            _is_third_party_url(a) for a in get_argument_annotations(definition).values()
+        )
+        _CallPolicy(definition, validates_path=validates_path)(definition)
+    for name, annotation in get_argument_annotations(definition).items():
         replacement: Any = None
         if type(annotation) is uplink.Path:
             replacement = AnyPathSegment(annotation.name, type=annotation.type)
@@ -213,7 +218,7 @@ def _apply_policy(definition: Any) -> None:
 
 
 def _is_third_party_url(annotation: Any) -> bool:
-    """Return whether the class of an annotation that sets the URL is a third party's."""
+    """Return whether an annotation sets the URL, and its class is a third party's."""
     return (
         isinstance(annotation, (uplink.Path, uplink.Url))
         and not isinstance(annotation, (PathSegment, RelativeUrl))
@@ -224,12 +229,13 @@ def _is_third_party_url(annotation: Any) -> bool:
 def _drop_unconvertible_type(definition: Any) -> None:
     """Remove a return annotation that cannot convert JSON, such as ``dict[str, Any]``.
 
-    uplink would call the annotated type with the JSON, and the error would blame the server.
+    uplink would call the annotated type with the JSON. A failure of this call would be reported as
+    an invalid response of the server.
     """
-    returned = definition.return_type
+    return_type = definition.return_type
     hint = inspect.signature(definition.__wrapped__).return_annotation
-    if returned is not None and returned.type is hint and not _is_convertible(hint):
-        definition.return_type = type(returned)(returned._decorator, None)
+    if return_type is not None and return_type.type is hint and not _is_convertible(hint):
+        definition.return_type = type(return_type)(return_type._decorator, None)
 
 
 def _is_convertible(hint: Any) -> bool:
@@ -245,21 +251,21 @@ def _is_model(type_: Any) -> bool:
     return is_schema(type_) or hasattr(type_, "model_validate")
 
 
-def _function_of(definition: Any) -> Any:
+def _get_function(definition: Any) -> Any:
     """Return the decorated function of a definition."""
     return getattr(definition.__wrapped__, "declared", definition.__wrapped__)
 
 
 def _has_policy(definition: Any) -> bool:
-    return any(isinstance(annotation, _CallPolicy) for annotation in _decorators_of(definition))
+    return any(isinstance(annotation, _CallPolicy) for annotation in _get_decorators(definition))
 
 
-def _decorators_of(definition: Any) -> Collection[Any]:
-    """Return the uplink decorators of a definition, except that of the request."""
+def _get_decorators(definition: Any) -> Collection[Any]:
+    """Return the uplink decorators of a definition, except the decorator of the request."""
     return list(definition.method_handler_builder.build().annotations)
 
 
-def arguments_of(definition: Any) -> Mapping[str, Any]:
+def get_argument_annotations(definition: Any) -> Mapping[str, Any]:
     """Return the uplink annotation of each argument of a definition."""
     handler = definition.argument_handler_builder.build()
     return dict(
@@ -268,10 +274,10 @@ def arguments_of(definition: Any) -> Mapping[str, Any]:
 
 
 def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> Callable[..., Any]:
-    signature, check = _signature_and_check(_function_of(definition))
+    signature, check_keywords = _make_signature_and_check(_get_function(definition))
 
-    def binding_error(arguments: Any, keywords: Mapping[str, Any]) -> TypeError | None:
-        """Return the error of arguments that do not match the signature, or ``None``."""
+    def find_binding_error(arguments: Any, keywords: Mapping[str, Any]) -> TypeError | None:
+        """Return the error for arguments that do not match the signature, or ``None``."""
         try:
             signature.bind(None, *arguments, **keywords)
         except TypeError as error:
@@ -280,30 +286,31 @@ def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> C
 
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            check(kwargs)
+            check_keywords(kwargs)
         try:
             return getattr(self, definition_name)(*args, **kwargs)
         except DubError as error:
-            # Frames of uplink and of this package do not help a caller, so they are removed.
+            # The frames of uplink and of this package do not help a caller, so the traceback is
+            # removed.
             raise error.with_traceback(None)  # noqa: B904 - the same error, not a new one
         except TypeError:
-            wrong_arguments = binding_error(args, kwargs)
-            if wrong_arguments is None:
+            binding_error = find_binding_error(args, kwargs)
+            if binding_error is None:
                 raise
-            raise wrong_arguments from None
+            raise binding_error from None
 
     async def call_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            check(kwargs)
+            check_keywords(kwargs)
         try:
             return await getattr(self, definition_name)(*args, **kwargs)
         except DubError as error:
             raise error.with_traceback(None)  # noqa: B904
         except TypeError:
-            wrong_arguments = binding_error(args, kwargs)
-            if wrong_arguments is None:
+            binding_error = find_binding_error(args, kwargs)
+            if binding_error is None:
                 raise
-            raise wrong_arguments from None
+            raise binding_error from None
 
     method: Any = call_async if asynchronous else call
     definition.update_wrapper(method)
@@ -313,25 +320,26 @@ def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> C
 
 
 def explicit_signature(
-    function: Callable[P, T], refused: Mapping[str, str] = _REFUSED
+    function: Callable[P, T], refused: Mapping[str, str] = _REFUSED_KEYWORDS
 ) -> Callable[P, T]:
     """Expand ``**options: Unpack[SomeTypedDict]`` of a method into an explicit signature.
 
-    Python would accept any keyword. The returned method rejects unknown ones with ``TypeError``.
+    A method with ``**options`` accepts any keyword. The returned method raises ``TypeError`` for an
+    unknown keyword.
 
     Args:
         function: the method to wrap.
-        refused: keywords that only other methods accept, each with the reason for the error.
+        refused: maps a keyword that only other methods accept to a reason for the error message.
     """
-    signature, check = _signature_and_check(function, refused)
+    signature, check_keywords = _make_signature_and_check(function, refused)
     wrapped: Any = function
 
     def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        check(kwargs)
+        check_keywords(kwargs)
         return wrapped(self, *args, **kwargs)
 
     async def checked_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        check(kwargs)
+        check_keywords(kwargs)
         return await wrapped(self, *args, **kwargs)
 
     is_async = inspect.iscoroutinefunction(function)
@@ -340,32 +348,32 @@ def explicit_signature(
     return method  # type: ignore[no-any-return]
 
 
-def _signature_and_check(
-    function: Callable[..., Any], refused: Mapping[str, str] = _REFUSED
+def _make_signature_and_check(
+    function: Callable[..., Any], refused: Mapping[str, str] = _REFUSED_KEYWORDS
 ) -> tuple[inspect.Signature, Callable[[Any], None]]:
     """Return the explicit signature of a function, and a function that checks its keywords."""
     signature = inspect.signature(function)
-    options_type = _options_type(signature, function)
+    options_type = _get_options_type(signature, function)
     if options_type is None:
         return signature, lambda _: None  # uplink checks the keywords
     parameters = list(signature.parameters.values())[:-1]
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
-        for name, (hint, default) in _keyword_types(options_type).items()
+        for name, (hint, default) in _get_keyword_types(options_type).items()
     ]
-    known = frozenset(parameter.name for parameter in parameters)
+    known_keywords = frozenset(parameter.name for parameter in parameters)
 
-    def check(keywords: Mapping[str, Any]) -> None:
-        if not known.issuperset(keywords):
-            name = next(name for name in keywords if name not in known)
+    def check_keywords(keywords: Mapping[str, Any]) -> None:
+        if not known_keywords.issuperset(keywords):
+            name = next(name for name in keywords if name not in known_keywords)
             if name in refused:
                 raise TypeError(f"{function.__name__}() takes no {name}: {refused[name]}")
             raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
 
-    return signature.replace(parameters=parameters), check
+    return signature.replace(parameters=parameters), check_keywords
 
 
-def _options_type(signature: inspect.Signature, function: Any) -> Any:
+def _get_options_type(signature: inspect.Signature, function: Any) -> Any:
     """Return the ``TypedDict`` of a function's keyword arguments, or ``None``."""
     annotation = [None, *(each.annotation for each in signature.parameters.values())][-1]
     if isinstance(annotation, str) and "Unpack[" in annotation:
@@ -379,8 +387,11 @@ def _options_type(signature: inspect.Signature, function: Any) -> Any:
 
 
 @functools.cache
-def _keyword_types(options_type: Any) -> Mapping[str, tuple[Any, Any]]:
-    """Return the type and the default of each key: ``UNSET`` if the type has it, else ``None``."""
+def _get_keyword_types(options_type: Any) -> Mapping[str, tuple[Any, Any]]:
+    """Return the type and the default of each key.
+
+    The default is ``UNSET`` if the type includes ``Unset``, else ``None``.
+    """
     return {
         name: (hint, UNSET if Unset in typing.get_args(hint) else None)
         for name, hint in typing.get_type_hints(options_type).items()

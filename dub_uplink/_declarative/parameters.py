@@ -13,22 +13,18 @@ import uplink
 
 from .._internal.config import merge_headers, timeout_seconds, validate_headers
 from .._internal.naming import camel_case
-from .._transport.call import OPTIONS
+from .._transport.call import OPTIONS_KEY
 from ..models.unset import UNSET, Unset
 from ..retries import RetryConfig
-from .context import context_of
-from .schemas import moment_text
+from .context import get_context
+from .schemas import format_datetime
 
 if TYPE_CHECKING:
 
-    class _Typed:
-        """The signature of uplink's unnamed parameter classes, for type checkers."""
-
+    class _Typed:  # the signature of uplink's annotations without a name
         def __init__(self, type: Any = None) -> None: ...
 
-    class _Named:
-        """The signature of uplink's named parameter classes, for type checkers."""
-
+    class _Named:  # the signature of uplink's annotations with a name
         name: Any
 
         def __init__(self, name: str | None = None, *, type: Any = None) -> None: ...
@@ -60,8 +56,8 @@ else:
     Field = uplink.Field
 
 
-_CONTROL = re.compile(r"[\0-\x1f\x7f]")
-_VARIABLE = re.compile(r"\{\w+(?:\.\w+)*\}")
+_CONTROL_CHARACTER = re.compile(r"[\0-\x1f\x7f]")
+_TEMPLATE_VARIABLE = re.compile(r"\{\w+(?:\.\w+)*\}")
 #: Matches "%2e" too, because ``requests`` and many servers decode it to a dot.
 _DOT_SEGMENT = re.compile(r"(?:[^?#]*[/\\])?(?:\.|%2e){1,2}(?:[/\\?#]|$)", re.IGNORECASE)
 
@@ -103,27 +99,27 @@ class PathSegment(_Path):
     __module__ = "dub_uplink.declare"
 
     #: The templates that contain this variable.
-    _paths: tuple[str, ...] = ()
-    #: The template's text before and after the variable, if it is the only variable.
+    _templates: tuple[str, ...] = ()
+    #: The template's text before and after the variable. ``None`` if there are other variables.
     _prefix_and_suffix: tuple[str, str] | None = None
 
     def modify_request_definition(self, request_definition_builder: Any) -> None:
-        """Register the variable with the path."""
+        """Add the variable to the request's URI template."""
         uri = request_definition_builder.uri
         uri.add_variable(self.name)
-        if uri.template not in self._paths:
-            self._paths += (uri.template,)
-        before, variable, after = self._paths[0].partition(f"{{{self.name}}}")
-        is_only = variable and "{" not in before + after and len(self._paths) == 1
-        self._prefix_and_suffix = (before, after) if is_only else None
+        if uri.template not in self._templates:
+            self._templates += (uri.template,)
+        prefix, variable, suffix = self._templates[0].partition(f"{{{self.name}}}")
+        is_only = variable and "{" not in prefix + suffix and len(self._templates) == 1
+        self._prefix_and_suffix = (prefix, suffix) if is_only else None
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         segment = self.check(value)
         if self._prefix_and_suffix is None:
             request_builder.set_url_variable({self.name: segment})
-        else:  # this is much faster than the expansion of a template
-            before, after = self._prefix_and_suffix
-            request_builder.relative_url = before + quote(segment, safe="") + after
+        else:  # much faster than uplink's expansion of the template
+            prefix, suffix = self._prefix_and_suffix
+            request_builder.relative_url = prefix + quote(segment, safe="") + suffix
 
     def check(self, value: Any) -> str:
         """Return the value if it can be a path segment.
@@ -134,13 +130,13 @@ class PathSegment(_Path):
         if not isinstance(value, str):
             raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
         if value in ("", ".", ".."):
-            # An empty id would address the list. Dots would address other routes.
             raise ValueError(f"{self.name} must not be {value!r}: it would address another route")
         try:
             value.encode()
         except UnicodeEncodeError:
             raise ValueError(
-                f"{self.name} contains an unpaired surrogate, which UTF-8 cannot encode: {value!r}"
+                f"{self.name} contains an unpaired surrogate, which UTF-8 cannot encode: {value!r};"
+                " remove it"
             ) from None
         return value
 
@@ -149,17 +145,17 @@ PathSegment.__name__ = PathSegment.__qualname__ = "Path"  # as declare exports i
 
 
 class AnyPathSegment(PathSegment):
-    """Replaces an ``uplink.Path``; it also accepts numbers and other values."""
+    """The replacement of an ``uplink.Path``; it also accepts numbers and other values."""
 
     def modify_request_definition(self, request_definition_builder: Any) -> None:
-        """Do nothing, because the replaced annotation has registered the variable."""
+        """Do nothing, because the replaced annotation has added the variable."""
 
     def check(self, value: Any) -> str:
         return super().check(value if value is None or isinstance(value, bytes) else str(value))
 
 
 class RelativeUrl(uplink.Url):  # type: ignore[misc]  # uplink has no types
-    """Replaces an ``uplink.Url``; it rejects dot segments."""
+    """The replacement of an ``uplink.Url``; it validates the URL."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         """Set the URL of the request.
@@ -178,7 +174,8 @@ def check_url(url: str) -> None:
     Raises:
         ValueError: the URL contains a control character or a dot segment.
     """
-    if _CONTROL.search(url):  # urllib.parse removes some of them, so two dots could join
+    # urllib.parse would remove a control character, such as a tab between two dots.
+    if _CONTROL_CHARACTER.search(url):
         raise ValueError("the URL contains a control character; percent-encode it")
     if _DOT_SEGMENT.match(url.strip()):
         raise ValueError("the URL has a segment '.' or '..', which would address another route")
@@ -194,7 +191,7 @@ def check_template(path: str | None, method: str) -> None:
     Raises:
         TypeError: the template has an operator or a dot segment.
     """
-    literal = _VARIABLE.sub("", path or "")
+    literal = _TEMPLATE_VARIABLE.sub("", path or "")
     if "{" in literal or "}" in literal:
         raise TypeError(
             f"{method}: the path {path!r} has a template operator, so an argument could address"
@@ -214,7 +211,7 @@ class Query(_Query):
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         if value is not None and value is not UNSET:
-            context_of(request_builder).params[self.name] = query_text(self.name, value)
+            get_context(request_builder).params[self.name] = format_query_value(self.name, value)
 
 
 class Header(_Header):
@@ -229,7 +226,7 @@ class Header(_Header):
             ValueError: the value is not valid in HTTP.
         """
         if value is not None and value is not UNSET:
-            headers = {self.name: query_text(self.name, value)}
+            headers = {self.name: format_query_value(self.name, value)}
             add_headers(request_builder, headers, "a Header argument")
 
 
@@ -247,7 +244,7 @@ class HeaderMap(_HeaderMap):
         """
         if isinstance(value, Mapping):
             value = {
-                name: query_text(name, each)
+                name: format_query_value(name, each)
                 for name, each in value.items()
                 if each is not None and each is not UNSET
             }
@@ -263,12 +260,12 @@ def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> 
         headers: the headers of the call.
         name: the name of the argument, for error messages.
     """
-    context = context_of(request_builder)
+    context = get_context(request_builder)
     context.headers = merge_headers(context.headers, validate_headers(headers, name))
 
 
 class Options(_QueryMap):
-    """The argument ``**options``, for :class:`CallOptions` or :class:`BodyOptions` only."""
+    """An argument ``**options`` that accepts only :class:`CallOptions` or :class:`BodyOptions`."""
 
     __module__ = "dub_uplink.declare"
 
@@ -286,7 +283,7 @@ class Options(_QueryMap):
 
 
 class QueryMap(_QueryMap):
-    """The argument ``**params``, for query parameters and :class:`CallOptions`.
+    """An argument ``**params`` that accepts query parameters and :class:`CallOptions`.
 
     The names of query parameters are sent in camelCase.
     """
@@ -305,14 +302,16 @@ class QueryMap(_QueryMap):
         """Add the parameters to the query."""
         for name, value in params.items():
             if value is not None and value is not UNSET:
-                context_of(request_builder).params[camel_case(name)] = query_text(name, value)
+                get_context(request_builder).params[camel_case(name)] = format_query_value(
+                    name, value
+                )
 
 
-def query_text(name: str, value: Any) -> str:
+def format_query_value(name: str, value: Any) -> str:
     """Return the text of a query value in Dub's format.
 
     Raises:
-        ValueError: the value has no unambiguous text form. The message names the parameter.
+        ValueError: the value cannot be a query value, such as a list. The message names ``name``.
     """
     if isinstance(value, enum.Enum):
         value = value.value
@@ -323,7 +322,7 @@ def query_text(name: str, value: Any) -> str:
             raise ValueError(
                 f"{name} must be a datetime with a time zone, such as datetime.now(timezone.utc)"
             )
-        return moment_text(value)
+        return format_datetime(value)
     if isinstance(value, Collection) and not isinstance(value, str):
         raise ValueError(f"{name} must be a single value, not {type(value).__name__}")
     text = str(value)
@@ -331,13 +330,13 @@ def query_text(name: str, value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode"
+            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode; remove it"
         ) from None
     return text
 
 
 def take_options(request_builder: Any, keywords: Any) -> Mapping[str, Any]:
-    """Pass the :class:`CallOptions` among the keywords to the transport, and return the rest.
+    """Pass the call options among the keywords to the transport; return the other keywords.
 
     Raises:
         TypeError: ``keywords`` is not a mapping, or an option is of the wrong type.
@@ -345,15 +344,15 @@ def take_options(request_builder: Any, keywords: Any) -> Mapping[str, Any]:
     """
     if not isinstance(keywords, Mapping):
         raise TypeError(f"call options must be a mapping, not {type(keywords).__name__}")
-    others: dict[str, Any] = {}
+    other_keywords: dict[str, Any] = {}
     for name, value in keywords.items():
-        set_option = _OPTIONS.get(name)
+        set_option = _OPTION_SETTERS.get(name)
         if set_option is None:
-            others[name] = value
+            other_keywords[name] = value
         elif value is not UNSET:
             set_option(request_builder, value)
-            context_of(request_builder).options[name] = value
-    return others
+            get_context(request_builder).options[name] = value
+    return other_keywords
 
 
 def check_retries(value: Any) -> None:
@@ -368,13 +367,13 @@ def check_retries(value: Any) -> None:
 
 def _set_retries(request_builder: Any, value: Any) -> None:
     check_retries(value)
-    request_builder.info[OPTIONS]["retries"] = value
+    request_builder.info[OPTIONS_KEY]["retries"] = value
 
 
 def _set_timeout(request_builder: Any, value: Any) -> None:
     timeout_seconds(value, 1.0)
     if value is not None:
-        request_builder.info[OPTIONS]["timeout_ms"] = value
+        request_builder.info[OPTIONS_KEY]["timeout_ms"] = value
 
 
 def _set_headers(request_builder: Any, value: Any) -> None:
@@ -383,14 +382,14 @@ def _set_headers(request_builder: Any, value: Any) -> None:
 
 
 def _set_extra_query(request_builder: Any, value: Any) -> None:
-    context_of(request_builder).extra_query = value
+    get_context(request_builder).extra_query = value
 
 
 def _set_extra_body(request_builder: Any, value: Any) -> None:
-    context_of(request_builder).extra_body = value
+    get_context(request_builder).extra_body = value
 
 
-_OPTIONS = {
+_OPTION_SETTERS = {
     "retries": _set_retries,
     "timeout_ms": _set_timeout,
     "http_headers": _set_headers,

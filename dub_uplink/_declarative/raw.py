@@ -15,7 +15,7 @@ from .converters import read_body
 _Convert = Callable[[Response], Any]
 
 
-def reader_of(context: CallContext, convert: _Convert | None) -> _Convert | None:
+def make_reader(context: CallContext, convert: _Convert | None) -> _Convert | None:
     """Return the function that converts the response of a call to its result.
 
     Args:
@@ -25,27 +25,30 @@ def reader_of(context: CallContext, convert: _Convert | None) -> _Convert | None
     Returns:
         The function, or ``None`` if the call returns the response itself.
     """
-    read = None if convert is None else functools.partial(read_body, convert, context=context)
-    if context.consumer._raw_of is None:
-        return read
-    # The next page comes from the consumer and not from its view, which returns raw responses.
-    context.consumer = context.consumer._raw_of
-    return functools.partial(_keep, read or _unchanged)
+    read_result = (
+        None if convert is None else functools.partial(read_body, convert, context=context)
+    )
+    if context.consumer._raw_view_of is None:
+        return read_result
+    # A page requests the next page from `context.consumer`. The view would return a raw response,
+    # so the consumer behind the view replaces it.
+    context.consumer = context.consumer._raw_view_of
+    return functools.partial(_make_raw_response, read_result or _return_unchanged)
 
 
-def _keep(read: _Convert, response: Response) -> RawResponse[Any]:
+def _make_raw_response(read_result: _Convert, response: Response) -> RawResponse[Any]:
     response.call = None
-    return RawResponse(response, read)
+    return RawResponse(response, read_result)
 
 
-def _unchanged(response: Response) -> Response:
+def _return_unchanged(response: Response) -> Response:
     return response
 
 
-def raw_endpoint(consumer: Any, name: str) -> Any:
+def make_raw_endpoint(consumer: Any, name: str) -> Any:
     """Return a version of an endpoint that returns a :class:`RawResponse`.
 
-    The declared endpoint is called and not its override in a subclass, because ``super()`` in the
+    If a subclass overrides the endpoint, the override is not called, because ``super()`` in the
     override would return a raw response.
 
     Raises:
@@ -64,6 +67,6 @@ def raw_endpoint(consumer: Any, name: str) -> Any:
             f"{name}() has no raw response: it is declared with uplink.response_handler, which"
             " replaces the response; declare the result with declare.returns.json"
         )
-    view = consumer._view(consumer._defaults or {})
-    view._raw_of = consumer
+    view = consumer._make_view(consumer._default_options or {})
+    view._raw_view_of = consumer
     return functools.partial(declared, view)

@@ -1,8 +1,7 @@
 """Compile a schema of this package to a Python function that converts JSON to a model.
 
-marshmallow takes 30 times as long as the compiled function. The schema remains the only
-declaration. If the function meets unexpected data, it calls ``load`` of the schema, so that
-marshmallow raises every error.
+marshmallow takes 30 times as long as the compiled function. If the data is unexpected, the compiled
+function calls ``load`` of the schema, so that marshmallow raises every error.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from typing import Any
 import marshmallow
 from marshmallow import fields
 
-from .schemas import ModelSchema, utc
+from .schemas import ModelSchema, normalize_utc
 
 Load = Callable[[Any], Any]
-#: Maps the name of a variable in the compiled function to the field that it contains.
+#: Maps each variable of the compiled function to the schema field whose value it holds.
 Variables = dict[str, Any]
 
 
@@ -29,7 +28,7 @@ class UnsupportedSchema(TypeError):
 
 
 class Fallback(Exception):
-    """The schema itself must load the data. A compiled function always catches this exception."""
+    """Raised and caught in a compiled function: the schema itself must load the data."""
 
 
 def compile_loader(schema: ModelSchema) -> Load:
@@ -37,8 +36,8 @@ def compile_loader(schema: ModelSchema) -> Load:
 
     Args:
         schema: a schema of strings, strict integers, aware datetimes in ISO format and nested
-            schemas of this type. A field that is not required must accept ``None``. The dataclass
-            has the same fields, with the default ``None``, and the field ``extra``.
+            schemas of such fields. A field that is not required must accept ``None``. The model of
+            the schema has the same fields, with the default ``None``, and the field ``extra``.
 
     Returns:
         The function. Its attribute ``source`` is its code, which tracebacks show.
@@ -46,43 +45,44 @@ def compile_loader(schema: ModelSchema) -> Load:
     Raises:
         UnsupportedSchema: a field has another type or another option.
     """
-    one = _compile_one(schema)
-    return _list_loader(one, schema.load) if schema.many else one
+    load_record = _compile_record_loader(schema)
+    return _make_list_loader(load_record, schema.load) if schema.many else load_record
 
 
-def _list_loader(one: Load, fallback: Load) -> Load:
+def _make_list_loader(load_record: Load, fallback: Load) -> Load:
     def load_list(data: Any) -> Any:
         if type(data) is list:
             try:
-                return [one(item) for item in data]
+                return [load_record(item) for item in data]
             except Exception:  # noqa: BLE001 - the schema raises it again, with the item's index
                 pass
         return fallback(data)
 
-    load_list.source = one.source  # type: ignore[attr-defined]
+    load_list.source = load_record.source  # type: ignore[attr-defined]
     return load_list
 
 
-def _compile_one(schema: ModelSchema) -> Load:
+def _compile_record_loader(schema: ModelSchema) -> Load:
     name = type(schema).__name__
     parameters = [field.name for field in dataclasses.fields(schema.model)]
     if {*parameters} != {*schema.load_fields, "extra"}:
         raise UnsupportedSchema(f"{name} and {schema.model.__name__} have different fields")
-    names: dict[str, Any] = {
+    namespace: dict[str, Any] = {
         "Fallback": Fallback,
         "Model": schema.model,
         "missing": marshmallow.missing,
         "fallback": lambda data: schema.load(data, many=False),
         "known": frozenset(field.data_key for field in schema.load_fields.values()),
     }
-    usual: Variables = {}
-    left_out: Variables = {}
+    usual_variables: Variables = {}
+    omitted_variables: Variables = {}
     for field_name, field in schema.load_fields.items():
-        (left_out if field_name in schema.left_out else usual)[f"v_{field_name}"] = field
-    body = _read(usual, names)
-    if left_out:
-        body += _read_left_out(left_out, names)
-    # Positional arguments, because CPython calls a class faster without keywords.
+        is_omitted = field_name in schema.omitted_together
+        (omitted_variables if is_omitted else usual_variables)[f"v_{field_name}"] = field
+    body = _generate_reads(usual_variables, namespace)
+    if omitted_variables:
+        body += _generate_omitted_reads(omitted_variables, namespace)
+    # CPython calls a class faster with positional arguments than with keywords.
     arguments = ", ".join(f"v_{name}" for name in parameters)
     lines = [
         f"def load_{name}(data):",
@@ -91,69 +91,78 @@ def _compile_one(schema: ModelSchema) -> Load:
         "            raise Fallback",
         "        absent = 0",
         "        get = data.get",
-        *_indented(_indented(body)),
+        *_indent(_indent(body)),
         "        v_extra = {}",
         f"        if len(data) + absent != {len(schema.load_fields)}:",
         "            v_extra = {key: data[key] for key in data if key not in known}",
         f"        return Model({arguments})",
         "    except Exception:",
         "        pass",
-        # The call is outside `except`, so that marshmallow's error has no context.
+        # The call is outside `except`, so that marshmallow's error has no `__context__`.
         "    return fallback(data)",
     ]
     source = "\n".join(lines) + "\n"
     filename = f"<compiled {type(schema).__module__}.{name}>"
-    exec(compile(source, filename, "exec"), names)
+    exec(compile(source, filename, "exec"), namespace)
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    function: Any = names[f"load_{name}"]
+    function: Any = namespace[f"load_{name}"]
     function.source = source
     return function  # type: ignore[no-any-return]
 
 
-def _read(variables: Variables, names: dict[str, Any]) -> list[str]:
+def _generate_reads(variables: Variables, namespace: dict[str, Any]) -> list[str]:
     """Return the lines of code that assign the value of each field to its variable.
 
-    Nearly all records have every field. One call gets all values of such a record.
+    Nearly all records have every field, so the code first gets all values with one call.
     """
     keys = [str(field.data_key) for field in variables.values()]
     get_all = f"get_{keys[0]}"
-    names[get_all] = operator.itemgetter(*keys)
-    targets = ", ".join(variables)
+    namespace[get_all] = operator.itemgetter(*keys)
+    variable_names = ", ".join(variables)
     lines = [
         "try:",
-        f"    {targets} = {get_all}(data)",
+        f"    {variable_names} = {get_all}(data)",
         "except KeyError:",
-        f"    {targets} = {', '.join(f'get({key!r}, missing)' for key in keys)}",
+        f"    {variable_names} = {', '.join(f'get({key!r}, missing)' for key in keys)}",
     ]
     for variable, field in variables.items():
-        lines += _check(variable, field, names)
+        lines += _generate_check(variable, field, namespace)
     return lines
 
 
-def _read_left_out(variables: Variables, names: dict[str, Any]) -> list[str]:
-    """Return the lines of code for the fields that a record nearly always has all or lacks all."""
-    some = " or ".join(f"{field.data_key!r} in data" for field in variables.values())
-    none = [f"{' = '.join(variables)} = None", f"absent += {len(variables)}"]
-    return [f"if {some}:", *_indented(_read(variables, names)), "else:", *_indented(none)]
-
-
-def _check(v: str, field: fields.Field[Any], names: dict[str, Any]) -> list[str]:
-    """Return the lines of code that check and convert the value in the variable ``v``."""
-    expected, convert = _convert(v, field, names)
-    if field.required:
-        return [f"if type({v}) is not {expected}:", "    raise Fallback", *convert]
+def _generate_omitted_reads(variables: Variables, namespace: dict[str, Any]) -> list[str]:
+    """Return the lines of code that read the fields in ``omitted_together`` of the schema."""
+    any_present = " or ".join(f"{field.data_key!r} in data" for field in variables.values())
+    set_all_to_none = [f"{' = '.join(variables)} = None", f"absent += {len(variables)}"]
     return [
-        f"if type({v}) is not {expected} and {v} is not None:",
-        f"    if {v} is not missing:",
-        "        raise Fallback",
-        f"    {v} = None",
-        "    absent += 1",
-        *([f"elif {v} is not None:", *_indented(convert)] if convert else []),
+        f"if {any_present}:",
+        *_indent(_generate_reads(variables, namespace)),
+        "else:",
+        *_indent(set_all_to_none),
     ]
 
 
-def _convert(v: str, field: fields.Field[Any], names: dict[str, Any]) -> tuple[str, list[str]]:
-    """Return the JSON type of the value in ``v``, and the lines of code that convert it."""
+def _generate_check(
+    variable: str, field: fields.Field[Any], namespace: dict[str, Any]
+) -> list[str]:
+    """Return the lines of code that check and convert the value of ``variable``."""
+    expected, conversion = _generate_conversion(variable, field, namespace)
+    if field.required:
+        return [f"if type({variable}) is not {expected}:", "    raise Fallback", *conversion]
+    return [
+        f"if type({variable}) is not {expected} and {variable} is not None:",
+        f"    if {variable} is not missing:",
+        "        raise Fallback",
+        f"    {variable} = None",
+        "    absent += 1",
+        *([f"elif {variable} is not None:", *_indent(conversion)] if conversion else []),
+    ]
+
+
+def _generate_conversion(
+    variable: str, field: fields.Field[Any], namespace: dict[str, Any]
+) -> tuple[str, list[str]]:
+    """Return the JSON type of the value of ``variable``, and the lines of code that convert it."""
     match field:
         case fields.Field(load_default=default, required=required, allow_none=nullable) if (
             field.validators or default is not marshmallow.missing or required is nullable
@@ -164,26 +173,27 @@ def _convert(v: str, field: fields.Field[Any], names: dict[str, Any]) -> tuple[s
         case fields.Integer(strict=True) if type(field) is fields.Integer:
             return "int", []
         case fields.AwareDateTime(format="iso"):
-            names["moment"] = moment = field.DESERIALIZATION_FUNCS["iso"]
-            names["fromisoformat"] = dt.datetime.fromisoformat
-            parse = [f"{v} = moment({v})"]
-            if moment != dt.datetime.fromisoformat:  # each access makes another bound method
+            namespace["parse_iso"] = parse_iso = field.DESERIALIZATION_FUNCS["iso"]
+            namespace["fromisoformat"] = dt.datetime.fromisoformat
+            parse = f"parse_iso({variable})"
+            # Compared with `!=`, because each access to `fromisoformat` creates another object.
+            if parse_iso != dt.datetime.fromisoformat:
                 # marshmallow 3 uses a slow regular expression, so dates in Dub's format avoid it.
-                is_usual = f"{v}[4:20:3] == '--T::.' and {v}[23:] == 'Z'"
-                parse = [f"{v} = fromisoformat({v}) if {is_usual} else moment({v})"]
-            names["UTC"], names["utc"] = dt.timezone.utc, utc
+                is_usual = f"{variable}[4:20:3] == '--T::.' and {variable}[23:] == 'Z'"
+                parse = f"fromisoformat({variable}) if {is_usual} else {parse}"
+            namespace["UTC"], namespace["normalize_utc"] = dt.timezone.utc, normalize_utc
             return "str", [
-                *parse,
-                f"if {v}.tzinfo is not UTC:",
-                f"    if {v}.tzinfo is None:",
+                f"{variable} = {parse}",
+                f"if {variable}.tzinfo is not UTC:",
+                f"    if {variable}.tzinfo is None:",
                 "        raise Fallback",
-                f"    {v} = utc({v})",
+                f"    {variable} = normalize_utc({variable})",
             ]
         case fields.Nested(schema=ModelSchema() as nested):
-            names[f"load_{v}"] = compile_loader(nested)
-            return "dict", [f"{v} = load_{v}({v})"]
-    raise UnsupportedSchema(f"{v.removeprefix('v_')}: this field is not compiled: {field!r}")
+            namespace[f"load_{variable}"] = compile_loader(nested)
+            return "dict", [f"{variable} = load_{variable}({variable})"]
+    raise UnsupportedSchema(f"{variable.removeprefix('v_')}: this field is not compiled: {field!r}")
 
 
-def _indented(lines: list[str]) -> list[str]:
+def _indent(lines: list[str]) -> list[str]:
     return ["    " + line for line in lines]

@@ -18,15 +18,15 @@ from ..models.unset import UNSET
 class ModelSchema(marshmallow.Schema):
     """The schema of a record that is loaded into a dataclass.
 
-    The fields have the names of the dataclass. Undeclared fields are stored in ``extra``, so that
-    a new field of the server causes no error.
+    The schema has the field names of the dataclass. Undeclared fields are stored in ``extra``, so
+    that a new field of the server causes no error.
     """
 
     #: The dataclass that :meth:`load` creates.
     model: type[Any]
-    #: The Python names of fields that nearly every record either has all or lacks all. A record
-    #: that has all other fields is loaded fast. Any other record is loaded too, but more slowly.
-    left_out: frozenset[str] = frozenset()
+    #: The Python names of the fields that the server omits together: nearly every record has all of
+    #: them, or none. A record that lacks any other field is loaded more slowly.
+    omitted_together: frozenset[str] = frozenset()
 
     class Meta:
         # Unknown keys are copied to `extra` from the original data. With INCLUDE, an unknown key
@@ -38,44 +38,47 @@ class ModelSchema(marshmallow.Schema):
             field_obj.data_key = camel_case(field_name)
 
     @marshmallow.post_load(pass_original=True)
-    def make(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
-        keys = {field.data_key for field in self.fields.values()}
-        known = {name: utc(value) for name, value in data.items() if name in self.fields}
-        return self.model(**known, extra={k: v for k, v in original.items() if k not in keys})
+    def make_model(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
+        data_keys = {field.data_key for field in self.fields.values()}
+        values = {name: normalize_utc(data[name]) for name in data if name in self.fields}
+        return self.model(**values, extra={k: v for k, v in original.items() if k not in data_keys})
 
 
-def utc(value: Any) -> Any:
-    """Return a UTC date with ``dt.UTC``, since some marshmallow releases use another class."""
+def normalize_utc(value: Any) -> Any:
+    """Replace the time zone of a UTC date by ``dt.UTC``; return any other value unchanged.
+
+    Some marshmallow releases return UTC dates with another time-zone class.
+    """
     if isinstance(value, dt.datetime) and value.utcoffset() == dt.timedelta(0):
         return value.replace(tzinfo=dt.UTC)
     return value
 
 
 def first_error(error: marshmallow.ValidationError) -> str:
-    """Return the first error of a body and its path, in one line."""
+    """Return the first error of a body as one line: the path of the field, and the message."""
     path: list[str] = []
     messages: Any = error.messages
     while isinstance(messages, Mapping) and messages:
         key, messages = next(iter(messages.items()))
         path.append(str(key))
-    text = messages[0] if isinstance(messages, list) and messages else str(messages)
-    return f"{'.'.join(part for part in path if part != '_schema') or 'the body'}: {text}"
+    message = messages[0] if isinstance(messages, list) and messages else str(messages)
+    return f"{'.'.join(part for part in path if part != '_schema') or 'the body'}: {message}"
 
 
-def text() -> fields.String:
+def text_field() -> fields.String:
     return fields.String(allow_none=True)
 
 
-def integer() -> fields.Integer:
+def integer_field() -> fields.Integer:
     return fields.Integer(strict=True, allow_none=True)
 
 
-def moment() -> fields.AwareDateTime:
+def datetime_field() -> fields.AwareDateTime:
     return fields.AwareDateTime(format="iso", default_timezone=dt.UTC, allow_none=True)
 
 
 class SentText(fields.String):
-    """A string to send; bytes and unpaired surrogates are errors."""
+    """A string to send. Bytes and unpaired surrogates are rejected."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str):
@@ -87,7 +90,7 @@ class SentText(fields.String):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class SentMoment(fields.AwareDateTime):
+class SentDatetime(fields.AwareDateTime):
     """A date to send, given as an aware datetime or as ISO 8601 text."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
@@ -103,17 +106,17 @@ class SentMoment(fields.AwareDateTime):
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:
         # The server's format has milliseconds and a Z.
-        return None if value is None else moment_text(value)
+        return None if value is None else format_datetime(value)
 
 
-def moment_text(moment: dt.datetime) -> str:
-    """Return an aware datetime in the server's format."""
-    text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+def format_datetime(moment: dt.datetime) -> str:
+    """Format an aware datetime as the server does, in UTC with milliseconds."""
+    iso_text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
+    return iso_text.replace("+00:00", "Z")
 
 
-class SentFlag(fields.Boolean):
-    """``True`` or ``False``; values such as ``"yes"`` or 1 are errors."""
+class SentBoolean(fields.Boolean):
+    """A boolean to send. Values such as ``"yes"`` or 1 are rejected."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, bool):
@@ -126,10 +129,10 @@ class RequestSchema(marshmallow.Schema):
 
     #: The dataclass of the request; callers may also pass a mapping.
     model: type[Any]
-    #: The call that accepts the request, for error messages.
+    #: The method that accepts the request, such as ``create()``, for error messages.
     call: str
-    #: Whether ``None`` is sent as ``null``; otherwise the field is left out.
-    nulls = True
+    #: Whether ``None`` is sent as ``null``. If ``False``, a field with ``None`` is not sent.
+    sends_nulls = True
 
     class Meta:
         unknown = marshmallow.RAISE
@@ -140,8 +143,8 @@ class RequestSchema(marshmallow.Schema):
 
 def field_names(schema: RequestSchema | type[RequestSchema]) -> frozenset[str]:
     """Return the field names of a schema, in snake_case and in the server's camelCase."""
-    fields = (schema() if isinstance(schema, type) else schema).fields
-    return frozenset(fields) | {str(field.data_key) for field in fields.values()}
+    schema_fields = (schema() if isinstance(schema, type) else schema).fields
+    return frozenset(schema_fields) | {str(field.data_key) for field in schema_fields.values()}
 
 
 def serialize_request(
@@ -153,7 +156,7 @@ def serialize_request(
         schema: the schema of the request.
         request: an instance of the schema's dataclass, or a mapping with snake_case or camelCase
             keys.
-        call: the call in error messages; the default is the call of the schema.
+        call: the method to name in error messages; the default is ``call`` of the schema.
 
     Raises:
         TypeError: ``request`` is neither an instance of the dataclass nor a mapping.
@@ -165,16 +168,18 @@ def serialize_request(
         names = (field.name for field in dataclasses.fields(schema.model))
         given = {camel_case(name): getattr(request, name) for name in names}
     elif isinstance(request, Mapping):
-        given = _by_data_key(schema, request, call)
+        given = _rename_to_data_keys(schema, request, call)
     else:
-        name = schema.model.__name__
-        article = "an" if name[0] in "AEIOU" else "a"
-        raise TypeError(f"{call} takes {article} {name} or a mapping, not {type(request).__name__}")
-    left_out = (UNSET,) if schema.nulls else (UNSET, None)
+        model_name = schema.model.__name__
+        article = "an" if model_name[0] in "AEIOU" else "a"
+        raise TypeError(
+            f"{call} takes {article} {model_name} or a mapping, not {type(request).__name__}"
+        )
+    omitted_values = (UNSET,) if schema.sends_nulls else (UNSET, None)
     given = {
-        name: _plain(value)
+        name: _unwrap_enum(value)
         for name, value in given.items()
-        if not any(value is absent for absent in left_out)
+        if not any(value is omitted for omitted in omitted_values)
     }
     try:
         loaded: Any = schema.load(given)
@@ -185,14 +190,16 @@ def serialize_request(
             if name in loaded
         }
     except marshmallow.ValidationError as error:
-        raise ValueError(f"{call}: {_explain(schema, error)}") from None
+        raise ValueError(f"{call}: {_format_first_error(schema, error)}") from None
 
 
-def _plain(value: Any) -> Any:
+def _unwrap_enum(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
 
 
-def _by_data_key(schema: RequestSchema, request: Mapping[Any, Any], call: str) -> dict[str, Any]:
+def _rename_to_data_keys(
+    schema: RequestSchema, request: Mapping[Any, Any], call: str
+) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for key, value in request.items():
         name = camel_case(key) if isinstance(key, str) and key in schema.fields else key
@@ -203,18 +210,20 @@ def _by_data_key(schema: RequestSchema, request: Mapping[Any, Any], call: str) -
         if not isinstance(key, str) or not any(name == f.data_key for f in schema.fields.values()):
             import difflib  # noqa: PLC0415 - only needed for an error
 
-            near = difflib.get_close_matches(str(key), schema.fields, 1)
-            hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(schema.fields)
+            similar = difflib.get_close_matches(str(key), schema.fields, 1)
+            hint = (
+                f"did you mean {similar[0]!r}?" if similar else "known: " + ", ".join(schema.fields)
+            )
             raise ValueError(f"{call}: unknown field {key!r}; {hint}")
         given[name] = value
     return given
 
 
-def _explain(schema: RequestSchema, error: marshmallow.ValidationError) -> str:
+def _format_first_error(schema: RequestSchema, error: marshmallow.ValidationError) -> str:
     """Return the first error in one line, with the field's name in snake_case."""
     names = {field.data_key: name for name, field in schema.fields.items()}
     messages: Any = error.messages
-    key, texts = next(iter(messages.items()))
-    text = texts[0] if isinstance(texts, list) else str(texts)
+    key, key_messages = next(iter(messages.items()))
+    message = key_messages[0] if isinstance(key_messages, list) else str(key_messages)
     name = names.get(key, key)
-    return text if name == "_schema" else f"{name}: {text}"
+    return message if name == "_schema" else f"{name}: {message}"

@@ -1,4 +1,4 @@
-"""Send one attempt with ``aiohttp``. No other module imports ``aiohttp``."""
+"""Send the request of one attempt with ``aiohttp``. No other module imports ``aiohttp``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .connection_errors import (
     TunnelRefused,
 )
 from .decoding import ACCEPT_ENCODING, ContentDecoder, check_size
-from .proxies import proxy_url
+from .proxies import find_proxy_url
 
 _DEFAULT_HEADERS = {
     "User-Agent": f"dub-uplink/{__version__} aiohttp/{aiohttp.__version__}",
@@ -42,35 +42,35 @@ _DEFAULT_HEADERS = {
 }
 _POOL_SIZE = 100  # open connections; further requests wait for a free connection
 _ALERT_TIMEOUT = 0.5  # seconds to open a new connection and to wait for a TLS alert
-_TRACE_GRACE = 0.2  # seconds after the deadline in which callbacks of a session's traces may run
+_TRACE_GRACE = 0.2  # seconds for which the session's trace callbacks may run after the deadline
 _PROXY_SCHEMES = ("http", "https")
 
 
 class _ConnectionDroppedError(aiohttp.ClientError):
-    """The connection broke. ``aiohttp`` does not retry this class of error itself."""
+    """The connection broke. ``aiohttp`` does not retry a request after this exception."""
 
 
 class _ProxyUnreachableError(aiohttp.ClientError):
-    """The host of a proxy is unknown, or a proxy of ``aiohttp-socks`` failed."""
+    """The host of a proxy is unknown, or ``aiohttp-socks`` cannot connect through a proxy."""
 
 
 class _TunnelRejectedError(aiohttp.ClientError):
-    """A proxy of ``aiohttp-socks`` rejected CONNECT. The arguments are status and reason."""
+    """A proxy that ``aiohttp-socks`` uses rejected CONNECT. Arguments: status and reason."""
 
 
 class _UnsupportedProxyError(aiohttp.ClientError):
     """``aiohttp`` does not support the URL of a proxy."""
 
 
-class _SendOnce:
+class _SendOnceMiddleware:
     """A middleware that sends the request of an attempt at most once.
 
-    It reads the whole response, so that the response is not lost if a trace callback or a subclass
-    of the session raises an exception later. If the session sends the request again, the middleware
-    returns the same outcome again. Middlewares are the innermost public part of a session.
+    Without it, ``aiohttp`` repeats a GET or DELETE if a pooled connection was closed. The 404 of a
+    repeated DELETE would then look like the response to the first request. If the session sends the
+    request again, the middleware returns the first response or raises the first exception.
 
-    Without this class, ``aiohttp`` repeats a GET or DELETE if a pooled connection was closed. The
-    404 of a repeated DELETE would then look like the response to the first request.
+    The middleware reads the whole response. Therefore the response is not lost if a trace callback
+    or a subclass of the session raises an exception later.
     """
 
     __slots__ = ("_authorization", "_connector", "_error", "_response", "outcome")
@@ -80,7 +80,7 @@ class _SendOnce:
         self._connector = connector
         self._response: aiohttp.ClientResponse | None = None
         self._error: Exception | None = None
-        #: The complete response, or the reason why it is incomplete.
+        #: The complete response, or an exception if the response is incomplete.
         self.outcome: Response | IncompleteResponse | None = None
 
     async def __call__(
@@ -104,14 +104,15 @@ class _SendOnce:
         if proxy is not None and "://" not in str(proxy):
             proxy = request.proxy = yarl.URL(f"http://{proxy}")  # as requests does
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
-            # aiohttp would treat it as an HTTP proxy.
+            # aiohttp would treat this proxy as an HTTP proxy.
             raise _UnsupportedProxyError(
                 f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
                 " aiohttp-socks and pass a session with its ProxyConnector"
                 if proxy.scheme.startswith("socks")
                 else "the proxy's URL must begin with http:// or https://"
             )
-        # Replaces the `auth` of a session. aiohttp rejects a header argument together with `auth`.
+        # This replaces the header that the session's `auth` has set. The header cannot be an
+        # argument of the request, because aiohttp rejects that together with `auth`.
         request.headers["Authorization"] = self._authorization
         try:
             return await handler(request)
@@ -125,7 +126,7 @@ class _SendOnce:
             cause = await self._receive_alert(request, error)
             raise _ConnectionDroppedError(str(error)) from cause or error
         except Exception as error:
-            # The exceptions of aiohttp-socks do not derive from those of aiohttp.
+            # The exceptions of aiohttp-socks do not derive from the exceptions of aiohttp.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
                 status = getattr(error, "error_code", None) or 0
                 if status >= 400:  # an HTTP status; smaller numbers are SOCKS error codes
@@ -139,14 +140,14 @@ class _SendOnce:
         """Open a new connection and return the TLS alert that the server sends, or ``None``.
 
         With TLS 1.3 a server rejects a client certificate after the handshake. If the server also
-        resets the connection, writing the request can fail before asyncio reads the alert, and the
-        rejection looks like a broken connection. The new connection reads without writing. If no
-        alert arrives, the next attempt can use the new connection.
+        resets the connection, writing the request can fail before asyncio reads the TLS alert. The
+        rejection then looks like a broken connection. Therefore this method reads from a new
+        connection and writes nothing. If no alert arrives, the next attempt can use the connection.
         """
         if not (self._connector and request.is_ssl() and isinstance(error, OSError)):
             return None
-        if (received := _find_tls_error(error)) is not None:
-            return received
+        if (tls_error := _find_tls_error(error)) is not None:
+            return tls_error
         connection = None
         try:
             async with asyncio.timeout(_ALERT_TIMEOUT):
@@ -163,21 +164,21 @@ class _SendOnce:
 
 def _find_tls_error(error: BaseException) -> ssl.SSLError | None:
     """Return the TLS error that caused ``error``, or ``None``."""
-    link: BaseException | None = error
+    cause: BaseException | None = error
     for _ in range(10):  # limited, because causes could form a cycle
-        if link is None or isinstance(link, ssl.SSLError):
-            return link
-        link = link.__cause__ or link.__context__
+        if cause is None or isinstance(cause, ssl.SSLError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
     return None
 
 
 class AiohttpBackend:
-    """Send requests with an ``aiohttp.ClientSession``: the caller's, or one of the client.
+    """Send requests with an ``aiohttp.ClientSession``.
 
-    The client creates its session at the first call, in the event loop of that call.
+    If the caller passes no session, the first call creates one in its event loop.
     """
 
-    #: Exceptions that mean a failed attempt. Others are mistakes of the caller.
+    #: The exceptions of a failed attempt. Any other exception is a mistake of the caller.
     send_errors: tuple[type[Exception], ...] = (
         requests.RequestException,
         aiohttp.ClientError,
@@ -204,65 +205,66 @@ class AiohttpBackend:
         """Send a request once and read the whole response; ``timeout`` is in seconds."""
         session = self._get_session()
         params = extras.get("params")
-        target = f"{url}?{urlencode(params)}" if params else url
-        attempt = _SendOnce(authorization, session.connector)
+        url_with_query = f"{url}?{urlencode(params)}" if params else url
+        middleware = _SendOnceMiddleware(authorization, session.connector)
         outcome: Response | Exception
-        started = time.monotonic()
+        started_at = time.monotonic()
         try:
-            # The timeout of aiohttp does not limit trace callbacks.
+            # A second timeout, because aiohttp's timeout does not limit trace callbacks.
             async with asyncio.timeout(timeout + _TRACE_GRACE):
                 response = await session.request(
                     method,
-                    yarl.URL(target, encoded=True),
+                    yarl.URL(url_with_query, encoded=True),
                     data=extras.get("data"),
                     headers=self._request_headers(session, extras["headers"]),
-                    middlewares=(attempt,),
+                    middlewares=(middleware,),
                     allow_redirects=False,
                     auto_decompress=False,
                     raise_for_status=False,
                     proxy=self._proxy,
-                    timeout=_client_timeout(timeout),
+                    timeout=_make_client_timeout(timeout),
                 )
                 async with response:
-                    # A mocked session does not call middlewares.
-                    outcome = attempt.outcome or await _read_response(response)
+                    # A mocked session does not call the middleware, so it has no outcome.
+                    outcome = middleware.outcome or await _read_response(response)
         except Exception as error:
-            outcome = attempt.outcome or self._convert_error(error, timeout, started)
+            outcome = middleware.outcome or self._convert_error(error, timeout, started_at)
             if not isinstance(error, self.send_errors) and _is_success(outcome):
                 raise
         if isinstance(outcome, Response):
             return outcome
         raise outcome
 
-    def _convert_error(self, error: Exception, timeout: float, started: float) -> Exception:
+    def _convert_error(self, error: Exception, timeout: float, started_at: float) -> Exception:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            # Without a wait for a pooled connection, the shorter limit applies.
+            # Two limits raise this exception: the limit for connecting, and the limit that includes
+            # the wait for a pooled connection. This expression detects the second limit.
             pool_wait_ended = (
                 timeout * POOL_WAIT_SHARE <= CONNECT_TIMEOUT
-                or time.monotonic() - started > CONNECT_TIMEOUT + 0.1
+                or time.monotonic() - started_at > CONNECT_TIMEOUT + 0.1
             )
             return requests.ConnectTimeout(PoolTimeout() if pool_wait_ended else str(error))
         # Without a response, a ValueError means an invalid request or an invalid certificate.
         if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientSSLError):
             return InvalidRequest(str(error))
         if isinstance(error, (aiohttp.ClientError, TimeoutError)):
-            return _as_requests_error(error)
+            return _to_requests_error(error)
         return error
 
     def _request_headers(
         self, session: aiohttp.ClientSession, headers: Mapping[str, str]
     ) -> Mapping[str, str]:
-        """Add default headers that a caller's session does not set.
+        """Add the default headers that a caller's session does not set.
 
-        Accept-Encoding is always that of the client, because the client decompresses the bodies.
+        Always override ``Accept-Encoding``, because this package decompresses the bodies.
         """
         if self._caller_session is None:  # the client's session already has the default headers
             return headers
         session_headers = session.headers
         defaults = {
-            k: v
-            for k, v in _DEFAULT_HEADERS.items()
-            if k not in session_headers or k == "Accept-Encoding"
+            name: value
+            for name, value in _DEFAULT_HEADERS.items()
+            if name not in session_headers or name == "Accept-Encoding"
         }
         return {**defaults, **headers}
 
@@ -276,10 +278,10 @@ class AiohttpBackend:
                 "the client belongs to the parent process; create one in each process"
             )
         if self._session is None:
-            # Read the proxies of the environment once, as the `requests` library does. With
-            # `trust_env`, aiohttp would also read .netrc in a thread at every call.
+            # Read the proxies of the environment here, once. With `trust_env`, aiohttp would read
+            # them at every call, and would also read .netrc in a thread.
             proxies = get_environ_proxies(self._server_url, no_proxy=None)
-            self._proxy = proxy_url(self._server_url, proxies)
+            self._proxy = find_proxy_url(self._server_url, proxies)
             self._session = aiohttp.ClientSession(
                 headers=_DEFAULT_HEADERS,
                 connector=aiohttp.TCPConnector(limit=_POOL_SIZE),
@@ -298,8 +300,9 @@ class AiohttpBackend:
         return self._pid not in (None, os.getpid())
 
     async def close(self) -> None:
-        """Close the session, unless it is the caller's."""
-        # Not in a forked child: this would remove the parent's sockets from the shared event loop.
+        """Close the session if the client has created it."""
+        # A forked child must not close it, because that would remove the parent's sockets from the
+        # event loop, which parent and child share.
         if self._caller_session is None and self._session is not None and not self._is_forked():
             await self._session.close()
             # aiohttp closes its connections in the next iteration of the event loop.
@@ -315,7 +318,7 @@ async def _read_response(response: aiohttp.ClientResponse) -> Response | Incompl
         content = await _read_body(response)
     except AiohttpBackend.send_errors as error:
         response.close()
-        return IncompleteResponse(response.status, _as_requests_error(error))
+        return IncompleteResponse(response.status, _to_requests_error(error))
     return Response(response.status, _join_repeated(response.headers), content)
 
 
@@ -331,7 +334,7 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
         size += len(chunks[-1])
         check_size(size)
     if decoder:
-        decoder.flush()
+        decoder.check_complete()
     return b"".join(chunks)
 
 
@@ -346,26 +349,26 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 @functools.lru_cache(64)
-def _client_timeout(timeout: float) -> aiohttp.ClientTimeout:
+def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
-        # This includes the wait for a pooled connection, which aiohttp cannot limit separately.
+        # This limit includes the wait for a pooled connection, which aiohttp cannot limit alone.
         connect=timeout * POOL_WAIT_SHARE,
         sock_connect=CONNECT_TIMEOUT,
         ceil_threshold=math.inf,  # otherwise aiohttp rounds the timeout up to a whole second
     )
 
 
-def _as_requests_error(error: Exception) -> Exception:
-    """Convert an error to the exception that ``requests`` raises, for classification."""
+def _to_requests_error(error: Exception) -> Exception:
+    """Convert an error to the matching exception of ``requests``, so that it can be classified."""
     if isinstance(error, (requests.RequestException, ValueError)):
         return error
     for classes, convert in _CONVERSIONS:
         if isinstance(error, classes):
             return convert(error)
-    tls = _find_tls_error(error)
-    if tls is not None:
-        return requests.exceptions.SSLError(tls)
+    tls_error = _find_tls_error(error)
+    if tls_error is not None:
+        return requests.exceptions.SSLError(tls_error)
     return requests.ConnectionError(str(error) or type(error).__name__)
 
 
@@ -385,7 +388,7 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Exception]], ...] = (
 
 
 def make_async_backend(client: Any, server_url: str) -> AiohttpBackend:
-    """Create the backend for the argument ``client`` of an asynchronous client.
+    """Create the backend of an asynchronous client from its argument ``client``.
 
     Raises:
         TypeError: ``client`` is not an ``aiohttp.ClientSession``.

@@ -1,4 +1,4 @@
-"""Define the exceptions of backends, and convert them to the exceptions of this package."""
+"""Define exceptions that backends raise, and convert them to public exceptions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DecodingError(requests.RequestException):
 
 
 class ResponseConsumed(requests.RequestException):
-    """A hook or an adapter of the caller has read or closed a response without storing its body."""
+    """A hook or adapter of the caller read or closed a response, but did not store its body."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -49,11 +49,11 @@ class HandshakeError(requests.exceptions.SSLError):
 
 
 class InvalidRequest(ValueError):
-    """The settings of a session do not make a valid request."""
+    """A setting of the session makes the request invalid."""
 
 
 class TunnelRefused(requests.exceptions.ProxyError):
-    """A proxy rejected CONNECT. ``status`` is the status of the proxy's response."""
+    """A proxy rejected CONNECT. ``status`` is the HTTP status that the proxy returned."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"Tunnel connection failed: {status} {reason}")
@@ -65,14 +65,14 @@ class PoolTimeout(urllib3.exceptions.ConnectTimeoutError):
 
 
 class RepeatedRequest(urllib3.exceptions.HTTPError):
-    """An adapter of a session tried to send the request of an attempt again."""
+    """An adapter of the caller's session tried to send the request of an attempt again."""
 
 
 class IncompleteResponse(requests.RequestException):
-    """The client did not read a response to its end. ``cause`` is the reason.
+    """The client did not read a response to its end, because of the exception ``cause``.
 
     Attributes:
-        is_rejected: whether the status is 4XX, so that the server has not applied the request.
+        is_rejected: whether the status is 4XX, which shows that the server rejected the request.
     """
 
     def __init__(self, status_code: int, cause: Exception) -> None:
@@ -80,15 +80,15 @@ class IncompleteResponse(requests.RequestException):
         self.is_rejected = 400 <= status_code < 500
 
 
-def connection_error(error: BaseException, method: str, timeout: float) -> APIConnectionError:
-    """Create the exception for an attempt without a complete response.
+def make_connection_error(error: BaseException, method: str, timeout: float) -> APIConnectionError:
+    """Create the public exception for an attempt without a complete response.
 
-    The message contains the text of the original error, without the credentials of URLs. The
-    original error is not the cause of the new one, because its request and its traceback refer to
-    the token.
+    Its message contains the text of ``error``, in which the credentials of URLs are masked. Its
+    ``__cause__`` is not ``error``, because the request and the traceback of ``error`` refer to the
+    token.
 
     Args:
-        error: the exception of the backend.
+        error: the exception that the backend raised.
         method: the HTTP method of the request.
         timeout: time limit of the attempt in seconds.
     """
@@ -103,7 +103,7 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
         or (isinstance(e, ValueError) and str(e).startswith("Invalid header value"))  # http.client
         for e in chain
     )
-    sent = not (rejected or never_sent or _tunnel_status(chain))
+    sent = not (rejected or never_sent or _find_tunnel_status(chain))
     if any(
         isinstance(e, _TIMEOUT_ERRORS) and not isinstance(e, _NEW_CONNECTION_ERROR) for e in chain
     ):
@@ -114,16 +114,16 @@ def connection_error(error: BaseException, method: str, timeout: float) -> APICo
             pool_wait = timeout * POOL_WAIT_SHARE
             seconds = pool_wait if waited_for_pool else min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {description} within {seconds:.3g} s", sent=sent)
-    text = without_credentials(_OBJECT_REPR_PATTERN.sub("", str(chain[-1])))
+    text = mask_credentials(_OBJECT_REPR_PATTERN.sub("", str(chain[-1])))
     text = one_line(text) or type(chain[-1]).__name__
     return APIConnectionError(f"{method}: {_describe(chain)}: {text}", sent=sent)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether a repeated attempt may succeed."""
+    """Return whether another attempt may succeed after ``error``."""
     chain = _exception_chain(error)
-    if 400 <= _tunnel_status(chain) < 500:
-        return False  # for example wrong credentials: repeated attempts could lock an account
+    if 400 <= _find_tunnel_status(chain) < 500:
+        return False  # for example wrong credentials: more attempts could lock an account
     if any(
         isinstance(e, _UNREACHABLE_ERRORS) and _SOCKS_LOGIN_PATTERN.search(str(e)) for e in chain
     ):
@@ -132,14 +132,14 @@ def is_transient(error: BaseException) -> bool:
         return True  # the connection broke; no certificate was rejected
     if any(isinstance(e, (*_TLS_ERRORS, *_UNREAD_ERRORS)) for e in chain):
         return False
-    # In the `requests` library, the exceptions for invalid URLs, headers and schemes derive from
-    # ValueError. A missing certificate file raises OSError itself, not a subclass.
+    # `requests` raises OSError itself, not a subclass, if a certificate file is missing. Its
+    # exceptions for invalid URLs, headers and schemes derive from ValueError.
     if isinstance(error, OSError) and not isinstance(error, _NETWORK_ERRORS):
         return False
     return not isinstance(error, ValueError)
 
 
-def without_credentials(text: str) -> str:
+def mask_credentials(text: str) -> str:
     """Mask the credentials of URLs in a text, even if a URL is malformed."""
     for pattern, replacement in _CREDENTIAL_PATTERNS:
         text = pattern.sub(replacement, text)
@@ -147,7 +147,7 @@ def without_credentials(text: str) -> str:
 
 
 def _is_tls_eof(chain: list[BaseException]) -> bool:
-    """Return whether a TLS connection broke; detect this for ``ssl`` and for ``pyOpenSSL``."""
+    """Return whether a TLS connection broke. Detect errors of ``ssl`` and of ``pyOpenSSL``."""
     return any(
         isinstance(e, _TLS_EOF_ERRORS)
         or (isinstance(e, ssl.SSLError) and "Unexpected EOF" in str(e))
@@ -155,8 +155,8 @@ def _is_tls_eof(chain: list[BaseException]) -> bool:
     )
 
 
-def _tunnel_status(chain: list[BaseException]) -> int:
-    """Return the status of a proxy's response to CONNECT, or 0 if there is no such response."""
+def _find_tunnel_status(chain: list[BaseException]) -> int:
+    """Return the status with which a proxy rejected CONNECT, or 0 if no proxy rejected it."""
     for error in chain:
         match = _TUNNEL_STATUS_PATTERN.search(str(error)) if isinstance(error, OSError) else None
         if match:
@@ -164,7 +164,7 @@ def _tunnel_status(chain: list[BaseException]) -> int:
     return 0
 
 
-#: Start of the OSError message of `requests` if a certificate or key file is missing.
+#: Start of the message of `requests` if a certificate file or a key file is missing.
 _MISSING_TLS_FILE_PATTERN = re.compile(
     r"Could not find (a suitable TLS CA|the TLS (certificate|key) file)"
 )
@@ -173,7 +173,7 @@ _SOCKS_LOGIN_PATTERN = re.compile(
     r"SOCKS5 authentication|No username/password supplied|No acceptable authentication methods"
     r"|Username and password authentication failure"
 )
-#: Start of the OSError message of http.client if a proxy rejects CONNECT.
+#: Start of the message of http.client if a proxy rejects CONNECT.
 _TUNNEL_STATUS_PATTERN = re.compile(r"Tunnel connection failed: (\d{3})")
 _CREDENTIAL_PATTERNS = (
     # Mask an unparsable URL completely, because its credentials may be anywhere in it.
@@ -183,13 +183,13 @@ _CREDENTIAL_PATTERNS = (
         ),
         r"\1***",
     ),
-    # Mask an invalid header value, which `requests` quotes: it may be the key of a gateway.
+    # Mask an invalid header value, which `requests` quotes, because it may contain an API key.
     (re.compile(r"(header value:? |Header part \().*", re.DOTALL), r"\1***"),
     # Mask up to the last "@", because a password may contain an unescaped "@" or "/".
     (re.compile(r"(//).*@", re.DOTALL), r"\1***@"),
     (re.compile(r"[^\s'\"(<=]+@"), "***@"),
 )
-#: urllib3 1.26 starts its messages with the repr of an object.
+#: Start of the messages of urllib3 1.26: the repr of an object.
 _OBJECT_REPR_PATTERN = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
 _POOL_TIMEOUT_ERRORS = (PoolTimeout, urllib3.exceptions.EmptyPoolError)
 _TIMEOUT_ERRORS = (
@@ -198,8 +198,8 @@ _TIMEOUT_ERRORS = (
     urllib3.exceptions.TimeoutError,
     urllib3.exceptions.EmptyPoolError,
 )
-# urllib3 derives this class from its timeout class, but it means that the host refused the
-# connection, is unreachable or is unknown.
+# Not a timeout, although urllib3 derives this class from its timeout class. It means that the host
+# refused the connection, is unreachable or is unknown.
 _NEW_CONNECTION_ERROR = urllib3.exceptions.NewConnectionError
 _UNREACHABLE_ERRORS = (ConnectError, _NEW_CONNECTION_ERROR)
 _ERRORS_BEFORE_SENDING = (
@@ -244,13 +244,13 @@ def _describe(chain: list[BaseException]) -> str:
 def _exception_chain(error: BaseException) -> list[BaseException]:
     """Return an error and the errors that it wraps, outermost first.
 
-    ``requests`` and ``urllib3`` wrap errors in the arguments and in the attribute ``reason``.
+    ``requests`` and ``urllib3`` store a wrapped error in ``args`` or in the attribute ``reason``.
     """
     chain: list[BaseException] = []
-    queue: list[object] = [error]
-    while queue and len(chain) < 20:  # limited, because causes could form a cycle
-        link = queue.pop(0)
-        if isinstance(link, BaseException) and not any(link is seen for seen in chain):
-            chain.append(link)
-            queue += [*link.args, getattr(link, "reason", None), link.__cause__]
+    candidates: list[object] = [error]
+    while candidates and len(chain) < 20:  # limited, because causes could form a cycle
+        candidate = candidates.pop(0)
+        if isinstance(candidate, BaseException) and not any(candidate is seen for seen in chain):
+            chain.append(candidate)
+            candidates += [*candidate.args, getattr(candidate, "reason", None), candidate.__cause__]
     return chain

@@ -1,8 +1,8 @@
 """Apply deadlines to whole responses of the ``requests`` library.
 
-``requests`` and ``urllib3`` pass their timeouts to the socket. The timeout of a socket restarts
-with every byte, so a server that sends one byte at a time never causes a timeout. The connections
-of this module compare each read with a deadline.
+``requests`` and ``urllib3`` pass their timeouts to the socket. A socket timeout restarts with every
+byte, so a server that sends one byte at a time never causes a timeout. This module checks a
+deadline before each read from the socket.
 """
 
 from __future__ import annotations
@@ -26,69 +26,73 @@ from urllib3.exceptions import ConnectTimeoutError
 from .._internal.config import POOL_WAIT_SHARE
 from .connection_errors import PoolTimeout, RepeatedRequest
 
-#: The default of `requests`. The default of urllib3 would be three retries.
+#: The value that `requests` passes by default. Without it, urllib3 would retry three times.
 _NO_RETRIES = urllib3.Retry(0, read=False)
 
 
 class _RequestTimeout(urllib3.Timeout):
-    """A ``urllib3`` timeout that ends at ``expires``, a time of ``time.monotonic``."""
+    """A ``urllib3`` timeout that ends at ``expires_at``, a monotonic time in seconds."""
 
-    expires: float
-    connect: float
+    expires_at: float
+    connect_seconds: float
 
     def remaining(self) -> float:
-        """Return the seconds until ``expires``, at least 0."""
-        return max(self.expires - time.monotonic(), 0.0)
+        """Return the seconds until ``expires_at``, at least 0."""
+        return max(self.expires_at - time.monotonic(), 0.0)
 
     def clone(self) -> urllib3.Timeout:
         return self
 
     def start_connect(self) -> float:
-        return self.expires
+        return self.expires_at
 
     @property
     def connect_timeout(self) -> float:
-        left = self.expires - time.monotonic()
-        if left <= 0:
+        seconds_left = self.expires_at - time.monotonic()
+        if seconds_left <= 0:
             raise PoolTimeout("timed out before the request was sent")
-        return min(self.connect, left)
+        return min(self.connect_seconds, seconds_left)
 
     @property
     def read_timeout(self) -> float:
-        return max(self.expires - time.monotonic(), 0.0)
+        return max(self.expires_at - time.monotonic(), 0.0)
 
 
 class Deadline(_RequestTimeout):
     """A ``urllib3`` timeout that starts at its creation and is valid for one request.
 
-    ``urllib3`` starts other timeouts after the wait for a pooled connection, and again for each of
-    its retries. If an adapter of the caller retries a request, this class raises an error.
+    ``urllib3`` starts an ordinary timeout only after the wait for a pooled connection, and restarts
+    it for each retry. If the caller's adapter repeats the request, this class raises an error.
+
+    Args:
+        seconds: time limit of the whole request.
+        connect_seconds: time limit of connecting to one address of the host.
     """
 
-    def __init__(self, seconds: float, *, connect: float) -> None:
+    def __init__(self, seconds: float, *, connect_seconds: float) -> None:
         super().__init__(total=seconds)
         self.seconds = seconds
-        self.expires = time.monotonic() + seconds
-        self.connect = connect
+        self.expires_at = time.monotonic() + seconds
+        self.connect_seconds = connect_seconds
         self._is_used = False
-        #: The response to the request, or the exception of the request.
+        #: The response, or the exception that sending the request raised.
         self._outcome: Any = None
 
     def clone(self) -> urllib3.Timeout:
-        """Return the timeout of a request; ``urllib3`` calls this method once for each request.
+        """Return the timeout of the request. ``urllib3`` calls this method when a request starts.
 
         Raises:
-            RepeatedRequest: the method was called before.
+            RepeatedRequest: ``urllib3`` has called this method before.
         """
         if self._is_used:
             raise RepeatedRequest("the session's adapter tried to repeat the request")
         self._is_used = True
-        running = object.__new__(_RequestTimeout)
-        vars(running).update(vars(self))
-        return running
+        request_timeout = object.__new__(_RequestTimeout)
+        vars(request_timeout).update(vars(self))
+        return request_timeout
 
     def send_once(self, send: Callable[[], Any]) -> Any:
-        """Send the request at the first call. Later calls return the same response or exception."""
+        """Send the request at the first call. Later calls return or raise its outcome again."""
         if self._outcome is None:
             try:
                 self._outcome = send()
@@ -101,17 +105,20 @@ class Deadline(_RequestTimeout):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until ``expires``; the default is the socket's current timeout."""
+    """Reads from a socket until ``expires_at``, a monotonic time in seconds.
 
-    def __init__(self, sock: Any, expires: float | None) -> None:
+    If ``expires_at`` is ``None``, the socket's timeout applies, counted from the creation.
+    """
+
+    def __init__(self, sock: Any, expires_at: float | None) -> None:
         super().__init__()
         self.reached_end = False
         self._sock = sock
         self._raw = sock.makefile("rb", 0)  # positional: fake sockets use another parameter name
-        if expires is None and hasattr(sock, "gettimeout"):  # sockets of pyOpenSSL lack it
+        if expires_at is None and hasattr(sock, "gettimeout"):  # missing in pyOpenSSL
             timeout = sock.gettimeout()
-            expires = None if timeout is None else time.monotonic() + timeout
-        self._expires = expires
+            expires_at = None if timeout is None else time.monotonic() + timeout
+        self._expires_at = expires_at
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return the stream that http.client reads a response from."""
@@ -121,11 +128,11 @@ class _DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if self._expires is not None:
-            left = self._expires - time.monotonic()
-            if left <= 0:
+        if self._expires_at is not None:
+            seconds_left = self._expires_at - time.monotonic()
+            if seconds_left <= 0:
                 raise TimeoutError("timed out while reading the response")
-            self._sock.settimeout(left)
+            self._sock.settimeout(seconds_left)
         count: int = self._raw.readinto(buffer)
         self.reached_end = count == 0
         return count
@@ -137,16 +144,18 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _DeadlineResponse(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, expires: float | None = None, **kwargs: Any) -> None:
-        reader: Any = _DeadlineReader(sock, expires)
+    def __init__(
+        self, sock: Any, *args: Any, expires_at: float | None = None, **kwargs: Any
+    ) -> None:
+        reader: Any = _DeadlineReader(sock, expires_at)
         self._reader = reader
         super().__init__(reader, *args, **kwargs)
 
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            # http.client skips only a 100. It would return a 103 as the response, and would return
-            # the actual response for the next request.
+            # http.client skips only status 100. It would return a 103 as the final response. The
+            # next request on the connection would then get the actual response.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         # http.client does not raise an error if the stream ends within the headers.
@@ -155,13 +164,13 @@ class _DeadlineResponse(http.client.HTTPResponse):
 
 
 def _make_view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
-    """Create an object with the attributes of ``original`` and the methods of ``mixin``.
+    """Create a view: an object with the attributes of ``original`` and the methods of ``mixin``.
 
-    The methods of ``mixin`` are not added to ``original``. Both objects share one ``__dict__``, so
-    that an attribute set on the view is also set on ``original``.
+    ``original`` does not get the methods. Both objects share one ``__dict__``, so that an attribute
+    set on the view is also set on ``original``.
     """
-    cls: Any = type(original)
-    view = object.__new__(_make_view_class(cls, mixin))
+    original_class: Any = type(original)
+    view = object.__new__(_make_view_class(original_class, mixin))
     object.__setattr__(view, "__dict__", vars(original))
     object.__setattr__(view, "_original", original)
     object.__setattr__(view, "_deadline", deadline)
@@ -169,23 +178,24 @@ def _make_view(original: Any, mixin: Any, deadline: Deadline | None) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _make_view_class(cls: Any, mixin: Any) -> Any:
-    names = ("_original", "_deadline")
+def _make_view_class(original_class: Any, mixin: Any) -> Any:
+    slots = ("_original", "_deadline")
     namespace: dict[str, Any] = {
-        name: _forwarding_property(name)
-        for base in cls.__mro__
+        name: _make_forwarding_property(name)
+        for base in original_class.__mro__
         for name, value in vars(base).items()
-        if isinstance(value, MemberDescriptorType) and name not in names
+        if isinstance(value, MemberDescriptorType) and name not in slots
     }
-    # Without this empty __del__, the end of the view would close resources of the original.
-    namespace |= {"__slots__": names, "__del__": lambda _: None}
-    bases = (cls,) if issubclass(cls, mixin) else (mixin, cls)
-    metaclass: Any = type(cls)
-    return metaclass(cls.__name__, bases, namespace)
+    # Without this empty __del__, the original's __del__ would run when the view is
+    # garbage-collected, and would close the original's resources.
+    namespace |= {"__slots__": slots, "__del__": lambda _: None}
+    bases = (original_class,) if issubclass(original_class, mixin) else (mixin, original_class)
+    metaclass: Any = type(original_class)
+    return metaclass(original_class.__name__, bases, namespace)
 
 
-def _forwarding_property(name: str) -> property:
-    """Return a property that accesses a slot of the original; slots are not in ``__dict__``."""
+def _make_forwarding_property(name: str) -> property:
+    """Return a property that accesses a slot of the original. Slots are not in ``__dict__``."""
     return property(
         lambda view: getattr(view._original, name),
         lambda view, value: setattr(view._original, name, value),
@@ -194,7 +204,10 @@ def _forwarding_property(name: str) -> property:
 
 
 def _connect(connect: Callable[..., object], *args: Any) -> None:
-    """Connect. Mark any exception with ``while_connecting``: no request was sent."""
+    """Connect. Raise ``ConnectTimeoutError`` on a timeout.
+
+    Set ``while_connecting`` on any other exception, to show that no request was sent.
+    """
     try:
         connect(*args)
     except TimeoutError:
@@ -209,8 +222,8 @@ def _connect(connect: Callable[..., object], *args: Any) -> None:
 def _close_detached(error: Exception) -> None:
     """Close the socket that ``ssl`` leaves open if a reset arrives before the handshake.
 
-    ``urllib3`` cannot close the socket, because ``ssl`` has detached its socket object. Python 3.13
-    closes the socket itself: https://github.com/python/cpython/issues/113280
+    ``urllib3`` cannot close this socket, because ``ssl`` has detached it from the socket object
+    that ``urllib3`` holds. Python 3.13 closes it: https://github.com/python/cpython/issues/113280
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         sock = frame.f_locals.get("self")
@@ -218,42 +231,43 @@ def _close_detached(error: Exception) -> None:
             sock.close()
 
 
-class _DeadlinePool:
-    """A mixin for a ``urllib3`` pool whose responses have a deadline.
+class _DeadlineResponsesMixin:
+    """A mixin for the view of a ``urllib3`` pool, so that responses have a deadline.
 
-    The connections are those of the original pool. Attributes are set on a connection only for the
-    duration of one request.
+    The view uses the connections of the original pool. It sets attributes on a connection only for
+    the duration of one request.
     """
 
     __slots__ = ()
 
     def _prepare_proxy(self, conn: Any) -> None:
-        pool: Any = super()
+        parent: Any = super()
         vars(conn).update(response_class=_DeadlineResponse, debuglevel=0)
-        _connect(pool._prepare_proxy, conn)
+        _connect(parent._prepare_proxy, conn)
 
-    def _make_request(self, conn: Any, *args: Any, **settings: Any) -> Any:
-        pool: Any = super()
-        if not isinstance(conn, http.client.HTTPConnection):  # a connection of vcrpy
-            return pool._make_request(conn, *args, **settings)
+    def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
+        parent: Any = super()
+        if not isinstance(conn, http.client.HTTPConnection):  # a vcrpy connection
+            return parent._make_request(conn, *args, **kwargs)
         conn_attributes = vars(conn)
         # A debug level that is set on http.client's class would print the token.
         conn_attributes["debuglevel"] = 0
         conn_attributes["response_class"] = _DeadlineResponse
-        deadline = settings.get("timeout")
+        deadline = kwargs.get("timeout")
         try:
             if isinstance(deadline, _RequestTimeout):
                 conn_attributes["response_class"] = functools.partial(
-                    _DeadlineResponse, expires=deadline.expires
+                    _DeadlineResponse, expires_at=deadline.expires_at
                 )
                 if conn.sock is None:
-                    # The timeout applies to each address of a host separately. Connect first, so
-                    # that no request is sent after the deadline.
+                    # The connect timeout applies to each address of a host, so connecting can end
+                    # after the deadline. Connect before urllib3 checks the deadline, so that it
+                    # sends no request after the deadline.
                     _connect(conn.connect)
-            return pool._make_request(conn, *args, **settings)
+            return parent._make_request(conn, *args, **kwargs)
         except ssl.SSLEOFError:
             # Before Python 3.11.9 and 3.12.3, a write to a reset connection raises this error even
-            # if an alert has arrived. Read the alert, because urllib3 does not:
+            # if a TLS alert has arrived. recv() then raises the server's reason instead:
             # https://github.com/python/cpython/issues/115627
             if isinstance(conn.sock, ssl.SSLSocket):  # only after the handshake
                 conn.sock.recv(1)
@@ -262,8 +276,11 @@ class _DeadlinePool:
             del conn_attributes["debuglevel"], conn_attributes["response_class"]
 
 
-class _PoolView(_DeadlinePool):
-    """A pool that sends one request, without retries, until the deadline."""
+class _SingleRequestMixin(_DeadlineResponsesMixin):
+    """A mixin with which the view of a pool sends one request, without retries.
+
+    The response must be complete by the deadline.
+    """
 
     __slots__ = ()
     _deadline: Deadline
@@ -276,60 +293,62 @@ class _PoolView(_DeadlinePool):
         headers: Any = None,
         retries: Any = None,
         *args: Any,
-        **settings: Any,
+        **kwargs: Any,
     ) -> Any:
-        pool: Any = super()
+        parent: Any = super()
         deadline = self._deadline
-        settings |= {"timeout": deadline, "pool_timeout": deadline.remaining() * POOL_WAIT_SHARE}
+        kwargs |= {"timeout": deadline, "pool_timeout": deadline.remaining() * POOL_WAIT_SHARE}
         return deadline.send_once(
-            lambda: pool.urlopen(method, url, body, headers, _NO_RETRIES, *args, **settings)
+            lambda: parent.urlopen(method, url, body, headers, _NO_RETRIES, *args, **kwargs)
         )
 
 
 def _make_pool_view(pool: Any, deadline: Deadline | None) -> Any:
     if not isinstance(pool, urllib3.HTTPConnectionPool):
         return pool
-    return _make_view(pool, _DeadlinePool if deadline is None else _PoolView, deadline)
+    return _make_view(
+        pool, _DeadlineResponsesMixin if deadline is None else _SingleRequestMixin, deadline
+    )
 
 
-class _AdapterView:
+class _AdapterMixin:
     __slots__ = ()
     _deadline: Deadline | None
 
     def get_connection(self, *args: Any, **kwargs: Any) -> Any:  # requests before 2.32
-        adapter: Any = super()
-        return _make_pool_view(adapter.get_connection(*args, **kwargs), self._deadline)
+        parent: Any = super()
+        return _make_pool_view(parent.get_connection(*args, **kwargs), self._deadline)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        adapter: Any = super()
-        pool = adapter.get_connection_with_tls_context(*args, **kwargs)
+        parent: Any = super()
+        pool = parent.get_connection_with_tls_context(*args, **kwargs)
         return _make_pool_view(pool, self._deadline)
 
 
-class _SessionView:
+class _SessionMixin:
     __slots__ = ()
     _deadline: Deadline
 
     def get_adapter(self, *args: Any, **kwargs: Any) -> Any:
-        session: Any = super()
-        adapter = session.get_adapter(*args, **kwargs)
+        parent: Any = super()
+        adapter = parent.get_adapter(*args, **kwargs)
         if not isinstance(adapter, HTTPAdapter):
             return adapter
-        return _make_view(adapter, _AdapterView, self._deadline)
+        return _make_view(adapter, _AdapterMixin, self._deadline)
 
 
 def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Session:
-    """Create a view of a caller's session that sends one request until a deadline.
+    """Create a view that sends one request with a caller's session.
 
-    The adapters keep their settings and pools, but do not retry. The view has no effect on an
-    adapter that is wrapped by another adapter.
+    The response must be complete by the deadline. The adapters keep their settings and pools, but
+    do not retry. The view has no effect on an adapter that another adapter wraps.
     """
-    view: requests.Session = _make_view(session, _SessionView, deadline)
+    view: requests.Session = _make_view(session, _SessionMixin, deadline)
     return view
 
 
 def wraps_adapter(adapter: Any) -> bool:
-    """Return whether an adapter wraps another adapter or a session. Views cannot limit those."""
+    """Return whether an adapter wraps an adapter or a session, which a view cannot limit."""
     for value in getattr(adapter, "__dict__", {}).values():
         candidates = value.values() if isinstance(value, dict) else value
         if not isinstance(candidates, (list, tuple, set, type({}.values()))):
@@ -348,20 +367,20 @@ class DeadlineAdapter(HTTPAdapter):
 
     __module__ = "dub_uplink"
 
-    #: The key and the pool of the last request.
+    #: The pool of the last request, and the key to compare with the next request.
     _last_pool: tuple[Any, Any] | None = None
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        # Cache the pool: a client has one server, and the lookup takes a tenth of the time that the
-        # `requests` library needs for a request.
+        # Cache the pool: a client has one server, and looking the pool up takes a tenth of the time
+        # that the `requests` library needs for a request.
         origin = (request.url or "").split("/", 3)[:3]
         key = origin, verify, cert, proxies and dict(proxies)
-        last = self._last_pool
-        # `pool` is None after the connection pool was closed.
-        if last is not None and last[0] == key and last[1].pool is not None:
-            return last[1]
+        cached = self._last_pool
+        # urllib3 sets the attribute `pool` to None when a connection pool is closed.
+        if cached is not None and cached[0] == key and cached[1].pool is not None:
+            return cached[1]
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
         pool = _make_pool_view(pool, None)
         self._last_pool = key, pool

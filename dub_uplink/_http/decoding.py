@@ -1,7 +1,7 @@
 """Decompress response bodies up to a size limit.
 
-The HTTP libraries have no limit: they decompress a whole chunk, and 64 KB of brotli can decompress
-to a gigabyte.
+The HTTP libraries have no limit. They decompress a whole chunk at once, and 64 KB of brotli data
+can expand to a gigabyte.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import zlib
 from .._internal.config import MAX_BODY_BYTES
 from .connection_errors import BodyTooLarge, DecodingError, UnsupportedEncoding
 
-#: The value of Accept-Encoding: the encodings that :class:`ContentDecoder` supports.
+#: The ``Accept-Encoding`` header: the encodings that :class:`ContentDecoder` supports.
 ACCEPT_ENCODING = "gzip, deflate"
 _COMPRESSED_CODINGS = ("gzip", "x-gzip", "deflate")
 _ZLIB_OR_GZIP = zlib.MAX_WBITS + 32  # zlib detects the format from the first bytes
@@ -21,7 +21,7 @@ class ContentDecoder:
     """Decompress a body chunk by chunk, up to the client's size limit.
 
     Raises:
-        UnsupportedEncoding: the ``Content-Encoding`` is not one of those requested.
+        UnsupportedEncoding: the client did not request this ``Content-Encoding``.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -32,8 +32,8 @@ class ContentDecoder:
                 f"its Content-Encoding is {coding[:40]!r}, which was not requested"
             )
         self._decompressor = zlib.decompressobj(_ZLIB_OR_GZIP)
-        self._received = 0
-        self._size = 0
+        self._compressed_size = 0
+        self._decompressed_size = 0
 
     def decode(self, chunk: bytes) -> bytes:
         """Return the decompressed bytes of the next chunk.
@@ -44,41 +44,35 @@ class ContentDecoder:
         """
         if not self._is_compressed:
             return chunk
-        self._received += len(chunk)
-        check_size(self._received)  # empty gzip members may continue endlessly
+        self._compressed_size += len(chunk)
+        check_size(self._compressed_size)  # a server may send empty gzip members endlessly
         decoded: list[bytes] = []
         try:
             while chunk:
                 if self._decompressor.eof:
                     if chunk[:1] != b"\x1f":
-                        break  # padding after the last member; the gzip command ignores it too
+                        break  # padding after the last gzip member; the gzip command ignores it too
                     self._decompressor = zlib.decompressobj(_ZLIB_OR_GZIP)
-                # Decompress at most one byte more than the limit, to detect that it is exceeded.
+                # Allow one byte more than the limit, so that check_size() detects the excess.
                 decoded.append(
-                    self._decompressor.decompress(chunk, MAX_BODY_BYTES + 1 - self._size)
+                    self._decompressor.decompress(
+                        chunk, MAX_BODY_BYTES + 1 - self._decompressed_size
+                    )
                 )
-                self._size += len(decoded[-1])
-                check_size(self._size)
+                self._decompressed_size += len(decoded[-1])
+                check_size(self._decompressed_size)
                 chunk = self._decompressor.unused_data
         except zlib.error as error:
             raise DecodingError(f"decompression failed: {error}") from None
         return b"".join(decoded)
 
-    def flush(self) -> None:
-        """Check that the body is complete.
-
-        Raises:
-            DecodingError: the compressed data is truncated.
-        """
-        if self._received and not self._decompressor.eof:
+    def check_complete(self) -> None:
+        """Raise ``DecodingError`` if the compressed body is truncated."""
+        if self._compressed_size and not self._decompressor.eof:
             raise DecodingError("the compressed data is truncated")
 
 
 def check_size(size: int) -> None:
-    """Check the size of a body in bytes.
-
-    Raises:
-        BodyTooLarge: the size is larger than the limit.
-    """
+    """Raise ``BodyTooLarge`` if the size of a body, in bytes, is above the limit."""
     if size > MAX_BODY_BYTES:
         raise BodyTooLarge(f"the response is longer than {MAX_BODY_BYTES >> 20} MB")

@@ -1,7 +1,7 @@
-"""Create the ``requests`` session of a client, and prepare the requests for it.
+"""Create the client's own ``requests`` session, and prepare requests for it.
 
-The session of a client has one server, no cookies and no redirects. Therefore this module omits
-steps of the ``requests`` library that only other sessions need.
+This session has one server, no cookies and no redirects. Therefore this module omits the steps of
+``requests`` for several servers, cookies and redirects.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from requests.utils import get_encoding_from_headers
 
 from .._internal.credentials import RedactedStr
 from .deadline_adapter import DeadlineAdapter
-from .proxies import proxy_url
+from .proxies import find_proxy_url
 
 _POOL_SIZE = 32  # connections kept open between calls
 
@@ -29,7 +29,7 @@ class _NoCookies(RequestsCookieJar):
 
 class _DefaultAdapter(DeadlineAdapter):
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Create the response as ``requests`` does, but without cookies."""
+        """Create the response in the same way as ``requests``, but without cookies."""
         response = requests.Response()
         response.status_code, response.reason = resp.status, resp.reason
         response.headers = CaseInsensitiveDict(resp.headers)
@@ -40,11 +40,8 @@ class _DefaultAdapter(DeadlineAdapter):
 
 
 def make_session() -> requests.Session:
-    """Create the session of a client.
-
-    The class is read from the module at each call, because libraries such as requests-cache
-    replace it.
-    """
+    """Create the client's own session."""
+    # Look the class up in `requests` at each call, because requests-cache replaces it there.
     session = requests.Session()
     session.cookies = _NoCookies()
     # `requests` reads the body of a redirect without limits, even with `allow_redirects=False`.
@@ -60,28 +57,28 @@ def _resolve_no_redirects(*_: Any, **__: Any) -> Iterator[requests.Response]:
 
 
 class RequestTemplate:
-    """Prepares requests for the session of a client.
+    """Prepares requests for the client's own session.
 
-    The proxies and certificates of the environment are read once, because reading them takes a
+    The proxies and certificates are read from the environment once, because reading them takes a
     large part of the time of a request.
 
     Args:
-        session: the session, from :func:`make_session`.
-        server_url: the URL of the only server.
+        session: a session from :func:`make_session`.
+        server_url: the URL of the server to which all requests go.
         headers: the headers of every request.
 
     Raises:
-        requests.exceptions.InvalidProxyURL: the URL of the proxy for the server is invalid.
+        requests.exceptions.InvalidProxyURL: the proxy URL for this server is invalid.
     """
 
     def __init__(
         self, session: requests.Session, server_url: str, headers: Mapping[str, str]
     ) -> None:
-        #: The arguments of ``Session.send`` from the environment.
-        self.settings: Mapping[str, Any] = session.merge_environment_settings(
+        #: Arguments for ``Session.send`` that depend on the environment, such as proxies.
+        self.send_kwargs: Mapping[str, Any] = session.merge_environment_settings(
             server_url, {}, None, None, None
         )
-        proxy_url(server_url, self.settings["proxies"])  # only to validate the proxy URL
+        find_proxy_url(server_url, self.send_kwargs["proxies"])  # validates the proxy URL
         # Without an `auth`, `requests` would add the credentials of .netrc.
         request = requests.Request("GET", server_url, headers=headers, auth=lambda it: it)
         prepared = session.prepare_request(request)
@@ -89,8 +86,11 @@ class RequestTemplate:
         self._headers = tuple(prepared.headers.items())
 
     @staticmethod
-    def fits(extras: Mapping[str, Any]) -> bool:
-        """Return whether a request has no files, a body in bytes, and a query as a mapping."""
+    def can_prepare(extras: Mapping[str, Any]) -> bool:
+        """Return whether :meth:`prepare` supports a request with these arguments.
+
+        It does not support files or a query string, and supports a body only in bytes.
+        """
         body = extras.get("data")
         return (body is None or isinstance(body, bytes)) and not (
             extras.get("files") or isinstance(extras.get("params"), str)
@@ -99,7 +99,7 @@ class RequestTemplate:
     def prepare(
         self, method: str, url: str, extras: Mapping[str, Any], authorization: RedactedStr
     ) -> requests.PreparedRequest:
-        """Prepare a request; see ``SessionBackend.send`` for the arguments."""
+        """Prepare a request. The arguments are those of ``SessionBackend.send``."""
         prepared = object.__new__(requests.PreparedRequest)
         vars(prepared).update(self._attributes)
         prepared.method = method

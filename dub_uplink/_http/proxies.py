@@ -8,11 +8,13 @@ from requests.exceptions import InvalidProxyURL
 from requests.utils import prepend_scheme_if_needed, select_proxy
 
 
-def proxy_url(url: str, proxies: Any) -> str | None:
-    """Return the URL of the proxy for ``url``, or ``None``. The default scheme is ``http``.
+def find_proxy_url(url: str, proxies: Any) -> str | None:
+    """Return the URL of the proxy for ``url``, or ``None`` if no proxy applies.
+
+    If the proxy URL has no scheme, ``http`` is added.
 
     Raises:
-        InvalidProxyURL: the proxy URL has no host. ``requests`` raises ``TypeError`` instead.
+        InvalidProxyURL: the proxy URL has no host. (``requests`` would raise a ``TypeError``.)
     """
     proxy = select_proxy(url, proxies)
     if not proxy:

@@ -15,7 +15,7 @@ from .connection_errors import IncompleteResponse, ResponseConsumed
 from .deadline_adapter import Deadline
 from .decoding import ContentDecoder, check_size
 
-#: Exceptions of `requests` that mean a failed attempt. Others are mistakes of the caller.
+#: The exceptions of a failed attempt. Any other exception is a mistake of the caller.
 SEND_ERRORS: tuple[type[Exception], ...] = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
@@ -27,16 +27,16 @@ _CHUNK_BYTES = 64 * 1024
 
 
 def read_response(response: requests.Response, deadline: Deadline) -> Response:
-    """Read a response of the ``requests`` library to its end; see :func:`read_body`.
+    """Read a response of the ``requests`` library to its end.
 
     Raises:
-        IncompleteResponse: the response could not be read; the argument is the reason.
+        IncompleteResponse: the body could not be read. Its argument is the original exception.
     """
     location = vars(response).pop("hidden_location", None)
     if location is not None:
         response.headers["Location"] = location
     try:
-        content = read_body(response, deadline.expires)
+        content = read_body(response, deadline.expires_at)
     except BaseException as error:
         response.close()  # otherwise the next request would read the rest of this response
         if isinstance(error, SEND_ERRORS):
@@ -50,15 +50,15 @@ def read_body(response: requests.Response, deadline: float) -> bytes:
 
     Args:
         response: the response of the ``requests`` library.
-        deadline: a time of ``time.monotonic`` in seconds.
+        deadline: monotonic time in seconds.
 
     Raises:
-        TimeoutError: the body was not complete at the deadline.
+        TimeoutError: the body was not complete by the deadline.
         BodyTooLarge: the body is larger than the limit.
         DecodingError, UnsupportedEncoding: the body cannot be decompressed.
     """
     raw = response.raw
-    # An adapter without a connection may set the content but no raw stream.
+    # An adapter that returns stored responses may set the content but no raw stream.
     if vars(response).get("_content", False) is not False or not hasattr(raw, "read"):
         return response.content or b""
     if getattr(raw, "enforce_content_length", None) is False:
@@ -66,11 +66,11 @@ def read_body(response: requests.Response, deadline: float) -> bytes:
         raw.enforce_content_length = True
     read: Callable[[int], bytes] = raw.read
     decoder: ContentDecoder | None = None
-    if hasattr(raw, "stream"):  # a response of urllib3, not a file; `requests` checks this too
+    if hasattr(raw, "stream"):  # responses of urllib3 have stream(), files do not
         encoding = response.headers.get("Content-Encoding")
         decoder = ContentDecoder(encoding) if encoding else None
-        # read1() returns available bytes without waiting for a full chunk. The read1() of vcrpy
-        # takes no arguments.
+        # read1() returns available bytes without waiting for a full chunk. Use only the read1() of
+        # urllib3, because the read1() of vcrpy takes no arguments.
         urllib3_read1 = getattr(urllib3.HTTPResponse, "read1", None)
         can_read1 = urllib3_read1 is not None and getattr(type(raw), "read1", None) is urllib3_read1
         read = functools.partial(raw.read1 if can_read1 else raw.read, decode_content=False)
@@ -85,17 +85,21 @@ def read_body(response: requests.Response, deadline: float) -> bytes:
         if time.monotonic() > deadline:
             raise TimeoutError("timed out while reading the body")
     if decoder:
-        decoder.flush()
+        decoder.check_complete()
     return b"".join(chunks)
 
 
-def response_or_raise(error: Exception, received: list[requests.Response]) -> requests.Response:
-    """Return the response that was received before a hook or a caller's session raised ``error``.
+def recover_response(error: Exception, received: list[requests.Response]) -> requests.Response:
+    """Return the response that was received before a hook or the caller's session raised ``error``.
+
+    Args:
+        error: the exception of the session.
+        received: the responses that were received before the exception, possibly none.
 
     Raises:
-        IncompleteResponse: the hook has read a part of the body, and the rest is lost.
-        Exception: ``error`` itself, if no response was received, or if the status is a success and
-            ``error`` is not an exception of an HTTP library.
+        IncompleteResponse: the hook has read a part of the body.
+        Exception: ``error`` itself, if no response was received. Also if the status is a success
+            and ``error`` is not in :data:`SEND_ERRORS`.
     """
     if not received:
         raise error
@@ -110,7 +114,11 @@ def response_or_raise(error: Exception, received: list[requests.Response]) -> re
 
 
 def check_response(response: requests.Response, received: list[requests.Response]) -> None:
-    """Check a response that the hooks and adapters of the caller have handled.
+    """Check a response after the hooks and adapters of the caller have handled it.
+
+    Args:
+        response: the response that the caller's session returned.
+        received: the responses that the adapters received.
 
     Raises:
         IncompleteResponse: a hook has closed the response, or has read a part of the body.
@@ -129,11 +137,11 @@ def check_response(response: requests.Response, received: list[requests.Response
 
 
 def _is_body_lost(response: requests.Response) -> bool:
-    """Return whether a hook has read a part of the body without storing the body."""
+    """Return whether a hook has read a part of the body but has not stored it."""
     raw = response.raw
     if vars(response).get("_content", False) is not False or not hasattr(raw, "read"):
         return False
     if isinstance(raw, urllib3.HTTPResponse) and raw.closed:
-        # urllib3 closes an empty body immediately.
+        # A closed body is not lost if it is empty, because urllib3 closes an empty body itself.
         return raw.tell() > 0 or raw.length_remaining != 0
     return hasattr(raw, "tell") and raw.tell() > 0

@@ -1,7 +1,7 @@
-"""Send one attempt with a ``requests`` session or an HTTP client of the ``uplink`` library.
+"""Send the request of one attempt with a ``requests`` session or an ``uplink`` client.
 
-All backends raise the exceptions of ``requests``. The transport converts them to those of this
-package.
+All backends raise the exceptions of ``requests``. The transport converts these exceptions to
+exceptions of this package.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from ..models.response import Response
 from .deadline_adapter import Deadline, with_deadline, wraps_adapter
 from .decoding import ACCEPT_ENCODING
 from .default_session import RequestTemplate, make_session
-from .proxies import proxy_url
-from .reading import SEND_ERRORS, check_response, read_response, response_or_raise
+from .proxies import find_proxy_url
+from .reading import SEND_ERRORS, check_response, read_response, recover_response
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
 _DEFAULT_HEADERS = {
@@ -41,12 +41,12 @@ Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 class SessionBackend:
     """Send requests with ``requests.Session.send``, which instrumentation libraries wrap.
 
-    The headers, cookies and proxies of a caller's session are read at every call, because they may
-    change. Those of the client's own session are read once, because reading them takes a large part
-    of the time of a request.
+    The headers, cookies and proxies of a caller's session are read at every call, because the
+    caller may change them. The settings of the client's own session are read once, because reading
+    them takes a large part of the time of a request.
     """
 
-    #: Exceptions that mean a failed attempt. Others are mistakes of the caller.
+    #: The exceptions of a failed attempt. Any other exception is a mistake of the caller.
     send_errors: tuple[type[Exception], ...] = SEND_ERRORS
 
     def __init__(self, session: requests.Session | None, server_url: str) -> None:
@@ -68,16 +68,16 @@ class SessionBackend:
 
     def _reset_after_fork(self) -> None:
         """Open new connections in a forked child, which must not read the parent's responses."""
-        process = os.getpid()
-        # One lock for each process: a thread of the parent may have held the parent's lock.
-        with self._reset_locks.setdefault(process, threading.Lock()):
-            if self._pid == process:
+        pid = os.getpid()
+        # One lock for each process: at the fork, a thread of the parent may have held its lock.
+        with self._reset_locks.setdefault(pid, threading.Lock()):
+            if self._pid == pid:
                 return
             if self._owns_session:
                 self._session, self._template = make_session(), None
             else:
-                self._session.close()  # the session then opens new connections
-            self._pid = process
+                self._session.close()  # the next request opens a new connection
+            self._pid = pid
 
     def send(
         self,
@@ -92,19 +92,19 @@ class SessionBackend:
         Args:
             method: the HTTP method.
             url: the URL without a query.
-            extras: the other arguments of the request: ``headers``, ``params`` and ``data``;
-                ``files`` if an endpoint of a subclass declares it.
+            extras: the other request arguments: ``headers``, ``params``, ``data``, and ``files`` if
+                an endpoint of a subclass declares it.
             authorization: the value of the ``Authorization`` header.
             timeout: time limit of the whole attempt in seconds.
         """
-        deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
+        deadline = Deadline(timeout, connect_seconds=CONNECT_TIMEOUT)
         if self._pid != os.getpid():
             self._reset_after_fork()
         if self._owns_session:
             response = self._send_with_own_session(method, url, extras, authorization, deadline)
         else:
             response = self._send_with_caller_session(method, url, extras, authorization, deadline)
-        # If close() was called during this call, the call may have opened a new connection.
+        # Close the connection that this call may have opened after another thread called close().
         if self._closed:
             self.close()
         return response
@@ -117,22 +117,22 @@ class SessionBackend:
         authorization: RedactedStr,
         deadline: Deadline,
     ) -> Response:
-        if RequestTemplate.fits(extras):
+        if RequestTemplate.can_prepare(extras):
             template = self._template
             if template is None:
                 template = RequestTemplate(self._session, self._server_url, _DEFAULT_HEADERS)
                 self._template = template
             prepared = template.prepare(method, url, extras, authorization)
-            settings = template.settings
+            send_kwargs = template.send_kwargs
         else:
-            prepared, settings = self._prepare_with_session(
+            prepared, send_kwargs = self._prepare_with_session(
                 method, url, extras, _make_auth(authorization)
             )
         response = self._session.send(
             prepared,
             timeout=deadline,  # type: ignore[arg-type]
             allow_redirects=False,
-            **{**settings, "stream": True},
+            **{**send_kwargs, "stream": True},
         )
         return read_response(response, deadline)
 
@@ -146,32 +146,32 @@ class SessionBackend:
     ) -> Response:
         received: list[requests.Response] = []
         auth = _make_auth(authorization, received)
-        prepared, settings = self._prepare_with_session(method, url, extras, auth)
+        prepared, send_kwargs = self._prepare_with_session(method, url, extras, auth)
         try:
             response = with_deadline(self._session, deadline).send(
                 prepared,
-                timeout=self._session_timeout(url, deadline),
+                timeout=self._choose_session_timeout(url, deadline),
                 allow_redirects=False,
-                **{**settings, "stream": True},
+                **{**send_kwargs, "stream": True},
             )
         except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
-            response = response_or_raise(error, received)
+            response = recover_response(error, received)
         else:
             check_response(response, received)
         return read_response(response, deadline)
 
-    def _session_timeout(self, url: str, deadline: Deadline) -> Any:
+    def _choose_session_timeout(self, url: str, deadline: Deadline) -> Any:
         """Return the timeout to pass to a caller's session: connect and read timeout in seconds.
 
-        If an adapter wraps another adapter, return the deadline itself, because the view of the
-        session does not limit the inner adapter.
+        If the adapter wraps another adapter, return the deadline. The view of the session does not
+        limit the inner adapter, but a deadline does if the outer adapter passes the timeout on.
         """
         if wraps_adapter(self._session.get_adapter(url)):
             return deadline
         return (min(CONNECT_TIMEOUT, deadline.seconds), deadline.seconds)
 
     def close(self) -> None:
-        """Close the session, unless it is the caller's."""
+        """Close the session if the client has created it."""
         self._closed = True
         if self._owns_session:
             self._session.close()
@@ -181,7 +181,7 @@ class SessionBackend:
     ) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
         session = self._session
         # A default header replaces a value that `requests` has set on the session, but not a value
-        # that the caller has set. Accept-Encoding is always that of the client, because the client
+        # that the caller has set. Accept-Encoding is always replaced, because this package
         # decompresses the bodies.
         session_headers = CaseInsensitiveDict(session.headers)
         defaults = {
@@ -200,9 +200,9 @@ class SessionBackend:
             auth=auth,  # takes precedence over the auth of the session and over .netrc
         )
         prepared = session.prepare_request(request)
-        settings = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
-        proxy_url(prepared.url or url, settings["proxies"])  # only to validate the proxy URL
-        return prepared, settings
+        send_kwargs = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
+        find_proxy_url(prepared.url or url, send_kwargs["proxies"])  # validates the proxy URL
+        return prepared, send_kwargs
 
 
 class UplinkBackend:
@@ -231,17 +231,19 @@ class UplinkBackend:
         authorization: RedactedStr,
         timeout: float,
     ) -> Response:
-        """Send a request once and read the whole response; see :meth:`SessionBackend.send`.
+        """Send a request once and read the whole response.
+
+        The arguments are those of :meth:`SessionBackend.send`.
 
         Raises:
-            RuntimeError: the parent process has used this client before the fork.
+            RuntimeError: the parent process has used this client before a fork.
         """
         self._pid = self._pid or os.getpid()
         if self._pid != os.getpid():
             raise RuntimeError(
                 "this uplink client belongs to the parent process; create one in each process"
             )
-        deadline = Deadline(timeout, connect=CONNECT_TIMEOUT)
+        deadline = Deadline(timeout, connect_seconds=CONNECT_TIMEOUT)
         received: list[requests.Response] = []
         extras = {
             **extras,
@@ -254,7 +256,7 @@ class UplinkBackend:
         try:
             response = self._client.send((method, url, extras))
         except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
-            response = response_or_raise(error, received)
+            response = recover_response(error, received)
         else:
             check_response(response, received)
         return read_response(response, deadline)
@@ -264,7 +266,7 @@ class UplinkBackend:
 
 
 def make_backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend:
-    """Create the backend for the argument ``client`` of a client.
+    """Create the backend of a synchronous client from its argument ``client``.
 
     Raises:
         TypeError: ``client`` is neither a ``requests.Session`` nor a synchronous ``uplink`` client.
@@ -280,30 +282,30 @@ def make_backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend
 
 
 def _make_auth(authorization: RedactedStr, received: list[requests.Response] | None = None) -> Auth:
-    """Return an ``auth`` that sets the token and appends each response to ``received``.
+    """Return a function for ``auth`` that sets the token and appends each response to ``received``.
 
-    The hook that appends responses runs before the hooks of the session. Therefore a response is
+    It adds a response hook that runs before the hooks of the session. Therefore a response is
     appended even if a hook of the session raises an exception.
     """
 
-    def receive(response: requests.Response, **_: Any) -> None:
+    def store_response(response: requests.Response, **_: Any) -> None:
         _hide_location(response)
         if received is not None:
             received.append(response)
 
-    def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def set_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = authorization
-        request.hooks["response"].append(receive)
+        request.hooks["response"].append(store_response)
         return request
 
-    return authorize
+    return set_authorization
 
 
 def _hide_location(response: requests.Response) -> None:
-    """Hide the ``Location`` of a response from the ``requests`` library.
+    """Hide the header ``Location`` from ``requests``. :func:`read_response` restores it.
 
-    Even with ``allow_redirects=False`` the library parses this header and then reads the body
-    without limits.
+    If the header is present, ``requests`` reads the body without limits, even with
+    ``allow_redirects=False``.
     """
     if "Location" in response.headers:
         vars(response)["hidden_location"] = response.headers.pop("Location")

@@ -15,11 +15,12 @@ SERVER_URL_ENV = "DUB_SERVER_URL"
 DEFAULT_SERVER = "https://api.dub.co"
 DEFAULT_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT = 5.0  # seconds
-#: The share of an attempt's timeout that the wait for a pooled connection may use. If a request is
-#: sent later, it may time out although the server applies it, and the client sends it again.
+#: The share of an attempt's timeout that the wait for a pooled connection may use. If a request
+#: is sent later, little time is left for its response. It may time out although the server applies
+#: it, and the client would then send it again.
 POOL_WAIT_SHARE = 0.5
 _MAX_TIMEOUT_MS = 86_400_000
-#: The client rejects longer bodies. Dub's longest, 100 expanded customers, is below 0.2 MB.
+#: The client rejects longer bodies. Dub's longest body (100 expanded customers) is below 0.2 MB.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
@@ -29,10 +30,11 @@ _FORBIDDEN_URL_CHARS = re.compile(r'["<>\\^`{|}]')
 def normalize_base_url(server_url: str | None) -> str:
     """Validate the server URL and return it with exactly one slash at its end.
 
-    With the slash, relative paths of endpoints are appended to a path in the server URL.
+    With the slash, the relative path of an endpoint is appended to the path of the server URL.
 
     Args:
-        server_url: the URL; ``None`` selects the environment variable or the default.
+        server_url: the URL. If it is ``None``, the environment variable ``DUB_SERVER_URL`` applies.
+            If that is not set, the URL of Dub applies.
 
     Raises:
         TypeError: the URL is not a string.
@@ -45,15 +47,15 @@ def normalize_base_url(server_url: str | None) -> str:
         raise TypeError(f"server_url must be a string, not {type(server_url).__name__}")
     server_url = server_url.strip()
     try:
-        url = urlsplit(server_url)
-        host, _ = url.hostname, url.port
-    except ValueError:  # not chained: its text may contain credentials
+        parts = urlsplit(server_url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # no cause, because the text of this exception may contain credentials
         raise ValueError(
             "server_url has an invalid host or port; use a URL such as https://api.dub.co"
         ) from None
-    if url.scheme not in ("https", "http") or not host:
+    if parts.scheme not in ("https", "http") or not host:
         raise ValueError('server_url must begin with "https://" and name a host')
-    if url.username is not None or url.password is not None:
+    if parts.username is not None or parts.password is not None:
         raise ValueError("server_url must not contain credentials; pass the key as token=…")
     if "?" in server_url or "#" in server_url:
         raise ValueError(
@@ -61,24 +63,24 @@ def normalize_base_url(server_url: str | None) -> str:
             " remove everything from the ? or # onwards"
         )
     if not host.isascii():
-        server_url, host = _encode_host(url)
+        server_url, host = _encode_host(parts)
     if re.search(r"[^!-~]", server_url):
         raise ValueError(
             "server_url contains a space, a control or a non-ASCII character; percent-encode it"
         )
-    # A backslash is forbidden because URL parsers disagree whether it ends the host.
+    # A backslash is forbidden because only some URL parsers end the host at it.
     if _FORBIDDEN_URL_CHARS.search(server_url):
         raise ValueError(
             "server_url contains a character that is not allowed in a URL; percent-encode it"
         )
-    if url.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
         warnings.warn(message, stacklevel=caller_stacklevel())
-    # Lower-case the scheme: the transport compares this URL with URLs that uplink has joined.
-    return url.scheme + server_url.rstrip("/")[len(url.scheme) :] + "/"
+    # Lower-case the scheme, as uplink does, because the transport compares this URL with uplink's.
+    return parts.scheme + server_url.rstrip("/")[len(parts.scheme) :] + "/"
 
 
-def _encode_host(url: SplitResult) -> tuple[str, str]:
+def _encode_host(parts: SplitResult) -> tuple[str, str]:
     """Return the URL and its host after IDNA encoding: "bücher.example" is "xn--bcher-kva.example".
 
     Raises:
@@ -86,19 +88,19 @@ def _encode_host(url: SplitResult) -> tuple[str, str]:
     """
     import requests  # noqa: PLC0415 - few hosts need IDNA encoding
 
-    netloc = url.netloc
+    netloc = parts.netloc
     try:
         prepared = requests.Request("GET", f"https://{netloc}").prepare().url
     except requests.RequestException:
         raise ValueError(
             "server_url has a host that is not a valid DNS name; check its spelling"
         ) from None
-    split = urlsplit(prepared or "")
-    return url._replace(netloc=split.netloc).geturl(), split.hostname or ""
+    encoded_parts = urlsplit(prepared or "")
+    return parts._replace(netloc=encoded_parts.netloc).geturl(), encoded_parts.hostname or ""
 
 
 def caller_stacklevel() -> int:
-    """Return the ``stacklevel`` for a warning of the caller that points outside this package."""
+    """Return the ``stacklevel`` with which a warning shows the line that calls this package."""
     level, frame = 1, sys._getframe(1)
     package = __name__.partition(".")[0]
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
@@ -135,7 +137,7 @@ def timeout_seconds(timeout_ms: float | None, default: float) -> float:
 
 _HEADER_NAME_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _HEADER_VALUE_PATTERN = re.compile(r"[\t -~\x80-\xff]*")
-#: Headers that only the client sets, because they contain the token or frame the request.
+#: Headers that only the client sets: they contain the token, name the host or delimit the request.
 _CLIENT_HEADERS = frozenset(
     {"authorization", "host", "content-length", "transfer-encoding", "connection"}
 )
@@ -150,28 +152,28 @@ def validate_headers(headers: Mapping[str, str], argument: str = "http_headers")
 
     Raises:
         TypeError: ``headers`` is not a mapping of strings to strings.
-        ValueError: HTTP does not allow a name or a value, a header is given twice, or only the
-            client may set a header.
+        ValueError: HTTP does not allow a name or a value, a header is given twice, or a header is
+            one that only the client may set.
     """
     if not isinstance(headers, Mapping):
         raise TypeError(f"{argument} must be a mapping, not {type(headers).__name__}")
-    seen: set[str] = set()
-    checked: dict[str, str] = {}
+    lowercase_names: set[str] = set()
+    valid_headers: dict[str, str] = {}
     for header, value in headers.items():
         _check_header(header, value, argument)
-        if header.lower() in seen:
+        if header.lower() in lowercase_names:
             raise ValueError(
                 f"{argument} contains {header!r} twice, with different case; leave one out"
             )
-        seen.add(header.lower())
-        checked[header] = value
-    return checked
+        lowercase_names.add(header.lower())
+        valid_headers[header] = value
+    return valid_headers
 
 
 def merge_headers(defaults: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
-    """Return ``headers`` and those of ``defaults`` that ``headers`` does not override.
+    """Return ``headers`` and the headers of ``defaults`` that ``headers`` does not override.
 
-    Names are compared case-insensitively.
+    Header names are compared case-insensitively.
     """
     overridden = {name.lower() for name in headers}
     merged = {name: value for name, value in defaults.items() if name.lower() not in overridden}

@@ -15,8 +15,8 @@ TOKEN_PATTERN = re.compile(r"[!-~]+")  # the characters that are safe in a heade
 class RedactedStr(str):
     """A string whose repr is redacted.
 
-    Some tracebacks print local variables with ``repr``. Therefore the value of the header is passed
-    to the HTTP library as an instance of this class.
+    Some tracebacks print local variables with ``repr``. Therefore the HTTP library gets the value
+    of the ``Authorization`` header as an instance of this class.
     """
 
     __slots__ = ()
@@ -30,29 +30,30 @@ class RedactedStr(str):
 
 
 class TokenProvider:
-    """The token, or the callable that returns the token for every attempt.
+    """Stores the token, or the callable that returns the token for each attempt.
 
-    The constructor never raises, so that the constructor of a client can wrap its argument
-    immediately. Then no traceback shows a token in the frames of this package, even if it is
-    invalid.
+    The constructor never raises an exception, so that the constructor of a client can wrap its
+    argument immediately. Then no traceback shows the token in a frame of this package, even if the
+    token is invalid.
     """
 
     __slots__ = ("_source",)
 
     def __init__(self, source: object) -> None:
+        #: The token, a callable, or (after resolve() of a token) the ``Authorization`` value.
         self._source: Any = source._source if isinstance(source, TokenProvider) else source
 
     def resolve(self, *, asynchronous: bool) -> None:
-        """Validate the token; without a token, read it from the environment.
+        """Validate the token. If there is none, read it from the environment.
 
         Args:
-            asynchronous: whether the client can await the callable.
+            asynchronous: whether the client can await a coroutine function.
 
         Raises:
             TypeError: the token is neither a string nor a callable, or is a coroutine function that
                 the client cannot await.
-            ValueError: there is no token, or the token is empty or contains a character not allowed
-                in a header.
+            ValueError: there is no token, or the token is empty or contains a character that is not
+                allowed in a header.
         """
         if self._source is None:
             self._source = os.environ.get(TOKEN_ENV)
@@ -61,7 +62,7 @@ class TokenProvider:
                     f"no token: pass token=… or set the environment variable {TOKEN_ENV}"
                 )
         if isinstance(self._source, str):
-            self._source = _authorization_value(self._source)
+            self._source = _make_authorization(self._source)
         elif not callable(self._source):
             raise TypeError(
                 "token must be a string or a callable that returns one,"
@@ -75,25 +76,27 @@ class TokenProvider:
 
         Raises:
             TypeError: the callable did not return a string.
-            ValueError: the returned string contains a character not allowed in a header.
+            ValueError: the returned string is empty or contains a character that is not allowed in
+                a header.
         """
         if isinstance(self._source, RedactedStr):
             return self._source
-        return _authorization_value(self._source())
+        return _make_authorization(self._source())
 
     async def authorization_async(self) -> RedactedStr:
-        """Return the value of the ``Authorization`` header; the callable may be asynchronous.
+        """Return the value of the ``Authorization`` header. Await an asynchronous callable.
 
         Raises:
             TypeError: the callable did not return a string.
-            ValueError: the returned string contains a character not allowed in a header.
+            ValueError: the returned string is empty or contains a character that is not allowed in
+                a header.
         """
         if isinstance(self._source, RedactedStr):
             return self._source
         token = self._source()
         if inspect.isawaitable(token):
             token = await cast("Awaitable[object]", token)
-        return _authorization_value(token)
+        return _make_authorization(token)
 
     def __repr__(self) -> str:
         return "TokenProvider(***)"
@@ -106,11 +109,11 @@ def is_coroutine_function(function: object) -> bool:
     )
 
 
-def _authorization_value(token: object) -> RedactedStr:
+def _make_authorization(token: object) -> RedactedStr:
     type_name = type(token).__name__
     if inspect.iscoroutine(token):
         token.close()  # otherwise Python warns that the coroutine was never awaited
-    # Redact the token in the local variable too, whatever its type.
+    # Replace the local variable, because tracebacks may show it.
     token = RedactedStr(token) if isinstance(token, str) else None
     if token is None:
         raise TypeError(f"the token callable returned {type_name}, not a string")

@@ -16,15 +16,15 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def enable_env_logging() -> None:
     """Log to stderr at the level of ``DUB_LOG``, unless the process has configured logging.
 
-    Issues a warning if the value of ``DUB_LOG`` is not a level.
+    If the value of ``DUB_LOG`` is not a level, issue a warning.
     """
-    value = os.environ.get(LEVEL_ENV)
-    if not value:
+    level_name = os.environ.get(LEVEL_ENV)
+    if not level_name:
         return
-    level = _LEVELS.get(value.strip().lower())
+    level = _LEVELS.get(level_name.strip().lower())
     if level is None:
         warnings.warn(
-            f"{LEVEL_ENV} must be info or debug, not {value!r:.40}; nothing is logged",
+            f"{LEVEL_ENV} must be info or debug, not {level_name!r:.40}; nothing is logged",
             stacklevel=caller_stacklevel(),
         )
         return
@@ -40,14 +40,14 @@ def _active_handlers(logger: logging.Logger) -> list[logging.Handler]:
 
 
 class _OwnLevel(int):
-    """A level that this module has set, recognised by its identity."""
+    """A level that this module has set. Its identity distinguishes it from an equal level."""
 
 
 class _StderrLogging(logging.Filter):
     """Log to stderr until the process configures logging, then restore the logger.
 
-    This class is a filter because a logger calls its filters before any handler. Therefore the
-    first record after the process has configured logging obeys the level of the process.
+    This class is a filter because a logger calls its filters before its handlers. Therefore the
+    level that the process configures applies from the first record on.
     """
 
     def __init__(self, logger: logging.Logger, level: int) -> None:
@@ -62,7 +62,7 @@ class _StderrLogging(logging.Filter):
             logger.setLevel(self._level)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to log the record; restore the logger if there are other handlers."""
+        """Return whether to log the record. Restore the logger if there are other handlers."""
         logger = self._logger
         if _active_handlers(logger) == [self._handler]:
             return True

@@ -18,7 +18,7 @@ class ForkSafeLock:
         pid = os.getpid()
         lock = self._locks.get(pid)
         if lock is None:
-            # setdefault() is atomic, so threads that enter at the same time get the same lock.
+            # setdefault() is atomic, so all threads of a process use one lock.
             lock = self._locks.setdefault(pid, threading.Lock())
         lock.acquire()
 

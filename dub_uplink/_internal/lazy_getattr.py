@@ -1,7 +1,7 @@
 """Load the public names of a package at their first use.
 
-pytest imports the package for its plugin, and the command imports it for the version. Lazy loading
-keeps both imports fast.
+pytest imports this package for its plugin, and the command ``dub-uplink`` imports it for the
+version. Lazy loading keeps both imports fast.
 """
 
 from __future__ import annotations
@@ -12,23 +12,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a ``__getattr__`` function for a package (PEP 562).
+def make_lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[str], Any]:
+    """Create a ``__getattr__`` function for a package (PEP 562).
 
     Args:
         package: the name of the package.
-        locations: maps each name to ``module:attribute``, or to ``module`` if the name is a module.
-            Modules are relative to the package.
+        locations: maps each public name to ``module:attribute``, or to ``module`` if the name is a
+            module. ``module`` is relative to the package.
     """
 
-    def get(name: str) -> Any:
+    def load_name(name: str) -> Any:
         if name not in locations:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, _, attribute = locations[name].partition(":")
-        value = importlib.import_module(module, package)
+        loaded_object = importlib.import_module(module, package)
         if attribute:
-            value = getattr(value, attribute)
-        setattr(sys.modules[package], name, value)  # so that later uses do not call this function
-        return value
+            loaded_object = getattr(loaded_object, attribute)
+        setattr(
+            sys.modules[package], name, loaded_object
+        )  # so that later uses do not call this function
+        return loaded_object
 
-    return get
+    return load_name

@@ -1,4 +1,4 @@
-"""Convert field names to the spelling of the server."""
+"""Convert field names to the spelling of Dub's API."""
 
 from __future__ import annotations
 

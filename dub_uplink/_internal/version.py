@@ -1,3 +1,3 @@
-"""Define the version in a module without imports."""
+"""Define the version of the package. This module imports nothing."""
 
 __version__ = "0.1.0"

@@ -18,7 +18,7 @@ Priority = Literal["interactive", "bulk"]
 
 _PERIOD_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 _PERIODS = f"{', '.join(_PERIOD_SECONDS)} or a number of seconds"
-_MAX_LIMITERS = 64  # limiters, one for each API key, that a RateLimit keeps
+_MAX_LIMITERS = 64  # maximum number of limiters (one for each API key) that a RateLimit keeps
 
 
 class RateLimit:
@@ -63,7 +63,7 @@ class RateLimit:
         storage: str | None = None,
         priority: Priority = "interactive",
     ) -> None:
-        self._config = LimitConfig(_check_limit(limit), _window_seconds(per))
+        self._config = LimitConfig(_check_limit(limit), _parse_window(per))
         if priority not in ("interactive", "bulk"):
             raise ValueError(f'priority must be "interactive" or "bulk", not {priority!r}')
         self.limit = limit
@@ -76,7 +76,8 @@ class RateLimit:
             self._storage = StorageConnection(storage, self._config)
         self._warned = False
         self._limiters: dict[str, Limiter] = {}
-        # This cache exists because hashing an API key takes longer than the rest of a reservation.
+        # The authorization, the server URL and the limiter of the last call. This cache exists
+        # because hashing an API key takes longer than the rest of a reservation.
         self._last_limiter: tuple[RedactedStr, str, Limiter] | None = None
 
     def _limiter_for(self, server_url: str, authorization: RedactedStr) -> Limiter:
@@ -84,21 +85,21 @@ class RateLimit:
         last = self._last_limiter
         if last is not None and last[0] is authorization and last[1] == server_url:
             return last[2]
-        name = _limiter_name(server_url, authorization)
-        limiter = self._limiters.get(name)
+        key_hash = _hash_key(server_url, authorization)
+        limiter = self._limiters.get(key_hash)
         if limiter is None:
-            # setdefault() is atomic, so threads that use a new key at once share one limiter.
-            limiter = self._limiters.setdefault(name, self._make_limiter(name))
-            # Remove the oldest limiters: each renewed token adds one.
-            for old in list(self._limiters)[:-_MAX_LIMITERS]:
-                self._limiters.pop(old, None)
+            # setdefault() is atomic, so all threads that use a new key get the same limiter.
+            limiter = self._limiters.setdefault(key_hash, self._make_limiter(key_hash))
+            # Remove the oldest limiters, because each renewed token adds a limiter.
+            for old_hash in list(self._limiters)[:-_MAX_LIMITERS]:
+                self._limiters.pop(old_hash, None)
         self._last_limiter = (authorization, server_url, limiter)
         return limiter
 
-    def _make_limiter(self, name: str) -> Limiter:
+    def _make_limiter(self, key_hash: str) -> Limiter:
         if self._storage is None:
             return SlidingWindowLimiter(self._config)
-        return self._storage.limiter(name)
+        return self._storage.make_limiter(key_hash)
 
     def _warn_if_lower(self, server_limit: int) -> None:
         """Warn once if the server allows fewer requests. The transport calls this method."""
@@ -112,7 +113,7 @@ class RateLimit:
             )
 
     def close(self) -> None:
-        """Close the connection to the storage. The next call opens it again."""
+        """Close the connection to the storage. The next call opens a new connection."""
         if self._storage is not None:
             self._storage.close()
 
@@ -133,7 +134,7 @@ def _check_limit(limit: object) -> int:
     return limit
 
 
-def _window_seconds(per: object) -> float:
+def _parse_window(per: object) -> float:
     if isinstance(per, str):
         if per not in _PERIOD_SECONDS:
             raise ValueError(f"per must be {_PERIODS}, not {per!r}")
@@ -145,7 +146,7 @@ def _window_seconds(per: object) -> float:
     return float(per)
 
 
-def _limiter_name(server_url: str, authorization: RedactedStr) -> str:
-    """Return a keyed hash that identifies the API key in a storage."""
+def _hash_key(server_url: str, authorization: RedactedStr) -> str:
+    """Return a keyed hash of the API key and the server URL, which identifies a limiter."""
     text = f"{server_url}\n{str.__str__(authorization)}".encode()
     return hashlib.blake2b(text, key=b"dub_uplink rate limit", digest_size=16).hexdigest()

@@ -12,9 +12,10 @@ _SOCKET_TIMEOUT = 1.0  # seconds, for connecting and for each response
 
 
 class RedisConnection:
-    """A Redis connection that uses redis-py's connection class instead of its slower client.
+    """A connection to a Redis server.
 
-    Only the worker thread of a process uses the connection. A forked child opens a new connection.
+    It uses the connection class of redis-py, because redis-py's client is slower. Only the worker
+    thread of a process uses the connection. A forked child opens a new connection.
 
     Attributes:
         errors: redis-py's module of exceptions.
@@ -38,8 +39,8 @@ class RedisConnection:
     def execute(self, *command: Any) -> Any:
         """Send a command and return its response.
 
-        If an open connection fails, the command is sent once more on a new connection, so commands
-        must be idempotent. This happens after a failover, when the old connection is closed or
+        If a command fails on an open connection, it is sent once more on a new connection.
+        Therefore commands must be idempotent. After a failover, the old connection is closed or
         returns an error such as READONLY. Exceptions are those of redis-py.
         """
         is_reused = self._is_open and self._pid == os.getpid()
@@ -62,15 +63,15 @@ class RedisConnection:
             self._is_open = True
             raise
         except Exception:
-            # The next command resolves the host name again. After a timeout, a command on the same
-            # connection would read the late response to this command.
+            # Close the connection, so that the next command resolves the host name again. After a
+            # timeout, the next command would otherwise read the late response to this command.
             self.close()
             raise
         self._is_open = True
         return response
 
     def close(self) -> None:
-        """Close the connection. The next command opens it again."""
+        """Close the connection. The next command opens a new connection."""
         self._is_open = False
         self.generation += 1
         if self._pid == os.getpid():
@@ -78,14 +79,15 @@ class RedisConnection:
 
     def __str__(self) -> str:
         url = urlsplit(self._url)
-        # Omit the user, the password and the query, which may contain a password too.
+        # Omit the user, the password and the query. The query may also contain a password.
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
 
 
 def _make_pool(url: object) -> tuple[Any, Any]:
-    """Return a connection pool for the URL and redis-py's module of exceptions.
+    """Return a connection pool for the URL, and redis-py's module of exceptions.
 
-    Error messages do not quote the URL, and exceptions have no cause: both may contain a password.
+    Exceptions do not quote the URL, which may contain a password. They have no cause, because its
+    message may quote the URL.
     """
     if not isinstance(url, str):
         raise TypeError(f"storage must be a URL or None, not {type(url).__name__}")

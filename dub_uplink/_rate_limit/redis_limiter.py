@@ -1,4 +1,4 @@
-"""Sliding-window limiter of one API key, implemented as Lua scripts in Redis.
+"""Limit the request rate of one API key with Lua scripts in Redis.
 
 Each operation is one round trip. The scripts use the clock of the Redis server, so the clocks of
 the processes that share a limit may differ.
@@ -22,10 +22,11 @@ from .sliding_window import (
     ServerFeedback,
 )
 
-# A process counts for this many seconds after its last heartbeat, and at least for one window.
+# Seconds for which a process is counted after its last heartbeat, or the window if that is longer.
+# A heartbeat is a reservation that also records the process.
 _HEARTBEAT_TTL = 10.0
-_HEARTBEAT_INTERVAL = 1.0  # seconds
-_RESTORE_BATCH = 500  # slots restored by one command
+_HEARTBEAT_INTERVAL = 1.0  # seconds between two heartbeats of a process
+_RESTORE_BATCH = 500  # maximum number of slots that one command restores
 
 # The start of every script. ARGV[1]: the window in seconds. ARGV[2]: the configured limit.
 _SCRIPT_START = f"""
@@ -57,14 +58,14 @@ if fields[3] and tonumber(fields[4]) > now then limit = math.min(limit, tonumber
 #   ARGV[3]: id of the slot
 #   ARGV[4]: id of the process if this call is its heartbeat, else ''
 #   ARGV[5]: maximum wait in seconds
-#   ARGV[6]: N, to reserve one of every N requests for interactive calls; 0 reserves none
-#   ARGV[7]: delay in seconds after the end of a pause
+#   ARGV[6]: N if one of every N slots is reserved for interactive calls; 0 if none is reserved
+#   ARGV[7]: seconds after the end of a pause from which this request may be sent
 # Returns a list:
 #   the wait in seconds, as a string
 #   1 if a slot was granted, else 0
 #   the number of requests in the window
-#   the number of processes, 0 without a heartbeat
-#   the epoch
+#   the number of processes; 0 if this call is not a heartbeat
+#   the epoch: the time when the state was created, which changes if Redis has lost the state
 _RESERVE_SCRIPT = (
     _SCRIPT_START
     + f"""
@@ -118,10 +119,10 @@ return {{format_time(math.max(scheduled_at - now, 0)), granted, count, process_c
 #   ARGV[3]: the server's limit, or ''
 #   ARGV[4]: the server's number of remaining requests, or ''
 #   ARGV[5]: seconds until the server's window ends or, after a rejection, until the next attempt
-#   ARGV[6]: '1' if the server rejected the request because of the rate limit
+#   ARGV[6]: '1' if the server rejected the request because of the rate limit, else '0'
 #   ARGV[7]: prefix for the slot ids of requests that other clients sent
 #   ARGV[8]: seconds over which waiting requests resume after a pause
-#   ARGV[9]: id of a slot whose request was sent late, or ''
+#   ARGV[9]: id of the slot of a slow request, or ''
 _FEEDBACK_SCRIPT = (
     _SCRIPT_START
     + f"""
@@ -170,8 +171,8 @@ keep_state()
 """
 )
 
-# ARGV[3], ARGV[4] and each later pair: the age of a slot in seconds (negative if the slot is in the
-# future) and the id of the slot.
+# Arguments after the window and the configured limit: for each slot its age in seconds (negative if
+# the slot is in the future) and its id.
 _RESTORE_SCRIPT = (
     _SCRIPT_START
     + """
@@ -190,22 +191,23 @@ _SCRIPT_DIGESTS = {
 
 
 class RedisLimiter:
-    """Grants the slots of one API key in Redis 5 or later.
+    """Grants the slots of one API key, which are stored in Redis 5 or later.
 
-    Methods raise the exceptions of redis-py. They do not modify reservations, because reservations
-    belong to other threads. Every operation is idempotent, so that it may be sent twice.
+    Methods raise the exceptions of redis-py. They run in the worker thread and do not modify
+    reservations, which belong to the threads of the callers. Every operation is idempotent, so that
+    it may be sent twice.
     """
 
-    def __init__(self, connection: RedisConnection, name: str, config: LimitConfig) -> None:
+    def __init__(self, connection: RedisConnection, key_hash: str, config: LimitConfig) -> None:
         self._connection = connection
         self._config = config
-        # The braces make Redis Cluster and its proxies keep the three keys on one node.
-        prefix = f"dub_uplink:{{{name}}}"
+        # The braces are a hash tag: Redis Cluster and its proxies keep the three keys on one node.
+        prefix = f"dub_uplink:{{{key_hash}}}"
         # slots: sorted set of requests, sent or waiting, scored by their time.
         # state: hash with the epoch, the end of a pause, and the limit learned from the server.
         # processes: sorted set of the processes that share the limit, scored by the last heartbeat.
-        # Each window length has its own slots and processes, because they expire after different
-        # times. All window lengths of an API key share the state.
+        # Each window length has its own slots and processes, because their time to live depends on
+        # the window length. All window lengths of an API key share the state.
         self._keys = (
             f"{prefix}:{config.per}:slots",
             f"{prefix}:state",
@@ -219,7 +221,7 @@ class RedisLimiter:
         """Return the wait for a reservation; see :meth:`Limiter.reserve`."""
         now = reservation.clock.monotonic()
         is_heartbeat = not 0 <= now - self._last_heartbeat < _HEARTBEAT_INTERVAL
-        wait, granted, window_count, process_count, epoch = self._run(
+        wait, granted, window_count, process_count, epoch = self._run_script(
             _RESERVE_SCRIPT,
             reservation.slot_id,
             reservation.slot_id.rpartition(":")[0] if is_heartbeat else "",
@@ -234,11 +236,12 @@ class RedisLimiter:
             bool(granted),
             int(window_count),
             self._process_count,
-            # After a failover the new primary has the same epoch, but may lack the latest slots.
+            # Append the generation, because after a failover the new primary has the epoch of the
+            # old primary, but may lack the latest slots.
             f"{epoch}-{self._connection.generation}",
         )
 
-    def _run(self, script: str, *arguments: Any) -> Any:
+    def _run_script(self, script: str, *arguments: Any) -> Any:
         config = self._config
         command = (len(self._keys), *self._keys, config.window, config.limit, *arguments)
         try:
@@ -251,22 +254,24 @@ class RedisLimiter:
         self._connection.execute("ZREM", self._keys[0], reservation.slot_id)
 
     def report_late(self, reservation: Reservation) -> None:
-        """Move the slot of a request that was sent late to the current time."""
+        """Move the slot of a slow request; see :meth:`Limiter.report_late`."""
         empty_feedback = ServerFeedback(None, None, 0.0, rejected=False)
-        self._apply(empty_feedback, late_slot_id=reservation.slot_id)
+        self._run_feedback_script(empty_feedback, late_slot_id=reservation.slot_id)
 
     def apply_feedback(self, feedback: ServerFeedback, slot_id: str) -> None:
         """Update the limit, the requests in the window and the pause for all processes."""
-        self._apply(feedback, f"{slot_id}:{next(self._feedback_numbers)}")
+        self._run_feedback_script(feedback, f"{slot_id}:{next(self._feedback_numbers)}")
 
-    def _apply(self, feedback: ServerFeedback, name: str = "", late_slot_id: str = "") -> None:
-        self._run(
+    def _run_feedback_script(
+        self, feedback: ServerFeedback, foreign_prefix: str = "", late_slot_id: str = ""
+    ) -> None:
+        self._run_script(
             _FEEDBACK_SCRIPT,
             "" if feedback.limit is None else feedback.limit,
             "" if feedback.remaining is None else feedback.remaining,
-            feedback.reset,
+            feedback.reset_seconds,
             int(feedback.rejected),
-            name,
+            foreign_prefix,
             self._config.margin,
             late_slot_id,
         )
@@ -275,8 +280,8 @@ class RedisLimiter:
         """Add slots that Redis may have lost.
 
         Args:
-            slots: pairs of the age of a slot in seconds and the id of the slot.
+            slots: for each slot its age in seconds and its id.
         """
         arguments: list[Any] = [part for pair in slots for part in pair]
         for start in range(0, max(len(arguments), 1), 2 * _RESTORE_BATCH):
-            self._run(_RESTORE_SCRIPT, *arguments[start : start + 2 * _RESTORE_BATCH])
+            self._run_script(_RESTORE_SCRIPT, *arguments[start : start + 2 * _RESTORE_BATCH])

@@ -31,22 +31,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dub_uplink")
 
-_CALL_TIMEOUT = 0.08  # seconds that a call waits for the storage before it uses the fallback
+#: Seconds for which a call waits for the storage. After them it uses the local limiter. A response
+#: within this time is timely.
+_CALL_TIMEOUT = 0.08
 #: Seconds without a timely response after which the storage counts as unavailable. The value is
-#: larger than _CALL_TIMEOUT, because an available storage may be slow on a busy machine.
+#: larger than _CALL_TIMEOUT, because on a busy machine even an available storage may be slow.
 _UNAVAILABLE_AFTER = 1.0
 _PROBE_INTERVAL = 0.5  # seconds
-#: Consecutive successful probes before the storage counts as available. The second probe gives the
-#: other processes time to restore their slots.
+#: Number of consecutive successful probes after which the storage counts as available. Waiting for
+#: the second probe gives the other processes time to restore their slots.
 _RECOVERY_PROBES = 2
 _PROBE_DURATION = 60.0  # the worker stops probing this many seconds after the last call
 _WARNING_INTERVAL = 60.0  # seconds between two warnings that the storage is unavailable
 
 
 class StorageConnection:
-    """The storage of a rate limit, its limiters, and whether the storage is available.
+    """A storage for slots, with a limiter for each API key.
 
-    While the storage is unavailable, calls do not wait for it. A background worker probes it.
+    While the storage is unavailable, calls do not wait for it, and a background worker probes it.
     """
 
     def __init__(self, url: str, config: LimitConfig) -> None:
@@ -56,21 +58,21 @@ class StorageConnection:
         self._worker = BackgroundWorker(self._probe, _PROBE_INTERVAL)
         self._is_unavailable = False
         self._successful_probes = 0
-        # These times are from time.monotonic(), not from the clock of a client.
+        # These times are from time.monotonic(), because each client may have its own clock.
         self._warned_at = self._last_call_at = float("-inf")
-        #: The start of the oldest call without a timely response; ``None`` after a timely response.
+        #: The start of the first call after the last timely response; ``None`` if there is no call.
         self._waiting_since: float | None = None
         self._lock = ForkSafeLock()
 
-    def limiter(self, name: str) -> Limiter:
-        """Create a limiter for an API key. ``name`` is the keyed hash of the key."""
-        remote = RedisLimiter(self._connection, name, self._config)
-        limiter = SharedLimiter(self, remote, self._config)
+    def make_limiter(self, key_hash: str) -> Limiter:
+        """Create a limiter for an API key. ``key_hash`` is the keyed hash of the key."""
+        redis_limiter = RedisLimiter(self._connection, key_hash, self._config)
+        limiter = SharedLimiter(self, redis_limiter, self._config)
         self._limiters.add(limiter)
         return limiter
 
     def is_available(self) -> bool:
-        """Return whether the storage is available. If not, start to probe it."""
+        """Return whether the storage is available. If it is not, start to probe it."""
         if self._is_unavailable:
             self._last_call_at = time.monotonic()
             self._start_probing()
@@ -81,8 +83,10 @@ class StorageConnection:
         with contextlib.suppress(RuntimeError):
             self._worker.ensure_running()
 
-    def submit(self, exchange: Callable[[], ReservationResult]) -> Future[ReservationResult] | None:
-        """Run an exchange in the worker and return a future for its result.
+    def submit(
+        self, operation: Callable[[], ReservationResult]
+    ) -> Future[ReservationResult] | None:
+        """Run an operation in the worker and return a future for its result.
 
         If the worker cannot be started, mark the storage as unavailable and return ``None``.
         """
@@ -90,13 +94,13 @@ class StorageConnection:
             self._waiting_since = time.monotonic()
 
         def job() -> ReservationResult:
-            started = time.monotonic()
+            started_at = time.monotonic()
             try:
-                result = exchange()
+                result = operation()
             except Exception as error:
                 self.mark_unavailable(error)
                 raise
-            if time.monotonic() - started < _CALL_TIMEOUT:
+            if time.monotonic() - started_at < _CALL_TIMEOUT:
                 self._waiting_since = None
             return result
 
@@ -106,12 +110,12 @@ class StorageConnection:
             self.mark_unavailable(error)
             return None
 
-    def submit_nowait(self, exchange: Callable[[], object]) -> None:
-        """Run an exchange in the worker if the storage is available. Ignore its result."""
+    def submit_nowait(self, operation: Callable[[], object]) -> None:
+        """Run an operation in the worker if the storage is available. Ignore its result."""
 
         def job() -> None:
             try:
-                exchange()
+                operation()
             except Exception as error:  # noqa: BLE001 - a call must not fail because of the storage
                 self.mark_unavailable(error)
 
@@ -123,12 +127,12 @@ class StorageConnection:
 
     def report_timeout(self) -> None:
         """Mark the storage as unavailable if it has sent no timely response for too long."""
-        since = self._waiting_since
-        if since is not None and time.monotonic() - since > _UNAVAILABLE_AFTER:
+        waiting_since = self._waiting_since
+        if waiting_since is not None and time.monotonic() - waiting_since > _UNAVAILABLE_AFTER:
             self.mark_unavailable(TimeoutError())
 
     def mark_unavailable(self, error: Exception) -> None:
-        """Mark the storage as unavailable, log that and start to probe the storage."""
+        """Mark the storage as unavailable, log a message and start to probe the storage."""
         with self._lock:
             if self._is_unavailable:
                 return
@@ -136,22 +140,22 @@ class StorageConnection:
             self._last_call_at = now = time.monotonic()
             has_warned_recently = now - self._warned_at <= _WARNING_INTERVAL
             self._warned_at = now
-        processes = max((limiter.process_count for limiter in list(self._limiters)), default=1)
+        process_count = max((limiter.process_count for limiter in list(self._limiters)), default=1)
         logger.log(
             logging.DEBUG if has_warned_recently else logging.WARNING,
             "rate limit storage %s is unavailable (%s); this process uses its share, %d of %d"
             " requests, and reconnects automatically",
             self,
             type(error).__name__,
-            max(self._config.limit // processes, 1),
+            max(self._config.limit // process_count, 1),
             self._config.limit,
         )
         self._start_probing()
 
     def _probe(self) -> bool:
         """Probe the storage if it is unavailable. Return whether to probe again."""
-        started = time.monotonic()
-        if not self._is_unavailable or started - self._last_call_at > _PROBE_DURATION:
+        started_at = time.monotonic()
+        if not self._is_unavailable or started_at - self._last_call_at > _PROBE_DURATION:
             return False
         try:
             for limiter in list(self._limiters):
@@ -159,17 +163,17 @@ class StorageConnection:
         except Exception:  # noqa: BLE001 - any error means that the storage is still unavailable
             self._successful_probes = 0
         else:
-            is_in_time = time.monotonic() - started < _CALL_TIMEOUT
+            is_in_time = time.monotonic() - started_at < _CALL_TIMEOUT
             self._successful_probes = self._successful_probes + 1 if is_in_time else 0
         if self._successful_probes == _RECOVERY_PROBES:
-            # Log first: another thread may mark the storage as unavailable right after this.
+            # Log before the change, because another thread may log the opposite right after it.
             logger.info("rate limit storage %s is available again", self)
             self._is_unavailable = False
         return True
 
     def close(self) -> None:
         """Close the connection and end the worker."""
-        # If this fails or takes too long, the connection is closed when the process ends.
+        # If closing fails or takes too long, the connection is closed when the process ends.
         with contextlib.suppress(Exception):
             closed = self._worker.submit(self._connection.close)
             self._worker.shutdown()
@@ -188,15 +192,15 @@ class SharedLimiter:
     """
 
     def __init__(
-        self, storage: StorageConnection, remote: RedisLimiter, config: LimitConfig
+        self, storage: StorageConnection, redis_limiter: RedisLimiter, config: LimitConfig
     ) -> None:
         self._storage = storage
-        self._remote = remote
+        self._redis_limiter = redis_limiter
         self._config = config
-        self._local = SlidingWindowLimiter(config)
-        self._name = uuid.uuid4().hex[:16]
+        self._local_limiter = SlidingWindowLimiter(config)
+        self._limiter_id = uuid.uuid4().hex[:16]
         self._slot_numbers = itertools.count()
-        self._slots: dict[str, float] = {}
+        self._slot_times: dict[str, float] = {}
         self._clock: Clock | None = None
         self.process_count = 1
         self._epoch: str | None = None
@@ -211,7 +215,7 @@ class SharedLimiter:
         except Exception:  # noqa: BLE001 - a call must not fail because of the storage
             self._storage.report_timeout()
             return self._reserve_locally(reservation, max_wait)
-        return self._accept(reservation, max_wait, result)
+        return self._accept_result(reservation, max_wait, result)
 
     async def reserve_async(self, reservation: Reservation, max_wait: float) -> float:
         future = self._submit(reservation, max_wait)
@@ -223,96 +227,99 @@ class SharedLimiter:
         except Exception:  # noqa: BLE001 - a call must not fail because of the storage
             self._storage.report_timeout()
             return self._reserve_locally(reservation, max_wait)
-        return self._accept(reservation, max_wait, result)
+        return self._accept_result(reservation, max_wait, result)
 
     def _submit(
         self, reservation: Reservation, max_wait: float
     ) -> Future[ReservationResult] | None:
         self._clock = reservation.clock
         if not reservation.slot_id:
-            # The process id is needed because a forked child has the same name and numbers.
-            reservation.slot_id = f"{self._name}:{os.getpid()}:{next(self._slot_numbers)}"
-        if reservation.owner is self._local or not self._storage.is_available():
+            # The process id is needed because a forked child has a copy of the other two parts.
+            reservation.slot_id = f"{self._limiter_id}:{os.getpid()}:{next(self._slot_numbers)}"
+        if reservation.owner is self._local_limiter or not self._storage.is_available():
             return None
 
-        def exchange() -> ReservationResult:
-            result = self._remote.reserve(reservation, max_wait)
+        def operation() -> ReservationResult:
+            result = self._redis_limiter.reserve(reservation, max_wait)
             if reservation.is_cancelled:
-                self._remote.cancel(reservation)
+                self._redis_limiter.cancel(reservation)
             return result
 
-        return self._storage.submit(exchange)
+        return self._storage.submit(operation)
 
-    def _accept(
+    def _accept_result(
         self, reservation: Reservation, max_wait: float, result: ReservationResult
     ) -> float:
         if result.epoch != self._epoch:
-            if self._epoch is not None:  # a changed epoch: the storage may have lost slots
+            if self._epoch is not None:  # not the first epoch: the storage may have lost slots
                 self._storage.submit_nowait(self.restore)
             self._epoch = result.epoch
         self.process_count = result.process_count
         if result.wait >= max_wait:
-            self._discard(reservation)
+            self._discard_slot(reservation)
         elif result.granted or reservation.scheduled_at is not None:
             if reservation.scheduled_at is not None:
-                self._local.discard(reservation.scheduled_at)
+                self._local_limiter.discard(reservation.scheduled_at)
             reservation.scheduled_at = reservation.clock.monotonic() + result.wait
-            reservation.owner = self._remote
+            reservation.owner = self._redis_limiter
             reservation.window_count = result.window_count
-            self._local.record(reservation.scheduled_at)
-            self._record(reservation)
+            self._local_limiter.record(reservation.scheduled_at)
+            self._record_slot(reservation)
         return result.wait
 
     def _reserve_locally(self, reservation: Reservation, max_wait: float) -> float:
-        if reservation.scheduled_at is not None and reservation.owner is self._remote:
-            # The storage granted this slot. Assume that it was not postponed since.
+        if reservation.scheduled_at is not None and reservation.owner is self._redis_limiter:
+            # The storage granted this slot. Assume that it has not postponed the slot later.
             wait = max(reservation.scheduled_at - reservation.clock.monotonic(), 0.0)
             if wait >= max_wait:
-                self._discard(reservation)
+                self._discard_slot(reservation)
             return wait
-        self._local.set_process_count(self.process_count)
-        wait = self._local.reserve(reservation, max_wait)
+        self._local_limiter.set_process_count(self.process_count)
+        wait = self._local_limiter.reserve(reservation, max_wait)
         if reservation.scheduled_at is not None:
-            self._record(reservation)
+            self._record_slot(reservation)
         return wait
 
-    def _record(self, reservation: Reservation) -> None:
+    def _record_slot(self, reservation: Reservation) -> None:
         assert reservation.scheduled_at is not None
         with self._lock:
-            self._slots[reservation.slot_id] = reservation.scheduled_at
-            oldest = next(iter(self._slots))
-            while self._slots[oldest] < reservation.scheduled_at - 2 * self._config.window:
-                del self._slots[oldest]
-                oldest = next(iter(self._slots))
+            self._slot_times[reservation.slot_id] = reservation.scheduled_at
+            oldest = next(iter(self._slot_times))
+            while self._slot_times[oldest] < reservation.scheduled_at - 2 * self._config.window:
+                del self._slot_times[oldest]
+                oldest = next(iter(self._slot_times))
 
-    def _discard(self, reservation: Reservation) -> None:
+    def _discard_slot(self, reservation: Reservation) -> None:
         with self._lock:
-            self._slots.pop(reservation.slot_id, None)
+            self._slot_times.pop(reservation.slot_id, None)
         if reservation.scheduled_at is not None:
-            self._local.discard(reservation.scheduled_at)
+            self._local_limiter.discard(reservation.scheduled_at)
             reservation.scheduled_at = None
 
     def cancel(self, reservation: Reservation) -> None:
         reservation.is_cancelled = True
-        if reservation.owner is self._local:
-            self._local.cancel(reservation)
+        if reservation.owner is self._local_limiter:
+            self._local_limiter.cancel(reservation)
         if reservation.slot_id:
-            self._storage.submit_nowait(lambda: self._remote.cancel(reservation))
-        self._discard(reservation)
+            self._storage.submit_nowait(lambda: self._redis_limiter.cancel(reservation))
+        self._discard_slot(reservation)
 
     def report_late(self, reservation: Reservation) -> None:
-        self._local.report_late(reservation)  # also moves the local copy of a slot of the storage
+        # The local limiter also moves its copy of a slot that the storage granted.
+        self._local_limiter.report_late(reservation)
         if reservation.scheduled_at is not None:
-            self._record(reservation)
-            self._storage.submit_nowait(lambda: self._remote.report_late(reservation))
+            self._record_slot(reservation)
+            self._storage.submit_nowait(lambda: self._redis_limiter.report_late(reservation))
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
-        # Pass no `remaining`. The server also counts the requests of other processes, which the
+        # Do not pass `remaining`, because it also counts the requests of other processes, which the
         # local limiter does not record.
-        local = ServerFeedback(feedback.limit, None, feedback.reset, rejected=feedback.rejected)
-        self._local.apply_feedback(local, reservation)
+        local_feedback = ServerFeedback(
+            feedback.limit, None, feedback.reset_seconds, rejected=feedback.rejected
+        )
+        self._local_limiter.apply_feedback(local_feedback, reservation)
         self._storage.submit_nowait(
-            lambda: self._remote.apply_feedback(feedback, reservation.slot_id)
+            lambda: self._redis_limiter.apply_feedback(feedback, reservation.slot_id)
         )
 
     def restore(self) -> None:
@@ -321,6 +328,8 @@ class SharedLimiter:
             return
         now = self._clock.monotonic()
         with self._lock:
-            slots = list(self._slots.items())
-        oldest = now - self._config.window
-        self._remote.restore([(now - at, slot_id) for slot_id, at in slots if at > oldest])
+            slots = list(self._slot_times.items())
+        window_start = now - self._config.window
+        self._redis_limiter.restore(
+            [(now - slot_time, slot_id) for slot_id, slot_time in slots if slot_time > window_start]
+        )

@@ -9,30 +9,32 @@ from typing import NamedTuple, Protocol
 from .._internal.fork_safety import ForkSafeLock
 from ..retries import Clock
 
-#: The client's window is longer than the server's by this fraction, but at most by this many
-#: seconds. Without this margin, a slow request and a fast request that is sent one window later
-#: could arrive at the server less than one window apart.
+#: The client's window is longer than the server's window: by this fraction of it, but at most by
+#: this many seconds. Without the margin, a slow request and a fast request that is sent one window
+#: later could arrive at the server less than one window apart.
 _WINDOW_MARGIN, _MAX_WINDOW_MARGIN = 0.02, 1.0
-#: One of this many requests is reserved for interactive calls.
+#: One of this many slots is reserved for interactive calls.
 INTERACTIVE_RESERVE = 20
 #: Times that differ by less than this many seconds are equal, because float sums are inexact.
 TIME_RESOLUTION = 1e-6
-#: Seconds for which a lower limit of the server applies. The plan may be upgraded later.
+#: Seconds for which a lower limit of the server applies. After them the configured limit applies
+#: again, because the plan may have been upgraded.
 LEARNED_LIMIT_TTL = 600.0
-#: Longest pause in seconds that a response can cause: a wrong value would stop all callers.
+#: Longest pause in seconds that a response can cause. Without it, a wrong value in a response could
+#: stop all callers for a long time.
 _MAX_PAUSE = 3_600.0
 
 
 class Reservation:
-    """A request for a slot, made for one attempt of a call.
+    """A request for a slot: the permission to send one request at a certain time.
 
     Attributes:
         clock: the clock of the client.
         bulk: whether the call has the priority ``"bulk"``.
         scheduled_at: monotonic time of the slot in seconds; ``None`` without a slot.
-        owner: the limiter that granted the slot.
-        is_cancelled: whether the caller no longer waits.
-        slot_id: the id of the slot in a shared storage.
+        owner: the limiter that granted the latest slot; ``None`` before the first slot.
+        is_cancelled: whether the caller no longer waits for the slot.
+        slot_id: the id of the slot in a shared storage; empty without a storage.
         window_count: number of requests in the window when the slot was granted.
     """
 
@@ -62,18 +64,18 @@ class ServerFeedback:
     Args:
         limit: number of requests that the server allows in a window; ``None`` if unknown.
         remaining: number of requests left in the window; ``None`` if unknown.
-        reset: seconds until the window ends or, after a rejection, until the next attempt.
+        reset_seconds: seconds until the window ends or, after a rejection, until the next attempt.
         rejected: whether the server rejected the request because of the rate limit.
     """
 
-    __slots__ = ("limit", "rejected", "remaining", "reset")
+    __slots__ = ("limit", "rejected", "remaining", "reset_seconds")
 
     def __init__(
-        self, limit: int | None, remaining: int | None, reset: float, *, rejected: bool
+        self, limit: int | None, remaining: int | None, reset_seconds: float, *, rejected: bool
     ) -> None:
         self.limit = limit
         self.remaining = remaining
-        self.reset = min(max(reset, 0.0), _MAX_PAUSE)
+        self.reset_seconds = min(max(reset_seconds, 0.0), _MAX_PAUSE)
         self.rejected = rejected
 
 
@@ -81,10 +83,11 @@ class Limiter(Protocol):
     """Grants the slots of one API key."""
 
     def reserve(self, reservation: Reservation, max_wait: float) -> float:
-        """Request a slot and return the seconds until that slot; 0 means that it is now.
+        """Request a slot and return the seconds until its time. With 0, send the request now.
 
-        If the wait is ``max_wait`` seconds or more, the reservation loses its slot. After a shorter
-        wait, call this method again, because the slot may have been postponed.
+        If the wait is ``max_wait`` seconds or more, the reservation gets no slot or loses its slot.
+        If the wait is shorter, call this method again after the wait, because the slot may have
+        been postponed.
         """
         raise NotImplementedError
 
@@ -93,21 +96,24 @@ class Limiter(Protocol):
         raise NotImplementedError
 
     def cancel(self, reservation: Reservation) -> None:
-        """Release the slot of a reservation whose request is not sent."""
+        """Release the slot of a reservation, because its request is not sent."""
 
     def report_late(self, reservation: Reservation) -> None:
-        """Move the slot to the latest time at which the server may have counted the request."""
+        """Move the slot of a slow request to a later time.
+
+        The server counts a request when it arrives, which may be just before the response.
+        """
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
-        """Update the limit, the requests in the window and the pause."""
+        """Update the limit, the requests in the window and the pause after a rejection."""
 
 
 class ReservationResult(NamedTuple):
-    """The response of a shared storage to a reservation.
+    """What a shared storage returns for a reservation.
 
     Attributes:
         wait: seconds until the slot; see :meth:`Limiter.reserve`.
-        granted: whether the storage granted the slot with this response.
+        granted: whether the storage granted a slot. False if it had granted the slot before.
         window_count: number of requests in the window.
         process_count: number of processes that share the limit.
         epoch: an id that changes when the storage may have lost slots.
@@ -127,8 +133,8 @@ class LimitConfig:
         limit: maximum number of requests in a window.
         per: length of the server's window in seconds.
         window: length of the client's window in seconds, which is slightly longer.
-        margin: seconds by which ``window`` exceeds the server's window. Waiting callers resume
-            within this time after a pause.
+        margin: seconds by which ``window`` exceeds ``per``. After a pause, all waiting callers
+            resume within this time.
     """
 
     __slots__ = ("limit", "margin", "per", "window")
@@ -143,34 +149,36 @@ class LimitConfig:
 def infer_foreign_requests(
     feedback: ServerFeedback, limit: int, window_count: int, window: float
 ) -> list[float]:
-    """Estimate when requests of other clients leave the window, in seconds from now.
+    """Estimate when the requests of other clients leave the window, in seconds from now.
 
-    The server counts these requests, but this limiter has not seen them. The estimate is that the
-    first leaves the window at the reset, and that the others follow at equal intervals.
+    The server counts these requests, but this limiter does not record them. The estimate assumes
+    that the first one leaves the window at the reset, and the others at equal intervals after it.
     """
     if feedback.remaining is None:
         return []
     missing = max(limit - feedback.remaining - window_count, 0)
-    first = min(feedback.reset, window)
+    first = min(feedback.reset_seconds, window)
     return [first + (window - first) * n / missing for n in range(missing)]
 
 
 class SlidingWindowLimiter:
-    """Sliding-window rate limiter for the threads of one process.
+    """A sliding-window rate limiter that the threads of one process may share.
 
-    Stores the times of all requests in the last window and of all waiting requests. A request
-    beyond the limit is assigned the first free slot at once, so callers are served in the order of
-    their requests, and do not poll. A bulk request waits until a slot is free.
-    Threads may share a limiter.
+    It stores the times of all requests in the last window and of all waiting requests. A request
+    beyond the limit immediately gets the first free slot. Therefore interactive callers are served
+    in the order of their requests, and do not poll. A bulk request gets a slot only when the slot
+    is free now.
     """
 
     def __init__(self, config: LimitConfig) -> None:
         self._config = config
         self._process_count = 1
-        self._slots: list[float] = []
-        # Maps each waiting reservation to its process id: a forked child copies the dictionary.
+        self._slots: list[float] = []  # monotonic times in ascending order
+        # Maps each waiting reservation to its process id, because a forked child has a copy of the
+        # parent's reservations.
         self._waiting: dict[Reservation, int] = {}
-        self._not_before = float("-inf")
+        self._paused_until = float("-inf")
+        # The server's limit, and the monotonic time until which it applies.
         self._learned_limit: tuple[int, float] | None = None
         self._lock = ForkSafeLock()
 
@@ -200,8 +208,8 @@ class SlidingWindowLimiter:
 
     def _next_slot(self, now: float, reservation: Reservation) -> float:
         earliest = now
-        if now < self._not_before:
-            earliest = self._not_before + reservation.clock.random() * self._config.margin
+        if now < self._paused_until:
+            earliest = self._paused_until + reservation.clock.random() * self._config.margin
         return self._first_free_time(earliest, self._capacity(now, bulk=reservation.bulk))
 
     def _capacity(self, now: float, *, bulk: bool) -> int:
@@ -209,20 +217,20 @@ class SlidingWindowLimiter:
         return capacity - capacity // INTERACTIVE_RESERVE if bulk else capacity
 
     def _first_free_time(self, earliest: float, capacity: int) -> float:
-        """Return the earliest time at which every window has room for one more request."""
+        """Return the first time, not before ``earliest``, at which one more request is allowed."""
         window = self._config.window
-        # Each pair is the first and the last of ``capacity`` consecutive requests.
+        # Each pair: the times of the first and the last of ``capacity`` consecutive requests.
         for first, last in zip(self._slots, self._slots[capacity - 1 :], strict=False):
             if last - window >= earliest:
                 break
-            # The window is full until its first request leaves.
+            # A window with these requests is full until the first of them leaves the window.
             if last - first < window - TIME_RESOLUTION:
                 earliest = max(earliest, first + window)
         return earliest
 
-    def _schedule(self, reservation: Reservation, time: float) -> None:
-        reservation.scheduled_at, reservation.owner = time, self
-        bisect.insort(self._slots, time)
+    def _schedule(self, reservation: Reservation, slot_time: float) -> None:
+        reservation.scheduled_at, reservation.owner = slot_time, self
+        bisect.insort(self._slots, slot_time)
 
     def _release(self, reservation: Reservation) -> None:
         if reservation.scheduled_at is not None:
@@ -230,9 +238,9 @@ class SlidingWindowLimiter:
             reservation.scheduled_at = None
         self._waiting.pop(reservation, None)
 
-    def _remove_slot(self, time: float) -> None:
-        index = bisect.bisect_left(self._slots, time)
-        if self._slots[index : index + 1] == [time]:
+    def _remove_slot(self, slot_time: float) -> None:
+        index = bisect.bisect_left(self._slots, slot_time)
+        if self._slots[index : index + 1] == [slot_time]:
             del self._slots[index]
 
     def _current_limit(self, now: float) -> int:
@@ -241,19 +249,19 @@ class SlidingWindowLimiter:
         return min(self._learned_limit[0], self._config.limit)
 
     def set_process_count(self, process_count: int) -> None:
-        """Set the number of processes, each of which gets an equal share of the limit."""
+        """Set the number of processes that get equal shares of the limit."""
         self._process_count = max(process_count, 1)
 
-    def record(self, time: float) -> None:
+    def record(self, slot_time: float) -> None:
         """Record a slot that a shared storage granted."""
         with self._lock:
-            del self._slots[: bisect.bisect_right(self._slots, time - 2 * self._config.window)]
-            bisect.insort(self._slots, time)
+            del self._slots[: bisect.bisect_right(self._slots, slot_time - 2 * self._config.window)]
+            bisect.insort(self._slots, slot_time)
 
-    def discard(self, time: float) -> None:
+    def discard(self, slot_time: float) -> None:
         """Remove a recorded slot."""
         with self._lock:
-            self._remove_slot(time)
+            self._remove_slot(slot_time)
 
     def cancel(self, reservation: Reservation) -> None:
         with self._lock:
@@ -280,20 +288,20 @@ class SlidingWindowLimiter:
                 ):
                     bisect.insort(self._slots, now + exit_delay - window)
             if feedback.rejected:
-                self._not_before = max(self._not_before, now + feedback.reset)
+                self._paused_until = max(self._paused_until, now + feedback.reset_seconds)
             self._reschedule(now)
 
     def _reschedule(self, now: float) -> None:
-        """Grant new slots to all waiting requests of this process, in the same order."""
-        process = os.getpid()
-        waiting = [waiter for waiter, owner in self._waiting.items() if owner == process]
+        """Grant new slots to all waiting requests of this process, in the order of their slots."""
+        pid = os.getpid()
+        waiting = [waiter for waiter, owner_pid in self._waiting.items() if owner_pid == pid]
         waiting.sort(key=lambda waiter: waiter.scheduled_at or 0.0)
         for waiter in list(self._waiting):
             self._release(waiter)
-        first = max(now, self._not_before)
+        first = max(now, self._paused_until)
         # After a pause, callers resume one after the other, not all in the same millisecond.
-        step = self._config.margin / max(len(waiting), 1) if first > now else 0.0
+        interval = self._config.margin / max(len(waiting), 1) if first > now else 0.0
         for number, waiter in enumerate(waiting):
             capacity = self._capacity(now, bulk=False)
-            self._schedule(waiter, self._first_free_time(first + number * step, capacity))
-            self._waiting[waiter] = process
+            self._schedule(waiter, self._first_free_time(first + number * interval, capacity))
+            self._waiting[waiter] = pid

@@ -1,7 +1,8 @@
 """Run storage I/O in a background thread, so that callers can limit their wait for it.
 
-Name resolution and connecting can take longer than a socket timeout. A caller can stop waiting for
-the worker at any time. An interrupt of the caller does not abort a command midway.
+Name resolution and connecting can take longer than a socket timeout, but a caller can stop waiting
+for the worker at any time. An interrupt of the caller, such as Ctrl-C, does not abort a storage
+command midway.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class BackgroundWorker:
     """A thread that runs jobs one after the other. It starts on demand and ends when it is idle.
 
     Args:
-        probe: called after every ``probe_interval`` without a job. The thread does not count as
-            idle while ``probe`` returns true.
+        probe: called after every ``probe_interval`` without a job. While it returns true, the
+            thread does not count as idle.
         probe_interval: seconds between two calls of ``probe``.
     """
 
@@ -40,7 +41,7 @@ class BackgroundWorker:
         self._pid = os.getpid()
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
-        """Run a function in the thread and return a future for its result.
+        """Submit a function to the thread and return a future for its result.
 
         Raises:
             RuntimeError: the thread cannot be started.
@@ -61,12 +62,12 @@ class BackgroundWorker:
         return future
 
     def shutdown(self) -> None:
-        """End the thread after the submitted jobs. A later job starts a new thread."""
+        """End the thread when it has run the submitted jobs. A later job starts a new thread."""
         if self._is_running():
             self._put(None)
 
     def ensure_running(self) -> None:
-        """Start the worker if it is not running.
+        """Start the thread if it is not running.
 
         Raises:
             RuntimeError: the thread cannot be started.
@@ -79,7 +80,7 @@ class BackgroundWorker:
 
     def _put(self, job: Callable[[], None] | None) -> None:
         with self._lock:
-            # After a fork: the thread and its jobs belong to the parent.
+            # In a forked child, start again: the thread and its jobs belong to the parent.
             if self._pid != os.getpid():
                 self._pid = os.getpid()
                 self._jobs, self._thread = queue.SimpleQueue(), None
@@ -87,23 +88,23 @@ class BackgroundWorker:
                 thread = threading.Thread(
                     target=self._run, args=(self._jobs,), name="dub_uplink_storage", daemon=True
                 )
-                thread.start()  # if this fails, the worker has no thread, and the job is not queued
+                thread.start()  # if this raises an exception, the job is not queued
                 self._thread = thread
             self._jobs.put(job)
 
     def _run(self, jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
-        idle = 0.0
+        idle_seconds = 0.0
         while True:
             try:
                 job = jobs.get(timeout=self._probe_interval)
             except queue.Empty:
-                idle = 0.0 if self._probe() else idle + self._probe_interval
+                idle_seconds = 0.0 if self._probe() else idle_seconds + self._probe_interval
             else:
-                idle = _IDLE_TIMEOUT if job is None else 0.0
+                idle_seconds = _IDLE_TIMEOUT if job is None else 0.0
                 if job is not None:
                     job()
                 del job  # the job refers to objects of its caller, which must not live longer
-            if idle >= _IDLE_TIMEOUT:
+            if idle_seconds >= _IDLE_TIMEOUT:
                 with self._lock:
                     if jobs.empty():
                         self._thread = None
@@ -113,8 +114,7 @@ class BackgroundWorker:
 async def wait_for_future(future: Future[Any], timeout: float) -> None:
     """Wait until a future is done, for at most ``timeout`` seconds.
 
-    ``asyncio.wait`` with ``asyncio.wrap_future`` does the same, but makes a reservation about 10 %
-    slower.
+    With ``asyncio.wait`` and ``asyncio.wrap_future``, a reservation would take about 10 % longer.
     """
     loop = asyncio.get_running_loop()
     waiter = loop.create_future()
@@ -136,4 +136,4 @@ async def wait_for_future(future: Future[Any], timeout: float) -> None:
 
 
 def _no_job() -> None:
-    """Do nothing. Submitting this job starts the thread."""
+    """Do nothing. This job is submitted only to start the thread."""

@@ -1,4 +1,4 @@
-"""Send requests asynchronously, with the logic of the module ``client``."""
+"""Send requests asynchronously, with the same logic as the module ``client``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AsyncRetryingClient(RetryingClient):
         await self._backend.close()
 
     async def send(self, request: tuple[str, str, dict[str, Any]]) -> Response:
-        """Send a request built by the ``uplink`` library; see :meth:`RetryingClient.send`."""
+        """Do what :meth:`RetryingClient.send` does without blocking the event loop."""
         recovery_steps = self._call_with_recovery(self._make_call(request))
         call = next(recovery_steps)
         while True:
@@ -38,16 +38,16 @@ class AsyncRetryingClient(RetryingClient):
             try:
                 call = recovery_steps.send(outcome)
             except StopIteration as end:
-                last: Outcome = end.value
+                final_outcome: Outcome = end.value
                 break
-        return unwrap_outcome(last)
+        return unwrap_outcome(final_outcome)
 
     async def _retry(self, call: Call, outcome: Outcome) -> Outcome:  # type: ignore[override]
-        call.last = outcome
+        call.outcome = outcome
         clock = call.retry_state.clock
         retrying = tenacity.AsyncRetrying(sleep=clock.async_sleep, **self._tenacity_options(call))
-        last: Outcome = await retrying(self._resume, call)
-        return last
+        final_outcome: Outcome = await retrying(self._resume, call)
+        return final_outcome
 
     def _tenacity_options(self, call: Call) -> dict[str, Any]:
         async def before_sleep(state: tenacity.RetryCallState) -> None:
@@ -60,7 +60,7 @@ class AsyncRetryingClient(RetryingClient):
 
     async def _resume(self, call: Call) -> Outcome:  # type: ignore[override]
         if not self._should_send(call):
-            return call.last_outcome()
+            return call.require_outcome()
         return self._remember_outcome(call, await self._attempt(call))
 
     async def _attempt(self, call: Call) -> Outcome:  # type: ignore[override]
@@ -75,7 +75,7 @@ class AsyncRetryingClient(RetryingClient):
             authorization = gate.authorization
         authorization = authorization or await self._token.authorization_async()
         timeout = call.attempt_timeout()
-        started = call.retry_state.clock.monotonic()
+        started_at = call.retry_state.clock.monotonic()
         received: Response | Exception
         try:
             received = await self._backend.send(
@@ -83,7 +83,7 @@ class AsyncRetryingClient(RetryingClient):
             )
         except self._backend.send_errors as error:
             received = error
-        outcome = self._finish_attempt(call, received, timeout, started)
+        outcome = self._finish_attempt(call, received, timeout, started_at)
         if gate is not None:
             gate.report(outcome)
         return outcome

@@ -1,4 +1,4 @@
-"""Represent one call of an endpoint while it is sent."""
+"""Store the request and the state of one call of an endpoint."""
 
 from __future__ import annotations
 
@@ -8,36 +8,37 @@ from typing import Any
 from .recovery import NoRecovery, WriteRecovery
 from .retry_state import Outcome, RetryState
 
-#: The key in the extras of ``uplink`` under which an endpoint passes options to the transport.
-OPTIONS = "dub_uplink"
-#: Headers of a read that a cache of the caller's session must not serve.
-UNCACHED = {"Cache-Control": "no-cache, no-store"}
+#: The key in uplink's request arguments (extras) that holds the transport options of an endpoint.
+OPTIONS_KEY = "dub_uplink"
+#: Request headers that keep a cache in the caller's session from serving a read.
+NO_CACHE_HEADERS = {"Cache-Control": "no-cache, no-store"}
 
 
 class Call:
-    """One call of an endpoint: its request, its options and its attempts.
+    """One call of an endpoint: its request, its options and its retry state.
 
     Attributes:
-        extras: the arguments of the request besides method and URL, as ``uplink`` names them.
+        extras: the request arguments other than method and URL. The keys are those of ``uplink``,
+            such as ``headers`` and ``params``.
         options: the options that the endpoint passes to the transport.
         recovery: the rules that decide whether a failed write was applied.
         timeout: time limit of one attempt in seconds.
-        last: the outcome of the latest attempt.
-        wait: seconds until the next attempt.
-        is_lookup: whether the request finds out if a write was applied.
+        outcome: the outcome of the latest attempt; ``None`` before the first retry.
+        wait_seconds: seconds to wait before the next attempt; ``None`` before the first retry.
+        is_lookup: whether the request only checks if a write was applied.
     """
 
     __slots__ = (
         "extras",
         "is_lookup",
-        "last",
         "method",
         "options",
+        "outcome",
         "recovery",
         "retry_state",
         "timeout",
         "url",
-        "wait",
+        "wait_seconds",
     )
 
     def __init__(
@@ -57,19 +58,19 @@ class Call:
         self.recovery = recovery
         self.timeout = timeout
         self.retry_state = retry_state
-        self.last: Outcome | None = None
-        self.wait: float | None = None
+        self.outcome: Outcome | None = None
+        self.wait_seconds: float | None = None
         self.is_lookup = False
 
     def attempt_timeout(self) -> float:
         """Return the time limit in seconds of an attempt that starts now."""
         return min(self.timeout, max(self.retry_state.remaining(), 0.001))
 
-    def lookup(self, url: str) -> Call:
-        """Create a call that looks up ``url`` before the deadline of this call."""
+    def make_lookup(self, url: str) -> Call:
+        """Create a call that gets ``url``, with the deadline and the retry state of this call."""
         headers = {k: v for k, v in self.extras["headers"].items() if k != "Content-Type"}
-        # The lookup needs the current state, so a cache of the caller's session must not serve it.
-        headers |= UNCACHED
+        # The lookup needs the current state of the resource, not a cached one.
+        headers |= NO_CACHE_HEADERS
         extras = {"headers": headers, "params": self.extras.get("params")}
         options = {"route": self.recovery.lookup_route}
         self.retry_state.repeatable = True
@@ -78,7 +79,7 @@ class Call:
         lookup.is_lookup = True
         return lookup
 
-    def last_outcome(self) -> Outcome:
-        """Return the outcome of the latest attempt. At least one attempt must have been made."""
-        assert self.last is not None
-        return self.last
+    def require_outcome(self) -> Outcome:
+        """Return the outcome of the latest attempt, which must have been stored before."""
+        assert self.outcome is not None
+        return self.outcome

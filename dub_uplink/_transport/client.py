@@ -1,6 +1,6 @@
 """Send the requests of all endpoints: attempts, retries, and exactly-once writes.
 
-``RetryingClient`` is an HTTP client of the ``uplink`` library. At this level it sees statuses and
+``RetryingClient`` implements uplink's interface for HTTP clients. Therefore it sees statuses and
 headers, works with every backend, and also serves the endpoints that subclasses declare.
 """
 
@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 from uplink.clients.interfaces import HttpClientAdapter
 
 from .._concurrency.cooldown import make_sleep, publish_cooldown
-from .._http.connection_errors import connection_error, is_transient
+from .._http.connection_errors import is_transient, make_connection_error
 from .._internal.config import timeout_seconds
 from .._internal.credentials import RedactedStr, TokenProvider
 from .._rate_limit.rate_limit import RateLimit
@@ -24,12 +24,12 @@ from ..models.errors import APIConnectionError, DubError
 from ..models.response import Response
 from ..models.unset import UNSET, Unset
 from ..retries import Clock, RateLimitStatus, RetryBudget, RetryConfig, current_clock
-from .call import OPTIONS, Call
+from .call import OPTIONS_KEY, Call
 from .cooldown_wait import wait_for_cooldown
 from .errors import is_truncated_json
 from .execution import BlockingExecution
 from .rate_limit_gate import RateLimitGate
-from .rate_limit_headers import rate_limit_status
+from .rate_limit_headers import parse_rate_limit_status
 from .recovery import NoRecovery, RecoveryFactory
 from .retry_state import Outcome, RetryState
 
@@ -45,7 +45,7 @@ OnRetry = Callable[[int, float, DubError | Response], object]
 
 
 class Backend(Protocol):
-    """Sends a request once. ``send_errors`` are the exceptions of a failed attempt."""
+    """Sends each request once. ``send_errors`` are the exceptions that mean a failed attempt."""
 
     send_errors: tuple[type[Exception], ...]
 
@@ -100,7 +100,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     ) -> None:
         self._backend: Any = backend
         self.server_url = server_url
-        # The slash at the end is essential: "https://api.dub.co@example.com/" is another host.
+        # Without the slash at the end, "https://api.dub.co@example.com/" would be accepted too.
         self._origin = urljoin(server_url, "/")
         self._token = token
         self._retry_config = retry_config
@@ -142,10 +142,10 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             try:
                 call = recovery_steps.send(outcome)
             except StopIteration as end:
-                last: Outcome = end.value
+                final_outcome: Outcome = end.value
                 break
-        # Outside of `except`, so that StopIteration is not the context of the error.
-        return unwrap_outcome(last)
+        # Raise the error outside of `except`, so that StopIteration is not its context.
+        return unwrap_outcome(final_outcome)
 
     def _make_call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:
@@ -157,7 +157,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 "the URL of this endpoint is not on the server of server_url, so the token is not"
                 " sent; create another client whose server_url is the server of this endpoint"
             )
-        extras = {key: value for key, value in uplink_extras.items() if key != OPTIONS}
+        extras = {key: value for key, value in uplink_extras.items() if key != OPTIONS_KEY}
         # `@uplink.timeout` sets the timeout of an endpoint, in seconds.
         default = extras.pop("timeout", self._timeout)
         headers = extras.setdefault("headers", {})
@@ -168,7 +168,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if method != "GET" and not any(name.lower() == "cache-control" for name in headers):
             # A cache of the caller's session must not serve a write.
             extras["headers"] = {**headers, "Cache-Control": "no-store"}
-        options = uplink_extras.get(OPTIONS, {})
+        options = uplink_extras.get(OPTIONS_KEY, {})
         path = url.removeprefix(self.server_url)
         recovery = self._make_recovery(method, path, extras.get("data"))
         retry_state = self.make_retry_state(options)
@@ -178,15 +178,16 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return Call(method, url, extras, options, recovery, timeout, retry_state)
 
     def make_retry_state(self, options: Mapping[str, Any]) -> RetryState:
-        """Create the state of a call that starts now, from its options or the defaults."""
+        """Create the retry state of a call that starts now. ``options`` override the defaults."""
         retries: RetryConfig | Unset | None = options.get("retries", UNSET)
         config = self._retry_config if isinstance(retries, Unset) else retries
         return RetryState(config, self._clock or current_clock(), self._budget)
 
     def _call_with_recovery(self, call: Call) -> Generator[Call, Outcome, Outcome]:
-        """Yield each request of a call, receive its outcome, and return the outcome of the call.
+        """Yield each request of a call and receive its outcome. Return the outcome of the call.
 
-        Nearly all calls have one request. A generator lets both clients share this code.
+        Nearly all calls have one request. The synchronous and the asynchronous client share this
+        code because it is a generator.
         """
         outcome = yield call
         rejected = outcome.response
@@ -198,7 +199,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         path = call.recovery.lookup_path(rejected)
         if path is None:
             return outcome
-        lookup = yield call.lookup(self.server_url + path)
+        lookup = yield call.make_lookup(self.server_url + path)
         if lookup.response is None:
             return lookup
         resolved = call.recovery.resolve_after_lookup(rejected, lookup.response)
@@ -206,62 +207,64 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _retry(self, call: Call, outcome: Outcome) -> Outcome:
         """Retry a call whose first attempt failed; return the last outcome."""
-        call.last = outcome
+        call.outcome = outcome
         import tenacity  # noqa: PLC0415 - most processes never retry
 
         retrying = tenacity.Retrying(
             sleep=make_sleep(call.retry_state.clock), **self._tenacity_options(call)
         )
-        last: Outcome = retrying(self._resume, call)
-        return last
+        final_outcome: Outcome = retrying(self._resume, call)
+        return final_outcome
 
     def _tenacity_options(self, call: Call) -> dict[str, Any]:
-        """Return the arguments for ``tenacity``, which delegate to the state of the call."""
+        """Return the arguments of ``tenacity.Retrying``: callbacks that use the retry state."""
         retry_state = call.retry_state
 
         def retry(state: tenacity.RetryCallState) -> bool:
-            # An exception is a mistake of the caller or an interrupt. Do not retry it.
-            if _has_raised(state) or not retry_state.may_retry(_outcome(state)):
+            # An attempt raises only for a mistake of the caller or an interrupt. Do not retry it.
+            if _has_raised(state) or not retry_state.may_retry(_get_outcome(state)):
                 return False
             # Compute the wait here, because every release of tenacity calls `retry` first. The
             # order of `wait` and `stop` depends on the release.
-            call.wait = retry_state.wait_seconds(_outcome(state))
+            call.wait_seconds = retry_state.compute_wait(_get_outcome(state))
             return True
 
         def stop(_: tenacity.RetryCallState) -> bool:
-            if retry_state.exceeds_deadline(call.wait or 0.0):
+            if retry_state.exceeds_deadline(call.wait_seconds or 0.0):
                 return True
             return retry_state.budget is not None and not retry_state.budget.take()
 
         return {
             "retry": retry,
-            "wait": lambda _: call.wait,
+            "wait": lambda _: call.wait_seconds,
             "stop": stop,
             "before_sleep": lambda state: _raise_for_coroutine(
-                self._before_retry(call, _outcome(state))
+                self._before_retry(call, _get_outcome(state))
             ),
-            "retry_error_callback": lambda _: call.last,
+            "retry_error_callback": lambda _: call.outcome,
             "reraise": True,
         }
 
     def _resume(self, call: Call) -> Outcome:
-        """Send another attempt, unless the deadline has passed during a sleep."""
+        """Send the next attempt. After the deadline, and at first, return the latest outcome."""
         if not self._should_send(call):
-            return call.last_outcome()
+            return call.require_outcome()
         return self._remember_outcome(call, self._attempt(call))
 
     def _remember_outcome(self, call: Call, outcome: Outcome) -> Outcome:
-        """Store the outcome as the last one of the call, unless the rate limit stopped the attempt.
+        """Store the outcome in the call, unless the client-side rate limit prevented the request.
 
-        In that case the call ends with the outcome of its last request, because the server may have
+        If it did, the call ends with the outcome of its last request, because the server may have
         applied that request.
         """
         if outcome.response is None or outcome.response.call is not None:
-            call.last = outcome
+            call.outcome = outcome
         return outcome
 
     def _should_send(self, call: Call) -> bool:
-        return call.last is None or (call.wait is not None and call.retry_state.remaining() > 0)
+        return call.outcome is None or (
+            call.wait_seconds is not None and call.retry_state.remaining() > 0
+        )
 
     def _attempt(self, call: Call) -> Outcome:
         wait_for_cooldown(call.retry_state)
@@ -274,7 +277,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             authorization = gate.authorization
         authorization = authorization or self._token.authorization()
         timeout = call.attempt_timeout()
-        started = call.retry_state.clock.monotonic()
+        started_at = call.retry_state.clock.monotonic()
         received: Response | Exception
         try:
             received = self._backend.send(
@@ -282,18 +285,20 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             )
         except self._backend.send_errors as error:
             received = error
-        # Outside of `except`, so that the context of the error does not lead to the token.
-        outcome = self._finish_attempt(call, received, timeout, started)
+        # Create the error outside of `except`, so that its context does not lead to the token.
+        outcome = self._finish_attempt(call, received, timeout, started_at)
         if gate is not None:
             gate.report(outcome)
         return outcome
 
-    def _make_gate(self, call: Call, limit: RateLimit, authorization: RedactedStr) -> RateLimitGate:
-        limiter = limit._limiter_for(self.server_url, authorization)
-        return RateLimitGate(limit, limiter, call.retry_state, call.timeout, authorization)
+    def _make_gate(
+        self, call: Call, rate_limit: RateLimit, authorization: RedactedStr
+    ) -> RateLimitGate:
+        limiter = rate_limit._limiter_for(self.server_url, authorization)
+        return RateLimitGate(rate_limit, limiter, call.retry_state, call.timeout, authorization)
 
     def _finish_attempt(
-        self, call: Call, received: Response | Exception, timeout: float, started: float
+        self, call: Call, received: Response | Exception, timeout: float, started_at: float
     ) -> Outcome:
         retry_state = call.retry_state
         outcome = retry_state.record(self._classify(call, received, timeout))
@@ -301,7 +306,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if response is not None:
             response.call = call
             if not response.ok:
-                status = rate_limit_status(response.headers, retry_state.clock.time())
+                status = parse_rate_limit_status(response.headers, retry_state.clock.time())
                 self.rate_limit_status = status or self.rate_limit_status
             if response.retry_after is not None:
                 publish_cooldown(response.retry_after, retry_state.clock)
@@ -310,15 +315,15 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 "%s /%s: %s, attempt %d, %.0f ms",
                 call.method,
                 call.options.get("route", "…"),
-                _summary(outcome),
+                _summarize_outcome(outcome),
                 retry_state.attempt_count,
-                (retry_state.clock.monotonic() - started) * 1000,
+                (retry_state.clock.monotonic() - started_at) * 1000,
             )
         return outcome
 
     def _classify(self, call: Call, received: Response | Exception, timeout: float) -> Outcome:
         if isinstance(received, Exception):
-            error = connection_error(received, call.method, timeout)
+            error = make_connection_error(received, call.method, timeout)
             return Outcome(error=error, transient=is_transient(received))
         if received.ok and is_truncated_json(received):
             error = APIConnectionError(
@@ -329,12 +334,12 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _before_retry(self, call: Call, outcome: Outcome) -> object:
         """Log a retry, call ``on_retry`` and return its result."""
-        wait = call.wait or 0.0
+        wait = call.wait_seconds or 0.0
         logger.info(
             "%s /%s: %s, attempt %d; retrying in %.2f s",
             call.method,
             call.options.get("route", "…"),
-            _summary(outcome),
+            _summarize_outcome(outcome),
             call.retry_state.attempt_count,
             wait,
         )
@@ -346,9 +351,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
 
 def serialize_json(body: Any) -> bytes:
-    """Serialise a body as JSON.
-
-    The ``requests`` library is slower, and ``aiohttp`` writes NaN, which is not valid JSON.
+    """Serialise a body as JSON. ``requests`` is slower; ``aiohttp`` accepts NaN (invalid JSON).
 
     Raises:
         ValueError: the body contains NaN or an infinite number.
@@ -371,13 +374,13 @@ def _has_raised(state: tenacity.RetryCallState) -> bool:
     return state.outcome is None or state.outcome.failed
 
 
-def _outcome(state: tenacity.RetryCallState) -> Outcome:
+def _get_outcome(state: tenacity.RetryCallState) -> Outcome:
     assert state.outcome is not None
     outcome: Outcome = state.outcome.result()
     return outcome
 
 
-def _summary(outcome: Outcome) -> str:
+def _summarize_outcome(outcome: Outcome) -> str:
     if outcome.response is not None:
         return str(outcome.response.status_code)
     return type(outcome.error).__name__

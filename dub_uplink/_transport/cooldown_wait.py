@@ -1,4 +1,4 @@
-"""Wait for the cooldown of a batch, within the deadline of a call."""
+"""Wait for the end of a batch's cooldown before an attempt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .retry_state import RetryState
 
 
 def wait_for_cooldown(state: RetryState) -> None:
-    """Wait for the end of the cooldown of the current batch, unless the deadline is earlier.
+    """Wait until the cooldown of the current batch ends, if it ends before the deadline.
 
     Raises:
         BatchCancelled: the batch was closed.
@@ -17,7 +17,7 @@ def wait_for_cooldown(state: RetryState) -> None:
         return
     remaining = cooldown.remaining(state.clock)
     if 0 < remaining < state.remaining():
-        cooldown.sleep(state.with_jitter(remaining), state.clock)
+        cooldown.sleep(state.add_jitter(remaining), state.clock)
 
 
 async def wait_for_cooldown_async(state: RetryState) -> None:
@@ -27,4 +27,4 @@ async def wait_for_cooldown_async(state: RetryState) -> None:
         return
     remaining = cooldown.remaining(state.clock)
     if 0 < remaining < state.remaining():
-        await state.clock.async_sleep(state.with_jitter(remaining))
+        await state.clock.async_sleep(state.add_jitter(remaining))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .._http.connection_errors import without_credentials
+from .._http.connection_errors import mask_credentials
 from ..models.errors import (
     BY_STATUS,
     APIStatusError,
@@ -23,21 +23,21 @@ _MAX_MESSAGE_CHARS = 2_000  # the longest message of Dub in an error message
 
 
 def raise_for_status(response: Response) -> Response:
-    """Return a successful response; raise the exception for any other response.
+    """Return a successful response. For any other response, raise the matching exception.
 
-    This is a hook of the session, so that it also applies to the endpoints of subclasses.
+    A hook of the consumer calls this function, so that it also handles endpoints of subclasses.
     """
     if response.ok:
         return response
     call = response.call
-    error = status_error(detach_call(response))
+    error = make_status_error(detach_call(response))
     if call is not None and response.status_code == 404 and call.options.get("unpublished"):
         raise _route_not_found(call, error)
     raise error
 
 
 def _route_not_found(call: Any, error: APIStatusError) -> APIStatusError:
-    """Return an error with a specific message if the body of a 404 is not Dub's JSON."""
+    """If the body of a 404 is not Dub's JSON, return an error whose message names the route."""
     if error.data is not None:
         return error
     return NotFound(
@@ -48,7 +48,7 @@ def _route_not_found(call: Any, error: APIStatusError) -> APIStatusError:
 
 
 def detach_call(response: Response) -> Response:
-    """Remove the call from a response, so that an exception does not keep the client alive."""
+    """Remove the call, so that an exception with this response does not keep the client alive."""
     response.call = None
     return response
 
@@ -61,9 +61,9 @@ def json_or_none(response: Response) -> Any:
         return None
 
 
-def status_error(response: Response) -> APIStatusError:
-    """Create the exception for an error response; its class depends on the status."""
-    data = error_data(response)
+def make_status_error(response: Response) -> APIStatusError:
+    """Create the exception for an error response. The status selects the class."""
+    data = parse_error_data(response)
     if data is not None:
         message = one_line(data.error.message, _MAX_MESSAGE_CHARS)
         cls = BY_STATUS.get(response.status_code, SDKError)
@@ -71,11 +71,11 @@ def status_error(response: Response) -> APIStatusError:
     location = response.headers.get("Location")
     if 300 <= response.status_code < 400 and location is not None:
         return SDKError(
-            f"the server redirects to {without_credentials(location)[:_MAX_EXCERPT_CHARS]!r};"
+            f"the server redirects to {mask_credentials(location)[:_MAX_EXCERPT_CHARS]!r};"
             " redirects are not followed; set server_url to the final address",
             response,
         )
-    excerpt = body_excerpt(response)
+    excerpt = make_body_excerpt(response)
     if not excerpt:
         hint = "" if response.status_code >= 500 else "; is server_url that of Dub's API?"
         return SDKError(f"the response has no body{hint}", response)
@@ -85,14 +85,14 @@ def status_error(response: Response) -> APIStatusError:
     return SDKError(f"the response is not an error from Dub ({content_type}): {excerpt}", response)
 
 
-def body_excerpt(response: Response) -> str:
+def make_body_excerpt(response: Response) -> str:
     """Return the start of an unexpected body, for an error message."""
-    # Decode only the start, because a body can have 32 MB.
+    # Decode only the start, because a body can be 32 MB long.
     return one_line(response.content.lstrip()[: 8 * _MAX_EXCERPT_CHARS].decode("utf-8", "replace"))
 
 
-def error_data(response: Response) -> ErrorData | None:
-    """Parse the body of an error response of Dub; return ``None`` for any other body."""
+def parse_error_data(response: Response) -> ErrorData | None:
+    """Parse the body of Dub's error responses. Return ``None`` for any other body."""
     try:
         body: Any = json.loads(response.content)
         error = body["error"]
@@ -107,22 +107,22 @@ def error_data(response: Response) -> ErrorData | None:
 
 def is_truncated_json(response: Response) -> bool:
     """Return whether the body is a truncated JSON document."""
-    text = response.content.strip()
-    closing_bracket = {b"{": b"}", b"[": b"]"}.get(text[:1])
+    body = response.content.strip()
+    closing_bracket = {b"{": b"}", b"[": b"]"}.get(body[:1])
     if closing_bracket is None:
         return False
-    is_closed = text[-1:] == closing_bracket
+    is_closed = body[-1:] == closing_bracket
     try:
         response.parse_json()
     except json.JSONDecodeError as error:
         remaining = len(error.doc.rstrip()) - error.pos
         if error.msg.startswith("Unterminated string"):
             return True
-        # If the error is far from the end, the body is not JSON at all.
-        allowed = 0 if is_closed else _MAX_LITERAL_CHARS
-        return not error.msg.startswith("Extra data") and remaining <= allowed
+        # If the JSON error is far from the end of the body, the body is not truncated JSON.
+        max_remaining = 0 if is_closed else _MAX_LITERAL_CHARS
+        return not error.msg.startswith("Extra data") and remaining <= max_remaining
     except UnicodeDecodeError as error:
-        return error.end >= len(text) and not is_closed  # the body ends within a UTF-8 character
+        return error.end >= len(body) and not is_closed  # the body ends within a UTF-8 character
     except (ValueError, RecursionError):
         return not is_closed
     return False

@@ -1,8 +1,8 @@
 """Define how the ``uplink`` library runs the steps of a call.
 
-The strategies of ``uplink`` run each step of an awaited call as a coroutine, and the return
-converter as an additional response handler. The strategies here await only the request, and call
-the converter once at the end. This is faster.
+uplink's own strategies run each step of an asynchronous call as a coroutine, and run the return
+converter as a response handler. The strategies of this module are faster: they await only the
+request, and call the converter once at the end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from uplink.clients.io import AsyncioStrategy, BlockingStrategy
 
-from .call import OPTIONS
+from .call import OPTIONS_KEY
 
 _Send = Callable[[tuple[str, str, dict[str, Any]]], Any]
 
@@ -31,7 +31,7 @@ class BlockingExecution(BlockingStrategy):  # type: ignore[misc]  # uplink has n
     ) -> Any:
         """Call a function, then call the callback with its result or its exception."""
         if func == self._send:
-            self._convert = arg[0][2].get(OPTIONS, {}).get("convert")
+            self._convert = arg[0][2].get(OPTIONS_KEY, {}).get("convert")
         try:
             result = func(*arg, **kwargs)
         except Exception as error:  # noqa: BLE001 - error handlers of uplink accept any exception
@@ -53,9 +53,12 @@ class AsyncExecution(AsyncioStrategy):  # type: ignore[misc]
     def invoke(
         self, func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
     ) -> Any:
-        """Call a function and the callback; return a coroutine if the function sends a request."""
+        """Call a function, then call the callback with its result or its exception.
+
+        If the function sends the request, return a coroutine for both steps.
+        """
         if func == self._send:
-            self._convert = args[0][2].get(OPTIONS, {}).get("convert")
+            self._convert = args[0][2].get(OPTIONS_KEY, {}).get("convert")
             return self._send_request(args[0], callback)
         try:
             result = func(*args, **kwargs)

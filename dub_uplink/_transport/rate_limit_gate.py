@@ -1,4 +1,7 @@
-"""Wait for a slot of the client-side rate limit before an attempt."""
+"""Wait for a slot of the client-side rate limit before an attempt.
+
+A slot is the permission to send one request at a certain time.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from .._rate_limit.rate_limit import RateLimit
 from .._rate_limit.sliding_window import Limiter, Reservation, ServerFeedback
 from ..models.response import Response
 from ..retries import RateLimitStatus
-from .rate_limit_headers import rate_limit_status
+from .rate_limit_headers import parse_rate_limit_status
 from .retry_after import server_time
 from .retry_state import Outcome, RetryState
 
@@ -20,34 +23,44 @@ class RateLimitGate:
     """Delays one attempt of a call until the rate limit allows it.
 
     Attributes:
-        authorization: the token whose limit applies. ``None`` after a wait, because the token may
-            have expired during the wait.
+        authorization: the value of the ``Authorization`` header with the token whose limit applies.
+            ``None`` after a wait, because the token may have expired during the wait.
     """
 
-    __slots__ = ("_limit", "_limiter", "_max_wait", "_reservation", "_retry_state", "authorization")
+    __slots__ = (
+        "_limiter",
+        "_max_wait",
+        "_rate_limit",
+        "_reservation",
+        "_retry_state",
+        "authorization",
+    )
 
     def __init__(
         self,
-        limit: RateLimit,
+        rate_limit: RateLimit,
         limiter: Limiter,
         retry_state: RetryState,
         timeout: float,
         authorization: RedactedStr,
     ) -> None:
         self.authorization: RedactedStr | None = authorization
-        self._limit = limit
+        self._rate_limit = rate_limit
         self._limiter = limiter
         self._retry_state = retry_state
         # A call without retries has no deadline. Limit its wait to the timeout of its one attempt.
         self._max_wait = timeout if math.isinf(retry_state.deadline) else math.inf
-        bulk = limit.priority == "bulk" or current_cooldown.get() is not None
+        bulk = rate_limit.priority == "bulk" or current_cooldown.get() is not None
         self._reservation = Reservation(retry_state.clock, bulk=bulk)
 
     def _remaining_wait(self) -> float:
         return min(self._retry_state.remaining(), self._max_wait - self._retry_state.elapsed())
 
     def acquire(self) -> Outcome | None:
-        """Wait for a slot and return ``None``. If no slot is free in time, return a rejection."""
+        """Wait for a slot and return ``None``.
+
+        If no slot is free in time, return an outcome with a 429 response that this class creates.
+        """
         sleep = make_sleep(self._retry_state.clock)
         reservation = self._reservation
         try:
@@ -82,13 +95,13 @@ class RateLimitGate:
         return self._make_rejection(wait, remaining)
 
     def report(self, outcome: Outcome) -> None:
-        """Report to the limiter when the request was sent, and the rate limit in its response."""
+        """Report a slow request, and the rate limit in its error response, to the limiter."""
         reservation = self._reservation
         scheduled_at = reservation.scheduled_at
         if scheduled_at is not None:
             delay = reservation.clock.monotonic() - scheduled_at
-            if delay > self._limit._config.margin:
-                # The request took longer than planned, so the server may have counted it later.
+            if delay > self._rate_limit._config.margin:
+                # The server may have counted the request at any time until now.
                 self._limiter.report_late(reservation)
         feedback = self._make_feedback(outcome)
         if feedback is not None:
@@ -112,7 +125,7 @@ class RateLimitGate:
         if response is None or response.ok:
             return None
         now = server_time(response.headers, self._retry_state.clock.time())
-        status = rate_limit_status(response.headers, now)
+        status = parse_rate_limit_status(response.headers, now)
         rejected = response.status_code == 429
         requested_delay = response.retry_after if rejected else None
         if status is None:
@@ -124,11 +137,11 @@ class RateLimitGate:
             reset = 0.0 if status.reset is None else status.reset.timestamp() - now
         if not rejected and not self._is_unexpected(status):
             return None
-        self._limit._warn_if_lower(status.limit)
+        self._rate_limit._warn_if_lower(status.limit)
         remaining = 0 if rejected else status.remaining
         return ServerFeedback(status.limit, remaining, reset, rejected=rejected)
 
     def _is_unexpected(self, status: RateLimitStatus) -> bool:
-        """Return whether the server has a lower limit or a higher count than the client."""
-        limit = self._limit.limit
+        """Return whether the server reports a lower limit or more requests than the client."""
+        limit = self._rate_limit.limit
         return status.limit < limit or limit - status.remaining > self._reservation.window_count + 1

@@ -12,10 +12,10 @@ from .retry_after import parse_retry_after
 _COUNT_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimitStatus | None:
-    """Parse the ``X-RateLimit-*`` headers; return ``None`` if they are missing, invalid or zero.
+def parse_rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimitStatus | None:
+    """Parse the ``X-RateLimit-*`` headers. Return ``None`` if they are missing, invalid or zero.
 
-    Dub's server sends zero in all these headers if the storage of its limiter is slow.
+    Dub's server sends zero in all these headers if the storage of its own rate limiter is slow.
 
     Args:
         headers: the headers of a response.

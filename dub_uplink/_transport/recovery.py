@@ -1,7 +1,7 @@
-"""Define the rules that decide whether a write with an error response was applied after all.
+"""Define the interface of rules that decide whether a failed write was applied.
 
-The transport calls these rules but is independent of resources: each consumer passes in the rules
-for its resource.
+The transport calls these rules, but does not know any resource. Each consumer passes the rules for
+its own resource to the transport.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..models.response import Response
 class WriteRecovery(Protocol):
     """Decides whether the write of one call was applied."""
 
-    #: The path template of the lookup request, for the log.
+    #: The path template of the lookup request. The log shows it.
     lookup_route: str
 
     @property
@@ -24,31 +24,35 @@ class WriteRecovery(Protocol):
         ...
 
     def resolve_rejection(self, error_response: Response) -> Response | None:
-        """Return a success response if the error of a retry shows that the write was applied.
+        """Return a success response if the error response shows that the write was applied.
 
-        Otherwise return ``None``. ``error_response`` is the response to a retry of an attempt that
-        the server may have applied.
+        If it does not show that, return ``None``. The transport calls this method only if the
+        server may have applied an attempt. ``error_response`` is the response to the last attempt.
         """
 
     def lookup_path(self, error_response: Response) -> str | None:
-        """Return the path of a lookup that shows whether the write was applied, or ``None``."""
+        """Return the path of a lookup that can show whether the write was applied.
+
+        If there is no such lookup, return ``None``.
+        """
 
     def resolve_after_lookup(
         self, error_response: Response, lookup_response: Response
     ) -> Response | None:
-        """Return the result of the write after a lookup, or ``None`` if the result is unknown.
+        """Return the response to report for the write after a lookup.
 
-        If the write was not applied, the result is ``error_response``.
+        If the write was not applied, return ``error_response``. If the lookup does not show whether
+        the write was applied, return ``None``.
         """
 
 
-#: Creates the recovery of a call. The arguments are the method, the path relative to the server
-#: URL, and the body. The body is JSON bytes, or a mapping that the ``requests`` library serialises.
+#: Creates the recovery rules of a call. The arguments are the method, the path relative to the
+#: server URL, and the body. The body is JSON bytes, or a mapping of form fields.
 RecoveryFactory = Callable[[str, str, Any], WriteRecovery]
 
 
 class NoRecovery:
-    """The recovery of a request without rules: no error response counts as a success."""
+    """The rules of a call without recovery: no error response counts as a success."""
 
     lookup_route = ""
 

@@ -12,9 +12,10 @@ from ..models.response import Response
 #: ``Retry-After`` is ignored for other statuses. Dub's server also sends it with a 404.
 _RETRY_AFTER_STATUSES = frozenset({429, 503})
 _NUMBER_PATTERN = re.compile(r"\d{1,24}(?:\.\d{0,24})?", re.ASCII)
-# Larger numbers are Unix times in seconds. As a wait they would be more than 31 years.
+# This number and larger ones are Unix times in seconds. As a wait they would exceed 31 years.
 _MIN_UNIX_SECONDS = 1e9
-# Larger numbers are Unix times in milliseconds. In seconds they would be after the year 5138.
+# This number and larger ones are Unix times in milliseconds. In seconds they would be after the
+# year 5138.
 _MIN_UNIX_MILLISECONDS = 1e11
 
 
@@ -22,42 +23,46 @@ def parse_retry_after(text: str, now: float) -> float | None:
     """Parse ``Retry-After`` or ``X-RateLimit-Reset`` and return the wait in seconds.
 
     The standard formats are seconds and HTTP dates (RFC 9110, 10.2.3). Dub's server sends a Unix
-    time in milliseconds. Other servers send a Unix time in seconds. The size of a number shows its
-    unit.
+    time in milliseconds. Some other servers send a Unix time in seconds. The size of a number shows
+    which format it has.
 
     Args:
         text: the value of the header.
         now: Unix time in seconds.
 
     Returns:
-        The seconds, or ``None`` if the value is zero, in the past or invalid.
+        The wait, or ``None`` if the value is zero, in the past or invalid.
     """
     text = text.strip()
     if _NUMBER_PATTERN.fullmatch(text):
-        value = float(text)
-        if value >= _MIN_UNIX_MILLISECONDS:
-            value = (value - now * 1000) / 1000
-        elif value >= _MIN_UNIX_SECONDS:
-            value -= now
+        wait = float(text)
+        if wait >= _MIN_UNIX_MILLISECONDS:
+            wait = (wait - now * 1000) / 1000
+        elif wait >= _MIN_UNIX_SECONDS:
+            wait -= now
     elif "," in text.partition(" ")[2]:
-        return None  # the header is repeated; the parser would return its first date
+        return None  # the header was sent twice; the date parser would return the first date
     else:
         try:
-            value = _unix_time(text) - now
+            wait = _parse_http_date(text) - now
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
-    return value if value > 0 else None
+    return wait if wait > 0 else None
 
 
-def _unix_time(date: str) -> float:
-    moment = parsedate_to_datetime(date)
-    if moment.tzinfo is None:  # the zone "-0000" means UTC too (RFC 5322, 3.3)
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.timestamp()
+def _parse_http_date(date: str) -> float:
+    parsed_date = parsedate_to_datetime(date)
+    if parsed_date.tzinfo is None:  # the zone "-0000" means UTC too (RFC 5322, 3.3)
+        parsed_date = parsed_date.replace(tzinfo=timezone.utc)
+    return parsed_date.timestamp()
 
 
 def requested_delay(response: Response, now: float) -> float | None:
-    """Return the wait in seconds that a 429 or 503 response requests, or ``None``."""
+    """Return the wait in seconds that a 429 or 503 response requests.
+
+    If the response requests no wait or has another status, return ``None``. ``now`` is the Unix
+    time in seconds.
+    """
     if response.status_code not in _RETRY_AFTER_STATUSES:
         return None
     header = response.headers.get("Retry-After")
@@ -66,18 +71,19 @@ def requested_delay(response: Response, now: float) -> float | None:
     return parse_retry_after(header, server_time(response.headers, now))
 
 
-# Tolerance in seconds: `Date` has a resolution of one second, and a response takes time to arrive.
+# Seconds. `Date` has a resolution of one second, and a response takes time to arrive.
 _CLOCK_TOLERANCE = 2.0
 
 
 def server_time(headers: Mapping[str, str], now: float) -> float:
-    """Return the Unix time in seconds to compare with the times in a response.
+    """Return the current Unix time in seconds, for a comparison with other times in a response.
 
-    If the server's ``Date`` differs from ``now`` by more than the tolerance, return ``Date``: the
-    server uses its own clock for all times in a response. Otherwise return ``now``.
+    If the header ``Date`` differs from ``now`` by more than the tolerance, the clock of the server
+    differs from the local clock. The function then returns ``Date``, because the server uses its
+    clock for all times in the response. If the difference is smaller, it returns ``now``.
     """
     try:
-        date = _unix_time(headers["Date"])
+        response_time = _parse_http_date(headers["Date"])
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return now
-    return date if abs(date - now) > _CLOCK_TOLERANCE else now
+    return response_time if abs(response_time - now) > _CLOCK_TOLERANCE else now

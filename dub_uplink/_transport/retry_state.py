@@ -9,10 +9,10 @@ from ..models.response import Response
 from ..retries import Clock, RetryBudget, RetryConfig
 from .retry_after import requested_delay
 
-#: Statuses to retry: too many requests, and four temporary errors of a server.
+#: Statuses to retry: too many requests, and temporary server errors.
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 _MAX_RETRY_AFTER_JITTER = 1.0  # seconds
-_MAX_DURATION = 1e8  # seconds (three years); a sleep of this length does not overflow
+_MAX_DURATION = 1e8  # seconds (three years); much longer sleeps overflow
 
 
 class Outcome:
@@ -36,7 +36,7 @@ class Outcome:
         self.error = error
         if response is not None:
             self.transient = response.status_code in RETRIED_STATUSES
-            # A server that returns a 5XX may have failed before or after it applied the request.
+            # A server that returns a 5XX may have applied the request before it failed.
             self.may_have_been_applied = response.status_code != 429
         else:
             self.transient = transient
@@ -48,9 +48,9 @@ class RetryState:
 
     Attributes:
         attempt_count: number of attempts made.
-        may_have_been_applied: whether the server may have applied a failed attempt.
+        may_have_been_applied: whether the server may have applied an attempt that failed.
         repeatable: whether the request may be repeated even if the server may have applied it.
-        deadline: monotonic time in seconds; infinite without retries.
+        deadline: monotonic time in seconds by which the call must end; infinite without retries.
     """
 
     __slots__ = (
@@ -61,7 +61,7 @@ class RetryState:
         "deadline",
         "may_have_been_applied",
         "repeatable",
-        "started",
+        "started_at",
     )
 
     def __init__(
@@ -78,11 +78,11 @@ class RetryState:
         self.repeatable = repeatable
         self.attempt_count = 0
         self.may_have_been_applied = False
-        self.started = clock.monotonic()
+        self.started_at = clock.monotonic()
         self.deadline = (
             math.inf
             if self.config is None
-            else self.started + min(self.config.backoff.max_elapsed_time / 1000, _MAX_DURATION)
+            else self.started_at + min(self.config.backoff.max_elapsed_time / 1000, _MAX_DURATION)
         )
 
     def remaining(self) -> float:
@@ -91,24 +91,24 @@ class RetryState:
 
     def elapsed(self) -> float:
         """Return the seconds since the call started."""
-        return self.clock.monotonic() - self.started
+        return self.clock.monotonic() - self.started_at
 
     def record(self, outcome: Outcome) -> Outcome:
-        """Record the outcome of an attempt and set the attempts and times on it."""
+        """Count an attempt. Set the number of attempts and the times on its outcome."""
         self.attempt_count += 1
         if outcome.may_have_been_applied and outcome.transient:
             self.may_have_been_applied = True
         response = outcome.response
         if response is not None:
             response.attempts = self.attempt_count
-            response.elapsed = self.clock.monotonic() - self.started
+            response.elapsed = self.clock.monotonic() - self.started_at
             if outcome.transient:
                 response.retry_after = requested_delay(response, self.clock.time())
             elif self.budget is not None:
                 self.budget.refill()
         elif outcome.error is not None:
             outcome.error.attempts, outcome.error.elapsed = self.attempt_count, self.elapsed()
-            # `error.sent` is about the whole call: an earlier attempt may have been applied.
+            # `error.sent` describes the whole call: an earlier attempt may have been applied.
             outcome.error.sent = outcome.may_have_been_applied or self.may_have_been_applied
         return outcome
 
@@ -120,21 +120,20 @@ class RetryState:
             return False
         return self.repeatable or not outcome.may_have_been_applied
 
-    def wait_seconds(self, outcome: Outcome) -> float:
+    def compute_wait(self, outcome: Outcome) -> float:
         """Return the seconds to wait before the next attempt."""
         assert self.config is not None  # true because may_retry() has returned True
         requested = None if outcome.response is None else outcome.response.retry_after
         if requested is not None:
-            return self.with_jitter(requested)
-        # Wait at least half of the interval: an immediate retry does not help an overloaded server.
+            return self.add_jitter(requested)
+        # Wait at least half of the interval, because an overloaded server needs time to recover.
         return self.config.backoff.interval(self.attempt_count) * (0.5 + 0.5 * self.clock.random())
 
-    def with_jitter(self, delay: float) -> float:
-        """Return ``delay`` seconds plus up to one second of jitter.
+    def add_jitter(self, delay: float) -> float:
+        """Return ``delay`` (seconds) plus up to one second of jitter.
 
         Without jitter all rejected clients would retry in the same millisecond. The jitter is at
-        most half of the time between ``delay`` and the deadline, so that time for an attempt is
-        left.
+        most half of the time that remains after ``delay``. The other half is left for the attempt.
         """
         slack = min(_MAX_RETRY_AFTER_JITTER, max(self.remaining() - delay, 0.0) / 2)
         return delay + self.clock.random() * slack

@@ -1,7 +1,9 @@
 """Response objects: customers, and the objects nested in them.
 
 Only ``id`` is always set. Any other field is ``None`` if the server sent ``null`` or no value.
-Therefore one class fits both current responses and those of 2024, which have six fields.
+Therefore one class fits both current responses and the responses of 2024, which have six fields.
+
+An expanded response is the response to a call with ``include_expanded_fields=True``.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any, TypeVar
 
 from .._internal.naming import camel_case
 
-#: Fields whose keys a response omits if they have no value. It sends other fields as null.
+#: The server omits these fields if they have no value. It sends any other empty field as null.
 _OMITTED_IF_NONE = frozenset({"program_id", "link", "partner", "discount"})
 #: Every customer in responses and webhooks since 2024 has these keys. Other objects of Dub do not.
 _REQUIRED_KEYS = ("id", "externalId", "name", "email", "createdAt")
@@ -24,10 +26,11 @@ _T = TypeVar("_T")
 
 
 def _drop_class_defaults(cls: type[_T]) -> type[_T]:
-    """Remove the field defaults from a dataclass; its constructor contains them too.
+    """Remove the class attributes that hold the field defaults of a dataclass.
 
-    CPython 3.12 and later assign an attribute more slowly if the class has an attribute of that
-    name. With the defaults on the class, the constructor takes twice as long.
+    The constructor contains the defaults too. CPython 3.12 and later assign an instance attribute
+    more slowly if the class has an attribute of that name. With the class attributes, the
+    constructor takes twice as long.
     """
     for each in dataclasses.fields(cls):  # type: ignore[arg-type]
         if each.default is not dataclasses.MISSING:
@@ -135,7 +138,7 @@ class Customer:
     def from_dict(data: Mapping[str, Any]) -> Customer:
         """Create a customer from a parsed JSON object, such as the customer in a webhook payload.
 
-        As in responses, unknown fields go to ``extra``. Nested objects of ``data`` are copied.
+        Unknown fields are stored in ``extra``. Nested objects of ``data`` are copied.
 
         Args:
             data: the JSON object, with the server's camelCase keys.
@@ -169,8 +172,8 @@ class Customer:
 class CustomerCount:
     """The number of customers in one group of ``count(group_by=…)``.
 
-    ``count`` is a number of customers. Only the field named by ``group_by`` is set: ``country`` or
-    ``link_id``. ``country`` is ``None`` in the group of customers without a country.
+    Only the field that ``group_by`` names is set: ``country`` or ``link_id``. In the group of
+    customers without a country, ``country`` is ``None`` too.
     """
 
     count: int
@@ -183,12 +186,12 @@ class CustomerCount:
 def _to_dict(record: Any) -> dict[str, Any]:
     return {
         key: _to_json_value(getattr(record, name))
-        for name, key in _keys_of_fields(record.__class__)
+        for name, key in _get_names_and_keys(record.__class__)
     }
 
 
 @functools.cache
-def _keys_of_fields(model: type[Any]) -> tuple[tuple[str, str], ...]:
+def _get_names_and_keys(model: type[Any]) -> tuple[tuple[str, str], ...]:
     """Return pairs of a field name and its camelCase key."""
     names = (field.name for field in dataclasses.fields(model) if field.name != "extra")
     return tuple((name, camel_case(name)) for name in names)
@@ -203,7 +206,7 @@ def _to_json_value(value: Any) -> Any:
 
 
 def _copy_json(value: Any) -> Any:
-    """Copy JSON objects and arrays; ``copy.deepcopy`` raises an error for read-only mappings."""
+    """Copy JSON objects and arrays, including read-only mappings, which ``deepcopy`` rejects."""
     if isinstance(value, Mapping):
         return {key: _copy_json(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -212,7 +215,7 @@ def _copy_json(value: Any) -> Any:
 
 
 def _format_datetime(moment: datetime) -> str:
-    """Format a date in the server's format: with milliseconds, or with microseconds if needed.
+    """Format a date as the server does, with milliseconds, or with microseconds if it has them.
 
     Raises:
         ValueError: the date has no time zone.

@@ -13,7 +13,7 @@ from .response import Response
 
 
 def one_line(text: str, longest: int = 120) -> str:
-    """Return text of a server as one line without control characters.
+    """Return text from a server as one line without control characters.
 
     Text of more than ``longest`` characters is truncated, and ends with "…".
     """
@@ -28,8 +28,8 @@ def one_line(text: str, longest: int = 120) -> str:
 class ErrorDetail:
     """Dub's description of an error.
 
-    ``code`` is Dub's error code, such as ``"not_found"``. Dub may add codes. The exception class
-    depends only on the status.
+    ``code`` is Dub's error code, such as ``"not_found"``. Dub may add codes, so the class of the
+    exception depends only on the status.
     """
 
     code: str
@@ -70,7 +70,7 @@ class DubError(Exception):
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception.__reduce__ passes `args` to the constructor, which takes other arguments.
+        # Exception.__reduce__ would call the constructor with `args`, which lack `response`.
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -86,7 +86,8 @@ class APIConnectionError(DubError):
 
     Attributes:
         sent: ``True`` if the server may have applied the request in any attempt of the call.
-            ``False`` if it certainly has not, for example because every connection was refused.
+            ``False`` if the server has certainly not applied it, for example because every
+            connection was refused.
     """
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
@@ -197,14 +198,14 @@ class SDKError(APIStatusError):
 class PageLimitReached(DubError):
     """More customers may exist than the server's 1,000 pages contain.
 
-    The customers returned before are valid. Customers after page 1,000 are missing.
+    The customers returned before the error are valid. Customers after page 1,000 are missing.
     """
 
 
 class ResponseValidationError(_ResponseError):
     """The status is a success, but the body is not JSON or does not match the schema.
 
-    The server has applied the request. ``response`` is the response.
+    The server has applied the request.
     """
 
     def _format_line(self) -> str:

@@ -1,8 +1,8 @@
 """Request classes, and aliases for the official SDK's response classes.
 
 Each request is a dataclass with snake_case fields. A field that is ``UNSET`` is not sent. ``None``
-in a request body is sent as ``null``. Where a request is accepted, a mapping with snake_case or
-camelCase keys is accepted too.
+in a request body is sent as ``null``. A method that accepts a request object also accepts a mapping
+with snake_case or camelCase keys.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class CreateCustomerRequestBody:
     """The body of ``create``.
 
     ``external_id`` is your own id of the customer and must be unique. ``country`` is a two-letter
-    code. Dub's current server requires it; Dub's server of November 2024 has no such field.
+    code. Dub's current server requires ``country``. The server of November 2024 does not have it.
     """
 
     external_id: str

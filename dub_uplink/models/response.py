@@ -1,6 +1,6 @@
 """A complete response, independent of the HTTP library that received it.
 
-It does not refer to the request of the HTTP library, whose headers contain the token.
+The response does not refer to its request, because the headers of the request contain the token.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Response:
         self.retry_after: float | None = None
         #: The call of the response. It is not pickled.
         self.call: Any = None
+        #: The parsed body, in a tuple because it may be ``null``. ``None`` if it is not parsed.
         self._parsed: tuple[Any] | None = None
 
     @property
@@ -81,7 +82,7 @@ class Response:
         """
         if self._parsed is None:
             return json.loads(self.content)
-        (value,), self._parsed = self._parsed, None  # not kept: the caller may change it
+        (value,), self._parsed = self._parsed, None  # not kept: the caller may change the value
         return value
 
     def parse_json(self) -> None:
@@ -116,10 +117,10 @@ def _restore(
 class RawResponse(Generic[T]):
     """A successful response that is not converted yet; see ``with_raw_response``.
 
-    A lost response of a write may be recovered. ``status_code`` is then the status of the write:
-    201 for a create, 200 for an update or a delete. After a lookup, ``headers`` and ``content``
-    are those of the lookup. A delete needs no lookup: its content is ``{"id": …}`` with the given
-    id, and its only header is ``Content-Type``.
+    If the response of a write was lost, the client may reconstruct it. ``status_code`` is then 201
+    for a create, and 200 for an update or a delete. For a create or an update, ``headers`` and
+    ``content`` come from the request that looked the customer up. For a delete, ``content`` is
+    ``{"id": …}`` with the given id, and the only header is ``Content-Type``.
     """
 
     __slots__ = ("_parse", "_response")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._internal.lazy_getattr import lazy_getattr
+from .._internal.lazy_getattr import make_lazy_getattr
 
 if TYPE_CHECKING:
     from . import faults
@@ -42,7 +42,7 @@ _LOCATIONS = {
 }
 
 if not TYPE_CHECKING:  # a type checker would accept any name
-    __getattr__ = lazy_getattr(__name__, _LOCATIONS)
+    __getattr__ = make_lazy_getattr(__name__, _LOCATIONS)
 
 
 def __dir__() -> list[str]:

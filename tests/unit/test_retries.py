@@ -23,7 +23,7 @@ def _waits(backoff: BackoffStrategy, attempt: int, chances: list[float]) -> list
     for chance in chances:
         attempts = RetryState(RetryConfig("backoff", backoff), Clock(random=lambda c=chance: c))
         attempts.attempt_count = attempt - 1
-        waits.append(attempts.wait_seconds(attempts.record(Outcome(Response(503)))))
+        waits.append(attempts.compute_wait(attempts.record(Outcome(Response(503)))))
     return waits
 
 

@@ -112,7 +112,7 @@ def compute_timeline(
             return Timeline(tuple(attempts), state.deadline, end_reason)
         bounds = _wait_bounds(state, outcome, simulation)
         attempts.append(TimelineAttempt(started, simulation.now, *bounds))
-        simulation.now += state.wait_seconds(outcome)
+        simulation.now += state.compute_wait(outcome)
 
 
 def _wait_bounds(
@@ -120,7 +120,7 @@ def _wait_bounds(
 ) -> tuple[float, float]:
     bounds = []
     for simulation.random in (0.0, 1.0):
-        bounds.append(state.wait_seconds(outcome))
+        bounds.append(state.compute_wait(outcome))
     simulation.random = 0.5
     return bounds[0], bounds[1]
 
@@ -132,7 +132,7 @@ def _end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) ->
     """
     if not state.may_retry(outcome):
         return _reason_not_retried(state, outcome)
-    if state.exceeds_deadline(state.wait_seconds(outcome)):
+    if state.exceeds_deadline(state.compute_wait(outcome)):
         return _reason_exceeds_deadline(state, outcome, simulation)
     budget = state.budget
     if budget is not None and not budget.take():

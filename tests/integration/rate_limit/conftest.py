@@ -324,7 +324,7 @@ class Traffic:
     def _names(self) -> set[str]:
         """Return what the members of both clients begin with."""
         limiters: list[Any] = [one for limit in self.limits for one in limit._limiters.values()]
-        return {limiter._name for limiter in limiters}
+        return {limiter._limiter_id for limiter in limiters}
 
     def is_shared(self, server: Redis, within: float = 5.0) -> bool:
         """Return whether both clients reserve new slots on a server within so many seconds."""

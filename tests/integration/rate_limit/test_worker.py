@@ -85,7 +85,7 @@ def test_worker_thread_start_is_retried_after_a_failure(
         time.sleep(0.05)
     assert storage.is_available()
     with redis.client() as client:
-        assert client.zcard(limiter._remote._keys[0]) == 1
+        assert client.zcard(limiter._redis_limiter._keys[0]) == 1
     limit.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dub_uplink import UNSET, components, operations
-from dub_uplink._customers.parameters import list_query
+from dub_uplink._customers.parameters import validate_list_query
 from dub_uplink._customers.traversal import PageQuery
 
 FILTERS: dict[str, tuple[Any, str, str]] = {
@@ -172,14 +172,14 @@ def test_unknown_filter_is_rejected(serving: Any, connect: Any) -> None:
 
 def test_page_query_with_a_cursor_is_not_validated_again() -> None:
     query = PageQuery({"country": "GB", "startingAfter": "cus_1"})
-    assert list_query(query, {}) is query
+    assert validate_list_query(query, {}) is query
 
 
 def test_page_query_with_an_empty_cursor_is_rejected() -> None:
     with pytest.raises(ValueError, match="Must not be empty"):
-        list_query(PageQuery({"startingAfter": ""}), {})
+        validate_list_query(PageQuery({"startingAfter": ""}), {})
 
 
 def test_page_query_combined_with_a_keyword_is_validated() -> None:
     with pytest.raises(ValueError, match="page"):
-        list_query(PageQuery({"startingAfter": "cus_1"}), {"page": 2})
+        validate_list_query(PageQuery({"startingAfter": "cus_1"}), {"page": 2})

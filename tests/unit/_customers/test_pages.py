@@ -12,7 +12,7 @@ from dub_uplink import Customer, Response, errors
 from dub_uplink._customers.pages import (
     CustomerIterator,
     CustomerPage,
-    fetch_unless_deleted,
+    fetch_unless_cursor_lost,
     is_paged_by_number,
     next_query,
     start_traversal,
@@ -124,17 +124,17 @@ def test_only_a_rejected_cursor_is_treated_as_deleted_customer(
         raise refusal
 
     if gone:
-        assert fetch_unless_deleted(fetch, Fetch(query)) is None
+        assert fetch_unless_cursor_lost(fetch, Fetch(query)) is None
     else:
         with pytest.raises(errors.UnprocessableEntity) as caught:
-            fetch_unless_deleted(fetch, Fetch(query))
+            fetch_unless_cursor_lost(fetch, Fetch(query))
         assert caught.value is refusal
 
 
 def test_fetching_a_page_by_an_existing_cursor_returns_it() -> None:
     asked: list[Any] = []
     query = {"startingAfter": "cus_1"}
-    assert fetch_unless_deleted(lambda q: asked.append(q) or THREE, Fetch(query)) is THREE
+    assert fetch_unless_cursor_lost(lambda q: asked.append(q) or THREE, Fetch(query)) is THREE
     assert asked == [query]
 
 

@@ -10,7 +10,12 @@ import marshmallow
 import pytest
 
 from dub_uplink._customers import schemas
-from dub_uplink._declarative.schemas import first_error, moment_text, serialize_request, utc
+from dub_uplink._declarative.schemas import (
+    first_error,
+    format_datetime,
+    normalize_utc,
+    serialize_request,
+)
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models.unset import UNSET
 
@@ -100,8 +105,8 @@ def test_date_in_utc_gets_datetime_timezone_utc() -> None:
         def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
             return dt.timedelta(0)
 
-    assert utc(WHEN.replace(tzinfo=OtherUTC())).tzinfo is UTC
-    assert utc("text") == "text"
+    assert normalize_utc(WHEN.replace(tzinfo=OtherUTC())).tzinfo is UTC
+    assert normalize_utc("text") == "text"
 
 
 @pytest.mark.parametrize("record", ["CustomerSchema", "DeletedSchema"])
@@ -138,10 +143,10 @@ def test_camel_case_converts_field_names_to_those_of_the_api(name: str, wire: st
 
 def test_date_is_serialized_like_a_date_of_the_server() -> None:
     text = "2026-08-21T21:14:02.000Z"
-    assert moment_text(WHEN) == text
+    assert format_datetime(WHEN) == text
     east = WHEN.astimezone(dt.timezone(dt.timedelta(hours=5, minutes=45)))
-    assert moment_text(east) == text
-    assert moment_text(WHEN.replace(microsecond=123_999)) == "2026-08-21T21:14:02.123Z"
+    assert format_datetime(east) == text
+    assert format_datetime(WHEN.replace(microsecond=123_999)) == "2026-08-21T21:14:02.123Z"
 
 
 @pytest.mark.parametrize(

@@ -50,4 +50,4 @@ def _proxy_failed(reason: Exception) -> requests.exceptions.ProxyError:
 def test_connection_error_reports_whether_the_request_was_sent(
     error: Exception, sent: bool
 ) -> None:
-    assert connection_errors.connection_error(error, "POST", 1.0).sent is sent
+    assert connection_errors.make_connection_error(error, "POST", 1.0).sent is sent

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from dub_uplink import Clock, CustomersConsumer, DeadlineAdapter, RetryConfig, errors
-from dub_uplink._http.aiohttp_backend import _client_timeout
+from dub_uplink._http.aiohttp_backend import _make_client_timeout
 
 BOUND = 0.2  # seconds, as the timeout of these calls
 # What it may take on a machine that is busy; a server that is never done takes any time.
@@ -180,4 +180,4 @@ def test_default_timeout_is_thirty_seconds(serving: Any, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("timeout", "connect"), [(30.0, 15.0), (2.0, 1.0)])
 def test_async_connect_timeout_is_half_of_the_timeout(timeout: float, connect: float) -> None:
-    assert _client_timeout(timeout).connect == connect
+    assert _make_client_timeout(timeout).connect == connect

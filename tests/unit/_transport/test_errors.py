@@ -96,7 +96,7 @@ def test_exception_is_classified_as_transient(error: Exception, transient: bool)
     ids=repr,
 )
 def test_connection_error_message_is_one_line(error: Exception, message: str) -> None:
-    told = connection_errors.connection_error(error, "GET", 30.0)
+    told = connection_errors.make_connection_error(error, "GET", 30.0)
     assert isinstance(told, errors.APITimeoutError) is ("within" in message)
     assert message in str(told)
     assert str(told).startswith("GET: ")
@@ -105,18 +105,20 @@ def test_connection_error_message_is_one_line(error: Exception, message: str) ->
 
 
 def test_connect_timeout_message_names_the_shorter_timeout() -> None:
-    told = connection_errors.connection_error(requests.ConnectTimeout("x"), "PATCH", 0.25)
+    told = connection_errors.make_connection_error(requests.ConnectTimeout("x"), "PATCH", 0.25)
     assert str(told).startswith("PATCH: no connection within 0.25 s")
 
 
 def test_cyclic_exception_chain_has_a_message() -> None:
     one, other = requests.ConnectionError("one"), requests.ConnectionError("other")
     one.__cause__, other.__cause__ = other, one
-    assert "the connection broke: other" in str(connection_errors.connection_error(one, "GET", 1.0))
+    assert "the connection broke: other" in str(
+        connection_errors.make_connection_error(one, "GET", 1.0)
+    )
     chain: Exception = ConnectionResetError("the first of all")
     for number in range(30):
         chain = requests.ConnectionError(number, chain)
-    assert "the connection broke" in str(connection_errors.connection_error(chain, "GET", 1.0))
+    assert "the connection broke" in str(connection_errors.make_connection_error(chain, "GET", 1.0))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_one_line_replaces_line_breaks_by_spaces(text: str, line: str) -> None:
     ],
 )
 def test_error_data_is_parsed_only_from_the_dub_error_format(body: str, read: Any) -> None:
-    data = hooks.error_data(Response(400, {}, body.encode()))
+    data = hooks.parse_error_data(Response(400, {}, body.encode()))
     found = data and (data.error.code, data.error.message, data.error.doc_url)
     assert found == read
 
@@ -225,38 +227,42 @@ def test_error_data_is_parsed_only_from_the_dub_error_format(body: str, read: An
 def test_error_body_that_is_not_from_dub_is_described(
     status: int, headers: dict[str, str], body: bytes, said: str
 ) -> None:
-    told = hooks.status_error(Response(status, headers, body))
+    told = hooks.make_status_error(Response(status, headers, body))
     assert type(told) is errors.SDKError
     assert said in str(told)
 
 
 @pytest.mark.parametrize("status", [500, 501, 599])
 def test_empty_server_error_does_not_mention_server_url(status: int) -> None:
-    assert "the response has no body" in str(hooks.status_error(Response(status, {}, b"")))
-    assert "server_url" not in str(hooks.status_error(Response(status, {}, b"")))
+    assert "the response has no body" in str(hooks.make_status_error(Response(status, {}, b"")))
+    assert "server_url" not in str(hooks.make_status_error(Response(status, {}, b"")))
 
 
 @pytest.mark.parametrize(("letters", "shown"), [(119, 119), (120, 120), (121, 120), (9_999, 120)])
 def test_long_text_of_the_server_is_truncated_in_messages(letters: int, shown: int) -> None:
-    foreign = hooks.status_error(Response(502, {"Content-Type": "K" * letters}, b"Z" * letters))
+    foreign = hooks.make_status_error(
+        Response(502, {"Content-Type": "K" * letters}, b"Z" * letters)
+    )
     assert (str(foreign).count("K"), str(foreign).count("Z")) == (shown, shown)
     assert str(foreign).count("…") == (2 if letters > shown else 0)
-    moved = hooks.status_error(Response(302, {"Location": "L" * letters}, b""))
+    moved = hooks.make_status_error(Response(302, {"Location": "L" * letters}, b""))
     assert str(moved).count("L") == shown
-    broken = connection_errors.connection_error(ConnectionResetError("Z" * letters), "GET", 1.0)
+    broken = connection_errors.make_connection_error(
+        ConnectionResetError("Z" * letters), "GET", 1.0
+    )
     assert str(broken).count("Z") == shown
 
 
 @pytest.mark.parametrize(("letters", "shown"), [(2_000, 2_000), (2_001, 2_000)])
 def test_dub_message_is_truncated_at_2000_characters(letters: int, shown: int) -> None:
     body = json.dumps({"error": {"code": "c", "message": "Z" * letters}}).encode()
-    assert str(hooks.status_error(Response(400, {}, body))).count("Z") == shown
+    assert str(hooks.make_status_error(Response(400, {}, body))).count("Z") == shown
 
 
 def test_body_after_leading_whitespace_is_shown() -> None:
-    foreign = hooks.status_error(Response(502, {}, b" " * 5_000 + b"<b>"))
+    foreign = hooks.make_status_error(Response(502, {}, b" " * 5_000 + b"<b>"))
     assert str(foreign).endswith(": <b>")
-    gaps = hooks.status_error(Response(502, {}, b"Z" + b" " * 900 + b"Z" + b" " * 900 + b"Z"))
+    gaps = hooks.make_status_error(Response(502, {}, b"Z" + b" " * 900 + b"Z" + b" " * 900 + b"Z"))
     assert str(gaps).count("Z") == 2  # only so much of a body is looked at
 
 
@@ -295,12 +301,12 @@ def test_exception_chain_is_searched_to_a_fixed_depth(links: int, told: bool) ->
     chain: Exception = ConnectionRefusedError()
     for _ in range(links):
         chain = requests.ConnectionError(chain)
-    assert connection_errors.connection_error(chain, "GET", 1.0).sent is not told
+    assert connection_errors.make_connection_error(chain, "GET", 1.0).sent is not told
 
 
 def test_dub_error_body_with_status_below_400_is_an_sdk_error() -> None:
     body = b'{"error": {"code": "not_found", "message": "No."}}'
-    assert type(hooks.status_error(Response(302, {}, body))) is errors.SDKError
-    assert type(hooks.status_error(Response(400, {}, body))) is errors.BadRequest
-    assert type(hooks.status_error(Response(404, {}, body))) is errors.NotFound
-    assert type(hooks.status_error(Response(418, {}, body))) is errors.SDKError
+    assert type(hooks.make_status_error(Response(302, {}, body))) is errors.SDKError
+    assert type(hooks.make_status_error(Response(400, {}, body))) is errors.BadRequest
+    assert type(hooks.make_status_error(Response(404, {}, body))) is errors.NotFound
+    assert type(hooks.make_status_error(Response(418, {}, body))) is errors.SDKError

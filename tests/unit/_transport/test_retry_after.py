@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from dub_uplink import Clock, Response, RetryConfig
-from dub_uplink._transport.rate_limit_headers import rate_limit_status
+from dub_uplink._transport.rate_limit_headers import parse_rate_limit_status
 from dub_uplink._transport.retry_after import parse_retry_after, requested_delay
 from dub_uplink._transport.retry_state import Outcome, RetryState
 
@@ -98,7 +98,7 @@ def _wait(
     clock = Clock(monotonic=lambda: ticks[0], time=lambda: NOW, random=lambda: chance)
     attempts = RetryState(RetryConfig(), clock)
     ticks[0] = 90.0 - left
-    return attempts.wait_seconds(attempts.record(Outcome(Response(status, headers))))
+    return attempts.compute_wait(attempts.record(Outcome(Response(status, headers))))
 
 
 BACKOFF = 0.25  # the shortest first wait of the default strategy
@@ -148,7 +148,7 @@ def test_rate_limit_status_is_parsed_from_headers() -> None:
         "x-ratelimit-remaining": "0",
         "X-RateLimit-Reset": "1795333921424",
     }
-    status = rate_limit_status(Response(429, headers).headers, NOW)
+    status = parse_rate_limit_status(Response(429, headers).headers, NOW)
     moment = datetime(2026, 11, 22, 7, 52, 1, 424_000, tzinfo=timezone.utc)
     assert status is not None
     assert (status.limit, status.remaining) == (600, 0)
@@ -175,7 +175,7 @@ def test_invalid_rate_limit_headers_give_none(limit: str, remaining: str, reset:
         "X-RateLimit-Remaining": remaining,
         "X-RateLimit-Reset": reset,
     }
-    assert rate_limit_status(headers, NOW) is None
+    assert parse_rate_limit_status(headers, NOW) is None
 
 
 @pytest.mark.parametrize("reset", ["", "0", "soon", "1", "9" * 24, "1795333860000"])
@@ -185,6 +185,6 @@ def test_invalid_reset_keeps_limit_and_remaining(reset: str) -> None:
         "X-RateLimit-Remaining": "59",
         "X-RateLimit-Reset": reset,
     }
-    status = rate_limit_status(headers, NOW)
+    status = parse_rate_limit_status(headers, NOW)
     assert status is not None
     assert (status.limit, status.remaining) == (60, 59)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dub_uplink import BackoffStrategy, Clock, Response, RetryConfig
 from dub_uplink._transport import errors as hooks
-from dub_uplink._transport.rate_limit_headers import rate_limit_status
+from dub_uplink._transport.rate_limit_headers import parse_rate_limit_status
 from dub_uplink._transport.retry_after import parse_retry_after
 from dub_uplink._transport.retry_state import Outcome, RetryState
 
@@ -52,7 +52,7 @@ def test_any_retry_after_header_gives_a_finite_wait(text: str, now: float, statu
     assert seconds is None or (seconds > 0 and math.isfinite(seconds))
     for name in ("Retry-After", "X-RateLimit-Reset"):
         attempts = RetryState(RetryConfig(), Clock(time=lambda: now))
-        wait = attempts.wait_seconds(attempts.record(Outcome(Response(status, {name: text}))))
+        wait = attempts.compute_wait(attempts.record(Outcome(Response(status, {name: text}))))
         assert math.isfinite(wait)
         assert wait >= 0
         if seconds is not None:
@@ -67,7 +67,7 @@ def test_any_rate_limit_headers_parse_or_give_none(limit: str, remaining: str, r
         "X-RateLimit-Reset": reset,
     }
     for counts in (headers, {**headers, "X-RateLimit-Limit": "6", "X-RateLimit-Remaining": "5"}):
-        status = rate_limit_status(counts, NOW)
+        status = parse_rate_limit_status(counts, NOW)
         assert status is None or (status.limit > 0 and status.remaining >= 0)
         assert status is None or status.reset is None or status.reset.tzinfo is not None
 
@@ -106,7 +106,7 @@ def test_backoff_wait_stays_within_its_bounds(
 ) -> None:
     attempts = RetryState(RetryConfig("backoff", backoff), Clock(random=lambda: chance))
     attempts.attempt_count = attempt - 1
-    wait = attempts.wait_seconds(attempts.record(Outcome(Response(500))))
+    wait = attempts.compute_wait(attempts.record(Outcome(Response(500))))
     assert 0 < wait <= backoff.max_interval / 1000
     assert backoff.initial_interval / 2000 <= wait * (1 + 1e-9)
     assert backoff.interval(attempt) <= backoff.interval(attempt + 1) <= backoff.max_interval / 1000
@@ -136,7 +136,7 @@ def test_waits_end_before_the_deadline(
     for seconds, header, chances[0] in steps:
         ticks[0] += min(seconds, max(attempts.remaining(), 0.0))
         outcome = attempts.record(Outcome(Response(429, {"Retry-After": header})))
-        wait = attempts.wait_seconds(outcome)
+        wait = attempts.compute_wait(outcome)
         if attempts.exceeds_deadline(wait):
             break
         ticks[0] += wait
