@@ -137,6 +137,8 @@ def serve(
     from dub_uplink._cli.serve import run_server  # noqa: PLC0415 - slow to import
 
     for name, value in (("--token", token), ("--admin-token", admin_token)):
+        if value == "":
+            raise click.UsageError(f"{name} must not be empty; give a token, or leave it out.")
         if value is not None and not TOKEN_PATTERN.fullmatch(value):
             raise click.UsageError(
                 f"{name} must consist of visible ASCII characters; leave out spaces."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -36,16 +37,18 @@ class App:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         wsgi_request = WSGIRequest(environ)
-        delivery = self._fake.handle(
-            Request(
-                method=wsgi_request.method,
-                path=_raw_path(environ),
-                query_string=wsgi_request.query_string.decode("latin-1"),
-                headers={name.lower(): value for name, value in wsgi_request.headers.items()},
-                body=wsgi_request.get_data(),
-            )
+        request = Request(
+            method=wsgi_request.method,
+            path=_raw_path(environ),
+            query_string=wsgi_request.query_string.decode("latin-1"),
+            headers={name.lower(): value for name, value in wsgi_request.headers.items()},
+            body=wsgi_request.get_data(),
         )
+        started = time.perf_counter()
+        delivery = self._fake.handle(request)
+        ms = (time.perf_counter() - started + delivery.delay) * 1000
         clock.sleep(delivery.delay)
+        request.ms = ms
         fake_response = delivery.response
         if fake_response is None:
             raise ConnectionResetError("the fake closed the connection without a response")

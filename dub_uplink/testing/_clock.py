@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..retries import Clock
 
+_MAX_SLEEP = 1e9  # seconds
 _MAX_OFFSET = 190_000_000_000.0  # seconds; later dates are beyond the range of datetime
 
 _fake_clocks: weakref.WeakSet[FakeClock] = weakref.WeakSet()
@@ -194,4 +195,6 @@ def _advance_all(seconds: float) -> None:
 def sleep(seconds: float) -> None:
     """Sleep for a number of seconds, or skip the sleep within :func:`no_sleep`."""
     if seconds > 0:
+        # time.sleep raises OverflowError for a very long sleep.
+        seconds = min(seconds, _MAX_SLEEP)
         (_active_no_sleep_clocks[-1].sleep if _active_no_sleep_clocks else time.sleep)(seconds)

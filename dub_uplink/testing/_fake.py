@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._api.expansions import complete_discount, complete_link, complete_partner
-from ._api.ids import CustomerIdGenerator, make_id
+from ._api.generated import generate_rows
+from ._api.ids import CustomerIdGenerator
 from ._api.limits import RateLimiter
 from ._api.routes import CustomersApi
 from ._api.store import (
-    Row,
     Store,
     StoredCustomer,
     check_id_format,
     customer_from_row,
     from_milliseconds,
-    row_from_customer,
 )
 from ._clock import FakeClock
+from ._fault_values import check_integer
 from ._messages import Delivery, FakeResponse, Request
 from ._request_log import RequestLog
 from ._settings import Settings, make_workspace
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
     from ._app import App
     from ._server import Server
-
-_COUNTRIES = ("US", "GB", "DE", "FR", "IN", "BR", "JP", "NG")
 
 
 class FakeDub:
@@ -156,18 +153,26 @@ class FakeDub:
         return App(self)
 
     def handle(self, request: Request) -> Delivery:
-        """Execute a request, or apply its fault, and return what the transport must send."""
+        """Execute a request, or apply its fault, and return what the transport must send.
+
+        The transport sets ``request.ms`` if the response is delayed.
+        """
         self._store.check_open()
         started = time.perf_counter()
         self._requests.append(request)
         fault = request.fault = self.faults.next(request)
-        if fault is None:
-            delivery = Delivery(self._execute(request))
-        else:
-            delivery = fault.apply(lambda: self._execute(request), self.clock.time())
-        delivery.delay += self._settings.latency
-        request.status = None if delivery.response is None else delivery.response.status
-        request.ms = (time.perf_counter() - started + delivery.total_delay) * 1000
+        delivery = Delivery(None)  # of a fault that raises an exception
+        try:
+            if fault is None:
+                delivery = Delivery(self._execute(request))
+            else:
+                delivery = fault.apply(lambda: self._execute(request), self.clock.time())
+            delivery.delay += self._settings.latency
+            request.status = None if delivery.response is None else delivery.response.status
+        finally:
+            # The transport sets the duration of a delayed response when it sends the response.
+            if not delivery.total_delay:
+                request.ms = (time.perf_counter() - started) * 1000
         return delivery
 
     def _execute(self, request: Request) -> FakeResponse:
@@ -205,7 +210,7 @@ class FakeDub:
                 also counts earlier requests.
 
         Raises:
-            TypeError: a name is not a field of ``Settings``.
+            TypeError: a name is not a field of ``Settings``, or a value has the wrong type.
             ValueError: a role, plan, token or number is invalid.
         """
         with self._lock:
@@ -285,8 +290,11 @@ class FakeDub:
 
         Raises:
             ValueError: another customer has the id, ``external_id`` or ``stripe_customer_id``, the
-                id begins with ``ext_``, or a date has no time zone.
+                id begins with ``ext_``, a date has no time zone, or a number is out of range.
+            TypeError: ``sales`` or ``sale_amount`` is not an integer.
         """
+        check_integer("sales", sales, 0)
+        check_integer("sale_amount", sale_amount)
         for label, moment in (
             ("created_at", created_at),
             ("first_sale_at", first_sale_at),
@@ -325,35 +333,23 @@ class FakeDub:
     def add_many(self, count: int) -> int:
         """Add the customers ``user_1`` to ``user_<count>``, and return how many were added.
 
-        Existing customers are skipped. Creation times are one second apart and end now. A million
-        customers take about half a minute.
+        Existing customers are skipped. Creation times are one second apart and end now. A
+        million customers take about half a minute, in which the fake executes no other request.
+
+        Raises:
+            ValueError: a customer has an id of ``use_ids``, or the constructor's ``ids`` returned
+                an invalid id. No customer is added.
         """
-        now = self.clock.milliseconds()
-        rng = random.Random(count)
-        empty_row = row_from_customer(
-            StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0))
-        )
-
-        def rows() -> Iterator[Row]:
-            # Create rows directly, because a million StoredCustomer objects would be slow.
-            for number in range(1, count + 1):
-                created = max(now - (count - number) * 1000, 0)
-                yield (
-                    self._next_custom_id() or make_id(created, rng),
-                    f"User {number}",
-                    f"user_{number}@example.com",
-                    None,
-                    f"user_{number}",
-                    None,
-                    _COUNTRIES[number % len(_COUNTRIES)],
-                    0,
-                    0,
-                    created,
-                    *empty_row[10:],
-                )
-
         with self._lock:
-            return self._store.add_missing(rows())
+            custom_ids = self._next_ids.copy()
+            now = self.clock.milliseconds()
+            try:
+                return self._store.add_missing(
+                    generate_rows(self._store, count, now, self._next_custom_id)
+                )
+            except BaseException:
+                self._next_ids = custom_ids
+                raise
 
     def clear(self) -> None:
         """Remove all customers, recorded requests and faults."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import fnmatch
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from email.utils import formatdate
 from typing import Any
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+MAX_INTEGER = 2**63 - 1  # the largest integer of SQLite
+MIN_INTEGER = -MAX_INTEGER
+MIN_SPEED = 1e-9  # bytes per second of Drip; a wait of more than 1e9 s per byte could overflow
 _MAX_RETRY_AFTER = 1e9  # seconds; a later date may be beyond the range of datetime
 _CONNECTION_HEADERS = ("connection", "content-length", "transfer-encoding")
 
@@ -38,10 +43,22 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def check_integer(name: str, value: int) -> None:
-    """Raise ``TypeError`` if a value is not an integer. A boolean is not an integer here."""
+def matches_path(pattern: str, path: str) -> bool:
+    """Return whether a path matches a pattern, in which only ``*`` is special."""
+    return pattern == path or fnmatch.fnmatchcase(path, pattern.replace("[", "[[]"))
+
+
+def check_integer(name: str, value: int, low: int = MIN_INTEGER, high: int = MAX_INTEGER) -> None:
+    """Check that a value is an integer within two bounds, inclusive.
+
+    Raises:
+        TypeError: The value is not an integer, or is a boolean.
+        ValueError: The value is out of bounds.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be from {low} to {high}, not {value}")
 
 
 def check_number(name: str, value: float) -> None:
@@ -105,7 +122,7 @@ def format_retry_after(value: float | str | dt.datetime, form: str | None, now: 
     if form is None or not isinstance(value, (int, float)):
         return str(value)
     if form == "seconds":
-        return f"{value:g}"
+        return f"{Decimal(str(value)):f}".removesuffix(".0")
     if form == "http_date":
         # Round up to the whole seconds of an HTTP date, so that the date is never too early.
         return formatdate(math.ceil(now + value), usegmt=True)

@@ -39,8 +39,8 @@ class Request:
         status: The status of the response; ``None`` if the connection was closed without a
             response, or while the request is executed.
         fault: The fault that was applied, or ``None``.
-        ms: The milliseconds until the end of the response, including delays; ``None`` while the
-            request is executed.
+        ms: The milliseconds until the end of the response, including delays; ``None`` until the
+            response is sent.
         number: The position of the request among all requests of the fake, from 1.
     """
 

@@ -76,10 +76,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             request.status = 410
             headers = {"Content-Type": "text/plain; charset=utf-8"}
             delivery = Delivery(FakeResponse(410, headers, str(error).encode()))
-        try:
-            self._deliver(delivery)
-        finally:
+
+        def record_duration() -> None:
             request.ms = (time.perf_counter() - started) * 1000
+
+        try:
+            self._deliver(delivery, record_duration)
+        finally:
+            if request.ms is None:
+                record_duration()
             status = "dropped" if request.status is None else request.status
             self.server.log_request(request, f"{status} {request.ms:.1f} ms")
 
@@ -128,7 +133,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             size -= len(part)
             yield part
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery: Delivery, before_end: Callable[[], object] = lambda: None) -> None:
+        """Send a response; call ``before_end`` after all delays, before the client has the end."""
         response = delivery.response
         delay = min(delivery.delay, threading.TIMEOUT_MAX)
         if (delay and self.server.stopping.wait(delay)) or response is None:
@@ -143,25 +149,28 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if response.status not in (204, 304):
             self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
-        if delivery.bytes_per_second is None:
-            self.wfile.write(body)
-        else:
-            self._write_throttled(body, delivery.bytes_per_second)
+        if delivery.bytes_per_second is not None:
+            body = self._write_throttled(body, delivery.bytes_per_second)
+        before_end()
+        self.wfile.write(body)
         if delivery.truncate_after is not None and delivery.truncate_after < len(response.body):
             self.close_connection = True
 
-    def _write_throttled(self, body: bytes, bytes_per_second: float) -> None:
+    def _write_throttled(self, body: bytes, bytes_per_second: float) -> bytes:
+        """Send a body slowly, and return its last part, which the caller sends."""
         started = time.monotonic()
         sent = 0
-        while sent < len(body):
+        end = 0
+        while end < len(body):
+            self.wfile.write(body[sent:end])
             self.wfile.flush()
+            sent = end
             if self.server.stopping.wait(max(_THROTTLE_INTERVAL, 1 / bytes_per_second)):
                 self.close_connection = True
-                return
+                return b""
             # Use the elapsed time, because a wait may take longer than requested.
             end = max(int((time.monotonic() - started) * bytes_per_second), sent + 1)
-            self.wfile.write(body[sent:end])
-            sent = end
+        return body[sent:]
 
 
 class _Listener(socketserver.ThreadingTCPServer):

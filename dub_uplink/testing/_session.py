@@ -6,6 +6,7 @@ import functools
 import http.client
 import io
 import math
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,7 +17,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from . import _clock as clock
-from ._messages import FakeResponse, Request
+from ._messages import Delivery, FakeResponse, Request
 
 if TYPE_CHECKING:
     from ._fake import FakeDub
@@ -65,8 +66,24 @@ class FakeAdapter(BaseAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        delivery = self._fake.handle(self._to_request(request))
-        read_timeout, total_timeout = _split_timeout(timeout)
+        recorded = self._to_request(request)
+        started = time.perf_counter()
+        delivery = self._fake.handle(recorded)
+        # Add the delays instead of measuring them, because ``sleep`` may skip them.
+        ms = (time.perf_counter() - started + delivery.total_delay) * 1000
+        try:
+            return self._deliver(delivery, request, stream, _split_timeout(timeout))
+        finally:
+            recorded.ms = ms
+
+    def _deliver(
+        self,
+        delivery: Delivery,
+        request: requests.PreparedRequest,
+        stream: bool,
+        timeouts: tuple[float | None, float | None],
+    ) -> requests.Response:
+        read_timeout, total_timeout = timeouts
         if read_timeout is not None and delivery.delay > read_timeout:
             self._sleep(read_timeout)
             raise requests.ReadTimeout(

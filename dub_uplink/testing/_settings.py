@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from .._internal.credentials import TOKEN_PATTERN
 from ._api.limits import PLAN_LIMITS
 from ._api.routes import ROLES, Workspace
+from ._fault_values import check_integer, is_number
 
 MAX_RATE_LIMIT = 1_000_000
 MIN_WINDOW = 0.001  # seconds; the fake counts in milliseconds
@@ -31,6 +32,7 @@ class Settings:
         keep_requests: The number of latest requests that the fake keeps in ``requests``.
 
     Raises:
+        TypeError: a value has the wrong type.
         ValueError: a role, plan, token or number is invalid.
     """
 
@@ -58,16 +60,18 @@ class Settings:
                 raise ValueError(f"{name} must consist of visible ASCII characters, without spaces")
             if len(set(tokens)) < len(tokens):
                 raise ValueError(f"{name} must not contain the same API key twice")
-        if self.keep_requests < 0:
-            raise ValueError(f"keep_requests must be 0 or more, not {self.keep_requests}")
+        check_integer("keep_requests", self.keep_requests, 0)
         if self.role not in ROLES:
             raise ValueError(f"role must be one of {', '.join(ROLES)}, not {self.role!r}")
         if self.plan not in PLAN_LIMITS:
             raise ValueError(f"plan must be one of {', '.join(PLAN_LIMITS)}, not {self.plan!r}")
-        if self.rate_limit is not None and not 0 <= self.rate_limit <= MAX_RATE_LIMIT:
-            raise ValueError(
-                f"rate_limit must be from 0 to {MAX_RATE_LIMIT:,}, or None; not {self.rate_limit}"
-            )
+        if self.default_program is not None and not isinstance(self.default_program, str):
+            raise TypeError(f"default_program must be text or None, not {self.default_program!r}")
+        if self.rate_limit is not None:
+            check_integer("rate_limit", self.rate_limit, 0, MAX_RATE_LIMIT)
+        for name, seconds in (("window", self.window), ("latency", self.latency)):
+            if not is_number(seconds):
+                raise TypeError(f"{name} must be a number, not {seconds!r}")
         if not MIN_WINDOW <= self.window <= MAX_SECONDS:
             raise ValueError(
                 f"window must be from {MIN_WINDOW} to {MAX_SECONDS:g} seconds, not {self.window}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import dataclasses
 import datetime as dt
-import fnmatch
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from ._api.responses import (
     make_html_response,
 )
 from ._fault_values import (
+    MIN_SPEED,
     check_headers,
     check_integer,
     check_number,
@@ -28,6 +28,7 @@ from ._fault_values import (
     encode_body,
     format_retry_after,
     is_number,
+    matches_path,
     merge_headers,
 )
 from ._messages import Delivery, FakeResponse, Request
@@ -73,9 +74,7 @@ class Status(Fault):
     carried_out: bool = False
 
     def __post_init__(self) -> None:
-        check_integer("code", self.code)
-        if not 200 <= self.code <= 599:
-            raise ValueError(f"code must be between 200 and 599, not {self.code}")
+        check_integer("code", self.code, 200, 599)
         check_headers(self.headers or ())
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
@@ -177,9 +176,7 @@ class Truncate(Fault):
     bytes: int
 
     def __post_init__(self) -> None:
-        check_integer("bytes", self.bytes)
-        if self.bytes < 0:
-            raise ValueError(f"bytes must be 0 or more, not {self.bytes}")
+        check_integer("bytes", self.bytes, 0)
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(execute(), truncate_after=self.bytes)
@@ -211,19 +208,21 @@ class Drip(Fault):
     """Execute the request, and send the body slowly.
 
     Args:
-        bytes_per_second: The speed of the body.
+        bytes_per_second: The speed of the body, at least 1e-9.
 
     Raises:
         TypeError: ``bytes_per_second`` is not a number.
-        ValueError: ``bytes_per_second`` is not above 0, or not finite.
+        ValueError: ``bytes_per_second`` is below 1e-9, or not finite.
     """
 
     bytes_per_second: float
 
     def __post_init__(self) -> None:
         check_number("bytes_per_second", self.bytes_per_second)
-        if self.bytes_per_second == 0:
-            raise ValueError("bytes_per_second must be above 0, not 0")
+        if self.bytes_per_second < MIN_SPEED:
+            raise ValueError(
+                f"bytes_per_second must be at least {MIN_SPEED}, not {self.bytes_per_second}"
+            )
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(execute(), bytes_per_second=self.bytes_per_second)
@@ -239,7 +238,7 @@ class Garbage(Fault):
         status: The status, from 200 to 299.
 
     Raises:
-        TypeError: ``body`` is neither text nor bytes.
+        TypeError: ``body`` is neither text nor bytes, or ``status`` is not an integer.
         ValueError: ``status`` is out of range.
     """
 
@@ -250,8 +249,7 @@ class Garbage(Fault):
     def __post_init__(self) -> None:
         if not isinstance(self.body, (str, bytes)):
             raise TypeError(f"body must be text or bytes, not {type(self.body).__name__}")
-        if not 200 <= self.status <= 299:
-            raise ValueError(f"status must be between 200 and 299, not {self.status}")
+        check_integer("status", self.status, 200, 299)
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(
@@ -271,9 +269,7 @@ class QueuedFault:
     def matches(self, request: Request) -> bool:
         """Return whether the fault applies to a request."""
         return (self.method is None or self.method == request.method) and (
-            self.path is None
-            or self.path == request.path
-            or fnmatch.fnmatchcase(request.path, self.path)
+            self.path is None or matches_path(self.path, request.path)
         )
 
 
@@ -306,13 +302,13 @@ class Faults:
                 ``/customers/*``; ``None`` for any path.
 
         Raises:
-            TypeError: ``fault`` is not a fault.
+            TypeError: ``fault`` is not a fault, or ``times`` is not an integer.
             ValueError: ``times`` is below 1, or no request can have ``method`` or ``path``.
         """
         if not isinstance(fault, Fault):
             raise TypeError(f"a fault must be one of dub_uplink.testing.faults, not {fault!r}")
-        if times is not None and times < 1:
-            raise ValueError(f"times must be 1 or more, not {times}")
+        if times is not None:
+            check_integer("times", times, 1)
         queued = QueuedFault(fault, times, *check_target(method, path))
         with self._lock:
             self._queue.append(queued)

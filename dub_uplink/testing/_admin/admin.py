@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dub_uplink.testing")
 
 _PREFIX = "/_fake/"
+_MAX_DIGITS = 1000  # of an integer in a body
 _BRACKET_OR_STRING_PATTERN = re.compile(rb'[\[\]{}]|"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
 _HOST_PATTERN = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\],\s]+)(?::[0-9]{1,5})?")
 _COMMON_HEADERS = {
@@ -58,6 +59,8 @@ class Admin:
         if token is not None and not TOKEN_PATTERN.fullmatch(token):
             raise ValueError(
                 "admin_token must consist of visible ASCII characters; leave out spaces"
+                if token
+                else "admin_token must not be empty; give a token, or leave it out"
             )
         self._fake = fake
         self._token = None if token is None else token.encode()
@@ -75,18 +78,22 @@ class Admin:
 
     def handle(self, request: Request) -> FakeResponse:
         """Execute a request and return the response."""
+        headers: dict[str, str] = {}
         try:
             self._check_access(request)
-            path = request.path.removeprefix(_PREFIX)
+            # Serve the page without the slash too. A redirect would be endless in a browser that
+            # has cached Dub's permanent redirect to the path without the slash.
+            path = f"{request.path}/".removeprefix(_PREFIX).removesuffix("/")
             # The server sends no body for HEAD.
             method = "GET" if request.method == "HEAD" else request.method
-            if method == "GET" and path in ("", _PREFIX[:-1]):
-                return _page_response() if path == "" else _redirect_response()
+            if path == "" and method == "GET":
+                return _page_response()
             route = _find_route(method, path)
             self._fake._store.check_open()
             return _make_json_response(route.status, self._execute(route, request))
         except AdminError as error:
             status, message, field = error.status, error.message, error.field
+            headers = error.headers
         except InvalidId as error:  # FakeDub(ids=...) returned this id
             status, message, field = 422, str(error), "id"
         except FakeClosed as error:
@@ -98,9 +105,7 @@ class Admin:
         redactor = make_request_redactor(request, self.secrets)
         error_body = {"message": redactor.text(message), "field": redactor.json(field)}
         response = _make_json_response(status, {"error": error_body})
-        if status == 401:
-            # Offer Basic authentication, so that a browser asks for the token.
-            response.headers["WWW-Authenticate"] = 'Basic realm="admin token"'
+        response.headers.update(headers)
         return response
 
     def _check_access(self, request: Request) -> None:
@@ -115,7 +120,10 @@ class Admin:
             _extract_token(request.headers.get("authorization", "")), self._token
         ):
             raise AdminError(
-                401, "the admin token is missing or wrong; send Authorization: Bearer <admin token>"
+                401,
+                "the admin token is missing or wrong; send Authorization: Bearer <admin token>",
+                # Offer Basic authentication, so that a browser asks for the token.
+                headers={"WWW-Authenticate": 'Basic realm="admin token"'},
             )
 
     def _execute(self, route: Route, request: Request) -> Any:
@@ -167,19 +175,29 @@ def _extract_token(authorization: str) -> bytes:
 
 
 def _find_route(method: str, path: str) -> Route:
-    methods = [route.method for route in ROUTES if route.path == path]
+    methods = ["GET"] if path == "" else [route.method for route in ROUTES if route.path == path]
     for route in ROUTES:
         if (route.method, route.path) == (method, path):
             return route
     if methods:
         known = ", ".join(methods)
-        raise AdminError(405, f"/_fake/{path} does not support {method}; use {known}")
+        raise AdminError(
+            405,
+            f"/_fake/{path} does not support {method}; use {known}",
+            headers={"Allow": known.replace("GET", "GET, HEAD")},
+        )
     known = ", ".join(sorted({route.path for route in ROUTES}))
     raise AdminError(404, f"/_fake/{path} does not exist; use one of {known}")
 
 
 def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _parse_integer(digits: str) -> float:
+    # Python does not parse an integer of more than 4,300 digits. Convert it to infinity, so that
+    # the check of the field rejects it.
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 def _check_levels(body: bytes) -> None:
@@ -201,7 +219,9 @@ def _parse_body(body: bytes) -> dict[str, Any]:
         return {}
     _check_levels(body)
     try:
-        arguments = json.loads(body.decode(), parse_constant=_reject_constant)
+        arguments = json.loads(
+            body.decode(), parse_constant=_reject_constant, parse_int=_parse_integer
+        )
     except ValueError as error:
         raise AdminError(400, f"the body is not JSON: {error}; send a JSON object") from None
     if not isinstance(arguments, dict):
@@ -213,10 +233,6 @@ def _make_json_response(status: int, value: Any) -> FakeResponse:
     # Encode as ASCII, because a recorded text may contain lone surrogates.
     body = json.dumps(value).encode()
     return FakeResponse(status, {"Content-Type": "application/json", **_COMMON_HEADERS}, body)
-
-
-def _redirect_response() -> FakeResponse:
-    return FakeResponse(308, {"Location": _PREFIX, **_COMMON_HEADERS}, b"")
 
 
 @functools.lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from .. import faults
-from .._fault_values import check_headers
+from .._fault_values import MIN_SPEED, check_headers
 from .fields import (
     AdminError,
     Check,
@@ -64,7 +64,7 @@ _PARAMETER_CHECKS: dict[type[faults.Fault], dict[str, Check]] = {
     faults.DropAfter: {},
     faults.Truncate: {"bytes": integer(0)},
     faults.Delay: {"seconds": number(0)},
-    faults.Drip: {"bytesPerSecond": number(above=0)},
+    faults.Drip: {"bytesPerSecond": number(MIN_SPEED)},
     faults.Garbage: {
         "body": text,
         "bodyBase64": base64_bytes,

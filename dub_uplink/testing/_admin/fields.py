@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ..._internal.credentials import TOKEN_PATTERN
-from .._fault_values import METHODS, is_path
+from .._fault_values import MAX_INTEGER, METHODS, is_path
 
 #: Returns the checked value of a field. Raises ``ValueError`` with the end of a message, such as
 #: "must be a string".
 Check: TypeAlias = Callable[[Any], Any]
 
-MAX_INTEGER = 2**63 - 1  # the largest integer of SQLite
 MAX_LEVELS = 100  # the maximum depth of nested arrays and objects
 _SECRET_FIELDS = ("tokens", "expired")
 _HEADER_NAME_PATTERN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -32,10 +31,18 @@ class AdminError(Exception):
         status: The status of the response.
         message: What is wrong, and what to do.
         field: The name of the wrong field, or ``None``.
+        headers: Additional headers of the response.
     """
 
-    def __init__(self, status: int, message: str, field: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
+        self.headers = dict(headers or {})
         self.status = status
         self.message = message
         self.field = field
@@ -55,8 +62,8 @@ def check_fields(
             known = ", ".join(checks) or "none"
             raise AdminError(422, f"'{name}' is not a field of this request; use: {known}", name)
         try:
-            _check_unicode(value)
             values[name] = checks[name](value)
+            _check_encodable(value)
         except ValueError as error:
             given_value = "" if name in _SECRET_FIELDS else f"; got {_excerpt(value)}"
             raise AdminError(422, f"'{name}' {error}{given_value}", name) from None
@@ -66,11 +73,14 @@ def check_fields(
     return values
 
 
-def _check_unicode(value: Any) -> None:
+def _check_encodable(value: Any) -> None:
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
         raise ValueError("must be valid Unicode, without lone surrogates") from None
+    except ValueError:
+        # The parser converts a larger number to infinity, which JSON does not have.
+        raise ValueError("must not contain a number above 1.8e308 or below -1.8e308") from None
 
 
 def _excerpt(value: Any) -> str:
@@ -176,20 +186,17 @@ def integer_text(minimum: int, maximum: int = MAX_INTEGER) -> Check:
     return check_text
 
 
-def number(
-    minimum: float = -math.inf, maximum: float = math.inf, *, above: float = -math.inf
-) -> Check:
-    """Return a check for a number from ``minimum`` to ``maximum``, greater than ``above``."""
+def number(minimum: float = -math.inf, maximum: float = math.inf) -> Check:
+    """Return a check for a number from ``minimum`` to ``maximum``."""
     parts = [
         f"of {minimum:g} or more" if minimum > -math.inf else "",
-        f"above {above:g}" if above > -math.inf else "",
         f"up to {maximum:g}" if maximum < math.inf else "",
     ]
     bounds = " and ".join(filter(None, parts))
 
     def check(value: Any) -> float:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not minimum <= value <= maximum or not value > above:
+        if not is_number or not minimum <= value <= maximum:
             raise ValueError(f"must be a number {bounds}".rstrip())
         # Compare before the conversion, because a large integer cannot become a float.
         if not -1e300 < value < 1e300:
@@ -240,7 +247,7 @@ def moment(value: Any) -> dt.datetime:
 def base64_bytes(value: Any) -> bytes:
     """Accept bytes in base64."""
     try:
-        return base64.b64decode(text(value), validate=True)
+        return base64.b64decode(text(value).encode(), validate=True)
     except binascii.Error:
         raise ValueError("must be base64") from None
 

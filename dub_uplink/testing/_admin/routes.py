@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .._api.limits import PLAN_LIMITS
 from .._api.routes import ROLES
 from .._api.store import DuplicateKey, customer_from_row
+from .._fault_values import MAX_INTEGER
 from .._settings import MAX_RATE_LIMIT, MAX_SECONDS, MIN_WINDOW
 from .fault_json import faults_to_json, parse_queued_fault, parse_random_faults
 from .fields import (
-    MAX_INTEGER,
     AdminError,
     Check,
     anything,
@@ -113,7 +113,13 @@ def _delete_customers(fake: FakeDub, arguments: dict[str, Any], secrets: frozens
 
 
 def _seed_customers(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
-    return {"added": fake.add_many(arguments["count"]), "customers": fake.customer_count}
+    try:
+        added = fake.add_many(arguments["count"])
+    except DuplicateKey:
+        raise AdminError(
+            409, "'ids' contains the id of a stored customer; set other ids with POST ids", "ids"
+        ) from None
+    return {"added": added, "customers": fake.customer_count}
 
 
 def _list_faults(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:

@@ -47,6 +47,7 @@ SETTING_FIELDS = {
     "expired": "expired",
     "keepRequests": "keep_requests",
 }
+_MAX_SHOWN_BODY = 2**20  # bytes; larger bodies would make lists of requests slow
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
 
@@ -71,6 +72,11 @@ def request_to_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]
     headers = {
         name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS
     }
+    if len(request.body) > _MAX_SHOWN_BODY:
+        body, body_base64 = f"[{len(request.body):,} bytes, not shown]", None
+    else:
+        body = _body_to_json(request.body, redactor)
+        body_base64 = base64.b64encode(redactor.bytes(request.body)).decode()
     return {
         "number": request.number,
         "method": redactor.text(request.method),
@@ -78,9 +84,9 @@ def request_to_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]
         "query": redactor.json(request.query),
         "queryString": redactor.text(request.query_string),
         "headers": redactor.json(headers),
-        "body": _body_to_json(request.body, redactor),
-        "bodyBase64": base64.b64encode(redactor.bytes(request.body)).decode(),
-        "status": request.status,
+        "body": body,
+        "bodyBase64": body_base64,
+        "status": None if request.ms is None else request.status,
         "ms": None if request.ms is None else round(request.ms, 1),
         "fault": None if request.fault is None else fault_to_json(request.fault, redactor),
     }

@@ -158,7 +158,10 @@ def row_from_customer(customer: StoredCustomer) -> Row:
     ]
     for name in _JSON_COLUMNS:
         if fields[name] is not None:
-            fields[name] = json.dumps(fields[name], ensure_ascii=False)
+            try:
+                fields[name] = json.dumps(fields[name], ensure_ascii=False, allow_nan=False)
+            except ValueError as error:
+                raise ValueError(f"{name} must be a JSON object: {error}") from None
     return (*fields.values(), *ids)
 
 

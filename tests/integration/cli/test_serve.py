@@ -164,6 +164,13 @@ def test_serve_help_names_the_variable_of_the_admin_token() -> None:
     assert "DUB_FAKE_ADMIN_TOKEN" in CliRunner().invoke(cli, ["serve", "--help"]).output
 
 
+def test_serve_with_an_empty_token_names_the_option() -> None:
+    for name in ("--token", "--admin-token"):
+        done = CliRunner().invoke(cli, ["serve", name, ""])
+        assert done.exit_code == 2
+        assert f"{name} must not be empty" in done.output
+
+
 def test_serve_admin_token_without_admin_is_rejected(
     serve: Serve, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dub_uplink.testing import FakeDub, Request, faults
+from dub_uplink.testing import FakeDub, Request, Settings, faults
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
@@ -90,6 +90,9 @@ class Page:
     def choose(self, id: str, text: str) -> None:
         Select(self[id]).select_by_visible_text(text)
 
+    def submit(self, id: str) -> None:
+        self[id].find_element(By.TAG_NAME, "button").click()
+
     def value(self, id: str) -> str | None:
         return self[id].get_property("value")  # type: ignore[return-value]
 
@@ -132,24 +135,10 @@ def get(fake: FakeDub, path: str = "/customers", method: str = "GET", body: byte
     fake.handle(Request(method, path, query, headers, body))
 
 
-#: Every control of the page; the tests below click each of them.
-CONTROLS = {
-    *("reset", "clear-faults", "times", "method", "path", "pause", "clear-requests"),
-    *("seconds", "advance", "moment", "set", "clear-customers"),
-    *("role", "plan", "rateLimit", "window", "latency", "defaultProgram", "settings"),
-    *("externalId", "name", "add", "count", "seed"),
-    *("DropBefore", "DropAfter", "Garbage"),
-    *("Status", "Status-code", "RateLimited", "RateLimited-retryAfter"),
-    *("Truncate", "Truncate-bytes", "Delay", "Delay-seconds", "Drip", "Drip-bytesPerSecond"),
-}
-
-
-def test_every_control_of_the_admin_page_is_tested(page: Page) -> None:
-    script = (
-        "return [...document.querySelectorAll('button, input, select, textarea, a')]"
-        ".map(one => one.id || one.form.id)"
-    )
-    assert set(page.script(script)) == CONTROLS
+CONTROLS = """
+return [...document.querySelectorAll("button, input, select, textarea, a")]
+  .map((one) => one.id || one.form.id);
+"""
 
 
 def test_admin_page_loads_nothing_from_other_urls(fake: FakeDub, page: Page) -> None:
@@ -220,6 +209,100 @@ def test_fault_button_queues_the_fault_for_three_requests(
     eventually(lambda: page["queue"].text == f"the next 3 requests: {text}")
     assert page["message"].text == f"Queued for 3 requests: {text}."
     assert fake.faults.pending == [fault] * 3
+
+
+RECORD_CONTROLS = """
+window.used = new Set();
+for (const type of ["click", "change"]) document.addEventListener(type, ({ target }) => {
+  const control = target.closest("button, input, select");
+  if (control && (control.tagName === "BUTTON") === (type === "click"))
+    window.used.add(control.id || control.form.id);
+}, true);
+"""
+
+
+def test_every_control_of_the_page_is_used_with_its_effect(fake: FakeDub, page: Page) -> None:
+    page.script(RECORD_CONTROLS)
+    page.choose("times", "1 request")
+    page.choose("method", "GET")
+    page.type("path", "/customers")
+    expected: list[faults.Fault] = []
+    for fault, parameter, value, _ in {type(case[0]): case for case in BUTTONS}.values():
+        button = type(fault).__name__
+        if parameter:
+            page.type(f"{button}-{parameter}", value)
+        page.click(button)
+        expected.append(fault)
+        eventually(lambda: fake.faults.pending == expected)
+    assert {(one.times, one.method, one.path) for one in fake.faults.queue} == {
+        (1, "GET", "/customers")
+    }
+    page.click("clear-faults")
+    eventually(lambda: fake.faults.queue == [])
+
+    page.choose("role", "member")
+    page.choose("plan", "enterprise")
+    for field, text in (("rateLimit", "50"), ("window", "30"), ("latency", "0.001")):
+        page.type(field, text)
+    page.type("defaultProgram", "prog_1")
+    page.submit("settings")
+    changed = Settings("member", "enterprise", "prog_1", 50, 30, 0.001)
+    eventually(lambda: fake.settings == changed, lambda: fake.settings)
+
+    page.type("seconds", "90")
+    page.submit("advance")
+    eventually(lambda: fake.clock.offset == 90)
+    for _ in range(7):  # month, day, year, hour, minute, second, AM or PM
+        page["moment"].send_keys(Keys.ARROW_UP, Keys.ARROW_RIGHT)
+    page.submit("set")
+    eventually(lambda: fake.clock.offset != 90)
+
+    page.type("externalId", "ada")
+    page.type("name", "Ada")
+    page.submit("add")
+    eventually(lambda: [(one.external_id, one.name) for one in fake.customers] == [("ada", "Ada")])
+    page.type("count", "3")
+    page.submit("seed")
+    eventually(lambda: fake.customer_count == 4)
+    page.click("clear-customers")
+    eventually(lambda: fake.customer_count == 0)
+
+    page.click("pause")
+    assert page["message"].text == "Paused: the page shows no new requests."
+    page.click("pause")
+    get(fake)
+    eventually(lambda: len(page.rows("requests")) == 1)
+    page.click("clear-requests")
+    eventually(lambda: fake.requests == [])
+    page.click("reset")
+    eventually(lambda: fake.settings == Settings() and fake.clock.offset == 0)
+
+    assert set(page.script("return [...window.used]")) == set(page.script(CONTROLS))
+
+
+def test_page_without_a_final_slash_works(page: Page) -> None:
+    page.url = page.url.removesuffix("/")
+    page.open()
+    page.click("DropAfter")
+    page.shows("message", "Queued for 3 requests")
+
+
+def test_page_shows_the_newest_of_many_requests(fake: FakeDub, page: Page) -> None:
+    for _ in range(3000):
+        get(fake, "/customers/ext_a")
+    page.open()
+    rows = page.rows("requests")
+    assert (rows[0][0], len(rows)) == ("3000", 200)
+
+
+def test_page_reports_a_response_that_is_not_json(fake: FakeDub, browser: Chrome) -> None:
+    server = fake.serve(admin=True)
+    with server as url:
+        page = Page(browser, url)
+    with fake.serve(port=server.port):
+        page.shows("message", "The response is not JSON; its status is 404.")
+        browser.get("about:blank")
+    browser.get_log("browser")
 
 
 def test_queued_fault_is_shown_with_all_its_fields(fake: FakeDub, page: Page) -> None:
