@@ -28,8 +28,8 @@ from .parameters import (
     refuse_expanded_fields,
 )
 
-# These functions call endpoints of `self`. The raw-response view passes itself, so the endpoints
-# return raw responses.
+# These functions call endpoints of `self`. CustomersWithRawResponse passes itself as `self`, so the
+# endpoints return raw responses.
 _upsert: Any = CustomerBatches.upsert
 _ensure: Any = CustomerBatches.ensure
 

@@ -291,8 +291,8 @@ class AiohttpBackend:
             self._loop = loop
         elif self._loop is not loop:
             raise RuntimeError(
-                "the client belongs to another event loop, the one of its first call;"
-                " create one in each loop"
+                "the client belongs to the event loop of its first call;"
+                " create a client in each event loop"
             )
         return self._session
 

@@ -9,11 +9,11 @@ from typing import NamedTuple, Protocol
 from .._internal.fork_safety import ForkSafeLock
 from ..retries import Clock
 
-#: The client's window is longer than the server's window: by this fraction of it, but at most by
-#: this many seconds. Without the margin, a slow request and a fast request that is sent one window
-#: later could arrive at the server less than one window apart.
-_WINDOW_MARGIN, _MAX_WINDOW_MARGIN = 0.02, 1.0
-#: One of this many slots is reserved for interactive calls.
+#: The client's window is 2 % longer than the server's window. Without this margin, a slow request
+#: and a fast request that is sent one window later could arrive less than one window apart.
+_WINDOW_MARGIN = 0.02
+_MAX_WINDOW_MARGIN = 1.0  # seconds
+#: One slot in every 20 is reserved for interactive calls.
 INTERACTIVE_RESERVE = 20
 #: Times that differ by less than this many seconds are equal, because float sums are inexact.
 TIME_RESOLUTION = 1e-6
@@ -26,7 +26,7 @@ _MAX_PAUSE = 3_600.0
 
 
 class Reservation:
-    """A request for a slot: the permission to send one request at a certain time.
+    """The reservation of a slot. A slot is the permission to send one request at a certain time.
 
     Attributes:
         clock: the clock of the client.
@@ -113,7 +113,8 @@ class ReservationResult(NamedTuple):
 
     Attributes:
         wait: seconds until the slot; see :meth:`Limiter.reserve`.
-        granted: whether the storage granted a slot. False if it had granted the slot before.
+        granted: whether this call granted the slot. It is ``False`` if an earlier call granted the
+            slot, and if there is no slot.
         window_count: number of requests in the window.
         process_count: number of processes that share the limit.
         epoch: an id that changes when the storage may have lost slots.
@@ -156,9 +157,9 @@ def infer_foreign_requests(
     """
     if feedback.remaining is None:
         return []
-    missing = max(limit - feedback.remaining - window_count, 0)
+    foreign_count = max(limit - feedback.remaining - window_count, 0)
     first = min(feedback.reset_seconds, window)
-    return [first + (window - first) * n / missing for n in range(missing)]
+    return [first + (window - first) * n / foreign_count for n in range(foreign_count)]
 
 
 class SlidingWindowLimiter:
@@ -166,8 +167,8 @@ class SlidingWindowLimiter:
 
     It stores the times of all requests in the last window and of all waiting requests. A request
     beyond the limit immediately gets the first free slot. Therefore interactive callers are served
-    in the order of their requests, and do not poll. A bulk request gets a slot only when the slot
-    is free now.
+    in the order of their requests, and do not poll. A bulk request gets a slot only if the request
+    can be sent at once. Otherwise it waits without a slot.
     """
 
     def __init__(self, config: LimitConfig) -> None:

@@ -11,20 +11,27 @@ import click
 R = TypeVar("R")
 
 
-def utf8_text(value: str) -> str:
-    """Check that the value of an option is UTF-8, and return it. Click uses this as a type.
+class Utf8Text(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.3
+    """The type of an option whose value must be UTF-8."""
 
-    Raises:
-        click.BadParameter: The value is not UTF-8.
-    """
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        byte = ord(value[error.start]) & 0xFF
-        raise click.BadParameter(
-            f"byte 0x{byte:02x} at position {error.start + 1} is not UTF-8; give UTF-8 text."
-        ) from None
-    return value
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the value.
+
+        Raises:
+            click.BadParameter: The value is not UTF-8.
+        """
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            byte = ord(value[error.start]) & 0xFF
+            problem = f"byte 0x{byte:02x} at position {error.start + 1} is not UTF-8"
+            self.fail(f"{problem}; give UTF-8 text.", param, ctx)
+        return value
+
+
+UTF8_TEXT = Utf8Text()
 
 
 FILTER_RULE = (
@@ -44,29 +51,29 @@ expand_option = click.option(
 
 #: Maps a keyword argument of ``list`` and ``iterate`` to the option that sets it.
 _FILTER_OPTIONS = {
-    "email": click.option("--email", type=utf8_text, help="Only the customer with this email."),
+    "email": click.option("--email", type=UTF8_TEXT, help="Only the customer with this email."),
     "external_id": click.option(
-        "--external-id", type=utf8_text, help="Only the customer with this external id."
+        "--external-id", type=UTF8_TEXT, help="Only the customer with this external id."
     ),
     "search": click.option(
         "--search",
-        type=utf8_text,
+        type=UTF8_TEXT,
         help="Only customers whose name or email contains these words. Text with an @ must be the"
         " complete email.",
     ),
     "country": click.option(
         "--country",
-        type=utf8_text,
+        type=UTF8_TEXT,
         help="Only customers of the country with this code, such as GB.",
     ),
     "link_id": click.option(
-        "--link-id", type=utf8_text, help="Only customers of the link with this id."
+        "--link-id", type=UTF8_TEXT, help="Only customers of the link with this id."
     ),
     "program_id": click.option(
-        "--program-id", type=utf8_text, help="Only customers of the partner program with this id."
+        "--program-id", type=UTF8_TEXT, help="Only customers of the partner program with this id."
     ),
     "partner_id": click.option(
-        "--partner-id", type=utf8_text, help="Only customers of the partner with this id."
+        "--partner-id", type=UTF8_TEXT, help="Only customers of the partner with this id."
     ),
     "include_expanded_fields": expand_option,
     "sort_by": click.option(

@@ -12,10 +12,10 @@ import click
 from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.customers.filters import (
     FILTER_RULE,
+    UTF8_TEXT,
     count_filter_options,
     expand_option,
     filter_options,
-    utf8_text,
 )
 from dub_uplink._cli.failures import BatchRunner
 from dub_uplink._cli.io.output import Column, output_option, write_customers, write_records
@@ -57,13 +57,13 @@ Examples:
 )
 @click.option(
     "--starting-after",
-    type=utf8_text,
+    type=UTF8_TEXT,
     metavar="ID",
     help="List the page that follows the customer with this id.",
 )
 @click.option(
     "--ending-before",
-    type=utf8_text,
+    type=UTF8_TEXT,
     metavar="ID",
     help="List the page that precedes the customer with this id.",
 )
@@ -134,7 +134,7 @@ Examples:
     " reached, the remaining ids are not tried.",
     epilog=GET_EXAMPLES,
 )
-@click.argument("ids", metavar="ID...", type=utf8_text, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=UTF8_TEXT, nargs=-1, required=True)
 @expand_option
 @output_option
 @connection_options

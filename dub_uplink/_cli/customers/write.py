@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from dub_uplink._cli.connection import Connection, connection_options
-from dub_uplink._cli.customers.filters import utf8_text
+from dub_uplink._cli.customers.filters import UTF8_TEXT
 from dub_uplink._cli.failures import BatchRunner, ExitCode, Failure
 from dub_uplink._cli.io.output import output_option, write_customers, write_records, write_table
 from dub_uplink._cli.io.records import API_NAMES
@@ -69,7 +69,7 @@ def field_options(
         )(with_body)
         for name, help_text in reversed(fields.items()):
             option = f"--{name.replace('_', '-')}"
-            with_body = click.option(option, type=utf8_text, help=help_text)(with_body)
+            with_body = click.option(option, type=UTF8_TEXT, help=help_text)(with_body)
         return with_body
 
     return add
@@ -157,7 +157,7 @@ Examples:
     help=f"Change the given fields of a customer.\n\n{NULL_HELP}",
     epilog=UPDATE_EXAMPLES,
 )
-@click.argument("customer_id", metavar="ID", type=utf8_text)
+@click.argument("customer_id", metavar="ID", type=UTF8_TEXT)
 @field_options(UPDATE_FIELDS)
 @output_option
 @connection_options
@@ -192,7 +192,7 @@ Examples:
     " reached, the remaining ids are not tried. If you do not confirm, the exit code is 1.",
     epilog=DELETE_EXAMPLES,
 )
-@click.argument("ids", metavar="ID...", type=utf8_text, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=UTF8_TEXT, nargs=-1, required=True)
 @click.option("-y", "--yes", is_flag=True, help="Delete without a confirmation.")
 @output_option
 @connection_options

@@ -170,7 +170,7 @@ def _check_bundles(variables: Mapping[str, str]) -> Iterator[Finding]:
     if variables.get("SSL_CERT_FILE") and not any(
         variables.get(name) for name in _BUNDLE_VARIABLES
     ):
-        hint = "for the class Dub, set REQUESTS_CA_BUNDLE"
+        hint = "for the class Dub, set REQUESTS_CA_BUNDLE to the same file"
         yield Finding(section, "SSL_CERT_FILE", "set; read by AsyncDub only", hint=hint)
 
 

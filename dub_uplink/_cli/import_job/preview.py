@@ -147,4 +147,6 @@ def warn_about_old_files(*paths: Path) -> None:
     """Warn about each file that exists, because an earlier import wrote it."""
     for path in paths:
         if path.exists():
-            click.echo(f"{path} is from an earlier import; it was not changed.", err=True)
+            click.echo(
+                f"{path} is from an earlier import; this import has not written to it.", err=True
+            )

@@ -234,7 +234,7 @@ def test_lookup_without_response_raises_connection_error(fake: Any, on_fake: Any
         on_fake().create(BODY)
 
 
-def test_lookup_with_an_invalid_body_raises_no_conflict(fake: Any, on_fake: Any) -> None:
+def test_lookup_with_invalid_body_raises_validation_error(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.Garbage(), method="GET")
     with pytest.raises(errors.ResponseValidationError):
