@@ -47,8 +47,8 @@ class CustomerPage(list[Customer]):
         A list with ``ending_before`` continues backward. A list with ``page``, or with a
         ``sort_by`` other than ``createdAt``, continues by page number. Any other list continues
         after its last customer. The server orders the first page by ``createdAt``, but every page
-        after a cursor by id. The two orders differ for back-dated customers, so use ``iterate`` to get each
-        customer exactly once.
+        after a cursor by id. The two orders differ for back-dated customers, so use ``iterate`` to
+        get each customer exactly once.
 
         Raises:
             PageLimitReached: this is page 1,000, the last one that the server returns.

@@ -185,7 +185,7 @@ class ListSchema(_FilterSchema):
 
     @marshmallow.validates_schema
     def check_paging(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Reject two cursors, and a cursor with a page or with another order, as the server does."""
+        """Reject two cursors, and a cursor with a page or another order, as the server does."""
         cursors = [name for name in ("starting_after", "ending_before") if name in data]
         if len(cursors) == 2:
             raise marshmallow.ValidationError("Give starting_after or ending_before, not both.")

@@ -163,8 +163,8 @@ class SessionBackend:
     def _choose_session_timeout(self, url: str, deadline: Deadline) -> Any:
         """Return the timeout to pass to a caller's session: connect and read timeout in seconds.
 
-        If the adapter wraps another adapter, return the deadline. :func:`with_deadline` cannot limit
-        the inner adapter. The deadline can, if the outer adapter passes its timeout on.
+        If the adapter wraps another adapter, return the deadline. :func:`with_deadline` cannot
+        limit the inner adapter. The deadline can, if the outer adapter passes its timeout on.
         """
         if wraps_adapter(self._session.get_adapter(url)):
             return deadline

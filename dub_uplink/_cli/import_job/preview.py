@@ -148,5 +148,5 @@ def warn_about_old_files(*paths: Path) -> None:
     for path in paths:
         if path.exists():
             click.echo(
-                f"{path} is from an earlier import; this import has not written to it.", err=True
+                f"{path} is from an earlier import; this import did not change it.", err=True
             )

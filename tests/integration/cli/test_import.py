@@ -208,9 +208,7 @@ def test_existing_failed_rows_file_is_mentioned_after_an_import(
     failed = people.with_name("people.failed.csv")
     failed.write_text("old")
     done = invoke("customers", "import", str(people))
-    assert (
-        done.stderr == f"{failed} is from an earlier import; this import has not written to it.\n"
-    )
+    assert done.stderr == f"{failed} is from an earlier import; this import did not change it.\n"
 
 
 def test_problem_file_does_not_replace_another_file(
