@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
+from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, default_user_agent
 from uplink.clients.interfaces import HttpClientAdapter
@@ -22,7 +23,7 @@ from .._internal.config import CONNECT_TIMEOUT, caller_stacklevel
 from .._internal.credentials import RedactedStr
 from .._internal.version import __version__
 from ..models.response import Response
-from .deadline_adapter import Deadline, with_deadline, wraps_adapter
+from .deadline_adapter import Deadline, NumericDeadline, with_deadline
 from .decoding import ACCEPT_ENCODING
 from .default_session import RequestTemplate, make_session
 from .proxies import find_proxy_url
@@ -58,7 +59,7 @@ class SessionBackend:
         self._pid = os.getpid()
         self._reset_locks: dict[int, threading.Lock] = {}
         for prefix, adapter in self._session.adapters.items():
-            if wraps_adapter(adapter):
+            if _wraps_adapter(adapter):
                 warnings.warn(
                     f"the adapter for {prefix} wraps another adapter, whose retries and timeouts"
                     " the client cannot limit; set max_retries of the inner adapter to 0, or mount"
@@ -97,7 +98,8 @@ class SessionBackend:
             authorization: the value of the ``Authorization`` header.
             timeout: time limit of the whole attempt in seconds.
         """
-        deadline = Deadline(timeout, connect_seconds=CONNECT_TIMEOUT)
+        deadline_class = Deadline if self._owns_session else NumericDeadline
+        deadline = deadline_class(timeout, connect_seconds=CONNECT_TIMEOUT)
         if self._pid != os.getpid():
             self._reset_after_fork()
         if self._owns_session:
@@ -150,7 +152,7 @@ class SessionBackend:
         try:
             response = with_deadline(self._session, deadline).send(
                 prepared,
-                timeout=self._choose_session_timeout(url, deadline),
+                timeout=deadline,  # type: ignore[arg-type]
                 allow_redirects=False,
                 **{**send_kwargs, "stream": True},
             )
@@ -159,16 +161,6 @@ class SessionBackend:
         else:
             check_response(response, received)
         return read_response(response, deadline)
-
-    def _choose_session_timeout(self, url: str, deadline: Deadline) -> Any:
-        """Return the timeout to pass to a caller's session: connect and read timeout in seconds.
-
-        If the adapter wraps another adapter, return the deadline. The view of the session does not
-        limit the inner adapter, but a deadline does if the outer adapter passes the timeout on.
-        """
-        if wraps_adapter(self._session.get_adapter(url)):
-            return deadline
-        return (min(CONNECT_TIMEOUT, deadline.seconds), deadline.seconds)
 
     def close(self) -> None:
         """Close the session if the client has created it."""
@@ -279,6 +271,17 @@ def make_backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend
         "client must be a requests.Session or an uplink client such as"
         f" uplink.RequestsClient(session), not {client!r}"
     )
+
+
+def _wraps_adapter(adapter: Any) -> bool:
+    """Return whether an adapter wraps an adapter or a session, which the client cannot limit."""
+    for value in getattr(adapter, "__dict__", {}).values():
+        candidates = value.values() if isinstance(value, dict) else value
+        if not isinstance(candidates, (list, tuple, set, type({}.values()))):
+            candidates = (value,)
+        if any(isinstance(candidate, (BaseAdapter, requests.Session)) for candidate in candidates):
+            return True
+    return False
 
 
 def _make_auth(authorization: RedactedStr, received: list[requests.Response] | None = None) -> Auth:
