@@ -16,6 +16,7 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, default_user_agent
+from uplink import RequestsClient
 from uplink.clients.interfaces import HttpClientAdapter
 from uplink.clients.io import BlockingStrategy
 
@@ -35,6 +36,11 @@ _DEFAULT_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ACCEPT_ENCODING,
 }
+#: Parameters of a call that the `params` of a session must not set: a session's page size would end
+#: an iteration early. `requests` omits a parameter of the session if the request sets it to None.
+_WITHOUT_SESSION_PAGING = dict.fromkeys(
+    ("page", "pageSize", "startingAfter", "endingBefore", "sortBy", "sortOrder", "groupBy")
+)
 _REQUESTS_DEFAULT_VALUES = (None, *default_headers().values())
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
@@ -186,7 +192,7 @@ class SessionBackend:
             method,
             url,
             headers=headers,
-            params=extras.get("params"),
+            params=_omit_session_paging(extras.get("params")),
             data=extras.get("data"),
             files=extras.get("files"),
             auth=auth,  # takes precedence over the auth of the session and over .netrc
@@ -245,6 +251,8 @@ class UplinkBackend:
             "allow_redirects": False,
             "stream": True,
         }
+        if isinstance(self._client, RequestsClient):
+            extras["params"] = _omit_session_paging(extras.get("params"))
         try:
             response = self._client.send((method, url, extras))
         except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
@@ -271,6 +279,13 @@ def make_backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend
         "client must be a requests.Session or an uplink client such as"
         f" uplink.RequestsClient(session), not {client!r}"
     )
+
+
+def _omit_session_paging(params: Any) -> Any:
+    """Add ``None`` for each paging parameter that a call does not set."""
+    if params is None or isinstance(params, Mapping):
+        return {**_WITHOUT_SESSION_PAGING, **(params or {})}
+    return params  # `requests` ignores the parameters of the session if these are no mapping
 
 
 def _wraps_adapter(adapter: Any) -> bool:
