@@ -95,9 +95,9 @@ def make_connection_error(error: BaseException, method: str, timeout: float) -> 
     chain = _exception_chain(error)
     incomplete = [e for e in chain if isinstance(e, IncompleteResponse)]
     rejected = any(e.is_rejected for e in incomplete)
-    never_sent = any(
+    while_connecting = any(getattr(e, "while_connecting", False) for e in chain)
+    never_sent = while_connecting or any(
         isinstance(e, _ERRORS_BEFORE_SENDING)
-        or getattr(e, "while_connecting", False)
         or (isinstance(e, ssl.SSLError) and "bad handshake" in str(e))  # pyOpenSSL
         or (isinstance(e, OSError) and _MISSING_TLS_FILE_PATTERN.search(str(e)))
         or (isinstance(e, ValueError) and str(e).startswith("Invalid header value"))  # http.client
@@ -112,7 +112,10 @@ def make_connection_error(error: BaseException, method: str, timeout: float) -> 
             waited_for_pool = any(isinstance(e, _POOL_TIMEOUT_ERRORS) for e in chain)
             description = "no connection"
             pool_wait = timeout * POOL_WAIT_SHARE
-            seconds = pool_wait if waited_for_pool else min(timeout, CONNECT_TIMEOUT)
+            if waited_for_pool:
+                seconds = pool_wait
+            elif not while_connecting:
+                seconds = min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {description} within {seconds:.3g} s", sent=sent)
     text = mask_credentials(_OBJECT_REPR_PATTERN.sub("", str(chain[-1])))
     text = one_line(text) or type(chain[-1]).__name__
@@ -144,6 +147,16 @@ def mask_credentials(text: str) -> str:
     for pattern, replacement in _CREDENTIAL_PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def find_tls_error(error: BaseException) -> ssl.SSLError | None:
+    """Return the TLS error that caused ``error``, or ``None``."""
+    cause: BaseException | None = error
+    for _ in range(10):  # limited, because causes could form a cycle
+        if cause is None or isinstance(cause, ssl.SSLError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _is_tls_eof(chain: list[BaseException]) -> bool:

@@ -27,7 +27,7 @@ from ..models.response import Response
 from .deadline_adapter import Deadline, NumericDeadline, with_deadline
 from .decoding import ACCEPT_ENCODING
 from .default_session import RequestTemplate, make_session
-from .proxies import find_proxy_url
+from .proxies import add_proxy_schemes, find_proxy_url
 from .reading import SEND_ERRORS, check_response, read_response, recover_response
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
@@ -199,6 +199,7 @@ class SessionBackend:
         )
         prepared = session.prepare_request(request)
         send_kwargs = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
+        send_kwargs["proxies"] = add_proxy_schemes(send_kwargs["proxies"])
         find_proxy_url(prepared.url or url, send_kwargs["proxies"])  # validates the proxy URL
         return prepared, send_kwargs
 
