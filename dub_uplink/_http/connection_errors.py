@@ -95,9 +95,9 @@ def make_connection_error(error: BaseException, method: str, timeout: float) -> 
     chain = _exception_chain(error)
     incomplete = [e for e in chain if isinstance(e, IncompleteResponse)]
     rejected = any(e.is_rejected for e in incomplete)
-    while_connecting = any(getattr(e, "while_connecting", False) for e in chain)
-    never_sent = while_connecting or any(
+    never_sent = any(
         isinstance(e, _ERRORS_BEFORE_SENDING)
+        or getattr(e, "while_connecting", False)
         or (isinstance(e, ssl.SSLError) and "bad handshake" in str(e))  # pyOpenSSL
         or (isinstance(e, OSError) and _MISSING_TLS_FILE_PATTERN.search(str(e)))
         or (isinstance(e, ValueError) and str(e).startswith("Invalid header value"))  # http.client
@@ -114,7 +114,7 @@ def make_connection_error(error: BaseException, method: str, timeout: float) -> 
             pool_wait = timeout * POOL_WAIT_SHARE
             if waited_for_pool:
                 seconds = pool_wait
-            elif not while_connecting:
+            elif any(isinstance(e, _CONNECT_TIMEOUT_ERRORS) for e in chain):
                 seconds = min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {description} within {seconds:.3g} s", sent=sent)
     text = mask_credentials(_OBJECT_REPR_PATTERN.sub("", str(chain[-1])))
@@ -205,6 +205,7 @@ _CREDENTIAL_PATTERNS = (
 #: Start of the messages of urllib3 1.26: the repr of an object.
 _OBJECT_REPR_PATTERN = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
 _POOL_TIMEOUT_ERRORS = (PoolTimeout, urllib3.exceptions.EmptyPoolError)
+_CONNECT_TIMEOUT_ERRORS = (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
 _TIMEOUT_ERRORS = (
     TimeoutError,
     requests.Timeout,
@@ -221,10 +222,9 @@ _ERRORS_BEFORE_SENDING = (
     ssl.SSLCertVerificationError,
     HandshakeError,
     InvalidRequest,
-    urllib3.exceptions.ConnectTimeoutError,
+    *_CONNECT_TIMEOUT_ERRORS,
     urllib3.exceptions.EmptyPoolError,
     urllib3.exceptions.LocationValueError,
-    requests.ConnectTimeout,
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,

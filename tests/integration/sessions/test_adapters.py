@@ -13,7 +13,7 @@ import uplink
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from dub_uplink import CustomersConsumer, errors
+from dub_uplink import BackoffStrategy, CustomersConsumer, RetryConfig, errors
 from dub_uplink.testing import FakeDub, NetworkRefused
 
 CUSTOMER = b'{"id": "cus_1", "name": "Ada"}'
@@ -311,3 +311,25 @@ def test_adapter_timeout_is_a_number_of_seconds(connect: Any) -> None:
 
     client_of(Calculating(content_only)).get("cus_1", timeout_ms=3_000)
     assert timeouts == [1.5]
+
+
+@pytest.mark.parametrize("first", [requests.ConnectionError("refused"), 503])
+def test_last_attempt_without_time_keeps_the_earlier_failure(first: Any) -> None:
+    adapter = Canned(lambda _: None, status=503)
+
+    def fail(_: requests.Response) -> None:
+        if len(adapter.seen) > 1:
+            raise requests.ConnectTimeout("too late")
+        if isinstance(first, Exception):
+            raise first
+
+    adapter.fill = fail
+    session = requests.Session()
+    session.mount("https://", adapter)
+    retry_config = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 200), True)
+    customers = CustomersConsumer("dub_x", client=session, retry_config=retry_config)
+    with pytest.raises(errors.DubError, match=r"refused|503") as caught:
+        customers.get("cus_1")
+    assert not isinstance(caught.value, errors.APITimeoutError)
+    assert f"{len(adapter.seen)} attempts" in str(caught.value)
+    assert len(adapter.seen) > 1
