@@ -31,6 +31,7 @@ from .connection_errors import (
     PoolTimeout,
     ProxyConnectError,
     TunnelRefused,
+    find_tls_error,
 )
 from .decoding import ACCEPT_ENCODING, ContentDecoder, check_size
 from .proxies import find_proxy_url
@@ -73,13 +74,15 @@ class _SendOnceMiddleware:
     or a subclass of the session raises an exception later.
     """
 
-    __slots__ = ("_authorization", "_connector", "_error", "_response", "outcome")
+    __slots__ = ("_authorization", "_connector", "_error", "_response", "outcome", "request")
 
     def __init__(self, authorization: RedactedStr, connector: aiohttp.BaseConnector | None) -> None:
         self._authorization = authorization
         self._connector = connector
         self._response: aiohttp.ClientResponse | None = None
         self._error: Exception | None = None
+        #: The request of the attempt. ``aiohttp`` sets its ``response`` when it starts to send it.
+        self.request: aiohttp.ClientRequest | None = None
         #: The complete response, or an exception if the response is incomplete.
         self.outcome: Response | IncompleteResponse | None = None
 
@@ -89,6 +92,7 @@ class _SendOnceMiddleware:
         if self._error is not None:
             raise self._error
         if self._response is None:
+            self.request = request
             try:
                 self._response = await self._send(request, handler)
             except Exception as error:
@@ -124,7 +128,10 @@ class _SendOnceMiddleware:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
             cause = await self._receive_alert(request, error)
-            raise _ConnectionDroppedError(str(error)) from cause or error
+            # The text of aiohttp can be the repr of a part of the response.
+            is_disconnect = isinstance(error, aiohttp.ServerDisconnectedError)
+            text = "Server disconnected" if is_disconnect else str(error)
+            raise _ConnectionDroppedError(text) from cause or error
         except Exception as error:
             # The exceptions of aiohttp-socks do not derive from the exceptions of aiohttp.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
@@ -146,7 +153,7 @@ class _SendOnceMiddleware:
         """
         if not (self._connector and request.is_ssl() and isinstance(error, OSError)):
             return None
-        if (tls_error := _find_tls_error(error)) is not None:
+        if (tls_error := find_tls_error(error)) is not None:
             return tls_error
         connection = None
         try:
@@ -155,21 +162,11 @@ class _SendOnceMiddleware:
                 if connection.protocol is not None:
                     await connection.protocol.read()
         except (aiohttp.ClientError, OSError) as failure:
-            return _find_tls_error(failure)
+            return find_tls_error(failure)
         finally:
             if connection is not None:
                 connection.release()
         return None
-
-
-def _find_tls_error(error: BaseException) -> ssl.SSLError | None:
-    """Return the TLS error that caused ``error``, or ``None``."""
-    cause: BaseException | None = error
-    for _ in range(10):  # limited, because causes could form a cycle
-        if cause is None or isinstance(cause, ssl.SSLError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    return None
 
 
 class AiohttpBackend:
@@ -209,9 +206,10 @@ class AiohttpBackend:
         middleware = _SendOnceMiddleware(authorization, session.connector)
         outcome: Response | Exception
         started_at = time.monotonic()
+        # A second timeout, because aiohttp's timeout does not limit trace callbacks.
+        limit = asyncio.timeout(timeout + _TRACE_GRACE)
         try:
-            # A second timeout, because aiohttp's timeout does not limit trace callbacks.
-            async with asyncio.timeout(timeout + _TRACE_GRACE):
+            async with limit:
                 response = await session.request(
                     method,
                     yarl.URL(url_with_query, encoded=True),
@@ -229,8 +227,12 @@ class AiohttpBackend:
                     outcome = middleware.outcome or await _read_response(response)
         except Exception as error:
             outcome = middleware.outcome or self._convert_error(error, timeout, started_at)
-            if not isinstance(error, self.send_errors) and _is_success(outcome):
+            if not isinstance(error, self.send_errors) and getattr(outcome, "ok", False):
                 raise
+            # A mocked session does not call the middleware: whether it sends is unknown.
+            request = middleware.request
+            if limit.expired() if request is None else request.response is None:
+                vars(outcome)["while_connecting"] = True
         if isinstance(outcome, Response):
             return outcome
         raise outcome
@@ -249,6 +251,8 @@ class AiohttpBackend:
             return InvalidRequest(str(error))
         if isinstance(error, (aiohttp.ClientError, TimeoutError)):
             return _to_requests_error(error)
+        if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+            return ConnectError(str(error))  # asyncio resolves host names in a thread
         return error
 
     def _request_headers(
@@ -309,10 +313,6 @@ class AiohttpBackend:
             await asyncio.sleep(0)
 
 
-def _is_success(outcome: Response | Exception) -> bool:
-    return isinstance(outcome, Response) and outcome.status_code < 400
-
-
 async def _read_response(response: aiohttp.ClientResponse) -> Response | IncompleteResponse:
     try:
         content = await _read_body(response)
@@ -366,7 +366,7 @@ def _to_requests_error(error: Exception) -> Exception:
     for classes, convert in _CONVERSIONS:
         if isinstance(error, classes):
             return convert(error)
-    tls_error = _find_tls_error(error)
+    tls_error = find_tls_error(error)
     if tls_error is not None:
         return requests.exceptions.SSLError(tls_error)
     return requests.ConnectionError(str(error) or type(error).__name__)
@@ -382,6 +382,7 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Exception]], ...] = (
     (_TunnelRejectedError, lambda error: TunnelRefused(*error.args)),
     (_ProxyUnreachableError, lambda error: ProxyConnectError(str(error))),
     (aiohttp.ClientHttpProxyError, lambda error: TunnelRefused(error.status, error.message)),
+    (aiohttp.ClientResponseError, lambda error: requests.ConnectionError(error.message)),
     (aiohttp.ClientProxyConnectionError, lambda error: ProxyConnectError(str(error.os_error))),
     (aiohttp.ClientConnectorError, lambda error: ConnectError(str(error.os_error))),
 )

@@ -112,7 +112,10 @@ def make_connection_error(error: BaseException, method: str, timeout: float) -> 
             waited_for_pool = any(isinstance(e, _POOL_TIMEOUT_ERRORS) for e in chain)
             description = "no connection"
             pool_wait = timeout * POOL_WAIT_SHARE
-            seconds = pool_wait if waited_for_pool else min(timeout, CONNECT_TIMEOUT)
+            if waited_for_pool:
+                seconds = pool_wait
+            elif any(isinstance(e, _CONNECT_TIMEOUT_ERRORS) for e in chain):
+                seconds = min(timeout, CONNECT_TIMEOUT)
         return APITimeoutError(f"{method}: {description} within {seconds:.3g} s", sent=sent)
     text = mask_credentials(_OBJECT_REPR_PATTERN.sub("", str(chain[-1])))
     text = one_line(text) or type(chain[-1]).__name__
@@ -144,6 +147,16 @@ def mask_credentials(text: str) -> str:
     for pattern, replacement in _CREDENTIAL_PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def find_tls_error(error: BaseException) -> ssl.SSLError | None:
+    """Return the TLS error that caused ``error``, or ``None``."""
+    cause: BaseException | None = error
+    for _ in range(10):  # limited, because causes could form a cycle
+        if cause is None or isinstance(cause, ssl.SSLError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _is_tls_eof(chain: list[BaseException]) -> bool:
@@ -192,6 +205,7 @@ _CREDENTIAL_PATTERNS = (
 #: Start of the messages of urllib3 1.26: the repr of an object.
 _OBJECT_REPR_PATTERN = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
 _POOL_TIMEOUT_ERRORS = (PoolTimeout, urllib3.exceptions.EmptyPoolError)
+_CONNECT_TIMEOUT_ERRORS = (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
 _TIMEOUT_ERRORS = (
     TimeoutError,
     requests.Timeout,
@@ -208,10 +222,9 @@ _ERRORS_BEFORE_SENDING = (
     ssl.SSLCertVerificationError,
     HandshakeError,
     InvalidRequest,
-    urllib3.exceptions.ConnectTimeoutError,
+    *_CONNECT_TIMEOUT_ERRORS,
     urllib3.exceptions.EmptyPoolError,
     urllib3.exceptions.LocationValueError,
-    requests.ConnectTimeout,
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,

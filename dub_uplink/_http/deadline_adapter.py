@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 import urllib3
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError
 
 from .._internal.config import POOL_WAIT_SHARE
@@ -102,6 +102,17 @@ class Deadline(_RequestTimeout):
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome
+
+
+class NumericDeadline(Deadline, float):
+    """A deadline that is also a number of seconds.
+
+    The adapters of a caller's session get it as their timeout. An adapter may calculate with it, or
+    pass it on to another adapter, in which it prevents a second request.
+    """
+
+    def __new__(cls, seconds: float, **_: float) -> NumericDeadline:
+        return float.__new__(cls, seconds)
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -345,17 +356,6 @@ def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Ses
     """
     view: requests.Session = _make_view(session, _SessionMixin, deadline)
     return view
-
-
-def wraps_adapter(adapter: Any) -> bool:
-    """Return whether an adapter wraps an adapter or a session, which a view cannot limit."""
-    for value in getattr(adapter, "__dict__", {}).values():
-        candidates = value.values() if isinstance(value, dict) else value
-        if not isinstance(candidates, (list, tuple, set, type({}.values()))):
-            candidates = (value,)
-        if any(isinstance(candidate, (BaseAdapter, requests.Session)) for candidate in candidates):
-            return True
-    return False
 
 
 class DeadlineAdapter(HTTPAdapter):

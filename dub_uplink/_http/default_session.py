@@ -17,7 +17,7 @@ from requests.utils import get_encoding_from_headers
 
 from .._internal.credentials import RedactedStr
 from .deadline_adapter import DeadlineAdapter
-from .proxies import find_proxy_url
+from .proxies import add_proxy_schemes, find_proxy_url
 
 _POOL_SIZE = 32  # connections kept open between calls
 
@@ -74,11 +74,11 @@ class RequestTemplate:
     def __init__(
         self, session: requests.Session, server_url: str, headers: Mapping[str, str]
     ) -> None:
+        settings = session.merge_environment_settings(server_url, {}, None, None, None)
+        proxies = add_proxy_schemes(settings["proxies"])
         #: Arguments for ``Session.send`` that depend on the environment, such as proxies.
-        self.send_kwargs: Mapping[str, Any] = session.merge_environment_settings(
-            server_url, {}, None, None, None
-        )
-        find_proxy_url(server_url, self.send_kwargs["proxies"])  # validates the proxy URL
+        self.send_kwargs: Mapping[str, Any] = {**settings, "proxies": proxies}
+        find_proxy_url(server_url, proxies)  # validates the proxy URL
         # Without an `auth`, `requests` would add the credentials of .netrc.
         request = requests.Request("GET", server_url, headers=headers, auth=lambda it: it)
         prepared = session.prepare_request(request)

@@ -104,7 +104,7 @@ def recover_response(error: Exception, received: list[requests.Response]) -> req
     if not received:
         raise error
     response = received[0]
-    if response.status_code < 400 and not isinstance(error, SEND_ERRORS):
+    if 200 <= response.status_code < 300 and not isinstance(error, SEND_ERRORS):
         response.close()
         raise error
     if _is_body_lost(response):

@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
+from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import default_headers, default_user_agent
+from uplink import RequestsClient
 from uplink.clients.interfaces import HttpClientAdapter
 from uplink.clients.io import BlockingStrategy
 
@@ -22,10 +24,10 @@ from .._internal.config import CONNECT_TIMEOUT, caller_stacklevel
 from .._internal.credentials import RedactedStr
 from .._internal.version import __version__
 from ..models.response import Response
-from .deadline_adapter import Deadline, with_deadline, wraps_adapter
+from .deadline_adapter import Deadline, NumericDeadline, with_deadline
 from .decoding import ACCEPT_ENCODING
 from .default_session import RequestTemplate, make_session
-from .proxies import find_proxy_url
+from .proxies import add_proxy_schemes, find_proxy_url
 from .reading import SEND_ERRORS, check_response, read_response, recover_response
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
@@ -34,6 +36,11 @@ _DEFAULT_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ACCEPT_ENCODING,
 }
+#: Parameters of a call that the `params` of a session must not set: a session's page size would end
+#: an iteration early. `requests` omits a parameter of the session if the request sets it to None.
+_WITHOUT_SESSION_PAGING = dict.fromkeys(
+    ("page", "pageSize", "startingAfter", "endingBefore", "sortBy", "sortOrder", "groupBy")
+)
 _REQUESTS_DEFAULT_VALUES = (None, *default_headers().values())
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
@@ -58,7 +65,7 @@ class SessionBackend:
         self._pid = os.getpid()
         self._reset_locks: dict[int, threading.Lock] = {}
         for prefix, adapter in self._session.adapters.items():
-            if wraps_adapter(adapter):
+            if _wraps_adapter(adapter):
                 warnings.warn(
                     f"the adapter for {prefix} wraps another adapter, whose retries and timeouts"
                     " the client cannot limit; set max_retries of the inner adapter to 0, or mount"
@@ -97,7 +104,8 @@ class SessionBackend:
             authorization: the value of the ``Authorization`` header.
             timeout: time limit of the whole attempt in seconds.
         """
-        deadline = Deadline(timeout, connect_seconds=CONNECT_TIMEOUT)
+        deadline_class = Deadline if self._owns_session else NumericDeadline
+        deadline = deadline_class(timeout, connect_seconds=CONNECT_TIMEOUT)
         if self._pid != os.getpid():
             self._reset_after_fork()
         if self._owns_session:
@@ -150,7 +158,7 @@ class SessionBackend:
         try:
             response = with_deadline(self._session, deadline).send(
                 prepared,
-                timeout=self._choose_session_timeout(url, deadline),
+                timeout=deadline,  # type: ignore[arg-type]
                 allow_redirects=False,
                 **{**send_kwargs, "stream": True},
             )
@@ -159,16 +167,6 @@ class SessionBackend:
         else:
             check_response(response, received)
         return read_response(response, deadline)
-
-    def _choose_session_timeout(self, url: str, deadline: Deadline) -> Any:
-        """Return the timeout to pass to a caller's session: connect and read timeout in seconds.
-
-        If the adapter wraps another adapter, return the deadline. :func:`with_deadline` cannot
-        limit the inner adapter. The deadline can, if the outer adapter passes its timeout on.
-        """
-        if wraps_adapter(self._session.get_adapter(url)):
-            return deadline
-        return (min(CONNECT_TIMEOUT, deadline.seconds), deadline.seconds)
 
     def close(self) -> None:
         """Close the session if the client has created it."""
@@ -194,13 +192,14 @@ class SessionBackend:
             method,
             url,
             headers=headers,
-            params=extras.get("params"),
+            params=_omit_session_paging(extras.get("params")),
             data=extras.get("data"),
             files=extras.get("files"),
             auth=auth,  # takes precedence over the auth of the session and over .netrc
         )
         prepared = session.prepare_request(request)
         send_kwargs = session.merge_environment_settings(prepared.url or url, {}, None, None, None)
+        send_kwargs["proxies"] = add_proxy_schemes(send_kwargs["proxies"])
         find_proxy_url(prepared.url or url, send_kwargs["proxies"])  # validates the proxy URL
         return prepared, send_kwargs
 
@@ -253,6 +252,8 @@ class UplinkBackend:
             "allow_redirects": False,
             "stream": True,
         }
+        if isinstance(self._client, RequestsClient):
+            extras["params"] = _omit_session_paging(extras.get("params"))
         try:
             response = self._client.send((method, url, extras))
         except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
@@ -279,6 +280,24 @@ def make_backend(client: Any, server_url: str) -> SessionBackend | UplinkBackend
         "client must be a requests.Session or an uplink client such as"
         f" uplink.RequestsClient(session), not {client!r}"
     )
+
+
+def _omit_session_paging(params: Any) -> Any:
+    """Add ``None`` for each paging parameter that a call does not set."""
+    if params is None or isinstance(params, Mapping):
+        return {**_WITHOUT_SESSION_PAGING, **(params or {})}
+    return params  # `requests` ignores the parameters of the session if these are no mapping
+
+
+def _wraps_adapter(adapter: Any) -> bool:
+    """Return whether an adapter wraps an adapter or a session, which the client cannot limit."""
+    for value in getattr(adapter, "__dict__", {}).values():
+        candidates = value.values() if isinstance(value, dict) else value
+        if not isinstance(candidates, (list, tuple, set, type({}.values()))):
+            candidates = (value,)
+        if any(isinstance(candidate, (BaseAdapter, requests.Session)) for candidate in candidates):
+            return True
+    return False
 
 
 def _make_auth(authorization: RedactedStr, received: list[requests.Response] | None = None) -> Auth:

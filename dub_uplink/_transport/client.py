@@ -258,7 +258,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         applied that request.
         """
         if outcome.response is None or outcome.response.call is not None:
-            call.outcome = outcome
+            call.outcome = outcome.prefer_earlier(call.outcome)
         return outcome
 
     def _should_send(self, call: Call) -> bool:

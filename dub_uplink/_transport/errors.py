@@ -75,6 +75,11 @@ def make_status_error(response: Response) -> APIStatusError:
             " redirects are not followed; set server_url to the final address",
             response,
         )
+    if response.status_code == 407:
+        return SDKError(
+            "the proxy rejected the request; check the user name and password in the proxy's URL",
+            response,
+        )
     excerpt = make_body_excerpt(response)
     if not excerpt:
         hint = "" if response.status_code >= 500 else "; is server_url that of Dub's API?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..models.errors import APIConnectionError
+from ..models.errors import APIConnectionError, APITimeoutError
 from ..models.response import Response
 from ..retries import Clock, RetryBudget, RetryConfig
 from .retry_after import requested_delay
@@ -41,6 +41,23 @@ class Outcome:
         else:
             self.transient = transient
             self.may_have_been_applied = error is not None and error.sent
+
+    def prefer_earlier(self, earlier: Outcome | None) -> Outcome:
+        """Return ``earlier`` if this attempt timed out before the request was sent, else ``self``.
+
+        The last attempt before the deadline may have too little time to connect. The earlier
+        failure then describes the cause better. It gets the number of attempts and the duration of
+        this outcome.
+        """
+        is_unsent_timeout = (
+            isinstance(self.error, APITimeoutError) and not self.may_have_been_applied
+        )
+        if earlier is None or self.error is None or not is_unsent_timeout:
+            return self
+        for failure in (earlier.error, earlier.response):
+            if failure is not None:
+                failure.attempts, failure.elapsed = self.error.attempts, self.error.elapsed
+        return earlier
 
 
 class RetryState:

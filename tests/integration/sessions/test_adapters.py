@@ -13,7 +13,7 @@ import uplink
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from dub_uplink import CustomersConsumer, errors
+from dub_uplink import BackoffStrategy, CustomersConsumer, RetryConfig, errors
 from dub_uplink.testing import FakeDub, NetworkRefused
 
 CUSTOMER = b'{"id": "cus_1", "name": "Ada"}'
@@ -243,3 +243,93 @@ def test_adapter_that_wraps_another_adapter_emits_a_warning(
     with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
         client.delete("cus_1")
     assert len(server.received) == 1
+
+
+class Hiding(BaseAdapter):
+    """Keeps an adapter where no attribute of it shows it."""
+
+    __slots__ = ("slot",)
+    slot: HTTPAdapter
+
+    def __init__(self, hide: Callable[[Hiding], None]) -> None:
+        super().__init__()
+        self.choose: Callable[[], Any] = lambda: self.slot
+        hide(self)
+
+    def send(self, *args: Any, **settings: Any) -> requests.Response:
+        response: requests.Response = self.choose().send(*args, **settings)
+        return response
+
+    def close(self) -> None: ...
+
+
+def retrying_adapter() -> HTTPAdapter:
+    return HTTPAdapter(max_retries=urllib3.Retry(3, allowed_methods=None))
+
+
+def hide_in_slot(adapter: Any) -> None:
+    adapter.slot = retrying_adapter()
+
+
+def hide_in_nested_list(adapter: Any) -> None:
+    adapter.nested = {"a": [retrying_adapter()]}
+    adapter.choose = lambda: adapter.nested["a"][0]
+
+
+def hide_in_method(adapter: Any) -> None:
+    adapter.method = retrying_adapter().send
+    adapter.choose = lambda: adapter.method.__self__
+
+
+def hide_until_first_request(adapter: Any) -> None:
+    adapter.choose = retrying_adapter
+
+
+@pytest.mark.parametrize(
+    "hide", [hide_in_slot, hide_in_nested_list, hide_in_method, hide_until_first_request]
+)
+def test_hidden_inner_adapter_sends_one_request(
+    wire: Any, step: Any, said: Any, connect: Any, hide: Any
+) -> None:
+    missing = {"error": {"code": "not_found", "message": "No."}}
+    server = wire(step(b"", "close"), said(404, json.dumps(missing)))
+    session = requests.Session()
+    session.mount("http://", Hiding(hide))
+    with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
+        connect(server.url, client=session).delete("cus_1")
+    assert len(server.received) == 1
+
+
+def test_adapter_timeout_is_a_number_of_seconds(connect: Any) -> None:
+    timeouts: list[float] = []
+
+    class Calculating(Canned):
+        def send(self, request: Any, *args: Any, timeout: Any = None, **_: Any) -> Any:
+            timeouts.append(timeout / 2)
+            assert isinstance(timeout, float)
+            return super().send(request)
+
+    client_of(Calculating(content_only)).get("cus_1", timeout_ms=3_000)
+    assert timeouts == [1.5]
+
+
+@pytest.mark.parametrize("first", [requests.ConnectionError("refused"), 503])
+def test_last_attempt_without_time_keeps_the_earlier_failure(first: Any) -> None:
+    adapter = Canned(lambda _: None, status=503)
+
+    def fail(_: requests.Response) -> None:
+        if len(adapter.seen) > 1:
+            raise requests.ConnectTimeout("too late")
+        if isinstance(first, Exception):
+            raise first
+
+    adapter.fill = fail
+    session = requests.Session()
+    session.mount("https://", adapter)
+    retry_config = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 200), True)
+    customers = CustomersConsumer("dub_x", client=session, retry_config=retry_config)
+    with pytest.raises(errors.DubError, match=r"refused|503") as caught:
+        customers.get("cus_1")
+    assert not isinstance(caught.value, errors.APITimeoutError)
+    assert f"{len(adapter.seen)} attempts" in str(caught.value)
+    assert len(adapter.seen) > 1

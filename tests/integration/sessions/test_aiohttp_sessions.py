@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -75,6 +76,15 @@ def test_own_exception_in_a_trace_callback_is_raised(serving: Any, connect_async
     with pytest.raises(KeyError, match="own"):
         connect_async(server.url, client=session, retry_config=QUICK).create(BODY)
     assert len(server.received) == 1
+
+
+def test_trace_callback_exception_does_not_hide_a_redirect(
+    serving: Any, connect_async: Any
+) -> None:
+    server = serving(307, "", {"Location": "/elsewhere"})
+    session = traced(on_request_end=raising(KeyError("own")))
+    with pytest.raises(errors.SDKError, match="redirects to '/elsewhere'"):
+        connect_async(server.url, client=session, retry_config=QUICK).create(BODY)
 
 
 @pytest.mark.parametrize("failure", ["refused", "timeout"])
@@ -155,3 +165,36 @@ def test_invalid_session_header_is_reported_as_unsent(serving: Any, connect_asyn
         dub.create(BODY)
     assert (caught.value.attempts, caught.value.sent) == (1, False)
     assert server.received == []
+
+
+@pytest.mark.parametrize(
+    ("callback", "seconds"), [("on_request_start", "0.2"), ("on_connection_create_start", "0.1")]
+)
+def test_sleeping_trace_callback_before_sending_is_unsent(
+    serving: Any, connect_async: Any, callback: str, seconds: str
+) -> None:
+    server = serving(201, CUSTOMER)
+    session = traced(**{callback: sleep_long})
+    with pytest.raises(errors.APITimeoutError, match=f"no connection within {seconds} s") as caught:
+        connect_async(server.url, client=session, timeout_ms=200).create(BODY)
+    assert caught.value.sent is False
+    assert server.received == []
+
+
+def test_lookup_thread_that_cannot_start_is_unsent(
+    serving: Any, connect_async: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serving(201, CUSTOMER)
+    dub = connect_async(server.url.replace("127.0.0.1", "localhost"))
+
+    def refuse(_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(
+            errors.APIConnectionError, match="no connection: can't start new thread"
+        ) as caught:
+            dub.create(BODY)
+    assert caught.value.sent is False
+    assert dub.create(BODY).id == "cus_1"

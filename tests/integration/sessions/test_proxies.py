@@ -45,6 +45,35 @@ def test_environment_proxy_without_a_scheme_is_used(
     assert proxy.seen == ["GET http://dub.internal/customers"]
 
 
+@pytest.mark.parametrize("source", ["environment", "session", "session's environment"])
+def test_proxy_login_without_a_scheme_is_used(
+    serving: Any, connect: Any, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    server = serving()
+    proxy = server.url.replace("http://", "us3r:pa%40s@")
+    session = None if source == "environment" else requests.Session()
+    if source == "session":
+        session.proxies = {"http": proxy}  # type: ignore[union-attr]
+    else:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("NO_PROXY", "other.internal")
+    assert connect("http://dub.internal", client=session).list() == []
+    assert server.seen == ["GET http://dub.internal/customers"]
+    sent = server.received[0].headers.get("proxy-authorization")
+    assert sent == f"Basic {b64encode(b'us3r:pa@s').decode()}"
+
+
+@pytest.mark.parametrize("login", ["", "us3r:pa%40s@"])
+def test_async_proxy_of_environment_without_scheme_is_used(
+    serving: Any, connect_async: Any, monkeypatch: pytest.MonkeyPatch, login: str
+) -> None:
+    server = serving()
+    monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://", login))
+    assert connect_async("http://dub.internal").list() == []
+    sent = server.received[0].headers.get("proxy-authorization")
+    assert sent == (f"Basic {b64encode(b'us3r:pa@s').decode()}" if login else None)
+
+
 @pytest.mark.parametrize("login", ["", "us3r:pa%40s@"])
 @pytest.mark.parametrize("is_environment", [True, False])
 def test_aiohttp_session_proxy_without_scheme_is_used(
@@ -86,6 +115,27 @@ def test_proxy_5xx_response_to_connect_is_retried(serving: Any, proxied: Any) ->
     assert error.attempts == 4
     assert error.sent is False
     assert len(proxy.received) == 4
+
+
+@pytest.mark.parametrize("raw", [b"", b"SSH-2.0 x\r\n", b"HTTP/1.1 20"], ids=["", "ssh", "cut"])
+def test_broken_proxy_response_to_connect_is_unsent(serving: Any, proxied: Any, raw: bytes) -> None:
+    proxy = serving(raw=raw, then="close")
+    error = proxied(proxy.url.replace("//", "//us3r:pa55w0rd@"), retry_config=None)
+    assert error.sent is False
+    assert "RawResponseMessage" not in str(error)
+    assert "127.0.0.1" not in str(error)
+    assert [received.method for received in proxy.received] == ["CONNECT"]
+
+
+def test_proxy_407_to_a_plain_request_names_the_proxy(
+    serving: Any, connect_both: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serving(407, "<p>Login</p>", {"Content-Type": "text/html"})
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    with pytest.raises(errors.SDKError, match=r"^407: the proxy rejected .* proxy's URL") as caught:
+        connect_both("http://dub.internal", retry_config=QUICK).list()
+    assert caught.value.status_code == 407
+    assert len(proxy.received) == 1
 
 
 def test_unreachable_proxy_is_named_in_the_error(serving: Any, proxied: Any) -> None:

@@ -35,6 +35,16 @@ def test_own_exception_in_a_response_hook_is_raised(serving: Any, connect: Any) 
     assert len(server.received) == 1
 
 
+def test_hook_exception_does_not_hide_a_redirect(serving: Any, connect: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise HookError
+
+    server = serving(307, "", {"Location": "/elsewhere"})
+    with pytest.raises(errors.SDKError, match="redirects to '/elsewhere'"):
+        connect(server.url, client=hooked(refuse), retry_config=QUICK).list()
+    assert len(server.received) == 1
+
+
 BROKEN = {
     "length": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[",
     "chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[",

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from dub_uplink import CustomersConsumer
+from dub_uplink.testing import FakeDub
 
 
 @pytest.fixture
@@ -34,6 +35,44 @@ def test_session_headers_params_and_cookies_are_sent(
     assert [r.headers["x-team"] for r in (first, second, third)] == ["growth", "growth", "sales"]
     assert first.headers["cookie"] == "mine=2"
     assert "seen=1" in second.headers["cookie"]
+
+
+PAGING = [
+    {"page": "2"},
+    {"pageSize": "1"},
+    {"startingAfter": "cus_x"},
+    {"endingBefore": "cus_x"},
+    {"sortBy": "saleAmount", "sortOrder": "asc"},
+    {"groupBy": "country"},
+]
+
+
+@pytest.mark.parametrize("params", PAGING, ids="-".join)
+def test_session_paging_params_change_no_result(
+    fake: FakeDub, served: str, connect: Any, session: requests.Session, wrap: Any, params: Any
+) -> None:
+    fake.add_many(250)
+    plain = connect(served)
+    session.params = {**params, "team": "growth"}
+    customers = connect(served, client=wrap(session))
+    fake.clear_requests()
+    assert len(list(customers.iterate())) == 250
+    assert customers.count() == 250
+    assert customers.list() == plain.list()
+    assert customers.list(page_size=3, page=2) == plain.list(page_size=3, page=2)
+    assert "team=growth" in fake.requests[0].query_string
+    assert session.params == {**params, "team": "growth"}
+
+
+def test_session_filter_params_apply_to_every_call(
+    fake: FakeDub, served: str, connect: Any, session: requests.Session, wrap: Any
+) -> None:
+    for number in range(40):
+        fake.add(external_id=f"user_{number}", country=("GB", "FR")[number % 2])
+    session.params = {"country": "GB"}
+    customers = connect(served, client=wrap(session))
+    assert len(list(customers.iterate(page_size=8))) == customers.count() == 20
+    assert {customer.country for customer in customers.iterate(country="FR")} == {"FR"}
 
 
 def test_session_user_agent_is_kept(serving: Any, connect: Any, session: requests.Session) -> None:

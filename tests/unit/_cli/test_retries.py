@@ -38,7 +38,7 @@ class FailingAdapter(requests.adapters.BaseAdapter):
         self.started.append(self.now)
         # The timeout of an attempt is counted in real time, of which some has passed by now.
         remaining = self._deadline - self.now
-        assert remaining - 1 < timeout[1] <= remaining + 1e-9
+        assert remaining - 1 < timeout <= remaining + 1e-9
         self.now += min(self._seconds, remaining)
         if self._seconds >= remaining:
             raise requests.ReadTimeout("timed out", request=request)
