@@ -184,7 +184,7 @@ def test_call_from_another_loop_raises_runtime_error(url: str) -> None:
     first = asyncio.new_event_loop()
     first.run_until_complete(s.customers.list())
     second = asyncio.new_event_loop()
-    with pytest.raises(RuntimeError, match="another event loop"):
+    with pytest.raises(RuntimeError, match="the event loop of its first call"):
         second.run_until_complete(s.customers.list())
     second.close()
     first.run_until_complete(s.aclose())
