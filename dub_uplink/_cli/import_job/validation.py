@@ -202,13 +202,12 @@ class SeenIds:
             value = row.request.get(name)
             if not isinstance(value, str) or not value:
                 continue
-            line = self._add_or_find(f"{number}{value}", row.line)
+            line = self._add_or_find(f"={number}{value}", row.line)
             if line is not None:
                 problems.append(_make_duplicate_problem(row, rows, name, "occurs twice", line))
             elif not value.isascii():
-                line = self._add_or_find(
-                    f"{number}~{unicodedata.normalize('NFC', value)}", row.line
-                )
+                normalized = unicodedata.normalize("NFC", value)
+                line = self._add_or_find(f"~{number}{normalized}", row.line)
                 if line is not None:
                     reason = "differs only in Unicode normalization from the id of another row"
                     notes.append(_make_duplicate_problem(row, rows, name, reason, line))
