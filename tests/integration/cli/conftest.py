@@ -10,11 +10,13 @@ import contextlib
 import inspect
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,7 +77,9 @@ def live() -> Iterator[tuple[FakeDub, dict[str, str]]]:
 
 
 @pytest.fixture
-def invoke(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
+def invoke(
+    live: tuple[FakeDub, dict[str, str]], request: pytest.FixtureRequest
+) -> Callable[..., Result]:
     """Call it with the arguments of ``dub-uplink``, to run them on ``live`` within this process.
 
     ``env`` adds variables; those that are ``None`` are taken away.
@@ -83,6 +87,9 @@ def invoke(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
     from click.testing import CliRunner
 
     from dub_uplink._cli.commands import cli
+
+    # A complete import or export ignores Ctrl-C until the process ends.
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
 
     def invoke(
         *arguments: str, input: str | bytes | None = None, env: dict[str, Any] | None = None
@@ -95,7 +102,9 @@ def invoke(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def invoke_apart(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
+def invoke_apart(
+    live: tuple[FakeDub, dict[str, str]], request: pytest.FixtureRequest
+) -> Callable[..., Result]:
     """As ``invoke``, for tests that tell stdout from stderr."""
     from click.testing import CliRunner
 
@@ -104,6 +113,7 @@ def invoke_apart(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
     # Until 8.2 click mixed the two unless told otherwise.
     mixes = "mix_stderr" in inspect.signature(CliRunner).parameters
     options: dict[str, Any] = {"mix_stderr": False} if mixes else {}
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
 
     def invoke(*arguments: str, env: dict[str, Any] | None = None) -> Result:
         runner = CliRunner(**options)
