@@ -116,3 +116,11 @@ def test_unreadable_input_file_leaves_no_problem_file(validate: Check, tmp_path:
     with pytest.raises(BadFile):
         validate(HEADER + "u1,,,\n" * 9 + "\0")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(("delimiter", "written"), [("\t", ","), ("|", ","), (";", ";")])
+def test_problem_file_has_a_delimiter_of_excel(
+    validate: Check, rest: Path, delimiter: str, written: str
+) -> None:
+    validate((HEADER + "u1,x,,\n" * 9).replace(",", delimiter))
+    assert rest.read_text("utf-8-sig").startswith(f"line{written}column{written}reason")
