@@ -209,7 +209,7 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
     if not target.parent.is_dir():
         raise Failure(f"the directory {target.parent} does not exist.", ExitCode.USAGE)
     if is_locked(append_suffix(target, ".part")):
-        raise Failure(f"another export is writing {path}.part", ExitCode.USAGE, WAIT_FOR_EXPORT)
+        raise Failure(f"another export is writing {path}.part.", ExitCode.USAGE, WAIT_FOR_EXPORT)
     if has_interrupted_export(target) and not resume and not force:
         raise Failure(
             f"{path}.part contains an interrupted export.",

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,9 +76,7 @@ def live() -> Iterator[tuple[FakeDub, dict[str, str]]]:
 
 
 @pytest.fixture
-def invoke(
-    live: tuple[FakeDub, dict[str, str]], request: pytest.FixtureRequest
-) -> Callable[..., Result]:
+def invoke(live: tuple[FakeDub, dict[str, str]]) -> Iterator[Callable[..., Result]]:
     """Call it with the arguments of ``dub-uplink``, to run them on ``live`` within this process.
 
     ``env`` adds variables; those that are ``None`` are taken away.
@@ -89,7 +86,7 @@ def invoke(
     from dub_uplink._cli.commands import cli
 
     # A complete import or export ignores Ctrl-C until the process ends.
-    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    before = signal.getsignal(signal.SIGINT)
 
     def invoke(
         *arguments: str, input: str | bytes | None = None, env: dict[str, Any] | None = None
@@ -98,13 +95,12 @@ def invoke(
             cli, arguments, prog_name="dub-uplink", input=input, env={**live[1], **(env or {})}
         )
 
-    return invoke
+    yield invoke
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
-def invoke_apart(
-    live: tuple[FakeDub, dict[str, str]], request: pytest.FixtureRequest
-) -> Callable[..., Result]:
+def invoke_apart(live: tuple[FakeDub, dict[str, str]]) -> Iterator[Callable[..., Result]]:
     """As ``invoke``, for tests that tell stdout from stderr."""
     from click.testing import CliRunner
 
@@ -113,13 +109,14 @@ def invoke_apart(
     # Until 8.2 click mixed the two unless told otherwise.
     mixes = "mix_stderr" in inspect.signature(CliRunner).parameters
     options: dict[str, Any] = {"mix_stderr": False} if mixes else {}
-    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    before = signal.getsignal(signal.SIGINT)
 
     def invoke(*arguments: str, env: dict[str, Any] | None = None) -> Result:
         runner = CliRunner(**options)
         return runner.invoke(cli, arguments, prog_name="dub-uplink", env={**live[1], **(env or {})})
 
-    return invoke
+    yield invoke
+    signal.signal(signal.SIGINT, before)
 
 
 # Makes the terminal on its standard input the one that /dev/tty and Ctrl-C mean.
