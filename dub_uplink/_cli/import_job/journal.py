@@ -9,6 +9,25 @@ tables:
 - ``rows`` contains the outcomes. If a row below ``sent_limit`` has no outcome, the server may have
   created its customer.
 
+The next run, also after a crash, handles a row by its state:
+
+===============  ==========================  ========================================================
+state            in ``rows``                 next run
+===============  ==========================  ========================================================
+not sent         no entry; the number is at  sends a create
+                 least ``sent_limit``
+in doubt         no entry; the number is     sends a create; after a conflict, looks up whether the
+                 below ``sent_limit``        customer is equal to the row, and then counts it as
+                                             created
+``not applied``  an entry without an         sends a create; a conflict is a real one. The entry is
+                 outcome                     deleted when the journal is opened, so that a later
+                                             crash leaves the row in doubt
+``exists``       an entry without an         applies ``--on-conflict`` without a create: an update
+                 outcome                     may have been sent, and is sent again
+an outcome       ``created``, ``updated``,   sends nothing
+                 ``skipped`` or ``failed``
+===============  ==========================  ========================================================
+
 When the import is complete and its report has been shown, the journal is deleted.
 """
 
