@@ -11,9 +11,9 @@ tables:
 
 The next run, also after a crash, handles a row by its state:
 
-===============  ==========================  ========================================================
+===============  ==========================  =======================================================
 state            in ``rows``                 next run
-===============  ==========================  ========================================================
+===============  ==========================  =======================================================
 not sent         no entry; the number is at  sends a create
                  least ``sent_limit``
 in doubt         no entry; the number is     sends a create; after a conflict, looks up whether the
@@ -26,7 +26,7 @@ in doubt         no entry; the number is     sends a create; after a conflict, l
                  outcome                     may have been sent, and is sent again
 an outcome       ``created``, ``updated``,   sends nothing
                  ``skipped`` or ``failed``
-===============  ==========================  ========================================================
+===============  ==========================  =======================================================
 
 When the import is complete and its report has been shown, the journal is deleted.
 """
