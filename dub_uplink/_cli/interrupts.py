@@ -46,6 +46,12 @@ class InterruptHandler:
         if self._stop_requested:
             raise Interrupted
 
+    def ignore(self) -> None:
+        """Ignore Ctrl-C until the process ends, because its result is complete."""
+        if self._is_installed:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            self._is_installed = False
+
     def make_clock(self) -> Clock:
         """Create a clock whose ``sleep`` raises ``Interrupted`` if Ctrl-C was pressed."""
         clock = current_clock()

@@ -18,6 +18,7 @@ from dub_uplink._cli.connection import Connection, connection_options
 from dub_uplink._cli.customers.filters import COUNT_FILTERS, filter_options
 from dub_uplink._cli.export.fetching import fetch_batches
 from dub_uplink._cli.export.job import (
+    WAIT_FOR_EXPORT,
     Format,
     PartError,
     PartFile,
@@ -26,7 +27,7 @@ from dub_uplink._cli.export.job import (
 )
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.interrupts import InterruptHandler
-from dub_uplink._cli.io.files import OWNER_ONLY, get_permissions
+from dub_uplink._cli.io.files import OWNER_ONLY, append_suffix, get_permissions, is_locked
 from dub_uplink._cli.io.progress import Progress
 from dub_uplink._cli.io.records import API_NAMES, list_column_names
 from dub_uplink._cli.transfer_options import (
@@ -207,6 +208,8 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
     """
     if not target.parent.is_dir():
         raise Failure(f"the directory {target.parent} does not exist.", ExitCode.USAGE)
+    if is_locked(append_suffix(target, ".part")):
+        raise Failure(f"another export is writing {path}.part.", ExitCode.USAGE, WAIT_FOR_EXPORT)
     if has_interrupted_export(target) and not resume and not force:
         raise Failure(
             f"{path}.part contains an interrupted export.",
@@ -297,7 +300,7 @@ def _write_part_file(
             with contextlib.closing(batches):
                 count = part_file.append(batches, job.file_format, job.columns, progress.update)
             progress.finish(count)
-            part_file.finish(_make_converter(job, interrupt))
+            part_file.finish(_make_converter(job, interrupt), interrupt.ignore)
     except (errors.DubError, OSError, KeyboardInterrupt):
         if part_file.customers:
             click.echo(

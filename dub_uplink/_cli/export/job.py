@@ -45,6 +45,7 @@ _CHECKPOINT_CUSTOMERS = 1_000
 _CHECKPOINT_SECONDS = 2.0
 
 
+WAIT_FOR_EXPORT = "wait until it ends, or export to another file."
 _START_OVER = "start over with --force instead of --resume."
 
 
@@ -159,7 +160,7 @@ class PartFile:
             except BlockingIOError:
                 raise PartError(
                     f"another export is writing {self._part_path}",
-                    "wait until it ends, or export to another file.",
+                    WAIT_FOR_EXPORT,
                 ) from None
             if not resume:
                 self._checkpoint_path.unlink(missing_ok=True)
@@ -265,16 +266,22 @@ class PartFile:
             json.dump({**self._settings, **vars(self._last_checkpoint)}, file)
         self._checkpointed_at = self._clock()
 
-    def finish(self, convert: Callable[[Path, IO[bytes]], object] | None = None) -> None:
+    def finish(
+        self,
+        convert: Callable[[Path, IO[bytes]], object] | None = None,
+        before_rename: Callable[[], object] = lambda: None,
+    ) -> None:
         """Rename the part file to its final path, and delete the checkpoint.
 
         Args:
             convert: ``None`` to keep the content. Otherwise, ``convert(part_path, file)`` writes
                 the final content to ``file``.
+            before_rename: Called when the content is complete, before the final path exists.
         """
         if convert is None:
             self._part_path.chmod(self._mode)
             self._file.close()
+            before_rename()
             replace_atomically(self._part_path, self._path)
         else:
             converted_path = append_suffix(self._path, ".tmp")
@@ -283,6 +290,7 @@ class PartFile:
                     convert(self._part_path, file)
                     sync_file(file)
                 converted_path.chmod(self._mode)
+                before_rename()
                 replace_atomically(converted_path, self._path)
             finally:
                 converted_path.unlink(missing_ok=True)

@@ -272,7 +272,7 @@ def import_command(
                 old_files = [
                     old for old in (failed_path, problem_file) if old.exists() and old != base_path
                 ]
-                _run_import(run, failed_path, progress)
+                _run_import(run, failed_path, progress, interrupt)
             warn_about_old_files(*old_files)
     except BadFile as error:
         raise Failure(f"{path}: {error}", ExitCode.USAGE) from None
@@ -322,7 +322,9 @@ def _validate(
     return report
 
 
-def _run_import(run: Import, failed_path: Path, progress: Progress) -> None:
+def _run_import(
+    run: Import, failed_path: Path, progress: Progress, interrupt: InterruptHandler
+) -> None:
     """Import the rows, show a report, and delete the journal if the import is complete.
 
     Raises:
@@ -348,7 +350,8 @@ def _run_import(run: Import, failed_path: Path, progress: Progress) -> None:
     except ImportAborted as aborted:
         _report_stopped(run, failed_path)
         failure = make_failure(aborted.error)
-        hint = f"{failure.hint} {_RUN_AGAIN}".strip()
+        run_again = "Then run the command again." if "--server-url" in failure.hint else _RUN_AGAIN
+        hint = f"{failure.hint} {run_again}".strip()
         raise Failure(failure.message, failure.exit_code, hint) from None
     except (OSError, KeyboardInterrupt):
         _report_stopped(run, failed_path)
@@ -356,9 +359,9 @@ def _run_import(run: Import, failed_path: Path, progress: Progress) -> None:
         raise
     if unresolved:
         _report_stopped(run, failed_path)
-        show_unresolved(run.unresolved, run.retry_after)
         message = f"{format_row_count(unresolved)} had no usable response."
         raise Failure(message, ExitCode.NETWORK, _RUN_AGAIN)
+    interrupt.ignore()  # with exit code 130, users would run the command again
     failed_path, write_error = _write_failed(run, failed_path)
     show_counts(journal)
     has_failures = show_failures(journal, failed_path, run.on_conflict, write_error=write_error)
@@ -380,6 +383,7 @@ def _report_stopped(run: Import, failed_path: Path) -> None:
             " command again to write it.",
             err=True,
         )
+    show_unresolved(run.unresolved, run.retry_after)
 
 
 def _write_failed(run: Import, path: Path) -> tuple[Path, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dub_uplink._cli.import_job.journal import Journal
+from dub_uplink._cli.import_job.validation import get_spreadsheet_delimiter
 from dub_uplink._cli.io.files import UniqueFile
 from dub_uplink._cli.io.records import format_json
 from dub_uplink._cli.io.text import escape_formula
@@ -50,7 +51,7 @@ def _write_table(file: IO[str], rows: Rows, failed_records: Iterator[dict[str, A
     # Quote all cells, because some versions of Python do not quote a cell for a CR.
     writer = csv.writer(
         file,
-        delimiter=rows.recognized.get("delimiter", ","),
+        delimiter=get_spreadsheet_delimiter(rows),
         lineterminator="\n",
         quoting=csv.QUOTE_ALL,
     )

@@ -314,7 +314,10 @@ class Import:
         self.retry_after = max(self.retry_after, error.retry_after or 0.0)
         self._consecutive_failures += 1
         was_unsent = isinstance(error, errors.APIConnectionError) and not error.sent
-        is_certainly_not_applied = was_unsent or isinstance(error, _TOKEN_ERRORS)
+        # The API of Dub has this route, so another server sent the response.
+        is_wrong_server = isinstance(error, errors.SDKError) and error.status_code in (404, 405)
+        was_rejected = isinstance(error, _TOKEN_ERRORS) or is_wrong_server
+        is_certainly_not_applied = was_unsent or was_rejected
         if is_certainly_not_applied:
             self._mark_not_applied(call_result)
         # All rows would wait as long as this row. With --no-retries, no deadline limits the wait.

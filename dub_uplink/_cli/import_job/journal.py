@@ -9,6 +9,25 @@ tables:
 - ``rows`` contains the outcomes. If a row below ``sent_limit`` has no outcome, the server may have
   created its customer.
 
+The next run, also after a crash, handles a row by its state:
+
+===============  ==========================  =======================================================
+state            in ``rows``                 next run
+===============  ==========================  =======================================================
+not sent         no entry; the number is at  sends a create
+                 least ``sent_limit``
+in doubt         no entry; the number is     sends a create; after a conflict, looks up whether the
+                 below ``sent_limit``        customer is equal to the row, and then counts it as
+                                             created
+``not applied``  an entry without an         sends a create; a conflict is a real one. The entry is
+                 outcome                     deleted when the journal is opened, so that a later
+                                             crash leaves the row in doubt
+``exists``       an entry without an         applies ``--on-conflict`` without a create: an update
+                 outcome                     may have been sent, and is sent again
+an outcome       ``created``, ``updated``,   sends nothing
+                 ``skipped`` or ``failed``
+===============  ==========================  =======================================================
+
 When the import is complete and its report has been shown, the journal is deleted.
 """
 
@@ -33,7 +52,8 @@ _EXISTING = "exists"  # the customer existed before the import
 _NOT_APPLIED = "not applied"  # the server did not create the customer
 _SCHEMA_VERSION = 3  # version 1 was a JSONL file; version 2 had different column names
 #: The first bytes of a journal of version 1, and of a journal of a later version.
-_JSON_LINES_HEADER, _SQLITE_HEADER = b'{"journal":', b"SQLite format 3\0"
+_SQLITE_HEADER = b"SQLite format 3\0"
+_NAMES_BY_KEY = {"file": "the file", "server": "the server", "API key": "the API key"}
 _MAX_REASON_LENGTH = 10_000  # characters
 #: An unfinished import can be resumed although this part of its identity has changed.
 _CHANGEABLE_KEY = "on_conflict"
@@ -79,7 +99,7 @@ class Journal:
         self.path = path
         self.rows = rows
         self.replaced_outcome_counts: dict[Outcome, int] | None = None
-        _check_file(path, restart=restart)
+        _check_file(path)
         self._database = sqlite3.connect(path, timeout=0)
         try:
             with self._convert_sqlite_errors():
@@ -141,20 +161,25 @@ class Journal:
         if completed_rows == previous["rows"]:
             self.replaced_outcome_counts = outcome_counts
             return False
-        if not self._may_have_applied():
+        in_doubt = self._count_rows_in_doubt()
+        if not outcome_counts["created"] and not in_doubt:
             return False
-        if changed != [_CHANGEABLE_KEY]:
-            raise JournalError(
-                f"an import stopped after {completed_rows:,} of {previous['rows']:,} rows, and the"
-                f" {changed[0]} has changed since then ({self.path}); undo the change and run the"
-                " command again, or start over with --restart"
-            )
-        return True
+        if changed == [_CHANGEABLE_KEY]:
+            return True
+        maybe = f", and may have created {in_doubt:,} more" if in_doubt else ""
+        raise JournalError(
+            f"an interrupted import has created {outcome_counts['created']:,} of"
+            f" {previous['rows']:,} customers{maybe} ({self.path}). Since then,"
+            f" {_list_changes(previous, identity)} changed. To continue that import, undo the"
+            " change. To send every row as it is now, run this command with --restart --on-conflict"
+            " upsert, which updates the customers that exist, or with --restart --on-conflict skip,"
+            " which leaves them unchanged"
+        )
 
-    def _may_have_applied(self) -> bool:
-        """Return whether the server may have created a customer of the import."""
-        not_applied = self._query_value("SELECT count(*) FROM rows WHERE outcome = ?", _NOT_APPLIED)
-        return bool(self._query_value("SELECT sent_limit FROM import") > not_applied)
+    def _count_rows_in_doubt(self) -> int:
+        """Return the number of rows that may have been sent, and whose outcome is unknown."""
+        known = self._query_value("SELECT count(*) FROM rows")
+        return max(0, int(self._query_value("SELECT sent_limit FROM import")) - int(known))
 
     def raise_sent_limit(self, row: int) -> None:
         """Record that the rows below ``row`` may be sent, and commit."""
@@ -274,13 +299,24 @@ class Journal:
         self.close()
 
 
-def _check_file(path: Path, *, restart: bool) -> None:
+def _list_changes(previous: dict[str, Any], identity: dict[str, Any]) -> str:
+    """Return what differs between two identities, such as "the file and --map"."""
+    changed = []
+    for key, name in _NAMES_BY_KEY.items():
+        if previous.get(key) != identity.get(key):
+            changed.append(name)
+    old, new = previous.get("options", {}), identity.get("options", {})
+    for key in new:
+        if old.get(key) != new[key] and key != "other sheets":
+            changed.append(f"--{key.replace('_', '-')}")
+    return " and ".join(changed) or "the number of rows"
+
+
+def _check_file(path: Path) -> None:
     """Check that a path is a journal. If it does not exist, create an empty file.
 
-    With ``restart``, the content of a journal of version 1 is deleted.
-
     Raises:
-        JournalError: the file is not a journal, or has version 1.
+        JournalError: the file is not a journal.
         OSError: the file cannot be read or created.
     """
     if path.exists() and not path.is_file():
@@ -290,14 +326,7 @@ def _check_file(path: Path, *, restart: bool) -> None:
     with open(path, "a+b", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as file:
         file.seek(0)
         start = file.read(len(_SQLITE_HEADER))
-        if start.startswith(_JSON_LINES_HEADER):
-            if not restart:
-                raise JournalError(
-                    f"{path} was written by an earlier version of dub-uplink, as a JSONL file;"
-                    " finish the import with that version, or start over with --restart"
-                )
-            file.truncate(0)
-        elif start not in (b"", _SQLITE_HEADER):
+        if start not in (b"", _SQLITE_HEADER):
             raise JournalError(
                 f"{path} is not a journal of an import; choose another journal with --journal"
             )

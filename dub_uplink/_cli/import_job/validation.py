@@ -96,7 +96,7 @@ def validate_rows(
         BadFile: the file cannot be read to its end.
     """
     report = ValidationReport()
-    delimiter = rows.recognized.get("delimiter", ",")
+    delimiter = get_spreadsheet_delimiter(rows)
     with (
         SeenIds() as seen_ids,
         _ProblemFile(report, problem_file, rows.unit, delimiter) as problem_writer,
@@ -115,6 +115,14 @@ def validate_rows(
             if report.rows % _PROGRESS_INTERVAL == 0:
                 on_progress(report.rows)
     return report
+
+
+def get_spreadsheet_delimiter(rows: Rows) -> str:
+    """Return the delimiter for CSV files about these rows, which a spreadsheet program opens.
+
+    Excel expects a comma or a semicolon in a file named ``.csv``, depending on the region.
+    """
+    return ";" if rows.recognized.get("delimiter") == ";" else ","
 
 
 class _ProblemFile:
@@ -202,13 +210,12 @@ class SeenIds:
             value = row.request.get(name)
             if not isinstance(value, str) or not value:
                 continue
-            line = self._add_or_find(f"{number}{value}", row.line)
+            line = self._add_or_find(f"={number}{value}", row.line)
             if line is not None:
                 problems.append(_make_duplicate_problem(row, rows, name, "occurs twice", line))
             elif not value.isascii():
-                line = self._add_or_find(
-                    f"{number}~{unicodedata.normalize('NFC', value)}", row.line
-                )
+                normalized = unicodedata.normalize("NFC", value)
+                line = self._add_or_find(f"~{number}{normalized}", row.line)
                 if line is not None:
                     reason = "differs only in Unicode normalization from the id of another row"
                     notes.append(_make_duplicate_problem(row, rows, name, reason, line))

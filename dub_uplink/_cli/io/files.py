@@ -38,6 +38,18 @@ def lock_file(file: IO[Any]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether another process holds the lock of a file, which need not exist."""
+    try:
+        with path.open("rb") as file:
+            lock_file(file)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
 @contextlib.contextmanager
 def add_filename_to_errors(path: Path) -> Iterator[None]:
     """Add the file name to an ``OSError``, because a failed write raises an error without one."""

@@ -69,7 +69,7 @@ def read_lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> It
             if len(line) > MAX_RECORD_CHARS:
                 raise BadFile(f"line {number} is longer than {MAX_RECORD_CHARS:,} characters.")
             if "\0" in line:
-                raise _make_nul_error(number, encoding)
+                raise _make_nul_error(file, number, encoding)
             yield line
 
 
@@ -83,7 +83,8 @@ def read_chunks(file: IO[bytes], encoding: str) -> Iterator[str]:
     with _open_text(file, encoding, "\n") as text:
         while chunk := text.read(_CHUNK_SIZE):
             if "\0" in chunk:
-                raise _make_nul_error(number + chunk[: chunk.index("\0")].count("\n"), encoding)
+                number += chunk[: chunk.index("\0")].count("\n")
+                raise _make_nul_error(file, number, encoding)
             number += chunk.count("\n")
             yield chunk
 
@@ -105,10 +106,16 @@ def _open_text(file: IO[bytes], encoding: str, newline: str) -> Iterator[IO[str]
             raise BadFile(_describe_decode_error(file, encoding, newline)) from None
 
 
-def _make_nul_error(number: int, encoding: str) -> BadFile:
+def _make_nul_error(file: IO[bytes], number: int, encoding: str) -> BadFile:
+    guessed_encoding = _guess_utf_16(read_start(file, 4096))
+    if guessed_encoding in ("", encoding):
+        return BadFile(
+            f"line {number} contains a NUL byte, which text does not contain.  Hint: check that the"
+            " file is complete, or remove the byte."
+        )
     return BadFile(
-        f"line {number} contains a NUL byte: the file is not text, or not in {encoding}."
-        "  Hint: try --encoding utf-16-le."
+        f"line {number} contains a NUL byte: the file is not in {encoding}."
+        f"  Hint: try --encoding {guessed_encoding}."
     )
 
 

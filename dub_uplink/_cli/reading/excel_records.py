@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from dub_uplink._cli.io.text_file import BadFile
-from dub_uplink._cli.reading.record import Record
+from dub_uplink._cli.reading.record import Record, ZeroPadded
 
 _CONTENT_TYPES_FILE = "[Content_Types].xml"  # each Excel workbook contains this file
+_ZEROS_PATTERN = re.compile("00+")  # a number format that shows leading zeros
 _WORKBOOK_ERRORS = (
     zipfile.BadZipFile,
     InvalidFileException,
@@ -65,7 +67,8 @@ class Sheet:
         self._sheet.reset_dimensions()  # some programs write wrong dimensions
         try:
             unevaluated_cells, hidden_rows = self._find_unevaluated_and_hidden()
-            for number, cells in enumerate(self._sheet.iter_rows(values_only=True), 1):
+            for number, row in enumerate(self._sheet.iter_rows(), 1):
+                cells = [_get_value(cell) for cell in row]
                 problem = ""
                 if number in unevaluated_cells:
                     problem = (
@@ -74,7 +77,7 @@ class Sheet:
                     )
                 if problem or any(cell is not None and str(cell).strip() for cell in cells):
                     note = "is hidden in the workbook" if number in hidden_rows else ""
-                    yield Record(number, list(cells), problem, note)
+                    yield Record(number, cells, problem, note)
         except _WORKBOOK_ERRORS as error:
             raise _to_bad_file(error) from None
 
@@ -108,6 +111,14 @@ class Sheet:
                 elif tag == "row":
                     element.clear()
         return unevaluated_cells, hidden_rows
+
+
+def _get_value(cell: Any) -> Any:
+    value = cell.value
+    if type(value) is int and value >= 0 and _ZEROS_PATTERN.fullmatch(cell.number_format):
+        shown = str(value).zfill(len(cell.number_format))
+        return ZeroPadded(value, shown) if shown != str(value) else value
+    return value
 
 
 def _to_bad_file(error: Exception) -> BadFile:

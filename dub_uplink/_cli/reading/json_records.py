@@ -94,7 +94,9 @@ def _is_jsonl(file: IO[bytes], encoding: str) -> bool:
     try:
         _DECODER.decode(first_line)
     except json.JSONDecodeError as error:
-        return error.pos < len(first_line)  # an error at its end: the object continues
+        # An error at the end of the line means that the object continues on the next line.
+        is_sequence = error.msg == "Extra data" and first_line[error.pos] == "{"
+        return error.pos < len(first_line) and not is_sequence
     except RecursionError:
         pass
     return True

@@ -5,6 +5,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
+class ZeroPadded(int):
+    """An integer that a workbook shows with leading zeros; ``shown`` is the text it shows."""
+
+    shown: str
+
+    def __new__(cls, value: int, shown: str) -> ZeroPadded:
+        """Create the integer."""
+        number = super().__new__(cls, value)
+        number.shown = shown
+        return number
+
+
 class Record(NamedTuple):
     """A record of a file.
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from dub_uplink._cli.io.records import escape_unprintable
 from dub_uplink._cli.io.text import unescape_formula
 from dub_uplink._cli.reading.fields import REQUIRED_FIELDS
+from dub_uplink._cli.reading.record import ZeroPadded
 from dub_uplink.testing._api.rules import MAX_TEXT_LENGTH, is_email, is_url
 
 #: Texts that programs write for a missing value. "Null" is not included, because it is a surname.
@@ -41,6 +42,9 @@ _NOTE_UNESCAPED = (
     "is sent without its first apostrophe, which customers list and files of failed rows add"
 )
 _NOTE_STILL_ESCAPED = "is sent with its first apostrophe; to remove it, import without --exact"
+_NOTE_PADDED = (
+    "is shown with leading zeros, which are not sent; to send them, enter the value as text"
+)
 _FORMAT_AS_TEXT = "format the column as text in the spreadsheet"
 _USE_EXACT = "if the value is correct, import all cells unchanged with --exact"
 
@@ -88,6 +92,9 @@ def read_cell(field: str, cell: Any, *, exact: bool = False, escaped: bool = Fal
 
 
 def _read_unescaped(field: str, cell: Any, *, exact: bool) -> Value:
+    if isinstance(cell, ZeroPadded):
+        value = _read_unescaped(field, int(cell), exact=exact)
+        return value if value.problem else value._replace(note=_NOTE_PADDED, detail=cell.shown)
     if not isinstance(cell, str):
         text, problem = _format_typed(cell)
         if problem:

@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def live() -> Iterator[tuple[FakeDub, dict[str, str]]]:
 
 
 @pytest.fixture
-def invoke(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
+def invoke(live: tuple[FakeDub, dict[str, str]]) -> Iterator[Callable[..., Result]]:
     """Call it with the arguments of ``dub-uplink``, to run them on ``live`` within this process.
 
     ``env`` adds variables; those that are ``None`` are taken away.
@@ -84,6 +85,9 @@ def invoke(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
 
     from dub_uplink._cli.commands import cli
 
+    # A complete import or export ignores Ctrl-C until the process ends.
+    before = signal.getsignal(signal.SIGINT)
+
     def invoke(
         *arguments: str, input: str | bytes | None = None, env: dict[str, Any] | None = None
     ) -> Result:
@@ -91,11 +95,12 @@ def invoke(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
             cli, arguments, prog_name="dub-uplink", input=input, env={**live[1], **(env or {})}
         )
 
-    return invoke
+    yield invoke
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
-def invoke_apart(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
+def invoke_apart(live: tuple[FakeDub, dict[str, str]]) -> Iterator[Callable[..., Result]]:
     """As ``invoke``, for tests that tell stdout from stderr."""
     from click.testing import CliRunner
 
@@ -104,12 +109,14 @@ def invoke_apart(live: tuple[FakeDub, dict[str, str]]) -> Callable[..., Result]:
     # Until 8.2 click mixed the two unless told otherwise.
     mixes = "mix_stderr" in inspect.signature(CliRunner).parameters
     options: dict[str, Any] = {"mix_stderr": False} if mixes else {}
+    before = signal.getsignal(signal.SIGINT)
 
     def invoke(*arguments: str, env: dict[str, Any] | None = None) -> Result:
         runner = CliRunner(**options)
         return runner.invoke(cli, arguments, prog_name="dub-uplink", env={**live[1], **(env or {})})
 
-    return invoke
+    yield invoke
+    signal.signal(signal.SIGINT, before)
 
 
 # Makes the terminal on its standard input the one that /dev/tty and Ctrl-C mean.

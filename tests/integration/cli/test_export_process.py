@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from dub_uplink.testing import FakeDub, faults
 
 if TYPE_CHECKING:
@@ -54,6 +56,28 @@ def test_export_resumes_after_kill_and_interrupt(
         ids = [json.loads(line)["id"] for line in target.read_text().splitlines()]
         assert (len(ids), set(ids)) == (CUSTOMERS, {c.id for c in fake.customers})
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+@pytest.mark.parametrize("option", [(), ("--force",), ("--resume",)])
+def test_running_export_is_not_called_interrupted(
+    run: Run, environment: dict[str, str], tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    target = tmp_path / "customers.jsonl"
+    with FakeDub() as fake, fake.serve() as url:
+        fake.add_many(CUSTOMERS)
+        env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        fake.faults.add(faults.Delay(0), times=12)
+        fake.faults.add(faults.Delay(60), times=None)
+        with subprocess.Popen([*COMMAND, str(target)], env=env, stderr=subprocess.DEVNULL) as first:
+            while not (tmp_path / "customers.jsonl.part.json").exists() and first.poll() is None:
+                time.sleep(0.005)
+            second = run("customers", "export", *option, str(target), env=env)
+            first.kill()
+    assert (second.returncode, first.returncode) == (2, -signal.SIGKILL)
+    assert second.stderr == (
+        f"Error: another export is writing {target}.part.  Hint: wait until it ends, or export to"
+        " another file.\n"
+    )
 
 
 def test_export_progress_bar_without_a_total_shows_no_eta(

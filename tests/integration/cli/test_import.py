@@ -83,7 +83,8 @@ def test_unfinished_import_with_another_api_key_is_rejected(
     assert b"dub_test" not in journal.read_bytes()
     done = invoke("customers", "import", str(people), env={"DUB_API_KEY": "dub_prod"})
     assert done.exit_code == 2
-    assert "stopped after 3 of 10 rows, and the API key has changed since" in done.stderr
+    assert "an interrupted import has created 3 of 10 customers" in done.stderr
+    assert "Since then, the API key changed." in done.stderr
 
 
 def test_import_with_nothing_sent_can_restart_with_other_options(
@@ -279,11 +280,23 @@ def test_rejected_key_stops_the_import_and_a_valid_key_resumes(
     done = invoke("customers", "import", str(people), env={"DUB_API_KEY": "dub_wrong"})
     assert done.exit_code == 3
     assert last(done) == "200 rows: 0 created, 0 updated, 0 skipped, 0 failed, 200 left"
-    assert done.stderr.startswith("Error: 401 unauthorized: ")
+    assert " had no usable response: 401 unauthorized: " in done.stderr
+    assert "\nError: 401 unauthorized: " in done.stderr
     assert "Run the same command again to continue." in done.stderr
     assert len(live[0].requests) <= 8
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, live[0].customer_count) == (0, 200)
+
+
+def test_wrong_server_path_stops_and_the_right_one_starts_over(
+    invoke: Invoke, live: Live, people: Path
+) -> None:
+    wrong = f"{live[1]['DUB_SERVER_URL']}/nope"
+    done = invoke("customers", "import", "--server-url", wrong, str(people))
+    assert (done.exit_code, live[0].customer_count) == (5, 0)
+    assert "is the URL of Dub's API. Then run the command again." in done.stderr
+    done = invoke("customers", "import", str(people))
+    assert (done.exit_code, live[0].customer_count) == (0, 10)
 
 
 def test_plan_limit_error_stops_the_import(invoke: Invoke, live: Live, people: Path) -> None:
@@ -308,7 +321,8 @@ def test_network_failure_stops_the_import_without_failed_rows(
     with no_sleep():
         done = invoke("customers", "import", "--no-retries", str(people))
     assert (done.exit_code, posts(live[0]) < 12) == (5, True)
-    assert "Run the same command again" in done.stderr
+    assert "had no usable response: " in done.stderr
+    assert done.stderr.rstrip().endswith("(DUB_SERVER_URL). Then run the command again.")
     live[0].faults.clear()
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, live[0].customer_count) == (0, 10)

@@ -130,6 +130,51 @@ def test_import_on_a_terminal_shows_progress(terminal: Callable[..., Any], peopl
         )
 
 
+PAGE = Path(__file__).parents[3] / "docs" / "cli-transfer.rst"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside the tests")
+@pytest.mark.parametrize("command", ["export customers.csv", "import --yes new.csv"])
+def test_interrupted_session_prints_what_the_page_shows(
+    terminal: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = f"    $ dub-uplink customers {command}\n"
+    session = re.search(
+        f"^{re.escape(first)}(?:    .*\n|\n)+", PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    assert session is not None
+    rows = (f"u{number},GB\n" for number in range(1206))
+    (tmp_path / "new.csv").write_text("external_id,country\n" + "".join(rows))
+    with FakeDub(latency=0.03) as fake, fake.serve() as url:
+        if command.startswith("export"):
+            fake.add_many(12_000)
+        else:
+            for number in range(0, 1206, 201):
+                fake.add(external_id=f"u{number}", country="GB")
+        env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        printed = ""
+        for line in session[0].splitlines():
+            if not line.startswith("    $"):
+                continue
+            shown = terminal(*line.split()[2:], env=env, columns=100)
+            if not printed:
+                shown.wait_for("ETA")
+                shown.send("\x03")
+            shown.finish(60)
+            printed += shown.shown
+    on_page = {form_of(line) for line in session[0].splitlines() if "$ " not in line}
+    on_terminal = {form_of(line) for line in re.split(r"[\r\n]", printed.replace("^C", "\n^C\n"))}
+    bars = {line for line in on_terminal if line.startswith(("Checking", "Export", "Import"))}
+    assert on_terminal - bars <= on_page <= on_terminal
+
+
+def form_of(line: str) -> str:
+    """Return a line without what differs between runs: numbers, plurals, bars and colours."""
+    line = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|[━╸╺]", "", line)
+    return " ".join(re.sub(r"[\d,]+", "0", line).replace("rows", "row").split())
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80])
 def test_progress_bar_fits_the_width_of_the_terminal(
     terminal: Callable[..., Any], columns: int

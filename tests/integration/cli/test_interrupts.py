@@ -77,6 +77,24 @@ def test_second_interrupt_ends_the_process_immediately(
         assert process.wait(5) == 130
 
 
+@pytest.mark.parametrize("rows", ["a,GB\n", "a,GB\nb,GB\n"])
+def test_interrupt_after_a_complete_import_keeps_its_exit_code(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path, rows: str
+) -> None:
+    (tmp_path / "a.csv").write_text("external_id,country\n" + rows)
+    with FakeDub() as fake, fake.serve() as url:
+        fake.add(external_id="b", country="GB")
+        process = start(url, "import", "a.csv")
+        while not fake.customer_count > 1 and process.poll() is None:
+            time.sleep(0.001)
+        journal = tmp_path / "a.csv.journal"
+        while journal.exists() and process.poll() is None:
+            time.sleep(0.0001)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, "Stopping" in err) == ("b," in rows, False)
+
+
 @pytest.mark.parametrize("arguments", [("import", "a.csv"), ("export", "b.csv")])
 def test_interrupt_ends_a_retry_wait(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path, arguments: tuple[str, ...]
@@ -101,6 +119,18 @@ def test_interrupt_handler_raises_only_when_checked() -> None:
         with pytest.raises(Interrupted):
             interrupt.make_clock().sleep(0)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ignored_interrupt_stays_ignored_after_the_handler() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with InterruptHandler() as interrupt:
+            interrupt.ignore()
+            signal.raise_signal(signal.SIGINT)
+            interrupt.check()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_interrupt_handler_leaves_an_ignored_signal_ignored() -> None:

@@ -93,7 +93,7 @@ def test_unfinished_journal_of_another_file_is_rejected(
         journal.raise_sent_limit(1)
         journal.record_outcome(0, "created")
         journal.commit()
-    expected = f"stopped after 1 of 8 rows, and the {what} has changed since .* --restart"
+    expected = f"created 1 of 8 customers .* the {what} changed.* --restart --on-conflict upsert,"
     with pytest.raises(JournalError, match=expected):
         Journal(path, {**ABOUT, **change}, ROWS)
     with Journal(path, ABOUT, ROWS) as journal:
@@ -104,6 +104,30 @@ def test_unfinished_journal_of_another_file_is_rejected(
             None,
             None,
         )
+
+
+def test_changed_option_is_named_with_rows_in_doubt(path: Path) -> None:
+    options = {"delimiter": ";", "ignore_unknown": False}
+    with Journal(path, {**ABOUT, "options": options}, ROWS) as journal:
+        journal.raise_sent_limit(3)
+    changed = {**ABOUT, "on_conflict": "skip", "options": {**options, "ignore_unknown": True}}
+    expected = r"created 0 of 8 customers, and may have created 3 more .* --ignore-unknown changed"
+    with pytest.raises(JournalError, match=expected):
+        Journal(path, changed, ROWS)
+
+
+@pytest.mark.parametrize("change", [{"file": "other"}, {"on_conflict": "skip"}])
+def test_unfinished_import_without_a_created_customer_is_replaced(
+    path: Path, change: dict[str, str]
+) -> None:
+    with Journal(path, ABOUT, ROWS) as journal:
+        journal.raise_sent_limit(3)
+        journal.record_outcome(0, "failed", "409 conflict")
+        journal.record_outcome(1, "skipped")
+        journal.mark_not_applied(2)
+        journal.commit()
+    with Journal(path, {**ABOUT, **change}, ROWS) as journal:
+        assert (journal.sent_limit, journal.get_outcome(0)) == (0, None)
 
 
 def test_finished_journal_of_another_file_is_replaced(path: Path) -> None:
@@ -166,18 +190,6 @@ def test_opening_another_sqlite_database_leaves_it_unchanged(path: Path, restart
         Journal(path, ABOUT, ROWS, restart=restart)
     with contextlib.closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT * FROM theirs").fetchall() == []
-
-
-def test_journal_of_an_earlier_version_is_rejected(path: Path) -> None:
-    old = b'{"journal":1,"file":{},"rows":8}\n["begun",8]\n["created",0]\n'
-    path.write_bytes(old)
-    with pytest.raises(
-        JournalError, match=r"by an earlier version .* or start over with --restart"
-    ):
-        Journal(path, ABOUT, ROWS)
-    assert path.read_bytes() == old
-    with Journal(path, ABOUT, ROWS, restart=True) as journal:
-        assert (journal.sent_limit, journal.get_outcome(0)) == (0, None)
 
 
 def test_damaged_journal_is_rejected(path: Path) -> None:

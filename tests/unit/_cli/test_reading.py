@@ -402,7 +402,7 @@ def test_invalid_jsonl_lines_are_reported_with_their_numbers(read: Read) -> None
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (HEADER + "u1,,a\0b,GB\n", "line 2 contains a NUL byte"),
+        (HEADER + "u1,,a\0b,GB\n", "line 2 contains a NUL byte.*remove the byte"),
         (
             HEADER + "u1,," + "x" * MAX_RECORD_CHARS + ",GB\n",
             "line 2 is longer than 1,048,576",
@@ -464,3 +464,8 @@ def test_opendocument_workbook_is_rejected(read: Read, tmp_path: Path) -> None:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
     with pytest.raises(BadFile, match=r"workbook of another program.* as \.xlsx"):
         read((tmp_path / "a.zip").read_bytes(), "a.ods")
+
+
+def test_objects_on_one_line_are_read(read: Read) -> None:
+    u1, u2 = (f'{{"external_id": "{name}", "country": "GB"}}' for name in ("u1", "u2"))
+    assert requests(read(f"{u1} {u2}{u1}\n{u2}", "a.json")) == [U1, U2, U1, U2]

@@ -113,6 +113,26 @@ def test_excel_numbers_and_dates_become_text_or_problems(read: Read) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "number_format", "shown"),
+    [(42, "00000", "00042"), (12345, "00000", ""), (42, "0", ""), (True, "00", "")],
+)
+def test_number_shown_with_leading_zeros_is_noted(
+    tmp_path: Path, value: int, number_format: str, shown: str
+) -> None:
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["external_id", "country"])
+    workbook.active.append([value, "GB"])
+    workbook.active["A2"].number_format = number_format
+    workbook.save(tmp_path / "a.xlsx")
+    with (tmp_path / "a.xlsx").open("rb") as file:
+        (row,) = make_rows(file, Options())
+    assert [(note.line, note.column, note.detail) for note in row.notes] == (
+        [(2, "external_id", shown)] if shown else []
+    )
+    assert row.problems or row.request == {"external_id": str(value), "country": "GB"}
+
+
 def test_empty_rows_and_columns_are_skipped(read: Read) -> None:
     table = [
         [],

@@ -58,6 +58,11 @@ def test_ids_that_differ_only_in_normalization_add_a_note(validate: Check) -> No
     assert "Unicode normalization" in note.reason
 
 
+def test_id_that_begins_with_a_tilde_is_no_duplicate(validate: Check) -> None:
+    report = validate("external_id,country\n\u00e9,GB\n~\u00e9,GB\n")
+    assert (report.bad_rows, report.notes.groups) == (0, {})
+
+
 def test_first_valid_rows_are_kept_for_the_preview(validate: Check) -> None:
     report = validate(HEADER + "u1,x,,GB\n" + "".join(f"u{n},,,GB\n" for n in range(2, 9)))
     assert [request["external_id"] for request in report.first_requests] == ["u2", "u3", "u4"]
@@ -111,3 +116,11 @@ def test_unreadable_input_file_leaves_no_problem_file(validate: Check, tmp_path:
     with pytest.raises(BadFile):
         validate(HEADER + "u1,,,\n" * 9 + "\0")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(("delimiter", "written"), [("\t", ","), ("|", ","), (";", ";")])
+def test_problem_file_has_a_delimiter_of_excel(
+    validate: Check, rest: Path, delimiter: str, written: str
+) -> None:
+    validate((HEADER + "u1,x,,\n" * 9).replace(",", delimiter))
+    assert rest.read_text("utf-8-sig").startswith(f"line{written}column{written}reason")
