@@ -245,7 +245,8 @@ class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
 
     def _convert(self, response: Response) -> Any:
         convert: Any = get_response_converter(self._schema)
-        return convert(_select_part(response.json(), self._path))
+        body = response.json()
+        return convert(_select_part(body, self._path) if self._path else body)
 
 
 class _Unpublished(MethodAnnotation):  # type: ignore[misc]

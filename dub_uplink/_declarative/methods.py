@@ -109,8 +109,8 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
     def modify_request(self, request_builder: Any) -> None:
         if not self._validates_path:
             check_url(request_builder.relative_url)
-        if self._needs_bytes:
-            _check_body_is_bytes(request_builder.info.get("data"))
+        if self._needs_bytes and "data" in request_builder.info:
+            _check_body_is_bytes(request_builder.info["data"])
         options = request_builder.info[OPTIONS_KEY]
         if self._route is not None:  # an endpoint with an `uplink.Url` has no route
             options["route"] = self._route
