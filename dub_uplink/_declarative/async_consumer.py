@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from .._internal.config import DEFAULT_TIMEOUT_MS
 from .._internal.credentials import TokenProvider
+from .._rate_limit.rate_limit import RateLimit
 from .._transport.async_client import AsyncRetryingClient
+from .._transport.client import OnRetry
+from ..models.unset import UNSET, Unset
+from ..retries import Clock, RetryBudget, RetryConfig
 from .consumer import ConfiguredConsumer
 
 
@@ -22,6 +28,33 @@ class AsyncDubConsumer(ConfiguredConsumer):
     if TYPE_CHECKING:
         _transport: AsyncRetryingClient
     _asynchronous = True
+
+    def __init__(
+        self,
+        token: str | Callable[[], str | Awaitable[str]] | None = None,
+        *,
+        server_url: str | None = None,
+        client: Any = None,
+        retry_config: RetryConfig | Unset | None = UNSET,
+        timeout_ms: float = DEFAULT_TIMEOUT_MS,
+        retry_budget: RetryBudget | Unset | None = UNSET,
+        on_retry: OnRetry | None = None,
+        clock: Clock | None = None,
+        rate_limit: RateLimit | None = None,
+    ) -> None:
+        token_provider: Any = TokenProvider(token)
+        del token  # tracebacks with local variables must not show the token
+        super().__init__(
+            token_provider,
+            server_url=server_url,
+            client=client,
+            retry_config=retry_config,
+            timeout_ms=timeout_ms,
+            retry_budget=retry_budget,
+            on_retry=on_retry,
+            clock=clock,
+            rate_limit=rate_limit,
+        )
 
     def _make_transport(
         self, client: Any, server_url: str, token: TokenProvider, **policy: Any

@@ -24,7 +24,8 @@ _MAX_TIMEOUT_MS = 86_400_000
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
-_FORBIDDEN_URL_CHARS = re.compile(r'["<>\\^`{|}]')
+_FORBIDDEN_URL_CHARS = re.compile(r'[\0-\x1f"<>\\^`{|}\x7f]')
+_INVALID_HOST = "server_url has a host that is not a valid DNS name; check its spelling"
 
 
 def normalize_base_url(server_url: str | None) -> str:
@@ -62,16 +63,19 @@ def normalize_base_url(server_url: str | None) -> str:
             "server_url must not have a query or a fragment;"
             " remove everything from the ? or # onwards"
         )
-    if not host.isascii():
-        server_url, host = _encode_host(parts)
-    if re.search(r"[^!-~]", server_url):
-        raise ValueError(
-            "server_url contains a space, a control or a non-ASCII character; percent-encode it"
-        )
-    # A backslash is forbidden because only some URL parsers end the host at it.
+    # Checked before IDNA encoding, which drops control characters and a backslash. A backslash is
+    # forbidden because only some URL parsers end the host at it.
     if _FORBIDDEN_URL_CHARS.search(server_url):
         raise ValueError(
             "server_url contains a character that is not allowed in a URL; percent-encode it"
+        )
+    if not host.isascii():
+        server_url, host = _encode_host(parts)
+    if host.startswith(".") or ".." in host:
+        raise ValueError(_INVALID_HOST)
+    if re.search(r"[^!-~]", server_url):
+        raise ValueError(
+            "server_url contains a space, a control or a non-ASCII character; percent-encode it"
         )
     if parts.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
@@ -92,9 +96,7 @@ def _encode_host(parts: SplitResult) -> tuple[str, str]:
     try:
         prepared = requests.Request("GET", f"https://{netloc}").prepare().url
     except requests.RequestException:
-        raise ValueError(
-            "server_url has a host that is not a valid DNS name; check its spelling"
-        ) from None
+        raise ValueError(_INVALID_HOST) from None
     encoded_parts = urlsplit(prepared or "")
     return parts._replace(netloc=encoded_parts.netloc).geturl(), encoded_parts.hostname or ""
 

@@ -113,10 +113,14 @@ class Shop(AsyncDub):
         return "GB"
 
 
+async def fetch_token() -> str:
+    return "dub_test"
+
+
 async def a_subclass(url: str) -> None:
     async with Shop("dub_test", server_url=url) as shop:
         assert_type(shop.country(), str)
-    async with MyCustomers("dub_test", server_url=url) as mine:
+    async with MyCustomers(fetch_token, server_url=url) as mine:
         assert_type(mine, MyCustomers)
         assert_type(await mine.get("ext_1"), Customer)
         try:

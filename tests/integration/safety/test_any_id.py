@@ -79,6 +79,7 @@ PLAIN_URL = re.compile(r"https?://(?:[a-z0-9.ü]+|\[::1\])(?::80)?(?:/|/v1)?", r
 @example("https://u:p@dub\u2100.example")
 @example("https://u:p@[x")
 @example("https://ü.example/v1")
+@example("https://ü.example\\")
 @pytest.mark.filterwarnings("ignore:the token goes unencrypted")
 def test_any_server_url_is_valid_or_rejected_at_construction(server_url: str) -> None:
     if PLAIN_URL.fullmatch(server_url.strip()):

@@ -87,6 +87,12 @@ def test_type_hints_of_each_method_resolve(cls: type[Any]) -> None:
     assert typing.get_type_hints(CustomersConsumer.get)["return"] is Customer
 
 
+def test_type_hints_of_async_constructors_are_equal() -> None:
+    client_hints = typing.get_type_hints(AsyncDub.__init__)
+    assert typing.get_type_hints(AsyncCustomersConsumer.__init__) == client_hints
+    assert inspect.signature(AsyncCustomersConsumer) == inspect.signature(AsyncDub)
+
+
 def test_subclass_does_not_change_parent_or_sibling_classes() -> None:
     class One(CustomersConsumer):
         @declare.get("one")

@@ -151,6 +151,14 @@ BAD_SERVERS += [
     "https://dü bco.example",
     "https://\u2024.example",
     "https://\u200d.example",
+    "https://ü.example\\",
+    "https://ü.example\\/v1",
+    "https://ü.ex\tample",
+    "https://ü.example^",
+    "https://bücher..example",
+    "https://api..dub.co",
+    "https://.dub.co",
+    "https://ü.example..",
 ]
 
 
