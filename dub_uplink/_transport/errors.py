@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from .._http.connection_errors import mask_credentials
@@ -17,7 +18,10 @@ from ..models.errors import (
 )
 from ..models.response import Response
 
-_MAX_LITERAL_CHARS = len("-Infinity")  # the longest literal that json.loads() accepts
+#: The literals that ``json.loads`` accepts. A negative number begins like the last one.
+_LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+_CUT_NUMBER = re.compile(r"\.|[eE][+-]?")  # the end of a truncated number after its first digits
+_CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,3}")
 _MAX_EXCERPT_CHARS = 120  # the longest excerpt of a response in an error message
 _MAX_MESSAGE_CHARS = 2_000  # the longest message of Dub in an error message
 
@@ -111,23 +115,37 @@ def parse_error_data(response: Response) -> ErrorData | None:
 
 
 def is_truncated_json(response: Response) -> bool:
-    """Return whether the body is a truncated JSON document."""
-    body = response.content.strip()
-    closing_bracket = {b"{": b"}", b"[": b"]"}.get(body[:1])
+    """Return whether the body is the start of a JSON object or array, without its end."""
+    content = response.content.strip()
+    closing_bracket = {b"{": b"}", b"[": b"]"}.get(content[:1])
     if closing_bracket is None:
         return False
-    is_closed = body[-1:] == closing_bracket
     try:
         response.parse_json()
     except json.JSONDecodeError as error:
-        remaining = len(error.doc.rstrip()) - error.pos
-        if error.msg.startswith("Unterminated string"):
-            return True
-        # If the JSON error is far from the end of the body, the body is not truncated JSON.
-        max_remaining = 0 if is_closed else _MAX_LITERAL_CHARS
-        return not error.msg.startswith("Extra data") and remaining <= max_remaining
+        return _is_at_end(error)
     except UnicodeDecodeError as error:
-        return error.end >= len(body) and not is_closed  # the body ends within a UTF-8 character
-    except (ValueError, RecursionError):
-        return not is_closed
+        # If the body ends within a character, check the text before that character.
+        is_cut = error.reason == "unexpected end of data"
+        return is_cut and is_truncated_json(Response(200, None, response.content[: error.start]))
+    except (ValueError, RecursionError):  # nested too deeply, or a number has too many digits
+        return content[-1:] != closing_bracket
     return False
+
+
+def _is_at_end(error: json.JSONDecodeError) -> bool:
+    """Return whether more text could correct a JSON error, because the text before it is valid."""
+    rest = error.doc[error.pos :]
+    match error.msg.split(":")[0].split()[:2]:
+        case ["Unterminated", _]:
+            return True
+        case ["Invalid", "\\uXXXX"]:
+            return _CUT_ESCAPE.fullmatch(rest) is not None
+        case ["Expecting", "value"] if any(each.startswith(rest) for each in _LITERALS):
+            return True
+        case ["Expecting", "','"] if _CUT_NUMBER.fullmatch(rest):
+            try:
+                json.loads(error.doc + "0")
+            except json.JSONDecodeError as next_error:
+                return next_error.pos > error.pos
+    return not rest.strip(" \t\n\r") and not error.msg.startswith("Extra data")

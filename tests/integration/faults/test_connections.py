@@ -88,7 +88,8 @@ def test_success_with_truncated_json_is_retried(
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>Sign in</html>", b"", b"null", b'{"a": 1} <p>', b"{ color: red }"]
+    "body",
+    [b"<html>Sign in</html>", b"", b"null", b'{"a": 1} <p>', b"{ color: red }", b"{nope", b"[nope"],
 )
 def test_success_with_invalid_json_is_not_retried(
     wire: Any, said: Any, connect: Any, body: bytes
