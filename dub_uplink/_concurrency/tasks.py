@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -11,7 +12,7 @@ from collections.abc import (
     Callable,
     Iterable,
 )
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ..models.errors import DubError
 from .cooldown import Cooldown, current_cooldown
@@ -56,6 +57,7 @@ def amap_unordered(
 
     Raises:
         TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable.
+            The batch raises ``TypeError`` if ``call`` is not a coroutine function.
         ValueError: ``workers`` is not a whole number above 0.
         RuntimeError: ``items`` or ``call`` takes results from the same batch.
     """
@@ -224,9 +226,15 @@ def _capture_errors(
     async def capture(item: A) -> R | DubError | ValueError | TypeError:
         current_cooldown.set(cooldown)  # only for the task of this call
         try:
-            return await call(item)
+            result: Any = call(item)
+            if inspect.isawaitable(result):
+                return cast("R", await result)
         except (DubError, ValueError, TypeError) as error:
             return error
+        raise TypeError(
+            "amap_unordered() needs a coroutine function, but the call returned"
+            f" {type(result).__name__}; use map_unordered() for regular functions"
+        )
 
     return capture
 

@@ -98,6 +98,11 @@ def check_batch(items: object, workers: object, *methods: str) -> None:
     if isinstance(items, (str, bytes, bytearray, Mapping)) or not any(
         hasattr(type(items), method) for method in methods
     ):
+        if hasattr(type(items), "__aiter__"):
+            raise TypeError(
+                "a batch of threads cannot read an asynchronous iterable; use AsyncDub, or"
+                " amap_unordered()"
+            )
         raise TypeError(
             f"a batch needs an iterable with one item for each call, not {type(items).__name__};"
             " put a single item in a list"

@@ -63,6 +63,15 @@ def _get_request_converter(type_: Any) -> Callable[[Any], Any] | None:
     return lambda request: serialize_request(schema, {} if request is None else request)
 
 
+def check_body_is_bytes(body: Any) -> None:
+    """Raise ``TypeError`` if the body of an endpoint without ``@declare.json`` is an object."""
+    if body is not None and not isinstance(body, (bytes, str)):
+        raise TypeError(
+            f"the body must be bytes or text without @declare.json, not {type(body).__name__};"
+            " write @declare.json above the decorator of the request"
+        )
+
+
 def _load_body(load: Callable[[Any], Any], body: Any) -> Any:
     if isinstance(body, Response):  # uplink's `returns.schema` passes the response
         body = body.json()

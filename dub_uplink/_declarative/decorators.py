@@ -42,7 +42,8 @@ def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     Args:
         path: a URI template relative to the server's URL. An argument that has the name of a
             template variable is sent as one path segment.
-        args: maps the name of each other argument to its annotation.
+        args: maps the name of each other argument to its annotation. The default annotation of
+            ``**options`` is ``Options``.
     """
     return _declare(uplink.get, path, args)
 
@@ -81,12 +82,14 @@ def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         stub = _without_types(function)
+        parameters = inspect.signature(stub).parameters
         annotations: dict[str, Any] = {
             name: PathSegment(name)
             for name in _TEMPLATE_VARIABLE.findall(path)
-            if name in inspect.signature(stub).parameters
+            if name in parameters
         }
-        for name, annotation in (args or {}).items():
+        keywords = {name: Options for name, p in parameters.items() if p.kind is p.VAR_KEYWORD}
+        for name, annotation in {**keywords, **(args or {})}.items():
             instance = annotation() if isinstance(annotation, type) else annotation
             if isinstance(instance, Query) and instance.name is None:
                 instance.name = camel_case(name)

@@ -22,8 +22,8 @@ from .._internal.config import merge_headers
 from .._transport.call import OPTIONS_KEY
 from ..models.errors import DubError
 from ..models.unset import UNSET, Unset
-from .context import get_context
-from .converters import is_schema
+from .context import check_no_retry, get_context
+from .converters import check_body_is_bytes, is_schema
 from .extra import add_extra_body, add_extra_query
 from .parameters import (
     AnyPathSegment,
@@ -107,10 +107,12 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         )
 
     def modify_request(self, request_builder: Any) -> None:
+        if request_builder._request_templates:  # of a decorator of the class
+            check_no_retry(self._route, request_builder._request_templates)
         if not self._validates_path:
             check_url(request_builder.relative_url)
         if self._needs_bytes and "data" in request_builder.info:
-            _check_body_is_bytes(request_builder.info["data"])
+            check_body_is_bytes(request_builder.info["data"])
         options = request_builder.info[OPTIONS_KEY]
         if self._route is not None:  # an endpoint with an `uplink.Url` has no route
             options["route"] = self._route
@@ -130,14 +132,6 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         if read_result is not None:
             options["convert"] = read_result
             request_builder.return_type = None  # so that uplink does not convert the response again
-
-
-def _check_body_is_bytes(body: Any) -> None:
-    if body is not None and not isinstance(body, (bytes, str)):
-        raise TypeError(
-            f"the body must be bytes or text without @declare.json, not {type(body).__name__};"
-            " write @declare.json above the decorator of the request"
-        )
 
 
 def _get_query_names(annotation: Any) -> Collection[Any]:
@@ -179,6 +173,7 @@ def _check_definition(
             " or derive from AsyncDubConsumer or AsyncCustomersConsumer"
         )
     check_template(definition.uri.template, method)
+    check_no_retry(method, _get_decorators(definition))
     options_type = _get_options_type(inspect.signature(function), function)
     if options_type is None or not any(
         type(a) is Options for a in get_argument_annotations(definition).values()

@@ -16,7 +16,7 @@ from typing import Any
 import marshmallow
 from marshmallow import fields
 
-from .schemas import ModelSchema, normalize_utc
+from .schemas import ModelSchema, normalize_utc, parse_datetime
 
 Load = Callable[[Any], Any]
 #: Maps each variable of the compiled function to the schema field whose value it holds.
@@ -174,10 +174,10 @@ def _generate_conversion(
             return "int", []
         case fields.AwareDateTime(format="iso"):
             namespace["parse_iso"] = parse_iso = field.DESERIALIZATION_FUNCS["iso"]
-            namespace["fromisoformat"] = dt.datetime.fromisoformat
+            namespace["fromisoformat"] = parse_datetime
             parse = f"parse_iso({variable})"
             # Compared with `!=`, because each access to `fromisoformat` creates another object.
-            if parse_iso != dt.datetime.fromisoformat:
+            if parse_iso != parse_datetime:
                 # marshmallow 3 uses a slow regular expression, so dates in Dub's format avoid it.
                 is_usual = f"{variable}[4:20:3] == '--T::.' and {variable}[23:] == 'Z'"
                 parse = f"fromisoformat({variable}) if {is_usual} else {parse}"

@@ -14,6 +14,9 @@ from marshmallow import fields
 from .._internal.naming import camel_case
 from ..models.unset import UNSET
 
+#: Stored at import, because freezegun replaces ``datetime`` while a schema is compiled.
+parse_datetime = dt.datetime.fromisoformat
+
 
 class ModelSchema(marshmallow.Schema):
     """The schema of a record that is loaded into a dataclass.

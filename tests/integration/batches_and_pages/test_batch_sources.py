@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -214,6 +215,23 @@ def test_async_iterable_in_the_sync_client_raises_type_error(fake: FakeDub) -> N
 def test_map_unordered_rejects_a_coroutine_function() -> None:
     with pytest.raises(TypeError, match="use amap_unordered"):
         map_unordered(asyncio.sleep, [0])
+
+
+def test_synchronous_batch_of_an_async_iterable_names_asyncdub() -> None:
+    async def items() -> AsyncGenerator[Any, None]:
+        yield {}
+
+    for start in (Dub("dub_test").customers.create_many, functools.partial(map_unordered, str)):
+        with pytest.raises(TypeError, match="asynchronous iterable; use AsyncDub"):
+            start(items())  # type: ignore[operator]
+
+
+def test_amap_unordered_ends_if_call_returns_no_awaitable() -> None:
+    async def main() -> list[Any]:
+        return [pair async for pair in amap_unordered(str, [1, 2])]  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="needs a coroutine function, but the call returned str"):
+        asyncio.run(main())
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "8", None])

@@ -155,3 +155,11 @@ def test_traceback_through_a_compiled_loader_shows_its_code() -> None:
 
 def test_compiled_loader_of_a_delete_response_returns_the_id() -> None:
     assert compile_loader(DeletedSchema())({"id": "1", "x": 2}).extra == {"x": 2}
+
+
+def test_loader_compiled_under_freezegun_returns_datetime() -> None:
+    freezegun = pytest.importorskip("freezegun", reason="freezegun is not installed")
+    with freezegun.freeze_time("2020-01-01"):
+        load = compile_loader(CustomerSchema())
+    customer = load({"id": "cus_1", "createdAt": "2026-08-21T21:14:02.000Z"})
+    assert type(customer.created_at) is dt.datetime

@@ -56,6 +56,61 @@ def test_extra_keywords_with_options_raise_at_definition() -> None:
                 raise NotImplementedError
 
 
+def test_undeclared_options_with_other_keywords_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"Mine\.notes: .* also has 'author'; .* declare\.QueryMap"):
+
+        class Mine(CustomersConsumer):
+            @declare.get("notes")
+            def notes(self, **options: Unpack[Filters]) -> Response:
+                raise NotImplementedError
+
+
+def test_options_without_annotation_accept_call_options(serving: Any, connect: Any) -> None:
+    class Mine(CustomersConsumer):
+        @declare.returns.json
+        @declare.get("notes")
+        def notes(self, **options: Unpack[CallOptions]) -> Any:
+            raise NotImplementedError
+
+    server = serving(200, "7")
+    notes: Any = connect(server.url, Mine).notes
+    assert notes(extra_query={"a": "b"}) == 7
+    assert [request.target for request in server.received] == ["/notes?a=b"]
+    with pytest.raises(TypeError, match=r"^notes\(\) got an unexpected keyword argument 'colour'"):
+        notes(colour=1)
+
+
+@BOTH
+def test_uplink_retry_on_an_endpoint_is_refused(declared_with: Any) -> None:
+    with pytest.raises(TypeError, match=r"Mine\.notes: uplink\.retry .* retries="):
+
+        class Mine(DubConsumer):
+            @uplink.retry(max_attempts=2)
+            @declared_with.get("notes")
+            def notes(self) -> Any: ...
+
+
+def test_uplink_retry_on_a_class_is_refused_by_calls(serving: Any, connect: Any) -> None:
+    cls = uplink.retry(max_attempts=2)(type("Mine", (CustomersConsumer,), {}))
+    server = serving(200, "[]")
+    with pytest.raises(TypeError, match=r"^customers: uplink\.retry .* retries="):
+        connect(server.url, cls).list()
+    assert server.received == []
+
+
+def test_uplink_ratelimit_on_an_endpoint_limits_calls(serving: Any, connect: Any) -> None:
+    class Mine(CustomersConsumer):
+        @uplink.returns.json
+        @uplink.ratelimit(calls=1, period=60, raise_on_limit=LookupError)
+        @uplink.get("notes")
+        def notes(self) -> Any: ...
+
+    customers = connect(serving(200, "7").url, Mine)
+    assert customers.notes() == 7
+    with pytest.raises(LookupError):
+        customers.notes()
+
+
 @BOTH
 def test_coroutine_endpoint_on_a_sync_class_is_rejected(declared_with: Any) -> None:
     with pytest.raises(TypeError, match=r"Mine\.notes: the class is not asynchronous"):
