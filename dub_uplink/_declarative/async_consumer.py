@@ -21,6 +21,9 @@ class AsyncDubConsumer(ConfiguredConsumer):
 
     ``client`` is an ``aiohttp.ClientSession``. Without it, the first call creates a session for the
     event loop of that call. ``aclose()`` or ``async with`` closes the created session.
+
+    ``token`` may be a coroutine function. ``timeout_ms`` is in milliseconds. See
+    :class:`~dub_uplink.CustomersConsumer` for the other arguments.
     """
 
     __module__ = "dub_uplink"
