@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._transport.call import OPTIONS_KEY
@@ -62,22 +62,3 @@ def get_context(request_builder: Any) -> CallContext:
     """Return the context of a call."""
     context: CallContext = request_builder.context[_CONTEXT_KEY]
     return context
-
-
-def check_no_retry(endpoint: str | None, parts: Iterable[object]) -> None:
-    """Check that no decorator of an endpoint, or no request template of a call, is a retry.
-
-    Retries of uplink repeat requests that this package has already retried or must not repeat.
-
-    Args:
-        endpoint: the name or the route of the endpoint, for the error message.
-        parts: decorators, or request templates that decorators have made.
-
-    Raises:
-        TypeError: one of ``parts`` belongs to ``uplink.retry``.
-    """
-    if any(type(part).__module__.startswith("uplink.retry") for part in parts):
-        raise TypeError(
-            f"{endpoint}: uplink.retry would send requests again that may have been applied; leave"
-            " it out, and set the retries with retries= or retry_config="
-        )

@@ -22,7 +22,7 @@ from .._internal.config import merge_headers
 from .._transport.call import OPTIONS_KEY
 from ..models.errors import DubError
 from ..models.unset import UNSET, Unset
-from .context import check_no_retry, get_context
+from .context import get_context
 from .converters import check_body_is_bytes, is_schema
 from .extra import add_extra_body, add_extra_query
 from .parameters import (
@@ -107,8 +107,6 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         )
 
     def modify_request(self, request_builder: Any) -> None:
-        if request_builder._request_templates:  # of a decorator of the class
-            check_no_retry(self._route, request_builder._request_templates)
         if not self._validates_path:
             check_url(request_builder.relative_url)
         if self._needs_bytes and "data" in request_builder.info:
@@ -173,7 +171,6 @@ def _check_definition(
             " or derive from AsyncDubConsumer or AsyncCustomersConsumer"
         )
     check_template(definition.uri.template, method)
-    check_no_retry(method, _get_decorators(definition))
     options_type = _get_options_type(inspect.signature(function), function)
     if options_type is None or not any(
         type(a) is Options for a in get_argument_annotations(definition).values()

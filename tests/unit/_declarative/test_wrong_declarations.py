@@ -80,24 +80,6 @@ def test_options_without_annotation_accept_call_options(serving: Any, connect: A
         notes(colour=1)
 
 
-@BOTH
-def test_uplink_retry_on_an_endpoint_is_refused(declared_with: Any) -> None:
-    with pytest.raises(TypeError, match=r"Mine\.notes: uplink\.retry .* retries="):
-
-        class Mine(DubConsumer):
-            @uplink.retry(max_attempts=2)
-            @declared_with.get("notes")
-            def notes(self) -> Any: ...
-
-
-def test_uplink_retry_on_a_class_is_refused_by_calls(serving: Any, connect: Any) -> None:
-    cls = uplink.retry(max_attempts=2)(type("Mine", (CustomersConsumer,), {}))
-    server = serving(200, "[]")
-    with pytest.raises(TypeError, match=r"^customers: uplink\.retry .* retries="):
-        connect(server.url, cls).list()
-    assert server.received == []
-
-
 def test_uplink_ratelimit_on_an_endpoint_limits_calls(serving: Any, connect: Any) -> None:
     class Mine(CustomersConsumer):
         @uplink.returns.json
