@@ -21,7 +21,7 @@ from ..models.response import Response
 #: The literals that ``json.loads`` accepts. A negative number begins like the last one.
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _CUT_NUMBER = re.compile(r"\.|[eE][+-]?")  # the end of a truncated number after its first digits
-_CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,3}")
+_CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}")
 _MAX_EXCERPT_CHARS = 120  # the longest excerpt of a response in an error message
 _MAX_MESSAGE_CHARS = 2_000  # the longest message of Dub in an error message
 

@@ -163,6 +163,7 @@ def test_cyclic_exception_chain_has_a_message() -> None:
         ("[1 .", False),
         ('["a"e', False),
         ('["\\u00f', True),
+        ('["\\u001f', True),
         ('["\\u00f ', False),
         ('["\\x', False),
         ('[{"a": 1}', True),
