@@ -100,6 +100,8 @@ def _get_hint(error: Exception) -> str:
         hint = "set a longer limit for an attempt with --timeout."
     elif isinstance(error, dub_uplink.errors.APIConnectionError):
         hint = "check the network and --server-url (DUB_SERVER_URL)."
+    elif status == 407 and getattr(error, "data", None) is None:
+        hint = "the proxy is in HTTPS_PROXY or HTTP_PROXY."
     elif status == 401 or _is_workspace_missing(error):
         hint = "check the API key in --token-file or DUB_API_KEY."
     elif status == 403 and getattr(error, "code", None) == "exceeded_limit":

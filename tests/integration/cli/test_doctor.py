@@ -313,11 +313,19 @@ def test_doctor_hides_a_key_in_the_response(
 def test_doctor_hides_proxy_credentials_in_the_response(
     doctor: Doctor, serving: Any, credentials: str
 ) -> None:
-    proxy = serving(407, f"Who is {credentials}?", {"Content-Type": "text/plain"})
+    proxy = serving(500, f"Who is {credentials}?", {"Content-Type": "text/plain"})
     value = proxy.url.replace("//", f"//{credentials}@")
     done = doctor("--server-url", "http://dub.invalid", HTTP_PROXY=value)
-    assert "407: the response is not an error from Dub" in line(done.output, "HTTP")
+    assert "500: the response is not an error from Dub" in line(done.output, "HTTP")
     assert SECRET not in done.output
+
+
+def test_doctor_names_the_proxy_that_rejects_the_request(doctor: Doctor, serving: Any) -> None:
+    proxy = serving(407, "Who are you?", {"Content-Type": "text/plain"})
+    done = doctor("--server-url", "http://dub.invalid", HTTP_PROXY=proxy.url)
+    assert "407: the proxy rejected the request" in line(done.output, "HTTP")
+    assert "the proxy is in HTTPS_PROXY or HTTP_PROXY" in done.output
+    assert "--server-url" not in line(done.output, "HTTP")
 
 
 def test_doctor_reports_an_outdated_package(
