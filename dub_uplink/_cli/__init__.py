@@ -7,6 +7,8 @@ import sys
 from importlib.util import find_spec
 from io import TextIOWrapper
 
+from dub_uplink._cli.startup import end_on_ctrl_c
+
 __all__ = ["main"]
 
 _REQUIRED_PACKAGES = ("click", "rich")
@@ -16,13 +18,15 @@ _INTERRUPTED = 130  # the exit code that a shell reports if SIGINT ends a proces
 def main() -> None:
     """Run the command with the arguments of this process."""
     try:
-        missing = [name for name in _REQUIRED_PACKAGES if not _is_installed(name)]
-        if missing:
-            sys.exit(
-                f"dub-uplink needs {' and '.join(missing)}; "
-                'run  pip install "dub-uplink[cli]"  and try again.'
-            )
-        from dub_uplink._cli.commands import cli  # noqa: PLC0415 - click is an optional dependency
+        with end_on_ctrl_c():
+            missing = [name for name in _REQUIRED_PACKAGES if not _is_installed(name)]
+            if missing:
+                sys.exit(
+                    f"dub-uplink needs {' and '.join(missing)}; "
+                    'run  pip install "dub-uplink[cli]"  and try again.'
+                )
+            # click is an optional dependency.
+            from dub_uplink._cli.commands import cli  # noqa: PLC0415
 
         if isinstance(sys.stdout, TextIOWrapper):
             # If the terminal cannot encode a character, write ? for it.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from dub_uplink._cli.failures import ExitCode, exit_on_error
+from dub_uplink._cli.startup import end_on_ctrl_c
 
 
 class LazyCommand(NamedTuple):
@@ -27,7 +28,9 @@ class LazyCommand(NamedTuple):
     def load(self) -> click.Command:
         """Import the command."""
         module, _, name = self.path.partition(":")
-        command: click.Command = getattr(importlib.import_module(f"dub_uplink._cli.{module}"), name)
+        with end_on_ctrl_c():
+            imported = importlib.import_module(f"dub_uplink._cli.{module}")
+        command: click.Command = getattr(imported, name)
         return command
 
 

@@ -168,6 +168,7 @@ class PartFile:
             if self._file.seek(0, io.SEEK_END) < self._last_checkpoint.bytes:
                 raise PartError(f"{self._part_path} is shorter than {self._checkpoint_path} states")
             self._file.truncate(self._last_checkpoint.bytes)
+            self._file.seek(0, io.SEEK_END)  # the next checkpoint stores this position
             self._part_path.chmod(mode | OWNER_ONLY)
         except BaseException:
             self._file.close()
@@ -271,7 +272,7 @@ class PartFile:
         convert: Callable[[Path, IO[bytes]], object] | None = None,
         before_rename: Callable[[], object] = lambda: None,
     ) -> None:
-        """Rename the part file to its final path, and delete the checkpoint.
+        """Delete the checkpoint, and rename the part file to its final path.
 
         Args:
             convert: ``None`` to keep the content. Otherwise, ``convert(part_path, file)`` writes
@@ -282,6 +283,8 @@ class PartFile:
             self._part_path.chmod(self._mode)
             self._file.close()
             before_rename()
+            # A crash before the rename discards the part file, but never leaves a checkpoint alone.
+            self._checkpoint_path.unlink(missing_ok=True)
             replace_atomically(self._part_path, self._path)
         else:
             converted_path = append_suffix(self._path, ".tmp")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import itertools
 import json
 import os
 import stat
@@ -17,12 +18,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dub_uplink import Dub
 from dub_uplink.models.components import Customer
 from dub_uplink.testing import FakeDub, faults
 
 pytest.importorskip("click")
 
+from dub_uplink._cli.export import job
 from dub_uplink._cli.export.job import CustomerWriter, PartFile
+from dub_uplink._cli.interrupts import Interrupted
 from dub_uplink._cli.io.files import open_with_mode
 from dub_uplink._cli.io.records import list_column_names
 from dub_uplink._cli.reading.rows import Options, make_rows
@@ -50,6 +54,12 @@ NASTY = (
     "\x7f\x1b[2J",
     "\\",
 )
+
+
+def make_customers() -> list[Customer]:
+    fake = FakeDub()
+    fake.add_many(3)
+    return list(Dub(fake.token, client=fake.session()).customers.iterate())
 
 
 @pytest.fixture
@@ -435,6 +445,50 @@ def test_export_to_a_locked_part_suggests_another_file(
     assert (done.exit_code, "another export is writing" in done.stderr) == (2, True)
     assert "Hint: wait until it ends, or export to another file." in done.stderr
     assert "--force" not in done.stderr
+
+
+def test_export_interrupted_right_after_a_resume_can_be_resumed(target: Path) -> None:
+    customers = make_customers()
+
+    def interrupted() -> Iterator[Any]:
+        yield customers, "cursor_1"
+        raise Interrupted
+
+    def resume(batches: Iterator[Any]) -> None:
+        with (
+            PartFile(target, {}, resume=True, mode=0o600) as part_file,
+            pytest.raises(Interrupted),
+        ):
+            part_file.append(batches, "jsonl", None)
+
+    def interrupted_at_once() -> Iterator[Any]:
+        yield from ()
+        raise Interrupted
+
+    resume(interrupted())
+    part_path = target.with_name(target.name + ".part")
+    checkpointed = part_path.read_bytes()
+    part_path.write_bytes(checkpointed + b"written after the checkpoint")
+    resume(interrupted_at_once())
+    resume(interrupted_at_once())
+    assert part_path.read_bytes() == checkpointed
+
+
+def test_export_killed_at_its_end_leaves_no_checkpoint(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint_path = target.with_name(target.name + ".part.json")
+
+    def fail(*_: Any) -> None:
+        assert not checkpoint_path.exists()
+        raise OSError("killed")
+
+    monkeypatch.setattr(job, "replace_atomically", fail)
+    with PartFile(target, {}, resume=False, mode=0o600, clock=itertools.count(0, 60).__next__) as f:
+        f.append(iter([(make_customers(), "cursor_1")]), "jsonl", None)
+        assert checkpoint_path.exists()
+        with pytest.raises(OSError, match="killed"):
+            f.finish()
 
 
 def test_export_resume_of_a_complete_file_is_rejected(

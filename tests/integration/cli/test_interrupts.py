@@ -17,6 +17,8 @@ from dub_uplink.testing import FakeDub, faults
 pytest.importorskip("click")
 
 from dub_uplink._cli.interrupts import Interrupted, InterruptHandler
+from dub_uplink._cli.lazy_group import LazyCommand
+from dub_uplink._cli.startup import end_on_ctrl_c
 
 soak: Any = pytest.importorskip("benchmarks.interrupts")
 
@@ -29,6 +31,30 @@ def test_job_with_random_interrupts_ends_with_a_complete_result(kind: str) -> No
     size = {"import": 200, "export": 2_000}[kind]
     soak.complete(kind, size, 4, 1.0, result)
     assert (result.failures, result.jobs[kind]) == ([], 1)
+
+
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_interrupt_during_an_import_of_modules_ends_the_process(handler: Any) -> None:
+    previous = signal.signal(signal.SIGINT, handler)
+    try:
+        with end_on_ctrl_c():
+            during = signal.getsignal(signal.SIGINT)
+        after = signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    # A process that a shell started in the background continues to ignore SIGINT.
+    assert during is (signal.SIG_IGN if handler is signal.SIG_IGN else signal.SIG_DFL)
+    assert after is handler
+
+
+def test_command_is_imported_while_an_interrupt_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "import signal\ncommand = signal.getsignal(signal.SIGINT)\n"
+    (tmp_path / "probe.py").write_text(module)
+    package: Any = sys.modules["dub_uplink._cli"]
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    assert LazyCommand("probe:command", "").load() is signal.SIG_DFL
 
 
 @pytest.fixture
