@@ -125,7 +125,7 @@ class Script(requests.adapters.BaseAdapter):
         self.given: list[float] = []
 
     def send(self, request: Any, *_: Any, timeout: Any = None, **__: Any) -> requests.Response:
-        _, given = timeout  # to connect, and to read
+        given = float(timeout)
         self.given.append(given)
         planned = self._attempts.pop(0) if len(self._attempts) > 1 else self._attempts[0]
         if isinstance(planned, BaseException):
