@@ -1,6 +1,7 @@
 """Limit the request rate of one API key with Lua scripts in Redis.
 
-Each operation is one round trip. The scripts use the clock of the Redis server, so the clocks of
+A slot is the permission to send one request at a certain time. Each operation on slots is one
+round trip. The scripts use the clock of the Redis server, so the clocks of
 the processes that share a limit may differ.
 """
 
@@ -22,11 +23,13 @@ from .sliding_window import (
     ServerFeedback,
 )
 
-# Seconds for which a process is counted after its last heartbeat, or the window if that is longer.
-# A heartbeat is a reservation that also records the process.
+#: Seconds for which a process is counted after its last heartbeat. If the window is longer, the
+#: process is counted for one window. A heartbeat is a reservation that also records the process.
 _HEARTBEAT_TTL = 10.0
-_HEARTBEAT_INTERVAL = 1.0  # seconds between two heartbeats of a process
-_RESTORE_BATCH = 500  # maximum number of slots that one command restores
+#: The minimum number of seconds between two heartbeats of a process.
+_HEARTBEAT_INTERVAL = 1.0
+#: The maximum number of slots that one command restores.
+_RESTORE_BATCH = 500
 
 # The start of every script. ARGV[1]: the window in seconds. ARGV[2]: the configured limit.
 _SCRIPT_START = f"""
@@ -59,7 +62,7 @@ if fields[3] and tonumber(fields[4]) > now then limit = math.min(limit, tonumber
 #   ARGV[4]: id of the process if this call is its heartbeat, else ''
 #   ARGV[5]: maximum wait in seconds
 #   ARGV[6]: N if one of every N slots is reserved for interactive calls; 0 if none is reserved
-#   ARGV[7]: seconds after the end of a pause from which this request may be sent
+#   ARGV[7]: delay of this request in seconds, if it waits for the end of a pause
 # Returns a list:
 #   the wait in seconds, as a string
 #   1 if a slot was granted, else 0
@@ -117,11 +120,11 @@ return {{format_time(math.max(scheduled_at - now, 0)), granted, count, process_c
 
 # Arguments after the window and the configured limit:
 #   ARGV[3]: the server's limit, or ''
-#   ARGV[4]: the server's number of remaining requests, or ''
+#   ARGV[4]: the number of requests that the server still allows in its window, or ''
 #   ARGV[5]: seconds until the server's window ends or, after a rejection, until the next attempt
 #   ARGV[6]: '1' if the server rejected the request because of the rate limit, else '0'
 #   ARGV[7]: prefix for the slot ids of requests that other clients sent
-#   ARGV[8]: seconds over which waiting requests resume after a pause
+#   ARGV[8]: seconds after a pause within which all waiting requests are sent
 #   ARGV[9]: id of the slot of a slow request, or ''
 _FEEDBACK_SCRIPT = (
     _SCRIPT_START
@@ -206,8 +209,8 @@ class RedisLimiter:
         # slots: sorted set of requests, sent or waiting, scored by their time.
         # state: hash with the epoch, the end of a pause, and the limit learned from the server.
         # processes: sorted set of the processes that share the limit, scored by the last heartbeat.
-        # Each window length has its own slots and processes, because their time to live depends on
-        # the window length. All window lengths of an API key share the state.
+        # Each window length has its own slots and processes, because the time to live of these keys
+        # depends on the window length. All window lengths of an API key share the state.
         self._keys = (
             f"{prefix}:{config.per}:slots",
             f"{prefix}:state",
@@ -236,8 +239,8 @@ class RedisLimiter:
             bool(granted),
             int(window_count),
             self._process_count,
-            # Append the generation, because after a failover the new primary has the epoch of the
-            # old primary, but may lack the latest slots.
+            # Append the number of the connection. After a failover, the new primary has the epoch
+            # of the old primary, but may lack the latest slots.
             f"{epoch}-{self._connection.generation}",
         )
 
@@ -253,8 +256,8 @@ class RedisLimiter:
         """Release the slot of a reservation."""
         self._connection.execute("ZREM", self._keys[0], reservation.slot_id)
 
-    def report_late(self, reservation: Reservation) -> None:
-        """Move the slot of a slow request; see :meth:`Limiter.report_late`."""
+    def postpone_slot(self, reservation: Reservation) -> None:
+        """Move the slot of a slow request; see :meth:`Limiter.postpone_slot`."""
         empty_feedback = ServerFeedback(None, None, 0.0, rejected=False)
         self._run_feedback_script(empty_feedback, late_slot_id=reservation.slot_id)
 
