@@ -1,6 +1,7 @@
 """Run batches of calls in asyncio tasks; yield results in item order or in completion order.
 
 The *source* of a batch is the iterable ``items``. A *consumer* is a task that takes results.
+A *cooldown* is a wait that the server requests from one call and that applies to all calls.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class AsyncBatch(AsyncGenerator[T, None]):
     async def asend(self, value: None) -> T:
         """Return the next result."""
         batch_tasks = self._batch_tasks
-        batch_tasks.check_consumer()  # first, because a waiting consumer holds the lock
+        batch_tasks.check_consumer()  # before locking, because a waiting consumer holds the lock
         async with self._lock:
             batch_tasks.start()
             if self._holds_slot:

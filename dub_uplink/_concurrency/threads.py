@@ -158,7 +158,7 @@ class Batch(Generator[T, None, None]):
     def close(self) -> None:
         """End the batch and wait for the calls in flight. Afterwards no request is sent."""
         if os.getpid() == self._pid:
-            self._cooldown.cancel()  # first, because a waiting thread holds the lock
+            self._cooldown.cancel()  # before locking, because a waiting thread holds the lock
             with self._lock:
                 self._results.close()
 
@@ -228,7 +228,7 @@ def _run_batch(
 def _read_items(items: Iterable[A], errors: list[Exception]) -> Iterator[A]:
     """Yield the items. If the source raises an exception, append it to ``errors``."""
     try:
-        # `yield from` also closes the caller's generator when the batch is closed.
+        # Do not use `yield from`: closing the batch would then close the caller's generator.
         for item in items:  # noqa: UP028
             yield item
     except Exception as error:  # noqa: BLE001 - raised after the results

@@ -202,7 +202,7 @@ _CREDENTIAL_PATTERNS = (
     (re.compile(r"(//).*@", re.DOTALL), r"\1***@"),
     (re.compile(r"[^\s'\"(<=]+@"), "***@"),
 )
-#: Start of the messages of urllib3 1.26: the repr of an object.
+#: The messages of urllib3 1.26 start with the repr of an object.
 _OBJECT_REPR_PATTERN = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
 _POOL_TIMEOUT_ERRORS = (PoolTimeout, urllib3.exceptions.EmptyPoolError)
 _CONNECT_TIMEOUT_ERRORS = (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)

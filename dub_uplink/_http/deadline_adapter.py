@@ -166,7 +166,7 @@ class _DeadlineResponse(http.client.HTTPResponse):
         super().begin()
         while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
             # http.client skips only status 100, and returns a 103 as the final response. The next
-            # request on the connection then gets the actual response. Skip every 1XX response.
+            # request on the connection then gets the actual response. Skip every 1XX but 101.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         # http.client does not raise an error if the stream ends within the headers.
@@ -243,7 +243,7 @@ def _close_detached(error: Exception) -> None:
 
 
 class _DeadlineResponsesMixin:
-    """A mixin for the view of a ``urllib3`` pool, so that responses have a deadline.
+    """A mixin that gives responses a deadline, for the view of a ``urllib3`` pool.
 
     The view uses the connections of the original pool. It sets attributes on a connection only for
     the duration of one request.
@@ -349,7 +349,7 @@ class _SessionMixin:
 
 
 def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Session:
-    """Create a view that sends one request with a caller's session.
+    """Create a view of a caller's session that sends one request.
 
     The response must be complete by the deadline. The adapters keep their settings and pools, but
     do not retry. The view has no effect on an adapter that another adapter wraps.

@@ -90,7 +90,7 @@ class RequestTemplate:
     def can_prepare(extras: Mapping[str, Any]) -> bool:
         """Return whether :meth:`prepare` supports a request with these arguments.
 
-        ``prepare`` supports no files, no query in the form of a string, and only bytes as a body.
+        Files, ``params`` as a string, and a body other than bytes are not supported.
         """
         body = extras.get("data")
         return (body is None or isinstance(body, bytes)) and not (

@@ -29,7 +29,7 @@ def find_proxy_url(url: str, proxies: Any) -> str | None:
     If the proxy URL has no scheme, ``http`` is added.
 
     Raises:
-        InvalidProxyURL: the proxy URL has no host. (``requests`` would raise a ``TypeError``.)
+        InvalidProxyURL: the proxy URL has no host. (``requests`` raises a ``TypeError``.)
     """
     proxy = select_proxy(url, proxies)
     if not proxy:

@@ -124,7 +124,7 @@ def check_response(response: requests.Response, received: list[requests.Response
         IncompleteResponse: a hook has closed the response, or has read a part of the body.
         TypeError: a hook has returned a response without a status.
     """
-    if getattr(response, "status_code", None) is None:  # the type says that it is never None
+    if getattr(response, "status_code", None) is None:  # although its type excludes None
         for unread in received:
             unread.close()
         raise TypeError(

@@ -76,7 +76,7 @@ class SessionBackend:
     def _reset_after_fork(self) -> None:
         """Open new connections in a forked child, which must not read the parent's responses."""
         pid = os.getpid()
-        # Each process has its own lock: a thread of the parent may hold the parent's at the fork.
+        # Each process has its own lock: a thread may hold the lock of the parent at the fork.
         with self._reset_locks.setdefault(pid, threading.Lock()):
             if self._pid == pid:
                 return

@@ -17,8 +17,8 @@ DEFAULT_TIMEOUT_MS = 30_000
 #: The time limit in seconds for connecting to one address of a host.
 CONNECT_TIMEOUT = 5.0
 #: The share of an attempt's timeout that the wait for a pooled connection may use. The rest remains
-#: for the response. A request with too little time for its response is applied by the server, but
-#: times out and is sent again.
+#: for the response. If too little time remains, the server may apply the request although the
+#: request times out. The client then sends the request again.
 POOL_WAIT_SHARE = 0.5
 _MAX_TIMEOUT_MS = 86_400_000
 #: The size limit of a response body. Dub's largest body (100 customers with their links, partners
@@ -37,7 +37,7 @@ def normalize_base_url(server_url: str | None) -> str:
 
     Args:
         server_url: the URL. If it is ``None``, the environment variable ``DUB_SERVER_URL`` applies.
-            If that is not set, the URL of Dub applies.
+            If the variable is not set, the URL of Dub applies.
 
     Raises:
         TypeError: the URL is not a string.
@@ -84,12 +84,12 @@ def normalize_base_url(server_url: str | None) -> str:
     if parts.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
         warnings.warn(message, stacklevel=caller_stacklevel())
-    # Lower-case the scheme, because uplink does so and the transport compares the two URLs.
+    # Lower-case the scheme as uplink does, because the transport compares the URLs of both.
     return parts.scheme + server_url.rstrip("/")[len(parts.scheme) :] + "/"
 
 
 def _encode_host(parts: SplitResult) -> tuple[str, str]:
-    """Return the URL and its host after IDNA encoding: "bücher.example" is "xn--bcher-kva.example".
+    """Return the URL and its host after IDNA encoding, such as ``xn--bcher-kva.example``.
 
     Raises:
         ValueError: the host is not a valid DNS name.
@@ -128,7 +128,7 @@ def timeout_seconds(timeout_ms: float | None, default: float) -> float:
 
     Raises:
         TypeError: ``timeout_ms`` is not a number.
-        ValueError: ``timeout_ms`` is not above 0, or is more than a day.
+        ValueError: ``timeout_ms`` is 0 or less, or is more than a day.
     """
     if timeout_ms is None:
         return default

@@ -41,7 +41,7 @@ class TokenProvider:
     __slots__ = ("_source",)
 
     def __init__(self, source: object) -> None:
-        #: The token or a callable. :meth:`resolve` replaces a token by the ``Authorization`` value.
+        #: The token or a callable. :meth:`resolve` replaces a token with the header value.
         self._source: Any = source._source if isinstance(source, TokenProvider) else source
 
     def resolve(self, *, asynchronous: bool) -> None:

@@ -23,8 +23,9 @@ from .sliding_window import (
     ServerFeedback,
 )
 
-#: Seconds for which a process is counted after its last heartbeat. If the window is longer, the
-#: process is counted for one window. A heartbeat is a reservation that also records the process.
+#: Seconds for which a process is counted after its last heartbeat. If the window is longer than
+#: this, the process is counted for one window. A heartbeat is a reservation that also records the
+#: process.
 _HEARTBEAT_TTL = 10.0
 #: The minimum number of seconds between two heartbeats of a process.
 _HEARTBEAT_INTERVAL = 1.0
@@ -62,13 +63,13 @@ if fields[3] and tonumber(fields[4]) > now then limit = math.min(limit, tonumber
 #   ARGV[4]: id of the process if this call is its heartbeat, else ''
 #   ARGV[5]: maximum wait in seconds
 #   ARGV[6]: N if one of every N slots is reserved for interactive calls; 0 if none is reserved
-#   ARGV[7]: delay of this request in seconds, if it waits for the end of a pause
+#   ARGV[7]: seconds from the end of a pause to the slot, if the request waits for that end
 # Returns a list:
 #   the wait in seconds, as a string
-#   1 if a slot was granted, else 0
+#   1 if this call granted a slot, else 0
 #   the number of requests in the window
 #   the number of processes; 0 if this call is not a heartbeat
-#   the epoch: the time when the state was created, which changes if Redis has lost the state
+#   the epoch: the creation time of the state; it changes if Redis has lost the state
 _RESERVE_SCRIPT = (
     _SCRIPT_START
     + f"""
@@ -194,11 +195,11 @@ _SCRIPT_DIGESTS = {
 
 
 class RedisLimiter:
-    """Grants the slots of one API key, which are stored in Redis 5 or later.
+    """Grants the slots of one API key and stores them in Redis (version 5 or later).
 
-    Methods raise the exceptions of redis-py. They run in the worker thread and do not modify
-    reservations, which belong to the threads of the callers. Every operation is idempotent, so that
-    it may be sent twice.
+    The methods raise the exceptions of redis-py. They run in the worker thread. They do not modify
+    reservations, because these belong to the threads of the callers. Every operation is idempotent,
+    so that it may be sent twice.
     """
 
     def __init__(self, connection: RedisConnection, key_hash: str, config: LimitConfig) -> None:

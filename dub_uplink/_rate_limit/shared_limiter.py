@@ -52,7 +52,7 @@ _WARNING_INTERVAL = 60.0
 
 
 class StorageConnection:
-    """The connection to a Redis server that stores slots, with a limiter for each API key.
+    """The connection to a Redis server that stores slots, and the limiters that use it.
 
     While the storage is unavailable, calls do not wait for it, and a background worker probes it.
     """
@@ -172,7 +172,7 @@ class StorageConnection:
             is_in_time = time.monotonic() - started_at < _CALL_TIMEOUT
             self._successful_probes = self._successful_probes + 1 if is_in_time else 0
         if self._successful_probes == _RECOVERY_PROBES:
-            # Log before the storage is used again, because a new failure may be logged then.
+            # Log first: after the change, another thread may log that the storage is unavailable.
             logger.info("rate limit storage %s is available again", self)
             self._is_unavailable = False
         return True

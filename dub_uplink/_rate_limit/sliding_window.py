@@ -87,7 +87,7 @@ class Limiter(Protocol):
     """Grants the slots of one API key."""
 
     def reserve(self, reservation: Reservation, max_wait: float) -> float:
-        """Request a slot and return the seconds until its time. At 0, send the request.
+        """Request a slot and return the seconds until its time. If the result is 0, send now.
 
         If the wait is ``max_wait`` seconds or more, the reservation gets no slot or loses its slot.
         If the wait is shorter, call this method again after the wait, because the slot may have
@@ -154,10 +154,11 @@ class LimitConfig:
 def infer_foreign_requests(
     feedback: ServerFeedback, limit: int, window_count: int, window: float
 ) -> list[float]:
-    """Estimate when the requests of other clients leave the window, in seconds from now.
+    """Estimate in how many seconds the requests of other clients leave the window.
 
     The server counts these requests, but this limiter does not record them. The estimate assumes
-    that the first of them leaves the window at the reset, and the others at equal intervals later.
+    that the first of them leaves the window at the reset, and the others at equal intervals after
+    the reset.
     """
     if feedback.remaining is None:
         return []
@@ -222,7 +223,7 @@ class SlidingWindowLimiter:
         return capacity - capacity // INTERACTIVE_RESERVE if bulk else capacity
 
     def _first_free_time(self, earliest: float, capacity: int) -> float:
-        """Return the first time, not before ``earliest``, at which one more request is allowed."""
+        """Return the first time from ``earliest`` on at which one more request is allowed."""
         window = self._config.window
         # Each pair has the times of the first and the last of ``capacity`` consecutive requests.
         for first, last in zip(self._slots, self._slots[capacity - 1 :], strict=False):

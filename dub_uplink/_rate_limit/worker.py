@@ -63,7 +63,7 @@ class BackgroundWorker:
         return future
 
     def shutdown(self) -> None:
-        """End the thread when it has run the submitted jobs. A later job starts a new thread."""
+        """End the thread when it has run the submitted jobs. The next job starts a new thread."""
         if self._is_running():
             self._put(None)
 
@@ -115,7 +115,7 @@ class BackgroundWorker:
 async def wait_for_future(future: Future[Any], timeout: float) -> None:
     """Wait until a future is done, for at most ``timeout`` seconds.
 
-    ``asyncio.wait`` with ``asyncio.wrap_future`` makes a reservation about 10 % slower.
+    A reservation is about 10 % faster than with ``asyncio.wait`` and ``asyncio.wrap_future``.
     """
     loop = asyncio.get_running_loop()
     waiter = loop.create_future()

@@ -246,7 +246,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         }
 
     def _resume(self, call: Call) -> Outcome:
-        """Send the next attempt. At tenacity's first call, or too late, return the last outcome."""
+        """Send an attempt. Before the first wait or after the deadline, return the last outcome."""
         if not self._should_send(call):
             return call.require_outcome()
         return self._remember_outcome(call, self._attempt(call))

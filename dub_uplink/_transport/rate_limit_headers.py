@@ -20,7 +20,7 @@ def parse_rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimit
 
     Args:
         headers: the headers of a response.
-        now: Unix time in seconds.
+        now: the current Unix time in seconds.
     """
     limit = headers.get("X-RateLimit-Limit", "")
     remaining = headers.get("X-RateLimit-Remaining", "")

@@ -61,7 +61,7 @@ class NoRecovery:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the method is repeatable: all except POST. Dub's PATCH only sets values."""
+        """Whether the method is not POST. PATCH is repeatable, because Dub's PATCH sets values."""
         return self._method != "POST"
 
     def resolve_rejection(self, error_response: Response) -> Response | None:

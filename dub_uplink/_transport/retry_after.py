@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from ..models.response import Response
 
-#: ``Retry-After`` is ignored for other statuses. Dub's server also sends it with a 404.
+#: ``Retry-After`` is read only for these statuses. Dub's server also sends the header with a 404.
 _RETRY_AFTER_STATUSES = frozenset({429, 503})
 _NUMBER_PATTERN = re.compile(r"\d{1,24}(?:\.\d{0,24})?", re.ASCII)
 #: The smallest number that is read as a Unix time in seconds. A wait of 1e9 seconds is 31 years.
@@ -28,7 +28,7 @@ def parse_retry_after(text: str, now: float) -> float | None:
 
     Args:
         text: the value of the header.
-        now: Unix time in seconds.
+        now: the current Unix time in seconds.
 
     Returns:
         The wait, or ``None`` if the value is zero, in the past or invalid.
