@@ -149,10 +149,10 @@ local waiting = redis.call('ZRANGEBYSCORE', slots, '(' .. format_time(now), '+in
 redis.call('ZREMRANGEBYSCORE', slots, '(' .. format_time(now), '+inf')
 redis.call('ZREMRANGEBYSCORE', slots, '-inf', format_time(now - window))
 if server_limit ~= '' and remaining ~= '' then
-    local missing = limit - tonumber(remaining) - redis.call('ZCARD', slots)
+    local foreign_count = limit - tonumber(remaining) - redis.call('ZCARD', slots)
     local earliest_exit = math.min(reset, window)
-    for n = 0, missing - 1 do
-        local expires_in = earliest_exit + (window - earliest_exit) * n / missing
+    for n = 0, foreign_count - 1 do
+        local expires_in = earliest_exit + (window - earliest_exit) * n / foreign_count
         local time = format_time(now + expires_in - window)
         redis.call('ZADD', slots, time, foreign_prefix .. ':' .. n)
     end

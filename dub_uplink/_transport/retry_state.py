@@ -152,8 +152,8 @@ class RetryState:
         """Return ``delay`` (seconds) plus up to one second of jitter.
 
         Because of the jitter, rejected clients do not all retry in the same millisecond. The jitter
-        is at most half of the time between ``delay`` and the deadline. The attempt gets the other
-        half.
+        is at most half of the time from the end of ``delay`` to the deadline. The attempt gets the
+        other half.
         """
         slack = min(_MAX_RETRY_AFTER_JITTER, max(self.remaining() - delay, 0.0) / 2)
         return delay + self.clock.random() * slack
