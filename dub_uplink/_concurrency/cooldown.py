@@ -12,7 +12,8 @@ from contextvars import ContextVar
 
 from ..retries import Clock
 
-_CHECK_INTERVAL = 0.25  # seconds after which a sleeping thread checks whether it is cancelled
+#: A sleeping thread checks at this interval, in seconds, whether the batch was closed.
+_CHECK_INTERVAL = 0.25
 
 
 class BatchCancelled(Exception):
@@ -22,7 +23,7 @@ class BatchCancelled(Exception):
 class Cooldown:
     """Make all workers of a batch wait when the server asks one of them to wait.
 
-    Without a cooldown, each worker would exceed the rate limit once before it waits.
+    One rejected request is enough to stop all workers.
     """
 
     def __init__(self) -> None:

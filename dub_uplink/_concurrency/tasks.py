@@ -1,4 +1,8 @@
-"""Run batches of calls in asyncio tasks; yield results in item order or in completion order."""
+"""Run batches of calls in asyncio tasks; yield results in item order or in completion order.
+
+The *source* of a batch is the iterable ``items``. A *consumer* is a task that takes results.
+A *cooldown* is a wait that the server requests from one call and that applies to all calls.
+"""
 
 from __future__ import annotations
 
@@ -81,14 +85,15 @@ class AsyncBatch(AsyncGenerator[T, None]):
     def __init__(self, batch_tasks: _BatchTasks[Any, T]) -> None:
         self._batch_tasks = batch_tasks
         self._lock = asyncio.Lock()
-        #: The task of the next result. It is kept here if the consumer is cancelled.
+        #: The task of the next result. It stays here if the consumer is cancelled.
         self._next_task: asyncio.Task[T] | None = None
+        #: Whether the last result still occupies a slot; see ``_BatchTasks.slots``.
         self._holds_slot = False
 
     async def asend(self, value: None) -> T:
         """Return the next result."""
         batch_tasks = self._batch_tasks
-        batch_tasks.check_consumer()  # before the lock, which a waiting consumer holds
+        batch_tasks.check_consumer()  # before locking, because a waiting consumer holds the lock
         async with self._lock:
             batch_tasks.start()
             if self._holds_slot:
@@ -147,8 +152,8 @@ class _BatchTasks(Generic[A, T]):
         self._ordered = ordered
         self._running_calls: set[asyncio.Task[T]] = set()
         self._reader: asyncio.Task[None] | None = None
-        #: Limits the items in progress. An item is in progress until the consumer has taken its
-        #: result and asks for the next result.
+        #: Each item in progress occupies a slot. An item is in progress until the consumer has
+        #: taken its result and asks for the next result.
         self.slots = asyncio.Semaphore(workers)
         #: The tasks in the order in which the batch returns their results, then ``None``.
         self.results: asyncio.Queue[asyncio.Task[T] | None] = asyncio.Queue()
@@ -161,7 +166,7 @@ class _BatchTasks(Generic[A, T]):
             self._reader = asyncio.create_task(self._read_source())
 
     def check_consumer(self) -> None:
-        """Raise ``RuntimeError`` in a task of this batch: the task would wait for itself."""
+        """Raise ``RuntimeError`` in a task of this batch, which would wait for itself."""
         task = asyncio.current_task()
         if task is not None and task is self._reader:
             raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("the source"))

@@ -1,4 +1,8 @@
-"""Run batches of calls in threads; yield results in item order or in completion order."""
+"""Run batches of calls in threads; yield results in item order or in completion order.
+
+The *source* of a batch is the iterable ``items``. A *cooldown* is a wait that the server requests
+from one worker and that applies to all workers.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,8 @@ T = TypeVar("T")
 
 SELF_CONSUMPTION_MESSAGE = "{} of a batch takes results from the same batch; take them elsewhere"
 
-_IDLE_TIMEOUT = 1.0  # seconds after which a worker thread without a call ends
+#: A worker thread ends after this time without a call, in seconds.
+_IDLE_TIMEOUT = 1.0
 
 
 def map_ordered(
@@ -127,13 +132,13 @@ class Batch(Generator[T, None, None]):
         self._results = results
         self._cooldown = cooldown
         self._pid = os.getpid()
-        # Re-entrant, so that a source that takes results from its own batch gets an error. With a
-        # Lock the source would wait for itself.
+        # The lock is re-entrant, so that a source that takes results from its own batch gets an
+        # error. With an ordinary lock, the source waits for itself forever.
         self._lock = threading.RLock()
 
     def send(self, value: None) -> T:
         """Return the next result."""
-        # Check this before the lock, which a thread of the parent may have held at the fork.
+        # Check this first, because a thread of the parent may have held the lock at the fork.
         if os.getpid() != self._pid:
             raise RuntimeError(
                 "the batch was started in another process; start one in each process"
@@ -153,7 +158,7 @@ class Batch(Generator[T, None, None]):
     def close(self) -> None:
         """End the batch and wait for the calls in flight. Afterwards no request is sent."""
         if os.getpid() == self._pid:
-            self._cooldown.cancel()  # before the lock, which a waiting consumer holds
+            self._cooldown.cancel()  # before locking, because a waiting thread holds the lock
             with self._lock:
                 self._results.close()
 
@@ -223,7 +228,7 @@ def _run_batch(
 def _read_items(items: Iterable[A], errors: list[Exception]) -> Iterator[A]:
     """Yield the items. If the source raises an exception, append it to ``errors``."""
     try:
-        # Not `yield from`, because closing the batch would then close the caller's generator too.
+        # Do not use `yield from`: closing the batch would then close the caller's generator.
         for item in items:  # noqa: UP028
             yield item
     except Exception as error:  # noqa: BLE001 - raised after the results
@@ -301,8 +306,8 @@ class WorkerThreads(Generic[T]):
             future, task = next_task
 
     def _count_as_idle(self) -> None:
-        # This method is called before the result is set. Therefore the consumer, which waits for
-        # the result, can reuse this thread for its next task.
+        # This method is called before the result is set. Therefore the thread that waits for the
+        # result can submit its next task to this thread.
         with self._lock:
             self._idle_count += 1
 

@@ -41,9 +41,12 @@ _DEFAULT_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ACCEPT_ENCODING,
 }
-_POOL_SIZE = 100  # open connections; further requests wait for a free connection
-_ALERT_TIMEOUT = 0.5  # seconds to open a new connection and to wait for a TLS alert
-_TRACE_GRACE = 0.2  # seconds for which the session's trace callbacks may run after the deadline
+#: The maximum number of open connections. Further requests wait for a free connection.
+_POOL_SIZE = 100
+#: The time limit in seconds for opening a new connection and receiving a TLS alert on it.
+_ALERT_TIMEOUT = 0.5
+#: Seconds after the deadline until which the session's trace callbacks may run.
+_TRACE_GRACE = 0.2
 _PROXY_SCHEMES = ("http", "https")
 
 
@@ -66,12 +69,12 @@ class _UnsupportedProxyError(aiohttp.ClientError):
 class _SendOnceMiddleware:
     """A middleware that sends the request of an attempt at most once.
 
-    Without it, ``aiohttp`` repeats a GET or DELETE if a pooled connection was closed. The 404 of a
-    repeated DELETE would then look like the response to the first request. If the session sends the
-    request again, the middleware returns the first response or raises the first exception.
+    ``aiohttp`` repeats a GET or DELETE if the pooled connection was closed. The 404 of a repeated
+    DELETE looks like the response to the first DELETE. If the session sends the request again, the
+    middleware returns the first response or raises the first exception.
 
     The middleware reads the whole response. Therefore the response is not lost if a trace callback
-    or a subclass of the session raises an exception later.
+    or a subclass of the session raises an exception afterwards.
     """
 
     __slots__ = ("_authorization", "_connector", "_error", "_response", "outcome", "request")
@@ -81,7 +84,7 @@ class _SendOnceMiddleware:
         self._connector = connector
         self._response: aiohttp.ClientResponse | None = None
         self._error: Exception | None = None
-        #: The request of the attempt. ``aiohttp`` sets its ``response`` when it starts to send it.
+        #: The request of the attempt. ``aiohttp`` sets ``request.response`` when it starts to send.
         self.request: aiohttp.ClientRequest | None = None
         #: The complete response, or an exception if the response is incomplete.
         self.outcome: Response | IncompleteResponse | None = None
@@ -108,15 +111,15 @@ class _SendOnceMiddleware:
         if proxy is not None and "://" not in str(proxy):
             proxy = request.proxy = yarl.URL(f"http://{proxy}")  # as requests does
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
-            # aiohttp would treat this proxy as an HTTP proxy.
+            # aiohttp treats such a proxy as an HTTP proxy.
             raise _UnsupportedProxyError(
                 f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
                 " aiohttp-socks and pass a session with its ProxyConnector"
                 if proxy.scheme.startswith("socks")
                 else "the proxy's URL must begin with http:// or https://"
             )
-        # This replaces the header that the session's `auth` has set. The header cannot be an
-        # argument of the request, because aiohttp rejects that together with `auth`.
+        # Replace the header that the session's `auth` has set. The token is not
+        # passed to session.request(), because aiohttp rejects this header in addition to `auth`.
         request.headers["Authorization"] = self._authorization
         try:
             return await handler(request)
@@ -128,7 +131,7 @@ class _SendOnceMiddleware:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
             cause = await self._receive_alert(request, error)
-            # The text of aiohttp can be the repr of a part of the response.
+            # The text of ServerDisconnectedError can be the repr of a part of the response.
             is_disconnect = isinstance(error, aiohttp.ServerDisconnectedError)
             text = "Server disconnected" if is_disconnect else str(error)
             raise _ConnectionDroppedError(text) from cause or error
@@ -146,10 +149,9 @@ class _SendOnceMiddleware:
     ) -> ssl.SSLError | None:
         """Open a new connection and return the TLS alert that the server sends, or ``None``.
 
-        With TLS 1.3 a server rejects a client certificate after the handshake. If the server also
-        resets the connection, writing the request can fail before asyncio reads the TLS alert. The
-        rejection then looks like a broken connection. Therefore this method reads from a new
-        connection and writes nothing. If no alert arrives, the next attempt can use the connection.
+        A TLS 1.3 server rejects a client certificate after the handshake. If the server also resets
+        the connection, writing the request can fail before asyncio reads the alert. Therefore this
+        method only reads. If no alert arrives, the next attempt can use the new connection.
         """
         if not (self._connector and request.is_ssl() and isinstance(error, OSError)):
             return None
@@ -206,7 +208,7 @@ class AiohttpBackend:
         middleware = _SendOnceMiddleware(authorization, session.connector)
         outcome: Response | Exception
         started_at = time.monotonic()
-        # A second timeout, because aiohttp's timeout does not limit trace callbacks.
+        # Set a second timeout, because aiohttp's timeout does not limit trace callbacks.
         limit = asyncio.timeout(timeout + _TRACE_GRACE)
         try:
             async with limit:
@@ -223,13 +225,13 @@ class AiohttpBackend:
                     timeout=_make_client_timeout(timeout),
                 )
                 async with response:
-                    # A mocked session does not call the middleware, so it has no outcome.
+                    # A mocked session does not call the middleware, which then has no outcome.
                     outcome = middleware.outcome or await _read_response(response)
         except Exception as error:
             outcome = middleware.outcome or self._convert_error(error, timeout, started_at)
             if not isinstance(error, self.send_errors) and getattr(outcome, "ok", False):
                 raise
-            # A mocked session does not call the middleware: whether it sends is unknown.
+            # A mocked session may send the request, although it does not call the middleware.
             request = middleware.request
             if limit.expired() if request is None else request.response is None:
                 vars(outcome)["while_connecting"] = True
@@ -239,8 +241,7 @@ class AiohttpBackend:
 
     def _convert_error(self, error: Exception, timeout: float, started_at: float) -> Exception:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            # Two limits raise this exception: the limit for connecting, and the limit that includes
-            # the wait for a pooled connection. This expression detects the second limit.
+            # Two limits raise this exception. Detect the limit that includes the pool wait.
             pool_wait_ended = (
                 timeout * POOL_WAIT_SHARE <= CONNECT_TIMEOUT
                 or time.monotonic() - started_at > CONNECT_TIMEOUT + 0.1
@@ -282,8 +283,7 @@ class AiohttpBackend:
                 "the client belongs to the parent process; create one in each process"
             )
         if self._session is None:
-            # Read the proxies of the environment here, once. With `trust_env`, aiohttp would read
-            # them at every call, and would also read .netrc in a thread.
+            # Read the proxies once. With `trust_env`, aiohttp reads them and .netrc at every call.
             proxies = get_environ_proxies(self._server_url, no_proxy=None)
             self._proxy = find_proxy_url(self._server_url, proxies)
             self._session = aiohttp.ClientSession(
@@ -305,8 +305,8 @@ class AiohttpBackend:
 
     async def close(self) -> None:
         """Close the session if the client has created it."""
-        # A forked child must not close it, because that would remove the parent's sockets from the
-        # event loop, which parent and child share.
+        # A forked child does not close the session. The child shares the event loop of the parent,
+        # and closing removes the sockets of the parent from that loop.
         if self._caller_session is None and self._session is not None and not self._is_forked():
             await self._session.close()
             # aiohttp closes its connections in the next iteration of the event loop.
@@ -352,7 +352,7 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
-        # This limit includes the wait for a pooled connection, which aiohttp cannot limit alone.
+        # aiohttp has one limit for the wait for a pooled connection and for connecting.
         connect=timeout * POOL_WAIT_SHARE,
         sock_connect=CONNECT_TIMEOUT,
         ceil_threshold=math.inf,  # otherwise aiohttp rounds the timeout up to a whole second
@@ -360,7 +360,7 @@ def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
 
 
 def _to_requests_error(error: Exception) -> Exception:
-    """Convert an error to the matching exception of ``requests``, so that it can be classified."""
+    """Convert an error to the matching exception of ``requests``."""
     if isinstance(error, (requests.RequestException, ValueError)):
         return error
     for classes, convert in _CONVERSIONS:

@@ -83,9 +83,9 @@ class IncompleteResponse(requests.RequestException):
 def make_connection_error(error: BaseException, method: str, timeout: float) -> APIConnectionError:
     """Create the public exception for an attempt without a complete response.
 
-    Its message contains the text of ``error``, in which the credentials of URLs are masked. Its
-    ``__cause__`` is not ``error``, because the request and the traceback of ``error`` refer to the
-    token.
+    The message of the new exception contains the text of ``error``, with the credentials of URLs
+    masked. The new exception has no ``__cause__``, because the request and the traceback of
+    ``error`` refer to the token.
 
     Args:
         error: the exception that the backend raised.
@@ -135,8 +135,8 @@ def is_transient(error: BaseException) -> bool:
         return True  # the connection broke; no certificate was rejected
     if any(isinstance(e, (*_TLS_ERRORS, *_UNREAD_ERRORS)) for e in chain):
         return False
-    # `requests` raises OSError itself, not a subclass, if a certificate file is missing. Its
-    # exceptions for invalid URLs, headers and schemes derive from ValueError.
+    # `requests` raises a plain OSError if a certificate file is missing. The exceptions of
+    # `requests` for invalid URLs, headers and schemes derive from ValueError.
     if isinstance(error, OSError) and not isinstance(error, _NETWORK_ERRORS):
         return False
     return not isinstance(error, ValueError)
@@ -160,7 +160,7 @@ def find_tls_error(error: BaseException) -> ssl.SSLError | None:
 
 
 def _is_tls_eof(chain: list[BaseException]) -> bool:
-    """Return whether a TLS connection broke. Detect errors of ``ssl`` and of ``pyOpenSSL``."""
+    """Return whether an error of ``ssl`` or ``pyOpenSSL`` shows that a TLS connection broke."""
     return any(
         isinstance(e, _TLS_EOF_ERRORS)
         or (isinstance(e, ssl.SSLError) and "Unexpected EOF" in str(e))
@@ -196,13 +196,13 @@ _CREDENTIAL_PATTERNS = (
         ),
         r"\1***",
     ),
-    # Mask an invalid header value, which `requests` quotes, because it may contain an API key.
+    # `requests` quotes an invalid header value. Mask the value: it may contain an API key.
     (re.compile(r"(header value:? |Header part \().*", re.DOTALL), r"\1***"),
     # Mask up to the last "@", because a password may contain an unescaped "@" or "/".
     (re.compile(r"(//).*@", re.DOTALL), r"\1***@"),
     (re.compile(r"[^\s'\"(<=]+@"), "***@"),
 )
-#: Start of the messages of urllib3 1.26: the repr of an object.
+#: The messages of urllib3 1.26 start with the repr of an object.
 _OBJECT_REPR_PATTERN = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
 _POOL_TIMEOUT_ERRORS = (PoolTimeout, urllib3.exceptions.EmptyPoolError)
 _CONNECT_TIMEOUT_ERRORS = (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
@@ -212,8 +212,8 @@ _TIMEOUT_ERRORS = (
     urllib3.exceptions.TimeoutError,
     urllib3.exceptions.EmptyPoolError,
 )
-# Not a timeout, although urllib3 derives this class from its timeout class. It means that the host
-# refused the connection, is unreachable or is unknown.
+#: urllib3 derives this class from its timeout class, but raises it for another reason: the host
+#: refused the connection, is unreachable or is unknown.
 _NEW_CONNECTION_ERROR = urllib3.exceptions.NewConnectionError
 _UNREACHABLE_ERRORS = (ConnectError, _NEW_CONNECTION_ERROR)
 _ERRORS_BEFORE_SENDING = (

@@ -26,7 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError
 from .._internal.config import POOL_WAIT_SHARE
 from .connection_errors import PoolTimeout, RepeatedRequest
 
-#: The value that `requests` passes by default. Without it, urllib3 would retry three times.
+#: The value that `requests` passes by default. The default of urllib3 is three retries.
 _NO_RETRIES = urllib3.Retry(0, read=False)
 
 
@@ -92,7 +92,7 @@ class Deadline(_RequestTimeout):
         return request_timeout
 
     def send_once(self, send: Callable[[], Any]) -> Any:
-        """Send the request at the first call. Later calls return or raise its outcome again."""
+        """Send the request at the first call. Later calls return or raise the first outcome."""
         if self._outcome is None:
             try:
                 self._outcome = send()
@@ -107,8 +107,8 @@ class Deadline(_RequestTimeout):
 class NumericDeadline(Deadline, float):
     """A deadline that is also a number of seconds.
 
-    The adapters of a caller's session get it as their timeout. An adapter may calculate with it, or
-    pass it on to another adapter, in which it prevents a second request.
+    Adapters of a caller's session get this object as their timeout and may calculate with it. If an
+    adapter passes the object on to an inner adapter, the inner adapter sends only one request.
     """
 
     def __new__(cls, seconds: float, **_: float) -> NumericDeadline:
@@ -118,14 +118,14 @@ class NumericDeadline(Deadline, float):
 class _DeadlineReader(io.RawIOBase):
     """Reads from a socket until ``expires_at``, a monotonic time in seconds.
 
-    If ``expires_at`` is ``None``, the socket's timeout applies, counted from the creation.
+    If ``expires_at`` is ``None``, the socket's timeout applies from the creation of the reader.
     """
 
     def __init__(self, sock: Any, expires_at: float | None) -> None:
         super().__init__()
         self.reached_end = False
         self._sock = sock
-        self._raw = sock.makefile("rb", 0)  # positional: fake sockets use another parameter name
+        self._raw = sock.makefile("rb", 0)  # positional: fake sockets name it differently
         if expires_at is None and hasattr(sock, "gettimeout"):  # missing in pyOpenSSL
             timeout = sock.gettimeout()
             expires_at = None if timeout is None else time.monotonic() + timeout
@@ -165,8 +165,8 @@ class _DeadlineResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            # http.client skips only status 100. It would return a 103 as the final response. The
-            # next request on the connection would then get the actual response.
+            # http.client skips only status 100, and returns a 103 as the final response. The next
+            # request on the connection then gets the actual response. Skip every 1XX but 101.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         # http.client does not raise an error if the stream ends within the headers.
@@ -197,8 +197,8 @@ def _make_view_class(original_class: Any, mixin: Any) -> Any:
         for name, value in vars(base).items()
         if isinstance(value, MemberDescriptorType) and name not in slots
     }
-    # Without this empty __del__, the original's __del__ would run when the view is
-    # garbage-collected, and would close the original's resources.
+    # The empty __del__ replaces an inherited __del__, which closes the resources of the original
+    # when the view is garbage-collected.
     namespace |= {"__slots__": slots, "__del__": lambda _: None}
     bases = (original_class,) if issubclass(original_class, mixin) else (mixin, original_class)
     metaclass: Any = type(original_class)
@@ -243,7 +243,7 @@ def _close_detached(error: Exception) -> None:
 
 
 class _DeadlineResponsesMixin:
-    """A mixin for the view of a ``urllib3`` pool, so that responses have a deadline.
+    """A mixin that gives responses a deadline, for the view of a ``urllib3`` pool.
 
     The view uses the connections of the original pool. It sets attributes on a connection only for
     the duration of one request.
@@ -261,7 +261,7 @@ class _DeadlineResponsesMixin:
         if not isinstance(conn, http.client.HTTPConnection):  # a vcrpy connection
             return parent._make_request(conn, *args, **kwargs)
         conn_attributes = vars(conn)
-        # A debug level that is set on http.client's class would print the token.
+        # With a debug level on its class, http.client prints the token.
         conn_attributes["debuglevel"] = 0
         conn_attributes["response_class"] = _DeadlineResponse
         deadline = kwargs.get("timeout")
@@ -278,7 +278,7 @@ class _DeadlineResponsesMixin:
             return parent._make_request(conn, *args, **kwargs)
         except ssl.SSLEOFError:
             # Before Python 3.11.9 and 3.12.3, a write to a reset connection raises this error even
-            # if a TLS alert has arrived. recv() then raises the server's reason instead:
+            # if a TLS alert has arrived. recv() raises the error of the alert:
             # https://github.com/python/cpython/issues/115627
             if isinstance(conn.sock, ssl.SSLSocket):  # only after the handshake
                 conn.sock.recv(1)
@@ -349,7 +349,7 @@ class _SessionMixin:
 
 
 def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Session:
-    """Create a view that sends one request with a caller's session.
+    """Create a view of a caller's session that sends one request.
 
     The response must be complete by the deadline. The adapters keep their settings and pools, but
     do not retry. The view has no effect on an adapter that another adapter wraps.
@@ -359,15 +359,15 @@ def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Ses
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter for ``requests`` whose timeout limits the whole response, headers and body.
+    """An adapter for ``requests`` with a timeout that limits the whole response, headers and body.
 
-    Clients that create their own session use it automatically. Mount it on your own session to get
-    the same limit for your own requests: ``session.mount("https://", DeadlineAdapter())``.
+    A client that creates its own session uses this adapter automatically. To apply the limit to
+    other requests, mount it on your session: ``session.mount("https://", DeadlineAdapter())``.
     """
 
     __module__ = "dub_uplink"
 
-    #: The pool of the last request, and the key to compare with the next request.
+    #: The key and the pool of the last request. A request with an equal key uses this pool.
     _last_pool: tuple[Any, Any] | None = None
 
     def get_connection_with_tls_context(
@@ -392,7 +392,7 @@ class DeadlineAdapter(HTTPAdapter):
     def close(self) -> None:
         self._last_pool = None
         for manager in (self.poolmanager, *self.proxy_manager.values()):
-            # urllib3 closes a pool only when it is garbage-collected, which a traceback may delay.
+            # urllib3 closes a pool when it is garbage-collected. A traceback may delay that.
             pools = manager.pools
             for pool in filter(None, map(pools.get, pools.keys())):
                 pool.close()

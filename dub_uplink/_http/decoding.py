@@ -1,7 +1,7 @@
 """Decompress response bodies up to a size limit.
 
-The HTTP libraries have no limit. They decompress a whole chunk at once, and 64 KB of brotli data
-can expand to a gigabyte.
+The HTTP libraries have no size limit. They decompress a whole chunk at once, and 64 KB of brotli
+data can expand to a gigabyte.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from .connection_errors import BodyTooLarge, DecodingError, UnsupportedEncoding
 #: The ``Accept-Encoding`` header: the encodings that :class:`ContentDecoder` supports.
 ACCEPT_ENCODING = "gzip, deflate"
 _COMPRESSED_CODINGS = ("gzip", "x-gzip", "deflate")
-_ZLIB_OR_GZIP = zlib.MAX_WBITS + 32  # zlib detects the format from the first bytes
+#: With this value, zlib detects the format (zlib or gzip) from the first bytes.
+_ZLIB_OR_GZIP = zlib.MAX_WBITS + 32
 
 
 class ContentDecoder:
@@ -75,4 +76,4 @@ class ContentDecoder:
 def check_size(size: int) -> None:
     """Raise ``BodyTooLarge`` if the size of a body, in bytes, is above the limit."""
     if size > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"the response is longer than {MAX_BODY_BYTES >> 20} MB")
+        raise BodyTooLarge(f"the response body is larger than {MAX_BODY_BYTES >> 20} MB")

@@ -19,7 +19,8 @@ from .._internal.credentials import RedactedStr
 from .deadline_adapter import DeadlineAdapter
 from .proxies import add_proxy_schemes, find_proxy_url
 
-_POOL_SIZE = 32  # connections kept open between calls
+#: The maximum number of connections that stay open between calls.
+_POOL_SIZE = 32
 
 
 class _NoCookies(RequestsCookieJar):
@@ -41,7 +42,7 @@ class _DefaultAdapter(DeadlineAdapter):
 
 def make_session() -> requests.Session:
     """Create the client's own session."""
-    # Look the class up in `requests` at each call, because requests-cache replaces it there.
+    # Look up `requests.Session` at each call, because requests-cache replaces this attribute.
     session = requests.Session()
     session.cookies = _NoCookies()
     # `requests` reads the body of a redirect without limits, even with `allow_redirects=False`.
@@ -79,7 +80,7 @@ class RequestTemplate:
         #: Arguments for ``Session.send`` that depend on the environment, such as proxies.
         self.send_kwargs: Mapping[str, Any] = {**settings, "proxies": proxies}
         find_proxy_url(server_url, proxies)  # validates the proxy URL
-        # Without an `auth`, `requests` would add the credentials of .netrc.
+        # `requests` adds the credentials of .netrc to a request that has no `auth`.
         request = requests.Request("GET", server_url, headers=headers, auth=lambda it: it)
         prepared = session.prepare_request(request)
         self._attributes = vars(prepared)
@@ -89,7 +90,7 @@ class RequestTemplate:
     def can_prepare(extras: Mapping[str, Any]) -> bool:
         """Return whether :meth:`prepare` supports a request with these arguments.
 
-        It does not support files or a query string, and supports a body only in bytes.
+        Files, ``params`` as a string, and a body other than bytes are not supported.
         """
         body = extras.get("data")
         return (body is None or isinstance(body, bytes)) and not (
@@ -105,7 +106,7 @@ class RequestTemplate:
         prepared.method = method
         params = extras.get("params")
         prepared.url = f"{url}?{urlencode(params)}" if params else url
-        # Setting each header takes less time than copying and updating the mapping.
+        # Setting each header takes less time than copying the mapping and updating the copy.
         headers = prepared.headers = CaseInsensitiveDict()
         for name, value in (*self._headers, *extras["headers"].items()):
             headers[name] = value

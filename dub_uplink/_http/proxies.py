@@ -11,8 +11,8 @@ from requests.utils import prepend_scheme_if_needed, select_proxy
 def add_proxy_schemes(proxies: Any) -> dict[str, Any]:
     """Add ``http`` to each proxy URL that has credentials but no scheme.
 
-    ``requests`` adds it to other URLs, but reads the user name in ``user:password@host`` as a
-    scheme.
+    ``requests`` adds the scheme to URLs without credentials, but reads the user name in
+    ``user:password@host`` as a scheme.
     """
     return {name: _add_scheme(url) for name, url in (proxies or {}).items()}
 
@@ -29,7 +29,7 @@ def find_proxy_url(url: str, proxies: Any) -> str | None:
     If the proxy URL has no scheme, ``http`` is added.
 
     Raises:
-        InvalidProxyURL: the proxy URL has no host. (``requests`` would raise a ``TypeError``.)
+        InvalidProxyURL: the proxy URL has no host. (``requests`` raises a ``TypeError``.)
     """
     proxy = select_proxy(url, proxies)
     if not proxy:

@@ -30,7 +30,7 @@ def read_response(response: requests.Response, deadline: Deadline) -> Response:
     """Read a response of the ``requests`` library to its end.
 
     Raises:
-        IncompleteResponse: the body could not be read. Its argument is the original exception.
+        IncompleteResponse: the body could not be read. Its ``args`` hold the original exception.
     """
     location = vars(response).pop("hidden_location", None)
     if location is not None:
@@ -98,7 +98,7 @@ def recover_response(error: Exception, received: list[requests.Response]) -> req
 
     Raises:
         IncompleteResponse: the hook has read a part of the body.
-        Exception: ``error`` itself, if no response was received. Also if the status is a success
+        Exception: ``error`` itself, if no response was received, or if the response is successful
             and ``error`` is not in :data:`SEND_ERRORS`.
     """
     if not received:
@@ -124,7 +124,7 @@ def check_response(response: requests.Response, received: list[requests.Response
         IncompleteResponse: a hook has closed the response, or has read a part of the body.
         TypeError: a hook has returned a response without a status.
     """
-    if getattr(response, "status_code", None) is None:  # the type says that it is never None
+    if getattr(response, "status_code", None) is None:  # although its type excludes None
         for unread in received:
             unread.close()
         raise TypeError(
@@ -137,7 +137,7 @@ def check_response(response: requests.Response, received: list[requests.Response
 
 
 def _is_body_lost(response: requests.Response) -> bool:
-    """Return whether a hook has read a part of the body but has not stored it."""
+    """Return whether a hook has read a part of the body without storing the body."""
     raw = response.raw
     if vars(response).get("_content", False) is not False or not hasattr(raw, "read"):
         return False

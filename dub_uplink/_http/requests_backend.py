@@ -36,8 +36,8 @@ _DEFAULT_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ACCEPT_ENCODING,
 }
-#: Parameters of a call that the `params` of a session must not set: a session's page size would end
-#: an iteration early. `requests` omits a parameter of the session if the request sets it to None.
+#: The paging parameters with the value None. `requests` omits a parameter of the session if the
+#: request sets that parameter to None. A page size of the session can end an iteration early.
 _WITHOUT_SESSION_PAGING = dict.fromkeys(
     ("page", "pageSize", "startingAfter", "endingBefore", "sortBy", "sortOrder", "groupBy")
 )
@@ -46,11 +46,11 @@ Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
 class SessionBackend:
-    """Send requests with ``requests.Session.send``, which instrumentation libraries wrap.
+    """Send requests with ``requests.Session.send``.
 
-    The headers, cookies and proxies of a caller's session are read at every call, because the
-    caller may change them. The settings of the client's own session are read once, because reading
-    them takes a large part of the time of a request.
+    Instrumentation libraries wrap this method. The headers, cookies and proxies of a caller's
+    session are read at every call, because the caller may change them. The settings of the client's
+    own session are read once, because reading them takes a large part of the time of a request.
     """
 
     #: The exceptions of a failed attempt. Any other exception is a mistake of the caller.
@@ -76,7 +76,7 @@ class SessionBackend:
     def _reset_after_fork(self) -> None:
         """Open new connections in a forked child, which must not read the parent's responses."""
         pid = os.getpid()
-        # One lock for each process: at the fork, a thread of the parent may have held its lock.
+        # Each process has its own lock: a thread may hold the lock of the parent at the fork.
         with self._reset_locks.setdefault(pid, threading.Lock()):
             if self._pid == pid:
                 return
@@ -235,7 +235,7 @@ class UplinkBackend:
         The arguments are those of :meth:`SessionBackend.send`.
 
         Raises:
-            RuntimeError: the parent process has used this client before a fork.
+            RuntimeError: this process is a fork, and its parent has already used this client.
         """
         self._pid = self._pid or os.getpid()
         if self._pid != os.getpid():
@@ -286,11 +286,14 @@ def _omit_session_paging(params: Any) -> Any:
     """Add ``None`` for each paging parameter that a call does not set."""
     if params is None or isinstance(params, Mapping):
         return {**_WITHOUT_SESSION_PAGING, **(params or {})}
-    return params  # `requests` ignores the parameters of the session if these are no mapping
+    return params  # `requests` ignores the session's parameters if `params` is not a mapping
 
 
 def _wraps_adapter(adapter: Any) -> bool:
-    """Return whether an adapter wraps an adapter or a session, which the client cannot limit."""
+    """Return whether an adapter wraps another adapter, or a session.
+
+    The client cannot limit the time of the wrapped object.
+    """
     for value in getattr(adapter, "__dict__", {}).values():
         candidates = value.values() if isinstance(value, dict) else value
         if not isinstance(candidates, (list, tuple, set, type({}.values()))):
@@ -303,8 +306,8 @@ def _wraps_adapter(adapter: Any) -> bool:
 def _make_auth(authorization: RedactedStr, received: list[requests.Response] | None = None) -> Auth:
     """Return a function for ``auth`` that sets the token and appends each response to ``received``.
 
-    It adds a response hook that runs before the hooks of the session. Therefore a response is
-    appended even if a hook of the session raises an exception.
+    The function adds a response hook that runs before the hooks of the session. Therefore a
+    response is appended even if a hook of the session raises an exception.
     """
 
     def store_response(response: requests.Response, **_: Any) -> None:

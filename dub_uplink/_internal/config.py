@@ -14,13 +14,15 @@ from urllib.parse import SplitResult, urlsplit
 SERVER_URL_ENV = "DUB_SERVER_URL"
 DEFAULT_SERVER = "https://api.dub.co"
 DEFAULT_TIMEOUT_MS = 30_000
-CONNECT_TIMEOUT = 5.0  # seconds
-#: The share of an attempt's timeout that the wait for a pooled connection may use. If a request
-#: is sent later, little time is left for its response. It may time out although the server applies
-#: it, and the client would then send it again.
+#: The time limit in seconds for connecting to one address of a host.
+CONNECT_TIMEOUT = 5.0
+#: The share of an attempt's timeout that the wait for a pooled connection may use. The rest remains
+#: for the response. If too little time remains, the server may apply the request although the
+#: request times out. The client then sends the request again.
 POOL_WAIT_SHARE = 0.5
 _MAX_TIMEOUT_MS = 86_400_000
-#: The client rejects longer bodies. Dub's longest body (100 expanded customers) is below 0.2 MB.
+#: The size limit of a response body. Dub's largest body (100 customers with their links, partners
+#: and discounts) is below 0.2 MB.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
@@ -35,7 +37,7 @@ def normalize_base_url(server_url: str | None) -> str:
 
     Args:
         server_url: the URL. If it is ``None``, the environment variable ``DUB_SERVER_URL`` applies.
-            If that is not set, the URL of Dub applies.
+            If the variable is not set, the URL of Dub applies.
 
     Raises:
         TypeError: the URL is not a string.
@@ -55,7 +57,9 @@ def normalize_base_url(server_url: str | None) -> str:
             "server_url has an invalid host or port; use a URL such as https://api.dub.co"
         ) from None
     if parts.scheme not in ("https", "http") or not host:
-        raise ValueError('server_url must begin with "https://" and name a host')
+        raise ValueError(
+            "server_url must be a URL such as https://api.dub.co; http:// is accepted too"
+        )
     if parts.username is not None or parts.password is not None:
         raise ValueError("server_url must not contain credentials; pass the key as token=…")
     if "?" in server_url or "#" in server_url:
@@ -63,8 +67,8 @@ def normalize_base_url(server_url: str | None) -> str:
             "server_url must not have a query or a fragment;"
             " remove everything from the ? or # onwards"
         )
-    # Checked before IDNA encoding, which drops control characters and a backslash. A backslash is
-    # forbidden because only some URL parsers end the host at it.
+    # Check this before IDNA encoding, because that drops control characters and backslashes.
+    # A backslash is forbidden because only some URL parsers end the host at a backslash.
     if _FORBIDDEN_URL_CHARS.search(server_url):
         raise ValueError(
             "server_url contains a character that is not allowed in a URL; percent-encode it"
@@ -80,12 +84,12 @@ def normalize_base_url(server_url: str | None) -> str:
     if parts.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
         warnings.warn(message, stacklevel=caller_stacklevel())
-    # Lower-case the scheme, as uplink does, because the transport compares this URL with uplink's.
+    # Lower-case the scheme as uplink does, because the transport compares the URLs of both.
     return parts.scheme + server_url.rstrip("/")[len(parts.scheme) :] + "/"
 
 
 def _encode_host(parts: SplitResult) -> tuple[str, str]:
-    """Return the URL and its host after IDNA encoding: "bücher.example" is "xn--bcher-kva.example".
+    """Return the URL and its host after IDNA encoding, such as ``xn--bcher-kva.example``.
 
     Raises:
         ValueError: the host is not a valid DNS name.
@@ -124,7 +128,7 @@ def timeout_seconds(timeout_ms: float | None, default: float) -> float:
 
     Raises:
         TypeError: ``timeout_ms`` is not a number.
-        ValueError: ``timeout_ms`` is not above 0, or is more than a day.
+        ValueError: ``timeout_ms`` is 0 or less, or is more than a day.
     """
     if timeout_ms is None:
         return default
@@ -154,8 +158,8 @@ def validate_headers(headers: Mapping[str, str], argument: str = "http_headers")
 
     Raises:
         TypeError: ``headers`` is not a mapping of strings to strings.
-        ValueError: HTTP does not allow a name or a value, a header is given twice, or a header is
-            one that only the client may set.
+        ValueError: HTTP does not allow a name or a value, a header is given twice, or only the
+            client may set a header.
     """
     if not isinstance(headers, Mapping):
         raise TypeError(f"{argument} must be a mapping, not {type(headers).__name__}")

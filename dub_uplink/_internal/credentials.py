@@ -9,7 +9,8 @@ from collections.abc import Awaitable
 from typing import Any, cast
 
 TOKEN_ENV = "DUB_API_KEY"
-TOKEN_PATTERN = re.compile(r"[!-~]+")  # the characters that are safe in a header value
+#: One or more of the characters that are safe in a header value.
+TOKEN_PATTERN = re.compile(r"[!-~]+")
 
 
 class RedactedStr(str):
@@ -25,26 +26,26 @@ class RedactedStr(str):
         return "'Bearer ***'"
 
     def __getitem__(self, index: Any) -> RedactedStr:
-        # rich prints a slice of a long string. Without this method, a slice is an unredacted `str`.
+        # rich prints a slice of a long string. `str.__getitem__` returns an unredacted `str`.
         return RedactedStr(super().__getitem__(index))
 
 
 class TokenProvider:
     """Stores the token, or the callable that returns the token for each attempt.
 
-    The constructor never raises an exception, so that the constructor of a client can wrap its
-    argument immediately. Then no traceback shows the token in a frame of this package, even if the
-    token is invalid.
+    The constructor never raises an exception. Therefore the constructor of a client can wrap its
+    argument ``token`` immediately, and no traceback shows the token in a frame of this package,
+    even if the token is invalid.
     """
 
     __slots__ = ("_source",)
 
     def __init__(self, source: object) -> None:
-        #: The token, a callable, or (after resolve() of a token) the ``Authorization`` value.
+        #: The token or a callable. :meth:`resolve` replaces a token with the header value.
         self._source: Any = source._source if isinstance(source, TokenProvider) else source
 
     def resolve(self, *, asynchronous: bool) -> None:
-        """Validate the token. If there is none, read it from the environment.
+        """Validate the token. If there is no token, read it from the environment first.
 
         Args:
             asynchronous: whether the client can await a coroutine function.

@@ -18,7 +18,8 @@ Priority = Literal["interactive", "bulk"]
 
 _PERIOD_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 _PERIODS = f"{', '.join(_PERIOD_SECONDS)} or a number of seconds"
-_MAX_LIMITERS = 64  # maximum number of limiters (one for each API key) that a RateLimit keeps
+#: The maximum number of limiters that a RateLimit keeps. Each API key has one limiter.
+_MAX_LIMITERS = 64
 
 
 class RateLimit:
@@ -30,11 +31,13 @@ class RateLimit:
         Dub(rate_limit=RateLimit(600, per="minute"))
         Dub(rate_limit=RateLimit(600, per="minute", storage="redis://localhost:6379"))
 
-    The wait for a free slot counts towards the time limit of the call. If no slot becomes free in
-    time, the call immediately raises :class:`~dub_uplink.models.errors.RateLimitExceeded`. The
-    request is not sent, and ``retry_after`` is the number of seconds until the next slot.
-    If an error response of the server states a lower limit, that limit applies for ten minutes. A
-    higher limit is ignored.
+    A slot is the permission to send one request at a certain time. The wait for a slot counts
+    towards the time limit of the call. If no slot becomes free in time, the call immediately raises
+    :class:`~dub_uplink.models.errors.RateLimitExceeded`. The request is not sent, and
+    ``retry_after`` is the number of seconds until the next slot.
+
+    If an error response of the server states a limit below ``limit``, the server's limit applies
+    for ten minutes. A limit above ``limit`` is ignored.
 
     Args:
         limit: maximum number of requests in a window.
@@ -44,9 +47,9 @@ class RateLimit:
             machines share the count: ``redis://…``, ``rediss://…`` (TLS) or ``unix://…``, in the
             format of redis-py. Requires the extra ``redis``. Redis stores a keyed hash of the
             token, not the token.
-        priority: ``"bulk"`` for background work: its requests leave one twentieth of the limit to
-            interactive calls, which go first. ``create_many()`` and ``delete_many()`` are always
-            bulk.
+        priority: ``"bulk"`` for background work. Bulk requests leave one twentieth of the limit to
+            interactive calls, and interactive calls go first. ``create_many()`` and
+            ``delete_many()`` are always bulk.
 
     Raises:
         TypeError, ValueError: an argument has the wrong type or is out of range.
@@ -76,7 +79,7 @@ class RateLimit:
             self._storage = StorageConnection(storage, self._config)
         self._warned = False
         self._limiters: dict[str, Limiter] = {}
-        # The authorization, the server URL and the limiter of the last call. This cache exists
+        # The authorization, the server URL and the limiter of the last call. They are cached
         # because hashing an API key takes longer than the rest of a reservation.
         self._last_limiter: tuple[RedactedStr, str, Limiter] | None = None
 
@@ -102,12 +105,12 @@ class RateLimit:
         return self._storage.make_limiter(key_hash)
 
     def _warn_if_lower(self, server_limit: int) -> None:
-        """Warn once if the server allows fewer requests. The transport calls this method."""
+        """Warn once if the server's limit is below ``limit``. The transport calls this method."""
         if server_limit < self.limit and not self._warned:
             self._warned = True
             logger.warning(
-                "rate limit: the server allows %d requests, the client is configured with %r; the"
-                " lower limit applies",
+                "rate limit: the server allows %d requests in its window, the client is configured"
+                " with %r; the lower limit applies",
                 server_limit,
                 self,
             )
@@ -147,6 +150,6 @@ def _parse_window(per: object) -> float:
 
 
 def _hash_key(server_url: str, authorization: RedactedStr) -> str:
-    """Return a keyed hash of the API key and the server URL, which identifies a limiter."""
+    """Return a keyed hash of the API key and the server URL. The hash identifies a limiter."""
     text = f"{server_url}\n{str.__str__(authorization)}".encode()
     return hashlib.blake2b(text, key=b"dub_uplink rate limit", digest_size=16).hexdigest()

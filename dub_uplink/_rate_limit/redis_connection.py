@@ -8,14 +8,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _URL_SCHEMES = ("redis", "rediss", "unix")
-_SOCKET_TIMEOUT = 1.0  # seconds, for connecting and for each response
+#: The time limit in seconds for connecting, and for the wait for each response.
+_SOCKET_TIMEOUT = 1.0
 
 
 class RedisConnection:
     """A connection to a Redis server.
 
-    It uses the connection class of redis-py, because redis-py's client is slower. Only the worker
-    thread of a process uses the connection. A forked child opens a new connection.
+    This class uses the connection class of redis-py, because redis-py's client is slower. Only the
+    worker thread of a process uses the connection. A forked child opens a new connection.
 
     Attributes:
         errors: redis-py's module of exceptions.
@@ -39,9 +40,9 @@ class RedisConnection:
     def execute(self, *command: Any) -> Any:
         """Send a command and return its response.
 
-        If a command fails on an open connection, it is sent once more on a new connection.
-        Therefore commands must be idempotent. After a failover, the old connection is closed or
-        returns an error such as READONLY. Exceptions are those of redis-py.
+        If a command fails on a reused connection, it is sent once more on a new connection, except
+        after a timeout. Therefore commands must be idempotent. After a failover, the old connection
+        is closed or returns an error such as READONLY. The exceptions are those of redis-py.
         """
         is_reused = self._is_open and self._pid == os.getpid()
         try:
@@ -63,8 +64,8 @@ class RedisConnection:
             self._is_open = True
             raise
         except Exception:
-            # Close the connection, so that the next command resolves the host name again. After a
-            # timeout, the next command would otherwise read the late response to this command.
+            # Close the connection. The next command then resolves the host name again, and cannot
+            # read a late response to this command.
             self.close()
             raise
         self._is_open = True
@@ -86,8 +87,8 @@ class RedisConnection:
 def _make_pool(url: object) -> tuple[Any, Any]:
     """Return a connection pool for the URL, and redis-py's module of exceptions.
 
-    Exceptions do not quote the URL, which may contain a password. They have no cause, because its
-    message may quote the URL.
+    The exceptions for an invalid URL do not quote the URL, because it may contain a password. They
+    have no cause, because the message of the cause may quote the URL.
     """
     if not isinstance(url, str):
         raise TypeError(f"storage must be a URL or None, not {type(url).__name__}")

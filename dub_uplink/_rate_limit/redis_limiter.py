@@ -1,6 +1,7 @@
 """Limit the request rate of one API key with Lua scripts in Redis.
 
-Each operation is one round trip. The scripts use the clock of the Redis server, so the clocks of
+A slot is the permission to send one request at a certain time. Each operation on slots is one
+round trip. The scripts use the clock of the Redis server, so the clocks of
 the processes that share a limit may differ.
 """
 
@@ -22,11 +23,14 @@ from .sliding_window import (
     ServerFeedback,
 )
 
-# Seconds for which a process is counted after its last heartbeat, or the window if that is longer.
-# A heartbeat is a reservation that also records the process.
+#: Seconds for which a process is counted after its last heartbeat. If the window is longer than
+#: this, the process is counted for one window. A heartbeat is a reservation that also records the
+#: process.
 _HEARTBEAT_TTL = 10.0
-_HEARTBEAT_INTERVAL = 1.0  # seconds between two heartbeats of a process
-_RESTORE_BATCH = 500  # maximum number of slots that one command restores
+#: The minimum number of seconds between two heartbeats of a process.
+_HEARTBEAT_INTERVAL = 1.0
+#: The maximum number of slots that one command restores.
+_RESTORE_BATCH = 500
 
 # The start of every script. ARGV[1]: the window in seconds. ARGV[2]: the configured limit.
 _SCRIPT_START = f"""
@@ -59,13 +63,13 @@ if fields[3] and tonumber(fields[4]) > now then limit = math.min(limit, tonumber
 #   ARGV[4]: id of the process if this call is its heartbeat, else ''
 #   ARGV[5]: maximum wait in seconds
 #   ARGV[6]: N if one of every N slots is reserved for interactive calls; 0 if none is reserved
-#   ARGV[7]: seconds after the end of a pause from which this request may be sent
+#   ARGV[7]: seconds from the end of a pause to the slot, if the request waits for that end
 # Returns a list:
 #   the wait in seconds, as a string
-#   1 if a slot was granted, else 0
+#   1 if this call granted a slot, else 0
 #   the number of requests in the window
 #   the number of processes; 0 if this call is not a heartbeat
-#   the epoch: the time when the state was created, which changes if Redis has lost the state
+#   the epoch: the creation time of the state; it changes if Redis has lost the state
 _RESERVE_SCRIPT = (
     _SCRIPT_START
     + f"""
@@ -117,11 +121,11 @@ return {{format_time(math.max(scheduled_at - now, 0)), granted, count, process_c
 
 # Arguments after the window and the configured limit:
 #   ARGV[3]: the server's limit, or ''
-#   ARGV[4]: the server's number of remaining requests, or ''
+#   ARGV[4]: the number of requests that the server still allows in its window, or ''
 #   ARGV[5]: seconds until the server's window ends or, after a rejection, until the next attempt
 #   ARGV[6]: '1' if the server rejected the request because of the rate limit, else '0'
 #   ARGV[7]: prefix for the slot ids of requests that other clients sent
-#   ARGV[8]: seconds over which waiting requests resume after a pause
+#   ARGV[8]: seconds after a pause within which all waiting requests are sent
 #   ARGV[9]: id of the slot of a slow request, or ''
 _FEEDBACK_SCRIPT = (
     _SCRIPT_START
@@ -145,10 +149,10 @@ local waiting = redis.call('ZRANGEBYSCORE', slots, '(' .. format_time(now), '+in
 redis.call('ZREMRANGEBYSCORE', slots, '(' .. format_time(now), '+inf')
 redis.call('ZREMRANGEBYSCORE', slots, '-inf', format_time(now - window))
 if server_limit ~= '' and remaining ~= '' then
-    local missing = limit - tonumber(remaining) - redis.call('ZCARD', slots)
+    local foreign_count = limit - tonumber(remaining) - redis.call('ZCARD', slots)
     local earliest_exit = math.min(reset, window)
-    for n = 0, missing - 1 do
-        local expires_in = earliest_exit + (window - earliest_exit) * n / missing
+    for n = 0, foreign_count - 1 do
+        local expires_in = earliest_exit + (window - earliest_exit) * n / foreign_count
         local time = format_time(now + expires_in - window)
         redis.call('ZADD', slots, time, foreign_prefix .. ':' .. n)
     end
@@ -191,11 +195,11 @@ _SCRIPT_DIGESTS = {
 
 
 class RedisLimiter:
-    """Grants the slots of one API key, which are stored in Redis 5 or later.
+    """Grants the slots of one API key and stores them in Redis (version 5 or later).
 
-    Methods raise the exceptions of redis-py. They run in the worker thread and do not modify
-    reservations, which belong to the threads of the callers. Every operation is idempotent, so that
-    it may be sent twice.
+    The methods raise the exceptions of redis-py. They run in the worker thread. They do not modify
+    reservations, because these belong to the threads of the callers. Every operation is idempotent,
+    so that it may be sent twice.
     """
 
     def __init__(self, connection: RedisConnection, key_hash: str, config: LimitConfig) -> None:
@@ -206,8 +210,8 @@ class RedisLimiter:
         # slots: sorted set of requests, sent or waiting, scored by their time.
         # state: hash with the epoch, the end of a pause, and the limit learned from the server.
         # processes: sorted set of the processes that share the limit, scored by the last heartbeat.
-        # Each window length has its own slots and processes, because their time to live depends on
-        # the window length. All window lengths of an API key share the state.
+        # Each window length has its own slots and processes, because the time to live of these keys
+        # depends on the window length. All window lengths of an API key share the state.
         self._keys = (
             f"{prefix}:{config.per}:slots",
             f"{prefix}:state",
@@ -236,8 +240,8 @@ class RedisLimiter:
             bool(granted),
             int(window_count),
             self._process_count,
-            # Append the generation, because after a failover the new primary has the epoch of the
-            # old primary, but may lack the latest slots.
+            # Append the number of the connection. After a failover, the new primary has the epoch
+            # of the old primary, but may lack the latest slots.
             f"{epoch}-{self._connection.generation}",
         )
 
@@ -253,8 +257,8 @@ class RedisLimiter:
         """Release the slot of a reservation."""
         self._connection.execute("ZREM", self._keys[0], reservation.slot_id)
 
-    def report_late(self, reservation: Reservation) -> None:
-        """Move the slot of a slow request; see :meth:`Limiter.report_late`."""
+    def postpone_slot(self, reservation: Reservation) -> None:
+        """Move the slot of a slow request; see :meth:`Limiter.postpone_slot`."""
         empty_feedback = ServerFeedback(None, None, 0.0, rejected=False)
         self._run_feedback_script(empty_feedback, late_slot_id=reservation.slot_id)
 

@@ -1,4 +1,7 @@
-"""Share a rate limit between processes and machines through Redis, with a local fallback."""
+"""Share a rate limit between processes and machines through Redis, with a local fallback.
+
+A slot is the permission to send one request at a certain time.
+"""
 
 from __future__ import annotations
 
@@ -31,22 +34,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dub_uplink")
 
-#: Seconds for which a call waits for the storage. After them it uses the local limiter. A response
-#: within this time is timely.
+#: Seconds for which a call waits for a response of the storage. If none arrives in this time, the
+#: call uses the local limiter. A response within this time is timely.
 _CALL_TIMEOUT = 0.08
 #: Seconds without a timely response after which the storage counts as unavailable. The value is
 #: larger than _CALL_TIMEOUT, because on a busy machine even an available storage may be slow.
 _UNAVAILABLE_AFTER = 1.0
-_PROBE_INTERVAL = 0.5  # seconds
+#: Seconds between two probes of an unavailable storage.
+_PROBE_INTERVAL = 0.5
 #: Number of consecutive successful probes after which the storage counts as available. Waiting for
 #: the second probe gives the other processes time to restore their slots.
 _RECOVERY_PROBES = 2
-_PROBE_DURATION = 60.0  # the worker stops probing this many seconds after the last call
-_WARNING_INTERVAL = 60.0  # seconds between two warnings that the storage is unavailable
+#: Seconds after the last call at which the worker stops probing.
+_PROBE_DURATION = 60.0
+#: Minimum number of seconds between two warnings that the storage is unavailable.
+_WARNING_INTERVAL = 60.0
 
 
 class StorageConnection:
-    """A storage for slots, with a limiter for each API key.
+    """The connection to a Redis server that stores slots, and the limiters that use it.
 
     While the storage is unavailable, calls do not wait for it, and a background worker probes it.
     """
@@ -58,9 +64,9 @@ class StorageConnection:
         self._worker = BackgroundWorker(self._probe, _PROBE_INTERVAL)
         self._is_unavailable = False
         self._successful_probes = 0
-        # These times are from time.monotonic(), because each client may have its own clock.
+        # These are times of time.monotonic(), because the clocks of the clients may differ.
         self._warned_at = self._last_call_at = float("-inf")
-        #: The start of the first call after the last timely response; ``None`` if there is no call.
+        #: When the oldest call without a timely response started; ``None`` without such a call.
         self._waiting_since: float | None = None
         self._lock = ForkSafeLock()
 
@@ -132,7 +138,7 @@ class StorageConnection:
             self.mark_unavailable(TimeoutError())
 
     def mark_unavailable(self, error: Exception) -> None:
-        """Mark the storage as unavailable, log a message and start to probe the storage."""
+        """Mark the storage as unavailable, log a message and start to probe it."""
         with self._lock:
             if self._is_unavailable:
                 return
@@ -166,7 +172,7 @@ class StorageConnection:
             is_in_time = time.monotonic() - started_at < _CALL_TIMEOUT
             self._successful_probes = self._successful_probes + 1 if is_in_time else 0
         if self._successful_probes == _RECOVERY_PROBES:
-            # Log before the change, because another thread may log the opposite right after it.
+            # Log first: after the change, another thread may log that the storage is unavailable.
             logger.info("rate limit storage %s is available again", self)
             self._is_unavailable = False
         return True
@@ -188,7 +194,7 @@ class SharedLimiter:
 
     Each slot of this process is also recorded in a local limiter. While the storage is unavailable,
     the local limiter grants this process's share of the limit. When the storage is available again,
-    this process sends it the slots of the last window.
+    the worker sends the slots of the last window to the storage.
     """
 
     def __init__(
@@ -203,6 +209,7 @@ class SharedLimiter:
         self._slot_times: dict[str, float] = {}
         self._clock: Clock | None = None
         self.process_count = 1
+        #: The storage's epoch: an id that changes when the storage may have lost slots.
         self._epoch: str | None = None
         self._lock = ForkSafeLock()
 
@@ -234,7 +241,7 @@ class SharedLimiter:
     ) -> Future[ReservationResult] | None:
         self._clock = reservation.clock
         if not reservation.slot_id:
-            # The process id is needed because a forked child has a copy of the other two parts.
+            # The process id distinguishes a forked child, which has a copy of the other two parts.
             reservation.slot_id = f"{self._limiter_id}:{os.getpid()}:{next(self._slot_numbers)}"
         if reservation.owner is self._local_limiter or not self._storage.is_available():
             return None
@@ -251,7 +258,7 @@ class SharedLimiter:
         self, reservation: Reservation, max_wait: float, result: ReservationResult
     ) -> float:
         if result.epoch != self._epoch:
-            if self._epoch is not None:  # not the first epoch: the storage may have lost slots
+            if self._epoch is not None:  # the epoch has changed since the last response
                 self._storage.submit_nowait(self.restore)
             self._epoch = result.epoch
         self.process_count = result.process_count
@@ -269,7 +276,8 @@ class SharedLimiter:
 
     def _reserve_locally(self, reservation: Reservation, max_wait: float) -> float:
         if reservation.scheduled_at is not None and reservation.owner is self._redis_limiter:
-            # The storage granted this slot. Assume that it has not postponed the slot later.
+            # The storage granted this slot and may have postponed it since then. Assume that the
+            # storage has not postponed the slot.
             wait = max(reservation.scheduled_at - reservation.clock.monotonic(), 0.0)
             if wait >= max_wait:
                 self._discard_slot(reservation)
@@ -304,15 +312,15 @@ class SharedLimiter:
             self._storage.submit_nowait(lambda: self._redis_limiter.cancel(reservation))
         self._discard_slot(reservation)
 
-    def report_late(self, reservation: Reservation) -> None:
-        # The local limiter also moves its copy of a slot that the storage granted.
-        self._local_limiter.report_late(reservation)
+    def postpone_slot(self, reservation: Reservation) -> None:
+        # The storage and the local limiter each have a copy of the slot. Move both copies.
+        self._local_limiter.postpone_slot(reservation)
         if reservation.scheduled_at is not None:
             self._record_slot(reservation)
-            self._storage.submit_nowait(lambda: self._redis_limiter.report_late(reservation))
+            self._storage.submit_nowait(lambda: self._redis_limiter.postpone_slot(reservation))
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
-        # Do not pass `remaining`, because it also counts the requests of other processes, which the
+        # Do not pass `remaining`. It also depends on the requests of other processes, which the
         # local limiter does not record.
         local_feedback = ServerFeedback(
             feedback.limit, None, feedback.reset_seconds, rejected=feedback.rejected

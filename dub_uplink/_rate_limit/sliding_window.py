@@ -9,19 +9,22 @@ from typing import NamedTuple, Protocol
 from .._internal.fork_safety import ForkSafeLock
 from ..retries import Clock
 
-#: The client's window is 2 % longer than the server's window. Without this margin, a slow request
-#: and a fast request that is sent one window later could arrive less than one window apart.
+#: The client's window is 2 % longer than the server's window. This margin is needed if a request is
+#: slow and the request that is sent one window later is fast: at the server, the time between the
+#: two requests is shorter than the client's window.
 _WINDOW_MARGIN = 0.02
-_MAX_WINDOW_MARGIN = 1.0  # seconds
-#: One slot in every 20 is reserved for interactive calls.
+#: The maximum difference between the two windows, in seconds.
+_MAX_WINDOW_MARGIN = 1.0
+#: One slot in every 20 (5 % of the limit) is reserved for interactive calls.
 INTERACTIVE_RESERVE = 20
-#: Times that differ by less than this many seconds are equal, because float sums are inexact.
+#: The precision of times in seconds. Times with a smaller difference count as equal, because sums
+#: of floats are inexact.
 TIME_RESOLUTION = 1e-6
-#: Seconds for which a lower limit of the server applies. After them the configured limit applies
-#: again, because the plan may have been upgraded.
+#: Seconds for which the server's limit applies if it is lower than the configured limit. Afterwards
+#: the configured limit applies again, because the plan may have been upgraded.
 LEARNED_LIMIT_TTL = 600.0
-#: Longest pause in seconds that a response can cause. Without it, a wrong value in a response could
-#: stop all callers for a long time.
+#: The longest pause in seconds that a response can cause. A wrong value in a response thus cannot
+#: stop all callers for longer.
 _MAX_PAUSE = 3_600.0
 
 
@@ -63,7 +66,8 @@ class ServerFeedback:
 
     Args:
         limit: number of requests that the server allows in a window; ``None`` if unknown.
-        remaining: number of requests left in the window; ``None`` if unknown.
+        remaining: number of requests that the server still allows in the window; ``None`` if
+            unknown.
         reset_seconds: seconds until the window ends or, after a rejection, until the next attempt.
         rejected: whether the server rejected the request because of the rate limit.
     """
@@ -83,7 +87,7 @@ class Limiter(Protocol):
     """Grants the slots of one API key."""
 
     def reserve(self, reservation: Reservation, max_wait: float) -> float:
-        """Request a slot and return the seconds until its time. With 0, send the request now.
+        """Request a slot and return the seconds until its time. If the result is 0, send now.
 
         If the wait is ``max_wait`` seconds or more, the reservation gets no slot or loses its slot.
         If the wait is shorter, call this method again after the wait, because the slot may have
@@ -98,10 +102,10 @@ class Limiter(Protocol):
     def cancel(self, reservation: Reservation) -> None:
         """Release the slot of a reservation, because its request is not sent."""
 
-    def report_late(self, reservation: Reservation) -> None:
+    def postpone_slot(self, reservation: Reservation) -> None:
         """Move the slot of a slow request to a later time.
 
-        The server counts a request when it arrives, which may be just before the response.
+        The server counts a request when the request arrives, possibly just before the response.
         """
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
@@ -109,7 +113,7 @@ class Limiter(Protocol):
 
 
 class ReservationResult(NamedTuple):
-    """What a shared storage returns for a reservation.
+    """The result that a shared storage returns for a reservation.
 
     Attributes:
         wait: seconds until the slot; see :meth:`Limiter.reserve`.
@@ -133,7 +137,7 @@ class LimitConfig:
     Attributes:
         limit: maximum number of requests in a window.
         per: length of the server's window in seconds.
-        window: length of the client's window in seconds, which is slightly longer.
+        window: length of the client's window in seconds; slightly longer than ``per``.
         margin: seconds by which ``window`` exceeds ``per``. After a pause, all waiting callers
             resume within this time.
     """
@@ -150,10 +154,11 @@ class LimitConfig:
 def infer_foreign_requests(
     feedback: ServerFeedback, limit: int, window_count: int, window: float
 ) -> list[float]:
-    """Estimate when the requests of other clients leave the window, in seconds from now.
+    """Estimate in how many seconds the requests of other clients leave the window.
 
     The server counts these requests, but this limiter does not record them. The estimate assumes
-    that the first one leaves the window at the reset, and the others at equal intervals after it.
+    that the first of them leaves the window at the reset, and the others at equal intervals after
+    the reset.
     """
     if feedback.remaining is None:
         return []
@@ -218,9 +223,9 @@ class SlidingWindowLimiter:
         return capacity - capacity // INTERACTIVE_RESERVE if bulk else capacity
 
     def _first_free_time(self, earliest: float, capacity: int) -> float:
-        """Return the first time, not before ``earliest``, at which one more request is allowed."""
+        """Return the first time from ``earliest`` on at which one more request is allowed."""
         window = self._config.window
-        # Each pair: the times of the first and the last of ``capacity`` consecutive requests.
+        # Each pair has the times of the first and the last of ``capacity`` consecutive requests.
         for first, last in zip(self._slots, self._slots[capacity - 1 :], strict=False):
             if last - window >= earliest:
                 break
@@ -268,7 +273,7 @@ class SlidingWindowLimiter:
         with self._lock:
             self._release(reservation)
 
-    def report_late(self, reservation: Reservation) -> None:
+    def postpone_slot(self, reservation: Reservation) -> None:
         with self._lock:
             if reservation.scheduled_at is not None:
                 now = reservation.clock.monotonic()

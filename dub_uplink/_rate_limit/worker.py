@@ -1,8 +1,8 @@
-"""Run storage I/O in a background thread, so that callers can limit their wait for it.
+"""Run Redis commands in a background thread, so that callers can limit their wait.
 
 Name resolution and connecting can take longer than a socket timeout, but a caller can stop waiting
-for the worker at any time. An interrupt of the caller, such as Ctrl-C, does not abort a storage
-command midway.
+for the worker at any time. An interrupt of the caller, such as Ctrl-C, does not abort a command
+midway.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from .._internal.fork_safety import ForkSafeLock
 
 T = TypeVar("T")
 
-_IDLE_TIMEOUT = 5.0  # seconds without a job after which the thread ends
+#: The thread ends after this time without a job, in seconds.
+_IDLE_TIMEOUT = 5.0
 
 
 class BackgroundWorker:
     """A thread that runs jobs one after the other. It starts on demand and ends when it is idle.
 
     Args:
-        probe: called after every ``probe_interval`` without a job. While it returns true, the
-            thread does not count as idle.
+        probe: called after every ``probe_interval`` without a job. While ``probe`` returns true,
+            the thread does not count as idle.
         probe_interval: seconds between two calls of ``probe``.
     """
 
@@ -62,7 +63,7 @@ class BackgroundWorker:
         return future
 
     def shutdown(self) -> None:
-        """End the thread when it has run the submitted jobs. A later job starts a new thread."""
+        """End the thread when it has run the submitted jobs. The next job starts a new thread."""
         if self._is_running():
             self._put(None)
 
@@ -103,7 +104,7 @@ class BackgroundWorker:
                 idle_seconds = _IDLE_TIMEOUT if job is None else 0.0
                 if job is not None:
                     job()
-                del job  # the job refers to objects of its caller, which must not live longer
+                del job  # so that the job does not keep objects of its caller alive
             if idle_seconds >= _IDLE_TIMEOUT:
                 with self._lock:
                     if jobs.empty():
@@ -114,7 +115,7 @@ class BackgroundWorker:
 async def wait_for_future(future: Future[Any], timeout: float) -> None:
     """Wait until a future is done, for at most ``timeout`` seconds.
 
-    With ``asyncio.wait`` and ``asyncio.wrap_future``, a reservation would take about 10 % longer.
+    A reservation is about 10 % faster than with ``asyncio.wait`` and ``asyncio.wrap_future``.
     """
     loop = asyncio.get_running_loop()
     waiter = loop.create_future()

@@ -10,7 +10,7 @@ from .retry_state import Outcome, RetryState
 
 #: The key in uplink's request arguments (extras) that holds the transport options of an endpoint.
 OPTIONS_KEY = "dub_uplink"
-#: Request headers that keep a cache in the caller's session from serving a read.
+#: With these request headers, a read is not served from a cache of the caller's session.
 NO_CACHE_HEADERS = {"Cache-Control": "no-cache, no-store"}
 
 

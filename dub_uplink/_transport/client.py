@@ -100,7 +100,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     ) -> None:
         self._backend: Any = backend
         self.server_url = server_url
-        # Without the slash at the end, "https://api.dub.co@example.com/" would be accepted too.
+        # The slash at the end is needed to reject "https://api.dub.co@example.com/".
         self._origin = urljoin(server_url, "/")
         self._token = token
         self._retry_config = retry_config
@@ -221,7 +221,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         retry_state = call.retry_state
 
         def retry(state: tenacity.RetryCallState) -> bool:
-            # An attempt raises only for a mistake of the caller or an interrupt. Do not retry it.
+            # Do not retry after an exception: it is a mistake of the caller or an interrupt.
             if _has_raised(state) or not retry_state.may_retry(_get_outcome(state)):
                 return False
             # Compute the wait here, because every release of tenacity calls `retry` first. The
@@ -246,16 +246,16 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         }
 
     def _resume(self, call: Call) -> Outcome:
-        """Send the next attempt. After the deadline, and at first, return the latest outcome."""
+        """Send an attempt. Before the first wait or after the deadline, return the last outcome."""
         if not self._should_send(call):
             return call.require_outcome()
         return self._remember_outcome(call, self._attempt(call))
 
     def _remember_outcome(self, call: Call, outcome: Outcome) -> Outcome:
-        """Store the outcome in the call, unless the client-side rate limit prevented the request.
+        """Store the outcome of a request in the call.
 
-        If it did, the call ends with the outcome of its last request, because the server may have
-        applied that request.
+        If the client-side rate limit prevented the request, keep the outcome of the previous
+        request, because the server may have applied that one.
         """
         if outcome.response is None or outcome.response.call is not None:
             call.outcome = outcome.prefer_earlier(call.outcome)
@@ -351,7 +351,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
 
 def serialize_json(body: Any) -> bytes:
-    """Serialise a body as JSON. ``requests`` is slower; ``aiohttp`` accepts NaN (invalid JSON).
+    """Serialise a body as JSON, faster than ``requests``. Reject NaN, which ``aiohttp`` sends.
 
     Raises:
         ValueError: the body contains NaN or an infinite number.

@@ -1,4 +1,7 @@
-"""Wait for the end of a batch's cooldown before an attempt."""
+"""Wait for the end of a batch's cooldown before an attempt.
+
+A cooldown is a wait that the server requests from one worker and that applies to all workers.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Define how the ``uplink`` library runs the steps of a call.
 
-uplink's own strategies run each step of an asynchronous call as a coroutine, and run the return
-converter as a response handler. The strategies of this module are faster: they await only the
-request, and call the converter once at the end.
+uplink's own strategies run each step of an asynchronous call as a coroutine. They also run the
+converter of the return type as a response handler. The strategies of this module are faster: they
+await only the request, and call the converter once at the end.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ class RateLimitGate:
     """Delays one attempt of a call until the rate limit allows it.
 
     Attributes:
-        authorization: the value of the ``Authorization`` header with the token whose limit applies.
-            ``None`` after a wait, because the token may have expired during the wait.
+        authorization: the value of the ``Authorization`` header. Its token is the one whose limit
+            applies. ``None`` after a wait, because the token may have expired during the wait.
     """
 
     __slots__ = (
@@ -48,7 +48,7 @@ class RateLimitGate:
         self._rate_limit = rate_limit
         self._limiter = limiter
         self._retry_state = retry_state
-        # A call without retries has no deadline. Limit its wait to the timeout of its one attempt.
+        # A call without retries has no deadline. Its attempt's timeout limits the wait instead.
         self._max_wait = timeout if math.isinf(retry_state.deadline) else math.inf
         bulk = rate_limit.priority == "bulk" or current_cooldown.get() is not None
         self._reservation = Reservation(retry_state.clock, bulk=bulk)
@@ -95,14 +95,14 @@ class RateLimitGate:
         return self._make_rejection(wait, remaining)
 
     def report(self, outcome: Outcome) -> None:
-        """Report a slow request, and the rate limit in its error response, to the limiter."""
+        """Report a slow request, and the rate limit in an error response, to the limiter."""
         reservation = self._reservation
         scheduled_at = reservation.scheduled_at
         if scheduled_at is not None:
             delay = reservation.clock.monotonic() - scheduled_at
             if delay > self._rate_limit._config.margin:
                 # The server may have counted the request at any time until now.
-                self._limiter.report_late(reservation)
+                self._limiter.postpone_slot(reservation)
         feedback = self._make_feedback(outcome)
         if feedback is not None:
             self._limiter.apply_feedback(feedback, reservation)
@@ -142,6 +142,6 @@ class RateLimitGate:
         return ServerFeedback(status.limit, remaining, reset, rejected=rejected)
 
     def _is_unexpected(self, status: RateLimitStatus) -> bool:
-        """Return whether the server reports a lower limit or more requests than the client."""
+        """Return whether the server's limit is lower, or its count higher, than the client's."""
         limit = self._rate_limit.limit
         return status.limit < limit or limit - status.remaining > self._reservation.window_count + 1

@@ -13,13 +13,14 @@ _COUNT_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def parse_rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimitStatus | None:
-    """Parse the ``X-RateLimit-*`` headers. Return ``None`` if they are missing, invalid or zero.
+    """Parse the ``X-RateLimit-*`` headers.
 
-    Dub's server sends zero in all these headers if the storage of its own rate limiter is slow.
+    If the limit or the number of remaining requests is missing or invalid, or the limit is zero,
+    return ``None``. Dub's server sends zeros if the storage of its own rate limiter is slow.
 
     Args:
         headers: the headers of a response.
-        now: Unix time in seconds.
+        now: the current Unix time in seconds.
     """
     limit = headers.get("X-RateLimit-Limit", "")
     remaining = headers.get("X-RateLimit-Remaining", "")

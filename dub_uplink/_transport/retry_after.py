@@ -9,13 +9,13 @@ from email.utils import parsedate_to_datetime
 
 from ..models.response import Response
 
-#: ``Retry-After`` is ignored for other statuses. Dub's server also sends it with a 404.
+#: ``Retry-After`` is read only for these statuses. Dub's server also sends the header with a 404.
 _RETRY_AFTER_STATUSES = frozenset({429, 503})
 _NUMBER_PATTERN = re.compile(r"\d{1,24}(?:\.\d{0,24})?", re.ASCII)
-# This number and larger ones are Unix times in seconds. As a wait they would exceed 31 years.
+#: The smallest number that is read as a Unix time in seconds. A wait of 1e9 seconds is 31 years.
 _MIN_UNIX_SECONDS = 1e9
-# This number and larger ones are Unix times in milliseconds. In seconds they would be after the
-# year 5138.
+#: The smallest number that is read as a Unix time in milliseconds. A Unix time of 1e11 seconds is
+#: in the year 5138.
 _MIN_UNIX_MILLISECONDS = 1e11
 
 
@@ -24,11 +24,11 @@ def parse_retry_after(text: str, now: float) -> float | None:
 
     The standard formats are seconds and HTTP dates (RFC 9110, 10.2.3). Dub's server sends a Unix
     time in milliseconds. Some other servers send a Unix time in seconds. The size of a number shows
-    which format it has.
+    whether it is a wait, a Unix time in seconds or a Unix time in milliseconds.
 
     Args:
         text: the value of the header.
-        now: Unix time in seconds.
+        now: the current Unix time in seconds.
 
     Returns:
         The wait, or ``None`` if the value is zero, in the past or invalid.
@@ -41,7 +41,7 @@ def parse_retry_after(text: str, now: float) -> float | None:
         elif wait >= _MIN_UNIX_SECONDS:
             wait -= now
     elif "," in text.partition(" ")[2]:
-        return None  # the header was sent twice; the date parser would return the first date
+        return None  # the header was sent twice, but the date parser returns the first date
     else:
         try:
             wait = _parse_http_date(text) - now
@@ -60,8 +60,8 @@ def _parse_http_date(date: str) -> float:
 def requested_delay(response: Response, now: float) -> float | None:
     """Return the wait in seconds that a 429 or 503 response requests.
 
-    If the response requests no wait or has another status, return ``None``. ``now`` is the Unix
-    time in seconds.
+    If the response has another status or requests no wait, return ``None``. ``now`` is the current
+    Unix time in seconds.
     """
     if response.status_code not in _RETRY_AFTER_STATUSES:
         return None
@@ -71,16 +71,17 @@ def requested_delay(response: Response, now: float) -> float | None:
     return parse_retry_after(header, server_time(response.headers, now))
 
 
-# Seconds. `Date` has a resolution of one second, and a response takes time to arrive.
+#: Up to this difference in seconds between ``Date`` and the local clock, the clocks count as equal.
+#: ``Date`` has a resolution of one second, and a response takes time to arrive.
 _CLOCK_TOLERANCE = 2.0
 
 
 def server_time(headers: Mapping[str, str], now: float) -> float:
-    """Return the current Unix time in seconds, for a comparison with other times in a response.
+    """Return the Unix time in seconds with which to compare the other times in a response.
 
     If the header ``Date`` differs from ``now`` by more than the tolerance, the clock of the server
-    differs from the local clock. The function then returns ``Date``, because the server uses its
-    clock for all times in the response. If the difference is smaller, it returns ``now``.
+    differs from the local clock. The function then returns ``Date``, because all times in the
+    response are times of the server's clock. If the difference is smaller, it returns ``now``.
     """
     try:
         response_time = _parse_http_date(headers["Date"])

@@ -11,8 +11,10 @@ from .retry_after import requested_delay
 
 #: Statuses to retry: too many requests, and temporary server errors.
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
-_MAX_RETRY_AFTER_JITTER = 1.0  # seconds
-_MAX_DURATION = 1e8  # seconds (three years); much longer sleeps overflow
+#: The maximum jitter in seconds that is added to a wait that the server requests.
+_MAX_RETRY_AFTER_JITTER = 1.0
+#: The maximum duration of a call in seconds (three years). Much longer sleeps overflow.
+_MAX_DURATION = 1e8
 
 
 class Outcome:
@@ -46,8 +48,8 @@ class Outcome:
         """Return ``earlier`` if this attempt timed out before the request was sent, else ``self``.
 
         The last attempt before the deadline may have too little time to connect. The earlier
-        failure then describes the cause better. It gets the number of attempts and the duration of
-        this outcome.
+        failure then describes the cause better. The number of attempts and the duration of this
+        outcome are copied to the earlier failure.
         """
         is_unsent_timeout = (
             isinstance(self.error, APITimeoutError) and not self.may_have_been_applied
@@ -149,8 +151,9 @@ class RetryState:
     def add_jitter(self, delay: float) -> float:
         """Return ``delay`` (seconds) plus up to one second of jitter.
 
-        Without jitter all rejected clients would retry in the same millisecond. The jitter is at
-        most half of the time that remains after ``delay``. The other half is left for the attempt.
+        Because of the jitter, rejected clients do not all retry in the same millisecond. The jitter
+        is at most half of the time from the end of ``delay`` to the deadline. The attempt gets the
+        other half.
         """
         slack = min(_MAX_RETRY_AFTER_JITTER, max(self.remaining() - delay, 0.0) / 2)
         return delay + self.clock.random() * slack

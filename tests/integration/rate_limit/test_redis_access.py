@@ -121,7 +121,7 @@ def test_redis_acl_user_with_documented_permissions_works(
         limiter = limit._limiter_for("x", RedactedStr("Bearer dub_test"))
         first, second = (Reservation(Clock(), bulk=False) for _ in range(2))
         assert [limiter.reserve(one, 600.0) for one in (first, second)] == [0.0] * 2
-        limiter.report_late(first)
+        limiter.postpone_slot(first)
         limiter.cancel(second)
         limiter.apply_feedback(ServerFeedback(10, 5, 60.0, rejected=False), first)
         assert reserve(limit) == 0

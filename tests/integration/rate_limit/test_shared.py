@@ -316,7 +316,7 @@ def test_delayed_request_postpones_the_next_slot(shared: Any, token: str) -> Non
     assert slot_of(limiter, second).is_later(sent, 10.2)
     time.sleep(0.6)
     answered = now()
-    limiter.report_late(first)
+    limiter.postpone_slot(first)
     # As if it had been sent when its response was received, less the jitter.
     assert slot_of(limiter, second).latest >= answered.earliest + 10.0
     assert slot_of(limiter, second).earliest <= now().latest + 10.2

@@ -161,7 +161,7 @@ def test_limit_above_the_servers_is_lowered_with_one_warning(
     assert [request.status for request in fake.requests].count(429) == 1
     [said] = caplog.messages
     assert said.startswith(
-        "rate limit: the server allows 5 requests, the client is configured with"
+        "rate limit: the server allows 5 requests in its window, the client is configured with"
     )
 
 

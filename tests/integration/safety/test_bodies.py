@@ -201,7 +201,7 @@ def test_compression_bomb_is_decoded_only_to_the_size_limit(
         assert tracemalloc.get_traced_memory()[1] < 70 << 20
     finally:
         tracemalloc.stop()
-    assert str(error) == "GET: the response was not read: the response is longer than 32 MB"
+    assert str(error) == "GET: the response was not read: the response body is larger than 32 MB"
 
 
 @pytest.mark.promise("decompression-is-bounded")
@@ -249,4 +249,4 @@ def test_endless_body_is_read_only_to_32_mb(serving: Any, reach: Any, status: in
     server = serving(raw=head + b"[" + b" " * (33 << 20), then="close")
     error = outcome(reach(server.url, timeout_ms=60_000).list)
     assert type(error) is errors.APIConnectionError
-    assert str(error).endswith("the response was not read: the response is longer than 32 MB")
+    assert str(error).endswith("the response was not read: the response body is larger than 32 MB")
