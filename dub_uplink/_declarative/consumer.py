@@ -133,7 +133,7 @@ class ConfiguredConsumer(Consumer):
     #: A view is a copy of a consumer with default call options; see :meth:`with_options`. These are
     #: the options of a view. ``None`` if the consumer is not a view.
     _default_options: Mapping[str, Any] | None = None
-    #: The consumer that was copied, if this is a view that returns raw responses. Otherwise ``None``.
+    #: In a view that returns raw responses, the consumer that was copied. Otherwise ``None``.
     _raw_view_of: Any = None
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Define the state of one call, which is stored in the dictionary ``context`` of uplink's request."""
+"""Define the state of one call. The dictionary ``context`` of uplink's request contains it."""
 
 from __future__ import annotations
 
