@@ -68,7 +68,7 @@ async def _find_or_create(
 
 
 class AsyncCustomerBatches(AsyncDubConsumer):
-    """The operations of :class:`~dub_uplink.AsyncCustomersConsumer` that consist of several calls."""
+    """The operations of ``AsyncCustomersConsumer`` that consist of several calls."""
 
     if TYPE_CHECKING:
 

@@ -34,8 +34,8 @@ from .parameters import (
 )
 from .recovery import CustomerOperation
 
-# These functions call endpoints of `self`. AsyncCustomersWithRawResponse passes itself as `self`, so
-# the endpoints return raw responses.
+# These functions call endpoints of `self`. AsyncCustomersWithRawResponse passes itself as `self`,
+# so the endpoints return raw responses.
 _upsert: Any = AsyncCustomerBatches.upsert
 _ensure: Any = AsyncCustomerBatches.ensure
 

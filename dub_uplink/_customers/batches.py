@@ -219,8 +219,7 @@ class CustomerBatches(DubConsumer):
         """Get the customer with this external id, or create it.
 
         Several workers may call ``ensure`` at once, even while other workers delete the customer.
-        An existing customer is returned unchanged, even if its other fields differ from
-        ``request``.
+        An existing customer is returned unchanged, even if other fields of ``request`` differ.
 
         Args:
             request: a request as for :meth:`create`.

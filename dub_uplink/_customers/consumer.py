@@ -193,7 +193,7 @@ class CustomersConsumer(CustomerBatches):
 
     @property
     def with_raw_response(self) -> CustomersWithRawResponse:
-        """An object with the same endpoints, which return raw responses: status, headers, content."""
+        """An object with the same endpoints, but these return status, headers and content."""
         return CustomersWithRawResponse(self)
 
     @overload

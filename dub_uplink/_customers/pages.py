@@ -49,7 +49,7 @@ class CustomerPage(list[Customer]):
         Otherwise the next page starts after the last customer of this page.
 
         The server orders the first page by ``createdAt``, but every page after a cursor by id. The
-        two orders differ for customers whose ``createdAt`` is earlier than the time in their id.
+        two orders differ for customers whose ``createdAt`` differs from the time in their id.
         Use ``iterate`` to get each customer exactly once.
 
         Raises:
