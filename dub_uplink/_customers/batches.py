@@ -125,7 +125,7 @@ class FindOrCreateRetries:
         """Return the seconds to wait before the next create.
 
         Raises:
-            Conflict: there were too many attempts, or the wait ends after the deadline.
+            Conflict: no further attempt is allowed, or the wait ends after the deadline.
         """
         state = self.retry_state
         is_last_attempt = state.config is None or (self._stripe_id and state.attempt_count >= 3)
@@ -219,7 +219,7 @@ class CustomerBatches(DubConsumer):
         """Get the customer with this external id, or create it.
 
         Several workers may call ``ensure`` at once, even while other workers delete the customer.
-        An existing customer is returned unchanged, even if other fields of ``request`` differ.
+        An existing customer is returned unchanged: its other fields may differ from ``request``.
 
         Args:
             request: a request as for :meth:`create`.

@@ -108,7 +108,7 @@ class CustomerIterator(Iterator[Customer]):
         """The position after the last customer that the iteration returned, as an opaque string.
 
         ``iterate(cursor=…)`` with the same filters continues after that customer. If several
-        threads share the iterator, that is the last customer that any thread received.
+        threads share the iterator, the customers of all threads count as returned.
         """
         with self._lock:
             return self._traversal.cursor

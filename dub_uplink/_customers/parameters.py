@@ -102,7 +102,7 @@ def refuse_expanded_fields(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def refuse_unsupported(call: str, *arguments: Any) -> None:
-    """Reject arguments that a call does not support if it may create a customer.
+    """Reject arguments that a create does not support, such as ``include_expanded_fields``.
 
     Args:
         call: the name of the call, for error messages.

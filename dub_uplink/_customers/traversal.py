@@ -43,7 +43,7 @@ Page = list[Customer]
 class PageQuery(dict[str, Any]):
     """The query of a following page: a validated query with a cursor or a page number.
 
-    The query is not validated again, because that takes 5 % of the time of a page.
+    The query is not validated again, because validation takes 5 % of the time of a page fetch.
     """
 
 

@@ -1,4 +1,4 @@
-"""Define the base class of asynchronous consumers: classes whose methods are endpoints of an API.
+"""Define the base class of asynchronous consumers: objects whose methods are endpoints of an API.
 
 The module ``aiohttp`` is imported when the first consumer is created.
 """

@@ -130,8 +130,8 @@ class ConfiguredConsumer(Consumer):
 
     #: A factory. The created object decides whether the server applied a failed write.
     _recovery_type: RecoveryFactory = NoRecovery
-    #: A view is a copy of a consumer with default call options; see :meth:`with_options`. These are
-    #: the options of a view. ``None`` if the consumer is not a view.
+    #: The default call options of this view, or ``None`` if the consumer is not a view. A view is a
+    #: copy of a consumer, made by :meth:`with_options`.
     _default_options: Mapping[str, Any] | None = None
     #: In a view that returns raw responses, the consumer that was copied. Otherwise ``None``.
     _raw_view_of: Any = None
@@ -198,9 +198,9 @@ class ConfiguredConsumer(Consumer):
         Args:
             retries: the policy of calls that pass no ``retries``; ``None`` disables retries.
             timeout_ms: the time limit of one attempt, in milliseconds.
-            http_headers: headers of every call. A header of a call, of an endpoint or of a view of
-                this view replaces the header with the same name. The case of a header name does
-                not matter.
+            http_headers: headers of every call. If a call, an endpoint or a further
+                ``with_options`` gives a header with the same name, that header is sent instead. The
+                case of a header name does not matter.
 
         Raises:
             ValueError: an option is out of range, or a header is given twice.
@@ -219,7 +219,7 @@ class ConfiguredConsumer(Consumer):
         return self._make_view(defaults)
 
     def _make_view(self, defaults: Mapping[str, Any]) -> Self:
-        """Return a shallow copy of this consumer with other default call options."""
+        """Return a shallow copy of this consumer with the given default call options."""
         view = object.__new__(type(self))
         vars(view).update(vars(self), _default_options=defaults)
         return view

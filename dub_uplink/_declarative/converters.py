@@ -85,7 +85,7 @@ def _load_body(load: Callable[[Any], Any], body: Any) -> Any:
 def read_body(
     convert: Callable[[Response], Any], response: Response, context: CallContext | None = None
 ) -> Any:
-    """Return the converted response. If the call has a result handler, return its result instead.
+    """Return the converted response, or the result of the call's result handler if it has one.
 
     Raises:
         ResponseValidationError: the body cannot be converted, or the handler rejects it.

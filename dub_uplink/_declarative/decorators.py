@@ -103,7 +103,7 @@ def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -
 
 
 def like(method: Callable[..., Any]) -> Decorator:
-    """Declare the same request as a method of another consumer.
+    """Declare the request that a method of another consumer declares.
 
     The function must have the same argument names as the method.
     """
@@ -236,7 +236,7 @@ class _ReturnsJson(uplink.returns.json):  # type: ignore[misc]
 class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
     """``uplink.returns.json`` for a schema, with a cached converter.
 
-    uplink itself creates a registry of all converter factories at every call.
+    uplink's own class creates a registry of all converter factories at every call.
     """
 
     def __init__(self, type: Any, key: str | tuple[str, ...]) -> None:

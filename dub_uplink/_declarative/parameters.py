@@ -174,7 +174,7 @@ def check_url(url: str) -> None:
     Raises:
         ValueError: the URL contains a control character or a dot segment.
     """
-    # urllib.parse removes control characters, so a tab between two dots could hide a segment.
+    # urllib.parse removes control characters, so two dots with a tab between them become '..'.
     if _CONTROL_CHARACTER.search(url):
         raise ValueError("the URL contains a control character; percent-encode it")
     if _DOT_SEGMENT.match(url.strip()):
@@ -311,7 +311,7 @@ def format_query_value(name: str, value: Any) -> str:
     """Return the text of a query value in Dub's format.
 
     Raises:
-        ValueError: the value cannot be a query value, such as a list. The message has ``name``.
+        ValueError: the value is not valid in a query, such as a list. The message contains ``name``.
     """
     if isinstance(value, enum.Enum):
         value = value.value

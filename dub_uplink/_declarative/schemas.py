@@ -1,4 +1,4 @@
-"""Define base classes and fields of marshmallow schemas, which convert JSON and dataclasses."""
+"""Define marshmallow base classes and fields that convert between JSON and dataclasses."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ class Response:
         self.retry_after: float | None = None
         #: The call that received this response. It is not pickled.
         self.call: Any = None
-        #: A tuple that contains only the parsed body, which may be ``None``. If the body is not
-        #: parsed, there is no tuple.
+        #: The parsed body as a tuple of one item, or ``None`` if the body is not parsed. It is a
+        #: tuple, because the parsed body itself may be ``None``.
         self._parsed: tuple[Any] | None = None
 
     @property
