@@ -54,7 +54,7 @@ class CustomersWithRawResponse:
         endpoint: Callable[..., RawResponse[Any]] = make_raw_endpoint(self._customers, name)
         return endpoint
 
-    if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any misspelt name
+    if not TYPE_CHECKING:  # a type checker that sees __getattr__ accepts any name
 
         def __getattr__(self, name: str) -> Callable[..., RawResponse[Any]]:
             """Return an endpoint that a subclass of ``CustomersConsumer`` declares."""

@@ -117,7 +117,7 @@ def _nullable_text_field() -> SentText:
 
 
 def _filter_field() -> SentText:
-    # The server ignores an empty filter, so the list would contain every customer.
+    # The server ignores an empty filter, and returns every customer.
     return SentText(validate=validate.Length(min=1, error="Must not be empty."))
 
 

@@ -55,7 +55,7 @@ class CallContext:
 def begin_call(consumer: Any, request_builder: Any) -> None:
     """Add a new ``CallContext`` and the default options to uplink's request.
 
-    uplink reads the arguments of the call later, so these replace the default options.
+    uplink reads the arguments of the call later, so the arguments replace the default options.
     """
     request_builder.context[_CONTEXT_KEY] = CallContext(consumer)
     if consumer._default_options:

@@ -125,7 +125,7 @@ class PathSegment(_Path):
         """Return the value if it can be a path segment.
 
         Raises:
-            ValueError: the value is not a string, or would address another route.
+            ValueError: the value is not a string, or addresses another route, such as "..".
         """
         if not isinstance(value, str):
             raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
@@ -311,7 +311,7 @@ def format_query_value(name: str, value: Any) -> str:
     """Return the text of a query value in Dub's format.
 
     Raises:
-        ValueError: the value is not valid in a query, such as a list. The message contains ``name``.
+        ValueError: the value is not valid in a query, such as a list. The message names the field.
     """
     if isinstance(value, enum.Enum):
         value = value.value

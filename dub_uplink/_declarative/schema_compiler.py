@@ -43,7 +43,7 @@ def compile_loader(schema: ModelSchema) -> Load:
         The function. Its attribute ``source`` is its code, which tracebacks show.
 
     Raises:
-        UnsupportedSchema: a field has another type or another option.
+        UnsupportedSchema: a field has a type or an option that is not listed above.
     """
     load_record = _compile_record_loader(schema)
     return _make_list_loader(load_record, schema.load) if schema.many else load_record

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from .._internal.naming import camel_case
 
-#: The server omits these fields if they have no value. It sends any other empty field as null.
+#: The server omits these fields if they have no value. It sends ``null`` for any other such field.
 _OMITTED_IF_NONE = frozenset({"program_id", "link", "partner", "discount"})
 #: Every customer in responses and webhooks since 2024 has these keys. No other object of Dub has
 #: all of them.
