@@ -6,7 +6,7 @@ The package also has these public modules:
 - ``models``: requests, responses and errors
 - ``retries``: retry policies, retry budgets and clocks
 - ``types``: the types of the keyword options
-- ``utils``: the retry classes, under the import path of the official SDK
+- ``utils``: the retry classes, at the import path of the official SDK, and ``RateLimit``
 - ``testing``: a fake server
 """
 

@@ -1,4 +1,7 @@
-"""Define the clients ``Dub`` and ``AsyncDub``, which create and close a consumer."""
+"""Define the clients ``Dub`` and ``AsyncDub``.
+
+A client creates and closes a consumer: an object whose methods are endpoints of the API.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,10 @@ T = TypeVar("T")
 
 
 class ConsumerAttribute(Generic[T]):
-    """A descriptor: ``client.customers`` is a consumer, ``Dub.customers`` is the consumer's class.
+    """A descriptor that returns the consumer of a client, or the class of the consumer.
 
-    ``unittest.mock.create_autospec(Dub)`` reads ``Dub.customers``, so that the mock has the methods
-    of the consumer's class.
+    ``client.customers`` is the consumer. ``Dub.customers`` is the class of the consumer.
+    ``unittest.mock.create_autospec(Dub)`` reads that class to create the methods of the mock.
     """
 
     def __init__(self, load_consumer_type: Callable[[], type[T]]) -> None:
@@ -45,7 +48,7 @@ class ConsumerAttribute(Generic[T]):
             return self._load_consumer_type()
         try:
             return vars(client)[self._name]
-        except KeyError:  # the constructor of the client has not set it yet
+        except KeyError:  # the constructor of the client has not set the consumer yet
             raise AttributeError(
                 f"{self._name} is not available: the client is not constructed yet"
             ) from None
@@ -61,7 +64,7 @@ def _load_async_customers_consumer() -> type[AsyncCustomersConsumer]:
 
 
 def _make_view(client: T, **options: Any) -> T:
-    """Return a copy of a client whose consumers use ``options`` as default call options."""
+    """Return a copy of a client. The copy uses ``options`` as default call options."""
     view = object.__new__(type(client))
     for name, value in vars(client).items():
         is_consumer = isinstance(value, ConfiguredConsumer)
@@ -83,7 +86,7 @@ class Dub:
 
     if TYPE_CHECKING:
         customers: ConsumerAttribute[CustomersConsumer]
-    else:  # not annotated at run time: the API reference would show the private descriptor class
+    else:  # not annotated at run time, so that the API reference hides the descriptor class
         customers = ConsumerAttribute(lambda: CustomersConsumer)
 
     def __init__(
@@ -115,7 +118,7 @@ class Dub:
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit that an error response last reported; ``None`` if none did."""
+        """Return the rate limit of the last error response that has one, or ``None``."""
         return self.customers.rate_limit_status
 
     def with_options(
@@ -125,12 +128,12 @@ class Dub:
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return a client with other default options, which shares this client's connections.
+        """Return a copy of this client with the given default call options.
 
-        See :meth:`CustomersConsumer.with_options`.
+        The copy shares the connections. See :meth:`CustomersConsumer.with_options`.
 
         Args:
-            retries: the policy of calls without their own ``retries``; ``None`` disables retries.
+            retries: the policy of calls that pass no ``retries``; ``None`` disables retries.
             timeout_ms: the time limit of one attempt in milliseconds.
             http_headers: headers to send with every call.
         """
@@ -161,9 +164,9 @@ class Dub:
 class AsyncDub:
     """An asynchronous client for Dub's API: ``AsyncDub(token="dub_…").customers``.
 
-    The arguments are those of :class:`Dub`, except that ``client`` is an
-    ``aiohttp.ClientSession``. Requires the ``aiohttp`` extra. All calls of a client must run in the
-    event loop of its first call::
+    ``client`` is an ``aiohttp.ClientSession``. ``token`` and ``on_retry`` may be coroutine
+    functions. The other arguments are those of :class:`Dub`. Requires the ``aiohttp`` extra. All
+    calls of a client must run in the event loop of its first call::
 
         async with AsyncDub() as s:  # the environment variable DUB_API_KEY contains the token
             await s.customers.list()
@@ -173,7 +176,7 @@ class AsyncDub:
 
     if TYPE_CHECKING:
         customers: ConsumerAttribute[AsyncCustomersConsumer]
-    else:  # not annotated at run time, as explained in Dub
+    else:  # not annotated at run time; see the comment in Dub
         customers = ConsumerAttribute(_load_async_customers_consumer)
 
     def __init__(
@@ -205,7 +208,7 @@ class AsyncDub:
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit that an error response last reported; ``None`` if none did."""
+        """Return the rate limit of the last error response that has one, or ``None``."""
         return self.customers.rate_limit_status
 
     def with_options(
@@ -215,12 +218,12 @@ class AsyncDub:
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return a client with other default options, which shares this client's connections.
+        """Return a copy of this client with the given default call options.
 
-        See :meth:`CustomersConsumer.with_options`.
+        The copy shares the connections. See :meth:`CustomersConsumer.with_options`.
 
         Args:
-            retries: the policy of calls without their own ``retries``; ``None`` disables retries.
+            retries: the policy of calls that pass no ``retries``; ``None`` disables retries.
             timeout_ms: the time limit of one attempt in milliseconds.
             http_headers: headers to send with every call.
         """

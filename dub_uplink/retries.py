@@ -32,7 +32,7 @@ class BackoffStrategy:
     """Exponential backoff between the attempts of a call. All times are in milliseconds.
 
     The interval after the n-th failed attempt is ``initial_interval * exponent ** (n - 1)``, at
-    most ``max_interval``. The wait is a random time between half of the interval and the interval.
+    most ``max_interval``. The wait is random, between half of the interval and the whole interval.
     If the server sends a valid ``Retry-After``, the wait is the time in ``Retry-After`` plus up to
     one second.
     ``max_elapsed_time`` limits the whole call, including all attempts and waits.
@@ -68,7 +68,7 @@ class BackoffStrategy:
         """
         try:
             interval_ms = self.initial_interval * float(self.exponent) ** (attempt - 1)
-        except OverflowError:  # with an exponent of 2, from about attempt 1,000 on
+        except OverflowError:  # an exponent of 2 overflows from about attempt 1,000 on
             interval_ms = self.max_interval
         return min(interval_ms, self.max_interval) / 1000
 
@@ -108,10 +108,11 @@ DEFAULT_RETRY_CONFIG = RetryConfig()
 
 @dataclass(frozen=True)
 class RateLimitStatus:
-    """The rate limit of the token, as the last error response reported it.
+    """The rate limit of the API key, from the last error response that reported it.
 
-    ``limit`` is the number of requests allowed in a window. ``remaining`` is the number of requests
-    left in the current window. ``reset`` is the end of the window, ``None`` if it is unknown.
+    ``limit`` is the number of requests that the server allows in one time window. ``remaining`` is
+    the number of further requests that it allows in the current window. ``reset`` is the end of the
+    current window, or ``None`` if it is unknown.
     """
 
     limit: int
@@ -145,11 +146,11 @@ class RetryBudget:
 
     @property
     def tokens(self) -> int:
-        """The number of retries left."""
+        """The number of retries that the budget still allows."""
         return self._tokens
 
     def take(self) -> bool:
-        """Take a token for a retry; return ``False`` if no token is left."""
+        """Take a token for a retry; return ``False`` if the bucket is empty."""
         with self._lock:
             if self._tokens < 1:
                 return False
@@ -158,7 +159,7 @@ class RetryBudget:
 
     def refill(self) -> None:
         """Put a token back after a response that needs no retry."""
-        if self._tokens < self.capacity:  # checked without the lock, because it is rare
+        if self._tokens < self.capacity:  # rare, so the common case needs no lock
             with self._lock:
                 self._tokens = min(self.capacity, self._tokens + 1)
 
@@ -167,7 +168,7 @@ class RetryBudget:
 
 
 def _unix_time() -> float:
-    return time_.time()  # not stored at import, so that freezegun can replace it
+    return time_.time()  # looked up at each call, because freezegun replaces `time.time`
 
 
 @dataclass(frozen=True)
@@ -185,8 +186,8 @@ class Clock:
     monotonic: Callable[[], float] = time_.monotonic
     time: Callable[[], float] = _unix_time
     sleep: Callable[[float], None] = time_.sleep
-    # The application may seed the global generator. After a fork, a copied generator would draw the
-    # same numbers in parent and child. SystemRandom has no state that a fork could copy.
+    # The application may seed the global generator, and a fork copies the generator's state. Parent
+    # and child then draw the same numbers. SystemRandom has no state.
     random: Callable[[], float] = random_.SystemRandom().random
     async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -203,8 +204,8 @@ def current_clock() -> Clock:
 def use_clock(clock: Clock) -> Iterator[Clock]:
     """Replace the default clock in all threads, until the ``with`` block ends.
 
-    Use it to test code that creates its own client. :func:`dub_uplink.testing.no_sleep` calls this
-    function.
+    Use this function to test code that creates its own client.
+    :func:`dub_uplink.testing.no_sleep` also uses it.
     """
     global _default_clock  # noqa: PLW0603 - the default of the whole process
     previous_clock, _default_clock = _default_clock, clock

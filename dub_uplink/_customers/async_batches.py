@@ -51,7 +51,7 @@ async def _find_or_create(
 ) -> T:
     """Await ``find`` and ``create`` alternately until one of them succeeds.
 
-    ``find`` receives ``True`` if a create has failed before.
+    ``find`` receives ``True`` after a failed ``create``.
     """
     while True:
         try:
@@ -68,7 +68,7 @@ async def _find_or_create(
 
 
 class AsyncCustomerBatches(AsyncDubConsumer):
-    """The operations that call the endpoints of :class:`~dub_uplink.AsyncCustomersConsumer`."""
+    """The operations of ``AsyncCustomersConsumer`` that consist of several calls."""
 
     if TYPE_CHECKING:
 

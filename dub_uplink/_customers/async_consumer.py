@@ -34,14 +34,14 @@ from .parameters import (
 )
 from .recovery import CustomerOperation
 
-# These functions call endpoints of `self`. The raw-response view passes itself, so the endpoints
-# return raw responses.
+# These functions call endpoints of `self`. AsyncCustomersWithRawResponse passes itself as `self`,
+# so the endpoints return raw responses.
 _upsert: Any = AsyncCustomerBatches.upsert
 _ensure: Any = AsyncCustomerBatches.ensure
 
 
 class AsyncCustomersWithRawResponse:
-    """The endpoints of :class:`AsyncCustomersConsumer`, each returning a :class:`RawResponse`.
+    """The endpoints of :class:`AsyncCustomersConsumer`; each returns a :class:`RawResponse`.
 
     See :class:`CustomersWithRawResponse`.
     """
@@ -143,9 +143,9 @@ class AsyncCustomersWithRawResponse:
 class AsyncCustomersConsumer(AsyncCustomerBatches):
     """The customers of a workspace, for ``asyncio``.
 
-    ``AsyncDub(…).customers`` is an instance of this class. The arguments, errors and guarantees are
-    the same as for :class:`~dub_uplink.CustomersConsumer`. ``client`` is an
-    ``aiohttp.ClientSession``.
+    ``AsyncDub(…).customers`` is an instance of this class. ``client`` is an
+    ``aiohttp.ClientSession``. ``token`` and ``on_retry`` may be coroutine functions. The other
+    arguments, the errors and the guarantees are those of :class:`~dub_uplink.CustomersConsumer`.
     """
 
     __module__ = "dub_uplink"

@@ -29,9 +29,9 @@ class AsyncCustomerPage(CustomerPage):
 
 
 class AsyncCustomerIterator(AsyncIterator[Customer]):
-    """Every customer of a list, each exactly once; see ``AsyncCustomersConsumer.iterate``.
+    """Iterate over every customer of a list once; see ``AsyncCustomersConsumer.iterate``.
 
-    Several tasks may share one iterator; each customer is returned once.
+    Several tasks may share one iterator. Each customer is returned to one task only.
     """
 
     __module__ = "dub_uplink"

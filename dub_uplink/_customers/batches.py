@@ -1,4 +1,4 @@
-"""Define operations of several calls: ``ensure``, ``upsert`` and batches."""
+"""Define operations that consist of several calls: ``ensure``, ``upsert`` and ``…_many``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def prepare_upsert(
     """Return the arguments of the calls that an upsert makes.
 
     Returns:
-        The body to create, the id to update, and the body to update.
+        The body of the create, the id of the customer to update, and the body of the update.
 
     Raises:
         TypeError: ``request`` is neither a ``CreateCustomerRequestBody`` nor a mapping, or a call
@@ -73,7 +73,7 @@ def prepare_ensure(
     headers that disable caches.
 
     Returns:
-        The body to create, the id to get, and the options of the first read and of later reads.
+        The body of the create, the id to read, and the options of the first and of later reads.
 
     Raises:
         TypeError: ``request`` is neither a ``CreateCustomerRequestBody`` nor a mapping, or
@@ -94,8 +94,8 @@ def prepare_ensure(
 class FindOrCreateRetries:
     """The retries of an upsert or an ensure that can neither find nor create the customer.
 
-    There are two possible causes. Either another client deleted the customer between the two
-    requests, or the Stripe id of the request belongs to another customer. The server sends the same
+    There are two possible causes. Another client creates and deletes the customer between the
+    requests, or another customer has the Stripe id of the request. The server sends the same
     message for both causes. The call therefore tries again until the deadline of the retry policy.
     With a Stripe id, the call tries only three times, because the second cause is permanent.
 
@@ -110,11 +110,14 @@ class FindOrCreateRetries:
         self._external_id = body["externalId"]
         self._stripe_id = body.get("stripeCustomerId")
         self.retry_state = state
-        #: The error of the last create.
+        #: The error of the last failed create.
         self.conflict: Conflict | None = None
 
     def record_conflict(self, conflict: Conflict) -> None:
-        """Store the error of a create, without the traceback, which refers to this object."""
+        """Store the error of a create, and count the attempt.
+
+        The traceback is removed, because it refers to this object.
+        """
         self.conflict = conflict.with_traceback(None)
         self.retry_state.attempt_count += 1
 
@@ -122,7 +125,7 @@ class FindOrCreateRetries:
         """Return the seconds to wait before the next create.
 
         Raises:
-            Conflict: the Stripe id is probably taken, or the wait would pass the deadline.
+            Conflict: no further attempt is allowed, or the wait ends after the deadline.
         """
         state = self.retry_state
         is_last_attempt = state.config is None or (self._stripe_id and state.attempt_count >= 3)
@@ -140,7 +143,7 @@ class FindOrCreateRetries:
         ) from None
 
     def make_stripe_id_error(self, conflict: Conflict) -> Conflict:
-        """Return the error for a conflict of an update; it names the Stripe id if there is one."""
+        """Return the error for a conflict of an update. The error names the Stripe id, if any."""
         if not self._stripe_id:  # the conflict is about a field of extra_body
             return conflict
         message = f"another customer has {self._describe_stripe_id()}"
@@ -155,7 +158,7 @@ def _find_or_create(
 ) -> T:
     """Call ``find`` and ``create`` alternately until one of them succeeds.
 
-    ``find`` receives ``True`` if a create has failed before.
+    ``find`` receives ``True`` after a failed ``create``.
     """
     while True:
         try:
@@ -167,7 +170,7 @@ def _find_or_create(
             raise retries.make_stripe_id_error(error) from None
         try:
             return create()
-        except Conflict as error:  # the customer exists now, or its Stripe id is taken
+        except Conflict as error:  # the customer exists now, or another one has its Stripe id
             retries.record_conflict(error)
 
 
@@ -186,7 +189,7 @@ def split_change(change: Any) -> tuple[Any, Any]:
 
 
 class CustomerBatches(DubConsumer):
-    """The operations that call the endpoints of :class:`~dub_uplink.CustomersConsumer`."""
+    """The operations of :class:`~dub_uplink.CustomersConsumer` that consist of several calls."""
 
     if TYPE_CHECKING:
 
@@ -216,8 +219,7 @@ class CustomerBatches(DubConsumer):
         """Get the customer with this external id, or create it.
 
         Several workers may call ``ensure`` at once, even while other workers delete the customer.
-        An existing customer is returned unchanged, even if it differs from ``request`` in other
-        fields.
+        An existing customer is returned unchanged: its other fields may differ from ``request``.
 
         Args:
             request: a request as for :meth:`create`.
@@ -226,8 +228,8 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             ValueError: a field is unknown, missing or of the wrong type.
-            Conflict: another customer has the Stripe id, or other clients create and delete this
-                customer again and again until the deadline of the retry policy.
+            Conflict: another customer has the Stripe id, or other clients keep creating and
+                deleting this customer until the deadline of the retry policy.
         """
         body, customer_id, read_options = prepare_ensure(request, options)
         retries = FindOrCreateRetries("ensure()", body, self._make_retry_state(options))
@@ -249,8 +251,8 @@ class CustomerBatches(DubConsumer):
         ``None`` clears a field. An update does not change ``country``, because the server stores
         that field only when it creates a customer. If a response is lost, the retries still lead to
         one customer with these fields. If other clients create and delete the customer meanwhile,
-        the call tries again until the deadline of the retry policy. If ``request`` has a Stripe id,
-        the call tries at most three times.
+        the call tries again until the deadline of the retry policy. In this case, a call with a
+        Stripe id tries at most three times.
 
         Args:
             request: a request as for :meth:`create`. The server requires ``country`` to create.
@@ -262,8 +264,8 @@ class CustomerBatches(DubConsumer):
 
         Raises:
             ValueError: the external id is missing, or a field is unknown or of the wrong type.
-            Conflict: another customer has the Stripe id, or other clients create and delete this
-                customer again and again until the deadline of the retry policy.
+            Conflict: another customer has the Stripe id, or other clients keep creating and
+                deleting this customer until the deadline of the retry policy.
         """
         body, customer_id, change = prepare_upsert(request, options)
         retries = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
@@ -281,16 +283,16 @@ class CustomerBatches(DubConsumer):
         workers: int = 8,
         **options: Unpack[BodyOptions],
     ) -> Generator[Customer | DubError | ValueError | TypeError, None, None]:
-        """Create customers in several threads, each exactly once.
+        """Create customers in several threads, and each customer exactly once.
 
         The first ``next()`` starts the workers. At most ``workers`` requests are read ahead of the
         results. When the server asks one worker to wait, all workers wait. Several threads may
         consume the results; each result is returned once. ``close()`` stops the workers.
 
         Args:
-            requests: any number of requests as for :meth:`create`. If reading them raises, the
-                results of the requests already read are returned first, then the exception is
-                raised.
+            requests: any number of requests as for :meth:`create`. If this iterable raises an
+                exception, the results of the requests already read are returned first. Then the
+                exception is raised.
             workers: the number of calls in flight at once.
             retries, timeout_ms, http_headers, extra_query, extra_body: for each call;
                 see the class.

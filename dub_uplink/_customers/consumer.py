@@ -43,7 +43,7 @@ from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, U
 
 
 def _make_page(context: CallContext, customers: list[Customer]) -> Any:
-    """Return customers as a page that fetches the next page with the same options.
+    """Return customers as a page. The page fetches the next page with the options of this call.
 
     ``context.query`` is the query that :class:`ListQuery` validated, with the server's names.
     """
@@ -81,7 +81,7 @@ class CustomersConsumer(CustomerBatches):
             of the environment variable ``DUB_SERVER_URL``, or ``https://api.dub.co`` without it.
         client: a ``requests.Session`` with any adapters, or an uplink client. By default the
             consumer creates a session that limits the size and the time of every response.
-        retry_config: the retries of calls without their own ``retries``; ``None`` disables retries.
+        retry_config: the policy of calls that pass no ``retries``; ``None`` disables retries.
         timeout_ms: the time limit of one attempt, in milliseconds. Connecting may take at most
             5,000 ms.
         retry_budget: the limit on the retries of all calls together; ``None`` for no limit.
@@ -95,18 +95,18 @@ class CustomersConsumer(CustomerBatches):
         TypeError: an argument is of the wrong type.
 
     Every call accepts the options ``retries``, ``timeout_ms``, ``http_headers`` and
-    ``extra_query``, which apply to this call only. A call that sends a body also accepts
-    ``extra_body``. ``extra_query`` and ``extra_body`` are mappings of parameters and fields that
-    this version does not declare; they are sent unchanged. A failed call raises a
-    :class:`~dub_uplink.models.errors.DubError`. Wrong arguments raise ``ValueError`` or
+    ``extra_query``, which apply to that call only. A call that sends a body also accepts
+    ``extra_body``. ``extra_query`` is a mapping of query parameters that this version does not
+    declare. ``extra_body`` is a mapping of such body fields. Both are sent unchanged. A failed call
+    raises a :class:`~dub_uplink.models.errors.DubError`. Wrong arguments raise ``ValueError`` or
     ``TypeError`` before anything is sent.
     """
 
     __module__ = "dub_uplink"
 
     _page_type = CustomerPage
-    #: Decides whether to repeat a write that the server may have applied, and whether a later 404
-    #: or 409 shows that the server has applied it.
+    #: Decides whether to repeat a write that the server may have applied. If the repeated write
+    #: fails with 404 or 409, this class decides whether the server applied the first one.
     _recovery_type = CustomerOperation
 
     # The endpoints need no error handling. The base class adds a hook to uplink's session. This
@@ -176,8 +176,8 @@ class CustomersConsumer(CustomerBatches):
             cursor: the ``cursor`` of an earlier iteration with the same filters, to continue it.
             page_size: the number of customers per request, from 1 to 100.
             sort_by: any value except ``createdAt`` makes the iteration use page numbers. In this
-                case the server returns at most 1,000 pages. If customers are deleted during the
-                iteration, other customers are missed.
+                case the server returns at most 1,000 pages. If customers are deleted during such an
+                iteration, it may miss other customers.
 
         The other arguments are those of :meth:`list`. If a request fails, ``next()`` raises the
         error. The following ``next()`` requests the failed page again.
@@ -193,7 +193,7 @@ class CustomersConsumer(CustomerBatches):
 
     @property
     def with_raw_response(self) -> CustomersWithRawResponse:
-        """A view whose endpoints return raw responses, with status, headers and content."""
+        """An object with the same endpoints, but these return status, headers and content."""
         return CustomersWithRawResponse(self)
 
     @overload
@@ -245,8 +245,8 @@ class CustomersConsumer(CustomerBatches):
     ) -> Customer:
         """Create a customer, exactly once.
 
-        If a response is lost, a later attempt may fail because the customer exists. The client
-        then looks the customer up, and returns it if it has the requested fields.
+        If a response is lost, a later attempt may fail because the customer exists. The call then
+        looks the customer up, and returns the customer if it has the requested fields.
 
         Args:
             request: a ``CreateCustomerRequestBody`` or a mapping; the server requires

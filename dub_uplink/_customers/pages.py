@@ -1,4 +1,4 @@
-"""Pages of customers and the iterator over all of them, independent of HTTP."""
+"""Define pages of customers, and the iterator over all customers, independent of HTTP."""
 
 from __future__ import annotations
 
@@ -44,11 +44,13 @@ class CustomerPage(list[Customer]):
     def next(self) -> CustomerPage | None:
         """Fetch the page after this one; return ``None`` after the last page.
 
-        A list with ``ending_before`` continues backward. A list with ``page``, or with a
-        ``sort_by`` other than ``createdAt``, continues by page number. Any other list continues
-        after its last customer. The server orders the first page by ``createdAt``, but every page
-        after a cursor by id. The two orders differ for back-dated customers, so use ``iterate`` to
-        get each customer exactly once.
+        With ``ending_before``, the next page ends before the first customer of this page. With
+        ``page``, or with a ``sort_by`` other than ``createdAt``, the next page has the next number.
+        Otherwise the next page starts after the last customer of this page.
+
+        The server orders the first page by ``createdAt``, but every page after a cursor by id. The
+        two orders differ for customers whose ``createdAt`` differs from the time in their id.
+        Use ``iterate`` to get each customer exactly once.
 
         Raises:
             PageLimitReached: this is page 1,000, the last one that the server returns.
@@ -57,12 +59,12 @@ class CustomerPage(list[Customer]):
         return self._fetch(next_query(self.query, self)) if self.has_next else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The function that fetches pages cannot be pickled, so the copy is a plain list.
+        # The function that fetches pages cannot be pickled, so the pickled page is a plain list.
         return list, (list(self),)
 
 
 def next_query(query: Query, customers: list[Customer]) -> Query:
-    """Return the query of the page after the one with these customers.
+    """Return the query of the page that follows the page of ``customers``.
 
     Raises:
         PageLimitReached: the number of the next page is above :data:`LAST_PAGE`.
@@ -86,11 +88,11 @@ def is_paged_by_number(query: Query) -> bool:
 
 
 class CustomerIterator(Iterator[Customer]):
-    """Every customer of a list, each exactly once; see ``CustomersConsumer.iterate``.
+    """Iterate over every customer of a list once; see ``CustomersConsumer.iterate``.
 
-    Several threads may share one iterator; each customer is returned once. If a page cannot be
-    fetched, the error is raised and no customer is lost. The next ``next()`` fetches that page
-    again. With the value of ``cursor``, another process can continue the iteration.
+    Several threads may share one iterator. Each customer is returned to one thread only. If a page
+    cannot be fetched, ``next()`` raises the error and no customer is lost. The following ``next()``
+    fetches that page again. With the value of ``cursor``, another process can continue.
     """
 
     __module__ = "dub_uplink"
@@ -106,7 +108,7 @@ class CustomerIterator(Iterator[Customer]):
         """The position after the last customer that the iteration returned, as an opaque string.
 
         ``iterate(cursor=…)`` with the same filters continues after that customer. If several
-        threads share the iterator, it is the last customer that any thread received.
+        threads share the iterator, the customers of all threads count as returned.
         """
         with self._lock:
             return self._traversal.cursor
@@ -126,7 +128,7 @@ def start_traversal(query: Query, cursor: str | None) -> Traversal:
 
     Args:
         query: the query parameters of the list, with the server's names.
-        cursor: the position of an earlier traversal with the same query, or ``None``.
+        cursor: the ``cursor`` of an earlier traversal with the same query, or ``None``.
 
     Raises:
         ValueError: ``cursor`` is not valid, or belongs to a list with other filters.
@@ -140,7 +142,7 @@ def start_traversal(query: Query, cursor: str | None) -> Traversal:
 def fetch_unless_cursor_lost(
     fetch: Callable[[Query], list[Customer]], step: Fetch
 ) -> list[Customer] | None:
-    """Fetch the page of a step; return ``None`` if the customer at its cursor was deleted."""
+    """Fetch the page of a step. Return ``None`` if the cursor is the id of a deleted customer."""
     try:
         return fetch(step.query)
     except UnprocessableEntity as error:
@@ -150,5 +152,5 @@ def fetch_unless_cursor_lost(
 
 
 def is_lost_cursor(step: Fetch, error: UnprocessableEntity) -> bool:
-    """Return whether the server rejected a page because the customer at its cursor is deleted."""
+    """Return whether the error of a step says that the cursor is the id of a deleted customer."""
     return step.has_cursor and error.message.startswith("Invalid cursor")

@@ -102,7 +102,7 @@ def refuse_expanded_fields(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def refuse_unsupported(call: str, *arguments: Any) -> None:
-    """Check the arguments of a call that may create the customer it returns.
+    """Reject arguments that a create does not support, such as ``include_expanded_fields``.
 
     Args:
         call: the name of the call, for error messages.
@@ -143,7 +143,7 @@ class CustomerRequest(CustomerId):
 class ExpandQuery(QueryMap):
     """The :class:`ExpandOptions`.
 
-    A :class:`CustomerRequest` may contain ``include_expanded_fields`` too.
+    The request object of ``get()`` may contain ``include_expanded_fields`` too.
     """
 
     known = frozenset({_EXPAND_OPTION, camel_case(_EXPAND_OPTION)})
@@ -174,14 +174,14 @@ def check_expand_option(value: Any) -> None:
 
 
 class ListRequest(uplink.Context):  # type: ignore[misc]  # uplink has no types
-    """The request of a list, which :class:`ListQuery` validates and sends."""
+    """The request object of ``list()``; :class:`ListQuery` validates and sends it."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         get_context(request_builder).request = value
 
 
 class ListQuery(QueryMap):
-    """The :class:`ListOptions`, validated together with the :class:`ListRequest`."""
+    """The :class:`ListOptions`. They are validated together with the request object."""
 
     known = field_names(_LIST_SCHEMA)
 
@@ -194,14 +194,14 @@ class ListQuery(QueryMap):
 
 
 class CountGroup(uplink.Context):  # type: ignore[misc]
-    """The argument ``group_by`` of a count; :class:`CountQuery` validates and sends it."""
+    """The argument ``group_by`` of ``count()``; :class:`CountQuery` validates and sends it."""
 
     def modify_request(self, request_builder: Any, value: Any) -> None:
         get_context(request_builder).request = value
 
 
 class CountQuery(QueryMap):
-    """The :class:`CountOptions`, validated together with the :class:`CountGroup`."""
+    """The :class:`CountOptions`. They are validated together with ``group_by``."""
 
     known = field_names(_COUNT_SCHEMA)
 

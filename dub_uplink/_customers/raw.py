@@ -35,13 +35,13 @@ _ensure: Any = CustomerBatches.ensure
 
 
 class CustomersWithRawResponse:
-    """The endpoints of :class:`CustomersConsumer`, each returning a :class:`RawResponse`.
+    """The endpoints of :class:`CustomersConsumer`; each returns a :class:`RawResponse`.
 
-    ``list``, ``create``, ``get``, ``update``, ``delete``, ``count``, ``upsert`` and ``ensure`` take
-    the arguments and raise the errors of the methods with these names. Endpoints that a subclass
-    declares are also available, but type checkers do not know them. If a subclass overrides an
-    endpoint, the override is not called. Iterations and batches have no single response, so they
-    are not available.
+    ``list``, ``create``, ``get``, ``update``, ``delete``, ``count``, ``upsert`` and ``ensure`` have
+    the arguments and errors of the methods of ``CustomersConsumer``. Endpoints that a subclass of
+    it declares are also available, but type checkers do not know them. If the subclass overrides an
+    endpoint, the override is not called. ``iterate`` and the batches ``…_many`` have no single
+    response, so they are not available.
     """
 
     __module__ = "dub_uplink"
@@ -54,10 +54,10 @@ class CustomersWithRawResponse:
         endpoint: Callable[..., RawResponse[Any]] = make_raw_endpoint(self._customers, name)
         return endpoint
 
-    if not TYPE_CHECKING:  # with __getattr__, a type checker would accept any misspelt name
+    if not TYPE_CHECKING:  # a type checker that sees __getattr__ accepts any name
 
         def __getattr__(self, name: str) -> Callable[..., RawResponse[Any]]:
-            """Return an endpoint that a subclass declares."""
+            """Return an endpoint that a subclass of ``CustomersConsumer`` declares."""
             if name.startswith("_"):  # for example __setstate__, which ``copy`` looks up
                 raise AttributeError(name)
             return self._endpoint(name)

@@ -1,8 +1,9 @@
 """Decide whether the server applied a write whose response was lost.
 
-When a response is lost, the server rejects the repeated request: a create with 409, a delete with
-404. Dub has no idempotency keys, so the client looks the customer up and compares it with the
-request. This module sends nothing. It returns the path of the lookup and interprets the responses.
+If the server applied the write, it may reject the repeated request: a create with 409, a delete or
+an update of the external id with 404. Dub has no idempotency keys. After a create or an update, the
+client therefore looks the customer up, and compares the customer with the request. This module
+sends nothing. It returns the path of the lookup, and interprets the responses.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from ..models.response import Response
 
 _CUSTOMER_PATH = re.compile(r"customers/([^/?#]+)")
 
-#: The fields that the server stores unchanged. It copies the avatar to another URL, and returns an
-#: invented name for a customer without a name.
+#: The fields that the server stores unchanged. Avatar and name are missing here, because the server
+#: copies the avatar to another URL, and invents a name for a customer without one.
 _STORED_FIELDS = ("externalId", "email", "stripeCustomerId", "country")
 
 
 class CustomerOperation:
-    """The parts of a request to the customers API that its recovery needs.
+    """The parts of a request to the customers API that the recovery needs.
 
     Args:
         method: the HTTP method.
@@ -47,7 +48,7 @@ class CustomerOperation:
         return self.method != "POST" or self.path == "customers"
 
     def resolve_rejection(self, error_response: Response) -> Response | None:
-        """Return a success response if the rejection shows an applied delete, else ``None``."""
+        """Return a success response if the error shows that a delete was applied, else ``None``."""
         path_match = _CUSTOMER_PATH.fullmatch(self.path)
         if self.method != "DELETE" or path_match is None:
             return None
@@ -57,7 +58,7 @@ class CustomerOperation:
         return Response(200, {"Content-Type": "application/json"}, body)
 
     def lookup_path(self, error_response: Response) -> str | None:
-        """Return the path of the lookup after a rejection, or ``None`` if no lookup can help."""
+        """Return the path of the lookup after an error, or ``None`` if a lookup cannot help."""
         external_id = self._sent_fields().get("externalId")
         if not isinstance(external_id, str):
             return None
@@ -75,8 +76,9 @@ class CustomerOperation:
         """Return the response of a write after its customer was looked up.
 
         Returns:
-            A success response if the customer shows that the write was applied, ``error_response``
-            if the customer shows that the write was not applied, or ``None`` if the lookup failed.
+            A success response if the customer shows that the write was applied. ``error_response``
+            if the customer does not exist, or shows that the write was not applied. ``None`` if the
+            lookup failed.
         """
         if is_customer_not_found(lookup_response):
             return error_response
@@ -113,7 +115,7 @@ class CustomerOperation:
 def is_customer_not_found(response: Response) -> bool:
     """Return whether a response is Dub's 404 for a missing customer.
 
-    The 404 of a proxy, and Dub's 404 for a missing workspace, are different.
+    The 404 of a proxy and Dub's 404 for a missing workspace do not count.
     """
     data = parse_error_data(response) if response.status_code == 404 else None
     return (

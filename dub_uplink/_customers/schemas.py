@@ -117,7 +117,7 @@ def _nullable_text_field() -> SentText:
 
 
 def _filter_field() -> SentText:
-    # The server ignores an empty filter, so the list would contain every customer.
+    # The server ignores an empty filter, and returns every customer.
     return SentText(validate=validate.Length(min=1, error="Must not be empty."))
 
 
@@ -185,7 +185,10 @@ class ListSchema(_FilterSchema):
 
     @marshmallow.validates_schema
     def check_paging(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Reject two cursors, and a cursor with a page or another order, as the server does."""
+        """Reject two cursors, or a cursor with ``page`` or a ``sort_by`` other than ``createdAt``.
+
+        The server rejects these queries too.
+        """
         cursors = [name for name in ("starting_after", "ending_before") if name in data]
         if len(cursors) == 2:
             raise marshmallow.ValidationError("Give starting_after or ending_before, not both.")
@@ -208,7 +211,7 @@ class CountQuerySchema(_FilterSchema):
 
     @marshmallow.validates_schema
     def check_group_filter(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Reject a filter that the server would ignore."""
+        """Reject a filter by the field of ``group_by``, because the server ignores this filter."""
         group = str(data.get("group_by"))
         if group in data:
             raise marshmallow.ValidationError(

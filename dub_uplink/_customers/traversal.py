@@ -1,20 +1,25 @@
 """Find every customer of a list exactly once. This module does no I/O.
 
-A cursor is the id of a customer. It is not enough to follow the server's cursors. The server orders
-a list without a cursor by ``createdAt``, and a list with a cursor by id. The two orders agree
-unless a customer is back-dated. A back-dated customer may be neither on the first page nor after
-the last customer of that page. Another customer may be in both places. ``docs/ordering.rst`` has an
+For the server, a cursor is the id of the customer before or after a page. The attribute ``cursor``
+of a traversal is different: it is text that contains the state of the traversal.
+
+The server orders a list without a cursor by ``createdAt``, and a list with a cursor by id. Ids
+ascend in time. The two orders differ if a customer is back-dated: its ``createdAt`` is earlier than
+the time in its id. Such a customer may be missing from the first page and from all pages after the
+last customer of the first page. Another customer may be in both. ``docs/ordering.rst`` has an
 example.
 
-:class:`CursorTraversal` therefore fetches the first page. The last customer of that page is the
-anchor. From the anchor the traversal follows the cursors by id in both directions. Each id lies in
-exactly one direction, and the ids of the first page are remembered, so that no customer is returned
-twice. Without back-dated customers, the backward direction is one page without new customers.
+:class:`CursorTraversal` therefore starts with the first page. The last customer of that page is the
+anchor. From the anchor, the traversal follows the server's cursors in both directions: backward to
+the start of the list, and forward to its end. Every other customer lies in exactly one direction.
+The ids of the first page are remembered, so that no customer is returned twice. Without back-dated
+customers, the backward direction is one page without new customers.
 
-The server rejects a cursor if the customer is deleted. The caller may delete each customer that it
-receives. The last customer of a page is therefore returned only after the next page has arrived. If
-another client deletes the cursor, the traversal uses another customer of the same page. If that
-whole page is deleted, the traversal restarts, and skips the ranges of ids that are already covered.
+The caller may delete each customer that it receives, and the server rejects the id of a deleted
+customer as a cursor. The last customer of a page is therefore returned only after the next page has
+arrived. If another client deletes that customer, the traversal uses another customer of the page as
+the cursor. If all customers of the page are deleted, the traversal restarts. It then skips the
+covered ranges: the ranges of ids in which it has returned every customer.
 """
 
 from __future__ import annotations
@@ -36,9 +41,9 @@ Page = list[Customer]
 
 
 class PageQuery(dict[str, Any]):
-    """The query of a next page: a validated query, and a cursor or a page number.
+    """The query of a following page: a validated query with a cursor or a page number.
 
-    It is not validated again, because a validation takes 5 % of the time of a page.
+    The query is not validated again, because validation takes 5 % of the time of a page fetch.
     """
 
 
@@ -59,7 +64,7 @@ class CursorLost(Exception):
 
 
 class FilterMismatch(ValueError):
-    """A cursor belongs to an iteration with other filters."""
+    """The caller's cursor belongs to an iteration with other filters."""
 
 
 #: The query parameter for the page before or after a customer, in the order of the list.
@@ -69,8 +74,8 @@ FORWARD: Direction = "startingAfter"
 _FIRST_PAGE = "first"
 _URLSAFE_BASE64 = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 
-#: A generator of steps. It yields lists of customers, because yielding single customers takes twice
-#: as long.
+#: A generator of pages to fetch and lists of customers. Yielding single customers takes twice as
+#: long as yielding lists.
 Steps = Generator["Fetch | Page", "Page | None", None]
 
 
@@ -95,7 +100,7 @@ class Traversal(ABC):
     def step(self) -> Fetch | Customer | None:
         """Return the next step, or ``None`` at the end.
 
-        A ``Fetch`` is returned again until :meth:`fetched` is called.
+        A ``Fetch`` is returned again until :meth:`receive_page` is called.
         """
         while self._pending_fetch is None:
             for customer in self._customers:
@@ -106,7 +111,7 @@ class Traversal(ABC):
         return self._pending_fetch
 
     def receive_page(self, page: Page | None) -> None:
-        """Continue with the fetched page, or with ``None`` if its cursor is a deleted customer."""
+        """Continue with the fetched page, or with ``None`` if the server rejected the cursor."""
         self._advance(page)
 
     @property
@@ -116,7 +121,7 @@ class Traversal(ABC):
         return base64.urlsafe_b64encode(state.encode()).decode()
 
     def _decode_cursor(self, cursor: str) -> Any:
-        if not _URLSAFE_BASE64.fullmatch(cursor):  # Python 3.15 warns of "+" and "/"
+        if not _URLSAFE_BASE64.fullmatch(cursor):  # Python 3.15 warns about "+" and "/"
             raise ValueError("not URL-safe base64")
         query, state = json.loads(base64.urlsafe_b64decode(cursor))
         if query != self._query:
@@ -161,17 +166,17 @@ class CursorTraversal(Traversal):
         self._phase: str = _FIRST_PAGE
         #: The id of the last customer returned in each direction.
         self._last_returned: dict[Direction, str] = {}
-        #: The ids returned from the first page, also from the first page after each restart.
+        #: The ids of the customers returned from the first page, before and after restarts.
         self._returned_ids: set[str] = set()
-        #: The lowest and highest id of each range covered before a restart. ``None`` is unbounded.
+        #: The lowest and highest id of each range covered before a restart. ``None``: no limit.
         self._covered_ranges: list[tuple[str | None, str | None]] = []
-        #: The ids of the current page. The next page repeats some of them if its cursor was not
-        #: the last customer.
+        #: The ids of the current page. The next page repeats some of these ids if the cursor was
+        #: not the last customer of the current page.
         self._current_page_ids: frozenset[str] = frozenset()
         #: The page after the anchor, which is fetched before the backward direction.
         self._page_after_anchor: Page | None = None
-        #: The latest ``createdAt`` at the start. The backward direction skips later customers.
-        #: Otherwise a loop that creates a customer in each round would never end.
+        #: The latest ``createdAt`` at the start. The backward direction skips customers created
+        #: after it, so that a loop that creates a customer in each round ends.
         self._newest_created_at: dt.datetime | None = None
         super().__init__(query, cursor)
 
@@ -190,7 +195,10 @@ class CursorTraversal(Traversal):
                 return
 
     def _traverse_first_page(self) -> Generator[Fetch | Page, Page | None, bool]:
-        """Yield the first page and the pages before it; return whether it is the only page."""
+        """Yield the first page and the pages before the anchor.
+
+        Return whether the first page is the only page.
+        """
         page = (yield Fetch(self._query)) or []
         if len(page) < self._page_size:
             yield self._drop_returned(page)
@@ -276,7 +284,7 @@ class CursorTraversal(Traversal):
         )
 
     def _is_covered_beyond(self, direction: Direction, customer_id: str) -> bool:
-        """Return whether all ids beyond this id were covered before a restart."""
+        """Return whether all ids beyond this id in a direction were covered before a restart."""
         # A range is a pair of its lowest and its highest id.
         end_index = 1 if (direction == BACKWARD) is self._is_descending else 0
         return any(
@@ -335,7 +343,7 @@ def _cursor_candidates(ids: list[str]) -> Iterator[str]:
 
 
 class OffsetTraversal(Traversal):
-    """Traverse a list by page number, because cursors support only the order ``createdAt``.
+    """Traverse a list by page number. Cursors support only the order ``createdAt``.
 
     A customer that moves to the next page during the traversal is returned once. A customer that
     moves to an earlier page, for example after the deletion of other customers, may be missed.
@@ -347,7 +355,7 @@ class OffsetTraversal(Traversal):
         self._page_size = page_size
         self._last_page = last_page
         self._page_number = 1
-        #: Ids returned from the current page and the one before it.
+        #: The ids of the customers returned from the current page and from the page before it.
         self._returned_ids: dict[str, None] = {}
         super().__init__(query, cursor)
 

@@ -1,4 +1,7 @@
-"""Define the base class of asynchronous consumers. The first instance imports aiohttp."""
+"""Define the base class of asynchronous consumers: objects whose methods are endpoints of an API.
+
+The module ``aiohttp`` is imported when the first consumer is created.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ from .consumer import ConfiguredConsumer
 class AsyncDubConsumer(ConfiguredConsumer):
     """The asynchronous :class:`~dub_uplink.DubConsumer`.
 
-    ``client`` is an ``aiohttp.ClientSession``. Without it, the first call creates a session for the
-    event loop of that call. ``aclose()`` or ``async with`` closes the created session.
+    ``client`` is an ``aiohttp.ClientSession``. By default, the first call creates a session for the
+    event loop in which the call runs. ``aclose()`` or ``async with`` closes the created session.
 
     ``token`` may be a coroutine function. ``timeout_ms`` is in milliseconds. See
     :class:`~dub_uplink.CustomersConsumer` for the other arguments.
@@ -73,7 +76,7 @@ class AsyncDubConsumer(ConfiguredConsumer):
         )
 
     async def aclose(self) -> None:
-        """Close the connections of this client; a session given as ``client`` stays open."""
+        """Close the connections of this consumer; a session passed as ``client`` stays open."""
         if self._default_options is None:
             await self._transport.aclose()
 

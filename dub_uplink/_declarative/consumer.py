@@ -1,4 +1,8 @@
-"""Define the base class of consumers, which stores the configuration."""
+"""Define the base classes of consumers.
+
+A consumer is an object whose methods are endpoints of an API. It stores the configuration of its
+calls.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ from .parameters import check_retries
 if TYPE_CHECKING:
 
     class Consumer:
-        """The types of ``uplink.Consumer`` for type checkers; uplink itself has none."""
+        """The types of ``uplink.Consumer`` for type checkers; uplink has no types."""
 
         session: Any
         exceptions: Any
@@ -57,8 +61,8 @@ else:
         """``uplink.Consumer`` with plain methods and constructors.
 
         uplink wraps every constructor. The wrapper stores the constructor's arguments, including
-        the token, in a reference cycle with the consumer. It also processes these arguments again
-        at every call of an endpoint. This class therefore removes the wrapper.
+        the token, in a reference cycle with the consumer. The wrapper also makes uplink process
+        these arguments again at every call. This class therefore removes the wrapper.
         """
 
         #: Whether the endpoints are coroutine functions. If so, ``token`` and ``on_retry`` may be
@@ -112,7 +116,7 @@ def check_policy(
 
 
 class _CallHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
-    """Create the context of each call, and raise an exception for each error status."""
+    """Create the ``CallContext`` of each call, and raise an exception for each error status."""
 
     def audit_request(self, consumer: Any, request_builder: Any) -> None:
         begin_call(consumer, request_builder)
@@ -122,14 +126,14 @@ class _CallHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
 
 
 class ConfiguredConsumer(Consumer):
-    """The configuration that synchronous and asynchronous consumers share."""
+    """The base class of synchronous and asynchronous consumers, which stores the configuration."""
 
-    #: Creates the object that decides whether a failed write was applied.
+    #: A factory. The created object decides whether the server applied a failed write.
     _recovery_type: RecoveryFactory = NoRecovery
-    #: The default call options of a view, or ``None`` for a consumer that is not a view. A view is
-    #: a copy with other default options, made by :meth:`with_options`.
+    #: The default call options of this view, or ``None`` if the consumer is not a view. A view is a
+    #: copy of a consumer, made by :meth:`with_options`.
     _default_options: Mapping[str, Any] | None = None
-    #: In a view that returns raw responses: the consumer that was copied. Otherwise ``None``.
+    #: In a view that returns raw responses, the consumer that was copied. Otherwise ``None``.
     _raw_view_of: Any = None
 
     def __init__(
@@ -185,17 +189,18 @@ class ConfiguredConsumer(Consumer):
         timeout_ms: float | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return a view of this client with other default call options.
+        """Return a view of this consumer: a copy with the given default call options.
 
-        A view shares the connections, the retry budget and the rate limit of its client. Closing a
-        view does nothing. After its client is closed, calls of the view raise ``RuntimeError``. A
-        view of a view inherits the options that are not given.
+        A view shares the connections, the retry budget and the rate limit of the original consumer.
+        Closing a view does nothing. After the original is closed, calls of the view raise
+        ``RuntimeError``. A view of a view inherits the options that are not given.
 
         Args:
-            retries: the retries of calls without their own ``retries``; ``None`` disables retries.
+            retries: the policy of calls that pass no ``retries``; ``None`` disables retries.
             timeout_ms: the time limit of one attempt, in milliseconds.
-            http_headers: headers of every call. A header of the same name in a call, an endpoint or
-                a later view replaces them. The case of a header name does not matter.
+            http_headers: headers of every call. If a call, an endpoint or a further
+                ``with_options`` gives a header with the same name, that header is sent instead. The
+                case of a header name does not matter.
 
         Raises:
             ValueError: an option is out of range, or a header is given twice.
@@ -214,7 +219,7 @@ class ConfiguredConsumer(Consumer):
         return self._make_view(defaults)
 
     def _make_view(self, defaults: Mapping[str, Any]) -> Self:
-        """Return a shallow copy of this consumer with other default call options."""
+        """Return a shallow copy of this consumer with the given default call options."""
         view = object.__new__(type(self))
         vars(view).update(vars(self), _default_options=defaults)
         return view
@@ -231,7 +236,7 @@ class ConfiguredConsumer(Consumer):
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit that a response last reported; ``None`` if none did.
+        """Return the rate limit of the last response that has one, or ``None``.
 
         Dub reports the rate limit in the headers of error responses only.
         """
@@ -248,7 +253,9 @@ class ConfiguredConsumer(Consumer):
 
 
 class DubConsumer(ConfiguredConsumer):
-    """The base class of your own consumers for parts of Dub's API; it has no endpoints.
+    """The base class of consumers that you write for other parts of Dub's API.
+
+    The class has no endpoints.
 
     See :class:`~dub_uplink.CustomersConsumer` for the arguments.
     """
@@ -261,7 +268,7 @@ class DubConsumer(ConfiguredConsumer):
         return RetryingClient(make_backend(client, server_url), server_url, token, **policy)
 
     def close(self) -> None:
-        """Close the connections of this client; a session given as ``client`` stays open."""
+        """Close the connections of this consumer; a session passed as ``client`` stays open."""
         if self._default_options is None:
             self._transport.close()
 

@@ -1,4 +1,4 @@
-"""The state of one call, stored in the context of uplink's request."""
+"""Define the state of one call. The dictionary ``context`` of uplink's request contains it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class CallContext:
     Attributes:
         consumer: the consumer whose endpoint is called.
         options: the call options.
-        request: a request object, or ``group_by`` of a count. The annotation of ``**options`` reads
-            it.
-        query: the validated query of a list or a count.
-        params: query parameters from arguments; they replace those of decorators.
-        headers: headers from arguments; they replace those of decorators.
+        request: the request object of ``list`` or ``get``, or the argument ``group_by`` of
+            ``count``. The annotation of ``**options`` reads this attribute.
+        query: the validated query parameters of ``list`` or ``count``.
+        params: query parameters from arguments. A parameter replaces a decorator's parameter with
+            the same name.
+        headers: headers from arguments. A header replaces a decorator's header with the same name.
         extra_query: additional query parameters of the caller.
         extra_body: additional body fields of the caller.
         result_handler: computes the result of the call from the converted response, or ``None`` if
@@ -52,13 +53,16 @@ class CallContext:
 
 
 def begin_call(consumer: Any, request_builder: Any) -> None:
-    """Add a new context to uplink's request, before uplink reads the arguments."""
+    """Add a new ``CallContext`` and the default options to uplink's request.
+
+    uplink reads the arguments of the call later, so the arguments replace the default options.
+    """
     request_builder.context[_CONTEXT_KEY] = CallContext(consumer)
     if consumer._default_options:
         request_builder.info[OPTIONS_KEY].update(consumer._default_options)
 
 
 def get_context(request_builder: Any) -> CallContext:
-    """Return the context of a call."""
+    """Return the ``CallContext`` of uplink's request."""
     context: CallContext = request_builder.context[_CONTEXT_KEY]
     return context

@@ -16,9 +16,8 @@ from ..models.response import Response
 from .context import CallContext
 from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 
-#: The maximum number of records accepted in one list. A page of Dub has at most 100. Without this
-#: limit, a response could fill the memory, because model objects take about twenty times the memory
-#: of their JSON.
+#: A list with more records than this is rejected. A page of Dub has at most 100 records. The limit
+#: protects the memory, because model objects take about twenty times the memory of their JSON.
 _MAX_RECORDS = 10_000
 
 
@@ -50,7 +49,7 @@ def get_response_converter(type_: Any) -> Callable[[Any], Any] | None:
 
         schema = type_() if isinstance(type_, type) else type_
         load = compile_loader(schema) if isinstance(schema, ModelSchema) else schema.load
-    else:  # a pydantic model; uplink's own converter calls a deprecated method of the model
+    else:  # a pydantic model; uplink's own converter calls a deprecated method of pydantic
         load = getattr(type_, "model_validate", None)
     return None if load is None else functools.partial(_load_body, load)
 
@@ -73,10 +72,10 @@ def check_body_is_bytes(body: Any) -> None:
 
 
 def _load_body(load: Callable[[Any], Any], body: Any) -> Any:
-    if isinstance(body, Response):  # uplink's `returns.schema` passes the response
+    if isinstance(body, Response):  # from uplink's `returns.schema`
         body = body.json()
     if isinstance(body, list) and len(body) > _MAX_RECORDS:
-        # marshmallow would take seconds to list the errors of a million records.
+        # Rejected here, because marshmallow takes seconds to list the errors of a million records.
         raise marshmallow.ValidationError(
             f"it has {len(body)} records; at most {_MAX_RECORDS} are accepted"
         )
@@ -86,7 +85,7 @@ def _load_body(load: Callable[[Any], Any], body: Any) -> Any:
 def read_body(
     convert: Callable[[Response], Any], response: Response, context: CallContext | None = None
 ) -> Any:
-    """Return the converted response, or the result of the call's result handler.
+    """Return the converted response, or the result of the call's result handler if it has one.
 
     Raises:
         ResponseValidationError: the body cannot be converted, or the handler rejects it.

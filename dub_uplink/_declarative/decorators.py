@@ -33,7 +33,8 @@ class Decorator(Protocol):
     def __call__(self, function: Callable[P, T], /) -> Callable[P, T]: ...
 
 
-Decorator.__module__ = "dub_uplink.declare"  # in the class body, it would be a protocol member
+# Set here, because an assignment in the class body declares a member of the protocol.
+Decorator.__module__ = "dub_uplink.declare"
 
 
 def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
@@ -42,8 +43,8 @@ def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     Args:
         path: a URI template relative to the server's URL. An argument that has the name of a
             template variable is sent as one path segment.
-        args: maps the name of each other argument to its annotation. The default annotation of
-            ``**options`` is ``Options``.
+        args: maps the names of arguments to annotations. An argument in the template needs no
+            entry. The default annotation of ``**options`` is ``Options``.
     """
     return _declare(uplink.get, path, args)
 
@@ -51,7 +52,7 @@ def get(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 def post(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     """Declare a ``POST`` request; see ``uplink.post`` and :func:`get`.
 
-    The request is not repeated after an attempt that the server may have applied, unless the
+    After an attempt that the server may have applied, the client repeats the request only if the
     endpoint is declared :func:`idempotent`.
     """
     return _declare(uplink.post, path, args)
@@ -61,7 +62,7 @@ def patch(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
     """Declare a ``PATCH`` request; see ``uplink.patch`` and :func:`get`.
 
     The client may repeat the request. A ``PATCH`` of Dub's API sets fields to the given values, so
-    a repeated request changes nothing.
+    a repeated request changes nothing more.
     """
     return _declare(uplink.patch, path, args)
 
@@ -77,7 +78,7 @@ def delete(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 
 
 def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
-    # With a leading slash, uplink would drop the path of the server's URL.
+    # uplink drops the path of the server's URL if this path starts with a slash.
     path = path.lstrip("/")
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -102,7 +103,7 @@ def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -
 
 
 def like(method: Callable[..., Any]) -> Decorator:
-    """Declare the same request as a method of another consumer.
+    """Declare the request that a method of another consumer declares.
 
     The function must have the same argument names as the method.
     """
@@ -118,8 +119,8 @@ def like(method: Callable[..., Any]) -> Decorator:
 def _without_types(function: Callable[..., Any]) -> Any:
     """Return a function with the same arguments, but without type hints.
 
-    uplink would interpret type hints as its own annotations. The signature is stored, because
-    uplink would otherwise inspect the function at each call.
+    uplink interprets type hints as its own annotations, so they are removed. The signature is
+    stored, so that uplink does not inspect the function at each call.
     """
 
     @functools.wraps(function)
@@ -134,10 +135,10 @@ def _without_types(function: Callable[..., Any]) -> Any:
 
 
 class _Signature(inspect.Signature):
-    """A signature that binds a call fast if all its keywords are options.
+    """A signature that binds arguments faster than its base class.
 
-    uplink binds the arguments at every call. For any other call, and for wrong arguments, the base
-    class binds the arguments or raises.
+    uplink binds the arguments at every call. This class binds a call whose keywords are all
+    options. The base class binds the remaining calls, and raises for wrong arguments.
     """
 
     __slots__ = ("_options_name", "_positional_names", "_required_names")
@@ -149,7 +150,8 @@ class _Signature(inspect.Signature):
         self._positional_names = tuple(p.name for p in positional)
         self._required_names = frozenset(p.name for p in positional if p.default is p.empty)
         has_options = len(others) == 1 and others[0].kind is inspect.Parameter.VAR_KEYWORD
-        #: The name of the parameter ``**options``. ``None`` if there are other parameters too.
+        #: The name of the parameter ``**options``. ``None`` if the signature does not have it, or
+        #: also has ``*args`` or keyword-only parameters.
         self._options_name = others[0].name if has_options else None
 
     def bind(self, /, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
@@ -234,7 +236,7 @@ class _ReturnsJson(uplink.returns.json):  # type: ignore[misc]
 class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
     """``uplink.returns.json`` for a schema, with a cached converter.
 
-    Without the cache, uplink would create a registry of all converter factories at every call.
+    uplink's own class creates a registry of all converter factories at every call.
     """
 
     def __init__(self, type: Any, key: str | tuple[str, ...]) -> None:
@@ -265,22 +267,22 @@ _unpublished: Any = _Unpublished  # Any, because uplink also calls the class wit
 def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
     """Declare a function that computes the result of an endpoint from the converted response.
 
-    In contrast, the function of ``uplink.response_handler`` is called before the conversion.
+    ``uplink.response_handler`` differs: uplink calls its function before the conversion.
 
     Args:
-        handler: a function of the context of the call and the converted response. The endpoint
-            returns the result of this function.
+        handler: takes the ``CallContext`` of the call and the converted response. The endpoint
+            returns the result of the handler.
     """
     return cast("Decorator", _ResultHandler(handler))
 
 
 def idempotent(function: Callable[P, T]) -> Callable[P, T]:
-    """Declare that a ``POST`` may be sent again after an attempt that may have been applied."""
+    """Declare that the client may repeat a ``POST`` that the server may have applied."""
     return _require_above_request("idempotent", _Idempotent)(function)
 
 
 def unpublished(function: Callable[P, T]) -> Callable[P, T]:
-    """Declare a route that a server may not have, so that any 404 raises ``NotFound``."""
+    """Declare that some servers do not have the route, so that their 404 raises ``NotFound``."""
     return cast("Callable[P, T]", _unpublished(function))
 
 
@@ -292,7 +294,7 @@ def json(function: Callable[P, T]) -> Callable[P, T]:
 def headers(values: Mapping[str, str]) -> Decorator:
     """Send these headers with each request; see ``uplink.headers``.
 
-    Headers of a call replace headers of the same name.
+    A header of a call replaces the declared header with the same name.
 
     Raises:
         ValueError: a name or a value is not valid in HTTP, or only the client may set the header.
@@ -306,7 +308,7 @@ def headers(values: Mapping[str, str]) -> Decorator:
 def params(values: Mapping[str, str]) -> Decorator:
     """Send these query parameters with each request; see ``uplink.params``.
 
-    Parameters of a call replace parameters of the same name.
+    A parameter of a call replaces the declared parameter with the same name.
     """
     return _require_above_request("params", uplink.params(values))
 
@@ -351,8 +353,9 @@ class returns:
         Args:
             function: the endpoint, if the decorator is used without parentheses.
             type: a marshmallow schema (an instance or a class), a pydantic model, or a callable
-                that takes the parsed JSON. Without it, the parsed JSON is returned.
-            key: a key, or a path of keys, in the JSON. Only the value at this path is returned.
+                that takes the parsed JSON. By default, the parsed JSON is returned.
+            key: a key of the JSON object, or a tuple of keys that leads to a nested value. Only
+                this value is converted and returned.
 
         Raises:
             TypeError: ``type`` is neither a schema, nor a pydantic model, nor a callable.

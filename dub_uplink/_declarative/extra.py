@@ -18,7 +18,7 @@ _QUERY_VALUE_TYPES = (str, int, float, decimal.Decimal, enum.Enum, dt.date)
 
 
 def check_extra(name: str, value: Any, declared_names: Collection[str]) -> dict[str, Any]:
-    """Return a copy of ``extra_query`` or ``extra_body`` after checking its keys.
+    """Check the keys of ``extra_query`` or ``extra_body``, and return a copy.
 
     Args:
         name: the name of the argument, for error messages.
@@ -51,7 +51,7 @@ def check_call_options(
 
     Raises:
         TypeError: an option is of the wrong type.
-        ValueError: an option is out of range, or contains a name that the calls send.
+        ValueError: an option is out of range, or contains a name that the calls send themselves.
     """
     given = {name: each for name, each in options.items() if each is not None and each is not UNSET}
     check_retries(given.get("retries"))

@@ -1,8 +1,9 @@
 """Replace uplink's descriptors by plain methods.
 
 ``inspect``, ``help``, ``super()`` and ``autospec`` need functions, but the endpoints of an uplink
-consumer are descriptors. Each class therefore stores the uplink definition of an endpoint under a
-private name. The public name of the endpoint is a function that calls the definition.
+consumer are descriptors. This module calls such a descriptor the definition of the endpoint. Each
+class stores the definition under a private name. The public name of the endpoint is a function
+that calls the definition.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def define_methods(
             _check_definition(name, definition, asynchronous, is_reserved)
             _apply_policy(definition)
             definition_name = f"_{name}_definition"
-            while hasattr(cls, definition_name):  # the method of a base class uses that name
+            while hasattr(cls, definition_name):  # a base class uses this name for its definition
                 definition_name += "_"
             setattr(cls, definition_name, definition)
             setattr(cls, name, _make_method(definition_name, definition, asynchronous))
@@ -98,7 +99,7 @@ class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no type
         decorators = _get_decorators(definition)
         is_json = any(isinstance(each, uplink.json) for each in decorators)
         body_fields = {name for argument in arguments for name in _get_body_names(argument)}
-        #: ``None`` if the body is not JSON.
+        #: The fields that the endpoint sends itself. ``None`` if the body is not JSON.
         self._declared_body_fields = body_fields if is_json else None
         # uplink sends a body without a declared format as a form. Endpoints with uplink's own
         # decorators may rely on this, so only endpoints with `declare` decorators are checked.
@@ -210,7 +211,7 @@ def _apply_policy(definition: Any) -> None:
 
 
 def _is_third_party_url(annotation: Any) -> bool:
-    """Return whether an annotation sets the URL, and its class is a third party's."""
+    """Return whether a third party's annotation class sets the URL."""
     return (
         isinstance(annotation, (uplink.Path, uplink.Url))
         and not isinstance(annotation, (PathSegment, RelativeUrl))
@@ -221,8 +222,8 @@ def _is_third_party_url(annotation: Any) -> bool:
 def _drop_unconvertible_type(definition: Any) -> None:
     """Remove a return annotation that cannot convert JSON, such as ``dict[str, Any]``.
 
-    uplink would call the annotated type with the JSON. A failure of this call would be reported as
-    an invalid response of the server.
+    uplink calls the annotated type with the JSON. If this call fails, the error message says that
+    the server's response is invalid, although it is valid.
     """
     return_type = definition.return_type
     hint = inspect.signature(definition.__wrapped__).return_annotation
@@ -321,7 +322,8 @@ def explicit_signature(
 
     Args:
         function: the method to wrap.
-        refused: maps a keyword that only other methods accept to a reason for the error message.
+        refused: maps each keyword that other methods accept, but this method refuses, to the
+            reason in the error message.
     """
     signature, check_keywords = _make_signature_and_check(function, refused)
     wrapped: Any = function
@@ -380,7 +382,7 @@ def _get_options_type(signature: inspect.Signature, function: Any) -> Any:
 
 @functools.cache
 def _get_keyword_types(options_type: Any) -> Mapping[str, tuple[Any, Any]]:
-    """Return the type and the default of each key.
+    """Return the type and the default of each key of a ``TypedDict``.
 
     The default is ``UNSET`` if the type includes ``Unset``, else ``None``.
     """

@@ -58,7 +58,7 @@ else:
 
 _CONTROL_CHARACTER = re.compile(r"[\0-\x1f\x7f]")
 _TEMPLATE_VARIABLE = re.compile(r"\{\w+(?:\.\w+)*\}")
-#: Matches "%2e" too, because ``requests`` and many servers decode it to a dot.
+#: Matches a URL with a segment "." or "..". As in ``requests`` and many servers, "%2e" is a dot.
 _DOT_SEGMENT = re.compile(r"(?:[^?#]*[/\\])?(?:\.|%2e){1,2}(?:[/\\?#]|$)", re.IGNORECASE)
 
 
@@ -100,7 +100,7 @@ class PathSegment(_Path):
 
     #: The templates that contain this variable.
     _templates: tuple[str, ...] = ()
-    #: The template's text before and after the variable. ``None`` if there are other variables.
+    #: The template's text around the variable. ``None`` with several variables or templates.
     _prefix_and_suffix: tuple[str, str] | None = None
 
     def modify_request_definition(self, request_definition_builder: Any) -> None:
@@ -125,7 +125,7 @@ class PathSegment(_Path):
         """Return the value if it can be a path segment.
 
         Raises:
-            ValueError: the value is not a string, or would address another route.
+            ValueError: the value is not a string, or addresses another route, such as "..".
         """
         if not isinstance(value, str):
             raise ValueError(f"{self.name} must be a string, not {type(value).__name__}")
@@ -174,7 +174,7 @@ def check_url(url: str) -> None:
     Raises:
         ValueError: the URL contains a control character or a dot segment.
     """
-    # urllib.parse would remove a control character, such as a tab between two dots.
+    # urllib.parse removes control characters, so two dots with a tab between them become '..'.
     if _CONTROL_CHARACTER.search(url):
         raise ValueError("the URL contains a control character; percent-encode it")
     if _DOT_SEGMENT.match(url.strip()):
@@ -231,7 +231,7 @@ class Header(_Header):
 
 
 class HeaderMap(_HeaderMap):
-    """A mapping of headers, or ``None``. A value of ``None`` is not sent."""
+    """A mapping of headers, or ``None``. A header with the value ``None`` is not sent."""
 
     __module__ = "dub_uplink.declare"
 
@@ -253,7 +253,7 @@ class HeaderMap(_HeaderMap):
 
 
 def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> None:
-    """Validate headers of a call, and let them replace declared headers.
+    """Validate headers of a call. They replace declared headers with the same names.
 
     Args:
         request_builder: uplink's request.
@@ -311,7 +311,7 @@ def format_query_value(name: str, value: Any) -> str:
     """Return the text of a query value in Dub's format.
 
     Raises:
-        ValueError: the value cannot be a query value, such as a list. The message names ``name``.
+        ValueError: the value is not valid in a query, such as a list. The message names the field.
     """
     if isinstance(value, enum.Enum):
         value = value.value

@@ -1,4 +1,7 @@
-"""Convert the responses of endpoints to results or to raw responses."""
+"""Convert the responses of endpoints to results or to raw responses.
+
+A raw response is a :class:`RawResponse`, whose ``parse()`` returns the result.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ def make_reader(context: CallContext, convert: _Convert | None) -> _Convert | No
     )
     if context.consumer._raw_view_of is None:
         return read_result
-    # A page requests the next page from `context.consumer`. The view would return a raw response,
-    # so the consumer behind the view replaces it.
+    # The consumer is a copy whose endpoints return raw responses. A page requests the next page
+    # from `context.consumer`, so the original consumer replaces the copy.
     context.consumer = context.consumer._raw_view_of
     return functools.partial(_make_raw_response, read_result or _return_unchanged)
 
@@ -46,10 +49,10 @@ def _return_unchanged(response: Response) -> Response:
 
 
 def make_raw_endpoint(consumer: Any, name: str) -> Any:
-    """Return a version of an endpoint that returns a :class:`RawResponse`.
+    """Return a function that calls an endpoint and returns a :class:`RawResponse`.
 
-    If a subclass overrides the endpoint, the override is not called, because ``super()`` in the
-    override would return a raw response.
+    A method that overrides the endpoint is not called, because it expects a result from
+    ``super()``, not a raw response.
 
     Raises:
         AttributeError: the class declares no endpoint of this name.

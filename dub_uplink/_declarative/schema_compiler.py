@@ -36,14 +36,14 @@ def compile_loader(schema: ModelSchema) -> Load:
 
     Args:
         schema: a schema of strings, strict integers, aware datetimes in ISO format and nested
-            schemas of such fields. A field that is not required must accept ``None``. The model of
-            the schema has the same fields, with the default ``None``, and the field ``extra``.
+            schemas of such fields. Each field is either required or accepts ``None``. The model of
+            the schema has the fields of the schema, and the field ``extra``.
 
     Returns:
         The function. Its attribute ``source`` is its code, which tracebacks show.
 
     Raises:
-        UnsupportedSchema: a field has another type or another option.
+        UnsupportedSchema: a field has a type or an option that is not listed above.
     """
     load_record = _compile_record_loader(schema)
     return _make_list_loader(load_record, schema.load) if schema.many else load_record
@@ -176,9 +176,9 @@ def _generate_conversion(
             namespace["parse_iso"] = parse_iso = field.DESERIALIZATION_FUNCS["iso"]
             namespace["fromisoformat"] = parse_datetime
             parse = f"parse_iso({variable})"
-            # Compared with `!=`, because each access to `fromisoformat` creates another object.
+            # Compared with `!=`, because each access to `fromisoformat` creates a new object.
             if parse_iso != parse_datetime:
-                # marshmallow 3 uses a slow regular expression, so dates in Dub's format avoid it.
+                # marshmallow 3 uses a slow regular expression. Dates in Dub's format skip it.
                 is_usual = f"{variable}[4:20:3] == '--T::.' and {variable}[23:] == 'Z'"
                 parse = f"fromisoformat({variable}) if {is_usual} else {parse}"
             namespace["UTC"], namespace["normalize_utc"] = dt.timezone.utc, normalize_utc

@@ -1,4 +1,4 @@
-"""Base classes and fields of marshmallow schemas between JSON and dataclasses."""
+"""Define marshmallow base classes and fields that convert between JSON and dataclasses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from marshmallow import fields
 from .._internal.naming import camel_case
 from ..models.unset import UNSET
 
-#: Stored at import, because freezegun replaces ``datetime`` while a schema is compiled.
+#: Stored at import, because freezegun may have replaced ``datetime`` when a schema is compiled.
 parse_datetime = dt.datetime.fromisoformat
 
 
@@ -27,13 +27,13 @@ class ModelSchema(marshmallow.Schema):
 
     #: The dataclass that :meth:`load` creates.
     model: type[Any]
-    #: The Python names of the fields that the server omits together: nearly every record has all of
-    #: them, or none. A record that lacks any other field is loaded more slowly.
+    #: The Python names of fields that the server omits together: nearly every record has all of
+    #: these fields, or none of them. The compiled loader is fast for such records.
     omitted_together: frozenset[str] = frozenset()
 
     class Meta:
-        # Unknown keys are copied to `extra` from the original data. With INCLUDE, an unknown key
-        # `created_at` would replace the checked value of `createdAt`.
+        # `make_model` copies unknown keys to `extra`. INCLUDE is not safe: an unknown key
+        # `created_at` replaces the checked value of `createdAt`.
         unknown = marshmallow.EXCLUDE
 
     def on_bind_field(self, field_name: str, field_obj: Any) -> None:
@@ -50,7 +50,7 @@ class ModelSchema(marshmallow.Schema):
 def normalize_utc(value: Any) -> Any:
     """Replace the time zone of a UTC date by ``dt.UTC``; return any other value unchanged.
 
-    Some marshmallow releases return UTC dates with another time-zone class.
+    Some marshmallow releases return UTC dates with a time-zone class of their own.
     """
     if isinstance(value, dt.datetime) and value.utcoffset() == dt.timedelta(0):
         return value.replace(tzinfo=dt.UTC)
@@ -186,7 +186,7 @@ def serialize_request(
     }
     try:
         loaded: Any = schema.load(given)
-        # `dump` would look up every field of the schema twice, including those that were not given.
+        # Not `dump`, which looks up every field of the schema twice, also fields not given.
         return {
             str(field.data_key): field.serialize(name, loaded)
             for name, field in schema.fields.items()

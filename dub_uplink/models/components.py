@@ -1,6 +1,7 @@
 """Response objects: customers, and the objects nested in them.
 
-Only ``id`` is always set. Any other field is ``None`` if the server sent ``null`` or no value.
+In a customer and its nested objects, only ``id`` is always set. Any other field is ``None`` if the
+server sent ``null`` or no value.
 Therefore one class fits both current responses and the responses of 2024, which have six fields.
 
 An expanded response is the response to a call with ``include_expanded_fields=True``.
@@ -17,9 +18,10 @@ from typing import Any, TypeVar
 
 from .._internal.naming import camel_case
 
-#: The server omits these fields if they have no value. It sends any other empty field as null.
+#: The server omits these fields if they have no value. It sends ``null`` for any other such field.
 _OMITTED_IF_NONE = frozenset({"program_id", "link", "partner", "discount"})
-#: Every customer in responses and webhooks since 2024 has these keys. Other objects of Dub do not.
+#: Every customer in responses and webhooks since 2024 has these keys. No other object of Dub has
+#: all of them.
 _REQUIRED_KEYS = ("id", "externalId", "name", "email", "createdAt")
 
 _T = TypeVar("_T")
@@ -28,9 +30,9 @@ _T = TypeVar("_T")
 def _drop_class_defaults(cls: type[_T]) -> type[_T]:
     """Remove the class attributes that hold the field defaults of a dataclass.
 
-    The constructor contains the defaults too. CPython 3.12 and later assign an instance attribute
-    more slowly if the class has an attribute of that name. With the class attributes, the
-    constructor takes twice as long.
+    The constructor contains the defaults too. The class attributes make it twice as slow:
+    CPython 3.12 and later assign an instance attribute more slowly if the class has an attribute
+    with the same name.
     """
     for each in dataclasses.fields(cls):  # type: ignore[arg-type]
         if each.default is not dataclasses.MISSING:
@@ -215,7 +217,9 @@ def _copy_json(value: Any) -> Any:
 
 
 def _format_datetime(moment: datetime) -> str:
-    """Format a date as the server does, with milliseconds, or with microseconds if it has them.
+    """Format a date as the server does.
+
+    The text has milliseconds, or microseconds if the date has them.
 
     Raises:
         ValueError: the date has no time zone.

@@ -70,7 +70,7 @@ class DubError(Exception):
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception.__reduce__ would call the constructor with `args`, which lack `response`.
+        # Exception.__reduce__ would call the constructor with `args`, which have no `response`.
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -82,7 +82,9 @@ def _restore(cls: type[DubError], args: tuple[Any, ...], state: dict[str, Any]) 
 
 
 class APIConnectionError(DubError):
-    """No complete response: the connection was refused, reset or closed early, or TLS failed.
+    """No complete response was received.
+
+    The connection was refused, reset or closed early, or TLS failed.
 
     Attributes:
         sent: ``True`` if the server may have applied the request in any attempt of the call.
@@ -96,7 +98,7 @@ class APIConnectionError(DubError):
 
 
 class APITimeoutError(APIConnectionError):
-    """No complete response within ``timeout_ms``."""
+    """No complete response was received within ``timeout_ms``."""
 
 
 class _ResponseError(DubError):
@@ -192,7 +194,7 @@ class InternalServerError(APIStatusError):
 
 
 class SDKError(APIStatusError):
-    """Any other 4XX or 5XX, a redirect, or an error whose body is not Dub's JSON."""
+    """A 4XX or 5XX without its own class, a redirect, or an error whose body is not Dub's JSON."""
 
 
 class PageLimitReached(DubError):
@@ -203,7 +205,7 @@ class PageLimitReached(DubError):
 
 
 class ResponseValidationError(_ResponseError):
-    """The status is a success, but the body is not JSON or does not match the schema.
+    """The status is 2XX, but the body is not JSON or does not match the schema.
 
     The server has applied the request.
     """
@@ -212,7 +214,7 @@ class ResponseValidationError(_ResponseError):
         return f"{self.status_code}: {self.message}"
 
 
-#: The exception class of each status. Any other status raises :class:`SDKError`.
+#: The exception class of each status. Any other error status raises :class:`SDKError`.
 BY_STATUS: Mapping[int, type[APIStatusError]] = {
     400: BadRequest,
     401: Unauthorized,

@@ -20,7 +20,7 @@ class CreateCustomerRequestBody:
     """The body of ``create``.
 
     ``external_id`` is your own id of the customer and must be unique. ``country`` is a two-letter
-    code. Dub's current server requires ``country``. The server of November 2024 does not have it.
+    code. Dub's current server requires ``country``. The server of November 2024 does not know it.
     """
 
     external_id: str

@@ -43,9 +43,10 @@ class Response:
         self.attempts: int = 1
         self.elapsed: float = 0.0
         self.retry_after: float | None = None
-        #: The call of the response. It is not pickled.
+        #: The call that received this response. It is not pickled.
         self.call: Any = None
-        #: The parsed body, in a tuple because it may be ``null``. ``None`` if it is not parsed.
+        #: The parsed body as a tuple of one item, or ``None`` if the body is not parsed. It is a
+        #: tuple, because the parsed body itself may be ``None``.
         self._parsed: tuple[Any] | None = None
 
     @property
@@ -119,8 +120,8 @@ class RawResponse(Generic[T]):
 
     If the response of a write was lost, the client may reconstruct it. ``status_code`` is then 201
     for a create, and 200 for an update or a delete. For a create or an update, ``headers`` and
-    ``content`` come from the request that looked the customer up. For a delete, ``content`` is
-    ``{"id": …}`` with the given id, and the only header is ``Content-Type``.
+    ``content`` come from the response of the customer lookup. For a delete, ``content`` is
+    ``{"id": …}`` with the id that was passed, and the only header is ``Content-Type``.
     """
 
     __slots__ = ("_parse", "_response")

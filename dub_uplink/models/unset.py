@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 
 class Unset(enum.Enum):
-    """The type of :data:`UNSET`. It is an enum, so that type checkers can narrow unions with it."""
+    """The type of :data:`UNSET`: an enum, so that type checkers can narrow ``str | Unset``."""
 
     UNSET = "UNSET"
 
