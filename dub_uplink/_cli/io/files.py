@@ -135,11 +135,11 @@ def atomic_writer(path: Path, newline: str = "", mode: int | None = None) -> Ite
 
 
 class UniqueFile:
-    """Writes a new UTF-8 text file that only its owner can read. Use it as a context manager.
+    """A context manager that writes a new UTF-8 text file, which only the owner can read.
 
     Inside the ``with`` block, the file has the name ``….tmp``. On exit, it is renamed to ``path``.
-    If ``path`` exists, the new file gets a name with a number instead, such as ``a-2.csv``. However,
-    if the new file contains all lines of the existing file, it replaces the existing file.
+    If ``path`` exists, the new file gets a name with a number instead, such as ``a-2.csv``. If the
+    new file contains all lines of the existing file, it replaces the existing file.
     """
 
     def __init__(self, path: Path) -> None:

@@ -95,7 +95,7 @@ def _make_bar(*, transient: bool) -> rich.progress.Progress:
             return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
     class Remaining(progress.TimeRemainingColumn):
-        """Shows the ETA. If the total is unknown, shows nothing; the column of rich shows dashes."""
+        """Shows the ETA; nothing if the total is unknown. rich's own column shows dashes."""
 
         def render(self, task: progress.Task) -> Text:
             if task.total is None or task.finished or task.time_remaining is None:

@@ -31,7 +31,7 @@ _NUMBER_PATTERN = re.compile(r"[+-]?[0-9][0-9 .,]*")
 
 
 def escape_formula(cell: Any) -> Any:
-    """Put an apostrophe before a cell that matches the pattern of formulas and is not a number."""
+    """Put an apostrophe before a cell that a spreadsheet runs as a formula."""
     if (
         isinstance(cell, str)
         and _FORMULA_PATTERN.match(cell)
@@ -55,11 +55,11 @@ def can_prompt() -> bool:
 def interruptible_input() -> Iterator[None]:
     """Let Ctrl-C end a prompt inside the ``with`` block. Use it in the main thread only.
 
-    By default, Ctrl-C has no effect in two cases. If the signal arrives just before the read starts,
-    Python handles the signal only after the user has entered a line. If the signal arrives while
-    ``input`` flushes the prompt, ``input`` discards the exception. Therefore, a timer interrupts
-    the read every 0.1 seconds. If the prompt is still open after Ctrl-C, the timer raises
-    ``KeyboardInterrupt`` again.
+    By default, Ctrl-C has no effect in two cases. If the signal arrives just before the read
+    starts, Python handles the signal only after the user has entered a line. If the signal arrives
+    while ``input`` flushes the prompt, ``input`` discards the exception. Therefore, a timer
+    interrupts the read every 0.1 seconds. If the prompt is still open after Ctrl-C, the timer
+    raises ``KeyboardInterrupt`` again.
     """
     if sys.platform == "win32":  # Windows has no such timer
         yield

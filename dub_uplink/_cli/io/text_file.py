@@ -58,7 +58,7 @@ def is_non_ascii_utf_8(file: IO[bytes]) -> bool:
 def read_lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterator[str]:
     r"""Yield the lines of an open file from its start, including their line ends.
 
-    If ``newline`` is empty, lines end with LF, CR or CR LF. If it is ``"\n"``, lines end only with LF.
+    If ``newline`` is empty, lines end with LF, CR or CR LF. For ``"\n"``, only LF ends a line.
 
     Raises:
         BadFile: a line is too long, cannot be decoded, or contains a NUL character.
