@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
-import dub_uplink  # fast, because it imports a submodule only when a name is used
+import dub_uplink  # fast, because a submodule is imported only when it is used
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.io.text import (
     can_prompt,

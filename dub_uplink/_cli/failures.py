@@ -12,7 +12,7 @@ from typing import IO, Any, TypeVar
 
 import click
 
-import dub_uplink  # fast, because it imports a submodule only when a name is used
+import dub_uplink  # fast, because a submodule is imported only when it is used
 from dub_uplink._cli.io.text import make_printable
 
 R = TypeVar("R")
@@ -52,7 +52,7 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line to ``file``, or to stderr if ``file`` is ``None``."""
         stderr: Any = sys.stderr
-        if stderr is not None:  # it is None after `2>&-`, and older releases of click then fail
+        if stderr is not None:  # after `2>&-`, it is None, with which some releases of click fail
             click.echo(f"Error: {make_printable(str(self))}", file, err=True)
 
 
@@ -120,11 +120,13 @@ def _get_hint(error: Exception) -> str:
 
 
 class BatchRunner:
-    """Makes a call for each id. If a call fails, the error is shown and the next call is made.
+    """Makes a call for each id, and shows the error of each failed call.
+
+    After an error that affects all ids, the remaining ids are skipped.
 
     Attributes:
         exit_code: The highest exit code so far.
-        aborted: Whether an error affects all ids, so that the remaining ids are skipped.
+        aborted: Whether an error affected all ids.
     """
 
     def __init__(self) -> None:
@@ -181,7 +183,7 @@ def exit_on_error() -> Iterator[None]:
         finally:
             stdout.flush()  # inside the outer try, which handles an error of the flush
     except click.exceptions.Exit:
-        raise  # first, because the last clause imports the client
+        raise  # this clause is first, because the last clause imports the client
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line on which the terminal shows ^C
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None

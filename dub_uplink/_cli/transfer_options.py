@@ -98,7 +98,7 @@ def open_client(
     token: str | None = None,
     on_failed_attempt: Callable[[object], object] = lambda failed: None,
 ) -> Dub:
-    """Create a client that shows a long wait beside the progress bar, and ends it on Ctrl-C.
+    """Create a client that shows a long wait beside the progress bar. Ctrl-C ends the wait.
 
     Args:
         connection: The options of the connection.
@@ -127,5 +127,5 @@ def get_server_url(connection: Connection) -> str:
 
 
 def hash_api_key(token: str, file_identity: Mapping[str, Any]) -> str:
-    """Hash an API key together with the hash of the imported file, to store it without the key."""
+    """Return an HMAC of an API key and the imported file, which is stored instead of the key."""
     return hmac.new(file_identity["sha256"].encode(), token.encode(), hashlib.sha256).hexdigest()

@@ -130,8 +130,8 @@ class PartFile:
         clock: Returns monotonic time in seconds.
 
     Raises:
-        PartError: Another export to ``path`` is running, or the interrupted export had different
-            settings, or its files are damaged.
+        PartError: Another export to ``path`` is running; the interrupted export had different
+            settings; or the files of the interrupted export are damaged.
         OSError: The part file cannot be read or written.
     """
 
@@ -179,7 +179,7 @@ class PartFile:
 
     @property
     def customers(self) -> int:
-        """Return the number of customers at the last checkpoint."""
+        """Return the number of customers in the part file at the last checkpoint."""
         return self._last_checkpoint.customers
 
     @property
@@ -232,8 +232,8 @@ class PartFile:
             The number of customers in the part file, including those of earlier runs.
 
         Raises:
-            DubError: A page could not be fetched. A checkpoint is written before the raise.
-            Interrupted: Ctrl-C was pressed. A checkpoint is written before the raise.
+            DubError: A page could not be fetched. A checkpoint is written first.
+            Interrupted: Ctrl-C was pressed. A checkpoint is written first.
             OSError: The part file cannot be written.
         """
         writer = CustomerWriter(self._file, file_format, columns)
@@ -274,7 +274,7 @@ class PartFile:
         convert: Callable[[Path, IO[bytes]], object] | None = None,
         before_rename: Callable[[], object] = lambda: None,
     ) -> None:
-        """Delete the checkpoint, and rename the part file to its final path.
+        """Move the finished export to its final path, and delete the part file and the checkpoint.
 
         Args:
             convert: ``None`` to keep the content. Otherwise, ``convert(part_path, file)`` writes

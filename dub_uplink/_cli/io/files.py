@@ -21,13 +21,13 @@ OWNER_ONLY = 0o600
 
 
 def lock_file(file: IO[Any]) -> None:
-    """Lock a file until it is closed or this process ends.
+    """Lock a file until the file is closed or this process ends.
 
     Raises:
         BlockingIOError: Another process has locked the file.
     """
     if sys.platform == "win32":
-        # On Windows, locked bytes cannot be read by other processes, so lock a byte after the end.
+        # On Windows, no other process can read a locked byte, so lock a byte far after the end.
         file.seek(2**40)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -137,9 +137,9 @@ def atomic_writer(path: Path, newline: str = "", mode: int | None = None) -> Ite
 class UniqueFile:
     """A context manager that writes a new UTF-8 text file, which only the owner can read.
 
-    Inside the ``with`` block, the file has the name ``….tmp``. On exit, it is renamed to ``path``.
-    If ``path`` exists, the new file gets a name with a number instead, such as ``a-2.csv``. If the
-    new file contains all lines of the existing file, it replaces the existing file.
+    Inside the ``with`` block, the file has the name ``….tmp``. On exit, the file is renamed to
+    ``path``. An existing file at ``path`` is replaced only if the new file contains all its lines.
+    Otherwise, the new file gets a name with a number, such as ``a-2.csv``.
     """
 
     def __init__(self, path: Path) -> None:

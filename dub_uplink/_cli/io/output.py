@@ -1,6 +1,6 @@
 """Write customers to stdout as they arrive: as a table, JSON, JSONL or CSV.
 
-The table is not a rich table, because rich needs all rows before it writes the first line. For
+A table is written without ``rich.table``, which needs all rows before it writes the first line. For
 10,000 rows, rich writes the first line after 3.6 s.
 """
 
@@ -30,15 +30,16 @@ R = TypeVar("R")
 
 OUTPUT_FORMATS = ("table", "json", "jsonl", "csv")
 
-#: The column widths of a table are computed from the first rows, at most this many.
+#: The column widths of a table are computed from this many rows at the start.
 _MEASURED_ROWS = 100
 _COLUMN_GAP = "  "
-#: As the minimum width of a column or as the width of a line, this means: never truncate a cell.
+#: A column with this minimum width is never truncated. If a line has this width, none of its cells
+#: is truncated.
 _UNLIMITED = 1_000_000
 
 
 class Column(NamedTuple):
-    """A column of a table. The table omits a column for which ``min_width`` is not available."""
+    """A column of a table. It is omitted if fewer than ``min_width`` characters are free."""
 
     name: str
     min_width: int

@@ -61,7 +61,7 @@ class Progress:
             self._bar.update(self._task, completed=count, total=count, note="")
 
     def show_note(self, text: str) -> None:
-        """Show a note, such as the reason of a wait, until the next call of ``update``."""
+        """Show a note, such as the reason for a wait, until the next call of ``update``."""
         if self._bar is not None:
             self._bar.update(self._task, note=text)
 

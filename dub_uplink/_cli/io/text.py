@@ -25,7 +25,7 @@ def make_printable(text: str) -> str:
 
 
 #: Matches a cell that a spreadsheet runs as a formula when it opens the file (CWE-1236). A formula
-#: after apostrophes also matches. It gets one more apostrophe, which unescaping removes.
+#: after apostrophes also matches. Such a cell gets one more apostrophe, which unescaping removes.
 _FORMULA_PATTERN = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER_PATTERN = re.compile(r"[+-]?[0-9][0-9 .,]*")
 
@@ -47,7 +47,7 @@ def unescape_formula(cell: str) -> str:
 
 
 def can_prompt() -> bool:
-    """Return whether a prompt is possible, because stdin and stderr are terminals."""
+    """Return whether a prompt is possible: stdin and stderr must be terminals."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 

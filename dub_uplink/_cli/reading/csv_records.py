@@ -24,8 +24,7 @@ def detect_delimiter(
     """Detect the delimiter of a CSV file from its header.
 
     A known column is a column that matches a field of a customer. The delimiter with the most known
-    columns is chosen. If several delimiters have the most known columns, the one of them with the
-    most columns is chosen.
+    columns is chosen. If there are several such delimiters, the most columns decide.
 
     Args:
         file: an open file.

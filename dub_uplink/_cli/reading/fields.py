@@ -165,7 +165,7 @@ def _hint_for_missing(
 
 
 def _hint_for_duplicates(columns: Sequence[str]) -> str:
-    """Return a hint that says how to import only one of several columns of a field."""
+    """Return a hint that says how to import only one of several columns for a field."""
     if len(set(columns)) < len(columns):
         return "rename all but one of them in the file"
     options = " ".join(f"--map {column + '='!r}" for column in columns[1:])

@@ -154,7 +154,7 @@ class _Buffer:
         self._text_chunks = text_chunks
         self._text = ""
         self._position = 0
-        self._counted_until = 0  # _line counts the line ends before this index
+        self._counted_until = 0  # the line ends before this index are counted in _line
         self._line = 1
 
     def line(self) -> int:

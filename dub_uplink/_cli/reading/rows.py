@@ -47,7 +47,7 @@ _FORMAT_BY_SUFFIX: Mapping[str, Format] = {
     ".xlsx": "xlsx",
 }
 _ZIP_HEADER = b"PK\x03\x04"
-#: Maps the first bytes of common files that cannot be imported to an error message.
+#: The keys are the first bytes of files that cannot be imported. The values are error messages.
 _UNSUPPORTED_FORMATS = {
     b"\xd0\xcf\x11\xe0": "it is a workbook of Excel 97 to 2003 (.xls).  Hint: save it as .xlsx.",
     b"PAR1": "it is Parquet, which cannot be imported.  Hint: export CSV or JSONL.",
@@ -98,7 +98,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Options:
-    """Options for reading a file. The first four are detected if they are ``None``.
+    """Options for reading a file. The first four options are detected if they are ``None``.
 
     Attributes:
         format: the format of the file.
@@ -258,7 +258,7 @@ class TableRows(Rows):
         return ""
 
     def _find_ignored_values(self, line: int, cells: list[Any]) -> Iterator[Problem]:
-        """Yield a note on each value in a column without a name, such as the index of pandas."""
+        """Yield a note on each value in a column without a name, such as an index of pandas."""
         for index in self._unnamed_columns:
             if index < len(cells) and not _is_blank(cells[index]):
                 reason = f"has a value in column {index + 1}, which has no header and is ignored"

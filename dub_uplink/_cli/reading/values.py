@@ -1,6 +1,7 @@
 """Find values that a spreadsheet changed, and values that the server rejects.
 
-A problem prevents the import of a value. A note is a remark for the user, and prevents nothing.
+A problem is the reason why a value cannot be imported. A note is a remark for the user on a value
+that is imported.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Value(NamedTuple):
         value: the value to send; ``ABSENT`` if the field is not sent.
         problem: why the value cannot be sent; empty if it can.
         note: the note on the value; empty if there is none.
-        detail: an excerpt of the value that the problem or the note quotes; may be empty.
+        detail: an excerpt of the value, which is shown with the problem or the note; may be empty.
     """
 
     value: Any
@@ -77,7 +78,7 @@ class Value(NamedTuple):
 def read_cell(field: str, cell: Any, *, exact: bool = False, escaped: bool = False) -> Value:
     """Convert a cell of CSV or Excel to a value.
 
-    An escaped formula is a formula after an apostrophe, which keeps a spreadsheet from running it.
+    An escaped formula is a formula after an apostrophe. A spreadsheet does not run it.
 
     Args:
         field: the name of the field.
@@ -147,7 +148,7 @@ def _format_typed(cell: Any) -> tuple[str, str]:
 
 
 def check_value(field: str, value: Any) -> Value:
-    """Check the value of a field. Strip some fields, and write a country code in upper case."""
+    """Check a value. Strip whitespace in some fields, and convert a country code to upper case."""
     if value is None:
         return Value(None, "is missing" if field in REQUIRED_FIELDS else "")
     if isinstance(value, str):
