@@ -127,5 +127,5 @@ def get_server_url(connection: Connection) -> str:
 
 
 def hash_api_key(token: str, file_identity: Mapping[str, Any]) -> str:
-    """Return an HMAC of an API key and the imported file, which is stored instead of the key."""
+    """Return the HMAC of an API key. The journal of an import stores the HMAC, not the key."""
     return hmac.new(file_identity["sha256"].encode(), token.encode(), hashlib.sha256).hexdigest()

@@ -93,8 +93,8 @@ class CustomerWriter:
             self._text_file.write(format_json(fields) + "\n")
             return
         row = get_cells(fields, tuple(self._columns))
-        # Before Python 3.13, csv does not quote a cell for a CR, and an unquoted CR splits the row.
-        # Therefore, quote all cells of such a row.
+        # Before Python 3.13, csv does not quote a cell for a CR. An unquoted CR splits the row.
+        # Therefore, quote all cells of a row that contains a CR.
         has_carriage_return = any(isinstance(cell, str) and "\r" in cell for cell in row)
         (self._write_quoted_row if has_carriage_return else self._write_row)(row)
 
@@ -118,7 +118,7 @@ class _Checkpoint:
 
 
 class PartFile:
-    """The locked file of the customers exported so far, as a context manager that closes the file.
+    """A context manager for the open, locked file of the customers exported so far.
 
     Args:
         path: The final path of the export.

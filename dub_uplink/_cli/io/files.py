@@ -27,7 +27,7 @@ def lock_file(file: IO[Any]) -> None:
         BlockingIOError: Another process has locked the file.
     """
     if sys.platform == "win32":
-        # On Windows, no other process can read a locked byte, so lock a byte far after the end.
+        # On Windows, no other process can read a locked byte. Lock a byte far after the end.
         file.seek(2**40)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -81,7 +81,7 @@ class Progress:
 
 
 def _make_bar(*, transient: bool) -> rich.progress.Progress:
-    # Import rich here, because the import takes 0.1 s, and without a terminal no bar is shown.
+    # Import rich only if a bar is shown, because the import takes 0.1 s.
     from rich import progress  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Column  # noqa: PLC0415

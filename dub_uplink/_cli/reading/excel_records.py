@@ -90,9 +90,8 @@ class Sheet:
         cell of such a formula as empty.
 
         Returns:
-            A dictionary and a set. The dictionary maps the number of a row to the first cell with
-            an unevaluated formula in this row, such as ``B7``. The set contains the numbers of the
-            hidden rows.
+            A dictionary and a set. The dictionary maps the number of a row to its first cell with
+            an unevaluated formula, such as ``B7``. The set contains the numbers of hidden rows.
         """
         unevaluated_cells: dict[int, str] = {}
         hidden_rows: set[int] = set()

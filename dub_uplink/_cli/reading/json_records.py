@@ -82,7 +82,7 @@ def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:
 
 
 def _is_jsonl(file: IO[bytes], encoding: str) -> bool:
-    """Decide from the first line that is not blank whether each line is one JSON value (JSONL)."""
+    """Detect from the first non-blank line whether each line is one JSON value (JSONL)."""
     for chunk in read_chunks(file, encoding):
         if chunk.strip():
             if chunk.lstrip()[0] == "[":

@@ -246,7 +246,7 @@ class TableRows(Rows):
             yield dataclasses.replace(row, notes=(*row.notes, *notes)) if notes else row
 
     def _find_row_problem(self, cells: list[Any]) -> str:
-        """Return a problem if a row repeats the header, or has a value after the last column.
+        """Return a problem if a row repeats the header or has a value after the last column.
 
         A file repeats the header if it was joined from several files.
         """
@@ -258,7 +258,7 @@ class TableRows(Rows):
         return ""
 
     def _find_ignored_values(self, line: int, cells: list[Any]) -> Iterator[Problem]:
-        """Yield a note on each value in a column without a name, such as an index of pandas."""
+        """Yield a note on each value in an unnamed column. pandas writes an index in such a column."""
         for index in self._unnamed_columns:
             if index < len(cells) and not _is_blank(cells[index]):
                 reason = f"has a value in column {index + 1}, which has no header and is ignored"
