@@ -229,8 +229,8 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
 def _export_to_stream(
     connection: Connection, job: _ExportOptions, rate_limit: RateLimit | None
 ) -> None:
-    # If the customers go to stdout, show no bar. Stdout can be the terminal that shows the bar, or a
-    # pipe to a program that prints to this terminal.
+    # If the customers go to stdout, show no bar. Stdout can be the terminal that shows the bar, or
+    # a pipe to a program that prints to this terminal.
     progress = Progress("Exporting", quiet=job.quiet or job.path == "-")
     with (
         open_client(connection, progress, rate_limit) as dub,

@@ -258,7 +258,7 @@ class TableRows(Rows):
         return ""
 
     def _find_ignored_values(self, line: int, cells: list[Any]) -> Iterator[Problem]:
-        """Yield a note on each value in an unnamed column. pandas writes an index in such a column."""
+        """Yield a note on each value in an unnamed column, in which pandas writes an index."""
         for index in self._unnamed_columns:
             if index < len(cells) and not _is_blank(cells[index]):
                 reason = f"has a value in column {index + 1}, which has no header and is ignored"
