@@ -12,7 +12,8 @@ from dub_uplink._cli.startup import end_on_ctrl_c
 __all__ = ["main"]
 
 _REQUIRED_PACKAGES = ("click", "rich")
-_INTERRUPTED = 130  # the exit code that a shell reports if SIGINT ends a process
+#: The exit code that a shell reports if SIGINT ends a process.
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
     finally:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            # From here on, let Ctrl-C end the process without a traceback. All files are closed.
+            # All files are closed. From here on, Ctrl-C ends the process without a traceback.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -1,4 +1,4 @@
-"""Define the root command and its small subcommands."""
+"""Define the root command and the subcommands ``demo`` and ``serve``."""
 
 from __future__ import annotations
 

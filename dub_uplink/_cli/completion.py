@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "dub-uplink"
-#: The script sets this environment variable, so that click prints completions.
+#: The completion script sets this environment variable, so that click prints completions.
 COMPLETE_VARIABLE = "_DUB_UPLINK_COMPLETE"
 
 EXAMPLES = """\b

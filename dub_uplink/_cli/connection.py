@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
-import dub_uplink  # fast, because it imports a submodule only when a name is used
+import dub_uplink  # fast, because a submodule is imported only when it is used
 from dub_uplink._cli.failures import ExitCode, Failure
 from dub_uplink._cli.io.text import (
     can_prompt,
@@ -26,7 +26,8 @@ from dub_uplink._cli.io.text import (
 
 R = TypeVar("R")
 
-LONG_WAIT_SECONDS = 1.0  # a shorter wait is not shown to the user
+#: A wait of fewer seconds is not shown to the user.
+LONG_WAIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Connection:
 
         Args:
             token: The API key. If it is ``None``, :meth:`read_token` reads it.
-            options: More arguments of ``Dub``.
+            options: Additional keyword arguments of ``Dub``.
 
         Raises:
             Failure: The API key is missing or malformed, or the URL of the server is invalid.
@@ -82,10 +83,10 @@ class Connection:
         return client
 
     def read_token(self) -> str:
-        """Read the API key from the options, the environment or the terminal.
+        """Read the API key from ``token_file``, from ``DUB_API_KEY`` or from a prompt.
 
         Raises:
-            Failure: There is no API key, or its file cannot be read.
+            Failure: There is no API key, or the file is not valid.
         """
         if self.token_file is not None:
             return read_token_file(self.token_file)
@@ -101,10 +102,10 @@ class Connection:
 
 
 def read_token_file(path: str) -> str:
-    """Read an API key from a file with exactly one line. Error messages never contain the key.
+    """Read an API key from a file. Error messages never contain the key.
 
     Raises:
-        Failure: The file cannot be read, or does not contain exactly one line of UTF-8.
+        Failure: The file cannot be read, is not UTF-8, or does not have exactly one non-blank line.
     """
     source = "the standard input" if path == "-" else path
     try:
@@ -126,7 +127,7 @@ def read_token_file(path: str) -> str:
 
 @contextlib.contextmanager
 def collect_warnings() -> Iterator[list[warnings.WarningMessage]]:
-    """Collect each ``UserWarning``. Ignore other warnings, which are for developers."""
+    """Collect each ``UserWarning``. Ignore all other warnings, because they are for developers."""
     with warnings.catch_warnings(record=True) as user_warnings:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
@@ -134,7 +135,7 @@ def collect_warnings() -> Iterator[list[warnings.WarningMessage]]:
 
 
 def describe_wait_reason(failed: object) -> str:
-    """Return the status of a failed attempt, or the message of its error."""
+    """Return the HTTP status of a failed attempt; without a response, return the error message."""
     return str(getattr(failed, "status_code", None) or getattr(failed, "message", failed))
 
 

@@ -12,14 +12,14 @@ from typing import IO, Any, TypeVar
 
 import click
 
-import dub_uplink  # fast, because it imports a submodule only when a name is used
+import dub_uplink  # fast, because a submodule is imported only when it is used
 from dub_uplink._cli.io.text import make_printable
 
 R = TypeVar("R")
 
 
 class ExitCode(enum.IntEnum):
-    """The exit codes of the command. If several calls fail, it exits with the highest code."""
+    """The exit codes of the command. If several calls fail, the highest exit code is used."""
 
     DONE = 0
     #: Some or all calls failed, the user did not confirm, or the output could not be written.
@@ -32,13 +32,14 @@ class ExitCode(enum.IntEnum):
     NOT_FOUND = 4
     #: No response, a 429 or 5XX after the last attempt, or a response that is not from Dub.
     NETWORK = 5
-    #: The two codes that a shell reports if SIGINT or SIGPIPE ends a process.
+    #: A shell reports this code if SIGINT ends a process.
     INTERRUPTED = 130
+    #: A shell reports this code if SIGPIPE ends a process.
     PIPE_CLOSED = 141
 
 
 class Failure(click.ClickException):
-    """An error that is shown as one line, with an optional hint, and sets the exit code."""
+    """An error with an exit code. The error and an optional hint are shown on one line."""
 
     def __init__(self, message: str, exit_code: int = ExitCode.FAILED, hint: str = "") -> None:
         super().__init__(message)
@@ -51,20 +52,20 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line to ``file``, or to stderr if ``file`` is ``None``."""
         stderr: Any = sys.stderr
-        if stderr is not None:  # it is None after `2>&-`, and older releases of click then fail
+        if stderr is not None:  # after `2>&-`, it is None, with which some releases of click fail
             click.echo(f"Error: {make_printable(str(self))}", file, err=True)
 
 
 def make_failure(
     error: dub_uplink.errors.DubError | ValueError | TypeError, customer_id: str = ""
 ) -> Failure:
-    """Convert an error of a call to a failure. The message starts with ``customer_id``, if any."""
+    """Convert an error of a call to a failure. ``customer_id`` is the prefix of the message."""
     prefix = f"{customer_id}: " if customer_id else ""
     return Failure(f"{prefix}{error}", get_exit_code(error), _get_hint(error))
 
 
 def get_exit_code(error: Exception) -> ExitCode:
-    """Return the exit code for an error of a call. An invalid argument is a usage error."""
+    """Return the exit code for an error of a call; ``USAGE`` for an invalid argument."""
     if not isinstance(error, dub_uplink.errors.DubError):
         return ExitCode.USAGE
     status = getattr(error, "status_code", 0)
@@ -85,7 +86,7 @@ def _is_workspace_missing(error: Exception) -> bool:
 
 
 def _is_not_from_dub(error: dub_uplink.errors.DubError) -> bool:
-    """Return whether there was no response, or the response is not from Dub's server."""
+    """Return whether there is no response, or the response is not from Dub's server."""
     if isinstance(error, dub_uplink.errors.SDKError):
         return error.data is None
     return isinstance(
@@ -119,11 +120,13 @@ def _get_hint(error: Exception) -> str:
 
 
 class BatchRunner:
-    """Makes a call for each id. If a call fails, the error is shown and the next call is made.
+    """Makes a call for each id, and shows the error of each failed call.
+
+    After an error that affects all ids, the remaining ids are skipped.
 
     Attributes:
         exit_code: The highest exit code so far.
-        aborted: Whether the remaining ids were skipped, because their calls would also fail.
+        aborted: Whether an error affected all ids.
     """
 
     def __init__(self) -> None:
@@ -148,20 +151,20 @@ class BatchRunner:
             click.echo(f"Not tried: {make_printable(' '.join(remaining))}", err=True)
 
     def exit(self) -> None:
-        """End the command with the exit code, unless all calls succeeded."""
+        """End the command with the exit code if a call failed."""
         if self.exit_code:
             raise click.exceptions.Exit(self.exit_code)
 
 
 def _affects_all_ids(error: Exception) -> bool:
-    """Return whether all calls would fail, because the key is rejected or there is no response."""
+    """Return whether an error affects all ids: the key is rejected, or there is no response."""
     return (
         isinstance(error, dub_uplink.errors.APIConnectionError)
         or get_exit_code(error) == ExitCode.AUTH
     )
 
 
-#: New releases of click raise this error if the name of a subcommand is missing.
+#: click 8.2 and later raise this error if the name of a subcommand is missing.
 _HELP_ERRORS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
@@ -178,9 +181,9 @@ def exit_on_error() -> Iterator[None]:
         try:
             yield
         finally:
-            stdout.flush()  # here, so that the clauses below handle an error of the flush
+            stdout.flush()  # inside the outer try, which handles an error of the flush
     except click.exceptions.Exit:
-        raise  # first, because evaluating the last clause would import the client
+        raise  # this clause is first, because the last clause imports the client
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line on which the terminal shows ^C
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None

@@ -15,15 +15,16 @@ from dub_uplink._cli.failures import ExitCode
 from dub_uplink._cli.io.text import is_terminal
 from dub_uplink.retries import current_clock
 
-_SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides the cursor
+#: The escape sequence that shows the cursor, which a progress bar hides.
+_SHOW_CURSOR = "\x1b[?25h"
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed. It is raised only where stopping leaves the files consistent."""
+    """Ctrl-C was pressed. This exception is raised only where the files are consistent."""
 
 
 class InterruptHandler:
-    """A context in which the first Ctrl-C sets a flag and the second ends the process at once.
+    """A context manager for Ctrl-C: the first sets a flag, the second ends the process at once.
 
     By default, Python raises ``KeyboardInterrupt`` between any two instructions of the main thread.
     If the exception is raised within ``threading`` or ``queue``, a lock can stay acquired. The
@@ -38,16 +39,12 @@ class InterruptHandler:
         self._is_installed = False
 
     def check(self) -> None:
-        """Raise an exception if Ctrl-C was pressed.
-
-        Raises:
-            Interrupted: Ctrl-C was pressed.
-        """
+        """Raise :class:`Interrupted` if Ctrl-C was pressed."""
         if self._stop_requested:
             raise Interrupted
 
     def ignore(self) -> None:
-        """Ignore Ctrl-C until the process ends, because its result is complete."""
+        """Ignore Ctrl-C from now on, because the result of the command is complete."""
         if self._is_installed:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             self._is_installed = False
@@ -64,8 +61,8 @@ class InterruptHandler:
         return dataclasses.replace(clock, sleep=sleep)
 
     def _handle(self, _signum: int, _frame: FrameType | None) -> None:
-        # The handler interrupts the main thread, which may hold any lock. Therefore, the handler
-        # must not acquire a lock: it uses neither sys.stderr nor threading.
+        # The interrupted main thread may hold any lock. Therefore, this handler acquires no lock:
+        # it uses neither sys.stderr nor threading.
         if self._stop_requested:
             _write_stderr(_SHOW_CURSOR if is_terminal(sys.stderr) else "")
             os._exit(ExitCode.INTERRUPTED)

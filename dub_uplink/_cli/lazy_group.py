@@ -1,4 +1,4 @@
-"""A click group that imports a command only when it is called."""
+"""A click group that imports a command only when the command is called."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class LazyCommand(NamedTuple):
     """A command that is imported when it is called.
 
     Attributes:
-        path: the location in the package ``_cli``, such as ``completion:completion``.
-        help: the line of the command in the help of its group.
+        path: the module in the package ``_cli`` and the name of the command function, such as
+            ``completion:completion``.
+        help: the description in the command list of the group.
     """
 
     path: str
@@ -35,10 +36,10 @@ class LazyCommand(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command only when it is called.
+    """A group that imports a command only when the command is called.
 
     Args:
-        lazy: maps the name of a command to the command.
+        lazy: maps the name of a command to its location and help.
     """
 
     def __init__(
@@ -52,13 +53,13 @@ class LazyGroup(click.Group):
         return [*super().list_commands(ctx), *self.lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command with this name, and import it if necessary."""
+        """Return the command ``cmd_name``. Import the command if it is in ``lazy``."""
         if cmd_name in self.lazy:
             return self.lazy[cmd_name].load()
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands to the help, without importing them."""
+        """Write the list of commands to the help, without importing the commands."""
         rows = [
             (name, self.lazy[name].help)
             if name in self.lazy
@@ -97,7 +98,7 @@ class RootGroup(LazyGroup):
         standalone_mode: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Run the command and exit. The exit code after Ctrl-C is always 130."""
+        """Run the command and exit. After Ctrl-C, the exit code is 130."""
         try:
             status = super().main(args, prog_name, complete_var, False, **kwargs)
         except click.Abort:
@@ -110,11 +111,11 @@ class RootGroup(LazyGroup):
         return status
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Parse the options of the root command, and convert errors."""
+        """Parse the options of the root command, and convert errors to exit codes."""
         with exit_on_error():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and convert errors."""
+        """Run the command, and convert errors to exit codes."""
         with exit_on_error():
             return super().invoke(ctx)

@@ -1,4 +1,4 @@
-"""Serve a fake from the command line and print a line for each request."""
+"""Serve a fake of Dub's API, and print a line for each request: ``dub-uplink serve``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_server(
 
     Raises:
         click.UsageError: the admin API needs ``admin_token`` on this host.
-        OSError: the address is in use.
+        OSError: the server cannot listen on the address, for example because it is in use.
         sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
     with (
@@ -73,8 +73,8 @@ def run_server(
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    # Container runtimes stop a process with SIGTERM. The database must then be closed, as after
-    # Ctrl-C.
+    # Container runtimes stop a process with SIGTERM. Handle the signal like Ctrl-C, so that the
+    # database is closed.
     previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -89,6 +89,6 @@ def _print_log_line(line: str) -> None:
 def _print_line(line: str) -> None:
     try:
         click.echo(line)
-    except OSError:  # BrokenPipeError; on Windows EINVAL
+    except OSError:  # a BrokenPipeError, or EINVAL on Windows
         # The process that read the output has exited. Discard the output, and continue to serve.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -55,13 +55,13 @@ def _parse_mode(_ctx: click.Context, _param: click.Parameter, text: str | None) 
         return None
     if re.fullmatch("0?[67][0-7]{2}", text) is None:
         raise click.BadParameter(
-            f"{text!r} is not an octal mode with which the owner can read and write; use 640."
+            f"{text!r} is not an octal mode with which the owner can read and write, such as 640."
         )
     return int(text, 8)
 
 
 class _ExportOptions(NamedTuple):
-    """The options of one export. ``target`` is ``path`` without symbolic links."""
+    """The options of one export. ``target`` is ``path`` with all symbolic links resolved."""
 
     path: str
     target: Path
@@ -192,9 +192,9 @@ def _all_column_names() -> set[str]:
 
 
 def _is_device_or_pipe(path: Path) -> bool:
-    """Return whether a path is a device or a pipe, to which the export writes directly.
+    """Return whether a path is a device or a pipe. The export writes to these directly.
 
-    ``path`` must not be resolved: /dev/fd/3 can link to a name such as pipe:[7], which is no path.
+    Do not resolve symbolic links in ``path``: /dev/fd/3 can link to pipe:[7], which is no path.
     """
     return path.exists() and not path.is_file() and not path.is_dir()
 
@@ -203,8 +203,8 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
     """Check that the export may create ``target``.
 
     Raises:
-        Failure: The directory does not exist; the file exists and may not be replaced; or an
-            interrupted export exists and may be neither continued nor discarded.
+        Failure: The directory does not exist; another export is writing the file; or the file or
+            an interrupted export exists, and the options do not say what to do with it.
     """
     if not target.parent.is_dir():
         raise Failure(f"the directory {target.parent} does not exist.", ExitCode.USAGE)
@@ -229,8 +229,8 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
 def _export_to_stream(
     connection: Connection, job: _ExportOptions, rate_limit: RateLimit | None
 ) -> None:
-    # Show no bar if the customers go to stdout, which may be the same terminal, or a pipe to a
-    # program that prints to it.
+    # If the customers go to stdout, show no bar. Stdout can be the terminal that shows the bar, or
+    # a pipe to a program that prints to this terminal.
     progress = Progress("Exporting", quiet=job.quiet or job.path == "-")
     with (
         open_client(connection, progress, rate_limit) as dub,
@@ -312,14 +312,15 @@ def _write_part_file(
     return count
 
 
-_COUNT_TIMEOUT = 3_000  # milliseconds
+#: The time limit of the request that counts the customers, in milliseconds.
+_COUNT_TIMEOUT = 3_000
 
 
 def _count_customers(dub: Dub, filters: dict[str, Any]) -> int | None:
     """Return the number of customers to export; ``None`` if it is unknown."""
     count_filters = {name: filters[name] for name in COUNT_FILTERS if name in filters}
     try:
-        # Make one short attempt, because only the bar needs the number, and Ctrl-C cannot end it.
+        # Do not retry, because only the bar needs the number, and Ctrl-C cannot end this call.
         total: int = dub.customers.count(**count_filters, retries=None, timeout_ms=_COUNT_TIMEOUT)
     except errors.DubError:
         return None

@@ -1,4 +1,4 @@
-"""Fetch customers in a background thread, so that Ctrl-C need not wait for a response."""
+"""Fetch customers in a background thread, so that Ctrl-C does not wait for a response."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from typing import NamedTuple
 from dub_uplink import CustomerIterator
 from dub_uplink.models.components import Customer
 
-_BATCH_SIZE = 100  # customers; the default page has the same size
-_QUEUE_SIZE = 2  # batches
-_POLL_INTERVAL = 0.1  # seconds
+#: The number of customers in a batch. It equals the default page size of the API.
+_BATCH_SIZE = 100
+#: The queue between the threads holds at most this many batches.
+_QUEUE_SIZE = 2
+#: A thread that waits for the queue checks every 0.1 seconds whether it must stop.
+_POLL_INTERVAL = 0.1
 
 
 class Batch(NamedTuple):
-    """Some customers, and the cursor that continues the iteration after the last of them."""
+    """A list of customers, and the cursor that continues the iteration after the last customer."""
 
     customers: list[Customer]
     cursor: str
@@ -31,10 +34,10 @@ def fetch_batches(
     A daemon thread sends the requests.
 
     Args:
-        customers: The iteration. If it raises an error, the customers before the error are
-            yielded, then the error is raised.
-        check_interrupt: Called before each batch and every 0.1 seconds during a wait. It raises an
-            exception to stop.
+        customers: The iteration. If the iteration raises an error, the customers before the error
+            are yielded first. Then the error is raised.
+        check_interrupt: Called before each batch, and every 0.1 seconds while there is no batch. If
+            it raises an exception, the thread stops.
     """
     batches: queue.Queue[Batch | BaseException | None] = queue.Queue(_QUEUE_SIZE)
     stop_requested = threading.Event()

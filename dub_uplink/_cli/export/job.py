@@ -1,10 +1,12 @@
 """Write an export to a file that exists only when it is complete.
 
-Customers are first written to a part file, ``FILE.part``. After 1,000 customers or 2 seconds, a
-checkpoint is written to ``FILE.part.json``. It contains the cursor of the iteration and the length
-of the part file. If an export is resumed, the part file is truncated to that length, and the
-iteration continues at that cursor. Nothing can be appended to a Parquet file. Therefore, the part
-file of a Parquet export is JSONL, which is converted at the end.
+Customers are first written to a part file, ``FILE.part``. After every 1,000 customers or 2 seconds,
+a checkpoint is written to ``FILE.part.json``. The checkpoint contains the cursor of the iteration
+and the length of the part file. If an export is resumed, the part file is truncated to that length,
+and the iteration continues at that cursor.
+
+Nothing can be appended to a Parquet file. Therefore, the part file of a Parquet export is JSONL,
+which is converted at the end.
 """
 
 from __future__ import annotations
@@ -58,9 +60,9 @@ class PartError(Exception):
 
 
 class CustomerWriter:
-    """Writes customers as CSV or JSONL to a binary file, from its current position.
+    """Writes customers as CSV or JSONL to the current position of a binary file.
 
-    UTF-8 cannot encode a lone surrogate. It is escaped in JSONL, and becomes ``?`` in CSV.
+    UTF-8 cannot encode a lone surrogate. JSONL contains an escape for it, and CSV contains ``?``.
 
     Args:
         file: The file. The writer does not close it.
@@ -91,8 +93,8 @@ class CustomerWriter:
             self._text_file.write(format_json(fields) + "\n")
             return
         row = get_cells(fields, tuple(self._columns))
-        # Quote each cell, because before Python 3.13 csv does not quote a cell for a CR, and the CR
-        # would then split the row.
+        # Before Python 3.13, csv does not quote a cell for a CR. An unquoted CR splits the row.
+        # Therefore, quote all cells of a row that contains a CR.
         has_carriage_return = any(isinstance(cell, str) and "\r" in cell for cell in row)
         (self._write_quoted_row if has_carriage_return else self._write_row)(row)
 
@@ -107,7 +109,7 @@ class CustomerWriter:
 
 @dataclass
 class _Checkpoint:
-    """The number of customers and bytes in the part file, and the position of the iteration."""
+    """The number of customers and bytes in the part file, and where the iteration continues."""
 
     customers: int = 0
     bytes: int = 0
@@ -116,20 +118,20 @@ class _Checkpoint:
 
 
 class PartFile:
-    """The open, locked file of the customers exported so far. As a context manager, it closes.
+    """A context manager for the open, locked file of the customers exported so far.
 
     Args:
         path: The final path of the export.
         settings: The settings of the export. An export with different settings is not continued.
-        resume: Whether to continue an interrupted export; if ``False``, its files are discarded.
+        resume: Whether to continue an interrupted export. If ``False``, its files are discarded.
         page_size: The page size of a new export. An interrupted export keeps its page size,
             because its cursor depends on the page size.
         mode: The permissions of the final file. The owner can always read and write the part file.
         clock: Returns monotonic time in seconds.
 
     Raises:
-        PartError: Another export to ``path`` is running, or the interrupted export had different
-            settings, or its files are damaged.
+        PartError: Another export to ``path`` is running; the interrupted export had different
+            settings; or the files of the interrupted export are damaged.
         OSError: The part file cannot be read or written.
     """
 
@@ -151,7 +153,7 @@ class PartFile:
         )
         self._mode = mode
         self._clock = clock
-        # Keep the permissions of an existing part file until the export certainly continues it.
+        # Keep the permissions of an existing part file until the checks below have passed.
         initial_mode = get_permissions(self._part_path) or mode | OWNER_ONLY
         self._file: IO[bytes] = open_with_mode(self._part_path, "a+b", initial_mode)
         try:
@@ -168,7 +170,7 @@ class PartFile:
             if self._file.seek(0, io.SEEK_END) < self._last_checkpoint.bytes:
                 raise PartError(f"{self._part_path} is shorter than {self._checkpoint_path} states")
             self._file.truncate(self._last_checkpoint.bytes)
-            self._file.seek(0, io.SEEK_END)  # the next checkpoint stores this position
+            self._file.seek(0, io.SEEK_END)  # tell() then returns the size of the file
             self._part_path.chmod(mode | OWNER_ONLY)
         except BaseException:
             self._file.close()
@@ -177,7 +179,7 @@ class PartFile:
 
     @property
     def customers(self) -> int:
-        """Return the number of customers at the last checkpoint."""
+        """Return the number of customers in the part file at the last checkpoint."""
         return self._last_checkpoint.customers
 
     @property
@@ -230,8 +232,8 @@ class PartFile:
             The number of customers in the part file, including those of earlier runs.
 
         Raises:
-            DubError: A page could not be fetched. A checkpoint is written before the raise.
-            Interrupted: Ctrl-C was pressed. A checkpoint is written before the raise.
+            DubError: A page could not be fetched. A checkpoint is written first.
+            Interrupted: Ctrl-C was pressed. A checkpoint is written first.
             OSError: The part file cannot be written.
         """
         writer = CustomerWriter(self._file, file_format, columns)
@@ -272,7 +274,7 @@ class PartFile:
         convert: Callable[[Path, IO[bytes]], object] | None = None,
         before_rename: Callable[[], object] = lambda: None,
     ) -> None:
-        """Delete the checkpoint, and rename the part file to its final path.
+        """Move the finished export to its final path, and delete the part file and the checkpoint.
 
         Args:
             convert: ``None`` to keep the content. Otherwise, ``convert(part_path, file)`` writes
@@ -283,7 +285,8 @@ class PartFile:
             self._part_path.chmod(self._mode)
             self._file.close()
             before_rename()
-            # A crash before the rename discards the part file, but never leaves a checkpoint alone.
+            # Delete the checkpoint before the rename. After a crash between these two steps, the
+            # next export starts over, because the part file has no checkpoint.
             self._checkpoint_path.unlink(missing_ok=True)
             replace_atomically(self._part_path, self._path)
         else:
@@ -311,7 +314,7 @@ class PartFile:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-        if not self._last_checkpoint.customers:  # without a checkpoint, nothing can be continued
+        if not self._last_checkpoint.customers:  # no customers: there is nothing to continue
             self._part_path.unlink(missing_ok=True)
             self._checkpoint_path.unlink(missing_ok=True)
 

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
-_BATCH_ROWS = 5_000  # the number of rows in memory, and in each row group of the file
+#: The number of rows that are in memory at once. Each batch becomes a row group of the file.
+_BATCH_ROWS = 5_000
 
 
 def make_schema(columns: Sequence[str]) -> Any:
@@ -37,7 +38,7 @@ def _make_arrow_fields(model: type[Any]) -> list[Any]:
 
 
 def _get_arrow_type(hint: Any) -> Any:
-    # For an optional field, use the type that is not None.
+    # The hint of an optional field has two types: use the type that is not None.
     value_type = next(arg for arg in (*typing.get_args(hint), hint) if arg is not type(None))
     if dataclasses.is_dataclass(value_type):
         return pa.struct(_make_arrow_fields(typing.cast("type[Any]", value_type)))
@@ -51,9 +52,9 @@ def convert_to_parquet(
 
     Args:
         jsonl_path: The JSONL file.
-        file: The open Parquet file.
+        file: The open file to which the Parquet data is written.
         columns: The columns, with the API's names.
-        check_interrupt: Called before each batch. It raises an exception to stop.
+        check_interrupt: Called before each batch. An exception that it raises ends the conversion.
     """
     schema = make_schema(columns)
     timestamp_names = [field.name for field in schema if pa.types.is_timestamp(field.type)]

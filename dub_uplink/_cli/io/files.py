@@ -1,4 +1,4 @@
-"""Lock files, and write files that are either complete or absent, with fsync and renames."""
+"""Lock a file, and write a file atomically: until it is complete, it has another name."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ OWNER_ONLY = 0o600
 
 
 def lock_file(file: IO[Any]) -> None:
-    """Lock a file against other processes until it is closed or the process ends.
+    """Lock a file until the file is closed or this process ends.
 
     Raises:
-        BlockingIOError: Another process holds the lock.
+        BlockingIOError: Another process has locked the file.
     """
     if sys.platform == "win32":
-        # On Windows, locked bytes cannot be read by other processes, so lock a byte after the end.
+        # On Windows, no other process can read a locked byte. Lock a byte far after the end.
         file.seek(2**40)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -39,7 +39,7 @@ def lock_file(file: IO[Any]) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether another process holds the lock of a file, which need not exist."""
+    """Return whether another process has locked a file; ``False`` if the file does not exist."""
     try:
         with path.open("rb") as file:
             lock_file(file)
@@ -52,7 +52,7 @@ def is_locked(path: Path) -> bool:
 
 @contextlib.contextmanager
 def add_filename_to_errors(path: Path) -> Iterator[None]:
-    """Add the file name to an ``OSError``, because a failed write raises an error without one."""
+    """Add a file name to an ``OSError`` that has none, such as the error of a failed write."""
     try:
         yield
     except OSError as error:
@@ -70,17 +70,14 @@ def get_permissions(path: Path) -> int | None:
 
 
 def open_with_mode(path: Path, mode: str, permissions: int) -> IO[Any]:
-    """Open a binary file for writing, and set its permissions before any write.
-
-    An existing file gets these permissions too.
-    """
+    """Open a new or an existing binary file for writing, and set its permissions."""
 
     def opener(name: str, flags: int) -> int:
         return os.open(name, flags, permissions)
 
     file = open(path, mode, opener=opener)  # noqa: SIM115 - the caller closes it
     try:
-        # os.open does not change an existing file, and the umask removes bits from a new one.
+        # os.open keeps the permissions of an existing file, and the umask restricts a new file.
         if get_permissions(path) != permissions:
             path.chmod(permissions)
     except BaseException:
@@ -121,7 +118,7 @@ def atomic_writer(path: Path, newline: str = "", mode: int | None = None) -> Ite
     Args:
         path: The final path.
         newline: The ``newline`` argument of ``open``.
-        mode: The permissions; ``None`` for the permissions that the umask allows.
+        mode: The permissions; ``None`` for all permissions that the umask allows.
     """
     temporary = append_suffix(path, ".tmp")
     try:
@@ -138,11 +135,11 @@ def atomic_writer(path: Path, newline: str = "", mode: int | None = None) -> Ite
 
 
 class UniqueFile:
-    """Writes a new UTF-8 text file that only its owner can read. Use it as a context manager.
+    """A context manager that writes a new UTF-8 text file, which only the owner can read.
 
-    In the context, the file has the name ``….tmp``. On exit, it is renamed to ``path``. If ``path``
-    exists, ``path`` gets a number, such as ``a-2.csv``. Exception: if the new file contains all
-    lines of the existing file in their order, it replaces the existing file.
+    Inside the ``with`` block, the file has the name ``….tmp``. On exit, the file is renamed to
+    ``path``. An existing file at ``path`` is replaced only if the new file contains all its lines.
+    Otherwise, the new file gets a name with a number, such as ``a-2.csv``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -194,7 +191,7 @@ def _contains_lines_of(path: Path, other: Path) -> bool:
     if not other.is_file():
         return False
     with path.open("rb") as file, other.open("rb") as lines:
-        return all(line in file for line in lines)  # "in" reads on from the last match
+        return all(line in file for line in lines)  # "in" continues after the last match
 
 
 def append_suffix(path: Path, suffix: str) -> Path:

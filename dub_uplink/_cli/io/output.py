@@ -1,7 +1,7 @@
 """Write customers to stdout as they arrive: as a table, JSON, JSONL or CSV.
 
-The table is not a rich table, because rich needs all rows before it writes the first line. With
-10,000 rows, the first line would appear after 3.6 s.
+A table is written without ``rich.table``, which needs all rows before it writes the first line. For
+10,000 rows, rich writes the first line after 3.6 s.
 """
 
 from __future__ import annotations
@@ -30,21 +30,23 @@ R = TypeVar("R")
 
 OUTPUT_FORMATS = ("table", "json", "jsonl", "csv")
 
-#: The number of rows from which the column widths of a table are computed.
+#: The column widths of a table are computed from this many rows at the start.
 _MEASURED_ROWS = 100
 _COLUMN_GAP = "  "
-_UNLIMITED = 1_000_000  # characters; a cell or a line of this width is never truncated
+#: A column with this minimum width is never truncated. If a line has this width, none of its cells
+#: is truncated.
+_UNLIMITED = 1_000_000
 
 
 class Column(NamedTuple):
-    """A column of a table. If fewer than ``min_width`` characters are free, it is left out."""
+    """A column of a table. It is omitted if fewer than ``min_width`` characters are free."""
 
     name: str
     min_width: int
 
 
-# A narrow terminal leaves out columns from the end, so the most important column is first. An id
-# is never truncated, so that it can be copied.
+# On a narrow terminal, the last columns are omitted. Therefore, the most important column is first.
+# An id is never truncated, so that it can be copied.
 CUSTOMER_COLUMNS = (
     Column("id", _UNLIMITED),
     Column("externalId", 10),
@@ -175,7 +177,7 @@ def write_table(
         if cell_len(cell) <= width:
             return set_cell_size(cell, width)
         if _UNLIMITED in (column.min_width, width_limit):
-            return cell  # this column must not be truncated
+            return cell  # the column or the line must not be truncated
         return set_cell_size(f"{set_cell_size(cell, width - 1)}…", width)
 
     def format_row(row: Sequence[str]) -> str:
@@ -191,7 +193,7 @@ def _chain_and_clear(
     measured_rows: list[list[str]], rest: Iterator[list[str]]
 ) -> Iterator[list[str]]:
     yield from measured_rows
-    measured_rows.clear()  # frees their memory before the rest is written
+    measured_rows.clear()  # frees the memory before the rest is written
     yield from rest
 
 
@@ -199,7 +201,7 @@ def fit_column_widths(natural_widths: list[int], min_widths: list[int], limit: i
     """Return the widths of the leading columns that fit into ``limit`` characters.
 
     At least one column is kept. If the columns are too wide, the widest column becomes narrower by
-    one character, again and again, but no column becomes narrower than its minimum.
+    one character. This is repeated until the columns fit, or all have their minimum width.
     """
     minimums = [min(pair) for pair in zip(natural_widths, min_widths, strict=True)]
     count = len(natural_widths)
@@ -262,5 +264,5 @@ def _make_console(out: TextIO) -> Console:
 
 
 def _choose_header_style(console: Console) -> str:
-    # The user of NO_COLOR expects plain text, but rich would still use bold.
+    # A user who sets NO_COLOR expects plain text, but rich still prints bold text.
     return "" if console.no_color else "bold"

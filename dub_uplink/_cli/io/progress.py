@@ -11,15 +11,18 @@ from dub_uplink._cli.io.text import is_terminal
 if TYPE_CHECKING:
     import rich.progress
 
-_MAX_BAR_WIDTH = 24  # columns of the terminal
-_MIN_WIDTH_FOR_RATE = 60  # columns; a narrower terminal shows no rate and no ETA
-_REFRESHES_PER_SECOND = 2  # few, because each refresh takes some milliseconds
+#: The maximum width of the bar, in characters.
+_MAX_BAR_WIDTH = 24
+#: A terminal with fewer characters per line shows no rate and no ETA.
+_MIN_WIDTH_FOR_RATE = 60
+#: The bar is refreshed rarely, because each refresh takes some milliseconds.
+_REFRESHES_PER_SECOND = 2
 
 
 class Progress:
     """A progress bar on stderr, as a context manager.
 
-    If stderr is not a terminal, nothing is shown.
+    If stderr is not a terminal, nothing is shown. The text after the bar is called the note.
 
     Args:
         title: The text before the bar.
@@ -58,7 +61,7 @@ class Progress:
             self._bar.update(self._task, completed=count, total=count, note="")
 
     def show_note(self, text: str) -> None:
-        """Show a note, such as the reason of a wait, until the next call of ``update``."""
+        """Show a note, such as the reason for a wait, until the next call of ``update``."""
         if self._bar is not None:
             self._bar.update(self._task, note=text)
 
@@ -78,21 +81,21 @@ class Progress:
 
 
 def _make_bar(*, transient: bool) -> rich.progress.Progress:
-    # Import rich here, because the import takes 0.1 s, and without a terminal no bar is shown.
+    # Import rich only if a bar is shown, because the import takes 0.1 s.
     from rich import progress  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Column  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     class Rate(progress.ProgressColumn):
-        """Shows the number of items per second. rich has no column for it."""
+        """Shows the number of items per second. rich has no such column."""
 
         def render(self, task: progress.Task) -> Text:
             speed = task.finished_speed or task.speed
             return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
     class Remaining(progress.TimeRemainingColumn):
-        """Shows the ETA. If the total is unknown, it is empty; rich would show dashes."""
+        """Shows the ETA; nothing if the total is unknown. rich's own column shows dashes."""
 
         def render(self, task: progress.Task) -> Text:
             if task.total is None or task.finished or task.time_remaining is None:
@@ -100,7 +103,7 @@ def _make_bar(*, transient: bool) -> rich.progress.Progress:
             return Text("ETA ") + super().render(task)
 
     console = Console(stderr=True)
-    # Do not wrap, because rich would not erase all of a wrapped line. On a narrow terminal, rich
+    # Do not wrap, because rich does not erase all of a wrapped line. On a narrow terminal, rich
     # first shortens the bar, and then truncates the columns.
     no_wrap = Column(no_wrap=True)
     columns = [

@@ -10,7 +10,7 @@ from typing import Any
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
-#: Fields that the server omits if they have no value. It sends null for the other fields.
+#: Fields that the server omits if they have no value. For other fields, the server sends null.
 _OMITTED_FIELDS = frozenset({"program_id", "link", "partner", "discount"})
 
 
@@ -29,8 +29,8 @@ def format_json(value: Any, encoding: str = "utf-8", indent: int | None = None) 
     """Format a value as JSON that is safe to print on a terminal.
 
     Without ``indent``, the JSON is one line, as in a JSONL file. If ``encoding`` cannot encode a
-    character, all non-ASCII characters are escaped. Characters that are not printable are always
-    escaped, such as control characters, Unicode line ends and lone surrogates.
+    character, all non-ASCII characters are escaped. Unprintable characters are always escaped: for
+    example, control characters, Unicode line ends and lone surrogates.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
@@ -42,22 +42,22 @@ def format_json(value: Any, encoding: str = "utf-8", indent: int | None = None) 
 
 
 def escape_unprintable(line: str) -> str:
-    """Escape the characters in a line of JSON that are not printable."""
+    """Escape the unprintable characters in a line of JSON."""
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else _escape(c) for c in line)
 
 
 def _escape(char: str) -> str:
-    # Use json.dumps only for characters from 0x10000, because it does not escape DEL.
+    # json.dumps does not escape DEL. Therefore, use it only for characters from U+10000.
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else json.dumps(char)[1:-1]
 
 
 def list_column_names(*, expanded: bool) -> tuple[str, ...]:
     """Return the columns of CSV. With ``expanded``, nested columns such as ``link.id`` are added.
 
-    The columns are fixed before the first row. Therefore, fields that this version does not know
-    are left out of CSV; JSON contains them.
+    The header is written before the first customer is known. Therefore, CSV omits the fields that
+    this version does not know. JSON contains all fields.
     """
     names: list[str] = []
     for field, api_name in API_NAMES[components.Customer].items():

@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-_INTERRUPT_INTERVAL = 0.1  # seconds; the longest time from Ctrl-C to the end of a question
+#: The interval of the timer, in seconds. After Ctrl-C, a prompt ends within two intervals.
+_INTERRUPT_INTERVAL = 0.1
 
 
 def make_printable(text: str) -> str:
@@ -23,14 +24,14 @@ def make_printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
-# Matches a cell that a spreadsheet would run as a formula when it opens the file (CWE-1236). Such a
-# cell also matches if it starts with apostrophes, because unescaping removes one apostrophe.
+#: Matches a cell that a spreadsheet runs as a formula when it opens the file (CWE-1236). A formula
+#: after apostrophes also matches. Such a cell gets one more apostrophe, which unescaping removes.
 _FORMULA_PATTERN = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER_PATTERN = re.compile(r"[+-]?[0-9][0-9 .,]*")
 
 
 def escape_formula(cell: Any) -> Any:
-    """Put an apostrophe before the cell if a spreadsheet would run it as a formula."""
+    """Put an apostrophe before a cell that a spreadsheet runs as a formula."""
     if (
         isinstance(cell, str)
         and _FORMULA_PATTERN.match(cell)
@@ -46,24 +47,24 @@ def unescape_formula(cell: str) -> str:
 
 
 def can_prompt() -> bool:
-    """Return whether the user can be asked: stdin and stderr are terminals."""
+    """Return whether a prompt is possible: stdin and stderr must be terminals."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
 @contextlib.contextmanager
 def interruptible_input() -> Iterator[None]:
-    """Let Ctrl-C end a question in the context at any time. Use it in the main thread only.
+    """Let Ctrl-C end a prompt inside the ``with`` block. Use it in the main thread only.
 
-    Without this context, Ctrl-C can have no effect in two cases. If the signal arrives just before
-    the read starts, Python handles it only after the user has entered a line. If the signal arrives
+    By default, Ctrl-C has no effect in two cases. If the signal arrives just before the read
+    starts, Python handles the signal only after the user has entered a line. If the signal arrives
     while ``input`` flushes the prompt, ``input`` discards the exception. Therefore, a timer
-    interrupts the read every 0.1 seconds. If Ctrl-C has not ended the question, the timer raises
-    ``KeyboardInterrupt`` again.
+    interrupts the read every 0.1 seconds. If the prompt is still open after Ctrl-C, the timer
+    raises ``KeyboardInterrupt`` again.
     """
     if sys.platform == "win32":  # Windows has no such timer
         yield
         return
-    ticks = 0  # Ctrl-C sets 1, and each tick of the timer then adds 1
+    ticks = 0  # Ctrl-C sets 1; after that, each tick of the timer adds 1
 
     def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
         nonlocal ticks
@@ -71,7 +72,7 @@ def interruptible_input() -> Iterator[None]:
         raise KeyboardInterrupt
 
     def on_timer(_signum: int, _frame: FrameType | None) -> None:
-        # If the first interrupt had ended the context, the timer would have stopped before 3.
+        # At 3, the prompt has discarded the first KeyboardInterrupt, so raise it again.
         nonlocal ticks
         if ticks:
             ticks += 1
@@ -92,13 +93,13 @@ def interruptible_input() -> Iterator[None]:
 
 
 def confirm(question: str) -> bool:
-    """Ask on the terminal, and return whether the user confirms. Ctrl-C raises ``click.Abort``."""
+    """Prompt for yes or no, and return whether it is yes. Ctrl-C raises ``click.Abort``."""
     with interruptible_input():
         return click.confirm(question, err=True)
 
 
 def is_terminal(stream: object) -> bool:
-    """Return whether a stream is a terminal. ``stream`` is ``None`` if a shell closed it."""
+    """Return whether a stream is a terminal; ``False`` for ``None``, which is a closed stream."""
     isatty = getattr(stream, "isatty", None)
     return isatty is not None and bool(isatty())
 

@@ -8,10 +8,11 @@ import os
 from collections.abc import Iterator
 from typing import IO, Literal
 
-#: The maximum length of a line, a CSV cell or a JSON value, far longer than any customer. If a line
-#: is longer, a quote is probably not closed, or the file is not text.
+#: The maximum length of a line, a CSV cell or a JSON value, in characters. No customer is so long.
+#: If there is a longer line, a quote is probably not closed, or the file is not text.
 MAX_RECORD_CHARS = 2**20
-_CHUNK_SIZE = 2**16  # bytes of a binary file, or characters of a text file
+#: A chunk of a binary file has this many bytes. A chunk of text has this many characters.
+_CHUNK_SIZE = 2**16
 
 #: UTF-32 is first, because its mark in little-endian order begins with the UTF-16 mark.
 _BYTE_ORDER_MARKS = (
@@ -57,7 +58,7 @@ def is_non_ascii_utf_8(file: IO[bytes]) -> bool:
 def read_lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> Iterator[str]:
     r"""Yield the lines of an open file from its start, including their line ends.
 
-    If ``newline`` is empty, lines end with LF, CR or CR LF. If it is ``"\n"``, they end with LF.
+    If ``newline`` is empty, lines end with LF, CR or CR LF. For ``"\n"``, only LF ends a line.
 
     Raises:
         BadFile: a line is too long, cannot be decoded, or contains a NUL character.
@@ -92,7 +93,7 @@ def read_chunks(file: IO[bytes], encoding: str) -> Iterator[str]:
 @contextlib.contextmanager
 def _open_text(file: IO[bytes], encoding: str, newline: str) -> Iterator[IO[str]]:
     os.lseek(file.fileno(), 0, os.SEEK_SET)
-    codec = "utf-8-sig" if encoding == "utf-8" else encoding  # skips the byte order mark
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding  # utf-8-sig skips the byte order mark
     with open(file.fileno(), encoding=codec, newline=newline, closefd=False) as text:
         try:
             yield text
@@ -120,7 +121,7 @@ def _make_nul_error(file: IO[bytes], number: int, encoding: str) -> BadFile:
 
 
 def _guess_utf_16(start: bytes) -> str:
-    """Guess the UTF-16 encoding of Latin text; return an empty string if it is not UTF-16.
+    """Guess the UTF-16 encoding of Latin text; return an empty string for other text.
 
     In UTF-16, each Latin character has one NUL byte.
     """
@@ -133,7 +134,7 @@ def _guess_utf_16(start: bytes) -> str:
 def _describe_decode_error(file: IO[bytes], encoding: str, newline: str) -> str:
     """Return an error message with the position of the first byte that cannot be decoded.
 
-    The file is read again, because the text file has read ahead of the error.
+    The file is read again, because the failed decoder does not report the position in the file.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     os.lseek(file.fileno(), 0, os.SEEK_SET)

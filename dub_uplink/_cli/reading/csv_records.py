@@ -12,8 +12,9 @@ from dub_uplink._cli.io.text_file import MAX_RECORD_CHARS, BadFile, read_lines
 from dub_uplink._cli.reading.record import Record
 
 DELIMITERS = (",", ";", "\t", "|")
-_CTRL_Z = "\x1a"  # some Windows programs write it at the end of a file
-# Excel can declare the delimiter in a line before the header, such as sep=;
+#: Some Windows programs write this character at the end of a file.
+_CTRL_Z = "\x1a"
+#: Matches the line before the header in which Excel can declare the delimiter, such as ``sep=;``.
 _DELIMITER_LINE_PATTERN = re.compile('"?sep=(.)"?\\1*[\r\n]*', re.IGNORECASE)
 
 
@@ -22,12 +23,13 @@ def detect_delimiter(
 ) -> str:
     """Detect the delimiter of a CSV file from its header.
 
+    A known column is a column that matches a field of a customer. The delimiter with the most known
+    columns is chosen. If there are several such delimiters, the most columns decide.
+
     Args:
         file: an open file.
         encoding: the encoding of the file.
-        count_known_columns: returns how many columns of a header match a field. The delimiter
-            with the most known columns is chosen. If several delimiters have equally many known
-            columns, the delimiter with the most columns is chosen.
+        count_known_columns: returns the number of known columns of a header.
     """
     first_line = next(read_lines(file, encoding, ""), "")
     declaration = _DELIMITER_LINE_PATTERN.fullmatch(first_line)
@@ -44,10 +46,10 @@ def detect_delimiter(
 
 
 def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]:
-    """Yield each record that is not blank.
+    """Yield each record of a CSV file that is not blank, including the header.
 
     Raises:
-        BadFile: the file cannot be read, or cannot be read to its end.
+        BadFile: the file cannot be read to its end.
     """
     csv.field_size_limit(MAX_RECORD_CHARS)
     line_iterator = read_lines(file, encoding, "")

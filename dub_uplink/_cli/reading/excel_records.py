@@ -15,8 +15,10 @@ from openpyxl.utils.exceptions import InvalidFileException
 from dub_uplink._cli.io.text_file import BadFile
 from dub_uplink._cli.reading.record import Record, ZeroPadded
 
-_CONTENT_TYPES_FILE = "[Content_Types].xml"  # each Excel workbook contains this file
-_ZEROS_PATTERN = re.compile("00+")  # a number format that shows leading zeros
+#: An Excel workbook is a zip archive that contains this file.
+_CONTENT_TYPES_FILE = "[Content_Types].xml"
+#: Matches a number format that shows leading zeros, such as ``00000``.
+_ZEROS_PATTERN = re.compile("00+")
 _WORKBOOK_ERRORS = (
     zipfile.BadZipFile,
     InvalidFileException,
@@ -32,7 +34,7 @@ class Sheet:
 
     Args:
         file: the open workbook.
-        name: the name of the sheet. If it is ``None``, the first visible sheet is read.
+        name: the name of the sheet; ``None`` for the first visible sheet.
 
     Attributes:
         name: the name of the sheet.
@@ -64,7 +66,7 @@ class Sheet:
 
     def records(self) -> Iterator[Record]:
         """Yield each row that has a value, or a formula without a stored value."""
-        self._sheet.reset_dimensions()  # some programs write wrong dimensions
+        self._sheet.reset_dimensions()  # some programs write wrong sheet dimensions
         try:
             unevaluated_cells, hidden_rows = self._find_unevaluated_and_hidden()
             for number, row in enumerate(self._sheet.iter_rows(), 1):
@@ -84,11 +86,12 @@ class Sheet:
     def _find_unevaluated_and_hidden(self) -> tuple[dict[int, str], set[int]]:
         """Find unevaluated formulas and hidden rows, which ``openpyxl`` does not report.
 
-        For ``openpyxl``, a cell with an unevaluated formula is empty, because no value is stored.
+        A formula is unevaluated if the workbook does not store its value. ``openpyxl`` reads the
+        cell of such a formula as empty.
 
         Returns:
-            A dictionary that maps a row number to the first cell of the row with an unevaluated
-            formula, such as ``B7``; and the numbers of the hidden rows.
+            A dictionary and a set. The dictionary maps the number of a row to its first cell with
+            an unevaluated formula, such as ``B7``. The set contains the numbers of hidden rows.
         """
         unevaluated_cells: dict[int, str] = {}
         hidden_rows: set[int] = set()

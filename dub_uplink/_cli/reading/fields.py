@@ -10,16 +10,20 @@ from collections.abc import Mapping, Sequence
 from dub_uplink._cli.io.records import list_column_names
 from dub_uplink.models import components, operations
 
-#: The fields that a file can contain, and the fields that it must contain.
+#: The fields of a customer that a file can contain.
 FIELDS = tuple(field.name for field in dataclasses.fields(operations.CreateCustomerRequestBody))
+#: The fields of a customer that a file must contain.
 REQUIRED_FIELDS = ("external_id", "country")
 
-REASON_COLUMN = "reason"  # a file of failed rows has this column
-UNKNOWN_FIELD = "?"  # is returned for a column that matches no field
+#: The last column of a file of failed rows, which ``customers import`` writes.
+REASON_COLUMN = "reason"
+#: ``ColumnMatcher.match`` returns this value for a column that matches no field.
+UNKNOWN_FIELD = "?"
 
 # Matches whitespace, underscores, dashes, and invisible characters that editors insert.
 _IGNORED_CHARACTERS = re.compile("[\\s_\u200b\u2060\ufeff\u2010-\u2015-]+")
-_MAX_LISTED_COLUMNS = 12  # the number of columns that a message lists
+#: A message lists at most this many columns.
+_MAX_LISTED_COLUMNS = 12
 
 
 def normalize_column(column: str) -> str:
@@ -28,8 +32,8 @@ def normalize_column(column: str) -> str:
 
 
 _FIELD_BY_NAME = {normalize_column(name): name for name in FIELDS}
-#: Columns that are not imported: those that only the server can set, and the reasons of failed
-#: rows. Their names are normalized.
+#: The normalized names of columns that are ignored by default: the fields that only the server can
+#: set, and the reasons of failed rows.
 _IGNORED_COLUMNS = {
     normalize_column(name)
     for name in (
@@ -65,7 +69,7 @@ class ColumnMatcher:
 
         Args:
             column: the name of the column.
-            same_spelling: whether a column in ``mapping`` must have exactly this spelling. By
+            same_spelling: whether ``mapping`` is used only if it contains exactly this spelling. By
                 default, case, spaces, dashes and underscores are ignored.
 
         Returns:
@@ -90,7 +94,7 @@ class ColumnMatcher:
         ]
 
     def find_problem(self, header: Sequence[str], fields: Sequence[str | None], hint: str) -> str:
-        """Return why a header cannot be imported; return an empty string if it can.
+        """Return why a header cannot be imported; empty if there is no problem.
 
         Args:
             header: the names of the columns.
@@ -148,7 +152,7 @@ def _hint_for_missing(
 ) -> str:
     if len(header) == 1 and any(delimiter in header[0] for delimiter in ",;\t|"):
         return "each line seems to be one cell in quotes; remove the quotes around the lines."
-    # Guess no column if there is only one: the delimiter is wrong, or the row is not the header.
+    # With only one column, do not guess: the delimiter is wrong, or the row is not the header.
     guess = _guess_column(name, header, fields) if len(header) > 1 else ""
     if guess:
         return f"give the column with --map {f'{guess}={name}'!r}."
@@ -161,7 +165,7 @@ def _hint_for_missing(
 
 
 def _hint_for_duplicates(columns: Sequence[str]) -> str:
-    """Return a hint that says how to import only one of several columns of a field."""
+    """Return a hint that says how to import only one of several columns for a field."""
     if len(set(columns)) < len(columns):
         return "rename all but one of them in the file"
     options = " ".join(f"--map {column + '='!r}" for column in columns[1:])
@@ -175,7 +179,7 @@ def suggest_field(column: str) -> str:
 
 
 def _find_similar_field(column: str) -> str:
-    # With the default cutoff, "customers" would match "stripe_customer_id".
+    # The default cutoff of 0.6 is too low: "customers" matches "stripe_customer_id".
     similar_names = difflib.get_close_matches(
         normalize_column(column), _FIELD_BY_NAME, 1, cutoff=0.7
     )

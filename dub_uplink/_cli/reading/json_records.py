@@ -32,38 +32,38 @@ class _Object(dict[str, Any]):
 _DECODER = json.JSONDecoder(object_pairs_hook=_Object)
 
 
-#: Matches the start of an object, up to the first object of its first list. If the list contains
-#: anything else, the pattern does not match.
+#: Matches the start of an object, up to the first item of its first list. The pattern matches only
+#: if this item is an object.
 _WRAPPED_LIST_PATTERN = re.compile(r'\{(?:[^\[{}]|\{[^\[{}]*\})*?"[A-Za-z_]\w*"\s*:\s*\[\s*\{')
 _KEY_PATTERN = re.compile(r'"([^"\\]*)"\s*:')
 
-#: What the position of a row counts: lines, items of a JSON array, or rows of a sheet.
+#: The position of a row is the number of a line, of an item of a JSON array, or of a sheet row.
 PositionUnit = Literal["line", "item", "row"]
 
 
 def find_position_unit(file: IO[bytes], encoding: str) -> PositionUnit:
-    """Return ``item`` for an array on one line; otherwise return ``line``.
+    """Return the unit of the positions: ``item`` for an array on one line; otherwise ``line``.
 
-    An array counts as one line if its first 65,536 characters contain no line end.
+    An array is on one line if its first 65,536 characters contain no line end.
     """
     start = next(read_chunks(file, encoding), "").strip()
     return "item" if start[:1] == "[" and "\n" not in start else "line"
 
 
 def read_keys_before_list(file: IO[bytes], encoding: str) -> list[str]:
-    """Return the keys of the first object, up to the key of its first list of objects.
+    """Return the keys of the first object, up to the key of its first list.
 
-    Return an empty list if the object contains no list of objects.
+    Return no keys if there is no list, or if the first item of the list is not an object.
     """
     start = _WRAPPED_LIST_PATTERN.match(next(read_chunks(file, encoding), "").lstrip())
     return _KEY_PATTERN.findall(start[0]) if start else []
 
 
 def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:
-    """Yield the records of a JSON file. The memory use does not grow with the file.
+    """Yield the records of a JSON file. The memory use does not depend on the file size.
 
     Raises:
-        BadFile: the file cannot be read, or cannot be read to its end.
+        BadFile: the file cannot be read to its end.
     """
     records = (
         _read_jsonl(file, encoding)
@@ -82,7 +82,7 @@ def read_json(file: IO[bytes], encoding: str) -> Iterator[Record]:
 
 
 def _is_jsonl(file: IO[bytes], encoding: str) -> bool:
-    """Return whether the first line that is not blank is a complete JSON value."""
+    """Detect from the first non-blank line whether each line is one JSON value (JSONL)."""
     for chunk in read_chunks(file, encoding):
         if chunk.strip():
             if chunk.lstrip()[0] == "[":
@@ -94,7 +94,8 @@ def _is_jsonl(file: IO[bytes], encoding: str) -> bool:
     try:
         _DECODER.decode(first_line)
     except json.JSONDecodeError as error:
-        # An error at the end of the line means that the object continues on the next line.
+        # If the error is at the end of the line, the object continues on the next line. If another
+        # object follows on the same line, the file is a sequence of objects.
         is_sequence = error.msg == "Extra data" and first_line[error.pos] == "{"
         return error.pos < len(first_line) and not is_sequence
     except RecursionError:
@@ -110,7 +111,7 @@ def _read_jsonl(file: IO[bytes], encoding: str) -> Iterator[Record]:
                 yield Record(number, _DECODER.decode(text))
             except json.JSONDecodeError as error:
                 yield Record(number, {}, f"is not JSON: {error.msg} at character {error.pos + 1}")
-            except (ValueError, RecursionError):  # thousands of digits, or deep nesting
+            except (ValueError, RecursionError):  # a number is too long, or the nesting too deep
                 yield Record(number, {}, "cannot be parsed as JSON")
 
 
@@ -153,17 +154,17 @@ class _Buffer:
         self._text_chunks = text_chunks
         self._text = ""
         self._position = 0
-        self._counted_until = 0  # _line counts the line ends before this index
+        self._counted_until = 0  # the line ends before this index are counted in _line
         self._line = 1
 
     def line(self) -> int:
-        """Return the line of the current position, from 1."""
+        """Return the number of the line at the current position, from 1."""
         self._line += self._text.count("\n", self._counted_until, self._position)
         self._counted_until = self._position
         return self._line
 
     def _read_chunk(self) -> bool:
-        """Append the next chunk, and return whether there was one."""
+        """Drop the decoded text, and append the next chunk. Return whether there was a chunk."""
         self.line()
         chunk = next(self._text_chunks, "")
         self._text = self._text[self._position :] + chunk
@@ -171,7 +172,7 @@ class _Buffer:
         return bool(chunk)
 
     def peek(self) -> str:
-        """Return the next character that is not blank; empty at the end."""
+        """Skip whitespace, and return the next character; empty at the end of the file."""
         while True:
             blank = _BLANK_PATTERN.match(self._text, self._position)
             self._position = blank.end() if blank else self._position
@@ -181,7 +182,7 @@ class _Buffer:
                 return ""
 
     def skip_if_next(self, char: str) -> bool:
-        """Skip ``char`` if it is the next character that is not blank; return whether it was."""
+        """Skip ``char`` if it is the next character that is not blank; return whether it is."""
         is_next = self.peek() == char
         self._position += is_next
         return is_next
@@ -196,7 +197,8 @@ class _Buffer:
             except (ValueError, RecursionError):
                 raise BadFile(f"{place} cannot be parsed as JSON.") from None
             else:
-                # A number may continue in the next chunk, but a number is not a valid record.
+                # A number can be incomplete at the end of a chunk. Ignore this, because a number is
+                # not a valid record.
                 self._position = end
                 return value
             if len(self._text) - self._position > MAX_RECORD_CHARS or not self._read_chunk():

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 
 class ZeroPadded(int):
-    """An integer that a workbook shows with leading zeros; ``shown`` is the text it shows."""
+    """An integer that a workbook shows with leading zeros. ``shown`` is the text with the zeros."""
 
     shown: str
 
     def __new__(cls, value: int, shown: str) -> ZeroPadded:
-        """Create the integer."""
+        """Create an integer with its text ``shown``."""
         number = super().__new__(cls, value)
         number.shown = shown
         return number
@@ -21,7 +21,7 @@ class Record(NamedTuple):
     """A record of a file.
 
     Attributes:
-        line: the position where the record starts, from 1: a line, a row of a sheet or a JSON item.
+        line: where the record starts: the number of a line, a sheet row or a JSON item, from 1.
         content: a list of cells, or a JSON object; empty if there is a ``problem``.
         problem: why the record cannot be read; empty if it can.
         note: a remark on the record for the user; may be empty.

@@ -1,4 +1,7 @@
-"""Convert the rows of a file to requests, and check them without the API."""
+"""Convert the rows of a file to requests, and check each row without the API.
+
+A note is a remark for the user on a row that can be sent.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ _FORMAT_BY_SUFFIX: Mapping[str, Format] = {
     ".xlsx": "xlsx",
 }
 _ZIP_HEADER = b"PK\x03\x04"
-#: Messages for common files that cannot be imported, by the first bytes of the file.
+#: The keys are the first bytes of files that cannot be imported. The values are error messages.
 _UNSUPPORTED_FORMATS = {
     b"\xd0\xcf\x11\xe0": "it is a workbook of Excel 97 to 2003 (.xls).  Hint: save it as .xlsx.",
     b"PAR1": "it is Parquet, which cannot be imported.  Hint: export CSV or JSONL.",
@@ -54,16 +57,17 @@ _UNSUPPORTED_FORMATS = {
     b"BZh": "it is compressed by bzip2.  Hint: unpack it.",
     b"\xfd7zXZ": "it is compressed by xz.  Hint: unpack it.",
 }
-_MAX_LISTED_KEYS = 100  # the number of JSON keys that the preview lists
+#: The preview lists at most this many JSON keys.
+_MAX_LISTED_KEYS = 100
 
 
 class Problem(NamedTuple):
-    """A problem of a row, or a remark for the user.
+    """A problem of a row that cannot be sent, or a note on a row that can be sent.
 
     Attributes:
-        line: the position of the row, from 1: a line, a row of a sheet, or an item of a JSON array.
+        line: where the row starts: the number of a line, a sheet row or a JSON item, from 1.
         column: the name of the column; "row" or an empty string for the whole row.
-        reason: the problem or the remark, without its subject, such as "is missing".
+        reason: the text of the problem or note, without a subject, such as "is missing".
         detail: an excerpt of the value, or an empty string.
     """
 
@@ -75,14 +79,14 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a file, as the request that would be sent.
+    """A row of a file, converted to a request.
 
     Attributes:
         number: the number of the row, from 0.
-        line: the position where the row starts, from 1: a line, a row of a sheet or a JSON item.
-        request: the fields of the customer by snake_case name; incomplete if ``problems`` exist.
-        problems: why the row cannot be sent.
-        notes: remarks for the user; a row with notes can be sent.
+        line: where the row starts: the number of a line, a sheet row or a JSON item, from 1.
+        request: maps the snake_case name of a field to its value; incomplete if there are problems.
+        problems: why the row cannot be sent; empty if it can.
+        notes: the notes on the row.
     """
 
     number: int
@@ -94,7 +98,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Options:
-    """Options for reading a file. The first four are detected if they are ``None``.
+    """Options for reading a file. The first four options are detected if they are ``None``.
 
     Attributes:
         format: the format of the file.
@@ -119,17 +123,17 @@ class Rows(ABC):
     """The rows of an open file. Each iteration starts at the first row.
 
     Raises:
-        BadFile: the file cannot be read, or cannot be read to its end.
+        BadFile: the file cannot be read to its end.
     """
 
     #: Maps a column to its field, or to ``None`` if the column is ignored. JSON has no header, so
     #: its columns are the keys of the objects read so far.
     columns: dict[str, str | None]
-    #: Maps the name of an option, such as ``encoding``, to the value used: given or detected.
+    #: Maps the name of an option, such as ``encoding``, to the given or detected value.
     recognized: dict[str, str]
     #: Why the header cannot be imported; empty if it can.
     header_problem = ""
-    #: The unit of the positions of rows.
+    #: The unit of ``Row.line``.
     unit: PositionUnit = "line"
 
     def __init__(self, options: Options) -> None:
@@ -177,14 +181,14 @@ def _detect_format(file: IO[bytes], suffix: str) -> Format:
     if format_by_name == "csv" and format_by_content == "json":
         return "json"
     first_line = text.split("\n")[0]
-    # Treat invalid JSON as JSON, unless its first line looks like a CSV header.
+    # Reject a JSON file whose first line looks like a CSV header; treat other invalid JSON as JSON.
     if format_by_name == "json" and text[:1] not in ("[", "{", '"', "") and "," in first_line:
         raise BadFile("it is not JSON, and looks like CSV.  Hint: give --format csv.")
     return format_by_name or format_by_content
 
 
 def _choose_encoding(file: IO[bytes], options: Options) -> str:
-    # A byte order mark overrides the option, because only its own encoding starts with its bytes.
+    # A byte order mark overrides the option, because the mark identifies the encoding.
     return detect_bom_encoding(file) or options.encoding or "utf-8"
 
 
@@ -223,7 +227,7 @@ class TableRows(Rows):
         self._column_by_field = {name: self._header[index] for index, name in self._used_columns}
         self._unnamed_columns = [index for index, column in enumerate(self._header) if not column]
         field_columns = [name for name in FIELDS if name in self._header]
-        #: Whether an import wrote this file of failed rows, so that its formulas are escaped.
+        #: Whether this is a file of failed rows. Its formulas are escaped with an apostrophe.
         self._is_failed_file = self._header == [*field_columns, REASON_COLUMN]
 
     def __iter__(self) -> Iterator[Row]:
@@ -242,9 +246,9 @@ class TableRows(Rows):
             yield dataclasses.replace(row, notes=(*row.notes, *notes)) if notes else row
 
     def _find_row_problem(self, cells: list[Any]) -> str:
-        """Return a problem if a row repeats the header, or has a value outside of the header.
+        """Return a problem if a row repeats the header or has a value after the last column.
 
-        A file that was joined from several files repeats the header.
+        A file repeats the header if it was joined from several files.
         """
         header_length = len(self._header)
         if _strip_cells(cells[:1]) == self._header[:1] and _strip_cells(cells) == self._header:
@@ -254,7 +258,7 @@ class TableRows(Rows):
         return ""
 
     def _find_ignored_values(self, line: int, cells: list[Any]) -> Iterator[Problem]:
-        """Yield a note on each value in a column without a name, such as a pandas index."""
+        """Yield a note on each value in an unnamed column, in which pandas writes an index."""
         for index in self._unnamed_columns:
             if index < len(cells) and not _is_blank(cells[index]):
                 reason = f"has a value in column {index + 1}, which has no header and is ignored"
@@ -370,7 +374,7 @@ class JsonRows(Rows):
 def _make_row(
     number: int, line: int, values: Iterable[tuple[str, Value]], column_by_field: Mapping[str, str]
 ) -> Row:
-    """Create a row from the values of its fields; check that each required field has a value."""
+    """Create a row from the values of its fields. A missing required field is a problem."""
     request: dict[str, Any] = {}
     problems: list[Problem] = []
     notes: list[Problem] = []

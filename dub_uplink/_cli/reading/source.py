@@ -44,7 +44,7 @@ def open_source(path: str) -> Iterator[IO[bytes]]:
 
 
 def can_write_siblings(path: str) -> bool:
-    """Return whether files such as the journal can be written to the directory of a path."""
+    """Return whether an import can write its files to the directory of ``path``."""
     # /dev/stdin and /dev/fd/3 can be regular files, but their directories are not writable.
     is_descriptor = os.path.abspath(path).startswith(("/dev/", "/proc/"))
     return path != "-" and not is_descriptor and not stat.S_ISFIFO(os.stat(path).st_mode)
@@ -52,7 +52,7 @@ def can_write_siblings(path: str) -> bool:
 
 def _copy_to_temporary_file(source: io.BufferedReader | None) -> IO[bytes]:
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    # Use read1, because read and copyfileobj would wait for a second Ctrl-D on a terminal.
+    # On a terminal, read and copyfileobj wait for a second Ctrl-D, but read1 does not.
     while source is not None and (chunk := source.read1(_CHUNK_SIZE)):
         copy.write(chunk)
     copy.flush()

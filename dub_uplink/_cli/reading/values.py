@@ -1,4 +1,8 @@
-"""Check values: did a spreadsheet change them, and would the server reject them?"""
+"""Find values that a spreadsheet changed, and values that the server rejects.
+
+A problem is the reason why a value cannot be imported. A note is a remark for the user on a value
+that is imported.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +35,12 @@ _CHANGED_DATE_PATTERN = re.compile(
 _ROUNDED_NUMBER_PATTERN = re.compile("[1-9][0-9]{14}0+")
 #: Texts that may mean that there is no value, but can also be values.
 _POSSIBLE_PLACEHOLDERS = frozenset({"null", "(null)", "nil", "none", "n/a", "na", "nan", "-", "--"})
-_MAX_EXACT_NUMBER = 10**15  # Excel rounds numbers with more than 15 digits
+#: Excel rounds numbers with more than 15 digits.
+_MAX_EXACT_NUMBER = 10**15
 
-# The first pattern matches characters that cannot be imported, the second only causes a note.
+#: Matches a character that cannot be imported.
 _INVALID_CHARACTER_PATTERN = re.compile("[\0\x80-\x9f\ud800-\udfff]")
+#: Matches a control character that can be imported, but causes a note.
 _CONTROL_CHARACTER_PATTERN = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _HTML_ENTITY_PATTERN = re.compile("&([a-z]{2,8}|#[0-9]{2,5}|#x[0-9A-Fa-f]{2,4});")
 _NOTE_TREATED_AS_EMPTY = "is treated as empty; import it as text with --exact"
@@ -57,10 +63,10 @@ class Value(NamedTuple):
     """A checked value of a field.
 
     Attributes:
-        value: the value as it would be sent; ``ABSENT`` if it is not sent.
+        value: the value to send; ``ABSENT`` if the field is not sent.
         problem: why the value cannot be sent; empty if it can.
-        note: a remark for the user; may be empty.
-        detail: an excerpt of the value, for the problem or the note.
+        note: the note on the value; empty if there is none.
+        detail: an excerpt of the value, which is shown with the problem or the note; may be empty.
     """
 
     value: Any
@@ -72,13 +78,15 @@ class Value(NamedTuple):
 def read_cell(field: str, cell: Any, *, exact: bool = False, escaped: bool = False) -> Value:
     """Convert a cell of CSV or Excel to a value.
 
+    An escaped formula is a formula after an apostrophe. A spreadsheet does not run it.
+
     Args:
         field: the name of the field.
         cell: the text, or a typed value of Excel, such as a number.
         exact: whether to send the text unchanged, even if it looks like a missing value, an escaped
             formula or a value that a spreadsheet changed.
-        escaped: whether this program wrote the file, with escaped formulas. If so, the cell is
-            unescaped even with ``exact``.
+        escaped: whether this program wrote the file. If so, an escaped formula is unescaped even
+            with ``exact``.
     """
     unescaped = unescape_formula(cell) if isinstance(cell, str) else cell
     if unescaped == cell:
@@ -126,7 +134,7 @@ def _read_text(field: str, cell: str, text: str) -> Value:
 
 
 def _format_typed(cell: Any) -> tuple[str, str]:
-    """Return a typed Excel value as text, and why it cannot be imported; empty if it can."""
+    """Return a typed Excel value as text, and its problem; the problem may be empty."""
     text = str(cell)
     if isinstance(cell, bool):
         return text.upper(), "is a Boolean, not text"
@@ -140,7 +148,7 @@ def _format_typed(cell: Any) -> tuple[str, str]:
 
 
 def check_value(field: str, value: Any) -> Value:
-    """Check the value of a field, and remove or replace what the server would change."""
+    """Check a value. Strip whitespace in some fields, and convert a country code to upper case."""
     if value is None:
         return Value(None, "is missing" if field in REQUIRED_FIELDS else "")
     if isinstance(value, str):
