@@ -46,7 +46,7 @@ def _parse_rate_limit(
     if storage is None:
         return rate_limit
     try:
-        # With the priority "bulk", interactive processes that share the limit send first.
+        # Processes with the priority "interactive" that share the limit send first.
         rate_limit = RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
     except (ValueError, ImportError) as error:  # these messages contain no password
         raise click.UsageError(f"--rate-limit-storage: {error}.") from None
@@ -67,8 +67,9 @@ _STORAGE_OPTION = click.option(
     metavar="URL",
     envvar="DUB_RATE_LIMIT_STORAGE",
     is_eager=True,  # parsed first, because --rate-limit reads the value
-    help="Share --rate-limit with other processes through this storage, such as redis://localhost."
-    " Interactive processes have priority.  [env var: DUB_RATE_LIMIT_STORAGE]",
+    help="Share the limit of --rate-limit with all processes that use this storage, such as"
+    ' redis://localhost. This command has the priority "bulk": requests of processes with the'
+    ' priority "interactive" are sent first.  [env var: DUB_RATE_LIMIT_STORAGE]',
 )
 
 

@@ -32,7 +32,7 @@ Examples:
   dub-uplink doctor --server-url http://127.0.0.1:8000 --token-file key.txt
 
 \b
-Exit codes (if several checks fail, the highest):
+Exit codes (if several checks fail, the highest of their codes):
   0  all checks passed
   1  a problem of this machine, such as a missing package or a wrong clock
   2  a problem of the command line
@@ -58,7 +58,8 @@ Exit codes (if several checks fail, the highest):
 @click.option(
     "--server-url",
     metavar="URL",
-    help="The URL of the API.  [default: DUB_SERVER_URL, else https://api.dub.co]",
+    help="The URL of the server.  [default: the environment variable DUB_SERVER_URL; if it is not"
+    " set, https://api.dub.co]",
 )
 @click.option(
     "--timeout",
@@ -141,7 +142,7 @@ def _make_client(
     if not token:
         raise Failure("not set")
     secrets.append(token)
-    with collect_warnings():  # the finding on the URL already shows the warnings
+    with collect_warnings():  # the finding "URL" already shows the warnings
         return Dub(token, server_url=url, client=session, retry_config=None)
 
 
