@@ -1,4 +1,4 @@
-"""Define the options that filter and sort customers."""
+"""Define the options that filter, sort and expand customers."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def filter_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def count_filter_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options for :data:`COUNT_FILTERS`; see :func:`filter_options`."""
+    """Add the options of :data:`COUNT_FILTERS` to a command, like :func:`filter_options`."""
     return _add_filters(command, COUNT_FILTERS)
 
 

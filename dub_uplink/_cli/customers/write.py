@@ -46,9 +46,12 @@ NULL_HELP = (
 def field_options(
     fields: dict[str, str],
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Add ``--from-file``, and an option for each field. The command receives ``body``.
+    """Return a decorator that adds ``--from-file`` and an option for each field to a command.
 
-    ``body`` is the JSON object of the request. ``fields`` maps a field to the help of its option.
+    The command receives the JSON object of the request as ``body``.
+
+    Args:
+        fields: maps a field to the help text of its option.
     """
 
     def add(command: Callable[..., R]) -> Callable[..., R]:
@@ -79,7 +82,7 @@ def field_options(
 def _read_body(path: str, fields: Iterable[str]) -> dict[str, Any]:
     """Read a JSON object from a file, and return its fields with the API's names.
 
-    Fields that only the API can set are left out, so that the output of ``get`` is accepted.
+    Fields that only the API can set are removed, so the output of ``customers get`` is accepted.
 
     Raises:
         click.UsageError: The file cannot be read, does not contain a JSON object, or contains a

@@ -1,6 +1,7 @@
 """Check the installation, the server and the API key: ``dub-uplink doctor``.
 
-The output contains no secret, so that users can paste it into a bug report.
+Each check yields findings: the lines of the report. The report contains no secret, so that users
+can paste it into a bug report.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def _check_server(
 
 
 def _normalize_url(server_url: str | None) -> tuple[str, str]:
-    """Return the normalised URL of the server, and the client's warning about the URL.
+    """Return the normalized URL of the server, and the client's warning about the URL.
 
     Raises:
         ValueError: The URL is invalid.

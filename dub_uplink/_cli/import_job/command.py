@@ -302,7 +302,7 @@ def _open_journal(
 def _validate(
     path: str, rows: Rows, problem_file: Path, *, preview: bool, dry_run: bool, quiet: bool
 ) -> ValidationReport:
-    """Validate all rows. Show a preview, or only remarks on values that will be sent.
+    """Validate all rows. Show a preview, or only the notes, which are remarks on values.
 
     Raises:
         BadFile: the file cannot be read to its end.
@@ -361,7 +361,7 @@ def _run_import(
         _report_stopped(run, failed_path)
         message = f"{format_row_count(unresolved)} had no usable response."
         raise Failure(message, ExitCode.NETWORK, _RUN_AGAIN)
-    interrupt.ignore()  # exit code 130 means: run the command again
+    interrupt.ignore()  # the import is complete: prevent exit code 130, which asks for another run
     failed_path, write_error = _write_failed(run, failed_path)
     show_counts(journal)
     has_failures = show_failures(journal, failed_path, run.on_conflict, write_error=write_error)

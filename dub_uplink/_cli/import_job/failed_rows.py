@@ -23,10 +23,10 @@ def get_failed_suffix(rows: Rows) -> str:
 
 
 def write_failed_rows(path: Path, rows: Rows, journal: Journal) -> Path:
-    """Write the requests of the failed rows, and the reasons. A column has the name of its field.
+    """Write the requests of the failed rows, and the reasons. The columns have the names of the fields.
 
     Returns:
-        The path of the written file. If ``path`` is the path of another file, it gets a number.
+        The path of the written file: ``path``, with a number if another file has this path.
 
     Raises:
         OSError: the file cannot be written.

@@ -35,8 +35,8 @@ _SENT_LIMIT_STEP = 32
 _COMMIT_INTERVAL = 0.2
 #: The import stops after this number of consecutive rows without a usable response.
 _MAX_CONSECUTIVE_FAILURES = 3
-#: The maximum number of creates of a row. A create is repeated if it has a conflict, but a lookup
-#: then finds no customer with the external id.
+#: The maximum number of creates of a row. A create is repeated if it has a conflict, but no
+#: customer has the external id.
 _MAX_CREATES = 3
 #: If Dub requests a wait above this number of seconds, the import stops. The value is the default
 #: deadline of a call.
@@ -82,7 +82,7 @@ class Step(NamedTuple):
 
 
 class CallResult(NamedTuple):
-    """The result of a step, and whether the server may have applied a failed attempt of it."""
+    """The result of a step, and whether the server may have applied an attempt that failed."""
 
     step: Step
     result: Result
@@ -169,7 +169,7 @@ class Import:
 
     def _run_steps(self, steps: Iterator[Step]) -> None:
         completed: deque[CallResult] = deque()
-        waiting_steps: dict[int, Step] = {}  # by row number: no thread has started them
+        waiting_steps: dict[int, Step] = {}  # by row number; no thread has started these steps
 
         def submit() -> Iterator[Step]:
             for step in steps:
@@ -270,8 +270,8 @@ class Import:
     def _needs_lookup(self, row: Row) -> bool:
         """Return whether a row with a conflict must be looked up by its external id.
 
-        A lookup has two reasons: An interrupted run of this import may have created the customer.
-        With ``skip``, the Stripe id may have caused the conflict instead of the external id.
+        There are two reasons for a lookup. An interrupted run of this import may have created the
+        customer. With ``skip``, the Stripe id may have caused the conflict, not the external id.
         """
         return self.journal.is_in_doubt(row.number) or (
             self.on_conflict == "skip" and _has_stripe_id(row)
@@ -284,7 +284,7 @@ class Import:
         """Skip, update or fail a row whose customer existed before the import."""
         row = step.row
         if self.on_conflict == "fail":
-            # The response does not say which of the two ids another customer has.
+            # The response does not say which of the two ids caused the conflict.
             suffix = f" ({_EITHER_ID_TAKEN})" if _has_stripe_id(row) else ""
             self._record_outcome(row, "failed", f"{step.reason}{suffix}")
         elif self.on_conflict == "skip":
@@ -331,7 +331,7 @@ class Import:
     def _mark_not_applied(self, call_result: CallResult) -> None:
         """Record that the server has not created the customer, if this is certain.
 
-        It is certain if neither this run nor an earlier run has an attempt with an unknown result.
+        It is certain if the results of all attempts, in this run and in earlier runs, are known.
         """
         (row, call, *_), _, may_be_applied = call_result
         if call == "create" and not may_be_applied and not self.journal.is_in_doubt(row.number):

@@ -61,7 +61,7 @@ _SQLITE_HEADER = b"SQLite format 3\0"
 _NAMES_BY_KEY = {"file": "the file", "server": "the server", "API key": "the API key"}
 #: Longer reasons are cut to this number of characters.
 _MAX_REASON_LENGTH = 10_000
-#: An unfinished import can be resumed although this part of its identity has changed.
+#: An unfinished import can be resumed even if this part of its identity has changed.
 _CHANGEABLE_KEY = "on_conflict"
 _SCHEMA = f"""
     BEGIN;
@@ -88,8 +88,8 @@ class Journal:
 
     Args:
         path: the path of the journal. If it does not exist, it is created.
-        identity: JSON values that identify the import. If the journal contains different values,
-            it belongs to another import.
+        identity: JSON values that identify the import. A journal with other values belongs to
+            another import.
         rows: the number of rows in the imported file.
         restart: whether to replace the journal even if its import is unfinished.
 

@@ -1,6 +1,6 @@
 """Show what an import detected in a file, and what the import would send.
 
-A problem prevents the import. A note is a remark on a value that is sent.
+A problem prevents the import. A note is a remark on a value, and does not prevent the import.
 """
 
 from __future__ import annotations

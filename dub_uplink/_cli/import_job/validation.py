@@ -1,7 +1,7 @@
 """Validate a file before any row is sent.
 
-A problem prevents the import. A note is a remark on a value that is sent. The line of a problem or
-of a note is a line of the file, a row of a sheet, or an item of a JSON array.
+A problem prevents the import. A note is a remark on a value, and does not prevent the import. The
+line of a problem or a note is a line of the file, a row of a sheet, or an item of a JSON array.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def get_spreadsheet_delimiter(rows: Rows) -> str:
 
 
 class _ProblemFile:
-    """Adds problems to a report. If there are too many to show, all are written to a file."""
+    """Adds problems to a report. If it cannot show all problems, all are written to a file."""
 
     def __init__(self, report: ValidationReport, path: Path, unit: str, delimiter: str) -> None:
         self._report = report
