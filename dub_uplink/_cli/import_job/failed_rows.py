@@ -23,7 +23,7 @@ def get_failed_suffix(rows: Rows) -> str:
 
 
 def write_failed_rows(path: Path, rows: Rows, journal: Journal) -> Path:
-    """Write the requests of the failed rows, and the reasons. The columns have the names of the fields.
+    """Write the failed requests and their reasons. The columns have the names of the fields.
 
     Returns:
         The path of the written file: ``path``, with a number if another file has this path.
