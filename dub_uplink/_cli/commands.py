@@ -29,7 +29,7 @@ COMMANDS = {
         "customers.group:customers", "List, change, import and export customers."
     ),
     "doctor": LazyCommand(
-        "doctor.command:doctor", "Check the installation, the server and the key."
+        "doctor.command:doctor", "Check the installation, the server and the API key."
     ),
     "retries": LazyCommand(
         "retries.command:retries", "Show the attempts and waits of a retry policy."
@@ -93,7 +93,7 @@ def demo(*, live: bool) -> None:
     "--rate-limit",
     type=click.IntRange(0, 1_000_000),
     metavar="N",
-    help="Accept N requests per minute. Reject further requests with status 429, as Dub does."
+    help="Accept N requests per minute. Reject more requests with status 429, as Dub does."
     "  [default: no limit]",
 )
 @click.option(
@@ -101,7 +101,7 @@ def demo(*, live: bool) -> None:
     type=click.IntRange(min=0),
     metavar="N",
     default=0,
-    help="Add the customers user_1 to user_N before serving.",
+    help="Before serving, add N customers with the external ids user_1 to user_N.",
 )
 @click.option(
     "--database",
@@ -119,8 +119,9 @@ def demo(*, live: bool) -> None:
     "--admin-token",
     metavar="TOKEN",
     envvar="DUB_FAKE_ADMIN_TOKEN",
-    help="Require this token for the admin API. It is needed if --host is not a loopback address."
-    "  [env var: DUB_FAKE_ADMIN_TOKEN]",
+    help="Reject requests to the admin API that do not send this token. If --host is not a loopback"
+    " address such as 127.0.0.1, give --admin-token or --no-admin.  [env var:"
+    " DUB_FAKE_ADMIN_TOKEN]",
 )
 def serve(
     *,

@@ -179,7 +179,8 @@ _OPTIONS = (
     click.option(
         "--server-url",
         metavar="URL",
-        help="The URL of the server.  [default: DUB_SERVER_URL, else https://api.dub.co]",
+        help="The URL of the server.  [default: the environment variable DUB_SERVER_URL; if it is"
+        " not set, https://api.dub.co]",
     ),
     click.option(
         "--timeout",
@@ -187,13 +188,13 @@ _OPTIONS = (
         default=30,
         show_default=True,
         metavar="SECONDS",
-        help="The time limit of one attempt, in seconds.",
+        help="The time limit of each attempt, in seconds.",
     ),
     click.option(
         "--retries/--no-retries",
         default=True,
-        help="Retry after a rate limit, a server error or a failed connection, for up to 90"
-        " seconds.  [default: retries]",
+        help="Retry a request after a rate limit, a server error or a failed connection, for up to"
+        " 90 seconds.  [default: retries]",
     ),
     click.option(
         "-v", "--verbose", is_flag=True, help="Log each attempt to stderr, without secrets."

@@ -1,4 +1,4 @@
-"""Define options and functions for both ``customers export`` and ``customers import``."""
+"""Define what ``customers export`` and ``customers import`` share."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _parse_rate_limit(
     if storage is None:
         return rate_limit
     try:
-        # With the priority "bulk", processes with the priority "interactive" send first.
+        # Processes with the priority "interactive" that share the limit send first.
         rate_limit = RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
     except (ValueError, ImportError) as error:  # these messages contain no password
         raise click.UsageError(f"--rate-limit-storage: {error}.") from None
@@ -67,19 +67,19 @@ _STORAGE_OPTION = click.option(
     metavar="URL",
     envvar="DUB_RATE_LIMIT_STORAGE",
     is_eager=True,  # parsed first, because --rate-limit reads the value
-    help="Share --rate-limit with other processes through this storage, such as redis://localhost."
-    ' Processes with the priority "interactive" send before this command.'
-    "  [env var: DUB_RATE_LIMIT_STORAGE]",
+    help="Share the limit of --rate-limit with all processes that use this storage, such as"
+    ' redis://localhost. This command has the priority "bulk": requests of processes with the'
+    ' priority "interactive" are sent first.  [env var: DUB_RATE_LIMIT_STORAGE]',
 )
 
 
 def rate_limit_option(command: F) -> F:
-    """Add the options for a rate limit. The command receives the limit as ``rate_limit``."""
+    """Add the options for a rate limit. The command receives it as ``rate_limit``, or ``None``."""
     return _STORAGE_OPTION(_RATE_LIMIT_OPTION(command))
 
 
 def detect_format(path: str, format_option: str | None) -> Any:
-    """Return ``format_option``; if it is ``None``, detect the format from the suffix of ``path``.
+    """Return ``format_option`` if it is given; otherwise, detect the format from the suffix.
 
     Raises:
         click.UsageError: No format is given and the suffix is unknown.
@@ -98,16 +98,16 @@ def open_client(
     token: str | None = None,
     on_failed_attempt: Callable[[object], object] = lambda failed: None,
 ) -> Dub:
-    """Create a client that shows a long wait beside the progress bar. Ctrl-C ends the wait.
+    """Create a client that shows long waits beside the progress bar, and ends them on Ctrl-C.
 
     Args:
         connection: The options of the connection.
         progress: The progress bar.
         rate_limit: The rate limit; ``None`` for no limit.
-        interrupt: The handler of Ctrl-C. Without a handler, Ctrl-C raises ``KeyboardInterrupt``.
-        token: The API key; ``None`` to read it with ``connection.read_token``.
-        on_failed_attempt: Called before each retry, in the thread that makes the call. The argument
-            is the error or the response of the failed attempt.
+        interrupt: The handler of Ctrl-C. If it is ``None``, Ctrl-C raises ``KeyboardInterrupt``.
+        token: The API key. If it is ``None``, it is read as the options say.
+        on_failed_attempt: Called before each retry with the error or the response of the failed
+            attempt. It is called in the thread that makes the call.
     """
 
     def on_retry(_attempt: int, seconds: float, failed: object) -> None:
@@ -127,5 +127,5 @@ def get_server_url(connection: Connection) -> str:
 
 
 def hash_api_key(token: str, file_identity: Mapping[str, Any]) -> str:
-    """Return the HMAC of an API key. The journal of an import stores the HMAC, not the key."""
+    """Hash an API key with the hash of the imported file, so that the key stays secret."""
     return hmac.new(file_identity["sha256"].encode(), token.encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Define the options that filter and sort customers."""
+"""Define the options that filter, sort and expand customers."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ UTF8_TEXT = Utf8Text()
 
 
 FILTER_RULE = (
-    "A customer must match all filters. Exception: the API uses only one of --email, --external-id"
-    " and --search. If several are given, it uses the first one in this order."
+    "A customer must match all filters, with one exception: of --email, --external-id and --search,"
+    " the API uses the first that is given, in this order, and ignores the others."
 )
 
 _SORT_FIELDS = ("createdAt", "saleAmount", "firstSaleAt", "subscriptionCanceledAt")
@@ -46,25 +46,25 @@ expand_option = click.option(
     "include_expanded_fields",
     is_flag=True,
     default=None,
-    help="Include link, partner, discount and programId.",
+    help="Include the fields link, partner, discount and programId.",
 )
 
 #: Maps a keyword argument of ``list`` and ``iterate`` to the option that sets it.
 _FILTER_OPTIONS = {
-    "email": click.option("--email", type=UTF8_TEXT, help="Only the customer with this email."),
+    "email": click.option("--email", type=UTF8_TEXT, help="Only customers with this email."),
     "external_id": click.option(
         "--external-id", type=UTF8_TEXT, help="Only the customer with this external id."
     ),
     "search": click.option(
         "--search",
         type=UTF8_TEXT,
-        help="Only customers whose name or email contains these words. Text with an @ must be the"
-        " complete email.",
+        help="Only customers whose name or email contains these words. If TEXT contains an @, only"
+        " customers with exactly this email.",
     ),
     "country": click.option(
         "--country",
         type=UTF8_TEXT,
-        help="Only customers of the country with this code, such as GB.",
+        help="Only customers in the country with this two-letter code, such as GB.",
     ),
     "link_id": click.option(
         "--link-id", type=UTF8_TEXT, help="Only customers of the link with this id."
@@ -90,12 +90,12 @@ _FILTER_OPTIONS = {
         "--page-size",
         type=click.IntRange(1, 100),
         metavar="N",
-        help="Fetch N customers per request.",
+        help="Fetch at most N customers per request.  [default: 100]",
     ),
 }
 
 
-#: The filters that also ``CustomersConsumer.count`` accepts.
+#: The filters that both ``CustomersConsumer.list`` and ``count`` accept.
 COUNT_FILTERS = (
     "email",
     "external_id",
@@ -117,7 +117,7 @@ def filter_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def count_filter_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options for :data:`COUNT_FILTERS`; see :func:`filter_options`."""
+    """Add the options of :data:`COUNT_FILTERS` to a command, like :func:`filter_options`."""
     return _add_filters(command, COUNT_FILTERS)
 
 

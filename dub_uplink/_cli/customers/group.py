@@ -19,7 +19,7 @@ Examples:
 Exit codes:
   0  success
   1  some or all calls failed
-  2  a mistake in the command line, or in a file that it names
+  2  a mistake in the command line or in an input file
   3  no API key, or the server rejected the API key
   4  the customer does not exist
   5  no response, a rate limit or a server error
@@ -37,7 +37,7 @@ COMMANDS = {
     "export": LazyCommand("export.command:export_command", "Write customers to a file."),
     "import": LazyCommand(
         "import_job.command:import_command",
-        "Create the customers in a file, each once.",
+        "Create the customers in a file, each exactly once.",
     ),
 }
 
@@ -45,8 +45,8 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     lazy=COMMANDS,
-    help="List, count, get, create, update and delete customers of a workspace. ID is Dub's id"
-    " (cus_...), or ext_ followed by an external id.",
+    help="List, count, change, import and export the customers of a workspace. A command with an"
+    " argument ID accepts Dub's id (cus_...), or ext_ followed by an external id.",
     epilog=EXAMPLES,
 )
 def customers() -> None:

@@ -38,14 +38,14 @@ Examples:
     short_help="List customers, by default the newest 100.",
     help="List one page of customers, by default the newest 100. To list more, give --limit or"
     f" --all. {FILTER_RULE}\n\n"
-    "The outputs json and jsonl contain all fields that the API sent, under the API's names. The"
-    " command customers import can read jsonl. The output csv is for spreadsheets: an apostrophe is"
-    " put before a value that a spreadsheet would run as a formula. The command customers export"
-    " writes values unchanged.",
+    "The outputs json and jsonl contain all fields that the API sent, under the API's names."
+    " 'dub-uplink customers import' can read jsonl. The output csv is for spreadsheets: an"
+    " apostrophe is put before a value that a spreadsheet would run as a formula. To write values"
+    " unchanged, use 'dub-uplink customers export'.",
     epilog=LIST_EXAMPLES,
 )
 @filter_options
-@click.option("--all", "list_all", is_flag=True, help="List every customer, each once.")
+@click.option("--all", "list_all", is_flag=True, help="List all matching customers, each once.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -127,11 +127,12 @@ Examples:
     "get",
     short_help="Show customers by id.",
     help="Show customers by id. ID is Dub's id (cus_...), or ext_ followed by an external id. For"
-    " one id, the output json is an object. For several ids, it is a list of the customers that"
-    " exist.\n\n"
-    "If an id fails, an error is printed to stderr and the other customers are still shown. The"
-    " exit code is the highest exit code of any id. If the server rejects the API key or cannot be"
-    " reached, the remaining ids are not tried.",
+    " one id, the output json is an object. For several ids, the output json is a list of the"
+    " customers that exist.\n\n"
+    "If an id fails, an error is printed to stderr and the other customers are still shown. Each"
+    " error has an exit code, and the command exits with the highest (see 'dub-uplink customers"
+    " --help'). If the server rejects the API key or cannot be reached, the remaining ids are not"
+    " tried.",
     epilog=GET_EXAMPLES,
 )
 @click.argument("ids", metavar="ID...", type=UTF8_TEXT, nargs=-1, required=True)
@@ -173,18 +174,17 @@ _GROUP_COLUMNS = {
     "count",
     short_help="Count customers.",
     help="Count customers, and print the number. With --by, print one row for each country or"
-    " link, the largest first.\n\n"
+    " link, the largest number first.\n\n"
     f"{FILTER_RULE}\n\n"
-    "Dub's server has this"
-    " endpoint, but Dub's API reference does not document it. If the server has no such endpoint,"
-    " the exit code is 4.",
+    "The command uses an endpoint of Dub's server that Dub's API reference does not document. If"
+    " the server does not have this endpoint, the exit code is 4.",
     epilog=COUNT_EXAMPLES,
 )
 @count_filter_options
 @click.option(
     "--by",
     type=click.Choice([*_GROUP_COLUMNS]),
-    help="Count the customers of each country, or of each link.",
+    help="Count the customers of each country or of each link.",
 )
 @output_option
 @connection_options

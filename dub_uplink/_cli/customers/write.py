@@ -25,14 +25,15 @@ CREATE_FIELDS = {
     "external_id": "Set the customer's id in your system.",
     "name": "Set the customer's name.",
     "email": "Set the customer's email address.",
-    "avatar": "Set the picture, by its URL. Dub stores a copy under its own URL.",
+    "avatar": "Set the customer's picture to the image at this URL. Dub stores a copy of the image,"
+    " and returns the URL of the copy.",
     "stripe_customer_id": "Set the customer's id in Stripe, such as cus_123.",
     "country": "Set the customer's country as two letters, such as GB.",
 }
 UPDATE_FIELDS = {
     **CREATE_FIELDS,
     "country": "Has no effect: Dub checks this value, but does not change the stored country.",
-    "subscription_canceled_at": "Set the time when the subscription was cancelled, such as"
+    "subscription_canceled_at": "Set the time at which the subscription was cancelled, such as"
     " 2026-08-21T21:14:02Z.",
 }
 
@@ -45,9 +46,12 @@ NULL_HELP = (
 def field_options(
     fields: dict[str, str],
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Add ``--from-file``, and an option for each field. The command receives ``body``.
+    """Return a decorator that adds ``--from-file`` and an option for each field to a command.
 
-    ``body`` is the JSON object of the request. ``fields`` maps a field to the help of its option.
+    The command receives the JSON object of the request as ``body``.
+
+    Args:
+        fields: maps a field to the help text of its option.
     """
 
     def add(command: Callable[..., R]) -> Callable[..., R]:
@@ -64,8 +68,8 @@ def field_options(
             "--from-file",
             type=click.Path(allow_dash=True),
             metavar="FILE",
-            help="Read fields from a JSON object in FILE; - is the standard input. An option"
-            " such as --name overrides the field in FILE.",
+            help="Read the fields from a JSON object in FILE; - is the standard input. An option"
+            " such as --name overrides the same field of FILE.",
         )(with_body)
         for name, help_text in reversed(fields.items()):
             option = f"--{name.replace('_', '-')}"
@@ -78,7 +82,7 @@ def field_options(
 def _read_body(path: str, fields: Iterable[str]) -> dict[str, Any]:
     """Read a JSON object from a file, and return its fields with the API's names.
 
-    Fields that only the API can set are left out, so that the output of ``get`` is accepted.
+    Fields that only the API can set are removed, so the output of ``customers get`` is accepted.
 
     Raises:
         click.UsageError: The file cannot be read, does not contain a JSON object, or contains a
@@ -97,7 +101,8 @@ def _read_body(path: str, fields: Iterable[str]) -> dict[str, Any]:
         raise click.UsageError(f"{where} is not JSON: {error}.") from None
     if isinstance(content, list):
         raise click.UsageError(
-            f"{where} contains a list; use customers import for several customers."
+            f"{where} contains a list; for several customers, use"
+            " 'dub-uplink customers import FILE'."
         )
     if not isinstance(content, dict):
         raise click.UsageError(f"{where} does not contain a JSON object.")
@@ -125,8 +130,9 @@ Examples:
 @click.command(
     "create",
     short_help="Create a customer, exactly once.",
-    help="Create a customer exactly once. If the response is lost, the command looks the customer"
-    " up instead of creating it again. Dub requires --external-id and --country."
+    help="Create a customer exactly once. If the response is lost, the command sends the request"
+    " again. If Dub then reports that the customer exists, the command looks the customer up. Dub"
+    " requires --external-id and --country."
     "\n\nThe value null leaves a field empty. To store the text null, use --from-file with JSON"
     """ such as '{"name": "null"}'.""",
     epilog=CREATE_EXAMPLES,
@@ -187,9 +193,10 @@ Examples:
     help="Delete customers by id. ID is Dub's id (cus_...), or ext_ followed by an external id. The"
     " command shows the customers and asks for a confirmation. Without a terminal, --yes is"
     " required.\n\n"
-    "If an id fails, an error is printed to stderr and the other customers are still deleted. The"
-    " exit code is the highest exit code of any id. If the server rejects the API key or cannot be"
-    " reached, the remaining ids are not tried. If you do not confirm, the exit code is 1.",
+    "If an id fails, an error is printed to stderr and the other customers are still deleted. Each"
+    " error has an exit code, and the command exits with the highest (see 'dub-uplink customers"
+    " --help'). If the server rejects the API key or cannot be reached, the remaining ids are not"
+    " tried. If you do not confirm, the exit code is 1.",
     epilog=DELETE_EXAMPLES,
 )
 @click.argument("ids", metavar="ID...", type=UTF8_TEXT, nargs=-1, required=True)
@@ -208,7 +215,8 @@ def delete_command(*, connection: Connection, output: str, ids: tuple[str, ...],
     with connection.open() as dub:
         ids_to_delete = dict.fromkeys(ids)
         if not yes:
-            # Delete by Dub's id, because an external id may belong to another customer by then.
+            # Delete by Dub's id. During the confirmation, an external id may be given to another
+            # customer.
             customers_by_id = {c.id: c for c in batch.run(ids_to_delete, dub.customers.get)}
             if not customers_by_id or batch.aborted:
                 batch.exit()

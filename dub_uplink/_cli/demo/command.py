@@ -24,14 +24,14 @@ from dub_uplink.models import components
 from dub_uplink.testing import FakeDub
 from dub_uplink.utils import BackoffStrategy, RetryConfig
 
-# On a wider line, the duration at the right edge would be far from its code.
+#: The longest line, in characters. The duration at the right edge must be near its step.
 MAX_WIDTH = 100
 INDENT = 2
 
-# The fields that the steps set, and the id.
+#: The columns of a table of customers: the id, and the fields that the steps set.
 SHOWN_FIELDS = ("id", "external_id", "name", "email", "country")
 
-# If there is no network, the demo fails within 10 seconds.
+#: Without a network, the live demo fails within 10 seconds.
 LIVE_RETRIES = RetryConfig("backoff", BackoffStrategy(500, 2_000, 2.0, 10_000), False)
 
 
@@ -79,7 +79,7 @@ class LogCapture(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Append the message of a record."""
         if record.levelno > logging.DEBUG:
-            # For a retry, the client logs the failed attempt a second time. Keep the second line.
+            # If the client retries an attempt, it logs the attempt twice. Keep the second message.
             del self.lines[-1:]
         self.lines.append(record.getMessage())
 
@@ -97,7 +97,7 @@ class LogCapture(logging.Handler):
 
 
 def run_steps(console: Console, steps: list[Step], results: Iterator[object]) -> None:
-    """Run and print the steps. ``results`` runs the next step and yields its result."""
+    """Run and print the steps. Each ``next(results)`` runs one step and returns its result."""
     total_seconds = 0.0
     for number, step in enumerate(steps, 1):
         console.print(Text.assemble((f"{number} ", "bold cyan"), (step.title, "bold")))
@@ -146,7 +146,7 @@ def format_duration(seconds: float) -> str:
 
 
 def highlight_code(code: str) -> Text:
-    """Highlight Python code. The result is text, because ``Syntax`` pads lines with spaces."""
+    """Highlight Python code. Return a ``Text``, because ``Syntax`` pads lines with spaces."""
     highlighted = Syntax("", "python", theme="ansi_dark").highlight(code)
     highlighted.rstrip()
     return highlighted

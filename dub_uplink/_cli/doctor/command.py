@@ -1,6 +1,7 @@
 """Check the installation, the server and the API key: ``dub-uplink doctor``.
 
-The output contains no secret, so that users can paste it into a bug report.
+Each check yields findings: the lines of the report. The report contains no secret, so that users
+can paste it into a bug report.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Examples:
   dub-uplink doctor --server-url http://127.0.0.1:8000 --token-file key.txt
 
 \b
-Exit codes (if several checks fail, the highest):
+Exit codes (if several checks fail, the highest of their codes):
   0  all checks passed
   1  a problem of this machine, such as a missing package or a wrong clock
   2  a problem of the command line
@@ -58,7 +59,8 @@ Exit codes (if several checks fail, the highest):
 @click.option(
     "--server-url",
     metavar="URL",
-    help="The URL of the API.  [default: DUB_SERVER_URL, else https://api.dub.co]",
+    help="The URL of the server.  [default: the environment variable DUB_SERVER_URL; if it is not"
+    " set, https://api.dub.co]",
 )
 @click.option(
     "--timeout",
@@ -119,7 +121,7 @@ def _check_server(
 
 
 def _normalize_url(server_url: str | None) -> tuple[str, str]:
-    """Return the normalised URL of the server, and the client's warning about the URL.
+    """Return the normalized URL of the server, and the client's warning about the URL.
 
     Raises:
         ValueError: The URL is invalid.
@@ -141,7 +143,7 @@ def _make_client(
     if not token:
         raise Failure("not set")
     secrets.append(token)
-    with collect_warnings():  # the finding on the URL already shows the warnings
+    with collect_warnings():  # the finding "URL" already shows the warnings
         return Dub(token, server_url=url, client=session, retry_config=None)
 
 

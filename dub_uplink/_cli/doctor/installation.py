@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from dub_uplink import __version__
 from dub_uplink._cli.failures import ExitCode
 
-#: Environment variables that this package and ``requests`` read. For a proxy, the lower-case name
-#: has precedence.
+#: Environment variables that ``requests`` reads. The lower-case name of a variable has precedence.
 _PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+#: The first of these variables that is set names the file of trusted certificates for ``requests``.
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # The credentials end at the last `@`, because a password may contain an unencoded `@` or slash.
 _URL_PATTERN = re.compile(
@@ -47,7 +47,7 @@ class Finding(NamedTuple):
 
 
 def check_packages() -> Iterator[Finding]:
-    """Yield the versions of Python and the dependencies. Check that dependencies are supported."""
+    """Yield the versions of Python and the dependencies. Check each dependency's version."""
     section = "Installed"
     yield Finding(section, "dub-uplink", __version__)
     python = f"{platform.python_version()} ({platform.python_implementation()})"
@@ -125,7 +125,7 @@ def _parse_release(version: str) -> list[int]:
 
 
 def check_environment(variables: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield the environment variables that affect a client. The values contain no secrets."""
+    """Yield findings on the environment variables that affect a client, without secrets."""
     section = "Environment"
     yield Finding(section, "DUB_API_KEY", "set" if variables.get("DUB_API_KEY") else "not set")
     server = variables.get("DUB_SERVER_URL", "")
@@ -140,7 +140,7 @@ def check_environment(variables: Mapping[str, str]) -> Iterator[Finding]:
     for name in ("no_proxy", "NO_PROXY"):
         if variables.get(name):
             hosts = [host.strip() for host in variables[name].split(",")]
-            # Mask all hosts if there is an @: a URL with credentials may be split in its password.
+            # Mask all hosts if there is an @: a comma may be part of a URL's password.
             has_credentials = "@" in variables[name]
             masked_hosts = ",".join(
                 "***" if has_credentials or not _NO_PROXY_HOST_PATTERN.fullmatch(host) else host
@@ -170,18 +170,18 @@ def _check_bundles(variables: Mapping[str, str]) -> Iterator[Finding]:
     if variables.get("SSL_CERT_FILE") and not any(
         variables.get(name) for name in _BUNDLE_VARIABLES
     ):
-        hint = "for the class Dub, set REQUESTS_CA_BUNDLE to the same file"
+        hint = "Dub does not read SSL_CERT_FILE; set REQUESTS_CA_BUNDLE to the same file"
         yield Finding(section, "SSL_CERT_FILE", "set; read by AsyncDub only", hint=hint)
 
 
 def _shorten_home(path: str) -> str:
-    """Replace the home directory in a path with ``~``, because it contains a user name."""
+    """Replace the home directory in a path with ``~``, to hide the name of the user."""
     home = os.path.expanduser("~")
     return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
 
 
 def hide_credentials(url: str) -> str:
-    """Return the scheme, host and port of a URL; return a note if the text is not a URL."""
+    """Return the scheme, host and port of a URL, or a placeholder if the text is not a URL."""
     match = _URL_PATTERN.fullmatch(url.strip())
     if match is None:
         return "(not a valid URL; not shown)"
@@ -211,7 +211,8 @@ def find_url_credentials(variables: Mapping[str, str]) -> Iterator[str]:
             yield match["credentials"][:-1].partition(":")[2]
 
 
-_MIN_SECRET_LENGTH = 4  # characters; a shorter secret would also match parts of words
+#: Secrets with fewer characters are not replaced, because they also match parts of words.
+_MIN_SECRET_LENGTH = 4
 _API_KEY_PATTERN = re.compile(r"\bdub_\w{6,}")
 
 

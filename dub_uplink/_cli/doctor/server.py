@@ -1,6 +1,6 @@
 """Check the connection to the server step by step, and then the API key.
 
-All steps must be complete by one deadline. The deadline also applies to DNS lookups, for which
+All steps share one deadline. The deadline also applies to DNS lookups, for which
 Python has no timeout.
 """
 
@@ -28,9 +28,10 @@ from dub_uplink._cli.failures import ExitCode, make_failure
 R = TypeVar("R")
 
 _SERVER_SECTION, _KEY_SECTION = "Server", "API key"
-#: The accepted difference between the clocks, in seconds. If the difference is larger, a wait for
-#: a `Retry-After` in Unix time is too long or too short, unless the response has a `Date` header.
+#: The accepted difference between the clocks of this machine and of the server, in seconds. The
+#: clocks matter for a `Retry-After` in Unix time, if the response has no `Date` header.
 MAX_CLOCK_SKEW = 10.0
+#: A certificate that is valid for fewer days gets a hint.
 _EXPIRY_WARNING_DAYS = 14
 _TIMED_OUT = "no response within --timeout"
 _CHECK_NETWORK = "check the network and the name of the server"
@@ -48,14 +49,14 @@ class Deadline:
         self._ends_at = time.monotonic() + seconds
 
     def remaining_seconds(self) -> float:
-        """Return the remaining seconds, at least 0.001: 0 would make a socket non-blocking."""
+        """Return the remaining seconds, at least 0.001: 0 makes a socket non-blocking."""
         return max(self._ends_at - time.monotonic(), 0.001)
 
     def run(self, step: Callable[[], R]) -> tuple[R, float]:
         """Run a step in a thread. Return its result and its duration in milliseconds.
 
         Raises:
-            TimeoutError: The deadline has passed. The step still runs in its daemon thread.
+            TimeoutError: The deadline has passed. The daemon thread still runs the step.
         """
         results: list[Any] = []
         raised_errors: list[BaseException] = []
@@ -78,7 +79,7 @@ class Deadline:
 
 
 def check_connection(url: str, deadline: Deadline) -> Iterator[Finding]:
-    """Check DNS, TCP and TLS, and yield the findings. End after the first failed check."""
+    """Check DNS, TCP and TLS, and yield the findings. Stop after the first failed check."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxy = select_proxy(url, get_environ_proxies(url))
@@ -127,7 +128,7 @@ def _check_tls(sock: socket.socket, parts: SplitResult, deadline: Deadline) -> F
     )
 
     def handshake() -> tuple[Any, str]:
-        # Use the TLS context and the certificates that `requests` would use.
+        # Use the TLS context and the certificates that `requests` uses.
         context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
         context.check_hostname = True
         if Path(bundle).is_dir():
@@ -188,7 +189,7 @@ class ResponseRecorder:
             return Finding(
                 _SERVER_SECTION, "clock", "not checked: the response has no valid Date header"
             )
-        # The header is rounded down to a second. Add half a second, which is the average error.
+        # The header is rounded down to a second, by half a second on average.
         seconds_ahead = self._received_at - (server_time + 0.5)
         if abs(seconds_ahead) < MAX_CLOCK_SKEW:
             return Finding(_SERVER_SECTION, "clock", "within a few seconds of this machine's clock")
@@ -230,5 +231,5 @@ def _failed_check(name: str, value: str, hint: str) -> Finding:
 def _format_reason(error: BaseException) -> str:
     """Return the message of an error, without the error number."""
     if isinstance(error, TimeoutError):
-        return _TIMED_OUT  # raised by the socket or by the deadline
+        return _TIMED_OUT
     return str(getattr(error, "strerror", None) or error) or type(error).__name__

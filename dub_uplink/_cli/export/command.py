@@ -78,10 +78,10 @@ class _ExportOptions(NamedTuple):
     short_help="Write customers to a file.",
     help="Write all customers that match the filters to FILE, each exactly once. If FILE is -,"
     " write to the standard output. The suffix of FILE selects the format, unless --format is"
-    " given. The command customers import can read the CSV and JSONL files.\n\n"
-    "FILE exists when the export is complete. Until then, the customers are in FILE.part. If the"
-    " export is interrupted, FILE.part remains; continue the export with --resume. Only the owner"
-    " can read a new file. A replaced file keeps its permissions.",
+    " given. 'dub-uplink customers import' can read the CSV and JSONL files.\n\n"
+    "FILE is created when the export is complete. Until then, the customers are in FILE.part. If"
+    " the export is interrupted, FILE.part remains; continue the export with --resume. Only the"
+    " owner can read a new file. A replaced file keeps its permissions.",
     epilog=EXPORT_EXAMPLES,
 )
 @click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
@@ -96,20 +96,20 @@ class _ExportOptions(NamedTuple):
     "chosen_columns",
     metavar="NAMES",
     help="Write these columns in this order. Give the API's names, separated by commas, such as"
-    " id,email. CSV with --expand also has nested columns, such as link.id.  [default: all]",
+    " id,email. In CSV, --expand adds nested columns such as link.id.  [default: all]",
 )
 @click.option(
     "--mode",
     metavar="MODE",
     callback=_parse_mode,
-    help="Set the permissions of FILE, in octal.  [default: 600 for a new file, unchanged for a"
-    " replaced file]",
+    help="Set the permissions of FILE, in octal, such as 640.  [default: 600 for a new file;"
+    " unchanged for a replaced file]",
 )
-@click.option("--resume", is_flag=True, help="Continue an interrupted export.")
+@click.option("--resume", is_flag=True, help="Continue the interrupted export in FILE.part.")
 @click.option(
     "--force",
     is_flag=True,
-    help="Replace FILE. Without --resume, also discard an interrupted export and start over.",
+    help="Replace FILE if it exists. Without --resume, also discard FILE.part and start over.",
 )
 @quiet_option
 @filter_options

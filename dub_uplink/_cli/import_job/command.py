@@ -63,7 +63,7 @@ _RUN_AGAIN = "Run the same command again to continue."
 def _parse_mapping(
     _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str | None]:
-    """Return a dictionary that maps a column to its field, or to ``None`` to ignore it."""
+    """Return the field of each column; ``None`` for a column to ignore."""
     mapping: dict[str, str | None] = {}
     for value in values:
         column, equals, name = value.rpartition("=")
@@ -101,15 +101,15 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
     "import",
     short_help="Create the customers in a file, each exactly once.",
     help="Create the customers in FILE, each exactly once. FILE is CSV, JSON, JSONL or an Excel"
-    " workbook (.xlsx). If FILE is -, read the standard input. The format, the encoding and the"
-    " delimiter are detected."
+    " workbook (.xlsx). If FILE is -, read the standard input. The format and the delimiter are"
+    " detected."
     f" The columns are {', '.join(FIELDS)}. Spellings such as 'External ID' are accepted."
-    " Columns that only the API can set are ignored, so that a file that customers export wrote can"
-    " be imported.\n\n"
-    "The whole file is checked before anything is sent; --dry-run shows what would be sent. The"
-    " outcome of each row is recorded in FILE.journal. After Ctrl-C, a crash or a network failure,"
-    " run the same command again to continue. Rows that the API rejects are written to"
-    " FILE.failed.csv with the reason. Correct this file and import it.",
+    " Columns that only the API can set are ignored, so FILE can be a CSV or JSONL file of"
+    " 'dub-uplink customers export'.\n\n"
+    "The whole file is checked before anything is sent. The outcome of each row is recorded in"
+    " FILE.journal. After Ctrl-C, a crash or a network failure, run the same command again to"
+    " continue. Rows that the API rejects are written with the reason to a file such as"
+    " customers.failed.csv. Correct that file and import it.",
     epilog=IMPORT_EXAMPLES,
 )
 @click.argument("path", metavar="FILE", type=click.Path())
@@ -118,7 +118,7 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
     "-y",
     "--yes",
     is_flag=True,
-    help="Import without a preview and a confirmation. This is the default if stdin or stderr is"
+    help="Import without a preview or a confirmation. This is the default if stdin or stderr is"
     " not a terminal.",
 )
 @click.option(
@@ -127,7 +127,7 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
     default="fail",
     show_default=True,
     help="What to do if the customer of a row exists: fail reports the row as failed, skip leaves"
-    " the customer unchanged, upsert updates the customer except for the country.",
+    " the customer unchanged, upsert overwrites the customer's fields, except the country.",
 )
 @click.option(
     "--map",
@@ -135,28 +135,28 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
     multiple=True,
     metavar="COLUMN=FIELD",
     callback=_parse_mapping,
-    help="Import COLUMN as FIELD, such as 'User ID=external_id'. 'COLUMN=' ignores the column. Can"
-    " be repeated.",
+    help="Import the column COLUMN as the field FIELD, such as 'User ID=external_id'. 'COLUMN='"
+    " ignores the column. Can be repeated.",
 )
 @click.option(
-    "--ignore-unknown", is_flag=True, help="Ignore unknown columns. By default, they are an error."
+    "--ignore-unknown", is_flag=True, help="Ignore columns that match no field.  [default: error]"
 )
 @click.option(
     "--exact",
     is_flag=True,
-    help="Import each cell unchanged: NULL and 1E05 are text. Use this only if no spreadsheet"
-    " program has edited the file.",
+    help="Import each cell unchanged, even if the cell contains NULL or 1E05. Use this option only"
+    " if no spreadsheet program has edited the file.",
 )
 @click.option(
     "--format",
     "file_format",
     type=click.Choice(["csv", "json", "jsonl", "xlsx"]),
-    help="The format of the file.  [default: detected from its content and name]",
+    help="The format of FILE.  [default: detected from the content and the name of FILE]",
 )
 @click.option(
     "--sheet",
     metavar="NAME",
-    help="The sheet of an Excel workbook.  [default: the first visible sheet]",
+    help="The sheet of an Excel workbook to import.  [default: the first visible sheet]",
 )
 @click.option(
     "--encoding",
@@ -168,8 +168,8 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
     "--delimiter",
     metavar="CHARACTER",
     callback=_check_delimiter,
-    help="The character between the cells of CSV, or the word tab.  [default: detected from the"
-    " header]",
+    help="The character between the cells of CSV. For a tab, give the word tab.  [default: detected"
+    " from the header]",
 )
 @click.option(
     "--workers",
@@ -177,15 +177,15 @@ def _check_encoding(_ctx: click.Context, _param: click.Parameter, text: str | No
     default=8,
     show_default=True,
     metavar="N",
-    help="The number of concurrent requests.",
+    help="The maximum number of concurrent requests.",
 )
 @click.option(
     "--journal",
     "journal_path",
     type=click.Path(dir_okay=False),
     metavar="JOURNAL",
-    help="Record the progress in this file, so that an interrupted import can continue. Failed"
-    " rows and problems are written to the directory of JOURNAL.  [default: FILE.journal]",
+    help="Record the progress in JOURNAL, so that an interrupted import can continue. The files of"
+    " failed rows and of problems are written to the same directory.  [default: FILE.journal]",
 )
 @click.option(
     "--restart",
@@ -302,7 +302,7 @@ def _open_journal(
 def _validate(
     path: str, rows: Rows, problem_file: Path, *, preview: bool, dry_run: bool, quiet: bool
 ) -> ValidationReport:
-    """Validate all rows, and show a preview or notes.
+    """Validate all rows. Show a preview, or only the notes, which are remarks on values.
 
     Raises:
         BadFile: the file cannot be read to its end.
@@ -361,7 +361,7 @@ def _run_import(
         _report_stopped(run, failed_path)
         message = f"{format_row_count(unresolved)} had no usable response."
         raise Failure(message, ExitCode.NETWORK, _RUN_AGAIN)
-    interrupt.ignore()  # with exit code 130, users would run the command again
+    interrupt.ignore()  # the import is complete: prevent exit code 130, which asks for another run
     failed_path, write_error = _write_failed(run, failed_path)
     show_counts(journal)
     has_failures = show_failures(journal, failed_path, run.on_conflict, write_error=write_error)
@@ -387,13 +387,13 @@ def _report_stopped(run: Import, failed_path: Path) -> None:
 
 
 def _write_failed(run: Import, path: Path) -> tuple[Path, str]:
-    """Write the failed rows, if any. Return the path, and why it cannot be written, or ""."""
+    """Write the failed rows, if any. Return the path, and an error message or ""."""
     try:
         if run.journal.count_outcomes()["failed"]:
             path = write_failed_rows(path, run.rows, run.journal)
     except OSError as error:
         suffix = "" if error.filename is None else f": {error.filename}"
         return path, f"{error.strerror or error}{suffix}"
-    except BadFile as error:  # the file was changed during the import
+    except BadFile as error:  # the imported file has changed during the import
         return path, f"the imported file cannot be read again: {str(error).rstrip('.')}"
     return path, ""

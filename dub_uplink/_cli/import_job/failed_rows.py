@@ -23,10 +23,10 @@ def get_failed_suffix(rows: Rows) -> str:
 
 
 def write_failed_rows(path: Path, rows: Rows, journal: Journal) -> Path:
-    """Write the rows that failed so far as they were sent. The columns have the field names.
+    """Write the failed requests and their reasons. The columns have the names of the fields.
 
     Returns:
-        The path of the file. If another file has the name ``path``, the returned path has a number.
+        The path of the written file: ``path``, with a number if another file has this path.
 
     Raises:
         OSError: the file cannot be written.
@@ -47,8 +47,8 @@ def write_failed_rows(path: Path, rows: Rows, journal: Journal) -> Path:
 
 def _write_table(file: IO[str], rows: Rows, failed_records: Iterator[dict[str, Any]]) -> None:
     columns = [*(name for name in FIELDS if name in rows.columns.values()), REASON_COLUMN]
-    file.write("\ufeff")  # without a byte order mark, Excel assumes another encoding
-    # Quote all cells, because some versions of Python do not quote a cell for a CR.
+    file.write("\ufeff")  # from this byte order mark, Excel detects UTF-8
+    # Quote all cells, because some versions of Python do not quote a cell that contains a CR.
     writer = csv.writer(
         file,
         delimiter=get_spreadsheet_delimiter(rows),

@@ -1,8 +1,9 @@
 """Create the customers of an import, each exactly once, even if the process crashes.
 
-Before a row is sent, the journal records that the row may be sent. After the response, the journal
-records the outcome. If a row may have been sent but has no outcome, the response may have been
-lost. The server may then have created the customer.
+The journal has a sent limit: the rows with lower numbers may have been sent. Before a row is sent,
+the journal raises the sent limit above the row's number. After the response, the journal records
+the outcome. If a run ends before the response, the row is in doubt: the server may have created its
+customer.
 """
 
 from __future__ import annotations
@@ -28,26 +29,27 @@ OnConflict = Literal["skip", "upsert", "fail"]
 #: The result of a call; ``None`` if Ctrl-C ended a wait before the next attempt.
 Result = Customer | errors.DubError | ValueError | TypeError | None
 
-#: The number of rows by which the sent limit of the journal is raised. Each raise needs one fsync.
+#: The journal raises its sent limit by this number of rows. Each raise needs one fsync.
 _SENT_LIMIT_STEP = 32
 #: The longest time between two commits of outcomes, in seconds.
 _COMMIT_INTERVAL = 0.2
-#: If this number of consecutive rows get no usable response, the import stops.
+#: The import stops after this number of consecutive rows without a usable response.
 _MAX_CONSECUTIVE_FAILURES = 3
-#: The maximum number of creates of a row, if each create has a conflict although no customer has
-#: the external id.
+#: The maximum number of creates of a row. A create is repeated if it has a conflict, but no
+#: customer has the external id.
 _MAX_CREATES = 3
-#: If Dub requests a longer wait, the import stops. In seconds, and equal to the default deadline.
+#: If Dub requests a wait above this number of seconds, the import stops. The value is the default
+#: deadline of a call.
 _MAX_REQUESTED_WAIT = 90.0
 
-_EITHER_ID_TAKEN = "the external_id, or the stripe_customer_id by another customer"
+_EITHER_ID_TAKEN = "the external_id exists, or another customer has the stripe_customer_id"
 _RACE = "other clients create and delete this customer at the same time"
 _NO_SUCH_EXTERNAL_ID = (
     "no customer has this external_id: another one has the stripe_customer_id, or"
 )
 _STRIPE_ID_TAKEN = "another customer has the stripe_customer_id; nothing was updated"
 
-#: Errors that are caused by one row. Other errors would occur for every row.
+#: Errors that are caused by the content of a row. Other errors can occur for every row.
 _ROW_ERRORS = (errors.BadRequest, errors.Conflict, errors.UnprocessableEntity, errors.InviteExpired)
 _TOKEN_ERRORS = (errors.Unauthorized, errors.Forbidden, errors.NotFound)
 
@@ -80,7 +82,7 @@ class Step(NamedTuple):
 
 
 class CallResult(NamedTuple):
-    """The result of a step. ``may_be_applied``: the server may have applied a failed attempt."""
+    """The result of a step, and whether the server may have applied an attempt that failed."""
 
     step: Step
     result: Result
@@ -88,7 +90,7 @@ class CallResult(NamedTuple):
 
 
 class AttemptLog(threading.local):
-    """Records whether the server may have applied a failed attempt of this thread's call."""
+    """Records whether the server may have applied a failed attempt of the current thread's call."""
 
     may_be_applied = False
 
@@ -118,7 +120,7 @@ class Import:
         workers: the maximum number of concurrent calls.
         attempts: records the failed attempts of the client.
         on_progress: called with the number of rows that have an outcome.
-        check_interrupt: called after each result. It raises an exception to stop the import.
+        check_interrupt: called after each result; raises an exception to stop the import.
         clock: returns monotonic time in seconds.
 
     Attributes:
@@ -146,7 +148,7 @@ class Import:
         """Send the remaining rows.
 
         Returns:
-            The number of rows without an outcome, because they had no usable response.
+            The number of rows that have no outcome because they had no usable response.
 
         Raises:
             ImportAborted: the API key is rejected, the server is unavailable, or the server
@@ -167,7 +169,7 @@ class Import:
 
     def _run_steps(self, steps: Iterator[Step]) -> None:
         completed: deque[CallResult] = deque()
-        waiting_steps: dict[int, Step] = {}  # submitted steps that no thread has started, by row
+        waiting_steps: dict[int, Step] = {}  # by row number; no thread has started these steps
 
         def submit() -> Iterator[Step]:
             for step in steps:
@@ -203,7 +205,7 @@ class Import:
                 self._mark_not_applied(CallResult(step, None, may_be_applied=False))
 
     def _make_first_steps(self) -> Iterator[Step]:
-        """Yield a step for each row without an outcome, after recording that it may be sent."""
+        """Record that a row may be sent, then yield its step. Skip rows that have an outcome."""
         initial_size_and_mtime = _get_size_and_mtime(self.file)
         for row in self.rows:
             yield from self._take_follow_up_steps()
@@ -224,8 +226,8 @@ class Import:
     def _take_follow_up_steps(self) -> Iterator[Step]:
         while self._follow_up_steps:
             if self._follow_up_steps[0].call == "update":
-                # Commit first, because after the update the customer equals the row, as if this
-                # import had created it. After a crash, only the journal shows that it existed.
+                # Commit the mark that the customer existed. The update makes the customer equal to
+                # the row. After a crash, the customer must not be counted as created.
                 self.journal.commit()
             yield self._follow_up_steps.popleft()
 
@@ -258,7 +260,7 @@ class Import:
                 self._resolve_conflict(step)
         elif call != "create" and isinstance(result, errors.NotFound):
             self._resolve_missing(step)
-        elif isinstance(result, errors.Conflict):  # an update sends no external id
+        elif isinstance(result, errors.Conflict):  # of an update, which sends no external id
             self._record_outcome(row, "failed", f"{format_error(result)} ({_STRIPE_ID_TAKEN})")
         elif result is None:
             self._mark_not_applied(call_result)
@@ -268,8 +270,8 @@ class Import:
     def _needs_lookup(self, row: Row) -> bool:
         """Return whether a row with a conflict must be looked up by its external id.
 
-        There are two reasons: an interrupted run of this import may have created the customer; or,
-        with ``skip``, the conflict may be caused by the Stripe id instead of the external id.
+        There are two reasons for a lookup. An interrupted run of this import may have created the
+        customer. With ``skip``, the Stripe id may have caused the conflict, not the external id.
         """
         return self.journal.is_in_doubt(row.number) or (
             self.on_conflict == "skip" and _has_stripe_id(row)
@@ -282,7 +284,7 @@ class Import:
         """Skip, update or fail a row whose customer existed before the import."""
         row = step.row
         if self.on_conflict == "fail":
-            # The response does not say which of the two ids another customer has.
+            # The response does not say which of the two ids caused the conflict.
             suffix = f" ({_EITHER_ID_TAKEN})" if _has_stripe_id(row) else ""
             self._record_outcome(row, "failed", f"{step.reason}{suffix}")
         elif self.on_conflict == "skip":
@@ -292,9 +294,9 @@ class Import:
             self._follow_up_steps.append(step._replace(call="update"))
 
     def _resolve_missing(self, step: Step) -> None:
-        """Create the customer again after a conflict, because no customer has the external id.
+        """Repeat a create that had a conflict although no customer has the external id.
 
-        Either another client has deleted the customer, or the conflict was caused by the Stripe id.
+        Either another client has deleted the customer, or the Stripe id caused the conflict.
         """
         if step.conflicts < _MAX_CREATES:
             self._follow_up_steps.append(step._replace(call="create"))
@@ -314,20 +316,23 @@ class Import:
         self.retry_after = max(self.retry_after, error.retry_after or 0.0)
         self._consecutive_failures += 1
         was_unsent = isinstance(error, errors.APIConnectionError) and not error.sent
-        # The API of Dub has this route, so another server sent the response.
+        # Dub's API has the routes of all calls, so a 404 or a 405 comes from another server.
         is_wrong_server = isinstance(error, errors.SDKError) and error.status_code in (404, 405)
         was_rejected = isinstance(error, _TOKEN_ERRORS) or is_wrong_server
         is_certainly_not_applied = was_unsent or was_rejected
         if is_certainly_not_applied:
             self._mark_not_applied(call_result)
-        # All rows would wait as long as this row. With --no-retries, no deadline limits the wait.
+        # A requested wait applies to all rows. With --no-retries, no deadline limits the wait.
         is_long_wait = (error.retry_after or 0.0) > _MAX_REQUESTED_WAIT
         must_stop = is_certainly_not_applied or is_long_wait
         if must_stop or self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
             raise ImportAborted(error)
 
     def _mark_not_applied(self, call_result: CallResult) -> None:
-        """Record that no attempt created the customer, if this is certain for all processes."""
+        """Record that the server has not created the customer, if this is certain.
+
+        It is certain if the results of all attempts, in this run and in earlier runs, are known.
+        """
         (row, call, *_), _, may_be_applied = call_result
         if call == "create" and not may_be_applied and not self.journal.is_in_doubt(row.number):
             self.journal.mark_not_applied(row.number)
@@ -366,7 +371,7 @@ def matches_request(request: dict[str, Any], customer: Customer) -> bool:
 
 
 def format_error(error: Exception) -> str:
-    """Format an error as the reason of a failed row. Similar errors get the same reason."""
+    """Format an error as the reason of a failed row."""
     if isinstance(error, errors.APIStatusError):
         return " ".join(f"{error.status_code} {error.code or ''}".split()) + f": {error.message}"
     return str(error)

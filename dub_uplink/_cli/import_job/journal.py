@@ -16,14 +16,15 @@ state            in ``rows``                 next run
 ===============  ==========================  =======================================================
 not sent         no entry; the number is at  sends a create
                  least ``sent_limit``
-in doubt         no entry; the number is     sends a create; after a conflict, looks up whether the
-                 below ``sent_limit``        customer is equal to the row, and then counts it as
-                                             created
-``not applied``  an entry without an         sends a create; a conflict is a real one. The entry is
-                 outcome                     deleted when the journal is opened, so that a later
-                                             crash leaves the row in doubt
-``exists``       an entry without an         applies ``--on-conflict`` without a create: an update
-                 outcome                     may have been sent, and is sent again
+in doubt         no entry; the number is     sends a create; after a conflict, looks the customer up
+                 below ``sent_limit``        and, if the customer is equal to the row, counts the
+                                             row as created
+``not applied``  an entry without an         sends a create; a conflict means that the customer
+                 outcome                     existed before the import. The entry is deleted when
+                                             the journal is opened: after a crash of this run, the
+                                             row is in doubt
+``exists``       an entry without an         applies ``--on-conflict`` without a create; sends an
+                 outcome                     update even if an earlier run may have sent the update
 an outcome       ``created``, ``updated``,   sends nothing
                  ``skipped`` or ``failed``
 ===============  ==========================  =======================================================
@@ -47,15 +48,20 @@ from dub_uplink._cli.io.files import OWNER_ONLY, sync_directory
 Outcome = Literal["created", "updated", "skipped", "failed"]
 
 _OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-# These marks are stored as outcomes, but a row with a mark has no outcome yet.
-_EXISTING = "exists"  # the customer existed before the import
-_NOT_APPLIED = "not applied"  # the server did not create the customer
-_SCHEMA_VERSION = 3  # version 1 was a JSONL file; version 2 had different column names
-#: The first bytes of a journal of version 1, and of a journal of a later version.
+#: A mark in the column ``outcome``: the row has no outcome yet, and its customer existed before the
+#: import.
+_EXISTING = "exists"
+#: A mark in the column ``outcome``: the row has no outcome yet, and the server did not create its
+#: customer.
+_NOT_APPLIED = "not applied"
+#: The version of the tables. A journal of another version cannot be continued.
+_SCHEMA_VERSION = 3
+#: The first bytes of a SQLite database, and therefore of a journal.
 _SQLITE_HEADER = b"SQLite format 3\0"
 _NAMES_BY_KEY = {"file": "the file", "server": "the server", "API key": "the API key"}
-_MAX_REASON_LENGTH = 10_000  # characters
-#: An unfinished import can be resumed although this part of its identity has changed.
+#: Longer reasons are cut to this number of characters.
+_MAX_REASON_LENGTH = 10_000
+#: An unfinished import can be resumed even if this part of its identity has changed.
 _CHANGEABLE_KEY = "on_conflict"
 _SCHEMA = f"""
     BEGIN;
@@ -76,14 +82,14 @@ class Journal:
 
     If the journal belongs to another import, its content is replaced in two cases:
 
-    - All rows of that import have an outcome. ``replaced_outcome_counts`` then contains their
-      number by outcome.
+    - All rows of that import have an outcome. ``replaced_outcome_counts`` then contains the number
+      of rows for each outcome.
     - The server cannot have created a customer of that import.
 
     Args:
         path: the path of the journal. If it does not exist, it is created.
-        identity: JSON values that identify the import. If the journal contains different values,
-            it belongs to another import.
+        identity: JSON values that identify the import. A journal with other values belongs to
+            another import.
         rows: the number of rows in the imported file.
         restart: whether to replace the journal even if its import is unfinished.
 
@@ -189,7 +195,7 @@ class Journal:
             self.commit()
 
     def lower_sent_limit(self, row: int) -> None:
-        """Record that this process has sent neither ``row`` nor later rows."""
+        """Record that this process has sent no row with the number ``row`` or a higher number."""
         for number in self._not_applied_rows:
             if number >= row and self._get_stored_outcome(number) is None:
                 self.mark_not_applied(number)
@@ -283,7 +289,7 @@ class Journal:
             ) from None
 
     def delete(self) -> None:
-        """Close and delete the journal. Call it after the report of a complete import."""
+        """Close and delete the journal. Call this method after the report of a complete import."""
         self.close()
         self.path.unlink(missing_ok=True)
 
@@ -321,8 +327,8 @@ def _check_file(path: Path) -> None:
     """
     if path.exists() and not path.is_file():
         raise JournalError(f"{path} is not a regular file; choose another journal with --journal")
-    # Open the file for appending, because Python's error says why a file cannot be written. The
-    # error of SQLite does not.
+    # Open the file for appending, because Python's error says why the file cannot be written.
+    # SQLite's error does not state the reason.
     with open(path, "a+b", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as file:
         file.seek(0)
         start = file.read(len(_SQLITE_HEADER))

@@ -1,4 +1,7 @@
-"""Show what an import detected in a file, and what it would send."""
+"""Show what an import detected in a file, and what the import would send.
+
+A problem prevents the import. A note is a remark on a value, and does not prevent the import.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,13 @@ from dub_uplink._cli.io.text_file import is_non_ascii_utf_8
 from dub_uplink._cli.reading.rows import Options, Rows
 from dub_uplink._internal.naming import camel_case
 
-_MAX_VALUE_LENGTH = 200  # characters of a value in the preview
+#: The preview shows at most this number of characters of a value.
+_MAX_VALUE_LENGTH = 200
 _FORMATS = {"csv": "CSV", "json": "JSON", "xlsx": "Excel"}
 
 
 def format_row_count(count: int) -> str:
-    """Format a number of rows."""
+    """Format a number of rows, such as ``1,206 rows``."""
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
@@ -82,7 +86,7 @@ def _shorten(value: Any) -> Any:
 
 
 def show_notes(report: ValidationReport, rows: Rows, *, err: bool) -> None:
-    """Show the notes on values. A row with notes is sent."""
+    """Show the notes."""
     if report.notes.groups:
         click.echo("Check these values; they do not prevent the import:", err=err)
         _show_groups(report.notes, rows, err=err)
@@ -144,7 +148,7 @@ def make_sibling_path(journal: Path, path: Path, suffix: str) -> Path:
 
 
 def warn_about_old_files(*paths: Path) -> None:
-    """Warn about each file that exists, because an earlier import wrote it."""
+    """Warn about each of these files that exists: it is left from an earlier import."""
     for path in paths:
         if path.exists():
             click.echo(

@@ -17,7 +17,8 @@ from dub_uplink._cli.import_job.preview import format_row_count
 from dub_uplink._cli.io.text import make_printable
 from dub_uplink._cli.transfer_options import STORAGE_META_KEY
 
-_MAX_REASONS = 5  # the number of reasons that are shown
+#: At most this number of reasons is shown.
+_MAX_REASONS = 5
 
 
 def show_counts(journal: Journal) -> None:
@@ -44,7 +45,7 @@ def show_unresolved(reasons: Counter[str], retry_after: float) -> None:
     """Show why rows had no usable response, and how long Dub requested to wait.
 
     Args:
-        reasons: the number of rows by reason.
+        reasons: the number of rows for each reason.
         retry_after: the requested wait in seconds; 0 if Dub requested no wait.
     """
     _show_most_frequent(reasons.most_common(), "had no usable response")
@@ -56,7 +57,9 @@ def _show_most_frequent(reasons: list[tuple[str, int]], outcome: str) -> None:
     for reason, count in reasons[:_MAX_REASONS]:
         click.echo(make_printable(f"{format_row_count(count)} {outcome}: {reason}"), err=True)
     if len(reasons) > _MAX_REASONS:
-        click.echo(f"{len(reasons) - _MAX_REASONS:,} more reasons.", err=True)
+        remaining = len(reasons) - _MAX_REASONS
+        plural = "" if remaining == 1 else "s"
+        click.echo(f"and {remaining:,} more reason{plural}", err=True)
 
 
 def show_failures(
@@ -68,7 +71,7 @@ def show_failures(
         journal: the journal of the import.
         failed_path: the path of the file of failed rows.
         on_conflict: what was done with rows whose customer exists.
-        write_error: why the file could not be written; empty if it was written.
+        write_error: why the file of failed rows could not be written; empty if it was written.
 
     Returns:
         Whether rows failed.
@@ -91,7 +94,7 @@ def show_failures(
     return True
 
 
-#: The options that the next command repeats. The other options describe the imported file.
+#: The options that the next command repeats. The other options describe the file of this import.
 _REPEATED_OPTIONS = {
     "on_conflict",
     "workers",

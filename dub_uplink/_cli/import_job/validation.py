@@ -1,4 +1,8 @@
-"""Validate a file before any row is sent."""
+"""Validate a file before any row is sent.
+
+A problem prevents the import. A note is a remark on a value, and does not prevent the import. The
+line of a problem or a note is a line of the file, a row of a sheet, or an item of a JSON array.
+"""
 
 from __future__ import annotations
 
@@ -20,28 +24,32 @@ from dub_uplink._cli.reading.values import make_excerpt
 
 #: The fields whose values are unique on the server.
 _UNIQUE_FIELDS = ("external_id", "stripe_customer_id")
-_PROGRESS_INTERVAL = 1_000  # rows
+#: The progress is reported each time this number of rows has been validated.
+_PROGRESS_INTERVAL = 1_000
+#: The preview shows the requests of this number of rows.
 _PREVIEW_ROWS = 3
-_MAX_PER_GROUP = 5  # the number of problems that are shown for each group
-_MAX_GROUPS = 50  # the number of groups that are shown
+#: At most this number of problems is shown for each group.
+_MAX_PER_GROUP = 5
+#: At most this number of groups is shown.
+_MAX_GROUPS = 50
 
 
 @dataclass
 class ProblemGroup:
-    """The number of problems with the same column and reason, and the first of these problems."""
+    """Problems with one column and one reason: their number, and the first five of them."""
 
     count: int = 0
     examples: list[Problem] = field(default_factory=list)
 
 
 class ProblemGroups:
-    """Problems by column and reason. The memory use does not grow with the number of problems."""
+    """Problems or notes, grouped by column and reason. Only those that are shown are stored."""
 
     def __init__(self) -> None:
         self.groups: dict[tuple[str, str], ProblemGroup] = {}
 
     def add(self, problem: Problem) -> bool:
-        """Add a problem, and return whether it will be shown."""
+        """Add a problem. Return whether the problem will be shown."""
         key = problem.column, problem.reason
         if key not in self.groups and len(self.groups) == _MAX_GROUPS:
             return False
@@ -66,10 +74,10 @@ class ValidationReport:
         rows: the number of rows.
         bad_rows: the number of rows with problems.
         problems: the problems.
-        notes: remarks on values. A row with notes is sent.
+        notes: the notes.
         first_requests: the requests of the first three rows without problems.
-        problem_file: the path of a file with all problems; ``None`` if ``problems`` has all.
-        problem_file_error: why the file could not be written; empty if it was written.
+        problem_file: the path of a file with all problems; ``None`` if ``problems`` contains all.
+        problem_file_error: why ``problem_file`` could not be written; empty without an error.
     """
 
     rows: int = 0
@@ -84,12 +92,11 @@ class ValidationReport:
 def validate_rows(
     rows: Rows, problem_file: Path, on_progress: Callable[[int], object] = lambda count: None
 ) -> ValidationReport:
-    """Validate all rows of a file. The memory use does not grow with the file.
+    """Validate all rows of a file. The memory use does not grow with the size of the file.
 
     Args:
         rows: the rows.
-        problem_file: the path of the file to which all problems are written, if there are too many
-            to show.
+        problem_file: if there are too many problems to show, all are written to this path.
         on_progress: called with the number of validated rows.
 
     Raises:
@@ -118,15 +125,16 @@ def validate_rows(
 
 
 def get_spreadsheet_delimiter(rows: Rows) -> str:
-    """Return the delimiter for CSV files about these rows, which a spreadsheet program opens.
+    """Return the delimiter of CSV files that a spreadsheet program will open.
 
-    Excel expects a comma or a semicolon in a file named ``.csv``, depending on the region.
+    Excel expects a comma or a semicolon, depending on the region of the user. A user whose file has
+    semicolons probably needs semicolons.
     """
     return ";" if rows.recognized.get("delimiter") == ";" else ","
 
 
 class _ProblemFile:
-    """Adds problems to a report. If they are too many to show, they are written to a file."""
+    """Adds problems to a report. If it cannot show all problems, all are written to a file."""
 
     def __init__(self, report: ValidationReport, path: Path, unit: str, delimiter: str) -> None:
         self._report = report
@@ -162,7 +170,7 @@ class _ProblemFile:
             self._report.problem_file = self._path
             self._file = UniqueFile(self._path)
             file = self._exit_stack.enter_context(self._file)
-            file.write("\ufeff")  # without a byte order mark, Excel assumes another encoding
+            file.write("\ufeff")  # from this byte order mark, Excel detects UTF-8
             self._writer = csv.writer(file, delimiter=self._delimiter, lineterminator="\n")
             self._writer.writerow((self._unit, "column", "reason", "value"))
         for problem in problems:
@@ -186,24 +194,24 @@ class _ProblemFile:
 class SeenIds:
     """The ids of the validated rows, in a temporary database.
 
-    A million ids would need hundreds of megabytes of memory.
+    In memory, a million ids take hundreds of megabytes.
     """
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA cache_size = -8000")  # KiB
+        self._database.execute("PRAGMA cache_size = -8000")  # a negative number is a size in KiB
         self._database.execute(
             "CREATE TABLE seen (id BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID"
         )
         self._database.execute("BEGIN")
 
     def compare_and_add(self, row: Row, rows: Rows) -> tuple[list[Problem], list[Problem]]:
-        """Compare the ids of a row with the ids of earlier rows, and add them.
+        """Compare the ids of a row with the ids of earlier rows. Then add the ids of the row.
 
         Returns:
-            A problem for each id that an earlier row has, and a note for each id that differs from
-            an earlier id only in Unicode normalization.
+            A problem for each id that an earlier row also has; a note for each id that differs from
+            the id of an earlier row only in Unicode normalization.
         """
         problems, notes = [], []
         for number, name in enumerate(_UNIQUE_FIELDS):
@@ -223,7 +231,8 @@ class SeenIds:
 
     def _add_or_find(self, text: str, line: int) -> int | None:
         """Add an id and return ``None``. If an earlier row has the id, return that row's line."""
-        # Replace lone surrogates, because SQLite cannot store them. The row already has a problem.
+        # Replace lone surrogates, because SQLite cannot store them. A row with a lone surrogate
+        # already has a problem.
         key = text.encode("utf-8", "replace")
         insert = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
         if self._database.execute(insert, (key, line)).rowcount:

@@ -30,9 +30,9 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
 
 @click.command(
     short_help="Show when a call would be retried.",
-    help="Show the attempts and waits of a call if every attempt fails, and why the call ends."
-    " Nothing is sent. Each wait is random within a range. The start times assume that it is in the"
-    " middle of the range.",
+    help="Show the attempts and waits of a call whose attempts all fail, and why the call ends."
+    " No request is sent. Each wait is random within a range. The start times are computed with the"
+    " middle of each range.",
     epilog=EXAMPLES,
 )
 @click.option(
@@ -41,7 +41,8 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
     metavar="MS",
     default=_DEFAULT_BACKOFF.initial_interval,
     show_default=True,
-    help="The initial retry interval, in milliseconds: the longest wait after the first attempt.",
+    help="The interval before the first retry, in milliseconds. The wait is random, between half of"
+    " the interval and the whole interval.",
 )
 @click.option(
     "--max-interval",
@@ -49,7 +50,7 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
     metavar="MS",
     default=_DEFAULT_BACKOFF.max_interval,
     show_default=True,
-    help="The longest wait after any attempt, in milliseconds.",
+    help="The longest interval before any retry, in milliseconds.",
 )
 @click.option(
     "--exponent",
@@ -57,7 +58,7 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
     metavar="N",
     default=_DEFAULT_BACKOFF.exponent,
     show_default=True,
-    help="The longest wait grows by this factor after each attempt, up to --max-interval.",
+    help="Multiply the interval by N after each retry, up to --max-interval.",
 )
 @click.option(
     "--max-elapsed-time",
@@ -65,12 +66,13 @@ _ROW_FORMAT = "{:>7}   {:>10}   {:>24}"
     metavar="MS",
     default=_DEFAULT_BACKOFF.max_elapsed_time,
     show_default=True,
-    help="The time limit of the whole call, in milliseconds.",
+    help="The time limit of the call with all attempts and waits, in milliseconds.",
 )
 @click.option(
     "--retry-after",
     metavar="VALUE",
-    help="The Retry-After header of each response: seconds, an HTTP date or a Unix time.",
+    help="The Retry-After header of each response: seconds, an HTTP date or a Unix time.  [default:"
+    " no header]",
 )
 @click.option(
     "--status",

@@ -1,6 +1,6 @@
 """Compute the attempts and waits of one call that always fails.
 
-The classes that retry real calls make all decisions, with a simulated clock.
+``RetryState``, which decides about retries of real calls, decides here with a simulated clock.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ class TimelineAttempt:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The attempts of one call, its deadline in seconds after its start, and why it ended."""
+    """The attempts of one call.
+
+    Attributes:
+        attempts: the attempts in their order.
+        deadline: the time limit of the call, in seconds.
+        end_reason: why the call ended.
+    """
 
     attempts: tuple[TimelineAttempt, ...]
     deadline: float
@@ -59,12 +65,12 @@ def format_seconds(value: float) -> str:
 
 
 class _Simulation:
-    """A clock and a random number generator that return the values that were set."""
+    """A simulated clock, which returns the attributes ``now`` (seconds) and ``random``."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.random = 0.5
-        # Start at the real time, because `Retry-After` may be a date.
+        # The simulated date starts at the current date, because `Retry-After` may be a date.
         start_time = current_clock().time()
         self.clock = Clock(
             monotonic=lambda: self.now,
@@ -82,7 +88,7 @@ def compute_timeline(
 ) -> Timeline:
     """Compute the timeline of a call if the response to each attempt has this status.
 
-    The random wait is always the middle of its range. At the start, the retry budget is full.
+    Each wait is in the middle of its random range. At the start, the retry budget is full.
 
     Args:
         config: The retry policy; ``None`` for no retries.
@@ -132,7 +138,7 @@ def _compute_wait_bounds(
 def _find_end_reason(state: RetryState, outcome: Outcome, simulation: _Simulation) -> str | None:
     """Return why the call ends, or ``None`` if another attempt follows.
 
-    The checks are in the same order as in the transport.
+    The transport makes the same checks in the same order.
     """
     if not state.may_retry(outcome):
         return _explain_no_retry(state, outcome)

@@ -137,7 +137,7 @@ def test_write_command_with_an_invalid_option_sends_nothing(
         (b"", "is not JSON"),
         (b"externalId: user_1", "is not JSON: Expecting value: line 1 column 1"),
         (b'{"name": "Zo\xeb"}', "is not UTF-8; save the file as UTF-8"),
-        (b"[{}]", "contains a list; use customers import"),
+        (b"[{}]", "contains a list; for several customers, use"),
         (b"null", "does not contain a JSON object"),
         (b'{"external_id": "user_1", "contry": "GB"}', "did you mean 'country'?"),
         (b'{"external_id": 5}', "external_id: Not a valid string."),

@@ -396,7 +396,7 @@ def test_conflict_with_unknown_cause_names_both_unique_fields(
     path = tmp_path / "a.csv"
     path.write_text("external_id,country,stripe_customer_id\ns2,gb,cus_9\n")
     done = invoke("customers", "import", str(path))
-    assert "(the external_id, or the stripe_customer_id by another customer)" in done.stderr
+    assert "(the external_id exists, or another customer has the stripe_customer_id)" in done.stderr
     done = invoke("customers", "import", "--on-conflict", "upsert", str(path))
     assert "no customer has this external_id: another one has the stripe" in done.stderr
     live[0].add(external_id="s2")
