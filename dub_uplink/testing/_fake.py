@@ -231,7 +231,7 @@ class FakeDub:
             return list(self._next_ids)
 
     def use_ids(self, ids: Iterable[str]) -> None:
-        """Use these ids for the next new customers, and discard the remaining ids of an earlier call.
+        """Use these ids for the next new customers. Discard the ids that remain of an earlier call.
 
         Raises:
             ValueError: an id is empty or repeated, begins with ``ext_``, or belongs to a customer.
@@ -381,7 +381,7 @@ class FakeDub:
             self._next_ids.clear()
 
     def close(self) -> None:
-        """Close the database. After that, requests raise ``RuntimeError``, or get a 410 over HTTP."""
+        """Close the database. New requests raise ``RuntimeError``, or get a 410 over HTTP."""
         with self._lock:
             self._store.close()
 

@@ -129,7 +129,7 @@ def customer_to_json(row: Row, name_number: int, *, expanded: bool) -> dict[str,
 
 
 def link_count_to_json(link_id: str, count: int, link: str) -> dict[str, Any]:
-    """Return one link of a count as JSON; ``link`` is the stored JSON of the link."""
+    """Return a link's number of customers as JSON; ``link`` is the stored JSON of the link."""
     fields = json.loads(link)
     link_fields = {"shortLink": fields["shortLink"], "url": fields["url"]}
     return {"linkId": link_id, "_count": count, **link_fields}

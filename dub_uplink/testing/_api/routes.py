@@ -67,9 +67,9 @@ class CustomersApi:
 
     ``workspace`` may be replaced between requests.
 
-    As in Dub's server, ``HEAD`` and ``OPTIONS`` get a 405. ``get`` and ``update`` check the types
-    of all parameters of a list, but not their combination. ``create`` and ``delete`` ignore the
-    query.
+    As in Dub's server, ``HEAD`` and ``OPTIONS`` get a 405. ``get`` and ``update`` check the type
+    of each query parameter of ``list``, but not the combination of parameters. ``create`` and
+    ``delete`` ignore the query. A customer key is a Dub id, or ``ext_`` and an external id.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class CustomersApi:
         try:
             customer_id = self._new_id()
             self._store.check_id(customer_id)
-        except ValueError as error:  # FakeDub(ids=...) returned the id
+        except ValueError as error:  # from the callable given as FakeDub(ids=...)
             raise ApiError(
                 "unprocessable_entity",
                 f"FakeDub(ids=...) returned an invalid id: {error}",
@@ -209,7 +209,7 @@ class CustomersApi:
         fields = parse_body(request, creating=False)
         row = self._find_row(customer_key)
         customer_id: str = row[0]
-        # Dub checks the country of an update, but does not write it.
+        # Dub checks the country of an update, but does not store the country.
         fields.pop("country", None)
         check_column_lengths(fields, "update")
         if "avatar" in fields and fields["avatar"] != row[3]:
@@ -247,7 +247,7 @@ _CUSTOMER_ROUTES: dict[str, _Operation] = {
     "PATCH": CustomersApi._update,
     "DELETE": CustomersApi._delete,
 }
-# The keys are path segments after /customers. Other segments are ids of customers.
+# The routes by the path segment after /customers. Any other segment is a customer key.
 _ROUTES: dict[str, dict[str, _Operation]] = {
     "": _COLLECTION_ROUTES,
     "count": {"GET": CustomersApi._count},
