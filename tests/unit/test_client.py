@@ -17,7 +17,7 @@ from dub_uplink import CustomersConsumer, Dub, declare, errors
 from dub_uplink.testing import FakeDub
 
 
-def test_close_closes_the_clients_own_session(serving: Any) -> None:
+def test_close_closes_the_default_session(serving: Any) -> None:
     server = serving()
     dub = Dub("dub_x", server_url=server.url)
     dub.customers.list()

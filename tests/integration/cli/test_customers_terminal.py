@@ -81,7 +81,7 @@ def test_api_key_prompt_does_not_show_the_typed_key(terminal: Any, live: Live) -
     assert fake.requests[0].status == 200
 
 
-def test_ctrl_c_at_the_key_prompt_exits_without_traceback(terminal: Any) -> None:
+def test_ctrl_c_at_the_api_key_prompt_exits_without_traceback(terminal: Any) -> None:
     shown = terminal("customers", "list")
     shown.wait_for("Dub API key: ")
     shown.send("\x03")

@@ -255,7 +255,7 @@ def delete_before_updates(fake: FakeDub, monkeypatch: pytest.MonkeyPatch, times:
 
 
 @pytest.mark.parametrize("stripe_id", ["", "cus_1"])
-def test_customer_deleted_before_its_update_is_created(
+def test_customer_deleted_before_the_update_is_created(
     fake: FakeDub, start: Start, monkeypatch: pytest.MonkeyPatch, stripe_id: str
 ) -> None:
     fake.add(external_id="u1")

@@ -240,7 +240,7 @@ def test_avatar_of_192_characters_is_stored(api: Any) -> None:
     assert api.create("a", avatar=avatar)["avatar"] == avatar
 
 
-def test_text_too_long_is_reported_before_a_duplicate_key(api: Any) -> None:
+def test_too_long_text_is_reported_before_duplicate_external_id(api: Any) -> None:
     api.create("a")
     body = {**GOOD, "name": "n" * 192}
     assert api.message("POST", "/customers", json=body) == too_long("create", "name")

@@ -44,7 +44,7 @@ def test_paging_by_cursors_returns_each_customer_both_ways(api: Any, order: str,
     assert back == expected[:-1]
 
 
-def test_paging_by_page_numbers_returns_the_same_customers(api: Any) -> None:
+def test_paging_by_page_numbers_returns_each_customer_once(api: Any) -> None:
     for number in range(7):
         api.create(str(number))
     pages = [api.listed({"page": str(page), "pageSize": "3"}) for page in range(1, 5)]

@@ -13,7 +13,7 @@ from dub_uplink.testing import FakeDub
 freezegun = pytest.importorskip("freezegun", reason="freezegun is not installed")
 
 
-def test_fake_uses_the_time_of_a_later_freezegun_freeze(
+def test_fake_uses_the_time_of_freezegun_started_after_the_fake(
     fake: FakeDub, reach: Callable[[FakeDub], Any]
 ) -> None:
     api = reach(fake)

@@ -156,7 +156,7 @@ def finish_all(path: Path) -> None:
         journal.commit()
 
 
-def test_unfinished_import_resumes_with_another_on_conflict(path: Path) -> None:
+def test_unfinished_import_resumes_with_changed_on_conflict(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(2)
         journal.record_outcome(0, "created")
@@ -165,7 +165,7 @@ def test_unfinished_import_resumes_with_another_on_conflict(path: Path) -> None:
         assert (journal.get_outcome(0), journal.is_in_doubt(1)) == ("created", True)
 
 
-def test_finished_import_is_repeated_with_another_on_conflict(path: Path) -> None:
+def test_finished_import_is_repeated_with_changed_on_conflict(path: Path) -> None:
     finish_all(path)
     with Journal(path, {**ABOUT, "on_conflict": "skip"}, ROWS) as journal:
         assert (journal.sent_limit, journal.get_outcome(0)) == (0, None)
@@ -256,7 +256,7 @@ def test_journal_in_use_rejects_a_second_process(path: Path) -> None:
     Journal(path, ABOUT, 10**9).close()
 
 
-def test_new_journal_is_locked_before_its_first_row(path: Path) -> None:
+def test_new_journal_is_locked_before_the_first_row(path: Path) -> None:
     with Journal(path, ABOUT, ROWS), pytest.raises(JournalError, match="another import uses"):
         Journal(path, ABOUT, ROWS)
 
@@ -290,7 +290,7 @@ OUTCOMES = st.one_of(
 
 
 @given(outcomes=st.lists(OUTCOMES, max_size=12))
-def test_reopened_journal_equals_the_closed_one(
+def test_reopened_journal_has_the_state_before_closing(
     tmp_path_factory: pytest.TempPathFactory, outcomes: list[tuple[Any, ...]]
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal"

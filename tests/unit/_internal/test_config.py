@@ -291,7 +291,7 @@ def test_timeout_too_large_for_a_float_raises_value_error() -> None:
         Dub("dub_x", timeout_ms=10**400)
 
 
-def test_dub_passes_every_setting_to_its_consumer(serving: Any, said: Any) -> None:
+def test_dub_passes_every_setting_to_customers_consumer(serving: Any, said: Any) -> None:
     server = serving(raw=[said(500, ""), said(200, "[]")])
     retried: list[tuple[Any, ...]] = []
     slept: list[float] = []

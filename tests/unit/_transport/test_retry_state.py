@@ -210,7 +210,7 @@ def test_success_and_404_return_one_retry_budget_token(
     assert repr(budget) == f"RetryBudget(capacity=3, tokens={refills})"
 
 
-def test_retry_budget_never_exceeds_its_capacity() -> None:
+def test_retry_budget_never_exceeds_the_capacity() -> None:
     budget = RetryBudget(2)
     budget.refill()
     assert budget.tokens == 2

@@ -198,7 +198,9 @@ def test_customer_body_that_is_not_an_object_raises(got: Any, body: Any) -> None
         got(body)
 
 
-def test_invalid_customer_in_a_list_names_its_index(serving: Any, connect: Any) -> None:
+def test_error_for_an_invalid_customer_in_a_list_names_the_index(
+    serving: Any, connect: Any
+) -> None:
     body = json.dumps([TODAY, {**TODAY, "sales": "many"}])
     with pytest.raises(errors.ResponseValidationError, match=r"body: 1\.sales: "):
         connect(serving(200, body).url).list()
@@ -269,7 +271,7 @@ def test_utf_16_or_bom_body_is_decoded(serving: Any, connect: Any) -> None:
         assert connect(serving(200, body).url).get("cus_1").name == "Zoë"
 
 
-def test_unknown_key_equal_to_a_python_name_stays_in_extra(got: Any) -> None:
+def test_unknown_json_key_like_an_attribute_name_stays_in_extra(got: Any) -> None:
     customer = got({**TODAY, "created_at": "yesterday", "sale_amount": "much"})
     assert customer.sale_amount == TODAY["saleAmount"]
     assert customer.created_at is not None
