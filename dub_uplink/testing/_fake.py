@@ -56,7 +56,7 @@ class FakeDub:
         window: The window of the rate limit, in seconds.
         now: A function that returns an aware datetime or Unix seconds; default: the wall clock.
         ids: A function that returns the id of a new customer; default: random ids in Dub's format.
-        database: A SQLite file for the customers; default: the memory.
+        database: A SQLite file for the customers; by default, the customers are in memory.
         base_url: The server URL. A ``session()`` passes requests for this URL to the fake.
         latency: The delay of every response, in seconds.
         keep_requests: How many of the latest requests the fake keeps in ``requests``.
@@ -231,7 +231,7 @@ class FakeDub:
             return list(self._next_ids)
 
     def use_ids(self, ids: Iterable[str]) -> None:
-        """Use these ids for the next new customers. Discard the ids that remain of an earlier call.
+        """Use these ids for the next new customers. Discard unused ids of an earlier call.
 
         Raises:
             ValueError: an id is empty or repeated, begins with ``ext_``, or belongs to a customer.

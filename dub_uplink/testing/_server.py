@@ -162,7 +162,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _write_throttled(self, body: bytes, bytes_per_second: float) -> bytes:
-        """Send all parts of a body but the last part slowly, and return the last part."""
+        """Send a body slowly, up to the last part. Return the last part for the caller to send."""
         started = time.monotonic()
         sent = 0
         end = 0

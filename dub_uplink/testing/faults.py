@@ -42,7 +42,7 @@ class Fault(abc.ABC):
 
     @abc.abstractmethod
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
-        """Return what the transport sends to the client.
+        """Return how to deliver the response to the client.
 
         Args:
             execute: A function that executes the request and returns the response.
@@ -364,7 +364,7 @@ class Faults:
 
     @property
     def shares(self) -> dict[Fault, float]:
-        """Return the fraction of requests, from 0 to 1, that gets each random fault."""
+        """Return, for each random fault, the fraction of requests that get it, from 0 to 1."""
         with self._lock:
             return dict(self._shares)
 

@@ -42,9 +42,10 @@ class Admin:
     """The admin API of a fake.
 
     Without a token, the ``Host`` header must be a loopback address. A web page that reaches this
-    server by DNS rebinding sends its own host name, and is rejected. Writes need the content type
-    ``application/json``. A browser sends this type to another origin only with a permission by
-    CORS, which the fake never gives. Writes with the ``Origin`` of another host are rejected too.
+    server by DNS rebinding sends the host name of its own site, and gets a 403. Writes need the
+    content type ``application/json``. A browser sends this type to another origin only with a
+    permission by CORS, which the fake never gives. Writes with the ``Origin`` of another host are
+    rejected too.
 
     Args:
         fake: The fake.

@@ -129,7 +129,7 @@ def parse_fault(
 
 
 def parse_queued_fault(arguments: Mapping[str, Any]) -> tuple[faults.Fault, dict[str, Any]]:
-    """Parse a queued fault; return the fault, and the ``times``, ``method`` and ``path`` given."""
+    """Parse a queued fault. Return the fault, and the given ``times``, ``method`` and ``path``."""
     return parse_fault(arguments, _QUEUE_FIELDS)
 
 

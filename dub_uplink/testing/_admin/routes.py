@@ -63,7 +63,7 @@ class Route:
         fields: The checks of the query (``GET``) or of the JSON body (other methods). If ``None``,
             the handler checks the fields.
         required: The names of required fields.
-        status: The status of a success.
+        status: The status of a successful response.
     """
 
     method: str

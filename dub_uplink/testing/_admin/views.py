@@ -47,7 +47,7 @@ SETTING_FIELDS = {
     "expired": "expired",
     "keepRequests": "keep_requests",
 }
-#: The maximum size in bytes of a shown body, so that lists of requests stay fast.
+#: The maximum size of a shown body, in bytes. The limit keeps lists of requests fast.
 _MAX_SHOWN_BODY = 2**20
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 

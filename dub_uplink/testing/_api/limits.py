@@ -30,7 +30,7 @@ class Usage:
     def headers(self) -> dict[str, str]:
         """Return Dub's rate limit headers.
 
-        All times are in Unix milliseconds, although the HTTP standard defines ``Retry-After`` as
+        All times are in Unix milliseconds. In the HTTP standard, ``Retry-After`` is a number of
         seconds or a date.
         """
         return {
@@ -76,7 +76,7 @@ class RateLimiter:
             timestamps.pop()
 
     def count_request(self, key: str, now_ms: int) -> Usage:
-        """Count a request if the limit allows it. ``now_ms`` is in Unix milliseconds."""
+        """Count a request if the limit allows it, and return the usage at ``now_ms``."""
         timestamps = self._timestamps.setdefault(key, deque(maxlen=max(self._limit, 1)))
         self._prune(timestamps, now_ms)
         allowed = len(timestamps) < self._limit

@@ -45,7 +45,7 @@ _DUB_AVATAR_PREFIXES = (_ASSETS_URL, "https://api.dub.co/og/avatar/")
 
 
 def parse_list_parameters(request: Request) -> dict[str, str]:
-    """Parse the query of a list, and check its parameters.
+    """Parse the query of a list, and check the parameters.
 
     Raises:
         ApiError: A parameter is invalid.
@@ -61,7 +61,7 @@ def _raise_if_problem(problem: str | None) -> None:
 
 
 def is_expanded(parameters: Mapping[str, str]) -> bool:
-    """Return whether checked parameters request the expanded fields of customers."""
+    """Return whether a checked query requests the program, link, partner and discount."""
     return parameters.get("includeExpandedFields") == "true"
 
 

@@ -1,4 +1,4 @@
-"""Build the responses of Dub's server, with its messages: JSON, errors, HTML pages, customers."""
+"""Build the responses of Dub's server: JSON, error messages, HTML pages and customers."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ _ANIMALS = (
 
 
 def make_name(number: int) -> str:
-    """Return a name for a customer without a name and an email.
+    """Return a name for a customer that has neither a name nor an email.
 
     Names repeat after 143 numbers. A page has at most 100 customers, so two consecutive reads of a
     customer return different names.

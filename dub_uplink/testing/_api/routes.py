@@ -53,7 +53,7 @@ _MAX_LINK_GROUPS = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class Workspace:
-    """A workspace: its valid and expired API keys, their role, its plan and its program."""
+    """A workspace: the valid and expired API keys, the role of the keys, the plan, the program."""
 
     tokens: frozenset[str]
     expired: frozenset[str]
@@ -118,7 +118,7 @@ class CustomersApi:
         except Exception:
             logger.exception("%s %s", request.method, request.path)
             code, message = "internal_server_error", SERVER_ERROR
-        # As in Dub, only errors after the rate limit check have the headers of the rate limit.
+        # Like Dub, send rate limit headers only with errors that follow the rate limit check.
         return make_error_response(code, message, None if usage is None else usage.headers())
 
     def _check_access(self, usage: Usage, operation: _Operation, method: str) -> None:

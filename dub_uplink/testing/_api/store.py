@@ -256,7 +256,7 @@ class Store:
         """Check the Dub id of a new customer.
 
         Raises:
-            DuplicateKey: A customer with this id exists.
+            DuplicateKey: A stored customer has this id.
             InvalidId: ``id`` is empty or begins with ``ext_``.
         """
         check_id_format(id)
@@ -287,7 +287,7 @@ class Store:
         self._write(_INSERT, row_from_customer(customer))
 
     def add_missing(self, rows: Iterable[Row]) -> int:
-        """Store the rows without duplicate keys, in one transaction; return the number stored."""
+        """Store all rows except duplicates in one transaction. Return the number of stored rows."""
         changes_before = self._db.total_changes
         with self._db:
             self._db.execute("BEGIN")
@@ -350,7 +350,7 @@ class Store:
         ).fetchall()
 
     def count_by_link(self, query: ListQuery, limit: int) -> list[Row]:
-        """Return each link's id, number of customers and JSON, the largest number first."""
+        """Return the id, number of customers and JSON of each link, the largest number first."""
         conditions, values = self._conditions(query)
         where = _where_clause([*conditions, "link_id IS NOT NULL"])
         return self._db.execute(
