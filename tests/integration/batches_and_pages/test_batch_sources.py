@@ -151,7 +151,7 @@ def test_async_batch_reads_the_source_in_one_task(fake: FakeDub, url: str) -> No
     assert len(tasks) == 1
 
 
-def test_async_batch_reads_no_more_than_workers_ahead() -> None:
+def test_async_batch_reads_at_most_workers_items_ahead() -> None:
     read = []
 
     async def items() -> AsyncIterator[int]:

@@ -45,7 +45,7 @@ def bodies(count: int) -> Iterator[dict[str, str]]:
     return ({"external_id": f"user_{number}", "country": "GB"} for number in range(count))
 
 
-def test_ensure_creates_a_customer_once_and_then_gets_it(fake: FakeDub, dub: Dub) -> None:
+def test_ensure_creates_a_customer_once_and_then_gets_the_same(fake: FakeDub, dub: Dub) -> None:
     first = dub.customers.ensure({"external_id": "user_1", "name": "Ada", "country": "GB"})
     again = dub.customers.ensure({"externalId": "user_1", "name": "Countess", "country": "GB"})
     assert first == again

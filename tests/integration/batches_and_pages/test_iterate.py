@@ -43,7 +43,9 @@ def test_iterate_sends_at_most_one_extra_request(fake: FakeDub, dub: Dub, count:
 
 
 @pytest.mark.parametrize("count", [100, 200])
-def test_full_last_page_needs_one_more_request(fake: FakeDub, dub: Dub, count: int) -> None:
+def test_full_last_page_needs_a_request_for_an_empty_page(
+    fake: FakeDub, dub: Dub, count: int
+) -> None:
     fake.add_many(count)
     assert len(list(dub.customers.iterate())) == count
     assert len(fake.requests) == count // 100 + 2

@@ -19,14 +19,14 @@ def methods(fake: FakeDub) -> list[str]:
     return [request.method for request in fake.requests]
 
 
-def test_upsert_of_a_new_customer_creates_it(fake: FakeDub, customers: Any) -> None:
+def test_upsert_of_a_new_customer_creates_the_customer(fake: FakeDub, customers: Any) -> None:
     made = customers.upsert(BODY)
     assert (made.external_id, made.country, made.name) == ("u/1", "GB", "Ada")
     assert [customer.id for customer in fake.customers] == [made.id]
     assert methods(fake) == ["PATCH", "POST"]
 
 
-def test_upsert_of_an_existing_customer_updates_it(fake: FakeDub, customers: Any) -> None:
+def test_upsert_of_an_existing_customer_updates_the_customer(fake: FakeDub, customers: Any) -> None:
     known = fake.add(external_id="u/1", country="FR", name="Bo", email="bo@example.com")
     body = operations.CreateCustomerRequestBody("u/1", email=None, name="Ada", country="GB")
     updated = customers.upsert(body)

@@ -73,7 +73,7 @@ def test_call_headers_override_with_options_headers(fake: FakeDub, customers: An
     assert headers(fake, "X-Run") == ["1", "1", None]
 
 
-def test_with_options_twice_keeps_earlier_options(fake: FakeDub, customers: Any) -> None:
+def test_second_with_options_keeps_the_options_of_the_first(fake: FakeDub, customers: Any) -> None:
     first = wrap(customers, retries=None, http_headers={"X-Team": "growth", "X-Run": "1"})
     second = wrap(first, http_headers={"x-team": "sales"})
     fake.faults.add(faults.Status(503))

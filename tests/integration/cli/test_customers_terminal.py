@@ -60,7 +60,7 @@ def test_terminal_table_fits_the_width_and_follows_no_color(terminal: Any, live:
         assert ("…" in row) == (columns == 72)
 
 
-def test_list_with_more_pages_prints_a_hint(terminal: Any, live: Live) -> None:
+def test_list_with_a_next_page_prints_a_hint(terminal: Any, live: Live) -> None:
     live[0].add_many(3)
     shown = terminal("customers", "list", "--page-size", "2", env=live[1])
     assert shown.finish() == 0

@@ -288,7 +288,7 @@ def test_rejected_api_key_stops_import_and_valid_one_resumes(
     assert (done.exit_code, live[0].customer_count) == (0, 200)
 
 
-def test_wrong_server_path_stops_and_the_right_one_starts_over(
+def test_import_with_wrong_server_path_stops_and_can_start_over(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     wrong = f"{live[1]['DUB_SERVER_URL']}/nope"

@@ -81,7 +81,7 @@ def test_list_with_customer_ids_returns_only_these_customers(api: Any) -> None:
     assert [row["id"] for row in listed(api, customerIds=",".join(ids))] == ids
 
 
-def test_list_sorts_by_sale_amount_both_ways(api: Any) -> None:
+def test_list_sorts_by_sale_amount_in_both_orders(api: Any) -> None:
     for order, reverse in (("asc", False), ("desc", True)):
         amounts = [row["saleAmount"] for row in listed(api, sortBy="saleAmount", sortOrder=order)]
         assert amounts == sorted(amounts, reverse=reverse)

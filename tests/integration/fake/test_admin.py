@@ -313,7 +313,7 @@ def test_latency_setting_delays_responses(fake: FakeDub, curl: Curl) -> None:
     assert fake.requests[0].ms >= 200
 
 
-def test_rate_limit_setting_counts_earlier_requests(curl: Curl) -> None:
+def test_new_rate_limit_setting_counts_requests_before_change(curl: Curl) -> None:
     curl.statuses(3)
     curl.admin("PATCH", "settings", {"rateLimit": 4})
     assert curl.statuses(2) == [200, 429]

@@ -252,7 +252,7 @@ def test_add_many_adds_missing_customers_in_order(fake: FakeDub, api: Any) -> No
     assert newest[0]["externalId"] == "user_251"
 
 
-def test_customers_and_requests_are_copies(fake: FakeDub, api: Any) -> None:
+def test_customers_and_requests_properties_return_copies(fake: FakeDub, api: Any) -> None:
     api.create("a", name="A")
     fake.customers.clear()
     fake.requests.clear()

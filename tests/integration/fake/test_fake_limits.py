@@ -244,7 +244,7 @@ def test_admin_405_response_has_an_allow_header(admin: Admin) -> None:
         assert response.headers["Allow"] == (methods or "GET, HEAD, POST, DELETE")
 
 
-def test_body_that_is_not_base64_gets_a_plain_message(admin: Admin) -> None:
+def test_fault_body_that_is_not_base64_returns_422_with_reason(admin: Admin) -> None:
     for text in ("?", "\u00e4", "a"):
         body = json.dumps({"fault": "Status", "code": 503, "bodyBase64": text})
         status, field, message = admin.error("POST", "faults", body)

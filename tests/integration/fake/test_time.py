@@ -34,7 +34,7 @@ def test_freezegun_tick_frees_the_rate_limit(mount: Any) -> None:
         assert api("GET", "/customers").status_code == 200
 
 
-def test_fake_created_under_freezegun_works_after_it_ends(mount: Any) -> None:
+def test_fake_created_under_freezegun_works_after_freezegun_ends(mount: Any) -> None:
     with freezegun.freeze_time("2020-01-01"):
         fake = FakeDub()
         assert fake.clock.time() == 1_577_836_800

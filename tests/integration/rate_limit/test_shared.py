@@ -264,7 +264,7 @@ def test_waiting_callers_resume_after_a_pause_in_order(shared: Any, token: str) 
     assert third.is_later(second, 1 / 3)
 
 
-def test_lower_limit_from_the_server_applies_to_all_processes(shared: Any, token: str) -> None:
+def test_server_limit_below_configured_applies_to_all_processes(shared: Any, token: str) -> None:
     first, second = shared(50, 60.0), shared(50, 60.0)
     reservation = Reservation(Clock(), bulk=False)
     limiter_of(first, token).reserve(reservation, 60)

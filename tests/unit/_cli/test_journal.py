@@ -117,7 +117,7 @@ def test_changed_option_is_named_with_rows_in_doubt(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"file": "other"}, {"on_conflict": "skip"}])
-def test_unfinished_import_without_a_created_customer_is_replaced(
+def test_unfinished_import_without_created_customers_is_replaced(
     path: Path, change: dict[str, str]
 ) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
@@ -173,7 +173,7 @@ def test_finished_import_is_repeated_with_changed_on_conflict(path: Path) -> Non
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("content", [b"external_id,country\nu1,GB\n", b"x", b'{"a":1}\n', b"[]\n"])
-def test_opening_a_file_other_than_a_journal_keeps_it_unchanged(
+def test_opening_a_non_journal_file_keeps_the_file_unchanged(
     path: Path, content: bytes, restart: bool
 ) -> None:
     path.write_bytes(content)
@@ -183,7 +183,7 @@ def test_opening_a_file_other_than_a_journal_keeps_it_unchanged(
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_opening_another_sqlite_database_leaves_it_unchanged(path: Path, restart: bool) -> None:
+def test_opening_a_non_journal_database_keeps_data_unchanged(path: Path, restart: bool) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE theirs (x)")
     with pytest.raises(JournalError, match="was written by another version"):

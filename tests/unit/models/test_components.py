@@ -178,7 +178,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "field"), WRONG, ids=[f"{c}"[:30] for c, _ in WRONG])
-def test_field_of_wrong_type_raises_and_names_it(
+def test_error_for_a_field_of_wrong_type_names_the_field(
     got: Any, change: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(errors.ResponseValidationError) as caught:
@@ -242,7 +242,7 @@ def test_response_body_aliases_are_the_customer_class() -> None:
     assert operations.ResponseBody is components.Customer
 
 
-def test_models_compare_by_value(got: Any) -> None:
+def test_models_with_equal_fields_are_equal(got: Any) -> None:
     one, other = got(TODAY), got(TODAY)
     assert one == other
     assert dataclasses.replace(one, name="Grace") != one
