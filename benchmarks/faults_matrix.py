@@ -103,7 +103,7 @@ def _waited(seen: Seen) -> str:
         return f"no retry; {seen.ending}"
     after = seen.arrivals[1] - seen.moment
     how = f"{after:.2f} s after" if after >= 0 else f"{-after:.2f} s before"
-    return f"retried {how} that time; {seen.ending}"
+    return f"retried {how} the requested time; {seen.ending}"
 
 
 def _refused(seen: Seen) -> str:

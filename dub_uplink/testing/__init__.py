@@ -41,7 +41,8 @@ _LOCATIONS = {
     "no_sleep": "._clock:no_sleep",
 }
 
-if not TYPE_CHECKING:  # a type checker would accept any name
+# Hide __getattr__ from type checkers, because with it they accept any name.
+if not TYPE_CHECKING:
     __getattr__ = make_lazy_getattr(__name__, _LOCATIONS)
 
 

@@ -55,7 +55,7 @@ class App:
         response = Response(
             fake_response.body[: delivery.truncate_after], status=fake_response.status
         )
-        # As in Dub, send no default Content-Type, and a relative Location.
+        # Like Dub, send no default Content-Type, and keep Location relative.
         response.headers.clear()
         response.autocorrect_location_header = False
         response.headers.extend(
@@ -65,7 +65,7 @@ class App:
 
 
 def _raw_path(environ: WSGIEnvironment) -> str:
-    """Return the path as sent. ``PATH_INFO`` is decoded, so it cannot tell ``%2F`` from ``/``."""
+    """Return the percent-encoded path. ``PATH_INFO`` does not distinguish ``%2F`` from ``/``."""
     for name in ("REQUEST_URI", "RAW_URI"):
         raw_target: str = environ.get(name) or ""
         if raw_target.startswith("/"):

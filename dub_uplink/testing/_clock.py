@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..retries import Clock
 
-_MAX_SLEEP = 1e9  # seconds
-_MAX_OFFSET = 190_000_000_000.0  # seconds; later dates are beyond the range of datetime
+#: The longest sleep of :func:`sleep`, in seconds.
+_MAX_SLEEP = 1e9
+#: The largest offset of a clock, and the latest Unix time that ``set`` accepts, in seconds. A
+#: clock with this offset stays below the year 9999, the last year of datetime.
+_MAX_OFFSET = 190_000_000_000.0
 
 _fake_clocks: weakref.WeakSet[FakeClock] = weakref.WeakSet()
 _active_no_sleep_clocks: list[SkippingClock] = []
 
 
 class FakeClock:
-    """The clock of a fake: the time that ``now`` returns, plus an offset. It can be frozen.
+    """The clock of a fake: the result of ``now``, plus an offset. ``freeze`` stops the clock.
 
     Args:
         now: A function that returns the time as an aware datetime or Unix seconds; by default,
@@ -73,7 +76,7 @@ class FakeClock:
             self._offset += seconds
 
     def set(self, moment: dt.datetime) -> None:
-        """Set the clock to a time in the future or past. Unless it is frozen, it runs from there.
+        """Set the clock to a time in the future or past. A frozen clock stays frozen.
 
         Raises:
             ValueError: ``moment`` has no time zone, or is before 1970 or after the year 8000.
@@ -92,7 +95,7 @@ class FakeClock:
                 self._frozen_at = self._time_without_offset()
 
     def unfreeze(self) -> None:
-        """Let the clock continue from its current time."""
+        """Let a frozen clock run again, from the time that the clock shows."""
         with self._lock:
             if self._frozen_at is not None:
                 self._offset += self._frozen_at - self._time_without_offset()
@@ -111,12 +114,12 @@ class FakeClock:
 
     @property
     def offset(self) -> float:
-        """Return the seconds by which the clock is ahead of ``now``."""
+        """Return the seconds that the clock adds to ``now``, or to the time of ``freeze``."""
         return self._offset
 
 
 class SkippingClock:
-    """A clock whose ``sleep`` does not wait, but moves the clock ahead. So deadlines still pass.
+    """A clock whose ``sleep`` returns at once and moves the clock ahead, so that deadlines pass.
 
     ``slept`` lists the seconds of each sleep.
 
@@ -133,11 +136,11 @@ class SkippingClock:
         self._lock = threading.Lock()
 
     def monotonic(self) -> float:
-        """Return monotonic seconds, plus all sleeps."""
+        """Return the monotonic time plus the duration of all sleeps, in seconds."""
         return time.monotonic() + self._offset
 
     def time(self) -> float:
-        """Return Unix time in seconds, plus all sleeps."""
+        """Return the Unix time plus the duration of all sleeps, in seconds."""
         return time.time() + self._offset
 
     def sleep(self, seconds: float) -> None:
@@ -153,7 +156,7 @@ class SkippingClock:
         self.sleep(seconds)
 
     def clock(self) -> Clock:
-        """Return this clock as an argument for a client: ``Dub(..., clock=skipping.clock())``."""
+        """Return the ``clock`` argument for a client: ``Dub(..., clock=skipping.clock())``."""
         from ..retries import Clock  # noqa: PLC0415 - a fake can be used without a client
 
         return Clock(
@@ -167,9 +170,9 @@ class SkippingClock:
 
 @contextlib.contextmanager
 def no_sleep() -> Iterator[SkippingClock]:
-    """Skip the waits of clients and mounted fakes.
+    """Skip the waits of clients, and the delays in ``session()`` and ``wsgi_app`` of fakes.
 
-    A skipped wait moves the time of clients and of all fakes ahead, so that deadlines and rate
+    A skipped wait moves the clocks of clients and of all fakes ahead, so that deadlines and rate
     limit windows pass. A client with its own ``clock`` argument uses that clock.
 
     Returns:

@@ -47,19 +47,19 @@ class FakeDub:
         role: The role of the API keys in the workspace: ``owner``, ``member``, ``viewer`` or
             ``billing``.
         plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or
-            ``enterprise``. The customers API needs a plan above ``pro``.
+            ``enterprise``. The customers API rejects ``free`` and ``pro``.
         default_program: The id of the workspace's program. A filter by program or partner uses
-            this program instead of the requested one. Without a program, such a filter gets a 404.
-        rate_limit: The number of requests per API key and ``window`` before a 429. With ``None``,
-            no request is rejected, and errors have the limit of the plan in their headers. With 0,
-            every request is rejected.
+            this program instead of the requested program. With ``None``, such a filter gets a 404.
+        rate_limit: The number of requests that each API key may send in a ``window``. With 0,
+            every request gets a 429. With ``None``, no request gets a 429, and the headers of
+            errors contain the limit of the plan.
         window: The window of the rate limit, in seconds.
         now: A function that returns an aware datetime or Unix seconds; default: the wall clock.
-        ids: A function that returns the id of a new customer; by default, ids in Dub's format.
-        database: A SQLite file for the customers; by default they are in memory.
+        ids: A function that returns the id of a new customer; default: random ids in Dub's format.
+        database: A SQLite file for the customers; by default, the customers are in memory.
         base_url: The server URL. A ``session()`` passes requests for this URL to the fake.
         latency: The delay of every response, in seconds.
-        keep_requests: The number of latest requests that the fake keeps in ``requests``.
+        keep_requests: How many of the latest requests the fake keeps in ``requests``.
 
     Raises:
         ValueError: a role, plan, token, URL or number is invalid.
@@ -103,7 +103,7 @@ class FakeDub:
         self._requests = RequestLog(keep_requests)
         self._limiter = RateLimiter(settings.limit, window, enforced=rate_limit is not None)
         workspace = make_workspace(settings)
-        # All current and former API keys, because recorded requests may contain former keys.
+        # Contains former API keys too, so that the fake redacts them in recorded requests.
         self._secrets = workspace.tokens | workspace.expired
         self._api = CustomersApi(self._store, workspace, self._limiter, self.clock, self._new_id)
 
@@ -113,8 +113,8 @@ class FakeDub:
         Other requests raise ``NetworkRefused``.
 
         Args:
-            sleep: A function to call with the seconds of each latency or delay; default:
-                ``time.sleep``, or within ``no_sleep()`` a function that skips the wait.
+            sleep: A function to call with the seconds of each delay. By default, the session calls
+                ``time.sleep``, and ``no_sleep()`` skips the delay.
         """
         from ._session import make_session  # noqa: PLC0415 - a served fake does not need the requests library
 
@@ -128,20 +128,20 @@ class FakeDub:
         admin: bool = False,
         admin_token: str | None = None,
     ) -> Server:
-        """Serve this fake over HTTP until ``close()`` or the end of ``with fake.serve() as url:``.
+        """Serve this fake over HTTP until the server is closed: ``with fake.serve() as url:``.
 
         Args:
             host: The address to listen on.
             port: The port; 0 selects a free port.
             admin: Whether to serve the admin API and the admin page under ``/_fake/``.
-            admin_token: The token that every request to the admin API needs; required with
-                ``admin`` unless ``host`` is a loopback address.
+            admin_token: The token that every request to the admin API needs; required if
+                ``admin`` is true and ``host`` is not a loopback address.
 
         Raises:
             OSError: the port is in use.
-            ValueError: the admin API needs ``admin_token``.
+            ValueError: ``admin_token`` is required but missing, or is invalid.
         """
-        from ._server import Server  # noqa: PLC0415 - a mounted fake needs no server
+        from ._server import Server  # noqa: PLC0415 - most fakes are not served
 
         return Server(self, host, port, admin=admin, admin_token=admin_token)
 
@@ -153,15 +153,15 @@ class FakeDub:
         return App(self)
 
     def handle(self, request: Request) -> Delivery:
-        """Execute a request, or apply its fault, and return what the transport must send.
+        """Execute a request, or apply its fault, and return how to deliver the response.
 
-        The transport sets ``request.ms`` if the response is delayed.
+        If the response is delayed, the caller sets ``request.ms`` when it sends the response.
         """
         self._store.check_open()
         started = time.perf_counter()
         self._requests.append(request)
         fault = request.fault = self.faults.next(request)
-        delivery = Delivery(None)  # of a fault that raises an exception
+        delivery = Delivery(None)  # for ``finally``, if the fault raises an exception
         try:
             if fault is None:
                 delivery = Delivery(self._execute(request))
@@ -170,7 +170,7 @@ class FakeDub:
             delivery.delay += self._settings.latency
             request.status = None if delivery.response is None else delivery.response.status
         finally:
-            # The transport sets the duration of a delayed response when it sends the response.
+            # The caller sets the duration of a delayed response.
             if not delivery.total_delay:
                 request.ms = (time.perf_counter() - started) * 1000
         return delivery
@@ -203,11 +203,11 @@ class FakeDub:
         return self._settings
 
     def configure(self, **changes: Any) -> Settings:
-        """Change settings, from the next request on, and return all settings.
+        """Change settings for the next requests, and return all settings.
 
         Args:
             **changes: Fields of :class:`Settings`, such as ``role="viewer"``. A new rate limit
-                also counts earlier requests.
+                also counts the requests before the change.
 
         Raises:
             TypeError: a name is not a field of ``Settings``, or a value has the wrong type.
@@ -226,15 +226,15 @@ class FakeDub:
 
     @property
     def next_ids(self) -> list[str]:
-        """Return the ids of ``use_ids`` that are not used yet."""
+        """Return the remaining ids of ``use_ids``."""
         with self._lock:
             return list(self._next_ids)
 
     def use_ids(self, ids: Iterable[str]) -> None:
-        """Use these ids for the next new customers, and discard unused ids of an earlier call.
+        """Use these ids for the next new customers. Discard unused ids of an earlier call.
 
         Raises:
-            ValueError: an id is empty, repeated or begins with ``ext_``, or a customer has it.
+            ValueError: an id is empty or repeated, begins with ``ext_``, or belongs to a customer.
         """
         new_ids = deque(ids)
         with self._lock:
@@ -284,12 +284,12 @@ class FakeDub:
     ) -> StoredCustomer:
         """Store a customer without the checks of the API, and return the customer.
 
-        ``created_at`` back-dates the customer, but the id contains the current time, as after an
-        import in Dub. ``sale_amount`` is in cents. ``link``, ``partner`` and ``discount`` accept
-        keys in snake_case or camelCase; missing keys get defaults, unknown keys are kept.
+        ``created_at`` does not change the id, which contains the current time, as after an import
+        in Dub. ``sale_amount`` is in cents. ``link``, ``partner`` and ``discount`` accept keys in
+        snake_case or camelCase. Missing keys get defaults. Unknown keys are kept.
 
         Raises:
-            ValueError: another customer has the id, ``external_id`` or ``stripe_customer_id``, the
+            ValueError: a stored customer has the id, ``external_id`` or ``stripe_customer_id``, the
                 id begins with ``ext_``, a date has no time zone, or a number is out of range.
             TypeError: ``sales`` or ``sale_amount`` is not an integer.
         """
@@ -333,12 +333,12 @@ class FakeDub:
     def add_many(self, count: int) -> int:
         """Add the customers ``user_1`` to ``user_<count>``, and return how many were added.
 
-        Existing customers are skipped. Creation times are one second apart and end now. A
-        million customers take about half a minute, in which the fake executes no other request.
+        Customers that exist are skipped. Creation times are one second apart, and the last one is
+        now. A million customers take about half a minute. Meanwhile, other requests wait.
 
         Raises:
             ValueError: a customer has an id of ``use_ids``, or the constructor's ``ids`` returned
-                an invalid id. No customer is added.
+                an invalid id. In both cases, no customer is added.
         """
         with self._lock:
             custom_ids = self._next_ids.copy()
@@ -363,7 +363,7 @@ class FakeDub:
             self._store.clear()
 
     def clear_requests(self) -> None:
-        """Remove every recorded request. The numbers of later requests continue."""
+        """Remove every recorded request. The numbering of requests continues."""
         self._requests.clear()
 
     def reset(self) -> None:
@@ -381,7 +381,7 @@ class FakeDub:
             self._next_ids.clear()
 
     def close(self) -> None:
-        """Close the database. Later requests raise ``RuntimeError``, or get a 410 over HTTP."""
+        """Close the database. New requests raise ``RuntimeError``, or get a 410 over HTTP."""
         with self._lock:
             self._store.close()
 

@@ -12,10 +12,15 @@ from email.utils import formatdate
 from typing import Any
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-MAX_INTEGER = 2**63 - 1  # the largest integer of SQLite
+#: The largest integer that SQLite can store.
+MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -MAX_INTEGER
-MIN_SPEED = 1e-9  # bytes per second of Drip; a wait of more than 1e9 s per byte could overflow
-_MAX_RETRY_AFTER = 1e9  # seconds; a later date may be beyond the range of datetime
+#: The lowest speed of ``Drip``, in bytes per second. The wait for a byte is at most 1e9 seconds, so
+#: that no timer overflows.
+MIN_SPEED = 1e-9
+#: The largest offset of a ``Retry-After`` from now, in seconds. It keeps the date in the range of
+#: datetime.
+_MAX_RETRY_AFTER = 1e9
 _CONNECTION_HEADERS = ("connection", "content-length", "transfer-encoding")
 
 
@@ -75,7 +80,7 @@ def check_number(name: str, value: float) -> None:
 
 
 def check_retry_after(seconds: float, form: str) -> None:
-    """Raise ``ValueError`` if ``seconds`` could lead beyond the range of dates."""
+    """Raise ``ValueError`` if ``seconds`` is below -1e9 or above 1e9."""
     if not -_MAX_RETRY_AFTER <= seconds <= _MAX_RETRY_AFTER:
         raise ValueError(
             f"with form={form!r}, retry_after must be from -1e9 to 1e9 seconds, not {seconds!r}"
@@ -92,7 +97,7 @@ def check_headers(names: Iterable[str]) -> None:
 
 
 def merge_headers(defaults: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
-    """Return the default headers, overridden by headers with the same names in any case."""
+    """Return the default headers, overridden by ``overrides``. Names are case-insensitive."""
     overridden_names = {name.lower() for name in overrides}
     return {
         name: value for name, value in defaults.items() if name.lower() not in overridden_names
@@ -124,6 +129,6 @@ def format_retry_after(value: float | str | dt.datetime, form: str | None, now: 
     if form == "seconds":
         return f"{Decimal(str(value)):f}".removesuffix(".0")
     if form == "http_date":
-        # Round up to the whole seconds of an HTTP date, so that the date is never too early.
+        # An HTTP date has whole seconds. Round up, so that the client does not retry too early.
         return formatdate(math.ceil(now + value), usegmt=True)
     return str(math.ceil((now + value) * (1 if form == "unix" else 1000)))

@@ -1,4 +1,7 @@
-"""Requests to the fake, its responses, and how a transport delivers a response."""
+"""Requests to a fake, responses of a fake, and how a transport delivers a response.
+
+A transport is the adapter of a session, the server or the WSGI application.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,12 @@ class Request:
         query_string: The query as sent, percent-encoded.
         headers: The headers, with lower-case names.
         body: The body.
-        status: The status of the response; ``None`` if the connection was closed without a
-            response, or while the request is executed.
+        status: The status of the response; ``None`` while the request is executed, or if the
+            connection was closed without a response.
         fault: The fault that was applied, or ``None``.
-        ms: The milliseconds until the end of the response, including delays; ``None`` until the
-            response is sent.
-        number: The position of the request among all requests of the fake, from 1.
+        ms: The milliseconds from the request to the end of the response, including delays;
+            ``None`` until the response is sent.
+        number: The position of the request among all requests of the fake, counted from 1.
     """
 
     __module__ = "dub_uplink.testing"
@@ -72,7 +75,7 @@ class Request:
 
 
 class FakeClosed(RuntimeError):
-    """The fake of a request is closed. Clients do not retry this exception."""
+    """A request reached a closed fake. Clients do not retry the request."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -91,7 +94,7 @@ class Delivery:
     Attributes:
         response: The response; ``None`` to close the connection without a response.
         delay: The seconds to wait before the response.
-        truncate_after: The number of bytes of the body after which to close the connection;
+        truncate_after: The number of bytes of the body to send before the connection is closed;
             ``None`` to send the complete body.
         bytes_per_second: The speed at which to send the body; ``None`` for no limit.
     """

@@ -33,16 +33,16 @@ class RequestLog:
             return [request.copy() for request in itertools.islice(self._requests, start, stop)]
 
     def resize(self, limit: int) -> None:
-        """Change the number of latest requests to keep."""
+        """Change how many of the latest requests are kept."""
         with self._lock:
             self._requests = deque(self._requests, maxlen=limit)
 
     def clear(self) -> None:
-        """Remove every request; numbers continue."""
+        """Remove every request. The numbering continues."""
         with self._lock:
             self._requests.clear()
 
     def count_and_last_number(self) -> tuple[int, int]:
-        """Return how many requests are kept, and the number of the last request."""
+        """Return the count of kept requests, and the number of the last request."""
         with self._lock:
             return len(self._requests), self._last_number

@@ -24,15 +24,20 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("dub_uplink.testing")
 
-_CLOSE_TIMEOUT = 5.0  # seconds that close() waits for requests in progress
-_CLOSE_INTERVAL = 0.005  # seconds between two checks in close() whether requests are in progress
-_POLL_INTERVAL = 0.02  # seconds until the thread that accepts connections notices close()
-_READ_SIZE = 65_536  # maximum number of bytes of a body to read at once
-_THROTTLE_INTERVAL = 0.02  # seconds between two writes of a slow body
+#: The maximum number of seconds that ``close()`` waits for requests in progress.
+_CLOSE_TIMEOUT = 5.0
+#: The seconds between two checks in ``close()`` for requests in progress.
+_CLOSE_INTERVAL = 0.005
+#: The maximum number of seconds until the listening thread notices ``close()``.
+_POLL_INTERVAL = 0.02
+#: The maximum number of bytes of a body to read at once.
+_READ_SIZE = 65_536
+#: The minimum number of seconds between two writes of a slow body.
+_THROTTLE_INTERVAL = 0.02
 
 
 class AdminTokenRequired(ValueError):
-    """The admin API needs a token, because other machines could reach the address."""
+    """The admin API needs a token, because other machines can reach the address."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -41,7 +46,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Listener  # pyright: ignore[reportIncompatibleVariableOverride]
     protocol_version = "HTTP/1.1"
     timeout = 75.0
-    wbufsize = -1  # buffered, so that a response is sent in one packet
+    wbufsize = -1  # Buffer writes, so that a response is sent in one packet.
     disable_nagle_algorithm = True
 
     def __getattr__(self, name: str) -> Any:
@@ -93,9 +98,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for key, value in self.headers.items():
             name = key.lower()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        # Do not use self.path, because http.server merges leading slashes in it.
+        # Do not use self.path, in which http.server merges leading slashes.
         target = self.requestline.split()[1]
-        if not target.startswith("/"):  # absolute URL, as for a proxy: remove scheme and host
+        if not target.startswith("/"):  # an absolute URL, as sent to a proxy
             target = "/" + target.partition("://")[2].partition("/")[2]
         if not target.isascii():
             target = quote(target.encode("latin-1"), safe="/%?&=+;:@!$'()*,~#[]")
@@ -109,7 +114,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Read a complete body, but return at most ``max_bytes`` + 1 bytes of it."""
         body = bytearray()
         for part in self._body_parts(headers):
-            # Read the rest too: some clients lose a response that precedes the end of their body.
+            # Read the rest too. Some clients lose a response that arrives before the body is sent.
             body += part[: max(max_bytes + 1 - len(body), 0)]
         return bytes(body)
 
@@ -134,7 +139,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             yield part
 
     def _deliver(self, delivery: Delivery, before_end: Callable[[], object] = lambda: None) -> None:
-        """Send a response; call ``before_end`` after all delays, before the client has the end."""
+        """Send a response; call ``before_end`` after all delays, before the last bytes are sent."""
         response = delivery.response
         delay = min(delivery.delay, threading.TIMEOUT_MAX)
         if (delay and self.server.stopping.wait(delay)) or response is None:
@@ -157,7 +162,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _write_throttled(self, body: bytes, bytes_per_second: float) -> bytes:
-        """Send a body slowly, and return its last part, which the caller sends."""
+        """Send a body slowly, up to the last part. Return the last part for the caller to send."""
         started = time.monotonic()
         sent = 0
         end = 0
@@ -174,7 +179,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class _Listener(socketserver.ThreadingTCPServer):
-    # Do not use http.server.HTTPServer, because it looks up its host name in DNS.
+    # Do not use http.server.HTTPServer, because HTTPServer looks up the host name in DNS.
     allow_reuse_address = sys.platform != "win32"
     daemon_threads = True
     request_queue_size = 128
@@ -285,7 +290,7 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Close every connection and wait for requests in progress; repeated calls do nothing."""
+        """Close every connection and wait for requests in progress; a second call does nothing."""
         listener = self._listener
         listener.stopping.set()
         if self._thread.is_alive():
@@ -294,7 +299,7 @@ class Server:
         for connection in list(listener.connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        # Count the waits, because a test may freeze the time.
+        # Count the waits instead of measuring time, because a test may freeze the time.
         for _ in range(round(_CLOSE_TIMEOUT / _CLOSE_INTERVAL)):
             if not listener.connections:
                 break

@@ -29,9 +29,9 @@ Timeout: TypeAlias = float | tuple[float | None, float | None] | urllib3.Timeout
 
 
 class NetworkRefused(RuntimeError):
-    """A session of :meth:`FakeDub.session` got a request that would have used the network.
+    """A session of :meth:`FakeDub.session` rejected a request to another server.
 
-    Clients do not retry the request, because this is not an exception of ``requests``.
+    Clients do not retry the request, because this class is not an exception of ``requests``.
     """
 
     __module__ = "dub_uplink.testing"
@@ -40,7 +40,7 @@ class NetworkRefused(RuntimeError):
 def make_session(fake: FakeDub, sleep: Callable[[float], object] | None) -> requests.Session:
     """Create a session that can reach only the fake."""
     session = requests.Session()
-    # Ignore .netrc and proxy settings of the machine, because they could change a test result.
+    # Ignore .netrc and proxy settings, so that test results do not depend on the machine.
     session.trust_env = False
     adapter = FakeAdapter(fake, clock.sleep if sleep is None else sleep)
     session.mount("https://", adapter)
@@ -111,7 +111,7 @@ class FakeAdapter(BaseAdapter):
             request, delivery.response, body, enforce_length=not is_complete
         )
         if is_complete and not stream:
-            # Set the content directly: reading it would take a fifth of the duration of a call.
+            # Set the content directly, because a read from ``raw`` takes a fifth of a call's time.
             response._content = delivery.response.body
             response._content_consumed = True  # type: ignore[attr-defined]
         elif not stream:
@@ -172,8 +172,8 @@ class FakeAdapter(BaseAdapter):
 def _split_timeout(timeout: Timeout) -> tuple[float | None, float | None]:
     """Return the read timeout and the total timeout, both in seconds.
 
-    Only a ``urllib3.Timeout`` has a total timeout. It includes the time to read the body, as in
-    the client's adapter.
+    Only a ``urllib3.Timeout`` has a total timeout. As in the client's adapter, the total timeout
+    includes the time to read the body.
     """
     if isinstance(timeout, urllib3.Timeout):
         started_timeout = timeout.clone()

@@ -11,7 +11,9 @@ from ._api.routes import ROLES, Workspace
 from ._fault_values import check_integer, is_number
 
 MAX_RATE_LIMIT = 1_000_000
-MIN_WINDOW = 0.001  # seconds; the fake counts in milliseconds
+#: The shortest window in seconds. The fake measures time in milliseconds.
+MIN_WINDOW = 0.001
+#: The longest window and latency, in seconds.
 MAX_SECONDS = 1e9
 
 
@@ -23,13 +25,13 @@ class Settings:
         role: The role of the API keys.
         plan: The plan of the workspace.
         default_program: The id of the workspace's program.
-        rate_limit: The number of requests per API key and ``window``; ``None`` for no limit, 0 to
-            reject every request.
+        rate_limit: The number of requests that each API key may send in a ``window``; ``None`` for
+            no limit, 0 to reject every request.
         window: The window of the rate limit, in seconds.
         latency: The delay of every response, in seconds.
         tokens: The valid API keys.
         expired: The expired API keys. They are expired even if ``tokens`` contains them.
-        keep_requests: The number of latest requests that the fake keeps in ``requests``.
+        keep_requests: How many of the latest requests the fake keeps in ``requests``.
 
     Raises:
         TypeError: a value has the wrong type.

@@ -42,7 +42,7 @@ class Fault(abc.ABC):
 
     @abc.abstractmethod
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
-        """Return what the transport sends to the client.
+        """Return how to deliver the response to the client.
 
         Args:
             execute: A function that executes the request and returns the response.
@@ -58,7 +58,7 @@ class Status(Fault):
         code: The status, from 200 to 599.
         headers: Headers to send in addition to ``Content-Type``.
         body: Text, bytes, or a value to send as JSON. By default, Dub's error object if Dub uses
-            the status; otherwise an HTML page, as a proxy sends.
+            the status; otherwise an HTML page like that of a proxy.
         carried_out: Whether to execute the request before the response.
 
     Raises:
@@ -113,7 +113,7 @@ class RateLimited(Fault):
 
     Raises:
         TypeError: ``form`` is given, and ``retry_after`` is not a number.
-        ValueError: ``form`` is unknown, or given with a ``retry_after`` beyond -1e9 to 1e9.
+        ValueError: ``form`` is unknown, or ``retry_after`` with a form is not from -1e9 to 1e9.
     """
 
     retry_after: float | str | dt.datetime | None = "dub"
@@ -320,8 +320,8 @@ class Faults:
         all random faults of an earlier call.
 
         Args:
-            shares: The fraction of requests that get each fault, from 0 to 1. ``{}`` removes the
-                random faults.
+            shares: For each fault, the fraction of requests that get the fault, from 0 to 1.
+                ``{}`` removes the random faults.
             seed: The seed of the random numbers.
 
         Raises:
@@ -364,7 +364,7 @@ class Faults:
 
     @property
     def shares(self) -> dict[Fault, float]:
-        """Return the fraction of requests, from 0 to 1, that gets each random fault."""
+        """Return, for each random fault, the fraction of requests that get it, from 0 to 1."""
         with self._lock:
             return dict(self._shares)
 
@@ -378,7 +378,7 @@ class Faults:
         if not self._queue and not self._shares:
             return None
         with self._lock:
-            # Draw a number even if a queued fault applies, so that it does not shift random faults.
+            # Draw a number for every request, so that queued faults do not shift random faults.
             random_number = self._random.random() if self._shares else 1.0
             for queued in self._queue:
                 if queued.matches(request):

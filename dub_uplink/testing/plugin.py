@@ -1,8 +1,8 @@
 """pytest fixtures: ``fake_dub``, and ``dub``, a client of ``fake_dub``.
 
-pytest loads this module through its entry point, before it collects tests. The module imports the
-client and the fake only in the fixtures, for two reasons. Test suites that do not use the fixtures
-start fast. Coverage measurement, which starts later, includes the imported modules.
+pytest loads this module through an entry point, before the collection of tests. The module imports
+the client and the fake only in the fixtures. Therefore test suites without these fixtures start
+fast. Coverage measurement starts after plugins are loaded, and still includes the imported modules.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def fake_dub() -> Iterator[FakeDub]:
 def dub(fake_dub: FakeDub) -> Iterator[Dub]:
     """Provide a :class:`~dub_uplink.Dub` that can reach only ``fake_dub``.
 
-    A wait of the client does not sleep, but moves the clocks of the client and the fake ahead.
+    The client does not sleep. Each wait moves the clocks of the client and of the fake ahead.
     """
     from .. import Dub  # noqa: PLC0415 - see above
     from ._clock import SkippingClock  # noqa: PLC0415

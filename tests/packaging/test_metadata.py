@@ -116,14 +116,14 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert command[1] in (line.strip() for line in readme.read_text(encoding="utf-8").splitlines())
 
 
-def test_version_is_the_same_in_every_file() -> None:
+def test_every_file_has_the_version_of_setup_cfg() -> None:
     expected = setup_cfg()["metadata"]["version"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {expected}\n" in citation
     assert dub_uplink.__version__ == expected
 
 
-def test_pre_commit_and_dev_use_the_same_ruff() -> None:
+def test_pre_commit_and_dev_extra_have_equal_ruff_versions() -> None:
     hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     dev = setup_cfg()["options.extras_require"]["dev"]
     assert re.findall(r"ruff==\S+", dev) == re.findall(r"ruff==\S+", hooks) != []

@@ -17,7 +17,7 @@ from dub_uplink import CustomersConsumer, Dub, declare, errors
 from dub_uplink.testing import FakeDub
 
 
-def test_close_closes_the_clients_own_session(serving: Any) -> None:
+def test_close_closes_the_default_session(serving: Any) -> None:
     server = serving()
     dub = Dub("dub_x", server_url=server.url)
     dub.customers.list()
@@ -40,7 +40,7 @@ def test_close_leaves_a_given_session_open(serving: Any, wrap: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [Dub, CustomersConsumer])
-def test_context_manager_returns_the_client_and_closes_it(serving: Any, make: Any) -> None:
+def test_with_block_of_a_client_returns_and_closes_the_client(serving: Any, make: Any) -> None:
     server = serving()
     with make("dub_x", server_url=server.url) as made:
         assert isinstance(made, make)

@@ -41,7 +41,7 @@ def test_public_class_has_a_public_module(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_public_class_pickles_by_its_public_name(name: str) -> None:
+def test_public_class_pickles_by_the_public_name(name: str) -> None:
     assert pickle.loads(pickle.dumps(CLASSES[name])) is CLASSES[name]
 
 

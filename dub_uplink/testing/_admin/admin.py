@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dub_uplink.testing")
 
 _PREFIX = "/_fake/"
-_MAX_DIGITS = 1000  # of an integer in a body
+#: The maximum number of digits of an integer in a body.
+_MAX_DIGITS = 1000
 _BRACKET_OR_STRING_PATTERN = re.compile(rb'[\[\]{}]|"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
 _HOST_PATTERN = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\],\s]+)(?::[0-9]{1,5})?")
 _COMMON_HEADERS = {
@@ -41,9 +42,10 @@ class Admin:
     """The admin API of a fake.
 
     Without a token, the ``Host`` header must be a loopback address. A web page that reaches this
-    server by DNS rebinding sends its own host name, and is rejected. Writes need the content type
-    ``application/json``. A browser sends this type to another origin only if the server permits it
-    by CORS, and the fake never does. Writes with the ``Origin`` of another host are rejected too.
+    server by DNS rebinding sends the host name of its own site, and gets a 403. Writes need the
+    content type ``application/json``. A browser sends this type to another origin only with a
+    permission by CORS, which the fake never gives. Writes with the ``Origin`` of another host are
+    rejected too.
 
     Args:
         fake: The fake.
@@ -53,7 +55,8 @@ class Admin:
         ValueError: the token is empty, or has characters other than visible ASCII.
     """
 
-    max_body = 10 * 2**20  # bytes
+    #: The maximum size of a body in bytes.
+    max_body = 10 * 2**20
 
     def __init__(self, fake: FakeDub, token: str | None = None) -> None:
         if token is not None and not TOKEN_PATTERN.fullmatch(token):
@@ -81,10 +84,11 @@ class Admin:
         headers: dict[str, str] = {}
         try:
             self._check_access(request)
-            # Serve the page without the slash too. A redirect would be endless in a browser that
-            # has cached Dub's permanent redirect to the path without the slash.
+            # Serve the page with and without the final slash. Dub redirects permanently from a path
+            # with a slash to the path without the slash. A browser that has cached this redirect
+            # loops if the fake redirects to the path with the slash.
             path = f"{request.path}/".removeprefix(_PREFIX).removesuffix("/")
-            # The server sends no body for HEAD.
+            # Handle HEAD like GET. The server omits the body.
             method = "GET" if request.method == "HEAD" else request.method
             if path == "" and method == "GET":
                 return _page_response()
@@ -94,7 +98,7 @@ class Admin:
         except AdminError as error:
             status, message, field = error.status, error.message, error.field
             headers = error.headers
-        except InvalidId as error:  # FakeDub(ids=...) returned this id
+        except InvalidId as error:  # from the callable given as FakeDub(ids=...)
             status, message, field = 422, str(error), "id"
         except FakeClosed as error:
             status, message, field = 410, str(error), None
@@ -159,7 +163,7 @@ def _is_loopback(host: str) -> bool:
 def _is_same_origin(request: Request) -> bool:
     origin = request.headers.get("origin")
     host = request.headers.get("host", "").lower()
-    # The scheme may differ, because a proxy may add TLS.
+    # Accept both schemes, because a proxy may add TLS.
     return origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
 
 
@@ -195,8 +199,8 @@ def _reject_constant(constant: str) -> None:
 
 
 def _parse_integer(digits: str) -> float:
-    # Python does not parse an integer of more than 4,300 digits. Convert it to infinity, so that
-    # the check of the field rejects it.
+    # By default, Python rejects integers of more than 4,300 digits. Convert long integers to
+    # infinity, so that the check of the field rejects them.
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
@@ -230,7 +234,7 @@ def _parse_body(body: bytes) -> dict[str, Any]:
 
 
 def _make_json_response(status: int, value: Any) -> FakeResponse:
-    # Encode as ASCII, because a recorded text may contain lone surrogates.
+    # Encode as ASCII, because a recorded text may contain surrogates, which UTF-8 cannot encode.
     body = json.dumps(value).encode()
     return FakeResponse(status, {"Content-Type": "application/json", **_COMMON_HEADERS}, body)
 

@@ -92,7 +92,7 @@ def _to_camel_case(name: str) -> str:
 def parse_fault(
     arguments: Mapping[str, Any], other_checks: Mapping[str, Check]
 ) -> tuple[faults.Fault, dict[str, Any]]:
-    """Parse a fault from a JSON object. Return the fault, and the values of ``other_checks``.
+    """Parse a fault from a JSON object. Return the fault, and the fields of ``other_checks``.
 
     Raises:
         AdminError: a field is unknown, missing or has a wrong value.
@@ -129,7 +129,7 @@ def parse_fault(
 
 
 def parse_queued_fault(arguments: Mapping[str, Any]) -> tuple[faults.Fault, dict[str, Any]]:
-    """Parse a queued fault; return the fault, and its ``times``, ``method`` and ``path``."""
+    """Parse a queued fault. Return the fault, and the given ``times``, ``method`` and ``path``."""
     return parse_fault(arguments, _QUEUE_FIELDS)
 
 

@@ -14,11 +14,12 @@ from typing import Any, TypeAlias
 from ..._internal.credentials import TOKEN_PATTERN
 from .._fault_values import MAX_INTEGER, METHODS, is_path
 
-#: Returns the checked value of a field. Raises ``ValueError`` with the end of a message, such as
-#: "must be a string".
+#: A function that returns the checked value of a field. For a wrong value, it raises ``ValueError``
+#: with the part of a message that follows the name of the field, such as "must be a string".
 Check: TypeAlias = Callable[[Any], Any]
 
-MAX_LEVELS = 100  # the maximum depth of nested arrays and objects
+#: The maximum depth of nested arrays and objects.
+MAX_LEVELS = 100
 _SECRET_FIELDS = ("tokens", "expired")
 _HEADER_NAME_PATTERN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE_PATTERN = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
@@ -79,7 +80,7 @@ def _check_encodable(value: Any) -> None:
     except UnicodeEncodeError:
         raise ValueError("must be valid Unicode, without lone surrogates") from None
     except ValueError:
-        # The parser converts a larger number to infinity, which JSON does not have.
+        # json.loads converts a number beyond 1.8e308 to infinity, which JSON does not have.
         raise ValueError("must not contain a number above 1.8e308 or below -1.8e308") from None
 
 
@@ -174,7 +175,7 @@ def integer(minimum: int, maximum: int = MAX_INTEGER) -> Check:
 
 
 def integer_text(minimum: int, maximum: int = MAX_INTEGER) -> Check:
-    """Return a check for an integer as text, as in a query."""
+    """Return a check for the decimal digits of an integer, as in a query."""
     check = integer(minimum, maximum)
 
     def check_text(value: Any) -> Any:
@@ -198,7 +199,7 @@ def number(minimum: float = -math.inf, maximum: float = math.inf) -> Check:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not minimum <= value <= maximum:
             raise ValueError(f"must be a number {bounds}".rstrip())
-        # Compare before the conversion, because a large integer cannot become a float.
+        # Reject integers that later code cannot convert to a float.
         if not -1e300 < value < 1e300:
             raise ValueError("must be a number above -1e300 and below 1e300")
         return float(value) if isinstance(value, float) else value
@@ -226,7 +227,7 @@ def nullable(check: Check) -> Check:
         try:
             return check(value)
         except ValueError as error:
-            # Other messages, such as "must not be empty", do not list the accepted values.
+            # Only messages such as "must be a string" list the accepted values.
             suffix = ", or null" if str(error).startswith("must be") else ""
             raise ValueError(f"{error}{suffix}") from None
 
@@ -274,7 +275,7 @@ def headers(value: Any) -> dict[str, str]:
 
 
 def expansion(value: Any) -> dict[str, Any]:
-    """Accept the object of a link, a partner or a discount."""
+    """Accept an expanded object: a link, a partner or a discount."""
     if not isinstance(value, dict):
         raise ValueError("must be an object")
     for name, content in value.items():

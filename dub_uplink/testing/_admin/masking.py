@@ -1,4 +1,4 @@
-"""Redact API keys in the shown or logged parts of a request."""
+"""Redact API keys in the parts of a request that the fake shows or logs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .fields import MAX_LEVELS
 
 
 class Redactor:
-    """Replace secrets by ``[token]``, even if they are percent-encoded or JSON-escaped.
+    """Replace secrets with ``[token]``, also percent-encoded or JSON-escaped secrets.
 
     Args:
-        secrets: The texts to replace, in upper or lower case.
+        secrets: The texts to replace. The case of letters is ignored.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -35,7 +35,7 @@ class Redactor:
         return self.text(text).encode("utf-8", "surrogateescape")
 
     def json(self, value: Any, levels: int = MAX_LEVELS) -> Any:
-        """Replace the secrets in a JSON value. Values of other types become text.
+        """Replace the secrets in a JSON value. A value of any other type becomes text.
 
         Raises:
             ValueError: the value has more than ``levels`` nested levels.
@@ -68,7 +68,7 @@ def make_redactor(secrets: frozenset[str]) -> Redactor:
 
 
 def _secret_pattern(secret: str) -> str:
-    # In UTF-16 and UTF-32, null bytes separate ASCII characters.
+    # Allow null bytes between the characters, as in UTF-16 and UTF-32.
     return r"\0*".join(map(_character_pattern, secret))
 
 

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 MAX_SEED_COUNT = 1_000_000
 
+#: A function that executes a request. The arguments are the fake, the fields of the request and the
+#: secrets to redact. The result is the JSON of the response.
 Handler: TypeAlias = Callable[["FakeDub", dict[str, Any], frozenset[str]], Any]
 
 
@@ -57,11 +59,11 @@ class Route:
     Attributes:
         method: The HTTP method.
         path: The path, relative to ``/_fake/``.
-        handle: The function that executes a request and returns the JSON of its response.
+        handle: The function that executes a request.
         fields: The checks of the query (``GET``) or of the JSON body (other methods). If ``None``,
             the handler checks the fields.
         required: The names of required fields.
-        status: The status of a success.
+        status: The status of a successful response.
     """
 
     method: str
@@ -159,7 +161,7 @@ def _change_clock(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[s
     clock = fake.clock
     was_frozen = clock.frozen
     try:
-        # Freeze before the time is set, so that the clock shows exactly this time.
+        # Freeze before the time is set, so that the clock shows exactly the given time.
         if arguments.get("frozen"):
             clock.freeze()
         if "set" in arguments:

@@ -47,18 +47,19 @@ SETTING_FIELDS = {
     "expired": "expired",
     "keepRequests": "keep_requests",
 }
-_MAX_SHOWN_BODY = 2**20  # bytes; larger bodies would make lists of requests slow
+#: The maximum size of a shown body, in bytes. The limit keeps lists of requests fast.
+_MAX_SHOWN_BODY = 2**20
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
 
 def format_time(moment: dt.datetime) -> str:
-    """Format a time like Dub: in UTC, with milliseconds."""
+    """Format a time as Dub does: in UTC, with milliseconds."""
     text = moment.astimezone(dt.timezone.utc).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def customer_to_json(customer: StoredCustomer) -> dict[str, Any]:
-    """Convert a stored customer to JSON. A missing name is ``null``, not a random name."""
+    """Convert a stored customer to JSON, without Dub's random name for a missing name."""
     values = {name: getattr(customer, field) for name, field in CUSTOMER_FIELDS.items()}
     return {
         name: format_time(value) if isinstance(value, dt.datetime) else value
@@ -67,7 +68,7 @@ def customer_to_json(customer: StoredCustomer) -> dict[str, Any]:
 
 
 def request_to_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
-    """Convert a recorded request to JSON, without its token and other secrets."""
+    """Convert a recorded request to JSON, without tokens and other secrets."""
     redactor = make_request_redactor(request, secrets)
     headers = {
         name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS

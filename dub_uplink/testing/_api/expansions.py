@@ -1,4 +1,4 @@
-"""Fill in default fields of a customer's link, partner and discount."""
+"""Fill in missing fields of a customer's link, partner and discount."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DISCOUNT_DEFAULTS = {
 
 
 def _with_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    # Keep unknown keys, because Dub adds keys over time and a test may need them.
+    # Keep unknown keys, because Dub adds keys over time, and a test may need a new key.
     return {
         **defaults,
         **{

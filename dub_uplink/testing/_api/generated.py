@@ -1,4 +1,4 @@
-"""Generate customers for a fake that needs many."""
+"""Generate many customers for a fake."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _COUNTRIES = ("US", "GB", "DE", "FR", "IN", "BR", "JP", "NG")
 def generate_rows(
     store: Store, count: int, now: int, next_custom_id: Callable[[], str | None]
 ) -> Iterator[Row]:
-    """Yield rows with the external ids ``user_1`` to ``user_<count>``, except existing ones.
+    """Yield a row for each missing external id from ``user_1`` to ``user_<count>``.
 
     Args:
         store: The store of the existing customers.
         count: The number of customers.
-        now: The creation time of the last customer, in Unix milliseconds. The other customers are
-            created one second apart.
+        now: The creation time of the last customer, in Unix milliseconds. The creation times are
+            one second apart.
         next_custom_id: Returns the id of the next new customer; ``None`` for a generated id.
 
     Raises:
-        DuplicateKey: a customer has a given id.
+        DuplicateKey: a stored customer has an id from ``next_custom_id``.
     """
     rng = random.Random(count)
     empty_row = row_from_customer(
         StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0))
     )
-    # Create rows directly, because a million StoredCustomer objects would be slow.
+    # Create rows directly, because it is slow to create a million StoredCustomer objects.
     for number in range(1, count + 1):
         if store.get(f"ext_user_{number}") is not None:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 
-# Crockford's base 32, in upper case and ASCII order: ids sort alike in every collation.
+# Crockford's base 32 in upper case and ASCII order: every collation sorts the ids by time.
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _RANDOM_BITS = 80

@@ -30,7 +30,8 @@ class Usage:
     def headers(self) -> dict[str, str]:
         """Return Dub's rate limit headers.
 
-        All times are Unix milliseconds. The HTTP standard defines ``Retry-After`` differently.
+        All times are in Unix milliseconds. In the HTTP standard, ``Retry-After`` is a number of
+        seconds or a date.
         """
         return {
             "Retry-After": str(self.reset_ms),
@@ -63,7 +64,7 @@ class RateLimiter:
         self._timestamps.clear()
 
     def highest_count(self, now_ms: int) -> int:
-        """Return the highest number of counted requests of one API key at ``now_ms``."""
+        """Return the count of the API key that has the most counted requests at ``now_ms``."""
         for timestamps in self._timestamps.values():
             self._prune(timestamps, now_ms)
         return max(map(len, self._timestamps.values()), default=0)
@@ -75,7 +76,7 @@ class RateLimiter:
             timestamps.pop()
 
     def count_request(self, key: str, now_ms: int) -> Usage:
-        """Count a request, unless the limit rejects it. ``now_ms`` is in Unix milliseconds."""
+        """Count a request if the limit allows it, and return the usage at ``now_ms``."""
         timestamps = self._timestamps.setdefault(key, deque(maxlen=max(self._limit, 1)))
         self._prune(timestamps, now_ms)
         allowed = len(timestamps) < self._limit

@@ -45,7 +45,7 @@ _DUB_AVATAR_PREFIXES = (_ASSETS_URL, "https://api.dub.co/og/avatar/")
 
 
 def parse_list_parameters(request: Request) -> dict[str, str]:
-    """Parse the query of a list, and check its parameters.
+    """Parse the query of a list, and check the parameters.
 
     Raises:
         ApiError: A parameter is invalid.
@@ -61,7 +61,7 @@ def _raise_if_problem(problem: str | None) -> None:
 
 
 def is_expanded(parameters: Mapping[str, str]) -> bool:
-    """Return whether checked parameters request the expanded fields of customers."""
+    """Return whether a checked query requests the program, link, partner and discount."""
     return parameters.get("includeExpandedFields") == "true"
 
 
@@ -74,7 +74,7 @@ def make_list_query(parameters: Mapping[str, str], default_program: str | None) 
         if parameters.get(name)
     }
     if "program_id" in equal_values or "partner_id" in equal_values:
-        # Dub replaces the requested program by the program of the workspace.
+        # Dub replaces the requested program with the program of the workspace.
         if default_program is None:
             raise ApiError("not_found", PROGRAM_NOT_FOUND)
         equal_values["program_id"] = default_program
@@ -126,7 +126,7 @@ def parse_body(request: Request, *, creating: bool) -> dict[str, str | None]:
         ApiError: The body is not JSON, or a field is invalid.
     """
     try:
-        # Decode like JavaScript's `fetch`: as UTF-8 whatever the Content-Type, without a BOM.
+        # Like JavaScript's `fetch`, ignore the Content-Type, decode as UTF-8 and remove a BOM.
         text = request.body.decode("utf-8-sig", "replace")
         body = json.loads(text, parse_constant=_reject_constant, parse_int=float)
     except (ValueError, RecursionError):
@@ -140,7 +140,7 @@ def parse_body(request: Request, *, creating: bool) -> dict[str, str | None]:
 
 
 def check_column_lengths(columns: Mapping[str, str | None], operation: str) -> None:
-    """Reject a text that is too long for its column. An avatar may be longer."""
+    """Reject a text that is too long for its column. An avatar may have any length."""
     texts = {
         name: columns.get(column) for name, column in _WRITABLE_COLUMNS.items() if name != "avatar"
     }
@@ -155,7 +155,7 @@ def _replace_surrogates(text: str | None) -> str | None:
 
 
 def rehosted_url(avatar: str | None, id: str) -> str | None:
-    """Return the URL that Dub stores for an avatar: Dub copies images from other hosts."""
+    """Return the URL that Dub stores for an avatar. Dub copies images to its own image host."""
     if avatar is None or avatar.startswith(_DUB_AVATAR_PREFIXES):
         return avatar
     digest = hashlib.sha256(avatar.encode()).hexdigest()

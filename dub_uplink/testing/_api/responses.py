@@ -1,4 +1,4 @@
-"""Build the responses of Dub's server, with its messages: JSON, errors, HTML pages, customers."""
+"""Build the responses of Dub's server: JSON, error messages, HTML pages and customers."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def customer_to_json(row: Row, name_number: int, *, expanded: bool) -> dict[str,
 
 
 def link_count_to_json(link_id: str, count: int, link: str) -> dict[str, Any]:
-    """Return one link of a count as JSON; ``link`` is the stored JSON of the link."""
+    """Return a link's number of customers as JSON; ``link`` is the stored JSON of the link."""
     fields = json.loads(link)
     link_fields = {"shortLink": fields["shortLink"], "url": fields["url"]}
     return {"linkId": link_id, "_count": count, **link_fields}
@@ -152,7 +152,7 @@ _ANIMALS = (
 
 
 def make_name(number: int) -> str:
-    """Return a name for a customer without a name and an email.
+    """Return a name for a customer that has neither a name nor an email.
 
     Names repeat after 143 numbers. A page has at most 100 customers, so two consecutive reads of a
     customer return different names.

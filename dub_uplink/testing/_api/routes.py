@@ -53,7 +53,7 @@ _MAX_LINK_GROUPS = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class Workspace:
-    """A workspace: its valid and expired API keys, their role, its plan and its program."""
+    """A workspace: the valid and expired API keys, the role of the keys, the plan, the program."""
 
     tokens: frozenset[str]
     expired: frozenset[str]
@@ -67,9 +67,9 @@ class CustomersApi:
 
     ``workspace`` may be replaced between requests.
 
-    As in Dub's server, ``HEAD`` and ``OPTIONS`` get a 405. ``get`` and ``update`` check the types
-    of all parameters of a list, but not their combination. ``create`` and ``delete`` ignore the
-    query.
+    As in Dub's server, ``HEAD`` and ``OPTIONS`` get a 405. ``get`` and ``update`` check the type
+    of each query parameter of ``list``, but not the combination of parameters. ``create`` and
+    ``delete`` ignore the query. A customer key is a Dub id, or ``ext_`` and an external id.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class CustomersApi:
         except Exception:
             logger.exception("%s %s", request.method, request.path)
             code, message = "internal_server_error", SERVER_ERROR
-        # As in Dub, only errors after the rate limit check have the headers of the rate limit.
+        # Like Dub, send rate limit headers only with errors that follow the rate limit check.
         return make_error_response(code, message, None if usage is None else usage.headers())
 
     def _check_access(self, usage: Usage, operation: _Operation, method: str) -> None:
@@ -191,7 +191,7 @@ class CustomersApi:
         try:
             customer_id = self._new_id()
             self._store.check_id(customer_id)
-        except ValueError as error:  # FakeDub(ids=...) returned the id
+        except ValueError as error:  # from the callable given as FakeDub(ids=...)
             raise ApiError(
                 "unprocessable_entity",
                 f"FakeDub(ids=...) returned an invalid id: {error}",
@@ -209,7 +209,7 @@ class CustomersApi:
         fields = parse_body(request, creating=False)
         row = self._find_row(customer_key)
         customer_id: str = row[0]
-        # Dub checks the country of an update, but does not write it.
+        # Dub checks the country of an update, but does not store the country.
         fields.pop("country", None)
         check_column_lengths(fields, "update")
         if "avatar" in fields and fields["avatar"] != row[3]:
@@ -247,7 +247,7 @@ _CUSTOMER_ROUTES: dict[str, _Operation] = {
     "PATCH": CustomersApi._update,
     "DELETE": CustomersApi._delete,
 }
-# The keys are path segments after /customers. Other segments are ids of customers.
+# The routes by the path segment after /customers. Any other segment is a customer key.
 _ROUTES: dict[str, dict[str, _Operation]] = {
     "": _COLLECTION_ROUTES,
     "count": {"GET": CustomersApi._count},

@@ -134,7 +134,7 @@ def check_lengths(fields: Mapping[str, str | None], operation: str) -> str | Non
     return None
 
 
-# The regular expression of the validation library of Dub's server.
+# From the validation library of Dub's server.
 _EMAIL_PATTERN = re.compile(
     r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+\-.]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}"
 )
@@ -189,7 +189,8 @@ def _is_valid_authority(authority: str, *, host_required: bool) -> bool:
 
 _Format = Literal["text", "email", "url"]
 
-# In the order of Dub's checks, because Dub reports only the first problem.
+# Name, format, and whether null is allowed. The order is that of Dub's checks, because Dub reports
+# only the first problem.
 _BODY_FIELDS: tuple[tuple[str, _Format, bool], ...] = (
     ("email", "email", True),
     ("name", "text", True),

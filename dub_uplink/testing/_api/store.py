@@ -1,6 +1,6 @@
 """Store the customers of a fake workspace in SQLite, in memory or in a file.
 
-SQLite stores rows compactly and finds pages by an index, so a fake of a million customers is fast.
+SQLite stores rows compactly and finds pages by an index. A fake with a million customers is fast.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_stripe_customer_id ON customers (stripe_cus
     WHERE stripe_customer_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_created_at ON customers (created_at);
 """
-# Created on first use: most fakes do not need these indexes, and each index slows writes.
+# Create these indexes on first use, because most fakes do not need them and they slow writes.
 _LAZY_INDEXES = ("email", "sale_amount", "first_sale_at", "subscription_canceled_at")
 
 _SELECT = f"SELECT {', '.join(_COLUMNS)}"
@@ -76,7 +76,7 @@ Row: TypeAlias = tuple[Any, ...]
 
 
 class InvalidId(ValueError):
-    """The fake cannot use an id as the Dub id of a new customer."""
+    """The Dub id for a new customer is empty, or begins with ``ext_``."""
 
 
 class DuplicateKey(ValueError):
@@ -88,7 +88,7 @@ class DuplicateKey(ValueError):
 
 
 def check_id_format(id: str) -> None:
-    """Raise ``InvalidId`` for a Dub id that no request could use."""
+    """Raise ``InvalidId`` if a Dub id is empty or begins with ``ext_``."""
     if not id or id.startswith("ext_"):
         raise InvalidId(
             f"id must not be empty or begin with ext_, the prefix of external ids, not {id!r}"
@@ -169,8 +169,8 @@ def row_from_customer(customer: StoredCustomer) -> Row:
 class ListQuery:
     """The filters, sort order and page of a list.
 
-    ``equal_values`` maps columns to required values. ``search`` is searched in names
-    and emails. ``ids`` are Dub ids.
+    ``equal_values`` maps columns to required values. ``search`` is the text to find in names and
+    emails. ``ids`` are Dub ids.
     """
 
     equal_values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
@@ -202,9 +202,9 @@ def _shares_a_word(search: str, name: str | None, email: str | None) -> bool:
 class Store:
     """Customers in a SQLite file or in memory. Not thread-safe: the caller must hold a lock.
 
-    Dub's server does not define the order of customers with equal values or nulls. Here, customers
-    with equal values sort by id in the direction of the list, and nulls are first in ascending
-    order. The search finds customers with any of its words, and ignores case.
+    Dub's server does not define the order of customers with equal or null values of the sort field.
+    The store sorts equal values by id in the direction of the list. Nulls are first in ascending
+    order. A search finds customers with at least one word of the search text, and ignores case.
     """
 
     def __init__(self, database: str | None = None) -> None:
@@ -217,7 +217,7 @@ class Store:
         # Do not wait for the disk. A file survives a killed process, but not a power failure.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
-        # Cache 64 MiB. With the default, 2 MB, most requests for 100,000 customers read the disk.
+        # Cache 64 MiB. With the default of 2 MB, a fake of 100,000 customers often reads the disk.
         self._db.execute("PRAGMA cache_size = -65536")
         self._db.executescript(_SCHEMA)
         self._indexed_columns: set[str] = set()
@@ -256,7 +256,7 @@ class Store:
         """Check the Dub id of a new customer.
 
         Raises:
-            DuplicateKey: A customer with this id exists.
+            DuplicateKey: A stored customer has this id.
             InvalidId: ``id`` is empty or begins with ``ext_``.
         """
         check_id_format(id)
@@ -270,7 +270,7 @@ class Store:
     def newest(self, before: str | None, limit: int) -> list[Row]:
         """Return at most ``limit`` rows, the highest id first.
 
-        If ``before`` is not ``None``, all ids are below ``before``.
+        If ``before`` is not ``None``, all returned ids are below ``before``.
         """
         where = "" if before is None else "WHERE id < ?"
         values = [limit] if before is None else [before, limit]
@@ -287,7 +287,7 @@ class Store:
         self._write(_INSERT, row_from_customer(customer))
 
     def add_missing(self, rows: Iterable[Row]) -> int:
-        """Store rows in one transaction; skip duplicate keys. Return the number of new rows."""
+        """Store all rows except duplicates in one transaction. Return the number of stored rows."""
         changes_before = self._db.total_changes
         with self._db:
             self._db.execute("BEGIN")
@@ -328,7 +328,7 @@ class Store:
         values += [query.page_size, (query.page - 1) * query.page_size]
         page = f"FROM customers{where} ORDER BY {order} LIMIT ? OFFSET ?"
         if query.page > 1:
-            # Skip rows in the index, and read complete rows only for the page.
+            # Skip earlier pages in the index, and read complete rows only for the requested page.
             page = f"FROM customers WHERE id IN (SELECT id {page}) ORDER BY {order}"
         rows: list[Row] = self._db.execute(f"{_SELECT} {page}", values).fetchall()
         return rows[::-1] if query.ending_before else rows
@@ -350,7 +350,7 @@ class Store:
         ).fetchall()
 
     def count_by_link(self, query: ListQuery, limit: int) -> list[Row]:
-        """Return each link's id, number of customers and JSON, the largest number first."""
+        """Return the id, number of customers and JSON of each link, the largest number first."""
         conditions, values = self._conditions(query)
         where = _where_clause([*conditions, "link_id IS NOT NULL"])
         return self._db.execute(

@@ -120,7 +120,7 @@ def test_event_loop_is_not_blocked_during_a_list_call(fake: FakeDub, url: str, r
     assert ticks > 12  # at every wait for one of the twelve answers, and many times in each
 
 
-def test_cancelled_call_closes_its_connection(fake: FakeDub, url: str, run: Any) -> None:
+def test_cancelled_call_closes_the_connection(fake: FakeDub, url: str, run: Any) -> None:
     fake.faults.add(faults.Delay(20))
 
     async def main() -> None:

@@ -134,7 +134,7 @@ def test_async_delete_many_takes_an_async_iterable(fake: FakeDub, url: str) -> N
     assert not fake.customers
 
 
-def test_async_batch_reads_its_source_in_one_task(fake: FakeDub, url: str) -> None:
+def test_async_batch_reads_the_source_in_one_task(fake: FakeDub, url: str) -> None:
     tasks = set()
 
     async def items() -> AsyncIterator[dict[str, str]]:
@@ -151,7 +151,7 @@ def test_async_batch_reads_its_source_in_one_task(fake: FakeDub, url: str) -> No
     assert len(tasks) == 1
 
 
-def test_async_batch_reads_no_more_than_workers_ahead() -> None:
+def test_async_batch_reads_at_most_workers_items_ahead() -> None:
     read = []
 
     async def items() -> AsyncIterator[int]:
@@ -175,7 +175,7 @@ def test_async_batch_reads_no_more_than_workers_ahead() -> None:
     asyncio.run(main())
 
 
-def test_closing_a_batch_does_not_close_its_source() -> None:
+def test_closing_a_batch_does_not_close_the_source() -> None:
     source = iter(bodies(10))
     together = threading.Barrier(2, timeout=60)  # no result until both workers have a row
     results = map_unordered(lambda _: together.wait(), source, workers=2)
@@ -333,7 +333,7 @@ def test_unexpected_exception_ends_an_async_batch() -> None:
     asyncio.run(main())
 
 
-def test_batch_whose_source_reads_its_results_raises() -> None:
+def test_batch_whose_source_reads_the_batch_raises() -> None:
     def items() -> Iterator[int]:
         yield 1
         next(results)
@@ -346,7 +346,7 @@ def test_batch_whose_source_reads_its_results_raises() -> None:
         next(results)
 
 
-def test_batch_whose_call_reads_its_results_raises() -> None:
+def test_batch_whose_call_reads_the_batch_raises() -> None:
     def call(_: int) -> object:
         return next(results)
 
@@ -356,7 +356,7 @@ def test_batch_whose_call_reads_its_results_raises() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_async_batch_whose_source_reads_its_results_raises(workers: int) -> None:
+def test_async_batch_whose_source_reads_the_batch_raises(workers: int) -> None:
     async def call(number: int) -> int:
         return number
 
@@ -376,7 +376,7 @@ def test_async_batch_whose_source_reads_its_results_raises(workers: int) -> None
     asyncio.run(main())
 
 
-def test_async_batch_whose_call_reads_its_results_raises() -> None:
+def test_async_batch_whose_call_reads_the_batch_raises() -> None:
     async def call(_: int) -> object:
         return await anext(results)
 

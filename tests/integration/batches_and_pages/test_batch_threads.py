@@ -133,7 +133,7 @@ def test_idle_batch_threads_end_and_are_replaced() -> None:
     assert sorted(taken) == [(number, str(number)) for number in range(20)]
 
 
-def test_unreferenced_batch_ends_its_threads() -> None:
+def test_unreferenced_batch_ends_the_worker_threads() -> None:
     results = map_unordered(str, range(100), workers=4)
     next(results)
     del results

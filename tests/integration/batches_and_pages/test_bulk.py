@@ -45,7 +45,7 @@ def bodies(count: int) -> Iterator[dict[str, str]]:
     return ({"external_id": f"user_{number}", "country": "GB"} for number in range(count))
 
 
-def test_ensure_creates_a_customer_once_and_then_gets_it(fake: FakeDub, dub: Dub) -> None:
+def test_ensure_creates_a_customer_once_and_then_gets_the_same(fake: FakeDub, dub: Dub) -> None:
     first = dub.customers.ensure({"external_id": "user_1", "name": "Ada", "country": "GB"})
     again = dub.customers.ensure({"externalId": "user_1", "name": "Countess", "country": "GB"})
     assert first == again
@@ -91,7 +91,7 @@ def test_batch_methods_return_ordered_results_and_errors(fake: FakeDub, dub: Dub
     assert created == ["user_0", "user_1", "user_2", "user_5"]
 
 
-def test_delete_many_deletes_by_either_id(fake: FakeDub, dub: Dub) -> None:
+def test_delete_many_accepts_dub_ids_and_external_ids(fake: FakeDub, dub: Dub) -> None:
     ids = [fake.add(external_id="a").id, "ext_b", "cus_unknown"]
     fake.add(external_id="b")
     results = list(dub.customers.delete_many(iter(ids)))
@@ -103,7 +103,7 @@ def test_delete_many_deletes_by_either_id(fake: FakeDub, dub: Dub) -> None:
     assert not fake.customers
 
 
-def test_batch_reads_its_source_lazily(fake: FakeDub, dub: Dub) -> None:
+def test_batch_reads_the_source_lazily(fake: FakeDub, dub: Dub) -> None:
     read: list[int] = []
 
     def endless() -> Iterator[dict[str, str]]:
@@ -159,7 +159,7 @@ def test_429_of_one_worker_pauses_all_workers() -> None:
     assert ticks.now >= 1_030.0
 
 
-def test_closing_a_batch_ends_the_waits_of_its_workers() -> None:
+def test_closing_a_batch_ends_the_waits_of_the_workers() -> None:
     fake = FakeDub()
     fake.faults.add(faults.RateLimited(retry_after=3_000), times=100)
     slept = threading.Event()

@@ -43,7 +43,9 @@ def test_iterate_sends_at_most_one_extra_request(fake: FakeDub, dub: Dub, count:
 
 
 @pytest.mark.parametrize("count", [100, 200])
-def test_full_last_page_needs_one_more_request(fake: FakeDub, dub: Dub, count: int) -> None:
+def test_full_last_page_needs_a_request_for_an_empty_page(
+    fake: FakeDub, dub: Dub, count: int
+) -> None:
     fake.add_many(count)
     assert len(list(dub.customers.iterate())) == count
     assert len(fake.requests) == count // 100 + 2
@@ -151,7 +153,7 @@ def test_iterate_ends_while_customers_are_created(fake: FakeDub, dub: Dub) -> No
     assert len(found) == len(set(found))
 
 
-def test_iterate_continues_after_the_page_is_deleted(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_continues_after_the_last_pages_are_deleted(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(30)
     everyone = sorted(ids(fake), reverse=True)
     iterator = dub.customers.iterate(page_size=5)
@@ -231,7 +233,7 @@ def test_iterate_sends_filters_with_every_page(fake: FakeDub, dub: Dub) -> None:
     assert [c.country for c in found] == ["GB"] * 16
 
 
-def test_iterate_by_sale_amount_uses_page_numbers(fake: FakeDub, dub: Dub) -> None:
+def test_iterate_sorted_by_sale_amount_uses_page_numbers(fake: FakeDub, dub: Dub) -> None:
     for number in range(11):
         fake.add(sale_amount=number * 100)
     found = list(dub.customers.iterate(sort_by="saleAmount", page_size=4))

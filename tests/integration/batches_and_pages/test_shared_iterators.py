@@ -268,7 +268,7 @@ def test_async_batch_closed_before_reading_ends_waiting_task() -> None:
     asyncio.run(main())
 
 
-def test_closing_a_batch_ends_the_thread_that_waits_for_it() -> None:
+def test_closing_a_batch_ends_the_thread_that_waits_for_a_result() -> None:
     fake, sleeping = FakeDub(), threading.Event()
     fake.faults.add(faults.RateLimited(3_600, "unix_ms"), times=None)
 
@@ -290,7 +290,7 @@ def test_closing_a_batch_ends_the_thread_that_waits_for_it() -> None:
         assert ended == [[], []]
 
 
-def test_closing_an_async_batch_ends_the_task_that_waits_for_it() -> None:
+def test_closing_an_async_batch_ends_a_task_waiting_for_a_result() -> None:
     async def call(number: int) -> int:
         await asyncio.sleep(3_600)
         return number

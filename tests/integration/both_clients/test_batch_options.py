@@ -84,7 +84,7 @@ def test_batch_with_invalid_extra_body_raises_when_called(
         ("upsert_many", "includeExpandedFields"),
     ],
 )
-def test_batch_with_known_key_in_extra_query_raises_when_called(
+def test_batch_with_known_parameter_in_extra_query_raises(
     consumer: Any, name: str, key: str
 ) -> None:
     with pytest.raises(ValueError, match=key):

@@ -79,7 +79,7 @@ def test_count_with_a_paging_argument_raises_type_error(fake: FakeDub, customers
 
 
 @pytest.mark.parametrize("body", [b"<html>Not here</html>", b"", None])
-def test_count_on_a_server_without_its_route_raises_not_found(
+def test_count_on_a_server_without_count_route_raises_not_found(
     fake: FakeDub, customers: Any, body: bytes | None
 ) -> None:
     fake.faults.add(faults.Status(404, body=body), path=COUNT)

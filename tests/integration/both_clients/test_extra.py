@@ -107,7 +107,7 @@ def test_extra_query_or_body_with_non_string_key_is_rejected(
         ("update", "include_expanded_fields"),
     ],
 )
-def test_extra_query_with_a_known_key_is_rejected(
+def test_extra_query_with_a_known_parameter_is_rejected(
     fake: FakeDub, customers: Any, name: str, key: str
 ) -> None:
     with pytest.raises(ValueError, match=f"extra_query: the call sets '{key}'"):
@@ -117,7 +117,7 @@ def test_extra_query_with_a_known_key_is_rejected(
 
 @pytest.mark.parametrize("name", ["create", "update", "ensure", "upsert"])
 @pytest.mark.parametrize("key", ["externalId", "stripe_customer_id", "country"])
-def test_extra_body_with_a_known_key_is_rejected(
+def test_extra_body_with_a_known_field_is_rejected(
     fake: FakeDub, customers: Any, name: str, key: str
 ) -> None:
     with pytest.raises(ValueError, match=f"extra_body: the call sets '{key}'"):

@@ -11,7 +11,7 @@ from dub_uplink import Customer, errors
 from dub_uplink.testing import FakeDub, faults
 
 
-def test_list_get_create_update_and_delete_return_their_results(
+def test_create_get_update_list_and_delete_return_the_customer(
     fake: FakeDub, customers: Any
 ) -> None:
     made = customers.create(request={"external_id": "a/ü?", "name": "Ada", "country": "GB"})
@@ -27,7 +27,7 @@ def test_list_get_create_update_and_delete_return_their_results(
     ("status", "cls"),
     [(status, cls) for status, cls in errors.BY_STATUS.items()] + [(418, errors.SDKError)],
 )
-def test_error_status_raises_its_error_class(
+def test_error_status_raises_the_error_class_of_the_status(
     fake: FakeDub, make: Any, status: int, cls: type[errors.APIStatusError]
 ) -> None:
     body = b'{"error": {"code": "some_code", "message": "said so", "doc_url": "https://x"}}'

@@ -87,7 +87,7 @@ def test_raw_create_with_lost_response_is_applied_once(fake: FakeDub, raw: Any) 
     assert [customer.id for customer in fake.customers] == [response.parse().id]
 
 
-def test_raw_call_with_error_status_raises_its_error(fake: FakeDub, raw: Any) -> None:
+def test_raw_call_with_error_status_raises_the_error_class(fake: FakeDub, raw: Any) -> None:
     with pytest.raises(errors.NotFound):
         raw.get("ext_nobody")
     with pytest.raises(ValueError, match="email"):
@@ -159,7 +159,7 @@ def test_raw_write_with_lost_response_has_the_status_of_success(fake: FakeDub, r
 
 
 @pytest.mark.parametrize("name", ["upsert", "ensure"])
-def test_raw_upsert_returns_the_response_of_its_last_request(
+def test_raw_upsert_returns_the_response_of_the_last_request(
     fake: FakeDub, raw: Any, name: str
 ) -> None:
     made = getattr(raw, name)(BODY)

@@ -19,14 +19,14 @@ def methods(fake: FakeDub) -> list[str]:
     return [request.method for request in fake.requests]
 
 
-def test_upsert_of_a_new_customer_creates_it(fake: FakeDub, customers: Any) -> None:
+def test_upsert_of_a_new_customer_creates_the_customer(fake: FakeDub, customers: Any) -> None:
     made = customers.upsert(BODY)
     assert (made.external_id, made.country, made.name) == ("u/1", "GB", "Ada")
     assert [customer.id for customer in fake.customers] == [made.id]
     assert methods(fake) == ["PATCH", "POST"]
 
 
-def test_upsert_of_an_existing_customer_updates_it(fake: FakeDub, customers: Any) -> None:
+def test_upsert_of_an_existing_customer_updates_the_customer(fake: FakeDub, customers: Any) -> None:
     known = fake.add(external_id="u/1", country="FR", name="Bo", email="bo@example.com")
     body = operations.CreateCustomerRequestBody("u/1", email=None, name="Ada", country="GB")
     updated = customers.upsert(body)
@@ -104,7 +104,7 @@ def test_upsert_with_stripe_id_in_use_raises_conflict(
     assert len(fake.customers) == (2 if known else 1)
 
 
-def test_upsert_passes_its_options_to_each_request(fake: FakeDub, customers: Any) -> None:
+def test_upsert_passes_the_options_to_each_request(fake: FakeDub, customers: Any) -> None:
     fake.faults.add(faults.Status(503))
     with pytest.raises(errors.SDKError):
         customers.upsert(BODY, retries=None)
@@ -136,7 +136,7 @@ def test_update_many_returns_ordered_results_and_errors(fake: FakeDub, customers
 
 
 @pytest.mark.parametrize("batch", ["update_many", "upsert_many"])
-def test_update_many_and_upsert_many_read_their_source_lazily(
+def test_update_many_and_upsert_many_read_the_source_lazily(
     fake: FakeDub, make: Any, batch: str
 ) -> None:
     read: list[int] = []

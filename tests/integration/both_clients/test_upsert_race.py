@@ -119,7 +119,7 @@ def test_upsert_creates_a_customer_deleted_before_the_update(
 
 
 @pytest.mark.parametrize("name", CREATING)
-def test_repeatedly_deleted_customer_raises_conflict_in_time(
+def test_upsert_of_repeatedly_deleted_customer_raises_conflict(
     fake: FakeDub, make: Any, skips: Any, name: str
 ) -> None:
     customers = make(retry_config=RetryConfig("backoff", BackoffStrategy(100, 100, 1.0, 1_000)))
@@ -166,7 +166,7 @@ def test_upsert_with_stripe_id_in_use_sends_few_requests(
     assert len(fake.customers) == (2 if known and name == "upsert" else 1)
 
 
-def test_closing_upsert_many_ends_its_retry_waits(fake: FakeDub) -> None:
+def test_closing_upsert_many_ends_retry_waits(fake: FakeDub) -> None:
     with fake.serve() as url, Dub("dub_test", server_url=url) as dub:
         fake.faults.add(Deleted(fake), method="POST", times=1_000)
         results = dub.customers.upsert_many([BODY])

@@ -73,7 +73,7 @@ def test_call_headers_override_with_options_headers(fake: FakeDub, customers: An
     assert headers(fake, "X-Run") == ["1", "1", None]
 
 
-def test_with_options_twice_keeps_earlier_options(fake: FakeDub, customers: Any) -> None:
+def test_second_with_options_keeps_the_options_of_the_first(fake: FakeDub, customers: Any) -> None:
     first = wrap(customers, retries=None, http_headers={"X-Team": "growth", "X-Run": "1"})
     second = wrap(first, http_headers={"x-team": "sales"})
     fake.faults.add(faults.Status(503))
@@ -121,7 +121,7 @@ def test_with_options_shares_the_retry_budget(fake: FakeDub, make: Any) -> None:
     assert len(fake.requests) == 1
 
 
-def test_with_options_shares_the_rate_limit_and_its_status(fake: FakeDub, make: Any) -> None:
+def test_with_options_shares_the_rate_limit_and_the_status(fake: FakeDub, make: Any) -> None:
     customers = make(rate_limit=RateLimit(1, per=3_600))
     view = wrap(customers, http_headers={"X-Team": "growth"})
     fake.faults.add(faults.RateLimited())
@@ -165,7 +165,7 @@ def test_with_options_rejects_invalid_options(
         wrap(customers, **options)
 
 
-def test_with_options_of_dub_applies_to_its_customers(fake: FakeDub) -> None:
+def test_with_options_of_dub_applies_to_customers(fake: FakeDub) -> None:
     class Links(DubConsumer):
         @declare.get("customers/count")
         def counted(self) -> Any:
@@ -188,7 +188,7 @@ def test_with_options_of_dub_applies_to_its_customers(fake: FakeDub) -> None:
     assert headers(fake, "X-Team") == ["growth", "growth", None]
 
 
-def test_with_options_of_async_dub_applies_to_its_customers(fake: FakeDub) -> None:
+def test_with_options_of_async_dub_applies_to_customers(fake: FakeDub) -> None:
     async def main(url: str) -> None:
         async with AsyncDub("dub_test", server_url=url) as dub:
             async with dub.with_options(http_headers={"X-Team": "growth"}) as view:

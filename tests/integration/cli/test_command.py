@@ -79,7 +79,7 @@ def test_help_of_customers_commands_has_examples(path: tuple[str, ...]) -> None:
     assert f"Examples:\n    dub-uplink {path[0]}" in done.output
 
 
-def test_lazily_loaded_command_has_the_name_of_its_entry() -> None:
+def test_lazily_loaded_command_has_the_name_of_the_list_entry() -> None:
     context = click.Context(cli)
     for group in (cli, cli.get_command(context, "customers")):
         assert isinstance(group, LazyGroup)

@@ -167,7 +167,7 @@ def test_output_is_written_before_all_customers_are_read(output: str) -> None:
     assert "cus_999" in out.getvalue()
 
 
-def test_table_of_one_customer_lists_its_fields() -> None:
+def test_table_of_one_customer_has_one_row_per_field() -> None:
     out = io.StringIO()
     found = {"id": "cus_1", "name": None, "link": {"id": "l", "url": "\x1b[2J"}, "new": [1, "ü"]}
     with contextlib.redirect_stdout(out):
@@ -177,7 +177,7 @@ def test_table_of_one_customer_lists_its_fields() -> None:
     )
 
 
-def test_table_truncates_long_later_rows_but_not_their_ids() -> None:
+def test_table_truncates_long_names_after_100_rows_but_not_ids() -> None:
     rows = [{"id": "1", "name": "Ada"}] * 100 + [{"id": "cus_12", "name": "Ada Lovelace"}]
     for out, name in ((io.StringIO(), "Ada Lovelace"), (Terminal(), "Ada…")):
         write_table(iter(rows), out)

@@ -218,7 +218,7 @@ def test_get_invalid_id_is_not_sent(invoke: Invoke, live: Live, customer_id: str
     assert f"id must not be {customer_id!r}" in done.output
 
 
-def test_get_with_a_rejected_key_stops_at_the_first_id(invoke: Invoke, live: Live) -> None:
+def test_get_with_a_rejected_api_key_stops_at_the_first_id(invoke: Invoke, live: Live) -> None:
     done = invoke("customers", "get", "a", "b", "c", env={"DUB_API_KEY": "dub_wrong"})
     assert done.exit_code == 3
     assert len(live[0].requests) == 1

@@ -60,7 +60,7 @@ def test_terminal_table_fits_the_width_and_follows_no_color(terminal: Any, live:
         assert ("…" in row) == (columns == 72)
 
 
-def test_list_with_more_pages_prints_a_hint(terminal: Any, live: Live) -> None:
+def test_list_with_a_next_page_prints_a_hint(terminal: Any, live: Live) -> None:
     live[0].add_many(3)
     shown = terminal("customers", "list", "--page-size", "2", env=live[1])
     assert shown.finish() == 0
@@ -81,7 +81,7 @@ def test_api_key_prompt_does_not_show_the_typed_key(terminal: Any, live: Live) -
     assert fake.requests[0].status == 200
 
 
-def test_ctrl_c_at_the_key_prompt_exits_without_traceback(terminal: Any) -> None:
+def test_ctrl_c_at_the_api_key_prompt_exits_without_traceback(terminal: Any) -> None:
     shown = terminal("customers", "list")
     shown.wait_for("Dub API key: ")
     shown.send("\x03")

@@ -151,7 +151,7 @@ def test_demo_live_without_a_network_prints_one_line(run: Run) -> None:
     assert "dub_secret" not in done.stdout + done.stderr
 
 
-def test_demo_live_without_a_key_names_the_environment_variable() -> None:
+def test_demo_live_without_api_key_names_the_variable() -> None:
     done = CliRunner().invoke(cli, ["demo", "--live"])
     assert done.exit_code == 3
     assert done.output.count("\n") == 1
@@ -173,7 +173,9 @@ def test_demo_live_changes_no_customer(
     assert ("no customers yet" in done.output) == (customers == 0)
 
 
-def test_demo_live_with_an_invalid_key_exits_with_3(live: tuple[FakeDub, dict[str, str]]) -> None:
+def test_demo_live_with_an_invalid_api_key_exits_with_3(
+    live: tuple[FakeDub, dict[str, str]],
+) -> None:
     env = {**live[1], "DUB_API_KEY": "dub_wrong"}
     done = CliRunner().invoke(cli, ["demo", "--live"], env=env)
     assert done.exit_code == 3

@@ -47,7 +47,7 @@ def line(report: str, name: str) -> str:
     return found[1]
 
 
-def test_doctor_with_a_valid_key_passes_and_sends_one_request(
+def test_doctor_with_valid_api_key_passes_and_sends_one_request(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor
 ) -> None:
     fake, env = live
@@ -85,7 +85,7 @@ def test_doctor_json_has_the_findings_of_the_text_output(
     assert [f["name"] for f in report["findings"] if not f["ok"]] == ["key"]
 
 
-def test_doctor_rejected_key_exits_with_3(
+def test_doctor_rejected_api_key_exits_with_3(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor
 ) -> None:
     done = doctor(**{**live[1], "DUB_API_KEY": "dub_wrong"})
@@ -96,7 +96,7 @@ def test_doctor_rejected_key_exits_with_3(
 
 
 @pytest.mark.parametrize("key", ["", "dub test", "dub_tést"])
-def test_doctor_malformed_key_still_checks_the_server(
+def test_doctor_malformed_api_key_still_checks_the_server(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor, key: str
 ) -> None:
     done = doctor(**{**live[1], "DUB_API_KEY": key})
@@ -106,7 +106,7 @@ def test_doctor_malformed_key_still_checks_the_server(
     assert live[0].requests == []
 
 
-def test_doctor_reads_the_key_from_a_file(
+def test_doctor_reads_the_api_key_from_a_file(
     live: tuple[FakeDub, dict[str, str]], doctor: Doctor, tmp_path: Path
 ) -> None:
     file = tmp_path / "key"
@@ -296,7 +296,7 @@ def test_doctor_hides_credentials_of_a_server_url(doctor: Doctor, url: str) -> N
 
 
 @pytest.mark.parametrize("in_file", [False, True])
-def test_doctor_hides_a_key_in_the_response(
+def test_doctor_hides_an_api_key_in_the_response(
     doctor: Doctor, serving: Any, tmp_path: Path, in_file: bool
 ) -> None:
     body = f"<html>Who is {SECRET}? Or dub_another{SECRET}"

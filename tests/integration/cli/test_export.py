@@ -142,7 +142,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 
 @given(st.lists(st.tuples(TEXT, st.none() | TEXT), max_size=4), st.sampled_from(["csv", "jsonl"]))
-def test_export_of_any_text_is_read_back_equal(
+def test_export_of_any_text_is_read_with_the_written_text(
     folder: Path, customers: list[tuple[str, str | None]], file_format: Any
 ) -> None:
     path = folder / "customers"
@@ -216,7 +216,7 @@ def umask_022() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("umask_022")
-def test_export_of_a_new_file_is_readable_by_its_owner_only(
+def test_new_export_file_is_readable_only_by_the_owner(
     invoke: Invoke, live: Live, target: Path
 ) -> None:
     broken(invoke, live, target)
@@ -247,7 +247,7 @@ def test_export_keeps_the_mode_of_a_replaced_file(
 
 @pytest.mark.parametrize("umask", [0, 0o077])
 @pytest.mark.parametrize("existing", [False, True])
-def test_export_file_has_its_mode_before_the_first_write(
+def test_export_file_has_the_given_mode_before_the_first_write(
     tmp_path: Path, umask: int, existing: bool
 ) -> None:
     path = tmp_path / "a"
@@ -326,7 +326,7 @@ def test_export_with_unknown_columns_is_rejected(
     assert (done.exit_code, message in done.stderr, live[0].requests) == (2, True, [])
 
 
-def test_export_resume_with_other_columns_is_rejected(
+def test_export_resume_with_changed_columns_is_rejected(
     invoke: Invoke, live: Live, target: Path
 ) -> None:
     broken(invoke, live, target)
@@ -395,7 +395,7 @@ def test_export_after_an_interruption_needs_resume_or_force(
     assert names(target.parent) == [target.name]
 
 
-def test_export_resumes_with_another_page_size(invoke: Invoke, live: Live, target: Path) -> None:
+def test_export_resumes_with_a_changed_page_size(invoke: Invoke, live: Live, target: Path) -> None:
     broken(invoke, live, target, "--page-size", "90")
     done = invoke("customers", "export", "--resume", "--page-size", "7", str(target))
     assert (done.exit_code, "Continuing after 1,799" in done.stderr) == (0, True)
@@ -474,7 +474,7 @@ def test_export_interrupted_right_after_a_resume_can_be_resumed(target: Path) ->
     assert part_path.read_bytes() == checkpointed
 
 
-def test_export_killed_at_its_end_leaves_no_checkpoint(
+def test_export_killed_at_the_end_leaves_no_checkpoint(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint_path = target.with_name(target.name + ".part.json")
@@ -523,7 +523,7 @@ def test_export_resume_without_a_part_file_starts_over(
     assert len(ids_in(target)) == 3
 
 
-def test_export_with_a_rejected_key_leaves_no_files(
+def test_export_with_a_rejected_api_key_leaves_no_files(
     invoke: Invoke, live: Live, target: Path
 ) -> None:
     env = {"DUB_API_KEY": "dub_wrong"}

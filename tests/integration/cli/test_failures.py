@@ -258,7 +258,7 @@ def test_ctrl_c_while_the_command_closes_exits_with_130() -> None:
     assert (done.exit_code, done.output.strip()) == (130, "")
 
 
-def test_unexpected_exception_shows_its_traceback() -> None:
+def test_unexpected_exception_shows_the_traceback() -> None:
     @click.group(cls=RootGroup)
     def root() -> None:
         pass

@@ -51,7 +51,7 @@ def last(done: Result) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def test_complete_import_deletes_its_journal(invoke: Invoke, live: Live, people: Path) -> None:
+def test_complete_import_deletes_the_journal(invoke: Invoke, live: Live, people: Path) -> None:
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, done.stderr) == (0, "")
     assert last(done) == "10 rows: 10 created, 0 updated, 0 skipped, 0 failed"
@@ -87,7 +87,7 @@ def test_unfinished_import_with_another_api_key_is_rejected(
     assert "Since then, the API key changed." in done.stderr
 
 
-def test_import_with_nothing_sent_can_restart_with_other_options(
+def test_import_with_nothing_sent_restarts_with_changed_options(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     command = ("customers", "import", "--no-retries", str(people))
@@ -272,7 +272,7 @@ def test_import_with_an_invalid_row_sends_nothing(invoke: Invoke, live: Live, pe
     assert not people.with_name("people.csv.journal").exists()
 
 
-def test_rejected_key_stops_the_import_and_a_valid_key_resumes(
+def test_rejected_api_key_stops_import_and_valid_one_resumes(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     people = tmp_path / "people.csv"
@@ -288,7 +288,7 @@ def test_rejected_key_stops_the_import_and_a_valid_key_resumes(
     assert (done.exit_code, live[0].customer_count) == (0, 200)
 
 
-def test_wrong_server_path_stops_and_the_right_one_starts_over(
+def test_import_with_wrong_server_path_stops_and_can_start_over(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     wrong = f"{live[1]['DUB_SERVER_URL']}/nope"
@@ -328,7 +328,7 @@ def test_network_failure_stops_the_import_without_failed_rows(
     assert (done.exit_code, live[0].customer_count) == (0, 10)
 
 
-def test_row_with_a_500_response_is_counted_as_left(
+def test_row_with_a_500_response_is_counted_as_remaining(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     live[0].faults.add(faults.Status(500, carried_out=True), method="POST")

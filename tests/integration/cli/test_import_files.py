@@ -235,7 +235,7 @@ def test_control_characters_from_a_wrong_encoding_are_rejected(
     assert (done.exit_code, live[0].customers[0].name) == (0, "O\u2019Brien")
 
 
-def test_repeated_import_needs_no_journal_option(
+def test_import_with_changed_options_needs_no_journal_option(
     invoke: Invoke, live: Live, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"

@@ -135,7 +135,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "cli-transfer.rst"
 
 @pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside the tests")
 @pytest.mark.parametrize("command", ["export customers.csv", "import --yes new.csv"])
-def test_interrupted_session_prints_what_the_page_shows(
+def test_interrupted_commands_print_the_documented_output(
     terminal: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

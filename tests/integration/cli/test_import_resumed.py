@@ -187,7 +187,7 @@ def test_error_response_for_a_row_fails_only_that_row(fake: FakeDub, start: Star
         assert run.journal.get_outcome(1) == "created"
 
 
-def test_row_is_sent_only_after_the_journal_records_it(
+def test_row_is_sent_only_after_the_journal_records_the_row(
     fake: FakeDub, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [(f"u{number}", "", "") for number in range(70)]
@@ -219,7 +219,7 @@ def test_reported_rows_are_already_in_the_journal_file(
     assert [pair for pair in reported if pair[0] > pair[1]] == []
 
 
-def test_input_file_changed_during_the_import_stops_it(
+def test_change_of_the_input_file_during_the_import_stops_import(
     fake: FakeDub, start: Start, tmp_path: Path
 ) -> None:
     rows = [(f"u{number}", "", "") for number in range(500)]
@@ -255,7 +255,7 @@ def delete_before_updates(fake: FakeDub, monkeypatch: pytest.MonkeyPatch, times:
 
 
 @pytest.mark.parametrize("stripe_id", ["", "cus_1"])
-def test_customer_deleted_before_its_update_is_created(
+def test_customer_deleted_before_the_update_is_created(
     fake: FakeDub, start: Start, monkeypatch: pytest.MonkeyPatch, stripe_id: str
 ) -> None:
     fake.add(external_id="u1")

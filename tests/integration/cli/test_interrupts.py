@@ -34,7 +34,7 @@ def test_job_with_random_interrupts_ends_with_a_complete_result(kind: str) -> No
 
 
 @pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
-def test_interrupt_during_an_import_of_modules_ends_the_process(handler: Any) -> None:
+def test_interrupt_while_modules_are_imported_ends_the_process(handler: Any) -> None:
     previous = signal.signal(signal.SIGINT, handler)
     try:
         with end_on_ctrl_c():
@@ -104,7 +104,7 @@ def test_second_interrupt_ends_the_process_immediately(
 
 
 @pytest.mark.parametrize("rows", ["a,GB\n", "a,GB\nb,GB\n"])
-def test_interrupt_after_a_complete_import_keeps_its_exit_code(
+def test_interrupt_after_a_complete_import_keeps_the_exit_code(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path, rows: str
 ) -> None:
     (tmp_path / "a.csv").write_text("external_id,country\n" + rows)

@@ -130,7 +130,7 @@ def test_serve_database_keeps_customers_after_the_server_stops(
         assert server.ask("/customers/ext_user_1")[0] == 200
 
 
-def test_serve_continues_after_its_output_pipe_is_closed(serve: Serve) -> None:
+def test_serve_continues_after_the_output_pipe_is_closed(serve: Serve) -> None:
     with serve() as server:
         server.stdout.close()
         assert [server.ask("/customers")[0] for _ in range(3)] == [200, 200, 200]

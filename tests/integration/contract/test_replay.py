@@ -194,7 +194,7 @@ CLASSES = {
 
 
 @EACH
-def test_recorded_response_returns_its_model_or_raises_its_error(
+def test_recorded_response_returns_a_model_or_raises_an_error(
     step: dict[str, Any], serving: Callable[..., Any]
 ) -> None:
     recorded, method = step["response"], step["request"]["method"]

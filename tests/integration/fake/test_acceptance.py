@@ -70,18 +70,18 @@ def test_list_with_expanded_fields_returns_links_and_programs(api: Any) -> None:
     assert all(row["programId"] == "prog_1" for row in expanded)
 
 
-def test_list_by_page_has_every_customer_once(api: Any) -> None:
+def test_list_with_page_numbers_has_every_customer_once(api: Any) -> None:
     pages = [listed(api, page=page, pageSize=10) for page in (1, 2, 3, 4)]
     assert [len(page) for page in pages] == [10, 10, 5, 0]
     assert [row for page in pages for row in page] == listed(api)
 
 
-def test_list_by_customer_ids_returns_only_these_customers(api: Any) -> None:
+def test_list_with_customer_ids_returns_only_these_customers(api: Any) -> None:
     ids = [row["id"] for row in listed(api)[3:6]]
     assert [row["id"] for row in listed(api, customerIds=",".join(ids))] == ids
 
 
-def test_list_sorts_by_sale_amount_both_ways(api: Any) -> None:
+def test_list_sorts_by_sale_amount_in_both_orders(api: Any) -> None:
     for order, reverse in (("asc", False), ("desc", True)):
         amounts = [row["saleAmount"] for row in listed(api, sortBy="saleAmount", sortOrder=order)]
         assert amounts == sorted(amounts, reverse=reverse)
@@ -110,7 +110,7 @@ def test_list_with_a_cursor_and_a_page_is_rejected(api: Any) -> None:
 
 
 @pytest.mark.parametrize("field", ["saleAmount", "firstSaleAt", "subscriptionCanceledAt"])
-def test_list_with_a_cursor_and_another_sort_is_rejected(api: Any, field: str) -> None:
+def test_list_with_cursor_not_sorted_by_created_at_is_rejected(api: Any, field: str) -> None:
     message = rejected(api, endingBefore=listed(api)[0]["id"], sortBy=field)["message"]
     assert message == (
         "Cursor-based pagination only supports sorting by `createdAt`. "
@@ -123,7 +123,7 @@ def test_list_with_an_unknown_cursor_is_rejected(api: Any) -> None:
     assert message == "Invalid cursor: the provided ID does not exist."
 
 
-def test_get_finds_a_customer_by_either_id(api: Any) -> None:
+def test_get_accepts_a_dub_id_or_an_external_id(api: Any) -> None:
     row = listed(api)[0]
     for key in (row["id"], f"ext_{row['externalId']}"):
         assert api("GET", f"/customers/{key}").json() == row

@@ -47,7 +47,7 @@ READS = [("GET", "/customers"), ("GET", "/customers/ext_a")]
         ("Bearer secret", NO_WORKSPACE),
     ],
 )
-def test_each_invalid_api_key_returns_its_error(
+def test_each_invalid_api_key_returns_the_error_of_dub(
     fake: FakeDub, reach: Callable[[FakeDub], Any], authorization: str | None, expected: str
 ) -> None:
     api = reach(fake)
@@ -129,7 +129,7 @@ def test_first_error_follows_the_order_of_checks_in_dub(mount: Any) -> None:
         (FakeDub(), ("POST", "/customers")),
     ],
 )
-def test_error_object_has_the_doc_url_of_its_code(
+def test_error_object_has_the_doc_url_of_the_error_code(
     mount: Any, fake: FakeDub, request_: tuple[str, ...]
 ) -> None:
     answer = mount(fake)(*request_)

@@ -140,7 +140,7 @@ def test_admin_api_customer_without_fields_gets_default_ids(curl: Curl) -> None:
 
 
 @pytest.mark.parametrize("field", ["id", "externalId", "stripeCustomerId"])
-def test_admin_add_with_duplicate_key_returns_409(curl: Curl, field: str) -> None:
+def test_admin_add_with_a_duplicate_unique_field_returns_409(curl: Curl, field: str) -> None:
     curl.admin("POST", "customers", {field: "one"}, status=201)
     error = curl.admin("POST", "customers", {field: "one"}, status=409)["error"]
     assert error["field"] == field
@@ -313,7 +313,7 @@ def test_latency_setting_delays_responses(fake: FakeDub, curl: Curl) -> None:
     assert fake.requests[0].ms >= 200
 
 
-def test_rate_limit_setting_counts_earlier_requests(curl: Curl) -> None:
+def test_new_rate_limit_setting_counts_requests_before_change(curl: Curl) -> None:
     curl.statuses(3)
     curl.admin("PATCH", "settings", {"rateLimit": 4})
     assert curl.statuses(2) == [200, 429]

@@ -162,7 +162,7 @@ def test_avatar_url_of_a_host_like_dubs_is_replaced(api: Any, avatar: str) -> No
     assert api.create("a", avatar=avatar)["avatar"].startswith("https://dubassets.com/customers/")
 
 
-def test_update_with_the_stored_avatar_url_keeps_it(fake: FakeDub, api: Any) -> None:
+def test_update_with_the_stored_avatar_url_keeps_the_url(fake: FakeDub, api: Any) -> None:
     avatar = "https://example.com/a.png"
     fake.add(external_id="a", avatar=avatar)
     assert api("PATCH", "/customers/ext_a", json={"avatar": avatar}).json()["avatar"] == avatar
@@ -240,7 +240,7 @@ def test_avatar_of_192_characters_is_stored(api: Any) -> None:
     assert api.create("a", avatar=avatar)["avatar"] == avatar
 
 
-def test_text_too_long_is_reported_before_a_duplicate_key(api: Any) -> None:
+def test_too_long_text_is_reported_before_duplicate_external_id(api: Any) -> None:
     api.create("a")
     body = {**GOOD, "name": "n" * 192}
     assert api.message("POST", "/customers", json=body) == too_long("create", "name")

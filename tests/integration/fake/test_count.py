@@ -71,12 +71,12 @@ def test_count_accepts_the_filters_of_the_list(api: Any, query: str, count: int)
     assert counted(api, query) == count
 
 
-def test_count_by_program_uses_the_default_program(api: Any) -> None:
+def test_count_with_a_program_filter_uses_the_default_program(api: Any) -> None:
     assert counted(api, "programId=prog_2") == 2
     assert counted(api, "partnerId=pn_1") == 1
 
 
-def test_count_by_program_without_a_program_returns_404(mount: Any) -> None:
+def test_count_with_partner_filter_without_program_returns_404(mount: Any) -> None:
     with FakeDub() as fake:
         assert mount(fake).message("GET", COUNT, "partnerId=pn_1") == "404 Program not found"
 
@@ -137,7 +137,7 @@ def test_count_by_link_returns_at_most_10000_rows(mount: Any) -> None:
         assert len(counted(mount(fake), "groupBy=linkId")) == 10_000
 
 
-def test_count_by_partner_returns_a_number(api: Any) -> None:
+def test_count_grouped_by_partner_returns_a_number(api: Any) -> None:
     assert counted(api, "groupBy=partnerId") == 5
     assert counted(api, "groupBy=partnerId&country=DE") == 1
 
@@ -154,7 +154,7 @@ def test_count_is_allowed_for_any_role_and_plan(mount: Any, role: str, plan: str
         assert counted(mount(fake)) == 0
 
 
-def test_count_checks_the_key_and_the_rate_limit(mount: Any) -> None:
+def test_count_checks_the_api_key_and_the_rate_limit(mount: Any) -> None:
     with FakeDub(rate_limit=1) as fake:
         api = mount(fake)
         assert api("GET", COUNT, headers={}).status_code == 401

@@ -231,7 +231,7 @@ def test_add_stores_the_given_fields(fake: FakeDub, api: Any) -> None:
     assert shown["createdAt"] == shown["firstSaleAt"] == "2024-01-02T03:04:05.678Z"
 
 
-def test_add_rejects_duplicate_keys_and_naive_dates(fake: FakeDub) -> None:
+def test_add_rejects_duplicate_unique_fields_and_naive_dates(fake: FakeDub) -> None:
     fake.add(id="cus_1", external_id="a", stripe_customer_id="s")
     for fields in ({"id": "cus_1"}, {"external_id": "a"}, {"stripe_customer_id": "s"}):
         with pytest.raises(ValueError, match="same"):
@@ -252,7 +252,7 @@ def test_add_many_adds_missing_customers_in_order(fake: FakeDub, api: Any) -> No
     assert newest[0]["externalId"] == "user_251"
 
 
-def test_customers_and_requests_are_copies(fake: FakeDub, api: Any) -> None:
+def test_customers_and_requests_properties_return_copies(fake: FakeDub, api: Any) -> None:
     api.create("a", name="A")
     fake.customers.clear()
     fake.requests.clear()

@@ -65,14 +65,14 @@ def admin(fake: FakeDub) -> Iterator[Admin]:
         ("clock", '{"advance": %s}', "advance"),
     ],
 )
-def test_number_too_large_is_a_422_naming_the_field(
+def test_admin_number_beyond_the_maximum_returns_422_with_field(
     fake: FakeDub, admin: Admin, path: str, body: str, field: str, number: str
 ) -> None:
     assert admin.error("POST", path, body % number)[:2] == (422, field)
     assert (fake.customers, fake.faults.queue, fake.faults.shares) == ([], [], {})
 
 
-def test_number_too_large_gets_a_message_with_the_maximum(admin: Admin) -> None:
+def test_admin_number_beyond_float_range_error_has_the_maximum(admin: Admin) -> None:
     message = admin.error("POST", "customers", '{"partner": {"x": 1e400}}')[2]
     assert message.startswith("'partner' must not contain a number above 1.8e308")
 
@@ -84,7 +84,7 @@ def test_add_with_a_number_beyond_json_raises_value_error(fake: FakeDub, value: 
     assert fake.customers == []
 
 
-def test_page_is_served_with_and_without_a_slash(admin: Admin) -> None:
+def test_admin_page_is_served_with_and_without_a_final_slash(admin: Admin) -> None:
     # A browser may have cached Dub's permanent redirect from /_fake/ to /_fake.
     pages = [admin.send("GET", path) for path in ("/_fake", "/_fake/")]
     assert [status for status, _, _ in pages] == [200, 200]
@@ -104,14 +104,14 @@ def test_retry_after_seconds_has_only_decimal_digits(
 
 
 @pytest.mark.parametrize("speed", [5e-324, 1e-10])
-def test_drip_below_its_minimum_speed_is_rejected(admin: Admin, speed: float) -> None:
+def test_drip_below_the_minimum_speed_is_rejected(admin: Admin, speed: float) -> None:
     with pytest.raises(ValueError, match="bytes_per_second must be at least 1e-09"):
         faults.Drip(speed)
     body = json.dumps({"fault": "Drip", "bytesPerSecond": speed})
     assert admin.error("POST", "faults", body)[:2] == (422, "bytesPerSecond")
 
 
-def test_drip_at_its_minimum_speed_does_not_crash(
+def test_drip_at_the_minimum_speed_logs_no_error(
     fake: FakeDub, admin: Admin, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake.faults.add(faults.Drip(1e-9))
@@ -142,7 +142,7 @@ def test_seed_uses_queued_ids_only_for_new_customers(fake: FakeDub) -> None:
     assert fake.customers[-1].id == "cus_a"
 
 
-def test_seed_with_a_used_queued_id_is_a_409(fake: FakeDub, admin: Admin) -> None:
+def test_seed_with_a_queued_id_of_a_customer_returns_409(fake: FakeDub, admin: Admin) -> None:
     fake.use_ids(["cus_a", "cus_b"])
     fake.add(id="cus_b")
     assert admin.error("POST", "customers/seed", '{"count": 3}')[:2] == (409, "ids")
@@ -236,7 +236,7 @@ def test_request_has_no_duration_until_it_is_sent(
     assert (sent["status"], sent["ms"] >= 300) == (404, True)
 
 
-def test_post_to_the_page_is_a_405_with_allow(admin: Admin) -> None:
+def test_admin_405_response_has_an_allow_header(admin: Admin) -> None:
     for path, methods in (("", "GET, HEAD"), ("state", "GET, HEAD"), ("clock", "")):
         method = "PUT" if path == "clock" else "POST"
         status, _, response = admin.send(method, f"/_fake/{path}", "{}")
@@ -244,7 +244,7 @@ def test_post_to_the_page_is_a_405_with_allow(admin: Admin) -> None:
         assert response.headers["Allow"] == (methods or "GET, HEAD, POST, DELETE")
 
 
-def test_body_that_is_not_base64_gets_a_plain_message(admin: Admin) -> None:
+def test_fault_body_that_is_not_base64_returns_422_with_reason(admin: Admin) -> None:
     for text in ("?", "\u00e4", "a"):
         body = json.dumps({"fault": "Status", "code": 503, "bodyBase64": text})
         status, field, message = admin.error("POST", "faults", body)
@@ -252,7 +252,7 @@ def test_body_that_is_not_base64_gets_a_plain_message(admin: Admin) -> None:
         assert message.startswith("'bodyBase64' must be base64; got ")
 
 
-def test_empty_admin_token_gets_its_own_message(fake: FakeDub) -> None:
+def test_empty_admin_token_raises_value_error(fake: FakeDub) -> None:
     with pytest.raises(ValueError, match="admin_token must not be empty"):
         fake.serve(admin=True, admin_token="")
 

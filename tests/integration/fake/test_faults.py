@@ -114,7 +114,7 @@ def test_drip_fault_slower_than_the_timeout_times_out(fake: FakeDub, reach: Reac
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_drip_fault_in_a_session_calls_its_sleep_argument(fake: FakeDub, stream: bool) -> None:
+def test_drip_fault_in_a_session_calls_the_sleep_argument(fake: FakeDub, stream: bool) -> None:
     slept: list[float] = []
     session = fake.session(sleep=slept.append)
     fake.faults.add(faults.Drip(2))
@@ -266,7 +266,7 @@ def test_random_faults_follow_their_shares_and_seed() -> None:
     assert random_statuses(1, 600, queued=True)[1:] == statuses[1:]
 
 
-def test_random_faults_have_the_same_count_with_threads() -> None:
+def test_random_faults_in_threads_have_the_single_thread_counts() -> None:
     alone, together = random_statuses(3, 400), random_statuses(3, 400, threads=4)
     assert sorted(alone) == sorted(together)
 
@@ -361,7 +361,7 @@ def test_fault_for_an_impossible_method_or_path_raises(
 
 
 @pytest.mark.parametrize("path", ["*", "*customers", "/customers*"])
-def test_fault_applies_to_a_path_that_matches_its_pattern(
+def test_fault_applies_to_a_path_that_matches_the_pattern(
     fake: FakeDub, api: Any, path: str
 ) -> None:
     fake.faults.add(faults.Status(418), method="get", path=path)

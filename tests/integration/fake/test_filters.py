@@ -102,7 +102,7 @@ def test_get_and_update_ignore_the_program_filter(api: Any) -> None:
         ("email=x@example.com&email=", ["b", "a"]),
     ],
 )
-def test_repeated_query_parameter_uses_its_last_value(
+def test_repeated_query_parameter_uses_the_last_value(
     api: Any, query: str, expected: list[str]
 ) -> None:
     api.create("a", country="US")

@@ -41,7 +41,7 @@ def test_dub_fixture_keeps_the_deadline(fake_dub: FakeDub, dub: Dub) -> None:
     assert 1 < fake_dub.clock.time() - before < 91
 
 
-def test_dub_fixture_reaches_only_its_fake(fake_dub: FakeDub) -> None:
+def test_fake_dub_fixture_session_rejects_other_hosts(fake_dub: FakeDub) -> None:
     with (
         fake_dub.session() as session,
         Dub(token="dub_test", server_url="https://example.com", client=session) as elsewhere,
@@ -69,7 +69,7 @@ def test_no_sleep_skips_delays_and_latency_of_mounted_fakes() -> None:
     fake.configure(latency=0)
 
 
-def test_no_sleep_restores_real_sleeps_at_its_end() -> None:
+def test_no_sleep_restores_real_sleeps_at_the_end_of_the_block() -> None:
     before = retries.current_clock()
     with contextlib.suppress(KeyError), no_sleep():
         assert retries.current_clock() is not before
@@ -100,7 +100,7 @@ def test_sign_up(dub, fake_dub):
     sign_up(dub, "ada@example.com")
     assert fake_dub.customers[0].email == "ada@example.com"
 
-def test_each_test_has_a_fake_of_its_own(fake_dub):
+def test_each_test_has_a_new_fake(fake_dub):
     assert fake_dub.customers == []
 
 def test_sign_up_survives_a_dropped_response(dub, fake_dub):

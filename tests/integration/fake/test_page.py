@@ -221,7 +221,7 @@ for (const type of ["click", "change"]) document.addEventListener(type, ({ targe
 """
 
 
-def test_every_control_of_the_page_is_used_with_its_effect(fake: FakeDub, page: Page) -> None:
+def test_every_admin_page_control_has_the_expected_effect(fake: FakeDub, page: Page) -> None:
     page.script(RECORD_CONTROLS)
     page.choose("times", "1 request")
     page.choose("method", "GET")
@@ -280,14 +280,14 @@ def test_every_control_of_the_page_is_used_with_its_effect(fake: FakeDub, page: 
     assert set(page.script("return [...window.used]")) == set(page.script(CONTROLS))
 
 
-def test_page_without_a_final_slash_works(page: Page) -> None:
+def test_admin_page_without_a_final_slash_works(page: Page) -> None:
     page.url = page.url.removesuffix("/")
     page.open()
     page.click("DropAfter")
     page.shows("message", "Queued for 3 requests")
 
 
-def test_page_shows_the_newest_of_many_requests(fake: FakeDub, page: Page) -> None:
+def test_admin_page_shows_the_newest_of_many_requests(fake: FakeDub, page: Page) -> None:
     for _ in range(3000):
         get(fake, "/customers/ext_a")
     page.open()
@@ -295,7 +295,7 @@ def test_page_shows_the_newest_of_many_requests(fake: FakeDub, page: Page) -> No
     assert (rows[0][0], len(rows)) == ("3000", 200)
 
 
-def test_page_reports_a_response_that_is_not_json(fake: FakeDub, browser: Chrome) -> None:
+def test_admin_page_reports_a_response_that_is_not_json(fake: FakeDub, browser: Chrome) -> None:
     server = fake.serve(admin=True)
     with server as url:
         page = Page(browser, url)
@@ -305,14 +305,14 @@ def test_page_reports_a_response_that_is_not_json(fake: FakeDub, browser: Chrome
     browser.get_log("browser")
 
 
-def test_queued_fault_is_shown_with_all_its_fields(fake: FakeDub, page: Page) -> None:
+def test_admin_page_shows_all_fields_of_a_queued_fault(fake: FakeDub, page: Page) -> None:
     fake.faults.add(faults.Status(418, headers={"X": "y"}, carried_out=True))
     fake.faults.add(faults.RateLimited(None))
     page.shows("queue", 'rejected with status 418, headers {"X":"y"}, carriedOut true')
     page.shows("queue", "rejected with 429 and Retry-After left out")
 
 
-def test_form_blocked_by_the_browser_replaces_the_old_message(fake: FakeDub, page: Page) -> None:
+def test_form_rejected_by_the_browser_replaces_the_last_message(fake: FakeDub, page: Page) -> None:
     page["settings"].find_element(By.TAG_NAME, "button").click()
     page.shows("message", "Settings are applied.")
     page.type("latency", "-3")

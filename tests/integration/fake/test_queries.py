@@ -80,7 +80,7 @@ PAGING_PROBLEMS = [
 
 
 @pytest.mark.parametrize(("query", "message"), SCHEMA_PROBLEMS + PAGING_PROBLEMS)
-def test_list_returns_the_first_problem_of_its_query(api: Any, query: str, message: str) -> None:
+def test_list_returns_the_first_problem_of_the_query(api: Any, query: str, message: str) -> None:
     assert api.message("GET", "/customers", query) == f"422 {message}"
 
 

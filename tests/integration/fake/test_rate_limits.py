@@ -60,7 +60,7 @@ def test_rejected_requests_do_not_count_towards_the_limit(mount: Any) -> None:
         assert api("GET", "/customers").status_code == 200
 
 
-def test_each_key_has_its_own_limit(mount: Any) -> None:
+def test_each_api_key_has_a_separate_rate_limit(mount: Any) -> None:
     with FakeDub(["dub_1", "dub_2"], rate_limit=1) as fake:
         api = mount(fake)
         answers = [

@@ -23,7 +23,7 @@ from dub_uplink.testing import FakeDub
         "//customers",
     ],
 )
-def test_unknown_route_returns_html_404_with_and_without_key(
+def test_unknown_route_with_or_without_api_key_returns_html_404(
     fake: FakeDub, reach: Callable[[FakeDub], Any], path: str
 ) -> None:
     api = reach(fake)

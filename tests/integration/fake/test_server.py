@@ -209,7 +209,7 @@ def test_concurrent_writes_of_clients_are_all_stored(fake: FakeDub) -> None:
     assert len(fake.requests) == 320
 
 
-def test_two_servers_of_one_fake_share_its_customers(fake: FakeDub) -> None:
+def test_two_servers_of_one_fake_share_the_customers(fake: FakeDub) -> None:
     with fake.serve() as one, fake.serve() as two:
         requests.post(f"{one}/customers", data=BODY, headers={"Authorization": "Bearer dub_test"})
         found = requests.get(f"{two}/customers", headers={"Authorization": "Bearer dub_test"})

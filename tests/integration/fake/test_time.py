@@ -13,7 +13,7 @@ from dub_uplink.testing import FakeDub
 freezegun = pytest.importorskip("freezegun", reason="freezegun is not installed")
 
 
-def test_fake_uses_the_time_of_a_later_freezegun_freeze(
+def test_fake_uses_the_time_of_freezegun_started_after_the_fake(
     fake: FakeDub, reach: Callable[[FakeDub], Any]
 ) -> None:
     api = reach(fake)
@@ -34,7 +34,7 @@ def test_freezegun_tick_frees_the_rate_limit(mount: Any) -> None:
         assert api("GET", "/customers").status_code == 200
 
 
-def test_fake_created_under_freezegun_works_after_it_ends(mount: Any) -> None:
+def test_fake_created_under_freezegun_works_after_freezegun_ends(mount: Any) -> None:
     with freezegun.freeze_time("2020-01-01"):
         fake = FakeDub()
         assert fake.clock.time() == 1_577_836_800

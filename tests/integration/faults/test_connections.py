@@ -218,7 +218,7 @@ def test_pooled_connection_closed_in_use_is_retried(
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_given_session_is_retried_like_the_default_one(
+def test_given_session_and_default_session_are_retried(
     wire: Any, step: Any, said: Any, connect: Any, own: bool
 ) -> None:
     server = wire(step(b"", "reset"), said(503), said(200, [CUSTOMER]))

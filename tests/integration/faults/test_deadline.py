@@ -185,7 +185,7 @@ def test_deadline_uses_a_monotonic_clock_by_default() -> None:
     assert Clock().monotonic is time.monotonic
 
 
-def test_lookup_ends_by_the_deadline_of_its_call(fake: Any, on_fake: Any, timeline: Any) -> None:
+def test_lookup_ends_by_the_deadline_of_the_call(fake: Any, on_fake: Any, timeline: Any) -> None:
     body = {"external_id": "user_1", "country": "GB"}
     fake.faults.add(faults.DropAfter())
     fake.faults.add(faults.Status(503), method="GET", times=None)

@@ -215,7 +215,7 @@ def test_create_with_lost_response_then_429_returns_customer(fake: Any, on_fake:
         (faults.RateLimited(3_600), errors.RateLimitExceeded, 429),
     ],
 )
-def test_failed_lookup_after_a_lost_response_raises_no_conflict(
+def test_failed_lookup_after_lost_response_raises_lookup_error(
     fake: Any, on_fake: Any, fault: Any, error: type[errors.APIStatusError], status: int
 ) -> None:
     """It may well have been created: what is not known is not said."""
@@ -365,7 +365,7 @@ def test_result_after_a_lookup_equals_the_lost_response(fake: Any, on_fake: Any)
     assert fake.customers == []
 
 
-def test_lookup_sends_the_headers_of_its_call(fake: Any, on_fake: Any) -> None:
+def test_lookup_sends_the_headers_of_the_call(fake: Any, on_fake: Any) -> None:
     fake.faults.add(faults.DropAfter())
     on_fake().create(BODY, http_headers={"X-Trace": "1"}, timeout_ms=5_000)
     lookup = fake.requests[-1]

@@ -13,7 +13,7 @@ from dub_uplink.testing import faults
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
 @pytest.mark.parametrize("seconds", [1, 2.5, 30, 60])
 @pytest.mark.parametrize("chance", [0.0, 0.999_999])
-def test_429_with_retry_after_waits_that_long(
+def test_429_with_retry_after_waits_the_requested_time(
     fake: Any, on_fake: Any, timeline: Any, form: Any, seconds: float, chance: float
 ) -> None:
     timeline.chance = chance
@@ -81,7 +81,7 @@ def test_rate_limit_error_has_retry_after(
     assert caught.value.retry_after == seconds
 
 
-def test_calls_beyond_the_servers_limit_wait_and_succeed(timeline: Any, connect: Any) -> None:
+def test_calls_beyond_the_server_limit_wait_and_succeed(timeline: Any, connect: Any) -> None:
     """Against a limiter that counts: nothing is refused twice."""
     from dub_uplink.testing import FakeDub
 

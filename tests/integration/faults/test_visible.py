@@ -176,7 +176,7 @@ def test_rate_limit_status_is_none_before_an_error(fake: Any, on_fake: Any, time
         assert client.rate_limit_status == known, "what says nothing takes nothing away"
 
 
-def test_rate_limit_status_of_dub_equals_that_of_its_customers(fake: Any, timeline: Any) -> None:
+def test_dub_and_dub_customers_have_equal_rate_limit_status(fake: Any, timeline: Any) -> None:
     fake.faults.add(faults.RateLimited())
     with Dub("dub_test", client=fake.session(), clock=timeline.clock()) as dub:
         assert dub.rate_limit_status is None

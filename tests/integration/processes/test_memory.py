@@ -50,7 +50,7 @@ def settings(url: str, retries: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("retries", RETRIES)
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_garbage_collected_client_closes_its_sockets(
+def test_garbage_collected_client_closes_all_sockets(
     telling: TellingServer, ending: str, retries: str
 ) -> None:
     dub = Dub("dub_x", **settings(telling.url, retries))

@@ -144,7 +144,7 @@ def test_redis_acl_user_works_after_permissions_are_granted(
         assert slots(client) == 1
 
 
-def test_redis_password_that_becomes_valid_later_is_used(start_redis: Any, limit_on: Any) -> None:
+def test_redis_password_is_used_after_it_becomes_valid(start_redis: Any, limit_on: Any) -> None:
     server = start_redis("--requirepass", "new")
     limit = limit_on(server.url.replace("//", "//:old@"))
     assert reserve(limit) == 0

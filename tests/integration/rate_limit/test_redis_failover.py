@@ -249,7 +249,7 @@ def test_calls_succeed_during_a_redis_error(start_redis: Any, traffic: Any, dist
     assert calls.errors == []
 
 
-def test_redis_that_loads_its_data_is_used_after_loading(start_redis: Any, traffic: Any) -> None:
+def test_redis_is_used_after_loading_a_data_file(start_redis: Any, traffic: Any) -> None:
     server = start_redis(
         *("--dbfilename", "loading.rdb", "--key-load-delay", "10000"),
         *("--loading-process-events-interval-bytes", "1024"),
@@ -272,7 +272,7 @@ def test_redis_that_loads_its_data_is_used_after_loading(start_redis: Any, traff
         Path(server._home, "loading.rdb").unlink()
 
 
-def test_redis_cluster_is_used_after_its_slots_are_assigned(start_redis: Any, traffic: Any) -> None:
+def test_redis_cluster_is_used_after_the_slots_are_assigned(start_redis: Any, traffic: Any) -> None:
     server = start_redis("--cluster-enabled", "yes", "--cluster-config-file", "nodes-test.conf")
     try:
         calls = traffic(server.url)

@@ -97,7 +97,7 @@ with Dub(token, server_url=url, rate_limit=RateLimit(20, 1.0, storage=storage)) 
 """
 
 
-def test_processes_with_one_key_share_one_limit(redis: Any, token: str) -> None:
+def test_processes_with_one_api_key_share_one_limit(redis: Any, token: str) -> None:
     # The server's window is shorter than the workers': a busy machine may be late.
     fake = FakeDub(token, rate_limit=20, window=0.3)
     fake.add(external_id="1")
@@ -153,7 +153,7 @@ def test_tasks_over_the_limit_wait_and_succeed(shared: Any, token: str) -> None:
     assert statuses.count(429) <= 5  # thirty without a rate limit
 
 
-def test_keys_and_servers_have_separate_limits(shared: Any, token: str) -> None:
+def test_api_keys_and_servers_have_separate_shared_limits(shared: Any, token: str) -> None:
     limit = shared(1, 60.0)
     assert reserve(limit, token) == 0
     assert reserve(limit, token) > 50
@@ -168,7 +168,7 @@ def test_rate_limit_objects_with_one_storage_share_the_limit(shared: Any, token:
     assert reserve(shared(2, 60.0), token) > 50
 
 
-def test_limits_with_two_windows_on_one_key_have_separate_slots(shared: Any, token: str) -> None:
+def test_limits_with_two_windows_on_one_api_key_share_no_slots(shared: Any, token: str) -> None:
     """A short window forgets its requests after half a second, a long one does not."""
     long, short = shared(5, 20.0), shared(100, 0.5)
     sent = slot_of(limiter_of(long, token))
@@ -180,7 +180,7 @@ def test_limits_with_two_windows_on_one_key_have_separate_slots(shared: Any, tok
     assert slot_of(limiter_of(long, token)).is_later(sent, 20.4)
 
 
-def test_limits_with_two_windows_on_one_key_share_a_pause(shared: Any, token: str) -> None:
+def test_limits_with_two_windows_on_one_api_key_share_a_pause(shared: Any, token: str) -> None:
     long, short = shared(5, 20.0), shared(100, 0.5)
     reservation = Reservation(Clock(), bulk=False)
     assert limiter_of(long, token).reserve(reservation, 60) == 0
@@ -264,7 +264,7 @@ def test_waiting_callers_resume_after_a_pause_in_order(shared: Any, token: str) 
     assert third.is_later(second, 1 / 3)
 
 
-def test_lower_limit_from_the_server_applies_to_all_processes(shared: Any, token: str) -> None:
+def test_server_limit_below_configured_applies_to_all_processes(shared: Any, token: str) -> None:
     first, second = shared(50, 60.0), shared(50, 60.0)
     reservation = Reservation(Clock(), bulk=False)
     limiter_of(first, token).reserve(reservation, 60)
@@ -344,7 +344,7 @@ def test_task_cancelled_during_a_reservation_releases_the_slot(shared: Any, toke
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("used_before", [True, False])
-def test_forked_child_shares_the_limit_with_its_parent(
+def test_forked_child_shares_the_limit_with_the_parent(
     shared: Any, token: str, used_before: bool
 ) -> None:
     limit = shared(4, 60.0)

@@ -123,7 +123,7 @@ def test_unresponsive_dns_resolver_does_not_delay_calls(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_limiter_restores_its_slots_after_an_empty_restart(
+def test_limiter_restores_slots_after_an_empty_restart(
     start_redis: Any, limit_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start_redis()
@@ -145,7 +145,7 @@ def test_limiter_restores_its_slots_after_an_empty_restart(
 
 
 @pytest.mark.usefixtures("storage_responds")
-def test_limiter_restores_its_slots_after_a_flush(start_redis: Any, limit_on: Any) -> None:
+def test_limiter_restores_slots_after_a_flush(start_redis: Any, limit_on: Any) -> None:
     server = start_redis()
     limit = limit_on(server.url, 10)
     assert [reserve(limit)[0] for _ in range(5)] == [0.0] * 5
@@ -323,7 +323,7 @@ def test_storage_failing_twice_warns_once_a_minute(
     assert len(warnings(caplog)) == 1
 
 
-def test_idle_rate_limit_ends_its_worker_thread(
+def test_idle_rate_limit_ends_the_worker_thread(
     limit_on: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._PROBE_DURATION", 0.0)

@@ -45,7 +45,7 @@ def test_call_whose_slot_is_past_the_deadline_is_rejected_unsent(
     assert timeline.slept == []
 
 
-def test_call_without_retries_waits_for_a_slot_up_to_its_timeout(
+def test_call_without_retries_waits_for_a_slot_up_to_the_timeout(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     _, url = limited(None)
@@ -111,7 +111,7 @@ def test_token_callable_is_called_again_after_a_rate_limit_wait(
     assert calls[1:] == pytest.approx([1_000.0, 1_010.2])
 
 
-def test_each_key_and_server_has_its_own_in_process_limit(
+def test_api_keys_and_servers_have_separate_in_process_limits(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     _, url = limited(None)
@@ -147,7 +147,7 @@ def test_interrupted_wait_for_a_slot_releases_the_slot(
     assert len(fake.requests) == 2
 
 
-def test_limit_above_the_servers_is_lowered_with_one_warning(
+def test_limit_above_the_server_limit_is_lowered_with_a_warning(
     driven: Any, limited: Any, timeline: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake, url = limited(5, 10.0)
@@ -165,7 +165,7 @@ def test_limit_above_the_servers_is_lowered_with_one_warning(
     )
 
 
-def test_limit_from_the_server_expires_and_is_never_higher(
+def test_server_limit_expires_and_never_exceeds_configured_limit(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(5, 10.0)
@@ -205,7 +205,7 @@ def test_error_headers_show_the_requests_of_other_clients(
     assert sum(timeline.slept) >= 10
 
 
-def test_other_client_of_the_key_is_detected_after_one_429(
+def test_second_client_of_an_api_key_is_detected_after_one_429(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(10, 10.0)
@@ -233,7 +233,7 @@ def test_rate_limit_headers_do_not_lower_a_correct_limit(
 REFUSED = '{"error": {"code": "rate_limit_exceeded", "message": "", "doc_url": ""}}'
 
 
-def test_delayed_request_counts_from_the_time_of_its_response(
+def test_delayed_request_counts_from_the_time_of_the_response(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(1, 10.0)

@@ -160,7 +160,9 @@ def test_unknown_exception_of_an_adapter_propagates_unchanged() -> None:
         client_of(Canned(fail)).get("cus_1")
 
 
-def test_uplink_client_sends_through_its_session(fake: FakeDub, served: str, connect: Any) -> None:
+def test_uplink_client_sends_through_the_given_session(
+    fake: FakeDub, served: str, connect: Any
+) -> None:
     with requests.Session() as session:
         session.headers["X-Team"] = "growth"
         customers = connect(served, client=uplink.RequestsClient(session))
@@ -230,7 +232,7 @@ class Balanced(BaseAdapter):
     [lambda one: [one], lambda one: (one,), lambda one: {"a": one}, lambda _: requests.Session()],
     ids=["list", "tuple", "dict", "session"],
 )
-def test_adapter_that_wraps_another_adapter_emits_a_warning(
+def test_adapter_around_an_inner_adapter_emits_a_warning(
     wire: Any, step: Any, said: Any, connect: Any, keep: Any
 ) -> None:
     missing = {"error": {"code": "not_found", "message": "No."}}
@@ -314,7 +316,7 @@ def test_adapter_timeout_is_a_number_of_seconds(connect: Any) -> None:
 
 
 @pytest.mark.parametrize("first", [requests.ConnectionError("refused"), 503])
-def test_last_attempt_without_time_keeps_the_earlier_failure(first: Any) -> None:
+def test_last_attempt_without_time_raises_the_previous_failure(first: Any) -> None:
     adapter = Canned(lambda _: None, status=503)
 
     def fail(_: requests.Response) -> None:

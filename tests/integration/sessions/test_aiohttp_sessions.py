@@ -70,7 +70,7 @@ def test_exception_in_a_trace_callback_keeps_the_error_status(
     assert len(server.received) == 1
 
 
-def test_own_exception_in_a_trace_callback_is_raised(serving: Any, connect_async: Any) -> None:
+def test_user_exception_in_a_trace_callback_is_raised(serving: Any, connect_async: Any) -> None:
     server = serving(201, CUSTOMER)
     session = traced(on_request_end=raising(KeyError("own")))
     with pytest.raises(KeyError, match="own"):

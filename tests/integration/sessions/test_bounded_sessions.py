@@ -40,7 +40,7 @@ def test_clients_share_a_connection_of_a_given_session(
         assert server.connections == 2
 
 
-def test_session_keeps_its_timeouts_for_other_requests(
+def test_session_get_after_client_calls_has_no_total_timeout(
     wire: Any, step: Any, said: Any, connect: Any
 ) -> None:
     """Between two bytes: a long download may take longer than its timeout."""
@@ -121,7 +121,7 @@ def test_adapter_subclass_obeys_the_timeout(serving: Any, connect: Any, cls: Any
         assert time.monotonic() - started < PATIENCE
 
 
-def test_adapter_subclass_keeps_its_attributes(serving: Any, connect: Any) -> None:
+def test_adapter_subclass_attributes_are_kept(serving: Any, connect: Any) -> None:
     adapter = Subclassed()
     with requests.Session() as session:
         session.mount("http://", adapter)
@@ -129,7 +129,7 @@ def test_adapter_subclass_keeps_its_attributes(serving: Any, connect: Any) -> No
     assert adapter.sent == 1
 
 
-def test_adapter_mounted_later_is_used(serving: Any, connect: Any) -> None:
+def test_adapter_mounted_after_the_client_is_created_is_used(serving: Any, connect: Any) -> None:
     adapter = Subclassed()
     with requests.Session() as session:
         customers = connect(serving().url, client=session)

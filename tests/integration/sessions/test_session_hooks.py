@@ -25,7 +25,7 @@ def hooked(hook: Any) -> requests.Session:
     return session
 
 
-def test_own_exception_in_a_response_hook_is_raised(serving: Any, connect: Any) -> None:
+def test_user_exception_in_a_response_hook_is_raised(serving: Any, connect: Any) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise HookError
 

@@ -51,7 +51,7 @@ def test_deadline_adapter_with_one_pool_reaches_several_servers(serving: Any) ->
             assert [session.get(s.url).json() for s in servers] == [["a"], ["b"], ["c"]]
 
 
-def test_session_proxy_set_later_is_used(serving: Any, session: Any) -> None:
+def test_session_proxy_set_after_the_first_request_is_used(serving: Any, session: Any) -> None:
     server, proxy = serving(body='["server"]'), serving(body='["proxy"]')
     assert session.get(server.url).json() == ["server"]
     session.proxies = {"http": proxy.url}

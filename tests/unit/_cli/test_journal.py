@@ -117,7 +117,7 @@ def test_changed_option_is_named_with_rows_in_doubt(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"file": "other"}, {"on_conflict": "skip"}])
-def test_unfinished_import_without_a_created_customer_is_replaced(
+def test_unfinished_import_without_created_customers_is_replaced(
     path: Path, change: dict[str, str]
 ) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
@@ -156,7 +156,7 @@ def finish_all(path: Path) -> None:
         journal.commit()
 
 
-def test_unfinished_import_resumes_with_another_on_conflict(path: Path) -> None:
+def test_unfinished_import_resumes_with_changed_on_conflict(path: Path) -> None:
     with Journal(path, ABOUT, ROWS) as journal:
         journal.raise_sent_limit(2)
         journal.record_outcome(0, "created")
@@ -165,7 +165,7 @@ def test_unfinished_import_resumes_with_another_on_conflict(path: Path) -> None:
         assert (journal.get_outcome(0), journal.is_in_doubt(1)) == ("created", True)
 
 
-def test_finished_import_is_repeated_with_another_on_conflict(path: Path) -> None:
+def test_finished_import_is_repeated_with_changed_on_conflict(path: Path) -> None:
     finish_all(path)
     with Journal(path, {**ABOUT, "on_conflict": "skip"}, ROWS) as journal:
         assert (journal.sent_limit, journal.get_outcome(0)) == (0, None)
@@ -173,7 +173,7 @@ def test_finished_import_is_repeated_with_another_on_conflict(path: Path) -> Non
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("content", [b"external_id,country\nu1,GB\n", b"x", b'{"a":1}\n', b"[]\n"])
-def test_opening_a_file_other_than_a_journal_keeps_it_unchanged(
+def test_opening_a_non_journal_file_keeps_the_file_unchanged(
     path: Path, content: bytes, restart: bool
 ) -> None:
     path.write_bytes(content)
@@ -183,7 +183,7 @@ def test_opening_a_file_other_than_a_journal_keeps_it_unchanged(
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_opening_another_sqlite_database_leaves_it_unchanged(path: Path, restart: bool) -> None:
+def test_opening_a_non_journal_database_keeps_data_unchanged(path: Path, restart: bool) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE theirs (x)")
     with pytest.raises(JournalError, match="was written by another version"):
@@ -256,7 +256,7 @@ def test_journal_in_use_rejects_a_second_process(path: Path) -> None:
     Journal(path, ABOUT, 10**9).close()
 
 
-def test_new_journal_is_locked_before_its_first_row(path: Path) -> None:
+def test_new_journal_is_locked_before_the_first_row(path: Path) -> None:
     with Journal(path, ABOUT, ROWS), pytest.raises(JournalError, match="another import uses"):
         Journal(path, ABOUT, ROWS)
 
@@ -290,7 +290,7 @@ OUTCOMES = st.one_of(
 
 
 @given(outcomes=st.lists(OUTCOMES, max_size=12))
-def test_reopened_journal_equals_the_closed_one(
+def test_reopened_journal_has_the_state_before_closing(
     tmp_path_factory: pytest.TempPathFactory, outcomes: list[tuple[Any, ...]]
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal"

@@ -303,7 +303,7 @@ def test_objects_of_a_json_array_have_their_line_numbers(read: Read) -> None:
         ('[{"a": 1}, {"a": 2} {"a": 3}]', "after item 2 is not JSON: a comma is missing"),
     ],
 )
-def test_invalid_json_array_is_rejected_with_its_line(read: Read, text: str, expected: str) -> None:
+def test_invalid_json_array_error_names_the_line(read: Read, text: str, expected: str) -> None:
     with pytest.raises(BadFile, match=expected):
         list(read(text, format="json"))
 

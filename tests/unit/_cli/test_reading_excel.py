@@ -56,7 +56,7 @@ def test_workbook_with_any_suffix_is_read(read: Read) -> None:
         assert rows.recognized == {"format": "xlsx", "sheet": "People"}
 
 
-def test_first_sheet_is_read_unless_another_is_named(read: Read) -> None:
+def test_first_sheet_is_read_without_a_sheet_option(read: Read) -> None:
     table = [["external_id", "country"], ["u1", "GB"]]
     sheets = {"Notes": [["hello"]], "People": table}
     rows = read(sheets)

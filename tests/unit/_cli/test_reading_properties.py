@@ -82,7 +82,7 @@ def read_back(path: Path, name: str, **options: Any) -> list[dict[str, Any]]:
     extras=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     data=st.data(),
 )
-def test_csv_of_any_dialect_is_read_back_equal(
+def test_csv_of_any_dialect_is_read_with_the_written_values(
     path: Path,
     rows: list[dict[str, str]],
     delimiter: str,
@@ -118,7 +118,7 @@ def test_csv_of_any_dialect_is_read_back_equal(
     is_ascii=st.booleans(),
     data=st.data(),
 )
-def test_json_of_any_shape_is_read_back_equal(
+def test_json_of_any_shape_is_read_with_the_written_values(
     path: Path,
     rows: list[dict[str, str]],
     shape: str,
@@ -151,7 +151,7 @@ def test_json_of_any_shape_is_read_back_equal(
     ),
     data=st.data(),
 )
-def test_workbook_is_read_back_equal(
+def test_workbook_is_read_with_the_written_values(
     path: Path, rows: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     openpyxl = pytest.importorskip("openpyxl")
@@ -176,7 +176,7 @@ def test_workbook_is_read_back_equal(
     of=st.sampled_from(["csv", "semicolons", "json", "lines", "xlsx"]),
     has_index=st.booleans(),
 )
-def test_data_frame_of_pandas_is_read_back_equal(
+def test_pandas_data_frame_is_read_with_the_written_values(
     path: Path, rows: list[tuple[str, str, str]], of: str, has_index: bool
 ) -> None:
     pandas = pytest.importorskip("pandas")

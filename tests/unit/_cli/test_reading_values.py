@@ -195,7 +195,7 @@ def test_avatar_that_is_not_a_url_is_reported_as_problem(avatar: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["external_id", "name", "stripe_customer_id", "country"])
-def test_text_longer_than_its_column_is_reported_as_problem(field: str) -> None:
+def test_text_longer_than_the_column_is_reported_as_problem(field: str) -> None:
     assert check_value(field, "x" * 191).problem == ""
     assert check_value(field, "x" * 192).problem == "is longer than 191 characters"
 

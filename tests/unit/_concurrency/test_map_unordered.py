@@ -13,7 +13,7 @@ from dub_uplink import BackoffStrategy, Clock, Dub, RateLimit, RetryConfig, erro
 from dub_uplink.testing import FakeDub, faults
 
 
-def test_map_unordered_slow_call_does_not_delay_later_results() -> None:
+def test_map_unordered_yields_results_before_a_slow_call_ends() -> None:
     free = threading.Event()
 
     def call(number: int) -> int:

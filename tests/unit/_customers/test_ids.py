@@ -133,7 +133,7 @@ def test_include_expanded_fields_is_sent_as_true_or_false(
 
 
 @pytest.mark.parametrize("flag", ["yes", "true", 1, 0])
-def test_include_expanded_fields_rejects_other_types_than_bool(
+def test_include_expanded_fields_rejects_types_except_bool(
     serving: Any, connect: Any, flag: Any
 ) -> None:
     server = serving(200, CUSTOMER)

@@ -131,7 +131,7 @@ def test_only_a_rejected_cursor_is_treated_as_deleted_customer(
         assert caught.value is refusal
 
 
-def test_fetching_a_page_by_an_existing_cursor_returns_it() -> None:
+def test_fetching_a_page_at_an_existing_cursor_returns_the_page() -> None:
     asked: list[Any] = []
     query = {"startingAfter": "cus_1"}
     assert fetch_unless_cursor_lost(lambda q: asked.append(q) or THREE, Fetch(query)) is THREE

@@ -79,7 +79,7 @@ def test_date_field_accepts_an_aware_date_or_null(key: str) -> None:
         ),
     ],
 )
-def test_nested_object_requires_only_its_id(key: str, record: str, fields: list[str]) -> None:
+def test_nested_object_requires_only_an_id(key: str, record: str, fields: list[str]) -> None:
     assert getattr(read(**{key: None}), key) is None
     full = getattr(read(**{key: {"id": "x", **dict.fromkeys(fields, "y"), "z": 1}}), key)
     assert type(full) is getattr(schemas, record).model
@@ -159,7 +159,7 @@ def test_date_is_serialized_like_a_date_of_the_server() -> None:
         (["Odd."], "the body: "),
     ],
 )
-def test_first_error_is_one_line_with_its_path(messages: Any, said: str) -> None:
+def test_first_error_is_one_line_with_the_path_of_the_field(messages: Any, said: str) -> None:
     assert first_error(marshmallow.ValidationError(messages)).startswith(said)
 
 

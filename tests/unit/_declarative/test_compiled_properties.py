@@ -178,7 +178,7 @@ def test_compiled_date_field_and_marshmallow_agree(text: str) -> None:
 
 
 @given(st.lists(records(schemas.CustomerSchema()), max_size=5), st.data())
-def test_compiled_list_with_invalid_item_names_its_index(
+def test_compiled_list_error_names_the_index_of_an_invalid_item(
     items: list[Any], data: st.DataObject
 ) -> None:
     schema = schemas.CustomerSchema(many=True)

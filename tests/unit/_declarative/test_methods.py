@@ -32,7 +32,7 @@ BOTH = pytest.mark.parametrize("cls", [CustomersConsumer, AsyncCustomersConsumer
 
 @BOTH
 @pytest.mark.parametrize("name", ENDPOINTS)
-def test_endpoint_is_a_plain_function_with_its_name(cls: type[Any], name: str) -> None:
+def test_endpoint_is_a_plain_function_with_the_declared_name(cls: type[Any], name: str) -> None:
     function = getattr(cls, name)
     assert inspect.isfunction(function)
     assert inspect.iscoroutinefunction(function) is (cls is AsyncCustomersConsumer)
@@ -87,7 +87,7 @@ def test_type_hints_of_each_method_resolve(cls: type[Any]) -> None:
     assert typing.get_type_hints(CustomersConsumer.get)["return"] is Customer
 
 
-def test_type_hints_of_async_constructors_are_equal() -> None:
+def test_async_dub_has_type_hints_of_async_customers_consumer() -> None:
     client_hints = typing.get_type_hints(AsyncDub.__init__)
     assert typing.get_type_hints(AsyncCustomersConsumer.__init__) == client_hints
     assert inspect.signature(AsyncCustomersConsumer) == inspect.signature(AsyncDub)

@@ -137,7 +137,7 @@ def test_compiled_date_is_parsed_by_fromisoformat_directly() -> None:
     assert "[4:20:3]" not in load.source
 
 
-def test_traceback_through_a_compiled_loader_shows_its_code() -> None:
+def test_traceback_through_a_compiled_loader_shows_the_code() -> None:
     class Picky(Note):
         def __init__(self, id: str, text: Any = None, extra: Any = None) -> None:
             raise RuntimeError("picky")

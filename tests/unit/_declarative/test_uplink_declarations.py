@@ -19,7 +19,7 @@ def mine(connect: Any) -> Any:
     return make
 
 
-def test_uplink_declarations_send_the_same_requests(
+def test_uplink_declarations_send_the_declared_requests(
     serving: Any, mine: Any, client: Any, token: str
 ) -> None:
     class Mine(CustomersConsumer):
@@ -136,7 +136,7 @@ def test_uplink_endpoint_with_invalid_body_raises_with_response(
 
 
 @pytest.mark.parametrize("body", ["{}", '{"data": []}', '{"data": 5}', "[]"])
-def test_uplink_endpoint_with_missing_key_raises_with_response(
+def test_uplink_endpoint_with_missing_json_key_raises(
     serving: Any, connect: Any, body: str
 ) -> None:
     with pytest.raises(errors.ResponseValidationError, match="unexpected response body"):

@@ -139,7 +139,7 @@ def test_mixin_endpoints_work_on_each_subclass(serving: Any, connect: Any, token
     assert {r.headers["authorization"] for r in server.received} == {f"Bearer {token}"}
 
 
-def test_mixin_class_is_unchanged_by_its_subclasses() -> None:
+def test_mixin_class_is_unchanged_by_subclasses() -> None:
     class Fresh:
         @uplink.get("tags")
         def tags(self): ...  # type: ignore[no-untyped-def]
@@ -216,7 +216,7 @@ def test_options_argument_accepts_none(serving: Any, connect: Any) -> None:
     assert [request.headers.get("x-a") for request in server.received] == [None, "b"]
 
 
-def test_type_error_in_a_response_handler_keeps_its_cause(serving: Any, connect: Any) -> None:
+def test_type_error_in_a_response_handler_keeps_the_cause(serving: Any, connect: Any) -> None:
     cause = LookupError("mine")
 
     def refuse(response: Any) -> Any:
@@ -351,7 +351,7 @@ def test_schema_as_return_annotation_converts_the_body(serving: Any, connect: An
         ('{"data": 1}', "data.note: the key of returns.json is missing in this int"),
     ],
 )
-def test_missing_key_in_a_response_body_is_named(
+def test_missing_json_key_in_a_response_body_is_named(
     serving: Any, connect: Any, converter: Any, body: str, message: str
 ) -> None:
     class Mine(CustomersConsumer):

@@ -68,7 +68,7 @@ def test_requests_from_one_template_have_separate_headers() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])
-def test_redirect_is_returned_with_its_location(status: int) -> None:
+def test_redirect_is_returned_with_the_location_header(status: int) -> None:
     session = make_session()
     response = requests.Response()
     response.status_code = status

@@ -55,7 +55,7 @@ def test_client_rejects_a_rate_limit_of_another_type(make: Any) -> None:
         make("dub_test", rate_limit=600)
 
 
-def test_rate_limit_repr_shows_its_arguments() -> None:
+def test_rate_limit_repr_shows_the_arguments() -> None:
     assert repr(RateLimit(600)) == "RateLimit(600, per='minute')"
     assert repr(RateLimit(5, 0.5, priority="bulk")) == 'RateLimit(5, per=0.5, priority="bulk")'
     assert utils.RateLimit is RateLimit

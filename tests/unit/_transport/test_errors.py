@@ -210,7 +210,7 @@ def test_json_with_invalid_bytes_is_truncated_if_unclosed(content: bytes, broken
         ("ü 漢", "ü 漢"),
     ],
 )
-def test_one_line_replaces_line_breaks_by_spaces(text: str, line: str) -> None:
+def test_one_line_function_replaces_line_breaks_with_spaces(text: str, line: str) -> None:
     assert hooks.one_line(text) == line
 
 

@@ -136,7 +136,7 @@ def test_invalid_retry_after_falls_back_to_backoff(text: str) -> None:
 
 
 @pytest.mark.parametrize("left", [10.001, 10.5, 11.0, 12.0, 90.0])
-def test_retry_after_jitter_uses_at_most_half_the_time_left(left: float) -> None:
+def test_retry_after_jitter_uses_at_most_half_the_remaining_time(left: float) -> None:
     wait = _wait(429, {"Retry-After": "10"}, chance=0.999_999, left=left)
     assert 10 <= wait <= 11
     assert left - wait >= (left - 10) / 2

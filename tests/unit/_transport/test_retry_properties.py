@@ -101,7 +101,7 @@ _strategies = st.builds(
     attempt=st.integers(min_value=1, max_value=10**6),
     chance=st.floats(min_value=0, max_value=1, exclude_max=True),
 )
-def test_backoff_wait_stays_within_its_bounds(
+def test_backoff_wait_stays_within_the_documented_bounds(
     backoff: BackoffStrategy, attempt: int, chance: float
 ) -> None:
     attempts = RetryState(RetryConfig("backoff", backoff), Clock(random=lambda: chance))

@@ -84,7 +84,7 @@ def test_retry_after_is_read_only_from_429_and_503(time: Time, status: int) -> N
         assert outcome.response.retry_after == asked
 
 
-def test_call_stays_ambiguous_after_a_later_unsent_attempt(time: Time) -> None:
+def test_call_stays_ambiguous_after_a_500_then_429_and_409(time: Time) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
     for outcome in (answered(500), answered(429), answered(409)):
         attempts.record(outcome)
@@ -210,7 +210,7 @@ def test_success_and_404_return_one_retry_budget_token(
     assert repr(budget) == f"RetryBudget(capacity=3, tokens={refills})"
 
 
-def test_retry_budget_never_exceeds_its_capacity() -> None:
+def test_retry_budget_never_exceeds_the_capacity() -> None:
     budget = RetryBudget(2)
     budget.refill()
     assert budget.tokens == 2

@@ -178,7 +178,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "field"), WRONG, ids=[f"{c}"[:30] for c, _ in WRONG])
-def test_field_of_wrong_type_raises_and_names_it(
+def test_error_for_a_field_of_wrong_type_names_the_field(
     got: Any, change: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(errors.ResponseValidationError) as caught:
@@ -198,7 +198,9 @@ def test_customer_body_that_is_not_an_object_raises(got: Any, body: Any) -> None
         got(body)
 
 
-def test_invalid_customer_in_a_list_names_its_index(serving: Any, connect: Any) -> None:
+def test_error_for_an_invalid_customer_in_a_list_names_the_index(
+    serving: Any, connect: Any
+) -> None:
     body = json.dumps([TODAY, {**TODAY, "sales": "many"}])
     with pytest.raises(errors.ResponseValidationError, match=r"body: 1\.sales: "):
         connect(serving(200, body).url).list()
@@ -240,7 +242,7 @@ def test_response_body_aliases_are_the_customer_class() -> None:
     assert operations.ResponseBody is components.Customer
 
 
-def test_models_compare_by_value(got: Any) -> None:
+def test_models_with_equal_fields_are_equal(got: Any) -> None:
     one, other = got(TODAY), got(TODAY)
     assert one == other
     assert dataclasses.replace(one, name="Grace") != one
@@ -269,7 +271,7 @@ def test_utf_16_or_bom_body_is_decoded(serving: Any, connect: Any) -> None:
         assert connect(serving(200, body).url).get("cus_1").name == "Zoë"
 
 
-def test_unknown_key_equal_to_a_python_name_stays_in_extra(got: Any) -> None:
+def test_unknown_json_key_like_an_attribute_name_stays_in_extra(got: Any) -> None:
     customer = got({**TODAY, "created_at": "yesterday", "sale_amount": "much"})
     assert customer.sale_amount == TODAY["saleAmount"]
     assert customer.created_at is not None

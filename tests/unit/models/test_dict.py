@@ -172,7 +172,7 @@ def nested() -> dict[str, Any]:
     return copy.deepcopy({**PAYLOAD, **records, "new": unknown})
 
 
-def test_from_dict_shares_nothing_with_its_input() -> None:
+def test_from_dict_shares_nothing_with_the_input() -> None:
     data = nested()
     customer = Customer.from_dict(data)
     change_each(data)
