@@ -303,7 +303,7 @@ def test_body_above_the_limit_raises_connection_error(
 ) -> None:
     monkeypatch.setattr("dub_uplink._http.decoding.MAX_BODY_BYTES", 3 << 20)
     server = serving(200, b"[" + b" " * (4 << 20) + b"]")
-    with pytest.raises(errors.APIConnectionError, match="longer than 3 MB"):
+    with pytest.raises(errors.APIConnectionError, match="larger than 3 MB"):
         connect(server.url, client=client).list()
 
 
