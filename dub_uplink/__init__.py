@@ -6,7 +6,7 @@ The package also has these public modules:
 - ``models``: requests, responses and errors
 - ``retries``: retry policies, retry budgets and clocks
 - ``types``: the types of the keyword options
-- ``utils``: the retry classes, at the import path of the official SDK, and ``RateLimit``
+- ``utils``: ``RateLimit``, and the retry classes at the import path of the official SDK
 - ``testing``: a fake server
 """
 
@@ -110,7 +110,7 @@ _LOCATIONS = {
     "utils": ".utils",
 }
 
-if not TYPE_CHECKING:  # a type checker that sees __getattr__ accepts any name
+if not TYPE_CHECKING:  # with __getattr__, a type checker accepts any name
     __getattr__ = make_lazy_getattr(__name__, _LOCATIONS)
 
 

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class ConsumerAttribute(Generic[T]):
-    """A descriptor that returns the consumer of a client, or the class of the consumer.
+    """A descriptor that returns a client's consumer or the consumer's class.
 
     ``client.customers`` is the consumer. ``Dub.customers`` is the class of the consumer.
     ``unittest.mock.create_autospec(Dub)`` reads that class to create the methods of the mock.
@@ -64,7 +64,7 @@ def _load_async_customers_consumer() -> type[AsyncCustomersConsumer]:
 
 
 def _make_view(client: T, **options: Any) -> T:
-    """Return a copy of a client. The copy uses ``options`` as default call options."""
+    """Return a copy of a client with ``options`` as its default call options."""
     view = object.__new__(type(client))
     for name, value in vars(client).items():
         is_consumer = isinstance(value, ConfiguredConsumer)
@@ -118,7 +118,7 @@ class Dub:
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit of the last error response that has one, or ``None``."""
+        """Return the rate limit that an error response last reported, or ``None``."""
         return self.customers.rate_limit_status
 
     def with_options(
@@ -133,7 +133,7 @@ class Dub:
         The copy shares the connections. See :meth:`CustomersConsumer.with_options`.
 
         Args:
-            retries: the policy of calls that pass no ``retries``; ``None`` disables retries.
+            retries: the policy of calls without the option ``retries``; ``None`` disables retries.
             timeout_ms: the time limit of one attempt in milliseconds.
             http_headers: headers to send with every call.
         """
@@ -208,7 +208,7 @@ class AsyncDub:
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit of the last error response that has one, or ``None``."""
+        """Return the rate limit that an error response last reported, or ``None``."""
         return self.customers.rate_limit_status
 
     def with_options(
@@ -223,7 +223,7 @@ class AsyncDub:
         The copy shares the connections. See :meth:`CustomersConsumer.with_options`.
 
         Args:
-            retries: the policy of calls that pass no ``retries``; ``None`` disables retries.
+            retries: the policy of calls without the option ``retries``; ``None`` disables retries.
             timeout_ms: the time limit of one attempt in milliseconds.
             http_headers: headers to send with every call.
         """

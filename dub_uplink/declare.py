@@ -1,8 +1,8 @@
 """Typed versions of uplink's decorators and annotations, to declare endpoints on a consumer.
 
 A consumer is a class whose methods are endpoints of an API.
-The names have the same meaning as in uplink. In addition, the decorators keep the signature of the
-method for type checkers. The annotations check arguments and serialise them in Dub's format.
+The names mean the same as in uplink. The decorators keep the method's signature for type checkers.
+The annotations check arguments and serialise them in Dub's format.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class BackoffStrategy:
     def interval(self, attempt: int) -> float:
         """Return the interval in seconds after a failed attempt, without jitter.
 
-        ``attempt`` is the number of the attempt, from 1.
+        ``attempt`` counts from 1.
         """
         try:
             interval_ms = self.initial_interval * float(self.exponent) ** (attempt - 1)
@@ -111,8 +111,8 @@ class RateLimitStatus:
     """The rate limit of the API key, from the last error response that reported it.
 
     ``limit`` is the number of requests that the server allows in one time window. ``remaining`` is
-    the number of further requests that it allows in the current window. ``reset`` is the end of the
-    current window, or ``None`` if it is unknown.
+    the number of further requests in the current window. ``reset`` is the end of the current
+    window, or ``None`` if the end is unknown.
     """
 
     limit: int
@@ -125,12 +125,12 @@ class RetryBudget:
 
     The budget is a token bucket, as in the standard retry mode of ``botocore``. Each retry takes a
     token. Each response that needs no retry, such as a 200 or a 404, puts one token back. While
-    most attempts succeed, the bucket stays full. If every attempt fails, there are ``capacity``
-    retries in total.
+    most attempts succeed, the bucket stays full. If every attempt fails, the budget
+    allows ``capacity`` retries.
     Clients and threads may share one budget.
 
     Args:
-        capacity: maximum number of tokens. A new budget has this number of tokens.
+        capacity: the initial and maximum number of tokens.
 
     Raises:
         ValueError: ``capacity`` is not a whole number above 0.
@@ -159,7 +159,7 @@ class RetryBudget:
 
     def refill(self) -> None:
         """Put a token back after a response that needs no retry."""
-        if self._tokens < self.capacity:  # rare, so the common case needs no lock
+        if self._tokens < self.capacity:  # a full bucket, the common case, needs no lock
             with self._lock:
                 self._tokens = min(self.capacity, self._tokens + 1)
 
@@ -173,7 +173,7 @@ def _unix_time() -> float:
 
 @dataclass(frozen=True)
 class Clock:
-    """The functions a client uses for time, sleep and random numbers. Replace them in tests.
+    """The functions that a client uses for time, sleep and random numbers. Replace them in tests.
 
     Attributes:
         monotonic: returns monotonic time in seconds; used for deadlines.
@@ -186,8 +186,7 @@ class Clock:
     monotonic: Callable[[], float] = time_.monotonic
     time: Callable[[], float] = _unix_time
     sleep: Callable[[float], None] = time_.sleep
-    # The application may seed the global generator, and a fork copies the generator's state. Parent
-    # and child then draw the same numbers. SystemRandom has no state.
+    # Not the global generator: if an application seeds it, its processes draw the same numbers.
     random: Callable[[], float] = random_.SystemRandom().random
     async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -196,7 +195,7 @@ _default_clock = Clock()
 
 
 def current_clock() -> Clock:
-    """Return the default clock, which every client without its own ``clock`` uses."""
+    """Return the default clock: the clock of every client without the argument ``clock``."""
     return _default_clock
 
 

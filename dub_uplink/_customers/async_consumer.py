@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from .._declarative.decorators import like
+from .._declarative.decorators import same_request_as
 from .._declarative.methods import explicit_signature
 from .._declarative.raw import make_raw_endpoint
 from ..declare import BodyOptions, CallOptions
@@ -61,7 +61,7 @@ class AsyncCustomersWithRawResponse:
     if not TYPE_CHECKING:  # see CustomersWithRawResponse
 
         def __getattr__(self, name: str) -> Callable[..., Awaitable[RawResponse[Any]]]:
-            """Return an endpoint that a subclass declares."""
+            """Return an endpoint that a subclass of ``AsyncCustomersConsumer`` declares."""
             if name.startswith("_"):
                 raise AttributeError(name)
             return self._endpoint(name)
@@ -153,7 +153,7 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
     _page_type = AsyncCustomerPage
     _recovery_type = CustomerOperation
 
-    @like(CustomersConsumer.list)
+    @same_request_as(CustomersConsumer.list)
     async def list(
         self,
         request: GetCustomersRequest | Mapping[str, Any] | None = None,
@@ -173,14 +173,14 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
     async def count(
         self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
     ) -> builtins.list[CustomerCount]: ...
-    @like(CustomersConsumer.count)
+    @same_request_as(CustomersConsumer.count)
     async def count(
         self, *, group_by: str | None = None, **options: Unpack[CountOptions]
     ) -> int | builtins.list[CustomerCount]:
         """See :meth:`CustomersConsumer.count`."""
         raise NotImplementedError
 
-    @like(CustomersConsumer.create)
+    @same_request_as(CustomersConsumer.create)
     async def create(
         self,
         request: CreateCustomerRequestBody | Mapping[str, Any],
@@ -189,7 +189,7 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
         """See :meth:`CustomersConsumer.create`."""
         raise NotImplementedError
 
-    @like(CustomersConsumer.get)
+    @same_request_as(CustomersConsumer.get)
     async def get(
         self,
         request: str | GetCustomerRequest | Mapping[str, Any],
@@ -198,7 +198,7 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
         """See :meth:`CustomersConsumer.get`."""
         raise NotImplementedError
 
-    @like(CustomersConsumer.update)
+    @same_request_as(CustomersConsumer.update)
     async def update(
         self,
         id: str,
@@ -208,7 +208,7 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
         """See :meth:`CustomersConsumer.update`."""
         raise NotImplementedError
 
-    @like(CustomersConsumer.delete)
+    @same_request_as(CustomersConsumer.delete)
     async def delete(
         self,
         id: str,

@@ -101,7 +101,7 @@ class AsyncCustomerIterator(AsyncIterator[Customer]):
         return await task
 
     async def _start_prefetch(self, query: Query) -> None:
-        """Start a task that fetches the page that is probably next."""
+        """Start a task that fetches the probable next page."""
         await self._cancel_prefetch()
 
         async def fetch() -> Any:

@@ -43,7 +43,7 @@ UPDATE_FIELDS = field_names(UpdateSchema)
 def prepare_upsert(
     request: Any, options: BodyOptions
 ) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """Return the arguments of the calls that an upsert makes.
+    """Return the arguments of an upsert's calls.
 
     Returns:
         The body of the create, the id of the customer to update, and the body of the update.
@@ -67,7 +67,7 @@ def prepare_upsert(
 def prepare_ensure(
     request: Any, options: BodyOptions
 ) -> tuple[dict[str, Any], str, tuple[Any, Any]]:
-    """Return the arguments of the calls that an ensure makes.
+    """Return the arguments of an ensure's calls.
 
     A cache in the caller's session may store the 404 of the first read. Later reads therefore have
     headers that disable caches.
@@ -94,10 +94,10 @@ def prepare_ensure(
 class FindOrCreateRetries:
     """The retries of an upsert or an ensure that can neither find nor create the customer.
 
-    There are two possible causes. Another client creates and deletes the customer between the
+    There are two possible causes. Other clients create and delete the customer between the
     requests, or another customer has the Stripe id of the request. The server sends the same
-    message for both causes. The call therefore tries again until the deadline of the retry policy.
-    With a Stripe id, the call tries only three times, because the second cause is permanent.
+    message for both causes. The call tries again until the deadline of the retry policy. With a
+    Stripe id, the call tries only three times, because a used Stripe id is permanent.
 
     Args:
         call: the name of the call, for error messages.
@@ -143,8 +143,8 @@ class FindOrCreateRetries:
         ) from None
 
     def make_stripe_id_error(self, conflict: Conflict) -> Conflict:
-        """Return the error for a conflict of an update. The error names the Stripe id, if any."""
-        if not self._stripe_id:  # the conflict is about a field of extra_body
+        """Return the error for a conflict of an update. The error names the given Stripe id."""
+        if not self._stripe_id:  # the conflict is in a field of extra_body
             return conflict
         message = f"another customer has {self._describe_stripe_id()}"
         return Conflict(message, conflict.response, conflict.data)
@@ -250,9 +250,9 @@ class CustomerBatches(DubConsumer):
         Several workers may call ``upsert`` at once. An update changes the given fields only, and
         ``None`` clears a field. An update does not change ``country``, because the server stores
         that field only when it creates a customer. If a response is lost, the retries still lead to
-        one customer with these fields. If other clients create and delete the customer meanwhile,
-        the call tries again until the deadline of the retry policy. In this case, a call with a
-        Stripe id tries at most three times.
+        one customer with the given fields. If other clients create and delete the customer during
+        the call, the call tries again until the deadline of the retry policy. A call with a Stripe
+        id then tries at most three times.
 
         Args:
             request: a request as for :meth:`create`. The server requires ``country`` to create.

@@ -78,10 +78,11 @@ class CustomersConsumer(CustomerBatches):
         token: the API key, or a callable that returns the key before every attempt. The default is
             the value of the environment variable ``DUB_API_KEY``.
         server_url: the URL of the server, which may include a path prefix. The default is the value
-            of the environment variable ``DUB_SERVER_URL``, or ``https://api.dub.co`` without it.
+            of the environment variable ``DUB_SERVER_URL``. If the variable is not set, the default
+            is ``https://api.dub.co``.
         client: a ``requests.Session`` with any adapters, or an uplink client. By default the
             consumer creates a session that limits the size and the time of every response.
-        retry_config: the policy of calls that pass no ``retries``; ``None`` disables retries.
+        retry_config: the policy of calls without the option ``retries``; ``None`` disables retries.
         timeout_ms: the time limit of one attempt, in milliseconds. Connecting may take at most
             5,000 ms.
         retry_budget: the limit on the retries of all calls together; ``None`` for no limit.
@@ -96,9 +97,9 @@ class CustomersConsumer(CustomerBatches):
 
     Every call accepts the options ``retries``, ``timeout_ms``, ``http_headers`` and
     ``extra_query``, which apply to that call only. A call that sends a body also accepts
-    ``extra_body``. ``extra_query`` is a mapping of query parameters that this version does not
-    declare. ``extra_body`` is a mapping of such body fields. Both are sent unchanged. A failed call
-    raises a :class:`~dub_uplink.models.errors.DubError`. Wrong arguments raise ``ValueError`` or
+    ``extra_body``. The mappings ``extra_query`` and ``extra_body`` contain query parameters and
+    body fields that this version does not declare. They are sent unchanged. A failed call raises a
+    :class:`~dub_uplink.models.errors.DubError`. Wrong arguments raise ``ValueError`` or
     ``TypeError`` before anything is sent.
     """
 
@@ -106,11 +107,11 @@ class CustomersConsumer(CustomerBatches):
 
     _page_type = CustomerPage
     #: Decides whether to repeat a write that the server may have applied. If the repeated write
-    #: fails with 404 or 409, this class decides whether the server applied the first one.
+    #: fails with 404 or 409, this class decides whether the server applied the first write.
     _recovery_type = CustomerOperation
 
-    # The endpoints need no error handling. The base class adds a hook to uplink's session. This
-    # hook raises a DubError for every error status, also for endpoints of subclasses.
+    # The endpoints need no error handling: a hook in uplink's session, added by the base class,
+    # raises a DubError for every error status.
 
     # ListRequest stores the request object. ListQuery sends the filters of this object and the
     # keyword filters; a filter in both raises ValueError. CountQuery sends the keyword filters and
@@ -173,7 +174,8 @@ class CustomersConsumer(CustomerBatches):
         memory.
 
         Args:
-            cursor: the ``cursor`` of an earlier iteration with the same filters, to continue it.
+            cursor: the ``cursor`` of an earlier iteration with the same filters. The new iteration
+                continues after the last customer that the earlier iteration returned.
             page_size: the number of customers per request, from 1 to 100.
             sort_by: any value except ``createdAt`` makes the iteration use page numbers. In this
                 case the server returns at most 1,000 pages. If customers are deleted during such an
@@ -193,7 +195,7 @@ class CustomersConsumer(CustomerBatches):
 
     @property
     def with_raw_response(self) -> CustomersWithRawResponse:
-        """An object with the same endpoints, but these return status, headers and content."""
+        """An object whose endpoints return status, headers and content: a :class:`RawResponse`."""
         return CustomersWithRawResponse(self)
 
     @overload
@@ -216,8 +218,8 @@ class CustomersConsumer(CustomerBatches):
         ``NotFound``.
 
         Args:
-            group_by: ``"country"`` or ``"link_id"``. The groups of ``"link_id"`` do not contain
-                customers without a link, and the server returns at most 10,000 groups.
+            group_by: ``"country"`` or ``"link_id"``. Customers without a link are in no
+                group of ``"link_id"``. The server returns at most 10,000 groups.
             email, external_id, search, country, link_id, program_id, partner_id: count only the
                 customers that :meth:`list` returns with the same filters.
             retries, timeout_ms, http_headers, extra_query: for this call only; see the class.
@@ -304,7 +306,7 @@ class CustomersConsumer(CustomerBatches):
         Args:
             id: the Dub id, or ``ext_`` followed by the external id.
             request_body: an ``UpdateCustomerRequestBody`` or a mapping; ``None`` sends ``{}``. The
-                server checks ``country`` and does not store it.
+                server checks ``country``, but does not store it.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
             retries, timeout_ms, http_headers, extra_query, extra_body: for this call only;
                 see the class.

@@ -45,7 +45,7 @@ class CustomerPage(list[Customer]):
         """Fetch the page after this one; return ``None`` after the last page.
 
         With ``ending_before``, the next page ends before the first customer of this page. With
-        ``page``, or with a ``sort_by`` other than ``createdAt``, the next page has the next number.
+        ``page``, or a ``sort_by`` other than ``createdAt``, the next page has the next page number.
         Otherwise the next page starts after the last customer of this page.
 
         The server orders the first page by ``createdAt``, but every page after a cursor by id. The
@@ -92,7 +92,7 @@ class CustomerIterator(Iterator[Customer]):
 
     Several threads may share one iterator. Each customer is returned to one thread only. If a page
     cannot be fetched, ``next()`` raises the error and no customer is lost. The following ``next()``
-    fetches that page again. With the value of ``cursor``, another process can continue.
+    fetches that page again. Another process can continue with the value of ``cursor``.
     """
 
     __module__ = "dub_uplink"
@@ -100,7 +100,7 @@ class CustomerIterator(Iterator[Customer]):
     def __init__(self, fetch: Callable[[Query], list[Customer]], traversal: Traversal) -> None:
         self._fetch = fetch
         self._traversal = traversal
-        # Re-entrant, because a signal handler may read the cursor while its thread fetches a page.
+        # Re-entrant: a signal handler may read the cursor in the thread that fetches a page.
         self._lock = threading.RLock()
 
     @property

@@ -141,9 +141,9 @@ class CustomerRequest(CustomerId):
 
 
 class ExpandQuery(QueryMap):
-    """The :class:`ExpandOptions`.
+    """An argument ``**options`` that accepts :class:`ExpandOptions`.
 
-    The request object of ``get()`` may contain ``include_expanded_fields`` too.
+    The request object of ``get()`` may also contain ``include_expanded_fields``.
     """
 
     known = frozenset({_EXPAND_OPTION, camel_case(_EXPAND_OPTION)})
@@ -181,7 +181,7 @@ class ListRequest(uplink.Context):  # type: ignore[misc]  # uplink has no types
 
 
 class ListQuery(QueryMap):
-    """The :class:`ListOptions`. They are validated together with the request object."""
+    """Validate :class:`ListOptions` together with the request object, and send both."""
 
     known = field_names(_LIST_SCHEMA)
 
@@ -201,7 +201,7 @@ class CountGroup(uplink.Context):  # type: ignore[misc]
 
 
 class CountQuery(QueryMap):
-    """The :class:`CountOptions`. They are validated together with ``group_by``."""
+    """Validate :class:`CountOptions` together with ``group_by``, and send both."""
 
     known = field_names(_COUNT_SCHEMA)
 

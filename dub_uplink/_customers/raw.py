@@ -39,9 +39,9 @@ class CustomersWithRawResponse:
 
     ``list``, ``create``, ``get``, ``update``, ``delete``, ``count``, ``upsert`` and ``ensure`` have
     the arguments and errors of the methods of ``CustomersConsumer``. Endpoints that a subclass of
-    it declares are also available, but type checkers do not know them. If the subclass overrides an
-    endpoint, the override is not called. ``iterate`` and the batches ``…_many`` have no single
-    response, so they are not available.
+    ``CustomersConsumer`` declares are also available, but type checkers do not know them. If the
+    subclass overrides an endpoint, the override is not called. ``iterate`` and the batches
+    ``…_many`` have no single response, so they are not available.
     """
 
     __module__ = "dub_uplink"
@@ -54,7 +54,7 @@ class CustomersWithRawResponse:
         endpoint: Callable[..., RawResponse[Any]] = make_raw_endpoint(self._customers, name)
         return endpoint
 
-    if not TYPE_CHECKING:  # a type checker that sees __getattr__ accepts any name
+    if not TYPE_CHECKING:  # with __getattr__, a type checker accepts any name
 
         def __getattr__(self, name: str) -> Callable[..., RawResponse[Any]]:
             """Return an endpoint that a subclass of ``CustomersConsumer`` declares."""

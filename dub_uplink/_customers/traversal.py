@@ -5,9 +5,9 @@ of a traversal is different: it is text that contains the state of the traversal
 
 The server orders a list without a cursor by ``createdAt``, and a list with a cursor by id. Ids
 ascend in time. The two orders differ if a customer is back-dated: its ``createdAt`` is earlier than
-the time in its id. Such a customer may be missing from the first page and from all pages after the
-last customer of the first page. Another customer may be in both. ``docs/ordering.rst`` has an
-example.
+the time in its id. A simple loop requests each page after the last customer of the previous page.
+The loop may miss a back-dated customer, and may return another customer twice.
+``docs/ordering.rst`` has an example.
 
 :class:`CursorTraversal` therefore starts with the first page. The last customer of that page is the
 anchor. From the anchor, the traversal follows the server's cursors in both directions: backward to
@@ -176,7 +176,7 @@ class CursorTraversal(Traversal):
         #: The page after the anchor, which is fetched before the backward direction.
         self._page_after_anchor: Page | None = None
         #: The latest ``createdAt`` at the start. The backward direction skips customers created
-        #: after it, so that a loop that creates a customer in each round ends.
+        #: later. Therefore an iteration ends even if the caller creates a customer in each step.
         self._newest_created_at: dt.datetime | None = None
         super().__init__(query, cursor)
 
@@ -229,7 +229,7 @@ class CursorTraversal(Traversal):
         if page is None:
             if self._is_covered_beyond(direction, last_id):
                 return
-            # Not a PageQuery, because the id may be from the caller's cursor and must be validated.
+            # Not a PageQuery: an id from the caller's cursor must be validated.
             page = yield Fetch({**self._query, direction: last_id})
             if page is None:
                 raise CursorLost

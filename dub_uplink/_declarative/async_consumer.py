@@ -22,8 +22,8 @@ from .consumer import ConfiguredConsumer
 class AsyncDubConsumer(ConfiguredConsumer):
     """The asynchronous :class:`~dub_uplink.DubConsumer`.
 
-    ``client`` is an ``aiohttp.ClientSession``. By default, the first call creates a session for the
-    event loop in which the call runs. ``aclose()`` or ``async with`` closes the created session.
+    ``client`` is an ``aiohttp.ClientSession``. By default, the first call creates a session for its
+    event loop. ``aclose()`` or ``async with`` closes the created session.
 
     ``token`` may be a coroutine function. ``timeout_ms`` is in milliseconds. See
     :class:`~dub_uplink.CustomersConsumer` for the other arguments.

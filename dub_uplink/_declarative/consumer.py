@@ -126,14 +126,14 @@ class _CallHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
 
 
 class ConfiguredConsumer(Consumer):
-    """The base class of synchronous and asynchronous consumers, which stores the configuration."""
+    """The base class of all consumers. It stores the configuration of their calls."""
 
-    #: A factory. The created object decides whether the server applied a failed write.
+    #: Creates the object that decides whether the server applied a failed write.
     _recovery_type: RecoveryFactory = NoRecovery
     #: The default call options of this view, or ``None`` if the consumer is not a view. A view is a
     #: copy of a consumer, made by :meth:`with_options`.
     _default_options: Mapping[str, Any] | None = None
-    #: In a view that returns raw responses, the consumer that was copied. Otherwise ``None``.
+    #: The original of a view that returns raw responses; ``None`` in every other consumer.
     _raw_view_of: Any = None
 
     def __init__(
@@ -196,7 +196,7 @@ class ConfiguredConsumer(Consumer):
         ``RuntimeError``. A view of a view inherits the options that are not given.
 
         Args:
-            retries: the policy of calls that pass no ``retries``; ``None`` disables retries.
+            retries: the policy of calls without the option ``retries``; ``None`` disables retries.
             timeout_ms: the time limit of one attempt, in milliseconds.
             http_headers: headers of every call. If a call, an endpoint or a further
                 ``with_options`` gives a header with the same name, that header is sent instead. The
@@ -236,10 +236,7 @@ class ConfiguredConsumer(Consumer):
 
     @property
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit of the last response that has one, or ``None``.
-
-        Dub reports the rate limit in the headers of error responses only.
-        """
+        """Return the rate limit that an error response last reported, or ``None``."""
         return self._transport.rate_limit_status
 
     def __repr__(self) -> str:
@@ -253,9 +250,7 @@ class ConfiguredConsumer(Consumer):
 
 
 class DubConsumer(ConfiguredConsumer):
-    """The base class of consumers that you write for other parts of Dub's API.
-
-    The class has no endpoints.
+    """The base class of your own consumers. It has no endpoints.
 
     See :class:`~dub_uplink.CustomersConsumer` for the arguments.
     """

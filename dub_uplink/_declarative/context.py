@@ -1,4 +1,4 @@
-"""Define the state of one call. The dictionary ``context`` of uplink's request contains it."""
+"""Define the state of one call, stored in the dictionary ``context`` of uplink's request."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class CallContext:
         headers: headers from arguments. A header replaces a decorator's header with the same name.
         extra_query: additional query parameters of the caller.
         extra_body: additional body fields of the caller.
-        result_handler: computes the result of the call from the converted response, or ``None`` if
-            the converted response is the result.
+        result_handler: a function that computes the result of the call from the converted response.
+            ``None`` if the converted response is the result.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class CallContext:
 def begin_call(consumer: Any, request_builder: Any) -> None:
     """Add a new ``CallContext`` and the default options to uplink's request.
 
-    uplink reads the arguments of the call later, so the arguments replace the default options.
+    uplink then reads the arguments of the call. Options among them replace the default options.
     """
     request_builder.context[_CONTEXT_KEY] = CallContext(consumer)
     if consumer._default_options:

@@ -16,8 +16,8 @@ from ..models.response import Response
 from .context import CallContext
 from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 
-#: A list with more records than this is rejected. A page of Dub has at most 100 records. The limit
-#: protects the memory, because model objects take about twenty times the memory of their JSON.
+#: The maximum number of records in a list. A page of Dub has at most 100. The limit protects the
+#: memory, because model objects take about twenty times the memory of their JSON.
 _MAX_RECORDS = 10_000
 
 
@@ -63,7 +63,7 @@ def _get_request_converter(type_: Any) -> Callable[[Any], Any] | None:
 
 
 def check_body_is_bytes(body: Any) -> None:
-    """Raise ``TypeError`` if the body of an endpoint without ``@declare.json`` is an object."""
+    """Raise ``TypeError`` if a body is neither bytes nor text, and thus needs ``@declare.json``."""
     if body is not None and not isinstance(body, (bytes, str)):
         raise TypeError(
             f"the body must be bytes or text without @declare.json, not {type(body).__name__};"
@@ -72,7 +72,7 @@ def check_body_is_bytes(body: Any) -> None:
 
 
 def _load_body(load: Callable[[Any], Any], body: Any) -> Any:
-    if isinstance(body, Response):  # from uplink's `returns.schema`
+    if isinstance(body, Response):  # uplink's `returns.schema` passes the response
         body = body.json()
     if isinstance(body, list) and len(body) > _MAX_RECORDS:
         # Rejected here, because marshmallow takes seconds to list the errors of a million records.

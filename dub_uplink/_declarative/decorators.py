@@ -78,7 +78,7 @@ def delete(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 
 
 def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
-    # uplink drops the path of the server's URL if this path starts with a slash.
+    # If `path` starts with a slash, uplink drops the path of the server's URL.
     path = path.lstrip("/")
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -102,10 +102,10 @@ def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -
     return decorate
 
 
-def like(method: Callable[..., Any]) -> Decorator:
-    """Declare the request that a method of another consumer declares.
+def same_request_as(method: Callable[..., Any]) -> Decorator:
+    """Declare the same request as a method of another consumer.
 
-    The function must have the same argument names as the method.
+    The argument names must be those of the method.
     """
     definition: Any = method.uplink_definition  # type: ignore[attr-defined]
 
@@ -150,12 +150,12 @@ class _Signature(inspect.Signature):
         self._positional_names = tuple(p.name for p in positional)
         self._required_names = frozenset(p.name for p in positional if p.default is p.empty)
         has_options = len(others) == 1 and others[0].kind is inspect.Parameter.VAR_KEYWORD
-        #: The name of the parameter ``**options``. ``None`` if the signature does not have it, or
-        #: also has ``*args`` or keyword-only parameters.
+        #: The name of the parameter ``**options``. ``None`` if the signature lacks it or
+        #: has ``*args`` or keyword-only parameters.
         self._options_name = others[0].name if has_options else None
 
     def bind(self, /, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
-        """Return the arguments of a call by name. Without keywords, ``options`` is ``{}``."""
+        """Return a call's arguments by name. ``options`` is ``{}`` if there are no keywords."""
         bound_arguments: Any = dict(zip(self._positional_names, args, strict=False))
         if (
             self._options_name is None
@@ -267,7 +267,7 @@ _unpublished: Any = _Unpublished  # Any, because uplink also calls the class wit
 def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
     """Declare a function that computes the result of an endpoint from the converted response.
 
-    ``uplink.response_handler`` differs: uplink calls its function before the conversion.
+    The function of ``uplink.response_handler`` takes the response before the conversion.
 
     Args:
         handler: takes the ``CallContext`` of the call and the converted response. The endpoint
@@ -282,7 +282,7 @@ def idempotent(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def unpublished(function: Callable[P, T]) -> Callable[P, T]:
-    """Declare that some servers do not have the route, so that their 404 raises ``NotFound``."""
+    """Declare a route that some servers do not have; their 404 raises ``NotFound``."""
     return cast("Callable[P, T]", _unpublished(function))
 
 

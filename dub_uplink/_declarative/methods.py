@@ -81,8 +81,8 @@ def define_methods(
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
     """Add call options, the route for log messages and the response converter to each request.
 
-    uplink runs this decorator last, so parameters and headers from arguments replace parameters and
-    headers from other decorators.
+    uplink runs this decorator last, so parameters and headers from arguments replace those from
+    other decorators.
 
     Args:
         definition: the definition of the endpoint.
@@ -189,7 +189,7 @@ def _check_definition(
 
 
 def _apply_policy(definition: Any) -> None:
-    """Add the call policy to a definition; let this package's annotations replace uplink's."""
+    """Add the call policy to a definition, and replace uplink's annotations by this package's."""
     _drop_unconvertible_type(definition)
     if not _has_policy(definition):
         validates_path = not any(
@@ -222,8 +222,8 @@ def _is_third_party_url(annotation: Any) -> bool:
 def _drop_unconvertible_type(definition: Any) -> None:
     """Remove a return annotation that cannot convert JSON, such as ``dict[str, Any]``.
 
-    uplink calls the annotated type with the JSON. If this call fails, the error message says that
-    the server's response is invalid, although it is valid.
+    uplink calls the annotated type with the JSON. If this call fails, the error message calls a
+    valid response invalid.
     """
     return_type = definition.return_type
     hint = inspect.signature(definition.__wrapped__).return_annotation
@@ -322,8 +322,8 @@ def explicit_signature(
 
     Args:
         function: the method to wrap.
-        refused: maps each keyword that other methods accept, but this method refuses, to the
-            reason in the error message.
+        refused: maps keywords to the reason in the error message. Other methods accept these
+            keywords, but this method raises ``TypeError``.
     """
     signature, check_keywords = _make_signature_and_check(function, refused)
     wrapped: Any = function
@@ -373,7 +373,7 @@ def _get_options_type(signature: inspect.Signature, function: Any) -> Any:
     if isinstance(annotation, str) and "Unpack[" in annotation:
         try:
             annotation = eval(annotation, inspect.unwrap(function).__globals__)
-        except NameError:  # the name is imported for type checkers only, or local to a function
+        except NameError:  # the type is imported for type checkers only, or local to a function
             return None
     return (
         typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Unpack else None

@@ -100,7 +100,7 @@ class PathSegment(_Path):
 
     #: The templates that contain this variable.
     _templates: tuple[str, ...] = ()
-    #: The template's text around the variable. ``None`` with several variables or templates.
+    #: The text before and after the variable. ``None`` if there are several variables or templates.
     _prefix_and_suffix: tuple[str, str] | None = None
 
     def modify_request_definition(self, request_definition_builder: Any) -> None:
@@ -148,7 +148,7 @@ class AnyPathSegment(PathSegment):
     """The replacement of an ``uplink.Path``; it also accepts numbers and other values."""
 
     def modify_request_definition(self, request_definition_builder: Any) -> None:
-        """Do nothing, because the replaced annotation has added the variable."""
+        """Do nothing, because the replaced annotation has already added the variable."""
 
     def check(self, value: Any) -> str:
         return super().check(value if value is None or isinstance(value, bytes) else str(value))
@@ -204,7 +204,7 @@ def check_template(path: str | None, method: str) -> None:
 class Query(_Query):
     """A query parameter in Dub's format; ``None`` is not sent.
 
-    The default name is the name of the argument in camelCase.
+    The default name is the argument's name in camelCase.
     """
 
     __module__ = "dub_uplink.declare"
@@ -253,7 +253,7 @@ class HeaderMap(_HeaderMap):
 
 
 def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> None:
-    """Validate headers of a call. They replace declared headers with the same names.
+    """Validate a call's headers, and let each replace the declared header with the same name.
 
     Args:
         request_builder: uplink's request.
@@ -311,7 +311,8 @@ def format_query_value(name: str, value: Any) -> str:
     """Return the text of a query value in Dub's format.
 
     Raises:
-        ValueError: the value is not valid in a query, such as a list. The message names the field.
+        ValueError: the value is a collection, a date without a time zone, or text that UTF-8 cannot
+            encode. The message names the field.
     """
     if isinstance(value, enum.Enum):
         value = value.value
@@ -336,7 +337,7 @@ def format_query_value(name: str, value: Any) -> str:
 
 
 def take_options(request_builder: Any, keywords: Any) -> Mapping[str, Any]:
-    """Pass the call options among the keywords to the transport; return the other keywords.
+    """Pass the call options among the keywords to the transport; return the remaining keywords.
 
     Raises:
         TypeError: ``keywords`` is not a mapping, or an option is of the wrong type.

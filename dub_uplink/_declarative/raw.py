@@ -33,8 +33,8 @@ def make_reader(context: CallContext, convert: _Convert | None) -> _Convert | No
     )
     if context.consumer._raw_view_of is None:
         return read_result
-    # The consumer is a copy whose endpoints return raw responses. A page requests the next page
-    # from `context.consumer`, so the original consumer replaces the copy.
+    # `context.consumer` is a copy whose endpoints return raw responses. Restore the original,
+    # because a page requests the next page from `context.consumer`.
     context.consumer = context.consumer._raw_view_of
     return functools.partial(_make_raw_response, read_result or _return_unchanged)
 
@@ -51,8 +51,8 @@ def _return_unchanged(response: Response) -> Response:
 def make_raw_endpoint(consumer: Any, name: str) -> Any:
     """Return a function that calls an endpoint and returns a :class:`RawResponse`.
 
-    A method that overrides the endpoint is not called, because it expects a result from
-    ``super()``, not a raw response.
+    An override of the endpoint is not called, because the override expects ``super()`` to return
+    a result, not a raw response.
 
     Raises:
         AttributeError: the class declares no endpoint of this name.

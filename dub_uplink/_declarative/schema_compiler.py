@@ -19,7 +19,7 @@ from marshmallow import fields
 from .schemas import ModelSchema, normalize_utc, parse_datetime
 
 Load = Callable[[Any], Any]
-#: Maps each variable of the compiled function to the schema field whose value it holds.
+#: Maps each variable of the compiled function to its schema field.
 Variables = dict[str, Any]
 
 
@@ -176,7 +176,7 @@ def _generate_conversion(
             namespace["parse_iso"] = parse_iso = field.DESERIALIZATION_FUNCS["iso"]
             namespace["fromisoformat"] = parse_datetime
             parse = f"parse_iso({variable})"
-            # Compared with `!=`, because each access to `fromisoformat` creates a new object.
+            # `is not` does not work here: each access to `fromisoformat` creates a new object.
             if parse_iso != parse_datetime:
                 # marshmallow 3 uses a slow regular expression. Dates in Dub's format skip it.
                 is_usual = f"{variable}[4:20:3] == '--T::.' and {variable}[23:] == 'Z'"

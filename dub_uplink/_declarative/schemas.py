@@ -32,7 +32,7 @@ class ModelSchema(marshmallow.Schema):
     omitted_together: frozenset[str] = frozenset()
 
     class Meta:
-        # `make_model` copies unknown keys to `extra`. INCLUDE is not safe: an unknown key
+        # `make_model` copies unknown keys to `extra`. With INCLUDE, an unknown key
         # `created_at` replaces the checked value of `createdAt`.
         unknown = marshmallow.EXCLUDE
 
@@ -104,7 +104,7 @@ class SentDatetime(fields.AwareDateTime):
             raise self.make_error("invalid_awareness", awareness="aware", obj_type="datetime")
         try:
             return moment.astimezone(dt.UTC)
-        except OverflowError:  # the date in UTC is before year 1 or after 9999
+        except OverflowError:  # in UTC, the year is below 1 or above 9999
             raise self.make_error("invalid", input=value, obj_type="datetime") from None
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:
@@ -186,7 +186,7 @@ def serialize_request(
     }
     try:
         loaded: Any = schema.load(given)
-        # Not `dump`, which looks up every field of the schema twice, also fields not given.
+        # `dump` is slow, because it looks up every field of the schema twice.
         return {
             str(field.data_key): field.serialize(name, loaded)
             for name, field in schema.fields.items()

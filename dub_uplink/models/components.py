@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from .._internal.naming import camel_case
 
-#: The server omits these fields if they have no value. It sends ``null`` for any other such field.
+#: The server omits these fields if they have no value. Any other field is then ``null``.
 _OMITTED_IF_NONE = frozenset({"program_id", "link", "partner", "discount"})
 #: Every customer in responses and webhooks since 2024 has these keys. No other object of Dub has
 #: all of them.
@@ -30,9 +30,9 @@ _T = TypeVar("_T")
 def _drop_class_defaults(cls: type[_T]) -> type[_T]:
     """Remove the class attributes that hold the field defaults of a dataclass.
 
-    The constructor contains the defaults too. The class attributes make it twice as slow:
-    CPython 3.12 and later assign an instance attribute more slowly if the class has an attribute
-    with the same name.
+    The constructor contains the defaults too. With the class attributes, the constructor takes
+    twice as long: CPython 3.12 and later assign an instance attribute more slowly if the class has
+    an attribute with the same name.
     """
     for each in dataclasses.fields(cls):  # type: ignore[arg-type]
         if each.default is not dataclasses.MISSING:
@@ -150,7 +150,7 @@ class Customer:
             ValueError: ``data`` lacks a key that every customer has, a field has the wrong type,
                 or ``data`` is nested too deeply.
         """
-        # Imported here because the schemas import this module, and because loading them is slow.
+        # The schemas import this module, and are slow to load.
         from .._customers.schemas import read_customer  # noqa: PLC0415
 
         if not isinstance(data, Mapping):
@@ -194,7 +194,7 @@ def _to_dict(record: Any) -> dict[str, Any]:
 
 @functools.cache
 def _get_names_and_keys(model: type[Any]) -> tuple[tuple[str, str], ...]:
-    """Return pairs of a field name and its camelCase key."""
+    """Return the name and the camelCase key of each field."""
     names = (field.name for field in dataclasses.fields(model) if field.name != "extra")
     return tuple((name, camel_case(name)) for name in names)
 

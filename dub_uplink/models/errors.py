@@ -1,6 +1,6 @@
 """Exceptions of failed calls, all derived from :class:`DubError`.
 
-Invalid arguments raise ``ValueError`` or ``TypeError`` instead, before a request is sent.
+Invalid arguments raise ``ValueError`` or ``TypeError`` before a request is sent.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class DubError(Exception):
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception.__reduce__ would call the constructor with `args`, which have no `response`.
+        # Exception.__reduce__ calls the constructor with `args` only, so `response` is missing.
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -174,7 +174,7 @@ class NotFound(APIStatusError):
 
 
 class Conflict(APIStatusError):
-    """409: another customer has the same external id or Stripe id."""
+    """409: another customer has the external id or the Stripe id."""
 
 
 class InviteExpired(APIStatusError):
@@ -194,13 +194,13 @@ class InternalServerError(APIStatusError):
 
 
 class SDKError(APIStatusError):
-    """A 4XX or 5XX without its own class, a redirect, or an error whose body is not Dub's JSON."""
+    """A redirect, a status without its own class, or an error whose body is not Dub's JSON."""
 
 
 class PageLimitReached(DubError):
-    """More customers may exist than the server's 1,000 pages contain.
+    """The server returns at most 1,000 pages, and more customers may exist.
 
-    The customers returned before the error are valid. Customers after page 1,000 are missing.
+    The customers returned before the error are valid.
     """
 
 

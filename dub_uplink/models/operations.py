@@ -20,7 +20,8 @@ class CreateCustomerRequestBody:
     """The body of ``create``.
 
     ``external_id`` is your own id of the customer and must be unique. ``country`` is a two-letter
-    code. Dub's current server requires ``country``. The server of November 2024 does not know it.
+    code. Dub's current server requires ``country``. The server of November 2024 does not know this
+    field.
     """
 
     external_id: str
@@ -79,8 +80,7 @@ class GetCustomersRequest:
 class DeleteCustomerResponseBody:
     """The result of ``delete``: Dub's id of the deleted customer.
 
-    If the response of the attempt that deleted the customer was lost, ``id`` is the argument that
-    was passed to ``delete``.
+    If the response to the request was lost, ``id`` is the argument of ``delete``.
     """
 
     id: str

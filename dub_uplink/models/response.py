@@ -43,10 +43,10 @@ class Response:
         self.attempts: int = 1
         self.elapsed: float = 0.0
         self.retry_after: float | None = None
-        #: The call that received this response. It is not pickled.
+        #: The call that received this response. Pickles omit the call.
         self.call: Any = None
-        #: The parsed body as a tuple of one item, or ``None`` if the body is not parsed. It is a
-        #: tuple, because the parsed body itself may be ``None``.
+        #: ``None`` before parsing, then a tuple that contains the parsed body. The parsed body
+        #: itself may be ``None``.
         self._parsed: tuple[Any] | None = None
 
     @property
@@ -120,7 +120,7 @@ class RawResponse(Generic[T]):
 
     If the response of a write was lost, the client may reconstruct it. ``status_code`` is then 201
     for a create, and 200 for an update or a delete. For a create or an update, ``headers`` and
-    ``content`` come from the response of the customer lookup. For a delete, ``content`` is
+    ``content`` are those of the customer lookup. For a delete, ``content`` is
     ``{"id": …}`` with the id that was passed, and the only header is ``Content-Type``.
     """
 

@@ -20,5 +20,5 @@ class Unset(enum.Enum):
     __str__ = __repr__
 
 
-#: Marks a field as omitted: it is not sent. ``None`` in a nullable field is sent as ``null``.
+#: The value of a field that is not sent. ``None`` in a nullable field is sent as ``null``.
 UNSET: Final = Unset.UNSET
