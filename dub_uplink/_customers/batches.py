@@ -97,7 +97,7 @@ class FindOrCreateRetries:
     There are two possible causes. Other clients create and delete the customer between the
     requests, or another customer has the Stripe id of the request. The server sends the same
     message for both causes. The call tries again until the deadline of the retry policy. With a
-    Stripe id, the call tries only three times, because a used Stripe id is permanent.
+    Stripe id, the call tries only three times, because the second cause is permanent.
 
     Args:
         call: the name of the call, for error messages.
@@ -170,7 +170,7 @@ def _find_or_create(
             raise retries.make_stripe_id_error(error) from None
         try:
             return create()
-        except Conflict as error:  # the customer exists now, or another one has its Stripe id
+        except Conflict as error:  # the customer exists now, or another customer has its Stripe id
             retries.record_conflict(error)
 
 

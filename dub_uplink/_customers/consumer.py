@@ -195,7 +195,7 @@ class CustomersConsumer(CustomerBatches):
 
     @property
     def with_raw_response(self) -> CustomersWithRawResponse:
-        """An object whose endpoints return status, headers and content: a :class:`RawResponse`."""
+        """An object whose endpoints return responses with status, headers and content."""
         return CustomersWithRawResponse(self)
 
     @overload

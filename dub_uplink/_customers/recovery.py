@@ -1,6 +1,6 @@
 """Decide whether the server applied a write whose response was lost.
 
-If the server applied the write, it may reject the repeated request. It rejects a create with 409.
+The server may reject the repetition of a write that it has applied. It rejects a create with 409.
 It rejects a delete, or an update of the external id, with 404. Dub has no idempotency keys. After a
 create or an update, the client therefore looks the customer up, and compares the customer with the
 request. This module sends nothing. It returns the path of the lookup, and interprets the responses.
@@ -19,8 +19,8 @@ from ..models.response import Response
 
 _CUSTOMER_PATH = re.compile(r"customers/([^/?#]+)")
 
-#: The fields that the server stores unchanged. The server changes the two remaining fields: it
-#: copies the avatar to another URL, and invents a missing name.
+#: The request fields that the server stores unchanged. The server changes ``avatar`` and ``name``:
+#: it copies the avatar to another URL, and invents a missing name.
 _STORED_FIELDS = ("externalId", "email", "stripeCustomerId", "country")
 
 

@@ -17,9 +17,9 @@ customers, the backward direction is one page without new customers.
 
 The caller may delete each customer that it receives, and the server rejects the id of a deleted
 customer as a cursor. The last customer of a page is therefore returned only after the next page has
-arrived. If another client deletes that customer, the traversal uses another customer of the page as
-the cursor. If all customers of the page are deleted, the traversal restarts. It then skips the
-covered ranges: the ranges of ids in which it has returned every customer.
+arrived. If another client deletes the last customer, the traversal uses an earlier customer of the
+page as the cursor. If all customers of the page are deleted, the traversal restarts. After the
+restart it skips the covered ranges: ranges of ids whose customers were all returned before.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class CursorTraversal(Traversal):
         #: The ids of the current page. The next page repeats some of these ids if the cursor was
         #: not the last customer of the current page.
         self._current_page_ids: frozenset[str] = frozenset()
-        #: The page after the anchor, which is fetched before the backward direction.
+        #: The page after the anchor. It is fetched before the backward direction is traversed.
         self._page_after_anchor: Page | None = None
         #: The latest ``createdAt`` at the start. The backward direction skips customers created
         #: later. Therefore an iteration ends even if the caller creates a customer in each step.

@@ -88,7 +88,7 @@ def read_body(
     """Return the converted response, or the result of the call's result handler if it has one.
 
     Raises:
-        ResponseValidationError: the body cannot be converted, or the handler rejects it.
+        ResponseValidationError: the conversion fails, or the handler rejects the converted body.
     """
     try:
         value = convert(response)

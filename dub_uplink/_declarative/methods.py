@@ -322,8 +322,8 @@ def explicit_signature(
 
     Args:
         function: the method to wrap.
-        refused: maps keywords to the reason in the error message. Other methods accept these
-            keywords, but this method raises ``TypeError``.
+        refused: maps each refused keyword to the reason in the error message. Other methods accept
+            the keyword.
     """
     signature, check_keywords = _make_signature_and_check(function, refused)
     wrapped: Any = function

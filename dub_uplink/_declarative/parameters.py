@@ -253,7 +253,7 @@ class HeaderMap(_HeaderMap):
 
 
 def add_headers(request_builder: Any, headers: Mapping[str, str], name: str) -> None:
-    """Validate a call's headers, and let each replace the declared header with the same name.
+    """Validate and add a call's headers. Each replaces the declared header with the same name.
 
     Args:
         request_builder: uplink's request.

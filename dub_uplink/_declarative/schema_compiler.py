@@ -162,7 +162,7 @@ def _generate_check(
 def _generate_conversion(
     variable: str, field: fields.Field[Any], namespace: dict[str, Any]
 ) -> tuple[str, list[str]]:
-    """Return the JSON type of the value of ``variable``, and the lines of code that convert it."""
+    """Return the JSON type of a variable's value, and the lines of code that convert the value."""
     match field:
         case fields.Field(load_default=default, required=required, allow_none=nullable) if (
             field.validators or default is not marshmallow.missing or required is nullable

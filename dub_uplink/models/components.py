@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from .._internal.naming import camel_case
 
-#: The server omits these fields if they have no value. Any other field is then ``null``.
+#: Fields that the server omits if they have no value. Any other field without a value is ``null``.
 _OMITTED_IF_NONE = frozenset({"program_id", "link", "partner", "discount"})
 #: Every customer in responses and webhooks since 2024 has these keys. No other object of Dub has
 #: all of them.

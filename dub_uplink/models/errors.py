@@ -87,9 +87,8 @@ class APIConnectionError(DubError):
     The connection was refused, reset or closed early, or TLS failed.
 
     Attributes:
-        sent: ``True`` if the server may have applied the request in any attempt of the call.
-            ``False`` if the server has certainly not applied it, for example because every
-            connection was refused.
+        sent: ``True`` if the server may have applied the request. ``False`` if the server has
+            certainly not applied it, for example because every connection was refused.
     """
 
     def __init__(self, message: str, *, sent: bool = True) -> None:

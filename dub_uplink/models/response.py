@@ -43,7 +43,7 @@ class Response:
         self.attempts: int = 1
         self.elapsed: float = 0.0
         self.retry_after: float | None = None
-        #: The call that received this response. Pickles omit the call.
+        #: The call that received this response. The call is not pickled.
         self.call: Any = None
         #: ``None`` before parsing, then a tuple that contains the parsed body. The parsed body
         #: itself may be ``None``.
@@ -120,8 +120,8 @@ class RawResponse(Generic[T]):
 
     If the response of a write was lost, the client may reconstruct it. ``status_code`` is then 201
     for a create, and 200 for an update or a delete. For a create or an update, ``headers`` and
-    ``content`` are those of the customer lookup. For a delete, ``content`` is
-    ``{"id": …}`` with the id that was passed, and the only header is ``Content-Type``.
+    ``content`` are those of the customer lookup. For a delete, ``content`` is ``{"id": …}`` with
+    the id that was passed, and the only header is ``Content-Type``.
     """
 
     __slots__ = ("_parse", "_response")
