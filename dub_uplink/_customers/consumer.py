@@ -177,9 +177,9 @@ class CustomersConsumer(CustomerBatches):
             cursor: the ``cursor`` of an earlier iteration with the same filters. The new iteration
                 continues after the last customer that the earlier iteration returned.
             page_size: the number of customers per request, from 1 to 100.
-            sort_by: any value except ``createdAt`` makes the iteration use page numbers. In this
-                case the server returns at most 1,000 pages. If customers are deleted during such an
-                iteration, it may miss other customers.
+            sort_by: any value except ``createdAt`` makes the iteration use page numbers. The
+                server accepts page numbers up to 1,000. An iteration by page number may miss
+                customers if other customers are deleted during the iteration.
 
         The other arguments are those of :meth:`list`. If a request fails, ``next()`` raises the
         error. The following ``next()`` requests the failed page again.

@@ -1,4 +1,4 @@
-"""Define the types and the uplink annotations of the arguments of the customers API."""
+"""Define argument types and uplink annotations for the customers API."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Fetch:
 
     @property
     def has_cursor(self) -> bool:
-        """Whether the query has a cursor, which the server rejects if the customer is deleted."""
+        """Whether the query has a cursor. The server rejects the id of a deleted customer."""
         return "startingAfter" in self.query or "endingBefore" in self.query
 
 
@@ -64,7 +64,7 @@ class CursorLost(Exception):
 
 
 class FilterMismatch(ValueError):
-    """The caller's cursor belongs to an iteration with other filters."""
+    """The filters of the caller's cursor differ from the filters of this iteration."""
 
 
 #: The query parameter for the page before or after a customer, in the order of the list.

@@ -119,8 +119,8 @@ def same_request_as(method: Callable[..., Any]) -> Decorator:
 def _without_types(function: Callable[..., Any]) -> Any:
     """Return a function with the same arguments, but without type hints.
 
-    uplink interprets type hints as its own annotations, so they are removed. The signature is
-    stored, so that uplink does not inspect the function at each call.
+    The type hints are removed, because uplink interprets them as its own annotations. The signature
+    is stored, so that uplink does not inspect the function at each call.
     """
 
     @functools.wraps(function)
@@ -292,7 +292,7 @@ def json(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def headers(values: Mapping[str, str]) -> Decorator:
-    """Send these headers with each request; see ``uplink.headers``.
+    """Send headers with each request; see ``uplink.headers``.
 
     A header of a call replaces the declared header with the same name.
 
@@ -306,7 +306,7 @@ def headers(values: Mapping[str, str]) -> Decorator:
 
 
 def params(values: Mapping[str, str]) -> Decorator:
-    """Send these query parameters with each request; see ``uplink.params``.
+    """Send query parameters with each request; see ``uplink.params``.
 
     A parameter of a call replaces the declared parameter with the same name.
     """

@@ -145,7 +145,7 @@ PathSegment.__name__ = PathSegment.__qualname__ = "Path"  # as declare exports i
 
 
 class AnyPathSegment(PathSegment):
-    """The replacement of an ``uplink.Path``; it also accepts numbers and other values."""
+    """The replacement of an ``uplink.Path``; it converts numbers and other values to text."""
 
     def modify_request_definition(self, request_definition_builder: Any) -> None:
         """Do nothing, because the replaced annotation has already added the variable."""

@@ -175,7 +175,7 @@ class CustomerCount:
     """The number of customers in one group of ``count(group_by=…)``.
 
     Only the field that ``group_by`` names is set: ``country`` or ``link_id``. In the group of
-    customers without a country, ``country`` is ``None`` too.
+    customers without a country, ``country`` is ``None``.
     """
 
     count: int
