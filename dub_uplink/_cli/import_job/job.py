@@ -260,7 +260,7 @@ class Import:
                 self._resolve_conflict(step)
         elif call != "create" and isinstance(result, errors.NotFound):
             self._resolve_missing(step)
-        elif isinstance(result, errors.Conflict):  # of an update, which sends no external id
+        elif isinstance(result, errors.Conflict):  # an update sends only the Stripe id
             self._record_outcome(row, "failed", f"{format_error(result)} ({_STRIPE_ID_TAKEN})")
         elif result is None:
             self._mark_not_applied(call_result)

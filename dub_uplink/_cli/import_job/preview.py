@@ -148,7 +148,7 @@ def make_sibling_path(journal: Path, path: Path, suffix: str) -> Path:
 
 
 def warn_about_old_files(*paths: Path) -> None:
-    """Warn about each of these files that exists: it is left from an earlier import."""
+    """Warn about each path that exists: the file is from an earlier import."""
     for path in paths:
         if path.exists():
             click.echo(

@@ -14,7 +14,7 @@ from dub_uplink._cli.reading.record import Record
 DELIMITERS = (",", ";", "\t", "|")
 #: Some Windows programs write this character at the end of a file.
 _CTRL_Z = "\x1a"
-#: Matches the line before the header in which Excel can declare the delimiter, such as ``sep=;``.
+#: Matches a line such as ``sep=;``. Before the header, Excel can declare the delimiter like this.
 _DELIMITER_LINE_PATTERN = re.compile('"?sep=(.)"?\\1*[\r\n]*', re.IGNORECASE)
 
 
@@ -24,7 +24,7 @@ def detect_delimiter(
     """Detect the delimiter of a CSV file from its header.
 
     A known column is a column that matches a field of a customer. The delimiter with the most known
-    columns is chosen. If there are several such delimiters, the most columns decide.
+    columns is chosen. After a tie, the delimiter with the most columns is chosen.
 
     Args:
         file: an open file.
