@@ -1,4 +1,4 @@
-"""Write an export to a file that exists only when it is complete.
+"""Write an export so that its file exists only when the export is complete.
 
 Customers are first written to a part file, ``FILE.part``. After every 1,000 customers or 2 seconds,
 a checkpoint is written to ``FILE.part.json``. The checkpoint contains the cursor of the iteration

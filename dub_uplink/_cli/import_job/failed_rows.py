@@ -26,7 +26,7 @@ def write_failed_rows(path: Path, rows: Rows, journal: Journal) -> Path:
     """Write the failed requests and their reasons. The columns have the names of the fields.
 
     Returns:
-        The path of the written file: ``path``, with a number if another file has this path.
+        The path of the written file: ``path``, or ``path`` with a number if a file exists there.
 
     Raises:
         OSError: the file cannot be written.

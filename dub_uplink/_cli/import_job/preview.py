@@ -32,7 +32,7 @@ def format_row_count(count: int) -> str:
 
 
 def warn_about_options(file: IO[bytes], path: str, options: Options, rows: Rows) -> None:
-    """Warn about an option that has no effect, or an encoding that is probably wrong."""
+    """Warn about options without effect, and about an encoding that is probably wrong."""
     is_json = rows.recognized["format"] == "json"
     encoding = rows.recognized.get("encoding")
     is_unused_by_option = {

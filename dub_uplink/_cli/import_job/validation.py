@@ -125,7 +125,7 @@ def validate_rows(
 
 
 def get_spreadsheet_delimiter(rows: Rows) -> str:
-    """Return the delimiter of CSV files that a spreadsheet program will open.
+    """Return the delimiter for CSV files that users open in a spreadsheet program.
 
     Excel expects a comma or a semicolon, depending on the region of the user. A user whose file has
     semicolons probably needs semicolons.
@@ -134,7 +134,7 @@ def get_spreadsheet_delimiter(rows: Rows) -> str:
 
 
 class _ProblemFile:
-    """Adds problems to a report. If the report cannot show all problems, writes all to a file."""
+    """Adds problems to a report. Writes all to a file if the report cannot show all."""
 
     def __init__(self, report: ValidationReport, path: Path, unit: str, delimiter: str) -> None:
         self._report = report

@@ -29,8 +29,8 @@ def format_json(value: Any, encoding: str = "utf-8", indent: int | None = None) 
     """Format a value as JSON that is safe to print on a terminal.
 
     Without ``indent``, the JSON is one line, as in a JSONL file. If ``encoding`` cannot encode a
-    character, all non-ASCII characters are escaped. Unprintable characters, such as
-    control characters and lone surrogates, are always escaped.
+    character, all non-ASCII characters are escaped. Unprintable characters, such as control
+    characters and lone surrogates, are always escaped.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from typing import IO, Literal
 
-#: The maximum length of a line, a CSV cell or a JSON value, in characters. A longer line
-#: probably means that a quote is not closed, or that the file is not text.
+#: The maximum length of a line, a CSV cell or a JSON value, in characters. A longer line probably
+#: means that a quote is not closed, or that the file is not text.
 MAX_RECORD_CHARS = 2**20
 #: A chunk of a binary file has this many bytes. A chunk of text has this many characters.
 _CHUNK_SIZE = 2**16

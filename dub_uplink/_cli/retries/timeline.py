@@ -1,6 +1,6 @@
 """Compute the attempts and waits of one call that always fails.
 
-``RetryState`` decides about retries, as in real calls. Here, it uses a simulated clock.
+As in real calls, ``RetryState`` decides about retries. It uses a simulated clock.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def compute_timeline(
     status: int = 503,
     retry_after: str | None = None,
 ) -> Timeline:
-    """Compute the timeline of a call that gets the same error response to each attempt.
+    """Compute the timeline of a call that gets the same response to each attempt.
 
     Each wait is in the middle of its random range. At the start, the retry budget is full.
 
