@@ -127,5 +127,5 @@ def get_server_url(connection: Connection) -> str:
 
 
 def hash_api_key(token: str, file_identity: Mapping[str, Any]) -> str:
-    """Hash an API key with the hash of the imported file, so that the key stays secret."""
+    """Hash an API key, to keep it secret. The imported file's hash is the key of the HMAC."""
     return hmac.new(file_identity["sha256"].encode(), token.encode(), hashlib.sha256).hexdigest()

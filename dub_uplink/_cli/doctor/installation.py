@@ -17,7 +17,7 @@ from dub_uplink._cli.failures import ExitCode
 
 #: Environment variables that ``requests`` reads. The lower-case name of a variable has precedence.
 _PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-#: The first of these variables that is set names the file of trusted certificates for ``requests``.
+#: Each variable names a file of trusted certificates. ``requests`` reads the first that is set.
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # The credentials end at the last `@`, because a password may contain an unencoded `@` or slash.
 _URL_PATTERN = re.compile(

@@ -94,7 +94,7 @@ def show_failures(
     return True
 
 
-#: The options that the next command repeats. The other options describe the file of this import.
+#: The options that the next command repeats. Options that describe the imported file are omitted.
 _REPEATED_OPTIONS = {
     "on_conflict",
     "workers",

@@ -10,7 +10,7 @@ from typing import Any
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
-#: Fields that the server omits if they have no value. For other fields, the server sends null.
+#: Fields that the server omits if they have no value. For a field not listed here, it sends null.
 _OMITTED_FIELDS = frozenset({"program_id", "link", "partner", "discount"})
 
 
