@@ -86,8 +86,8 @@ class Sheet:
     def _find_unevaluated_and_hidden(self) -> tuple[dict[int, str], set[int]]:
         """Find unevaluated formulas and hidden rows, which ``openpyxl`` does not report.
 
-        A formula is unevaluated if the workbook does not store its value. ``openpyxl`` reads its
-        cell as empty.
+        A formula is unevaluated if the workbook does not store its value. ``openpyxl`` reads the
+        formula's cell as empty.
 
         Returns:
             A dictionary and a set. The dictionary maps the number of a row to its first cell with
