@@ -26,7 +26,7 @@ from dub_uplink._cli.io.text import (
 
 R = TypeVar("R")
 
-#: A wait of fewer seconds is not shown to the user.
+#: Waits below this number of seconds are not shown.
 LONG_WAIT_SECONDS = 1.0
 
 
@@ -148,7 +148,7 @@ def _show_wait(attempt: int, seconds: float, failed: object) -> None:
 
 
 def _log_attempts_to_stderr() -> None:
-    """Log each attempt to stderr, without secrets, until the command ends."""
+    """Log attempts to stderr until the command ends. The log contains no secrets."""
     logger, handler = logging.getLogger("dub_uplink"), _StderrHandler()
     previous_level = logger.level
     logger.addHandler(handler)
@@ -162,7 +162,7 @@ def _log_attempts_to_stderr() -> None:
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to the current ``sys.stderr``, because a progress bar replaces ``sys.stderr``."""
+    """Writes to the current ``sys.stderr``, which a progress bar may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(make_printable(record.getMessage()), err=True)

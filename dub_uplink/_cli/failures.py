@@ -52,7 +52,7 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line to ``file``, or to stderr if ``file`` is ``None``."""
         stderr: Any = sys.stderr
-        if stderr is not None:  # after `2>&-`, it is None, with which some releases of click fail
+        if stderr is not None:  # `2>&-` sets it to None; some releases of click then fail
             click.echo(f"Error: {make_printable(str(self))}", file, err=True)
 
 
@@ -151,7 +151,7 @@ class BatchRunner:
             click.echo(f"Not tried: {make_printable(' '.join(remaining))}", err=True)
 
     def exit(self) -> None:
-        """End the command with the exit code if a call failed."""
+        """If a call failed, end the command with the exit code."""
         if self.exit_code:
             raise click.exceptions.Exit(self.exit_code)
 
@@ -172,7 +172,7 @@ _HELP_ERRORS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 def exit_on_error() -> Iterator[None]:
     """Convert expected exceptions to an exit code and at most one line on stderr.
 
-    Other exceptions are bugs. They keep their traceback, so that a user can report it.
+    Unexpected exceptions are bugs. They keep their traceback for a bug report.
     """
     stdout: Any = sys.stdout
     if stdout is None:  # the shell closed it with `>&-`
@@ -181,9 +181,10 @@ def exit_on_error() -> Iterator[None]:
         try:
             yield
         finally:
-            stdout.flush()  # inside the outer try, which handles an error of the flush
+            stdout.flush()  # the outer try handles an error of this flush
     except click.exceptions.Exit:
-        raise  # this clause is first, because the last clause imports the client
+        # This clause is first for speed: to check the last clause, Python imports the client.
+        raise
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line on which the terminal shows ^C
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None

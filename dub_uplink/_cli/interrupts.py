@@ -15,7 +15,7 @@ from dub_uplink._cli.failures import ExitCode
 from dub_uplink._cli.io.text import is_terminal
 from dub_uplink.retries import current_clock
 
-#: The escape sequence that shows the cursor, which a progress bar hides.
+#: A progress bar hides the cursor. This escape sequence shows it again.
 _SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -30,8 +30,8 @@ class InterruptHandler:
     If the exception is raised within ``threading`` or ``queue``, a lock can stay acquired. The
     command then hangs when another thread needs the lock.
 
-    This handler replaces only Python's default handler. Therefore, a process that a shell started
-    in the background still ignores SIGINT.
+    A shell makes its background processes ignore SIGINT. This handler replaces only Python's
+    default handler, so background processes still ignore SIGINT.
     """
 
     def __init__(self) -> None:

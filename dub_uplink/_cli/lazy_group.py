@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands to the help, without importing the commands."""
+        """Write the list of commands to the help. Do not import the lazy commands."""
         rows = [
             (name, self.lazy[name].help)
             if name in self.lazy

@@ -31,7 +31,7 @@ def run_server(
 
     Raises:
         click.UsageError: the admin API needs ``admin_token`` on this host.
-        OSError: the server cannot listen on the address, for example because it is in use.
+        OSError: the server cannot listen on the address, for example because the port is in use.
         sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
     with (

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 def end_on_ctrl_c() -> Iterator[None]:
     """Let Ctrl-C end the process at once while modules are imported.
 
-    By default, ``KeyboardInterrupt`` prints a traceback. While an extension module is imported,
-    the module can even replace ``KeyboardInterrupt`` by a different exception. If the process
-    ignores SIGINT, SIGINT is still ignored.
+    By default, ``KeyboardInterrupt`` prints a traceback. During its import, an extension module can
+    even replace ``KeyboardInterrupt`` by another exception. A process that ignores SIGINT continues
+    to ignore it.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

@@ -1,4 +1,4 @@
-"""Define what ``customers export`` and ``customers import`` share."""
+"""Define the options and functions that ``customers export`` and ``customers import`` share."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _parse_rate_limit(
     if storage is None:
         return rate_limit
     try:
-        # Processes with the priority "interactive" that share the limit send first.
+        # If a process that shares the limit has the priority "interactive", it sends first.
         rate_limit = RateLimit(rate_limit.limit, per, storage=storage, priority="bulk")
     except (ValueError, ImportError) as error:  # these messages contain no password
         raise click.UsageError(f"--rate-limit-storage: {error}.") from None
@@ -74,7 +74,7 @@ _STORAGE_OPTION = click.option(
 
 
 def rate_limit_option(command: F) -> F:
-    """Add the options for a rate limit. The command receives it as ``rate_limit``, or ``None``."""
+    """Add the options for a rate limit. The command receives the argument ``rate_limit``."""
     return _STORAGE_OPTION(_RATE_LIMIT_OPTION(command))
 
 
@@ -105,9 +105,9 @@ def open_client(
         progress: The progress bar.
         rate_limit: The rate limit; ``None`` for no limit.
         interrupt: The handler of Ctrl-C. If it is ``None``, Ctrl-C raises ``KeyboardInterrupt``.
-        token: The API key. If it is ``None``, it is read as the options say.
-        on_failed_attempt: Called before each retry with the error or the response of the failed
-            attempt. It is called in the thread that makes the call.
+        token: The API key. If it is ``None``, ``connection`` reads the key.
+        on_failed_attempt: Called before each retry, in the thread of the call. The argument is the
+            error or the response of the failed attempt.
     """
 
     def on_retry(_attempt: int, seconds: float, failed: object) -> None:
@@ -127,5 +127,5 @@ def get_server_url(connection: Connection) -> str:
 
 
 def hash_api_key(token: str, file_identity: Mapping[str, Any]) -> str:
-    """Hash an API key with the hash of the imported file, so that the key stays secret."""
+    """Hash an API key, to keep it secret. The imported file's hash is the key of the HMAC."""
     return hmac.new(file_identity["sha256"].encode(), token.encode(), hashlib.sha256).hexdigest()

@@ -117,7 +117,7 @@ def filter_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def count_filter_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options of :data:`COUNT_FILTERS` to a command, like :func:`filter_options`."""
+    """Add the options of :data:`COUNT_FILTERS`. The command receives them as ``filters``."""
     return _add_filters(command, COUNT_FILTERS)
 
 

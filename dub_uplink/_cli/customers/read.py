@@ -127,8 +127,8 @@ Examples:
     "get",
     short_help="Show customers by id.",
     help="Show customers by id. ID is Dub's id (cus_...), or ext_ followed by an external id. For"
-    " one id, the output json is an object. For several ids, the output json is a list of the"
-    " customers that exist.\n\n"
+    " one id, --output json prints an object. For several ids, it prints a list of the customers"
+    " that exist.\n\n"
     "If an id fails, an error is printed to stderr and the other customers are still shown. Each"
     " error has an exit code, and the command exits with the highest (see 'dub-uplink customers"
     " --help'). If the server rejects the API key or cannot be reached, the remaining ids are not"

@@ -24,14 +24,14 @@ from dub_uplink.models import components
 from dub_uplink.testing import FakeDub
 from dub_uplink.utils import BackoffStrategy, RetryConfig
 
-#: The longest line, in characters. The duration at the right edge must be near its step.
+#: The maximum width, in characters. A duration is at the right edge, and must be near its step.
 MAX_WIDTH = 100
 INDENT = 2
 
 #: The columns of a table of customers: the id, and the fields that the steps set.
 SHOWN_FIELDS = ("id", "external_id", "name", "email", "country")
 
-#: Without a network, the live demo fails within 10 seconds.
+#: With these retries, the live demo fails within 10 seconds if there is no network.
 LIVE_RETRIES = RetryConfig("backoff", BackoffStrategy(500, 2_000, 2.0, 10_000), False)
 
 
@@ -51,7 +51,7 @@ def parse_steps(function: Callable[..., Iterator[object]]) -> list[Step]:
 
 
 def run_demo(console: Console) -> None:
-    """Run the tour on a fake of Dub's API, over a real socket."""
+    """Serve a fake of Dub's API, and run the tour on it."""
     fake = FakeDub(token="dub_test")
     fake.add(external_id="user_0", name="Charles Babbage", email="cb@example.com", country="GB")
     with fake.serve() as url, connect(url) as s:
@@ -123,7 +123,7 @@ def run_steps(console: Console, steps: list[Step], results: Iterator[object]) ->
 
 
 def print_indented(console: Console, content: RenderableType) -> None:
-    """Print content with an indent, without the trailing spaces that rich adds."""
+    """Print content with an indent. Remove the trailing spaces that rich adds."""
     options = console.options.update_width(console.width - INDENT)
     for segments in console.render_lines(content, options, pad=False):
         line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
@@ -162,7 +162,7 @@ def render_result(result: object, *, narrow: bool) -> RenderableType:
 
 
 def make_customer_table(customers: list[components.Customer], *, narrow: bool) -> Table:
-    """Create a table with a row for each customer, without empty columns."""
+    """Create a table with a row for each customer. Omit empty columns."""
     names = [name for name in SHOWN_FIELDS if any(getattr(c, name) for c in customers)]
     table = Table(*names, box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for customer in customers:

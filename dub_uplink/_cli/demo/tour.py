@@ -1,7 +1,7 @@
 """Define the tours that the demo runs. The code is written as in an application.
 
-A step starts with a comment, which is its title, and ends with a ``yield`` of its result. The demo
-shows the lines between the comment and the ``yield``.
+A step starts with its title as a comment, and ends with a ``yield`` of its result. The demo shows
+the lines between the comment and the ``yield``.
 """
 
 from __future__ import annotations

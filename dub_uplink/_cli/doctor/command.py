@@ -1,7 +1,7 @@
 """Check the installation, the server and the API key: ``dub-uplink doctor``.
 
-Each check yields findings: the lines of the report. The report contains no secret, so that users
-can paste it into a bug report.
+Each check yields findings: the lines of the report. The report contains no secrets, because users
+paste it into bug reports.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _redact(text: str, secrets: list[str]) -> str:
 
 
 def _format_text(report: list[Finding]) -> str:
-    """Format the report as text. Each hint is below the line to which it belongs."""
+    """Format the report as text. Each hint is below its line."""
     lines: list[str] = []
     section = ""
     width = max(len(finding.name) for finding in report)

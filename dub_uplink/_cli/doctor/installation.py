@@ -1,4 +1,4 @@
-"""Check the installed versions and the environment variables, without a network."""
+"""Check the installed versions and the environment variables. No check uses the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dub_uplink._cli.failures import ExitCode
 
 #: Environment variables that ``requests`` reads. The lower-case name of a variable has precedence.
 _PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-#: The first of these variables that is set names the file of trusted certificates for ``requests``.
+#: Each variable names a file of trusted certificates. ``requests`` reads the first that is set.
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # The credentials end at the last `@`, because a password may contain an unencoded `@` or slash.
 _URL_PATTERN = re.compile(
@@ -125,13 +125,16 @@ def _parse_release(version: str) -> list[int]:
 
 
 def check_environment(variables: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield findings on the environment variables that affect a client, without secrets."""
+    """Yield findings without secrets on the environment variables that affect a client."""
     section = "Environment"
     yield Finding(section, "DUB_API_KEY", "set" if variables.get("DUB_API_KEY") else "not set")
     server = variables.get("DUB_SERVER_URL", "")
     yield Finding(section, "DUB_SERVER_URL", hide_credentials(server) if server else "not set")
     proxies = [
-        name for pair in _PROXY_VARIABLES for name in (pair.lower(), pair) if variables.get(name)
+        name
+        for upper_name in _PROXY_VARIABLES
+        for name in (upper_name.lower(), upper_name)
+        if variables.get(name)
     ]
     for name in proxies:
         yield Finding(section, name, hide_credentials(variables[name]))
@@ -140,7 +143,8 @@ def check_environment(variables: Mapping[str, str]) -> Iterator[Finding]:
     for name in ("no_proxy", "NO_PROXY"):
         if variables.get(name):
             hosts = [host.strip() for host in variables[name].split(",")]
-            # Mask all hosts if there is an @: a comma may be part of a URL's password.
+            # The split also divides a password that contains a comma. Therefore, if the value
+            # contains an @, mask all hosts.
             has_credentials = "@" in variables[name]
             masked_hosts = ",".join(
                 "***" if has_credentials or not _NO_PROXY_HOST_PATTERN.fullmatch(host) else host
@@ -190,7 +194,10 @@ def hide_credentials(url: str) -> str:
 
 
 def parse_host_and_port(url: str) -> tuple[str, int] | None:
-    """Return the host and port of a URL; ``None`` if the URL is invalid or ambiguous."""
+    """Return the host and port of a URL; ``None`` if the URL is invalid.
+
+    A URL is also invalid if ``urlsplit`` and ``_URL_PATTERN`` find different hosts.
+    """
     match = _URL_PATTERN.fullmatch(url.strip())
     try:
         parts = urlsplit(url.strip() if "://" in url else f"http://{url.strip()}")

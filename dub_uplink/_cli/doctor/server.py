@@ -1,7 +1,7 @@
 """Check the connection to the server step by step, and then the API key.
 
-All steps share one deadline. The deadline also applies to DNS lookups, for which
-Python has no timeout.
+All steps share one deadline. Python has no timeout for DNS lookups, but the deadline also applies
+to them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from dub_uplink._cli.failures import ExitCode, make_failure
 R = TypeVar("R")
 
 _SERVER_SECTION, _KEY_SECTION = "Server", "API key"
-#: The accepted difference between the clocks of this machine and of the server, in seconds. The
-#: clocks matter for a `Retry-After` in Unix time, if the response has no `Date` header.
+#: The accepted difference between this machine's clock and the server's clock, in seconds. The
+#: difference matters only if a response has a `Retry-After` in Unix time and no `Date` header.
 MAX_CLOCK_SKEW = 10.0
-#: A certificate that is valid for fewer days gets a hint.
+#: A certificate that expires within this number of days gets a hint.
 _EXPIRY_WARNING_DAYS = 14
 _TIMED_OUT = "no response within --timeout"
 _CHECK_NETWORK = "check the network and the name of the server"
@@ -49,7 +49,7 @@ class Deadline:
         self._ends_at = time.monotonic() + seconds
 
     def remaining_seconds(self) -> float:
-        """Return the remaining seconds, at least 0.001: 0 makes a socket non-blocking."""
+        """Return the remaining seconds, at least 0.001. A timeout of 0 means non-blocking."""
         return max(self._ends_at - time.monotonic(), 0.001)
 
     def run(self, step: Callable[[], R]) -> tuple[R, float]:
@@ -189,7 +189,7 @@ class ResponseRecorder:
             return Finding(
                 _SERVER_SECTION, "clock", "not checked: the response has no valid Date header"
             )
-        # The header is rounded down to a second, by half a second on average.
+        # The header is rounded down to whole seconds. Add the average loss of half a second.
         seconds_ahead = self._received_at - (server_time + 0.5)
         if abs(seconds_ahead) < MAX_CLOCK_SKEW:
             return Finding(_SERVER_SECTION, "clock", "within a few seconds of this machine's clock")

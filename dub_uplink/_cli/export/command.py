@@ -192,9 +192,10 @@ def _all_column_names() -> set[str]:
 
 
 def _is_device_or_pipe(path: Path) -> bool:
-    """Return whether a path is a device or a pipe. The export writes to these directly.
+    """Return whether a path is a device or a pipe. The export then has no part file.
 
-    Do not resolve symbolic links in ``path``: /dev/fd/3 can link to pipe:[7], which is no path.
+    Do not resolve symbolic links in ``path``. For example, /dev/fd/3 can link to ``pipe:[7]``, but
+    no file has this path.
     """
     return path.exists() and not path.is_file() and not path.is_dir()
 
@@ -230,7 +231,7 @@ def _export_to_stream(
     connection: Connection, job: _ExportOptions, rate_limit: RateLimit | None
 ) -> None:
     # If the customers go to stdout, show no bar. Stdout can be the terminal that shows the bar, or
-    # a pipe to a program that prints to this terminal.
+    # a pipe to a program that prints to the same terminal.
     progress = Progress("Exporting", quiet=job.quiet or job.path == "-")
     with (
         open_client(connection, progress, rate_limit) as dub,

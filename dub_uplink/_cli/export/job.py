@@ -1,4 +1,4 @@
-"""Write an export to a file that exists only when it is complete.
+"""Write an export so that its file exists only when the export is complete.
 
 Customers are first written to a part file, ``FILE.part``. After every 1,000 customers or 2 seconds,
 a checkpoint is written to ``FILE.part.json``. The checkpoint contains the cursor of the iteration
@@ -118,7 +118,7 @@ class _Checkpoint:
 
 
 class PartFile:
-    """A context manager for the open, locked file of the customers exported so far.
+    """A context manager that opens and locks the part file of an export.
 
     Args:
         path: The final path of the export.
@@ -168,7 +168,9 @@ class PartFile:
                 self._checkpoint_path.unlink(missing_ok=True)
             self._last_checkpoint = self._read_checkpoint() or _Checkpoint(page_size=page_size)
             if self._file.seek(0, io.SEEK_END) < self._last_checkpoint.bytes:
-                raise PartError(f"{self._part_path} is shorter than {self._checkpoint_path} states")
+                raise PartError(
+                    f"{self._part_path} has fewer bytes than {self._checkpoint_path} records"
+                )
             self._file.truncate(self._last_checkpoint.bytes)
             self._file.seek(0, io.SEEK_END)  # tell() then returns the size of the file
             self._part_path.chmod(mode | OWNER_ONLY)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
-#: The number of rows that are in memory at once. Each batch becomes a row group of the file.
+#: The number of rows in a batch. Each batch becomes a row group. One batch is in memory at a time.
 _BATCH_ROWS = 5_000
 
 

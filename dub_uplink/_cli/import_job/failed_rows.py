@@ -18,7 +18,7 @@ from dub_uplink._cli.reading.rows import Rows
 
 
 def get_failed_suffix(rows: Rows) -> str:
-    """Return the suffix of the file of failed rows: JSONL for JSON, CSV for CSV and Excel."""
+    """Return the suffix of the failed-rows file: JSONL for JSON, CSV for CSV and Excel."""
     return ".failed.jsonl" if rows.recognized["format"] == "json" else ".failed.csv"
 
 
@@ -26,7 +26,7 @@ def write_failed_rows(path: Path, rows: Rows, journal: Journal) -> Path:
     """Write the failed requests and their reasons. The columns have the names of the fields.
 
     Returns:
-        The path of the written file: ``path``, with a number if another file has this path.
+        The path of the written file: ``path``, or ``path`` with a number if a file exists there.
 
     Raises:
         OSError: the file cannot be written.
@@ -47,7 +47,7 @@ def write_failed_rows(path: Path, rows: Rows, journal: Journal) -> Path:
 
 def _write_table(file: IO[str], rows: Rows, failed_records: Iterator[dict[str, Any]]) -> None:
     columns = [*(name for name in FIELDS if name in rows.columns.values()), REASON_COLUMN]
-    file.write("\ufeff")  # from this byte order mark, Excel detects UTF-8
+    file.write("\ufeff")  # Excel detects UTF-8 by this byte order mark
     # Quote all cells, because some versions of Python do not quote a cell that contains a CR.
     writer = csv.writer(
         file,

@@ -227,7 +227,7 @@ class Import:
         while self._follow_up_steps:
             if self._follow_up_steps[0].call == "update":
                 # Commit the mark that the customer existed. The update makes the customer equal to
-                # the row. After a crash, the customer must not be counted as created.
+                # the row. After a crash, the mark shows that the import did not create it.
                 self.journal.commit()
             yield self._follow_up_steps.popleft()
 
@@ -260,7 +260,7 @@ class Import:
                 self._resolve_conflict(step)
         elif call != "create" and isinstance(result, errors.NotFound):
             self._resolve_missing(step)
-        elif isinstance(result, errors.Conflict):  # of an update, which sends no external id
+        elif isinstance(result, errors.Conflict):  # an update's only unique field is the Stripe id
             self._record_outcome(row, "failed", f"{format_error(result)} ({_STRIPE_ID_TAKEN})")
         elif result is None:
             self._mark_not_applied(call_result)

@@ -59,7 +59,7 @@ _SCHEMA_VERSION = 3
 #: The first bytes of a SQLite database, and therefore of a journal.
 _SQLITE_HEADER = b"SQLite format 3\0"
 _NAMES_BY_KEY = {"file": "the file", "server": "the server", "API key": "the API key"}
-#: Longer reasons are cut to this number of characters.
+#: Reasons are cut to this number of characters.
 _MAX_REASON_LENGTH = 10_000
 #: An unfinished import can be resumed even if this part of its identity has changed.
 _CHANGEABLE_KEY = "on_conflict"

@@ -32,7 +32,7 @@ def format_row_count(count: int) -> str:
 
 
 def warn_about_options(file: IO[bytes], path: str, options: Options, rows: Rows) -> None:
-    """Warn about an option that has no effect, or an encoding that is probably wrong."""
+    """Warn about options without effect, and about an encoding that is probably wrong."""
     is_json = rows.recognized["format"] == "json"
     encoding = rows.recognized.get("encoding")
     is_unused_by_option = {
@@ -148,7 +148,7 @@ def make_sibling_path(journal: Path, path: Path, suffix: str) -> Path:
 
 
 def warn_about_old_files(*paths: Path) -> None:
-    """Warn about each of these files that exists: it is left from an earlier import."""
+    """Warn about each path that exists: the file is from an earlier import."""
     for path in paths:
         if path.exists():
             click.echo(

@@ -69,9 +69,9 @@ def show_failures(
 
     Args:
         journal: the journal of the import.
-        failed_path: the path of the file of failed rows.
+        failed_path: the path of the failed-rows file.
         on_conflict: what was done with rows whose customer exists.
-        write_error: why the file of failed rows could not be written; empty if it was written.
+        write_error: why the failed-rows file could not be written; empty if it was written.
 
     Returns:
         Whether rows failed.
@@ -94,7 +94,7 @@ def show_failures(
     return True
 
 
-#: The options that the next command repeats. The other options describe the file of this import.
+#: The options that the next command repeats. Options that describe the imported file are omitted.
 _REPEATED_OPTIONS = {
     "on_conflict",
     "workers",

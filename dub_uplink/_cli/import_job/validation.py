@@ -1,7 +1,7 @@
 """Validate a file before any row is sent.
 
 A problem prevents the import. A note is a remark on a value, and does not prevent the import. The
-line of a problem or a note is a line of the file, a row of a sheet, or an item of a JSON array.
+``line`` of a problem or a note is the number of a line, a sheet row or a JSON item.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _MAX_GROUPS = 50
 
 @dataclass
 class ProblemGroup:
-    """Problems with one column and one reason: their number, and the first five of them."""
+    """The problems that have the same column and reason: their number, and the first five."""
 
     count: int = 0
     examples: list[Problem] = field(default_factory=list)
 
 
 class ProblemGroups:
-    """Problems or notes, grouped by column and reason. Only those that are shown are stored."""
+    """Problems or notes, grouped by column and reason. Only the shown ones are stored."""
 
     def __init__(self) -> None:
         self.groups: dict[tuple[str, str], ProblemGroup] = {}
@@ -125,7 +125,7 @@ def validate_rows(
 
 
 def get_spreadsheet_delimiter(rows: Rows) -> str:
-    """Return the delimiter of CSV files that a spreadsheet program will open.
+    """Return the delimiter for CSV files that users open in a spreadsheet program.
 
     Excel expects a comma or a semicolon, depending on the region of the user. A user whose file has
     semicolons probably needs semicolons.
@@ -134,7 +134,7 @@ def get_spreadsheet_delimiter(rows: Rows) -> str:
 
 
 class _ProblemFile:
-    """Adds problems to a report. If it cannot show all problems, all are written to a file."""
+    """Adds problems to a report. Writes all to a file if the report cannot show all."""
 
     def __init__(self, report: ValidationReport, path: Path, unit: str, delimiter: str) -> None:
         self._report = report
@@ -170,7 +170,7 @@ class _ProblemFile:
             self._report.problem_file = self._path
             self._file = UniqueFile(self._path)
             file = self._exit_stack.enter_context(self._file)
-            file.write("\ufeff")  # from this byte order mark, Excel detects UTF-8
+            file.write("\ufeff")  # Excel detects UTF-8 by this byte order mark
             self._writer = csv.writer(file, delimiter=self._delimiter, lineterminator="\n")
             self._writer.writerow((self._unit, "column", "reason", "value"))
         for problem in problems:

@@ -1,4 +1,4 @@
-"""Lock a file, and write a file atomically: until it is complete, it has another name."""
+"""Lock files, and write files atomically under a temporary name."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def sync_directory(path: Path) -> None:
 
 
 def replace_atomically(temporary: Path, path: Path) -> None:
-    """Rename a synced file to its final path, and replace an existing file."""
+    """Rename a synced file to its final path. Replace an existing file at this path."""
     temporary.replace(path)
     sync_directory(path)
 
@@ -135,10 +135,10 @@ def atomic_writer(path: Path, newline: str = "", mode: int | None = None) -> Ite
 
 
 class UniqueFile:
-    """A context manager that writes a new UTF-8 text file, which only the owner can read.
+    """A context manager that writes a UTF-8 text file. Only the owner can read the file.
 
     Inside the ``with`` block, the file has the name ``….tmp``. On exit, the file is renamed to
-    ``path``. An existing file at ``path`` is replaced only if the new file contains all its lines.
+    ``path``. A file that exists at ``path`` is replaced if all its lines are in the new file.
     Otherwise, the new file gets a name with a number, such as ``a-2.csv``.
     """
 
@@ -191,7 +191,7 @@ def _contains_lines_of(path: Path, other: Path) -> bool:
     if not other.is_file():
         return False
     with path.open("rb") as file, other.open("rb") as lines:
-        return all(line in file for line in lines)  # "in" continues after the last match
+        return all(line in file for line in lines)  # "in" continues after the previous match
 
 
 def append_suffix(path: Path, suffix: str) -> Path:

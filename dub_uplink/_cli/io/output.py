@@ -1,7 +1,7 @@
 """Write customers to stdout as they arrive: as a table, JSON, JSONL or CSV.
 
-A table is written without ``rich.table``, which needs all rows before it writes the first line. For
-10,000 rows, rich writes the first line after 3.6 s.
+This module does not use ``rich.table``, because ``rich.table`` needs all rows before it writes the
+first line. For 10,000 rows, it writes the first line after 3.6 s.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ R = TypeVar("R")
 
 OUTPUT_FORMATS = ("table", "json", "jsonl", "csv")
 
-#: The column widths of a table are computed from this many rows at the start.
+#: The column widths of a table are computed from at most this number of first rows.
 _MEASURED_ROWS = 100
 _COLUMN_GAP = "  "
-#: A column with this minimum width is never truncated. If a line has this width, none of its cells
-#: is truncated.
+#: A column with this minimum width is never truncated. If the width limit of a line has this value,
+#: no cell of the line is truncated.
 _UNLIMITED = 1_000_000
 
 
@@ -200,8 +200,8 @@ def _chain_and_clear(
 def fit_column_widths(natural_widths: list[int], min_widths: list[int], limit: int) -> list[int]:
     """Return the widths of the leading columns that fit into ``limit`` characters.
 
-    At least one column is kept. If the columns are too wide, the widest column becomes narrower by
-    one character. This is repeated until the columns fit, or all have their minimum width.
+    At least one column is kept. While the columns are too wide, the widest column loses one
+    character. No column becomes narrower than its minimum width.
     """
     minimums = [min(pair) for pair in zip(natural_widths, min_widths, strict=True)]
     count = len(natural_widths)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: The maximum width of the bar, in characters.
 _MAX_BAR_WIDTH = 24
-#: A terminal with fewer characters per line shows no rate and no ETA.
+#: A terminal narrower than this number of characters shows no rate and no ETA.
 _MIN_WIDTH_FOR_RATE = 60
 #: The bar is refreshed rarely, because each refresh takes some milliseconds.
 _REFRESHES_PER_SECOND = 2
@@ -56,7 +56,7 @@ class Progress:
             self._bar.update(self._task, completed=count, note="")
 
     def finish(self, count: int) -> None:
-        """Show that all items are completed; ``count`` may differ from the expected total."""
+        """Show that all items are completed. ``count`` replaces the expected total."""
         if self._bar is not None:
             self._bar.update(self._task, completed=count, total=count, note="")
 
@@ -95,7 +95,7 @@ def _make_bar(*, transient: bool) -> rich.progress.Progress:
             return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
     class Remaining(progress.TimeRemainingColumn):
-        """Shows the ETA; nothing if the total is unknown. rich's own column shows dashes."""
+        """Shows the ETA, or nothing if the total is unknown. rich's own column shows dashes."""
 
         def render(self, task: progress.Task) -> Text:
             if task.total is None or task.finished or task.time_remaining is None:

@@ -10,7 +10,7 @@ from typing import Any
 from dub_uplink._internal.naming import camel_case
 from dub_uplink.models import components
 
-#: Fields that the server omits if they have no value. For other fields, the server sends null.
+#: Fields that the server omits if they have no value. For a field not listed here, it sends null.
 _OMITTED_FIELDS = frozenset({"program_id", "link", "partner", "discount"})
 
 
@@ -29,15 +29,15 @@ def format_json(value: Any, encoding: str = "utf-8", indent: int | None = None) 
     """Format a value as JSON that is safe to print on a terminal.
 
     Without ``indent``, the JSON is one line, as in a JSONL file. If ``encoding`` cannot encode a
-    character, all non-ASCII characters are escaped. Unprintable characters are always escaped: for
-    example, control characters, Unicode line ends and lone surrogates.
+    character, all non-ASCII characters are escaped. Unprintable characters, such as control
+    characters and lone surrogates, are always escaped.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
         text = json.dumps(value, indent=indent)
-    # Do not escape the line ends of the indentation. Other line ends are already escaped.
+    # Do not escape the line ends of the indentation. Line ends in values are already escaped.
     return "\n".join(escape_unprintable(line) for line in text.split("\n"))
 
 
@@ -49,7 +49,7 @@ def escape_unprintable(line: str) -> str:
 
 
 def _escape(char: str) -> str:
-    # json.dumps does not escape DEL. Therefore, use it only for characters from U+10000.
+    # Use json.dumps only for characters from U+10000, because it does not escape DEL.
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else json.dumps(char)[1:-1]
 
 

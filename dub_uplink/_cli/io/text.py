@@ -24,8 +24,8 @@ def make_printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
-#: Matches a cell that a spreadsheet runs as a formula when it opens the file (CWE-1236). A formula
-#: after apostrophes also matches. Such a cell gets one more apostrophe, which unescaping removes.
+#: Matches a cell that a spreadsheet runs as a formula (CWE-1236). A formula after apostrophes also
+#: matches. Escaping adds one more apostrophe, and unescaping removes one.
 _FORMULA_PATTERN = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER_PATTERN = re.compile(r"[+-]?[0-9][0-9 .,]*")
 
@@ -53,7 +53,7 @@ def can_prompt() -> bool:
 
 @contextlib.contextmanager
 def interruptible_input() -> Iterator[None]:
-    """Let Ctrl-C end a prompt inside the ``with`` block. Use it in the main thread only.
+    """Let Ctrl-C end a prompt inside the ``with`` block. Use it only in the main thread.
 
     By default, Ctrl-C has no effect in two cases. If the signal arrives just before the read
     starts, Python handles the signal only after the user has entered a line. If the signal arrives
@@ -72,7 +72,7 @@ def interruptible_input() -> Iterator[None]:
         raise KeyboardInterrupt
 
     def on_timer(_signum: int, _frame: FrameType | None) -> None:
-        # At 3, the prompt has discarded the first KeyboardInterrupt, so raise it again.
+        # At 3, the prompt has discarded the first KeyboardInterrupt. Raise it again.
         nonlocal ticks
         if ticks:
             ticks += 1
@@ -93,7 +93,7 @@ def interruptible_input() -> Iterator[None]:
 
 
 def confirm(question: str) -> bool:
-    """Prompt for yes or no, and return whether it is yes. Ctrl-C raises ``click.Abort``."""
+    """Prompt for yes or no, and return ``True`` for yes. Ctrl-C raises ``click.Abort``."""
     with interruptible_input():
         return click.confirm(question, err=True)
 

@@ -8,13 +8,13 @@ import os
 from collections.abc import Iterator
 from typing import IO, Literal
 
-#: The maximum length of a line, a CSV cell or a JSON value, in characters. No customer is so long.
-#: If there is a longer line, a quote is probably not closed, or the file is not text.
+#: The maximum length of a line, a CSV cell or a JSON value, in characters. A longer line probably
+#: means that a quote is not closed, or that the file is not text.
 MAX_RECORD_CHARS = 2**20
 #: A chunk of a binary file has this many bytes. A chunk of text has this many characters.
 _CHUNK_SIZE = 2**16
 
-#: UTF-32 is first, because its mark in little-endian order begins with the UTF-16 mark.
+#: UTF-32 is first, because its little-endian mark begins with UTF-16's little-endian mark.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -139,7 +139,7 @@ def _describe_decode_error(file: IO[bytes], encoding: str, newline: str) -> str:
     decoder = codecs.getincrementaldecoder(encoding)()
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     line, position = 1, 1  # the line of the next byte, and its position in the line
-    # Read the lines as Latin-1, in which each byte is one character.
+    # Read the lines as Latin-1: each byte is then one character.
     with open(file.fileno(), encoding="latin-1", newline=newline, closefd=False) as text:
         while True:
             data = text.readline(MAX_RECORD_CHARS).encode("latin-1")

@@ -14,7 +14,7 @@ from dub_uplink._cli.reading.record import Record
 DELIMITERS = (",", ";", "\t", "|")
 #: Some Windows programs write this character at the end of a file.
 _CTRL_Z = "\x1a"
-#: Matches the line before the header in which Excel can declare the delimiter, such as ``sep=;``.
+#: Matches a line such as ``sep=;`` before the header. The line declares the delimiter for Excel.
 _DELIMITER_LINE_PATTERN = re.compile('"?sep=(.)"?\\1*[\r\n]*', re.IGNORECASE)
 
 
@@ -24,7 +24,7 @@ def detect_delimiter(
     """Detect the delimiter of a CSV file from its header.
 
     A known column is a column that matches a field of a customer. The delimiter with the most known
-    columns is chosen. If there are several such delimiters, the most columns decide.
+    columns is chosen. If there is a tie, the delimiter with the most columns is chosen.
 
     Args:
         file: an open file.
@@ -46,7 +46,7 @@ def detect_delimiter(
 
 
 def read_csv(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Record]:
-    """Yield each record of a CSV file that is not blank, including the header.
+    """Yield each non-blank record of a CSV file, including the header.
 
     Raises:
         BadFile: the file cannot be read to its end.

@@ -87,7 +87,7 @@ class Sheet:
         """Find unevaluated formulas and hidden rows, which ``openpyxl`` does not report.
 
         A formula is unevaluated if the workbook does not store its value. ``openpyxl`` reads the
-        cell of such a formula as empty.
+        formula's cell as empty.
 
         Returns:
             A dictionary and a set. The dictionary maps the number of a row to its first cell with

@@ -15,7 +15,7 @@ FIELDS = tuple(field.name for field in dataclasses.fields(operations.CreateCusto
 #: The fields of a customer that a file must contain.
 REQUIRED_FIELDS = ("external_id", "country")
 
-#: The last column of a file of failed rows, which ``customers import`` writes.
+#: The last column of the failed-rows file, which ``customers import`` writes.
 REASON_COLUMN = "reason"
 #: ``ColumnMatcher.match`` returns this value for a column that matches no field.
 UNKNOWN_FIELD = "?"

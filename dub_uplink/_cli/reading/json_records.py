@@ -37,7 +37,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_Object)
 _WRAPPED_LIST_PATTERN = re.compile(r'\{(?:[^\[{}]|\{[^\[{}]*\})*?"[A-Za-z_]\w*"\s*:\s*\[\s*\{')
 _KEY_PATTERN = re.compile(r'"([^"\\]*)"\s*:')
 
-#: The position of a row is the number of a line, of an item of a JSON array, or of a sheet row.
+#: The unit of a row's position: a line of the file, an item of a JSON array, or a sheet row.
 PositionUnit = Literal["line", "item", "row"]
 
 
@@ -182,7 +182,7 @@ class _Buffer:
                 return ""
 
     def skip_if_next(self, char: str) -> bool:
-        """Skip ``char`` if it is the next character that is not blank; return whether it is."""
+        """Skip ``char`` if it is the next non-blank character. Return whether it was skipped."""
         is_next = self.peek() == char
         self._position += is_next
         return is_next

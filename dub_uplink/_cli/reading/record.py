@@ -24,7 +24,7 @@ class Record(NamedTuple):
         line: where the record starts: the number of a line, a sheet row or a JSON item, from 1.
         content: a list of cells, or a JSON object; empty if there is a ``problem``.
         problem: why the record cannot be read; empty if it can.
-        note: a remark on the record for the user; may be empty.
+        note: a remark for the user on the record; may be empty.
     """
 
     line: int

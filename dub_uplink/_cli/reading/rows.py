@@ -66,8 +66,8 @@ class Problem(NamedTuple):
 
     Attributes:
         line: where the row starts: the number of a line, a sheet row or a JSON item, from 1.
-        column: the name of the column; "row" or an empty string for the whole row.
-        reason: the text of the problem or note, without a subject, such as "is missing".
+        column: the name of the column. For the whole row, a note has "row" and a problem has "".
+        reason: the text of the problem or note. It is a predicate, such as "is missing".
         detail: an excerpt of the value, or an empty string.
     """
 
@@ -181,7 +181,7 @@ def _detect_format(file: IO[bytes], suffix: str) -> Format:
     if format_by_name == "csv" and format_by_content == "json":
         return "json"
     first_line = text.split("\n")[0]
-    # Reject a JSON file whose first line looks like a CSV header; treat other invalid JSON as JSON.
+    # Reject a file that is named .json, but whose first line looks like a CSV header.
     if format_by_name == "json" and text[:1] not in ("[", "{", '"', "") and "," in first_line:
         raise BadFile("it is not JSON, and looks like CSV.  Hint: give --format csv.")
     return format_by_name or format_by_content
@@ -227,7 +227,7 @@ class TableRows(Rows):
         self._column_by_field = {name: self._header[index] for index, name in self._used_columns}
         self._unnamed_columns = [index for index, column in enumerate(self._header) if not column]
         field_columns = [name for name in FIELDS if name in self._header]
-        #: Whether this is a file of failed rows. Its formulas are escaped with an apostrophe.
+        #: Whether this is a failed-rows file. Its formulas are escaped with an apostrophe.
         self._is_failed_file = self._header == [*field_columns, REASON_COLUMN]
 
     def __iter__(self) -> Iterator[Row]:
@@ -258,10 +258,10 @@ class TableRows(Rows):
         return ""
 
     def _find_ignored_values(self, line: int, cells: list[Any]) -> Iterator[Problem]:
-        """Yield a note on each value in an unnamed column, in which pandas writes an index."""
+        """Yield a note on each value in an unnamed column. pandas writes an unnamed index."""
         for index in self._unnamed_columns:
             if index < len(cells) and not _is_blank(cells[index]):
-                reason = f"has a value in column {index + 1}, which has no header and is ignored"
+                reason = f"has an ignored value in column {index + 1}; to import it, add a header"
                 yield Problem(line, "row", reason, make_excerpt(cells[index]))
 
     def _read_cells(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:

@@ -14,7 +14,8 @@ from typing import IO, Any
 
 from dub_uplink._cli.failures import ExitCode, Failure
 
-_CHUNK_SIZE = 2**16  # bytes
+#: A file is copied and hashed in chunks of this many bytes.
+_CHUNK_SIZE = 2**16
 
 
 @contextlib.contextmanager

@@ -112,7 +112,7 @@ def _read_unescaped(field: str, cell: Any, *, exact: bool) -> Value:
 
 
 def _read_text(field: str, cell: str, text: str) -> Value:
-    """Convert the text of a cell, which a person or a spreadsheet may have changed.
+    """Convert the text of a cell. A spreadsheet may have changed the text.
 
     Args:
         field: the name of the field.
@@ -170,7 +170,8 @@ def _find_problem(field: str, value: Any) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return 'is a number, not text; put it in quotes, such as "1"'
     if not isinstance(value, str):
-        return "is not text"
+        kind = {bool: "a Boolean", list: "a list"}.get(type(value), "an object")
+        return f"is {kind}, not text; give a string"
     if field in REQUIRED_FIELDS and not value.strip():
         return "is missing"
     return _find_text_problem(field, value)

@@ -1,6 +1,6 @@
 """Compute the attempts and waits of one call that always fails.
 
-``RetryState``, which decides about retries of real calls, decides here with a simulated clock.
+As in real calls, ``RetryState`` decides about retries. It uses a simulated clock.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def format_seconds(value: float) -> str:
 
 
 class _Simulation:
-    """A simulated clock, which returns the attributes ``now`` (seconds) and ``random``."""
+    """A simulated clock. It returns the attributes ``now`` (in seconds) and ``random``."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -86,13 +86,14 @@ def compute_timeline(
     status: int = 503,
     retry_after: str | None = None,
 ) -> Timeline:
-    """Compute the timeline of a call if the response to each attempt has this status.
+    """Compute the timeline of a call that gets the same response to each attempt.
 
     Each wait is in the middle of its random range. At the start, the retry budget is full.
 
     Args:
         config: The retry policy; ``None`` for no retries.
-        attempt_seconds: The duration of each attempt in seconds, if the deadline allows it.
+        attempt_seconds: The duration of each attempt, in seconds. The deadline can end an attempt
+            earlier.
         status: The status code of each response.
         retry_after: The ``Retry-After`` header of each response; ``None`` for no header.
 

@@ -432,7 +432,7 @@ def test_export_resume_of_a_truncated_part_file_is_rejected(
     broken(invoke, live, target)
     target.with_name(target.name + ".part").write_text("")
     done = invoke("customers", "export", "--resume", str(target))
-    assert (done.exit_code, "is shorter than" in done.stderr) == (2, True)
+    assert (done.exit_code, "has fewer bytes than" in done.stderr) == (2, True)
     assert "start over with --force instead of --resume." in done.stderr
 
 

@@ -134,8 +134,8 @@ def test_column_without_a_header_is_ignored_and_adds_a_note(read: Read) -> None:
     rows = read(",external_id,,country\n,u1,,GB\n7,u2,x,GB\n")
     assert requests(rows) == [U1, U2]
     assert [(note.line, note.reason, note.detail) for row in rows for note in row.notes] == [
-        (3, "has a value in column 1, which has no header and is ignored", '"7"'),
-        (3, "has a value in column 3, which has no header and is ignored", '"x"'),
+        (3, "has an ignored value in column 1; to import it, add a header", '"7"'),
+        (3, "has an ignored value in column 3; to import it, add a header", '"x"'),
     ]
 
 
