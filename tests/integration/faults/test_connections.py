@@ -233,7 +233,7 @@ def test_response_body_above_the_size_limit_is_not_retried(
 ) -> None:
     monkeypatch.setattr("dub_uplink._http.decoding.MAX_BODY_BYTES", 10)
     server = wire(said(200, LISTED))
-    with pytest.raises(errors.APIConnectionError, match="longer than"):
+    with pytest.raises(errors.APIConnectionError, match="larger than"):
         connect(server.url).list()
     assert len(server.seen) == 1
 
