@@ -213,7 +213,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         retrying = tenacity.Retrying(
             sleep=make_sleep(call.retry_state.clock), **self._tenacity_options(call)
         )
-        final_outcome: Outcome = retrying(self._resume, call)
+        final_outcome: Outcome = retrying(self._attempt_or_last_outcome, call)
         return final_outcome
 
     def _tenacity_options(self, call: Call) -> dict[str, Any]:
@@ -245,7 +245,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             "reraise": True,
         }
 
-    def _resume(self, call: Call) -> Outcome:
+    def _attempt_or_last_outcome(self, call: Call) -> Outcome:
         """Send an attempt. Before the first wait or after the deadline, return the last outcome."""
         if not self._should_send(call):
             return call.require_outcome()
