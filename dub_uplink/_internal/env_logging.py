@@ -62,7 +62,7 @@ class _StderrLogging(logging.Filter):
             logger.setLevel(self._level)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to log the record. Restore the logger if there are other handlers."""
+        """Return whether to log the record. Restore the logger if the process added handlers."""
         logger = self._logger
         if _active_handlers(logger) == [self._handler]:
             return True

@@ -28,9 +28,8 @@ def make_lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[s
         loaded_object = importlib.import_module(module, package)
         if attribute:
             loaded_object = getattr(loaded_object, attribute)
-        setattr(
-            sys.modules[package], name, loaded_object
-        )  # so that later uses do not call this function
+        # Later uses of the name do not call this function.
+        setattr(sys.modules[package], name, loaded_object)
         return loaded_object
 
     return load_name

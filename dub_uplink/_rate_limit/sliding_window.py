@@ -297,7 +297,7 @@ class SlidingWindowLimiter:
             self._reschedule(now)
 
     def _reschedule(self, now: float) -> None:
-        """Grant new slots to the waiting requests of this process, in the order of the old slots."""
+        """Grant new slots to this process's waiting requests, in the order of the old slots."""
         pid = os.getpid()
         waiting = [waiter for waiter, owner_pid in self._waiting.items() if owner_pid == pid]
         waiting.sort(key=lambda waiter: waiter.scheduled_at or 0.0)

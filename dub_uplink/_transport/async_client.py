@@ -28,7 +28,7 @@ class AsyncRetryingClient(RetryingClient):
         await self._backend.close()
 
     async def send(self, request: tuple[str, str, dict[str, Any]]) -> Response:
-        """Do what :meth:`RetryingClient.send` does without blocking the event loop."""
+        """Send a request asynchronously; see :meth:`RetryingClient.send`."""
         recovery_steps = self._call_with_recovery(self._make_call(request))
         call = next(recovery_steps)
         while True:

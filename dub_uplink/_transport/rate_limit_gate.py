@@ -95,7 +95,7 @@ class RateLimitGate:
         return self._make_rejection(wait, remaining)
 
     def report(self, outcome: Outcome) -> None:
-        """Report to the limiter if the request was slow, and the rate limit of an error response."""
+        """Report a slow request, or the rate limit of an error response, to the limiter."""
         reservation = self._reservation
         scheduled_at = reservation.scheduled_at
         if scheduled_at is not None:
