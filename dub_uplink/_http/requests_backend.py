@@ -36,8 +36,8 @@ _DEFAULT_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ACCEPT_ENCODING,
 }
-#: Each paging parameter with the value None. `requests` then omits a value of the session. A page
-#: size of the session can end an iteration early.
+#: Each paging parameter with the value None. For a parameter that is None, `requests` omits the
+#: session's value. A page size of the session can end an iteration early.
 _WITHOUT_SESSION_PAGING = dict.fromkeys(
     ("page", "pageSize", "startingAfter", "endingBefore", "sortBy", "sortOrder", "groupBy")
 )

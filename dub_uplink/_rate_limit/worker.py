@@ -114,7 +114,7 @@ class BackgroundWorker:
 async def wait_for_future(future: Future[Any], timeout: float) -> None:
     """Wait until a future is done, for at most ``timeout`` seconds.
 
-    With ``asyncio.wait`` and ``asyncio.wrap_future``, a reservation takes about 10 % longer.
+    A reservation with this function is about 10 % faster than one with ``asyncio.wrap_future``.
     """
     loop = asyncio.get_running_loop()
     waiter = loop.create_future()
