@@ -61,7 +61,7 @@ class Cooldown:
             seconds -= _CHECK_INTERVAL
 
 
-#: The cooldown of the batch to which the current thread or task belongs.
+#: The cooldown of the batch that runs the current thread or task.
 current_cooldown: ContextVar[Cooldown | None] = ContextVar("dub_uplink_cooldown", default=None)
 
 

@@ -155,7 +155,7 @@ class _BatchTasks(Generic[A, T]):
         #: Each item in progress occupies a slot. An item is in progress until the consumer has
         #: taken its result and asks for the next result.
         self.slots = asyncio.Semaphore(workers)
-        #: The tasks in the order in which the batch returns their results, then ``None``.
+        #: The tasks in the order of the results, then ``None``.
         self.results: asyncio.Queue[asyncio.Task[T] | None] = asyncio.Queue()
         self.source_error: BaseException | None = None
         self.is_ended = False
@@ -185,7 +185,7 @@ class _BatchTasks(Generic[A, T]):
         return tasks
 
     def cancel_from_any_thread(self) -> None:
-        """Cancel the tasks from any thread, without waiting for them."""
+        """Cancel the tasks from any thread. Do not wait for their end."""
         if self._reader is not None and not self.is_ended:
             loop = self._reader.get_loop()
             if not loop.is_closed():

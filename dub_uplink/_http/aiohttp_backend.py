@@ -352,7 +352,7 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
-        # aiohttp has one limit for the wait for a pooled connection and for connecting.
+        # This limit includes the wait for a pooled connection, and connecting.
         connect=timeout * POOL_WAIT_SHARE,
         sock_connect=CONNECT_TIMEOUT,
         ceil_threshold=math.inf,  # otherwise aiohttp rounds the timeout up to a whole second

@@ -125,7 +125,7 @@ class _DeadlineReader(io.RawIOBase):
         super().__init__()
         self.reached_end = False
         self._sock = sock
-        self._raw = sock.makefile("rb", 0)  # by position: fake sockets use other names
+        self._raw = sock.makefile("rb", 0)  # by position: fake sockets use other parameter names
         if expires_at is None and hasattr(sock, "gettimeout"):  # missing in pyOpenSSL
             timeout = sock.gettimeout()
             expires_at = None if timeout is None else time.monotonic() + timeout

@@ -50,7 +50,7 @@ class SessionBackend:
 
     Instrumentation libraries wrap ``Session.send``. The headers, cookies and proxies of a caller's
     session are read at every call, because the caller may change them. The settings of the client's
-    own session are read once, because reading them takes a large part of the time of a request.
+    own session are read once, because reading takes a large part of a request's time.
     """
 
     #: The exceptions of a failed attempt. Any other exception is a mistake of the caller.

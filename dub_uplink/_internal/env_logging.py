@@ -40,7 +40,7 @@ def _active_handlers(logger: logging.Logger) -> list[logging.Handler]:
 
 
 class _OwnLevel(int):
-    """A level that this module has set. A level that the process has set is another object."""
+    """A level that this module has set, to distinguish it from a level of the process."""
 
 
 class _StderrLogging(logging.Filter):

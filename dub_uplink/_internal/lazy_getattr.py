@@ -1,7 +1,7 @@
 """Load the public names of a package at their first use.
 
-pytest imports this package for its plugin, and the command ``dub-uplink`` imports it for the
-version. Lazy loading keeps both imports fast.
+pytest imports this package to load the plugin. The command ``dub-uplink`` imports this package to
+read the version. Lazy loading keeps both imports fast.
 """
 
 from __future__ import annotations

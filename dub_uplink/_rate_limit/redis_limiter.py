@@ -120,10 +120,10 @@ return {{format_time(math.max(scheduled_at - now, 0)), granted, count, process_c
 # Arguments after the window and the configured limit:
 #   ARGV[3]: the server's limit, or ''
 #   ARGV[4]: the number of requests that the server still allows in its window, or ''
-#   ARGV[5]: seconds until the server's window ends or, after a rejection, until the next attempt
+#   ARGV[5]: seconds until the server's window ends; after a rejection, until the next attempt
 #   ARGV[6]: '1' if the server rejected the request because of the rate limit, else '0'
 #   ARGV[7]: prefix for the slot ids of requests that other clients sent
-#   ARGV[8]: seconds after a pause within which all waiting requests are sent
+#   ARGV[8]: all waiting requests are sent within this number of seconds after a pause
 #   ARGV[9]: id of the slot of a slow request, or ''
 _FEEDBACK_SCRIPT = (
     _SCRIPT_START

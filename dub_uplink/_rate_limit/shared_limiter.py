@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dub_uplink")
 
-#: Seconds for which a call waits for a response of the storage. If none arrives in this time, the
-#: call uses the local limiter. A response within this time is timely.
+#: A call waits this number of seconds for a response of the storage, then uses the local limiter. A
+#: response within this time is timely.
 _CALL_TIMEOUT = 0.08
 #: The storage counts as unavailable after this number of seconds without a timely response. On a
 #: busy machine, even an available storage may exceed _CALL_TIMEOUT.

@@ -20,8 +20,8 @@ INTERACTIVE_RESERVE_DIVISOR = 20
 #: Times that differ by less than this number of seconds count as equal, because sums of floats are
 #: inexact.
 TIME_RESOLUTION = 1e-6
-#: Seconds for which a server limit below the configured limit applies. Afterwards the configured
-#: limit applies again, because the plan may have been upgraded.
+#: A server limit below the configured limit applies for this number of seconds. Afterwards the
+#: configured limit applies again, because the plan may have been upgraded.
 LEARNED_LIMIT_TTL = 600.0
 #: The longest pause in seconds that a response can cause, even if the response has a wrong value.
 _MAX_PAUSE = 3_600.0
@@ -222,13 +222,13 @@ class SlidingWindowLimiter:
         return capacity - capacity // INTERACTIVE_RESERVE_DIVISOR if bulk else capacity
 
     def _first_free_time(self, earliest: float, capacity: int) -> float:
-        """Return the first time from ``earliest`` on at which one more request is allowed."""
+        """Return the first time, not before ``earliest``, that allows one more request."""
         window = self._config.window
         # Each pair has the times of the first and the last of ``capacity`` consecutive requests.
         for first, last in zip(self._slots, self._slots[capacity - 1 :], strict=False):
             if last - window >= earliest:
                 break
-            # The requests from first to last fill the window until the first one leaves it.
+            # The requests from `first` to `last` fill the window until `first` leaves it.
             if last - first < window - TIME_RESOLUTION:
                 earliest = max(earliest, first + window)
         return earliest

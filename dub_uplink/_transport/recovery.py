@@ -33,7 +33,7 @@ class WriteRecovery(Protocol):
     def lookup_path(self, error_response: Response) -> str | None:
         """Return the path of a lookup that can show whether the write was applied.
 
-        If there is no such lookup, return ``None``.
+        If no lookup can show it, return ``None``.
         """
 
     def resolve_after_lookup(
