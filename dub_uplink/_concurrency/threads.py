@@ -69,8 +69,8 @@ def map_unordered(
         the batch.
 
     Raises:
-        TypeError: ``items`` is a string, a mapping or not iterable. Or ``call`` is not callable or
-            is a coroutine function; use :func:`amap_unordered` for coroutine functions.
+        TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable.
+            Also if ``call`` is a coroutine function; use :func:`amap_unordered` instead.
         ValueError: ``workers`` is not a whole number above 0.
         RuntimeError: ``items`` or ``call`` takes results from the same batch, or a forked child
             takes results from a batch of its parent.
