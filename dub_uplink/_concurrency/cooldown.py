@@ -21,10 +21,7 @@ class BatchCancelled(Exception):
 
 
 class Cooldown:
-    """Make all workers of a batch wait when the server asks one of them to wait.
-
-    One rejected request is enough to stop all workers.
-    """
+    """The cooldown of one batch, and whether the batch was closed."""
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
@@ -64,7 +61,7 @@ class Cooldown:
             seconds -= _CHECK_INTERVAL
 
 
-#: The cooldown of the batch to which the current thread or task belongs.
+#: The cooldown of the batch that runs the current thread or task.
 current_cooldown: ContextVar[Cooldown | None] = ContextVar("dub_uplink_cooldown", default=None)
 
 
@@ -75,7 +72,7 @@ def make_sleep(clock: Clock) -> Callable[[float], None]:
 
 
 def publish_cooldown(seconds: float, clock: Clock) -> None:
-    """Make all workers of the current batch wait for ``seconds``, as a response requests."""
+    """Make all workers of the current batch wait for ``seconds``."""
     cooldown = current_cooldown.get()
     if cooldown is not None:
         cooldown.extend_to(clock.monotonic() + seconds)

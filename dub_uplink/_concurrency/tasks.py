@@ -30,7 +30,7 @@ T = TypeVar("T")
 def map_ordered(
     call: Callable[[A], Awaitable[R]], items: Iterable[A] | AsyncIterable[A], workers: int
 ) -> AsyncGenerator[R | DubError | ValueError | TypeError, None]:
-    """Run a call for each item in concurrent tasks; yield results in the order of the items.
+    """Call a coroutine function for each item in tasks; yield results in the order of the items.
 
     The arguments and exceptions are those of :func:`amap_unordered`.
     """
@@ -41,11 +41,11 @@ def map_ordered(
 def amap_unordered(
     call: Callable[[A], Awaitable[R]], items: Iterable[A] | AsyncIterable[A], workers: int = 8
 ) -> AsyncGenerator[tuple[A, R | DubError | ValueError | TypeError], None]:
-    """Run a call for each item in concurrent tasks; yield each item with its result when ready.
+    """Call a coroutine function for each item in tasks; yield (item, result) pairs when ready.
 
     This is the asynchronous version of :func:`map_unordered`. ``aclose()`` cancels the calls in
-    flight. Several tasks may take results from one batch. If one of these tasks is cancelled, no
-    result is lost.
+    flight. Several tasks may take results from one batch. If a task is cancelled while it
+    waits for a result, no result is lost.
 
     Args:
         call: a coroutine function that takes one item.
@@ -61,7 +61,7 @@ def amap_unordered(
 
     Raises:
         TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable.
-            The batch raises ``TypeError`` if ``call`` is not a coroutine function.
+            If ``call`` does not return an awaitable, taking the result raises ``TypeError``.
         ValueError: ``workers`` is not a whole number above 0.
         RuntimeError: ``items`` or ``call`` takes results from the same batch.
     """
@@ -136,7 +136,7 @@ class _BatchTasks(Generic[A, T]):
     """The tasks of a batch: one task that reads the source, and one task for each call.
 
     The tasks do not refer to the ``AsyncBatch``. Therefore an ``AsyncBatch`` can be
-    garbage-collected while its tasks run, and then cancels them.
+    garbage-collected while its tasks run. It then cancels the tasks.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class _BatchTasks(Generic[A, T]):
         #: Each item in progress occupies a slot. An item is in progress until the consumer has
         #: taken its result and asks for the next result.
         self.slots = asyncio.Semaphore(workers)
-        #: The tasks in the order in which the batch returns their results, then ``None``.
+        #: The tasks in the order of the results, then ``None``.
         self.results: asyncio.Queue[asyncio.Task[T] | None] = asyncio.Queue()
         self.source_error: BaseException | None = None
         self.is_ended = False
@@ -166,7 +166,7 @@ class _BatchTasks(Generic[A, T]):
             self._reader = asyncio.create_task(self._read_source())
 
     def check_consumer(self) -> None:
-        """Raise ``RuntimeError`` in a task of this batch, which would wait for itself."""
+        """Raise ``RuntimeError`` if the current task belongs to this batch."""
         task = asyncio.current_task()
         if task is not None and task is self._reader:
             raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("the source"))
@@ -185,7 +185,7 @@ class _BatchTasks(Generic[A, T]):
         return tasks
 
     def cancel_from_any_thread(self) -> None:
-        """Cancel the tasks from any thread, without waiting for them."""
+        """Cancel the tasks from any thread. Do not wait for their end."""
         if self._reader is not None and not self.is_ended:
             loop = self._reader.get_loop()
             if not loop.is_closed():

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 SELF_CONSUMPTION_MESSAGE = "{} of a batch takes results from the same batch; take them elsewhere"
 
-#: A worker thread ends after this time without a call, in seconds.
+#: A worker thread ends after this number of seconds without a call.
 _IDLE_TIMEOUT = 1.0
 
 
@@ -45,10 +45,10 @@ def map_ordered(
 def map_unordered(
     call: Callable[[A], R], items: Iterable[A], workers: int = 8
 ) -> Generator[tuple[A, R | DubError | ValueError | TypeError], None, None]:
-    """Call a function for each item in threads; yield each item with its result when it is ready.
+    """Call a function for each item in threads; yield (item, result) pairs as they complete.
 
-    Use it for operations that have no batch method, such as ``ensure``. A call that is retried for
-    a minute does not delay the others. If the server asks one worker to wait, all workers wait.
+    Use it for operations without a batch method, for example ``ensure``. A call that is retried for
+    a minute does not delay other calls. If the server asks one worker to wait, all workers wait.
 
     At most ``workers`` items are read ahead of the results you take. Several threads may take
     results from one batch; each result goes to one thread. ``close()`` ends the waits of the
@@ -69,11 +69,11 @@ def map_unordered(
         the batch.
 
     Raises:
-        TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable,
-            or is a coroutine function; use :func:`amap_unordered` for coroutine functions.
+        TypeError: ``items`` is a string, a mapping or not iterable, or ``call`` is not callable.
+            Also if ``call`` is a coroutine function; use :func:`amap_unordered` instead.
         ValueError: ``workers`` is not a whole number above 0.
-        RuntimeError: the batch was started in the parent process before a fork, or ``items`` or
-            ``call`` takes results from the same batch.
+        RuntimeError: ``items`` or ``call`` takes results from the same batch, or a forked child
+            takes results from a batch of its parent.
     """
     check_batch(items, workers, "__iter__", "__getitem__")
     check_callable(call, "map_unordered()")
@@ -94,7 +94,7 @@ def check_batch(items: object, workers: object, *methods: str) -> None:
     Args:
         items: the iterable of the batch.
         workers: maximum number of calls in flight.
-        methods: names of methods, at least one of which ``items`` must have.
+        methods: names of methods. ``items`` must have at least one of the methods.
 
     Raises:
         TypeError: ``items`` is a string or a mapping, or has none of ``methods``.
@@ -132,13 +132,13 @@ class Batch(Generator[T, None, None]):
         self._results = results
         self._cooldown = cooldown
         self._pid = os.getpid()
-        # The lock is re-entrant, so that a source that takes results from its own batch gets an
-        # error. With an ordinary lock, the source waits for itself forever.
+        # With this re-entrant lock, a source that takes results from its own batch gets an error.
+        # With an ordinary lock, the source waits for itself forever.
         self._lock = threading.RLock()
 
     def send(self, value: None) -> T:
         """Return the next result."""
-        # Check this first, because a thread of the parent may have held the lock at the fork.
+        # Check before locking, because a thread of the parent may have held the lock at the fork.
         if os.getpid() != self._pid:
             raise RuntimeError(
                 "the batch was started in another process; start one in each process"
@@ -238,8 +238,8 @@ def _read_items(items: Iterable[A], errors: list[Exception]) -> Iterator[A]:
 class WorkerThreads(Generic[T]):
     """A thread pool that starts threads on demand and ends idle threads.
 
-    ``ThreadPoolExecutor`` is not used, because it rejects calls after the main thread has ended.
-    Another thread may still take results of a batch then.
+    ``ThreadPoolExecutor`` rejects calls after the main thread has ended, but another thread may
+    still take results of a batch then.
     """
 
     def __init__(self) -> None:
@@ -306,8 +306,8 @@ class WorkerThreads(Generic[T]):
             future, task = next_task
 
     def _count_as_idle(self) -> None:
-        # This method is called before the result is set. Therefore the thread that waits for the
-        # result can submit its next task to this thread.
+        # The result is set after this method. Therefore the thread that waits for the result can
+        # submit its next task to this thread.
         with self._lock:
             self._idle_count += 1
 

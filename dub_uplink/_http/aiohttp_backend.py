@@ -45,7 +45,7 @@ _DEFAULT_HEADERS = {
 _POOL_SIZE = 100
 #: The time limit in seconds for opening a new connection and receiving a TLS alert on it.
 _ALERT_TIMEOUT = 0.5
-#: Seconds after the deadline until which the session's trace callbacks may run.
+#: The session's trace callbacks may run for this number of seconds after the deadline.
 _TRACE_GRACE = 0.2
 _PROXY_SCHEMES = ("http", "https")
 
@@ -111,15 +111,15 @@ class _SendOnceMiddleware:
         if proxy is not None and "://" not in str(proxy):
             proxy = request.proxy = yarl.URL(f"http://{proxy}")  # as requests does
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
-            # aiohttp treats such a proxy as an HTTP proxy.
+            # aiohttp treats a proxy with an unknown scheme as an HTTP proxy.
             raise _UnsupportedProxyError(
                 f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
                 " aiohttp-socks and pass a session with its ProxyConnector"
                 if proxy.scheme.startswith("socks")
                 else "the proxy's URL must begin with http:// or https://"
             )
-        # Replace the header that the session's `auth` has set. The token is not
-        # passed to session.request(), because aiohttp rejects this header in addition to `auth`.
+        # Replace the header that the session's `auth` has set. session.request() does not get the
+        # header, because aiohttp rejects the header together with `auth`.
         request.headers["Authorization"] = self._authorization
         try:
             return await handler(request)
@@ -182,7 +182,7 @@ class AiohttpBackend:
         requests.RequestException,
         aiohttp.ClientError,
         OSError,  # includes TimeoutError
-        ValueError,  # an invalid URL of a proxy or in `Location`
+        ValueError,  # an invalid proxy URL or `Location`
     )
 
     def __init__(self, session: aiohttp.ClientSession | None, server_url: str) -> None:
@@ -241,7 +241,7 @@ class AiohttpBackend:
 
     def _convert_error(self, error: Exception, timeout: float, started_at: float) -> Exception:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            # Two limits raise this exception. Detect the limit that includes the pool wait.
+            # The timeouts `connect` and `sock_connect` raise it. Only `connect` limits pool waits.
             pool_wait_ended = (
                 timeout * POOL_WAIT_SHARE <= CONNECT_TIMEOUT
                 or time.monotonic() - started_at > CONNECT_TIMEOUT + 0.1
@@ -306,7 +306,7 @@ class AiohttpBackend:
     async def close(self) -> None:
         """Close the session if the client has created it."""
         # A forked child does not close the session. The child shares the event loop of the parent,
-        # and closing removes the sockets of the parent from that loop.
+        # and closing removes the parent's sockets from that loop.
         if self._caller_session is None and self._session is not None and not self._is_forked():
             await self._session.close()
             # aiohttp closes its connections in the next iteration of the event loop.
@@ -352,7 +352,7 @@ def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
 def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=timeout,
-        # aiohttp has one limit for the wait for a pooled connection and for connecting.
+        # This limit includes the wait for a pooled connection, and connecting.
         connect=timeout * POOL_WAIT_SHARE,
         sock_connect=CONNECT_TIMEOUT,
         ceil_threshold=math.inf,  # otherwise aiohttp rounds the timeout up to a whole second

@@ -23,7 +23,7 @@ class UnsupportedEncoding(requests.RequestException):
 
 
 class DecodingError(requests.RequestException):
-    """A body does not match its ``Content-Encoding``, or is truncated."""
+    """A body is truncated or does not match its ``Content-Encoding``."""
 
 
 class ResponseConsumed(requests.RequestException):
@@ -69,10 +69,10 @@ class RepeatedRequest(urllib3.exceptions.HTTPError):
 
 
 class IncompleteResponse(requests.RequestException):
-    """The client did not read a response to its end, because of the exception ``cause``.
+    """The client did not read a whole response. ``cause`` is the exception that prevented it.
 
     Attributes:
-        is_rejected: whether the status is 4XX, which shows that the server rejected the request.
+        is_rejected: whether the status is 4XX: the server rejected the request.
     """
 
     def __init__(self, status_code: int, cause: Exception) -> None:
@@ -83,9 +83,8 @@ class IncompleteResponse(requests.RequestException):
 def make_connection_error(error: BaseException, method: str, timeout: float) -> APIConnectionError:
     """Create the public exception for an attempt without a complete response.
 
-    The message of the new exception contains the text of ``error``, with the credentials of URLs
-    masked. The new exception has no ``__cause__``, because the request and the traceback of
-    ``error`` refer to the token.
+    The message contains the text of ``error``, but masks the credentials of URLs. The new exception
+    has no ``__cause__``, because the request and the traceback of ``error`` refer to the token.
 
     Args:
         error: the exception that the backend raised.
@@ -169,7 +168,7 @@ def _is_tls_eof(chain: list[BaseException]) -> bool:
 
 
 def _find_tunnel_status(chain: list[BaseException]) -> int:
-    """Return the status with which a proxy rejected CONNECT, or 0 if no proxy rejected it."""
+    """Return the status of a proxy that rejected CONNECT, or 0 if no proxy rejected it."""
     for error in chain:
         match = _TUNNEL_STATUS_PATTERN.search(str(error)) if isinstance(error, OSError) else None
         if match:
@@ -177,7 +176,7 @@ def _find_tunnel_status(chain: list[BaseException]) -> int:
     return 0
 
 
-#: Start of the message of `requests` if a certificate file or a key file is missing.
+#: Start of the message of `requests` if a certificate or key file is missing.
 _MISSING_TLS_FILE_PATTERN = re.compile(
     r"Could not find (a suitable TLS CA|the TLS (certificate|key) file)"
 )
@@ -212,8 +211,8 @@ _TIMEOUT_ERRORS = (
     urllib3.exceptions.TimeoutError,
     urllib3.exceptions.EmptyPoolError,
 )
-#: urllib3 derives this class from its timeout class, but raises it for another reason: the host
-#: refused the connection, is unreachable or is unknown.
+#: This error is not a timeout, although urllib3 derives it from its timeout class. It means that
+#: the host refused the connection, is unreachable or is unknown.
 _NEW_CONNECTION_ERROR = urllib3.exceptions.NewConnectionError
 _UNREACHABLE_ERRORS = (ConnectError, _NEW_CONNECTION_ERROR)
 _ERRORS_BEFORE_SENDING = (

@@ -26,7 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError
 from .._internal.config import POOL_WAIT_SHARE
 from .connection_errors import PoolTimeout, RepeatedRequest
 
-#: The value that `requests` passes by default. The default of urllib3 is three retries.
+#: `requests` passes this value by default. Without this value, urllib3 retries three times.
 _NO_RETRIES = urllib3.Retry(0, read=False)
 
 
@@ -92,7 +92,7 @@ class Deadline(_RequestTimeout):
         return request_timeout
 
     def send_once(self, send: Callable[[], Any]) -> Any:
-        """Send the request at the first call. Later calls return or raise the first outcome."""
+        """Send the request at the first call. Later calls return or raise the stored outcome."""
         if self._outcome is None:
             try:
                 self._outcome = send()
@@ -125,7 +125,7 @@ class _DeadlineReader(io.RawIOBase):
         super().__init__()
         self.reached_end = False
         self._sock = sock
-        self._raw = sock.makefile("rb", 0)  # positional: fake sockets name it differently
+        self._raw = sock.makefile("rb", 0)  # by position: fake sockets use other parameter names
         if expires_at is None and hasattr(sock, "gettimeout"):  # missing in pyOpenSSL
             timeout = sock.gettimeout()
             expires_at = None if timeout is None else time.monotonic() + timeout
@@ -166,7 +166,7 @@ class _DeadlineResponse(http.client.HTTPResponse):
         super().begin()
         while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
             # http.client skips only status 100, and returns a 103 as the final response. The next
-            # request on the connection then gets the actual response. Skip every 1XX but 101.
+            # request on the connection then gets the actual response. Skip each 1XX but 101.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         # http.client does not raise an error if the stream ends within the headers.
@@ -197,8 +197,8 @@ def _make_view_class(original_class: Any, mixin: Any) -> Any:
         for name, value in vars(base).items()
         if isinstance(value, MemberDescriptorType) and name not in slots
     }
-    # The empty __del__ replaces an inherited __del__, which closes the resources of the original
-    # when the view is garbage-collected.
+    # An inherited __del__ would close the resources of the original when the view is
+    # garbage-collected. The empty __del__ prevents this.
     namespace |= {"__slots__": slots, "__del__": lambda _: None}
     bases = (original_class,) if issubclass(original_class, mixin) else (mixin, original_class)
     metaclass: Any = type(original_class)
@@ -243,7 +243,7 @@ def _close_detached(error: Exception) -> None:
 
 
 class _DeadlineResponsesMixin:
-    """A mixin that gives responses a deadline, for the view of a ``urllib3`` pool.
+    """A mixin for the view of a ``urllib3`` pool. It gives each response a deadline.
 
     The view uses the connections of the original pool. It sets attributes on a connection only for
     the duration of one request.
@@ -261,7 +261,7 @@ class _DeadlineResponsesMixin:
         if not isinstance(conn, http.client.HTTPConnection):  # a vcrpy connection
             return parent._make_request(conn, *args, **kwargs)
         conn_attributes = vars(conn)
-        # With a debug level on its class, http.client prints the token.
+        # http.client prints the token if a program has set the debug level of the class.
         conn_attributes["debuglevel"] = 0
         conn_attributes["response_class"] = _DeadlineResponse
         deadline = kwargs.get("timeout")
@@ -272,8 +272,8 @@ class _DeadlineResponsesMixin:
                 )
                 if conn.sock is None:
                     # The connect timeout applies to each address of a host, so connecting can end
-                    # after the deadline. Connect before urllib3 checks the deadline, so that it
-                    # sends no request after the deadline.
+                    # after the deadline. Connect now: urllib3 then checks the deadline before it
+                    # sends the request.
                     _connect(conn.connect)
             return parent._make_request(conn, *args, **kwargs)
         except ssl.SSLEOFError:
@@ -288,7 +288,7 @@ class _DeadlineResponsesMixin:
 
 
 class _SingleRequestMixin(_DeadlineResponsesMixin):
-    """A mixin with which the view of a pool sends one request, without retries.
+    """A mixin for the view of a pool. The view sends one request, without retries.
 
     The response must be complete by the deadline.
     """
@@ -349,7 +349,7 @@ class _SessionMixin:
 
 
 def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Session:
-    """Create a view of a caller's session that sends one request.
+    """Create a view of a caller's session. The view sends only one request.
 
     The response must be complete by the deadline. The adapters keep their settings and pools, but
     do not retry. The view has no effect on an adapter that another adapter wraps.
@@ -359,7 +359,7 @@ def with_deadline(session: requests.Session, deadline: Deadline) -> requests.Ses
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter for ``requests`` with a timeout that limits the whole response, headers and body.
+    """An adapter for ``requests`` whose timeout limits the whole response: headers and body.
 
     A client that creates its own session uses this adapter automatically. To apply the limit to
     other requests, mount it on your session: ``session.mount("https://", DeadlineAdapter())``.
@@ -373,8 +373,8 @@ class DeadlineAdapter(HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        # Cache the pool: a client has one server, and looking the pool up takes a tenth of the time
-        # that the `requests` library needs for a request.
+        # Cache the pool, because a client has one server. Looking the pool up takes a tenth of the
+        # time of a request.
         origin = (request.url or "").split("/", 3)[:3]
         key = origin, verify, cert, proxies and dict(proxies)
         cached = self._last_pool

@@ -60,8 +60,8 @@ def _resolve_no_redirects(*_: Any, **__: Any) -> Iterator[requests.Response]:
 class RequestTemplate:
     """Prepares requests for the client's own session.
 
-    The proxies and certificates are read from the environment once, because reading them takes a
-    large part of the time of a request.
+    Proxies and certificates are read from the environment only once, because reading takes a large
+    part of a request's time.
 
     Args:
         session: a session from :func:`make_session`.
@@ -88,7 +88,7 @@ class RequestTemplate:
 
     @staticmethod
     def can_prepare(extras: Mapping[str, Any]) -> bool:
-        """Return whether :meth:`prepare` supports a request with these arguments.
+        """Return whether :meth:`prepare` supports a request with the arguments ``extras``.
 
         Files, ``params`` as a string, and a body other than bytes are not supported.
         """

@@ -21,7 +21,7 @@ SEND_ERRORS: tuple[type[Exception], ...] = (
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
-    ValueError,  # an invalid URL of a proxy or in `Location`
+    ValueError,  # an invalid proxy URL or `Location`
 )
 _CHUNK_BYTES = 64 * 1024
 
@@ -98,7 +98,7 @@ def recover_response(error: Exception, received: list[requests.Response]) -> req
 
     Raises:
         IncompleteResponse: the hook has read a part of the body.
-        Exception: ``error`` itself, if no response was received, or if the response is successful
+        Exception: ``error`` itself. Either no response was received, or the response is successful
             and ``error`` is not in :data:`SEND_ERRORS`.
     """
     if not received:

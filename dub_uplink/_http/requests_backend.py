@@ -36,8 +36,8 @@ _DEFAULT_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ACCEPT_ENCODING,
 }
-#: The paging parameters with the value None. `requests` omits a parameter of the session if the
-#: request sets that parameter to None. A page size of the session can end an iteration early.
+#: Each paging parameter with the value None. For a parameter that is None, `requests` omits the
+#: session's value. A page size of the session can end an iteration early.
 _WITHOUT_SESSION_PAGING = dict.fromkeys(
     ("page", "pageSize", "startingAfter", "endingBefore", "sortBy", "sortOrder", "groupBy")
 )
@@ -48,9 +48,9 @@ Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 class SessionBackend:
     """Send requests with ``requests.Session.send``.
 
-    Instrumentation libraries wrap this method. The headers, cookies and proxies of a caller's
+    Instrumentation libraries wrap ``Session.send``. The headers, cookies and proxies of a caller's
     session are read at every call, because the caller may change them. The settings of the client's
-    own session are read once, because reading them takes a large part of the time of a request.
+    own session are read once, because reading takes a large part of a request's time.
     """
 
     #: The exceptions of a failed attempt. Any other exception is a mistake of the caller.
@@ -178,9 +178,8 @@ class SessionBackend:
         self, method: str, url: str, extras: Mapping[str, Any], auth: Auth
     ) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
         session = self._session
-        # A default header replaces a value that `requests` has set on the session, but not a value
-        # that the caller has set. Accept-Encoding is always replaced, because this package
-        # decompresses the bodies.
+        # Replace the header values that `requests` sets on a session. Keep the values that the
+        # caller sets. Always replace Accept-Encoding, because this package decompresses the bodies.
         session_headers = CaseInsensitiveDict(session.headers)
         defaults = {
             name: value
@@ -290,7 +289,7 @@ def _omit_session_paging(params: Any) -> Any:
 
 
 def _wraps_adapter(adapter: Any) -> bool:
-    """Return whether an adapter wraps another adapter, or a session.
+    """Return whether an adapter wraps another adapter or a session.
 
     The client cannot limit the time of the wrapped object.
     """
@@ -304,7 +303,7 @@ def _wraps_adapter(adapter: Any) -> bool:
 
 
 def _make_auth(authorization: RedactedStr, received: list[requests.Response] | None = None) -> Auth:
-    """Return a function for ``auth`` that sets the token and appends each response to ``received``.
+    """Return an ``auth`` function that sets the token and appends each response to ``received``.
 
     The function adds a response hook that runs before the hooks of the session. Therefore a
     response is appended even if a hook of the session raises an exception.

@@ -17,12 +17,12 @@ DEFAULT_TIMEOUT_MS = 30_000
 #: The time limit in seconds for connecting to one address of a host.
 CONNECT_TIMEOUT = 5.0
 #: The share of an attempt's timeout that the wait for a pooled connection may use. The rest remains
-#: for the response. If too little time remains, the server may apply the request although the
-#: request times out. The client then sends the request again.
+#: for the response. With too little time for the response, a request that the server has applied
+#: may time out. The client then sends the request again.
 POOL_WAIT_SHARE = 0.5
 _MAX_TIMEOUT_MS = 86_400_000
-#: The size limit of a response body. Dub's largest body (100 customers with their links, partners
-#: and discounts) is below 0.2 MB.
+#: The size limit of a response body in bytes. Dub's largest body (100 customers with their links,
+#: partners and discounts) is below 0.2 MB.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
@@ -67,8 +67,8 @@ def normalize_base_url(server_url: str | None) -> str:
             "server_url must not have a query or a fragment;"
             " remove everything from the ? or # onwards"
         )
-    # Check this before IDNA encoding, because that drops control characters and backslashes.
-    # A backslash is forbidden because only some URL parsers end the host at a backslash.
+    # Check before IDNA encoding, because the encoding drops control characters and backslashes.
+    # Backslashes are forbidden, because only some URL parsers end the host at a backslash.
     if _FORBIDDEN_URL_CHARS.search(server_url):
         raise ValueError(
             "server_url contains a character that is not allowed in a URL; percent-encode it"
@@ -84,7 +84,7 @@ def normalize_base_url(server_url: str | None) -> str:
     if parts.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
         warnings.warn(message, stacklevel=caller_stacklevel())
-    # Lower-case the scheme as uplink does, because the transport compares the URLs of both.
+    # Lower-case the scheme as uplink does. The transport compares this URL with uplink's URL.
     return parts.scheme + server_url.rstrip("/")[len(parts.scheme) :] + "/"
 
 
@@ -106,7 +106,7 @@ def _encode_host(parts: SplitResult) -> tuple[str, str]:
 
 
 def caller_stacklevel() -> int:
-    """Return the ``stacklevel`` with which a warning shows the line that calls this package."""
+    """Return the ``stacklevel`` for a warning that shows the line that calls this package."""
     level, frame = 1, sys._getframe(1)
     package = __name__.partition(".")[0]
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
@@ -158,7 +158,7 @@ def validate_headers(headers: Mapping[str, str], argument: str = "http_headers")
 
     Raises:
         TypeError: ``headers`` is not a mapping of strings to strings.
-        ValueError: HTTP does not allow a name or a value, a header is given twice, or only the
+        ValueError: a name or a value is invalid in HTTP, a header is given twice, or only the
             client may set a header.
     """
     if not isinstance(headers, Mapping):

@@ -33,9 +33,8 @@ class RedactedStr(str):
 class TokenProvider:
     """Stores the token, or the callable that returns the token for each attempt.
 
-    The constructor never raises an exception. Therefore the constructor of a client can wrap its
-    argument ``token`` immediately, and no traceback shows the token in a frame of this package,
-    even if the token is invalid.
+    The constructor never raises an exception. Therefore a client can wrap its argument ``token``
+    first. No traceback then shows an invalid token in a frame of this package.
     """
 
     __slots__ = ("_source",)

@@ -40,7 +40,7 @@ def _active_handlers(logger: logging.Logger) -> list[logging.Handler]:
 
 
 class _OwnLevel(int):
-    """A level that this module has set. A level that the process has set is another object."""
+    """A level that this module has set, to distinguish it from a level of the process."""
 
 
 class _StderrLogging(logging.Filter):
@@ -62,7 +62,7 @@ class _StderrLogging(logging.Filter):
             logger.setLevel(self._level)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to log the record. Restore the logger if there are other handlers."""
+        """Return whether to log the record. Restore the logger if the process added handlers."""
         logger = self._logger
         if _active_handlers(logger) == [self._handler]:
             return True

@@ -1,7 +1,7 @@
 """Load the public names of a package at their first use.
 
-pytest imports this package for its plugin, and the command ``dub-uplink`` imports it for the
-version. Lazy loading keeps both imports fast.
+pytest imports this package to load the plugin. The command ``dub-uplink`` imports this package to
+read the version. Lazy loading keeps both imports fast.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ def make_lazy_getattr(package: str, locations: Mapping[str, str]) -> Callable[[s
         loaded_object = importlib.import_module(module, package)
         if attribute:
             loaded_object = getattr(loaded_object, attribute)
-        setattr(
-            sys.modules[package], name, loaded_object
-        )  # so that later uses do not call this function
+        # Later uses of the name do not call this function.
+        setattr(sys.modules[package], name, loaded_object)
         return loaded_object
 
     return load_name

@@ -23,7 +23,7 @@ _MAX_LIMITERS = 64
 
 
 class RateLimit:
-    """A client-side rate limit: delay requests so that an API key stays below its limit.
+    """A client-side rate limit. It delays requests, so that an API key stays below its limit.
 
     Dub allows each API key 60 requests per minute on the free plan, 600 on pro, 1,200 on business
     and 3,000 on higher plans. Pass the same object to every client that uses the key::
@@ -33,8 +33,8 @@ class RateLimit:
 
     A slot is the permission to send one request at a certain time. The wait for a slot counts
     towards the time limit of the call. If no slot becomes free in time, the call immediately raises
-    :class:`~dub_uplink.models.errors.RateLimitExceeded`. The request is not sent, and
-    ``retry_after`` is the number of seconds until the next slot.
+    :class:`~dub_uplink.models.errors.RateLimitExceeded`. The request is not sent. The
+    exception's ``retry_after`` is the number of seconds until the next slot.
 
     If an error response of the server states a limit below ``limit``, the server's limit applies
     for ten minutes. A limit above ``limit`` is ignored.
@@ -44,9 +44,9 @@ class RateLimit:
         per: the window: ``"second"``, ``"minute"``, ``"hour"``, ``"day"``, or a number of seconds.
         storage: where requests are counted. With ``None``, this object counts the requests of all
             clients and threads that share it. With the URL of a Redis server, processes and
-            machines share the count: ``redis://…``, ``rediss://…`` (TLS) or ``unix://…``, in the
-            format of redis-py. Requires the extra ``redis``. Redis stores a keyed hash of the
-            token, not the token.
+            machines share the count. The URL has the format of redis-py: ``redis://…``,
+            ``rediss://…`` (TLS) or ``unix://…``. Requires the extra ``redis``. Redis stores a keyed
+            hash of the token, not the token.
         priority: ``"bulk"`` for background work. Bulk requests leave one twentieth of the limit to
             interactive calls, and interactive calls go first. ``create_many()`` and
             ``delete_many()`` are always bulk.
@@ -79,8 +79,8 @@ class RateLimit:
             self._storage = StorageConnection(storage, self._config)
         self._warned = False
         self._limiters: dict[str, Limiter] = {}
-        # The authorization, the server URL and the limiter of the last call. They are cached
-        # because hashing an API key takes longer than the rest of a reservation.
+        # Caches the authorization, the server URL and the limiter of the last call, because
+        # hashing an API key takes longer than the rest of a reservation.
         self._last_limiter: tuple[RedactedStr, str, Limiter] | None = None
 
     def _limiter_for(self, server_url: str, authorization: RedactedStr) -> Limiter:

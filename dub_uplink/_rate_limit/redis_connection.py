@@ -1,4 +1,4 @@
-"""Connect to a Redis server by its URL, for use by one thread."""
+"""Connect to a Redis server by its URL."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class RedisConnection:
     worker thread of a process uses the connection. A forked child opens a new connection.
 
     Attributes:
-        errors: redis-py's module of exceptions.
-        generation: a number that changes with each new connection, because a new connection may
-            lead to another server.
+        errors: redis-py's exception module.
+        generation: a number that changes with each new connection. A new connection may lead to
+            another server.
 
     Raises:
         TypeError: the URL is not a string.
@@ -40,9 +40,10 @@ class RedisConnection:
     def execute(self, *command: Any) -> Any:
         """Send a command and return its response.
 
-        If a command fails on a reused connection, it is sent once more on a new connection, except
-        after a timeout. Therefore commands must be idempotent. After a failover, the old connection
-        is closed or returns an error such as READONLY. The exceptions are those of redis-py.
+        After a failover, the old connection is closed or returns an error such as READONLY.
+        Therefore a command that fails on a reused connection is sent again on a new connection.
+        After a timeout, it is not sent again. Commands must be idempotent. The exceptions are those
+        of redis-py.
         """
         is_reused = self._is_open and self._pid == os.getpid()
         try:
@@ -85,10 +86,10 @@ class RedisConnection:
 
 
 def _make_pool(url: object) -> tuple[Any, Any]:
-    """Return a connection pool for the URL, and redis-py's module of exceptions.
+    """Return a connection pool for the URL, and redis-py's exception module.
 
-    The exceptions for an invalid URL do not quote the URL, because it may contain a password. They
-    have no cause, because the message of the cause may quote the URL.
+    The message for an invalid URL does not quote the URL, which may contain a password. The
+    exception has no cause, because the message of the cause may quote the URL.
     """
     if not isinstance(url, str):
         raise TypeError(f"storage must be a URL or None, not {type(url).__name__}")

@@ -1,8 +1,7 @@
 """Limit the request rate of one API key with Lua scripts in Redis.
 
 A slot is the permission to send one request at a certain time. Each operation on slots is one
-round trip. The scripts use the clock of the Redis server, so the clocks of
-the processes that share a limit may differ.
+round trip. The scripts use the clock of the Redis server. The clocks of the processes may differ.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 from .redis_connection import RedisConnection
 from .sliding_window import (
-    INTERACTIVE_RESERVE,
+    INTERACTIVE_RESERVE_DIVISOR,
     LEARNED_LIMIT_TTL,
     TIME_RESOLUTION,
     LimitConfig,
@@ -23,9 +22,8 @@ from .sliding_window import (
     ServerFeedback,
 )
 
-#: Seconds for which a process is counted after its last heartbeat. If the window is longer than
-#: this, the process is counted for one window. A heartbeat is a reservation that also records the
-#: process.
+#: A heartbeat is a reservation that also records the process. A process counts for this number of
+#: seconds after its last heartbeat. If the window is longer, the process counts for one window.
 _HEARTBEAT_TTL = 10.0
 #: The minimum number of seconds between two heartbeats of a process.
 _HEARTBEAT_INTERVAL = 1.0
@@ -63,7 +61,7 @@ if fields[3] and tonumber(fields[4]) > now then limit = math.min(limit, tonumber
 #   ARGV[4]: id of the process if this call is its heartbeat, else ''
 #   ARGV[5]: maximum wait in seconds
 #   ARGV[6]: N if one of every N slots is reserved for interactive calls; 0 if none is reserved
-#   ARGV[7]: seconds from the end of a pause to the slot, if the request waits for that end
+#   ARGV[7]: during a pause, the seconds from the end of the pause to the slot
 # Returns a list:
 #   the wait in seconds, as a string
 #   1 if this call granted a slot, else 0
@@ -122,10 +120,10 @@ return {{format_time(math.max(scheduled_at - now, 0)), granted, count, process_c
 # Arguments after the window and the configured limit:
 #   ARGV[3]: the server's limit, or ''
 #   ARGV[4]: the number of requests that the server still allows in its window, or ''
-#   ARGV[5]: seconds until the server's window ends or, after a rejection, until the next attempt
+#   ARGV[5]: seconds until the server's window ends; after a rejection, until the next attempt
 #   ARGV[6]: '1' if the server rejected the request because of the rate limit, else '0'
 #   ARGV[7]: prefix for the slot ids of requests that other clients sent
-#   ARGV[8]: seconds after a pause within which all waiting requests are sent
+#   ARGV[8]: all waiting requests are sent within this number of seconds after a pause
 #   ARGV[9]: id of the slot of a slow request, or ''
 _FEEDBACK_SCRIPT = (
     _SCRIPT_START
@@ -157,7 +155,7 @@ if server_limit ~= '' and remaining ~= '' then
         redis.call('ZADD', slots, time, foreign_prefix .. ':' .. n)
     end
 end
--- Grant new slots to all waiting requests, in the same order.
+-- Grant new slots to all waiting requests, in the order of their old slots.
 local times = {{}}
 for i, part in ipairs(redis.call('ZRANGE', slots, 0, -1, 'WITHSCORES')) do
     if i % 2 == 0 then times[#times + 1] = tonumber(part) end
@@ -175,8 +173,8 @@ keep_state()
 """
 )
 
-# Arguments after the window and the configured limit: for each slot its age in seconds (negative if
-# the slot is in the future) and its id.
+# Arguments after the window and the configured limit: for each slot, its age in seconds and its id.
+# The age of a future slot is negative.
 _RESTORE_SCRIPT = (
     _SCRIPT_START
     + """
@@ -197,9 +195,9 @@ _SCRIPT_DIGESTS = {
 class RedisLimiter:
     """Grants the slots of one API key and stores them in Redis (version 5 or later).
 
-    The methods raise the exceptions of redis-py. They run in the worker thread. They do not modify
-    reservations, because these belong to the threads of the callers. Every operation is idempotent,
-    so that it may be sent twice.
+    The methods run in the worker thread and raise the exceptions of redis-py. They do not modify
+    reservations, which belong to the callers' threads. Every operation is idempotent, because it
+    may be sent twice.
     """
 
     def __init__(self, connection: RedisConnection, key_hash: str, config: LimitConfig) -> None:
@@ -210,8 +208,8 @@ class RedisLimiter:
         # slots: sorted set of requests, sent or waiting, scored by their time.
         # state: hash with the epoch, the end of a pause, and the limit learned from the server.
         # processes: sorted set of the processes that share the limit, scored by the last heartbeat.
-        # Each window length has its own slots and processes, because the time to live of these keys
-        # depends on the window length. All window lengths of an API key share the state.
+        # The time to live of slots and processes depends on the window length. Therefore each
+        # window length has its own slots and processes. All window lengths share the state.
         self._keys = (
             f"{prefix}:{config.per}:slots",
             f"{prefix}:state",
@@ -230,7 +228,7 @@ class RedisLimiter:
             reservation.slot_id,
             reservation.slot_id.rpartition(":")[0] if is_heartbeat else "",
             min(max_wait, 1e9),
-            INTERACTIVE_RESERVE if reservation.bulk else 0,
+            INTERACTIVE_RESERVE_DIVISOR if reservation.bulk else 0,
             reservation.clock.random() * self._config.margin,
         )
         if is_heartbeat:
@@ -240,7 +238,7 @@ class RedisLimiter:
             bool(granted),
             int(window_count),
             self._process_count,
-            # Append the number of the connection. After a failover, the new primary has the epoch
+            # Append the connection's generation. After a failover, the new primary has the epoch
             # of the old primary, but may lack the latest slots.
             f"{epoch}-{self._connection.generation}",
         )
@@ -263,7 +261,7 @@ class RedisLimiter:
         self._run_feedback_script(empty_feedback, late_slot_id=reservation.slot_id)
 
     def apply_feedback(self, feedback: ServerFeedback, slot_id: str) -> None:
-        """Update the limit, the requests in the window and the pause for all processes."""
+        """Apply feedback for all processes; see :meth:`Limiter.apply_feedback`."""
         self._run_feedback_script(feedback, f"{slot_id}:{next(self._feedback_numbers)}")
 
     def _run_feedback_script(

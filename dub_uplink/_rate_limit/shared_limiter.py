@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dub_uplink")
 
-#: Seconds for which a call waits for a response of the storage. If none arrives in this time, the
-#: call uses the local limiter. A response within this time is timely.
+#: A call waits this number of seconds for a response of the storage, then uses the local limiter. A
+#: response within this time is timely.
 _CALL_TIMEOUT = 0.08
-#: Seconds without a timely response after which the storage counts as unavailable. The value is
-#: larger than _CALL_TIMEOUT, because on a busy machine even an available storage may be slow.
+#: The storage counts as unavailable after this number of seconds without a timely response. On a
+#: busy machine, even an available storage may exceed _CALL_TIMEOUT.
 _UNAVAILABLE_AFTER = 1.0
 #: Seconds between two probes of an unavailable storage.
 _PROBE_INTERVAL = 0.5
 #: Number of consecutive successful probes after which the storage counts as available. Waiting for
 #: the second probe gives the other processes time to restore their slots.
 _RECOVERY_PROBES = 2
-#: Seconds after the last call at which the worker stops probing.
+#: The worker stops probing this number of seconds after the last call.
 _PROBE_DURATION = 60.0
 #: Minimum number of seconds between two warnings that the storage is unavailable.
 _WARNING_INTERVAL = 60.0
@@ -64,9 +64,10 @@ class StorageConnection:
         self._worker = BackgroundWorker(self._probe, _PROBE_INTERVAL)
         self._is_unavailable = False
         self._successful_probes = 0
-        # These are times of time.monotonic(), because the clocks of the clients may differ.
+        # Times of time.monotonic(), because the clients may have different clocks.
         self._warned_at = self._last_call_at = float("-inf")
-        #: When the oldest call without a timely response started; ``None`` without such a call.
+        #: When the first call after the last timely response started. ``None`` if no call has
+        #: started since that response.
         self._waiting_since: float | None = None
         self._lock = ForkSafeLock()
 
@@ -117,7 +118,7 @@ class StorageConnection:
             return None
 
     def submit_nowait(self, operation: Callable[[], object]) -> None:
-        """Run an operation in the worker if the storage is available. Ignore its result."""
+        """Run an operation in the worker if the storage is available. Ignore the result."""
 
         def job() -> None:
             try:
@@ -172,7 +173,7 @@ class StorageConnection:
             is_in_time = time.monotonic() - started_at < _CALL_TIMEOUT
             self._successful_probes = self._successful_probes + 1 if is_in_time else 0
         if self._successful_probes == _RECOVERY_PROBES:
-            # Log first: after the change, another thread may log that the storage is unavailable.
+            # Log before the change, so that a message about a new failure comes after this message.
             logger.info("rate limit storage %s is available again", self)
             self._is_unavailable = False
         return True
@@ -192,8 +193,8 @@ class StorageConnection:
 class SharedLimiter:
     """Grants the slots of an API key that several processes use.
 
-    Each slot of this process is also recorded in a local limiter. While the storage is unavailable,
-    the local limiter grants this process's share of the limit. When the storage is available again,
+    A local limiter also records each slot of this process. While the storage is unavailable, the
+    local limiter grants this process's share of the limit. When the storage is available again,
     the worker sends the slots of the last window to the storage.
     """
 
@@ -241,7 +242,8 @@ class SharedLimiter:
     ) -> Future[ReservationResult] | None:
         self._clock = reservation.clock
         if not reservation.slot_id:
-            # The process id distinguishes a forked child, which has a copy of the other two parts.
+            # A forked child has copies of the limiter id and of the counter. The process id keeps
+            # the slot ids of parent and child different.
             reservation.slot_id = f"{self._limiter_id}:{os.getpid()}:{next(self._slot_numbers)}"
         if reservation.owner is self._local_limiter or not self._storage.is_available():
             return None
@@ -276,8 +278,7 @@ class SharedLimiter:
 
     def _reserve_locally(self, reservation: Reservation, max_wait: float) -> float:
         if reservation.scheduled_at is not None and reservation.owner is self._redis_limiter:
-            # The storage granted this slot and may have postponed it since then. Assume that the
-            # storage has not postponed the slot.
+            # The storage granted this slot. Assume that the storage has not postponed it.
             wait = max(reservation.scheduled_at - reservation.clock.monotonic(), 0.0)
             if wait >= max_wait:
                 self._discard_slot(reservation)
@@ -320,8 +321,8 @@ class SharedLimiter:
             self._storage.submit_nowait(lambda: self._redis_limiter.postpone_slot(reservation))
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
-        # Do not pass `remaining`. It also depends on the requests of other processes, which the
-        # local limiter does not record.
+        # Omit `remaining`, because it also depends on the requests of other processes. The local
+        # limiter does not record those requests.
         local_feedback = ServerFeedback(
             feedback.limit, None, feedback.reset_seconds, rejected=feedback.rejected
         )

@@ -9,22 +9,21 @@ from typing import NamedTuple, Protocol
 from .._internal.fork_safety import ForkSafeLock
 from ..retries import Clock
 
-#: The client's window is 2 % longer than the server's window. This margin is needed if a request is
-#: slow and the request that is sent one window later is fast: at the server, the time between the
-#: two requests is shorter than the client's window.
+#: The client's window is 2 % longer than the server's window. Requests that the client sends one
+#: window apart may arrive at a shorter interval. The margin keeps this interval from falling below
+#: the server's window.
 _WINDOW_MARGIN = 0.02
-#: The maximum difference between the two windows, in seconds.
+#: The maximum margin in seconds.
 _MAX_WINDOW_MARGIN = 1.0
 #: One slot in every 20 (5 % of the limit) is reserved for interactive calls.
-INTERACTIVE_RESERVE = 20
-#: The precision of times in seconds. Times with a smaller difference count as equal, because sums
-#: of floats are inexact.
+INTERACTIVE_RESERVE_DIVISOR = 20
+#: Times that differ by less than this number of seconds count as equal, because sums of floats are
+#: inexact.
 TIME_RESOLUTION = 1e-6
-#: Seconds for which the server's limit applies if it is lower than the configured limit. Afterwards
-#: the configured limit applies again, because the plan may have been upgraded.
+#: A server limit below the configured limit applies for this number of seconds. Afterwards the
+#: configured limit applies again, because the plan may have been upgraded.
 LEARNED_LIMIT_TTL = 600.0
-#: The longest pause in seconds that a response can cause. A wrong value in a response thus cannot
-#: stop all callers for longer.
+#: The longest pause in seconds that a response can cause, even if the response has a wrong value.
 _MAX_PAUSE = 3_600.0
 
 
@@ -68,7 +67,8 @@ class ServerFeedback:
         limit: number of requests that the server allows in a window; ``None`` if unknown.
         remaining: number of requests that the server still allows in the window; ``None`` if
             unknown.
-        reset_seconds: seconds until the window ends or, after a rejection, until the next attempt.
+        reset_seconds: seconds until the window ends; after a rejection, seconds until the next
+            attempt.
         rejected: whether the server rejected the request because of the rate limit.
     """
 
@@ -89,27 +89,27 @@ class Limiter(Protocol):
     def reserve(self, reservation: Reservation, max_wait: float) -> float:
         """Request a slot and return the seconds until its time. If the result is 0, send now.
 
-        If the wait is ``max_wait`` seconds or more, the reservation gets no slot or loses its slot.
-        If the wait is shorter, call this method again after the wait, because the slot may have
-        been postponed.
+        If the wait is ``max_wait`` seconds or more, the reservation has no slot afterwards. After a
+        wait below ``max_wait``, call this method again, because the slot may have been postponed.
         """
         raise NotImplementedError
 
     async def reserve_async(self, reservation: Reservation, max_wait: float) -> float:
-        """Do what :meth:`reserve` does without blocking the event loop."""
+        """Request a slot asynchronously; see :meth:`reserve`."""
         raise NotImplementedError
 
     def cancel(self, reservation: Reservation) -> None:
-        """Release the slot of a reservation, because its request is not sent."""
+        """Release the slot of a reservation whose request is not sent."""
 
     def postpone_slot(self, reservation: Reservation) -> None:
         """Move the slot of a slow request to a later time.
 
-        The server counts a request when the request arrives, possibly just before the response.
+        The server counts a request when it arrives. A slow request may have arrived only just
+        before its response.
         """
 
     def apply_feedback(self, feedback: ServerFeedback, reservation: Reservation) -> None:
-        """Update the limit, the requests in the window and the pause after a rejection."""
+        """Update the limit and the requests in the window. After a rejection, start a pause."""
 
 
 class ReservationResult(NamedTuple):
@@ -117,8 +117,8 @@ class ReservationResult(NamedTuple):
 
     Attributes:
         wait: seconds until the slot; see :meth:`Limiter.reserve`.
-        granted: whether this call granted the slot. It is ``False`` if an earlier call granted the
-            slot, and if there is no slot.
+        granted: whether this call granted the slot. ``False`` if an earlier call granted the slot
+            or there is no slot.
         window_count: number of requests in the window.
         process_count: number of processes that share the limit.
         epoch: an id that changes when the storage may have lost slots.
@@ -154,11 +154,10 @@ class LimitConfig:
 def infer_foreign_requests(
     feedback: ServerFeedback, limit: int, window_count: int, window: float
 ) -> list[float]:
-    """Estimate in how many seconds the requests of other clients leave the window.
+    """Estimate the seconds until each request of other clients leaves the window.
 
-    The server counts these requests, but this limiter does not record them. The estimate assumes
-    that the first of them leaves the window at the reset, and the others at equal intervals after
-    the reset.
+    The server counts the requests of other clients, but this limiter does not record them. The
+    estimate assumes that one request leaves at the reset, and the others follow at equal intervals.
     """
     if feedback.remaining is None:
         return []
@@ -170,18 +169,18 @@ def infer_foreign_requests(
 class SlidingWindowLimiter:
     """A sliding-window rate limiter that the threads of one process may share.
 
-    It stores the times of all requests in the last window and of all waiting requests. A request
-    beyond the limit immediately gets the first free slot. Therefore interactive callers are served
-    in the order of their requests, and do not poll. A bulk request gets a slot only if the request
-    can be sent at once. Otherwise it waits without a slot.
+    It stores the times of all requests in the last window and of all waiting requests. An
+    interactive request beyond the limit immediately gets the first free slot. Therefore interactive
+    callers are served in the order of their requests, and do not poll. A bulk request gets a slot
+    only if it can be sent at once. Otherwise it waits without a slot.
     """
 
     def __init__(self, config: LimitConfig) -> None:
         self._config = config
         self._process_count = 1
         self._slots: list[float] = []  # monotonic times in ascending order
-        # Maps each waiting reservation to its process id, because a forked child has a copy of the
-        # parent's reservations.
+        # Maps each waiting reservation to the id of its process, because a forked child has copies
+        # of the parent's reservations.
         self._waiting: dict[Reservation, int] = {}
         self._paused_until = float("-inf")
         # The server's limit, and the monotonic time until which it applies.
@@ -220,16 +219,16 @@ class SlidingWindowLimiter:
 
     def _capacity(self, now: float, *, bulk: bool) -> int:
         capacity = max(self._current_limit(now) // self._process_count, 1)
-        return capacity - capacity // INTERACTIVE_RESERVE if bulk else capacity
+        return capacity - capacity // INTERACTIVE_RESERVE_DIVISOR if bulk else capacity
 
     def _first_free_time(self, earliest: float, capacity: int) -> float:
-        """Return the first time from ``earliest`` on at which one more request is allowed."""
+        """Return the first time, not before ``earliest``, that allows one more request."""
         window = self._config.window
         # Each pair has the times of the first and the last of ``capacity`` consecutive requests.
         for first, last in zip(self._slots, self._slots[capacity - 1 :], strict=False):
             if last - window >= earliest:
                 break
-            # A window with these requests is full until the first of them leaves the window.
+            # The requests from `first` to `last` fill the window until `first` leaves it.
             if last - first < window - TIME_RESOLUTION:
                 earliest = max(earliest, first + window)
         return earliest
@@ -298,7 +297,7 @@ class SlidingWindowLimiter:
             self._reschedule(now)
 
     def _reschedule(self, now: float) -> None:
-        """Grant new slots to all waiting requests of this process, in the order of their slots."""
+        """Grant new slots to this process's waiting requests, in the order of the old slots."""
         pid = os.getpid()
         waiting = [waiter for waiter, owner_pid in self._waiting.items() if owner_pid == pid]
         waiting.sort(key=lambda waiter: waiter.scheduled_at or 0.0)

@@ -28,7 +28,7 @@ class AsyncRetryingClient(RetryingClient):
         await self._backend.close()
 
     async def send(self, request: tuple[str, str, dict[str, Any]]) -> Response:
-        """Do what :meth:`RetryingClient.send` does without blocking the event loop."""
+        """Send a request asynchronously; see :meth:`RetryingClient.send`."""
         recovery_steps = self._call_with_recovery(self._make_call(request))
         call = next(recovery_steps)
         while True:
@@ -46,7 +46,7 @@ class AsyncRetryingClient(RetryingClient):
         call.outcome = outcome
         clock = call.retry_state.clock
         retrying = tenacity.AsyncRetrying(sleep=clock.async_sleep, **self._tenacity_options(call))
-        final_outcome: Outcome = await retrying(self._resume, call)
+        final_outcome: Outcome = await retrying(self._attempt_or_last_outcome, call)
         return final_outcome
 
     def _tenacity_options(self, call: Call) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class AsyncRetryingClient(RetryingClient):
 
         return {**super()._tenacity_options(call), "before_sleep": before_sleep}
 
-    async def _resume(self, call: Call) -> Outcome:  # type: ignore[override]
+    async def _attempt_or_last_outcome(self, call: Call) -> Outcome:  # type: ignore[override]
         if not self._should_send(call):
             return call.require_outcome()
         return self._remember_outcome(call, await self._attempt(call))

@@ -8,7 +8,7 @@ from typing import Any
 from .recovery import NoRecovery, WriteRecovery
 from .retry_state import Outcome, RetryState
 
-#: The key in uplink's request arguments (extras) that holds the transport options of an endpoint.
+#: The key of an endpoint's transport options in the request arguments (extras) of uplink.
 OPTIONS_KEY = "dub_uplink"
 #: With these request headers, a read is not served from a cache of the caller's session.
 NO_CACHE_HEADERS = {"Cache-Control": "no-cache, no-store"}
@@ -69,7 +69,7 @@ class Call:
     def make_lookup(self, url: str) -> Call:
         """Create a call that gets ``url``, with the deadline and the retry state of this call."""
         headers = {k: v for k, v in self.extras["headers"].items() if k != "Content-Type"}
-        # The lookup needs the current state of the resource, not a cached one.
+        # The lookup needs the current state of the resource, not a cached state.
         headers |= NO_CACHE_HEADERS
         extras = {"headers": headers, "params": self.extras.get("params")}
         options = {"route": self.recovery.lookup_route}
@@ -80,6 +80,6 @@ class Call:
         return lookup
 
     def require_outcome(self) -> Outcome:
-        """Return the outcome of the latest attempt, which must have been stored before."""
+        """Return the outcome of the latest attempt. It must not be ``None``."""
         assert self.outcome is not None
         return self.outcome

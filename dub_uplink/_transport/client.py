@@ -1,7 +1,7 @@
 """Send the requests of all endpoints: attempts, retries, and exactly-once writes.
 
 ``RetryingClient`` implements uplink's interface for HTTP clients. Therefore it sees statuses and
-headers, works with every backend, and also serves the endpoints that subclasses declare.
+headers, works with every backend, and also serves the endpoints of consumer subclasses.
 """
 
 from __future__ import annotations
@@ -186,8 +186,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     def _call_with_recovery(self, call: Call) -> Generator[Call, Outcome, Outcome]:
         """Yield each request of a call and receive its outcome. Return the outcome of the call.
 
-        Nearly all calls have one request. The synchronous and the asynchronous client share this
-        code because it is a generator.
+        Nearly all calls have one request. This method is a generator, so that the synchronous and
+        the asynchronous client can share it.
         """
         outcome = yield call
         rejected = outcome.response
@@ -213,7 +213,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         retrying = tenacity.Retrying(
             sleep=make_sleep(call.retry_state.clock), **self._tenacity_options(call)
         )
-        final_outcome: Outcome = retrying(self._resume, call)
+        final_outcome: Outcome = retrying(self._attempt_or_last_outcome, call)
         return final_outcome
 
     def _tenacity_options(self, call: Call) -> dict[str, Any]:
@@ -245,7 +245,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             "reraise": True,
         }
 
-    def _resume(self, call: Call) -> Outcome:
+    def _attempt_or_last_outcome(self, call: Call) -> Outcome:
         """Send an attempt. Before the first wait or after the deadline, return the last outcome."""
         if not self._should_send(call):
             return call.require_outcome()
@@ -255,7 +255,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         """Store the outcome of a request in the call.
 
         If the client-side rate limit prevented the request, keep the outcome of the previous
-        request, because the server may have applied that one.
+        request, because the server may have applied the previous request.
         """
         if outcome.response is None or outcome.response.call is not None:
             call.outcome = outcome.prefer_earlier(call.outcome)
@@ -351,7 +351,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
 
 def serialize_json(body: Any) -> bytes:
-    """Serialise a body as JSON, faster than ``requests``. Reject NaN, which ``aiohttp`` sends.
+    """Serialise a body as JSON, and reject NaN. ``requests`` is slower; ``aiohttp`` sends NaN.
 
     Raises:
         ValueError: the body contains NaN or an infinite number.
@@ -392,7 +392,7 @@ def _replace_response(original: Response, response: Response) -> Outcome:
 
 
 def unwrap_outcome(outcome: Outcome) -> Response:
-    """Return the response of a call, or raise its error if it has no response."""
+    """Return the response of a call. If there is no response, raise the error."""
     if outcome.response is None:
         assert outcome.error is not None
         raise outcome.error

@@ -10,7 +10,7 @@ from .retry_state import RetryState
 
 
 def wait_for_cooldown(state: RetryState) -> None:
-    """Wait until the cooldown of the current batch ends, if it ends before the deadline.
+    """Wait for the current batch's cooldown. If it ends after the deadline, do not wait.
 
     Raises:
         BatchCancelled: the batch was closed.
@@ -24,7 +24,7 @@ def wait_for_cooldown(state: RetryState) -> None:
 
 
 async def wait_for_cooldown_async(state: RetryState) -> None:
-    """Do what :func:`wait_for_cooldown` does without blocking the event loop."""
+    """Wait asynchronously; see :func:`wait_for_cooldown`."""
     cooldown = current_cooldown.get()
     if cooldown is None:
         return

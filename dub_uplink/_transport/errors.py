@@ -18,23 +18,22 @@ from ..models.errors import (
 )
 from ..models.response import Response
 
-#: The literals that ``json.loads`` accepts. "-" is the start of "-Infinity", and the start of each
-#: negative number.
+#: The literals that ``json.loads`` accepts. "-" can start "-Infinity" or a negative number.
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 #: The part of a truncated number that ``json.loads`` does not accept, as in "1." or "1e".
 _CUT_NUMBER = re.compile(r"\.|[eE][+-]?")
 #: A truncated Unicode escape.
 _CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}")
-#: The maximum length in characters of an excerpt of a response in an error message.
+#: The maximum number of characters of a response that an error message quotes.
 _MAX_EXCERPT_CHARS = 120
-#: The maximum length in characters of Dub's message in an error message.
+#: The maximum number of characters of Dub's message that an error message quotes.
 _MAX_MESSAGE_CHARS = 2_000
 
 
 def raise_for_status(response: Response) -> Response:
     """Return a successful response. For any other response, raise the matching exception.
 
-    A response hook of the consumer calls this function, also for the endpoints of subclasses.
+    A response hook of the consumer calls this function, also in subclasses of the consumer.
     """
     if response.ok:
         return response
@@ -139,7 +138,7 @@ def is_truncated_json(response: Response) -> bool:
 
 
 def _is_at_end(error: json.JSONDecodeError) -> bool:
-    """Return whether the text is valid JSON up to its end, so that more text could complete it."""
+    """Return whether more text could complete the JSON text that caused ``error``."""
     rest = error.doc[error.pos :]
     match error.msg.split(":")[0].split()[:2]:
         case ["Unterminated", _]:

@@ -1,4 +1,4 @@
-"""Define how the ``uplink`` library runs the steps of a call.
+"""Define the strategies that run the steps of a call in the ``uplink`` library.
 
 uplink's own strategies run each step of an asynchronous call as a coroutine. They also run the
 converter of the return type as a response handler. The strategies of this module are faster: they

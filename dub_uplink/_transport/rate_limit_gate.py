@@ -23,8 +23,8 @@ class RateLimitGate:
     """Delays one attempt of a call until the rate limit allows it.
 
     Attributes:
-        authorization: the value of the ``Authorization`` header. Its token is the one whose limit
-            applies. ``None`` after a wait, because the token may have expired during the wait.
+        authorization: the ``Authorization`` header with the API key whose limit applies. ``None``
+            after a wait, because the token may have expired.
     """
 
     __slots__ = (
@@ -48,7 +48,7 @@ class RateLimitGate:
         self._rate_limit = rate_limit
         self._limiter = limiter
         self._retry_state = retry_state
-        # A call without retries has no deadline. Its attempt's timeout limits the wait instead.
+        # A call without retries has no deadline. The attempt's timeout limits the wait instead.
         self._max_wait = timeout if math.isinf(retry_state.deadline) else math.inf
         bulk = rate_limit.priority == "bulk" or current_cooldown.get() is not None
         self._reservation = Reservation(retry_state.clock, bulk=bulk)
@@ -59,7 +59,7 @@ class RateLimitGate:
     def acquire(self) -> Outcome | None:
         """Wait for a slot and return ``None``.
 
-        If no slot is free in time, return an outcome with a 429 response that this class creates.
+        If no slot becomes free in time, create a 429 response and return its outcome.
         """
         sleep = make_sleep(self._retry_state.clock)
         reservation = self._reservation
@@ -77,7 +77,7 @@ class RateLimitGate:
         return self._make_rejection(wait, remaining)
 
     async def acquire_async(self) -> Outcome | None:
-        """Do what :meth:`acquire` does without blocking the event loop."""
+        """Wait for a slot asynchronously; see :meth:`acquire`."""
         reservation = self._reservation
         try:
             while (
@@ -95,7 +95,7 @@ class RateLimitGate:
         return self._make_rejection(wait, remaining)
 
     def report(self, outcome: Outcome) -> None:
-        """Report a slow request, and the rate limit in an error response, to the limiter."""
+        """Report a slow request, or the rate limit of an error response, to the limiter."""
         reservation = self._reservation
         scheduled_at = reservation.scheduled_at
         if scheduled_at is not None:
@@ -142,6 +142,6 @@ class RateLimitGate:
         return ServerFeedback(status.limit, remaining, reset, rejected=rejected)
 
     def _is_unexpected(self, status: RateLimitStatus) -> bool:
-        """Return whether the server's limit is lower, or its count higher, than the client's."""
+        """Return whether the server has a lower limit or a higher count than the client."""
         limit = self._rate_limit.limit
         return status.limit < limit or limit - status.remaining > self._reservation.window_count + 1

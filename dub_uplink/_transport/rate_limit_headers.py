@@ -15,8 +15,8 @@ _COUNT_PATTERN = re.compile(r"\d{1,9}", re.ASCII)
 def parse_rate_limit_status(headers: Mapping[str, str], now: float) -> RateLimitStatus | None:
     """Parse the ``X-RateLimit-*`` headers.
 
-    If the limit or the number of remaining requests is missing or invalid, or the limit is zero,
-    return ``None``. Dub's server sends zeros if the storage of its own rate limiter is slow.
+    Return ``None`` if the limit is zero, or if the limit or the number of remaining requests is
+    missing or invalid. Dub's server sends zeros if the storage of its own rate limiter is slow.
 
     Args:
         headers: the headers of a response.

@@ -1,6 +1,6 @@
 """Define the interface of rules that decide whether a failed write was applied.
 
-The transport calls these rules, but does not know any resource. Each consumer passes the rules for
+The transport calls the rules, but does not know any resource. Each consumer passes the rules for
 its own resource to the transport.
 """
 
@@ -26,14 +26,14 @@ class WriteRecovery(Protocol):
     def resolve_rejection(self, error_response: Response) -> Response | None:
         """Return a success response if the error response shows that the write was applied.
 
-        If it does not show that, return ``None``. The transport calls this method only if the
+        Otherwise return ``None``. The transport calls this method only if the
         server may have applied an attempt. ``error_response`` is the response to the last attempt.
         """
 
     def lookup_path(self, error_response: Response) -> str | None:
         """Return the path of a lookup that can show whether the write was applied.
 
-        If there is no such lookup, return ``None``.
+        If no lookup can show it, return ``None``.
         """
 
     def resolve_after_lookup(

@@ -12,10 +12,10 @@ from ..models.response import Response
 #: ``Retry-After`` is read only for these statuses. Dub's server also sends the header with a 404.
 _RETRY_AFTER_STATUSES = frozenset({429, 503})
 _NUMBER_PATTERN = re.compile(r"\d{1,24}(?:\.\d{0,24})?", re.ASCII)
-#: The smallest number that is read as a Unix time in seconds. A wait of 1e9 seconds is 31 years.
+#: The smallest number that is read as a Unix time in seconds. As a wait, it would last 31 years.
 _MIN_UNIX_SECONDS = 1e9
-#: The smallest number that is read as a Unix time in milliseconds. A Unix time of 1e11 seconds is
-#: in the year 5138.
+#: The smallest number that is read as a Unix time in milliseconds. As a Unix time in seconds, it
+#: would be in the year 5138.
 _MIN_UNIX_MILLISECONDS = 1e11
 
 
@@ -41,7 +41,7 @@ def parse_retry_after(text: str, now: float) -> float | None:
         elif wait >= _MIN_UNIX_SECONDS:
             wait -= now
     elif "," in text.partition(" ")[2]:
-        return None  # the header was sent twice, but the date parser returns the first date
+        return None  # the header was sent twice; the date parser would return one date
     else:
         try:
             wait = _parse_http_date(text) - now
@@ -71,17 +71,16 @@ def requested_delay(response: Response, now: float) -> float | None:
     return parse_retry_after(header, server_time(response.headers, now))
 
 
-#: Up to this difference in seconds between ``Date`` and the local clock, the clocks count as equal.
-#: ``Date`` has a resolution of one second, and a response takes time to arrive.
+#: The server's clock and the local clock count as equal up to this difference in seconds. ``Date``
+#: has a resolution of one second, and a response takes time to arrive.
 _CLOCK_TOLERANCE = 2.0
 
 
 def server_time(headers: Mapping[str, str], now: float) -> float:
-    """Return the Unix time in seconds with which to compare the other times in a response.
+    """Return the current Unix time in seconds, to compare with the times in a response.
 
-    If the header ``Date`` differs from ``now`` by more than the tolerance, the clock of the server
-    differs from the local clock. The function then returns ``Date``, because all times in the
-    response are times of the server's clock. If the difference is smaller, it returns ``now``.
+    The times in a response are times of the server's clock. If the header ``Date`` differs from
+    ``now`` by more than the tolerance, return ``Date``. Otherwise return ``now``.
     """
     try:
         response_time = _parse_http_date(headers["Date"])

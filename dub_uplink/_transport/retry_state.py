@@ -48,8 +48,8 @@ class Outcome:
         """Return ``earlier`` if this attempt timed out before the request was sent, else ``self``.
 
         The last attempt before the deadline may have too little time to connect. The earlier
-        failure then describes the cause better. The number of attempts and the duration of this
-        outcome are copied to the earlier failure.
+        failure then describes the cause better. The method copies the attempt count and the
+        duration of this outcome to the earlier failure.
         """
         is_unsent_timeout = (
             isinstance(self.error, APITimeoutError) and not self.may_have_been_applied
@@ -63,7 +63,7 @@ class Outcome:
 
 
 class RetryState:
-    """Counts the attempts of one call, and decides whether another attempt is allowed.
+    """Counts the attempts of one call and decides whether another attempt is allowed.
 
     Attributes:
         attempt_count: number of attempts made.
@@ -113,7 +113,7 @@ class RetryState:
         return self.clock.monotonic() - self.started_at
 
     def record(self, outcome: Outcome) -> Outcome:
-        """Count an attempt. Set the number of attempts and the times on its outcome."""
+        """Count an attempt. Set the attempt count and the times on its outcome."""
         self.attempt_count += 1
         if outcome.may_have_been_applied and outcome.transient:
             self.may_have_been_applied = True
