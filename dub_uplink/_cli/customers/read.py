@@ -110,9 +110,7 @@ def list_command(
     if output == "table" and not count:
         click.echo("No customers.", err=True)
     if output == "table" and has_more:
-        click.echo(
-            f"Only the first {count} are shown; list more with --all or --limit N.", err=True
-        )
+        click.echo("There are more customers; list them with --all or --limit N.", err=True)
 
 
 GET_EXAMPLES = """\b

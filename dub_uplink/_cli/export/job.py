@@ -168,7 +168,9 @@ class PartFile:
                 self._checkpoint_path.unlink(missing_ok=True)
             self._last_checkpoint = self._read_checkpoint() or _Checkpoint(page_size=page_size)
             if self._file.seek(0, io.SEEK_END) < self._last_checkpoint.bytes:
-                raise PartError(f"{self._part_path} is shorter than {self._checkpoint_path} states")
+                raise PartError(
+                    f"{self._part_path} is shorter than the size in {self._checkpoint_path}"
+                )
             self._file.truncate(self._last_checkpoint.bytes)
             self._file.seek(0, io.SEEK_END)  # tell() then returns the size of the file
             self._part_path.chmod(mode | OWNER_ONLY)

@@ -261,7 +261,7 @@ class TableRows(Rows):
         """Yield a note on each value in an unnamed column, in which pandas writes an index."""
         for index in self._unnamed_columns:
             if index < len(cells) and not _is_blank(cells[index]):
-                reason = f"has a value in column {index + 1}, which has no header and is ignored"
+                reason = f"has a value in column {index + 1} without a header; add one to import it"
                 yield Problem(line, "row", reason, make_excerpt(cells[index]))
 
     def _read_cells(self, cells: list[Any]) -> Iterator[tuple[str, Value]]:

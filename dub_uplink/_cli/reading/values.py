@@ -121,7 +121,7 @@ def _read_text(field: str, cell: str, text: str) -> Value:
     """
     if text in _PLACEHOLDERS:
         if field in REQUIRED_FIELDS:
-            return Value(cell, "is missing", detail=make_excerpt(text))
+            return Value(cell, "is required, but has only a placeholder", detail=make_excerpt(text))
         return Value(ABSENT, note=_NOTE_TREATED_AS_EMPTY, detail=make_excerpt(text))
     if field == "external_id" and _CHANGED_NUMBER_PATTERN.fullmatch(text):
         problem = f"looks like a number that a spreadsheet changed; {_FORMAT_AS_TEXT}; {_USE_EXACT}"
@@ -170,7 +170,7 @@ def _find_problem(field: str, value: Any) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return 'is a number, not text; put it in quotes, such as "1"'
     if not isinstance(value, str):
-        return "is not text"
+        return "is not text; give a string in double quotes"
     if field in REQUIRED_FIELDS and not value.strip():
         return "is missing"
     return _find_text_problem(field, value)
