@@ -113,7 +113,5 @@ def add_extra_body(info: Any, extra: Any, declared_names: Collection[str] | None
     """
     body = info.get("data", {})  # `uplink.json` serialises the body later
     if declared_names is None or not isinstance(body, Mapping):
-        raise ValueError(
-            "extra_body: this call sends no JSON object; leave extra_body out"
-        )
+        raise ValueError("extra_body: this call sends no JSON object; leave extra_body out")
     info["data"] = {**body, **check_extra("extra_body", extra, {*declared_names, *body})}

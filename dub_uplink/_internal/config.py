@@ -71,7 +71,7 @@ def normalize_base_url(server_url: str | None) -> str:
     # A backslash is forbidden because only some URL parsers end the host at a backslash.
     if _FORBIDDEN_URL_CHARS.search(server_url):
         raise ValueError(
-            'server_url contains a control character or one of " < > \\ ^ ` { | }; percent-encode it'
+            'server_url contains a control character or one of "<>\\^`{|}; percent-encode it'
         )
     if not host.isascii():
         server_url, host = _encode_host(parts)

@@ -55,7 +55,7 @@ def _parse_mode(_ctx: click.Context, _param: click.Parameter, text: str | None) 
         return None
     if re.fullmatch("0?[67][0-7]{2}", text) is None:
         raise click.BadParameter(
-            f"{text!r} is not an octal mode that lets the owner read and write; give one such as 640."
+            f"{text!r} is not an octal mode that lets the owner read and write; try 640."
         )
     return int(text, 8)
 
@@ -207,9 +207,7 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
             an interrupted export exists, and the options do not say what to do with it.
     """
     if not target.parent.is_dir():
-        raise Failure(
-            f"the directory {target.parent} does not exist; create it.", ExitCode.USAGE
-        )
+        raise Failure(f"the directory {target.parent} does not exist; create it.", ExitCode.USAGE)
     if is_locked(append_suffix(target, ".part")):
         raise Failure(f"another export is writing {path}.part.", ExitCode.USAGE, WAIT_FOR_EXPORT)
     if has_interrupted_export(target) and not resume and not force:
@@ -307,8 +305,8 @@ def _write_part_file(
     except (errors.DubError, OSError, KeyboardInterrupt):
         if part_file.customers:
             click.echo(
-                f"\n{part_file.customers:,} customer{'s are' if part_file.customers > 1 else ' is'} in"
-                f" {job.path}.part;"
+                f"\n{part_file.customers:,}"
+                f" customer{'s are' if part_file.customers > 1 else ' is'} in {job.path}.part;"
                 " continue with --resume.",
                 err=True,
             )

@@ -114,8 +114,8 @@ def _make_nul_error(file: IO[bytes], number: int, encoding: str) -> BadFile:
     guessed_encoding = _guess_utf_16(read_start(file, 4096))
     if guessed_encoding in ("", encoding):
         return BadFile(
-            f"line {number} contains a NUL byte, which is not allowed.  Hint: check that the file is"
-            " complete, or remove the byte."
+            f"line {number} contains a NUL byte, which is not allowed.  Hint: check that the file"
+            " is complete, or remove the byte."
         )
     return BadFile(
         f"line {number} contains a NUL byte: the file is not in {encoding}."

@@ -124,7 +124,9 @@ def _read_array_or_objects(file: IO[bytes], encoding: str) -> Iterator[Record]:
     while buffer.peek():
         if is_array and buffer.skip_if_next("]"):
             if buffer.peek():
-                raise BadFile(f"line {buffer.line()}: text follows the end of the array; remove it.")
+                raise BadFile(
+                    f"line {buffer.line()}: text follows the end of the array; remove the text."
+                )
             return
         if is_array and not is_first and not buffer.skip_if_next(","):
             after = f"after item {count}" if counts_items else f"in line {buffer.line()}"
@@ -196,7 +198,7 @@ class _Buffer:
                 message = error.msg
             except (ValueError, RecursionError):
                 raise BadFile(
-                    f"{place} cannot be parsed as JSON: it has too many levels, or too long a number."
+                    f"{place} cannot be parsed as JSON: it has too many levels or digits."
                 ) from None
             else:
                 # A number can be incomplete at the end of a chunk. Ignore this, because a number is

@@ -425,7 +425,7 @@ def test_finished_journal_does_not_block_a_changed_file(
         (HEADER, ("--map", "a=name", "--map", "a=email"), "'a' is given twice"),
         (HEADER, ("--encoding", "klingon"), "'klingon' is not the name of a text encoding"),
         (HEADER, ("--encoding", "hex"), "'hex' is not the name of a text encoding"),
-        (HEADER, ("--delimiter", "::"), "'::' cannot be a delimiter; give a character such as ;, or tab"),
+        (HEADER, ("--delimiter", "::"), "'::' is not a delimiter; give one such as ;"),
         ("a\0b", (), "line 1 contains a NUL byte"),
     ],
 )
