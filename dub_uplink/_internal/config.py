@@ -189,8 +189,8 @@ def merge_headers(defaults: Mapping[str, str], headers: Mapping[str, str]) -> di
 def _check_header(header: Any, value: Any, argument: str) -> None:
     if not isinstance(header, str) or not isinstance(value, str):
         raise TypeError(
-            f"{argument} must map strings to strings, not "
-            f"{type(header).__name__} to {type(value).__name__}"
+            f"{argument}: the name and the value of the header {header!r:.40} must be strings, not"
+            f" {type(header).__name__} and {type(value).__name__}"
         )
     if not _HEADER_NAME_PATTERN.fullmatch(header):
         raise ValueError(f"{argument}: {header!r} is not a valid header name")

@@ -446,7 +446,7 @@ def test_import_of_a_path_that_is_not_a_file_prints_one_line(
     for path, expected in (
         (str(tmp_path), "is a directory"),
         (str(tmp_path / "none.csv"), "No such file or directory"),
-        ("/dev/null", "is a device, not a file"),
+        ("/dev/null", "is a device; give the path of a file"),
         (str(tmp_path / "people.xls"), "save it as .xlsx"),
     ):
         done = invoke("customers", "import", path)
