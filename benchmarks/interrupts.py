@@ -205,7 +205,7 @@ def complete(kind: str, size: int, seed: int, typical: float, result: Result) ->
                 failure = f"{kind} {seed}: status {ended.status}: {ended.output}"
                 result.failures.append(failure)
                 return
-            if job.report in ended.output and " left" not in ended.output:
+            if job.report in ended.output and " remaining" not in ended.output:
                 break
         problem = job.problem(ended.output)
         if problem is not None:

@@ -50,7 +50,7 @@ class ConsumerAttribute(Generic[T]):
             return vars(client)[self._name]
         except KeyError:  # the constructor of the client has not set the consumer yet
             raise AttributeError(
-                f"{self._name} is not available: the client is not constructed yet"
+                f"{self._name} is not available; call the constructor of the client first"
             ) from None
 
     def __set__(self, client: object, consumer: T) -> None:

@@ -102,7 +102,7 @@ def _get_hint(error: Exception) -> str:
     elif isinstance(error, dub_uplink.errors.APIConnectionError):
         hint = "check the network and --server-url (DUB_SERVER_URL)."
     elif status == 407 and getattr(error, "data", None) is None:
-        hint = "the proxy is in HTTPS_PROXY or HTTP_PROXY."
+        hint = "the proxy's URL is in HTTPS_PROXY or HTTP_PROXY."
     elif status == 401 or _is_workspace_missing(error):
         hint = "check the API key in --token-file or DUB_API_KEY."
     elif status == 403 and getattr(error, "code", None) == "exceeded_limit":
@@ -176,7 +176,7 @@ def exit_on_error() -> Iterator[None]:
     """
     stdout: Any = sys.stdout
     if stdout is None:  # the shell closed it with `>&-`
-        raise Failure("the standard output is closed.")
+        raise Failure("the standard output is closed; redirect it to a file, or leave out >&-.")
     try:
         try:
             yield

@@ -33,7 +33,7 @@ def _parse_rate_limit(
     storage = ctx.meta[STORAGE_META_KEY] = ctx.params.pop("rate_limit_storage")
     if text is None:
         if storage is not None and ctx.get_parameter_source("rate_limit_storage") is _COMMANDLINE:
-            raise click.UsageError("--rate-limit-storage needs --rate-limit N; add both.")
+            raise click.UsageError("--rate-limit-storage needs --rate-limit N; add it.")
         return None
     limit, _, period = text.partition("/")
     per: Any = period or "minute"
@@ -41,7 +41,7 @@ def _parse_rate_limit(
         rate_limit = RateLimit(int(limit), per)
     except ValueError:
         raise click.BadParameter(
-            f"{text!r} is not a rate; write it as 600 or 600/minute."
+            f"{text!r} is not a rate; give 1 to 1,000,000 requests, such as 600 or 600/minute."
         ) from None
     if storage is None:
         return rate_limit

@@ -113,13 +113,13 @@ def check_batch(items: object, workers: object, *methods: str) -> None:
             " put a single item in a list"
         )
     if not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"workers must be 1 or more and a whole number, not {workers!r}")
+        raise ValueError(f"workers must be a whole number of 1 or more, not {workers!r}")
 
 
 def check_callable(call: object, name: str) -> None:
     """Raise ``TypeError`` if ``call`` is not callable. The message starts with ``name``."""
     if not callable(call):
-        raise TypeError(f"{name} needs a callable and its items, not {type(call).__name__}")
+        raise TypeError(f"{name}: the first argument must be callable, not {type(call).__name__}")
 
 
 class Batch(Generator[T, None, None]):

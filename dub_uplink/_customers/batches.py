@@ -182,8 +182,8 @@ def split_change(change: Any) -> tuple[Any, Any]:
     """
     if not isinstance(change, (tuple, list)) or len(change) != 2:
         raise TypeError(
-            f"update_many() takes pairs of an id and a body, not {type(change).__name__}:"
-            ' ("ext_user_1", {"name": "Ada"})'
+            'update_many(): each change must be a pair such as ("ext_user_1", {"name": "Ada"}), not'
+            f" {change!r:.40}"
         )
     return change[0], change[1]
 

@@ -124,7 +124,7 @@ class CustomerId(PathSegment):
         if isinstance(value, str) and value in RESERVED_IDS:
             raise ValueError(
                 f"{self.name} must not be {value!r}, which is reserved by Dub;"
-                f" to address an external id write 'ext_{value}'"
+                f" to address an external id, write 'ext_{value}'"
             )
         return super().check(value)
 

@@ -215,5 +215,5 @@ class CountQuerySchema(_FilterSchema):
         group = str(data.get("group_by"))
         if group in data:
             raise marshmallow.ValidationError(
-                f"Dub ignores this filter together with group_by={group!r}: leave one out.", group
+                f"Dub ignores this filter together with group_by={group!r}; leave one out.", group
             )

@@ -126,7 +126,7 @@ class Traversal(ABC):
         query, state = json.loads(base64.urlsafe_b64decode(cursor))
         if query != self._query:
             raise FilterMismatch(
-                f"cursor belongs to an iteration with other filters: {query}; pass the same filters"
+                f"cursor belongs to an iteration with the filters {query}; pass the same filters"
             )
         return state
 

@@ -69,7 +69,7 @@ class AsyncDubConsumer(ConfiguredConsumer):
             from .._http.aiohttp_backend import make_async_backend  # noqa: PLC0415 - optional
         except ModuleNotFoundError as error:
             raise ImportError(
-                'the asynchronous client needs aiohttp: pip install "dub-uplink[aiohttp]"'
+                'the asynchronous client needs aiohttp; run  pip install "dub-uplink[aiohttp]"'
             ) from error
         return AsyncRetryingClient(
             make_async_backend(client, server_url), server_url, token, **policy

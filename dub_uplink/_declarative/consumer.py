@@ -244,8 +244,8 @@ class ConfiguredConsumer(Consumer):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError(
-            f"a {type(self).__name__} cannot be pickled: it has open connections and the token;"
-            " create one in each process"
+            f"{type(self).__name__} objects cannot be pickled, because they have open connections"
+            " and the token; create one in each process"
         )
 
 

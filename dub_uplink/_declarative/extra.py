@@ -77,7 +77,7 @@ def convert_extra_query(extra: Any, declared_names: Collection[str]) -> dict[str
         if value is UNSET:
             continue
         if value is None or not name:
-            raise ValueError(f"extra_query: {name!r} has an empty name or no value; leave it out")
+            raise ValueError(f"extra_query: {name!r} is empty, or its value is None; leave it out")
         is_not_finite = isinstance(value, float) and not math.isfinite(value)
         if is_not_finite or not isinstance(value, _QUERY_VALUE_TYPES):
             raise ValueError(
@@ -113,7 +113,5 @@ def add_extra_body(info: Any, extra: Any, declared_names: Collection[str] | None
     """
     body = info.get("data", {})  # `uplink.json` serialises the body later
     if declared_names is None or not isinstance(body, Mapping):
-        raise ValueError(
-            "extra_body: this call sends no JSON object to add fields to; leave it out"
-        )
+        raise ValueError("extra_body: this call sends no JSON object; leave extra_body out")
     info["data"] = {**body, **check_extra("extra_body", extra, {*declared_names, *body})}

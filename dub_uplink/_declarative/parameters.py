@@ -178,7 +178,7 @@ def check_url(url: str) -> None:
     if _CONTROL_CHARACTER.search(url):
         raise ValueError("the URL contains a control character; percent-encode it")
     if _DOT_SEGMENT.match(url.strip()):
-        raise ValueError("the URL has a segment '.' or '..', which would address another route")
+        raise ValueError("the URL has a segment '.' or '..'; leave it out")
 
 
 def check_template(path: str | None, method: str) -> None:
@@ -321,7 +321,7 @@ def format_query_value(name: str, value: Any) -> str:
     if isinstance(value, dt.datetime):
         if value.tzinfo is None:
             raise ValueError(
-                f"{name} must be a datetime with a time zone, such as datetime.now(timezone.utc)"
+                f"{name} must be a datetime with a time zone, such as timezone.utc, not {value!r}"
             )
         return format_datetime(value)
     if isinstance(value, Collection) and not isinstance(value, str):
@@ -331,7 +331,8 @@ def format_query_value(name: str, value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode; remove it"
+            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode: {text!r:.40};"
+            " remove it"
         ) from None
     return text
 

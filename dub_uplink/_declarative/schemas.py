@@ -89,7 +89,9 @@ class SentText(fields.String):
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise marshmallow.ValidationError("Contains an unpaired surrogate.") from None
+            raise marshmallow.ValidationError(
+                "Contains an unpaired surrogate; remove it."
+            ) from None
         return super()._deserialize(value, attr, data, **kwargs)
 
 

@@ -116,7 +116,7 @@ class _SendOnceMiddleware:
                 f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
                 " aiohttp-socks and pass a session with its ProxyConnector"
                 if proxy.scheme.startswith("socks")
-                else "the proxy's URL must begin with http:// or https://"
+                else f"the proxy's URL must begin with http:// or https://, not {proxy.scheme}://"
             )
         # Replace the header that the session's `auth` has set. session.request() does not get the
         # header, because aiohttp rejects the header together with `auth`.
@@ -280,7 +280,7 @@ class AiohttpBackend:
         self._pid = self._pid or os.getpid()
         if self._is_forked():
             raise RuntimeError(
-                "the client belongs to the parent process; create one in each process"
+                "the client belongs to the parent process; create a client in each process"
             )
         if self._session is None:
             # Read the proxies once. With `trust_env`, aiohttp reads them and .netrc at every call.

@@ -85,7 +85,7 @@ class Deadline(_RequestTimeout):
             RepeatedRequest: ``urllib3`` has called this method before.
         """
         if self._is_used:
-            raise RepeatedRequest("the session's adapter tried to repeat the request")
+            raise RepeatedRequest("the adapter tried to repeat the request; disable its retries")
         self._is_used = True
         request_timeout = object.__new__(_RequestTimeout)
         vars(request_timeout).update(vars(self))

@@ -239,7 +239,7 @@ class UplinkBackend:
         self._pid = self._pid or os.getpid()
         if self._pid != os.getpid():
             raise RuntimeError(
-                "this uplink client belongs to the parent process; create one in each process"
+                "this uplink client belongs to the parent process; create a client in each process"
             )
         deadline = Deadline(timeout, connect_seconds=CONNECT_TIMEOUT)
         received: list[requests.Response] = []

@@ -71,7 +71,7 @@ def normalize_base_url(server_url: str | None) -> str:
     # Backslashes are forbidden, because only some URL parsers end the host at a backslash.
     if _FORBIDDEN_URL_CHARS.search(server_url):
         raise ValueError(
-            "server_url contains a character that is not allowed in a URL; percent-encode it"
+            'server_url contains a control character or one of "<>\\^`{|}; percent-encode it'
         )
     if not host.isascii():
         server_url, host = _encode_host(parts)
@@ -189,15 +189,15 @@ def merge_headers(defaults: Mapping[str, str], headers: Mapping[str, str]) -> di
 def _check_header(header: Any, value: Any, argument: str) -> None:
     if not isinstance(header, str) or not isinstance(value, str):
         raise TypeError(
-            f"{argument} must map strings to strings, not "
-            f"{type(header).__name__} to {type(value).__name__}"
+            f"{argument}: the name and the value of the header {header!r:.40} must be strings, not"
+            f" {type(header).__name__} and {type(value).__name__}"
         )
     if not _HEADER_NAME_PATTERN.fullmatch(header):
-        raise ValueError(f"{argument}: {header!r} is not a header name")
+        raise ValueError(f"{argument}: {header!r} is not a valid header name")
     if header.lower() in _CLIENT_HEADERS:
         raise ValueError(f"{argument} cannot set {header}: the client sets it; leave it out")
     if not _HEADER_VALUE_PATTERN.fullmatch(value) or value != value.strip():
         raise ValueError(
-            f"{argument}: the value of {header} contains a control character or one outside"
-            " Latin-1, or begins or ends with whitespace"
+            f"{argument}: the value of {header} contains a control or non-Latin-1 character, or"
+            " begins or ends with whitespace; remove it"
         )

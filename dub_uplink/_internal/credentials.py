@@ -120,7 +120,9 @@ def _make_authorization(token: object) -> RedactedStr:
     if not TOKEN_PATTERN.fullmatch(token):
         # These messages must not show the token.
         if not token.strip():
-            raise ValueError("the token is empty; check the source of the token")
+            raise ValueError(
+                f"the token is empty; check the argument token or the variable {TOKEN_ENV}"
+            )
         if token != token.strip():
             raise ValueError("the token begins or ends with whitespace; strip() it")
         raise ValueError(

@@ -109,7 +109,7 @@ def _make_pool(url: object) -> tuple[Any, Any]:
         redis: Any = importlib.import_module("redis")
     except ImportError as error:
         raise ImportError(
-            'storage=… needs redis-py: run  pip install "dub-uplink[redis]"'
+            'storage=… needs redis-py; run  pip install "dub-uplink[redis]"'
         ) from error
     try:
         pool = redis.ConnectionPool.from_url(

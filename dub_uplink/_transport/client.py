@@ -149,7 +149,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _make_call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:
-            raise RuntimeError("the client is closed; create a new one, or call it before close()")
+            raise RuntimeError("the client is closed; create a new one, or close it later")
         method, url, uplink_extras = request
         if not url.startswith(self._origin):
             # The message must not quote the URL, which may contain credentials.

@@ -225,6 +225,6 @@ def _format_datetime(moment: datetime) -> str:
         ValueError: the date has no time zone.
     """
     if moment.tzinfo is None:
-        raise ValueError(f"a date needs a time zone, such as timezone.utc: {moment!r}")
+        raise ValueError(f"a date must have a time zone, such as timezone.utc, not {moment!r}")
     unit = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.astimezone(timezone.utc).isoformat(timespec=unit).replace("+00:00", "Z")

@@ -82,7 +82,7 @@ class FakeClock:
             ValueError: ``moment`` has no time zone, or is before 1970 or after the year 8000.
         """
         if moment.tzinfo is None:
-            raise ValueError("moment has no time zone; add one, such as timezone.utc")
+            raise ValueError(f"moment has no time zone, such as timezone.utc: {moment!r}")
         if not 0 <= moment.timestamp() <= _MAX_OFFSET:
             raise ValueError(f"moment must be between the years 1970 and 8000, not {moment}")
         with self._lock:

@@ -301,7 +301,7 @@ class FakeDub:
             ("subscription_canceled_at", subscription_canceled_at),
         ):
             if moment is not None and moment.tzinfo is None:
-                raise ValueError(f"{label} has no time zone; add one, such as timezone.utc")
+                raise ValueError(f"{label} has no time zone, such as timezone.utc: {moment!r}")
         with self._lock:
             customer_id = self._new_id() if id is None else id
             customer = StoredCustomer(

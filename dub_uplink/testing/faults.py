@@ -306,7 +306,9 @@ class Faults:
             ValueError: ``times`` is below 1, or no request can have ``method`` or ``path``.
         """
         if not isinstance(fault, Fault):
-            raise TypeError(f"a fault must be one of dub_uplink.testing.faults, not {fault!r}")
+            raise TypeError(
+                f"a fault must be a Fault instance such as faults.DropBefore(), not {fault!r}"
+            )
         if times is not None:
             check_integer("times", times, 1)
         queued = QueuedFault(fault, times, *check_target(method, path))
@@ -330,7 +332,9 @@ class Faults:
         """
         for fault, share in shares.items():
             if not isinstance(fault, Fault):
-                raise TypeError(f"a fault must be one of dub_uplink.testing.faults, not {fault!r}")
+                raise TypeError(
+                    f"a fault must be a Fault instance such as faults.DropBefore(), not {fault!r}"
+                )
             check_number("a share", share)
         total = sum(shares.values())
         if total > 1 + 1e-9:

@@ -88,7 +88,7 @@ def list_command(
     }
     position = {name: value for name, value in position.items() if value is not None}
     if list_all and limit is not None:
-        raise click.UsageError("--all cannot be combined with --limit.")
+        raise click.UsageError("--all cannot be combined with --limit; leave one out.")
     if position and (list_all or limit is not None):
         raise click.UsageError(
             "--page, --starting-after and --ending-before cannot be combined with --all or --limit;"
@@ -110,9 +110,7 @@ def list_command(
     if output == "table" and not count:
         click.echo("No customers.", err=True)
     if output == "table" and has_more:
-        click.echo(
-            f"Only the first {count} are shown; list more with --all or --limit N.", err=True
-        )
+        click.echo("There are more customers; list them with --all or --limit N.", err=True)
 
 
 GET_EXAMPLES = """\b

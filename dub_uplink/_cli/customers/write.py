@@ -105,7 +105,9 @@ def _read_body(path: str, fields: Iterable[str]) -> dict[str, Any]:
             " 'dub-uplink customers import FILE'."
         )
     if not isinstance(content, dict):
-        raise click.UsageError(f"{where} does not contain a JSON object.")
+        raise click.UsageError(
+            f'{where} does not contain a JSON object; give one such as {{"name": "Ada"}}.'
+        )
     body: dict[str, Any] = {}
     for key, value in content.items():
         name = API_NAMES[Customer].get(key, key)

@@ -55,7 +55,7 @@ def _parse_mode(_ctx: click.Context, _param: click.Parameter, text: str | None) 
         return None
     if re.fullmatch("0?[67][0-7]{2}", text) is None:
         raise click.BadParameter(
-            f"{text!r} is not an octal mode with which the owner can read and write, such as 640."
+            f"{text!r} is not an octal mode that lets the owner read and write; try 640."
         )
     return int(text, 8)
 
@@ -130,7 +130,7 @@ def export_command(
 ) -> None:
     """Write customers to a file."""
     if Path(path).is_dir():
-        raise Failure(f"{path} is a directory.", ExitCode.USAGE)
+        raise Failure(f"{path} is a directory; give the path of a file.", ExitCode.USAGE)
     default_format: Format | None = "jsonl" if path == "-" else None
     file_format: Format = detect_format(path, format_option or default_format)
     if file_format == "parquet" and find_spec("pyarrow") is None:
@@ -182,7 +182,7 @@ def _parse_columns(
         raise click.UsageError(f"--columns: there is no column {name!r}; {hint}.")
     duplicates = [name for name in names if names.count(name) > 1]
     if duplicates:
-        raise click.UsageError(f"--columns: {duplicates[0]!r} is given twice.")
+        raise click.UsageError(f"--columns: {duplicates[0]!r} is given twice; leave one out.")
     return tuple(names)
 
 
@@ -208,7 +208,7 @@ def _check_target(target: Path, path: str, *, resume: bool, force: bool) -> None
             an interrupted export exists, and the options do not say what to do with it.
     """
     if not target.parent.is_dir():
-        raise Failure(f"the directory {target.parent} does not exist.", ExitCode.USAGE)
+        raise Failure(f"the directory {target.parent} does not exist; create it.", ExitCode.USAGE)
     if is_locked(append_suffix(target, ".part")):
         raise Failure(f"another export is writing {path}.part.", ExitCode.USAGE, WAIT_FOR_EXPORT)
     if has_interrupted_export(target) and not resume and not force:
@@ -287,7 +287,8 @@ def _write_part_file(
     interrupt: InterruptHandler,
 ) -> int:
     if part_file.customers:
-        click.echo(f"Continuing after {part_file.customers:,} customers.", err=True)
+        plural = "" if part_file.customers == 1 else "s"
+        click.echo(f"Continuing after {part_file.customers:,} customer{plural}.", err=True)
     filters = {name: value for name, value in job.filters.items() if name != "page_size"}
     if part_file.page_size is not None:
         filters["page_size"] = part_file.page_size
@@ -305,7 +306,8 @@ def _write_part_file(
     except (errors.DubError, OSError, KeyboardInterrupt):
         if part_file.customers:
             click.echo(
-                f"\n{part_file.customers:,} customers are in {job.path}.part;"
+                f"\n{part_file.customers:,}"
+                f" customer{'s are' if part_file.customers > 1 else ' is'} in {job.path}.part;"
                 " continue with --resume.",
                 err=True,
             )

@@ -81,7 +81,7 @@ def _parse_mapping(
 def _check_delimiter(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
     delimiter = {"tab": "\t", "\\t": "\t"}.get(text or "", text)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise click.BadParameter(f"{text!r} is not one character; give one, or tab.")
+        raise click.BadParameter(f"{text!r} is not a delimiter; give one such as ;, or give tab.")
     return delimiter
 
 

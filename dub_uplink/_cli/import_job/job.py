@@ -210,7 +210,7 @@ class Import:
         for row in self.rows:
             yield from self._take_follow_up_steps()
             if row.problems or row.number >= self.journal.rows:
-                raise BadFile("the file was changed while it was read.")
+                raise BadFile("the file was changed while it was read; run the command again.")
             if self.journal.get_outcome(row.number) is not None:
                 continue
             if self.journal.is_known_to_exist(row.number):
@@ -218,7 +218,7 @@ class Import:
                 continue
             if row.number >= self.journal.sent_limit:
                 if _get_size_and_mtime(self.file) != initial_size_and_mtime:
-                    raise BadFile("the file was changed while it was read.")
+                    raise BadFile("the file was changed while it was read; run the command again.")
                 self._commit(sent_limit=min(row.number + _SENT_LIMIT_STEP, self.journal.rows))
             self._next_unsent_row = row.number + 1
             yield Step(row)

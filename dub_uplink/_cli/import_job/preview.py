@@ -152,5 +152,7 @@ def warn_about_old_files(*paths: Path) -> None:
     for path in paths:
         if path.exists():
             click.echo(
-                f"{path} is from an earlier import; this import did not change it.", err=True
+                f"{path} is from an earlier import; this import did not change it. Delete it if you"
+                " do not need it.",
+                err=True,
             )

@@ -25,7 +25,7 @@ def show_counts(journal: Journal) -> None:
     """Show the number of rows by outcome."""
     counts = journal.count_outcomes()
     remaining_rows = journal.rows - sum(counts.values())
-    remainder = f", {remaining_rows:,} left" if remaining_rows else ""
+    remainder = f", {remaining_rows:,} remaining" if remaining_rows else ""
     click.echo(f"{format_row_count(journal.rows)}: {format_counts(counts)}{remainder}")
 
 

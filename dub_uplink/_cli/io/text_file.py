@@ -68,7 +68,10 @@ def read_lines(file: IO[bytes], encoding: str, newline: Literal["", "\n"]) -> It
         while line := text.readline(MAX_RECORD_CHARS + 1):
             number += 1
             if len(line) > MAX_RECORD_CHARS:
-                raise BadFile(f"line {number} is longer than {MAX_RECORD_CHARS:,} characters.")
+                raise BadFile(
+                    f"line {number} is longer than {MAX_RECORD_CHARS:,} characters; check the line"
+                    " breaks of the file."
+                )
             if "\0" in line:
                 raise _make_nul_error(file, number, encoding)
             yield line
@@ -111,8 +114,8 @@ def _make_nul_error(file: IO[bytes], number: int, encoding: str) -> BadFile:
     guessed_encoding = _guess_utf_16(read_start(file, 4096))
     if guessed_encoding in ("", encoding):
         return BadFile(
-            f"line {number} contains a NUL byte, which text does not contain.  Hint: check that the"
-            " file is complete, or remove the byte."
+            f"line {number} contains a NUL byte, which is not allowed.  Hint: check that the file"
+            " is complete, or remove the byte."
         )
     return BadFile(
         f"line {number} contains a NUL byte: the file is not in {encoding}."

@@ -124,11 +124,13 @@ def _read_array_or_objects(file: IO[bytes], encoding: str) -> Iterator[Record]:
     while buffer.peek():
         if is_array and buffer.skip_if_next("]"):
             if buffer.peek():
-                raise BadFile(f"line {buffer.line()}: text follows the end of the array.")
+                raise BadFile(
+                    f"line {buffer.line()}: text follows the end of the array; remove the text."
+                )
             return
         if is_array and not is_first and not buffer.skip_if_next(","):
-            after = f"after item {count}" if counts_items else f"line {buffer.line()}"
-            raise BadFile(f"{after} is not JSON: a comma is missing.")
+            after = f"after item {count}" if counts_items else f"in line {buffer.line()}"
+            raise BadFile(f"it is not JSON: a comma is missing {after}.")
         if not is_first and is_array and buffer.peek() == "]":
             continue  # accept a comma after the last item
         if not buffer.peek():
@@ -195,7 +197,9 @@ class _Buffer:
             except json.JSONDecodeError as error:
                 message = error.msg
             except (ValueError, RecursionError):
-                raise BadFile(f"{place} cannot be parsed as JSON.") from None
+                raise BadFile(
+                    f"{place} cannot be parsed as JSON: it has too many levels or digits."
+                ) from None
             else:
                 # A number can be incomplete at the end of a chunk. Ignore this, because a number is
                 # not a valid record.

@@ -35,8 +35,8 @@ def open_source(path: str) -> Iterator[IO[bytes]]:
                 return
             mode = os.stat(path).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-                file_type = "a directory" if stat.S_ISDIR(mode) else "a device, not a file"
-                raise Failure(f"{path} is {file_type}.", ExitCode.USAGE)
+                file_type = "a directory" if stat.S_ISDIR(mode) else "a device"
+                raise Failure(f"{path} is {file_type}; give the path of a file.", ExitCode.USAGE)
             file = exit_stack.enter_context(open(path, "rb"))
             fifo_copy = _copy_to_temporary_file(file) if stat.S_ISFIFO(mode) else None
         except OSError as error:

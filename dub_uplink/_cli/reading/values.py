@@ -121,7 +121,7 @@ def _read_text(field: str, cell: str, text: str) -> Value:
     """
     if text in _PLACEHOLDERS:
         if field in REQUIRED_FIELDS:
-            return Value(cell, "is missing", detail=make_excerpt(text))
+            return Value(cell, "is required, but has only a placeholder", detail=make_excerpt(text))
         return Value(ABSENT, note=_NOTE_TREATED_AS_EMPTY, detail=make_excerpt(text))
     if field == "external_id" and _CHANGED_NUMBER_PATTERN.fullmatch(text):
         problem = f"looks like a number that a spreadsheet changed; {_FORMAT_AS_TEXT}; {_USE_EXACT}"

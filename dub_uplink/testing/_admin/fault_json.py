@@ -110,7 +110,9 @@ def parse_fault(
     other_values = {name: values.pop(name) for name in other_checks if name in values}
     if "bodyBase64" in values:
         if "body" in values:
-            raise AdminError(422, "'bodyBase64' cannot be combined with 'body'", "bodyBase64")
+            raise AdminError(
+                422, "'bodyBase64' cannot be combined with 'body'; give one", "bodyBase64"
+            )
         values["body"] = values.pop("bodyBase64")
     for field in dataclasses.fields(fault_class):  # type: ignore[arg-type]  # every fault is a dataclass
         if field.default is dataclasses.MISSING and _to_camel_case(field.name) not in values:

@@ -61,7 +61,9 @@ def check_fields(
     for name, value in arguments.items():
         if name not in checks:
             known = ", ".join(checks) or "none"
-            raise AdminError(422, f"'{name}' is not a field of this request; use: {known}", name)
+            raise AdminError(
+                422, f"'{name}' is not a field of this request; allowed: {known}", name
+            )
         try:
             values[name] = checks[name](value)
             _check_encodable(value)

@@ -96,7 +96,7 @@ def request_to_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]
 def _parse_finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError("not a number of JSON")
+        raise ValueError("not a JSON number")
     return value
 
 

@@ -236,9 +236,9 @@ def test_amap_unordered_ends_if_call_returns_no_awaitable() -> None:
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "8", None])
 def test_async_batches_reject_an_invalid_number_of_workers(workers: Any) -> None:
-    with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
+    with pytest.raises(ValueError, match=r"^workers must be a whole number of 1 or more"):
         amap_unordered(asyncio.sleep, [0], workers)
-    with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
+    with pytest.raises(ValueError, match=r"^workers must be a whole number of 1 or more"):
         AsyncDub("dub_test").customers.delete_many([], workers=workers)
 
 

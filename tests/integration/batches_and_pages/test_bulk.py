@@ -144,7 +144,7 @@ def test_batch_runs_as_many_calls_at_once_as_workers(fake: FakeDub) -> None:
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5])
 def test_batch_with_less_than_one_worker_raises_before_reading(dub: Dub, workers: int) -> None:
-    with pytest.raises(ValueError, match="workers must be 1 or more"):
+    with pytest.raises(ValueError, match="workers must be a whole number of 1 or more"):
         dub.customers.create_many(iter([]), workers=workers)
 
 

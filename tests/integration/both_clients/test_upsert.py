@@ -132,7 +132,7 @@ def test_update_many_returns_ordered_results_and_errors(fake: FakeDub, customers
         "TypeError",
         "Customer",
     ]
-    assert "pairs of an id and a body" in str(results[5])
+    assert "each change must be a pair" in str(results[5])
 
 
 @pytest.mark.parametrize("batch", ["update_many", "upsert_many"])

@@ -66,7 +66,7 @@ def test_list_with_a_next_page_prints_a_hint(terminal: Any, live: Live) -> None:
     assert shown.finish() == 0
     assert (
         shown.shown.splitlines()[-1]
-        == "Only the first 2 are shown; list more with --all or --limit N."
+        == "There are more customers; list them with --all or --limit N."
     )
 
 
@@ -139,7 +139,7 @@ def test_unwritable_output_prints_an_error(shell: Any, live: Live) -> None:
     assert done.stdout == b"1\n1\n2\n"
     assert done.stderr.decode().splitlines() == [
         "Error: cannot write the output: No space left on device.",
-        "Error: the standard output is closed.",
+        "Error: the standard output is closed; redirect it to a file, or leave out >&-.",
     ]
     assert len(live[0].requests) == 1
 

@@ -324,7 +324,7 @@ def test_doctor_names_the_proxy_that_rejects_the_request(doctor: Doctor, serving
     proxy = serving(407, "Who are you?", {"Content-Type": "text/plain"})
     done = doctor("--server-url", "http://dub.invalid", HTTP_PROXY=proxy.url)
     assert "407: the proxy rejected the request" in line(done.output, "HTTP")
-    assert "the proxy is in HTTPS_PROXY or HTTP_PROXY" in done.output
+    assert "the proxy's URL is in HTTPS_PROXY or HTTP_PROXY" in done.output
     assert "--server-url" not in line(done.output, "HTTP")
 
 

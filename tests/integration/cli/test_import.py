@@ -209,7 +209,10 @@ def test_existing_failed_rows_file_is_mentioned_after_an_import(
     failed = people.with_name("people.failed.csv")
     failed.write_text("old")
     done = invoke("customers", "import", str(people))
-    assert done.stderr == f"{failed} is from an earlier import; this import did not change it.\n"
+    assert done.stderr == (
+        f"{failed} is from an earlier import; this import did not change it. Delete it if you do"
+        " not need it.\n"
+    )
 
 
 def test_problem_file_does_not_replace_another_file(
@@ -279,7 +282,7 @@ def test_rejected_api_key_stops_import_and_valid_one_resumes(
     write(people, range(200))
     done = invoke("customers", "import", str(people), env={"DUB_API_KEY": "dub_wrong"})
     assert done.exit_code == 3
-    assert last(done) == "200 rows: 0 created, 0 updated, 0 skipped, 0 failed, 200 left"
+    assert last(done) == "200 rows: 0 created, 0 updated, 0 skipped, 0 failed, 200 remaining"
     assert " had no usable response: 401 unauthorized: " in done.stderr
     assert "\nError: 401 unauthorized: " in done.stderr
     assert "Run the same command again to continue." in done.stderr
@@ -316,7 +319,7 @@ def test_network_failure_stops_the_import_without_failed_rows(
         env={"DUB_SERVER_URL": "http://127.0.0.1:9"},
     )
     assert (gone.exit_code, gone.stderr.count("attempt 1")) == (5, 1)
-    assert "0 failed, 10 left" in last(gone)
+    assert "0 failed, 10 remaining" in last(gone)
     live[0].faults.add(faults.DropBefore(), times=None)
     with no_sleep():
         done = invoke("customers", "import", "--no-retries", str(people))
@@ -334,7 +337,7 @@ def test_row_with_a_500_response_is_counted_as_remaining(
     live[0].faults.add(faults.Status(500, carried_out=True), method="POST")
     done = invoke("customers", "import", "--no-retries", "--workers", "1", str(people))
     assert done.exit_code == 5
-    assert last(done) == "10 rows: 9 created, 0 updated, 0 skipped, 0 failed, 1 left"
+    assert last(done) == "10 rows: 9 created, 0 updated, 0 skipped, 0 failed, 1 remaining"
     assert "1 row had no usable response" in done.stderr
     # It was created anyway, and now counts as created instead of as a conflict.
     done = invoke("customers", "import", str(people))
@@ -422,7 +425,7 @@ def test_finished_journal_does_not_block_a_changed_file(
         (HEADER, ("--map", "a=name", "--map", "a=email"), "'a' is given twice"),
         (HEADER, ("--encoding", "klingon"), "'klingon' is not the name of a text encoding"),
         (HEADER, ("--encoding", "hex"), "'hex' is not the name of a text encoding"),
-        (HEADER, ("--delimiter", "::"), "'::' is not one character; give one, or tab"),
+        (HEADER, ("--delimiter", "::"), "'::' is not a delimiter; give one such as ;"),
         ("a\0b", (), "line 1 contains a NUL byte"),
     ],
 )
@@ -443,7 +446,7 @@ def test_import_of_a_path_that_is_not_a_file_prints_one_line(
     for path, expected in (
         (str(tmp_path), "is a directory"),
         (str(tmp_path / "none.csv"), "No such file or directory"),
-        ("/dev/null", "is a device, not a file"),
+        ("/dev/null", "is a device; give the path of a file"),
         (str(tmp_path / "people.xls"), "save it as .xlsx"),
     ):
         done = invoke("customers", "import", path)

@@ -58,7 +58,7 @@ def test_stopped_import_writes_the_failed_rows_file(
     done = invoke_apart(*COMMAND)
     assert done.exit_code == 5
     assert done.stdout.splitlines()[-1].endswith(
-        "3 created, 0 updated, 0 skipped, 1 failed, 6 left"
+        "3 created, 0 updated, 0 skipped, 1 failed, 6 remaining"
     )
     assert done.stderr.splitlines()[:2] == [
         "1 row failed: 409 conflict: A customer with this external ID already exists.",

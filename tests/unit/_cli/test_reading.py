@@ -291,7 +291,7 @@ def test_objects_of_a_json_array_have_their_line_numbers(read: Read) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('[\n{"a": 1}\n{"a": 2}]', "line 3 is not JSON: a comma is missing"),
+        ('[\n{"a": 1}\n{"a": 2}]', "it is not JSON: a comma is missing in line 3"),
         ('[\n{"a": 1},\n', "line 3: the array is not closed"),
         ('[\n{"a": 1}', "line 2: the array is not closed"),
         ('[\n{"a": 1},\n{"a":', "line 3 is not JSON: Expecting value"),
@@ -300,7 +300,7 @@ def test_objects_of_a_json_array_have_their_line_numbers(read: Read) -> None:
         ("[" * 100_000, "item 1 cannot be parsed as JSON"),
         ("[\n" + "9" * 100_000 + "]", "line 2 cannot be parsed as JSON"),
         ('["' + "x" * 2 * MAX_RECORD_CHARS, "item 1 is not JSON: Unterminated string"),
-        ('[{"a": 1}, {"a": 2} {"a": 3}]', "after item 2 is not JSON: a comma is missing"),
+        ('[{"a": 1}, {"a": 2} {"a": 3}]', "it is not JSON: a comma is missing after item 2"),
     ],
 )
 def test_invalid_json_array_error_names_the_line(read: Read, text: str, expected: str) -> None:

@@ -49,7 +49,7 @@ def test_placeholder_is_read_as_empty_and_adds_a_note(field: str, cell: str) -> 
 
 @pytest.mark.parametrize("field", ["external_id", "country"])
 def test_placeholder_in_required_field_is_missing(field: str) -> None:
-    assert read_cell(field, "NULL").problem == "is missing"
+    assert read_cell(field, "NULL").problem == "is required, but has only a placeholder"
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_map_unordered_returns_dub_errors_and_raises_others() -> None:
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5])
 def test_map_unordered_invalid_workers_raises_when_called(workers: float) -> None:
-    with pytest.raises(ValueError, match=r"^workers must be 1 or more"):
+    with pytest.raises(ValueError, match=r"^workers must be a whole number of 1 or more"):
         map_unordered(str, [1], workers)  # type: ignore[arg-type]
 
 

@@ -86,7 +86,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"search": ""}, "search: Must not be empty."),
     ({"starting_after": ""}, "starting_after: Must not be empty."),
     ({"email": 5}, "email: "),
-    ({"email": "\ud800@example.com"}, "email: Contains an unpaired surrogate."),
+    ({"email": "\ud800@example.com"}, "email: Contains an unpaired surrogate; remove it."),
     ({"country": b"GB"}, "country: "),
     (
         {"starting_after": "a", "ending_before": "b"},

@@ -152,7 +152,7 @@ CREATE: dict[str, tuple[Any, str]] = {
     "external id bytes": ({"external_id": b"user_1"}, "ValueError: create(): external_id: "),
     "half a surrogate pair": (
         {"external_id": "\ud83e"},
-        "ValueError: create(): external_id: Contains an unpaired surrogate.",
+        "ValueError: create(): external_id: Contains an unpaired surrogate; remove it.",
     ),
     "country null": ({"external_id": "u", "country": None}, "ValueError: create(): country: "),
     "email a list": ({"external_id": "u", "email": []}, "ValueError: create(): email: "),

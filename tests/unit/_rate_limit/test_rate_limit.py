@@ -99,5 +99,5 @@ except ImportError as error:
 def test_redis_storage_without_redis_py_names_the_extra() -> None:
     code = BLOCKED.format(names=("redis",), storage="redis://:pa55@h")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().endswith('redis-py: run  pip install "dub-uplink[redis]"')
+    assert done.stdout.strip().endswith('redis-py; run  pip install "dub-uplink[redis]"')
     assert "pa55" not in done.stdout
