@@ -85,8 +85,8 @@ class Admin:
         try:
             self._check_access(request)
             # Serve the page with and without the final slash. Without the admin API, the fake
-            # redirects permanently from /_fake/ to /_fake, as Dub does. If a browser has cached this
-            # redirect, a redirect to /_fake/ loops.
+            # redirects permanently from /_fake/ to /_fake. If a browser has cached this redirect, a
+            # redirect to /_fake/ loops.
             path = f"{request.path}/".removeprefix(_PREFIX).removesuffix("/")
             # Handle HEAD like GET. The handler of the connection omits the body.
             method = "GET" if request.method == "HEAD" else request.method
