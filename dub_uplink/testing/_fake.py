@@ -43,7 +43,7 @@ class FakeDub:
 
     Args:
         token: The valid API key or keys.
-        expired: The expired API key or keys. An API key in both arguments is expired.
+        expired: The expired API key or keys. A key in both ``token`` and ``expired`` is expired.
         role: The role of the API keys in the workspace: ``owner``, ``member``, ``viewer`` or
             ``billing``.
         plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or

@@ -107,8 +107,9 @@ class RateLimited(Fault):
     Args:
         retry_after: The ``Retry-After`` header. A number or text is sent unchanged. A datetime is
             sent as an HTTP date. ``None`` sends no header. By default, the fake sends Dub's
-            headers: ``X-RateLimit-*``, and ``Retry-After`` in Unix milliseconds, in one minute.
-        form: The form of the header. ``retry_after`` is then in seconds after the fake's time.
+            headers: ``X-RateLimit-*``, and ``Retry-After`` as the Unix milliseconds in one minute.
+        form: The form of the header. With a form, ``retry_after`` is a number of seconds after the
+            fake's current time.
 
     Raises:
         TypeError: ``form`` is given, and ``retry_after`` is not a number.
@@ -258,7 +259,7 @@ class Garbage(Fault):
 
 @dataclasses.dataclass
 class QueuedFault:
-    """A fault with its requests; see :meth:`Faults.add`."""
+    """A queued fault with its conditions; see :meth:`Faults.add`."""
 
     fault: Fault
     times: int | None
@@ -322,7 +323,7 @@ class Faults:
         faults of the previous call.
 
         Args:
-            shares: Each fault with its fraction of the requests, from 0 to 1. ``{}`` removes all.
+            shares: Each fault with its fraction of the requests, from 0 to 1; ``{}`` for none.
             seed: The seed of the random numbers.
 
         Raises:
