@@ -16,7 +16,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -MAX_INTEGER
 #: The lowest speed of ``Drip``, in bytes per second. At this speed, the wait for a byte is 1e9
-#: seconds. A longer wait could overflow a timer.
+#: seconds. A longer wait may overflow a timer.
 MIN_SPEED = 1e-9
 #: The largest offset of a ``Retry-After`` from now, in seconds. A date with a larger offset may be
 #: out of the range of datetime.

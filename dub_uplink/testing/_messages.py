@@ -75,7 +75,7 @@ class Request:
 
 
 class FakeClosed(RuntimeError):
-    """A request reached a closed fake. Clients do not retry such a request."""
+    """A request reached a closed fake. Clients do not retry after this error."""
 
 
 @dataclasses.dataclass(slots=True)

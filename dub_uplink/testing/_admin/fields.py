@@ -80,7 +80,7 @@ def _check_encodable(value: Any) -> None:
     except UnicodeEncodeError:
         raise ValueError("must be valid Unicode, without lone surrogates") from None
     except ValueError:
-        # json.loads converts a number beyond 1.8e308 to infinity, which JSON does not have.
+        # json.loads converts a number beyond 1.8e308 to infinity. JSON has no infinity.
         raise ValueError("must not contain a number above 1.8e308 or below -1.8e308") from None
 
 
@@ -199,7 +199,7 @@ def number(minimum: float = -math.inf, maximum: float = math.inf) -> Check:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not minimum <= value <= maximum:
             raise ValueError(f"must be a number {bounds}".rstrip())
-        # Reject very large integers, for which float() raises OverflowError.
+        # float() raises OverflowError for very large integers.
         if not -1e300 < value < 1e300:
             raise ValueError("must be a number above -1e300 and below 1e300")
         return float(value) if isinstance(value, float) else value

@@ -75,7 +75,7 @@ class RateLimiter:
             timestamps.pop()
 
     def count_request(self, key: str, now_ms: int) -> Usage:
-        """Count a request unless the limit rejects it. Return the usage at ``now_ms``."""
+        """Count a request if the limit allows it. Return the usage at ``now_ms``."""
         timestamps = self._timestamps.setdefault(key, deque(maxlen=max(self._limit, 1)))
         self._prune(timestamps, now_ms)
         allowed = len(timestamps) < self._limit
