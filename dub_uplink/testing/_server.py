@@ -98,7 +98,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for key, value in self.headers.items():
             name = key.lower()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        # Do not use self.path: http.server merges leading slashes in it.
+        # Do not use self.path, because http.server merges its leading slashes.
         target = self.requestline.split()[1]
         if not target.startswith("/"):  # an absolute URL, as sent to a proxy
             target = "/" + target.partition("://")[2].partition("/")[2]

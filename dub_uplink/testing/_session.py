@@ -69,7 +69,7 @@ class FakeAdapter(BaseAdapter):
         recorded = self._to_request(request)
         started = time.perf_counter()
         delivery = self._fake.handle(recorded)
-        # Add the delays. Do not measure them, because ``sleep`` may skip them.
+        # Add the delays to the measured time, because ``sleep`` may skip a delay.
         ms = (time.perf_counter() - started + delivery.total_delay) * 1000
         try:
             return self._deliver(delivery, request, stream, _split_timeout(timeout))

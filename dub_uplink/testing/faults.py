@@ -58,7 +58,7 @@ class Status(Fault):
         code: The status, from 200 to 599.
         headers: Headers to send in addition to ``Content-Type``.
         body: Text, bytes, or a value to send as JSON. By default, the body is Dub's error object.
-            For a status that Dub does not use, it is an HTML page, as from a proxy.
+            For a status that Dub does not use, the body is an HTML page, as from a proxy.
         carried_out: Whether to execute the request.
 
     Raises:

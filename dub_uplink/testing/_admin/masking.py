@@ -70,7 +70,7 @@ def make_redactor(secrets: frozenset[str]) -> Redactor:
 
 
 def _secret_pattern(secret: str) -> str:
-    # Allow null characters between the characters: ASCII in UTF-16 and UTF-32 contains them.
+    # Allow null bytes between the characters: UTF-16 and UTF-32 put null bytes there.
     return r"\0*".join(map(_character_pattern, secret))
 
 

@@ -61,7 +61,7 @@ def format_time(moment: dt.datetime) -> str:
 def customer_to_json(customer: StoredCustomer) -> dict[str, Any]:
     """Convert a stored customer to JSON.
 
-    A missing name stays ``null``. In Dub's API, it is the email or a random name.
+    A missing name stays ``null``. Dub's API returns the email or a random name.
     """
     values = {name: getattr(customer, field) for name, field in CUSTOMER_FIELDS.items()}
     return {

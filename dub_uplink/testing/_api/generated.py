@@ -30,7 +30,7 @@ def generate_rows(
     empty_row = row_from_customer(
         StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0))
     )
-    # Create no StoredCustomer objects, because creating a million of them is slow.
+    # Create no StoredCustomer objects, because a million objects take long.
     for number in range(1, count + 1):
         if store.get(f"ext_user_{number}") is not None:
             continue

@@ -61,7 +61,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_stripe_customer_id ON customers (stripe_cus
     WHERE stripe_customer_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_created_at ON customers (created_at);
 """
-# Create these indexes on first use. Most fakes do not need them, and indexes slow writes.
+# Create the indexes of these columns on first use: they slow writes, and few fakes need them.
 _LAZY_INDEXES = ("email", "sale_amount", "first_sale_at", "subscription_canceled_at")
 
 _SELECT = f"SELECT {', '.join(_COLUMNS)}"
@@ -201,7 +201,7 @@ def _shares_a_word(search: str, name: str | None, email: str | None) -> bool:
 class Store:
     """Store customers in a SQLite file or in memory. The caller must hold a lock.
 
-    Dub's server does not define how equal values and nulls of the sort field are ordered. The store
+    Dub's server does not define the order of equal values or nulls of the sort field. The store
     sorts equal values by id, in the direction of the list. Nulls are first in ascending order. A
     search finds customers with at least one word of the search text, and ignores case.
     """
