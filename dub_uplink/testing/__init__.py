@@ -1,7 +1,7 @@
 """A fake of Dub's customers API for tests, with faults on demand.
 
-A client reaches a ``FakeDub`` through a ``requests.Session`` without a socket, or over HTTP.
-``faults`` contains the faults that a fake can inject. ``no_sleep`` skips the waits of retries.
+A client reaches a ``FakeDub`` over HTTP, or without a socket through a ``requests.Session``.
+``faults`` contains the faults that a fake can inject. ``no_sleep`` skips the waits of clients.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LOCATIONS = {
     "no_sleep": "._clock:no_sleep",
 }
 
-# Hide __getattr__ from type checkers, because with it they accept any name.
+# Hide __getattr__ from type checkers: a module with __getattr__ accepts any name.
 if not TYPE_CHECKING:
     __getattr__ = make_lazy_getattr(__name__, _LOCATIONS)
 

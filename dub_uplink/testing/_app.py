@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 class App:
     """The WSGI application of a fake.
 
-    WSGI cannot drop a connection, so a fault that drops the connection raises
-    ``ConnectionResetError``. A truncated body ends early, without an error. A body that a fault
-    slows down is sent at full speed.
+    A fault that drops the connection raises ``ConnectionResetError``, because WSGI cannot drop a
+    connection. A truncated body ends early, without an error. The fault ``Drip`` has no effect.
     """
 
     def __init__(self, fake: FakeDub) -> None:
@@ -65,7 +64,7 @@ class App:
 
 
 def _raw_path(environ: WSGIEnvironment) -> str:
-    """Return the percent-encoded path. ``PATH_INFO`` does not distinguish ``%2F`` from ``/``."""
+    """Return the percent-encoded path. In ``PATH_INFO``, ``%2F`` is decoded to ``/``."""
     for name in ("REQUEST_URI", "RAW_URI"):
         raw_target: str = environ.get(name) or ""
         if raw_target.startswith("/"):

@@ -1,4 +1,4 @@
-"""Clocks for tests: the clock of a fake, and a client clock that skips every sleep."""
+"""Clocks for tests: the clock of a fake, and a clock for clients that skips every sleep."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 #: The longest sleep of :func:`sleep`, in seconds.
 _MAX_SLEEP = 1e9
-#: The largest offset of a clock, and the latest Unix time that ``set`` accepts, in seconds. A
-#: clock with this offset stays below the year 9999, the last year of datetime.
+#: The largest offset of a clock, and the latest Unix time that ``set`` accepts, in seconds. With
+#: this offset, the time stays below the year 9999, the last year of datetime.
 _MAX_OFFSET = 190_000_000_000.0
 
 _fake_clocks: weakref.WeakSet[FakeClock] = weakref.WeakSet()
@@ -25,7 +25,7 @@ _active_no_sleep_clocks: list[SkippingClock] = []
 
 
 class FakeClock:
-    """The clock of a fake: the result of ``now``, plus an offset. ``freeze`` stops the clock.
+    """The clock of a fake. Its time is the result of ``now`` plus an offset.
 
     Args:
         now: A function that returns the time as an aware datetime or Unix seconds; by default,
@@ -45,7 +45,7 @@ class FakeClock:
         return (self._time_without_offset() if frozen_at is None else frozen_at) + self._offset
 
     def _time_without_offset(self) -> float:
-        # Look up time.time at each call, because libraries such as freezegun replace it.
+        # Look up time.time at each call, because freezegun and similar libraries replace it.
         now = time.time() if self._now is None else self._now()
         if isinstance(now, dt.datetime):
             if now.tzinfo is None:
@@ -89,13 +89,13 @@ class FakeClock:
             self._offset += moment.timestamp() - self.time()
 
     def freeze(self) -> None:
-        """Stop the clock; ``advance`` and ``set`` still move it."""
+        """Stop the clock. ``advance`` and ``set`` still move a frozen clock."""
         with self._lock:
             if self._frozen_at is None:
                 self._frozen_at = self._time_without_offset()
 
     def unfreeze(self) -> None:
-        """Let a frozen clock run again, from the time that the clock shows."""
+        """Start a frozen clock again, from its current time."""
         with self._lock:
             if self._frozen_at is not None:
                 self._offset += self._frozen_at - self._time_without_offset()
@@ -114,14 +114,14 @@ class FakeClock:
 
     @property
     def offset(self) -> float:
-        """Return the seconds that the clock adds to ``now``, or to the time of ``freeze``."""
+        """Return the seconds that are added to ``now``; if frozen, to the time of ``freeze``."""
         return self._offset
 
 
 class SkippingClock:
-    """A clock whose ``sleep`` returns at once and moves the clock ahead, so that deadlines pass.
+    """A clock whose ``sleep`` returns at once, and moves the clock ahead instead.
 
-    ``slept`` lists the seconds of each sleep.
+    ``slept`` lists the duration of each sleep in seconds.
 
     Args:
         on_sleep: A function to call with the seconds of each sleep.
@@ -170,14 +170,14 @@ class SkippingClock:
 
 @contextlib.contextmanager
 def no_sleep() -> Iterator[SkippingClock]:
-    """Skip the waits of clients, and the delays in ``session()`` and ``wsgi_app`` of fakes.
+    """Skip the waits of clients, and the delays of ``FakeDub.session()`` and ``wsgi_app``.
 
-    A skipped wait moves the clocks of clients and of all fakes ahead, so that deadlines and rate
-    limit windows pass. A client with its own ``clock`` argument uses that clock.
+    A skipped wait moves the clocks of clients and of all fakes ahead. Therefore deadlines and rate
+    limit windows end as usual. A client with a ``clock`` argument still sleeps by that clock.
 
     Returns:
         A context manager. In ``with no_sleep() as clock``, ``clock`` is a :class:`SkippingClock`,
-        and ``clock.slept`` lists the seconds of each wait.
+        and ``clock.slept`` lists the duration of each wait in seconds.
     """
     from ..retries import use_clock  # noqa: PLC0415 - a fake can be used without a client
 
@@ -196,8 +196,8 @@ def _advance_all(seconds: float) -> None:
 
 
 def sleep(seconds: float) -> None:
-    """Sleep for a number of seconds, or skip the sleep within :func:`no_sleep`."""
+    """Sleep for a number of seconds. Within :func:`no_sleep`, skip the sleep."""
     if seconds > 0:
-        # time.sleep raises OverflowError for a very long sleep.
+        # Above this limit, time.sleep may raise OverflowError.
         seconds = min(seconds, _MAX_SLEEP)
         (_active_no_sleep_clocks[-1].sleep if _active_no_sleep_clocks else time.sleep)(seconds)

@@ -43,21 +43,23 @@ class FakeDub:
 
     Args:
         token: The valid API key or keys.
-        expired: The expired API key or keys. They are expired even if ``token`` contains them.
+        expired: The expired API key or keys. A key in both ``token`` and ``expired`` is expired.
         role: The role of the API keys in the workspace: ``owner``, ``member``, ``viewer`` or
             ``billing``.
         plan: The workspace's plan: ``free``, ``trial``, ``pro``, ``business``, ``advanced`` or
             ``enterprise``. The customers API rejects ``free`` and ``pro``.
         default_program: The id of the workspace's program. A filter by program or partner uses
-            this program instead of the requested program. With ``None``, such a filter gets a 404.
+            this program instead of the requested program. If ``None``, the filter gets a 404.
         rate_limit: The number of requests that each API key may send in a ``window``. With 0,
             every request gets a 429. With ``None``, no request gets a 429, and the headers of
             errors contain the limit of the plan.
         window: The window of the rate limit, in seconds.
-        now: A function that returns an aware datetime or Unix seconds; default: the wall clock.
-        ids: A function that returns the id of a new customer; default: random ids in Dub's format.
-        database: A SQLite file for the customers; by default, the customers are in memory.
-        base_url: The server URL. A ``session()`` passes requests for this URL to the fake.
+        now: A function that returns the time as an aware datetime or Unix seconds. The default is
+            the wall clock.
+        ids: A function that returns the id of a new customer. By default, ids are random and have
+            Dub's format.
+        database: The path of a SQLite file for the customers. By default, they are in memory.
+        base_url: The server URL. ``session()`` passes requests for this URL to the fake.
         latency: The delay of every response, in seconds.
         keep_requests: How many of the latest requests the fake keeps in ``requests``.
 
@@ -87,7 +89,7 @@ class FakeDub:
     ) -> None:
         if "://" not in base_url:
             raise ValueError(f"base_url must be a URL such as https://api.dub.co, not {base_url!r}")
-        tokens: tuple[Any, Any] = (token, expired)  # Settings converts both to tuples
+        tokens: tuple[Any, Any] = (token, expired)  # Settings converts them to tuples
         settings = Settings(
             role, plan, default_program, rate_limit, window, latency, *tokens, keep_requests
         )
@@ -103,7 +105,7 @@ class FakeDub:
         self._requests = RequestLog(keep_requests)
         self._limiter = RateLimiter(settings.limit, window, enforced=rate_limit is not None)
         workspace = make_workspace(settings)
-        # Contains former API keys too, so that the fake redacts them in recorded requests.
+        # Keep former API keys too, because recorded requests may contain them.
         self._secrets = workspace.tokens | workspace.expired
         self._api = CustomersApi(self._store, workspace, self._limiter, self.clock, self._new_id)
 
@@ -153,7 +155,7 @@ class FakeDub:
         return App(self)
 
     def handle(self, request: Request) -> Delivery:
-        """Execute a request, or apply its fault, and return how to deliver the response.
+        """Execute a request or apply its fault. Return how to deliver the response.
 
         If the response is delayed, the caller sets ``request.ms`` when it sends the response.
         """
@@ -207,7 +209,7 @@ class FakeDub:
 
         Args:
             **changes: Fields of :class:`Settings`, such as ``role="viewer"``. A new rate limit
-                also counts the requests before the change.
+                counts earlier requests too.
 
         Raises:
             TypeError: a name is not a field of ``Settings``, or a value has the wrong type.
@@ -231,7 +233,7 @@ class FakeDub:
             return list(self._next_ids)
 
     def use_ids(self, ids: Iterable[str]) -> None:
-        """Use these ids for the next new customers. Discard unused ids of an earlier call.
+        """Use ``ids`` for the next new customers. Discard the unused ids of an earlier call.
 
         Raises:
             ValueError: an id is empty or repeated, begins with ``ext_``, or belongs to a customer.
@@ -284,13 +286,13 @@ class FakeDub:
     ) -> StoredCustomer:
         """Store a customer without the checks of the API, and return the customer.
 
-        ``created_at`` does not change the id, which contains the current time, as after an import
-        in Dub. ``sale_amount`` is in cents. ``link``, ``partner`` and ``discount`` accept keys in
+        As after an import in Dub, the id contains the current time, not ``created_at``.
+        ``sale_amount`` is in cents. ``link``, ``partner`` and ``discount`` accept keys in
         snake_case or camelCase. Missing keys get defaults. Unknown keys are kept.
 
         Raises:
-            ValueError: a stored customer has the id, ``external_id`` or ``stripe_customer_id``, the
-                id begins with ``ext_``, a date has no time zone, or a number is out of range.
+            ValueError: another customer has the id, ``external_id`` or ``stripe_customer_id``. The
+                id begins with ``ext_``. A date has no time zone. A number is out of range.
             TypeError: ``sales`` or ``sale_amount`` is not an integer.
         """
         check_integer("sales", sales, 0)
@@ -333,12 +335,12 @@ class FakeDub:
     def add_many(self, count: int) -> int:
         """Add the customers ``user_1`` to ``user_<count>``, and return how many were added.
 
-        Customers that exist are skipped. Creation times are one second apart, and the last one is
-        now. A million customers take about half a minute. Meanwhile, other requests wait.
+        Customers that exist are skipped. Creation times are one second apart; the last customer has
+        the current time. Adding a million customers takes about half a minute, and blocks requests.
 
         Raises:
-            ValueError: a customer has an id of ``use_ids``, or the constructor's ``ids`` returned
-                an invalid id. In both cases, no customer is added.
+            ValueError: a stored customer has an id of ``use_ids``, or the constructor's ``ids``
+                returned an invalid id. No customer is added.
         """
         with self._lock:
             custom_ids = self._next_ids.copy()
@@ -369,8 +371,8 @@ class FakeDub:
     def reset(self) -> None:
         """Restore the initial state of the fake.
 
-        Call ``clear``, reset the rate limit, and undo ``use_ids``, ``configure`` and all changes of
-        the clock.
+        Remove all customers, recorded requests, faults and ids of ``use_ids``. Restore the
+        settings, the clock and the rate limit.
         """
         with self._lock:
             self.clear()
@@ -381,7 +383,7 @@ class FakeDub:
             self._next_ids.clear()
 
     def close(self) -> None:
-        """Close the database. New requests raise ``RuntimeError``, or get a 410 over HTTP."""
+        """Close the database. Later requests raise ``RuntimeError``; over HTTP, they get a 410."""
         with self._lock:
             self._store.close()
 

@@ -15,17 +15,17 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 #: The largest integer that SQLite can store.
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -MAX_INTEGER
-#: The lowest speed of ``Drip``, in bytes per second. The wait for a byte is at most 1e9 seconds, so
-#: that no timer overflows.
+#: The lowest speed of ``Drip``, in bytes per second. At this speed, the wait for a byte is 1e9
+#: seconds. A longer wait may overflow a timer.
 MIN_SPEED = 1e-9
-#: The largest offset of a ``Retry-After`` from now, in seconds. It keeps the date in the range of
-#: datetime.
+#: The largest offset of a ``Retry-After`` from now, in seconds. A date with a larger offset may be
+#: out of the range of datetime.
 _MAX_RETRY_AFTER = 1e9
 _CONNECTION_HEADERS = ("connection", "content-length", "transfer-encoding")
 
 
 def is_path(pattern: str) -> bool:
-    """Return whether a pattern can match a path. A path begins with / and has no query."""
+    """Return whether a pattern can match a path, which begins with / and has no query."""
     return pattern.startswith(("/", "*")) and "?" not in pattern
 
 
@@ -49,7 +49,7 @@ def is_number(value: object) -> bool:
 
 
 def matches_path(pattern: str, path: str) -> bool:
-    """Return whether a path matches a pattern, in which only ``*`` is special."""
+    """Return whether a path matches a pattern. Only ``*`` is a wildcard."""
     return pattern == path or fnmatch.fnmatchcase(path, pattern.replace("[", "[[]"))
 
 
@@ -97,7 +97,7 @@ def check_headers(names: Iterable[str]) -> None:
 
 
 def merge_headers(defaults: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
-    """Return the default headers, overridden by ``overrides``. Names are case-insensitive."""
+    """Merge headers; ``overrides`` replace ``defaults``. Names are case-insensitive."""
     overridden_names = {name.lower() for name in overrides}
     return {
         name: value for name, value in defaults.items() if name.lower() not in overridden_names
@@ -117,8 +117,8 @@ def format_retry_after(value: float | str | dt.datetime, form: str | None, now: 
     """Return the value of a ``Retry-After`` header.
 
     Args:
-        value: With a form, a number of seconds after ``now``. Without a form, the value of the
-            header, or a ``datetime`` to send as an HTTP date.
+        value: With a form, a number of seconds after ``now``. Without a form, the header's value
+            or a ``datetime``. A ``datetime`` becomes an HTTP date.
         form: ``seconds``, ``http_date``, ``unix``, ``unix_ms``, or ``None`` for no form.
         now: The current Unix time in seconds.
     """

@@ -1,6 +1,6 @@
 """Requests to a fake, responses of a fake, and how a transport delivers a response.
 
-A transport is the adapter of a session, the server or the WSGI application.
+There are three transports: the adapter of a session, the server, and the WSGI application.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def parse_query(query_string: str) -> dict[str, str]:
     """Decode a query string as JavaScript's ``URLSearchParams`` does.
 
-    The last value of a repeated name wins. An invalid percent-encoding stays unchanged. Bytes that
-    are not UTF-8 become U+FFFD.
+    If a name is repeated, the last value is used. Invalid percent-encoding stays unchanged.
+    Bytes that are not UTF-8 become U+FFFD.
     """
     query: dict[str, str] = {}
     for pair in query_string.split("&"):
@@ -39,12 +39,12 @@ class Request:
         query_string: The query as sent, percent-encoded.
         headers: The headers, with lower-case names.
         body: The body.
-        status: The status of the response; ``None`` while the request is executed, or if the
-            connection was closed without a response.
+        status: The status of the response. ``None`` during the execution, or if the connection was
+            closed without a response.
         fault: The fault that was applied, or ``None``.
-        ms: The milliseconds from the request to the end of the response, including delays;
+        ms: The milliseconds from the request to the end of the response, including delays.
             ``None`` until the response is sent.
-        number: The position of the request among all requests of the fake, counted from 1.
+        number: The position of the request among all requests to the fake, counted from 1.
     """
 
     __module__ = "dub_uplink.testing"
@@ -75,7 +75,7 @@ class Request:
 
 
 class FakeClosed(RuntimeError):
-    """A request reached a closed fake. Clients do not retry the request."""
+    """A request reached a closed fake. Clients do not retry after this error."""
 
 
 @dataclasses.dataclass(slots=True)

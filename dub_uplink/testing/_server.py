@@ -26,9 +26,9 @@ logger: logging.Logger = logging.getLogger("dub_uplink.testing")
 
 #: The maximum number of seconds that ``close()`` waits for requests in progress.
 _CLOSE_TIMEOUT = 5.0
-#: The seconds between two checks in ``close()`` for requests in progress.
+#: The seconds between two checks of ``close()`` whether requests are in progress.
 _CLOSE_INTERVAL = 0.005
-#: The maximum number of seconds until the listening thread notices ``close()``.
+#: The seconds between two checks of the listening thread whether ``close()`` was called.
 _POLL_INTERVAL = 0.02
 #: The maximum number of bytes of a body to read at once.
 _READ_SIZE = 65_536
@@ -69,7 +69,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if admin is not None and admin.serves(request.path):
             response = admin.handle(request)
             self._deliver(Delivery(response))
-            # Do not log the requests that the admin page sends every second.
+            # Do not log reads: the admin page sends several every second.
             if request.method not in ("GET", "HEAD"):
                 self.server.log_request(request, f"{response.status}")
             return
@@ -77,7 +77,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             delivery = self.server.fake.handle(request)
         except FakeClosed as error:
-            # Clients retry a 500 and a closed connection, but not a 410.
+            # Clients do not retry a 410. They do retry a 500 or a closed connection.
             request.status = 410
             headers = {"Content-Type": "text/plain; charset=utf-8"}
             delivery = Delivery(FakeResponse(410, headers, str(error).encode()))
@@ -98,7 +98,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for key, value in self.headers.items():
             name = key.lower()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        # Do not use self.path, in which http.server merges leading slashes.
+        # Do not use self.path, because http.server merges its leading slashes.
         target = self.requestline.split()[1]
         if not target.startswith("/"):  # an absolute URL, as sent to a proxy
             target = "/" + target.partition("://")[2].partition("/")[2]
@@ -111,10 +111,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return Request(self.command, path, query_string, headers, body)
 
     def _read_body(self, headers: dict[str, str], max_bytes: int) -> bytes:
-        """Read a complete body, but return at most ``max_bytes`` + 1 bytes of it."""
+        """Read the complete body. Return its first ``max_bytes`` + 1 bytes."""
         body = bytearray()
         for part in self._body_parts(headers):
-            # Read the rest too. Some clients lose a response that arrives before the body is sent.
+            # Read the rest too. Some clients lose a response that arrives while they send the body.
             body += part[: max(max_bytes + 1 - len(body), 0)]
         return bytes(body)
 
@@ -139,7 +139,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             yield part
 
     def _deliver(self, delivery: Delivery, before_end: Callable[[], object] = lambda: None) -> None:
-        """Send a response; call ``before_end`` after all delays, before the last bytes are sent."""
+        """Send a response. After all delays and before the last bytes, call ``before_end``."""
         response = delivery.response
         delay = min(delivery.delay, threading.TIMEOUT_MAX)
         if (delay and self.server.stopping.wait(delay)) or response is None:
@@ -162,7 +162,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _write_throttled(self, body: bytes, bytes_per_second: float) -> bytes:
-        """Send a body slowly, up to the last part. Return the last part for the caller to send."""
+        """Send all parts of a body but the last, slowly. Return the last part."""
         started = time.monotonic()
         sent = 0
         end = 0
@@ -173,7 +173,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if self.server.stopping.wait(max(_THROTTLE_INTERVAL, 1 / bytes_per_second)):
                 self.close_connection = True
                 return b""
-            # Use the elapsed time, because a wait may take longer than requested.
+            # Use the elapsed time, because a wait may take longer than its timeout.
             end = max(int((time.monotonic() - started) * bytes_per_second), sent + 1)
         return body[sent:]
 
@@ -209,7 +209,7 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.connections.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # OSError: the client closed the connection
+        if not isinstance(sys.exc_info()[1], OSError):  # if OSError, the client has disconnected
             logger.exception("a connection failed")
 
     def log_request(self, request: Request, outcome: str) -> None:
@@ -290,7 +290,7 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Close every connection and wait for requests in progress; a second call does nothing."""
+        """Close every connection, and wait for requests in progress."""
         listener = self._listener
         listener.stopping.set()
         if self._thread.is_alive():
@@ -299,7 +299,7 @@ class Server:
         for connection in list(listener.connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        # Count the waits instead of measuring time, because a test may freeze the time.
+        # Count the waits. Do not measure time, because a test may freeze the clock.
         for _ in range(round(_CLOSE_TIMEOUT / _CLOSE_INTERVAL)):
             if not listener.connections:
                 break

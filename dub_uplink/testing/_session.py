@@ -1,4 +1,4 @@
-"""A ``requests`` adapter that passes requests to a fake, and rejects requests to other servers."""
+"""A ``requests`` adapter that passes requests to a fake, and rejects all other requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Timeout: TypeAlias = float | tuple[float | None, float | None] | urllib3.Timeout
 
 
 class NetworkRefused(RuntimeError):
-    """A session of :meth:`FakeDub.session` rejected a request to another server.
+    """A session of :meth:`FakeDub.session` rejected a request to a server other than the fake.
 
     Clients do not retry the request, because this class is not an exception of ``requests``.
     """
@@ -69,7 +69,7 @@ class FakeAdapter(BaseAdapter):
         recorded = self._to_request(request)
         started = time.perf_counter()
         delivery = self._fake.handle(recorded)
-        # Add the delays instead of measuring them, because ``sleep`` may skip them.
+        # Add the delays to the measured time, because ``sleep`` may skip a delay.
         ms = (time.perf_counter() - started + delivery.total_delay) * 1000
         try:
             return self._deliver(delivery, request, stream, _split_timeout(timeout))
@@ -111,7 +111,7 @@ class FakeAdapter(BaseAdapter):
             request, delivery.response, body, enforce_length=not is_complete
         )
         if is_complete and not stream:
-            # Set the content directly, because a read from ``raw`` takes a fifth of a call's time.
+            # Set the content directly. Reading it from ``raw`` takes a fifth of a call's time.
             response._content = delivery.response.body
             response._content_consumed = True  # type: ignore[attr-defined]
         elif not stream:
@@ -172,8 +172,8 @@ class FakeAdapter(BaseAdapter):
 def _split_timeout(timeout: Timeout) -> tuple[float | None, float | None]:
     """Return the read timeout and the total timeout, both in seconds.
 
-    Only a ``urllib3.Timeout`` has a total timeout. As in the client's adapter, the total timeout
-    includes the time to read the body.
+    Only a ``urllib3.Timeout`` has a total timeout. It includes the time to read the body, as in
+    the client's adapter.
     """
     if isinstance(timeout, urllib3.Timeout):
         started_timeout = timeout.clone()
@@ -207,8 +207,8 @@ def _guess_encoding(content_type: str | None) -> str | None:
 class _SlowBody(io.BytesIO):
     """A body that arrives at ``bytes_per_second``.
 
-    A read raises ``TimeoutError`` if one byte takes longer than ``timeout`` seconds, or all reads
-    together take longer than ``total`` seconds.
+    A read raises ``TimeoutError`` if one byte takes longer than ``timeout`` seconds. It also raises
+    ``TimeoutError`` if all reads together take longer than ``total`` seconds.
     """
 
     def __init__(

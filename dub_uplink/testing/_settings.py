@@ -1,4 +1,4 @@
-"""The settings of a fake. They can be changed at any time."""
+"""The settings of a fake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._api.routes import ROLES, Workspace
 from ._fault_values import check_integer, is_number
 
 MAX_RATE_LIMIT = 1_000_000
-#: The shortest window in seconds. The fake measures time in milliseconds.
+#: The shortest window in seconds: one millisecond, the precision of the fake's clock.
 MIN_WINDOW = 0.001
 #: The longest window and latency, in seconds.
 MAX_SECONDS = 1e9
@@ -24,13 +24,13 @@ class Settings:
     Args:
         role: The role of the API keys.
         plan: The plan of the workspace.
-        default_program: The id of the workspace's program.
-        rate_limit: The number of requests that each API key may send in a ``window``; ``None`` for
-            no limit, 0 to reject every request.
+        default_program: The id of the workspace's program; ``None`` for no program.
+        rate_limit: The number of requests that each API key may send in a ``window``. With 0, every
+            request gets a 429. With ``None``, no request gets a 429.
         window: The window of the rate limit, in seconds.
         latency: The delay of every response, in seconds.
         tokens: The valid API keys.
-        expired: The expired API keys. They are expired even if ``tokens`` contains them.
+        expired: The expired API keys. An API key in both ``tokens`` and ``expired`` is expired.
         keep_requests: How many of the latest requests the fake keeps in ``requests``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Faults that a fake can inject, as hashable values."""
+"""Faults that a fake can inject. Faults are hashable."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class Status(Fault):
     Args:
         code: The status, from 200 to 599.
         headers: Headers to send in addition to ``Content-Type``.
-        body: Text, bytes, or a value to send as JSON. By default, Dub's error object if Dub uses
-            the status; otherwise an HTML page like that of a proxy.
-        carried_out: Whether to execute the request before the response.
+        body: Text, bytes, or a value to send as JSON. By default, the body is Dub's error object.
+            For a status that Dub does not use, the body is an HTML page, as from a proxy.
+        carried_out: Whether to execute the request.
 
     Raises:
         TypeError: ``code`` is not an integer.
-        ValueError: ``code`` is out of range, or the server itself sets one of the ``headers``.
+        ValueError: ``code`` is out of range, or the server itself sets a header in ``headers``.
     """
 
     code: int
@@ -102,18 +102,18 @@ Form: TypeAlias = Literal["seconds", "http_date", "unix", "unix_ms"]
 
 @dataclasses.dataclass(frozen=True)
 class RateLimited(Fault):
-    """Respond with Dub's 429, without executing the request.
+    """Respond with Dub's 429. The request is not executed.
 
     Args:
-        retry_after: The ``Retry-After`` header. A number or text is sent unchanged, a datetime as
-            an HTTP date; ``None`` sends no header. By default, the headers are Dub's:
-            ``Retry-After`` in Unix milliseconds, one minute ahead, and ``X-RateLimit-*``.
-        form: If given, ``retry_after`` is a number of seconds after the fake's current time, and
-            the header is sent in this form.
+        retry_after: The ``Retry-After`` header. A number or text is sent unchanged. A datetime is
+            sent as an HTTP date. ``None`` sends no header. By default, the fake sends Dub's
+            headers: ``X-RateLimit-*``, and ``Retry-After`` as the Unix milliseconds in one minute.
+        form: The form of the header. With a form, ``retry_after`` is a number of seconds after the
+            fake's current time.
 
     Raises:
         TypeError: ``form`` is given, and ``retry_after`` is not a number.
-        ValueError: ``form`` is unknown, or ``retry_after`` with a form is not from -1e9 to 1e9.
+        ValueError: ``form`` is unknown, or a ``retry_after`` with a form is out of range.
     """
 
     retry_after: float | str | dt.datetime | None = "dub"
@@ -144,7 +144,7 @@ class RateLimited(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class DropBefore(Fault):
-    """Close the connection without a response, without executing the request."""
+    """Close the connection. The request is not executed."""
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         return Delivery(None)
@@ -152,7 +152,7 @@ class DropBefore(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class DropAfter(Fault):
-    """Execute the request, then close the connection without a response."""
+    """Execute the request. Then close the connection without a response."""
 
     def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
         execute()
@@ -161,7 +161,7 @@ class DropAfter(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Truncate(Fault):
-    """Execute the request, send a part of the body, then close the connection.
+    """Execute the request, and send a part of the body. Then close the connection.
 
     ``Content-Length`` is the length of the complete body.
 
@@ -230,7 +230,7 @@ class Drip(Fault):
 
 @dataclasses.dataclass(frozen=True)
 class Garbage(Fault):
-    """Respond with a success and an unexpected body, as a captive portal does.
+    """Respond with a success status and an unexpected body, as a captive portal does.
 
     Args:
         body: The body.
@@ -259,7 +259,7 @@ class Garbage(Fault):
 
 @dataclasses.dataclass
 class QueuedFault:
-    """A fault, and the requests to which it applies; see :meth:`Faults.add`."""
+    """A queued fault with its conditions; see :meth:`Faults.add`."""
 
     fault: Fault
     times: int | None
@@ -292,7 +292,7 @@ class Faults:
     ) -> None:
         """Queue a fault for the next requests with a method and a path.
 
-        Each request gets the first queued fault that matches the request.
+        Each request gets the first queued fault that matches.
 
         Args:
             fault: The fault.
@@ -318,12 +318,11 @@ class Faults:
     def randomly(self, shares: Mapping[Fault, float], *, seed: int | str) -> None:
         """Apply faults at random: ``{DropAfter(): 0.05, Status(503): 0.1}``.
 
-        The same seed applies the same faults to the same sequence of requests. Each call replaces
-        all random faults of an earlier call.
+        With one seed, equal sequences of requests get equal faults. Each call replaces the random
+        faults of the previous call.
 
         Args:
-            shares: For each fault, the fraction of requests that get the fault, from 0 to 1.
-                ``{}`` removes the random faults.
+            shares: Each fault with its fraction of the requests, from 0 to 1; ``{}`` for none.
             seed: The seed of the random numbers.
 
         Raises:
@@ -353,9 +352,9 @@ class Faults:
 
     @property
     def pending(self) -> list[Fault]:
-        """Return the queued faults.
+        """Return the queued faults, each as often as its remaining number of requests.
 
-        A fault is repeated for each remaining request; a fault for all requests is listed once.
+        A fault for all requests is listed once.
         """
         with self._lock:
             return [queued.fault for queued in self._queue for _ in range(queued.times or 1)]
@@ -368,21 +367,21 @@ class Faults:
 
     @property
     def shares(self) -> dict[Fault, float]:
-        """Return, for each random fault, the fraction of requests that get it, from 0 to 1."""
+        """Return the random faults, each with its fraction of the requests, from 0 to 1."""
         with self._lock:
             return dict(self._shares)
 
     @property
     def seed(self) -> int | str | None:
-        """Return the seed of the random faults, or ``None`` if there are no random faults."""
+        """Return the seed of the random faults; ``None`` without random faults."""
         return self._seed
 
     def next(self, request: Request) -> Fault | None:
-        """Return the fault for a request, or ``None``, and update the queue."""
+        """Take the fault for a request from the queue or at random; ``None`` for no fault."""
         if not self._queue and not self._shares:
             return None
         with self._lock:
-            # Draw a number for every request, so that queued faults do not shift random faults.
+            # Draw a number for every request. Queued faults then do not change the random faults.
             random_number = self._random.random() if self._shares else 1.0
             for queued in self._queue:
                 if queued.matches(request):

@@ -1,8 +1,8 @@
-"""pytest fixtures: ``fake_dub``, and ``dub``, a client of ``fake_dub``.
+"""pytest fixtures: ``fake_dub`` is a fake, and ``dub`` is a client of this fake.
 
-pytest loads this module through an entry point, before the collection of tests. The module imports
-the client and the fake only in the fixtures. Therefore test suites without these fixtures start
-fast. Coverage measurement starts after plugins are loaded, and still includes the imported modules.
+pytest loads this module in every test suite. Only the fixtures import the client and the fake.
+Therefore test suites without these fixtures start fast. Coverage measurement starts after the
+plugins are loaded, so it includes the client and the fake.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def fake_dub() -> Iterator[FakeDub]:
 def dub(fake_dub: FakeDub) -> Iterator[Dub]:
     """Provide a :class:`~dub_uplink.Dub` that can reach only ``fake_dub``.
 
-    The client does not sleep. Each wait moves the clocks of the client and of the fake ahead.
+    The client does not sleep. Each wait moves the clocks of the client and the fake ahead.
     """
     from .. import Dub  # noqa: PLC0415 - see above
     from ._clock import SkippingClock  # noqa: PLC0415

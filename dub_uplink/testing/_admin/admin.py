@@ -43,16 +43,16 @@ class Admin:
 
     Without a token, the ``Host`` header must be a loopback address. A web page that reaches this
     server by DNS rebinding sends the host name of its own site, and gets a 403. Writes need the
-    content type ``application/json``. A browser sends this type to another origin only with a
-    permission by CORS, which the fake never gives. Writes with the ``Origin`` of another host are
-    rejected too.
+    content type ``application/json``. Before a browser sends this type to another origin, it asks
+    for permission (CORS). The fake never gives this permission. A write gets a 403 if its
+    ``Origin`` is another host.
 
     Args:
         fake: The fake.
-        token: The token that every request needs; ``None`` if requests need no token.
+        token: The token that every request needs; ``None`` for no token.
 
     Raises:
-        ValueError: the token is empty, or has characters other than visible ASCII.
+        ValueError: the token is empty, or has characters that are not visible ASCII.
     """
 
     #: The maximum size of a body in bytes.
@@ -84,11 +84,11 @@ class Admin:
         headers: dict[str, str] = {}
         try:
             self._check_access(request)
-            # Serve the page with and without the final slash. Dub redirects permanently from a path
-            # with a slash to the path without the slash. A browser that has cached this redirect
-            # loops if the fake redirects to the path with the slash.
+            # Serve the page with and without the final slash. Without the admin API, the fake
+            # redirects permanently from /_fake/ to /_fake. If a browser has cached this redirect, a
+            # redirect to /_fake/ loops.
             path = f"{request.path}/".removeprefix(_PREFIX).removesuffix("/")
-            # Handle HEAD like GET. The server omits the body.
+            # Handle HEAD like GET. The handler of the connection omits the body.
             method = "GET" if request.method == "HEAD" else request.method
             if path == "" and method == "GET":
                 return _page_response()
@@ -199,13 +199,13 @@ def _reject_constant(constant: str) -> None:
 
 
 def _parse_integer(digits: str) -> float:
-    # By default, Python rejects integers of more than 4,300 digits. Convert long integers to
-    # infinity, so that the check of the field rejects them.
+    # By default, int() raises ValueError for more than 4,300 digits. Convert long integers to
+    # infinity. The check of the field then rejects them with its own message.
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 def _check_levels(body: bytes) -> None:
-    # Check the depth here, because the limit of the JSON parser depends on the Python version.
+    # The JSON parser's own limit depends on the Python version.
     level = 0
     for match in _BRACKET_OR_STRING_PATTERN.finditer(body):
         if match[0] in (b"[", b"{"):
@@ -234,7 +234,7 @@ def _parse_body(body: bytes) -> dict[str, Any]:
 
 
 def _make_json_response(status: int, value: Any) -> FakeResponse:
-    # Encode as ASCII, because a recorded text may contain surrogates, which UTF-8 cannot encode.
+    # Encode as ASCII: a recorded text may contain surrogates, and UTF-8 cannot encode them.
     body = json.dumps(value).encode()
     return FakeResponse(status, {"Content-Type": "application/json", **_COMMON_HEADERS}, body)
 
@@ -263,6 +263,6 @@ def _page_response() -> FakeResponse:
 
 
 def _inline_hash(page: bytes, element: bytes) -> str:
-    """Return the Content-Security-Policy source that allows one inline element."""
+    """Return the Content-Security-Policy source for one inline element: its hash."""
     content = page.partition(b"<%s>" % element)[2].partition(b"</%s>" % element)[0]
     return f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"

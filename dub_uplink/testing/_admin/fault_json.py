@@ -92,7 +92,7 @@ def _to_camel_case(name: str) -> str:
 def parse_fault(
     arguments: Mapping[str, Any], other_checks: Mapping[str, Check]
 ) -> tuple[faults.Fault, dict[str, Any]]:
-    """Parse a fault from a JSON object. Return the fault, and the fields of ``other_checks``.
+    """Parse a fault from a JSON object. Return the fault and the values of ``other_checks``.
 
     Raises:
         AdminError: a field is unknown, missing or has a wrong value.
@@ -122,7 +122,7 @@ def parse_fault(
         return fault_class(
             **{_to_snake_case(name): value for name, value in values.items()}
         ), other_values
-    except (TypeError, ValueError):  # RateLimited is the only fault that checks two fields together
+    except (TypeError, ValueError):  # only RateLimited checks two fields together
         raise AdminError(
             422,
             "with 'form', 'retryAfter' must be a number of seconds from -1e9 to 1e9",
@@ -131,12 +131,12 @@ def parse_fault(
 
 
 def parse_queued_fault(arguments: Mapping[str, Any]) -> tuple[faults.Fault, dict[str, Any]]:
-    """Parse a queued fault. Return the fault, and the given ``times``, ``method`` and ``path``."""
+    """Parse a queued fault. Return the fault and its ``times``, ``method`` and ``path``."""
     return parse_fault(arguments, _QUEUE_FIELDS)
 
 
 def parse_random_faults(arguments: Any) -> dict[faults.Fault, float]:
-    """Parse random faults, and return the share of each; see :meth:`Faults.randomly`."""
+    """Parse random faults. Return each fault with its share; see :meth:`Faults.randomly`."""
     if not isinstance(arguments, list) or not all(isinstance(item, dict) for item in arguments):
         raise AdminError(
             422, "'random' must be an array of faults, each with its own 'share'", "random"

@@ -1,4 +1,4 @@
-"""Checks for the fields of JSON bodies and queries, one function per type of value."""
+"""Checks for the fields of JSON bodies and queries."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 from ..._internal.credentials import TOKEN_PATTERN
 from .._fault_values import MAX_INTEGER, METHODS, is_path
 
-#: A function that returns the checked value of a field. For a wrong value, it raises ``ValueError``
-#: with the part of a message that follows the name of the field, such as "must be a string".
+#: A function that returns the checked value of a field. A wrong value raises ``ValueError``. The
+#: message continues the name of the field, such as "must be a string".
 Check: TypeAlias = Callable[[Any], Any]
 
 #: The maximum depth of nested arrays and objects.
@@ -26,7 +26,7 @@ _HEADER_VALUE_PATTERN = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 
 class AdminError(Exception):
-    """An error with which the admin API rejects a request.
+    """The admin API rejects a request.
 
     Args:
         status: The status of the response.
@@ -82,7 +82,7 @@ def _check_encodable(value: Any) -> None:
     except UnicodeEncodeError:
         raise ValueError("must be valid Unicode, without lone surrogates") from None
     except ValueError:
-        # json.loads converts a number beyond 1.8e308 to infinity, which JSON does not have.
+        # json.loads converts a number beyond 1.8e308 to infinity. JSON has no infinity.
         raise ValueError("must not contain a number above 1.8e308 or below -1.8e308") from None
 
 
@@ -118,7 +118,7 @@ def dub_id(value: Any) -> str:
 
 
 def token(value: Any) -> str:
-    """Accept a string that a header can contain as an API key."""
+    """Accept an API key: a string of visible ASCII characters."""
     if not TOKEN_PATTERN.fullmatch(text(value)):
         raise ValueError("must consist of visible ASCII characters, without spaces")
     return str(value)
@@ -177,7 +177,7 @@ def integer(minimum: int, maximum: int = MAX_INTEGER) -> Check:
 
 
 def integer_text(minimum: int, maximum: int = MAX_INTEGER) -> Check:
-    """Return a check for the decimal digits of an integer, as in a query."""
+    """Return a check for an integer in a query, as decimal digits."""
     check = integer(minimum, maximum)
 
     def check_text(value: Any) -> Any:
@@ -201,7 +201,7 @@ def number(minimum: float = -math.inf, maximum: float = math.inf) -> Check:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not minimum <= value <= maximum:
             raise ValueError(f"must be a number {bounds}".rstrip())
-        # Reject integers that later code cannot convert to a float.
+        # float() raises OverflowError for very large integers.
         if not -1e300 < value < 1e300:
             raise ValueError("must be a number above -1e300 and below 1e300")
         return float(value) if isinstance(value, float) else value
@@ -229,7 +229,7 @@ def nullable(check: Check) -> Check:
         try:
             return check(value)
         except ValueError as error:
-            # Only messages such as "must be a string" list the accepted values.
+            # Only messages that begin with "must be" list the accepted values.
             suffix = ", or null" if str(error).startswith("must be") else ""
             raise ValueError(f"{error}{suffix}") from None
 
@@ -263,7 +263,7 @@ def header_value(value: Any) -> str:
 
 
 def headers(value: Any) -> dict[str, str]:
-    """Accept an object of header names and values."""
+    """Accept a JSON object of header names and values."""
     if not isinstance(value, dict):
         raise ValueError("must be an object of headers")
     for name, content in value.items():

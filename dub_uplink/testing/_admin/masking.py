@@ -1,4 +1,4 @@
-"""Redact API keys in the parts of a request that the fake shows or logs."""
+"""Redact API keys in the texts and JSON values that the fake shows or logs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from .fields import MAX_LEVELS
 
 
 class Redactor:
-    """Replace secrets with ``[token]``, also percent-encoded or JSON-escaped secrets.
+    """Replace secrets with ``[token]``.
+
+    Percent-encoded and JSON-escaped secrets are replaced too. Letter case is ignored.
 
     Args:
-        secrets: The texts to replace. The case of letters is ignored.
+        secrets: The texts to replace.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -54,8 +56,8 @@ class Redactor:
 
 
 def make_request_redactor(request: Request, secrets: frozenset[str]) -> Redactor:
-    """Return a redactor for the secrets and the token in a request's ``Authorization`` header."""
-    # Split at commas too, because repeated headers are joined by commas.
+    """Return a redactor for ``secrets`` and for the token that the request itself contains."""
+    # Split at commas too, because the server joins repeated headers with commas.
     parts = re.split(r"[,\s]+", request.headers.get("authorization", ""))
     tokens = {part for part in parts if part.lower() not in ("bearer", "basic")}
     return make_redactor(secrets | tokens)
@@ -63,12 +65,12 @@ def make_request_redactor(request: Request, secrets: frozenset[str]) -> Redactor
 
 @functools.lru_cache(maxsize=128)
 def make_redactor(secrets: frozenset[str]) -> Redactor:
-    """Return a redactor for secrets."""
+    """Return a cached redactor."""
     return Redactor(secrets)
 
 
 def _secret_pattern(secret: str) -> str:
-    # Allow null bytes between the characters, as in UTF-16 and UTF-32.
+    # Allow null bytes between the characters: UTF-16 and UTF-32 put null bytes there.
     return r"\0*".join(map(_character_pattern, secret))
 
 

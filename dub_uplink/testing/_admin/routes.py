@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 MAX_SEED_COUNT = 1_000_000
 
-#: A function that executes a request. The arguments are the fake, the fields of the request and the
-#: secrets to redact. The result is the JSON of the response.
+#: A function that executes a request and returns the response as a JSON value. The arguments are
+#: the fake, the fields of the request, and the secrets to redact.
 Handler: TypeAlias = Callable[["FakeDub", dict[str, Any], frozenset[str]], Any]
 
 
@@ -60,8 +60,8 @@ class Route:
         method: The HTTP method.
         path: The path, relative to ``/_fake/``.
         handle: The function that executes a request.
-        fields: The checks of the query (``GET``) or of the JSON body (other methods). If ``None``,
-            the handler checks the fields.
+        fields: The checks for the fields: of the query for ``GET``, otherwise of the JSON body. If
+            ``None``, the handler checks the fields.
         required: The names of required fields.
         status: The status of a successful response.
     """
@@ -161,7 +161,7 @@ def _change_clock(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[s
     clock = fake.clock
     was_frozen = clock.frozen
     try:
-        # Freeze before the time is set, so that the clock shows exactly the given time.
+        # Freeze first, because a running clock moves on after ``set``.
         if arguments.get("frozen"):
             clock.freeze()
         if "set" in arguments:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .._api.store import StoredCustomer
     from .._fake import FakeDub
 
-#: The field of ``StoredCustomer`` for each field of JSON.
+#: The field of ``StoredCustomer`` for each JSON field.
 CUSTOMER_FIELDS = {
     "id": "id",
     "name": "name",
@@ -35,7 +35,7 @@ CUSTOMER_FIELDS = {
     "partner": "partner",
     "discount": "discount",
 }
-#: The field of ``Settings`` for each field of JSON.
+#: The field of ``Settings`` for each JSON field.
 SETTING_FIELDS = {
     "role": "role",
     "plan": "plan",
@@ -47,7 +47,7 @@ SETTING_FIELDS = {
     "expired": "expired",
     "keepRequests": "keep_requests",
 }
-#: The maximum size of a shown body, in bytes. The limit keeps lists of requests fast.
+#: The maximum size, in bytes, of a body to show. Larger bodies make lists slow.
 _MAX_SHOWN_BODY = 2**20
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
@@ -59,7 +59,10 @@ def format_time(moment: dt.datetime) -> str:
 
 
 def customer_to_json(customer: StoredCustomer) -> dict[str, Any]:
-    """Convert a stored customer to JSON, without Dub's random name for a missing name."""
+    """Convert a stored customer to JSON.
+
+    A missing name stays ``null``. Dub's API returns the email or a random name.
+    """
     values = {name: getattr(customer, field) for name, field in CUSTOMER_FIELDS.items()}
     return {
         name: format_time(value) if isinstance(value, dt.datetime) else value
@@ -68,7 +71,7 @@ def customer_to_json(customer: StoredCustomer) -> dict[str, Any]:
 
 
 def request_to_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
-    """Convert a recorded request to JSON, without tokens and other secrets."""
+    """Convert a recorded request to JSON. Omit or redact secrets."""
     redactor = make_request_redactor(request, secrets)
     headers = {
         name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS
@@ -101,9 +104,9 @@ def _parse_finite(text: str) -> float:
 
 
 def _body_to_json(body: bytes, redactor: Redactor) -> Any:
-    """Return a body as parsed JSON without secrets, or ``None`` if the body is empty.
+    """Parse a JSON body and redact secrets. Return ``None`` if the body is empty.
 
-    A body that is not JSON, or has too many nested levels, is returned as text.
+    If the body is not JSON or has too many nested levels, return it as redacted text.
     """
     if not body:
         return None
@@ -124,7 +127,7 @@ def clock_to_json(fake: FakeDub) -> dict[str, Any]:
 
 
 def settings_to_json(fake: FakeDub) -> dict[str, Any]:
-    """Return the settings, with ``[token]`` for each API key."""
+    """Return the settings. Replace each API key with ``[token]``."""
     settings = fake.settings
     values = {name: getattr(settings, field) for name, field in SETTING_FIELDS.items()}
     return {
@@ -135,10 +138,10 @@ def settings_to_json(fake: FakeDub) -> dict[str, Any]:
 
 
 def state_to_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
-    """Return the data that the admin page shows, except requests and customers."""
+    """Return the counts, faults, clock, settings and rate limit of a fake."""
     settings = fake.settings
     with fake._lock:
-        used_count = fake._limiter.highest_count(fake.clock.milliseconds())
+        used_count = fake._limiter.max_requests_of_a_key(fake.clock.milliseconds())
     recorded_count, last_number = fake._requests.count_and_last_number()
     return {
         "customers": fake.customer_count,

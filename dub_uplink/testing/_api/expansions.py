@@ -1,4 +1,4 @@
-"""Fill in missing fields of a customer's link, partner and discount."""
+"""Add default values to a customer's link, partner and discount."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DISCOUNT_DEFAULTS = {
 
 
 def _with_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    # Keep unknown keys, because Dub adds keys over time, and a test may need a new key.
+    # Keep unknown keys. A test may need a key that Dub has added recently.
     return {
         **defaults,
         **{
@@ -41,7 +41,7 @@ def _with_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> di
 
 
 def complete_link(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a link with all fields. ``shortLink`` defaults to the domain and the key."""
+    """Return a link with all fields. The default ``shortLink`` is https://DOMAIN/KEY."""
     fields = _with_defaults(values, _LINK_DEFAULTS)
     if "shortLink" not in values and "short_link" not in values:
         fields["shortLink"] = f"https://{fields['domain']}/{fields['key']}"

@@ -21,7 +21,7 @@ def generate_rows(
         count: The number of customers.
         now: The creation time of the last customer, in Unix milliseconds. The creation times are
             one second apart.
-        next_custom_id: Returns the id of the next new customer; ``None`` for a generated id.
+        next_custom_id: A function that returns the next id; ``None`` to generate one.
 
     Raises:
         DuplicateKey: a stored customer has an id from ``next_custom_id``.
@@ -30,7 +30,7 @@ def generate_rows(
     empty_row = row_from_customer(
         StoredCustomer("", None, None, None, "", None, None, from_milliseconds(0))
     )
-    # Create rows directly, because it is slow to create a million StoredCustomer objects.
+    # Create no StoredCustomer objects, because a million objects take long.
     for number in range(1, count + 1):
         if store.get(f"ext_user_{number}") is not None:
             continue

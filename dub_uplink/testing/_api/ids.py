@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import threading
 
-# Crockford's base 32 in upper case and ASCII order: every collation sorts the ids by time.
+# Crockford's base 32. The digits are in ASCII order, so ids sort by time in every collation.
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _RANDOM_BITS = 80
 
 
 def _encode_number(number: int) -> str:
-    """Encode a number below 2**125 in 25 characters, as a ULID without its first digit."""
+    """Encode a number below 2**125 in 25 characters: a ULID without its first digit."""
     pairs: list[str] = []
     for _ in range(12):
         pairs.append(_PAIRS[number & 1023])
@@ -26,7 +26,7 @@ def make_id(milliseconds: int, rng: random.Random) -> str:
 
 
 class CustomerIdGenerator:
-    """Generate ids that sort by order of creation, even if the clock is frozen or set back."""
+    """Generate ascending ids, even if the clock is frozen or set back."""
 
     def __init__(self) -> None:
         self._rng = random.Random()
@@ -36,7 +36,7 @@ class CustomerIdGenerator:
     def __call__(self, milliseconds: int) -> str:
         with self._lock:
             if milliseconds > self._last_number >> _RANDOM_BITS:
-                # Leave the top random bit 0, so that increments do not overflow into the time.
+                # The top random bit is 0. Therefore increments do not change the time.
                 self._last_number = milliseconds << _RANDOM_BITS | self._rng.getrandbits(
                     _RANDOM_BITS - 1
                 )

@@ -1,4 +1,4 @@
-"""Dub's rate limit: a sliding window of requests for each API key, and response headers."""
+"""Dub's rate limit: a sliding window for each API key, and the headers of responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAN_LIMITS = {
 class Usage:
     """The rate limit of an API key after a request.
 
-    ``reset_ms`` is the Unix time in milliseconds at which the oldest request leaves the window.
+    ``reset_ms`` is the Unix time, in milliseconds, at which the oldest request leaves the window.
     """
 
     allowed: bool
@@ -30,8 +30,7 @@ class Usage:
     def headers(self) -> dict[str, str]:
         """Return Dub's rate limit headers.
 
-        All times are in Unix milliseconds. In the HTTP standard, ``Retry-After`` is a number of
-        seconds or a date.
+        Dub sends ``Retry-After`` in Unix milliseconds, unlike the HTTP standard.
         """
         return {
             "Retry-After": str(self.reset_ms),
@@ -52,7 +51,7 @@ class RateLimiter:
         self.configure(limit, window, enforced=enforced)
 
     def configure(self, limit: int, window: float, *, enforced: bool) -> None:
-        """Change the limit, and keep the current counts."""
+        """Change the limit. Keep the counts."""
         self._limit = limit
         self._window_ms = round(window * 1000)
         self._enforced = enforced
@@ -63,8 +62,8 @@ class RateLimiter:
         """Remove all counted requests."""
         self._timestamps.clear()
 
-    def highest_count(self, now_ms: int) -> int:
-        """Return the count of the API key that has the most counted requests at ``now_ms``."""
+    def max_requests_of_a_key(self, now_ms: int) -> int:
+        """Return the highest number of requests of an API key in the window before ``now_ms``."""
         for timestamps in self._timestamps.values():
             self._prune(timestamps, now_ms)
         return max(map(len, self._timestamps.values()), default=0)
@@ -76,7 +75,7 @@ class RateLimiter:
             timestamps.pop()
 
     def count_request(self, key: str, now_ms: int) -> Usage:
-        """Count a request if the limit allows it, and return the usage at ``now_ms``."""
+        """Count a request if the limit allows it. Return the usage at ``now_ms``."""
         timestamps = self._timestamps.setdefault(key, deque(maxlen=max(self._limit, 1)))
         self._prune(timestamps, now_ms)
         allowed = len(timestamps) < self._limit

@@ -1,4 +1,4 @@
-"""Parse requests: the query of a list or a count, and the columns that a body changes."""
+"""Parse the query of a list or count request, and the body of a create or update."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _DUB_AVATAR_PREFIXES = (_ASSETS_URL, "https://api.dub.co/og/avatar/")
 
 
 def parse_list_parameters(request: Request) -> dict[str, str]:
-    """Parse the query of a list, and check the parameters.
+    """Parse and check the query of a list request.
 
     Raises:
         ApiError: A parameter is invalid.
@@ -74,7 +74,7 @@ def make_list_query(parameters: Mapping[str, str], default_program: str | None) 
         if parameters.get(name)
     }
     if "program_id" in equal_values or "partner_id" in equal_values:
-        # Dub replaces the requested program with the program of the workspace.
+        # Dub ignores the requested program, and uses the program of the workspace.
         if default_program is None:
             raise ApiError("not_found", PROGRAM_NOT_FOUND)
         equal_values["program_id"] = default_program
@@ -102,7 +102,7 @@ def make_list_query(parameters: Mapping[str, str], default_program: str | None) 
 
 
 def parse_count(request: Request, default_program: str | None) -> tuple[str | None, ListQuery]:
-    """Parse a count request; return the field to group by (or ``None``), and the filters."""
+    """Parse a count request. Return the field to group by, or ``None``, and the filters."""
     parameters = parse_query(request.query_string)
     _raise_if_problem(check_count(parameters))
     group = parameters.get("groupBy")
@@ -126,7 +126,7 @@ def parse_body(request: Request, *, creating: bool) -> dict[str, str | None]:
         ApiError: The body is not JSON, or a field is invalid.
     """
     try:
-        # Like JavaScript's `fetch`, ignore the Content-Type, decode as UTF-8 and remove a BOM.
+        # Like JavaScript's Request.json(), ignore the Content-Type, and remove a BOM.
         text = request.body.decode("utf-8-sig", "replace")
         body = json.loads(text, parse_constant=_reject_constant, parse_int=float)
     except (ValueError, RecursionError):
@@ -140,7 +140,7 @@ def parse_body(request: Request, *, creating: bool) -> dict[str, str | None]:
 
 
 def check_column_lengths(columns: Mapping[str, str | None], operation: str) -> None:
-    """Reject a text that is too long for its column. An avatar may have any length."""
+    """Reject texts that are too long for their columns. An avatar may have any length."""
     texts = {
         name: columns.get(column) for name, column in _WRITABLE_COLUMNS.items() if name != "avatar"
     }
@@ -148,7 +148,7 @@ def check_column_lengths(columns: Mapping[str, str | None], operation: str) -> N
 
 
 def _replace_surrogates(text: str | None) -> str | None:
-    """Replace lone surrogates, which JSON can contain but UTF-8 cannot encode."""
+    """Replace lone surrogates. JSON can contain them, but UTF-8 cannot encode them."""
     if text is None or text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -50,7 +50,7 @@ SERVER_ERROR = (
 
 
 class ApiError(Exception):
-    """An error with which the server rejects a request."""
+    """The server rejects a request."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -68,7 +68,7 @@ _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encod
 def make_json_response(
     status: int, value: Any, headers: Mapping[str, str] | None = None
 ) -> FakeResponse:
-    """Return a JSON response: compact, in UTF-8."""
+    """Return a response with compact JSON in UTF-8."""
     body = _encode_json(value).encode()
     return FakeResponse(status, {**JSON_HEADERS, **(headers or {})}, body)
 
@@ -78,7 +78,7 @@ def make_error_response(
 ) -> FakeResponse:
     """Return a response with Dub's error object.
 
-    In ``doc_url``, only the first ``_`` of the code becomes ``-``, as in Dub's server.
+    As in Dub's server, ``doc_url`` contains the code with ``-`` for its first ``_`` only.
     """
     anchor = code.replace("_", "-", 1)
     error = {
@@ -90,7 +90,7 @@ def make_error_response(
 
 
 def make_html_response(status: int, text: str) -> FakeResponse:
-    """Return an HTML page, as the web framework in front of Dub's API sends."""
+    """Return an HTML page like those of the web framework in front of Dub's API."""
     title = f"{status}: {text}"
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/>'
@@ -102,7 +102,7 @@ def make_html_response(status: int, text: str) -> FakeResponse:
 def customer_to_json(row: Row, name_number: int, *, expanded: bool) -> dict[str, Any]:
     """Return a customer as JSON.
 
-    If the customer has no name and no email, ``name_number`` selects the random name to show.
+    If the customer has no name and no email, ``name_number`` selects a random name.
     """
     customer = {
         "id": row[0],
@@ -129,7 +129,7 @@ def customer_to_json(row: Row, name_number: int, *, expanded: bool) -> dict[str,
 
 
 def link_count_to_json(link_id: str, count: int, link: str) -> dict[str, Any]:
-    """Return a link's number of customers as JSON; ``link`` is the stored JSON of the link."""
+    """Return a link's number of customers as JSON. ``link`` is the link as encoded JSON."""
     fields = json.loads(link)
     link_fields = {"shortLink": fields["shortLink"], "url": fields["url"]}
     return {"linkId": link_id, "_count": count, **link_fields}
@@ -154,7 +154,7 @@ _ANIMALS = (
 def make_name(number: int) -> str:
     """Return a name for a customer that has neither a name nor an email.
 
-    Names repeat after 143 numbers. A page has at most 100 customers, so two consecutive reads of a
-    customer return different names.
+    Names repeat after 143 numbers. Each customer on a page uses one number. Because a page has at
+    most 100 customers, two consecutive reads of a customer return different names.
     """
     return f"{_ADJECTIVES[number % len(_ADJECTIVES)]} {_ANIMALS[number % len(_ANIMALS)]}"

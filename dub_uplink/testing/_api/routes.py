@@ -1,4 +1,4 @@
-"""Execute requests to Dub's customers API, with all checks in the server's order."""
+"""Execute requests to Dub's customers API. The checks are in the server's order."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _MAX_LINK_GROUPS = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class Workspace:
-    """A workspace: the valid and expired API keys, the role of the keys, the plan, the program."""
+    """A workspace: its valid and expired API keys, their role, its plan and its program."""
 
     tokens: frozenset[str]
     expired: frozenset[str]
@@ -63,13 +63,13 @@ class Workspace:
 
 
 class CustomersApi:
-    """Execute the operations of the API. Not thread-safe: the caller must hold a lock.
+    """Execute the operations of the API. The caller must hold a lock.
 
     ``workspace`` may be replaced between requests.
 
-    As in Dub's server, ``HEAD`` and ``OPTIONS`` get a 405. ``get`` and ``update`` check the type
-    of each query parameter of ``list``, but not the combination of parameters. ``create`` and
-    ``delete`` ignore the query. A customer key is a Dub id, or ``ext_`` and an external id.
+    As in Dub's server, ``HEAD`` and ``OPTIONS`` get a 405. ``get`` and ``update`` check each query
+    parameter of ``list``, but not their combination. ``create`` and ``delete`` ignore the query.
+    A customer key is a Dub id, or an external id with the prefix ``ext_``.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class CustomersApi:
         except Exception:
             logger.exception("%s %s", request.method, request.path)
             code, message = "internal_server_error", SERVER_ERROR
-        # Like Dub, send rate limit headers only with errors that follow the rate limit check.
+        # Like Dub, send rate limit headers only with errors, and only after the rate limit check.
         return make_error_response(code, message, None if usage is None else usage.headers())
 
     def _check_access(self, usage: Usage, operation: _Operation, method: str) -> None:
@@ -142,7 +142,7 @@ class CustomersApi:
             return token
         if token.startswith("dub_"):
             raise ApiError("unauthorized", "Unauthorized: Invalid API key.")
-        # Dub treats other tokens as personal API keys, which have no workspace and no rate limit.
+        # Dub treats any other token as a personal API key, without a workspace and a rate limit.
         raise ApiError("not_found", NO_WORKSPACE)
 
     def _list(self, customer_key: str, request: Request) -> FakeResponse:
@@ -247,7 +247,7 @@ _CUSTOMER_ROUTES: dict[str, _Operation] = {
     "PATCH": CustomersApi._update,
     "DELETE": CustomersApi._delete,
 }
-# The routes by the path segment after /customers. Any other segment is a customer key.
+# The routes by the path segment after /customers. A segment without a route is a customer key.
 _ROUTES: dict[str, dict[str, _Operation]] = {
     "": _COLLECTION_ROUTES,
     "count": {"GET": CustomersApi._count},
@@ -258,7 +258,7 @@ _DOT_SEGMENT_PATTERN = re.compile(r"/(?:\.|%2e){1,2}(?=/|$)", re.IGNORECASE)
 
 
 def _resolve_dot_segments(path: str) -> str:
-    """Resolve ``.`` and ``..`` segments, also percent-encoded ones, as URL parsers do."""
+    """Resolve ``.`` and ``..`` segments, plain or percent-encoded, as URL parsers do."""
     if not _DOT_SEGMENT_PATTERN.search(path):
         return path
     resolved: list[str] = []

@@ -1,4 +1,7 @@
-"""Check queries and bodies as Dub does: ``check_*`` return the message of a 422, or ``None``."""
+"""Check queries and bodies as Dub does.
+
+The ``check_*`` functions return the message of a 422, or ``None`` for a valid value.
+"""
 
 from __future__ import annotations
 
@@ -85,9 +88,9 @@ def check_query(query: Mapping[str, str]) -> str | None:
 
 
 def check_paging(query: Mapping[str, str]) -> str | None:
-    """Return the first problem of the paging parameters of a list, or ``None``.
+    """Return the first problem of the paging parameters, or ``None``.
 
-    Call :func:`check_query` first. An empty cursor is ignored.
+    Call :func:`check_query` first. Empty cursors are ignored.
     """
     after, before = query.get("startingAfter"), query.get("endingBefore")
     if after and before:
@@ -118,7 +121,7 @@ def check_count(query: Mapping[str, str]) -> str | None:
 def check_lengths(fields: Mapping[str, str | None], operation: str) -> str | None:
     """Return the message for the first text that is too long for its database column.
 
-    The limit is from the server's database schema. The message was not recorded from Dub.
+    The limit is from the server's database schema. The message has not been observed in Dub.
 
     Args:
         fields: The name and text of each field to write.
@@ -151,7 +154,7 @@ def is_email(text: str) -> bool:
 
 
 def is_url(text: str) -> bool:
-    """Return whether Dub accepts a URL: JavaScript's ``new URL(text)`` must parse it."""
+    """Return whether Dub accepts a text as a URL: whether JavaScript's ``new URL()`` parses it."""
     text = (
         text.strip(_JS_WHITESPACE)
         .strip(_CONTROL_CHARACTERS)
@@ -189,8 +192,8 @@ def _is_valid_authority(authority: str, *, host_required: bool) -> bool:
 
 _Format = Literal["text", "email", "url"]
 
-# Name, format, and whether null is allowed. The order is that of Dub's checks, because Dub reports
-# only the first problem.
+# Name, format, and whether null is allowed. Dub checks the fields in this order, and reports only
+# the first problem.
 _BODY_FIELDS: tuple[tuple[str, _Format, bool], ...] = (
     ("email", "email", True),
     ("name", "text", True),
@@ -215,7 +218,7 @@ def _type_name(value: Any) -> str:
 
 
 def check_body(body: Any, *, creating: bool) -> str | None:
-    """Return the first problem of the body of a create or update, or ``None``.
+    """Return the first problem of a create or update body, or ``None``.
 
     Unknown keys are ignored.
     """

@@ -1,6 +1,6 @@
 """Store the customers of a fake workspace in SQLite, in memory or in a file.
 
-SQLite stores rows compactly and finds pages by an index. A fake with a million customers is fast.
+With SQLite's compact rows and indexes, a fake with a million customers is fast.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_stripe_customer_id ON customers (stripe_cus
     WHERE stripe_customer_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_created_at ON customers (created_at);
 """
-# Create these indexes on first use, because most fakes do not need them and they slow writes.
+# Create the indexes of these columns on first use: they slow writes, and few fakes need them.
 _LAZY_INDEXES = ("email", "sale_amount", "first_sale_at", "subscription_canceled_at")
 
 _SELECT = f"SELECT {', '.join(_COLUMNS)}"
@@ -76,7 +76,7 @@ Row: TypeAlias = tuple[Any, ...]
 
 
 class InvalidId(ValueError):
-    """The Dub id for a new customer is empty, or begins with ``ext_``."""
+    """The Dub id of a new customer is empty or begins with ``ext_``."""
 
 
 class DuplicateKey(ValueError):
@@ -109,9 +109,8 @@ def from_milliseconds(milliseconds: int) -> dt.datetime:
 class StoredCustomer:
     """A stored customer, with its link, partner and discount.
 
-    If ``name`` is ``None``, responses contain the email or a random name as the name.
-    ``sale_amount`` is in cents. Dates have a time zone. ``link``, ``partner`` and ``discount`` have
-    Dub's camelCase keys.
+    For a missing name, responses contain the email or a random name. ``sale_amount`` is in cents.
+    Dates have a time zone. ``link``, ``partner`` and ``discount`` have Dub's camelCase keys.
     """
 
     __module__ = "dub_uplink.testing"
@@ -169,8 +168,8 @@ def row_from_customer(customer: StoredCustomer) -> Row:
 class ListQuery:
     """The filters, sort order and page of a list.
 
-    ``equal_values`` maps columns to required values. ``search`` is the text to find in names and
-    emails. ``ids`` are Dub ids.
+    ``equal_values`` maps columns to required values. ``search`` is a text for names and emails.
+    ``ids`` are Dub ids.
     """
 
     equal_values: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
@@ -200,30 +199,30 @@ def _shares_a_word(search: str, name: str | None, email: str | None) -> bool:
 
 
 class Store:
-    """Customers in a SQLite file or in memory. Not thread-safe: the caller must hold a lock.
+    """Store customers in a SQLite file or in memory. The caller must hold a lock.
 
-    Dub's server does not define the order of customers with equal or null values of the sort field.
-    The store sorts equal values by id in the direction of the list. Nulls are first in ascending
-    order. A search finds customers with at least one word of the search text, and ignores case.
+    Dub's server does not define the order of equal values or nulls of the sort field. The store
+    sorts equal values by id, in the direction of the list. Nulls are first in ascending order. A
+    search finds customers with at least one word of the search text, and ignores case.
     """
 
     def __init__(self, database: str | None = None) -> None:
         self._db = sqlite3.connect(
             database or ":memory:", isolation_level=None, check_same_thread=False
         )
-        # Also close at garbage collection and exit, because Python 3.13 warns of open databases.
+        # Close at garbage collection and exit too. Python 3.13 warns of open databases.
         self._finalizer = weakref.finalize(self, self._db.close)
         self._db.create_function("shares_a_word", 3, _shares_a_word, deterministic=True)
-        # Do not wait for the disk. A file survives a killed process, but not a power failure.
+        # Do not wait for the disk. Writes survive a killed process, but not a power failure.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
-        # Cache 64 MiB. With the default of 2 MB, a fake of 100,000 customers often reads the disk.
+        # Cache 64 MiB. With SQLite's default of 2 MB, 100,000 customers cause many disk reads.
         self._db.execute("PRAGMA cache_size = -65536")
         self._db.executescript(_SCHEMA)
         self._indexed_columns: set[str] = set()
 
     def close(self) -> None:
-        """Close the database; repeated calls do nothing."""
+        """Close the database."""
         self._finalizer()
 
     def check_open(self) -> None:
@@ -238,7 +237,7 @@ class Store:
         return count
 
     def get(self, key: str) -> Row | None:
-        """Return the row for a Dub id, or for ``ext_`` and an external id; ``None`` if missing."""
+        """Return the row for a Dub id or an ``ext_`` id; ``None`` if there is none."""
         if key.startswith("ext_"):
             result = self._db.execute(f"{_SELECT} FROM customers WHERE external_id = ?", (key[4:],))
         else:
@@ -270,7 +269,7 @@ class Store:
     def newest(self, before: str | None, limit: int) -> list[Row]:
         """Return at most ``limit`` rows, the highest id first.
 
-        If ``before`` is not ``None``, all returned ids are below ``before``.
+        With ``before``, return only ids below ``before``.
         """
         where = "" if before is None else "WHERE id < ?"
         values = [limit] if before is None else [before, limit]
@@ -287,7 +286,7 @@ class Store:
         self._write(_INSERT, row_from_customer(customer))
 
     def add_missing(self, rows: Iterable[Row]) -> int:
-        """Store all rows except duplicates in one transaction. Return the number of stored rows."""
+        """Store rows in one transaction; skip duplicates. Return the number of stored rows."""
         changes_before = self._db.total_changes
         with self._db:
             self._db.execute("BEGIN")
@@ -295,7 +294,7 @@ class Store:
         return self._db.total_changes - changes_before
 
     def update(self, id: str, values: Mapping[str, str | None]) -> None:
-        """Update columns of a customer.
+        """Update the given columns of a customer.
 
         Raises:
             DuplicateKey: Another customer has the same value of a unique column.
@@ -314,7 +313,7 @@ class Store:
         """Return the rows of one page."""
         conditions, values = self._conditions(query)
         cursor = query.starting_after or query.ending_before
-        # Rows before a cursor are the rows after the cursor in the opposite order.
+        # To find the rows before a cursor, reverse the order and find the rows after the cursor.
         ascending = query.ascending != bool(query.ending_before)
         direction = "ASC" if ascending else "DESC"
         if cursor:
@@ -328,7 +327,7 @@ class Store:
         values += [query.page_size, (query.page - 1) * query.page_size]
         page = f"FROM customers{where} ORDER BY {order} LIMIT ? OFFSET ?"
         if query.page > 1:
-            # Skip earlier pages in the index, and read complete rows only for the requested page.
+            # Skip earlier pages by id, and read complete rows only for the requested page.
             page = f"FROM customers WHERE id IN (SELECT id {page}) ORDER BY {order}"
         rows: list[Row] = self._db.execute(f"{_SELECT} {page}", values).fetchall()
         return rows[::-1] if query.ending_before else rows
@@ -341,7 +340,7 @@ class Store:
         return count
 
     def count_by_country(self, query: ListQuery) -> list[Row]:
-        """Return each country and its number of customers, the largest number first."""
+        """Return each country with its number of customers, the largest number first."""
         conditions, values = self._conditions(query)
         return self._db.execute(
             f"SELECT country, count(*) FROM customers{_where_clause(conditions)} "
@@ -350,7 +349,7 @@ class Store:
         ).fetchall()
 
     def count_by_link(self, query: ListQuery, limit: int) -> list[Row]:
-        """Return the id, number of customers and JSON of each link, the largest number first."""
+        """Return each link's id, number of customers and JSON, the largest number first."""
         conditions, values = self._conditions(query)
         where = _where_clause([*conditions, "link_id IS NOT NULL"])
         return self._db.execute(

@@ -140,7 +140,7 @@ def test_async_endpoint_with_invalid_response_body_raises(serving: Any, method: 
 
 
 @pytest.mark.parametrize("method", ["count_notes", "tag"])
-def test_async_endpoint_rejects_invalid_arguments_unsent(serving: Any, method: str) -> None:
+def test_async_invalid_argument_raises_before_sending(serving: Any, method: str) -> None:
     server = serving(200, "7")
     with pytest.raises(ValueError, match=r"^id must"):
         asyncio.run(call(server.url, method, ".."))
@@ -150,7 +150,7 @@ def test_async_endpoint_rejects_invalid_arguments_unsent(serving: Any, method: s
 
 
 @pytest.mark.parametrize("declared_with", [declare, uplink], ids=["declare", "uplink"])
-def test_async_request_body_with_nan_is_rejected_unsent(serving: Any, declared_with: Any) -> None:
+def test_async_body_with_nan_raises_before_sending(serving: Any, declared_with: Any) -> None:
     class Mine(AsyncCustomersConsumer):
         @declared_with.json
         @declared_with.post("notes", args={"body": uplink.Body})

@@ -65,7 +65,7 @@ def test_truncate_fault_above_the_body_length_changes_nothing(fake: FakeDub, rea
     assert create(api).status_code == 409
 
 
-def test_delay_above_the_timeout_executes_and_times_out(fake: FakeDub, reach: Reach) -> None:
+def test_late_response_times_out_after_the_request_is_executed(fake: FakeDub, reach: Reach) -> None:
     api = reach(fake)
     fake.faults.add(faults.Delay(3600))
     with pytest.raises(requests.ReadTimeout):

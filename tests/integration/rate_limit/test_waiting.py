@@ -23,7 +23,7 @@ def test_calls_over_the_limit_wait_and_succeed(driven: Any, limited: Any, timeli
     assert timeline.slept == pytest.approx([10.2] * 3)
 
 
-def test_call_whose_slot_is_past_the_deadline_is_rejected_unsent(
+def test_call_with_slot_past_the_deadline_raises_before_sending(
     driven: Any, limited: Any, timeline: Any
 ) -> None:
     fake, url = limited(None)

@@ -55,7 +55,7 @@ def elsewhere(form: str, port: int, other: int) -> str:
         "ftp://127.0.0.1:{port}/x",
     ],
 )
-def test_url_of_another_origin_is_rejected_unsent(serving: Any, reach: Any, form: str) -> None:
+def test_url_of_another_origin_raises_before_sending(serving: Any, reach: Any, form: str) -> None:
     server, other = serving(), serving()
     ports = [int(s.url.rpartition(":")[2]) for s in (server, other)]
     customers = reach(server.url, classes=(Urls, AsyncUrls))
@@ -67,7 +67,7 @@ def test_url_of_another_origin_is_rejected_unsent(serving: Any, reach: Any, form
 
 @pytest.mark.promise("token-stays-at-its-server")
 @pytest.mark.parametrize("declared_with", [d, uplink], ids=["declare", "uplink"])
-def test_literal_path_of_another_origin_is_rejected_unsent(
+def test_declared_url_of_another_origin_raises_before_sending(
     serving: Any, reach: Any, declared_with: Any
 ) -> None:
     server, other = serving(), serving()
@@ -93,7 +93,7 @@ def test_url_of_the_same_origin_is_sent_with_the_token(
 @pytest.mark.parametrize(
     "url", ["..", "a/../b", "a/.", "./b", "a/%2e%2E/b", "a/.\t./b", " ../b", "a\\..\\b", "a/..?q"]
 )
-def test_url_with_dot_segments_is_rejected_unsent(serving: Any, reach: Any, url: str) -> None:
+def test_url_with_dot_segments_raises_before_sending(serving: Any, reach: Any, url: str) -> None:
     server = serving()
     with pytest.raises(ValueError, match=r"^the URL "):
         reach(server.url + "/a/b", classes=(Urls, AsyncUrls)).url(url)

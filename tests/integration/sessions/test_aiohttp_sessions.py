@@ -170,7 +170,7 @@ def test_invalid_session_header_is_reported_as_unsent(serving: Any, connect_asyn
 @pytest.mark.parametrize(
     ("callback", "seconds"), [("on_request_start", "0.2"), ("on_connection_create_start", "0.1")]
 )
-def test_sleeping_trace_callback_before_sending_is_unsent(
+def test_sleeping_trace_callback_ends_request_before_sending(
     serving: Any, connect_async: Any, callback: str, seconds: str
 ) -> None:
     server = serving(201, CUSTOMER)
@@ -181,7 +181,7 @@ def test_sleeping_trace_callback_before_sending_is_unsent(
     assert server.received == []
 
 
-def test_lookup_thread_that_cannot_start_is_unsent(
+def test_request_without_a_lookup_thread_is_reported_as_unsent(
     serving: Any, connect_async: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serving(201, CUSTOMER)

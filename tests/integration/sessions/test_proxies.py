@@ -118,7 +118,9 @@ def test_proxy_5xx_response_to_connect_is_retried(serving: Any, proxied: Any) ->
 
 
 @pytest.mark.parametrize("raw", [b"", b"SSH-2.0 x\r\n", b"HTTP/1.1 20"], ids=["", "ssh", "cut"])
-def test_broken_proxy_response_to_connect_is_unsent(serving: Any, proxied: Any, raw: bytes) -> None:
+def test_broken_proxy_response_to_connect_is_reported_as_unsent(
+    serving: Any, proxied: Any, raw: bytes
+) -> None:
     proxy = serving(raw=raw, then="close")
     error = proxied(proxy.url.replace("//", "//us3r:pa55w0rd@"), retry_config=None)
     assert error.sent is False

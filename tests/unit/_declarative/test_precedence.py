@@ -119,7 +119,7 @@ WRONG = ["a\r\nb: c", "Ж", " a", "\0"]
 
 
 @pytest.mark.parametrize("value", WRONG)
-def test_invalid_header_argument_is_rejected_unsent(
+def test_invalid_header_argument_raises_before_sending(
     serving: Any, connect: Any, client: Any, value: str
 ) -> None:
     server = serving()
@@ -137,7 +137,7 @@ def test_invalid_header_argument_is_rejected_unsent(
 
 
 @pytest.mark.parametrize("value", WRONG)
-def test_async_invalid_header_argument_is_rejected_unsent(serving: Any, value: str) -> None:
+def test_async_invalid_header_argument_raises_before_sending(serving: Any, value: str) -> None:
     server = serving()
 
     async def refuse(method: str, **arguments: Any) -> None:
