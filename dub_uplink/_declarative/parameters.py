@@ -98,7 +98,6 @@ class PathSegment(_Path):
 
     __module__ = "dub_uplink.declare"
 
-    #: The templates that contain this variable.
     _templates: tuple[str, ...] = ()
     #: The text before and after the variable. ``None`` if there are several variables or templates.
     _prefix_and_suffix: tuple[str, str] | None = None
