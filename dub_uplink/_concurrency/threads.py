@@ -306,8 +306,8 @@ class WorkerThreads(Generic[T]):
             future, task = next_task
 
     def _count_as_idle(self) -> None:
-        # The result is set after this method. Therefore the thread that waits for the result can
-        # submit its next task to this thread.
+        # Called before the result is set. The thread that waits for the result then finds this
+        # thread idle, and can submit its next task to it.
         with self._lock:
             self._idle_count += 1
 

@@ -166,7 +166,7 @@ class CustomersConsumer(CustomerBatches):
     ) -> CustomerIterator:
         """Iterate over every customer once. Pages are fetched when they are needed.
 
-        Customers may be deleted during the iteration, including customers already returned. A
+        You can delete customers during the iteration, including customers already returned. A
         customer created during the iteration may or may not appear. With ``sort_order="asc"`` a new
         customer appears last, so a loop that creates a customer in each round does not end. Dub's
         ids contain the time of creation. The order is the order of :meth:`list`, except for

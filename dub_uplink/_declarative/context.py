@@ -17,11 +17,12 @@ class CallContext:
         consumer: the consumer whose endpoint is called.
         options: the call options.
         request: the request object of ``list`` or ``get``, or the argument ``group_by`` of
-            ``count``. The annotation of ``**options`` reads this attribute.
+            ``count``. The annotation of ``**options``, such as ``ListQuery``, reads it.
         query: the validated query parameters of ``list`` or ``count``.
-        params: query parameters from arguments. A parameter replaces a decorator's parameter with
-            the same name.
-        headers: headers from arguments. A header replaces a decorator's header with the same name.
+        params: query parameters from arguments. They replace query parameters of the same name that
+            a decorator declares.
+        headers: headers from arguments. They replace headers of the same name that a decorator
+            declares.
         extra_query: additional query parameters of the caller.
         extra_body: additional body fields of the caller.
         result_handler: a function that computes the result of the call from the converted response.

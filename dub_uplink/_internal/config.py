@@ -84,7 +84,8 @@ def normalize_base_url(server_url: str | None) -> str:
     if parts.scheme == "http" and not _is_loopback(host):
         message = f"the token goes unencrypted over http to {host}; use https"
         warnings.warn(message, stacklevel=caller_stacklevel())
-    # Lower-case the scheme as uplink does. The transport compares this URL with uplink's URL.
+    # Lower-case the scheme as uplink does: the transport checks that each URL that uplink builds
+    # starts with this URL.
     return parts.scheme + server_url.rstrip("/")[len(parts.scheme) :] + "/"
 
 

@@ -113,7 +113,7 @@ class RetryState:
         return self.clock.monotonic() - self.started_at
 
     def record(self, outcome: Outcome) -> Outcome:
-        """Count an attempt. Set the attempt count and the times on its outcome."""
+        """Count an attempt, and store the attempt count and the durations in its outcome."""
         self.attempt_count += 1
         if outcome.may_have_been_applied and outcome.transient:
             self.may_have_been_applied = True

@@ -125,7 +125,7 @@ def _parse_release(version: str) -> list[int]:
 
 
 def check_environment(variables: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield findings without secrets on the environment variables that affect a client."""
+    """Yield findings on the environment variables that affect a client, without secrets."""
     section = "Environment"
     yield Finding(section, "DUB_API_KEY", "set" if variables.get("DUB_API_KEY") else "not set")
     server = variables.get("DUB_SERVER_URL", "")

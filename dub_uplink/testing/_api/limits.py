@@ -17,7 +17,7 @@ PLAN_LIMITS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Usage:
-    """The rate limit of an API key after a request.
+    """How much of the rate limit an API key has used after a request.
 
     ``reset_ms`` is the Unix time, in milliseconds, at which the oldest request leaves the window.
     """
@@ -51,7 +51,7 @@ class RateLimiter:
         self.configure(limit, window, enforced=enforced)
 
     def configure(self, limit: int, window: float, *, enforced: bool) -> None:
-        """Change the limit. Keep the counts."""
+        """Change the limit. Keep the counted requests, up to the new limit."""
         self._limit = limit
         self._window_ms = round(window * 1000)
         self._enforced = enforced
@@ -63,7 +63,7 @@ class RateLimiter:
         self._timestamps.clear()
 
     def max_requests_of_a_key(self, now_ms: int) -> int:
-        """Return the highest number of requests of an API key in the window before ``now_ms``."""
+        """Return the number of requests of the busiest API key in the window before ``now_ms``."""
         for timestamps in self._timestamps.values():
             self._prune(timestamps, now_ms)
         return max(map(len, self._timestamps.values()), default=0)

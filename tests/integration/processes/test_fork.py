@@ -87,7 +87,7 @@ def test_uplink_client_used_before_fork_raises_in_the_child(
             ask(used, 1)
         return str(caught.value)
 
-    assert "create one in each process" in forked(child).result()
+    assert "create a client in each process" in forked(child).result()
     assert forked(lambda: ask(fresh, 2)).result() == 2
     assert (ask(fresh, 2), ask(used, 2)) == (2, 2)
     assert all(len(processes) == 1 for processes in telling.processes_by_port().values())
@@ -217,7 +217,7 @@ def test_async_client_used_before_fork_raises_in_the_child(
         return ""
 
     loop.run_until_complete(call())
-    assert "create one in each process" in forked(child).result()
+    assert "create a client in each process" in forked(child).result()
     assert loop.run_until_complete(call()) == "cus_1"
     loop.run_until_complete(dub.aclose())
     loop.close()
