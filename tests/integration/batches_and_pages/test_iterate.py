@@ -222,7 +222,7 @@ def test_cursor_in_standard_base64_raises_value_error(dub: Dub, search: str) -> 
 def test_cursor_with_different_filters_raises_value_error(fake: FakeDub, dub: Dub) -> None:
     fake.add(country="GB")
     cursor = dub.customers.iterate(country="GB").cursor
-    with pytest.raises(ValueError, match="other filters"):
+    with pytest.raises(ValueError, match="pass the same filters"):
         dub.customers.iterate(country="US", cursor=cursor)
 
 
