@@ -123,8 +123,9 @@ class Customer:
     def to_dict(self) -> dict[str, Any]:
         """Return the customer as a JSON-serialisable dictionary with the server's camelCase keys.
 
-        The dictionary includes copies of the fields in ``extra``. Dates are in UTC with
-        milliseconds. ``programId``, ``link``, ``partner`` and ``discount`` are omitted if ``None``.
+        The dictionary includes copies of the fields in ``extra``. Dates are in UTC, with
+        milliseconds or, if the date has them, microseconds. ``programId``, ``link``, ``partner``
+        and ``discount`` are omitted if ``None``.
 
         Raises:
             ValueError: a date has no time zone.

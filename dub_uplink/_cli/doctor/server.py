@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 _SERVER_SECTION, _KEY_SECTION = "Server", "API key"
 #: The accepted difference between this machine's clock and the server's clock, in seconds. The
-#: difference matters only if a response has a `Retry-After` in Unix time and no `Date` header.
+#: difference matters only if a response has no `Date` header, and its `Retry-After` is a time.
 MAX_CLOCK_SKEW = 10.0
 #: A certificate that expires within this number of days gets a hint.
 _EXPIRY_WARNING_DAYS = 14

@@ -20,9 +20,9 @@ in doubt         no entry; the number is     sends a create; after a conflict, l
                  below ``sent_limit``        and, if the customer is equal to the row, counts the
                                              row as created
 ``not applied``  an entry without an         sends a create; a conflict means that the customer
-                 outcome                     existed before the import. The entry is deleted when
-                                             the journal is opened: after a crash of this run, the
-                                             row is in doubt
+                 outcome                     existed before the import. Opening the journal deletes
+                                             the entry, so the row is in doubt if the next run
+                                             crashes too
 ``exists``       an entry without an         applies ``--on-conflict`` without a create; sends an
                  outcome                     update even if an earlier run may have sent the update
 an outcome       ``created``, ``updated``,   sends nothing
@@ -195,7 +195,7 @@ class Journal:
             self.commit()
 
     def lower_sent_limit(self, row: int) -> None:
-        """Record that this process has sent no row with the number ``row`` or a higher number."""
+        """Record that this process sent only rows below the number ``row``."""
         for number in self._not_applied_rows:
             if number >= row and self._get_stored_outcome(number) is None:
                 self.mark_not_applied(number)

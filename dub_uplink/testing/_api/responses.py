@@ -154,7 +154,7 @@ _ANIMALS = (
 def make_name(number: int) -> str:
     """Return a name for a customer that has neither a name nor an email.
 
-    Names repeat after 143 numbers. Each customer on a page uses one number. Because a page has at
-    most 100 customers, two consecutive reads of a customer return different names.
+    Names repeat only after 143 numbers. A page uses at most 100 numbers, one for each customer.
+    Therefore, two consecutive reads of a customer return different names.
     """
     return f"{_ADJECTIVES[number % len(_ADJECTIVES)]} {_ANIMALS[number % len(_ANIMALS)]}"

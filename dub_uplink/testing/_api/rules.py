@@ -30,7 +30,10 @@ _PREFIXED_NUMBER_PATTERN = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]
 
 
 def to_number(text: str) -> float | None:
-    """Parse a number as JavaScript does: ``""`` is 0, ``0x10`` is 16. Return ``None`` for NaN."""
+    """Parse a number as JavaScript does: ``""`` is 0, ``0x10`` is 16.
+
+    Return ``None`` if the number is not finite.
+    """
     text = text.strip(_JS_WHITESPACE)
     if not text:
         return 0.0
