@@ -6,6 +6,7 @@ This session has one server, no cookies and no redirects. Therefore this module 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -28,16 +29,39 @@ class _NoCookies(RequestsCookieJar):
         """Store no cookies."""
 
 
+class _RequestHeaders(CaseInsensitiveDict[Any]):
+    """Headers of a request. ``urllib3`` copies and iterates over them for every request."""
+
+    _store: OrderedDict[str, tuple[str, Any]]  # the storage of CaseInsensitiveDict
+
+    def copy(self) -> _RequestHeaders:
+        headers = object.__new__(_RequestHeaders)
+        headers._store = self._store.copy()
+        return headers
+
+    def items(self) -> Any:
+        return self._store.values()  # pairs of a name and a value
+
+
 class _DefaultAdapter(DeadlineAdapter):
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """Return the target of the request line. Only a proxy needs the whole URL."""
+        return super().request_url(request, proxies) if proxies else request.path_url
+
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """Create the response in the same way as ``requests``, but without cookies."""
-        response = requests.Response()
+        response = object.__new__(requests.Response)
+        vars(response).update(_RESPONSE_ATTRIBUTES, history=[])
         response.status_code, response.reason = resp.status, resp.reason
         response.headers = CaseInsensitiveDict(resp.headers)
         response.encoding = get_encoding_from_headers(response.headers)
         response.raw, response.url, response.request = resp, req.url or "", req
         response.connection = self
         return response
+
+
+#: The attributes of an empty response. Creating its cookie jar takes longer than copying these.
+_RESPONSE_ATTRIBUTES = {**vars(requests.Response()), "cookies": _NoCookies()}
 
 
 def make_session() -> requests.Session:
@@ -84,7 +108,8 @@ class RequestTemplate:
         request = requests.Request("GET", server_url, headers=headers, auth=lambda it: it)
         prepared = session.prepare_request(request)
         self._attributes = vars(prepared)
-        self._headers = tuple(prepared.headers.items())
+        self._headers = _RequestHeaders(prepared.headers)
+        del self._headers["Connection"]  # HTTP/1.1 keeps connections open by default
 
     @staticmethod
     def can_prepare(extras: Mapping[str, Any]) -> bool:
@@ -106,9 +131,8 @@ class RequestTemplate:
         prepared.method = method
         params = extras.get("params")
         prepared.url = f"{url}?{urlencode(params)}" if params else url
-        # Setting each header takes less time than copying the mapping and updating the copy.
-        headers = prepared.headers = CaseInsensitiveDict()
-        for name, value in (*self._headers, *extras["headers"].items()):
+        headers = prepared.headers = self._headers.copy()
+        for name, value in extras["headers"].items():
             headers[name] = value
         headers["Authorization"] = authorization
         body = extras.get("data")

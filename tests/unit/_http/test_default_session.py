@@ -8,6 +8,7 @@ import pytest
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 
 from dub_uplink._http.default_session import RequestTemplate, make_session
 from dub_uplink._internal.credentials import RedactedStr
@@ -29,7 +30,7 @@ def test_default_session_response_has_all_requests_attributes() -> None:
         adapter.build_response(request, raw),
         HTTPAdapter.build_response(adapter, request, raw),
     )
-    cookies = {"cookies"}  # each response has a jar of its own
+    cookies = {"cookies"}  # the jar of `ours` stores nothing
     assert vars(ours).keys() == vars(theirs).keys()
     different = {name for name in vars(ours) if getattr(ours, name) is not getattr(theirs, name)}
     assert {name for name in different if getattr(ours, name) != getattr(theirs, name)} <= cookies
@@ -55,6 +56,7 @@ def test_default_session_request_has_all_requests_attributes(
         )
     )
     assert (ours.method, ours.url, ours.body) == (theirs.method, theirs.url, theirs.body)
+    del theirs.headers["Connection"]  # the default of HTTP/1.1
     assert ours.headers == theirs.headers
     assert vars(ours).keys() == vars(theirs).keys()
 
@@ -65,6 +67,40 @@ def test_requests_from_one_template_have_separate_headers() -> None:
     second = template.prepare("GET", SERVER, {"headers": {}}, TOKEN)
     assert first.headers["X-Id"] == "1"
     assert "X-Id" not in second.headers
+
+
+def test_request_headers_equal_a_case_insensitive_dict() -> None:
+    template = RequestTemplate(make_session(), SERVER, {"Accept": "application/json"})
+    headers = template.prepare("GET", SERVER, {"headers": {"X-Id": "1"}}, TOKEN).headers
+    expected = CaseInsensitiveDict({name: headers[name] for name in headers})
+    assert {"Accept", "X-Id", "Authorization"} <= set(headers)
+    assert list(headers.items()) == list(expected.items())
+    copy = headers.copy()
+    copy["ACCEPT"] = "text/html"
+    assert (headers["accept"], copy["accept"]) == ("application/json", "text/html")
+    assert list(copy.items()) == list(CaseInsensitiveDict(dict(copy)).items())
+
+
+@pytest.mark.parametrize("path", ["/customers/a%20b", "", "/customers?page=2#x"])
+@pytest.mark.parametrize("proxies", [{}, {"http": "http://proxy.example:3128"}])
+def test_default_session_request_line_equals_that_of_requests(
+    path: str, proxies: dict[str, str]
+) -> None:
+    request = requests.Request("GET", f"http://dub.example{path}").prepare()
+    adapter = make_session().get_adapter("http://dub.example")
+    assert isinstance(adapter, HTTPAdapter)
+    expected = HTTPAdapter.request_url(adapter, request, proxies)
+    assert adapter.request_url(request, proxies) == expected
+
+
+def test_default_session_responses_have_separate_histories() -> None:
+    request = requests.Request("GET", f"{SERVER}/customers").prepare()
+    adapter = make_session().get_adapter(SERVER)
+    assert isinstance(adapter, HTTPAdapter)
+    first, second = (adapter.build_response(request, respond()) for _ in range(2))
+    first.history.append(second)
+    first.headers["X-Other"] = "2"
+    assert (second.history, second.headers["X-Other"]) == ([], "1")
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])
