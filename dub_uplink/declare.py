@@ -7,6 +7,7 @@ The annotations check arguments and serialise them in Dub's format.
 
 from __future__ import annotations
 
+from ._declarative.context import CallContext
 from ._declarative.decorators import (
     Decorator,
     delete,
@@ -18,6 +19,7 @@ from ._declarative.decorators import (
     patch,
     post,
     put,
+    result_handler,
     returns,
     timeout,
 )
@@ -37,6 +39,7 @@ from ._declarative.parameters import PathSegment as Path
 __all__ = [
     "Body",
     "BodyOptions",
+    "CallContext",
     "CallOptions",
     "Decorator",
     "Field",
@@ -55,6 +58,7 @@ __all__ = [
     "patch",
     "post",
     "put",
+    "result_handler",
     "returns",
     "timeout",
 ]

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from .._concurrency.tasks import map_ordered
 from .._declarative.async_consumer import AsyncDubConsumer
 from .._declarative.extra import check_call_options
-from .._declarative.methods import explicit_signature
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
@@ -121,7 +120,6 @@ class AsyncCustomerBatches(AsyncDubConsumer):
             retries,
         )
 
-    @explicit_signature
     def create_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]]
@@ -141,7 +139,6 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         return map_ordered(create, requests, workers)
 
-    @explicit_signature
     def delete_many(
         self,
         ids: Iterable[str] | AsyncIterable[str],
@@ -161,7 +158,6 @@ class AsyncCustomerBatches(AsyncDubConsumer):
 
         return map_ordered(delete, ids, workers)
 
-    @explicit_signature
     def update_many(
         self,
         changes: Iterable[tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]]

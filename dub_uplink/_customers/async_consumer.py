@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from .._declarative.decorators import same_request_as
-from .._declarative.methods import explicit_signature
 from .._declarative.raw import make_raw_endpoint
+from .._declarative.signatures import expand_signatures
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -40,6 +40,7 @@ _upsert: Any = AsyncCustomerBatches.upsert
 _ensure: Any = AsyncCustomerBatches.ensure
 
 
+@expand_signatures
 class AsyncCustomersWithRawResponse:
     """The endpoints of :class:`AsyncCustomersConsumer`; each returns a :class:`RawResponse`.
 
@@ -66,7 +67,6 @@ class AsyncCustomersWithRawResponse:
                 raise AttributeError(name)
             return self._endpoint(name)
 
-    @explicit_signature
     async def list(
         self,
         request: GetCustomersRequest | Mapping[str, Any] | None = None,
@@ -75,14 +75,12 @@ class AsyncCustomersWithRawResponse:
         """See :meth:`CustomersConsumer.list`."""
         return await self._endpoint("list")(request, **options)
 
-    @explicit_signature
     async def create(
         self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
     ) -> RawResponse[Customer]:
         """See :meth:`CustomersConsumer.create`."""
         return await self._endpoint("create")(request, **options)
 
-    @explicit_signature
     async def get(
         self,
         request: str | GetCustomerRequest | Mapping[str, Any],
@@ -91,7 +89,6 @@ class AsyncCustomersWithRawResponse:
         """See :meth:`CustomersConsumer.get`."""
         return await self._endpoint("get")(request, **options)
 
-    @explicit_signature
     async def update(
         self,
         id: str,
@@ -101,7 +98,6 @@ class AsyncCustomersWithRawResponse:
         """See :meth:`CustomersConsumer.update`."""
         return await self._endpoint("update")(id, request_body, **options)
 
-    @explicit_signature
     async def delete(
         self, id: str, **options: Unpack[CallOptions]
     ) -> RawResponse[DeleteCustomerResponseBody]:
@@ -116,7 +112,6 @@ class AsyncCustomersWithRawResponse:
     async def count(
         self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
     ) -> RawResponse[builtins.list[CustomerCount]]: ...
-    @explicit_signature
     async def count(
         self, *, group_by: str | None = None, **options: Unpack[CountOptions]
     ) -> RawResponse[int] | RawResponse[builtins.list[CustomerCount]]:
@@ -217,7 +212,6 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
         """See :meth:`CustomersConsumer.delete`."""
         raise NotImplementedError
 
-    @explicit_signature
     def iterate(
         self,
         *,

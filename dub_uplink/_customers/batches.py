@@ -11,7 +11,6 @@ from .._concurrency.cooldown import make_sleep
 from .._concurrency.threads import map_ordered
 from .._declarative.consumer import DubConsumer
 from .._declarative.extra import check_call_options
-from .._declarative.methods import explicit_signature
 from .._declarative.schemas import field_names, serialize_request
 from .._transport.call import NO_CACHE_HEADERS
 from .._transport.retry_state import Outcome, RetryState
@@ -275,7 +274,6 @@ class CustomerBatches(DubConsumer):
             retries,
         )
 
-    @explicit_signature
     def create_many(
         self,
         requests: Iterable[CreateCustomerRequestBody | Mapping[str, Any]],
@@ -308,7 +306,6 @@ class CustomerBatches(DubConsumer):
         create = functools.partial(self.create, **options)
         return map_ordered(create, requests, workers)
 
-    @explicit_signature
     def delete_many(
         self,
         ids: Iterable[str],
@@ -334,7 +331,6 @@ class CustomerBatches(DubConsumer):
         delete = functools.partial(self.delete, **options)
         return map_ordered(delete, ids, workers)
 
-    @explicit_signature
     def update_many(
         self,
         changes: Iterable[tuple[str, UpdateCustomerRequestBody | Mapping[str, Any]]],

@@ -7,11 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Unpack, overload
 
 from .. import declare
-from .._declarative.context import CallContext
-from .._declarative.converters import get_response_converter
-from .._declarative.decorators import result_handler, unpublished
-from .._declarative.methods import explicit_signature
-from ..declare import BodyOptions, CallOptions
+from ..declare import BodyOptions, CallContext, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
     CreateCustomerRequestBody,
@@ -39,32 +35,28 @@ from .parameters import (
 )
 from .raw import CustomersWithRawResponse
 from .recovery import CustomerOperation
-from .schemas import CountSchema, CreateSchema, CustomerSchema, DeletedSchema, UpdateSchema
+from .schemas import (
+    CreateSchema,
+    CustomerSchema,
+    DeletedSchema,
+    UpdateSchema,
+    read_groups,
+    read_number,
+)
 
 
-def _make_page(context: CallContext, customers: list[Customer]) -> Any:
-    """Return customers as a page. The page fetches the next page with the options of this call.
-
-    ``context.query`` is the query that :class:`ListQuery` validated, with the server's names.
-    """
-    consumer, options = context.consumer, context.options
-    return consumer._page_type(
-        customers, context.query, lambda query: consumer.list(request=query, **options)
+def _make_page(call: CallContext, customers: list[Customer]) -> CustomerPage:
+    """Return customers as a page. The page fetches the next page with the options of this call."""
+    consumer, options = call.consumer, call.options
+    page: CustomerPage = consumer._page_type(
+        customers, call.query, lambda query: consumer.list(query, **options)
     )
+    return page
 
 
-_COUNTS_SCHEMA = CountSchema(many=True)
-
-
-def _convert_count(context: CallContext, body: Any) -> int | list[CustomerCount]:
+def _read_count(call: CallContext, body: Any) -> int | list[CustomerCount]:
     """Return the number of customers, or the groups if the query has ``groupBy``."""
-    if "groupBy" in context.query:
-        convert: Any = get_response_converter(_COUNTS_SCHEMA)  # the first call compiles the schema
-        counts: list[CustomerCount] = convert(body)
-        return counts
-    if isinstance(body, bool) or not isinstance(body, int):
-        raise ValueError(f"not a number: {body!r:.40}")
-    return body
+    return read_groups(body) if "groupBy" in call.query else read_number(body)
 
 
 class CustomersConsumer(CustomerBatches):
@@ -116,7 +108,7 @@ class CustomersConsumer(CustomerBatches):
     # ListRequest stores the request object. ListQuery sends the filters of this object and the
     # keyword filters; a filter in both raises ValueError. CountQuery sends the keyword filters and
     # the value that CountGroup stored.
-    @result_handler(_make_page)
+    @declare.result_handler(_make_page)
     @declare.returns.json(type=CustomerSchema(many=True))
     @declare.get("customers", args={"request": ListRequest, "options": ListQuery})
     def list(
@@ -157,7 +149,6 @@ class CustomersConsumer(CustomerBatches):
         """
         raise NotImplementedError
 
-    @explicit_signature
     def iterate(
         self,
         *,
@@ -204,8 +195,7 @@ class CustomersConsumer(CustomerBatches):
     def count(
         self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
     ) -> builtins.list[CustomerCount]: ...
-    @unpublished
-    @result_handler(_convert_count)
+    @declare.result_handler(_read_count)
     @declare.returns.json
     @declare.get("customers/count", args={"group_by": CountGroup, "options": CountQuery})
     def count(

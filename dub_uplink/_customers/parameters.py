@@ -9,7 +9,6 @@ import uplink
 
 from .._declarative.context import get_context
 from .._declarative.extra import check_call_options
-from .._declarative.methods import explicit_signature
 from .._declarative.parameters import (
     BodyOptions,
     CallOptions,
@@ -19,7 +18,9 @@ from .._declarative.parameters import (
     take_options,
 )
 from .._declarative.schemas import field_names, serialize_request
+from .._declarative.signatures import explicit_signature
 from .._internal.naming import camel_case
+from .._transport.call import OPTIONS_KEY
 from ..models.operations import GetCustomersRequest
 from .ids import RESERVED_IDS
 from .schemas import CountQuerySchema, GetSchema, ListSchema
@@ -211,8 +212,9 @@ class CountQuery(QueryMap):
         query = serialize_request(_COUNT_SCHEMA, {**filters, "group_by": context.request})
         if "groupBy" in query:
             query["groupBy"] = camel_case(query["groupBy"])
-        context.query = query
         context.params.update(query)
+        # If the server does not have the route, the transport raises NotFound, not SDKError.
+        request_builder.info[OPTIONS_KEY]["unpublished"] = True
 
 
 def validate_list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,8 +6,8 @@ import builtins
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from .._declarative.methods import explicit_signature
 from .._declarative.raw import make_raw_endpoint
+from .._declarative.signatures import expand_signatures
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -34,6 +34,7 @@ _upsert: Any = CustomerBatches.upsert
 _ensure: Any = CustomerBatches.ensure
 
 
+@expand_signatures
 class CustomersWithRawResponse:
     """The endpoints of :class:`CustomersConsumer`; each returns a :class:`RawResponse`.
 
@@ -62,7 +63,6 @@ class CustomersWithRawResponse:
                 raise AttributeError(name)
             return self._endpoint(name)
 
-    @explicit_signature
     def list(
         self,
         request: GetCustomersRequest | Mapping[str, Any] | None = None,
@@ -71,14 +71,12 @@ class CustomersWithRawResponse:
         """See :meth:`CustomersConsumer.list`."""
         return self._endpoint("list")(request, **options)
 
-    @explicit_signature
     def create(
         self, request: CreateCustomerRequestBody | Mapping[str, Any], **options: Unpack[BodyOptions]
     ) -> RawResponse[Customer]:
         """See :meth:`CustomersConsumer.create`."""
         return self._endpoint("create")(request, **options)
 
-    @explicit_signature
     def get(
         self,
         request: str | GetCustomerRequest | Mapping[str, Any],
@@ -87,7 +85,6 @@ class CustomersWithRawResponse:
         """See :meth:`CustomersConsumer.get`."""
         return self._endpoint("get")(request, **options)
 
-    @explicit_signature
     def update(
         self,
         id: str,
@@ -97,7 +94,6 @@ class CustomersWithRawResponse:
         """See :meth:`CustomersConsumer.update`."""
         return self._endpoint("update")(id, request_body, **options)
 
-    @explicit_signature
     def delete(
         self, id: str, **options: Unpack[CallOptions]
     ) -> RawResponse[DeleteCustomerResponseBody]:
@@ -112,7 +108,6 @@ class CustomersWithRawResponse:
     def count(
         self, *, group_by: Literal["country", "link_id"], **options: Unpack[CountOptions]
     ) -> RawResponse[builtins.list[CustomerCount]]: ...
-    @explicit_signature
     def count(
         self, *, group_by: str | None = None, **options: Unpack[CountOptions]
     ) -> RawResponse[int] | RawResponse[builtins.list[CustomerCount]]:

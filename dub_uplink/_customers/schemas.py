@@ -106,6 +106,33 @@ class CountSchema(ModelSchema):
     link_id = text_field()
 
 
+_NUMBER = fields.Integer(strict=True)
+_GROUPS = CountSchema(many=True)
+
+
+def read_number(body: Any) -> int:
+    """Return the number of a count without groups.
+
+    Raises:
+        marshmallow.ValidationError: the body is not a whole number.
+    """
+    number: int = _NUMBER.deserialize(body)
+    return number
+
+
+def read_groups(body: Any) -> list[components.CustomerCount]:
+    """Return the groups of a count, with the same checks as for any response.
+
+    Raises:
+        marshmallow.ValidationError: the body is not a list of groups, or the list is too long.
+    """
+    from .._declarative.converters import get_response_converter  # noqa: PLC0415 - at first use
+
+    convert: Any = get_response_converter(_GROUPS)
+    groups: list[components.CustomerCount] = convert(body)
+    return groups
+
+
 class DeletedSchema(ModelSchema):
     model = operations.DeleteCustomerResponseBody
 

@@ -116,7 +116,7 @@ def check_policy(
 
 
 class _CallHook(TransactionHook):  # type: ignore[misc]  # uplink has no types
-    """Create the ``CallContext`` of each call, and raise an exception for each error status."""
+    """Create the ``CallState`` of each call, and raise an exception for each error status."""
 
     def audit_request(self, consumer: Any, request_builder: Any) -> None:
         begin_call(consumer, request_builder)

@@ -11,59 +11,70 @@ _CONTEXT_KEY = "dub_uplink"
 
 
 class CallContext:
-    """The state of one call of an endpoint.
+    """The call of an endpoint, as :func:`result_handler` passes it to your function.
 
     Attributes:
         consumer: the consumer whose endpoint is called.
-        options: the call options.
+        query: the query parameters from the arguments of the call, with the server's names. The
+            values are strings.
+        options: the call options given to the call, such as ``timeout_ms`` in milliseconds. To send
+            a further request with these options, pass them as keywords.
+    """
+
+    __module__ = "dub_uplink.declare"
+    __slots__ = ("consumer", "options", "query")
+
+    consumer: Any
+    query: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+
+ResultHandler = Callable[[CallContext, Any], Any]
+
+
+class CallState(CallContext):
+    """The context of a call, with the state that this package needs.
+
+    Attributes:
         request: the request object of ``list`` or ``get``, or the argument ``group_by`` of
             ``count``. The annotation of ``**options``, such as ``ListQuery``, reads it.
-        query: the validated query parameters of ``list`` or ``count``.
         params: query parameters from arguments. They replace query parameters of the same name that
-            a decorator declares.
+            a decorator declares. ``ListQuery`` sets ``query`` to the validated values instead.
         headers: headers from arguments. They replace headers of the same name that a decorator
             declares.
         extra_query: additional query parameters of the caller.
         extra_body: additional body fields of the caller.
-        result_handler: a function that computes the result of the call from the converted response.
-            ``None`` if the converted response is the result.
+        result_handlers: the functions that compute the result of the call from the converted
+            response, in the order of their calls.
     """
 
-    __slots__ = (
-        "consumer",
-        "extra_body",
-        "extra_query",
-        "headers",
-        "options",
-        "params",
-        "query",
-        "request",
-        "result_handler",
-    )
+    __slots__ = ("extra_body", "extra_query", "headers", "params", "request", "result_handlers")
+
+    options: dict[str, Any]
 
     def __init__(self, consumer: Any) -> None:
         self.consumer = consumer
-        self.options: dict[str, Any] = {}
+        self.options = {}
         self.request: Any = None
-        self.query: Mapping[str, Any] = {}
         self.params: dict[str, str] = {}
+        self.query = self.params
         self.headers: Mapping[str, str] = {}
         self.extra_query: Mapping[str, Any] | None = None
         self.extra_body: Mapping[str, Any] | None = None
-        self.result_handler: Callable[[CallContext, Any], Any] | None = None
+        self.result_handlers: tuple[ResultHandler, ...] = ()
 
 
 def begin_call(consumer: Any, request_builder: Any) -> None:
-    """Add a new ``CallContext`` and the default options to uplink's request.
+    """Add a new ``CallState`` and the default options to uplink's request.
 
     uplink then reads the arguments of the call. Options among them replace the default options.
     """
-    request_builder.context[_CONTEXT_KEY] = CallContext(consumer)
+    request_builder.context[_CONTEXT_KEY] = CallState(consumer)
     if consumer._default_options:
         request_builder.info[OPTIONS_KEY].update(consumer._default_options)
 
 
-def get_context(request_builder: Any) -> CallContext:
-    """Return the ``CallContext`` of uplink's request."""
-    context: CallContext = request_builder.context[_CONTEXT_KEY]
+def get_context(request_builder: Any) -> CallState:
+    """Return the ``CallState`` of uplink's request."""
+    context: CallState = request_builder.context[_CONTEXT_KEY]
     return context

@@ -13,7 +13,7 @@ from uplink.converters import Factory
 from .._transport import errors as transport_errors
 from ..models.errors import ResponseValidationError, one_line
 from ..models.response import Response
-from .context import CallContext
+from .context import CallState
 from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 
 #: The maximum number of records in a list. A page of Dub has at most 100. The limit protects the
@@ -83,18 +83,17 @@ def _load_body(load: Callable[[Any], Any], body: Any) -> Any:
 
 
 def read_body(
-    convert: Callable[[Response], Any], response: Response, context: CallContext | None = None
+    convert: Callable[[Response], Any], response: Response, context: CallState | None = None
 ) -> Any:
-    """Return the converted response, or the result of the call's result handler if it has one.
+    """Return the converted response, or the result of the call's result handlers if it has any.
 
     Raises:
-        ResponseValidationError: the conversion fails, or the handler rejects the converted body.
+        ResponseValidationError: the conversion fails, or a handler rejects the converted body.
     """
     try:
         value = convert(response)
-        if context is None or context.result_handler is None:
-            return value
-        return context.result_handler(context, value)
+        for handle in () if context is None else context.result_handlers:
+            value = handle(context, value)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         excerpt = transport_errors.make_body_excerpt(response)
         message = f"the response is not JSON; is server_url that of Dub's API? {excerpt!r}"
@@ -102,4 +101,6 @@ def read_body(
         message = f"unexpected response body: {first_error(error)}"
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         message = f"unexpected response body: {type(error).__name__}: {one_line(str(error))}"
+    else:
+        return value
     raise ResponseValidationError(message, transport_errors.detach_call(response))

@@ -16,7 +16,7 @@ from .._internal.config import validate_headers
 from .._internal.naming import camel_case
 from .._transport.call import OPTIONS_KEY
 from ..models.response import Response
-from .context import CallContext, get_context
+from .context import CallContext, ResultHandler, get_context
 from .converters import get_response_converter, is_schema
 from .methods import get_argument_annotations
 from .parameters import Options, PathSegment, Query
@@ -191,11 +191,11 @@ def _require_above_request(name: str, uplink_decorator: Any) -> Decorator:
 
 
 class _ResultHandler(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
-    def __init__(self, handler: Callable[[CallContext, Any], Any]) -> None:
+    def __init__(self, handler: ResultHandler) -> None:
         self._handler = handler
 
     def modify_request(self, request_builder: Any) -> None:
-        get_context(request_builder).result_handler = self._handler
+        get_context(request_builder).result_handlers += (self._handler,)
 
 
 class _Idempotent(MethodAnnotation):  # type: ignore[misc]
@@ -254,36 +254,9 @@ class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
         return convert(_select_part(body, self._path) if self._path else body)
 
 
-class _Unpublished(MethodAnnotation):  # type: ignore[misc]
-    _can_be_static = True
-
-    def modify_request(self, request_builder: Any) -> None:
-        request_builder.info[OPTIONS_KEY]["unpublished"] = True
-
-
-_unpublished: Any = _Unpublished  # Any, because uplink also calls the class with a function
-
-
-def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
-    """Declare a function that computes the result of an endpoint from the converted response.
-
-    The function of ``uplink.response_handler`` takes the response before the conversion.
-
-    Args:
-        handler: takes the ``CallContext`` of the call and the converted response. The endpoint
-            returns the result of the handler.
-    """
-    return cast("Decorator", _ResultHandler(handler))
-
-
 def idempotent(function: Callable[P, T]) -> Callable[P, T]:
     """Declare that the client may repeat a ``POST`` that the server may have applied."""
     return _require_above_request("idempotent", _Idempotent)(function)
-
-
-def unpublished(function: Callable[P, T]) -> Callable[P, T]:
-    """Declare a route that some servers do not have; their 404 raises ``NotFound``."""
-    return cast("Callable[P, T]", _unpublished(function))
 
 
 def json(function: Callable[P, T]) -> Callable[P, T]:
@@ -327,6 +300,28 @@ def timeout(seconds: float) -> Decorator:
     if not seconds > 0:
         raise ValueError(f"declare.timeout must be above 0 seconds, not {seconds!r:.20}")
     return _require_above_request("timeout", uplink.timeout(seconds))
+
+
+def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
+    """Compute the result of an endpoint from the converted response.
+
+    ``uplink.response_handler`` is similar, but its function takes the response before the
+    conversion. With several result handlers, each one takes the result of the one below it.
+
+    Args:
+        handler: takes the :class:`CallContext` of the call, and the value that ``returns`` declares
+            or, without ``returns``, the response. The endpoint returns the handler's result. If
+            the handler raises ``ValueError``, ``TypeError`` or ``marshmallow.ValidationError``, the
+            call raises :class:`~dub_uplink.models.errors.ResponseValidationError`.
+
+    Raises:
+        TypeError: ``handler`` is not callable, or is a coroutine function.
+    """
+    if not callable(handler) or inspect.iscoroutinefunction(handler):
+        raise TypeError(
+            f"declare.result_handler must be a function that is not async, not {handler!r}"
+        )
+    return _require_above_request("result_handler", _ResultHandler(handler))
 
 
 class returns:

@@ -8,11 +8,10 @@ that calls the definition.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import typing
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import uplink
 from uplink.decorators import MethodAnnotation
@@ -22,7 +21,6 @@ from uplink.interfaces import RequestDefinitionBuilder
 from .._internal.config import merge_headers
 from .._transport.call import OPTIONS_KEY
 from ..models.errors import DubError
-from ..models.unset import UNSET, Unset
 from .context import get_context
 from .converters import check_body_is_bytes, is_schema
 from .extra import add_extra_body, add_extra_query
@@ -40,18 +38,20 @@ from .parameters import (
 )
 from .raw import make_reader
 from .schemas import RequestSchema, field_names
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from .signatures import (
+    expand_signatures,
+    get_keyword_types,
+    get_options_type,
+    make_signature_and_check,
+)
 
 _BODY_FORMAT_DECORATORS = (uplink.json, uplink.form_url_encoded, uplink.multipart)
-_REFUSED_KEYWORDS: Mapping[str, str] = {"extra_body": "it sends no body"}
 
 
 def define_methods(
     cls: type[Any], *, asynchronous: bool, is_reserved: Callable[[str], bool]
 ) -> None:
-    """Replace the uplink definitions of a class by plain methods.
+    """Replace the uplink definitions of a class by plain methods with explicit signatures.
 
     Definitions that the class inherits from a mixin or from another ``uplink.Consumer`` are
     replaced too.
@@ -76,6 +76,7 @@ def define_methods(
                 definition_name += "_"
             setattr(cls, definition_name, definition)
             setattr(cls, name, _make_method(definition_name, definition, asynchronous))
+    expand_signatures(cls)
 
 
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
@@ -172,13 +173,13 @@ def _check_definition(
             " or derive from AsyncDubConsumer or AsyncCustomersConsumer"
         )
     check_template(definition.uri.template, method)
-    options_type = _get_options_type(inspect.signature(function), function)
+    options_type = get_options_type(inspect.signature(function), function)
     if options_type is None or not any(
         type(a) is Options for a in get_argument_annotations(definition).values()
     ):
         return
     unknown = [
-        key for key in _get_keyword_types(options_type) if key not in BodyOptions.__optional_keys__
+        key for key in get_keyword_types(options_type) if key not in BodyOptions.__optional_keys__
     ]
     if unknown:
         raise TypeError(
@@ -267,7 +268,7 @@ def get_argument_annotations(definition: Any) -> Mapping[str, Any]:
 
 
 def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> Callable[..., Any]:
-    signature, check_keywords = _make_signature_and_check(_get_function(definition))
+    signature, check_keywords = make_signature_and_check(_get_function(definition))
 
     def find_binding_error(arguments: Any, keywords: Mapping[str, Any]) -> TypeError | None:
         """Return the error for arguments that do not match the signature, or ``None``."""
@@ -310,83 +311,3 @@ def _make_method(definition_name: str, definition: Any, asynchronous: bool) -> C
     method.uplink_definition = definition
     method.__signature__ = signature
     return method  # type: ignore[no-any-return]
-
-
-def explicit_signature(
-    function: Callable[P, T], refused: Mapping[str, str] = _REFUSED_KEYWORDS
-) -> Callable[P, T]:
-    """Expand ``**options: Unpack[SomeTypedDict]`` of a method into an explicit signature.
-
-    A method with ``**options`` accepts any keyword. The returned method raises ``TypeError`` for an
-    unknown keyword.
-
-    Args:
-        function: the method to wrap.
-        refused: maps each refused keyword to the reason in the error message. Other methods accept
-            the keyword.
-    """
-    signature, check_keywords = _make_signature_and_check(function, refused)
-    wrapped: Any = function
-
-    def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        check_keywords(kwargs)
-        return wrapped(self, *args, **kwargs)
-
-    async def checked_async(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        check_keywords(kwargs)
-        return await wrapped(self, *args, **kwargs)
-
-    is_async = inspect.iscoroutinefunction(function)
-    method: Any = functools.wraps(function)(checked_async if is_async else checked)
-    method.__signature__ = signature
-    return method  # type: ignore[no-any-return]
-
-
-def _make_signature_and_check(
-    function: Callable[..., Any], refused: Mapping[str, str] = _REFUSED_KEYWORDS
-) -> tuple[inspect.Signature, Callable[[Any], None]]:
-    """Return the explicit signature of a function, and a function that checks its keywords."""
-    signature = inspect.signature(function)
-    options_type = _get_options_type(signature, function)
-    if options_type is None:
-        return signature, lambda _: None  # uplink checks the keywords
-    parameters = list(signature.parameters.values())[:-1]
-    parameters += [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
-        for name, (hint, default) in _get_keyword_types(options_type).items()
-    ]
-    known_keywords = frozenset(parameter.name for parameter in parameters)
-
-    def check_keywords(keywords: Mapping[str, Any]) -> None:
-        if not known_keywords.issuperset(keywords):
-            name = next(name for name in keywords if name not in known_keywords)
-            if name in refused:
-                raise TypeError(f"{function.__name__}() takes no {name}: {refused[name]}")
-            raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
-
-    return signature.replace(parameters=parameters), check_keywords
-
-
-def _get_options_type(signature: inspect.Signature, function: Any) -> Any:
-    """Return the ``TypedDict`` of a function's keyword arguments, or ``None``."""
-    annotation = [None, *(each.annotation for each in signature.parameters.values())][-1]
-    if isinstance(annotation, str) and "Unpack[" in annotation:
-        try:
-            annotation = eval(annotation, inspect.unwrap(function).__globals__)
-        except NameError:  # the type is imported for type checkers only, or local to a function
-            return None
-    return (
-        typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Unpack else None
-    )
-
-
-@functools.cache
-def _get_keyword_types(options_type: Any) -> Mapping[str, tuple[Any, Any]]:
-    """Return the type and the default of each key of a ``TypedDict``.
-
-    The default is ``UNSET`` if the type includes ``Unset``, else ``None``.
-    """
-    return {
-        name: (hint, UNSET if Unset in typing.get_args(hint) else None)
-        for name, hint in typing.get_type_hints(options_type).items()
-    }

@@ -12,13 +12,13 @@ from typing import Any
 import uplink
 
 from ..models.response import RawResponse, Response
-from .context import CallContext
+from .context import CallState
 from .converters import read_body
 
 _Convert = Callable[[Response], Any]
 
 
-def make_reader(context: CallContext, convert: _Convert | None) -> _Convert | None:
+def make_reader(context: CallState, convert: _Convert | None) -> _Convert | None:
     """Return the function that converts the response of a call to its result.
 
     Args:
@@ -28,6 +28,8 @@ def make_reader(context: CallContext, convert: _Convert | None) -> _Convert | No
     Returns:
         The function, or ``None`` if the call returns the response itself.
     """
+    if convert is None and context.result_handlers:
+        convert = _return_unchanged
     read_result = (
         None if convert is None else functools.partial(read_body, convert, context=context)
     )
