@@ -97,17 +97,25 @@ class CustomersConsumer(CustomerBatches):
 
     __module__ = "dub_uplink"
 
+    #: The class of the pages of `list`. The asynchronous consumer has another class.
     _page_type = CustomerPage
     #: Decides whether to repeat a write that the server may have applied. If the repeated write
     #: fails with 404 or 409, this class decides whether the server applied the first write.
     _recovery_type = CustomerOperation
 
+    # `declare` has uplink's decorators and annotations, with types. Only `result_handler` is not
+    # uplink's: its function takes the result of `returns.json`, and that of an
+    # `uplink.response_handler` takes the response before the conversion.
+    #
+    # A method with `**options: Unpack[ListOptions]` accepts the keywords of ListOptions and no
+    # others. Of these keywords, CallOptions and BodyOptions configure the call: the annotation of
+    # `**options` passes them to the transport.
+    #
     # The endpoints need no error handling: a hook in uplink's session, added by the base class,
     # raises a DubError for every error status.
 
     # ListRequest stores the request object. ListQuery sends the filters of this object and the
-    # keyword filters; a filter in both raises ValueError. CountQuery sends the keyword filters and
-    # the value that CountGroup stored.
+    # keyword filters; a filter in both raises ValueError.
     @declare.result_handler(_make_page)
     @declare.returns.json(type=CustomerSchema(many=True))
     @declare.get("customers", args={"request": ListRequest, "options": ListQuery})
@@ -189,6 +197,9 @@ class CustomersConsumer(CustomerBatches):
         """An object whose endpoints return responses with status, headers and content."""
         return CustomersWithRawResponse(self)
 
+    # CountQuery sends the keyword filters and the value that CountGroup stored. With CountQuery, a
+    # server that does not have the route causes NotFound. `list` is a method here, so the type is
+    # `builtins.list`.
     @overload
     def count(self, *, group_by: None = None, **options: Unpack[CountOptions]) -> int: ...
     @overload

@@ -116,8 +116,8 @@ def read_number(body: Any) -> int:
     Raises:
         marshmallow.ValidationError: the body is not a whole number.
     """
-    number: int = _NUMBER.deserialize(body)
-    return number
+    number: Any = _NUMBER.deserialize(body)
+    return int(number)
 
 
 def read_groups(body: Any) -> list[components.CustomerCount]:

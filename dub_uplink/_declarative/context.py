@@ -26,7 +26,7 @@ class CallContext:
 
     consumer: Any
     query: Mapping[str, Any]
-    options: Mapping[str, Any]
+    options: dict[str, Any]
 
 
 ResultHandler = Callable[[CallContext, Any], Any]
@@ -49,8 +49,6 @@ class CallState(CallContext):
     """
 
     __slots__ = ("extra_body", "extra_query", "headers", "params", "request", "result_handlers")
-
-    options: dict[str, Any]
 
     def __init__(self, consumer: Any) -> None:
         self.consumer = consumer

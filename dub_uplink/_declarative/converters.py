@@ -92,8 +92,9 @@ def read_body(
     """
     try:
         value = convert(response)
-        for handle in () if context is None else context.result_handlers:
-            value = handle(context, value)
+        if context is not None:
+            for handle in context.result_handlers:
+                value = handle(context, value)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         excerpt = transport_errors.make_body_excerpt(response)
         message = f"the response is not JSON; is server_url that of Dub's API? {excerpt!r}"

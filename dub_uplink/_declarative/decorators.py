@@ -317,7 +317,8 @@ def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
     Raises:
         TypeError: ``handler`` is not callable, or is a coroutine function.
     """
-    if not callable(handler) or inspect.iscoroutinefunction(handler):
+    function: Any = handler
+    if not callable(function) or inspect.iscoroutinefunction(function):
         raise TypeError(
             f"declare.result_handler must be a function that is not async, not {handler!r}"
         )

@@ -44,7 +44,9 @@ def explicit_signature(
         if get_options_type(inspect.signature(function), function) is None:
             return function
         signature, check_keywords = make_signature_and_check(function, refused)
-    except NameError:  # an annotation names a type that is not imported, or not defined yet
+    except (NameError, TypeError, ValueError):
+        # An annotation names a type that is not imported or not defined yet, the `TypedDict` is
+        # generic, or it has a key with the name of a parameter.
         return function
 
     def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:

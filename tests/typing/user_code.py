@@ -29,7 +29,7 @@ from dub_uplink import (
     declare,
     map_unordered,
 )
-from dub_uplink.declare import CallOptions
+from dub_uplink.declare import CallContext, CallOptions
 from dub_uplink.models import components, errors, operations
 from dub_uplink.models.components import Customer, Discount, Link, Partner
 from dub_uplink.models.operations import DeleteCustomerResponseBody
@@ -46,8 +46,28 @@ def policies() -> None:
     RetryConfig("sometimes")  # type: ignore[arg-type]
 
 
+class Notes(list[dict[str, Any]]):
+    """A page of notes, with the number of the page."""
+
+    number: str
+
+
+def make_notes(call: CallContext, notes: list[dict[str, Any]]) -> Notes:
+    page = Notes(notes)
+    page.number = assert_type(call.query, Mapping[str, Any])["page"]
+    assert_type(call.options, dict[str, Any])
+    assert isinstance(call.consumer, Leads)
+    return page
+
+
 class Leads(CustomersConsumer):
     """A subclass with endpoints of its own, which keep their types."""
+
+    @declare.result_handler(make_notes)
+    @declare.returns.json
+    @declare.get("customers", args={"page": declare.Query})
+    def numbered(self, *, page: int = 1, **options: Unpack[CallOptions]) -> Notes:
+        raise NotImplementedError
 
     @declare.returns.json(type=int)
     @declare.get("customers/{id}/notes", args={"author": declare.Query})
@@ -298,6 +318,8 @@ def mistakes(dub: Dub, leads: Leads) -> None:
     leads.notes("cus_1", city="x")  # type: ignore[call-arg]
     leads.response("cus_1", retries=3)  # type: ignore[arg-type]
     declare.get(5)  # type: ignore[arg-type]
+    declare.result_handler(len)  # type: ignore[arg-type]
+    leads.numbered(page="2")  # type: ignore[arg-type]
     operations.CreateCustomerRequestBody()  # type: ignore[call-arg]
     Dub(rate_limit=600)  # type: ignore[arg-type]
     RateLimit(600, per="week")  # type: ignore[arg-type]
@@ -325,6 +347,7 @@ def main(server_url: str) -> list[str]:
         assert cast("Customer", leads.newest("GB")).id == ids[0]
         assert leads.response("ext_user_1").status_code == 200
         assert leads.raw()[0]["id"] == ids[0]
+        assert assert_type(leads.numbered(page=1, timeout_ms=5_000), Notes).number == "1"
         assert assert_type(leads.british(page_size=1), CustomerPage)[0].id == ids[0]
     with FilteredLeads("dub_test", server_url=server_url, retry_config=None) as leads_by_size:
         assert len(leads_by_size.filtered(page_size=1, timeout_ms=5_000)) == 1

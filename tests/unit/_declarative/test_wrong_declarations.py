@@ -242,6 +242,7 @@ def test_type_error_in_a_response_handler_keeps_the_cause(serving: Any, connect:
         ("headers", declare.headers({"X-Team": "growth"})),
         ("params", declare.params({"version": "2"})),
         ("timeout", declare.timeout(1)),
+        ("result_handler", declare.result_handler(lambda _, value: value)),
     ],
 )
 def test_decorator_below_the_request_decorator_is_rejected(name: str, decorator: Any) -> None:
