@@ -103,13 +103,13 @@ class CustomersConsumer(CustomerBatches):
     #: fails with 404 or 409, this class decides whether the server applied the first write.
     _recovery_type = CustomerOperation
 
-    # `declare` has uplink's decorators and annotations, with types. Only `result_handler` is not
-    # uplink's: its function takes the result of `returns.json`, and that of an
-    # `uplink.response_handler` takes the response before the conversion.
+    # `declare` has uplink's decorators and annotations, with types. Two names are not uplink's:
+    # `result_handler` is like `uplink.response_handler`, but its function takes the value that
+    # `returns.json` made. `Options` is a `QueryMap` that sends nothing: it passes the call options
+    # to the transport, and rejects other keywords.
     #
     # A method with `**options: Unpack[ListOptions]` accepts the keywords of ListOptions and no
-    # others. Of these keywords, CallOptions and BodyOptions configure the call: the annotation of
-    # `**options` passes them to the transport.
+    # others. ListOptions has the filters of a list and the CallOptions.
     #
     # The endpoints need no error handling: a hook in uplink's session, added by the base class,
     # raises a DubError for every error status.
@@ -197,9 +197,9 @@ class CustomersConsumer(CustomerBatches):
         """An object whose endpoints return responses with status, headers and content."""
         return CustomersWithRawResponse(self)
 
-    # CountQuery sends the keyword filters and the value that CountGroup stored. With CountQuery, a
-    # server that does not have the route causes NotFound. `list` is a method here, so the type is
-    # `builtins.list`.
+    # CountQuery sends the keyword filters and the value that CountGroup stored. It also makes the
+    # call raise NotFound if the server does not have the route. Here `list` is the method above, so
+    # the type is `builtins.list`.
     @overload
     def count(self, *, group_by: None = None, **options: Unpack[CountOptions]) -> int: ...
     @overload
@@ -264,8 +264,7 @@ class CustomersConsumer(CustomerBatches):
         raise NotImplementedError
 
     # CustomerRequest("id") sends an id, or the id of a request object, as {id} in the path.
-    # ExpandQuery accepts the call options and include_expanded_fields. declare.Options accepts
-    # only call options.
+    # ExpandQuery accepts the call options and include_expanded_fields.
     @declare.returns.json(type=CustomerSchema)
     @declare.get("customers/{id}", args={"request": CustomerRequest("id"), "options": ExpandQuery})
     def get(
