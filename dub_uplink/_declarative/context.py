@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._transport.call import OPTIONS_KEY
 
@@ -24,9 +24,10 @@ class CallContext:
     __module__ = "dub_uplink.declare"
     __slots__ = ("consumer", "options", "query")
 
-    consumer: Any
-    query: Mapping[str, Any]
-    options: dict[str, Any]
+    if TYPE_CHECKING:  # `typing.get_type_hints` looks the types up in `dub_uplink.declare`
+        consumer: Any
+        query: Mapping[str, Any]
+        options: dict[str, Any]
 
 
 ResultHandler = Callable[[CallContext, Any], Any]
