@@ -148,6 +148,8 @@ class AsyncCustomersConsumer(AsyncCustomerBatches):
     _page_type = AsyncCustomerPage
     _recovery_type = CustomerOperation
 
+    # same_request_as copies the decorators and the annotations of the given endpoint, so both
+    # consumers send the same requests and convert the responses in the same way.
     @same_request_as(CustomersConsumer.list)
     async def list(
         self,

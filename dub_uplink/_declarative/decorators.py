@@ -103,7 +103,7 @@ def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -
 
 
 def same_request_as(method: Callable[..., Any]) -> Decorator:
-    """Declare the same request as a method of another consumer.
+    """Declare the same request, and the same result, as a method of another consumer.
 
     The argument names must be those of the method.
     """
