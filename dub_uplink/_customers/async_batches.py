@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from .._concurrency.tasks import map_ordered
 from .._declarative.async_consumer import AsyncDubConsumer
 from .._declarative.extra import check_call_options
+from .._declarative.signatures import expand_signatures
 from ..declare import BodyOptions, CallOptions
 from ..models.components import Customer
 from ..models.errors import Conflict, DubError, NotFound
@@ -66,6 +67,7 @@ async def _find_or_create(
             retries.record_conflict(error)
 
 
+@expand_signatures
 class AsyncCustomerBatches(AsyncDubConsumer):
     """The operations of ``AsyncCustomersConsumer`` that consist of several calls."""
 

@@ -135,6 +135,7 @@ class AsyncCustomersWithRawResponse:
         return response
 
 
+@expand_signatures
 class AsyncCustomersConsumer(AsyncCustomerBatches):
     """The customers of a workspace, for ``asyncio``.
 

@@ -12,6 +12,7 @@ from .._concurrency.threads import map_ordered
 from .._declarative.consumer import DubConsumer
 from .._declarative.extra import check_call_options
 from .._declarative.schemas import field_names, serialize_request
+from .._declarative.signatures import expand_signatures
 from .._transport.call import NO_CACHE_HEADERS
 from .._transport.retry_state import Outcome, RetryState
 from ..declare import BodyOptions, CallOptions
@@ -187,6 +188,7 @@ def split_change(change: Any) -> tuple[Any, Any]:
     return change[0], change[1]
 
 
+@expand_signatures
 class CustomerBatches(DubConsumer):
     """The operations of :class:`~dub_uplink.CustomersConsumer` that consist of several calls."""
 

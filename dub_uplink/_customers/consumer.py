@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Unpack, overload
 
 from .. import declare
+from .._declarative.signatures import expand_signatures
 from ..declare import BodyOptions, CallContext, CallOptions
 from ..models.components import Customer, CustomerCount
 from ..models.operations import (
@@ -59,6 +60,7 @@ def _read_count(call: CallContext, body: Any) -> int | list[CustomerCount]:
     return read_groups(body) if "groupBy" in call.query else read_number(body)
 
 
+@expand_signatures
 class CustomersConsumer(CustomerBatches):
     """The customers of a workspace: list, create, get, update, delete.
 
@@ -109,7 +111,8 @@ class CustomersConsumer(CustomerBatches):
     # to the transport, and rejects other keywords.
     #
     # A method with `**options: Unpack[ListOptions]` accepts the keywords of ListOptions and no
-    # others. ListOptions has the filters of a list and the CallOptions.
+    # others. ListOptions has the filters of a list and the CallOptions. For methods that are not
+    # endpoints, such as `iterate`, the decorator `expand_signatures` checks the keywords.
     #
     # The endpoints need no error handling: a hook in uplink's session, added by the base class,
     # raises a DubError for every error status.

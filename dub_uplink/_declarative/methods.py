@@ -39,7 +39,6 @@ from .parameters import (
 from .raw import make_reader
 from .schemas import RequestSchema, field_names
 from .signatures import (
-    expand_signatures,
     get_keyword_types,
     get_options_type,
     make_signature_and_check,
@@ -51,7 +50,7 @@ _BODY_FORMAT_DECORATORS = (uplink.json, uplink.form_url_encoded, uplink.multipar
 def define_methods(
     cls: type[Any], *, asynchronous: bool, is_reserved: Callable[[str], bool]
 ) -> None:
-    """Replace the uplink definitions of a class by plain methods with explicit signatures.
+    """Replace the uplink definitions of a class by plain methods.
 
     Definitions that the class inherits from a mixin or from another ``uplink.Consumer`` are
     replaced too.
@@ -76,7 +75,6 @@ def define_methods(
                 definition_name += "_"
             setattr(cls, definition_name, definition)
             setattr(cls, name, _make_method(definition_name, definition, asynchronous))
-    expand_signatures(cls)
 
 
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types

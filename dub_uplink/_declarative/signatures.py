@@ -37,17 +37,10 @@ def explicit_signature(
         refused: maps each refused keyword to the reason in the error message. Other methods accept
             the keyword.
     """
+    if get_options_type(inspect.signature(function), function) is None:
+        return function
+    signature, check_keywords = make_signature_and_check(function, refused)
     wrapped: Any = function
-    if not wrapped.__code__.co_flags & inspect.CO_VARKEYWORDS:
-        return function
-    try:
-        if get_options_type(inspect.signature(function), function) is None:
-            return function
-        signature, check_keywords = make_signature_and_check(function, refused)
-    except (NameError, TypeError, ValueError):
-        # An annotation names a type that is not imported or not defined yet, the `TypedDict` is
-        # generic, or it has a key with the name of a parameter.
-        return function
 
     def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         check_keywords(kwargs)

@@ -6,7 +6,7 @@ import inspect
 import pydoc
 import traceback
 import typing
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -23,11 +23,6 @@ from dub_uplink import (
     declare,
     errors,
 )
-from dub_uplink.declare import CallOptions
-from dub_uplink.types import ListOptions
-
-if TYPE_CHECKING:
-    from dub_uplink.types import CountOptions as NotImported
 
 ENDPOINTS = ["list", "create", "get", "update", "delete"]
 OPTIONS = ["retries", "timeout_ms", "http_headers", "extra_query"]
@@ -192,69 +187,3 @@ def test_error_of_an_awaited_call_has_a_short_traceback(serving: Any) -> None:
         asyncio.run(call())
     frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
     assert frames[-2:] == ["call", "call_async"]
-
-
-T = TypeVar("T")
-
-
-class Filters(TypedDict, Generic[T]):
-    size: T
-
-
-class Shop(CustomersConsumer):
-    """Methods that are no endpoints."""
-
-    def newest(self, count: int, **options: Unpack[ListOptions]) -> CustomerPage:
-        """Get the newest customers."""
-        options["page_size"] = count
-        return self.list(**options)
-
-    def loose(self, **options: Any) -> Any:
-        return options
-
-    def generic(self, **options: Unpack[Filters[int]]) -> Any:
-        return options
-
-    def overlapping(self, timeout_ms: int = 1, **options: Unpack[CallOptions]) -> Any:  # type: ignore[misc]
-        return options
-
-    def unresolved(self, **options: Unpack[NotImported]) -> Any:
-        return options
-
-    def _private(self, **options: Unpack[CallOptions]) -> Any:
-        return options
-
-
-def test_method_with_typed_options_has_an_explicit_signature(serving: Any) -> None:
-    names = list(inspect.signature(Shop.newest).parameters)
-    assert names[:3] == ["self", "count", "email"]
-    assert names[-len(OPTIONS) :] == OPTIONS
-    assert (Shop.newest.__name__, inspect.getdoc(Shop.newest)) == (
-        "newest",
-        "Get the newest customers.",
-    )
-    server = serving()
-    shop = Shop("dub_x", server_url=server.url)
-    assert shop.newest(5, country="GB") == []
-    assert server.received[0].query == {"country": "GB", "pageSize": "5"}
-    with pytest.raises(TypeError, match=r"^newest\(\) got an unexpected keyword argument 'colour'"):
-        shop.newest(5, colour=1)  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize("name", ["loose", "generic", "overlapping", "unresolved", "_private"])
-def test_method_without_resolvable_options_is_unchanged(name: str) -> None:
-    assert vars(Shop)[name].__code__.co_name == name
-    assert getattr(Shop("dub_x"), name)(colour=1) == {"colour": 1}
-
-
-def test_coroutine_method_with_typed_options_stays_awaitable() -> None:
-    import asyncio
-
-    class AsyncShop(AsyncCustomersConsumer):
-        async def newest(self, **options: Unpack[CallOptions]) -> Any:
-            return options
-
-    assert inspect.iscoroutinefunction(AsyncShop.newest)
-    assert asyncio.run(AsyncShop("dub_x").newest(timeout_ms=5)) == {"timeout_ms": 5}
-    with pytest.raises(TypeError, match=r"^newest\(\) takes no extra_body: it sends no body"):
-        asyncio.run(AsyncShop("dub_x").newest(extra_body={}))  # type: ignore[call-arg]
