@@ -93,8 +93,41 @@ def demo(*, live: bool) -> None:
     "--rate-limit",
     type=click.IntRange(0, 1_000_000),
     metavar="N",
-    help="Accept N requests per minute. Reject more requests with status 429, as Dub does."
+    help="Accept N requests per window. Reject more requests with status 429, as Dub does."
     "  [default: no limit]",
+)
+@click.option(
+    "--window",
+    type=float,
+    metavar="SECONDS",
+    default=60.0,
+    show_default=True,
+    help="The window of --rate-limit.",
+)
+@click.option(
+    "--latency",
+    type=float,
+    metavar="SECONDS",
+    default=0.0,
+    show_default=True,
+    help="Delay every response by this time.",
+)
+@click.option(
+    "--role",
+    default="owner",
+    show_default=True,
+    help="The role of the API key: owner, member, viewer or billing.",
+)
+@click.option(
+    "--plan",
+    default="business",
+    show_default=True,
+    help="The plan of the workspace: free, trial, pro, business, advanced or enterprise.",
+)
+@click.option(
+    "--default-program",
+    metavar="ID",
+    help="The id of the program of the workspace.  [default: no program]",
 )
 @click.option(
     "--seed-customers",
@@ -129,6 +162,11 @@ def serve(
     port: int,
     token: str,
     rate_limit: int | None,
+    window: float,
+    latency: float,
+    role: str,
+    plan: str,
+    default_program: str | None,
     seed_customers: int,
     database: str | None,
     admin: bool,
@@ -155,6 +193,11 @@ def serve(
             port=port,
             token=token,
             rate_limit=rate_limit,
+            window=window,
+            latency=latency,
+            role=role,
+            plan=plan,
+            default_program=default_program,
             seed_customers=seed_customers,
             database=database,
             admin=admin,

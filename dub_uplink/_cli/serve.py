@@ -22,23 +22,37 @@ def run_server(
     port: int,
     token: str,
     rate_limit: int | None,
+    window: float,
+    latency: float,
+    role: str,
+    plan: str,
+    default_program: str | None,
     seed_customers: int,
     database: str | None,
     admin: bool,
     admin_token: str | None,
 ) -> None:
-    """Serve a fake until Ctrl-C or SIGTERM.
+    """Serve a fake until Ctrl-C, SIGTERM or a shutdown through the admin API.
 
     Raises:
-        click.UsageError: the admin API needs ``admin_token`` on this host.
+        click.UsageError: a setting is invalid, or the admin API needs ``admin_token`` on this host.
         OSError: the server cannot listen on the address, for example because the port is in use.
         sqlite3.Error: ``database`` is not a SQLite file, or is read-only.
     """
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        _sigterm_as_ctrl_c(),
-        FakeDub(token=token, rate_limit=rate_limit, database=database) as fake,
-    ):
+    try:
+        fake = FakeDub(
+            token=token,
+            role=role,
+            plan=plan,
+            default_program=default_program,
+            rate_limit=rate_limit,
+            window=window,
+            latency=latency,
+            database=database,
+        )
+    except ValueError as error:  # the message begins with the name of the setting
+        raise click.UsageError(f"--{error}.") from None
+    with contextlib.suppress(KeyboardInterrupt), _sigterm_as_ctrl_c(), fake:
         if seed_customers:
             fake.add_many(seed_customers)
         customer_count = fake.customer_count if database else seed_customers
@@ -58,6 +72,7 @@ def run_server(
                 " add --admin-token TOKEN or --no-admin."
             ) from None
         with server as url:
+            fake.base_url = url
             _print_line(f"A fake of Dub's customers API is running at {url}")
             if admin:
                 note = "" if admin_token is None else " (needs the admin token)"
@@ -65,9 +80,9 @@ def run_server(
             _print_line(f"  curl -H 'Authorization: Bearer {token}' {url}/customers")
             _print_line(f"  export DUB_API_KEY={shlex.quote(token)} DUB_SERVER_URL={url}")
             _print_line("Press Ctrl-C to stop.")
-            while True:
-                # Sleep briefly, because on some systems Ctrl-C cannot interrupt an endless wait.
-                time.sleep(1)
+            # Wait briefly, because on some systems Ctrl-C cannot interrupt an endless wait.
+            while not server.wait_for_shutdown(1):
+                pass
     _print_line("Stopped.")
 
 

@@ -179,6 +179,7 @@ class FakeDub:
 
     def _execute(self, request: Request) -> FakeResponse:
         with self._lock:
+            self._store.check_open()
             return self._api.handle(request)
 
     def _new_id(self) -> str:

@@ -68,10 +68,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         admin = self.server.admin
         if admin is not None and admin.serves(request.path):
             response = admin.handle(request)
+            is_closed = not self.server.fake._store.is_open
+            self.close_connection |= is_closed
             self._deliver(Delivery(response))
             # Do not log reads: the admin page sends several every second.
             if request.method not in ("GET", "HEAD"):
                 self.server.log_request(request, f"{response.status}")
+            if is_closed:
+                # Send the response first, because the process may end now.
+                self.wfile.flush()
+                self.server.fake_closed.set()
             return
         started = time.perf_counter()
         try:
@@ -195,6 +201,7 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.fake = fake
         self.admin = admin
         self.stopping = threading.Event()
+        self.fake_closed = threading.Event()
         self.connections: set[Any] = set()
         self._log = log
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -288,6 +295,17 @@ class Server:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def wait_for_shutdown(self, timeout: float) -> bool:
+        """Wait until the admin API has closed the fake and sent the response.
+
+        Args:
+            timeout: The maximum wait in seconds.
+
+        Returns:
+            Whether the admin API has closed the fake.
+        """
+        return self._listener.fake_closed.wait(timeout)
 
     def close(self) -> None:
         """Close every connection, and wait for requests in progress."""

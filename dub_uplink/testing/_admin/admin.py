@@ -11,6 +11,7 @@ import ipaddress
 import json
 import logging
 import re
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,11 @@ class Admin:
         arguments = request.query if route.method == "GET" else _parse_body(request.body)
         if route.fields is not None:
             arguments = check_fields(arguments, route.fields, route.required)
-        return route.handle(self._fake, arguments, self.secrets)
+        try:
+            return route.handle(self._fake, arguments, self.secrets)
+        except sqlite3.ProgrammingError:
+            self._fake._store.check_open()  # another request may have closed the fake
+            raise
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .._messages import Request
 from .fields import MAX_LEVELS
 
 
+#: The minimum length of a secret's Base64 form. Shorter forms occur in ordinary words.
+_MIN_BASE64_LENGTH = 4
+
+
 class Redactor:
     """Replace secrets with ``[token]``.
 
-    Percent-encoded and JSON-escaped secrets are replaced too. Letter case is ignored.
+    Percent-encoded, JSON-escaped and Base64-encoded secrets are replaced too. Letter case is
+    ignored.
 
     Args:
         secrets: The texts to replace.
@@ -24,7 +30,8 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         longest_first = sorted(filter(None, secrets), key=len, reverse=True)
         # If there are no secrets, use a pattern that never matches.
-        patterns = [_secret_pattern(secret) for secret in longest_first] or ["(?!)"]
+        patterns = [pattern for secret in longest_first for pattern in _patterns(secret)]
+        patterns = patterns or ["(?!)"]
         self._pattern = re.compile("|".join(patterns), re.IGNORECASE)
 
     def text(self, text: str) -> str:
@@ -67,6 +74,25 @@ def make_request_redactor(request: Request, secrets: frozenset[str]) -> Redactor
 def make_redactor(secrets: frozenset[str]) -> Redactor:
     """Return a cached redactor."""
     return Redactor(secrets)
+
+
+def _patterns(secret: str) -> list[str]:
+    return [_secret_pattern(secret), *_base64_patterns(secret.encode("utf-8", "replace"))]
+
+
+def _base64_patterns(secret: bytes) -> Iterator[str]:
+    """Yield a pattern for each form of a secret in the Base64 encoding of a longer text.
+
+    The form depends on the number of bytes before the secret. A first or last character that also
+    contains bits of a byte beside the secret is not part of the form.
+    """
+    for offset in range(3):
+        end = offset + len(secret)
+        encoded = base64.b64encode(b"\0" * offset + secret).decode()
+        form = encoded[-(-offset * 8 // 6) : end * 8 // 6]
+        if len(form) < _MIN_BASE64_LENGTH:
+            continue
+        yield from map(_secret_pattern, {form, form.replace("+", "-").replace("/", "_")})
 
 
 def _secret_pattern(secret: str) -> str:

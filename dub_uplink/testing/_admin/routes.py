@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from .._fake import FakeDub
 
 MAX_SEED_COUNT = 1_000_000
+#: The maximum size, in bytes, of a listed body. Larger bodies make lists slow.
+DEFAULT_MAX_BODY = 2**20
 
 #: A function that executes a request and returns the response as a JSON value. The arguments are
 #: the fake, the fields of the request, and the secrets to redact.
@@ -80,7 +82,8 @@ def _get_state(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]
 
 def _list_requests(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
     requests = fake._requests.after(arguments.get("after", 0), arguments.get("limit", 1000))
-    return [request_to_json(request, secrets) for request in requests]
+    max_body = arguments.get("maxBody", DEFAULT_MAX_BODY)
+    return [request_to_json(request, secrets, max_body) for request in requests]
 
 
 def _delete_requests(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
@@ -207,6 +210,11 @@ def _reset(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) ->
     return state_to_json(fake, secrets)
 
 
+def _shutdown(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[str]) -> Any:
+    fake.close()
+    return {"closed": True}
+
+
 def _check_seed(value: Any) -> int | str:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise ValueError("must be an integer or a string")
@@ -251,7 +259,7 @@ ROUTES = (
         "GET",
         "requests",
         _list_requests,
-        {"after": integer_text(0), "limit": integer_text(1, 1000)},
+        {"after": integer_text(0), "limit": integer_text(1, 1000), "maxBody": integer_text(0)},
     ),
     Route("DELETE", "requests", _delete_requests),
     Route(
@@ -277,4 +285,5 @@ ROUTES = (
     Route("GET", "settings", lambda fake, arguments, secrets: settings_to_json(fake)),
     Route("PATCH", "settings", _change_settings, _SETTINGS_CHECKS),
     Route("POST", "reset", _reset),
+    Route("POST", "shutdown", _shutdown),
 )

@@ -47,8 +47,6 @@ SETTING_FIELDS = {
     "expired": "expired",
     "keepRequests": "keep_requests",
 }
-#: The maximum size, in bytes, of a body to show. Larger bodies make lists slow.
-_MAX_SHOWN_BODY = 2**20
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
 
@@ -70,13 +68,16 @@ def customer_to_json(customer: StoredCustomer) -> dict[str, Any]:
     }
 
 
-def request_to_json(request: Request, secrets: frozenset[str]) -> dict[str, Any]:
-    """Convert a recorded request to JSON. Omit or redact secrets."""
+def request_to_json(request: Request, secrets: frozenset[str], max_body: int) -> dict[str, Any]:
+    """Convert a recorded request to JSON. Omit or redact secrets.
+
+    A body of more than ``max_body`` bytes is not shown.
+    """
     redactor = make_request_redactor(request, secrets)
     headers = {
         name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS
     }
-    if len(request.body) > _MAX_SHOWN_BODY:
+    if len(request.body) > max_body:
         body, body_base64 = f"[{len(request.body):,} bytes, not shown]", None
     else:
         body = _body_to_json(request.body, redactor)
@@ -138,12 +139,13 @@ def settings_to_json(fake: FakeDub) -> dict[str, Any]:
 
 
 def state_to_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
-    """Return the counts, faults, clock, settings and rate limit of a fake."""
+    """Return the URL, counts, faults, clock, settings and rate limit of a fake."""
     settings = fake.settings
     with fake._lock:
         used_count = fake._limiter.max_requests_of_a_key(fake.clock.milliseconds())
     recorded_count, last_number = fake._requests.count_and_last_number()
     return {
+        "baseUrl": make_redactor(secrets).text(fake.base_url),
         "customers": fake.customer_count,
         "requests": {"kept": recorded_count, "last": last_number},
         "faults": faults_to_json(fake.faults, make_redactor(secrets)),
