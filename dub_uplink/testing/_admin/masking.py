@@ -12,7 +12,6 @@ from typing import Any
 from .._messages import Request
 from .fields import MAX_LEVELS
 
-
 #: The minimum length of a secret's Base64 form. Shorter forms occur in ordinary words.
 _MIN_BASE64_LENGTH = 4
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -43,12 +44,20 @@ class Server:
             if "Ctrl-C" in line:
                 return
 
-    def ask(self, path: str, *, token: str = "dub_test", body: object = None) -> tuple[int, Any]:
+    def ask(
+        self,
+        path: str,
+        *,
+        token: str = "dub_test",
+        body: object = None,
+        method: str | None = None,
+    ) -> tuple[int, Any]:
         """The status and the JSON of an answer."""
         request = urllib.request.Request(
             self.url + path,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+            method=method,
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
@@ -202,6 +211,85 @@ def test_serve_invalid_token_is_rejected(token: str) -> None:
     done = CliRunner().invoke(cli, ["serve", "--token", token])
     assert done.exit_code == 2
     assert "--token" in done.output
+
+
+def _shut_down(server: Server, *options: str) -> str:
+    """Send ``POST /_fake/shutdown`` with curl; return the status and the body."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    command = ["curl", "-sS", "-w", "%{http_code} ", "--noproxy", "*", "-X", "POST", *options]
+    command += ["-o", "-", f"{server.url}/_fake/shutdown"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+
+
+JSON_TYPE = ("-H", "Content-Type: application/json")
+
+
+def test_serve_shutdown_ends_the_process_after_the_response(serve: Serve) -> None:
+    with serve() as server:
+        assert _shut_down(server, *JSON_TYPE) == '{"closed": true}200 '
+        out, err = server.process.communicate(timeout=20)
+    assert (server.process.returncode, err) == (0, "")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d POST /_fake/shutdown 200\nStopped.\n", out)
+
+
+def test_serve_shutdown_does_not_wait_for_open_connections(serve: Serve) -> None:
+    with serve("--latency", "60") as server:
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        with socket.create_connection(address), socket.create_connection(address) as delayed:
+            delayed.sendall(b"GET /customers HTTP/1.1\r\nHost: x\r\n\r\n")
+            _shut_down(server, *JSON_TYPE)
+            assert server.process.wait(timeout=20) == 0
+
+
+def test_serve_rejected_shutdown_does_not_end_the_process(serve: Serve) -> None:
+    with serve("--admin-token", "s3cret") as server:
+        token = ("-H", "Authorization: Bearer s3cret")
+        assert _shut_down(server, *JSON_TYPE)[-4:] == "401 "
+        assert _shut_down(server, *token)[-4:] == "415 "
+        assert _shut_down(server, *token, *JSON_TYPE, "-d", '{"a": 1}')[-4:] == "422 "
+        assert server.ask("/customers")[0] == 200
+        assert _shut_down(server, *token, *JSON_TYPE)[-4:] == "200 "
+        assert server.process.wait(timeout=20) == 0
+
+
+def test_serve_without_admin_has_no_shutdown(serve: Serve) -> None:
+    with serve("--no-admin") as server:
+        assert _shut_down(server, *JSON_TYPE)[-4:] == "404 "
+        assert server.ask("/customers")[0] == 200
+
+
+SETTINGS = {
+    "role": "viewer",
+    "plan": "enterprise",
+    "defaultProgram": "prog_1",
+    "rateLimit": 7,
+    "window": 2.5,
+    "latency": 0.001,
+}
+
+
+def test_serve_settings_options_are_restored_by_reset(serve: Serve) -> None:
+    names = ("--role", "--plan", "--default-program", "--rate-limit", "--window", "--latency")
+    values = map(str, SETTINGS.values())
+    with serve(*(part for pair in zip(names, values, strict=True) for part in pair)) as server:
+        started = server.ask("/_fake/settings")[1]
+        changes = {"role": "owner", "plan": "pro", "defaultProgram": None, "rateLimit": None}
+        changes |= {"window": 60, "latency": 0}
+        assert server.ask("/_fake/settings", body=changes, method="PATCH")[0] == 200
+        restored = server.ask("/_fake/reset", body={})[1]
+    assert SETTINGS.items() <= started.items()
+    assert restored["settings"] == started
+    assert restored["baseUrl"] == server.url
+
+
+@pytest.mark.parametrize(
+    "option", [("--role", "x"), ("--plan", "x"), ("--window", "0"), ("--latency", "-1")]
+)
+def test_serve_invalid_setting_names_the_option(option: tuple[str, str]) -> None:
+    done = CliRunner().invoke(cli, ["serve", "--port", "0", *option])
+    assert done.exit_code == 2
+    assert f"{option[0]} must be " in done.output
 
 
 def _admin(server: Server, token: str | None = None) -> int:

@@ -133,8 +133,13 @@ def raw(fake: FakeDub) -> Iterator[Callable[[bytes], bytes]]:
 class Curl:
     """Call a served fake with curl: Dub's API by ``api``, the admin API by ``admin``."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *options: str) -> None:
         self.url = url
+        self._options = options
+
+    def at(self, url: str, *options: str) -> Curl:
+        """Return a caller of another URL, with further options of curl."""
+        return Curl(url, *options)
 
     def admin(self, method: str, path: str, body: Any = None, *, status: int = 200) -> Any:
         data = [] if body is None else ["--data-binary", json.dumps(body)]
@@ -156,7 +161,7 @@ class Curl:
 
     def _run(self, *options: str) -> tuple[int, str]:
         """Return the status, 0 if the connection was closed without one, and the body."""
-        command = [*CURL, "--write-out", "\n%{http_code}", *options]
+        command = [*CURL, *self._options, "--write-out", "\n%{http_code}", *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         body, _, status = done.stdout.rpartition("\n")
         return int(status), body

@@ -18,6 +18,7 @@ def test_admin_state_has_every_section(fake: FakeDub, curl: Curl) -> None:
     curl.api("GET", "/customers")
     fake.add_many(2)
     state = curl.admin("GET", "state")
+    assert state["baseUrl"] == "https://api.dub.co"
     assert (state["customers"], state["requests"]) == (2, {"kept": 1, "last": 1})
     assert state["faults"] == {"queued": [], "random": [], "seed": None}
     assert state["rateLimit"] == {

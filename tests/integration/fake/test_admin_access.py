@@ -10,8 +10,9 @@ import json
 import logging
 import math
 import os
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -49,7 +50,13 @@ def url(fake: FakeDub) -> Iterator[str]:
         yield url
 
 
-ENTRIES = [("GET", "state"), ("POST", "reset"), ("DELETE", "requests"), ("GET", "")]
+ENTRIES = [
+    ("GET", "state"),
+    ("POST", "reset"),
+    ("POST", "shutdown"),
+    ("DELETE", "requests"),
+    ("GET", ""),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), [*ENTRIES[:-1], ("GET", "customers/seed")])
@@ -117,6 +124,7 @@ WRITES = [
     ("DELETE", "customers", None),
     ("POST", "customers", "{}"),
     ("PATCH", "settings", '{"role": "viewer"}'),
+    ("POST", "shutdown", None),
 ]
 FORMS = [
     {},
@@ -294,6 +302,21 @@ def test_token_in_a_utf_16_or_utf_32_body_is_masked(url: str, encoding: str) -> 
     assert "[token]" in request["body"]
     for text in (request["body"], base64.b64decode(request["bodyBase64"]).decode("latin-1")):
         assert "dub_test" not in text.replace("\0", "")
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("before", ["", "a", "ab", "user:"])
+def test_token_in_base64_is_masked(before: str, encode: Callable[[bytes], bytes]) -> None:
+    token = "dub_?>~?>~_123"
+    encoded = encode(f"{before}{token} and more".encode()).decode()
+    lines: list[str] = []
+    with FakeDub(token) as fake, Server(fake, admin=True, log=lines.append) as url:
+        send(url, "POST", f"/customers/{encoded}", json.dumps([encoded]), {"X-Copy": encoded})
+        (request,) = send(url, "GET", "/_fake/requests")[1]
+    shown = [request["path"], *request["body"], request["headers"]["x-copy"], lines[0]]
+    shown.append(base64.b64decode(request["bodyBase64"]).decode())
+    assert all("[token]" in text for text in shown)
+    assert not [text for text in shown if encoded[4:-14] in text]
 
 
 def test_json_escaped_token_is_masked_in_the_body_bytes() -> None:
@@ -743,3 +766,26 @@ def test_admin_api_of_a_closed_fake_returns_410(fake: FakeDub, path: str) -> Non
         )
     assert status == 410
     assert received["error"]["message"].startswith("the fake is closed; ")
+
+
+@pytest.mark.parametrize("path", ["/customers", "/_fake/state", "/_fake/requests"])
+def test_request_waiting_during_the_shutdown_returns_410_or_200(fake: FakeDub, path: str) -> None:
+    statuses: list[int] = []
+    headers = {"Authorization": "Bearer dub_test"}
+    with fake.serve(admin=True) as url:
+        waiting = threading.Thread(
+            target=lambda: statuses.append(send(url, "GET", path, headers=headers)[0])
+        )
+        with fake._lock:  # as long as another request is executed
+            waiting.start()
+            time.sleep(0.2)
+            fake.close()
+        waiting.join()
+    assert statuses == [200 if path == "/_fake/requests" else 410]
+
+
+def test_shutdown_response_closes_the_connection(url: str) -> None:
+    status, received, response = send(url, "POST", "/_fake/shutdown")
+    assert (status, received) == (200, {"closed": True})
+    assert response.headers["Connection"] == "close"
+    assert send(url, "POST", "/_fake/shutdown")[0] == 410

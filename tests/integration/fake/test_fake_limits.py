@@ -39,8 +39,8 @@ class Admin:
         error = json.loads(text)["error"]
         return status, error["field"], error["message"]
 
-    def requests(self) -> list[dict[str, Any]]:
-        listed: list[dict[str, Any]] = json.loads(self.send("GET", "/_fake/requests")[1])
+    def requests(self, query: str = "") -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = json.loads(self.send("GET", f"/_fake/requests{query}")[1])
         return listed
 
 
@@ -263,3 +263,10 @@ def test_recorded_body_above_1_mib_is_not_shown(admin: Admin, size: int, shown: 
     (request,) = admin.requests()
     assert request["body"] == ("a" * size if shown else "[1,048,577 bytes, not shown]")
     assert (request["bodyBase64"] is None) == (not shown)
+
+
+def test_recorded_body_up_to_max_body_is_shown(admin: Admin) -> None:
+    admin.send("POST", "/customers", "a" * 2**21)
+    for limit, is_shown in ((2**21, True), (2**21 - 1, False)):
+        (request,) = admin.requests(f"?maxBody={limit}")
+        assert (request["body"] == "a" * 2**21) == is_shown

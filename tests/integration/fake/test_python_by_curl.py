@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
+import datetime as dt
 import inspect
+import itertools
+import json
 import re
+import signal
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+import requests
+import werkzeug.test
 
 from dub_uplink.testing import FakeDub, Request, Settings, StoredCustomer, faults
 from dub_uplink.testing._clock import FakeClock
+from dub_uplink.testing._messages import Delivery, FakeResponse
 
 if TYPE_CHECKING:
     from .conftest import Curl
 
 Check: TypeAlias = Callable[[FakeDub, "Curl"], object]
+Response: TypeAlias = tuple[int, Any]
 NEW = {"externalId": "new", "country": "GB"}
 CHECKS: dict[str, Check] = {}
-# What an HTTP client has without the admin API, and what is set when the process starts.
-WITHOUT_ADMIN_API = {
-    "FakeDub(base_url)": "the URL that dub-uplink serve prints",
-    "FakeDub(database)": "dub-uplink serve --database",
-    "FakeDub.base_url": "the URL that dub-uplink serve prints",
-    "FakeDub.close": "Ctrl-C",
-    "FakeDub.serve": "dub-uplink serve",
-    "FakeDub.token": "only Python: HTTP shows no API key",
-    "FakeDub.session": "any request to the URL",
-    "FakeDub.wsgi_app": "any request to the URL",
-    "Fault": "only Python: a fault of your own is a class",
-    "Fault.apply": "only Python: a fault of your own is a class",
+# What HTTP cannot express.
+ONLY_IN_PYTHON = {
+    "FakeDub.token": "HTTP never shows an API key; PATCH settings sets it",
+    "Fault": "a subclass is code; data expresses each fixed response",
+    "Fault.apply": "a subclass is code; data expresses each fixed response",
 }
 
 
@@ -57,6 +62,120 @@ def check_tokens(fake: FakeDub, curl: Curl) -> None:
     ]
     assert statuses == [200, 200, 401]
     assert (fake.token, fake.settings.tokens) == ("dub_one", ("dub_one", "dub_two"))
+
+
+@covers("FakeDub(base_url)", "FakeDub.base_url")
+def check_base_url(fake: FakeDub, curl: Curl) -> None:
+    with FakeDub(base_url="http://dub.test") as other, other.serve(admin=True) as url:
+        assert curl.at(url).admin("GET", "state")["baseUrl"] == other.base_url
+        other.add_many(2)
+        headers = {"Authorization": "Bearer dub_test"}
+        by_session = other.session().get("http://dub.test/customers", headers=headers)
+        # curl sends a request for this URL to the fake, too.
+        connection = ["--connect-to", f"dub.test:80:{url.removeprefix('http://')}"]
+        by_curl = curl.at("http://dub.test", *connection).api("GET", "/customers")
+    assert by_curl == (200, by_session.json())
+    assert len(by_curl[1]) == 2
+
+
+@covers("FakeDub.session", "FakeDub.wsgi_app")
+def check_session(fake: FakeDub, curl: Curl) -> None:
+    by_curl, by_session, by_wsgi = (
+        exchange(other, send)
+        for other, send in itertools.chain([(fake, curl.api)], callers_in_process())
+    )
+    assert by_curl == by_session == by_wsgi
+    assert [status for status, _ in by_curl[0]] == [201, 503, 200, 404]
+    assert [(customer.id, customer.name) for customer in by_curl[1]] == [("cus_1", "Ada")]
+
+
+def exchange(
+    fake: FakeDub, send: Callable[[str, str, Any], Response]
+) -> tuple[list[Response], list[StoredCustomer], Sequence[tuple[object, ...]]]:
+    """Send requests; return the responses, and the customers and requests of the fake."""
+    fake.clock.freeze()
+    fake.clock.set(dt.datetime(2030, 1, 1, tzinfo=dt.timezone.utc))
+    fake.use_ids(["cus_1"])
+    fake.faults.add(faults.Status(503), method="PATCH")
+    responses = [
+        send("POST", "/customers?a=%20b", {"externalId": "a", "country": "GB"}),
+        send("PATCH", "/customers/cus_1", {"name": "lost"}),
+        send("PATCH", "/customers/ext_a", {"name": "Ada"}),
+        send("GET", "/customers/ext_b%2Fc", None),
+    ]
+    recorded = [
+        (one.method, one.path, one.query_string, one.body, one.status, one.fault)
+        for one in fake.requests
+    ]
+    return responses, fake.customers, recorded
+
+
+def callers_in_process() -> Iterator[tuple[FakeDub, Callable[[str, str, Any], Response]]]:
+    """Yield two fakes: one is called through its session, the other as a WSGI application."""
+    headers = {"Authorization": "Bearer dub_test"}
+
+    def encode(body: Any) -> str | None:
+        return None if body is None else json.dumps(body)
+
+    def decode(text: str) -> Any:
+        return json.loads(text) if text.startswith("{") else text
+
+    with FakeDub() as fake, fake.session() as session:
+
+        def by_session(method: str, path: str, body: Any) -> Response:
+            url = fake.base_url + path
+            response = session.request(method, url, data=encode(body), headers=headers)
+            return response.status_code, decode(response.text)
+
+        yield fake, by_session
+    with FakeDub() as fake:
+        client = werkzeug.test.Client(fake.wsgi_app)
+
+        def by_wsgi(method: str, path: str, body: Any) -> Response:
+            environ = {"REQUEST_URI": path}
+            response = client.open(
+                path, method=method, data=encode(body), headers=headers, environ_overrides=environ
+            )
+            return response.status_code, decode(response.text)
+
+        yield fake, by_wsgi
+
+
+@contextlib.contextmanager
+def served_process(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run ``dub-uplink serve``; yield its URL and the process. Stop it as Ctrl-C does."""
+    command = [sys.executable, "-m", "dub_uplink", "serve", "--port", "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            found = (re.search(r"running at (\S+)", line) for line in process.stdout)
+            yield next(match[1] for match in found if match), process
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 0
+
+
+@covers("FakeDub.serve", "FakeDub(database)")
+def check_process(fake: FakeDub, curl: Curl) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        options = ("--database", f"{folder}/customers.sqlite3")
+        with served_process(*options) as (url, _):
+            assert curl.at(url).api("POST", "/customers", NEW)[0] == 201
+        with served_process(*options) as (url, _):
+            (customer,) = curl.at(url).api("GET", "/customers")[1]
+            assert curl.at(url).admin("GET", "state")["baseUrl"] == url
+    assert customer["externalId"] == "new"
+
+
+@covers("FakeDub.close")
+def check_shutdown(fake: FakeDub, curl: Curl) -> None:
+    assert curl.admin("POST", "shutdown") == {"closed": True}
+    assert curl.statuses(1) == [410]
+    with pytest.raises(RuntimeError, match="the fake is closed"):
+        fake.session().get(f"{fake.base_url}/customers")
+    with served_process() as (url, process):
+        assert curl.at(url).admin("POST", "shutdown") == {"closed": True}
+        assert process.wait(timeout=20) == 0
 
 
 @covers("FakeDub(expired)", "Settings.expired")
@@ -348,6 +467,39 @@ def register_fault(name: str, fields: dict[str, Any]) -> None:
         assert curl.admin("GET", "requests")[0]["fault"] == {"fault": name, **fields}
 
 
+class Teapot(faults.Fault):
+    """A subclass with a fixed response."""
+
+    def apply(self, execute: Callable[[], FakeResponse], now: float) -> Delivery:
+        execute()
+        headers = {"Content-Type": "a/b", "Retry-After": "1"}
+        return Delivery(FakeResponse(418, headers, b"\xff\0"))
+
+
+def test_status_fault_expresses_a_subclass_with_a_fixed_response(fake: FakeDub, curl: Curl) -> None:
+    fake.faults.add(Teapot())
+    fields: dict[str, Any] = {
+        "code": 418,
+        "headers": {"Content-Type": "a/b", "Retry-After": "1"},
+        "bodyBase64": base64.b64encode(b"\xff\0").decode(),
+        "carriedOut": True,
+    }
+    curl.admin("POST", "faults", {"fault": "Status", **fields})
+    responses: list[tuple[int, bytes, dict[str, str]]] = []
+    for number in range(2):
+        response = requests.post(
+            f"{curl.url}/customers",
+            json={**NEW, "externalId": f"new_{number}"},
+            headers={"Authorization": "Bearer dub_test"},
+            timeout=20,
+            proxies={"no_proxy": "*"},
+        )
+        responses.append((response.status_code, response.content, dict(response.headers)))
+    assert responses[0] == responses[1]
+    assert responses[0][:2] == (418, b"\xff\0")
+    assert fake.customer_count == 2
+
+
 for _name, _fields in FAULTS.items():
     register_fault(_name, _fields)
 
@@ -384,7 +536,8 @@ def public_names() -> Iterator[str]:
 
 
 def test_each_public_method_is_compared_with_admin_api_or_exempt() -> None:
-    assert set(public_names()) == {*CHECKS, *WITHOUT_ADMIN_API}
+    assert set(public_names()) == {*CHECKS, *ONLY_IN_PYTHON}
+    assert not CHECKS.keys() & ONLY_IN_PYTHON
 
 
 def test_admin_api_docs_mention_every_python_method() -> None:
