@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -789,3 +790,15 @@ def test_shutdown_response_closes_the_connection(url: str) -> None:
     assert (status, received) == (200, {"closed": True})
     assert response.headers["Connection"] == "close"
     assert send(url, "POST", "/_fake/shutdown")[0] == 410
+
+
+def test_shutdown_is_reported_after_the_response_is_sent() -> None:
+    request = b"POST /_fake/shutdown HTTP/1.1\r\nHost: localhost\r\n"
+    request += b"Content-Type: application/json\r\n\r\n"
+    for _ in range(20):
+        server = Server(FakeDub(), admin=True)
+        with server, socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(request)
+            assert server.wait_for_shutdown(20)
+            connection.setblocking(False)
+            assert connection.recv(65_536).endswith(b'{"closed": true}')

@@ -476,7 +476,7 @@ class Teapot(faults.Fault):
         return Delivery(FakeResponse(418, headers, b"\xff\0"))
 
 
-def test_status_fault_expresses_a_subclass_with_a_fixed_response(fake: FakeDub, curl: Curl) -> None:
+def test_status_fault_replaces_a_subclass_with_a_fixed_response(fake: FakeDub, curl: Curl) -> None:
     fake.faults.add(Teapot())
     fields: dict[str, Any] = {
         "code": 418,
