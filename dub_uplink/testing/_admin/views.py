@@ -145,7 +145,6 @@ def state_to_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
         used_count = fake._limiter.max_requests_of_a_key(fake.clock.milliseconds())
     recorded_count, last_number = fake._requests.count_and_last_number()
     return {
-        "baseUrl": make_redactor(secrets).text(fake.base_url),
         "customers": fake.customer_count,
         "requests": {"kept": recorded_count, "last": last_number},
         "faults": faults_to_json(fake.faults, make_redactor(secrets)),
@@ -158,4 +157,5 @@ def state_to_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
             "window": settings.window,
             "enforced": settings.rate_limit is not None,
         },
+        "baseUrl": make_redactor(secrets).text(fake.base_url),
     }

@@ -219,6 +219,15 @@ def check_frozen_clock(fake: FakeDub, curl: Curl) -> None:
     ]
     assert created == [moment, moment]
     assert curl.admin("POST", "clock", {"advance": 1.5})["now"] == "2030-01-01T00:00:01.500Z"
+    # A function can return any times: set one before each request.
+    for moment in (
+        "2029-01-01T00:00:00.000Z",
+        "2031-01-01T00:00:00.000Z",
+        "2030-01-01T00:00:01.500Z",
+    ):
+        curl.admin("POST", "clock", {"set": moment})
+        body = {**NEW, "externalId": moment}
+        assert curl.api("POST", "/customers", body)[1]["createdAt"] == moment
     assert not curl.admin("POST", "clock", {"frozen": False})["frozen"]
     time.sleep(0.01)
     later = curl.admin("GET", "clock")["now"]
