@@ -23,6 +23,7 @@ import pytest
 import requests
 import werkzeug.test
 
+from dub_uplink import testing
 from dub_uplink.testing import FakeDub, Request, Settings, StoredCustomer, faults
 from dub_uplink.testing._clock import FakeClock
 from dub_uplink.testing._messages import Delivery, FakeResponse
@@ -39,6 +40,9 @@ ONLY_IN_PYTHON = {
     "FakeDub.token": "HTTP never shows an API key; PATCH settings sets it",
     "Fault": "a subclass is code; data expresses each fixed response",
     "Fault.apply": "a subclass is code; data expresses each fixed response",
+    "NetworkRefused": "a session in Python raises it; curl connects where it is sent",
+    "SkippingClock": "the clock of a client in Python",
+    "no_sleep": "skips the waits of clients in Python",
 }
 
 
@@ -525,7 +529,7 @@ def test_admin_api_has_the_effect_of_each_python_method(
 
 
 def public_names() -> Iterator[str]:
-    """Return the public names of the fake that is served, and the constructor's arguments."""
+    """Return the public names of the package, and the arguments of a fake and its customers."""
     for name in inspect.signature(FakeDub).parameters:
         yield f"FakeDub({name})"
     for name in inspect.signature(FakeDub.add).parameters:
@@ -534,7 +538,9 @@ def public_names() -> Iterator[str]:
     fake = FakeDub()
     of_module = [cls for cls in vars(faults).values() if inspect.isclass(cls)]
     public = [cls for cls in of_module if cls.__module__ == faults.__name__]
-    for cls in (FakeDub, FakeClock, Settings, Request, StoredCustomer, *public):
+    classes = (FakeDub, FakeClock, Settings, Request, StoredCustomer, *public)
+    yield from {*testing.__all__} - {cls.__name__ for cls in classes} - {"faults"}
+    for cls in classes:
         if issubclass(cls, faults.Fault):
             yield cls.__name__
         fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
