@@ -68,13 +68,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         admin = self.server.admin
         if admin is not None and admin.serves(request.path):
             response = admin.handle(request)
-            is_closed = not self.server.fake._store.is_open
-            self.close_connection |= is_closed
+            is_shutdown = admin.is_shutdown(request) and response.status == 200
+            self.close_connection |= is_shutdown
             self._deliver(Delivery(response))
             # Do not log reads: the admin page sends several every second.
             if request.method not in ("GET", "HEAD"):
                 self.server.log_request(request, f"{response.status}")
-            if is_closed:
+            if is_shutdown:
                 # Send the response first, because the process may end now.
                 self.wfile.flush()
                 self.server.fake_closed.set()

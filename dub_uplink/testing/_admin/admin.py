@@ -80,6 +80,11 @@ class Admin:
         """Return whether a path belongs to the admin API."""
         return path.startswith(_PREFIX) or path == _PREFIX[:-1]
 
+    @staticmethod
+    def is_shutdown(request: Request) -> bool:
+        """Return whether a request closes the fake, if it succeeds."""
+        return request.path == f"{_PREFIX}shutdown"
+
     def handle(self, request: Request) -> FakeResponse:
         """Execute a request and return the response."""
         headers: dict[str, str] = {}

@@ -225,14 +225,9 @@ class Store:
         """Close the database."""
         self._finalizer()
 
-    @property
-    def is_open(self) -> bool:
-        """Return whether the database is open."""
-        return self._finalizer.alive
-
     def check_open(self) -> None:
         """Raise ``FakeClosed`` if the database is closed."""
-        if not self.is_open:
+        if not self._finalizer.alive:
             raise FakeClosed(
                 "the fake is closed; send requests before close(), or use a new FakeDub"
             )

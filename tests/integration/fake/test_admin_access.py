@@ -802,3 +802,11 @@ def test_shutdown_is_reported_after_the_response_is_sent() -> None:
             assert server.wait_for_shutdown(20)
             connection.setblocking(False)
             assert connection.recv(65_536).endswith(b'{"closed": true}')
+
+
+def test_rejected_request_is_not_reported_as_shutdown(fake: FakeDub) -> None:
+    server = Server(fake, admin=True)
+    with server as url:
+        fake.close()
+        assert send(url, "GET", "/_fake/state")[0] == 410
+        assert not server.wait_for_shutdown(0.1)
